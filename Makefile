@@ -1,0 +1,67 @@
+# Everything a person or a machine does with this repository. `make help` lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+# Chosen on the command line, e.g. `make simulate SEED=7`.
+SEED ?=
+ARGS ?=
+export SEED UPGRADE PYTHON
+
+.PHONY: help setup demo test check lint format types imports simulate bench crash browser docs wheel lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Build .venv with the `syncline` command in it; quick when nothing changed
+	@scripts/setup.sh
+
+demo: setup ## Run Syncline between simulated shops and ERPs, in this terminal and a browser
+	@$(BIN)/syncline demo $(ARGS)
+
+test: setup ## Run everything: what continuous integration runs (up to 15 minutes)
+	@scripts/system_packages.sh
+	@$(BIN)/python scripts/run_tests.py all
+
+check: setup ## Run the everyday part: lint, types, imports, unit and connector tests (under 3 minutes)
+	@$(BIN)/python scripts/run_tests.py everyday
+
+lint: setup ## Check style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## Rewrite the code in the one style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: setup ## Check types
+	@$(BIN)/mypy
+
+imports: setup ## Check who may import whom
+	@$(BIN)/lint-imports
+
+simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays one run exactly
+	@$(BIN)/pytest -m simulation -n $(if $(SEED),0 -s,auto) $(ARGS)
+
+bench: setup ## Measure, each figure beside its limit
+	@$(BIN)/python -m bench $(ARGS)
+
+crash: setup ## Kill real processes at random and check what survived
+	@$(BIN)/pytest -m crash -n 0 $(ARGS)
+
+browser: setup ## Drive the dashboard in a real browser
+	@$(BIN)/pytest -m browser -n 0 $(ARGS)
+
+docs: setup ## Generate docs/reference from the code
+	@$(BIN)/python scripts/generate_reference.py $(ARGS)
+
+wheel: setup ## Build the wheel into dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
+lock: setup ## Pin every dependency by hash into requirements/; UPGRADE=1 takes newer versions
+	@scripts/lock.sh
+
+clean: ## Remove everything that can be built again
+	rm -rf .venv .setup-lock build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,47 @@
+"""The command line. Each command group is a file; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from syncline import __version__
+from syncline.cli import connectors, demo, init, operate, run, simulator
+
+app = typer.Typer(
+    name="syncline",
+    help="Keeps ERPs and sales channels in agreement, and proves how old every number may be.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for module in (init, run, operate, demo, simulator, connectors):
+    module.register(app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"syncline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    """Keeps ERPs and sales channels in agreement, and proves how old every number may be."""
+
+
+def main() -> None:
+    """Entry point of the ``syncline`` command. Errors that we expect are one line that says what to do."""
+    from syncline.model.errors import SynclineError
+
+    try:
+        app()
+    except SynclineError as error:
+        typer.echo(f"syncline: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

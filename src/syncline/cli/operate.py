@@ -1,0 +1,141 @@
+"""``syncline status | parked | replay | explain``: talk to the running service.
+
+These commands use the service's API, so what they do is done by the process that owns the store and
+is recorded in its audit log under the name of the token's owner.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import typer
+
+CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
+JSON = typer.Option(False, "--json", help="For machines.")
+TIMEOUT_S = 30
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command()(status)
+    app.command()(replay)
+    app.command()(explain)
+    parked = typer.Typer(help="Work that needs a person.", no_args_is_help=True, rich_markup_mode=None)
+    parked.command("list")(parked_list)
+    parked.command("show")(parked_show)
+    parked.command("release")(parked_release)
+    parked.command("edit")(parked_edit)
+    parked.command("discard")(parked_discard)
+    app.add_typer(parked, name="parked")
+
+
+def _call(config: Path, method: str, path: str, body: Any = None) -> Any:
+    from syncline.model.errors import Misconfigured, Rejected, Retryable
+    from syncline.runtime.config import server_of
+
+    server = server_of(config)
+    try:
+        token = (config.resolve().parent / server.token_file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"{server.token_file} cannot be read: {error.strerror}; it is written by the first `syncline run`",
+        ) from error
+    request = urllib.request.Request(  # noqa: S310 (the address is our own service's)
+        f"http://{server.host}:{server.port}{path}",
+        data=None if body is None else json_module.dumps(body).encode(),
+        method=method,
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            return json_module.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        try:
+            said = json_module.loads(error.read())["error"]
+            raise Rejected(f"{said['message']} {said.get('mend', '')}".strip()) from error
+        except (ValueError, KeyError, TypeError):
+            raise Rejected(f"the service answered {error.code}") from error
+    except OSError as error:
+        raise Retryable(
+            f"no service answers on {server.host}:{server.port} ({error}); start it with `syncline run`",
+        ) from error
+
+
+def _show(value: Any, json: bool, indent: int = 0) -> None:
+    if json:
+        typer.echo(json_module.dumps(value))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, dict | list) and item:
+                typer.echo(f"{' ' * indent}{key}:")
+                _show(item, False, indent + 2)
+            else:
+                typer.echo(f"{' ' * indent}{key}: {'' if item is None or item == [] or item == {} else item}")
+    elif isinstance(value, list):
+        for item in value:
+            typer.echo(f"{' ' * indent}-")
+            _show(item, False, indent + 2)
+    else:
+        typer.echo(f"{' ' * indent}{value}")
+
+
+def status(config: Path = CONFIG, json: bool = JSON) -> None:
+    """Each flow and route: age now, bounds, tolerance, what is stuck and why."""
+    _show(_call(config, "GET", "/v1/status"), json)
+
+
+def parked_list(config: Path = CONFIG, json: bool = JSON) -> None:
+    """List what waits for a person."""
+    _show(_call(config, "GET", "/v1/parked"), json)
+
+
+def parked_show(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
+    """Show one entry with its payload."""
+    _show(_call(config, "GET", f"/v1/parked/{number}"), json)
+
+
+def parked_release(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
+    """Try again, with what is true now."""
+    _show(_call(config, "POST", f"/v1/parked/{number}/release", {}), json)
+
+
+def parked_edit(
+    number: int,
+    payload: Path = typer.Argument(help="A file with the corrected payload."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Replace the payload of an event that could not be applied; the original stays in the audit log."""
+    _show(
+        _call(config, "POST", f"/v1/parked/{number}/edit", {"payload": payload.read_text(encoding="utf-8")}), json,
+    )
+
+
+def parked_discard(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
+    """Decide that it will not be done."""
+    _show(_call(config, "POST", f"/v1/parked/{number}/discard", {}), json)
+
+
+def replay(
+    key: str = typer.Argument(help="An order (number, id or reference), a SKU, or a route's name."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Compute and send again from what is true now; never an old number."""
+    _show(_call(config, "POST", "/v1/replay", {"key": key}), json)
+
+
+def explain(
+    sku: str,
+    channel: str = typer.Option(..., "--channel", help="The channel's system name."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Why a channel shows the number it shows: every input, its age, the rule, and the write."""
+    query = urllib.parse.urlencode({"sku": sku, "channel": channel})
+    _show(_call(config, "GET", f"/v1/explain?{query}"), json)

@@ -1,0 +1,249 @@
+"""Rows of a poll as raw events, and back to canonical changes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from syncline.connectors.netsuite import queries
+from syncline.connectors.netsuite.client import Row
+from syncline.connectors.netsuite.manifest import NetSuiteSettings
+from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
+from syncline.model.errors import Rejected
+from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, ShipmentLine, StockLevel
+
+QUANTITY_MAX = Decimal(10) ** 15
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Units(msgspec.Struct, frozen=True):
+    """Units of one SKU at one location."""
+
+    sku: str
+    location: str
+    quantity: str
+
+
+class StockRow(msgspec.Struct, frozen=True):
+    """``stock.row``: one level as read."""
+
+    sku: str
+    location: str
+    on_hand: str
+    available: str
+    committed: str
+    erp_ms: int
+    read_began_ms: int
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    """``erp_order.row``: one sales order that carries an external id."""
+
+    key: str
+    id: str
+    status: str
+    lines: tuple[Units, ...]
+    erp_ms: int
+
+
+class ShipmentRow(msgspec.Struct, frozen=True):
+    """``shipment.row``: one shipped fulfilment."""
+
+    id: str
+    order_key: str
+    shipped_at_ms: int
+    lines: tuple[Units, ...]
+    tracking: tuple[str, ...]
+    erp_ms: int
+
+
+class ItemRow(msgspec.Struct, frozen=True):
+    """``item``: one thing that can be sold."""
+
+    sku: str
+    id: str
+    title: str
+    erp_ms: int
+
+
+_STOCK = msgspec.json.Decoder(StockRow)
+_ORDER = msgspec.json.Decoder(OrderRow)
+_SHIPMENT = msgspec.json.Decoder(ShipmentRow)
+_ITEM = msgspec.json.Decoder(ItemRow)
+
+
+def _text(row: Row, name: str) -> str:
+    value = row.get(name)
+    return "" if value is None else str(value)
+
+
+def digest(*parts: object) -> str:
+    """A short name for a content."""
+    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=10).hexdigest()
+
+
+# -- to events --------------------------------------------------------------------------------------
+
+
+def stock_event(system: str, row: Row, via: Via, *, erp_ms: int, began_ms: int, changed_ms: int) -> Event:
+    """One level. Its id is unique: even an unchanged level carries newer stamps, which release demand."""
+    level = StockRow(
+        _text(row, "sku"),
+        _text(row, "location"),
+        _text(row, "onhand") or "0",  # NULL columns are absent: no stock was ever there
+        _text(row, "available") or "0",
+        _text(row, "committed") or "0",
+        erp_ms,
+        began_ms,
+    )
+    prefix = "snap" if via is Via.SNAPSHOT else "level"
+    event_id = f"{prefix}:{level.sku}:{level.location}:{erp_ms}"
+    return Event(system, "stock.row", event_id, via, changed_ms, msgspec.json.encode(level))
+
+
+def order_event(
+    system: str,
+    lines: Sequence[Row],
+    settings: NetSuiteSettings,
+    *,
+    erp_ms: int,
+    changed_ms: int,
+) -> Event:
+    """One sales order. Its id names its content: read again unchanged, it is a duplicate."""
+    head = lines[0]
+    status = queries.letter(head.get("status"))
+    units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for line in lines:
+        if not queries.counts_for_stock(line, settings):
+            continue
+        # The quantity of a sales line is negative in SuiteQL. Closed: only what was shipped counts.
+        gone = line.get("isclosed") == "T" or status == "C"
+        quantity = _decimal(line.get("done") or "0") if gone else _decimal(line["quantity"])
+        units[_text(line, "sku"), _text(line, "location")] += abs(quantity)
+    body = OrderRow(_text(head, "externalid"), _text(head, "txn"), status, _units(units), erp_ms)
+    event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines)}"
+    return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+
+
+def shipment_event(
+    system: str,
+    lines: Sequence[Row],
+    order_key: str,
+    tracking: Sequence[str],
+    *,
+    erp_ms: int,
+    changed_ms: int,
+) -> Event:
+    """One shipped fulfilment. Its id names its content."""
+    head = lines[0]
+    units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for line in lines:
+        # A fulfilment has accounting lines for the same goods; one of them moves stock.
+        if line.get("moves") == "T" and line.get("quantity") is not None:
+            units[_text(line, "sku"), _text(line, "location")] += abs(_decimal(line["quantity"]))
+    body = ShipmentRow(
+        _text(head, "txn"),
+        order_key,
+        changed_ms,
+        _units(units),
+        tuple(dict.fromkeys(tracking)),
+        erp_ms,
+    )
+    event_id = f"shipment:{body.id}:{digest(head.get('lm'), order_key, body.lines, body.tracking)}"
+    return Event(system, "shipment.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+
+
+def item_event(system: str, row: Row, *, erp_ms: int, changed_ms: int) -> Event:
+    """One item. Its id names its content and the moment of its last edit, so a change back is seen."""
+    body = ItemRow(_text(row, "sku"), _text(row, "id"), _text(row, "title"), erp_ms)
+    event_id = f"item:{body.id}:{digest(body.sku, body.title, row.get('lm'))}"
+    return Event(system, "item", event_id, Via.SNAPSHOT, changed_ms, msgspec.json.encode(body))
+
+
+def _units(units: dict[tuple[str, str], Decimal]) -> tuple[Units, ...]:
+    return tuple(Units(sku, location, f"{n:f}") for (sku, location), n in units.items())
+
+
+# -- and back ---------------------------------------------------------------------------------------
+
+
+def decode(logged: LoggedEvent) -> list[Change]:
+    """The change that an event of a poll states.
+
+    Raises:
+        Rejected: the content cannot be understood.
+    """
+    event = logged.event
+    try:
+        if event.topic == "stock.row":
+            kind, key, version, value = _stock(event.body)
+        elif event.topic == "erp_order.row":
+            kind, key, version, value = _order(event.body)
+        elif event.topic == "shipment.row":
+            kind, key, version, value = _shipment(event.body)
+        elif event.topic == "item":
+            kind, key, version, value = _item(event.body)
+        else:
+            raise Rejected(f"NetSuite has no topic {event.topic!r}.")
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Rejected(f"A row of NetSuite cannot be read: {error}") from error
+    return [Change(kind, key, version, 0, event.occurred_at_ms, value)]
+
+
+def _stock(body: bytes) -> tuple[Kind, str, int, Record]:
+    row = _STOCK.decode(body)
+    _check_sku(row.sku)
+    level = StockLevel(
+        row.sku,
+        row.location,
+        _decimal(row.on_hand),
+        _decimal(row.available),
+        _decimal(row.committed),
+        erp_stamp_ms=row.erp_ms,
+        read_began_ms=row.read_began_ms,
+    )
+    return Kind.STOCK, f"{row.sku}\x1f{row.location}", row.erp_ms, level
+
+
+def _order(body: bytes) -> tuple[Kind, str, int, Record]:
+    row = _ORDER.decode(body)
+    lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
+    order = ErpOrder(row.key, row.id, row.status, row.status != "A", lines, row.erp_ms)
+    return Kind.ERP_ORDER, row.key, row.erp_ms, order
+
+
+def _shipment(body: bytes) -> tuple[Kind, str, int, Record]:
+    row = _SHIPMENT.decode(body)
+    lines = tuple(ShipmentLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
+    return (
+        Kind.SHIPMENT,
+        row.id,
+        row.erp_ms,
+        Shipment(row.id, row.order_key, row.shipped_at_ms, lines, row.tracking),
+    )
+
+
+def _item(body: bytes) -> tuple[Kind, str, int, Record]:
+    row = _ITEM.decode(body)
+    _check_sku(row.sku)
+    return Kind.ITEM, row.sku, row.erp_ms, Item(row.sku, row.id, title=row.title)
+
+
+def _check_sku(sku: str) -> None:
+    if not sku.strip() or _CONTROL.search(sku):
+        raise Rejected("An item without a usable name (itemid) has stock: give it one in NetSuite.")
+
+
+def _decimal(value: object) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation as error:
+        raise Rejected(f"NetSuite states a quantity of {str(value)[:40]!r}.") from error
+    if not number.is_finite() or abs(number) > QUANTITY_MAX:
+        raise Rejected(f"NetSuite states a quantity of {str(value)[:40]!r}.")
+    return number

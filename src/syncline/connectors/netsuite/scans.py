@@ -1,0 +1,105 @@
+"""The snapshot streams: everything, page by page, by key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from syncline.connectors.netsuite import queries, rows
+from syncline.connectors.netsuite.client import PAGE_MAX, Client
+from syncline.connectors.netsuite.erpclock import ErpClock
+from syncline.connectors.netsuite.manifest import ITEMS, STOCK
+from syncline.model.change import Cursor, Via
+from syncline.model.errors import Retryable
+from syncline.ports import Clock, Page
+
+PAGES_MAX = 10_000  # ten million rows
+KEY_START = -(2**31)
+REMEMBERED_MAX = 1_000_000
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an unfinished scan stands; ``began`` is 0 between scans."""
+
+    began: int = 0
+    item: int = KEY_START
+    location: int = KEY_START
+
+
+def _resume(cursor: Cursor | None, now_ms: int) -> Place:
+    if cursor and cursor.position:
+        place = msgspec.json.decode(cursor.position, type=Place)
+        if place.began:
+            return place
+    return Place(now_ms)
+
+
+class Scans:
+    """Reads all levels, and all items."""
+
+    def __init__(self, system: str, clock: Clock, client: Client, erp_clock: ErpClock) -> None:
+        self._system = system
+        self._clock = clock
+        self._client = client
+        self._erp = erp_clock
+        self._sent: dict[str, str] = {}
+
+    def _cursor(self, stream: str, place: Place, covers_ms: int) -> Cursor:
+        return Cursor(self._system, stream, msgspec.json.encode(place).decode(), covers_ms)
+
+    async def stock(self, cursor: Cursor | None) -> AsyncIterator[Page]:
+        """Every level of every active item."""
+        place = _resume(cursor, self._clock.now_ms())
+        covers_ms = cursor.covers_ms if cursor else 0
+        # Levels have no stamp: they changed at some time since the previous read began.
+        since_ms = covers_ms or place.began
+        await self._erp.read()  # learns which expression for its clock the account accepts
+        sql = queries.all_levels(self._erp.expression)
+        for _ in range(PAGES_MAX):
+            began_ms = self._clock.now_ms()
+            page = await self._client.query(sql, [place.item, place.item, place.location])
+            events = tuple(
+                rows.stock_event(
+                    self._system,
+                    row,
+                    Via.SNAPSHOT,
+                    erp_ms=self._erp.stamp(row),
+                    began_ms=began_ms,
+                    changed_ms=since_ms,
+                )
+                for row in page
+            )
+            last = len(page) < PAGE_MAX
+            if last:
+                yield Page(events, self._cursor(STOCK.name, Place(), place.began), last=True)
+                return
+            place = Place(place.began, int(page[-1]["item"]), int(page[-1]["location"]))
+            yield Page(events, self._cursor(STOCK.name, place, covers_ms), last=False)
+        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of stock levels.")
+
+    async def items(self, cursor: Cursor | None) -> AsyncIterator[Page]:
+        """Everything that can be sold, as far as it differs from what this process has read before."""
+        place = _resume(cursor, self._clock.now_ms())
+        covers_ms = cursor.covers_ms if cursor else 0
+        since_ms = covers_ms or place.began
+        await self._erp.read()
+        sql = queries.all_items(self._erp.expression)
+        for _ in range(PAGES_MAX):
+            page = await self._client.query(sql, [place.item])
+            events = []
+            for row in page:
+                event = rows.item_event(self._system, row, erp_ms=self._erp.stamp(row), changed_ms=since_ms)
+                if self._sent.get(str(row["id"])) != event.event_id:
+                    events.append((str(row["id"]), event))
+            last = len(page) < PAGE_MAX
+            after = Place() if last else Place(place.began, int(page[-1]["id"]))
+            moved = self._cursor(ITEMS.name, after, place.began if last else covers_ms)
+            yield Page(tuple(event for _, event in events), moved, last)
+            if len(self._sent) > REMEMBERED_MAX:
+                self._sent.clear()
+            self._sent.update((key, event.event_id) for key, event in events)
+            if last:
+                return
+            place = after
+        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of items.")

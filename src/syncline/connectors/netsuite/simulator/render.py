@@ -1,0 +1,236 @@
+"""What a read returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from syncline.connectors.netsuite.simulator.errors import ApiError
+from syncline.connectors.netsuite.simulator.state import (
+    STATUS_NAMES,
+    TRANSACTION_KINDS,
+    Account,
+    Item,
+    Line,
+    Party,
+    Place,
+    Txn,
+)
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SUBLISTS = ("item", "package", "inventory", "addressBook", "price")
+
+
+def instant(at_ms: int) -> str:
+    """A date-time field: UTC, whole seconds."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Renderer:
+    """Shapes records for one request."""
+
+    def __init__(self, account: Account, origin: str) -> None:
+        self._account = account
+        self._base = f"{origin}/services/rest/record/v1"
+
+    def collection(self, record: str, ids: list[int], query: Mapping[str, str]) -> bytes:
+        """Ids and links, never fields (NS:section_1545222128)."""
+        try:
+            limit, offset = int(query.get("limit", 1000)), int(query.get("offset", 0))
+        except ValueError as error:
+            raise ApiError(
+                400, "INVALID_PARAMETER", "limit and offset must be integers.", param="limit"
+            ) from error
+        if not 1 <= limit <= 1000:
+            raise ApiError(400, "INVALID_PARAMETER", "The limit must be between 1 and 1000.", param="limit")
+        if offset < 0 or offset % limit:
+            raise ApiError(
+                400, "INVALID_PARAMETER", "The offset must be divisible by the limit.", param="offset"
+            )
+        page = ids[offset : offset + limit]
+        more = offset + len(page) < len(ids)
+        links = [{"rel": "self", "href": f"{self._base}/{record}?limit={limit}&offset={offset}"}]
+        if more:
+            links.append(
+                {"rel": "next", "href": f"{self._base}/{record}?limit={limit}&offset={offset + limit}"}
+            )
+        return _ENCODER.encode(
+            {
+                "links": links,
+                "count": len(page),
+                "hasMore": more,
+                "items": [{"links": self._self(record, i), "id": str(i)} for i in page],
+                "offset": offset,
+                "totalResults": len(ids),
+            },
+        )
+
+    def record(self, record: str, found: Any, query: Mapping[str, str]) -> bytes:
+        """One record; sublists are links unless they are asked to be expanded."""
+        expand = query.get("expandSubResources", "false").lower() == "true"
+        simple = query.get("simpleEnumFormat", "false").lower() == "true"
+        answer = self._shape(record, found)
+        if wanted := [name for name in query.get("fields", "").split(",") if name]:
+            answer = {k: v for k, v in answer.items() if k in ("id", "links") or k in wanted}
+        for name in _SUBLISTS:
+            if name in answer and not expand:
+                href = f"{self._base}/{record}/{found.id}/{name}"
+                answer[name] = {"links": [{"rel": "self", "href": href}]}
+        if simple:
+            for name in ("orderStatus", "status", "shipStatus"):
+                if isinstance(answer.get(name), dict):
+                    answer[name] = answer[name]["id"]
+        return _ENCODER.encode({k: v for k, v in answer.items() if v is not None})
+
+    def _self(self, record: str, number: int) -> list[dict[str, str]]:
+        return [{"rel": "self", "href": f"{self._base}/{record}/{number}"}]
+
+    def _ref(self, record: str, number: int | None, name: str | None) -> dict[str, Any] | None:
+        if number is None:
+            return None
+        return {"links": self._self(record, number), "id": str(number), "refName": name}
+
+    def _shape(self, record: str, found: Any) -> dict[str, Any]:
+        head: dict[str, Any] = {"links": self._self(record, found.id), "id": str(found.id)}
+        if isinstance(found, Party):
+            book = found.fields.get("addressBook")
+            return {
+                **head,
+                "externalId": found.external_id,
+                **found.fields,
+                "addressBook": None
+                if book is None
+                else _list([{"id": str(n), **a} for n, a in enumerate(book, 1)]),
+                "dateCreated": instant(found.created_ms),
+                "lastModifiedDate": instant(found.modified_ms),
+            }
+        if isinstance(found, Item):
+            price = {
+                "currencyPage": {"id": "1"},
+                "priceLevel": {"id": "1", "refName": "Base Price"},
+                "quantity": {"value": "0"},
+                "price": found.base_price,
+            }
+            return {
+                **head,
+                "externalId": found.external_id,
+                "itemId": found.sku,
+                "displayName": found.title,
+                "isInactive": False,
+                **found.fields,
+                "price": _list([price]),
+                "createdDate": instant(found.created_ms),
+                "lastModifiedDate": instant(found.modified_ms),
+            }
+        if isinstance(found, Place):
+            return {**head, "name": found.name, "isInactive": False}
+        return {**head, **self._transaction(found)}
+
+    def _transaction(self, t: Txn) -> dict[str, Any]:
+        account = self._account
+        customer = account.customers.get(t.entity or 0)
+        name = (
+            None
+            if customer is None
+            else customer.fields.get("companyName") or customer.fields.get("entityId")
+        )
+        answer: dict[str, Any] = {
+            "externalId": t.external_id,
+            "tranId": t.tranid,
+            "tranDate": account.local(t.created_ms)[:10],
+            "currency": {"id": "1", "refName": account.currency},
+            **t.fields,
+            "createdDate": instant(t.created_ms),
+            "lastModifiedDate": instant(t.modified_ms),
+        }
+        if t.status is not None:
+            label = STATUS_NAMES.get(t.kind, {}).get(t.status, t.status)
+            key = "shipStatus" if t.record == "itemFulfillment" else "status"
+            answer[key] = {"id": t.status, "refName": label}
+            if t.record in ("salesOrder", "returnAuthorization") and t.status in ("A", "B"):
+                answer["orderStatus"] = {"id": t.status, "refName": label}
+        source = account.txns.get(t.created_from or 0)
+        if t.record == "customerDeposit":
+            answer["customer"] = self._ref("customer", t.entity, name)
+            if source is not None:
+                answer["salesOrder"] = self._ref("salesOrder", source.id, _document(source))
+            answer["total"] = t.total
+            return answer
+        answer["entity"] = self._ref("customer", t.entity, name)
+        if source is not None:
+            answer["createdFrom"] = self._ref(source.record, source.id, _document(source))
+        if t.record in ("salesOrder", "returnAuthorization", "invoice"):
+            answer |= {"subtotal": t.subtotal, "discountTotal": t.discount, "total": t.total}
+            answer |= {"shippingCost": t.shipping, "altShippingCost": t.shipping}
+            if account.tax_rate is not None:
+                answer["taxTotal"] = t.tax
+        if t.record == "invoice":
+            answer["amountRemaining"] = t.total
+        if t.record == "salesOrder":
+            numbers = [
+                number
+                for child in account.children.get(t.id, [])
+                for number, _ in account.txns[child].tracking
+            ]
+            answer["linkedTrackingNumbers"] = " ".join(numbers) or None
+        if t.record == "itemFulfillment":
+            answer["package"] = _list([{"packageTrackingNumber": number} for number, _ in t.tracking])
+        name_of = "inventory" if t.record == "inventoryAdjustment" else "item"
+        answer[name_of] = _list([self._line(t, line) for line in t.lines])
+        return answer
+
+    def _line(self, t: Txn, line: Line) -> dict[str, Any]:
+        account = self._account
+        item = account.items[line.item]
+        place = account.places.get(line.location or 0)
+        shape: dict[str, Any] = {
+            "line": line.number,
+            "item": self._ref("inventoryItem" if item.stocked else "nonInventorySaleItem", item.id, item.sku),
+            "location": None if place is None else self._ref("location", place.id, place.name),
+        }
+        if t.record == "inventoryAdjustment":
+            shape["adjustQtyBy"] = line.quantity
+            return shape
+        shape["quantity"] = line.quantity
+        if t.record in ("itemFulfillment", "itemReceipt"):
+            shape["orderLine"] = line.order_line
+            shape["itemReceive"] = True
+        else:
+            shape |= {
+                "rate": line.rate,
+                "amount": line.amount,
+                "price": {
+                    "id": line.price_level,
+                    "refName": "Custom" if line.price_level == "-1" else "Base Price",
+                },
+                "isClosed": line.closed,
+                "description": line.memo,
+                "quantityBilled": line.billed,
+            }
+        if t.record == "salesOrder" and item.stocked:
+            shape |= {
+                "quantityCommitted": line.committed,
+                "quantityBackOrdered": line.backordered,
+                "quantityFulfilled": line.done,
+            }
+        if t.record == "returnAuthorization" and item.stocked:
+            shape["quantityReceived"] = line.done
+        return {k: v for k, v in shape.items() if v is not None}
+
+
+def _document(t: Txn) -> str:
+    return f"{TRANSACTION_KINDS[t.record][2]} #{t.tranid}"
+
+
+def _list(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "links": [],
+        "count": len(rows),
+        "hasMore": False,
+        "items": rows,
+        "offset": 0,
+        "totalResults": len(rows),
+    }

@@ -1,0 +1,295 @@
+"""The account's records, in memory: the truth that the REST API and SuiteQL show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from syncline.ports import Clock
+
+# REST record type -> (transaction.type, document prefix, display name). The codes are the ones
+# that ``SELECT DISTINCT type FROM transaction`` returns in the product.
+TRANSACTION_KINDS: dict[str, tuple[str, str, str]] = {
+    "salesOrder": ("SalesOrd", "SO", "Sales Order"),
+    "itemFulfillment": ("ItemShip", "IF", "Item Fulfillment"),
+    "itemReceipt": ("ItemRcpt", "IR", "Item Receipt"),
+    "inventoryAdjustment": ("InvAdjst", "IA", "Inventory Adjustment"),
+    "inventoryTransfer": ("InvTrnfr", "IT", "Inventory Transfer"),
+    "customerDeposit": ("CustDep", "CD", "Customer Deposit"),
+    "returnAuthorization": ("RtnAuth", "RA", "Return Authorization"),
+    "invoice": ("CustInvc", "INV", "Invoice"),
+}
+
+STATUS_NAMES: dict[str, dict[str, str]] = {
+    "SalesOrd": {
+        "A": "Pending Approval",
+        "B": "Pending Fulfillment",
+        "C": "Cancelled",
+        "D": "Partially Fulfilled",
+        "E": "Pending Billing/Partially Fulfilled",
+        "F": "Pending Billing",
+        "G": "Billed",
+        "H": "Closed",
+    },
+    "ItemShip": {"A": "Picked", "B": "Packed", "C": "Shipped"},
+    "CustDep": {"A": "Not Deposited", "B": "Deposited", "C": "Fully Applied"},
+    "RtnAuth": {
+        "A": "Pending Approval",
+        "B": "Pending Receipt",
+        "C": "Cancelled",
+        "D": "Partially Received",
+        "E": "Pending Refund/Partially Received",
+        "F": "Pending Refund",
+        "G": "Refunded",
+        "H": "Closed",
+    },
+    "CustInvc": {"A": "Open", "B": "Paid In Full"},
+}
+
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Item:
+    """Something that can stand on an order line."""
+
+    id: int
+    sku: str
+    title: str
+    base_price: Decimal | None
+    kind: str  # SuiteQL ``itemtype``
+    role: str  # how the truth ledger adds it up: goods, tax, shipping or discount
+    created_ms: int
+    modified_ms: int
+    external_id: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stocked(self) -> bool:
+        """Whether it has levels."""
+        return self.kind == "InvtPart"
+
+
+@dataclass(slots=True)
+class Party:
+    """A customer."""
+
+    id: int
+    external_id: str | None
+    created_ms: int
+    modified_ms: int
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Place:
+    """A location."""
+
+    id: int
+    name: str
+    modified_ms: int
+
+
+@dataclass(slots=True)
+class Level:
+    """Stock of one item in one location. ``available`` is derived, never stored."""
+
+    on_hand: int = 0
+    committed: int = 0
+    backordered: int = 0
+    safety: int = 0
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a transaction. Quantities are positive here, whatever the mirror shows."""
+
+    txn: int
+    number: int
+    unique_key: int
+    item: int
+    location: int | None
+    quantity: int | None  # None on amount-only lines (discounts)
+    rate: Decimal | None = None
+    amount: Decimal = ZERO
+    price_level: str = "1"
+    closed: bool = False
+    committed: int = 0
+    backordered: int = 0
+    done: int = 0  # shipped on a sales order, received on a return
+    billed: int = 0
+    order_line: int | None = None  # the line of ``created_from`` that this one answers
+    memo: str | None = None
+
+    @property
+    def open(self) -> int:
+        """Units that still wait to be shipped."""
+        return 0 if self.closed or self.quantity is None else self.quantity - self.done
+
+
+@dataclass(slots=True)
+class Txn:
+    """A transaction of any kind."""
+
+    id: int
+    record: str  # the REST record type
+    tranid: str
+    external_id: str | None
+    status: str | None
+    entity: int | None
+    created_ms: int
+    modified_ms: int
+    created_from: int | None = None
+    lines: list[Line] = field(default_factory=list)
+    next_line: int = 1
+    fields: dict[str, Any] = field(default_factory=dict)
+    shipping: Decimal = ZERO
+    discount: Decimal = ZERO
+    tax: Decimal = ZERO
+    subtotal: Decimal = ZERO
+    total: Decimal = ZERO
+    tracking: list[tuple[str, str | None]] = field(default_factory=list)
+    by: str = "user"  # who: user, rest; the truth ledger only
+    sign: int = -1  # of the quantities that the mirror shows
+
+    @property
+    def kind(self) -> str:
+        """``transaction.type``."""
+        return TRANSACTION_KINDS[self.record][0]
+
+    def line(self, number: int) -> Line | None:
+        """The line with this id."""
+        for line in self.lines:
+            if line.number == number:
+                return line
+        return None
+
+
+@dataclass(slots=True)
+class Dirty:
+    """Ids of changed records, in the order of their first change, and other rows to write."""
+
+    txns: dict[int, None] = field(default_factory=dict)
+    levels: dict[tuple[int, int], None] = field(default_factory=dict)
+    items: dict[int, None] = field(default_factory=dict)
+    customers: dict[int, None] = field(default_factory=dict)
+    writes: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.txns or self.levels or self.items or self.customers or self.writes)
+
+
+class Account:
+    """All records of one account."""
+
+    def __init__(self, clock: Clock, timezone: str, currency: str, tax_rate: Decimal | None) -> None:
+        self.clock = clock
+        self.zone = ZoneInfo(timezone)
+        self.currency = currency
+        self.tax_rate = tax_rate
+        self.cent = Decimal(1) if currency in ("JPY", "KRW") else Decimal("0.01")
+        self.items: dict[int, Item] = {}
+        self.item_by_sku: dict[str, Item] = {}
+        self.customers: dict[int, Party] = {}
+        self.places: dict[int, Place] = {}
+        self.txns: dict[int, Txn] = {}
+        self.levels: dict[tuple[int, int], Level] = {}
+        # Lines that wait for stock, oldest first, by item and location.
+        self.waiting: dict[tuple[int, int], dict[int, Line]] = {}
+        # Lines that hold committed stock, oldest first, by item and location.
+        self.holding: dict[tuple[int, int], dict[int, Line]] = {}
+        self.external: dict[tuple[str, str], int] = {}
+        self.children: dict[int, list[int]] = {}
+        # Deterministic and far apart, as the product's ids are: one sequence for transactions, one
+        # for entities, one for items.
+        self.next_id = {"transaction": 5001, "customer": 101, "item": 1001, "location": 1, "tracking": 1}
+        self.next_key = 1
+        self._numbers = dict.fromkeys(TRANSACTION_KINDS, 1000)
+        # What changed since the SuiteQL mirror was last brought up to date.
+        self.dirty = Dirty()
+        self._stamp: tuple[int, str] = (-1, "")
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def local(self, at_ms: int) -> str:
+        """A date column's value: account-local time, whole seconds (contract sheet section 4)."""
+        second = at_ms // 1000
+        if second != self._stamp[0]:
+            moment = datetime.fromtimestamp(second, UTC).astimezone(self.zone)
+            self._stamp = (second, moment.strftime("%Y-%m-%d %H:%M:%S"))
+        return self._stamp[1]
+
+    # -- identity -----------------------------------------------------------------------------
+
+    def take(self, sequence: str) -> int:
+        """The next internal id."""
+        value = self.next_id[sequence]
+        self.next_id[sequence] = value + 1
+        return value
+
+    def take_key(self) -> int:
+        """The next ``transactionline.uniquekey``."""
+        self.next_key += 1
+        return self.next_key
+
+    def find_external(self, record: str, external_id: str) -> int | None:
+        """Look an external id up, ignoring case as the product does."""
+        return self.external.get((record, external_id.casefold()))
+
+    def new_txn(self, record: str, **values: Any) -> Txn:
+        """Number and register a transaction; the caller fills it and calls ``touch``."""
+        now = self.clock.now_ms()
+        number = self._numbers[record] = self._numbers[record] + 1
+        txn = Txn(
+            id=self.take("transaction"),
+            record=record,
+            tranid=f"{TRANSACTION_KINDS[record][1]}{number}",
+            external_id=values.pop("external_id", None),
+            status=values.pop("status", None),
+            entity=values.pop("entity", None),
+            created_ms=now,
+            modified_ms=now,
+            **values,
+        )
+        self.txns[txn.id] = txn
+        if txn.external_id is not None:
+            self.external[record, txn.external_id.casefold()] = txn.id
+        if txn.created_from is not None:
+            self.children.setdefault(txn.created_from, []).append(txn.id)
+        return txn
+
+    def new_line(
+        self, txn: Txn, item: int, location: int | None, quantity: int | None, **values: Any
+    ) -> Line:
+        """Append a line; ids of removed lines are never given again."""
+        line = Line(txn.id, txn.next_line, self.take_key(), item, location, quantity, **values)
+        txn.next_line += 1
+        txn.lines.append(line)
+        return line
+
+    # -- what changed -------------------------------------------------------------------------
+
+    def touch(self, txn: Txn, *, modified: bool = True) -> None:
+        """Note a save. Only an edit of the record itself moves its stamp."""
+        if modified:
+            txn.modified_ms = self.clock.now_ms()
+        self.dirty.txns[txn.id] = None
+
+    def touch_level(self, key: tuple[int, int]) -> None:
+        """Note changed stock; moves no stamp anywhere (contract sheet section 5)."""
+        self.dirty.levels[key] = None
+
+    def touch_item(self, item: Item) -> None:
+        """Note a changed item."""
+        self.dirty.items[item.id] = None
+
+    def touch_customer(self, customer: Party) -> None:
+        """Note a changed customer."""
+        self.dirty.customers[customer.id] = None
+
+    def later(self, sql: str, *values: Any) -> None:
+        """Queue a write to the mirror."""
+        self.dirty.writes.append((sql, values))

@@ -1,0 +1,63 @@
+"""The reading side: posts of our script, and polls of SuiteQL.
+
+The ``transactions`` stream follows the documents that move stock, because levels have no change
+stamp of their own (contract sheet section 5), and re-reads the levels that they touch. The ``stock``
+stream reads every level and proves the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from syncline.connectors.netsuite import push, rows
+from syncline.connectors.netsuite.client import Client
+from syncline.connectors.netsuite.delta import Delta
+from syncline.connectors.netsuite.erpclock import ErpClock
+from syncline.connectors.netsuite.manifest import ITEMS, STOCK, STREAMS, TRANSACTIONS, NetSuiteSettings
+from syncline.connectors.netsuite.scans import Scans
+from syncline.model.change import Change, Cursor, LoggedEvent
+from syncline.model.errors import Rejected, Retryable
+from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
+
+
+class NetSuiteSource:
+    """One account, read."""
+
+    def __init__(self, name: str, settings: NetSuiteSettings, clock: Clock, client: Client) -> None:
+        self._name = name
+        self._settings = settings
+        erp_clock = ErpClock(settings, clock, client)
+        scans = Scans(name, clock, client, erp_clock)
+        self._readers: dict[str, Callable[[Cursor | None], AsyncIterator[Page]]] = {
+            TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
+            STOCK.name: scans.stock,
+            ITEMS.name: scans.items,
+        }
+
+    @property
+    def streams(self) -> tuple[PollStream, ...]:
+        return STREAMS
+
+    def verify(self, request: WebhookRequest) -> Verified:
+        return push.verify(request, self._settings, self._name)
+
+    def decode(self, logged: LoggedEvent) -> list[Change]:
+        if logged.event.topic == "push":
+            return push.decode(logged, self._settings)
+        return rows.decode(logged)
+
+    async def poll(self, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
+        reader = self._readers.get(stream)
+        if reader is None:
+            raise ValueError(f"NetSuite has no stream {stream!r}.")
+        pages = reader(cursor)
+        while True:
+            try:
+                page = await anext(pages)
+            except StopAsyncIteration:
+                return
+            except Rejected as error:
+                # A refused read changed nothing, and what refuses it (a role, a feature) can be mended
+                # while we wait.
+                raise Retryable(f"NetSuite refuses to be read: {error}") from error
+            yield page

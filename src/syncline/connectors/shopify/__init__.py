@@ -1,0 +1,45 @@
+"""Shopify: the connector and its simulator."""
+
+from __future__ import annotations
+
+from random import Random
+
+from syncline.connectors.shopify.client import Client
+from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, ShopifySettings
+from syncline.connectors.shopify.setup import Setup
+from syncline.connectors.shopify.sink import ShopifySink
+from syncline.connectors.shopify.source import ShopifySource
+from syncline.ports import Connector, Opening, System
+from syncline.sdk.governor import CostBucket
+
+
+def open_system(opening: Opening) -> System:
+    """Open one configured shop. Makes no call."""
+    settings: ShopifySettings = opening.settings
+    assert isinstance(opening.rng, Random)
+    restore = RESTORE_PER_S[settings.plan]
+    # Observed on a standard shop: 2000 points at most, 100 a second. The answers correct both at once.
+    governor = CostBucket(opening.clock, capacity=20.0 * restore, restore_per_s=restore)
+    client = Client(settings, clock=opening.clock, transport=opening.transport, governor=governor)
+    setup = Setup(settings, client)
+    return System(
+        name=opening.name,
+        connector="shopify",
+        capabilities=CAPABILITIES,
+        source=ShopifySource(opening.name, settings, client=client, clock=opening.clock),
+        sink=ShopifySink(opening.name, settings, client=client, clock=opening.clock),
+        governor=governor,
+        prepare=setup.prepare,
+        check=setup.check,
+    )
+
+
+CONNECTOR = Connector(
+    name="shopify",
+    title="Shopify",
+    settings=ShopifySettings,
+    capabilities=CAPABILITIES,
+    open=open_system,
+)
+
+__all__ = ["CONNECTOR", "ShopifySettings", "open_system"]

@@ -1,0 +1,317 @@
+"""The GraphQL texts that we send, each valid against the official 2026-07 schema, and what they cost.
+
+Sizes are literals, so that the cost of a document is known before it is sent. A single query may ask
+for 1000 points at most (https://shopify.dev/docs/api/usage/limits#rate-limits).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+COST_MAX = 1000
+LINES_FIRST = 15
+LINES_PAGE = 75
+FULFILLMENT_ORDERS_FIRST = 3
+FULFILLMENT_LINES_FIRST = 12
+FULFILLMENT_LINES_PAGE = 150
+REFUNDS_FIRST = 2
+REFUND_LINES_FIRST = 4
+REFUND_LINES_PAGE = 90
+TRANSACTIONS_FIRST = 5
+LIST_MAX = 100  # refunds and transactions are plain lists without a cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One operation: ``writes`` says whether a lost answer leaves its outcome unknown."""
+
+    name: str
+    text: str
+    writes: bool = False
+
+
+_MONEY = "{ shopMoney { amount currencyCode } }"
+_ADDRESS = "{ name company address1 address2 city province provinceCode zip countryCodeV2 phone }"
+_PAGE = "pageInfo { hasNextPage endCursor }"
+_LINE = f"""{{
+  id sku title quantity currentQuantity
+  originalUnitPriceSet {_MONEY}
+  discountAllocations {{ allocatedAmountSet {_MONEY} }}
+  taxLines {{ priceSet {_MONEY} }}
+}}"""
+_FO_LINE = "{ id sku totalQuantity remainingQuantity lineItem { id } }"
+_REFUND_LINE = f"""{{
+  quantity restocked restockType lineItem {{ id }} location {{ id }}
+  subtotalSet {_MONEY} totalTaxSet {_MONEY}
+}}"""
+_TRANSACTION = f"{{ id kind status gateway createdAt processedAt amountSet {_MONEY} }}"
+
+
+def _fulfillment_orders(lines: int) -> str:
+    return f"""{{
+  id status assignedLocation {{ location {{ id }} }}
+  lineItems(first: {lines}) {{ nodes {_FO_LINE} {_PAGE} }}
+}}"""
+
+
+def _refund(lines: int) -> str:
+    return f"""{{
+  id createdAt processedAt totalRefundedSet {_MONEY}
+  refundLineItems(first: {lines}) {{ nodes {_REFUND_LINE} {_PAGE} }}
+}}"""
+
+
+_ORDER_CORE = f"""fragment OrderCore on Order {{
+  id name createdAt processedAt updatedAt cancelledAt currencyCode taxesIncluded poNumber note email phone
+  customer {{ id displayName defaultEmailAddress {{ emailAddress }} defaultPhoneNumber {{ phoneNumber }} }}
+  billingAddress {_ADDRESS}
+  shippingAddress {_ADDRESS}
+  currentTotalPriceSet {_MONEY}
+  currentTotalTaxSet {_MONEY}
+  currentShippingPriceSet {_MONEY}
+  lineItems(first: {LINES_FIRST}) {{ nodes {_LINE} {_PAGE} }}
+  fulfillmentOrders(first: {FULFILLMENT_ORDERS_FIRST}) {{
+    nodes {_fulfillment_orders(FULFILLMENT_LINES_FIRST)} {_PAGE}
+  }}
+  transactions(first: {TRANSACTIONS_FIRST}) {_TRANSACTION}
+  refunds(first: {REFUNDS_FIRST}) {_refund(REFUND_LINES_FIRST)}
+}}"""
+
+
+@lru_cache(maxsize=8)
+def read_orders(count: int) -> Document:
+    """Several whole orders at once: variables ``o0`` ... are their ids, aliases are the same."""
+    variables = ", ".join(f"$o{i}: ID!" for i in range(count))
+    fields = " ".join(f"o{i}: order(id: $o{i}) {{ ...OrderCore }}" for i in range(count))
+    return Document("ReadOrders", f"query ReadOrders({variables}) {{ {fields} }}\n{_ORDER_CORE}")
+
+
+@lru_cache(maxsize=64)
+def read_levels(count: int) -> Document:
+    """Several stock levels at once: variables ``i0``/``l0`` ... are inventory items and locations."""
+    variables = ", ".join(f"$i{i}: ID!, $l{i}: ID!" for i in range(count))
+    fields = " ".join(
+        f"s{i}: inventoryItem(id: $i{i}) {{ id inventoryLevel(locationId: $l{i}) "
+        '{ quantities(names: ["available"]) { name quantity } } }'
+        for i in range(count)
+    )
+    return Document("ReadLevels", f"query ReadLevels({variables}) {{ {fields} }}")
+
+
+ORDER_LINES = Document(
+    "OrderLines",
+    f"""query OrderLines($id: ID!, $after: String) {{
+  order(id: $id) {{ updatedAt lineItems(first: {LINES_PAGE}, after: $after) {{ nodes {_LINE} {_PAGE} }} }}
+}}""",
+)
+ORDER_FULFILLMENT_ORDERS = Document(
+    "OrderFulfillmentOrders",
+    f"""query OrderFulfillmentOrders($id: ID!, $after: String) {{
+  order(id: $id) {{
+    updatedAt
+    fulfillmentOrders(first: 10, after: $after) {{ nodes {_fulfillment_orders(30)} {_PAGE} }}
+  }}
+}}""",
+)
+FULFILLMENT_ORDER_LINES = Document(
+    "FulfillmentOrderLines",
+    f"""query FulfillmentOrderLines($id: ID!, $after: String) {{
+  node(id: $id) {{
+    ... on FulfillmentOrder {{
+      lineItems(first: {FULFILLMENT_LINES_PAGE}, after: $after) {{ nodes {_FO_LINE} {_PAGE} }}
+    }}
+  }}
+}}""",
+)
+ORDER_MONEY = Document(
+    "OrderMoney",
+    f"""query OrderMoney($id: ID!) {{
+  order(id: $id) {{
+    updatedAt
+    transactions(first: {LIST_MAX}) {_TRANSACTION}
+    refunds(first: {LIST_MAX}) {{ id }}
+  }}
+}}""",
+)
+REFUND = Document(
+    "ReadRefund",
+    f"query ReadRefund($id: ID!) {{ node(id: $id) {{ ... on Refund {_refund(REFUND_LINES_PAGE)} }} }}",
+)
+REFUND_LINES = Document(
+    "RefundLines",
+    f"""query RefundLines($id: ID!, $after: String) {{
+  node(id: $id) {{
+    ... on Refund {{ refundLineItems(first: {REFUND_LINES_PAGE}, after: $after) {{ nodes {_REFUND_LINE} {_PAGE} }} }}
+  }}
+}}""",
+)
+ORDERS_CHANGED = Document(
+    "OrdersChanged",
+    f"""query OrdersChanged($query: String!, $after: String) {{
+  orders(first: 250, after: $after, sortKey: UPDATED_AT, query: $query) {{ nodes {{ id updatedAt }} {_PAGE} }}
+}}""",
+)
+ORDERS_NEWEST = Document(
+    "OrdersNewest",
+    "query OrdersNewest { orders(first: 1, sortKey: UPDATED_AT, reverse: true) { nodes { id updatedAt } } }",
+)
+ITEMS = Document(
+    "Items",
+    f"""query Items($query: String, $after: String) {{
+  productVariants(first: 250, after: $after, sortKey: ID, query: $query) {{
+    nodes {{ id sku displayName updatedAt inventoryItem {{ id }} }} {_PAGE}
+  }}
+}}""",
+)
+SET_STOCK = Document(
+    "SetStock",
+    """mutation SetStock($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup { id }
+    userErrors { code field message }
+  }
+}""",
+    writes=True,
+)
+ORDER_SHIPMENTS = Document(
+    "OrderShipments",
+    """query OrderShipments($id: ID!) {
+  order(id: $id) {
+    fulfillments(first: 50) { id status location { id } trackingInfo(first: 5) { number } }
+  }
+}""",
+)
+CREATE_FULFILLMENT = Document(
+    "CreateFulfillment",
+    """mutation CreateFulfillment($fulfillment: FulfillmentInput!) {
+  fulfillmentCreate(fulfillment: $fulfillment) { fulfillment { id status } userErrors { field message } }
+}""",
+    writes=True,
+)
+SHOP = Document("Shop", "query Shop { shop { name currencyCode myshopifyDomain ianaTimezone } }")
+SCOPES_GRANTED = Document(
+    "ScopesGranted", "query ScopesGranted { currentAppInstallation { accessScopes { handle } } }"
+)
+SUBSCRIPTIONS = Document(
+    "Subscriptions",
+    "query Subscriptions($after: String) "
+    f"{{ webhookSubscriptions(first: 100, after: $after) {{ nodes {{ id topic uri }} {_PAGE} }} }}",
+)
+SUBSCRIBE = Document(
+    "Subscribe",
+    """mutation Subscribe($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}""",
+    writes=True,
+)
+RESUBSCRIBE = Document(
+    "Resubscribe",
+    """mutation Resubscribe($id: ID!, $subscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionUpdate(id: $id, webhookSubscription: $subscription) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}""",
+    writes=True,
+)
+
+_TOKEN = re.compile(r'\.\.\.|[A-Za-z_][A-Za-z0-9_]*|-?[0-9]+|"[^"]*"|[{}()\[\]:$!@=]')
+
+
+@lru_cache(maxsize=256)
+def requested_cost(text: str) -> int:
+    """The most points that a document can be charged for: an upper bound, not the vendor's own sum.
+
+    Scalars are free, an object is 1, a connection 2 and ``first`` times what one node holds, a
+    mutation 10 (https://shopify.dev/docs/api/usage/limits#cost-calculation). What Shopify really asks
+    is less for long lists; the client replaces this bound by the answer's ``requestedQueryCost``.
+    """
+    return _Pricer(_TOKEN.findall(text)).document()
+
+
+class _Pricer:
+    """Reads just enough GraphQL to add up a document of ours."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._fragments: dict[str, int] = {}
+
+    def document(self) -> int:
+        bodies: dict[str, int] = {}
+        index = 0
+        while index < len(self._tokens):  # fragments first, wherever they stand
+            if self._tokens[index] == "fragment":
+                bodies[self._tokens[index + 1]] = self._tokens.index("{", index)
+            index += 1
+        for name, start in bodies.items():
+            self._at = start
+            self._fragments[name] = self._selection()[0]
+        starts = [i for i, token in enumerate(self._tokens) if token in {"query", "mutation"}]
+        self._at = starts[0]
+        mutation = self._tokens[self._at] == "mutation"
+        while self._tokens[self._at] != "{":
+            if self._tokens[self._at] == "(":
+                self._arguments()
+            else:
+                self._at += 1
+        cost, names = self._selection()
+        return cost + (9 * len(names) if mutation else 0)
+
+    def _arguments(self) -> int:
+        """Skip an argument list; its ``first``, or 0."""
+        first, depth = 0, 0
+        while True:
+            word = self._tokens[self._at]
+            depth += (word == "(") - (word == ")")
+            if word == "first" and self._tokens[self._at + 1] == ":":
+                first = int(self._tokens[self._at + 2])
+            self._at += 1
+            if depth == 0:
+                return first
+
+    def _selection(self) -> tuple[int, list[str]]:
+        """Price what stands between two braces: its cost, and the names of its fields."""
+        cost = 0
+        names: list[str] = []
+        self._at += 1
+        while self._tokens[self._at] != "}":
+            if self._tokens[self._at] == "...":
+                if self._tokens[self._at + 1] == "on":
+                    self._at += 3
+                    cost += self._selection()[0]
+                else:
+                    cost += self._fragments[self._tokens[self._at + 1]]
+                    self._at += 2
+                continue
+            price, name = self._field()
+            cost += price
+            names.append(name)
+        self._at += 1
+        return cost, names
+
+    def _field(self) -> tuple[int, str]:
+        if self._tokens[self._at + 1] == ":":
+            self._at += 2
+        name = self._tokens[self._at]
+        self._at += 1
+        first = 0
+        while self._tokens[self._at] in {"(", "@"}:
+            if self._tokens[self._at] == "@":
+                self._at += 2
+            else:
+                first = self._arguments() or first
+        if self._tokens[self._at] != "{":
+            return 0, name
+        inner, names = self._selection()
+        if name == "pageInfo":
+            return 0, name
+        if not first:
+            return 1 + inner, name
+        # In a connection `nodes` is priced as one object; a plain list holds its objects itself.
+        return 2 + first * (inner if "nodes" in names else 1 + inner), name

@@ -1,0 +1,174 @@
+"""What the Shopify connector is configured with, and what it can do. Data only."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
+from syncline.model.change import Flow
+from syncline.model.delivery import Operation
+from syncline.model.errors import Misconfigured
+from syncline.ports import PollStream
+
+Plan = Literal["standard", "advanced", "plus", "enterprise"]
+
+# https://shopify.dev/docs/apps/build/graphql/basics/rate-limits (points a second, per app and shop)
+RESTORE_PER_S: dict[Plan, float] = {
+    "standard": 100.0,
+    "advanced": 200.0,
+    "plus": 1000.0,
+    "enterprise": 2000.0,
+}
+
+SECRET_BYTES_MIN = 24
+OVERLAP_S_MAX = 86_400
+_SHOP = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
+_VERSION = re.compile(r"20[0-9]{2}-(01|04|07|10)")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One shop.
+
+    ``webhook_secrets`` are all the client secrets that may sign at present: after a rotation Shopify
+    goes on with the oldest unrevoked one for up to an hour. ``orders_since`` (RFC 3339) is where the
+    first read of orders begins; without it, orders changed before the first read are left alone.
+    """
+
+    shop: str
+    access_token: str
+    webhook_secrets: tuple[str, ...] = ()
+    api_version: str = "2026-07"
+    base_url: str = ""
+    plan: Plan = "standard"
+    order_overlap_s: int = 120
+    orders_since: str = ""
+    notify_customer: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming the field and the mend."""
+        if not _SHOP.fullmatch(self.shop.lower()):
+            raise Misconfigured(
+                f"shop: {self.shop!r} is not of the form name.myshopify.com (no https://, no path)"
+            )
+        if not self.access_token or not self.access_token.isascii() or not self.access_token.isprintable():
+            raise Misconfigured("access_token: must be the Admin API token of the app, e.g. shpat_…")
+        for secret in self.webhook_secrets:
+            if len(secret.encode()) < SECRET_BYTES_MIN:
+                raise Misconfigured(
+                    f"webhook_secrets: each must have at least {SECRET_BYTES_MIN} bytes; "
+                    "use the app's client secret as Shopify shows it",
+                )
+        if not _VERSION.fullmatch(self.api_version):
+            raise Misconfigured(f"api_version: {self.api_version!r} is no version; use one such as 2026-07")
+        if not 0 <= self.order_overlap_s <= OVERLAP_S_MAX:
+            raise Misconfigured(f"order_overlap_s: must be between 0 and {OVERLAP_S_MAX}")
+        if self.orders_since and self.orders_since_ms is None:
+            raise Misconfigured("orders_since: must be a moment with its offset, e.g. 2026-01-31T00:00:00Z")
+        if self.base_url:
+            parts = urlsplit(self.base_url)
+            loopback = (parts.hostname or "") in _LOOPBACK and parts.scheme in {"http", "https"}
+            own = parts.scheme == "https" and parts.netloc.lower() == self.shop.lower()
+            if not (loopback or own) or parts.query or parts.fragment:
+                # The token goes with every call, so it goes to this shop or stays on this machine.
+                raise Misconfigured("base_url: leave it empty, or name a loopback address (a simulator)")
+
+    @property
+    def origin(self) -> str:
+        """Where calls go, without a trailing slash."""
+        return self.base_url.rstrip("/") or f"https://{self.shop.lower()}"
+
+    @property
+    def endpoint(self) -> str:
+        """The GraphQL endpoint."""
+        return f"{self.origin}/admin/api/{self.api_version}/graphql.json"
+
+    @property
+    def orders_since_ms(self) -> int | None:
+        """``orders_since`` in milliseconds since the epoch; ``None`` where it is absent or unreadable."""
+        try:
+            moment = datetime.fromisoformat(self.orders_since)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            return None
+        try:
+            return int(moment.timestamp() * 1000)
+        except (OverflowError, ValueError):
+            return None
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        hidden = {"access_token", "webhook_secrets"}
+        return [(name, "***" if name in hidden else getattr(self, name)) for name in self.__struct_fields__]
+
+    def __repr__(self) -> str:
+        """Everything but the secrets."""
+        return f"ShopifySettings({', '.join(f'{name}={value!r}' for name, value in self._shown())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for rich, which would otherwise list the fields itself."""
+        return self._shown()
+
+
+CAPABILITIES = Capabilities(
+    webhooks=True,
+    webhook_signature="HMAC-SHA256 (base64) over the raw body, X-Shopify-Hmac-Sha256",
+    delta_poll=("orders",),
+    deletes_seen=False,
+    compare_and_set=True,
+    idempotency_keys=True,
+    external_reference=False,
+    batch_items_max=250,
+    partial_batch=False,
+    multi_location=True,
+    stock_read_basis=StockBasis.AVAILABLE,
+    stock_write_basis=StockBasis.AVAILABLE,
+    subtracts_own_orders=True,
+    exposes_reserved=True,
+    limit=LimitKind.QUERY_COST,
+    event_delay_ms=5_000,
+)
+
+# Idempotency keys are kept for 24 h (https://shopify.dev/docs/api/usage/implementing-idempotency);
+# an hour less leaves room for clocks and queues.
+KEY_KEPT_MS = 23 * 3600 * 1000
+
+OPERATIONS: dict[str, Operation] = {
+    "set_stock": Operation("set_stock", batch_items_max=250, cost=12.0, retry_same_key_ms=KEY_KEPT_MS),
+    "read_stock": Operation("read_stock", batch_items_max=40, cost=120.0, reads_only=True),
+    "read_order": Operation("read_order", batch_items_max=3, cost=900.0, reads_only=True, urgent=True),
+    "create_shipment": Operation("create_shipment", cost=400.0, look_up=True, look_up_window_ms=60_000),
+}
+
+STREAMS = (
+    PollStream("orders", (Flow.ORDERS, Flow.PAYMENTS)),
+    PollStream("items", (Flow.CATALOG,), snapshot=True),
+)
+
+# The webhooks that we subscribe to: GraphQL name -> what X-Shopify-Topic says.
+TOPICS: dict[str, str] = {
+    "ORDERS_CREATE": "orders/create",
+    "ORDERS_UPDATED": "orders/updated",
+    "ORDERS_PAID": "orders/paid",
+    "ORDERS_CANCELLED": "orders/cancelled",
+    "ORDERS_EDITED": "orders/edited",
+    "REFUNDS_CREATE": "refunds/create",
+    "FULFILLMENTS_CREATE": "fulfillments/create",
+    "FULFILLMENTS_UPDATE": "fulfillments/update",
+}
+
+SCOPES = (
+    "read_products",
+    "read_inventory",
+    "write_inventory",
+    "read_locations",
+    "read_orders",
+    "read_customers",
+    "read_merchant_managed_fulfillment_orders",
+    "write_merchant_managed_fulfillment_orders",
+)

@@ -1,0 +1,370 @@
+"""Theirs to ours: webhook bodies and GraphQL answers to canonical records. Pure functions.
+
+Shopify states amounts in shop and presentment currency; the shop's is meant everywhere. An order's
+``discount`` is always zero, because Shopify allocates every discount to lines or to shipping.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+from syncline.connectors.shopify import wire
+from syncline.connectors.shopify.reckoning import Sold, TakenBack, minor_unit, net_total_of, reckon
+from syncline.connectors.shopify.wire import number, to_ms
+from syncline.model.errors import Rejected
+from syncline.model.records import (
+    ZERO,
+    Address,
+    Allocation,
+    Customer,
+    Item,
+    Order,
+    Payment,
+    Refund,
+    RefundLine,
+)
+
+_RECEIVED = frozenset({"SALE", "CAPTURE"})
+
+
+# --- webhooks ---------------------------------------------------------------------------------------------
+
+
+def order_from_webhook(body: bytes, topic: str = "orders/updated") -> Order:
+    """An order as a webhook tells it: no allocations, no payments.
+
+    Raises:
+        Rejected: the body is not an order that can be understood.
+    """
+    order = wire.decode(body, wire.RestOrder, topic)
+    total = _rest(order.current_total_price_set, order.current_total_price)
+    tax = _rest(order.current_total_tax_set, order.current_total_tax)
+    shipping = _rest_shipping(order)
+    sold = tuple(_rest_line(line, order.refunds) for line in order.line_items)
+    back = [_rest_back(line) for refund in order.refunds for line in refund.refund_line_items]
+    _one_currency(
+        order.currency,
+        [
+            order.current_total_price_set,
+            order.current_total_tax_set,
+            *(line.price_set for line in order.line_items),
+        ],
+    )
+    lines = reckon(
+        sold,
+        back,
+        net_total=net_total_of(total, shipping, tax, taxes_included=order.taxes_included),
+        unit=minor_unit(order.currency),
+    )
+    if order.current_shipping_price_set is None:
+        # The body does not say what is left of shipping; the total does, within what was charged.
+        net = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
+        rest = net_total_of(total, net, tax, taxes_included=order.taxes_included)
+        if ZERO <= rest <= shipping:
+            shipping = rest
+    return Order(
+        key=str(order.id),
+        number=order.name or str(order.id),
+        placed_at_ms=to_ms(order.processed_at or order.created_at, "processed_at"),
+        updated_at_ms=to_ms(order.updated_at, "updated_at"),
+        currency=order.currency,
+        lines=lines,
+        shipping=shipping,
+        tax=tax,
+        total=total,
+        taxes_included=order.taxes_included,
+        customer=_rest_customer(order),
+        billing=_rest_address(order.billing_address),
+        shipping_to=_rest_address(order.shipping_address),
+        po_number=order.po_number or "",
+        note=order.note or "",
+        cancelled_at_ms=to_ms(order.cancelled_at, "cancelled_at") if order.cancelled_at else None,
+        refunds=tuple(_rest_refund(refund) for refund in order.refunds),
+    )
+
+
+def _rest(bag: wire.RestBag | None, plain: str) -> Decimal:
+    return Decimal(bag.shop_money.amount if bag else plain)
+
+
+def _one_currency(currency: str, bags: Iterable[wire.RestBag | None]) -> None:
+    for bag in bags:
+        if bag and bag.shop_money.currency_code != currency:
+            raise Rejected(
+                f"currency: the order is in {currency} but an amount in shop money is in "
+                f"{bag.shop_money.currency_code}; it would be booked wrongly",
+            )
+
+
+def _rest_shipping(order: wire.RestOrder) -> Decimal:
+    if order.current_shipping_price_set:
+        return Decimal(order.current_shipping_price_set.shop_money.amount)
+    paid = sum(
+        (
+            _rest(line.discounted_price_set, line.discounted_price or line.price)
+            for line in order.shipping_lines
+            if not line.is_removed
+        ),
+        ZERO,
+    )
+    # The adjustment is negative: what the shop gave back.
+    back = sum(
+        (
+            abs(Decimal(adjustment.amount))
+            for refund in order.refunds
+            for adjustment in refund.order_adjustments
+            if adjustment.kind == "shipping_refund"
+        ),
+        ZERO,
+    )
+    return max(ZERO, paid - back)
+
+
+def _rest_line(line: wire.RestLine, refunds: Iterable[wire.RestRefund]) -> Sold:
+    current = line.current_quantity
+    if current is None:  # older payloads
+        back = sum(
+            entry.quantity for r in refunds for entry in r.refund_line_items if entry.line_item_id == line.id
+        )
+        current = max(0, line.quantity - back)
+    return Sold(
+        id=str(line.id),
+        sku=line.sku or "",
+        title=line.title or "",
+        quantity=line.quantity,
+        current=current,
+        unit_price=_rest(line.price_set, line.price),
+        discount=sum((_rest(entry.amount_set, entry.amount) for entry in line.discount_allocations), ZERO),
+        tax=sum((_rest(entry.price_set, entry.price) for entry in line.tax_lines), ZERO),
+    )
+
+
+def _rest_back(line: wire.RestRefundLine) -> TakenBack:
+    subtotal = line.subtotal_set.shop_money.amount if line.subtotal_set else line.subtotal
+    tax = line.total_tax_set.shop_money.amount if line.total_tax_set else line.total_tax
+    return TakenBack(
+        line_id=str(line.line_item_id),
+        quantity=line.quantity,
+        restocked=(line.restock_type or "no_restock") != "no_restock",
+        location=str(line.location_id or ""),
+        subtotal=None if subtotal is None else Decimal(str(subtotal)),
+        tax=None if tax is None else Decimal(str(tax)),
+    )
+
+
+def _rest_refund(refund: wire.RestRefund) -> Refund:
+    amount = sum(
+        (
+            Decimal(transaction.amount)
+            for transaction in refund.transactions
+            if transaction.kind == "refund" and transaction.status == "success"
+        ),
+        ZERO,
+    )
+    back = [_rest_back(line) for line in refund.refund_line_items]
+    return Refund(str(refund.id), amount, to_ms(refund.created_at, "refunds.created_at"), _refund_lines(back))
+
+
+def _refund_lines(back: Iterable[TakenBack]) -> tuple[RefundLine, ...]:
+    return tuple(
+        RefundLine(entry.line_id, Decimal(entry.quantity), restocked=entry.restocked, location=entry.location)
+        for entry in back
+    )
+
+
+def _rest_customer(order: wire.RestOrder) -> Customer | None:
+    customer = order.customer
+    if customer is None:
+        return None
+    return Customer(
+        key=str(customer.id),
+        name=" ".join(part for part in (customer.first_name, customer.last_name) if part),
+        email=customer.email or order.email or "",
+        phone=customer.phone or order.phone or "",
+    )
+
+
+def _rest_address(address: wire.RestAddress | None) -> Address | None:
+    if address is None:
+        return None
+    return Address(
+        name=address.name or "",
+        company=address.company or "",
+        line1=address.address1 or "",
+        line2=address.address2 or "",
+        city=address.city or "",
+        region=address.province_code or address.province or "",
+        postcode=address.zip or "",
+        country=address.country_code or "",
+        phone=address.phone or "",
+    )
+
+
+# --- GraphQL ----------------------------------------------------------------------------------------------
+
+
+def order_from_read(body: bytes) -> Order:
+    """An order as a full read tells it, with allocations and payments.
+
+    Raises:
+        Rejected: the body is not an order that can be understood.
+    """
+    order = wire.decode(body, wire.GqlOrder, "order.read")
+    total = _gql(order.current_total_price_set, order.currency_code)
+    tax = _gql(order.current_total_tax_set, order.currency_code)
+    shipping = _gql(order.current_shipping_price_set, order.currency_code)
+    back = {refund.id: [_gql_back(e) for e in refund.refund_line_items.nodes] for refund in order.refunds}
+    sold = tuple(_gql_line(line, order.currency_code) for line in order.line_items.nodes)
+    allocations = _allocations(order)
+    lines = reckon(
+        sold,
+        [entry for entries in back.values() for entry in entries],
+        net_total=net_total_of(total, shipping, tax, taxes_included=order.taxes_included),
+        unit=minor_unit(order.currency_code),
+    )
+    return Order(
+        key=number(order.id),
+        number=order.name,
+        placed_at_ms=to_ms(order.processed_at or order.created_at, "processedAt"),
+        updated_at_ms=to_ms(order.updated_at, "updatedAt"),
+        currency=order.currency_code,
+        lines=tuple(replace(line, allocations=tuple(allocations.get(line.id, ()))) for line in lines),
+        shipping=shipping,
+        tax=tax,
+        total=total,
+        taxes_included=order.taxes_included,
+        customer=_gql_customer(order),
+        billing=_gql_address(order.billing_address),
+        shipping_to=_gql_address(order.shipping_address),
+        po_number=order.po_number or "",
+        note=order.note or "",
+        cancelled_at_ms=to_ms(order.cancelled_at, "cancelledAt") if order.cancelled_at else None,
+        payments=tuple(_payments(order)),
+        refunds=tuple(
+            Refund(
+                number(refund.id),
+                Decimal(refund.total_refunded_set.shop_money.amount),
+                to_ms(refund.created_at or refund.processed_at, "refunds.createdAt"),
+                _refund_lines(back[refund.id]),
+            )
+            for refund in order.refunds
+        ),
+        complete=True,
+    )
+
+
+def _gql(bag: wire.MoneyBag, currency: str) -> Decimal:
+    if bag.shop_money.currency_code != currency:
+        raise Rejected(
+            f"currencyCode: the order is in {currency} but an amount in shop money is in "
+            f"{bag.shop_money.currency_code}; it would be booked wrongly",
+        )
+    return Decimal(bag.shop_money.amount)
+
+
+def _gql_line(line: wire.Line, currency: str) -> Sold:
+    return Sold(
+        id=number(line.id),
+        sku=line.sku or "",
+        title=line.title,
+        quantity=line.quantity,
+        current=line.current_quantity,
+        unit_price=_gql(line.original_unit_price_set, currency),
+        discount=sum((_gql(e.allocated_amount_set, currency) for e in line.discount_allocations), ZERO),
+        tax=sum((_gql(e.price_set, currency) for e in line.tax_lines), ZERO),
+    )
+
+
+def _gql_back(entry: wire.RefundedLine) -> TakenBack:
+    return TakenBack(
+        line_id=number(entry.line_item.id),
+        quantity=entry.quantity,
+        restocked=entry.restocked and entry.restock_type != "NO_RESTOCK",
+        location=number(entry.location.id) if entry.location else "",
+        subtotal=Decimal(entry.subtotal_set.shop_money.amount),
+        tax=Decimal(entry.total_tax_set.shop_money.amount),
+    )
+
+
+def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
+    """Where each line is to be fulfilled from. A cancelled fulfilment order allocates nothing."""
+    found: defaultdict[str, list[Allocation]] = defaultdict(list)
+    for fulfillment_order in order.fulfillment_orders.nodes:
+        if fulfillment_order.status == "CANCELLED":
+            continue
+        location = fulfillment_order.assigned_location.location
+        for entry in fulfillment_order.line_items.nodes:
+            if not entry.total_quantity:
+                continue
+            found[number(entry.line_item.id)].append(
+                Allocation(
+                    location=number(location.id) if location else "",
+                    quantity=Decimal(entry.total_quantity),
+                    remaining=Decimal(entry.remaining_quantity),
+                    fulfillment_order=fulfillment_order.id,
+                    fulfillment_line=entry.id,
+                ),
+            )
+    return found
+
+
+def _payments(order: wire.GqlOrder) -> Iterable[Payment]:
+    for transaction in order.transactions:
+        if transaction.kind in _RECEIVED and transaction.status == "SUCCESS":
+            yield Payment(
+                id=number(transaction.id),
+                amount=_gql(transaction.amount_set, order.currency_code),
+                currency=order.currency_code,
+                received_at_ms=to_ms(
+                    transaction.processed_at or transaction.created_at, "transactions.processedAt"
+                ),
+                gateway=transaction.gateway or "",
+            )
+
+
+def _gql_customer(order: wire.GqlOrder) -> Customer | None:
+    customer = order.customer
+    if customer is None:
+        return None
+    email, phone = customer.default_email_address, customer.default_phone_number
+    return Customer(
+        key=number(customer.id),
+        name=customer.display_name,
+        email=(email.email_address if email else "") or order.email or "",
+        phone=(phone.phone_number if phone else "") or order.phone or "",
+    )
+
+
+def _gql_address(address: wire.MailingAddress | None) -> Address | None:
+    if address is None:
+        return None
+    return Address(
+        name=address.name or "",
+        company=address.company or "",
+        line1=address.address1 or "",
+        line2=address.address2 or "",
+        city=address.city or "",
+        region=address.province_code or address.province or "",
+        postcode=address.zip or "",
+        country=address.country_code_v2 or "",
+        phone=address.phone or "",
+    )
+
+
+def item_from_read(body: bytes) -> tuple[Item, int]:
+    """A variant as a snapshot read it, and when Shopify changed it last.
+
+    Raises:
+        Rejected: the body is not a variant that can be understood.
+    """
+    variant = wire.decode(body, wire.Variant, "item")
+    item = Item(
+        sku=variant.sku or "",
+        external_id=variant.id,
+        stock_id=variant.inventory_item.id,
+        title=variant.display_name,
+    )
+    return item, to_ms(variant.updated_at, "updatedAt")

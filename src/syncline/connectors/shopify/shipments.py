@@ -1,0 +1,237 @@
+"""Telling Shopify that goods left: one fulfilment for each location, safe to repeat.
+
+``fulfillmentCreate`` has no idempotency key
+(https://shopify.dev/docs/api/admin-graphql/latest/mutations/fulfillmentCreate), so the shipment's
+tracking number is what makes it findable: it is looked for before anything is created.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from syncline.connectors.shopify import documents, wire
+from syncline.connectors.shopify.client import Client, UserError
+from syncline.connectors.shopify.orders import OrderReader
+from syncline.connectors.shopify.wire import number
+from syncline.model.delivery import Outcome, Result
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
+from syncline.model.payloads import CreateShipment
+
+FULFILLMENTS_MAX = 50
+_OPEN = frozenset({"OPEN", "IN_PROGRESS"})
+_VOID = frozenset({"CANCELLED", "ERROR", "FAILURE"})
+
+
+class _Tracking(Struct, frozen=True):
+    number: str | None = None
+
+
+class _Fulfillment(Struct, frozen=True, rename="camel"):
+    id: wire.Gid
+    status: str
+    location: wire.Ref | None = None
+    tracking_info: tuple[_Tracking, ...] = ()
+
+
+class _Shipped(Struct, frozen=True):
+    fulfillments: tuple[_Fulfillment, ...]
+
+
+class _Shipments(Struct, frozen=True):
+    order: _Shipped | None = None
+
+
+class _Created(Struct, frozen=True, rename="camel"):
+    user_errors: tuple[UserError, ...]
+    fulfillment: wire.Ref | None = None
+
+
+class _FulfillmentCreated(Struct, frozen=True, rename="camel"):
+    fulfillment_create: _Created | None = None
+
+
+class Shipper:
+    """Creates fulfilments in one shop."""
+
+    def __init__(self, client: Client, orders: OrderReader, *, notify_customer: bool) -> None:
+        self._client = client
+        self._orders = orders
+        self._notify_customer = notify_customer
+
+    async def create(self, payload: CreateShipment) -> Outcome:
+        """Create what is not there yet.
+
+        Raises:
+            SynclineError: of the client, before anything was created.
+        """
+        made = await self._made(payload)
+        missing = {loc: lines for loc, lines in _by_location(payload).items() if loc not in made}
+        if not missing:
+            return _done(made)
+        fulfillment_orders = await self._orders.fulfillment_orders(payload.order_key, urgent=False)
+        if fulfillment_orders is None:
+            raise Rejected(f"Shopify knows no order {payload.order_key}")
+        # All locations are checked before the first is shipped.
+        plans = {
+            loc: _plan(payload.order_key, loc, lines, fulfillment_orders) for loc, lines in missing.items()
+        }
+        for location, plan in plans.items():
+            try:
+                made[location] = await self._ship(payload, plan)
+            except AuthExpired:
+                raise
+            except SynclineError as error:
+                return self._stopped(payload, made, location, error)
+        return _done(made)
+
+    async def look_up(self, payload: CreateShipment) -> Outcome | None:
+        """Find the fulfilments of a shipment by its tracking number."""
+        if not payload.shipment.tracking:
+            return Outcome(
+                Result.REJECTED,
+                "the shipment has no tracking number, so it cannot be told from another in Shopify: "
+                f"look at order {payload.order_key} there, then discard this delivery or release it",
+            )
+        made = await self._made(payload)
+        return _done(made) if all(location in made for location in _by_location(payload)) else None
+
+    async def _made(self, payload: CreateShipment) -> dict[str, str]:
+        """Which locations have shipped already: location -> fulfilment."""
+        wanted = set(payload.shipment.tracking)
+        if not wanted:
+            return {}
+        answer = await self._client.call(
+            documents.ORDER_SHIPMENTS, {"id": f"gid://shopify/Order/{payload.order_key}"}, _Shipments
+        )
+        if answer.order is None:
+            raise Rejected(f"Shopify knows no order {payload.order_key}")
+        if len(answer.order.fulfillments) >= FULFILLMENTS_MAX:
+            raise Rejected(
+                f"order {payload.order_key} has {FULFILLMENTS_MAX} or more fulfilments, too many to look through"
+            )
+        locations = list(_by_location(payload))
+        made: dict[str, str] = {}
+        for entry in answer.order.fulfillments:
+            if entry.status in _VOID or not wanted & {info.number for info in entry.tracking_info}:
+                continue
+            if entry.location is not None:
+                made.setdefault(number(entry.location.id), entry.id)
+            elif len(locations) == 1:
+                made.setdefault(locations[0], entry.id)
+        return {location: made[location] for location in locations if location in made}
+
+    async def _ship(self, payload: CreateShipment, plan: dict[str, list[dict[str, Any]]]) -> str:
+        fulfillment: dict[str, Any] = {
+            "lineItemsByFulfillmentOrder": [
+                {"fulfillmentOrderId": gid, "fulfillmentOrderLineItems": lines} for gid, lines in plan.items()
+            ],
+            "notifyCustomer": self._notify_customer,
+        }
+        tracking = payload.shipment.tracking
+        if tracking:
+            info: dict[str, Any] = (
+                {"number": tracking[0]} if len(tracking) == 1 else {"numbers": list(tracking)}
+            )
+            if payload.shipment.carrier:
+                info["company"] = payload.shipment.carrier
+            fulfillment["trackingInfo"] = info
+        answer = await self._client.call(
+            documents.CREATE_FULFILLMENT, {"fulfillment": fulfillment}, _FulfillmentCreated
+        )
+        created = answer.fulfillment_create
+        if created is not None and created.user_errors:
+            raise Rejected("Shopify: " + "; ".join(error.message for error in created.user_errors))
+        if created is None or created.fulfillment is None:
+            raise OutcomeUnknown("Shopify did not say which fulfilment it created")
+        return created.fulfillment.id
+
+    def _stopped(
+        self, payload: CreateShipment, made: dict[str, str], location: str, error: SynclineError
+    ) -> Outcome:
+        """One location failed. What others shipped is found again by tracking number, if there is one."""
+        if made and not payload.shipment.tracking:
+            done = ", ".join(f"{loc}: {gid}" for loc, gid in made.items())
+            return Outcome(
+                Result.REJECTED,
+                f"location {location}: {error}. Shipped already, and without a tracking number it would be "
+                f"shipped again: {done}",
+            )
+        if isinstance(error, Throttled):
+            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
+        if isinstance(error, OutcomeUnknown):
+            return Outcome(Result.UNKNOWN, str(error))
+        if isinstance(error, Retryable):
+            return Outcome(Result.RETRY, str(error))
+        return Outcome(Result.REJECTED, str(error))
+
+
+def _done(made: dict[str, str]) -> Outcome:
+    return Outcome(Result.DONE, facts={"external_id": ",".join(made.values())})
+
+
+def _by_location(payload: CreateShipment) -> dict[str, list[tuple[str, int]]]:
+    grouped: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for sku, location, units in payload.lines:
+        grouped[location].append((sku, units))
+    return dict(grouped)
+
+
+def _plan(
+    order_key: str,
+    location: str,
+    lines: Sequence[tuple[str, int]],
+    fulfillment_orders: Sequence[wire.FulfillmentOrder],
+) -> dict[str, list[dict[str, Any]]]:
+    """Which fulfilment order lines of this location the units belong to.
+
+    Raises:
+        Rejected: fewer units are left to ship there; says where they are instead.
+    """
+    left: list[tuple[str, str, str, int]] = []  # fulfilment order, line, sku, units
+    for entry in fulfillment_orders:
+        held_at = entry.assigned_location.location
+        if held_at is None or number(held_at.id) != location or entry.status not in _OPEN:
+            continue
+        left.extend(
+            (entry.id, line.id, line.sku or "", line.remaining_quantity)
+            for line in entry.line_items.nodes
+            if line.remaining_quantity > 0
+        )
+    taken: dict[str, int] = {}
+    for sku, units in lines:
+        missing = units
+        for _, line_id, line_sku, remaining in left:
+            take = min(missing, remaining - taken.get(line_id, 0)) if line_sku == sku else 0
+            if take > 0:
+                taken[line_id] = taken.get(line_id, 0) + take
+                missing -= take
+        if missing:
+            raise Rejected(
+                f"order {order_key}: {units - missing} of {units} units of {sku} are left to ship at location "
+                f"{location}. {_elsewhere(sku, location, fulfillment_orders)}",
+            )
+    plan: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for order_id, line_id, _, _ in left:
+        if line_id in taken:
+            plan[order_id].append({"id": line_id, "quantity": taken[line_id]})
+    return dict(plan)
+
+
+def _elsewhere(sku: str, location: str, fulfillment_orders: Sequence[wire.FulfillmentOrder]) -> str:
+    places = []
+    for entry in fulfillment_orders:
+        units = sum(line.remaining_quantity for line in entry.line_items.nodes if line.sku == sku)
+        held_at = entry.assigned_location.location
+        place = number(held_at.id) if held_at else "no location"
+        if units and (place != location or entry.status not in _OPEN):
+            places.append(f"{units} at {place} ({entry.status.lower().replace('_', ' ')})")
+    if not places:
+        return "The rest was fulfilled, refunded or cancelled in Shopify: compare both sides, then discard or correct."
+    return (
+        f"Shopify has {', '.join(places)}: move the fulfilment order to the right location or release its hold, "
+        "then release this delivery."
+    )

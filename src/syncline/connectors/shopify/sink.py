@@ -1,0 +1,295 @@
+"""The writing side: absolute stock with compare-and-set, reads on demand, shipments."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from syncline.connectors.shopify import documents, wire
+from syncline.connectors.shopify.client import Client, UserError
+from syncline.connectors.shopify.manifest import OPERATIONS, ShopifySettings
+from syncline.connectors.shopify.orders import OrderReader
+from syncline.connectors.shopify.shipments import Shipper
+from syncline.connectors.shopify.wire import number, to_ms
+from syncline.model.change import Event, Via
+from syncline.model.delivery import Item, Operation, Outcome, Result
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
+from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
+from syncline.ports import Clock
+
+STAMP_MS = 1000  # `updatedAt` has whole seconds
+SETTLE_MS = 200
+# Codes that name no line and mean: this key is spent, send again under a new one.
+_NEW_KEY = frozenset({"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"})
+_STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+
+
+class _Written(Struct, frozen=True, rename="camel"):
+    user_errors: tuple[UserError, ...]
+
+
+class _StockSet(Struct, frozen=True, rename="camel"):
+    inventory_set_quantities: _Written | None = None
+
+
+class _Quantity(Struct, frozen=True):
+    name: str
+    quantity: wire.Level
+
+
+class _Level(Struct, frozen=True):
+    quantities: tuple[_Quantity, ...]
+
+
+class _StockItem(Struct, frozen=True, rename="camel"):
+    id: wire.Gid
+    inventory_level: _Level | None = None
+
+
+class ShopifySink:
+    """Writes one shop. Every operation may be repeated with the same key."""
+
+    def __init__(self, name: str, settings: ShopifySettings, *, client: Client, clock: Clock) -> None:
+        self._name = name
+        self._settings = settings
+        self._client = client
+        self._clock = clock
+        self._orders = OrderReader(client)
+        self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The calls it can make, by name."""
+        return OPERATIONS
+
+    async def deliver(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
+        """Make one call; one outcome per item, in order."""
+        limit = OPERATIONS[operation].batch_items_max
+        assert 0 < len(items) <= limit, f"{operation} takes 1 to {limit} items"
+        try:
+            if operation == "set_stock":
+                return await self._set_stock(items, key)
+            if operation == "read_stock":
+                return await self._read_stock(items)
+            if operation == "read_order":
+                return await self._read_orders(items)
+            payload = items[0].payload
+            assert isinstance(payload, CreateShipment)
+            return [await self._shipper.create(payload)]
+        except AuthExpired:
+            raise
+        except SynclineError as error:
+            return [outcome_of(error)] * len(items)
+
+    async def look_up(self, operation: str, item: Item) -> Outcome | None:
+        """Find a shipment again by its tracking number; nothing else needs looking up."""
+        if operation != "create_shipment":
+            return None
+        payload = item.payload
+        assert isinstance(payload, CreateShipment)
+        return await self._shipper.look_up(payload)
+
+    # --- stock --------------------------------------------------------------------------------------------
+
+    async def _set_stock(self, items: Sequence[Item], key: str) -> list[Outcome]:
+        outcomes: list[Outcome | None] = [_unfit(item.payload) for item in items]
+        sent = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        if sent:
+            quantities = []
+            for index in sent:
+                payload: SetStock = items[index].payload
+                quantities.append(
+                    {
+                        "inventoryItemId": payload.stock_id,
+                        "locationId": _location(payload.location),
+                        "quantity": payload.quantity,
+                        "changeFromQuantity": payload.expected,
+                    },
+                )
+            variables = {
+                "key": key,
+                "input": {
+                    "name": "available",
+                    "reason": "correction",
+                    "referenceDocumentUri": f"gid://syncline/Delivery/{key}",
+                    "quantities": quantities,
+                },
+            }
+            try:
+                answer = await self._client.call(documents.SET_STOCK, variables, _StockSet)
+                written = answer.inventory_set_quantities
+                if written is None:
+                    raise OutcomeUnknown("Shopify said nothing about the stock that was set")
+                results = _stock_outcomes(len(sent), written.user_errors)
+            except AuthExpired:
+                raise
+            except SynclineError as error:
+                results = [outcome_of(error)] * len(sent)
+            for index, outcome in zip(sent, results, strict=True):
+                outcomes[index] = outcome
+        return [outcome or Outcome(Result.RETRY) for outcome in outcomes]
+
+    async def _read_stock(self, items: Sequence[Item]) -> list[Outcome]:
+        outcomes: list[Outcome | None] = [_unfit(item.payload) for item in items]
+        asked = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        if asked:
+            variables: dict[str, str] = {}
+            for place, index in enumerate(asked):
+                payload: ReadStock = items[index].payload
+                variables[f"i{place}"] = payload.stock_id
+                variables[f"l{place}"] = _location(payload.location)
+            answer = await self._client.call(
+                documents.read_levels(len(asked)), variables, dict[str, _StockItem | None]
+            )
+            for place, index in enumerate(asked):
+                outcomes[index] = _level_outcome(items[index].payload, answer.get(f"s{place}"))
+        return [outcome or Outcome(Result.RETRY) for outcome in outcomes]
+
+    # --- orders -------------------------------------------------------------------------------------------
+
+    async def _read_orders(self, items: Sequence[Item]) -> list[Outcome]:
+        keys = [item.payload.key for item in items if isinstance(item.payload, ReadOrder)]
+        assert len(keys) == len(items)
+        odd = [not key.isascii() or not key.isdigit() or len(key) > 20 for key in keys]
+        asked = [key for key, refused in zip(keys, odd, strict=True) if not refused]
+        began_ms = self._clock.now_ms()
+        answers = await self._orders.read(asked, urgent=True) if asked else []
+        found = dict(zip(asked, answers, strict=True))
+        outcomes = []
+        for key, refused in zip(keys, odd, strict=True):
+            if refused:
+                outcomes.append(Outcome(Result.REJECTED, f"{key[:40]!r} is no order id of Shopify"))
+                continue
+            try:
+                outcomes.append(await self._order_outcome(key, found[key], began_ms))
+            except AuthExpired:
+                raise
+            except SynclineError as error:
+                outcomes.append(outcome_of(error))
+        return outcomes
+
+    async def _order_outcome(self, key: str, first: wire.GqlOrder | None, began_ms: int) -> Outcome:
+        if first is None:
+            return Outcome(
+                Result.REJECTED,
+                f"Shopify knows no order {key}: it was deleted, or is older than 60 days and the app lacks "
+                "the scope read_all_orders",
+            )
+        updated_ms = to_ms(first.updated_at, "updatedAt")
+        if 0 <= began_ms - updated_ms < STAMP_MS:
+            # Stamps have whole seconds. The order may change again under the same one, and that change
+            # would then look like what we hold already; so it is read when its second is over.
+            wait_s = (updated_ms + STAMP_MS + SETTLE_MS - began_ms) / 1000
+            return Outcome(
+                Result.RETRY, f"order {first.name} changed in this very second", retry_after_s=wait_s
+            )
+        order = await self._orders.complete(first, urgent=True)
+        body = msgspec.json.encode(order)
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        event = Event(
+            system=self._name,
+            topic="order.read",
+            event_id=f"read:{key}@{updated_ms}:{digest}",
+            via=Via.READ,
+            occurred_at_ms=updated_ms,
+            body=body,
+        )
+        return Outcome(Result.DONE, facts={"event": event})
+
+
+def outcome_of(error: SynclineError) -> Outcome:
+    """What an error means for an item of the call."""
+    if isinstance(error, Throttled):
+        return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
+    if isinstance(error, OutcomeUnknown):
+        return Outcome(Result.UNKNOWN, str(error))
+    if isinstance(error, Retryable):
+        return Outcome(Result.RETRY, str(error))
+    return Outcome(Result.REJECTED, str(error))
+
+
+def _location(text: str) -> str:
+    return f"gid://shopify/Location/{text}"
+
+
+def _unfit(payload: Any) -> Outcome | None:
+    """Refuse an address that cannot be one, instead of letting it spoil a whole batch."""
+    assert isinstance(payload, SetStock | ReadStock)
+    if (
+        not payload.stock_id.startswith("gid://shopify/InventoryItem/")
+        or not number(payload.stock_id).isdigit()
+    ):
+        return Outcome(
+            Result.REJECTED,
+            f"{payload.sku}: {payload.stock_id!r} is no inventory item of Shopify; read the catalog again",
+        )
+    if not payload.location.isascii() or not payload.location.isdigit():
+        return Outcome(
+            Result.REJECTED,
+            f"{payload.sku}: {payload.location!r} is no location of Shopify; use the number at the end of the "
+            "location's address in the admin",
+        )
+    return None
+
+
+def _stock_outcomes(count: int, errors: Sequence[UserError]) -> list[Outcome]:
+    """One outcome per line. A call is all or nothing: any error means that nothing was applied."""
+    if not errors:
+        return [Outcome(Result.DONE)] * count
+    named: dict[int, UserError] = {}
+    for error in errors:
+        index = _index(error.field, count)
+        if index is not None:
+            # A line that is refused for good stays refused, whatever else is said of it.
+            if index not in named or named[index].code in _STALE:
+                named[index] = error
+            continue
+        words = f"Shopify: {error.message}"
+        if error.code == "IDEMPOTENCY_CONCURRENT_REQUEST":
+            return [Outcome(Result.UNKNOWN, words, retry_after_s=1.0)] * count
+        if error.code in _NEW_KEY or error.code in _STALE:
+            # Whether an earlier call under this key was applied is found out by compare-and-set.
+            return [Outcome(Result.STALE if error.code in _STALE else Result.RETRY, words)] * count
+        return [Outcome(Result.REJECTED, words)] * count
+    outcomes = []
+    for index in range(count):
+        refusal = named.get(index)
+        if refusal is None:
+            outcomes.append(Outcome(Result.RETRY, "batch refused because of others"))
+        elif refusal.code in _STALE:
+            outcomes.append(Outcome(Result.STALE, f"Shopify: {refusal.message}"))
+        else:
+            outcomes.append(Outcome(Result.REJECTED, f"Shopify: {refusal.message}"))
+    return outcomes
+
+
+def _index(field: tuple[str, ...] | None, count: int) -> int | None:
+    """Which line an error names: ``["input", "quantities", "7", "quantity"]`` -> 7."""
+    if field and "quantities" in field:
+        rest = field[field.index("quantities") + 1 :]
+        if rest and rest[0].isascii() and rest[0].isdigit() and int(rest[0]) < count:
+            return int(rest[0])
+    return None
+
+
+def _level_outcome(payload: ReadStock, found: _StockItem | None) -> Outcome:
+    if found is None:
+        return Outcome(
+            Result.REJECTED,
+            f"{payload.sku}: Shopify no longer knows {payload.stock_id}; its variant was deleted or replaced, "
+            "so read the catalog again",
+        )
+    if found.inventory_level is None:
+        return Outcome(
+            Result.REJECTED,
+            f"{payload.sku}: not stocked at this location ({payload.location}); in Shopify open the product, "
+            "Inventory, Edit locations, and tick it",
+        )
+    for entry in found.inventory_level.quantities:
+        if entry.name == "available":
+            return Outcome(Result.DONE, facts={"held": entry.quantity})
+    return Outcome(Result.RETRY, f"{payload.sku}: Shopify did not say what is available")

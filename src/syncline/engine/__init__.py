@@ -1,0 +1,1 @@
+"""The way of a change: capture, log, apply, derive, schedule, deliver, confirm."""

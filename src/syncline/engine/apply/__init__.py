@@ -1,0 +1,1 @@
+"""From raw events to canonical records, version by version."""

@@ -1,0 +1,334 @@
+"""What a batch of events amounts to, gathered in memory and written in one transaction."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from syncline.engine.catalog import Catalog
+from syncline.engine.codec import encode, record_fingerprint
+from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
+from syncline.freshness.bounds import start_at
+from syncline.inventory.availability import units
+from syncline.model.change import Change, Flow, Kind, LoggedEvent
+from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
+from syncline.ports import Row, System, Write
+
+UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
+
+
+class _Known:
+    """The newest version of a record that we hold, in the store or from earlier in the batch."""
+
+    __slots__ = ("hash", "tiebreak", "value", "version")
+
+    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any) -> None:
+        self.version = version
+        self.tiebreak = tiebreak
+        self.hash = hash_
+        self.value = value
+
+
+class Batch:
+    """Applies changes one after the other against what is known, and collects the writes."""
+
+    def __init__(
+        self, routes: Routes, systems: Mapping[str, System], catalog: Catalog, now_ms: int,
+    ) -> None:
+        self._routes = routes
+        self._systems = list(systems)
+        self._catalog = catalog
+        self._now_ms = now_ms
+        self._known: dict[tuple[str, Kind, str], _Known] = {}
+        self._records: dict[tuple[str, Kind, str], dict[str, Any]] = {}
+        self._demand: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._erp: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._dirty: dict[str, int] = {}
+        self._taken: dict[tuple[str, str], int] = {}
+        self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._reads: dict[tuple[str, str], dict[str, Any]] = {}
+        self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
+        self.items: list[tuple[str, Item]] = []
+        self.parked: list[dict[str, Any]] = []
+        self.applied = 0
+        self.unchanged = 0
+
+    # --- what is known before ---------------------------------------------------------------------
+
+    def known(self, system: str, kind: Kind, key: str, version: int, tiebreak: int, hash_: str, value: Any) -> None:
+        """The store's newest version of a record."""
+        self._known[system, kind, key] = _Known(version, tiebreak, hash_, value)
+
+    def demand_known(self, row: Row) -> None:
+        """A demand line as stored."""
+        channel, order_key, line_id, location, sku, quantity, taken, erp_quantity = row
+        self._demand[channel, order_key, line_id, location] = {
+            "channel": channel, "order_key": order_key, "line_id": line_id, "location": location,
+            "sku": sku, "quantity": quantity, "taken": taken, "erp_quantity": erp_quantity,
+        }
+
+    # --- applying ---------------------------------------------------------------------------------
+
+    def park(self, logged: LoggedEvent, reason: str, detail: str) -> None:
+        """Keep an event that cannot be applied, with its reason, for a person."""
+        try:
+            payload = logged.event.body.decode()
+        except UnicodeDecodeError:
+            payload = "base64:" + base64.b64encode(logged.event.body).decode()
+        self.parked.append({
+            "system": logged.event.system, "operation": "apply",
+            "key": f"{logged.event.topic}{SEP}{logged.event.event_id}",
+            "reason": reason, "detail": detail[:2000], "payload": payload, "now_ms": self._now_ms,
+        })
+
+    def apply(self, logged: LoggedEvent, change: Change) -> None:
+        """Apply one change, or find that it changes nothing."""
+        system = logged.event.system
+        before = self._known.get((system, change.kind, change.key))
+        value = change.value
+        if isinstance(value, Notice):
+            verdict = self._notice(system, change, before)
+        elif before is not None and (change.version, change.tiebreak) <= (before.version, before.tiebreak):
+            same = change.version == before.version
+            verdict = "duplicate" if same else "older"
+            if same and isinstance(value, Order) and _differs(value, before.value):
+                # Shopify's updated_at has whole seconds: two edits in one second look alike.
+                self._read_order(system, change.key, change.changed_at_ms)
+                verdict = "to be read"
+        else:
+            verdict = self._store(logged, change, before)
+        if verdict == "applied":
+            self.applied += 1
+        else:
+            self.unchanged += 1
+        if change.kind in (Kind.ORDER, Kind.SHIPMENT, Kind.ERP_ORDER):
+            key = change.key
+            if change.kind is Kind.ERP_ORDER:
+                parsed = parse_reference(key, self._systems)
+                key = parsed[1] if parsed else key
+            self._traces[change.kind.value, key, logged.offset] = {
+                "kind": change.kind.value, "key": key, "offset": logged.offset, "system": system,
+                "via": logged.event.via.value, "verdict": verdict, "now_ms": logged.received_at_ms,
+            }
+
+    def _notice(self, system: str, change: Change, before: _Known | None) -> str:
+        if before is not None and before.value is not None and before.value.complete and before.version >= change.version:
+            return "known already"
+        self._read_order(system, change.key, change.changed_at_ms)
+        return "to be read"
+
+    def _store(self, logged: LoggedEvent, change: Change, before: _Known | None) -> str:
+        system, value = logged.event.system, change.value
+        hash_ = record_fingerprint(change.kind, value)
+        if isinstance(value, Order):
+            value, hash_ = self._order(system, change, value, hash_, before)
+        elif isinstance(value, StockLevel):
+            # Also an unchanged figure counts: its newer stamp may contain demand that it could not before.
+            self._mark(value.sku, change.changed_at_ms)
+        elif isinstance(value, ErpOrder):
+            self._erp_order(system, value, change.changed_at_ms)
+        elif isinstance(value, Item):
+            self.items.append((system, value))
+            self._mark(value.sku, change.changed_at_ms)
+        elif isinstance(value, Shipment):
+            self._shipment(system, value, change.changed_at_ms)
+        self._known[system, change.kind, change.key] = _Known(change.version, change.tiebreak, hash_, value)
+        self._records[system, change.kind, change.key] = {
+            "system": system, "kind": change.kind.value, "key": change.key, "version": change.version,
+            "tiebreak": change.tiebreak, "changed_at_ms": change.changed_at_ms,
+            "observed_at_ms": logged.received_at_ms, "offset": logged.offset, "hash": hash_, "body": value,
+        }
+        return "applied"
+
+    def _mark(self, sku: str, changed_at_ms: int) -> None:
+        self._dirty[sku] = min(changed_at_ms, self._dirty.get(sku, changed_at_ms))
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def _order(
+        self, channel: str, change: Change, order: Order, hash_: str, before: _Known | None,
+    ) -> tuple[Order, str]:
+        previous: Order | None = before.value if before is not None else None
+        if not order.complete:
+            if previous is not None:
+                order = _with_allocations(order, previous)
+                hash_ = before.hash if before is not None else ""
+            self._read_order(channel, order.key, change.changed_at_ms)
+        self._wants_of(channel, order, change.changed_at_ms)
+        if order.complete:
+            self._facts_of(channel, order, change, changed=before is None or before.hash != hash_, previous=previous)
+        return order, hash_
+
+    def _read_order(self, channel: str, key: str, changed_at_ms: int) -> None:
+        tolerance = min((r.tolerance_ms for r in self._routes.of(Flow.ORDERS, source=channel)), default=0)
+        self._reads[channel, key] = {
+            "system": channel, "operation": "read_order", "key": key, "route": "", "wanted": 1, "rev": 0,
+            "changed_at_ms": changed_at_ms, "deliver_by_ms": changed_at_ms + tolerance // 2,
+            "not_before_ms": self._now_ms, "now_ms": self._now_ms,
+        }
+
+    def _wants_of(self, channel: str, order: Order, changed_at_ms: int) -> None:
+        """What the order asks of stock now, line by line and location by location."""
+        wanted: dict[tuple[str, str], tuple[str, int, int, str]] = {}
+        for line in order.lines:
+            if not line.sku:
+                continue
+            quantity = 0 if order.cancelled_at_ms is not None else units(line.quantity)
+            if not line.allocations:
+                wanted[line.id, ""] = (line.sku, quantity, 0, "")
+                continue
+            taken = units(line.taken)
+            left = quantity
+            for index, at in enumerate(line.allocations):
+                last = index == len(line.allocations) - 1
+                there = left if last else min(left, units(at.quantity))
+                took = taken if last else min(taken, units(at.quantity))
+                left -= there
+                taken -= took
+                location = self._routes.erp_location(channel, at.location) or UNMAPPED + at.location
+                _, more, more_taken, _ = wanted.get((line.id, location), ("", 0, 0, ""))
+                wanted[line.id, location] = (line.sku, there + more, took + more_taken, at.location)
+        stored = {
+            (line_id, location): row
+            for (of, order_key, line_id, location), row in self._demand.items()
+            if of == channel and order_key == order.key
+        }
+        for (line_id, location), row in stored.items():
+            if (line_id, location) not in wanted:
+                wanted[line_id, location] = (row["sku"], 0, 0, "")
+        for (line_id, location), (sku, quantity, taken, at_channel) in wanted.items():
+            old = stored.get((line_id, location))
+            if old is not None and (old["quantity"], old["taken"]) == (quantity, taken):
+                continue
+            if old is None and not quantity and not taken:
+                continue
+            by = taken - (old["taken"] if old else 0)
+            if by and location:
+                shop = at_channel or self._routes.channel_location(channel, location)
+                if shop:
+                    key = stock_key(sku, shop)
+                    self._taken[channel, key] = self._taken.get((channel, key), 0) + by
+            row = {
+                "channel": channel, "order_key": order.key, "line_id": line_id, "location": location,
+                "sku": sku, "quantity": quantity, "taken": taken,
+            }
+            self._demand[channel, order.key, line_id, location] = {
+                **row, "erp_quantity": old["erp_quantity"] if old else 0,
+            }
+            self._wants[channel, order.key, line_id, location] = row
+            self._mark(sku, changed_at_ms)
+
+    def _facts_of(
+        self, channel: str, order: Order, change: Change, *, changed: bool, previous: Order | None,
+    ) -> None:
+        for route in self._routes.of(Flow.ORDERS, source=channel):
+            if changed:
+                self._fact(route, "put_order", f"{order.key}{SEP}{change.version}", change.changed_at_ms)
+            seen_payments = {p.id for p in previous.payments} if previous is not None and previous.complete else set()
+            for payment in order.payments:
+                if payment.id not in seen_payments:
+                    self._fact(
+                        route, "put_payment", f"{order.key}{SEP}{payment.id}",
+                        max(payment.received_at_ms, order.placed_at_ms),
+                    )
+            seen_refunds = {r.id for r in previous.refunds} if previous is not None and previous.complete else set()
+            for refund in order.refunds:
+                if refund.id not in seen_refunds and refund.lines:
+                    self._fact(route, "put_refund", f"{order.key}{SEP}{refund.id}", refund.created_at_ms)
+
+    def _fact(self, route: Route, operation: str, key: str, changed_at_ms: int) -> None:
+        self._facts[route.sink, operation, key] = {
+            "system": route.sink, "operation": operation, "key": key, "route": route.name,
+            "changed_at_ms": changed_at_ms, "deliver_by_ms": changed_at_ms + route.tolerance_ms,
+            "not_before_ms": start_at(changed_at_ms, route.tolerance_ms, self._now_ms), "now_ms": self._now_ms,
+        }
+
+    # --- the ERP's side ---------------------------------------------------------------------------
+
+    def _erp_order(self, system: str, erp: ErpOrder, changed_at_ms: int) -> None:
+        parsed = parse_reference(erp.key, self._systems)
+        if parsed is None or not erp.commits_stock:
+            return
+        channel, order_key = parsed
+        held: dict[tuple[str, str], int] = {}
+        for line in erp.lines:
+            held[line.sku, line.location] = held.get((line.sku, line.location), 0) + units(line.quantity)
+        rows = [row for (of, order, _, _), row in self._demand.items() if of == channel and order == order_key]
+        for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
+            share = min(row["quantity"], held.get((row["sku"], row["location"]), 0))
+            held[row["sku"], row["location"]] = held.get((row["sku"], row["location"]), 0) - share
+            self._erp_holds(row, share, erp.erp_stamp_ms)
+        for row in rows:
+            for (sku, location), rest in list(held.items()):
+                missing = row["quantity"] - row["erp_quantity"]
+                if sku == row["sku"] and rest > 0 and missing > 0:
+                    share = min(rest, missing)
+                    held[sku, location] = rest - share
+                    self._erp_holds(row, row["erp_quantity"] + share, erp.erp_stamp_ms)
+            self._mark(row["sku"], changed_at_ms)
+
+    def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:
+        row["erp_quantity"] = quantity
+        self._erp[row["channel"], row["order_key"], row["line_id"], row["location"]] = {
+            "channel": row["channel"], "order_key": row["order_key"], "line_id": row["line_id"],
+            "location": row["location"], "quantity": quantity, "erp_stamp_ms": erp_stamp_ms, "our_stamp_ms": None,
+        }
+
+    def _shipment(self, system: str, shipment: Shipment, changed_at_ms: int) -> None:
+        parsed = parse_reference(shipment.order_key, self._systems)
+        if parsed is None:
+            return
+        for route in self._routes.of(Flow.ORDER_STATUS, source=system, sink=parsed[0]):
+            self._fact(route, "create_shipment", f"{parsed[1]}{SEP}{shipment.key}", changed_at_ms)
+
+    # --- one transaction --------------------------------------------------------------------------
+
+    def writes(self, consumer: str, offset: int) -> list[Write]:
+        """Everything that the batch amounts to. The last two writes return touched deliveries."""
+        explained = [
+            {"system": system, "key": key, "by": by} for (system, key), by in self._taken.items() if by > 0
+        ]
+        returned = [
+            {"system": system, "key": key, "by": -by} for (system, key), by in self._taken.items() if by < 0
+        ]
+        return [
+            Write("progress_put", [{"consumer": consumer, "offset": offset}]),
+            Write("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
+            Write("demand_want", list(self._wants.values())),
+            Write("demand_known", list(self._erp.values())),
+            Write("held_explain", explained),
+            Write("held_shift", returned),
+            Write("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
+            Write("trace_put", list(self._traces.values())),
+            Write("parked_put", self.parked),
+            Write("delivery_touch", list(self._reads.values())),
+            Write("delivery_fact", list(self._facts.values())),
+        ]
+
+
+def _differs(order: Order, known: Order) -> bool:
+    """Whether an event of equal version shows something else than what we hold."""
+
+    def visible(of: Order) -> tuple[Any, ...]:
+        lines = tuple((line.id, line.quantity) for line in of.lines)
+        return of.cancelled_at_ms is None, of.total, lines
+
+    return visible(order) != visible(known)
+
+
+def _with_allocations(order: Order, previous: Order) -> Order:
+    """An event's order with the allocations and money facts that a full read had told before."""
+    before = {line.id: line for line in previous.lines}
+    lines = []
+    for line in order.lines:
+        old = before.get(line.id)
+        allocations: tuple[Allocation, ...] = old.allocations if old is not None else ()
+        lines.append(replace(line, allocations=allocations))
+    return replace(
+        order, lines=tuple(lines), payments=order.payments or previous.payments,
+        refunds=order.refunds or previous.refunds,
+    )
+

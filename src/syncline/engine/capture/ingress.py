@@ -1,0 +1,77 @@
+"""Webhooks: verify on the raw body, append durably, answer. Nothing else happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from syncline.model.errors import Busy, Forged, Rejected, Retryable
+from syncline.ports import Clock, Store, System, WebhookRequest
+
+BODY_BYTES_MAX = 8 * 1024 * 1024  # an order of 2,000 lines is 3 MB; larger bodies are nobody's webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and a sentence."""
+
+    status: int
+    message: str
+    retry_after_s: int = 0
+
+
+@dataclass(slots=True)
+class Received:
+    """What arrived at one system's address, for screens and alarms."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    forged: int = 0
+    refused: int = 0
+    last_at_ms: int = 0
+
+
+class Ingress:
+    """Accepts webhooks for the configured systems."""
+
+    def __init__(
+        self, store: Store, clock: Clock, systems: Mapping[str, System], on_stored: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._systems = systems
+        self._on_stored = on_stored
+        self.received: dict[str, Received] = {name: Received() for name in systems}
+
+    async def accept(self, system: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Take one webhook. A 2xx answer means that it is on disk.
+
+        An unknown system and a wrong signature get the same answer, so that addresses cannot be
+        guessed. A full disk or a store that cannot keep up is said before anything is accepted.
+        """
+        if len(body) > BODY_BYTES_MAX:
+            return Answer(413, f"the body has {len(body)} bytes, the limit is {BODY_BYTES_MAX}")
+        known = self._systems.get(system)
+        if known is None:
+            return Answer(401, "signature refused")
+        counts = self.received[system]
+        now_ms = self._clock.now_ms()
+        try:
+            event = known.source.verify(WebhookRequest(headers, body, now_ms)).event
+        except Forged:
+            counts.forged += 1
+            return Answer(401, "signature refused")
+        except Rejected as error:
+            counts.refused += 1
+            return Answer(422, str(error))
+        try:
+            offsets = await self._store.append([event], received_at_ms=now_ms)
+        except (Retryable, Busy) as error:
+            return Answer(503, str(error), retry_after_s=5)
+        counts.last_at_ms = now_ms
+        if offsets[0] is None:
+            counts.duplicates += 1
+        else:
+            counts.accepted += 1
+            self._on_stored()
+        return Answer(200, "stored")

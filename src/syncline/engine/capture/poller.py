@@ -1,0 +1,132 @@
+"""Reads: delta polls with durable cursors, and full snapshots that prove them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import structlog
+
+from syncline.model.change import Cursor
+from syncline.model.errors import AuthExpired, SynclineError, Throttled
+from syncline.ports import Clock, PollStream, Store, System
+
+PAGES_MAX = 100_000
+RETRY_FIRST_S = 0.5
+RETRY_MAX_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Poller:
+    """Reads one stream of one system, again and again."""
+
+    def __init__(
+        self,
+        *,
+        system: System,
+        stream: PollStream,
+        interval_ms: int,
+        store: Store,
+        clock: Clock,
+        rng: Random,
+        on_stored: Callable[[], None],
+    ) -> None:
+        self.system = system
+        self.stream = stream
+        self.interval_ms = interval_ms
+        self._store = store
+        self._clock = clock
+        self._rng = rng
+        self._on_stored = on_stored
+        self._nudged = asyncio.Event()
+        self.paused = False
+        self.covers_ms = 0
+        self.reads = 0
+        self.read_ms = 0
+        self.failures = 0
+        self.last_error = ""
+        self.events_found = 0
+
+    def nudge(self) -> None:
+        """Read now rather than at the next interval."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        rows = await self._store.read("cursor_get", system=self.system.name, stream=self.stream.name)
+        if rows:
+            self.covers_ms = rows[0][1]
+            if self.stream.snapshot:  # a restart does not make a snapshot due again
+                await self._rest(self.covers_ms + self.interval_ms - self._clock.now_ms())
+        while True:
+            began_ms = self._clock.now_ms()
+            if not self.paused:
+                await self._read_until_done()
+            await self._rest(began_ms + self.interval_ms - self._clock.now_ms())
+
+    async def _rest(self, wait_ms: int) -> None:
+        self._nudged.clear()
+        if wait_ms <= 0:
+            await self._clock.sleep(0)
+            return
+        waiter = asyncio.ensure_future(self._nudged.wait())
+        sleeper = asyncio.ensure_future(self._clock.sleep(wait_ms / 1000))
+        try:
+            await asyncio.wait((waiter, sleeper), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            sleeper.cancel()
+
+    async def _read_until_done(self) -> None:
+        """One whole read; failures are tried again from the last stored page."""
+        tries = 0
+        while True:
+            try:
+                await self.read_once()
+            except (SynclineError, TimeoutError) as error:
+                self.failures += 1
+                tries += 1
+                self.last_error = str(error)
+                wait_s = RETRY_FIRST_S * 2 ** min(tries, 10) * (0.5 + self._rng.random() / 2)
+                if isinstance(error, Throttled) and error.retry_after_s is not None:
+                    wait_s = error.retry_after_s
+                elif isinstance(error, AuthExpired):
+                    wait_s = RETRY_MAX_S
+                log.info(
+                    "read failed", action="poll_failed", system=self.system.name, stream=self.stream.name,
+                    error=str(error),
+                )
+                await self._clock.sleep(min(wait_s, RETRY_MAX_S))
+            else:
+                self.last_error = ""
+                return
+
+    async def read_once(self) -> int:
+        """Read from the stored cursor to the end; returns how many new events were found."""
+        rows = await self._store.read("cursor_get", system=self.system.name, stream=self.stream.name)
+        cursor = Cursor(self.system.name, self.stream.name, rows[0][0], rows[0][1]) if rows else None
+        began = self._clock.monotonic()
+        found = 0
+        pages = 0
+        async for page in self.system.source.poll(self.stream.name, cursor):
+            pages += 1
+            if pages > PAGES_MAX:
+                raise RuntimeError(f"{self.stream.name}: more than {PAGES_MAX} pages, the vendor's paging loops")
+            # Until the read is complete, its scope is only confirmed as of the read before.
+            covers_ms = page.cursor.covers_ms if page.last else self.covers_ms
+            stored = Cursor(self.system.name, self.stream.name, page.cursor.position, covers_ms)
+            offsets = await self._store.append(
+                page.events, received_at_ms=self._clock.now_ms(), cursor=stored,
+            )
+            new = sum(offset is not None for offset in offsets)
+            found += new
+            if new:
+                self._on_stored()
+            if page.last:
+                self.covers_ms = covers_ms
+        self.reads += 1
+        self.events_found += found
+        self.read_ms = round((self._clock.monotonic() - began) * 1000)
+        return found

@@ -1,0 +1,81 @@
+"""Canonical records as text in the store, and fingerprints of what matters in them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from syncline.model.change import Kind
+from syncline.model.payloads import PAYLOADS, Payload
+from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
+
+_TYPES: dict[Kind, Any] = {
+    Kind.STOCK: StockLevel,
+    Kind.ITEM: Item,
+    Kind.ORDER: Order,
+    Kind.ERP_ORDER: ErpOrder,
+    Kind.SHIPMENT: Shipment,
+}
+_decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
+_payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]
+_encoder = msgspec.json.Encoder(decimal_format="string")
+
+
+def encode(record: Any) -> str:
+    """A record or payload as JSON text; decimals as strings, so that no digit is lost."""
+    return _encoder.encode(record).decode()
+
+
+def decode(kind: Kind, text: str) -> Any:
+    """The record that ``encode`` wrote."""
+    return _decoders[kind].decode(text)
+
+
+def decode_payloads(operation: str, text: str) -> dict[str, Payload]:
+    """The items of an intent: delivery key to payload."""
+    payloads: dict[str, Payload] = _payload_decoders[operation].decode(text)
+    return payloads
+
+
+def fingerprint(*values: Any) -> str:
+    """16 hex digits that change when any of the values does."""
+    return hashlib.blake2b(_encoder.encode(values), digest_size=8).hexdigest()
+
+
+def order_fingerprint(order: Order) -> str:
+    """What of an order concerns the ERP; our own write-backs (fulfilments) leave it as it is."""
+    return fingerprint(
+        order.number,
+        order.currency,
+        order.cancelled_at_ms is not None,
+        [
+            (line.id, line.sku, line.quantity, line.unit_price, line.discount, line.tax,
+             [(at.location, at.quantity) for at in line.allocations])
+            for line in order.lines
+        ],
+        order.shipping,
+        order.tax,
+        order.discount,
+        order.total,
+        order.customer,
+        order.shipping_to,
+        order.billing,
+        order.po_number,
+        order.note,
+    )
+
+
+def stock_fingerprint(level: StockLevel) -> str:
+    """The quantities of a stock figure, without its stamps."""
+    return fingerprint(level.on_hand, level.available, level.committed)
+
+
+def record_fingerprint(kind: Kind, value: Record) -> str:
+    """The fingerprint under which a record of any kind is stored."""
+    if isinstance(value, Order):
+        return order_fingerprint(value) if value.complete else ""
+    if isinstance(value, StockLevel):
+        return stock_fingerprint(value)
+    return fingerprint(value)

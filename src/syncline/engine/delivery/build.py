@@ -1,0 +1,317 @@
+"""Builds what a call carries, from what is true at the moment of the call.
+
+A delivery stores no payload, only that something is to be made so. Therefore a retry, a replay and
+a call after a restart all send the present truth, never a number from the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from syncline.engine.catalog import Catalog
+from syncline.engine.codec import decode, order_fingerprint
+from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.routes import Route, Routes, reference_of, split_key
+from syncline.inventory.availability import units
+from syncline.model.change import Kind
+from syncline.model.payloads import (
+    CreateShipment,
+    OrderItem,
+    Payload,
+    PutOrder,
+    PutPayment,
+    PutRefund,
+    ReadOrder,
+    ReadStock,
+    SetStock,
+)
+from syncline.model.records import ZERO, Order, Shipment
+from syncline.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this payload. ``note`` is what has to be remembered about it when it succeeded."""
+
+    payload: Payload
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing to send: the other side holds it already, or it concerns nobody any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Cannot be sent until something else is there; try again after a moment."""
+
+    reason: str
+    seconds: float = 0.5
+    read_stock: bool = False  # what the channel holds has to be read first
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Cannot be sent at all; a person has to decide."""
+
+    reason: str
+    detail: str
+
+
+Built = Send | Skip | Wait | Refuse
+
+
+class Builder:
+    """Builds the payloads of one sink's deliveries."""
+
+    def __init__(self, store: Store, catalog: Catalog, routes: Routes, deriver: StockDeriver, system: str) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._routes = routes
+        self._deriver = deriver
+        self._system = system
+
+    async def build(self, operation: str, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        """Build every key of a call: delivery key and its route, to what should happen with it."""
+        build = {
+            "set_stock": self._set_stock,
+            "read_stock": self._read_stock,
+            "read_order": self._read_order,
+            "put_order": self._put_order,
+            "put_payment": self._put_payment,
+            "put_refund": self._put_refund,
+            "create_shipment": self._create_shipment,
+        }[operation]
+        return await build(deliveries)
+
+    # --- stock ------------------------------------------------------------------------------------
+
+    async def _set_stock(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        built: dict[str, Built] = {}
+        by_route: dict[str, list[str]] = {}
+        for key, route in deliveries.items():
+            if route is None:
+                built[key] = Skip("its route is not configured any more")
+            else:
+                by_route.setdefault(route.name, []).append(key)
+        for name, keys in by_route.items():
+            route = self._routes.named(name)
+            assert route is not None
+            skus = list(dict.fromkeys(split_key(key)[0] for key in keys))
+            targets = {target.key: target for target in (await self._deriver.compute(route, skus)).targets}
+            for key in keys:
+                target = targets.get(key)
+                item = self._catalog.get(self._system, split_key(key)[0])
+                if target is None or item is None:
+                    built[key] = Skip("the SKU or location is not sold there any more")
+                elif target.held is None:
+                    built[key] = Wait("what the channel holds is not known yet", 60.0, read_stock=True)
+                elif target.held == target.quantity:
+                    built[key] = Skip("the channel shows this number already")
+                else:
+                    built[key] = Send(
+                        SetStock(target.sku, item.stock_id, target.location, target.quantity, target.held),
+                    )
+        return built
+
+    async def _read_stock(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        built: dict[str, Built] = {}
+        for key in deliveries:
+            sku, location = split_key(key)
+            item = self._catalog.get(self._system, sku)
+            if item is None:
+                built[key] = Skip("the SKU is not sold there any more")
+            else:
+                built[key] = Send(ReadStock(sku, item.stock_id, location))
+        return built
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    async def _read_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        return {key: Send(ReadOrder(key)) for key in deliveries}
+
+    async def _orders(self, channel: str, keys: Sequence[str]) -> dict[str, Order]:
+        rows = await self._store.read("records_get", system=channel, kind=Kind.ORDER.value, keys=list(keys))
+        return {key: decode(Kind.ORDER, body) for key, _, _, _, body, _, _ in rows}
+
+    async def _bound(self, keys: Sequence[str]) -> dict[str, tuple[str, int, str]]:
+        rows = await self._store.read("bindings_get", system=self._system, kind=Kind.ORDER.value, keys=list(keys))
+        return {key: (external_id, version, hash_) for key, external_id, version, hash_, *_ in rows}
+
+    async def _put_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        built: dict[str, Built] = {}
+        for key, route in deliveries.items():
+            if route is None:
+                built[key] = Skip("its route is not configured any more")
+                continue
+            order_key, revision = split_key(key)
+            order = (await self._orders(route.source, [order_key])).get(order_key)
+            if order is None or not order.complete:
+                built[key] = Wait("the order is still to be read whole")
+                continue
+            reference = reference_of(route.source, order_key)
+            external_id, version, sent = (await self._bound([reference])).get(reference, ("", 0, ""))
+            fingerprint = order_fingerprint(order)
+            if external_id and (sent == fingerprint or version > int(revision)):
+                built[key] = Skip("the ERP holds this revision, or a newer one")
+                continue
+            if order.cancelled_at_ms is not None and not external_id:
+                built[key] = Skip("cancelled before the ERP heard of it")
+                continue
+            fault = sum_fault(order, route.rounding_tolerance)
+            if fault:
+                built[key] = Refuse("does_not_add_up", fault)
+                continue
+            items, unknown = self._order_items(route, order)
+            if unknown:
+                built[key] = Refuse(
+                    "unknown_sku",
+                    f"order {order.number}: no item in {self._system} has the SKU {', '.join(unknown)}; "
+                    "create it there (or correct the SKU in the shop) and the order goes on by itself",
+                )
+                continue
+            built[key] = Send(PutOrder(reference, order, items, external_id), note=fingerprint)
+        return built
+
+    def _order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
+        items: list[OrderItem] = []
+        unknown: list[str] = []
+        for line in order.lines:
+            item = self._catalog.get(self._system, line.sku) if line.sku else None
+            if item is None:
+                if units(line.quantity) or not line.sku:
+                    unknown.append(repr(line.sku or line.title))
+                continue
+            left = units(line.quantity)
+            for index, at in enumerate(line.allocations):
+                last = index == len(line.allocations) - 1
+                quantity = left if last else min(left, units(at.quantity))
+                left -= quantity
+                if quantity:
+                    location = self._routes.erp_location(route.source, at.location)
+                    items.append(OrderItem(line.id, item.external_id, line.sku, location, quantity))
+            if left and not line.allocations:
+                items.append(OrderItem(line.id, item.external_id, line.sku, "", left))
+        return tuple(items), unknown
+
+    async def _put_payment(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        built: dict[str, Built] = {}
+        for key, route in deliveries.items():
+            if route is None:
+                built[key] = Skip("its route is not configured any more")
+                continue
+            order_key, payment_id = split_key(key)
+            reference = reference_of(route.source, order_key)
+            external_id = (await self._bound([reference])).get(reference, ("", 0, ""))[0]
+            order = (await self._orders(route.source, [order_key])).get(order_key)
+            payment = next((p for p in order.payments if p.id == payment_id), None) if order else None
+            if order is None or payment is None:
+                built[key] = Skip("the channel does not know this payment any more")
+            elif not external_id:
+                built[key] = self._without_order(order)
+            else:
+                customer = order.customer.key if order.customer else ""
+                built[key] = Send(
+                    PutPayment(f"{reference}-pay-{payment_id}".lower(), external_id, customer, payment),
+                )
+        return built
+
+    async def _put_refund(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        built: dict[str, Built] = {}
+        for key, route in deliveries.items():
+            if route is None:
+                built[key] = Skip("its route is not configured any more")
+                continue
+            order_key, refund_id = split_key(key)
+            reference = reference_of(route.source, order_key)
+            external_id = (await self._bound([reference])).get(reference, ("", 0, ""))[0]
+            order = (await self._orders(route.source, [order_key])).get(order_key)
+            refund = next((r for r in order.refunds if r.id == refund_id), None) if order else None
+            if order is None or refund is None:
+                built[key] = Skip("the channel does not know this refund any more")
+                continue
+            if not external_id:
+                built[key] = self._without_order(order)
+                continue
+            lines = {line.id: line for line in order.lines}
+            items: list[OrderItem] = []
+            for taken_back in refund.lines:
+                line = lines.get(taken_back.line_id)
+                item = self._catalog.get(self._system, line.sku) if line is not None else None
+                if line is None or item is None or not taken_back.shipped:
+                    continue
+                at = taken_back.location or (line.allocations[0].location if line.allocations else "")
+                items.append(
+                    OrderItem(
+                        line.id, item.external_id, line.sku, self._routes.erp_location(route.source, at),
+                        units(taken_back.quantity),
+                    ),
+                )
+            if not items:
+                built[key] = Skip("nothing that was shipped comes back; the order's revision says the rest")
+                continue
+            restocked = any(line.restocked for line in refund.lines)
+            built[key] = Send(
+                PutRefund(f"{reference}-ref-{refund_id}".lower(), external_id, refund, tuple(items), restocked),
+            )
+        return built
+
+    def _without_order(self, order: Order) -> Built:
+        if order.cancelled_at_ms is not None:
+            return Skip("the order was cancelled before the ERP heard of it")
+        return Wait("the order is not in the ERP yet")
+
+    # --- order status -----------------------------------------------------------------------------
+
+    async def _create_shipment(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        built: dict[str, Built] = {}
+        for key, route in deliveries.items():
+            if route is None:
+                built[key] = Skip("its route is not configured any more")
+                continue
+            order_key, shipment_key = split_key(key)
+            rows = await self._store.read(
+                "records_get", system=route.source, kind=Kind.SHIPMENT.value, keys=[shipment_key],
+            )
+            if not rows:
+                built[key] = Skip("the ERP does not know this shipment any more")
+                continue
+            shipment: Shipment = decode(Kind.SHIPMENT, rows[0][4])
+            lines: dict[tuple[str, str], int] = {}
+            for line in shipment.lines:
+                at = self._routes.channel_location(route.sink, line.location)
+                lines[line.sku, at] = lines.get((line.sku, at), 0) + units(line.quantity)
+            built[key] = Send(
+                CreateShipment(
+                    order_key, shipment, tuple((sku, at, quantity) for (sku, at), quantity in lines.items()),
+                ),
+            )
+        return built
+
+
+def sum_fault(order: Order, tolerance: Decimal) -> str:
+    """Why an order's parts do not add up to its total; "" if they do, within ``tolerance``.
+
+    Raises nothing: an absurd order gets a sentence, so that a person can see what is wrong.
+    """
+    for line in order.lines:
+        if line.quantity < 0:
+            return f"order {order.number}, line {line.id} ({line.sku}): quantity {line.quantity} is negative"
+        if line.unit_price < 0:
+            return f"order {order.number}, line {line.id} ({line.sku}): unit price {line.unit_price} is negative"
+    goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
+    tax = ZERO if order.taxes_included else order.tax
+    expected = goods + order.shipping + tax
+    if abs(expected - order.total) > tolerance:
+        return (
+            f"order {order.number}: lines {goods} + shipping {order.shipping} + tax {tax} = {expected}, "
+            f"but the total says {order.total} {order.currency}; correct it in the shop, or raise "
+            "rounding_tolerance of the route if this is rounding"
+        )
+    return ""
+

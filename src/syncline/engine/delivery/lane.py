@@ -1,0 +1,461 @@
+"""One lane: everything that goes to one system, under one limit, driven by exactly one worker.
+
+The way of a call: wait until the governor would let it through; take the keys with the earliest
+deadlines of one operation and fill the call with the next ones; build the payloads from present
+truth; write the intent; call; write the results. Nothing is ever sent without a durable intent, and
+an intent without a result is resolved before its records are touched again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
+from typing import Any
+
+import structlog
+
+from syncline.engine.codec import decode_payloads, encode
+from syncline.engine.delivery.build import Builder, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.queue import DueQueue
+from syncline.engine.delivery.results import Results
+from syncline.engine.failpoints import failpoint
+from syncline.engine.ids import Ids
+from syncline.engine.leases import RENEW_EVERY_S, Lease
+from syncline.engine.routes import Route, Routes, split_key
+from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
+from syncline.model.payloads import Payload
+from syncline.ports import Clock, Row, Store, System, Write
+
+CALLS_MAX = 32  # calls of one lane in flight
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MAX_S = 60.0
+OUTAGE_PROBE_MAX_S = 5.0
+AUTH_RETRY_S = 30.0
+LOOK_UPS_MAX = 20
+
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """Drives one system's deliveries."""
+
+    def __init__(
+        self,
+        *,
+        system: System,
+        store: Store,
+        clock: Clock,
+        rng: Random,
+        ids: Ids,
+        routes: Routes,
+        builder: Builder,
+        lease: Lease,
+        on_stored: Callable[[], None],
+        on_stale: Callable[[str], None],
+        offer: Callable[[Sequence[Row]], None],
+        calls_max: int = CALLS_MAX,
+    ) -> None:
+        self.system = system
+        self._store = store
+        self._clock = clock
+        self._rng = rng
+        self._ids = ids
+        self._routes = routes
+        self._builder = builder
+        self._lease = lease
+        self._on_stored = on_stored
+        self._on_stale = on_stale
+        self._offer_all = offer
+        self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
+        self._busy: set[str] = set()
+        self._busy_keys: dict[str, set[str]] = {name: set() for name in system.sink.operations}
+        self._signals = {True: asyncio.Event(), False: asyncio.Event()}
+        self._slots = asyncio.Semaphore(calls_max)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._paused_until = 0.0
+        self._failing: dict[str, None] = {}
+        self._probes = 0
+        self.paused = False
+        self.calls = 0
+        self.items = 0
+        self.last_error = ""
+        self.auth_failed = False
+        self.down_since_ms = 0
+
+    # --- what is to be done -------------------------------------------------------------------------
+
+    def pending(self) -> int:
+        """Deliveries that wait or are under way."""
+        return sum(len(queue) for queue in self._queues.values()) + len(self._busy)
+
+    def offer(self, row: Row) -> None:
+        """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
+        _, operation, key, state, _, deliver_by_ms, not_before_ms = row
+        queue = self._queues.get(operation)
+        if queue is None:
+            return
+        if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
+            queue.put(key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE)
+            self._signals[self._operation(operation).urgent].set()
+        else:
+            queue.discard(key)
+
+    def _operation(self, name: str) -> Operation:
+        return self.system.sink.operations[name]
+
+    async def load(self) -> None:
+        """Refill the queues from the store and resolve what a former process left open."""
+        intents = await self._store.read("intents_unfinished", system=self.system.name)
+        open_keys: dict[tuple[str, str], None] = {}
+        for intent, operation, items, started_at_ms in intents:
+            payloads = decode_payloads(operation, items)
+            for key in payloads:
+                open_keys[operation, key] = None
+                self._take(operation, key)
+            self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, {}))
+        rows = await self._store.read("deliveries_pending", system=self.system.name)
+        for operation, key, deliver_by_ms, not_before_ms, state in rows:
+            if operation in self._queues and (operation, key) not in open_keys:
+                self._queues[operation].put(
+                    key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE,
+                )
+
+    # --- the loops ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Deliver until cancelled. Two loops, so that an urgent call never waits behind another."""
+        await self._lease.take()
+        await self.load()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._loop(urgent=True))
+            group.create_task(self._loop(urgent=False))
+            group.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        while True:
+            await self._clock.sleep(RENEW_EVERY_S)
+            await self._lease.renew()
+
+    async def stop(self) -> None:
+        """Let calls in flight finish; whatever is not answered is resolved at the next start."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=8.0)
+        for task in list(self._tasks):
+            task.cancel()
+        await self._lease.drop()
+
+    async def _loop(self, *, urgent: bool) -> None:
+        signal = self._signals[urgent]
+        names = [name for name, operation in self.system.sink.operations.items() if operation.urgent is urgent]
+        while True:
+            signal.clear()
+            wait = max(0.0, self._paused_until - self._clock.monotonic())
+            if self.paused:
+                await signal.wait()
+                continue
+            if wait:
+                await self._clock.sleep(wait)
+                continue
+            now_ms = self._clock.now_ms()
+            name = self._most_urgent(names, now_ms)
+            if name is None:
+                await self._sleep_until_due(names, signal, now_ms)
+                continue
+            await self._slots.acquire()
+            try:
+                await self.system.governor.ready(urgent=urgent)
+                now_ms = self._clock.now_ms()
+                name = self._most_urgent(names, now_ms)
+                keys = self._pop(name, now_ms) if name is not None else []
+            except BaseException:
+                self._slots.release()
+                raise
+            if name is None or not keys:
+                self._slots.release()
+                if name is not None:  # due, but every record is in flight: an answer will wake us
+                    await signal.wait()
+                continue
+            self._spawn(self._deliver(name, keys))
+
+    def _most_urgent(self, names: Sequence[str], now_ms: int) -> str | None:
+        best: tuple[int, str] | None = None
+        for name in names:
+            due = self._queues[name].due(now_ms)
+            if due is not None and (best is None or due < best[0]):
+                best = (due, name)
+        return best[1] if best else None
+
+    def _pop(self, name: str, now_ms: int) -> list[str]:
+        """Take keys whose record is free; two facts of one record never fly together."""
+        taken: list[str] = []
+        records: set[str] = set()
+        for key in self._queues[name].pop(now_ms, self._operation(name).batch_items_max, self._busy_keys[name]):
+            record = self._record_of(name, key)
+            if record in self._busy or record in records:
+                row = (self.system.name, name, key, DeliveryState.AVAILABLE, 0, now_ms, now_ms + 50)
+                self.offer(row)
+                continue
+            records.add(record)
+            taken.append(key)
+        for key in taken:
+            self._take(name, key)
+        return taken
+
+    def _record_of(self, operation: str, key: str) -> str:
+        if operation in ("set_stock", "read_stock"):
+            return f"stock {key}"
+        return f"order {split_key(key)[0]}"
+
+    def _take(self, operation: str, key: str) -> None:
+        self._busy.add(self._record_of(operation, key))
+        self._busy_keys[operation].add(key)
+
+    def _give_back(self, operation: str, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._busy.discard(self._record_of(operation, key))
+            self._busy_keys[operation].discard(key)
+        for signal in self._signals.values():
+            signal.set()
+
+    async def _sleep_until_due(self, names: Sequence[str], signal: asyncio.Event, now_ms: int) -> None:
+        moments = [at for at in (self._queues[name].next_at() for name in names) if at is not None]
+        if not moments:
+            await signal.wait()
+            return
+        delay = max(0.001, (min(moments) - now_ms) / 1000)
+        waiter = asyncio.ensure_future(signal.wait())
+        sleeper = asyncio.ensure_future(self._clock.sleep(delay))
+        try:
+            await asyncio.wait((waiter, sleeper), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            sleeper.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("call failed", action="call_failed", system=self.system.name, exc_info=task.exception())
+
+    # --- one call -----------------------------------------------------------------------------------
+
+    async def _deliver(self, operation: str, keys: list[str]) -> None:
+        free = list(keys)
+        try:
+            rows = await self._store.read(
+                "deliveries_get", system=self.system.name, operation=operation, keys=keys,
+            )
+            known = {row[0]: row for row in rows}
+            results = self._results(operation, known)
+            routes: dict[str, Route | None] = {
+                key: self._routes.named(known[key][1]) for key in keys if key in known
+            }
+            built = await self._builder.build(operation, routes)
+            sends: dict[str, Send] = {}
+            for key, what in built.items():
+                if isinstance(what, Send):
+                    sends[key] = what
+                elif isinstance(what, Skip):
+                    results.skip(key, what.reason)
+                elif isinstance(what, Wait):
+                    results.wait(key, what)
+                elif isinstance(what, Refuse):
+                    results.park(key, what.reason, what.detail, "")
+            payloads = {key: send.payload for key, send in sends.items()}
+            intent = self._ids.new()
+            reads_only = self._operation(operation).reads_only
+            begin = list(results.writes())
+            if payloads and not reads_only:
+                begin += results.begin(intent, payloads)
+            if begin:
+                self._offer_all(results.touched(await self._store.write(self._lease.guard, *begin), begin))
+                failpoint("lane.after_intent")
+            if payloads:
+                free = [key for key in keys if key not in payloads]
+                self._give_back(operation, free)
+                free = list(payloads)
+                await self._call(intent, operation, payloads, known, {k: s.note for k, s in sends.items()})
+                free = []
+        finally:
+            self._slots.release()
+            if free:
+                self._give_back(operation, free)
+
+    def _results(self, operation: str, known: dict[str, Row]) -> Results:
+        return Results(self.system.name, operation, self._routes, known, self._clock.now_ms())
+
+    async def _call(
+        self, intent: str, operation: str, payloads: dict[str, Payload], known: dict[str, Row], notes: dict[str, str],
+    ) -> None:
+        items = [Item(key, payload) for key, payload in payloads.items()]
+        self.calls += 1
+        self.items += len(items)
+        outcomes = await self._ask(operation, items, intent)
+        failpoint("lane.after_call")
+        unknown = [item for item, outcome in zip(items, outcomes, strict=True) if outcome.result is Result.UNKNOWN]
+        if unknown and not self._operation(operation).reads_only:
+            settled = [
+                (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
+                if outcome.result is not Result.UNKNOWN
+            ]
+            if settled:  # cannot happen for all-or-nothing calls; kept apart so that nothing is guessed
+                await self._finish(intent, operation, settled, known, notes, close=False)
+            left = {item.key: item.payload for item in unknown}
+            started_at_ms = self._clock.now_ms()
+            self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes))
+            return
+        await self._finish(intent, operation, list(zip(items, outcomes, strict=True)), known, notes, close=True)
+
+    async def _ask(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
+        try:
+            outcomes = await self.system.sink.deliver(operation, items, key)
+        except AuthExpired as error:
+            self.auth_failed = True
+            self._pause(AUTH_RETRY_S, str(error))
+            return [Outcome(Result.THROTTLED, str(error), AUTH_RETRY_S)] * len(items)
+        except Throttled as error:
+            return [Outcome(Result.THROTTLED, str(error), error.retry_after_s)] * len(items)
+        except Retryable as error:
+            outcomes = [Outcome(Result.RETRY, str(error))] * len(items)
+        except SynclineError as error:
+            outcomes = [Outcome(Result.UNKNOWN, str(error))] * len(items)
+        except Exception as error:  # noqa: BLE001 (a client's bug after sending: nobody knows what happened)
+            log.exception("sink failed", action="sink_failed", system=self.system.name, operation=operation)
+            outcomes = [Outcome(Result.UNKNOWN, f"{type(error).__name__}: {error}")] * len(items)
+        self._observe(items, outcomes)
+        return outcomes
+
+    def _observe(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+        """Tell an outage of the vendor from a record that it does not like."""
+        bad = [
+            (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
+            if outcome.result in (Result.RETRY, Result.UNKNOWN)
+        ]
+        if len(bad) < len(items):
+            self._failing.clear()
+            self._probes = 0
+            self.auth_failed = False
+            self.down_since_ms = 0
+            return
+        for item, outcome in bad:
+            self._failing[item.key] = None
+            self.last_error = outcome.message
+        if self.in_outage:
+            self.down_since_ms = self.down_since_ms or self._clock.now_ms()
+            self._probes += 1
+            self._pause(min(OUTAGE_PROBE_MAX_S, 0.25 * 2 ** min(self._probes, 10)), self.last_error)
+
+    @property
+    def in_outage(self) -> bool:
+        """Nothing but failures, on several records: the vendor is down, not the record bad."""
+        return len(self._failing) >= 3  # noqa: PLR2004 (fewer could be bad records)
+
+    def _pause(self, seconds: float, why: str) -> None:
+        self.last_error = why
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
+    def backoff(self, attempts: int) -> float:
+        """Seconds until the next attempt: exponential with full jitter."""
+        ceiling = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempts, 12))
+        return BACKOFF_FIRST_S / 2 + self._rng.random() * ceiling
+
+    async def _finish(
+        self,
+        intent: str,
+        operation: str,
+        outcomes: Sequence[tuple[Item, Outcome]],
+        known: dict[str, Row],
+        notes: dict[str, str],
+        *,
+        close: bool,
+    ) -> None:
+        """Write what became of each item, then free the records."""
+        results = self._results(operation, known)
+        reads_only = self._operation(operation).reads_only
+        events = [outcome.facts["event"] for _, outcome in outcomes if "event" in outcome.facts]
+        if events:
+            await self._store.append(events, received_at_ms=self._clock.now_ms())
+        for item, outcome in outcomes:
+            attempts = known[item.key][7] if item.key in known else 0
+            delay = outcome.retry_after_s if outcome.retry_after_s is not None else self.backoff(attempts)
+            results.outcome(
+                item, outcome, intent, delay_s=delay, outage=self.in_outage, note=notes.get(item.key, ""),
+            )
+        writes = results.writes(None if reads_only else intent, close=close)
+        failpoint("lane.before_result")
+        rows = await self._store.write(self._lease.guard, *writes)
+        failpoint("lane.after_result")
+        self._give_back(operation, [item.key for item, _ in outcomes])
+        self._offer_all(results.touched(rows, writes))
+        if results.stale:
+            self._on_stale(self.system.name)
+        if events or results.marked:
+            self._on_stored()
+
+    # --- unknown outcomes ---------------------------------------------------------------------------
+
+    async def _resolve_later(
+        self, intent: str, operation: str, payloads: dict[str, Payload], started_at_ms: int, notes: dict[str, str],
+    ) -> None:
+        """Find out what became of a call, and only then let its records go on.
+
+        The same key again while the vendor remembers keys; else a look-up by our reference, repeated
+        over the vendor's consistency window; else a person decides.
+        """
+        rules = self._operation(operation)
+        rows = await self._store.read(
+            "deliveries_get", system=self.system.name, operation=operation, keys=list(payloads),
+        )
+        known = {row[0]: row for row in rows}
+        items = [Item(key, payload) for key, payload in payloads.items()]
+        tries = 0
+        while items:
+            await self._clock.sleep(self.backoff(tries))
+            tries += 1
+            age_ms = self._clock.now_ms() - started_at_ms
+            if rules.retry_same_key_ms > age_ms:
+                outcomes = await self._ask(operation, items, intent)
+            elif rules.look_up:
+                outcomes = [await self._look_up(operation, item, age_ms) for item in items]
+            else:
+                outcomes = [
+                    Outcome(
+                        Result.REJECTED,
+                        "the answer to this call was lost and the vendor offers no way to find out; check there "
+                        "whether it took effect, then discard this entry, or release it to send it again",
+                    ),
+                ] * len(items)
+            settled = [
+                (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
+                if outcome.result not in (Result.UNKNOWN, Result.THROTTLED)
+                and not (outcome.result is Result.RETRY and rules.retry_same_key_ms > age_ms)
+            ]
+            items = [
+                item for item, outcome in zip(items, outcomes, strict=True)
+                if (item, outcome) not in settled
+            ]
+            if settled:
+                await self._finish(intent, operation, settled, known, notes, close=not items)
+
+    async def _look_up(self, operation: str, item: Item, age_ms: int) -> Outcome:
+        rules = self._operation(operation)
+        try:
+            found = await self.system.sink.look_up(operation, item)
+        except (SynclineError, OutcomeUnknown) as error:
+            return Outcome(Result.UNKNOWN, str(error))
+        if found is not None:
+            return found
+        if age_ms < rules.look_up_window_ms:
+            return Outcome(Result.UNKNOWN, "not there yet")
+        return Outcome(Result.RETRY, "looked up: it never took effect", 0.0)
+
+
+def describe(payloads: dict[str, Payload]) -> str:
+    """The payloads of an intent as stored."""
+    return encode(payloads)

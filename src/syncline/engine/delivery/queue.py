@@ -1,0 +1,121 @@
+"""What waits to be delivered by one operation, in order of deadline.
+
+The queue lives in memory; the ``delivery`` table is the truth that it is rebuilt from. Polling an
+``ORDER BY deliver_by`` table would be slower and would bloat PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Container
+
+
+class DueQueue:
+    """Keys with a deadline and the earliest moment they may be sent.
+
+    A key occurs once. Heaps keep stale entries, which are skipped when they surface, and are
+    rebuilt when more than half of their entries are stale.
+    """
+
+    __slots__ = ("_entries", "_later", "_ready", "_riding")
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[int, int, bool]] = {}
+        self._ready: list[tuple[int, str]] = []
+        self._later: list[tuple[int, str]] = []
+        self._riding: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def put(self, key: str, deliver_by_ms: int, not_before_ms: int, *, may_ride: bool) -> None:
+        """Add a key or replace its times.
+
+        With ``may_ride`` the key may be taken along before ``not_before_ms`` when a call is made
+        anyway; a retry that backs off may not.
+        """
+        entry = (deliver_by_ms, not_before_ms, may_ride)
+        if self._entries.get(key) == entry:
+            return
+        self._entries[key] = entry
+        heapq.heappush(self._later, (not_before_ms, key))
+        if may_ride:
+            heapq.heappush(self._riding, (deliver_by_ms, key))
+        if len(self._later) + len(self._ready) > 64 + 4 * len(self._entries):
+            self._rebuild()
+
+    def discard(self, key: str) -> None:
+        """Forget a key."""
+        self._entries.pop(key, None)
+
+    def next_at(self) -> int | None:
+        """The earliest moment at which something may be sent; ``None`` when empty."""
+        while self._ready:
+            deliver_by_ms, key = self._ready[0]
+            entry = self._entries.get(key)
+            if entry is not None and entry[0] == deliver_by_ms:
+                return 0
+            heapq.heappop(self._ready)
+        while self._later:
+            not_before_ms, key = self._later[0]
+            entry = self._entries.get(key)
+            if entry is not None and entry[1] == not_before_ms:
+                return not_before_ms
+            heapq.heappop(self._later)
+        return None
+
+    def due(self, now_ms: int) -> int | None:
+        """The earliest deadline among keys that may be sent now; ``None`` when there is none."""
+        self._promote(now_ms)
+        while self._ready:
+            deliver_by_ms, key = self._ready[0]
+            entry = self._entries.get(key)
+            if entry is not None and entry[0] == deliver_by_ms and entry[1] <= now_ms:
+                return deliver_by_ms
+            heapq.heappop(self._ready)
+        return None
+
+    def pop(self, now_ms: int, limit: int, busy: Container[str]) -> list[str]:
+        """Take up to ``limit`` keys: due ones by deadline, then others that may ride along.
+
+        Keys in ``busy`` stay: their record has a call in flight.
+        """
+        self._promote(now_ms)
+        taken: list[str] = []
+        put_back: list[tuple[int, str]] = []
+        for heap, riding in ((self._ready, False), (self._riding, True)):
+            if riding and not taken:
+                break
+            while heap and len(taken) < limit:
+                deliver_by_ms, key = heapq.heappop(heap)
+                entry = self._entries.get(key)
+                if entry is None or entry[0] != deliver_by_ms or (riding and not entry[2]):
+                    continue
+                if not riding and entry[1] > now_ms:
+                    continue
+                if key in busy:
+                    put_back.append((deliver_by_ms, key))
+                    continue
+                del self._entries[key]
+                taken.append(key)
+            for back in put_back:
+                heapq.heappush(heap, back)
+            put_back.clear()
+        return taken
+
+    def _promote(self, now_ms: int) -> None:
+        while self._later and self._later[0][0] <= now_ms:
+            not_before_ms, key = heapq.heappop(self._later)
+            entry = self._entries.get(key)
+            if entry is not None and entry[1] == not_before_ms:
+                heapq.heappush(self._ready, (entry[0], key))
+
+    def _rebuild(self) -> None:
+        self._ready.clear()
+        self._later = [(entry[1], key) for key, entry in self._entries.items()]
+        self._riding = [(entry[0], key) for key, entry in self._entries.items() if entry[2]]
+        heapq.heapify(self._later)
+        heapq.heapify(self._riding)

@@ -1,0 +1,225 @@
+"""What became of each item of a call, as the rows of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from syncline.engine.codec import encode
+from syncline.engine.delivery.build import Wait
+from syncline.engine.routes import Routes, reference_of, split_key
+from syncline.model.change import Kind
+from syncline.model.delivery import DeliveryState, Item, Outcome, Result
+from syncline.model.payloads import CreateShipment, Payload, PutOrder, PutPayment, PutRefund, SetStock
+from syncline.ports import Row, Write
+
+STALE_ROUNDS_MAX = 3
+ATTEMPTS_MAX = 50
+TOUCHING = ("delivery_touch", "delivery_finish", "delivery_hasten", "delivery_release")
+
+
+class Results:
+    """Collects the outcomes of one call; ``writes`` is the transaction that makes them last."""
+
+    def __init__(
+        self, system: str, operation: str, routes: Routes, known: dict[str, Row], now_ms: int,
+    ) -> None:
+        self._system = system
+        self._operation = operation
+        self._routes = routes
+        self._known = known
+        self._now_ms = now_ms
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self.stale = False
+        self.marked = False
+
+    def _add(self, statement: str, **row: Any) -> None:
+        self._rows.setdefault(statement, []).append(row)
+
+    def _at(self, key: str) -> dict[str, Any]:
+        return {"system": self._system, "operation": self._operation, "key": key}
+
+    def _finish(
+        self, key: str, state: DeliveryState, *, delay_s: float = 0.0, reason: str = "", uncounted: int = 0,
+    ) -> None:
+        generation = self._known[key][3] if key in self._known else 0
+        self._add(
+            "delivery_finish", **self._at(key), state=state.value, generation=generation,
+            not_before_ms=self._now_ms + round(delay_s * 1000), reason=reason[:500], uncounted=uncounted,
+            now_ms=self._now_ms,
+        )
+
+    # --- before the call ----------------------------------------------------------------------------
+
+    def skip(self, key: str, reason: str) -> None:
+        """Nothing had to be sent."""
+        state = DeliveryState.SUPERSEDED if self._operation == "set_stock" else DeliveryState.COMPLETED
+        generation = self._known[key][3] if key in self._known else 0
+        # Completed by comparison, so a change that came meanwhile makes it available again.
+        self._add(
+            "delivery_finish", **self._at(key), state="completed", generation=generation,
+            not_before_ms=self._now_ms, reason=f"{state.value}: {reason}"[:500], uncounted=0, now_ms=self._now_ms,
+        )
+        self._resolve(key, "superseded")
+
+    def wait(self, key: str, wait: Wait) -> None:
+        """Not possible yet."""
+        self._finish(key, DeliveryState.RETRYABLE, delay_s=wait.seconds, reason=wait.reason)
+        if wait.read_stock:
+            self._read_stock(key)
+
+    def park(self, key: str, reason: str, detail: str, payload: str) -> None:
+        """A person has to decide."""
+        self._finish(key, DeliveryState.PARKED, reason=f"{reason}: {detail}")
+        self._add(
+            "parked_put", **self._at(key), reason=reason, detail=detail[:2000], payload=payload,
+            now_ms=self._now_ms,
+        )
+
+    def begin(self, intent: str, payloads: dict[str, Payload]) -> list[Write]:
+        """The intent of a call, written before it is made."""
+        return [
+            Write("intent_put", [{
+                "id": intent, "system": self._system, "operation": self._operation,
+                "items": encode(payloads), "now_ms": self._now_ms,
+            }]),
+            Write("delivery_run", [{**self._at(key), "now_ms": self._now_ms} for key in payloads]),
+            Write("attempt_put", [
+                {
+                    "intent": intent, **self._at(key), "generation": self._known[key][3] if key in self._known else 0,
+                    "result": "", "message": "", "now_ms": self._now_ms,
+                }
+                for key in payloads
+            ]),
+        ]
+
+    # --- after the call -----------------------------------------------------------------------------
+
+    def outcome(
+        self, item: Item, outcome: Outcome, intent: str, *, delay_s: float, outage: bool, note: str,
+    ) -> None:
+        """One item's outcome."""
+        key = item.key
+        attempts = self._known[key][7] + 1 if key in self._known else 1
+        self._add(
+            "attempt_put", intent=intent, **self._at(key), generation=self._known[key][3] if key in self._known else 0,
+            result=outcome.result.value, message=outcome.message[:1000], now_ms=self._now_ms,
+        )
+        result = outcome.result
+        if result is Result.DONE:
+            self._done(item, outcome, note)
+        elif result is Result.STALE:
+            self.stale = True
+            if attempts >= STALE_ROUNDS_MAX:
+                self.park(
+                    key, "stale", f"the channel's number changed under us {attempts} times in a row; "
+                    f"{outcome.message}", encode(item.payload),
+                )
+            else:
+                self._finish(key, DeliveryState.RETRYABLE, delay_s=60.0, reason="stale: the channel moved on")
+            self._read_stock(key)
+        elif result is Result.REJECTED:
+            self.park(key, "rejected", outcome.message, encode(item.payload))
+        elif result in (Result.THROTTLED, Result.WAIT):
+            self._finish(key, DeliveryState.RETRYABLE, delay_s=delay_s, reason=outcome.message, uncounted=1)
+        elif attempts >= ATTEMPTS_MAX and not outage:
+            self.park(key, "gave_up", f"{attempts} attempts; the last: {outcome.message}", encode(item.payload))
+        else:
+            self._finish(
+                key, DeliveryState.RETRYABLE, delay_s=delay_s, reason=outcome.message, uncounted=int(outage),
+            )
+
+    def _done(self, item: Item, outcome: Outcome, note: str) -> None:
+        key, payload = item.key, item.payload
+        self._finish(key, DeliveryState.COMPLETED)
+        self._resolve(key, "delivered")
+        self._lag(key)
+        if isinstance(payload, SetStock):
+            self._add(
+                "held_written", system=self._system, key=key, by=payload.quantity - payload.expected,
+                now_ms=self._now_ms,
+            )
+        elif self._operation == "read_stock":
+            self._add("held_seen", system=self._system, key=key, held=outcome.facts["held"], now_ms=self._now_ms)
+            self._add("dirty_mark", sku=split_key(key)[0], changed_at_ms=self._now_ms)
+            self._add(
+                "delivery_hasten", system=self._system, operation="set_stock", key=key, now_ms=self._now_ms,
+            )
+            self.marked = True
+        elif isinstance(payload, PutOrder):
+            self._order_held(key, payload, outcome, note)
+        elif isinstance(payload, PutPayment | PutRefund):
+            self._bind("payment" if isinstance(payload, PutPayment) else "refund", payload.reference, outcome, 0, "")
+        elif isinstance(payload, CreateShipment):
+            self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
+
+    def _bind(self, kind: str, key: str, outcome: Outcome, version: int, hash_: str) -> None:
+        self._add(
+            "binding_put", system=self._system, kind=kind, key=key,
+            external_id=str(outcome.facts.get("external_id", "")), version=version, hash=hash_, now_ms=self._now_ms,
+        )
+
+    def _order_held(self, key: str, payload: PutOrder, outcome: Outcome, note: str) -> None:
+        order = payload.order
+        self._bind(Kind.ORDER.value, payload.reference, outcome, order.updated_at_ms, note)
+        route = self._routes.named(self._known[key][1]) if key in self._known else None
+        if route is None:
+            return
+        assert payload.reference == reference_of(route.source, order.key)
+        if outcome.facts.get("commits_stock", True):
+            held: dict[tuple[str, str], int] = {}
+            for item in payload.items:
+                held[item.line_id, item.location] = held.get((item.line_id, item.location), 0) + item.quantity
+            for (line_id, location), quantity in held.items():
+                self._add(
+                    "demand_known", channel=route.source, order_key=order.key, line_id=line_id, location=location,
+                    quantity=quantity, erp_stamp_ms=None, our_stamp_ms=self._now_ms,
+                )
+        difference = str(outcome.facts.get("total_difference", ""))
+        if difference:
+            self._add(
+                "parked_put", system=self._system, operation="compare_total", key=order.key, reason="total_differs",
+                detail=f"order {order.number}: the ERP's total differs by {difference} {order.currency}",
+                payload="", now_ms=self._now_ms,
+            )
+
+    def _read_stock(self, key: str) -> None:
+        route = self._known[key][1] if key in self._known else ""
+        self._add(
+            "delivery_touch", system=self._system, operation="read_stock", key=key, route=route,
+            changed_at_ms=self._now_ms, deliver_by_ms=self._now_ms + 1000, not_before_ms=self._now_ms,
+            now_ms=self._now_ms, wanted=1, rev=0,
+        )
+
+    def _resolve(self, key: str, resolution: str) -> None:
+        if key in self._known and self._known[key][8]:
+            self._add("parked_resolve", **self._at(key), resolution=resolution, by="syncline", now_ms=self._now_ms)
+
+    def _lag(self, key: str) -> None:
+        row = self._known.get(key)
+        route = self._routes.named(row[1]) if row is not None else None
+        if row is None or route is None or self._operation in ("read_stock", "read_order"):
+            return
+        lag_ms = max(0, self._now_ms - row[4])
+        self._add(
+            "lag_put", route=route.name, key=key, lag_ms=lag_ms, kept=int(lag_ms <= route.tolerance_ms),
+            now_ms=self._now_ms,
+        )
+
+    # --- the transaction ----------------------------------------------------------------------------
+
+    def writes(self, intent: str | None = None, *, close: bool = False) -> list[Write]:
+        """The collected rows. With ``close`` the intent is finished as well."""
+        writes = [Write(statement, rows) for statement, rows in self._rows.items()
+                  if intent is not None or statement != "attempt_put"]
+        if intent is not None and close:
+            writes.append(Write("intent_finish", [{"id": intent, "result": "known", "now_ms": self._now_ms}]))
+        self._rows = {}
+        return writes
+
+    @staticmethod
+    def touched(results: Sequence[list[Row]], writes: Sequence[Write]) -> list[Row]:
+        """The delivery rows that a transaction returned (its first result is the lease guard's)."""
+        return [
+            row for write, rows in zip(writes, results[1:], strict=True) if write.statement in TOUCHING for row in rows
+        ]

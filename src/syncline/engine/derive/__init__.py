@@ -1,0 +1,1 @@
+"""What each channel should show, computed from what the ERP and the channels said."""

@@ -1,0 +1,142 @@
+"""The engine: every part of the way, put together and run as tasks of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import structlog
+
+from syncline.engine.apply.applier import Applier
+from syncline.engine.capture.ingress import Ingress
+from syncline.engine.capture.poller import Poller
+from syncline.engine.catalog import Catalog
+from syncline.engine.delivery.build import Builder
+from syncline.engine.delivery.lane import Lane
+from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.ids import Ids
+from syncline.engine.leases import RENEW_EVERY_S, Lease
+from syncline.engine.retention import Janitor
+from syncline.engine.routes import Routes
+from syncline.model.change import Flow
+from syncline.model.errors import Misconfigured
+from syncline.ports import Clock, Row, Store, System
+
+POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
+RECONCILE_INTERVAL_MS = 86_400_000
+ITEMS_INTERVAL_MS = 3_600_000
+
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """One running Syncline. Time, randomness, storage and systems are given to it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        rng: Random,
+        systems: Sequence[System],
+        routes: Routes,
+        owner: str = "",
+        calls_max: Mapping[str, int] | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.systems = {system.name: system for system in systems}
+        self.routes = routes
+        for route in routes.all:
+            for name in (route.source, route.sink):
+                if name not in self.systems:
+                    raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
+        self.ids = Ids(clock, rng)
+        owner = owner or self.ids.new()
+        self.catalog = Catalog(store)
+        self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems)
+        self._apply_lease = Lease(store, clock, "apply", owner)
+        self.applier = Applier(
+            store=store, clock=clock, systems=self.systems, routes=routes, catalog=self.catalog,
+            deriver=self.deriver, lease=self._apply_lease, offer=self.offer,
+        )
+        self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
+        self.lanes = {
+            name: Lane(
+                system=system, store=store, clock=clock, rng=rng, ids=self.ids, routes=routes,
+                builder=Builder(store, self.catalog, routes, self.deriver, name),
+                lease=Lease(store, clock, f"lane:{name}", owner),
+                on_stored=self.applier.wake, on_stale=self._on_stale, offer=self.offer,
+                **({"calls_max": calls_max[name]} if calls_max and name in calls_max else {}),
+            )
+            for name, system in self.systems.items()
+        }
+        self.pollers = [
+            Poller(
+                system=system, stream=stream, interval_ms=self._interval_ms(system, stream.flows, stream.snapshot),
+                store=store, clock=clock, rng=rng, on_stored=self.applier.wake,
+            )
+            for system in systems
+            for stream in system.source.streams
+            if self._interval_ms(system, stream.flows, stream.snapshot)
+        ]
+        self.janitor = Janitor(store, clock, lambda: self.applier.offset)
+
+    def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
+        """How often a stream is read: the shortest interval of the routes that it serves; 0: never."""
+        if Flow.CATALOG in flows:
+            return ITEMS_INTERVAL_MS
+        intervals = [
+            (route.reconcile_interval_ms or RECONCILE_INTERVAL_MS) if snapshot
+            else (route.poll_interval_ms or POLL_INTERVAL_MS)
+            for route in self.routes.all
+            if route.flow in flows and route.source == system.name
+        ]
+        return min(intervals, default=0)
+
+    def offer(self, rows: Sequence[Row]) -> None:
+        """Deliveries were touched: tell the lanes that drive them."""
+        for row in rows:
+            lane = self.lanes.get(row[0])
+            if lane is not None:
+                lane.offer(row)
+
+    def _on_stale(self, channel: str) -> None:
+        """The channel's number moved without us: perhaps an order that we have not heard of."""
+        for poller in self.pollers:
+            if poller.system.name == channel and Flow.ORDERS in poller.stream.flows:
+                poller.nudge()
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            Busy: another worker drives a lane, or the log, of this store.
+            Fenced: another worker took over.
+        """
+        await self._apply_lease.take()
+        await self.catalog.load(self.systems)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.applier.run(), name="apply")
+            group.create_task(self._renew(), name="renew")
+            group.create_task(self.janitor.run(), name="janitor")
+            for lane in self.lanes.values():
+                group.create_task(lane.run(), name=f"lane {lane.system.name}")
+            for poller in self.pollers:
+                group.create_task(poller.run(), name=f"poll {poller.system.name}.{poller.stream.name}")
+            log.info("running", action="engine_started", systems=list(self.systems))
+
+    async def _renew(self) -> None:
+        while True:
+            await self.clock.sleep(RENEW_EVERY_S)
+            await self._apply_lease.renew()
+
+    async def stop(self) -> None:
+        """After ``run`` was cancelled: let calls in flight end, and let go of the leases."""
+        await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
+        await self._apply_lease.drop()
+
+    def quiet(self) -> bool:
+        """Nothing waits and nothing is under way in memory (what waits for its moment counts)."""
+        return all(lane.pending() == 0 for lane in self.lanes.values())

@@ -1,0 +1,54 @@
+"""Owning something alone: a lane, or the log. A former owner's writes fail."""
+
+from __future__ import annotations
+
+from syncline.model.errors import Busy
+from syncline.ports import Clock, Store, Write
+
+TTL_MS = 30_000
+RENEW_EVERY_S = 10.0
+
+
+class Lease:
+    """A named lease with a fence. Every transaction of its owner carries ``guard``."""
+
+    def __init__(self, store: Store, clock: Clock, name: str, owner: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._name = name
+        self._owner = owner
+        self._fence = 0
+
+    @property
+    def guard(self) -> Write:
+        """Makes a transaction fail with ``Fenced`` once somebody else has taken the lease."""
+        return Write("lease_check", [self._row()], guard=True)
+
+    def _row(self) -> dict[str, object]:
+        return {"name": self._name, "owner": self._owner, "fence": self._fence}
+
+    def _timed(self) -> dict[str, object]:
+        return {**self._row(), "now_ms": self._clock.now_ms(), "ttl_ms": TTL_MS}
+
+    async def take(self) -> None:
+        """Become the owner.
+
+        Raises:
+            Busy: somebody else is, and has renewed in time.
+        """
+        rows = (await self._store.write(Write("lease_take", [self._timed()])))[0]
+        if not rows:
+            raise Busy(f"{self._name} is driven by another worker")
+        self._fence = rows[0][0]
+
+    async def renew(self) -> None:
+        """Stay the owner.
+
+        Raises:
+            Fenced: the lease was lost.
+        """
+        await self._store.write(Write("lease_renew", [self._timed()], guard=True))
+
+    async def drop(self) -> None:
+        """Let the next worker take over at once."""
+        await self._store.write(Write("lease_drop", [self._row()]))

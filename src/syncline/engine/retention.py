@@ -1,0 +1,56 @@
+"""Forgetting, on purpose and in small steps: raw events after 30 days, details after a while.
+
+Nothing unresolved is ever forgotten: only events that were applied, deliveries that ended, intents
+with a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from syncline.ports import Clock, Store, Write
+
+DAY_MS = 86_400_000
+EVENTS_KEPT_MS = 30 * DAY_MS
+DETAILS_KEPT_MS = 30 * DAY_MS
+SEEN_BUCKET_MS = 16 * DAY_MS
+EVERY_S = 3600.0
+STEP = 2_000
+STEPS_MAX = 500
+
+
+class Janitor:
+    """Deletes what is past its time, a few thousand rows in a transaction."""
+
+    def __init__(self, store: Store, clock: Clock, applied: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+        self._applied = applied
+
+    async def run(self) -> None:
+        """Sweep every hour until cancelled."""
+        while True:
+            await self._clock.sleep(EVERY_S)
+            await self.sweep()
+
+    async def sweep(self) -> int:
+        """One sweep; returns how many rows were deleted."""
+        now_ms = self._clock.now_ms()
+        before = now_ms - DETAILS_KEPT_MS
+        jobs = [
+            ("forget_events", {"before": now_ms - EVENTS_KEPT_MS, "applied": self._applied(), "limit": STEP}),
+            ("forget_seen", {"bucket": now_ms // SEEN_BUCKET_MS - 2, "limit": STEP}),
+            ("forget_lags", {"before": before, "limit": STEP}),
+            ("forget_traces", {"before": before, "limit": STEP}),
+            ("forget_attempts", {"before": before, "limit": STEP}),
+            ("forget_intents", {"before": before, "limit": STEP}),
+            ("forget_deliveries", {"before": before, "limit": STEP}),
+        ]
+        deleted = 0
+        for statement, row in jobs:
+            for _ in range(STEPS_MAX):
+                rows = (await self._store.write(Write(statement, [row])))[0]
+                deleted += len(rows)
+                if len(rows) < STEP:
+                    break
+        return deleted

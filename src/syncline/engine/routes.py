@@ -1,0 +1,117 @@
+"""What is to be kept in agreement with what, how fresh, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from syncline.inventory.availability import QuantityRule
+from syncline.model.change import Flow
+
+SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
+
+
+def stock_key(sku: str, location: str) -> str:
+    """The record key of a stock figure, or of what a channel holds."""
+    return f"{sku}{SEP}{location}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """The parts of a two-part record key; the second is empty where there is none."""
+    first, _, second = key.partition(SEP)
+    return first, second
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One flow from one system to another.
+
+    ``locations`` maps ERP locations to channel locations, in order of priority; a location that is
+    not mapped is never read from nor written to.
+    """
+
+    flow: Flow
+    source: str
+    sink: str
+    tolerance_ms: int
+    locations: Mapping[str, str] = field(default_factory=dict)
+    rule: QuantityRule = field(default_factory=QuantityRule)
+    sku_rules: Mapping[str, QuantityRule] = field(default_factory=dict)
+    rounding_tolerance: Decimal = Decimal("0.02")
+    poll_interval_ms: int = 0
+    reconcile_interval_ms: int = 0
+
+    @property
+    def name(self) -> str:
+        """How a route is called on screens, in metrics and in the lag table."""
+        return f"{self.flow}:{self.source}->{self.sink}"
+
+    def rule_for(self, sku: str) -> QuantityRule:
+        """The nearest rule for a SKU."""
+        return self.sku_rules.get(sku, self.rule)
+
+
+class Routes:
+    """The configured routes, by the questions that the engine asks."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.all = tuple(routes)
+        names = [route.name for route in routes]
+        if len(set(names)) != len(names):
+            raise ValueError("two routes carry the same flow between the same systems")
+        self._by_name = {route.name: route for route in routes}
+        self._back = {
+            route.name: {channel: erp for erp, channel in route.locations.items()} for route in routes
+        }
+
+    def named(self, name: str) -> Route | None:
+        """The route of that name."""
+        return self._by_name.get(name)
+
+    def of(self, flow: Flow, *, source: str | None = None, sink: str | None = None) -> list[Route]:
+        """Routes of a flow, from or to a system."""
+        return [
+            route
+            for route in self.all
+            if route.flow is flow
+            and (source is None or route.source == source)
+            and (sink is None or route.sink == sink)
+        ]
+
+    def erp_location(self, channel: str, location: str) -> str:
+        """The ERP location behind a channel's location; "" if it is not mapped."""
+        for route in self.of(Flow.INVENTORY, sink=channel):
+            at = self._back[route.name].get(location)
+            if at is not None:
+                return at
+        return ""
+
+    def channel_location(self, channel: str, location: str) -> str:
+        """The channel's location for an ERP location; "" if it is not mapped."""
+        for route in self.of(Flow.INVENTORY, sink=channel):
+            at = route.locations.get(location)
+            if at is not None:
+                return at
+        return ""
+
+
+def reference_of(channel: str, key: str) -> str:
+    """The external id under which an ERP finds a channel's record again.
+
+    Letters, digits, ``-`` and ``_`` only, as NetSuite requires; case must not matter.
+    """
+    return f"{channel}-{key}".lower()
+
+
+def parse_reference(reference: str, channels: Sequence[str]) -> tuple[str, str] | None:
+    """The channel and key behind a reference; ``None`` for somebody else's."""
+    lowered = reference.lower()
+    for channel in sorted(channels, key=len, reverse=True):
+        prefix = f"{channel.lower()}-"
+        if lowered.startswith(prefix) and len(lowered) > len(prefix):
+            return channel, lowered[len(prefix) :]
+    return None
+
+
+Signal = Callable[[], None]

@@ -1,0 +1,439 @@
+"""How things stand: every route, lane, read and webhook address, and one verdict over all of it.
+
+Computed from the store and the running engine, for the screen, the API, the metrics and the
+command line alike. Nothing in it is personal data or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from syncline.engine.delivery.lane import CALLS_MAX
+from syncline.engine.engine import Engine
+from syncline.engine.routes import Route
+from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
+from syncline.model.capabilities import LimitKind
+from syncline.model.change import Flow
+from syncline.model.delivery import DeliveryState
+from syncline.ports import Row
+
+WINDOW_MS = 3_600_000  # what "the last hour" means
+LAGS_MAX = 5_000  # newest lags read for percentiles and the strip; counts are always complete
+SENDS_MAX = 2_000
+SENDS_WINDOW_MS = 600_000
+SEND_ASSUMED_MS = 1_000  # until a call was measured
+UNSEEN_MAX = 200
+GRACE_MS = 5_000  # a read that is this late is not news yet
+TEXT_MAX = 300
+
+OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
+    Flow.INVENTORY: ("set_stock",),
+    Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
+    Flow.ORDER_STATUS: ("create_shipment",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """What was measured on the changes that landed in the last hour."""
+
+    delivered: int
+    kept: int
+    kept_share: float | None
+    p50_ms: int
+    p99_ms: int
+    max_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """One route. ``age_ms`` of ``None``: its source was never read whole yet."""
+
+    name: str
+    flow: str
+    source: str
+    sink: str
+    tolerance_ms: int
+    age_ms: int | None
+    age_limit_ms: int
+    bound_ms: int | None
+    bound_if_event_lost_ms: int | None
+    detect_ms: int
+    queue_ms: int
+    send_ms: int
+    send_measured: bool
+    by_events: bool
+    lags: Lags
+    pending: int
+    late: int
+    parked: int
+    oldest_deadline_ms: int | None
+    oldest_changed_at_ms: int | None
+    state: str  # ok, late, attention or starting
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """One system's lane: how much of its API limit is used, and whether it answers."""
+
+    system: str
+    connector: str
+    state: str  # ok, outage, refused (the credential) or paused
+    limit: float
+    in_use: float
+    used_share: float
+    pending: int
+    in_flight: int
+    calls: int
+    items: int
+    throttled: int
+    waited_s: float
+    down_since_ms: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PollerStatus:
+    """One stream that is read again and again."""
+
+    system: str
+    stream: str
+    flows: tuple[str, ...]
+    snapshot: bool
+    interval_ms: int
+    covers_ms: int
+    age_ms: int | None
+    read_ms: int
+    reads: int
+    failures: int
+    events_found: int
+    paused: bool
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngressStatus:
+    """What arrived at one system's webhook address since the start."""
+
+    system: str
+    accepts_events: bool
+    accepted: int
+    duplicates: int
+    forged: int
+    refused: int
+    last_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """The log, how far it has been applied, and what is known of each system's catalog."""
+
+    kind: str
+    log_end: int
+    applied_to: int
+    backlog: int
+    applied: int
+    unchanged: int
+    skus: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Stock that fell at a channel although nobody told us of an order."""
+
+    system: str
+    sku: str
+    location: str
+    units: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, in plain words, and what to do about it."""
+
+    severity: str  # late or attention
+    text: str
+    mend: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything at one moment."""
+
+    now_ms: int
+    verdict: str  # ok, late, attention or starting
+    reason: str
+    mend: str
+    problems: tuple[Problem, ...]
+    routes: tuple[RouteStatus, ...]
+    lanes: tuple[LaneStatus, ...]
+    pollers: tuple[PollerStatus, ...]
+    ingress: tuple[IngressStatus, ...]
+    store: StoreStatus
+    parked: int
+    unseen: tuple[Unseen, ...]
+
+
+def clean(text: str) -> str:
+    """A vendor's words, short and without control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)[:TEXT_MAX]
+
+
+async def status(engine: Engine, now_ms: int) -> Status:
+    """Look at everything once. Reads the store, changes nothing."""
+    from syncline.engine.verdict import judge  # it judges what this module defines
+
+    covers = {(system, stream): at for system, stream, at in await engine.store.read("cursors")}
+    work = await engine.store.read("delivery_summary", now_ms=now_ms)
+    summary = {row[0]: row for row in await engine.store.read("lag_summary", since=now_ms - WINDOW_MS)}
+    sends = await _sends(engine, now_ms)
+    pollers = tuple(_pollers(engine, covers, now_ms))
+    lanes = tuple(_lanes(engine, work))
+    routes = []
+    for route in engine.routes.all:
+        lags = await _lags(engine, route, summary.get(route.name), now_ms)
+        routes.append(_route(engine, route, pollers, lags, work, sends, now_ms))
+    parked = (await engine.store.read("parked_count"))[0][0]
+    unseen = tuple(
+        Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
+        for system, key, units, at in await engine.store.read("unseen", limit=UNSEEN_MAX)
+    )
+    ingress = tuple(
+        IngressStatus(
+            system=name,
+            accepts_events=engine.systems[name].capabilities.webhooks,
+            accepted=counts.accepted,
+            duplicates=counts.duplicates,
+            forged=counts.forged,
+            refused=counts.refused,
+            last_at_ms=counts.last_at_ms,
+        )
+        for name, counts in engine.ingress.received.items()
+    )
+    store = await _store(engine)
+    problems = tuple(judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms))
+    starting = bool(routes) and any(route.state == "starting" for route in routes)
+    if problems:
+        verdict, reason, mend = problems[0].severity, problems[0].text, problems[0].mend
+    elif not routes:
+        verdict, reason = "attention", "No route is configured."
+        mend = "Add [[routes]] to syncline.toml; syncline init writes an example."
+    elif starting:
+        verdict, reason = "starting", "Syncline is reading its systems for the first time."
+        mend = "Nothing to do: this ends by itself."
+    else:
+        verdict, reason, mend = "ok", "Everything is within its tolerance.", ""
+    return Status(
+        now_ms=now_ms,
+        verdict=verdict,
+        reason=reason,
+        mend=mend,
+        problems=problems,
+        routes=tuple(routes),
+        lanes=lanes,
+        pollers=pollers,
+        ingress=ingress,
+        store=store,
+        parked=parked,
+        unseen=unseen,
+    )
+
+
+async def lag_rows(engine: Engine, route: str, now_ms: int) -> list[Row]:
+    """The newest lags of the last hour: (key, delivered_at_ms, lag_ms, kept), newest first."""
+    return await engine.store.read("lags", route=route, since=now_ms - WINDOW_MS, limit=LAGS_MAX)
+
+
+async def _lags(engine: Engine, route: Route, summary: Row | None, now_ms: int) -> Lags:
+    if summary is None:
+        return Lags(0, 0, None, 0, 0, 0)
+    _, delivered, kept, longest = summary
+    values = sorted(row[2] for row in await lag_rows(engine, route.name, now_ms))
+    return Lags(
+        delivered=delivered,
+        kept=kept,
+        kept_share=kept / delivered,
+        p50_ms=percentile(values, 0.5),
+        p99_ms=percentile(values, 0.99),
+        max_ms=longest,
+    )
+
+
+async def _sends(engine: Engine, now_ms: int) -> dict[tuple[str, str], list[int]]:
+    """How long recent calls took from intent to result, in order of length."""
+    # Intent ids begin with their moment (UUID version 7), so the primary key finds the recent ones.
+    moment = f"{now_ms - SENDS_WINDOW_MS:012x}"
+    after = f"{moment[:8]}-{moment[8:]}"
+    rows = await engine.store.read("send_times", after=after, limit=SENDS_MAX)
+    found: dict[tuple[str, str], list[int]] = {}
+    for system, operation, started_at_ms, finished_at_ms in rows:
+        found.setdefault((system, operation), []).append(max(0, finished_at_ms - started_at_ms))
+    return {at: sorted(values) for at, values in found.items()}
+
+
+def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int) -> list[PollerStatus]:
+    found = []
+    for poller in engine.pollers:
+        at = max(poller.covers_ms, covers.get((poller.system.name, poller.stream.name), 0))
+        found.append(
+            PollerStatus(
+                system=poller.system.name,
+                stream=poller.stream.name,
+                flows=tuple(flow.value for flow in poller.stream.flows),
+                snapshot=poller.stream.snapshot,
+                interval_ms=poller.interval_ms,
+                covers_ms=at,
+                age_ms=now_ms - at if at else None,
+                read_ms=poller.read_ms,
+                reads=poller.reads,
+                failures=poller.failures,
+                events_found=poller.events_found,
+                paused=poller.paused,
+                last_error=clean(poller.last_error),
+            ),
+        )
+    return found
+
+
+def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
+    in_flight: dict[str, int] = {}
+    for row in work:
+        if row[3] == DeliveryState.RUNNING:
+            in_flight[row[0]] = in_flight.get(row[0], 0) + row[4]
+    found = []
+    for name, lane in engine.lanes.items():
+        usage = lane.system.governor.usage()
+        limit = usage.get("limit", 0.0)
+        in_use = max(0.0, usage.get("in_use", 0.0))
+        if lane.auth_failed:
+            state = "refused"
+        elif lane.in_outage:
+            state = "outage"
+        elif lane.paused:
+            state = "paused"
+        else:
+            state = "ok"
+        found.append(
+            LaneStatus(
+                system=name,
+                connector=lane.system.connector,
+                state=state,
+                limit=limit,
+                in_use=in_use,
+                used_share=min(1.0, in_use / limit) if limit else 0.0,
+                pending=lane.pending(),
+                in_flight=in_flight.get(name, 0),
+                calls=round(usage.get("calls", lane.calls)),
+                items=lane.items,
+                throttled=round(usage.get("throttled", 0)),
+                waited_s=usage.get("waited_s", 0.0),
+                down_since_ms=lane.down_since_ms,
+                last_error=clean(lane.last_error) if state != "ok" else "",
+            ),
+        )
+    return found
+
+
+def _route(
+    engine: Engine,
+    route: Route,
+    pollers: Sequence[PollerStatus],
+    lags: Lags,
+    work: Sequence[Row],
+    sends: Mapping[tuple[str, str], list[int]],
+    now_ms: int,
+) -> RouteStatus:
+    reads = [p for p in pollers if p.system == route.source and route.flow.value in p.flows]
+    covers_ms = max((p.covers_ms for p in reads), default=0)
+    source = engine.systems[route.source].capabilities
+    detection = Detection(
+        event_delay_ms=source.event_delay_ms if source.webhooks else 0,
+        poll_interval_ms=min((p.interval_ms for p in reads if not p.snapshot), default=0),
+        reconcile_interval_ms=min((p.interval_ms for p in reads if p.snapshot), default=0),
+        read_ms=max((p.read_ms for p in reads), default=0),
+    )
+    mine = [row for row in work if row[2] == route.name]
+    waiting = [row for row in mine if row[3] != DeliveryState.PARKED]
+    pending = sum(row[4] for row in waiting)
+    late = sum(row[7] for row in waiting)
+    times = sorted(ms for op in OPERATIONS_OF.get(route.flow, ()) for ms in sends.get((route.sink, op), ()))
+    send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS
+    backlog_ms = _backlog_ms(engine, route, pending, percentile(times, 0.5) if times else SEND_ASSUMED_MS)
+    worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
+    age_ms = now_ms - covers_ms if covers_ms else None
+    limit_ms = max(route.tolerance_ms, lost_ms or 0) + GRACE_MS
+    if late or (age_ms is not None and age_ms > limit_ms):
+        state = "late"
+    elif age_ms is None and reads:
+        state = "starting"
+    elif any(row[3] == DeliveryState.PARKED for row in mine) or (worst.normal_ms or 0) > route.tolerance_ms:
+        state = "attention"
+    else:
+        state = "ok"
+    return RouteStatus(
+        name=route.name,
+        flow=route.flow.value,
+        source=route.source,
+        sink=route.sink,
+        tolerance_ms=route.tolerance_ms,
+        age_ms=age_ms,
+        age_limit_ms=limit_ms,
+        bound_ms=worst.normal_ms,
+        bound_if_event_lost_ms=lost_ms,
+        detect_ms=worst.detect_ms,
+        queue_ms=worst.queue_ms,
+        send_ms=send_ms,
+        send_measured=bool(times),
+        by_events=bool(detection.event_delay_ms),
+        lags=lags,
+        pending=pending,
+        late=late,
+        parked=sum(row[4] for row in mine if row[3] == DeliveryState.PARKED),
+        oldest_deadline_ms=min((row[5] for row in waiting), default=None),
+        oldest_changed_at_ms=min((row[6] for row in waiting), default=None),
+        state=state,
+    )
+
+
+def _bounds(route: Route, detection: Detection, backlog_ms: int, send_ms: int) -> tuple[Bound, int | None]:
+    # A promise of more than a minute waits on purpose, counted from the change: up to half of it.
+    waits_ms = route.tolerance_ms // 2 if route.tolerance_ms > SEND_AT_ONCE_MS else 0
+    plain = bound(detection, queue_ms=0, send_ms=0)
+    normal = bound(
+        detection, queue_ms=backlog_ms + max(0, waits_ms - (plain.normal_ms or 0)), send_ms=send_ms
+    )
+    if plain.if_event_lost_ms is None:
+        return normal, None
+    return normal, max(plain.if_event_lost_ms, waits_ms) + backlog_ms + send_ms
+
+
+def _backlog_ms(engine: Engine, route: Route, pending: int, call_ms: int) -> int:
+    """How long what waits now would take, at the pace that was measured."""
+    if not pending:
+        return 0
+    system = engine.systems[route.sink]
+    operations = [system.sink.operations.get(name) for name in OPERATIONS_OF.get(route.flow, ())]
+    batch = max((operation.batch_items_max for operation in operations if operation is not None), default=1)
+    usage = system.governor.usage()
+    slots = usage.get("limit", 1.0) if system.capabilities.limit is LimitKind.CONCURRENCY else CALLS_MAX
+    waited_ms = 1000 * usage.get("waited_s", 0.0) / max(1.0, usage.get("calls", 1.0))
+    calls = -(-pending // batch)
+    return round((calls - 1) * max(waited_ms, call_ms / max(1.0, min(slots, CALLS_MAX))))
+
+
+async def _store(engine: Engine) -> StoreStatus:
+    end = (await engine.store.read("log_end"))[0][0]
+    rows = await engine.store.read("progress_get", consumer="apply")
+    applied_to = max(engine.applier.offset, rows[0][0] if rows else 0)
+    return StoreStatus(
+        kind="PostgreSQL" if "ostgres" in type(engine.store).__name__ else "SQLite",
+        log_end=end,
+        applied_to=applied_to,
+        backlog=max(0, end - applied_to),
+        applied=engine.applier.applied,
+        unchanged=engine.applier.unchanged,
+        skus={name: engine.catalog.count(name) for name in engine.systems},
+    )

@@ -1,0 +1,192 @@
+"""What is wrong, most urgent first, in words that say what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from syncline.engine.status import (
+    GRACE_MS,
+    IngressStatus,
+    LaneStatus,
+    PollerStatus,
+    Problem,
+    RouteStatus,
+    StoreStatus,
+    Unseen,
+)
+from syncline.engine.words import MINUTE_MS, duration, flow_title, plural
+
+BACKLOG_MAX = 5_000  # events that may wait to be applied before it is worth a sentence
+KEPT_SHARE_MIN = 0.99
+KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
+
+
+def judge(
+    routes: Sequence[RouteStatus],
+    lanes: Sequence[LaneStatus],
+    pollers: Sequence[PollerStatus],
+    ingress: Sequence[IngressStatus],
+    store: StoreStatus,
+    parked: int,
+    unseen: Sequence[Unseen],
+    now_ms: int,
+) -> list[Problem]:
+    """Everything that a person should know of; what is late comes first, causes before effects."""
+    found = [
+        *_lanes(lanes, routes, now_ms),
+        *_routes(routes, lanes, pollers, now_ms),
+        *_reads(pollers),
+        *_rest(ingress, store, parked, unseen),
+        *_promises(routes),
+    ]
+    return sorted(found, key=lambda problem: problem.severity != "late")
+
+
+def _lanes(lanes: Sequence[LaneStatus], routes: Sequence[RouteStatus], now_ms: int) -> Iterator[Problem]:
+    for lane in lanes:
+        late = any(route.late for route in routes if route.sink == lane.system)
+        severity = "late" if late else "attention"
+        waits = f"{plural(lane.pending, 'change')} for it {'waits' if lane.pending == 1 else 'wait'}"
+        if lane.state == "refused":
+            yield Problem(
+                "late" if lane.pending else "attention",
+                f"{lane.system} refuses our credential.",
+                f"Renew the credential of {lane.system} in the configuration and restart. Nothing is lost: {waits}.",
+                lane.system,
+            )
+        elif lane.state == "outage":
+            since = f" for {duration(now_ms - lane.down_since_ms)}" if lane.down_since_ms else ""
+            yield Problem(
+                severity,
+                f"{lane.system} has not accepted anything{since}.",
+                f"Nothing to do here: {waits}, and they go out by themselves once it answers. "
+                "If it lasts, look at the vendor's status page.",
+                lane.system,
+            )
+        elif lane.state == "paused":
+            yield Problem(
+                severity,
+                f"{lane.system} is paused: nothing is sent to it.",
+                f"Resume it when you are ready; {waits}.",
+                lane.system,
+            )
+
+
+def _routes(
+    routes: Sequence[RouteStatus],
+    lanes: Sequence[LaneStatus],
+    pollers: Sequence[PollerStatus],
+    now_ms: int,
+) -> Iterator[Problem]:
+    down = {lane.system for lane in lanes if lane.state != "ok"}
+    for route in routes:
+        title = f"{flow_title(route.flow)} from {route.source} to {route.sink}"
+        if route.late:
+            oldest = now_ms - (route.oldest_deadline_ms or now_ms)
+            mend = (
+                f"They wait for {route.sink}, see above."
+                if route.sink in down
+                else "They are being sent in order of deadline. If this grows, look at the lane's budget below."
+            )
+            yield Problem(
+                "late",
+                f"{title}: {plural(route.late, 'change')} past the deadline, the oldest by {duration(oldest)}.",
+                mend,
+                route.name,
+            )
+        if route.age_ms is not None and route.age_ms > route.age_limit_ms:
+            errors = [p.last_error for p in pollers if p.system == route.source and p.last_error]
+            yield Problem(
+                "late",
+                f"{title}: {route.source} was last read whole {duration(route.age_ms)} ago, "
+                f"which should be at most {duration(route.age_limit_ms - GRACE_MS)}.",
+                f"Reading fails with: {errors[0]}" if errors else "See the reads on the System page.",
+                route.name,
+            )
+
+
+def _reads(pollers: Sequence[PollerStatus]) -> Iterator[Problem]:
+    for poller in pollers:
+        if poller.last_error:
+            yield Problem(
+                "attention",
+                f"Reading {poller.stream} from {poller.system} fails.",
+                f"It is tried again by itself. {poller.system} says: {poller.last_error}",
+                poller.system,
+            )
+        elif poller.paused:
+            yield Problem(
+                "attention",
+                f"Reading {poller.stream} from {poller.system} is paused.",
+                "Resume it when you are ready; until then changes are only seen as events.",
+                poller.system,
+            )
+
+
+def _rest(
+    ingress: Sequence[IngressStatus],
+    store: StoreStatus,
+    parked: int,
+    unseen: Sequence[Unseen],
+) -> Iterator[Problem]:
+    for address in ingress:
+        if address.forged > max(3, address.accepted + address.duplicates):
+            yield Problem(
+                "attention",
+                f"Most webhooks for {address.system} carry a wrong signature ({address.forged} so far).",
+                f"Compare the webhook secret in the configuration with the one that {address.system} shows.",
+                address.system,
+            )
+    if store.backlog > BACKLOG_MAX:
+        yield Problem(
+            "attention",
+            f"{plural(store.backlog, 'event')} wait to be taken in.",
+            "Nothing to do: they are safe, and this shrinks by itself after a burst.",
+            "store",
+        )
+    if parked:
+        yield Problem(
+            "attention",
+            f"{plural(parked, 'entry', 'entries')} {'is' if parked == 1 else 'are'} parked and need a person."
+            if parked != 1
+            else "1 entry is parked and needs a person.",
+            "Open Parked, read the reason, then release, edit or discard.",
+            "parked",
+        )
+    if unseen:
+        units = sum(row.units for row in unseen)
+        yield Problem(
+            "attention",
+            f"{plural(units, 'unit')} fell at a channel without an order that we know of.",
+            "They are kept back on every channel until an order explains them. If they are free, release them "
+            "under Parked.",
+            "parked",
+        )
+
+
+def _promises(routes: Sequence[RouteStatus]) -> Iterator[Problem]:
+    for route in routes:
+        title = f"{flow_title(route.flow)} from {route.source} to {route.sink}"
+        lags = route.lags
+        if route.bound_ms is not None and route.bound_ms > route.tolerance_ms:
+            least = (
+                -(-route.bound_ms // MINUTE_MS) * MINUTE_MS if route.bound_ms > MINUTE_MS else route.bound_ms
+            )
+            yield Problem(
+                "attention",
+                f"{title}: the worst case is {duration(route.bound_ms)}, the tolerance {duration(route.tolerance_ms)}.",
+                f"Let {route.source} send events, read it more often, or set the tolerance to {duration(least)}.",
+                route.name,
+            )
+        elif (
+            lags.kept_share is not None
+            and lags.delivered >= KEPT_SAMPLE_MIN
+            and lags.kept_share < KEPT_SHARE_MIN
+        ):
+            yield Problem(
+                "attention",
+                f"{title}: {plural(lags.delivered - lags.kept, 'change')} of {lags.delivered:,} came too late "
+                "in the last hour.",
+                "The strip shows when. If it goes on, look at the lane's budget.",
+                route.name,
+            )

@@ -1,0 +1,79 @@
+"""Durations, flows and routes in the words that a person uses."""
+
+from __future__ import annotations
+
+from syncline.engine.routes import SEP
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+FLOWS = {
+    "customers": "Customers",
+    "prices": "Prices",
+    "inventory": "Stock",
+    "catalog": "Catalog",
+    "orders": "Orders",
+    "credit": "Credit",
+    "order_status": "Shipments",
+    "payments": "Payments",
+    "returns": "Returns",
+}
+
+OPERATIONS = {
+    "set_stock": "show a stock number",
+    "read_stock": "read a stock number",
+    "read_order": "read an order whole",
+    "put_order": "write an order",
+    "put_payment": "record a payment",
+    "put_refund": "record a refund",
+    "create_shipment": "announce a shipment",
+    "apply": "take in a message",
+    "compare_total": "compare an order's total",
+}
+
+
+def flow_title(flow: str) -> str:
+    """How a flow is called on screens."""
+    return FLOWS.get(flow, flow.replace("_", " ").capitalize())
+
+
+def operation_title(operation: str) -> str:
+    """What an operation does, as a verb phrase."""
+    return OPERATIONS.get(operation, operation.replace("_", " "))
+
+
+def duration(ms: float | None) -> str:
+    """A duration in at most two units, such as ``1.4 s``, ``4 min 10 s`` or ``2 d 3 h``."""
+    if ms is None:
+        return "unknown"
+    ms = round(ms)
+    if ms < 0:
+        return f"−{duration(-ms)}"
+    if ms < SECOND_MS:
+        return f"{ms} ms"
+    if ms < 10 * SECOND_MS:
+        text = f"{ms / SECOND_MS:.1f}".removesuffix(".0")
+        return f"{text} s"
+    if ms < MINUTE_MS:
+        return f"{ms // SECOND_MS} s"
+    for size, unit, small, small_unit in (
+        (DAY_MS, "d", HOUR_MS, "h"),
+        (HOUR_MS, "h", MINUTE_MS, "min"),
+        (MINUTE_MS, "min", SECOND_MS, "s"),
+    ):
+        if ms >= size:
+            rest = ms % size // small
+            return f"{ms // size} {unit}" + (f" {rest} {small_unit}" if rest else "")
+    raise AssertionError(ms)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def key_text(key: str) -> str:
+    """A record key as shown: its parts with a dot between them."""
+    return key.replace(SEP, " · ")

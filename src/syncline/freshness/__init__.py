@@ -1,0 +1,1 @@
+"""How old data may become, and how old it can get at worst. Pure functions."""

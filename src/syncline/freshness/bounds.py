@@ -1,0 +1,77 @@
+"""Tolerances, deadlines and worst cases.
+
+All durations are milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SEND_AT_ONCE_MS = 60_000  # a tolerance up to this is a promise of seconds: nothing waits to ride along
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How a route learns of a change.
+
+    ``event_delay_ms`` is the vendor's own declared or measured delay of its events (0: it has
+    none and polling is the only way). ``poll_interval_ms`` is the time between two delta reads,
+    ``reconcile_interval_ms`` between two full ones (0: never). ``read_ms`` is how long a read takes.
+    """
+
+    event_delay_ms: int = 0
+    poll_interval_ms: int = 0
+    reconcile_interval_ms: int = 0
+    read_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The computed worst-case lag of a route, in its parts. ``None``: no bound can be given."""
+
+    normal_ms: int | None
+    if_event_lost_ms: int | None
+    detect_ms: int
+    queue_ms: int
+    send_ms: int
+
+
+def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
+    """Detect + queue + send, once as things normally go and once if an event is lost.
+
+    A read that began just before the change misses it, so a poll detects within its interval plus
+    its own duration.
+    """
+    by_poll: int | None = None
+    for interval in (detection.poll_interval_ms, detection.reconcile_interval_ms):
+        if interval:
+            by_poll = interval + detection.read_ms if by_poll is None else min(by_poll, interval + detection.read_ms)
+    detect = detection.event_delay_ms or by_poll
+    rest = queue_ms + send_ms
+    return Bound(
+        normal_ms=None if detect is None else detect + rest,
+        if_event_lost_ms=None if by_poll is None else by_poll + rest,
+        detect_ms=detect or 0,
+        queue_ms=queue_ms,
+        send_ms=send_ms,
+    )
+
+
+def start_at(changed_at_ms: int, tolerance_ms: int, now_ms: int) -> int:
+    """When a delivery should be sent if nothing urgent takes it along before.
+
+    A promise of seconds starts now. A longer one waits for half of its tolerance, so that values
+    written meanwhile replace it and urgent calls of the same kind carry it for free; the other half
+    is left for the queue and for retries.
+    """
+    if tolerance_ms <= SEND_AT_ONCE_MS:
+        return now_ms
+    return max(now_ms, changed_at_ms + tolerance_ms // 2)
+
+
+def percentile(sorted_values: list[int], share: float) -> int:
+    """The value below which a share of the sample lies (nearest rank); 0 for an empty sample."""
+    if not sorted_values:
+        return 0
+    rank = max(0, min(len(sorted_values) - 1, -(-int(share * len(sorted_values) * 1000) // 1000) - 1))
+    return sorted_values[rank]

@@ -1,0 +1,1 @@
+"""What number may be shown. Pure functions."""

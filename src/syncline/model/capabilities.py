@@ -1,0 +1,45 @@
+"""What a connector can do, as data with four readers: planner, tests, docs and dashboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StockBasis(StrEnum):
+    """Which quantity a stock figure states."""
+
+    AVAILABLE = "available"
+    ON_HAND = "on_hand"
+
+
+class LimitKind(StrEnum):
+    """How a vendor limits its callers."""
+
+    LEAKY_BUCKET = "leaky_bucket"
+    QUERY_COST = "query_cost"
+    CONCURRENCY = "concurrency"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one kind of system offers. No field is ``None``: absent means ``False``, 0 or empty."""
+
+    webhooks: bool = False
+    webhook_signature: str = ""
+    delta_poll: tuple[str, ...] = ()
+    deletes_seen: bool = False
+    compare_and_set: bool = False
+    idempotency_keys: bool = False
+    external_reference: bool = False
+    batch_items_max: int = 1
+    partial_batch: bool = False
+    multi_location: bool = False
+    stock_read_basis: StockBasis = StockBasis.AVAILABLE
+    stock_write_basis: StockBasis = StockBasis.AVAILABLE
+    subtracts_own_orders: bool = False
+    exposes_reserved: bool = False
+    limit: LimitKind = LimitKind.NONE
+    event_delay_ms: int = 0
+    replica_lag_ms: int = 0

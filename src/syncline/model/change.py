@@ -1,0 +1,96 @@
+"""What was captured, and where it stands in our history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from syncline.model.records import Record
+
+
+class Flow(StrEnum):
+    """The kinds of data that a route carries."""
+
+    CUSTOMERS = "customers"
+    PRICES = "prices"
+    INVENTORY = "inventory"
+    CATALOG = "catalog"
+    ORDERS = "orders"
+    CREDIT = "credit"
+    ORDER_STATUS = "order_status"
+    PAYMENTS = "payments"
+    RETURNS = "returns"
+
+
+class Kind(StrEnum):
+    """The kinds of canonical record, each with its own key space."""
+
+    STOCK = "stock"  # "<sku>\x1f<location>"
+    ITEM = "item"  # the SKU
+    ORDER = "order"  # the channel's order id
+    ERP_ORDER = "erp_order"  # the same key, on the ERP's side
+    SHIPMENT = "shipment"  # the ERP's fulfilment id
+
+
+class Via(StrEnum):
+    """How a fact reached us."""
+
+    EVENT = "event"
+    POLL = "poll"
+    SNAPSHOT = "snapshot"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A raw fact, exactly as it came, before anybody interpreted it.
+
+    ``event_id`` is unique within the system; the same id again is a duplicate and changes nothing.
+    """
+
+    system: str
+    topic: str
+    event_id: str
+    via: Via
+    occurred_at_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event with its place in the log and the moment we became answerable for it."""
+
+    offset: int
+    received_at_ms: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One canonical fact: this record, at this version of its source.
+
+    ``version`` orders changes of one record by the source's own reckoning; ``tiebreak`` orders
+    changes of equal version by how much they know. The same (version, tiebreak) again, or an older
+    one, changes nothing.
+    """
+
+    kind: Kind
+    key: str
+    version: int
+    tiebreak: int
+    changed_at_ms: int
+    value: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A source's own bookmark for one stream, opaque to us.
+
+    ``covers_ms`` is the moment up to which the whole scope of the stream is confirmed: the instant,
+    on our clock, at which the last completed read began.
+    """
+
+    system: str
+    stream: str
+    position: str
+    covers_ms: int

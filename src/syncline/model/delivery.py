@@ -1,0 +1,76 @@
+"""Intended effects, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands. Names are River's, so that operators know them already."""
+
+    AVAILABLE = "available"  # may be sent now
+    SCHEDULED = "scheduled"  # waits for its moment, to ride along with others
+    RUNNING = "running"  # an intent exists; a call is under way, or its outcome is unknown
+    RETRYABLE = "retryable"  # failed, will be tried again
+    COMPLETED = "completed"
+    PARKED = "parked"  # needs a person
+    CANCELLED = "cancelled"  # discarded by a named person
+    SUPERSEDED = "superseded"  # the channel already holds what this was to bring
+
+
+OPEN_STATES = (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of call that a Sink can make, as data.
+
+    ``retry_same_key_ms`` is how long the vendor remembers an idempotency key (0: it has none), less
+    a margin. ``look_up`` says whether an effect can be found again by our reference. ``urgent``
+    operations may use the reserved share of the lane.
+    """
+
+    name: str
+    batch_items_max: int = 1
+    cost: float = 1.0
+    reads_only: bool = False
+    retry_same_key_ms: int = 0
+    look_up: bool = False
+    look_up_window_ms: int = 0
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One delivery as handed to a Sink: its key and the payload computed when the call was built."""
+
+    key: str
+    payload: Any
+
+
+class Result(StrEnum):
+    """What became of one item of a call."""
+
+    DONE = "done"
+    STALE = "stale"  # compare-and-set failed: read what is there, compute again
+    THROTTLED = "throttled"  # not applied, the vendor asked us to slow down
+    RETRY = "retry"  # not applied
+    UNKNOWN = "unknown"  # perhaps applied
+    REJECTED = "rejected"  # not applied and will not be
+    WAIT = "wait"  # cannot be sent until something else exists; does not count as an attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item, in the vendor's words where it used any.
+
+    ``facts`` carries what the call taught us: ``external_id``, ``held`` (the quantity that the
+    channel holds now), or ``events`` (what a read returned).
+    """
+
+    result: Result
+    message: str = ""
+    retry_after_s: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""What a Sink is asked to do: one payload type for each operation.
+
+Operation names are shared by all connectors, so that the engine knows what an operation means
+without knowing who performs it:
+
+==================== ============== =========================================================
+operation            payload        outcome facts when done
+==================== ============== =========================================================
+``set_stock``        SetStock       none; ``Result.STALE`` where the expectation failed
+``read_stock``       ReadStock      ``held``: int, what the channel holds now
+``read_order``       ReadOrder      ``event``: Event, the order as read, to be appended
+``put_order``        PutOrder       ``external_id``: str
+``put_payment``      PutPayment     ``external_id``: str
+``put_refund``       PutRefund      ``external_id``: str
+``create_shipment``  CreateShipment ``external_id``: str
+==================== ============== =========================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from syncline.model.records import Order, Payment, Refund, Shipment
+
+
+@dataclass(frozen=True, slots=True)
+class SetStock:
+    """Make one SKU at one channel location show ``quantity``, provided that it shows ``expected``."""
+
+    sku: str
+    stock_id: str
+    location: str
+    quantity: int
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStock:
+    """Read what one SKU at one channel location shows now."""
+
+    sku: str
+    stock_id: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOrder:
+    """Read one order whole, as the channel holds it now."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """One ERP order line: ``item_id`` and ``location`` are the ERP's ids."""
+
+    line_id: str
+    item_id: str
+    sku: str
+    location: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutOrder:
+    """Make the ERP hold this order as it is now.
+
+    ``reference`` is the external id that makes it findable. ``external_id`` is the ERP's own id
+    once known: then this is a revision, which replaces the lines of the order found there.
+    """
+
+    reference: str
+    order: Order
+    items: tuple[OrderItem, ...]
+    external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PutPayment:
+    """Record a confirmed payment against an order of the ERP."""
+
+    reference: str
+    order_external_id: str
+    customer_key: str
+    payment: Payment
+
+
+@dataclass(frozen=True, slots=True)
+class PutRefund:
+    """Record goods and money taken back for an order of the ERP.
+
+    ``items`` are only the units that had been shipped; units removed before shipping follow as a
+    revision of the order.
+    """
+
+    reference: str
+    order_external_id: str
+    refund: Refund
+    items: tuple[OrderItem, ...]
+    restocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreateShipment:
+    """Tell the channel that goods left. ``lines`` name channel locations; keys are the channel's."""
+
+    order_key: str
+    shipment: Shipment
+    lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
+
+
+Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment
+
+PAYLOADS: dict[str, type[Payload]] = {
+    "set_stock": SetStock,
+    "read_stock": ReadStock,
+    "read_order": ReadOrder,
+    "put_order": PutOrder,
+    "put_payment": PutPayment,
+    "put_refund": PutRefund,
+    "create_shipment": CreateShipment,
+}

@@ -1,0 +1,215 @@
+"""Canonical records: what every connector translates to and from.
+
+Quantities and amounts are ``Decimal``; instants are milliseconds since the Unix epoch, UTC; keys and
+ids are strings. A record says nothing about any vendor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class StockLevel:
+    """What a system of record says about one SKU at one location.
+
+    ``erp_stamp_ms`` is the source's own clock when the row was true; ``read_began_ms`` is ours when
+    the page that carried it began to be read (``None`` for a pushed row). Two stamps are only ever
+    compared with stamps of the same clock.
+    """
+
+    sku: str
+    location: str
+    on_hand: Decimal
+    available: Decimal
+    committed: Decimal
+    erp_stamp_ms: int
+    read_began_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One SKU and its id in a system (and, where a channel keeps stock apart, its stock id)."""
+
+    sku: str
+    external_id: str
+    stock_id: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A postal address as the channel holds it; ``country`` is ISO 3166-1 alpha-2."""
+
+    name: str = ""
+    company: str = ""
+    line1: str = ""
+    line2: str = ""
+    city: str = ""
+    region: str = ""
+    postcode: str = ""
+    country: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who bought. ``key`` is the channel's id, the basis of the external id in the ERP."""
+
+    key: str
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Where the channel expects some units of a line to be fulfilled from."""
+
+    location: str
+    quantity: Decimal
+    remaining: Decimal = ZERO
+    fulfillment_order: str = ""
+    fulfillment_line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One line of an order.
+
+    ``quantity`` is what the buyer still wants after edits and removals; ``taken`` is what the channel
+    has subtracted from its own stock for this line and not put back. ``discount`` and ``tax`` are
+    totals for the line as it stands. ``allocations`` is empty until the channel has told them.
+    """
+
+    id: str
+    sku: str
+    title: str
+    quantity: Decimal
+    unit_price: Decimal
+    discount: Decimal = ZERO
+    tax: Decimal = ZERO
+    taken: Decimal = ZERO
+    allocations: tuple[Allocation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that the channel has confirmed as received."""
+
+    id: str
+    amount: Decimal
+    currency: str
+    received_at_ms: int
+    gateway: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundLine:
+    """Units of a line that a refund takes back.
+
+    ``restocked`` says whether stock was returned, ``shipped`` whether the goods had left before;
+    units that never left only make the order smaller.
+    """
+
+    line_id: str
+    quantity: Decimal
+    restocked: bool
+    shipped: bool = True
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One refund, with the units it takes back (possibly none) and its money."""
+
+    id: str
+    amount: Decimal
+    created_at_ms: int
+    lines: tuple[RefundLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the channel holds it now.
+
+    ``complete`` says whether allocations are known (a full read), or only what an event carried.
+    The parts add up: ``sum(unit_price x quantity - discount) + shipping + tax = total`` for orders
+    whose prices exclude tax; where ``taxes_included``, tax is inside the prices already.
+    """
+
+    key: str
+    number: str
+    placed_at_ms: int
+    updated_at_ms: int
+    currency: str
+    lines: tuple[OrderLine, ...]
+    shipping: Decimal
+    tax: Decimal
+    total: Decimal
+    discount: Decimal = ZERO
+    taxes_included: bool = False
+    customer: Customer | None = None
+    billing: Address | None = None
+    shipping_to: Address | None = None
+    po_number: str = ""
+    note: str = ""
+    cancelled_at_ms: int | None = None
+    payments: tuple[Payment, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErpLine:
+    """What the ERP holds of one order line: the units that its stock figures account for."""
+
+    sku: str
+    location: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ErpOrder:
+    """The ERP's side of an order: proof that its stock figures account for it since a moment."""
+
+    key: str
+    external_id: str
+    status: str
+    commits_stock: bool
+    lines: tuple[ErpLine, ...]
+    erp_stamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentLine:
+    """Units of one SKU that left one location."""
+
+    sku: str
+    location: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Goods that left, for one order, from one or several locations."""
+
+    key: str
+    order_key: str
+    shipped_at_ms: int
+    lines: tuple[ShipmentLine, ...]
+    tracking: tuple[str, ...] = ()
+    carrier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something changed at the source, but what it is now must be read there."""
+
+    key: str
+
+
+Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice

@@ -1,0 +1,37 @@
+"""What Syncline needs from outside, as Protocols: time, transport, storage, sources and sinks."""
+
+from syncline.ports.clock import Clock
+from syncline.ports.connector import (
+    Connector,
+    Governor,
+    Opening,
+    Page,
+    PollStream,
+    Sink,
+    Source,
+    System,
+    Verified,
+    WebhookRequest,
+)
+from syncline.ports.store import Row, Store, Write
+from syncline.ports.transport import Request, Response, Transport
+
+__all__ = [
+    "Clock",
+    "Connector",
+    "Governor",
+    "Opening",
+    "Page",
+    "PollStream",
+    "Request",
+    "Response",
+    "Row",
+    "Sink",
+    "Source",
+    "Store",
+    "System",
+    "Transport",
+    "Verified",
+    "WebhookRequest",
+    "Write",
+]

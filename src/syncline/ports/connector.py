@@ -1,0 +1,187 @@
+"""What a connector provides: a Source that is read, a Sink that is written, one Governor for both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from syncline.model.capabilities import Capabilities
+from syncline.model.change import Change, Cursor, Event, Flow, LoggedEvent, Via
+from syncline.model.delivery import Item, Operation, Outcome
+from syncline.ports.clock import Clock
+from syncline.ports.transport import Transport
+
+
+class Governor(Protocol):
+    """Keeps one system's calls under its vendor's limit; shared by everything that calls it."""
+
+    async def ready(self, *, urgent: bool = False) -> None:
+        """Wait until a call would be let through, without taking anything.
+
+        A share of the limit is reserved: calls that are not ``urgent`` see the limit as reached
+        while only that share is left.
+        """
+        ...
+
+    def usage(self) -> Mapping[str, float]:
+        """For screens and metrics: ``limit``, ``in_use``, ``calls``, ``throttled``, ``waited_s``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A webhook as it arrived. Header names are lower-case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    received_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A webhook whose signature holds, ready to be appended."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class PollStream:
+    """Something that can be read for changes since a cursor.
+
+    ``snapshot`` streams read everything each time: they prove the delta streams, at the reconcile
+    interval. ``confirms`` lists the flows whose age a completed read renews.
+    """
+
+    name: str
+    flows: tuple[Flow, ...]
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a read: its events, and the cursor that is true once they are stored.
+
+    The cursor moves only with the page's events, in one transaction, so a crash on any page costs
+    nothing but reading it again. ``last`` ends the read; then everything in the stream's scope is
+    confirmed as of ``cursor.covers_ms``.
+    """
+
+    events: tuple[Event, ...]
+    cursor: Cursor
+    last: bool
+
+
+class Source(Protocol):
+    """The reading side of a system."""
+
+    @property
+    def streams(self) -> tuple[PollStream, ...]:
+        """What can be polled."""
+        ...
+
+    def verify(self, request: WebhookRequest) -> Verified:
+        """Check the signature on the raw body and name the event. Never parses before verifying.
+
+        Raises:
+            Rejected: the signature is missing, wrong or expired, or the content is not acceptable;
+                nothing else is ever raised, whatever the bytes are.
+        """
+        ...
+
+    def decode(self, logged: LoggedEvent) -> list[Change]:
+        """Translate a raw event to canonical changes. A pure function of the event.
+
+        Raises:
+            Rejected: the content cannot be understood; the engine parks the event with the message.
+        """
+        ...
+
+    def poll(self, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
+        """Read a stream from its cursor to its end.
+
+        Raises:
+            Throttled, Retryable, OutcomeUnknown, AuthExpired: try again later from the last
+                stored cursor; reading has no effect.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """The writing side of a system."""
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The calls it can make, by name."""
+        ...
+
+    async def deliver(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
+        """Make one call. Returns one outcome per item, in order; never raises for part of a batch.
+
+        ``key`` is the idempotency key of this call: the same key is only ever given again with the
+        same items, after an unknown outcome.
+
+        Raises:
+            AuthExpired: the credential is refused; nothing was applied.
+        """
+        ...
+
+    async def look_up(self, operation: str, item: Item) -> Outcome | None:
+        """Find the effect of an earlier call by our reference; ``None`` if it is not there (yet).
+
+        Raises:
+            Throttled, Retryable, OutcomeUnknown, AuthExpired: nothing was learned; ask again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a connector is given when a configured system is opened."""
+
+    name: str
+    settings: Any
+    clock: Clock
+    rng: Random
+    transport: Transport
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One configured account of an external product, open for use."""
+
+    name: str
+    connector: str
+    capabilities: Capabilities
+    source: Source
+    sink: Sink
+    governor: Governor
+    prepare: Callable[[str], Any] | None = None  # async: subscribe webhooks to a public URL
+    check: Callable[[], Any] | None = None  # async: list of (what, ok, how to mend)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """The code for one kind of system, as registered under ``syncline.connectors``."""
+
+    name: str
+    title: str
+    settings: type[Any]
+    capabilities: Capabilities
+    open: Callable[[Opening], System]
+
+
+__all__ = [
+    "Connector",
+    "Governor",
+    "Opening",
+    "Page",
+    "PollStream",
+    "Sink",
+    "Source",
+    "System",
+    "Verified",
+    "Via",
+    "WebhookRequest",
+]

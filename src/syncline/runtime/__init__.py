@@ -1,0 +1,1 @@
+"""Where the concrete classes meet: configuration, wiring, the real clock and the real network."""

@@ -1,0 +1,289 @@
+"""``syncline.toml``: one typed model, read once.
+
+Secrets are never written in the file: a value of ``"env:NAME"`` is taken from the environment and
+``"file:PATH"`` from a file, wherever a text is expected. Nothing else in the code reads the
+environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from syncline.engine.routes import Route, Routes
+from syncline.inventory.availability import QuantityRule
+from syncline.model.change import Flow
+from syncline.model.errors import Misconfigured
+from syncline.runtime.registry import connectors
+
+NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d{1,6})\s*(ms|s|m|h|d)")
+
+DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
+    Flow.INVENTORY: 5_000,
+    Flow.ORDERS: 10_000,
+    Flow.ORDER_STATUS: 3_600_000,
+}
+
+IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS)
+
+
+def duration_ms(text: str, field: str) -> int:
+    """A duration such as ``"5s"``, ``"4m"``, ``"1h"`` or ``"250ms"``, in milliseconds.
+
+    Raises:
+        Misconfigured: the text is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise Misconfigured(f'{field}: {text!r} is no duration; write for example "5s", "4m", "1h" or "1d"')
+    return int(match[1]) * _UNITS[match[2]]
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[store]``: where everything lasts. ``url`` of ``postgresql://…`` replaces the SQLite file."""
+
+    path: str = "syncline.sqlite"
+    url: str = ""
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[server]``: where Syncline listens, and the address under which vendors reach it."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    public_url: str = ""
+    token_file: str = "syncline.token"
+    hook_secret: str = ""
+
+
+class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
+    """What of a pool a channel may show."""
+
+    safety_stock: Annotated[int, msgspec.Meta(ge=0)] = 0
+    safety_by_location: dict[str, int] = {}
+    buffer: Annotated[int, msgspec.Meta(ge=0)] = 0
+    share: Decimal = Decimal(1)
+    cap: int | None = None
+    floor: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    def rule(self) -> QuantityRule:
+        """The rule as the engine takes it."""
+        if not 0 <= self.share <= 1:
+            raise Misconfigured(f"share: {self.share} must lie between 0 and 1")
+        return QuantityRule(self.safety_stock, self.safety_by_location, self.buffer, self.share, self.cap, self.floor)
+
+
+class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from", "sink": "to"}):
+    """``[[routes]]``: one flow from one system to another, and how old it may become."""
+
+    flow: str
+    source: str
+    sink: str
+    tolerance: str = ""
+    poll: str = ""
+    reconcile: str = ""
+    locations: dict[str, str] = {}
+    rule: RuleConfig = RuleConfig()
+    sku_rules: dict[str, RuleConfig] = {}
+    rounding_tolerance: Decimal = Decimal("0.02")
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    systems: dict[str, dict[str, Any]]
+    routes: list[RouteConfig]
+    store: StoreConfig = StoreConfig()
+    server: ServerConfig = ServerConfig()
+
+
+class SystemConfig(msgspec.Struct, frozen=True):
+    """One configured system: its connector's name and its own typed settings."""
+
+    name: str
+    connector: str
+    settings: Any
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Everything that a run needs, checked."""
+
+    store: StoreConfig
+    server: ServerConfig
+    systems: tuple[SystemConfig, ...]
+    routes: Routes
+
+
+def _resolve(value: Any, environment: Mapping[str, str], folder: Path, field: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve(item, environment, folder, f"{field}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, environment, folder, f"{field}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value[4:]
+        if not environment.get(name):
+            raise Misconfigured(f"{field}: the environment variable {name} is not set")
+        return environment[name]
+    if isinstance(value, str) and value.startswith("file:"):
+        path = folder / value[5:]
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Misconfigured(f"{field}: {path} cannot be read: {error.strerror}") from error
+    return value
+
+
+def _explain(error: msgspec.ValidationError, known: list[str]) -> str:
+    """A conversion error with the field's place and, for a misspelt key, what was probably meant."""
+    text = str(error)
+    match = re.search(r"unknown field `([^`]+)`", text)
+    if match:
+        near = difflib.get_close_matches(match[1], known, n=1)
+        return text + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(sorted(known))}")
+    return text
+
+
+def _fields(type_: Any) -> list[str]:
+    names = getattr(type_, "__struct_encode_fields__", None)
+    if names is not None:
+        return list(names)
+    return list(getattr(type_, "__dataclass_fields__", {}))
+
+
+def _known_fields() -> list[str]:
+    return [name for type_ in (File, StoreConfig, ServerConfig, RouteConfig, RuleConfig) for name in _fields(type_)]
+
+
+def parse(text: str, *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
+    """Read a configuration.
+
+    Raises:
+        Misconfigured: names the field and how to mend it.
+    """
+    environment = os.environ if environment is None else environment
+    folder = folder or Path.cwd()
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"not valid TOML: {error}") from error
+    raw = _resolve(raw, environment, folder, "")
+    try:
+        file = msgspec.convert(raw, File, strict=False)
+    except msgspec.ValidationError as error:
+        raise Misconfigured(_explain(error, _known_fields())) from error
+    systems = tuple(_system(name, section) for name, section in file.systems.items())
+    if not systems:
+        raise Misconfigured("[systems]: configure at least one; `syncline init` writes a commented example")
+    try:
+        routes = Routes([_route(index, route, {s.name for s in systems}) for index, route in enumerate(file.routes)])
+    except ValueError as error:
+        raise Misconfigured(f"routes: {error}") from error
+    return Config(file.store, file.server, systems, routes)
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file.
+
+    Raises:
+        Misconfigured: the file is missing, unreadable or wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{path} does not exist; `syncline init` writes one") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}") from error
+    return parse(text, folder=path.resolve().parent)
+
+
+def _system(name: str, section: dict[str, Any]) -> SystemConfig:
+    field = f"systems.{name}"
+    if not NAME.fullmatch(name):
+        raise Misconfigured(
+            f"{field}: a system's name is a lower-case letter and up to 15 letters or digits; it becomes part of "
+            "the external ids in the ERP, so choose it once and keep it",
+        )
+    rest = dict(section)
+    kind = rest.pop("connector", None)
+    known = connectors()
+    if kind not in known:
+        near = difflib.get_close_matches(str(kind), list(known), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(known)}"
+        raise Misconfigured(f"{field}.connector: {kind!r} is not installed; {hint}")
+    type_ = known[kind].settings
+    unknown = sorted(set(rest) - set(_fields(type_)))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], _fields(type_), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_fields(type_))}"
+        raise Misconfigured(f"{field}: unknown field `{unknown[0]}`; {hint}")
+    try:
+        settings = msgspec.convert(rest, type_, strict=False)
+        validate = getattr(settings, "validate", None)
+        if validate is not None:
+            validate()
+    except (msgspec.ValidationError, Misconfigured) as error:
+        raise Misconfigured(f"{field}: {error}") from error
+    return SystemConfig(name, kind, settings)
+
+
+def _route(index: int, route: RouteConfig, systems: set[str]) -> Route:
+    field = f"routes[{index}]"
+    if route.flow not in [flow.value for flow in Flow]:
+        near = difflib.get_close_matches(route.flow, [flow.value for flow in Flow], n=1)
+        raise Misconfigured(
+            f"{field}.flow: {route.flow!r} is no flow" + (f"; did you mean {near[0]!r}?" if near else ""),
+        )
+    flow = Flow(route.flow)
+    if flow not in IMPLEMENTED:
+        raise Misconfigured(f"{field}.flow: {flow.value} is not implemented yet; there are {', '.join(IMPLEMENTED)}")
+    for name, value in (("from", route.source), ("to", route.sink)):
+        if value not in systems:
+            raise Misconfigured(f"{field}.{name}: no [systems.{value}] is configured")
+    if flow is Flow.INVENTORY and not route.locations:
+        raise Misconfigured(
+            f'{field}.locations: map at least one location, ERP id to channel id, such as {{ "1" = "70123" }}',
+        )
+    if len(set(route.locations.values())) != len(route.locations):
+        raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
+    return Route(
+        flow=flow,
+        source=route.source,
+        sink=route.sink,
+        tolerance_ms=duration_ms(route.tolerance, f"{field}.tolerance") if route.tolerance
+        else DEFAULT_TOLERANCE_MS[flow],
+        locations=dict(route.locations),
+        rule=route.rule.rule(),
+        sku_rules={sku: rule.rule() for sku, rule in route.sku_rules.items()},
+        rounding_tolerance=route.rounding_tolerance,
+        poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
+        reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
+    )
+
+
+def server_of(path: Path) -> ServerConfig:
+    """Only ``[server]``, for commands that talk to a running service and need no other secret.
+
+    Raises:
+        Misconfigured: the file is missing or the section is wrong.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{path} does not exist; give --config") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}") from error
+    section = {key: value for key, value in raw.get("server", {}).items() if key != "hook_secret"}
+    try:
+        return msgspec.convert(section, ServerConfig, strict=False)
+    except msgspec.ValidationError as error:
+        raise Misconfigured(_explain(error, _fields(ServerConfig))) from error

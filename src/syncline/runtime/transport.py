@@ -1,0 +1,64 @@
+"""HTTP over real sockets, by aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+
+import aiohttp
+
+from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.ports import Request, Response, Transport
+
+CONNECT_TIMEOUT_S = 5.0
+CONNECTIONS_MAX = 200
+ANSWER_BYTES_MAX = 128 * 1024 * 1024
+
+
+class AiohttpTransport(Transport):
+    """Keep-alive connections, verified TLS of version 1.2 or newer, no redirects, a limit on answers."""
+
+    def __init__(self) -> None:
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=context),
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "syncline"},
+        )
+
+    async def send(self, request: Request) -> Response:
+        timeout = aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        try:
+            async with self._session.request(
+                request.method, request.url, headers=dict(request.headers), data=request.body or None,
+                timeout=timeout, allow_redirects=False,
+            ) as answer:
+                body = await answer.content.read(ANSWER_BYTES_MAX + 1)
+                while len(body) <= ANSWER_BYTES_MAX:
+                    more = await answer.content.read(ANSWER_BYTES_MAX + 1)
+                    if not more:
+                        break
+                    body += more
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise OutcomeUnknown(f"{request.url}: the answer is larger than {ANSWER_BYTES_MAX} bytes")
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status, headers, body)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Retryable(f"not reached: {error}") from error
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise OutcomeUnknown(f"no whole answer: {type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def __aenter__(self) -> AiohttpTransport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
+        await self.close()

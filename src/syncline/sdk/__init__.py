@@ -1,0 +1,1 @@
+"""Everything that a connector author may import."""

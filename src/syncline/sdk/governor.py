@@ -1,0 +1,201 @@
+"""Rate governors: one for each kind of limit that vendors use.
+
+A governor is shared by everything that calls one system, whatever the flow. It learns from the
+vendor's answers (cost refunds, throttle status, ``Retry-After``) and keeps a share of the limit for
+urgent calls, so that a bulk job never stands in the way of an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+from syncline.ports import Clock
+
+WAITERS_MAX = 10_000
+
+
+class _Gate:
+    """Waiting and counting, common to all governors.
+
+    Waiters are woken in the order urgent first, then first come first served.
+    """
+
+    def __init__(self, clock: Clock, reserve: float) -> None:
+        if not 0 <= reserve < 1:
+            raise ValueError("reserve must be at least 0 and below 1")
+        self._clock = clock
+        self._reserve = reserve
+        self._paused_until = 0.0
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._ordinary: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.Task[None] | None = None
+        self.calls = 0
+        self.throttled = 0
+        self.waited_s = 0.0
+        self.throttled_until_ms = 0
+
+    def _delay(self, cost: float, urgent: bool) -> float | None:
+        """Seconds until ``cost`` could be taken; 0 now; ``None`` when only a release can tell."""
+        raise NotImplementedError
+
+    def _pause_left(self) -> float:
+        return max(0.0, self._paused_until - self._clock.monotonic())
+
+    async def _wait(self, cost: float, urgent: bool) -> None:
+        began = self._clock.monotonic()
+        while True:
+            delay = self._pause_left() or self._delay(cost, urgent)
+            if delay == 0 and (urgent or not self._urgent):
+                break
+            if delay:
+                await self._clock.sleep(delay)
+                continue
+            queue = self._urgent if urgent else self._ordinary
+            if len(queue) >= WAITERS_MAX:
+                raise RuntimeError(f"more than {WAITERS_MAX} calls wait for one system")
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            queue.append(future)
+            try:
+                await future
+            finally:
+                if future in queue:
+                    queue.remove(future)
+        self.waited_s += self._clock.monotonic() - began
+
+    def _wake(self) -> None:
+        for queue in (self._urgent, self._ordinary):
+            while queue:
+                future = queue.popleft()
+                if not future.done():
+                    future.set_result(None)
+                    return
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing through for a while: the vendor said so (``Retry-After``, throttled)."""
+        self.throttled += 1
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self.throttled_until_ms = self._clock.now_ms() + round(seconds * 1000)
+
+
+class ConcurrencySlots(_Gate):
+    """At most ``slots`` calls at once, as NetSuite governs its accounts.
+
+    Source: NetSuite help, "Web Services and RESTlet Concurrency Governance".
+    """
+
+    def __init__(self, clock: Clock, slots: int, *, reserve: float = 0.2) -> None:
+        super().__init__(clock, reserve)
+        if slots < 1:
+            raise ValueError("slots must be at least 1")
+        self._slots = slots
+        self._held_back = min(slots - 1, max(1, round(slots * reserve))) if reserve else 0
+        self._in_use = 0
+
+    def _delay(self, cost: float, urgent: bool) -> float | None:
+        limit = self._slots if urgent else self._slots - self._held_back
+        return 0.0 if self._in_use + cost <= limit else None
+
+    async def ready(self, *, urgent: bool = False) -> None:
+        await self._wait(1, urgent)
+        self._wake()  # nothing was taken: whoever is next may look too
+
+    async def acquire(self, *, urgent: bool = False) -> None:
+        """Take a slot. Give it back with ``release`` when the answer is there or lost."""
+        await self._wait(1, urgent)
+        self._in_use += 1
+        self.calls += 1
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self._in_use -= 1
+        self._wake()
+
+    def usage(self) -> Mapping[str, float]:
+        return {
+            "limit": self._slots,
+            "in_use": self._in_use,
+            "calls": self.calls,
+            "throttled": self.throttled,
+            "waited_s": self.waited_s,
+        }
+
+
+class CostBucket(_Gate):
+    """A bucket of points that refills at a fixed rate: GraphQL query cost, or one point a call.
+
+    With every call costing one point this is the classic leaky bucket of REST APIs. The vendor's
+    own figures, where it returns them, replace ours (``observe``).
+
+    Source: Shopify, "API rate limits": requested cost is debited at once, the difference to the
+    actual cost is refunded.
+    """
+
+    def __init__(self, clock: Clock, *, capacity: float, restore_per_s: float, reserve: float = 0.2) -> None:
+        super().__init__(clock, reserve)
+        if capacity <= 0 or restore_per_s <= 0:
+            raise ValueError("capacity and restore_per_s must be above 0")
+        self._capacity = capacity
+        self._restore = restore_per_s
+        self._level = capacity
+        self._at = clock.monotonic()
+        self._in_flight: float = 0.0
+        self._typical = 1.0
+
+    def _refill(self) -> None:
+        now = self._clock.monotonic()
+        self._level = min(self._capacity, self._level + (now - self._at) * self._restore)
+        self._at = now
+
+    def _delay(self, cost: float, urgent: bool) -> float | None:
+        self._refill()
+        floor = 0.0 if urgent else min(self._capacity * self._reserve, self._capacity - cost)
+        missing = cost + floor - self._level
+        return max(missing / self._restore, 0.001) if missing > 1e-9 else 0.0
+
+    async def ready(self, *, urgent: bool = False) -> None:
+        await self._wait(self._typical, urgent)
+
+    async def acquire(self, cost: float, *, urgent: bool = False) -> None:
+        """Take ``cost`` points, waiting for them if need be.
+
+        Raises:
+            ValueError: the cost is above the bucket's capacity and could never be paid.
+        """
+        if cost > self._capacity:
+            raise ValueError(f"a call of {cost} points never fits a bucket of {self._capacity}")
+        await self._wait(cost, urgent)
+        self._level -= cost
+        self._in_flight += cost
+        self._typical += (cost - self._typical) * 0.2
+        self.calls += 1
+
+    def settle(self, cost: float, actual: float | None, available: float | None = None) -> None:
+        """End a call that had taken ``cost``: refund what it did not use.
+
+        ``available`` is the vendor's own statement of what is left; calls still in flight are
+        taken off it, since the vendor may not have seen them when it answered.
+        """
+        self._refill()
+        self._in_flight = max(0.0, self._in_flight - cost)
+        if actual is not None:
+            self._level = min(self._capacity, self._level + max(0.0, cost - actual))
+        if available is not None:
+            self._level = min(self._level, available)
+
+    def observe(self, *, capacity: float, restore_per_s: float) -> None:
+        """Adopt the limit that the vendor states, so that a plan change needs no restart."""
+        if capacity > 0 and restore_per_s > 0:
+            self._capacity = capacity
+            self._restore = restore_per_s
+
+    def usage(self) -> Mapping[str, float]:
+        self._refill()
+        return {
+            "limit": self._capacity,
+            "in_use": self._capacity - self._level,
+            "calls": self.calls,
+            "throttled": self.throttled,
+            "waited_s": self.waited_s,
+        }

@@ -1,0 +1,315 @@
+"""The people of a made-up world: buyers in the shop, staff in the ERP; and the truth about both.
+
+Every figure here comes from the simulators' own state, never from Syncline's books.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from syncline.connectors.netsuite.simulator import NetSuiteSimulator, OrderTruth
+from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
+from syncline.engine.routes import reference_of
+from syncline.ports import Clock
+from syncline.simulate.history import HistoryOrder, StockCase
+
+LOCATION_NAMES = ("Main warehouse", "North depot", "Returns and overflow")
+SAFETY_FROM_STOCK = 20  # locations with at least so many units keep one back
+WITHDRAWAL_GAP_MS = 60_000  # the same shelf is not taken from twice within this time
+TAX_RATE = Decimal("0.2")
+CARRIERS = ("Royal Mail", "DPD", "UPS")
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What happened, counted from the simulators' ledgers once everything is quiet."""
+
+    orders_placed: int
+    orders_in_erp: int
+    orders_duplicated: int
+    orders_lost: int
+    order_lines_wrong: int
+    order_totals_wrong: int
+    orders_refused: int
+    units_asked: int
+    units_hidden: int
+    units_oversold: int
+    stock_mismatches: int
+    fulfilments_shipped: int
+    fulfilments_at_shop: int
+    fulfilments_doubled: int
+    payments_taken: int
+    payments_in_erp: int
+    outside_withdrawals: int
+    outside_units: int
+
+
+class Trade:
+    """Opens the stock, places orders, ships them, and counts what came of it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        shop: ShopifySimulator,
+        erp: NetSuiteSimulator,
+        channel: str,
+        locations: Sequence[tuple[int, int]],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self.shop = shop
+        self.erp = erp
+        self._channel = channel
+        self.locations = list(locations)
+        self._shop_of = dict(locations)
+        self._erp_of = {shop_at: erp_at for erp_at, shop_at in locations}
+        self.skus: list[str] = []
+        self._safe: list[tuple[str, int]] = []
+        self._withdrawn_at: dict[tuple[str, int], int] = {}
+        self._promised: Counter[tuple[str, int]] = Counter()
+        self._not_in_erp: dict[int, list[tuple[str, int, int]]] = {}
+        self._to_ship: dict[int, None] = {}
+        self._deficit: dict[tuple[str, int], int] = {}
+        self.placed: list[int] = []
+        self.refused_orders = 0
+        self.units_asked = 0
+        self.units_hidden = 0
+        self.withdrawals = 0
+        self.units_withdrawn = 0
+
+    # --- opening ----------------------------------------------------------------------------------
+
+    @classmethod
+    def found(
+        cls, *, clock: Clock, rng: Random, shop: ShopifySimulator, erp: NetSuiteSimulator, channel: str,
+    ) -> Trade:
+        """Create the same three locations on both sides."""
+        pairs = [(erp.add_location(name), shop.add_location(name)) for name in LOCATION_NAMES]
+        return cls(clock=clock, rng=rng, shop=shop, erp=erp, channel=channel, locations=pairs)
+
+    def stock(self, case: StockCase, skus: Iterable[str]) -> None:
+        """Create the goods on both sides, with the opening stock of the case in agreement.
+
+        Locations with 20 units and more keep a safety stock of one, in the ERP's configuration; the
+        shop opens with what the rule shows of it.
+        """
+        for sku in skus:
+            title, price = case.titles[sku][:80] or sku, case.prices[sku]
+            self.erp.add_item(sku, title, price)
+            shown: dict[int, int] = {}
+            for (erp_at, shop_at), quantity in zip(self.locations, case.split(sku), strict=True):
+                if quantity:
+                    self.erp.opening_balance(sku, erp_at, quantity)
+                safety = 1 if quantity >= SAFETY_FROM_STOCK else 0
+                if safety:
+                    self.erp.set_safety_stock(sku, erp_at, safety)
+                    self._safe.append((sku, erp_at))
+                shown[shop_at] = max(0, quantity - safety)
+            self.shop.add_product(sku, title, price, shown)
+            self.skus.append(sku)
+
+    # --- buyers -----------------------------------------------------------------------------------
+
+    def place(self, order: HistoryOrder) -> int | None:
+        """A buyer checks out what history says; returns the shop's order id, or ``None`` if refused."""
+        lines = [CartLine(line.sku, line.quantity, line.unit_price) for line in order.lines]
+        self.units_asked += sum(line.quantity for line in lines)
+        self.settle()
+        buyer = None
+        if order.customer:
+            buyer = Buyer(
+                first_name="Customer", last_name=order.customer, email=f"{order.customer}@example.com",
+                address1="1 High Street", city="Reading", zip="RG1 1AA",
+            )
+        before = {line.sku: self._free(line.sku) for line in lines}
+        done = self.shop.checkout(
+            lines, customer=buyer, shipping=Decimal("4.95"), tax_rate=TAX_RATE, source_reference=order.id,
+        )
+        for line in done.accepted:
+            before[line.sku] -= line.quantity
+        for line in done.refused:
+            if line.sku in before and before[line.sku] >= line.quantity:
+                self.units_hidden += line.quantity
+                before[line.sku] -= line.quantity
+        if done.order_id is None:
+            self.refused_orders += 1
+            return None
+        self.placed.append(done.order_id)
+        self._promise(done.order_id)
+        return done.order_id
+
+    def _free(self, sku: str) -> int:
+        """Units that the ERP could still give: available, less what the shop promised unknown to it."""
+        return sum(self.erp.available(sku, at) - self._promised[sku, at] for at in self._shop_of)
+
+    def _promise(self, order_id: int) -> None:
+        taken: list[tuple[str, int, int]] = []
+        for fulfillment_order in self.shop.orders[order_id].fulfillment_orders:
+            at = self._erp_of[fulfillment_order.location.id]
+            for part in fulfillment_order.lines:
+                taken.append((part.line.sku, at, part.total))
+        for sku, at, quantity in taken:
+            self._promised[sku, at] += quantity
+            self._judge(sku, at)
+        self._not_in_erp[order_id] = taken
+
+    def _judge(self, sku: str, at: int) -> None:
+        """Oversold: units promised, here or waiting in the ERP, that this shelf cannot give."""
+        lacking = self._promised[sku, at] + self.erp.backordered(sku, at) - self.erp.available(sku, at)
+        if lacking > self._deficit.get((sku, at), 0):
+            self._deficit[sku, at] = lacking
+
+    def settle(self) -> None:
+        """Notice which orders have reached the ERP: they are its own promise from now on."""
+        for order_id in list(self._not_in_erp):
+            if self.erp.find_order(reference_of(self._channel, str(order_id))) is None:
+                continue
+            for sku, at, quantity in self._not_in_erp.pop(order_id):
+                self._promised[sku, at] -= quantity
+                if self.erp.backordered(sku, at):
+                    self._judge(sku, at)
+            self._to_ship[order_id] = None
+
+    # --- staff ------------------------------------------------------------------------------------
+
+    def withdraw(self) -> int:
+        """Another warehouse ships, or a sales representative sells: from the seed, blind to the shop.
+
+        It takes at most a location's safety stock at once, so what the shop may show stays covered
+        while it is told; and it never goes below the safety stock itself.
+        """
+        if not self._safe:
+            return 0
+        self.settle()
+        sku, at = self._safe[self._rng.randrange(len(self._safe))]
+        now_ms = self._clock.now_ms()
+        if now_ms - self._withdrawn_at.get((sku, at), -WITHDRAWAL_GAP_MS) < WITHDRAWAL_GAP_MS:
+            return 0
+        by = "warehouse" if self._rng.random() < 0.5 else "sales rep"
+        took = self.erp.withdraw(sku, at, self.erp.safety_stock(sku, at), by=by)
+        if took:
+            self._withdrawn_at[sku, at] = now_ms
+            self.withdrawals += 1
+            self.units_withdrawn += took
+            self._judge(sku, at)
+        return took
+
+    def receive(self, lines: int = 5) -> int:
+        """Goods arrive at the main warehouse for SKUs drawn from the seed; returns the units."""
+        at = self.locations[0][0]
+        picks = {sku: None for sku in (self._rng.choice(self.skus) for _ in range(lines))}
+        goods = [(sku, 10 + self._rng.randrange(40)) for sku in picks]
+        self.erp.receive(goods, at)
+        return sum(quantity for _, quantity in goods)
+
+    def ship(self, limit: int) -> int:
+        """Ship up to ``limit`` orders that the ERP holds, oldest first; returns the parcels."""
+        self.settle()
+        parcels = 0
+        for order_id in list(self._to_ship)[:limit]:
+            erp_id = self.erp.find_order(reference_of(self._channel, str(order_id)))
+            if erp_id is None:
+                continue
+            tracking = f"SL{order_id}"
+            carrier = CARRIERS[order_id % len(CARRIERS)]
+            parcels += len(self.erp.ship(erp_id, tracking=tracking, carrier=carrier))
+            del self._to_ship[order_id]
+        return parcels
+
+    def to_ship(self) -> int:
+        """Orders in the ERP that nobody has shipped yet."""
+        return len(self._to_ship)
+
+    # --- truth ------------------------------------------------------------------------------------
+
+    def should_show(self, sku: str, erp_at: int) -> int:
+        """What the rule shows of the ERP's ledger at one location."""
+        return max(0, self.erp.available(sku, erp_at) - self.erp.safety_stock(sku, erp_at))
+
+    def mismatches(self) -> list[tuple[str, int, int, int]]:
+        """SKU, ERP location, what the shop shows, what the rule says; only where they differ."""
+        self.settle()
+        found = []
+        for sku in self.skus:
+            for erp_at, shop_at in self.locations:
+                shown, right = self.shop.available(sku, shop_at), self.should_show(sku, erp_at)
+                if shown != right:
+                    found.append((sku, erp_at, shown, right))
+        return found
+
+    def truth(self) -> Truth:
+        """Count everything from both ledgers."""
+        self.settle()
+        in_erp = self.erp.sales_orders_by_external_id()
+        found = {key.lower(): orders for key, orders in in_erp.items() if key}
+        present = doubled = lost = lines_wrong = totals_wrong = 0
+        for order_id in self.placed:
+            orders = found.get(reference_of(self._channel, str(order_id)), [])
+            if self.shop.orders[order_id].cancelled_ms is not None and not orders:
+                continue
+            present += bool(orders)
+            lost += not orders
+            doubled += max(0, len(orders) - 1)
+            if orders:
+                lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
+                totals_wrong += self._total(order_id) != orders[0].total
+        shipments = [s for s in self.erp.shipments if (s.order_external_id or "").lower().startswith(f"{self._channel}-")]
+        numbers: Counter[str] = Counter(
+            tracking.number or "" for fulfillment in self.shop.fulfillments for tracking in fulfillment.tracking
+        )
+        wanted = {number for shipment in shipments for number, _ in shipment.tracking}
+        deposits = self.erp.deposits
+        return Truth(
+            orders_placed=len(self.placed),
+            orders_in_erp=present,
+            orders_duplicated=doubled,
+            orders_lost=lost,
+            order_lines_wrong=lines_wrong,
+            order_totals_wrong=totals_wrong,
+            orders_refused=self.refused_orders,
+            units_asked=self.units_asked,
+            units_hidden=self.units_hidden,
+            units_oversold=sum(self._deficit.values()),
+            stock_mismatches=len(self.mismatches()),
+            fulfilments_shipped=len(shipments),
+            fulfilments_at_shop=sum(numbers[number] > 0 for number in wanted),
+            fulfilments_doubled=sum(max(0, count - 1) for count in numbers.values()),
+            payments_taken=sum(
+                transaction.kind in ("SALE", "CAPTURE") and transaction.status == "SUCCESS"
+                for order_id in self.placed
+                for transaction in self.shop.orders[order_id].transactions
+            ),
+            payments_in_erp=len({deposit.external_id for deposit in deposits}),
+            outside_withdrawals=self.withdrawals,
+            outside_units=self.units_withdrawn,
+        )
+
+    def _lines(self, order_id: int) -> Counter[tuple[str, int, Decimal]]:
+        """SKU, ERP location and price, with the units that the shop's order still wants."""
+        order = self.shop.orders[order_id]
+        lines: Counter[tuple[str, int, Decimal]] = Counter()
+        if order.cancelled_ms is not None:
+            return lines
+        for fulfillment_order in order.fulfillment_orders:
+            for part in fulfillment_order.lines:
+                if part.total:
+                    key = (part.line.sku, self._erp_of[fulfillment_order.location.id], part.line.unit_price)
+                    lines[key] += part.total
+        return lines
+
+    def _total(self, order_id: int) -> Decimal:
+        return Decimal(self.shop.orders[order_id].current_total_minor()).scaleb(-2)
+
+
+def _erp_lines(order: OrderTruth) -> Counter[tuple[str, int, Decimal]]:
+    lines: Counter[tuple[str, int, Decimal]] = Counter()
+    for line in order.lines:
+        if line.role == "goods" and not line.closed and line.quantity and line.rate is not None:
+            lines[line.sku, line.location or 0, line.rate.quantize(Decimal("0.01"))] += line.quantity
+    return lines

@@ -1,0 +1,143 @@
+"""A whole world in one process: a shop, an ERP, a network, and Syncline between them.
+
+``World`` is the same for the simulation (virtual clock, faults, kills) and for the demo (real clock,
+real sockets). Only what is passed in differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from syncline.connectors.netsuite import CONNECTOR as NETSUITE
+from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
+from syncline.connectors.shopify import CONNECTOR as SHOPIFY
+from syncline.connectors.shopify.simulator import ShopifySimulator
+from syncline.engine.engine import Engine
+from syncline.engine.routes import Route, Routes
+from syncline.inventory.availability import QuantityRule
+from syncline.model.change import Flow
+from syncline.ports import Clock, Opening, Store, System, Transport
+from syncline.simulate.trade import Trade
+
+SHOP = "shop"
+ERP = "erp"
+SHOP_DOMAIN = "simulated.myshopify.com"
+WEBHOOK_SECRET = "simulated-client-secret-0123456789"
+PUSH_SECRET = "simulated-push-secret-0123456789"
+ACCESS_TOKEN = "shpat_simulated"
+ERP_ZONE = "America/Los_Angeles"
+TIER = "premium"
+SUITECLOUD_PLUS = 2
+SLOTS = 35  # premium 15 + two SuiteCloud Plus licences at 10: NetSuite help, concurrency governance
+PLAN = "plus"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fresh each flow is to be, and how often is read; milliseconds."""
+
+    inventory_ms: int = 15_000
+    orders_ms: int = 20_000
+    order_status_ms: int = 60_000
+    poll_ms: int = 240_000
+    reconcile_ms: int = 6 * 3_600_000
+
+
+class World:
+    """Simulators, people and a transport between everybody."""
+
+    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, pace: Pace | None = None) -> None:
+        self.clock = clock
+        self.rng = rng
+        self.pace = pace or Pace()
+        self._private_key, public_key, self._kid = make_certificate()
+        self.shop = ShopifySimulator(
+            clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, shop=SHOP_DOMAIN, plan=PLAN,
+            access_token=ACCESS_TOKEN, client_secrets=(WEBHOOK_SECRET,), **self._shop_options(),
+        )
+        self.erp = NetSuiteSimulator(
+            clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, tier=TIER,
+            suitecloud_plus=SUITECLOUD_PLUS, certificates={self._kid: public_key}, timezone=ERP_ZONE,
+        )
+        self.tax_item = self.erp.add_item("SHOP-TAX", "Sales tax from the shop", 0, kind="OthCharge", role="tax")
+        self.web_customer = self.erp.add_customer("web-customer", companyname="Web customer")
+        self.trade = Trade.found(
+            clock=clock, rng=Random(rng.getrandbits(64)), shop=self.shop, erp=self.erp, channel=SHOP,
+        )
+
+    def _shop_options(self) -> dict[str, Any]:
+        return {}
+
+    def routes(self) -> Routes:
+        """The three flows between the two systems."""
+        locations = {str(erp_at): str(shop_at) for erp_at, shop_at in self.trade.locations}
+        # The ERP's own safety stocks, location by location, are rules of the route.
+        per_sku = {
+            sku: QuantityRule(
+                safety_by_location={
+                    str(at): self.erp.safety_stock(sku, at)
+                    for at, _ in self.trade.locations if self.erp.safety_stock(sku, at)
+                },
+            )
+            for sku in self.trade.skus
+            if any(self.erp.safety_stock(sku, at) for at, _ in self.trade.locations)
+        }
+        pace = self.pace
+        return Routes([
+            Route(
+                Flow.INVENTORY, ERP, SHOP, pace.inventory_ms, locations=locations, sku_rules=per_sku,
+                poll_interval_ms=pace.poll_ms, reconcile_interval_ms=pace.reconcile_ms,
+            ),
+            Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
+            Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
+        ])
+
+    def settings(self, *, shop_url: str = "", erp_url: str = "") -> tuple[Any, Any]:
+        """The configuration of both systems; URLs only where they differ from the vendors' own."""
+        shop = SHOPIFY.settings(
+            shop=SHOP_DOMAIN, access_token=ACCESS_TOKEN, webhook_secrets=(WEBHOOK_SECRET,), plan=PLAN,
+            base_url=shop_url,
+        )
+        erp = NETSUITE.settings(
+            account=self.erp.account_id, client_id="syncline-demo-client", certificate_id=self._kid,
+            private_key=self._private_key, base_url=erp_url, push_secrets=(PUSH_SECRET,), timezone=ERP_ZONE,
+            slots=SLOTS, tax="keep", tax_item=str(self.tax_item), web_customer=str(self.web_customer),
+        )
+        return shop, erp
+
+    def open_systems(
+        self, transport: Transport, rng: Random, *, shop_url: str = "", erp_url: str = "",
+    ) -> list[System]:
+        """Both systems as Syncline sees them."""
+        shop, erp = self.settings(shop_url=shop_url, erp_url=erp_url)
+        return [
+            SHOPIFY.open(Opening(SHOP, shop, self.clock, rng, transport)),
+            NETSUITE.open(Opening(ERP, erp, self.clock, rng, transport)),
+        ]
+
+    def open_engine(self, store: Store, systems: Sequence[System], rng: Random) -> Engine:
+        """Syncline itself, not yet running."""
+        return Engine(
+            store=store, clock=self.clock, rng=rng, systems=systems, routes=self.routes(),
+            calls_max={SHOP: 16, ERP: SLOTS},
+        )
+
+    async def connect(self, engine: Engine, hooks_url: Callable[[str], str]) -> None:
+        """What an operator does once: webhook subscriptions there, the push script here."""
+        self.erp.configure_push(hooks_url(ERP), [PUSH_SECRET])
+        prepare = engine.systems[SHOP].prepare
+        assert prepare is not None
+        await prepare(hooks_url(SHOP))
+
+    def quiet(self) -> bool:
+        """Neither simulator has anything to tell any more."""
+        return self.shop.webhooks_in_flight() == 0 and self.erp.pushes_in_flight == 0
+
+    def run_people(self) -> list[asyncio.Task[None]]:
+        """Start what the vendors do by themselves: webhooks, pushes and their retries."""
+        loop = asyncio.get_running_loop()
+        return [loop.create_task(self.shop.run()), loop.create_task(self.erp.run())]

@@ -1,0 +1,448 @@
+-- Every statement of the SQLite store, by name. Writes run once per row; reads take JSON arrays for
+-- lists. `syncline.stores.postgres` says the same with sets. Column order is the contract.
+
+-- name: cursor_get
+SELECT position, covers_ms FROM cursor WHERE system = :system AND stream = :stream;
+
+-- name: cursors
+SELECT system, stream, covers_ms FROM cursor ORDER BY system, stream;
+
+-- name: cursor_put
+INSERT INTO cursor (system, stream, position, covers_ms)
+VALUES (:system, :stream, :position, :covers_ms)
+ON CONFLICT (system, stream) DO UPDATE
+SET position = excluded.position, covers_ms = max(cursor.covers_ms, excluded.covers_ms)
+RETURNING stream;
+
+-- name: progress_get
+SELECT "offset" FROM progress WHERE consumer = :consumer;
+
+-- name: progress_put
+INSERT INTO progress (consumer, "offset") VALUES (:consumer, :offset)
+ON CONFLICT (consumer) DO UPDATE SET "offset" = excluded."offset"
+WHERE excluded."offset" >= progress."offset"
+RETURNING consumer;
+
+-- name: log_end
+SELECT coalesce(max("offset"), 0) FROM event;
+
+-- name: lease_take
+INSERT INTO lease (name, owner, fence, expires_at_ms) VALUES (:name, :owner, 1, :now_ms + :ttl_ms)
+ON CONFLICT (name) DO UPDATE
+SET owner = excluded.owner, fence = lease.fence + 1, expires_at_ms = excluded.expires_at_ms
+WHERE lease.expires_at_ms <= :now_ms OR lease.owner = excluded.owner
+RETURNING fence;
+
+-- name: lease_renew
+UPDATE lease SET expires_at_ms = :now_ms + :ttl_ms
+WHERE name = :name AND owner = :owner AND fence = :fence
+RETURNING fence;
+
+-- name: lease_check
+SELECT fence FROM lease WHERE name = :name AND owner = :owner AND fence = :fence;
+
+-- name: lease_drop
+UPDATE lease SET expires_at_ms = 0 WHERE name = :name AND owner = :owner AND fence = :fence
+RETURNING fence;
+
+-- name: records_get
+SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
+WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: records_after
+SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
+WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: record_count
+SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system, kind;
+
+-- name: stock_of_skus
+SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms FROM json_each(:skus) AS s
+JOIN record AS r ON r.system = :system AND r.kind = 'stock'
+    AND r.key >= s.value || char(31) AND r.key < s.value || char(32)
+ORDER BY r.key;
+
+-- name: record_put
+INSERT INTO record (system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", hash, body)
+VALUES (:system, :kind, :key, :version, :tiebreak, :changed_at_ms, :observed_at_ms, :offset, :hash, :body)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
+    observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", hash = excluded.hash,
+    body = excluded.body
+WHERE (excluded.version, excluded.tiebreak) > (record.version, record.tiebreak)
+RETURNING key;
+
+-- name: bindings_get
+SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
+WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: bindings_of_skus
+SELECT b.key, b.held, b.unseen, b.rev, b.confirmed_at_ms FROM json_each(:skus) AS s
+JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
+    AND b.key >= s.value || char(31) AND b.key < s.value || char(32)
+ORDER BY b.key;
+
+-- name: bindings_after
+SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
+WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: unseen
+SELECT system, key, unseen, confirmed_at_ms FROM binding WHERE kind = 'stock' AND unseen > 0
+ORDER BY system, key LIMIT :limit;
+
+-- name: binding_put
+INSERT INTO binding (system, kind, key, external_id, version, hash, rev, confirmed_at_ms)
+VALUES (:system, :kind, :key, :external_id, :version, :hash, 1, :now_ms)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET external_id = excluded.external_id, version = max(binding.version, excluded.version),
+    hash = excluded.hash, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+RETURNING key;
+
+-- name: held_shift
+UPDATE binding SET held = held + :by, rev = rev + 1
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
+RETURNING key;
+
+-- name: held_explain
+UPDATE binding SET
+    held = held - (:by - min(unseen, :by)), unseen = unseen - min(unseen, :by), rev = rev + 1
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
+RETURNING key;
+
+-- name: held_seen
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms)
+VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET unseen = CASE WHEN binding.held IS NULL THEN 0
+                  ELSE max(0, binding.unseen + binding.held - excluded.held) END,
+    held = excluded.held, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+RETURNING key, unseen;
+
+-- name: held_written
+UPDATE binding SET held = held + :by, confirmed_at_ms = :now_ms, rev = rev + 1
+WHERE system = :system AND kind = 'stock' AND key = :key
+RETURNING key;
+
+-- name: unseen_release
+UPDATE binding SET unseen = 0, rev = rev + 1
+WHERE system = :system AND kind = 'stock' AND key = :key AND unseen > 0
+RETURNING key;
+
+-- name: demand_open
+SELECT d.channel, d.order_key, d.line_id, d.location, d.sku, d.quantity, d.erp_before, d.erp_quantity,
+       d.erp_stamp_ms, d.our_stamp_ms
+FROM json_each(:skus) AS s JOIN demand AS d ON d.sku = s.value AND d.settled = 0
+ORDER BY d.channel, d.order_key, d.line_id, d.location;
+
+-- name: demand_of_orders
+SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity FROM demand
+WHERE channel = :channel AND order_key IN (SELECT value FROM json_each(:orders))
+ORDER BY order_key, line_id, location;
+
+-- name: demand_want
+INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
+VALUES (:channel, :order_key, :line_id, :location, :sku, :quantity, :taken)
+ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
+SET sku = excluded.sku, quantity = excluded.quantity, taken = excluded.taken, settled = 0
+RETURNING order_key;
+
+-- name: demand_known
+UPDATE demand SET
+    erp_before = CASE WHEN erp_quantity = :quantity THEN erp_before ELSE erp_quantity END,
+    erp_stamp_ms = CASE WHEN erp_quantity = :quantity THEN coalesce(erp_stamp_ms, :erp_stamp_ms)
+                        ELSE :erp_stamp_ms END,
+    our_stamp_ms = CASE WHEN erp_quantity = :quantity THEN coalesce(our_stamp_ms, :our_stamp_ms)
+                        ELSE :our_stamp_ms END,
+    erp_quantity = :quantity, settled = 0
+WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND location = :location
+RETURNING order_key;
+
+-- name: demand_settle
+UPDATE demand SET settled = 1
+WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND location = :location
+    AND quantity = :quantity AND erp_quantity = :erp_quantity
+RETURNING order_key;
+
+-- name: dirty_mark
+INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms)
+RETURNING sku;
+
+-- name: dirty
+SELECT sku, seq, changed_at_ms FROM dirty ORDER BY changed_at_ms, sku LIMIT :limit;
+
+-- name: dirty_done
+DELETE FROM dirty WHERE sku = :sku AND seq = :seq RETURNING sku;
+
+-- name: delivery_touch
+INSERT INTO delivery (system, operation, key, route, state, generation, first_changed_at_ms,
+                      deliver_by_ms, not_before_ms, attempts, reason, updated_at_ms)
+SELECT :system, :operation, :key, :route, 'available', 1, :changed_at_ms, :deliver_by_ms,
+       :not_before_ms, 0, '', :now_ms
+WHERE :wanted
+    OR coalesce((SELECT rev FROM binding WHERE system = :system AND kind = 'stock' AND key = :key), 0) <> :rev
+    OR EXISTS (SELECT 1 FROM delivery WHERE system = :system AND operation = :operation AND key = :key
+               AND state = 'running')
+ON CONFLICT (system, operation, key) DO UPDATE
+SET generation = delivery.generation + 1, route = excluded.route,
+    state = CASE WHEN delivery.state = 'running' THEN 'running' ELSE 'available' END,
+    next_changed_at_ms = CASE WHEN delivery.state <> 'running' THEN 0
+        WHEN delivery.next_changed_at_ms > 0
+            THEN min(delivery.next_changed_at_ms, excluded.first_changed_at_ms)
+        ELSE excluded.first_changed_at_ms END,
+    first_changed_at_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'retryable', 'running')
+        THEN min(delivery.first_changed_at_ms, excluded.first_changed_at_ms)
+        ELSE excluded.first_changed_at_ms END,
+    deliver_by_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'retryable', 'running')
+        THEN min(delivery.deliver_by_ms, excluded.deliver_by_ms) ELSE excluded.deliver_by_ms END,
+    not_before_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'running')
+        THEN min(delivery.not_before_ms, excluded.not_before_ms)
+        WHEN delivery.state = 'retryable' THEN delivery.not_before_ms
+        ELSE excluded.not_before_ms END,
+    attempts = CASE WHEN delivery.state IN ('retryable', 'running') THEN delivery.attempts ELSE 0 END,
+    updated_at_ms = excluded.updated_at_ms
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_fact
+INSERT INTO delivery (system, operation, key, route, state, generation, first_changed_at_ms,
+                      deliver_by_ms, not_before_ms, attempts, reason, updated_at_ms)
+VALUES (:system, :operation, :key, :route, 'available', 1, :changed_at_ms, :deliver_by_ms,
+        :not_before_ms, 0, '', :now_ms)
+ON CONFLICT (system, operation, key) DO NOTHING
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_run
+UPDATE delivery SET state = 'running', attempts = attempts + 1, next_changed_at_ms = 0,
+    updated_at_ms = :now_ms
+WHERE system = :system AND operation = :operation AND key = :key
+    AND state IN ('available', 'scheduled', 'retryable', 'running')
+RETURNING key, generation;
+
+-- name: delivery_finish
+UPDATE delivery SET
+    state = CASE WHEN generation = :generation OR :state <> 'completed' THEN :state ELSE 'available' END,
+    deliver_by_ms = CASE WHEN :state = 'completed' AND generation <> :generation AND next_changed_at_ms > 0
+        THEN deliver_by_ms + next_changed_at_ms - first_changed_at_ms ELSE deliver_by_ms END,
+    first_changed_at_ms = CASE WHEN :state = 'completed' AND generation <> :generation
+            AND next_changed_at_ms > 0
+        THEN next_changed_at_ms ELSE first_changed_at_ms END,
+    not_before_ms = :not_before_ms, reason = :reason, attempts = attempts - :uncounted,
+    updated_at_ms = :now_ms
+WHERE system = :system AND operation = :operation AND key = :key
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_release
+UPDATE delivery SET state = 'available', attempts = 0, reason = '', not_before_ms = :now_ms,
+    generation = generation + 1, updated_at_ms = :now_ms
+WHERE system = :system AND operation = :operation AND key = :key
+    AND state IN ('parked', 'retryable', 'completed', 'superseded', 'cancelled')
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_cancel
+UPDATE delivery SET state = 'cancelled', updated_at_ms = :now_ms
+WHERE system = :system AND operation = :operation AND key = :key AND state = 'parked'
+RETURNING key;
+
+-- name: delivery_hasten
+UPDATE delivery SET not_before_ms = :now_ms
+WHERE system = :system AND operation = :operation AND key = :key
+    AND state IN ('available', 'scheduled', 'retryable') AND not_before_ms > :now_ms
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: deliveries_get
+SELECT key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms, attempts, reason
+FROM delivery WHERE system = :system AND operation = :operation
+    AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: deliveries_pending
+SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running');
+
+-- name: deliveries_like
+SELECT system, operation, key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms,
+       attempts, reason, updated_at_ms
+FROM delivery WHERE key >= :from AND key < :to ORDER BY system, operation, key LIMIT :limit;
+
+-- name: delivery_counts
+SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms) FROM delivery
+WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
+GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
+
+-- name: intent_put
+INSERT INTO intent (id, system, operation, items, started_at_ms)
+VALUES (:id, :system, :operation, :items, :now_ms)
+ON CONFLICT (id) DO UPDATE SET started_at_ms = intent.started_at_ms
+RETURNING id;
+
+-- name: intent_finish
+UPDATE intent SET finished_at_ms = :now_ms, result = :result WHERE id = :id
+RETURNING id;
+
+-- name: intents_unfinished
+SELECT id, operation, items, started_at_ms FROM intent
+WHERE system = :system AND finished_at_ms IS NULL ORDER BY id;
+
+-- name: intent_get
+SELECT id, system, operation, items, started_at_ms, finished_at_ms, result FROM intent WHERE id = :id;
+
+-- name: attempt_put
+INSERT INTO attempt (intent, system, operation, key, generation, result, message, at_ms)
+VALUES (:intent, :system, :operation, :key, :generation, :result, :message, :now_ms)
+ON CONFLICT (intent, key) DO UPDATE
+SET result = excluded.result, message = excluded.message
+RETURNING key;
+
+-- name: attempts_like
+SELECT a.system, a.operation, a.key, a.at_ms, i.finished_at_ms, a.result, a.message, a.intent, i.items
+FROM attempt AS a JOIN intent AS i ON i.id = a.intent
+WHERE a.key >= :from AND a.key < :to ORDER BY a.at_ms DESC LIMIT :limit;
+
+-- name: trace_put
+INSERT INTO trace (kind, key, "offset", system, via, verdict, at_ms)
+VALUES (:kind, :key, :offset, :system, :via, :verdict, :now_ms)
+ON CONFLICT (kind, key, "offset") DO UPDATE SET verdict = excluded.verdict
+RETURNING key;
+
+-- name: traces
+SELECT kind, key, "offset", system, via, verdict, at_ms FROM trace
+WHERE kind = :kind AND key = :key ORDER BY "offset" LIMIT :limit;
+
+-- name: parked_put
+INSERT INTO parked (system, operation, key, reason, detail, payload, parked_at_ms)
+VALUES (:system, :operation, :key, :reason, :detail, :payload, :now_ms)
+ON CONFLICT (system, operation, key) WHERE resolved_at_ms IS NULL DO UPDATE
+SET reason = excluded.reason, detail = excluded.detail, payload = excluded.payload
+RETURNING id;
+
+-- name: parked_resolve
+UPDATE parked SET resolved_at_ms = :now_ms, resolution = :resolution, resolved_by = :by
+WHERE system = :system AND operation = :operation AND key = :key AND resolved_at_ms IS NULL
+RETURNING id;
+
+-- name: parked_edit
+UPDATE parked SET payload = :payload WHERE id = :id AND resolved_at_ms IS NULL
+RETURNING id;
+
+-- name: parked_open
+SELECT id, system, operation, key, reason, detail, payload, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: parked_get
+SELECT id, system, operation, key, reason, detail, payload, parked_at_ms, resolved_at_ms, resolution,
+       resolved_by
+FROM parked WHERE id = :id;
+
+-- name: parked_like
+SELECT id, system, operation, key, reason, detail, parked_at_ms, resolved_at_ms, resolution, resolved_by
+FROM parked WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
+
+-- name: parked_count
+SELECT count(*) FROM parked WHERE resolved_at_ms IS NULL;
+
+-- name: parked_with_reason
+SELECT system, operation, key, payload FROM parked
+WHERE resolved_at_ms IS NULL AND reason = :reason ORDER BY id LIMIT :limit;
+
+-- name: lag_put
+INSERT INTO lag (route, key, delivered_at_ms, lag_ms, kept)
+VALUES (:route, :key, :now_ms, :lag_ms, :kept)
+RETURNING id;
+
+-- name: lags
+SELECT key, delivered_at_ms, lag_ms, kept FROM lag
+WHERE route = :route AND delivered_at_ms >= :since ORDER BY delivered_at_ms DESC, id DESC LIMIT :limit;
+
+-- name: lag_summary
+SELECT route, count(*), sum(kept), max(lag_ms) FROM lag WHERE delivered_at_ms >= :since
+GROUP BY route ORDER BY route;
+
+-- name: lags_of_key
+SELECT route, key, delivered_at_ms, lag_ms, kept FROM lag
+WHERE key >= :from AND key < :to ORDER BY delivered_at_ms DESC LIMIT :limit;
+
+-- name: audit_last
+SELECT chain FROM audit ORDER BY id DESC LIMIT 1;
+
+-- name: audit_put
+INSERT INTO audit (at_ms, actor, action, subject, before, after, chain)
+VALUES (:now_ms, :actor, :action, :subject, :before, :after, :chain)
+RETURNING id;
+
+-- name: audits
+SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
+WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: account_put
+INSERT INTO account (name, role, token_hash, created_at_ms) VALUES (:name, :role, :token_hash, :now_ms)
+ON CONFLICT (name) DO UPDATE SET role = excluded.role, token_hash = excluded.token_hash
+RETURNING name;
+
+-- name: account_drop
+DELETE FROM account WHERE name = :name RETURNING name;
+
+-- name: accounts
+SELECT name, role, token_hash, created_at_ms FROM account ORDER BY name;
+
+-- name: forget_events
+DELETE FROM event WHERE "offset" IN (
+    SELECT "offset" FROM event WHERE received_at_ms < :before AND "offset" <= :applied
+    ORDER BY "offset" LIMIT :limit)
+RETURNING "offset";
+
+-- name: forget_seen
+DELETE FROM event_seen WHERE bucket < :bucket AND digest IN (
+    SELECT digest FROM event_seen WHERE bucket < :bucket LIMIT :limit)
+RETURNING bucket;
+
+-- name: forget_lags
+DELETE FROM lag WHERE id IN (SELECT id FROM lag WHERE delivered_at_ms < :before ORDER BY id LIMIT :limit)
+RETURNING id;
+
+-- name: forget_traces
+DELETE FROM trace WHERE (kind, key, "offset") IN (
+    SELECT kind, key, "offset" FROM trace WHERE at_ms < :before LIMIT :limit)
+RETURNING key;
+
+-- name: forget_attempts
+DELETE FROM attempt WHERE intent IN (
+    SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit)
+RETURNING key;
+
+-- name: forget_intents
+DELETE FROM intent WHERE id IN (SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit)
+    AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)
+RETURNING id;
+
+-- name: forget_deliveries
+DELETE FROM delivery WHERE (system, operation, key) IN (
+    SELECT system, operation, key FROM delivery
+    WHERE state IN ('completed', 'superseded', 'cancelled') AND updated_at_ms < :before LIMIT :limit)
+RETURNING key;
+
+-- name: forget_demand
+DELETE FROM demand WHERE settled = 1 AND quantity = 0 AND order_key IN (SELECT value FROM json_each(:orders))
+RETURNING order_key;
+
+-- name: delivery_summary
+SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms),
+       sum(CASE WHEN deliver_by_ms < :now_ms THEN 1 ELSE 0 END)
+FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
+GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
+
+-- name: send_times
+SELECT system, operation, started_at_ms, finished_at_ms FROM intent
+WHERE id >= :after AND finished_at_ms IS NOT NULL ORDER BY id DESC LIMIT :limit;
+
+-- name: orders_numbered
+SELECT system, key FROM record
+WHERE kind = 'order' AND json_extract(body, '$.number') IN (SELECT value FROM json_each(:numbers))
+ORDER BY system, key LIMIT :limit;
+
+-- name: bindings_external
+SELECT system, kind, key FROM binding
+WHERE external_id IN (SELECT value FROM json_each(:ids)) ORDER BY system, kind, key LIMIT :limit;
+
+-- name: audit_tail
+SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
+WHERE id < :before ORDER BY id DESC LIMIT :limit;

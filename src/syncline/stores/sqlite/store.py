@@ -1,0 +1,276 @@
+"""The SQLite store: WAL, ``synchronous=FULL``, one writing connection.
+
+``SqliteStore`` commits inline, in the caller's task. That is what the simulation uses. ``open_live``
+wraps the same code in a writer thread with group commit (``writer.py``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from syncline.model.change import Cursor, Event, LoggedEvent, Via
+from syncline.model.errors import Fenced, Misconfigured
+from syncline.ports import Row, Store, Write
+from syncline.stores.bodies import pack, unpack
+from syncline.stores.seen import bucket_of, digest_of
+from syncline.stores.statements import load_migrations, load_queries, pending_migrations
+
+ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
+PAGE_SIZE = 8192
+BUSY_TIMEOUT_MS = 5_000
+
+# File systems on which SQLite's locks or shared memory do not work: sqlite.org/wal.html, howtocorrupt.html.
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "lustre"},
+)
+
+PACKAGE = "syncline.stores.sqlite"
+_encode = msgspec.json.encode
+
+
+def check_engine() -> None:
+    """Refuse an SQLite that is known to corrupt databases.
+
+    Raises:
+        Misconfigured: the linked SQLite is older than 3.51.3.
+    """
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < ENGINE_VERSION_MIN:
+        raise Misconfigured(
+            f"SQLite {apsw.sqlite_lib_version()} can corrupt a database in WAL mode; "
+            "install apsw 3.51.3 or newer (pip install -U apsw).",
+        )
+
+
+def file_system_of(path: str, mounts: str | None = None) -> str:
+    """The type of the file system that holds ``path``, as the kernel names it; "" if unknown."""
+    if mounts is None:
+        try:
+            with open("/proc/self/mounts", encoding="utf-8") as file:
+                mounts = file.read()
+        except OSError:
+            return ""
+    target = os.path.realpath(path)
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:  # noqa: PLR2004 (device, mount point, type)
+            continue
+        point = fields[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind
+
+
+def check_file_system(path: str, mounts: str | None = None) -> None:
+    """Refuse a file system on which SQLite's locking is known to fail.
+
+    Raises:
+        Misconfigured: the path lies on a network file system.
+    """
+    kind = file_system_of(os.path.dirname(os.path.abspath(path)), mounts)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise Misconfigured(
+            f"{path} is on {kind}, where SQLite's locks do not hold and databases get corrupted; "
+            "put [store] path on a local disk, or use PostgreSQL.",
+        )
+
+
+def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
+    """Open a connection with the settings that durability rests on."""
+    flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(path, flags=flags, statementcachesize=200)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.pragma("page_size", PAGE_SIZE)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("foreign_keys", 1)
+    connection.pragma("trusted_schema", 0)
+    connection.pragma("temp_store", "memory")
+    connection.pragma("cache_size", -65536)
+    connection.pragma("wal_autocheckpoint", 0 if path != ":memory:" else 1000)
+    if read_only:
+        connection.pragma("query_only", 1)
+    return connection
+
+
+def migrate(connection: apsw.Connection, now_ms: int) -> list[str]:
+    """Bring the schema up to date, each migration in a transaction of its own.
+
+    Returns the names of what was applied.
+
+    Raises:
+        Misconfigured: the database belongs to a newer version, or its history was altered.
+    """
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+        " checksum TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT",
+    )
+    applied: dict[int, str] = dict(connection.execute("SELECT number, checksum FROM migration"))
+    try:
+        pending = pending_migrations(load_migrations(PACKAGE), applied)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    for migration in pending:
+        with connection:
+            connection.execute(migration.sql)
+            connection.execute(
+                "INSERT INTO migration VALUES (?, ?, ?, ?)",
+                (migration.number, migration.name, migration.checksum, now_ms),
+            )
+    return [m.name for m in pending]
+
+
+class SqliteStore(Store):
+    """Every method commits before it returns, in the calling thread."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._queries = load_queries(PACKAGE)
+
+    @classmethod
+    def open(cls, path: str, *, now_ms: int) -> SqliteStore:
+        """Open or create a database and bring its schema up to date.
+
+        Raises:
+            Misconfigured: engine, file system or schema cannot be trusted.
+        """
+        check_engine()
+        if path != ":memory:":
+            check_file_system(path)
+        connection = connect(path)
+        migrate(connection, now_ms)
+        return cls(connection)
+
+    # --- the same work inline or inside the writer thread's transaction -------------------------
+
+    def begin(self) -> None:
+        """Start a transaction that will write."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is open."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def savepoint(self) -> None:
+        """Start a part that can be undone alone."""
+        self._connection.execute("SAVEPOINT part")
+
+    def keep(self) -> None:
+        """Keep the part."""
+        self._connection.execute("RELEASE part")
+
+    def undo(self) -> None:
+        """Undo the part."""
+        self._connection.execute("ROLLBACK TO part")
+        self._connection.execute("RELEASE part")
+
+    def append_rows(self, events: Sequence[Event], received_at_ms: int, cursor: Cursor | None) -> list[int | None]:
+        """``append`` without its transaction."""
+        execute = self._connection.execute
+        bucket = bucket_of(received_at_ms)
+        offsets: list[int | None] = []
+        for event in events:
+            digest = digest_of(event.system, event.event_id)
+            seen = execute(
+                "SELECT 1 FROM event_seen WHERE bucket IN (?2, ?2 - 1, ?2 - 2) AND digest = ?1",
+                (digest, bucket),
+            ).fetchone()
+            if seen is not None:
+                offsets.append(None)
+                continue
+            execute("INSERT INTO event_seen (bucket, digest) VALUES (?, ?)", (bucket, digest))
+            execute(
+                'INSERT INTO event (system, topic, event_id, via, occurred_at_ms, received_at_ms, body)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    event.system, event.topic, event.event_id, event.via.value, event.occurred_at_ms,
+                    received_at_ms, pack(event.body),
+                ),
+            )
+            offsets.append(self._connection.last_insert_rowid())
+        if cursor is not None:
+            self.write_rows([
+                Write("cursor_put", [{
+                    "system": cursor.system, "stream": cursor.stream, "position": cursor.position,
+                    "covers_ms": cursor.covers_ms,
+                }]),
+            ])
+        return offsets
+
+    def write_rows(self, writes: Sequence[Write]) -> list[list[Row]]:
+        """``write`` without its transaction."""
+        results: list[list[Row]] = []
+        for write in writes:
+            rows = list(self._connection.executemany(self._queries[write.statement], write.rows))
+            if write.guard and len(rows) != len(write.rows):
+                raise Fenced(f"{write.statement}: {len(rows)} of {len(write.rows)} rows were ours to write")
+            results.append(rows)
+        return results
+
+    def read_rows(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """``read`` in the calling thread."""
+        bound = {
+            name: _encode(value).decode() if isinstance(value, list | tuple) else value
+            for name, value in parameters.items()
+        }
+        return list(self._connection.execute(self._queries[statement], bound))
+
+    def event_rows(self, after: int, limit: int) -> list[LoggedEvent]:
+        """``events`` in the calling thread."""
+        return [
+            LoggedEvent(offset, received, Event(system, topic, event_id, Via(via), occurred, unpack(body)))
+            for offset, received, system, topic, event_id, via, occurred, body in self._connection.execute(
+                'SELECT "offset", received_at_ms, system, topic, event_id, via, occurred_at_ms, body FROM event'
+                ' WHERE "offset" > ? ORDER BY "offset" LIMIT ?',
+                (after, limit),
+            )
+        ]
+
+    # --- the Store protocol ----------------------------------------------------------------------
+
+    async def append(
+        self,
+        events: Sequence[Event],
+        *,
+        received_at_ms: int,
+        cursor: Cursor | None = None,
+    ) -> list[int | None]:
+        self.begin()
+        try:
+            offsets = self.append_rows(events, received_at_ms, cursor)
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        return offsets
+
+    async def write(self, *writes: Write) -> list[list[Row]]:
+        self.begin()
+        try:
+            results = self.write_rows(writes)
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        return results
+
+    async def events(self, after: int, limit: int) -> list[LoggedEvent]:
+        return self.event_rows(after, limit)
+
+    async def read(self, statement: str, **parameters: Any) -> list[Row]:
+        return self.read_rows(statement, parameters)
+
+    async def close(self) -> None:
+        self._connection.close()

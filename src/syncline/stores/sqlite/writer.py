@@ -1,0 +1,235 @@
+"""Group commit: one thread owns the writing connection and commits for everybody.
+
+Callers hand over a transaction and wait. The thread takes whatever has gathered while it was
+committing, runs each transaction in a savepoint of its own, commits once, and only then answers.
+So one fsync carries many acknowledgements, and a failing transaction takes nobody with it.
+
+A second thread checkpoints the WAL, because a checkpoint in the commit path is what makes slow
+answers slow. It never writes anything else. Reads use a third, read-only connection in the
+caller's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+import apsw
+
+from syncline.model.change import Cursor, Event, LoggedEvent
+from syncline.model.errors import Misconfigured, Retryable
+from syncline.ports import Row, Store, Write
+from syncline.stores.sqlite.store import SqliteStore, connect
+
+BATCH_MAX = 512  # transactions in one commit
+WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
+CHECKPOINT_EVERY_PAGES = 4_000
+
+_Work = tuple[Callable[[], Any], asyncio.Future[Any]]
+
+
+def lock_database(path: str) -> IO[str]:
+    """Make sure that no other process runs on this database.
+
+    The lock is the kernel's, so it ends with the process, however it ends.
+
+    Raises:
+        Misconfigured: another process holds it.
+    """
+    handle = open(f"{path}.lock", "a+", encoding="utf-8")  # noqa: SIM115 (held while the store is open)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.seek(0)
+        owner = handle.read().strip() or "unknown"
+        handle.close()
+        raise Misconfigured(
+            f"{path} is in use by process {owner}. Stop it first: two writers on one database lose data.",
+        ) from error
+    handle.seek(0)
+    handle.truncate()
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+class LiveSqliteStore(Store):
+    """The SQLite store for live use. Create it inside the running event loop."""
+
+    def __init__(self, path: str, inner: SqliteStore, lock: IO[str]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._inner = inner
+        self._lock = lock
+        self._reader = SqliteStore(connect(path, read_only=True))
+        self._checkpointer = connect(path)
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._broken: BaseException | None = None
+        self._dirty = threading.Event()
+        self._closing = False
+        self.commits = 0
+        self.transactions = 0
+        self._threads = [
+            threading.Thread(target=self._write_for_ever, name="syncline-writer", daemon=True),
+            threading.Thread(target=self._checkpoint_for_ever, name="syncline-checkpoint", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    async def open(cls, path: str, *, now_ms: int) -> LiveSqliteStore:
+        """Open or create a database for this process alone.
+
+        Raises:
+            Misconfigured: another process uses it, or engine, file system or schema cannot be trusted.
+        """
+        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        lock = lock_database(path)
+        try:
+            inner = SqliteStore.open(path, now_ms=now_ms)
+            os.chmod(path, 0o600)
+        except BaseException:
+            lock.close()
+            raise
+        return cls(path, inner, lock)
+
+    async def _submit(self, work: Callable[[], Any]) -> Any:
+        if self._closing or self._broken is not None:
+            raise Retryable(f"the store is closed ({self._broken or 'stopping'})")
+        if self._waiting >= WAITING_MAX:
+            raise Retryable("the disk does not keep up: too many transactions wait to be committed")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting += 1
+        self._queue.put((work, future))
+        # A caller that is cancelled must not lose what is being committed for it.
+        return await asyncio.shield(future)
+
+    async def append(
+        self,
+        events: Sequence[Event],
+        *,
+        received_at_ms: int,
+        cursor: Cursor | None = None,
+    ) -> list[int | None]:
+        offsets: list[int | None] = await self._submit(
+            lambda: self._inner.append_rows(events, received_at_ms, cursor),
+        )
+        return offsets
+
+    async def write(self, *writes: Write) -> list[list[Row]]:
+        results: list[list[Row]] = await self._submit(lambda: self._inner.write_rows(writes))
+        return results
+
+    async def events(self, after: int, limit: int) -> list[LoggedEvent]:
+        return self._reader.event_rows(after, limit)
+
+    async def read(self, statement: str, **parameters: Any) -> list[Row]:
+        return self._reader.read_rows(statement, parameters)
+
+    async def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._queue.put(None)
+        self._dirty.set()
+        for thread in self._threads:
+            while thread.is_alive():
+                await asyncio.to_thread(thread.join, 1.0)
+        await self._reader.close()
+        await self._inner.close()
+        self._checkpointer.close()
+        self._lock.close()
+
+    # --- the writer thread ------------------------------------------------------------------------
+
+    def _write_for_ever(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            batch = [first]
+            stop = False
+            while len(batch) < BATCH_MAX:
+                try:
+                    work = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if work is None:
+                    stop = True
+                    break
+                batch.append(work)
+            self._commit(batch)
+            if stop:
+                return
+
+    def _commit(self, batch: list[_Work]) -> None:
+        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        try:
+            self._inner.begin()
+            for work, future in batch:
+                self._inner.savepoint()
+                try:
+                    result = work()
+                except apsw.Error as error:
+                    if isinstance(error, apsw.IOError | apsw.FullError | apsw.CorruptError):
+                        raise
+                    self._inner.undo()
+                    answers.append((future, None, error))
+                except Exception as error:  # noqa: BLE001 (handed to the caller whose work it was)
+                    self._inner.undo()
+                    answers.append((future, None, error))
+                else:
+                    self._inner.keep()
+                    answers.append((future, result, None))
+            self._inner.commit()
+            self.commits += 1
+            self.transactions += len(batch)
+        except BaseException as error:  # noqa: BLE001 (nothing of this batch is durable: say so to everyone)
+            answers = [(future, None, self._failed(error)) for _, future in batch]
+        self._dirty.set()
+        self._loop.call_soon_threadsafe(self._answer, answers)
+
+    def _failed(self, error: BaseException) -> BaseException:
+        try:
+            self._inner.rollback()
+        except apsw.Error as again:
+            error = again
+        if isinstance(error, apsw.FullError):
+            return Retryable("the disk is full: nothing was accepted; free space and it resumes by itself")
+        # After a failed fsync the kernel may have dropped the pages: never ask again and believe it.
+        self._broken = error
+        return Retryable(f"the database cannot be written any more: {error}")
+
+    def _answer(self, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+        for future, result, error in answers:
+            self._waiting -= 1
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+    # --- the checkpoint thread --------------------------------------------------------------------
+
+    def _checkpoint_for_ever(self) -> None:
+        while not self._closing:
+            self._dirty.wait(timeout=5.0)
+            self._dirty.clear()
+            if self._closing:
+                return
+            try:
+                pages = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[0]
+                if pages > 8 * CHECKPOINT_EVERY_PAGES:
+                    self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            except apsw.BusyError:
+                pass
+            except apsw.Error as error:
+                self._broken = error
+                return
+            threading.Event().wait(0.25)  # checkpoint at most four times a second

@@ -1,0 +1,76 @@
+"""Named SQL: ``queries.sql`` files and numbered migrations, the same way for every engine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_MIGRATION = re.compile(r"^(\d{4})_(pre|post)_(\w+)\.sql$")
+
+
+def load_queries(package: str) -> dict[str, str]:
+    """Read ``queries.sql`` of a store's package: statement name to SQL text."""
+    text = (files(package) / "queries.sql").read_text(encoding="utf-8")
+    parts = _NAME.split(text)
+    queries = {name: sql.strip().removesuffix(";") for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    if len(queries) != len(parts) // 2:
+        raise ValueError(f"{package}: a statement name occurs twice in queries.sql")
+    return queries
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of a schema's history. Files are append-only: a changed one is refused."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """What the file said when it was applied."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def load_migrations(package: str) -> list[Migration]:
+    """All migrations of a store's package, in order.
+
+    Raises:
+        ValueError: a file is misnamed, or the numbers have a gap.
+    """
+    found: list[Migration] = []
+    for entry in sorted((files(package) / "migrations").iterdir(), key=lambda e: e.name):
+        if not entry.name.endswith(".sql"):
+            continue
+        match = _MIGRATION.match(entry.name)
+        if match is None:
+            raise ValueError(f"{entry.name}: name a migration NNNN_pre_what.sql or NNNN_post_what.sql")
+        found.append(Migration(int(match[1]), entry.name, entry.read_text(encoding="utf-8")))
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise ValueError(f"{package}: migration numbers must run from 0001 without a gap")
+    return found
+
+
+def pending_migrations(known: list[Migration], applied: dict[int, str]) -> list[Migration]:
+    """Which migrations are still to be applied.
+
+    Args:
+        known: every migration that this version of Syncline ships.
+        applied: number to checksum, as the database recorded them.
+
+    Raises:
+        ValueError: the database is newer than this version, or a migration was altered afterwards.
+    """
+    if applied and max(applied) > len(known):
+        raise ValueError(
+            f"the database has migration {max(applied)}, this version of Syncline knows {len(known)}: "
+            "install the version that wrote it, or a newer one",
+        )
+    for migration in known:
+        seen = applied.get(migration.number)
+        if seen is not None and seen != migration.checksum:
+            raise ValueError(f"{migration.name} was changed after it had been applied; migrations are append-only")
+    return [m for m in known if m.number not in applied]

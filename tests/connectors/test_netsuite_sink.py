@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from syncline.model.delivery import Result
+from syncline.model.errors import AuthExpired
+from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.model.records import Payment, Refund, RefundLine
+from syncline.ports import Response
+from tests.connectors.netsuite_world import START_MS, World, line, order, run
+
+
+def put(w: World, *quantities: int, external_id: str = "", **more) -> PutOrder:
+    items = [str(w.item), str(w.item2)]
+    prices = ["9.99", "1.234567"]
+    lines = [line(f"l{n}", f"s{n}", q, prices[n]) for n, q in enumerate(quantities)]
+    placed = order(*lines, **more)
+    wanted = tuple(
+        OrderItem(f"l{n}", items[n], f"s{n}", str(w.place), q) for n, q in enumerate(quantities) if q
+    )
+    return PutOrder("shop-1001", placed, wanted, external_id)
+
+
+def stocked(w: World) -> None:
+    w.sim.opening_balance("21730", w.place, 40)
+    w.sim.opening_balance("84406B", w.place, 40)
+
+
+def test_an_order_arrives_whole():
+    async def story(w: World) -> None:
+        stocked(w)
+        lines = (
+            line("a", "21730", 3, "9.99", discount=Decimal("2.00"), tax=Decimal("5.59")),
+            line("b", "84406B", 7, "1.234567", tax=Decimal("1.73")),
+        )
+        placed = order(*lines, shipping="4.95", tax="8.31")
+        placed = replace(placed, total=placed.total.quantize(Decimal("0.01")))
+        items = (
+            OrderItem("a", str(w.item), "21730", str(w.place), 2),
+            OrderItem("a", str(w.item), "21730", str(w.other), 1),
+            OrderItem("b", str(w.item2), "84406B", str(w.place), 7),
+        )
+        outcome = await w.do("put_order", PutOrder("shop-1001", placed, items))
+        assert outcome.result is Result.DONE and outcome.message == ""
+        truth = w.sim.order(int(outcome.facts["external_id"]))
+        assert truth.external_id == "shop-1001" and truth.status == "B"
+        assert truth.customer_external_id == "c-77"
+        assert (truth.discount, truth.tax, truth.shipping) == (
+            Decimal("-2.00"),
+            Decimal("8.31"),
+            Decimal("4.95"),
+        )
+        assert truth.total == placed.total
+        assert Decimal(outcome.facts["total_difference"]) == 0
+        assert [(x.quantity, x.location) for x in truth.lines if x.role == "goods"] == [
+            (2, w.place),
+            (1, w.other),
+            (7, w.place),
+        ]
+        assert w.sim.committed("21730", w.place) == 2
+
+    w = run(story)
+    assert not w.sim.ledger.breaches
+
+
+@pytest.mark.parametrize("with_item", [True, False])
+def test_prices_that_include_tax(with_item):
+    async def story(w: World) -> None:
+        lines = (
+            line("a", "x", 3, "12.00", discount=Decimal("3.00"), tax=Decimal("5.50")),
+            line("b", "y", 1, "7.49"),
+        )
+        placed = order(*lines, shipping="6.00", tax="6.50", taxes_included=True)
+        items = (
+            OrderItem("a", str(w.item), "x", str(w.place), 3),
+            OrderItem("b", str(w.item2), "y", "", 1),
+        )
+        outcome = await w.do("put_order", PutOrder("r", placed, items))
+        assert outcome.result is Result.DONE and outcome.message == ""
+        truth = w.sim.order(int(outcome.facts["external_id"]))
+        assert truth.tax == Decimal("6.50") and truth.shipping == Decimal("5.00")
+        assert abs(truth.total - placed.total) <= Decimal("0.01")
+
+    run(story, **({} if with_item else {"discount_item": ""}))
+
+
+def test_erp_tax_is_compared():
+    async def story(w: World) -> None:
+        fits = await w.do("put_order", PutOrder("a", *_simple(w, "20.00", tax="4.00")))
+        assert fits.message == "" and Decimal(fits.facts["total_difference"]) == 0
+        off = await w.do("put_order", PutOrder("b", *_simple(w, "20.00", tax="3.50")))
+        assert off.result is Result.DONE and off.facts["total_difference"] == "0.50"
+        assert "#1001" in off.message
+
+    run(story, sim={"computes_tax_rate": Decimal("0.2")}, tax="erp")
+
+
+def _simple(w: World, price: str, **more):
+    return order(line("a", "x", 1, price), **more), (
+        OrderItem("a", str(w.item), "x", str(w.place), 1),
+    )
+
+
+def test_a_lost_answer_is_looked_up_and_never_doubles():
+    async def story(w: World) -> None:
+        payload = put(w, 2, 1)
+        w.wire.lose = lambda r: r.method == "PUT" and "salesOrder" in r.url
+        assert (await w.do("put_order", payload)).result is Result.UNKNOWN
+        w.wire.lose = lambda _: False
+        found = await w.find("put_order", payload)
+        assert found is not None and found.result is Result.DONE
+        # Even a put repeated against the rules replaces the lines.
+        again = await w.do("put_order", payload)
+        assert again.facts["external_id"] == found.facts["external_id"]
+        truth = w.sim.order(int(found.facts["external_id"]))
+        assert [x.quantity for x in truth.lines] == [2, 1]
+        assert await w.find("put_order", replace(payload, reference="shop-1002")) is None
+
+    assert not run(story).sim.ledger.breaches
+
+
+def test_a_reference_that_differs_in_case_is_somebody_elses():
+    async def story(w: World) -> None:
+        assert (await w.do("put_order", put(w, 1))).result is Result.DONE
+        found = await w.find("put_order", replace(put(w, 1), reference="SHOP-1001"))
+        assert found is not None and found.result is Result.REJECTED and "shop-1001" in found.message
+
+    run(story)
+
+
+def test_revisions_replace_lines_and_respect_what_was_shipped():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4, shipping="3.00"))
+        number = first.facts["external_id"]
+        w.sim.ship(int(number), tracking="T", lines={1: 3})
+        less = put(w, 4, 0, external_id=number, shipping="3.00")
+        assert await w.find("put_order", less) is None
+        outcome = await w.do("put_order", less)
+        assert outcome.result is Result.DONE and outcome.message == ""
+        assert (await w.find("put_order", less)).result is Result.DONE
+        truth = w.sim.order(int(number))
+        assert [(x.line, x.quantity, x.shipped) for x in truth.lines] == [(1, 4, 3)]
+        # Fewer than were shipped cannot be: the line keeps what left.
+        outcome = await w.do("put_order", put(w, 1, 2, external_id=number, shipping="3.00"))
+        assert outcome.result is Result.DONE and Decimal(outcome.facts["total_difference"]) > 0
+        assert [(x.quantity, x.shipped) for x in w.sim.order(int(number)).lines] == [(3, 3), (2, 0)]
+
+    assert not run(story).sim.ledger.breaches
+
+
+def test_a_cancelled_order_is_closed():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4, tax="1.00"))
+        number = first.facts["external_id"]
+        gone = put(w, 5, 4, tax="1.00", external_id=number, cancelled_at_ms=START_MS)
+        assert await w.find("put_order", gone) is None
+        assert (await w.do("put_order", gone)).result is Result.DONE
+        assert w.sim.order(int(number)).status == "H"
+        assert w.sim.committed("21730", w.place) == 0
+        assert (await w.find("put_order", gone)).result is Result.DONE
+        assert (await w.do("put_order", gone)).result is Result.DONE
+
+    run(story)
+
+
+def test_guests_and_ids_that_do_not_fit_a_url():
+    async def story(w: World) -> None:
+        guest = await w.do("put_order", replace(put(w, 1), order=replace(put(w, 1).order, customer=None)))
+        assert w.sim.order(int(guest.facts["external_id"])).customer_id == w.web
+        odd = put(w, 1).order
+        odd = replace(odd, customer=replace(odd.customer, key="gid://shop/Customer/7"))
+        outcome = await w.do("put_order", replace(put(w, 1), reference="odd", order=odd))
+        eid = w.sim.order(int(outcome.facts["external_id"])).customer_external_id
+        assert eid.startswith("gid___shop_Customer_7_")
+        bad = await w.do("put_order", replace(put(w, 1), reference="a|b"))
+        assert bad.result is Result.REJECTED
+
+    run(story)
+
+
+def test_refusals_keep_the_vendors_words():
+    async def story(w: World) -> None:
+        payload = put(w, 1)
+        payload = replace(payload, items=(replace(payload.items[0], item_id="999999"),))
+        outcome = await w.do("put_order", payload)
+        assert outcome.result is Result.REJECTED
+        assert "999999" in outcome.message and "item.items[0].item" in outcome.message
+
+    run(story)
+
+
+def test_answers_are_sorted_by_what_to_do_next():
+    async def story(w: World) -> None:
+        payload = put(w, 1)
+
+        def answer(status: int, body: bytes, method: str = "PUT") -> None:
+            w.wire.replace = lambda r: (
+                Response(status, {}, body) if r.method == method and "salesOrder" in r.url else None
+            )
+
+        answer(500, b"{}")
+        assert (await w.do("put_order", payload)).result is Result.UNKNOWN
+        answer(400, b"<html>proxy</html>")
+        assert (await w.do("put_order", payload)).result is Result.UNKNOWN
+        answer(302, b"")
+        assert (await w.do("put_order", payload)).result is Result.UNKNOWN
+        body = b'{"title":"Bad Request","status":429,"o:errorCode":"USER_ERROR","o:errorDetails":[{"detail":"Blocked",'
+        answer(429, body + b'"o:errorCode":"CONCURRENCY_LIMIT_EXCEEDED"}]}')
+        outcome = await w.do("put_order", payload)
+        assert outcome.result is Result.THROTTLED and 0 < outcome.retry_after_s < 1
+        assert w.system.governor.usage()["throttled"] == 1
+        answer(403, b'{"o:errorDetails":[{"detail":"No permission","o:errorCode":"INSUFFICIENT_PERMISSION"}]}')
+        outcome = await w.do("put_order", payload)
+        assert outcome.result is Result.REJECTED and "No permission" in outcome.message
+        answer(204, b"")  # without Location; there is no such order
+        assert (await w.do("put_order", payload)).result is Result.UNKNOWN
+
+    run(story)
+
+
+def test_a_lost_customer_only_delays_the_order():
+    async def story(w: World) -> None:
+        w.wire.lose = lambda r: "/customer/" in r.url
+        assert (await w.do("put_order", put(w, 1))).result is Result.RETRY
+        w.wire.lose = lambda _: False
+        assert (await w.do("put_order", put(w, 1))).result is Result.DONE
+        assert w.wire.count("PUT", "/salesOrder/") == 1
+
+    run(story)
+
+
+def test_tokens_are_renewed_once_then_the_system_pauses():
+    async def story(w: World) -> None:
+        assert (await w.do("put_order", put(w, 1))).result is Result.DONE
+        w.sim.revoke_tokens()
+        assert (await w.do("put_order", replace(put(w, 1), reference="b"))).result is Result.DONE
+        w.sim.faults.reject_auth = True
+        with pytest.raises(AuthExpired) as caught:
+            await w.do("put_order", replace(put(w, 1), reference="c"))
+        assert "PRIVATE" not in str(caught.value)
+
+    run(story)
+
+
+def test_payments_and_refunds_survive_a_crash_anywhere():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4))
+        number = first.facts["external_id"]
+        paid = PutPayment("shop-1001-p1", number, "c-77", Payment("p1", Decimal("54.89"), "GBP", START_MS))
+        w.wire.lose = lambda r: "customerDeposit" in r.url and r.method == "PUT"
+        assert (await w.do("put_payment", paid)).result is Result.UNKNOWN
+        w.wire.lose = lambda _: False
+        found = await w.find("put_payment", paid)
+        assert found is not None
+        again = await w.do("put_payment", paid)
+        assert again.facts == found.facts
+        assert [(d.amount, d.order_external_id) for d in w.sim.deposits()] == [(Decimal("54.89"), "shop-1001")]
+
+        w.sim.ship(int(number), tracking="T")
+        back = PutRefund(
+            "shop-1001-r1",
+            number,
+            Refund("r1", Decimal("20.00"), START_MS, (RefundLine("l0", Decimal(2), restocked=True),)),
+            (OrderItem("l0", str(w.item), "21730", str(w.place), 2),),
+            restocked=True,
+        )
+        before = w.sim.on_hand("21730", w.place)
+        assert await w.find("put_refund", back) is None
+        w.wire.lose = lambda r: "returnAuthorization" in r.url and r.method == "POST"
+        assert (await w.do("put_refund", back)).result is Result.UNKNOWN
+        assert await w.find("put_refund", back) is None  # the receipt's answer was not the one lost
+        w.wire.lose = lambda r: r.url.endswith("itemReceipt")
+        assert (await w.do("put_refund", back)).result is Result.UNKNOWN
+        w.wire.lose = lambda _: False
+        found = await w.find("put_refund", back)
+        assert found is not None and found.result is Result.DONE
+        assert (await w.do("put_refund", back)).facts == found.facts
+        assert w.sim.on_hand("21730", w.place) == before + 2
+        (held,) = w.sim.returns()
+        assert held.lines == (("21730", 2, 2),)
+        too_many = replace(back, reference="x", items=(replace(back.items[0], quantity=9),))
+        assert (await w.do("put_refund", too_many)).result is Result.REJECTED
+
+    assert not run(story).sim.ledger.breaches
+
+
+def test_nothing_is_sent_above_the_allowance():
+    async def story(w: World) -> None:
+        import asyncio
+
+        stocked(w)
+        results = await asyncio.gather(
+            *(w.do("put_order", replace(put(w, 1), reference=f"o-{n}")) for n in range(40))
+        )
+        assert {r.result for r in results} == {Result.DONE}
+        assert w.sim.ledger.calls_by_operation["token"] == 1
+
+    w = run(story, sim={"tier": "standard"})
+    assert not w.sim.ledger.breaches
+
+
+def test_the_check_says_what_works():
+    async def story(w: World) -> None:
+        stocked(w)
+        assert all(ok for _, ok, _ in await w.system.check())
+
+    run(story)
+
+    async def wrong(w: World) -> None:
+        found = {what: (ok, mend) for what, ok, mend in await w.system.check()}
+        assert not found["time zone"][0] and "timezone" in found["time zone"][1]
+        assert not found["concurrency allowance"][0]
+        assert not found["push secret"][0] and not found["stock levels readable"][0]
+
+    run(wrong, timezone="Europe/London", push_secrets=(), slots=50)
