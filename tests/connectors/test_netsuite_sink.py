@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from tests.connectors.netsuite_world import START_MS, World, line, order, run
 
 from syncline.model.delivery import Result
 from syncline.model.errors import AuthExpired
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.model.records import Payment, Refund, RefundLine
 from syncline.ports import Response
-from tests.connectors.netsuite_world import START_MS, World, line, order, run
 
 
 def put(w: World, *quantities: int, external_id: str = "", **more) -> PutOrder:
@@ -99,9 +100,7 @@ def test_erp_tax_is_compared():
 
 
 def _simple(w: World, price: str, **more):
-    return order(line("a", "x", 1, price), **more), (
-        OrderItem("a", str(w.item), "x", str(w.place), 1),
-    )
+    return order(line("a", "x", 1, price), **more), (OrderItem("a", str(w.item), "x", str(w.place), 1),)
 
 
 def test_a_lost_answer_is_looked_up_and_never_doubles():
@@ -214,7 +213,9 @@ def test_answers_are_sorted_by_what_to_do_next():
         outcome = await w.do("put_order", payload)
         assert outcome.result is Result.THROTTLED and 0 < outcome.retry_after_s < 1
         assert w.system.governor.usage()["throttled"] == 1
-        answer(403, b'{"o:errorDetails":[{"detail":"No permission","o:errorCode":"INSUFFICIENT_PERMISSION"}]}')
+        answer(
+            403, b'{"o:errorDetails":[{"detail":"No permission","o:errorCode":"INSUFFICIENT_PERMISSION"}]}'
+        )
         outcome = await w.do("put_order", payload)
         assert outcome.result is Result.REJECTED and "No permission" in outcome.message
         answer(204, b"")  # without Location; there is no such order
@@ -260,7 +261,9 @@ def test_payments_and_refunds_survive_a_crash_anywhere():
         assert found is not None
         again = await w.do("put_payment", paid)
         assert again.facts == found.facts
-        assert [(d.amount, d.order_external_id) for d in w.sim.deposits()] == [(Decimal("54.89"), "shop-1001")]
+        assert [(d.amount, d.order_external_id) for d in w.sim.deposits()] == [
+            (Decimal("54.89"), "shop-1001")
+        ]
 
         w.sim.ship(int(number), tracking="T")
         back = PutRefund(
@@ -292,8 +295,6 @@ def test_payments_and_refunds_survive_a_crash_anywhere():
 
 def test_nothing_is_sent_above_the_allowance():
     async def story(w: World) -> None:
-        import asyncio
-
         stocked(w)
         results = await asyncio.gather(
             *(w.do("put_order", replace(put(w, 1), reference=f"o-{n}")) for n in range(40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -473,6 +474,7 @@ def test_every_configured_secret_signs(secret):
         {"x_shopify_webhook_id": ""},
         {"x_shopify_webhook_id": "w" * 300},
         {"x_shopify_topic": "a\nb"},
+        {"x_shopify_topic": "order.read"},
     ],
 )
 def test_a_webhook_that_is_not_ours_is_refused(headers):
@@ -580,19 +582,15 @@ def test_verify_raises_nothing_but_rejected_whatever_comes(body, headers):
 )
 def test_signed_content_of_any_shape_is_taken_or_refused(content, topic, triggered):
     request = signed(json.dumps(content).encode(), x_shopify_topic=topic, x_shopify_triggered_at=triggered)
-    try:
+    with contextlib.suppress(Rejected):
         source().verify(request)
-    except Rejected:
-        pass
 
 
 @settings(max_examples=300, deadline=None)
 @given(field=st.sampled_from(sorted(ORDER)), value=JSON)
 def test_an_order_with_one_odd_field_is_taken_or_refused(field, value):
-    try:
+    with contextlib.suppress(Rejected):
         source().verify(signed(json.dumps({**ORDER, field: value}).encode()))
-    except Rejected:
-        pass
 
 
 # --- settings and documents -----------------------------------------------------------------------------------

@@ -259,12 +259,12 @@ class Trade:
             if orders:
                 lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
                 totals_wrong += self._total(order_id) != orders[0].total
-        shipments = [s for s in self.erp.shipments if (s.order_external_id or "").lower().startswith(f"{self._channel}-")]
+        shipments = [s for s in self.erp.shipments() if (s.order_external_id or "").lower().startswith(f"{self._channel}-")]
         numbers: Counter[str] = Counter(
             tracking.number or "" for fulfillment in self.shop.fulfillments for tracking in fulfillment.tracking
         )
         wanted = {number for shipment in shipments for number, _ in shipment.tracking}
-        deposits = self.erp.deposits
+        deposits = self.erp.deposits()
         return Truth(
             orders_placed=len(self.placed),
             orders_in_erp=present,

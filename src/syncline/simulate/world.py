@@ -63,7 +63,7 @@ class World:
             clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, tier=TIER,
             suitecloud_plus=SUITECLOUD_PLUS, certificates={self._kid: public_key}, timezone=ERP_ZONE,
         )
-        self.tax_item = self.erp.add_item("SHOP-TAX", "Sales tax from the shop", 0, kind="OthCharge", role="tax")
+        self.tax_item = self.erp.add_item("SHOP-TAX", "Sales tax from the shop", None, kind="OthCharge", role="tax")
         self.web_customer = self.erp.add_customer("web-customer", companyname="Web customer")
         self.trade = Trade.found(
             clock=clock, rng=Random(rng.getrandbits(64)), shop=self.shop, erp=self.erp, channel=SHOP,
@@ -124,6 +124,7 @@ class World:
         return Engine(
             store=store, clock=self.clock, rng=rng, systems=systems, routes=self.routes(),
             calls_max={SHOP: 16, ERP: SLOTS},
+            owner="embedded",  # one process owns the store, so a restart need not wait for its own leases
         )
 
     async def connect(self, engine: Engine, hooks_url: Callable[[str], str]) -> None:
@@ -135,7 +136,7 @@ class World:
 
     def quiet(self) -> bool:
         """Neither simulator has anything to tell any more."""
-        return self.shop.webhooks_in_flight() == 0 and self.erp.pushes_in_flight == 0
+        return self.shop.webhooks_in_flight() == 0 and self.erp.pushes_in_flight() == 0
 
     def run_people(self) -> list[asyncio.Task[None]]:
         """Start what the vendors do by themselves: webhooks, pushes and their retries."""

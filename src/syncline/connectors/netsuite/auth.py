@@ -121,7 +121,8 @@ class Tokens:
 
     def assertion(self) -> str:
         """A signed JWT, valid once for a few minutes (section_162755359851)."""
-        now_s = self._clock.now_ms() // 1000
+        now_ms = self._clock.now_ms()
+        now_s = now_ms // 1000
         header = {"typ": "JWT", "alg": self._algorithm, "kid": self._settings.certificate_id}
         claims = {
             "iss": self._settings.client_id,
@@ -129,7 +130,8 @@ class Tokens:
             "aud": self._url,
             "iat": now_s,
             "exp": now_s + ASSERTION_LIFE_S,
-            "jti": f"{self._rng.getrandbits(128):032x}",
+            # The time keeps it unique where a restart repeats the seed.
+            "jti": f"{now_ms:x}-{self._rng.getrandbits(96):024x}",
         }
         signed = ".".join(_b64url(msgspec.json.encode(part)) for part in (header, claims))
         return f"{signed}.{_b64url(self._sign(signed.encode()))}"

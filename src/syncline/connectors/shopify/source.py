@@ -104,6 +104,10 @@ class ShopifySource:
                 f"X-Shopify-Shop-Domain: {shop[:80]!r} is not {self._settings.shop}; check the address"
             )
         topic = _header(headers, "x-shopify-topic")
+        if "/" not in topic:  # ours ("order.read", "item") never come from outside
+            raise Rejected(
+                f"X-Shopify-Topic: {topic[:80]!r} is no topic of Shopify, which are like orders/create"
+            )
         event_id = _header(headers, "x-shopify-webhook-id")
         event = Event(
             system=self._name,

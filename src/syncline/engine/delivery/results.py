@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from syncline.engine.codec import encode
@@ -175,8 +176,8 @@ class Results:
                     "demand_known", channel=route.source, order_key=order.key, line_id=line_id, location=location,
                     quantity=quantity, erp_stamp_ms=None, our_stamp_ms=self._now_ms,
                 )
-        difference = str(outcome.facts.get("total_difference", ""))
-        if difference:
+        difference = Decimal(outcome.facts.get("total_difference", 0))
+        if abs(difference) > route.rounding_tolerance:
             self._add(
                 "parked_put", system=self._system, operation="compare_total", key=order.key, reason="total_differs",
                 detail=f"order {order.number}: the ERP's total differs by {difference} {order.currency}",

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from syncline.ports import Clock, Transport
-from syncline.sdk.simulator import Simulator
-
 from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.app import VERSIONS, HttpApp
 from syncline.connectors.shopify.simulator.commerce import Commerce
@@ -32,6 +29,8 @@ from syncline.connectors.shopify.simulator.records import (
 )
 from syncline.connectors.shopify.simulator.state import ShopState
 from syncline.connectors.shopify.simulator.webhooks import Webhooks
+from syncline.ports import Clock, Transport
+from syncline.sdk.simulator import Simulator
 
 __all__ = [
     "VERSIONS",
@@ -69,7 +68,7 @@ class ShopifySimulator(Commerce, Simulator):
         transport: Transport | None = None,
         shop: str = "simulated.myshopify.com",
         plan: str = "plus",
-        access_token: str = "shpat_simulated",
+        access_token: str = "shpat_simulated",  # noqa: S107 - a made-up one
         client_secrets: Sequence[str] = ("shpss_simulated",),
         currency: str = "GBP",
         answer_ms: tuple[float, float] = (50.0, 400.0),

@@ -14,16 +14,10 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.fields import TYPES, type_of
-from syncline.connectors.shopify.simulator.graphql import (
-    Engine,
-    FieldRefused,
-    Operation,
-    Refused,
-    RootField,
-    Run,
-)
+from syncline.connectors.shopify.simulator.graphql import Engine
 from syncline.connectors.shopify.simulator.limits import QUERY_COST_MAX
 from syncline.connectors.shopify.simulator.mutations import MUTATIONS
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Operation, Refused, RootField, Run
 from syncline.connectors.shopify.simulator.queries import QUERIES, SCOPES
 
 VERSIONS = ("2026-04", "2026-07")

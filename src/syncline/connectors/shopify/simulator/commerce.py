@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
-from syncline.ports import Clock
-
 from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.records import (
     Buyer,
@@ -35,6 +33,7 @@ from syncline.connectors.shopify.simulator.records import (
 )
 from syncline.connectors.shopify.simulator.state import ShopState
 from syncline.connectors.shopify.simulator.webhooks import Webhooks
+from syncline.ports import Clock
 
 ZERO = Decimal(0)
 

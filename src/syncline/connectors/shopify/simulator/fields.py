@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
-from syncline.connectors.shopify.simulator.graphql import Page, Resolver
+from syncline.connectors.shopify.simulator.operation import Page, Resolver
 from syncline.connectors.shopify.simulator.payloads import TIME_ZONE
 from syncline.connectors.shopify.simulator.records import (
     QUANTITY_NAMES,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.fields import number_of
-from syncline.connectors.shopify.simulator.graphql import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.idempotency import CONCURRENT, MISMATCH, PREVIOUS_FAILED
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.records import ON_HAND_PARTS, AdjustmentGroup, Change, Level
 
 QUANTITY_MAX = 1_000_000_000

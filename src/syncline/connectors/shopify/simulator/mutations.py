@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.fields import number_of
-from syncline.connectors.shopify.simulator.graphql import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.records import (
     FulfillmentOrder,
     FulfillmentOrderLine,

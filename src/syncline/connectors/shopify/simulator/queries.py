@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.fields import number_of
-from syncline.connectors.shopify.simulator.graphql import FieldRefused, Page, Resolver
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
 from syncline.connectors.shopify.simulator.records import InventoryItem, OrderRecord, Variant
 from syncline.connectors.shopify.simulator.search import (
     Term,

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar
 
-# Shopify's own names of the states, in the order of the identity:
-# on_hand = available + committed + reserved + damaged + safety_stock + quality_control
-# (contract section 5; shopify.dev "inventory-management-apps"). `incoming` is outside of it.
+# Shopify's own names of the states that add up to `on_hand`; `incoming` is outside of it
+# (contract section 5; shopify.dev "inventory-management-apps").
 ON_HAND_PARTS = ("available", "committed", "reserved", "damaged", "safety_stock", "quality_control")
 QUANTITY_NAMES = (*ON_HAND_PARTS, "incoming", "on_hand")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from syncline.connectors.shopify.simulator.graphql import FieldRefused, Page
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Page
 
 PAGE_MAX = 250
 
@@ -55,7 +55,7 @@ def parse_query(text: str) -> list[list[Term]]:
 def instant_ms(text: str) -> int:
     """A timestamp of a query, UTC unless it says otherwise; a date alone is its midnight."""
     try:
-        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise FieldRefused(f"Invalid timestamp '{text}'", "BAD_REQUEST") from None
     if parsed.tzinfo is None:

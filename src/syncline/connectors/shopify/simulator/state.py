@@ -7,8 +7,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from syncline.ports import Clock
-
 from syncline.connectors.shopify.simulator.records import (
     ON_HAND_PARTS,
     QUANTITY_NAMES,
@@ -23,6 +21,7 @@ from syncline.connectors.shopify.simulator.records import (
     Variant,
     to_minor,
 )
+from syncline.ports import Clock
 
 
 class ShopState:

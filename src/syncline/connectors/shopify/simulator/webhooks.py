@@ -18,12 +18,11 @@ from typing import Any
 
 import msgspec
 
+from syncline.connectors.shopify.simulator.records import Subscription, topic_path
+from syncline.connectors.shopify.simulator.state import ShopState
 from syncline.model.errors import SynclineError
 from syncline.ports import Clock, Request, Transport
 from syncline.sdk.simulator import Faults
-
-from syncline.connectors.shopify.simulator.records import Subscription, topic_path
-from syncline.connectors.shopify.simulator.state import ShopState
 
 TIMEOUT_S = 5.0
 RETRIES_MAX = 8

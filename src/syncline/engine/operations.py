@@ -1,0 +1,493 @@
+"""What a person may do: look at parked work, release, edit or discard it, and ask for a replay.
+
+Every action names the person and is recorded in the audit log, in the transaction that carries it
+out. Nothing here sends a stored payload: a delivery that is released or replayed is computed from
+what is true when its call is built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from syncline.engine.audit import Audit
+from syncline.engine.capture.ingress import BODY_BYTES_MAX
+from syncline.engine.engine import Engine
+from syncline.engine.inquiry import order_keys
+from syncline.engine.routes import SEP, split_key
+from syncline.engine.words import operation_title, plural
+from syncline.model.change import Event, Flow, Kind, LoggedEvent
+from syncline.model.delivery import DeliveryState
+from syncline.model.errors import Fenced, SynclineError
+from syncline.ports import Row, Write
+
+LIST_MAX = 200
+EVENTS_PAGE = 200
+EVENTS_BACK_MAX = 10_000  # how far before its parking an event is looked for
+ITEMS_PAGE = 5_000
+DELIVERIES_MAX = 500
+APPROVAL_MS = 3_600_000  # how long a request for a second person stands
+
+# What is compared with the present truth before a call is made, so that asking again never sends twice.
+COMPARED = frozenset({"set_stock", "read_stock", "put_order", "read_order"})
+
+MEANINGS: Mapping[str, str] = {
+    "not_understood": "The message has a form or a value that Syncline does not know. Correct it and release it, "
+    "or discard it: the next full read brings the record again.",
+    "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
+    "unknown_system": "The system that sent this is not configured any more.",
+    "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",
+    "does_not_add_up": "The order's lines, tax and shipping do not make its total, so nothing was written.",
+    "rejected": "The other side refused this and would refuse it again. Mend the cause there, then release.",
+    "stale": "The number at the channel changed under our hands several times in a row. Look for something else "
+    "that writes stock there, then release.",
+    "gave_up": "This was tried many times without success.",
+    "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
+}
+
+
+class NotPossible(SynclineError):
+    """An action cannot be done now. ``code`` is for programs, ``mend`` for the person."""
+
+    def __init__(self, code: str, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.mend = mend
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Work that needs a person."""
+
+    id: int
+    system: str
+    operation: str
+    title: str
+    key: str
+    reason: str
+    meaning: str
+    detail: str
+    payload: str
+    parked_at_ms: int
+    resolved_at_ms: int | None
+    resolution: str
+    resolved_by: str
+    can_release: bool
+    can_edit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an action set in motion, in a sentence."""
+
+    message: str
+    count: int = 0
+
+
+def _parked(row: Row) -> Parked:
+    number, system, operation, key, reason, detail, payload, at_ms, resolved_at_ms, resolution, by = row
+    return Parked(
+        id=number,
+        system=system,
+        operation=operation,
+        title=operation_title(operation),
+        key=key,
+        reason=reason,
+        meaning=MEANINGS.get(reason, "A person has to decide."),
+        detail=detail,
+        payload=payload,
+        parked_at_ms=at_ms,
+        resolved_at_ms=resolved_at_ms,
+        resolution=resolution,
+        resolved_by=by,
+        can_release=resolved_at_ms is None and operation != "compare_total",
+        can_edit=resolved_at_ms is None and operation == "apply",
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise ValueError("an object has the same key twice")
+    return dict(pairs)
+
+
+def check_payload(text: str) -> str:
+    """The text, if it is JSON that everybody reads the same way.
+
+    Raises:
+        NotPossible: it is not, with the place of the mistake.
+    """
+    if len(text.encode()) > BODY_BYTES_MAX:
+        raise NotPossible("too_large", "The payload is larger than any message may be.")
+    try:
+        json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise NotPossible(
+            "not_json",
+            f"This is not valid JSON: {error}",
+            "Correct the text; nothing was saved.",
+        ) from error
+    return text
+
+
+class Operations:
+    """The actions. One instance for each engine, so that audit entries follow one another."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._store = engine.store
+        self._clock = engine.clock
+        self.audit = Audit(engine.store, engine.clock)
+        self._asked: dict[str, tuple[str, int]] = {}
+
+    # --- parked work --------------------------------------------------------------------------------
+
+    async def parked(self, *, after: int = 0, limit: int = LIST_MAX) -> list[Parked]:
+        """What is parked now, oldest first."""
+        rows = await self._store.read("parked_open", after=after, limit=max(1, min(limit, LIST_MAX)))
+        return [_parked((*row, None, "", "")) for row in rows]
+
+    async def show(self, number: int) -> Parked:
+        """One entry, resolved or not.
+
+        Raises:
+            NotPossible: there is none of that number.
+        """
+        rows = await self._store.read("parked_get", id=number)
+        if not rows:
+            raise NotPossible("not_found", f"There is no parked entry {number}.", "Reload the list.")
+        return _parked(rows[0])
+
+    async def _open(self, number: int) -> Parked:
+        entry = await self.show(number)
+        if entry.resolved_at_ms is not None:
+            raise NotPossible(
+                "resolved",
+                f"Entry {number} was {entry.resolution} already, by {entry.resolved_by}.",
+                "Nothing is left to do.",
+            )
+        return entry
+
+    async def release(self, number: int, *, by: str) -> Done:
+        """Let the work go on: a delivery is computed and sent again, a message is taken in again.
+
+        Raises:
+            NotPossible: it is resolved, or being worked on, or its message cannot be found any more.
+        """
+        entry = await self._open(number)
+        if not entry.can_release:
+            raise NotPossible(
+                "nothing_to_send",
+                "This entry is a note: there is nothing to send again.",
+                "Check the order, then discard the note.",
+            )
+        at = {"system": entry.system, "operation": entry.operation, "key": entry.key}
+        now_ms = self._clock.now_ms()
+        resolve = self._resolve(entry, "released", by)
+        if entry.operation == "apply":
+            event = await self._again(entry)
+            await self._store.append([event], received_at_ms=now_ms)
+            await self._audited(entry, "release", by, "as a new message", resolve)
+            self._engine.applier.wake()
+            return Done("Released: the message is being taken in again.", 1)
+        touched = await self._audited(
+            entry,
+            "release",
+            by,
+            "available",
+            Write("delivery_release", [{**at, "now_ms": now_ms}], guard=True),
+            resolve,
+        )
+        self._engine.offer(touched[0])
+        return Done("Released: it is computed from what is true now, and sent.", 1)
+
+    async def edit(self, number: int, payload: str, *, by: str) -> Done:
+        """Correct the text of a message that could not be taken in. The original stays in the audit log.
+
+        Raises:
+            NotPossible: the entry is no message, or the text is not JSON.
+        """
+        entry = await self._open(number)
+        if not entry.can_edit:
+            raise NotPossible(
+                "not_editable",
+                "What is sent is computed when it is sent, so there is no text to edit here.",
+                "Correct the record in the shop or in the ERP, then release this entry.",
+            )
+        check_payload(payload)
+        await self._audited(
+            entry,
+            "edit",
+            by,
+            payload,
+            Write("parked_edit", [{"id": number, "payload": payload}], guard=True),
+        )
+        return Done("Saved. Release the entry to take the corrected message in.", 1)
+
+    async def discard(self, number: int, *, by: str) -> Done:
+        """Decide that this work is not to be done. It stays in the history.
+
+        Raises:
+            NotPossible: it is resolved, or moved on meanwhile.
+        """
+        entry = await self._open(number)
+        writes = [self._resolve(entry, "discarded", by)]
+        if entry.operation not in ("apply", "compare_total"):
+            row = {
+                "system": entry.system,
+                "operation": entry.operation,
+                "key": entry.key,
+                "now_ms": self._clock.now_ms(),
+            }
+            writes.insert(0, Write("delivery_cancel", [row], guard=True))
+        await self._audited(entry, "discard", by, "discarded", *writes)
+        return Done("Discarded. It stays in the history.", 1)
+
+    def _resolve(self, entry: Parked, resolution: str, by: str) -> Write:
+        row = {
+            "system": entry.system,
+            "operation": entry.operation,
+            "key": entry.key,
+            "resolution": resolution,
+            "by": by,
+            "now_ms": self._clock.now_ms(),
+        }
+        return Write("parked_resolve", [row], guard=True)
+
+    async def _audited(
+        self, entry: Parked, action: str, by: str, after: str, *writes: Write
+    ) -> list[list[Row]]:
+        try:
+            return await self.audit.write(
+                *writes,
+                actor=by,
+                action=action,
+                subject=f"parked {entry.id}: {entry.title}, {entry.system}",
+                before=entry.payload if entry.operation == "apply" else f"{entry.reason}: {entry.detail}",
+                after=after,
+            )
+        except Fenced as error:
+            raise NotPossible(
+                "moved_on",
+                "This entry moved on while you were looking at it.",
+                "Reload it and decide again.",
+            ) from error
+
+    async def _again(self, entry: Parked) -> Event:
+        """The message of a parked entry as a new event, with the original's place in time."""
+        original = await self._original(entry)
+        body = entry.payload.encode()
+        if entry.payload.startswith("base64:"):
+            body = original.event.body
+        # The same release twice has the same id, so a crash between the two commits repeats nothing.
+        mark = hashlib.blake2b(body, digest_size=8).hexdigest()
+        event = original.event
+        return Event(
+            event.system,
+            event.topic,
+            f"{event.event_id}~{entry.id}.{mark}",
+            event.via,
+            event.occurred_at_ms,
+            body,
+        )
+
+    async def _original(self, entry: Parked) -> LoggedEvent:
+        topic, event_id = split_key(entry.key)
+        event_id, _, offset = event_id.partition(SEP)
+        if offset.isdecimal():
+            found = await self._store.events(int(offset) - 1, 1)
+            if found and found[0].event.event_id == event_id:
+                return found[0]
+        after = await self._last_before(entry.parked_at_ms)
+        for start in range(after, max(0, after - EVENTS_BACK_MAX) - EVENTS_PAGE, -EVENTS_PAGE):
+            for logged in reversed(await self._store.events(max(0, start - EVENTS_PAGE), EVENTS_PAGE)):
+                event = logged.event
+                if (event.system, event.topic, event.event_id) == (entry.system, topic, event_id):
+                    return logged
+        raise NotPossible(
+            "event_gone",
+            "The original message is not in the log any more (it is kept for 30 days).",
+            "Discard this entry; the next full read brings the record as it is now.",
+        )
+
+    async def _last_before(self, at_ms: int) -> int:
+        """The last offset that was received at or before a moment, by bisection."""
+        low, high = 0, (await self._store.read("log_end"))[0][0]
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._store.events(middle, 1)
+            if found and found[0].received_at_ms <= at_ms:
+                low = found[0].offset
+            else:
+                high = middle
+        return low
+
+    # --- replay -------------------------------------------------------------------------------------
+
+    async def replay_sku(self, sku: str, *, by: str) -> Done:
+        """Compute the shown numbers of one SKU again, on every channel.
+
+        Raises:
+            NotPossible: no system has that SKU.
+        """
+        if not any(self._engine.catalog.get(name, sku) for name in self._engine.systems):
+            raise NotPossible("not_found", f"No system has the SKU {sku!r}.", "Check the spelling.")
+        await self.audit.write(self._dirty([sku]), actor=by, action="replay", subject=f"SKU {sku}")
+        self._engine.applier.wake()
+        return Done("Its numbers are being computed again; only a difference is sent.", 1)
+
+    def _dirty(self, skus: Sequence[str]) -> Write:
+        now_ms = self._clock.now_ms()
+        return Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus])
+
+    async def replay_order(self, query: str, *, by: str) -> Done:
+        """Read one order again at its channel, and let whatever of it does not move go on.
+
+        What was delivered is only asked for again where the call compares with the other side first.
+
+        Raises:
+            NotPossible: no such order is known.
+        """
+        keys = await order_keys(self._engine, query)
+        if not keys:
+            raise NotPossible(
+                "not_found", f"No order is known as {query!r}.", "Try its number or id in the shop."
+            )
+        now_ms = self._clock.now_ms()
+        releases: list[dict[str, Any]] = []
+        reads: list[dict[str, Any]] = []
+        for channel, key in keys:
+            if "read_order" in self._engine.systems[channel].sink.operations:
+                reads.append(
+                    {
+                        "system": channel,
+                        "operation": "read_order",
+                        "key": key,
+                        "route": "",
+                        "wanted": 1,
+                        "rev": 0,
+                        "changed_at_ms": now_ms,
+                        "deliver_by_ms": now_ms + 1000,
+                        "not_before_ms": now_ms,
+                        "now_ms": now_ms,
+                    }
+                )
+            rows = await self._store.read(
+                "deliveries_like", **{"from": key, "to": f"{key} "}, limit=DELIVERIES_MAX
+            )
+            releases += [
+                {"system": system, "operation": operation, "key": of, "now_ms": now_ms}
+                for system, operation, of, route, state, *_ in rows
+                if self._is_of(channel, system, route)
+                and operation != "read_order"
+                and (
+                    state == DeliveryState.RETRYABLE
+                    or (state == DeliveryState.COMPLETED and operation in COMPARED)
+                )
+            ]
+        results = await self.audit.write(
+            Write("delivery_touch", reads),
+            Write("delivery_release", releases),
+            actor=by,
+            action="replay",
+            subject=f"order {query}",
+            after=f"{plural(len(releases), 'delivery', 'deliveries')} asked again, {plural(len(reads), 'read')}",
+        )
+        for rows in results:
+            self._engine.offer(rows)
+        return Done(
+            "The order is read again and compared; only a difference is sent.", len(reads) + len(releases)
+        )
+
+    def _is_of(self, channel: str, system: str, route_name: str) -> bool:
+        route = self._engine.routes.named(route_name)
+        return system == channel or (route is not None and channel in (route.source, route.sink))
+
+    async def replay_route(self, name: str, *, by: str, people: int = 1) -> Done:
+        """Compute everything of a route again. Where several people may do this, a second one confirms.
+
+        Args:
+            name: the route's name.
+            by: the person who asks.
+            people: how many persons could confirm, this one included.
+
+        Raises:
+            NotPossible: there is no such route, or a second person has to confirm.
+        """
+        route = self._engine.routes.named(name)
+        if route is None:
+            raise NotPossible("not_found", f"There is no route {name!r}.", "See Overview for the names.")
+        now_ms = self._clock.now_ms()
+        first, at_ms = self._asked.get(name, ("", 0))
+        if people > 1 and (first in ("", by) or now_ms - at_ms > APPROVAL_MS):
+            self._asked[name] = (by, now_ms)
+            await self.audit.write(actor=by, action="ask for replay", subject=f"route {name}")
+            raise NotPossible(
+                "second_person",
+                "This concerns everything on the route, so a second person has to ask for it too.",
+                "Let a colleague with the right to do so ask for the same replay within an hour.",
+            )
+        self._asked.pop(name, None)
+        count = 0
+        await self.audit.write(
+            actor=by,
+            action="replay",
+            subject=f"route {name}",
+            before=f"asked by {first}" if first else "",
+        )
+        if route.flow is Flow.INVENTORY:
+            after = ""
+            while True:
+                rows = await self._store.read(
+                    "records_after",
+                    system=route.sink,
+                    kind=Kind.ITEM.value,
+                    after=after,
+                    limit=ITEMS_PAGE,
+                )
+                if rows:
+                    await self._store.write(self._dirty([row[0] for row in rows]))
+                    self._engine.applier.wake()
+                    count += len(rows)
+                    after = rows[-1][0]
+                if len(rows) < ITEMS_PAGE:
+                    break
+        reads = [
+            poller
+            for poller in self._engine.pollers
+            if poller.system.name == route.source and route.flow in poller.stream.flows
+        ]
+        for poller in reads:
+            poller.nudge()
+        told = f"{plural(count, 'SKU')} computed again, " if count else ""
+        return Done(f"{told}{plural(len(reads), 'read')} started; only differences are sent.", count)
+
+    async def release_unseen(self, system: str, sku: str, location: str, *, by: str) -> Done:
+        """Say that units which fell at a channel without an order are free to be sold after all.
+
+        Raises:
+            NotPossible: nothing is kept back there (any more).
+        """
+        key = f"{sku}{SEP}{location}"
+        rows = await self._store.read("bindings_get", system=system, kind=Kind.STOCK.value, keys=[key])
+        units = rows[0][5] if rows else 0
+        try:
+            await self.audit.write(
+                Write("unseen_release", [{"system": system, "key": key}], guard=True),
+                self._dirty([sku]),
+                actor=by,
+                action="release unseen stock",
+                subject=f"{sku} at {system} {location}",
+                before=plural(units, "unit") + " kept back",
+                after="0 units kept back",
+            )
+        except Fenced as error:
+            raise NotPossible(
+                "nothing_kept", f"Nothing of {sku!r} is kept back there.", "Reload the list."
+            ) from error
+        self._engine.applier.wake()
+        return Done(f"{plural(units, 'unit')} may be sold again; the numbers are being computed.", units)

@@ -1,0 +1,553 @@
+-- Every statement of the PostgreSQL store, by name; `syncline.stores.sqlite` says the same row by row.
+-- A write takes its rows as one JSON array ($1). `-- key:` names what its rows are unique by: rows that
+-- share it are run one after the other, because a set cannot touch a row twice. Reads name their
+-- parameters; lists are JSON arrays. Column order is the contract.
+
+-- name: cursor_get
+SELECT position, covers_ms FROM cursor WHERE system = :system AND stream = :stream;
+
+-- name: cursors
+SELECT system, stream, covers_ms FROM cursor ORDER BY system, stream;
+
+-- name: cursor_put
+-- key: system stream
+INSERT INTO cursor (system, stream, position, covers_ms)
+SELECT r.system, r.stream, r.position, r.covers_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, stream text, position text, covers_ms bigint)
+ON CONFLICT (system, stream) DO UPDATE
+SET position = excluded.position, covers_ms = greatest(cursor.covers_ms, excluded.covers_ms)
+RETURNING stream;
+
+-- name: progress_get
+SELECT "offset" FROM progress WHERE consumer = :consumer;
+
+-- name: progress_put
+-- key: consumer
+INSERT INTO progress (consumer, "offset")
+SELECT r.consumer, r."offset" FROM jsonb_to_recordset($1::jsonb) AS r(consumer text, "offset" bigint)
+ON CONFLICT (consumer) DO UPDATE SET "offset" = excluded."offset"
+WHERE excluded."offset" >= progress."offset"
+RETURNING consumer;
+
+-- name: log_end
+SELECT coalesce(max("offset"), 0) FROM event;
+
+-- name: lease_take
+-- key: name
+INSERT INTO lease (name, owner, fence, expires_at_ms)
+SELECT r.name, r.owner, 1, r.now_ms + r.ttl_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(name text, owner text, now_ms bigint, ttl_ms bigint)
+ON CONFLICT (name) DO UPDATE
+SET owner = excluded.owner, fence = lease.fence + 1, expires_at_ms = excluded.expires_at_ms
+WHERE lease.owner = excluded.owner OR lease.expires_at_ms <= (
+    SELECT r.now_ms FROM jsonb_to_recordset($1::jsonb) AS r(name text, now_ms bigint)
+    WHERE r.name = excluded.name)
+RETURNING fence;
+
+-- name: lease_renew
+-- key: name
+UPDATE lease SET expires_at_ms = r.now_ms + r.ttl_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(name text, owner text, fence bigint, now_ms bigint, ttl_ms bigint)
+WHERE lease.name = r.name AND lease.owner = r.owner AND lease.fence = r.fence
+RETURNING lease.fence;
+
+-- name: lease_check
+-- key: name
+-- Locked to the end of the transaction, so that nobody takes the lease over between check and commit.
+SELECT lease.fence FROM lease
+JOIN jsonb_to_recordset($1::jsonb) AS r(name text, owner text, fence bigint)
+    ON lease.name = r.name AND lease.owner = r.owner AND lease.fence = r.fence
+FOR SHARE OF lease;
+
+-- name: lease_drop
+-- key: name
+UPDATE lease SET expires_at_ms = 0
+FROM jsonb_to_recordset($1::jsonb) AS r(name text, owner text, fence bigint)
+WHERE lease.name = r.name AND lease.owner = r.owner AND lease.fence = r.fence
+RETURNING lease.fence;
+
+-- name: records_get
+SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
+WHERE system = :system AND kind = :kind
+    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+
+-- name: records_after
+SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
+WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: record_count
+SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system, kind;
+
+-- name: stock_of_skus
+SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
+JOIN record AS r ON r.system = :system AND r.kind = 'stock'
+    AND r.key >= s.value || chr(31) AND r.key < s.value || chr(32)
+ORDER BY r.key;
+
+-- name: record_put
+-- key: system kind key
+INSERT INTO record (system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", hash, body)
+SELECT r.system, r.kind, r.key, r.version, r.tiebreak, r.changed_at_ms, r.observed_at_ms, r."offset", r.hash,
+       r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, version bigint, tiebreak bigint,
+    changed_at_ms bigint, observed_at_ms bigint, "offset" bigint, hash text, body text)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
+    observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", hash = excluded.hash,
+    body = excluded.body
+WHERE (excluded.version, excluded.tiebreak) > (record.version, record.tiebreak)
+RETURNING key;
+
+-- name: bindings_get
+SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
+WHERE system = :system AND kind = :kind
+    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+
+-- name: bindings_of_skus
+SELECT b.key, b.held, b.unseen, b.rev, b.confirmed_at_ms
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
+JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
+    AND b.key >= s.value || chr(31) AND b.key < s.value || chr(32)
+ORDER BY b.key;
+
+-- name: bindings_after
+SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
+WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: unseen
+SELECT system, key, unseen, confirmed_at_ms FROM binding WHERE kind = 'stock' AND unseen > 0
+ORDER BY system, key LIMIT :limit;
+
+-- name: binding_put
+-- key: system kind key
+INSERT INTO binding (system, kind, key, external_id, version, hash, rev, confirmed_at_ms)
+SELECT r.system, r.kind, r.key, r.external_id, r.version, r.hash, 1, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, external_id text, version bigint,
+    hash text, now_ms bigint)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET external_id = excluded.external_id, version = greatest(binding.version, excluded.version),
+    hash = excluded.hash, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+RETURNING key;
+
+-- name: held_shift
+-- key: system key
+UPDATE binding SET held = held + r.by, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
+RETURNING binding.key;
+
+-- name: held_explain
+-- key: system key
+UPDATE binding SET
+    held = held - (r.by - least(unseen, r.by)), unseen = unseen - least(unseen, r.by), rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
+RETURNING binding.key;
+
+-- name: held_seen
+-- key: system key
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms)
+SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_ms bigint)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET unseen = CASE WHEN binding.held IS NULL THEN 0
+                  ELSE greatest(0, binding.unseen + binding.held - excluded.held) END,
+    held = excluded.held, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+RETURNING key, unseen;
+
+-- name: held_written
+-- key: system key
+UPDATE binding SET held = held + r.by, confirmed_at_ms = r.now_ms, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, now_ms bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key
+RETURNING binding.key;
+
+-- name: unseen_release
+-- key: system key
+UPDATE binding SET unseen = 0, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND unseen > 0
+RETURNING binding.key;
+
+-- name: demand_open
+SELECT d.channel, d.order_key, d.line_id, d.location, d.sku, d.quantity, d.erp_before, d.erp_quantity,
+       d.erp_stamp_ms, d.our_stamp_ms
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value) JOIN demand AS d ON d.sku = s.value AND d.settled = 0
+ORDER BY d.channel, d.order_key, d.line_id, d.location;
+
+-- name: demand_of_orders
+SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity FROM demand
+WHERE channel = :channel AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
+ORDER BY order_key, line_id, location;
+
+-- name: demand_want
+-- key: channel order_key line_id location
+INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
+SELECT r.channel, r.order_key, r.line_id, r.location, r.sku, r.quantity, r.taken
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id text, location text, sku text,
+    quantity bigint, taken bigint)
+ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
+SET sku = excluded.sku, quantity = excluded.quantity, taken = excluded.taken, settled = 0
+RETURNING order_key;
+
+-- name: demand_known
+-- key: channel order_key line_id location
+UPDATE demand SET
+    erp_before = CASE WHEN erp_quantity = r.quantity THEN erp_before ELSE erp_quantity END,
+    erp_stamp_ms = CASE WHEN erp_quantity = r.quantity THEN coalesce(demand.erp_stamp_ms, r.erp_stamp_ms)
+                        ELSE r.erp_stamp_ms END,
+    our_stamp_ms = CASE WHEN erp_quantity = r.quantity THEN coalesce(demand.our_stamp_ms, r.our_stamp_ms)
+                        ELSE r.our_stamp_ms END,
+    erp_quantity = r.quantity, settled = 0
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id text, location text,
+    quantity bigint, erp_stamp_ms bigint, our_stamp_ms bigint)
+WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.line_id = r.line_id
+    AND demand.location = r.location
+RETURNING demand.order_key;
+
+-- name: demand_settle
+-- key: channel order_key line_id location
+UPDATE demand SET settled = 1
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id text, location text,
+    quantity bigint, erp_quantity bigint)
+WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.line_id = r.line_id
+    AND demand.location = r.location AND demand.quantity = r.quantity AND demand.erp_quantity = r.erp_quantity
+RETURNING demand.order_key;
+
+-- name: dirty_mark
+-- key: sku
+INSERT INTO dirty (sku, seq, changed_at_ms)
+SELECT r.sku, 1, r.changed_at_ms FROM jsonb_to_recordset($1::jsonb) AS r(sku text, changed_at_ms bigint)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms)
+RETURNING sku;
+
+-- name: dirty
+SELECT sku, seq, changed_at_ms FROM dirty ORDER BY changed_at_ms, sku LIMIT :limit;
+
+-- name: dirty_done
+-- key: sku seq
+DELETE FROM dirty USING jsonb_to_recordset($1::jsonb) AS r(sku text, seq bigint)
+WHERE dirty.sku = r.sku AND dirty.seq = r.seq
+RETURNING dirty.sku;
+
+-- name: delivery_touch
+-- key: system operation key
+INSERT INTO delivery (system, operation, key, route, state, generation, first_changed_at_ms,
+                      deliver_by_ms, not_before_ms, attempts, reason, updated_at_ms)
+SELECT r.system, r.operation, r.key, r.route, 'available', 1, r.changed_at_ms, r.deliver_by_ms,
+       r.not_before_ms, 0, '', r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, route text,
+    changed_at_ms bigint, deliver_by_ms bigint, not_before_ms bigint, now_ms bigint, wanted boolean, rev bigint)
+WHERE r.wanted
+    OR coalesce((SELECT b.rev FROM binding AS b
+                 WHERE b.system = r.system AND b.kind = 'stock' AND b.key = r.key), 0) <> r.rev
+    OR EXISTS (SELECT 1 FROM delivery AS d
+               WHERE d.system = r.system AND d.operation = r.operation AND d.key = r.key
+                   AND d.state IN ('available', 'scheduled', 'retryable', 'running'))
+ON CONFLICT (system, operation, key) DO UPDATE
+SET generation = delivery.generation + 1, route = excluded.route,
+    state = CASE WHEN delivery.state = 'running' THEN 'running' ELSE 'available' END,
+    next_changed_at_ms = CASE WHEN delivery.state <> 'running' THEN 0
+        WHEN delivery.next_changed_at_ms > 0
+            THEN least(delivery.next_changed_at_ms, excluded.first_changed_at_ms)
+        ELSE excluded.first_changed_at_ms END,
+    first_changed_at_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'retryable', 'running')
+        THEN least(delivery.first_changed_at_ms, excluded.first_changed_at_ms)
+        ELSE excluded.first_changed_at_ms END,
+    deliver_by_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'retryable', 'running')
+        THEN least(delivery.deliver_by_ms, excluded.deliver_by_ms) ELSE excluded.deliver_by_ms END,
+    not_before_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'running')
+        THEN least(delivery.not_before_ms, excluded.not_before_ms)
+        WHEN delivery.state = 'retryable' THEN delivery.not_before_ms
+        ELSE excluded.not_before_ms END,
+    attempts = CASE WHEN delivery.state IN ('retryable', 'running') THEN delivery.attempts ELSE 0 END,
+    updated_at_ms = excluded.updated_at_ms
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_fact
+-- key: system operation key
+INSERT INTO delivery (system, operation, key, route, state, generation, first_changed_at_ms,
+                      deliver_by_ms, not_before_ms, attempts, reason, updated_at_ms)
+SELECT r.system, r.operation, r.key, r.route, 'available', 1, r.changed_at_ms, r.deliver_by_ms,
+       r.not_before_ms, 0, '', r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, route text,
+    changed_at_ms bigint, deliver_by_ms bigint, not_before_ms bigint, now_ms bigint)
+ON CONFLICT (system, operation, key) DO NOTHING
+RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_run
+-- key: system operation key
+UPDATE delivery SET state = 'running', attempts = attempts + 1, next_changed_at_ms = 0,
+    updated_at_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
+WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
+    AND state IN ('available', 'scheduled', 'retryable', 'running')
+RETURNING delivery.key, generation;
+
+-- name: delivery_finish
+-- key: system operation key
+UPDATE delivery SET
+    state = CASE WHEN delivery.generation = r.generation OR r.state <> 'completed' THEN r.state
+                 ELSE 'available' END,
+    deliver_by_ms = CASE WHEN r.state = 'completed' AND delivery.generation <> r.generation
+            AND next_changed_at_ms > 0
+        THEN deliver_by_ms + next_changed_at_ms - first_changed_at_ms ELSE deliver_by_ms END,
+    first_changed_at_ms = CASE WHEN r.state = 'completed' AND delivery.generation <> r.generation
+            AND next_changed_at_ms > 0
+        THEN next_changed_at_ms ELSE first_changed_at_ms END,
+    not_before_ms = r.not_before_ms, reason = r.reason, attempts = attempts - r.uncounted,
+    updated_at_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, state text, generation bigint,
+    not_before_ms bigint, reason text, uncounted bigint, now_ms bigint)
+WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
+RETURNING delivery.system, delivery.operation, delivery.key, delivery.state, delivery.generation,
+    deliver_by_ms, delivery.not_before_ms;
+
+-- name: delivery_release
+-- key: system operation key
+UPDATE delivery SET state = 'available', attempts = 0, reason = '', not_before_ms = r.now_ms,
+    generation = generation + 1, updated_at_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
+WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
+    AND state IN ('parked', 'retryable', 'completed', 'superseded', 'cancelled')
+RETURNING delivery.system, delivery.operation, delivery.key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: delivery_cancel
+-- key: system operation key
+UPDATE delivery SET state = 'cancelled', updated_at_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
+WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
+    AND state = 'parked'
+RETURNING delivery.key;
+
+-- name: delivery_hasten
+-- key: system operation key
+UPDATE delivery SET not_before_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
+WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
+    AND state IN ('available', 'scheduled', 'retryable') AND not_before_ms > r.now_ms
+RETURNING delivery.system, delivery.operation, delivery.key, state, generation, deliver_by_ms, not_before_ms;
+
+-- name: deliveries_get
+SELECT key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms, attempts, reason
+FROM delivery WHERE system = :system AND operation = :operation
+    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+
+-- name: deliveries_pending
+SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running');
+
+-- name: deliveries_like
+SELECT system, operation, key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms,
+       attempts, reason, updated_at_ms
+FROM delivery WHERE key >= :from AND key < :to ORDER BY system, operation, key LIMIT :limit;
+
+-- name: delivery_counts
+SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms) FROM delivery
+WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
+GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
+
+-- name: intent_put
+-- key: id
+INSERT INTO intent (id, system, operation, items, started_at_ms)
+SELECT r.id, r.system, r.operation, r.items, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(id text, system text, operation text, items text, now_ms bigint)
+ON CONFLICT (id) DO UPDATE SET started_at_ms = intent.started_at_ms
+RETURNING id;
+
+-- name: intent_finish
+-- key: id
+UPDATE intent SET finished_at_ms = r.now_ms, result = r.result
+FROM jsonb_to_recordset($1::jsonb) AS r(id text, result text, now_ms bigint)
+WHERE intent.id = r.id
+RETURNING intent.id;
+
+-- name: intents_unfinished
+SELECT id, operation, items, started_at_ms FROM intent
+WHERE system = :system AND finished_at_ms IS NULL ORDER BY id;
+
+-- name: intent_get
+SELECT id, system, operation, items, started_at_ms, finished_at_ms, result FROM intent WHERE id = :id;
+
+-- name: attempt_put
+-- key: intent key
+INSERT INTO attempt (intent, system, operation, key, generation, result, message, at_ms)
+SELECT r.intent, r.system, r.operation, r.key, r.generation, r.result, r.message, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(intent text, system text, operation text, key text, generation bigint,
+    result text, message text, now_ms bigint)
+ON CONFLICT (intent, key) DO UPDATE
+SET result = excluded.result, message = excluded.message
+RETURNING key;
+
+-- name: attempts_like
+SELECT a.system, a.operation, a.key, a.at_ms, i.finished_at_ms, a.result, a.message, a.intent, i.items
+FROM attempt AS a JOIN intent AS i ON i.id = a.intent
+WHERE a.key >= :from AND a.key < :to ORDER BY a.at_ms DESC LIMIT :limit;
+
+-- name: trace_put
+-- key: kind key offset
+INSERT INTO trace (kind, key, "offset", system, via, verdict, at_ms)
+SELECT r.kind, r.key, r."offset", r.system, r.via, r.verdict, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(kind text, key text, "offset" bigint, system text, via text,
+    verdict text, now_ms bigint)
+ON CONFLICT (kind, key, "offset") DO UPDATE SET verdict = excluded.verdict
+RETURNING key;
+
+-- name: traces
+SELECT kind, key, "offset", system, via, verdict, at_ms FROM trace
+WHERE kind = :kind AND key = :key ORDER BY "offset" LIMIT :limit;
+
+-- name: parked_put
+-- key: system operation key
+INSERT INTO parked (system, operation, key, reason, detail, payload, parked_at_ms)
+SELECT r.system, r.operation, r.key, r.reason, r.detail, r.payload, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, reason text, detail text,
+    payload text, now_ms bigint)
+ON CONFLICT (system, operation, key) WHERE resolved_at_ms IS NULL DO UPDATE
+SET reason = excluded.reason, detail = excluded.detail, payload = excluded.payload
+RETURNING id;
+
+-- name: parked_resolve
+-- key: system operation key
+UPDATE parked SET resolved_at_ms = r.now_ms, resolution = r.resolution, resolved_by = r.by
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, resolution text, by text,
+    now_ms bigint)
+WHERE parked.system = r.system AND parked.operation = r.operation AND parked.key = r.key
+    AND resolved_at_ms IS NULL
+RETURNING parked.id;
+
+-- name: parked_edit
+-- key: id
+UPDATE parked SET payload = r.payload
+FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, payload text)
+WHERE parked.id = r.id AND resolved_at_ms IS NULL
+RETURNING parked.id;
+
+-- name: parked_open
+SELECT id, system, operation, key, reason, detail, payload, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: parked_get
+SELECT id, system, operation, key, reason, detail, payload, parked_at_ms, resolved_at_ms, resolution,
+       resolved_by
+FROM parked WHERE id = :id;
+
+-- name: parked_like
+SELECT id, system, operation, key, reason, detail, parked_at_ms, resolved_at_ms, resolution, resolved_by
+FROM parked WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
+
+-- name: parked_count
+SELECT count(*) FROM parked WHERE resolved_at_ms IS NULL;
+
+-- name: parked_with_reason
+SELECT system, operation, key, payload FROM parked
+WHERE resolved_at_ms IS NULL AND reason = :reason ORDER BY id LIMIT :limit;
+
+-- name: lag_put
+INSERT INTO lag (route, key, delivered_at_ms, lag_ms, kept)
+SELECT r.route, r.key, r.now_ms, r.lag_ms, r.kept
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, key text, lag_ms bigint, kept bigint, now_ms bigint)
+RETURNING id;
+
+-- name: lags
+SELECT key, delivered_at_ms, lag_ms, kept FROM lag
+WHERE route = :route AND delivered_at_ms >= :since ORDER BY delivered_at_ms DESC, id DESC LIMIT :limit;
+
+-- name: lag_summary
+SELECT route, count(*), sum(kept)::bigint, max(lag_ms) FROM lag WHERE delivered_at_ms >= :since
+GROUP BY route ORDER BY route;
+
+-- name: lags_of_key
+SELECT route, key, delivered_at_ms, lag_ms, kept FROM lag
+WHERE key >= :from AND key < :to ORDER BY delivered_at_ms DESC LIMIT :limit;
+
+-- name: audit_last
+SELECT chain FROM audit ORDER BY id DESC LIMIT 1;
+
+-- name: audit_put
+INSERT INTO audit (at_ms, actor, action, subject, before, after, chain)
+SELECT r.now_ms, r.actor, r.action, r.subject, r.before, r.after, r.chain
+FROM jsonb_to_recordset($1::jsonb) AS r(actor text, action text, subject text, before text, after text,
+    chain text, now_ms bigint)
+RETURNING id;
+
+-- name: audits
+SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
+WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: account_put
+-- key: name
+INSERT INTO account (name, role, token_hash, created_at_ms)
+SELECT r.name, r.role, r.token_hash, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(name text, role text, token_hash text, now_ms bigint)
+ON CONFLICT (name) DO UPDATE SET role = excluded.role, token_hash = excluded.token_hash
+RETURNING name;
+
+-- name: account_drop
+-- key: name
+DELETE FROM account USING jsonb_to_recordset($1::jsonb) AS r(name text)
+WHERE account.name = r.name
+RETURNING account.name;
+
+-- name: accounts
+SELECT name, role, token_hash, created_at_ms FROM account ORDER BY name;
+
+-- name: forget_events
+DELETE FROM event WHERE "offset" IN (
+    SELECT old."offset"
+    FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, applied bigint, "limit" bigint),
+    LATERAL (SELECT e."offset" FROM event AS e
+             WHERE e.received_at_ms < r.before AND e."offset" <= r.applied
+             ORDER BY e."offset" LIMIT r."limit") AS old)
+RETURNING "offset";
+
+-- name: forget_seen
+DELETE FROM event_seen WHERE (bucket, digest) IN (
+    SELECT old.bucket, old.digest FROM jsonb_to_recordset($1::jsonb) AS r(bucket bigint, "limit" bigint),
+    LATERAL (SELECT s.bucket, s.digest FROM event_seen AS s WHERE s.bucket < r.bucket
+             ORDER BY s.bucket, s.digest LIMIT r."limit") AS old)
+RETURNING bucket;
+
+-- name: forget_lags
+DELETE FROM lag WHERE id IN (
+    SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT l.id FROM lag AS l WHERE l.delivered_at_ms < r.before ORDER BY l.id LIMIT r."limit") AS old)
+RETURNING id;
+
+-- name: forget_traces
+DELETE FROM trace WHERE (kind, key, "offset") IN (
+    SELECT old.kind, old.key, old."offset" FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT t.kind, t.key, t."offset" FROM trace AS t WHERE t.at_ms < r.before
+             LIMIT r."limit") AS old)
+RETURNING key;
+
+-- name: forget_attempts
+DELETE FROM attempt WHERE intent IN (
+    SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT i.id FROM intent AS i WHERE i.finished_at_ms < r.before
+             ORDER BY i.id LIMIT r."limit") AS old)
+RETURNING key;
+
+-- name: forget_intents
+DELETE FROM intent WHERE id IN (
+    SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT i.id FROM intent AS i WHERE i.finished_at_ms < r.before
+             ORDER BY i.id LIMIT r."limit") AS old)
+    AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)
+RETURNING id;
+
+-- name: forget_deliveries
+DELETE FROM delivery WHERE (system, operation, key) IN (
+    SELECT old.system, old.operation, old.key
+    FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT d.system, d.operation, d.key FROM delivery AS d
+             WHERE d.state IN ('completed', 'superseded', 'cancelled') AND d.updated_at_ms < r.before
+             LIMIT r."limit") AS old)
+RETURNING key;
+
+-- name: forget_demand
+DELETE FROM demand WHERE settled = 1 AND quantity = 0 AND order_key IN (
+    SELECT jsonb_array_elements_text(r.orders) FROM jsonb_to_recordset($1::jsonb) AS r(orders jsonb))
+RETURNING order_key;
