@@ -30,7 +30,7 @@ RESTLET = "https://123456.restlets.api.netsuite.com/app/site/hosting/restlet.nl"
 
 
 @pytest.mark.parametrize(
-    "method, url, signature",
+    ("method", "url", "signature"),
     [
         (
             "GET",
@@ -78,7 +78,7 @@ def pem(key) -> str:
 
 
 @pytest.mark.parametrize(
-    "curve, name, size",
+    ("curve", "name", "size"),
     [(ec.SECP256R1(), "ES256", 64), (ec.SECP384R1(), "ES384", 96), (ec.SECP521R1(), "ES512", 132)],
 )
 def test_ec_keys(curve, name, size):
@@ -150,7 +150,7 @@ def test_one_token_for_everybody_renewed_before_it_ends():
 
 
 @pytest.mark.parametrize(
-    "answer, error",
+    ("answer", "error"),
     [
         (Response(400, {}, b'{"error":"invalid_grant"}'), AuthExpired),
         (Response(401), AuthExpired),
@@ -182,7 +182,7 @@ def test_no_secret_shows():
 
 
 @pytest.mark.parametrize(
-    "change, named",
+    ("change", "named"),
     [
         ({"account": ""}, "account"),
         ({"account": "1/../2"}, "account"),

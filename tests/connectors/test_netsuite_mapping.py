@@ -113,7 +113,7 @@ def test_a_return_takes_shipped_lines_only():
     put = PutRefund("x", "9", refund, (OrderItem("a", "5", "s", "2", 4),), restocked=False)
     body = mapping.return_body(put, held, SETTINGS)
     assert [(x["orderLine"], x["quantity"]) for x in body["item"]["items"]] == [(2, 3), (1, 1)]
-    with pytest.raises(Rejected, match="not shipped|has not"):
+    with pytest.raises(Rejected, match="has not"):
         mapping.return_body(
             PutRefund("x", "9", refund, (OrderItem("a", "5", "s", "2", 5),), restocked=False), held, SETTINGS
         )

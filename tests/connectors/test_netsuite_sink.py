@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 
 import pytest
 from tests.connectors.netsuite_world import START_MS, World, line, order, run
 
 from syncline.model.delivery import Result
-from syncline.model.errors import AuthExpired
+from syncline.model.errors import AuthExpired, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.model.records import Payment, Refund, RefundLine
 from syncline.ports import Response
@@ -320,3 +321,65 @@ def test_the_check_says_what_works():
         assert not found["push secret"][0] and not found["stock levels readable"][0]
 
     run(wrong, timezone="Europe/London", push_secrets=(), slots=50)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_order_and_payment_exactly_once_whatever_fails(seed):
+    async def once(w: World, operation: str, payload) -> dict:
+        for _ in range(60):
+            outcome = await w.do(operation, payload)
+            if outcome.result is Result.UNKNOWN:
+                await w.clock.sleep(5)
+                while True:
+                    try:
+                        found = await w.find(operation, payload)
+                        break
+                    except (Retryable, Throttled):
+                        await w.clock.sleep(1)
+                if found is not None:
+                    return found.facts
+            elif outcome.result is Result.DONE:
+                return outcome.facts
+            else:
+                assert outcome.result in (Result.RETRY, Result.THROTTLED), outcome
+            await w.clock.sleep(outcome.retry_after_s or 1)
+        raise AssertionError
+
+    async def sell(w: World, n: int) -> None:
+        reference = f"o-{n}"
+        first = await once(w, "put_order", replace(put(w, 2, 3, shipping="1.00"), reference=reference))
+        number = first["external_id"]
+        payment = Payment(f"p-{n}", Decimal("24.68"), "GBP", START_MS)
+        await once(w, "put_payment", PutPayment(f"{reference}-p", number, "c-77", payment))
+        revised = replace(put(w, 1, 3, shipping="1.00", external_id=number), reference=reference)
+        await once(w, "put_order", revised)
+
+    async def story(w: World) -> None:
+        stocked(w)
+        chance = Random(seed)
+        w.sim.faults.throttle_rate = w.sim.faults.error_before_rate = w.sim.faults.error_after_rate = 0.1
+        w.wire.lose = lambda r: "token" not in r.url and chance.random() < 0.1
+        await asyncio.gather(*(sell(w, n) for n in range(12)))
+        orders = w.sim.sales_orders_by_external_id()
+        assert sorted(orders) == sorted(f"o-{n}" for n in range(12))
+        for (truth,) in orders.values():
+            assert [(x.quantity, x.role) for x in truth.lines] == [(1, "goods"), (3, "goods")]
+        deposits = w.sim.deposits()
+        assert sorted(d.external_id for d in deposits) == sorted(f"o-{n}-p" for n in range(12))
+
+    assert not run(story).sim.ledger.breaches
+
+
+def test_a_credential_that_ends_after_the_order_was_written():
+    async def story(w: World) -> None:
+        def revoke(request) -> Response | None:
+            if request.method == "GET":
+                w.sim.faults.reject_auth = True
+            return None
+
+        w.wire.replace = revoke
+        outcome = await w.do("put_order", put(w, 1))
+        assert outcome.result is Result.DONE and "not checked" in outcome.message
+        assert w.sim.find_order("shop-1001") == int(outcome.facts["external_id"])
+
+    run(story)

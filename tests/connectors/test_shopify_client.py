@@ -518,7 +518,16 @@ def test_bodies_that_are_no_such_object_are_refused(body, topic):
 @pytest.mark.parametrize(
     ("topic", "body"),
     [
-        ("orders/edited", {"order_edit": {"order_id": 7001, "created_at": "2026-09-21T13:13:20Z"}}),
+        (
+            "orders/edited",
+            {
+                "order_edit": {
+                    "order_id": 7001,
+                    "created_at": "2026-09-21T13:00:00Z",
+                    "committed_at": "2026-09-21T13:13:20Z",
+                }
+            },
+        ),
         ("refunds/create", {"id": 1, "order_id": 7001, "created_at": "2026-09-21T13:13:20Z"}),
         (
             "fulfillments/update",

@@ -167,6 +167,7 @@ def test_check_names_what_is_missing():
         ((what, ok, mend),) = await world.system.check()
         assert (what, ok) == ("access token", False)
         assert "token" in mend
+        world.shop.ledger.breaches.clear()
 
     run(test)
 
@@ -201,7 +202,7 @@ def test_an_order_by_webhook_and_by_read_tell_the_same():
         assert [(a.location, a.quantity, a.remaining) for a in read.lines[1].allocations] == [
             (str(first), 6, 6),
             (str(second), 3, 3),
-        ] or sum(a.quantity for a in read.lines[1].allocations) == 9
+        ]
         assert [(p.amount, p.currency) for p in read.payments] == [(read.total, "GBP")]
 
     run(test)
@@ -335,6 +336,41 @@ def test_stock_is_set_read_and_guarded():
     run(test)
 
 
+def test_a_lost_answer_is_resolved_by_the_same_key_and_by_the_tracking_number():
+    async def test(world: World) -> None:
+        first, _ = stocked(world)
+        pages = await world.pages("items")
+        item = world.changes(pages[0].events[0])[0].value
+        items = [Item("k", SetStock("A", item.stock_id, str(first), 40, 100))]
+        sink, faults = world.system.sink, world.shop.faults
+        faults.error_after_rate = 1.0
+        (unknown,) = await sink.deliver("set_stock", items, "one-key")
+        faults.error_after_rate = 0.0
+        (again,) = await sink.deliver("set_stock", items, "one-key")
+        assert (unknown.result, again.result) == (Result.UNKNOWN, Result.DONE)
+        assert world.shop.available("A", first) == 40
+
+        placed = world.shop.checkout([CartLine("A", 2)])
+        send = parcel(placed.order_id, first, ("A", 2))
+        real = world.system.sink._shipper._ship
+
+        async def ship_and_lose(*args: Any) -> str:
+            faults.error_after_rate = 1.0
+            try:
+                return await real(*args)
+            finally:
+                faults.error_after_rate = 0.0
+
+        sink._shipper._ship = ship_and_lose
+        (unknown,) = await world.deliver("create_shipment", send)
+        assert unknown.result == Result.UNKNOWN
+        found = await sink.look_up("create_shipment", Item("k", send))
+        assert found.result == Result.DONE
+        assert len(world.shop.fulfillments) == 1
+
+    run(test)
+
+
 def test_a_read_in_the_second_of_the_change_waits_for_its_end():
     async def test(world: World) -> None:
         stocked(world)
@@ -426,8 +462,9 @@ CENT = Decimal("0.01")
 def test_lines_add_up_to_the_vendors_total_however_units_went(rows):
     """The vendor splits a line's discount over its units to the cent; what is left must be what it says."""
     sold, back, total = [], [], ZERO
-    for n, (quantity, removed, price, discount, kept) in enumerate(rows):
-        removed, price_each = min(removed, quantity), Decimal(price) / 100
+    for n, (quantity, wanted, price, discount, kept) in enumerate(rows):
+        removed = min(wanted, quantity)
+        price_each = Decimal(price) / 100
         cut = min(Decimal(discount) / 100, price_each * quantity)
         sold.append(Sold(str(n), "A", "", quantity, quantity - removed, price_each, cut, ZERO))
         gross_left = price_each * (quantity - removed)
@@ -436,7 +473,7 @@ def test_lines_add_up_to_the_vendors_total_however_units_went(rows):
         if removed:
             first = min(kept, removed)
             worth = price_each * quantity - cut - left
-            back.append(TakenBack(str(n), first, True, "9", worth - CENT * 0, ZERO))
+            back.append(TakenBack(str(n), first, True, "9", worth, ZERO))
             if removed - first:
                 back.append(TakenBack(str(n), removed - first, False, "", ZERO, ZERO))
     lines = reckon(sold, back, net_total=total, unit=CENT)

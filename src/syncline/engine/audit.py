@@ -94,11 +94,11 @@ class Audit:
             for number, at_ms, actor, action, subject, was, became, chain in rows:
                 if chain != link(previous, at_ms, actor, action, subject, was, became):
                     message = f"Entry {number} was altered, or one before it was removed."
-                    return AuditCheck(False, entries, previous, number, message)
+                    return AuditCheck(holds=False, entries=entries, head=previous, broken_at=number, message=message)
                 previous, after = chain, number
                 entries += 1
             if len(rows) < PAGE:
                 message = (
                     f"All {entries:,} entries are there and unaltered." if entries else "No entries yet."
                 )
-                return AuditCheck(True, entries, previous, 0, message)
+                return AuditCheck(holds=True, entries=entries, head=previous, broken_at=0, message=message)

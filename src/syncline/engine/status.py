@@ -19,7 +19,7 @@ from syncline.model.delivery import DeliveryState
 from syncline.ports import Row
 
 WINDOW_MS = 3_600_000  # what "the last hour" means
-LAGS_MAX = 5_000  # newest lags read for percentiles and the strip; counts are always complete
+LAGS_MAX = 2_000  # newest lags read for percentiles and the strip; counts are always complete
 SENDS_MAX = 2_000
 SENDS_WINDOW_MS = 600_000
 SEND_ASSUMED_MS = 1_000  # until a call was measured

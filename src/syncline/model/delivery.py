@@ -56,7 +56,8 @@ class Result(StrEnum):
     DONE = "done"
     STALE = "stale"  # compare-and-set failed: read what is there, compute again
     THROTTLED = "throttled"  # not applied, the vendor asked us to slow down
-    RETRY = "retry"  # not applied
+    RETRY = "retry"  # the vendor answered that it was not applied; a new call may succeed
+    NOT_SENT = "not_sent"  # never reached the vendor this time; says nothing of an earlier try
     UNKNOWN = "unknown"  # perhaps applied
     REJECTED = "rejected"  # not applied and will not be
     WAIT = "wait"  # cannot be sent until something else exists; does not count as an attempt

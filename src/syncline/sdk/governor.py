@@ -59,9 +59,12 @@ class _Gate:
             queue.append(future)
             try:
                 await future
-            finally:
+            except asyncio.CancelledError:
                 if future in queue:
                     queue.remove(future)
+                elif future.done() and not future.cancelled():
+                    self._wake()  # woken and cancelled at once: the wake-up belongs to the next in line
+                raise
         self.waited_s += self._clock.monotonic() - began
 
     def _wake(self) -> None:

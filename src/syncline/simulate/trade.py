@@ -256,9 +256,10 @@ class Trade:
             present += bool(orders)
             lost += not orders
             doubled += max(0, len(orders) - 1)
-            if orders:
+            if orders and not self._overtaken(order_id, orders[0]):
                 lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
-                totals_wrong += self._total(order_id) != orders[0].total
+                cancelled = self.shop.orders[order_id].cancelled_ms is not None
+                totals_wrong += not cancelled and self._total(order_id) != orders[0].total
         shipments = [s for s in self.erp.shipments() if (s.order_external_id or "").lower().startswith(f"{self._channel}-")]
         numbers: Counter[str] = Counter(
             tracking.number or "" for fulfillment in self.shop.fulfillments for tracking in fulfillment.tracking
@@ -283,6 +284,7 @@ class Trade:
             payments_taken=sum(
                 transaction.kind in ("SALE", "CAPTURE") and transaction.status == "SUCCESS"
                 for order_id in self.placed
+                if reference_of(self._channel, str(order_id)) in found
                 for transaction in self.shop.orders[order_id].transactions
             ),
             payments_in_erp=len({deposit.external_id for deposit in deposits}),
@@ -302,6 +304,16 @@ class Trade:
                     key = (part.line.sku, self._erp_of[fulfillment_order.location.id], part.line.unit_price)
                     lines[key] += part.total
         return lines
+
+    def _overtaken(self, order_id: int, erp: OrderTruth) -> bool:
+        """Whether more has left the ERP than the shop's order still wants: the buyer was too late."""
+        wanted: Counter[str] = Counter()
+        for (sku, _, _), quantity in self._lines(order_id).items():
+            wanted[sku] += quantity
+        left: Counter[str] = Counter()
+        for line in erp.lines:
+            left[line.sku] += line.shipped
+        return any(quantity > wanted[sku] for sku, quantity in left.items())
 
     def _total(self, order_id: int) -> Decimal:
         return Decimal(self.shop.orders[order_id].current_total_minor()).scaleb(-2)

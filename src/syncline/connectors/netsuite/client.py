@@ -128,8 +128,9 @@ class Client:
         """
         url = self._url(record, ident, {"replace": replace} if replace else {})
         response = await self._send(method, url, _ENCODER.encode(body), {}, urgent=urgent, reads=False)
-        if response.status not in (200, 201, 204):
-            raise OutcomeUnknown(f"NetSuite answered {response.status} to a write.")
+        if response.status not in (200, 201, 204) or response.body.strip():
+            # Somebody between us and NetSuite may answer 200 with a page of his own.
+            raise OutcomeUnknown(f"NetSuite answered {response.status} with a body to a write.")
         found = _ID.search(response.headers.get("location", ""))
         return found[1] if found else ""
 
@@ -172,7 +173,10 @@ class Client:
         urgent: bool,
         reads: bool,
     ) -> Response:
-        token = await self._tokens.token()
+        try:
+            token = await self._tokens.token()
+        except Throttled as error:
+            raise Throttled(str(error), self._back_off()) from error
         response = await self._once(method, url, body, headers, token, urgent=urgent, reads=reads)
         if response.status == 401:
             # Refused before anything was done, so it may be sent again with a new token, once.

@@ -8,7 +8,7 @@ brings again unchanged is not read again; that memory is lost on a restart, whic
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -83,7 +83,7 @@ class Delta:
         self._pairs: OrderedDict[str, frozenset[Pair]] = OrderedDict()
         self._tracking_table = True
 
-    async def read(self, cursor: Cursor | None) -> AsyncIterator[Page]:
+    async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Pages from the cursor to now."""
         now_ms = self._clock.now_ms()
         reading = await self._erp.read()

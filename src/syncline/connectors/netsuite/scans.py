@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -48,7 +48,7 @@ class Scans:
     def _cursor(self, stream: str, place: Place, covers_ms: int) -> Cursor:
         return Cursor(self._system, stream, msgspec.json.encode(place).decode(), covers_ms)
 
-    async def stock(self, cursor: Cursor | None) -> AsyncIterator[Page]:
+    async def stock(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Every level of every active item."""
         place = _resume(cursor, self._clock.now_ms())
         covers_ms = cursor.covers_ms if cursor else 0
@@ -78,7 +78,7 @@ class Scans:
             yield Page(events, self._cursor(STOCK.name, place, covers_ms), last=False)
         raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of stock levels.")
 
-    async def items(self, cursor: Cursor | None) -> AsyncIterator[Page]:
+    async def items(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Everything that can be sold, as far as it differs from what this process has read before."""
         place = _resume(cursor, self._clock.now_ms())
         covers_ms = cursor.covers_ms if cursor else 0

@@ -15,7 +15,7 @@ from syncline.connectors.netsuite import mapping
 from syncline.connectors.netsuite.client import Client, Missing
 from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
 from syncline.model.delivery import Item, Operation, Outcome, Result
-from syncline.model.errors import Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
+from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import PutOrder, PutPayment, PutRefund
 
 CACHE_MAX = 100_000
@@ -51,7 +51,7 @@ class NetSuiteSink:
         except OutcomeUnknown as error:
             return Outcome(Result.UNKNOWN, str(error))
         except (Retryable, Busy, Conflict) as error:
-            return Outcome(Result.RETRY, str(error))
+            return Outcome(Result.NOT_SENT, str(error))
         except Rejected as error:
             return Outcome(Result.REJECTED, str(error))
         raise ValueError(f"NetSuite has no operation {operation!r} for a {type(payload).__name__}.")
@@ -114,7 +114,8 @@ class NetSuiteSink:
         """The order is there; read its total back, because the ERP prices and taxes by its own rules."""
         try:
             record = await self._client.get("salesOrder", ident, fields=ORDER_FIELDS, urgent=True)
-        except (Throttled, Retryable, Rejected) as error:
+        except (Throttled, Retryable, Rejected, AuthExpired) as error:
+            # Whatever happens to the reading, the order was written: AuthExpired would deny that.
             if ident.startswith("eid:"):
                 raise OutcomeUnknown(f"NetSuite did not tell the new order's id: {error}") from error
             return Outcome(Result.DONE, f"The total was not checked: {error}", facts={"external_id": ident})
@@ -232,11 +233,15 @@ class NetSuiteSink:
             order = await self._client.get("salesOrder", put.order_external_id, expand=True)
             body = mapping.return_body(put, mapping.held_lines(order), self._settings)
             number = await self._transform("salesOrder", put.order_external_id, "returnAuthorization", body)
-        note = await self._check_return(put, number)
-        if put.restocked and await self._by_reference("itemReceipt", _receipt(put)) is None:
-            body = {"externalId": _receipt(put)}
-            await self._transform("returnAuthorization", number, "itemReceipt", body)
-        return Outcome(Result.DONE, note, facts={"external_id": number})
+        try:
+            await self._check_return(put, number)
+            if put.restocked and await self._by_reference("itemReceipt", _receipt(put)) is None:
+                body = {"externalId": _receipt(put)}
+                await self._transform("returnAuthorization", number, "itemReceipt", body)
+        except AuthExpired as error:
+            # It would say that nothing was applied; the return was.
+            raise OutcomeUnknown(f"The return is there, its receipt is not: {error}") from error
+        return _done(number)
 
     async def _transform(self, record: str, ident: str, target: str, body: Mapping[str, Any]) -> str:
         try:
@@ -247,7 +252,7 @@ class NetSuiteSink:
             raise
         return number or await self._number(target, str(body["externalId"]))
 
-    async def _check_return(self, put: PutRefund, number: str) -> str:
+    async def _check_return(self, put: PutRefund, number: str) -> None:
         """Whether a transform that names some lines left the others out is not documented: look.
 
         Raises:
@@ -256,12 +261,11 @@ class NetSuiteSink:
         record = await self._client.get("returnAuthorization", number, expand=True)
         held = sum((x.quantity or Decimal(0) for x in mapping.held_lines(record)), Decimal(0))
         asked = sum(item.quantity for item in put.items)
-        if held == asked:
-            return ""
-        raise Rejected(
-            f"NetSuite's return {number} is for {held} units where {asked} were refunded: correct its lines there, "
-            "then release this.",
-        )
+        if held != asked:
+            raise Rejected(
+                f"NetSuite's return {number} is for {held} units where {asked} were refunded: correct its lines "
+                "there, then release this.",
+            )
 
     async def _find_refund(self, put: PutRefund) -> Outcome | None:
         if not put.items:
@@ -289,7 +293,7 @@ class NetSuiteSink:
         """The id of what was just made, where the answer did not carry it."""
         try:
             found = await self._by_reference(record, reference)
-        except (Throttled, Retryable) as error:
+        except (Throttled, Retryable, AuthExpired) as error:
             raise OutcomeUnknown(f"NetSuite did not tell the new {record}'s id: {error}") from error
         if found is None:
             raise OutcomeUnknown(f"NetSuite did not tell the new {record}'s id.")

@@ -7,7 +7,8 @@ stream reads every level and proves the other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from syncline.connectors.netsuite import push, rows
 from syncline.connectors.netsuite.client import Client
@@ -28,7 +29,7 @@ class NetSuiteSource:
         self._settings = settings
         erp_clock = ErpClock(settings, clock, client)
         scans = Scans(name, clock, client, erp_clock)
-        self._readers: dict[str, Callable[[Cursor | None], AsyncIterator[Page]]] = {
+        self._readers: dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]] = {
             TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
@@ -46,18 +47,15 @@ class NetSuiteSource:
             return push.decode(logged, self._settings)
         return rows.decode(logged)
 
-    async def poll(self, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
+    async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         reader = self._readers.get(stream)
         if reader is None:
             raise ValueError(f"NetSuite has no stream {stream!r}.")
-        pages = reader(cursor)
-        while True:
+        async with aclosing(reader(cursor)) as pages:
             try:
-                page = await anext(pages)
-            except StopAsyncIteration:
-                return
+                async for page in pages:
+                    yield page
             except Rejected as error:
                 # A refused read changed nothing, and what refuses it (a role, a feature) can be mended
                 # while we wait.
                 raise Retryable(f"NetSuite refuses to be read: {error}") from error
-            yield page

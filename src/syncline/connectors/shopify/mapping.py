@@ -149,6 +149,7 @@ def _rest_back(line: wire.RestRefundLine) -> TakenBack:
         line_id=str(line.line_item_id),
         quantity=line.quantity,
         restocked=(line.restock_type or "no_restock") != "no_restock",
+        shipped=line.restock_type != "cancel",
         location=str(line.location_id or ""),
         subtotal=None if subtotal is None else Decimal(str(subtotal)),
         tax=None if tax is None else Decimal(str(tax)),
@@ -170,7 +171,13 @@ def _rest_refund(refund: wire.RestRefund) -> Refund:
 
 def _refund_lines(back: Iterable[TakenBack]) -> tuple[RefundLine, ...]:
     return tuple(
-        RefundLine(entry.line_id, Decimal(entry.quantity), restocked=entry.restocked, location=entry.location)
+        RefundLine(
+            entry.line_id,
+            Decimal(entry.quantity),
+            restocked=entry.restocked,
+            shipped=entry.shipped,
+            location=entry.location,
+        )
         for entry in back
     )
 
@@ -216,7 +223,8 @@ def order_from_read(body: bytes) -> Order:
     total = _gql(order.current_total_price_set, order.currency_code)
     tax = _gql(order.current_total_tax_set, order.currency_code)
     shipping = _gql(order.current_shipping_price_set, order.currency_code)
-    back = {refund.id: [_gql_back(e) for e in refund.refund_line_items.nodes] for refund in order.refunds}
+    sent = _sent_lines(order)
+    back = {refund.id: [_gql_back(e, sent) for e in refund.refund_line_items.nodes] for refund in order.refunds}
     sold = tuple(_gql_line(line, order.currency_code) for line in order.line_items.nodes)
     allocations = _allocations(order)
     lines = reckon(
@@ -278,8 +286,22 @@ def _gql_line(line: wire.Line, currency: str) -> Sold:
     )
 
 
-def _gql_back(entry: wire.RefundedLine) -> TakenBack:
+def _sent_lines(order: wire.GqlOrder) -> set[str]:
+    """Lines of which at least one unit has left."""
+    return {
+        number(entry.line_item.id)
+        for fulfillment_order in order.fulfillment_orders.nodes
+        if fulfillment_order.status != "CANCELLED"
+        for entry in fulfillment_order.line_items.nodes
+        if entry.total_quantity > entry.remaining_quantity
+    }
+
+
+def _gql_back(entry: wire.RefundedLine, sent: set[str]) -> TakenBack:
+    # CANCEL: removed before it left. RETURN: came back. NO_RESTOCK says neither, so the parcels decide.
+    line_id = number(entry.line_item.id)
     return TakenBack(
+        shipped=entry.restock_type == "RETURN" or (entry.restock_type == "NO_RESTOCK" and line_id in sent),
         line_id=number(entry.line_item.id),
         quantity=entry.quantity,
         restocked=entry.restocked and entry.restock_type != "NO_RESTOCK",

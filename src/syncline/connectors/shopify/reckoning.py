@@ -31,7 +31,10 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """Units of a line that a refund, a cancellation or an edit took back, and what they had cost."""
+    """Units of a line that a refund, a cancellation or an edit took back, and what they had cost.
+
+    ``shipped`` says whether the goods had left before.
+    """
 
     line_id: str
     quantity: int
@@ -39,6 +42,7 @@ class TakenBack:
     location: str
     subtotal: Decimal | None
     tax: Decimal | None
+    shipped: bool = True
 
 
 def minor_unit(currency: str) -> Decimal:

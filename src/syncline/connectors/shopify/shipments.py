@@ -165,7 +165,7 @@ class Shipper:
         if isinstance(error, OutcomeUnknown):
             return Outcome(Result.UNKNOWN, str(error))
         if isinstance(error, Retryable):
-            return Outcome(Result.RETRY, str(error))
+            return Outcome(Result.NOT_SENT, str(error))
         return Outcome(Result.REJECTED, str(error))
 
 

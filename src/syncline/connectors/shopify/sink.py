@@ -185,7 +185,7 @@ class ShopifySink:
             # would then look like what we hold already; so it is read when its second is over.
             wait_s = (updated_ms + STAMP_MS + SETTLE_MS - began_ms) / 1000
             return Outcome(
-                Result.RETRY, f"order {first.name} changed in this very second", retry_after_s=wait_s
+                Result.WAIT, f"order {first.name} changed in this very second", retry_after_s=wait_s
             )
         order = await self._orders.complete(first, urgent=True)
         body = msgspec.json.encode(order)
@@ -208,7 +208,7 @@ def outcome_of(error: SynclineError) -> Outcome:
     if isinstance(error, OutcomeUnknown):
         return Outcome(Result.UNKNOWN, str(error))
     if isinstance(error, Retryable):
-        return Outcome(Result.RETRY, str(error))
+        return Outcome(Result.NOT_SENT, str(error))
     return Outcome(Result.REJECTED, str(error))
 
 
@@ -252,8 +252,9 @@ def _stock_outcomes(count: int, errors: Sequence[UserError]) -> list[Outcome]:
         if error.code == "IDEMPOTENCY_CONCURRENT_REQUEST":
             return [Outcome(Result.UNKNOWN, words, retry_after_s=1.0)] * count
         if error.code in _NEW_KEY or error.code in _STALE:
-            # Whether an earlier call under this key was applied is found out by compare-and-set.
-            return [Outcome(Result.STALE if error.code in _STALE else Result.RETRY, words)] * count
+            # An earlier call under this key failed and its answer was lost: perhaps it was stale. So
+            # the numbers are read again; the same numbers are never sent twice.
+            return [Outcome(Result.STALE, words, facts={"refuted": error.code in _STALE})] * count
         return [Outcome(Result.REJECTED, words)] * count
     outcomes = []
     for index in range(count):

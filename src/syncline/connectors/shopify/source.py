@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, mapping, wire
 from syncline.connectors.shopify.client import Client
-from syncline.connectors.shopify.manifest import STREAMS, TOPICS, ShopifySettings
+from syncline.connectors.shopify.manifest import STREAMS, ShopifySettings
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected, Retryable
@@ -34,7 +34,6 @@ ORDER_TOPICS = frozenset(
     {"orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/fulfilled"}
 )
 PART_TOPICS = frozenset({"refunds/create", "fulfillments/create", "fulfillments/update"})
-KNOWN_TOPICS = ORDER_TOPICS | PART_TOPICS | frozenset(TOPICS.values())
 
 
 class _OrdersPosition(Struct, frozen=True):
@@ -149,8 +148,7 @@ class ShopifySource:
             stamp = wire.decode(body, wire.OrderStamp, topic)
             return [_notice(number(stamp.id), to_ms(stamp.updated_at, "updatedAt"))]
         if topic == "orders/edited":
-            edit = wire.decode(body, wire.RestEdited, topic).order_edit
-            return [_notice(str(edit.order_id), to_ms(edit.created_at, "order_edit.created_at"))]
+            return [_edited(wire.decode(body, wire.RestEdited, topic))]
         if topic in PART_TOPICS or topic.startswith("fulfillments/"):
             part = wire.decode(body, wire.RestPart, topic)
             return [_notice(str(part.order_id), to_ms(part.updated_at or part.created_at, "updated_at"))]
@@ -285,6 +283,18 @@ class ShopifySource:
             occurred_at_ms=_ms(node),
             body=body,
         )
+
+
+def _edited(body: wire.RestEdited) -> Change:
+    """https://shopify.dev/changelog/new-committed_at-timestamp-added-to-orders-edited-webhook-payload."""
+    edit = body.order_edit
+    if edit is not None:
+        return _notice(
+            str(edit.order_id), to_ms(edit.committed_at or edit.created_at, "order_edit.committed_at")
+        )
+    if body.id is None or body.updated_at is None:
+        raise Rejected("orders/edited: order_edit is missing, so it is not known which order was edited")
+    return _notice(str(body.id), to_ms(body.updated_at, "updated_at"))
 
 
 def _notice(key: str, version: int) -> Change:

@@ -340,13 +340,16 @@ class RestPart(Struct, frozen=True):
 
 class RestEdit(Struct, frozen=True):
     order_id: Id
-    created_at: Moment
+    created_at: Moment  # when the editing began
+    committed_at: Moment | None = None  # when it took effect; since 2024-07
 
 
 class RestEdited(Struct, frozen=True):
-    """The body of ``orders/edited``: what was edited, not the order."""
+    """The body of ``orders/edited``: what was edited. An order is taken too: it names itself."""
 
-    order_edit: RestEdit
+    order_edit: RestEdit | None = None
+    id: Id | None = None
+    updated_at: Moment | None = None
 
 
 class AnyObject(Struct, frozen=True):

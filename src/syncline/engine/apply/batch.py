@@ -172,16 +172,28 @@ class Batch:
 
     def _wants_of(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """What the order asks of stock now, line by line and location by location."""
+        stored = {
+            (line_id, location): row
+            for (of, order_key, line_id, location), row in self._demand.items()
+            if of == channel and order_key == order.key
+        }
         wanted: dict[tuple[str, str], tuple[str, int, int, str]] = {}
         for line in order.lines:
             if not line.sku:
                 continue
             quantity = 0 if order.cancelled_at_ms is not None else units(line.quantity)
-            if not line.allocations:
-                wanted[line.id, ""] = (line.sku, quantity, 0, "")
-                continue
             taken = units(line.taken)
             left = quantity
+            if not line.allocations:
+                # Nothing is to be sent any more, or not known yet from where. What the channel took
+                # and did not put back is gone from where it had been.
+                for (line_id, location), row in stored.items():
+                    if line_id == line.id and location:
+                        gone = min(taken, row["taken"])
+                        taken -= gone
+                        wanted[line.id, location] = (line.sku, 0, gone, "")
+                wanted[line.id, ""] = (line.sku, quantity, 0, "")
+                continue
             for index, at in enumerate(line.allocations):
                 last = index == len(line.allocations) - 1
                 there = left if last else min(left, units(at.quantity))
@@ -191,11 +203,6 @@ class Batch:
                 location = self._routes.erp_location(channel, at.location) or UNMAPPED + at.location
                 _, more, more_taken, _ = wanted.get((line.id, location), ("", 0, 0, ""))
                 wanted[line.id, location] = (line.sku, there + more, took + more_taken, at.location)
-        stored = {
-            (line_id, location): row
-            for (of, order_key, line_id, location), row in self._demand.items()
-            if of == channel and order_key == order.key
-        }
         for (line_id, location), row in stored.items():
             if (line_id, location) not in wanted:
                 wanted[line_id, location] = (row["sku"], 0, 0, "")

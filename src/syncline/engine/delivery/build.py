@@ -7,7 +7,7 @@ a call after a restart all send the present truth, never a number from the past.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from syncline.engine.catalog import Catalog
@@ -27,7 +27,7 @@ from syncline.model.payloads import (
     ReadStock,
     SetStock,
 )
-from syncline.model.records import ZERO, Order, Shipment
+from syncline.model.records import ZERO, Customer, Order, Shipment
 from syncline.ports import Store
 
 
@@ -175,6 +175,9 @@ class Builder:
                     "create it there (or correct the SKU in the shop) and the order goes on by itself",
                 )
                 continue
+            if order.customer is not None:
+                customer = replace(order.customer, key=_customer_reference(route, order.customer))
+                order = replace(order, customer=customer)
             built[key] = Send(PutOrder(reference, order, items, external_id), note=fingerprint)
         return built
 
@@ -215,7 +218,7 @@ class Builder:
             elif not external_id:
                 built[key] = self._without_order(order)
             else:
-                customer = order.customer.key if order.customer else ""
+                customer = _customer_reference(route, order.customer) if order.customer else ""
                 built[key] = Send(
                     PutPayment(f"{reference}-pay-{payment_id}".lower(), external_id, customer, payment),
                 )
@@ -292,6 +295,11 @@ class Builder:
                 ),
             )
         return built
+
+
+def _customer_reference(route: Route, customer: Customer) -> str:
+    """The external id of a channel's customer in the ERP: two shops may count from the same number."""
+    return reference_of(route.source, f"c-{customer.key}")
 
 
 def sum_fault(order: Order, tolerance: Decimal) -> str:

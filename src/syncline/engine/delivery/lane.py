@@ -77,6 +77,7 @@ class Lane:
         self._paused_until = 0.0
         self._failing: dict[str, None] = {}
         self._probes = 0
+        self._stale_rounds: dict[str, int] = {}
         self.paused = False
         self.calls = 0
         self.items = 0
@@ -322,7 +323,7 @@ class Lane:
         except Throttled as error:
             return [Outcome(Result.THROTTLED, str(error), error.retry_after_s)] * len(items)
         except Retryable as error:
-            outcomes = [Outcome(Result.RETRY, str(error))] * len(items)
+            outcomes = [Outcome(Result.NOT_SENT, str(error))] * len(items)
         except SynclineError as error:
             outcomes = [Outcome(Result.UNKNOWN, str(error))] * len(items)
         except Exception as error:  # noqa: BLE001 (a client's bug after sending: nobody knows what happened)
@@ -335,7 +336,7 @@ class Lane:
         """Tell an outage of the vendor from a record that it does not like."""
         bad = [
             (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
-            if outcome.result in (Result.RETRY, Result.UNKNOWN)
+            if outcome.result in (Result.RETRY, Result.NOT_SENT, Result.UNKNOWN)
         ]
         if len(bad) < len(items):
             self._failing.clear()
@@ -386,6 +387,7 @@ class Lane:
             delay = outcome.retry_after_s if outcome.retry_after_s is not None else self.backoff(attempts)
             results.outcome(
                 item, outcome, intent, delay_s=delay, outage=self.in_outage, note=notes.get(item.key, ""),
+                stale_rounds=self._rounds(item.key, outcome),
             )
         writes = results.writes(None if reads_only else intent, close=close)
         failpoint("lane.before_result")
@@ -397,6 +399,14 @@ class Lane:
             self._on_stale(self.system.name)
         if events or results.marked:
             self._on_stored()
+
+    def _rounds(self, key: str, outcome: Outcome) -> int:
+        """Count refuted expectations in a row; a success, or a restart, begins anew."""
+        if outcome.result is Result.STALE and outcome.facts.get("refuted", True):
+            self._stale_rounds[key] = self._stale_rounds.get(key, 0) + 1
+        elif outcome.result is Result.DONE:
+            self._stale_rounds.pop(key, None)
+        return self._stale_rounds.get(key, 0)
 
     # --- unknown outcomes ---------------------------------------------------------------------------
 
@@ -433,8 +443,7 @@ class Lane:
                 ] * len(items)
             settled = [
                 (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
-                if outcome.result not in (Result.UNKNOWN, Result.THROTTLED)
-                and not (outcome.result is Result.RETRY and rules.retry_same_key_ms > age_ms)
+                if outcome.result not in (Result.UNKNOWN, Result.THROTTLED, Result.NOT_SENT, Result.WAIT)
             ]
             items = [
                 item for item, outcome in zip(items, outcomes, strict=True)

@@ -97,9 +97,9 @@ class Results:
     # --- after the call -----------------------------------------------------------------------------
 
     def outcome(
-        self, item: Item, outcome: Outcome, intent: str, *, delay_s: float, outage: bool, note: str,
+        self, item: Item, outcome: Outcome, intent: str, *, delay_s: float, outage: bool, note: str, stale_rounds: int,
     ) -> None:
-        """One item's outcome."""
+        """One item's outcome. ``stale_rounds`` counts how often in a row its expectation was refuted."""
         key = item.key
         attempts = self._known[key][7] + 1 if key in self._known else 1
         self._add(
@@ -111,9 +111,11 @@ class Results:
             self._done(item, outcome, note)
         elif result is Result.STALE:
             self.stale = True
-            if attempts >= STALE_ROUNDS_MAX:
+            # Nothing is written again on this expectation: the number has to be read first.
+            self._add("held_refuted", system=self._system, key=key)
+            if stale_rounds >= STALE_ROUNDS_MAX:
                 self.park(
-                    key, "stale", f"the channel's number changed under us {attempts} times in a row; "
+                    key, "stale", f"the channel's number changed under us {stale_rounds} times in a row; "
                     f"{outcome.message}", encode(item.payload),
                 )
             else:

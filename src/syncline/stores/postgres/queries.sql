@@ -75,6 +75,13 @@ WHERE system = :system AND kind = :kind
 SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
 WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
 
+-- name: orders_numbered
+-- PostgreSQL reads no JSON that escapes a NUL, wherever in the text it stands.
+SELECT system, key FROM record
+WHERE kind = 'order' AND replace(body, '\u0000', '\u0020')::json ->> 'number'
+    = ANY (ARRAY(SELECT jsonb_array_elements_text(:numbers::jsonb)))
+ORDER BY system, key LIMIT :limit;
+
 -- name: record_count
 SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system, kind;
 
@@ -114,6 +121,11 @@ ORDER BY b.key;
 -- name: bindings_after
 SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
 WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: bindings_external
+SELECT system, kind, key FROM binding
+WHERE external_id = ANY (ARRAY(SELECT jsonb_array_elements_text(:ids::jsonb)))
+ORDER BY system, kind, key LIMIT :limit;
 
 -- name: unseen
 SELECT system, key, unseen, confirmed_at_ms FROM binding WHERE kind = 'stock' AND unseen > 0
@@ -349,6 +361,12 @@ SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_
 WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
 GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
 
+-- name: delivery_summary
+SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms),
+       sum(CASE WHEN deliver_by_ms < :now_ms THEN 1 ELSE 0 END)
+FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
+GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
+
 -- name: intent_put
 -- key: id
 INSERT INTO intent (id, system, operation, items, started_at_ms)
@@ -370,6 +388,10 @@ WHERE system = :system AND finished_at_ms IS NULL ORDER BY id;
 
 -- name: intent_get
 SELECT id, system, operation, items, started_at_ms, finished_at_ms, result FROM intent WHERE id = :id;
+
+-- name: send_times
+SELECT system, operation, started_at_ms, finished_at_ms FROM intent
+WHERE id >= :after AND finished_at_ms IS NOT NULL ORDER BY id DESC LIMIT :limit;
 
 -- name: attempt_put
 -- key: intent key
@@ -477,6 +499,10 @@ RETURNING id;
 SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
 WHERE id > :after ORDER BY id LIMIT :limit;
 
+-- name: audit_tail
+SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
+WHERE id < :before ORDER BY id DESC LIMIT :limit;
+
 -- name: account_put
 -- key: name
 INSERT INTO account (name, role, token_hash, created_at_ms)
@@ -524,18 +550,18 @@ DELETE FROM trace WHERE (kind, key, "offset") IN (
 RETURNING key;
 
 -- name: forget_attempts
-DELETE FROM attempt WHERE intent IN (
-    SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
-    LATERAL (SELECT i.id FROM intent AS i WHERE i.finished_at_ms < r.before
-             ORDER BY i.id LIMIT r."limit") AS old)
+DELETE FROM attempt WHERE (intent, key) IN (
+    SELECT old.intent, old.key FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT a.intent, a.key FROM attempt AS a JOIN intent AS i ON i.id = a.intent
+             WHERE i.finished_at_ms < r.before ORDER BY a.intent, a.key LIMIT r."limit") AS old)
 RETURNING key;
 
 -- name: forget_intents
 DELETE FROM intent WHERE id IN (
     SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
-    LATERAL (SELECT i.id FROM intent AS i WHERE i.finished_at_ms < r.before
+    LATERAL (SELECT i.id FROM intent AS i
+             WHERE i.finished_at_ms < r.before AND NOT EXISTS (SELECT 1 FROM attempt AS a WHERE a.intent = i.id)
              ORDER BY i.id LIMIT r."limit") AS old)
-    AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)
 RETURNING id;
 
 -- name: forget_deliveries

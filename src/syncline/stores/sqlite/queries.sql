@@ -77,7 +77,8 @@ SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM 
 WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys));
 
 -- name: bindings_of_skus
-SELECT b.key, b.held, b.unseen, b.rev, b.confirmed_at_ms FROM json_each(:skus) AS s
+SELECT b.key, CASE WHEN b.stale THEN NULL ELSE b.held END, b.unseen, b.rev, b.confirmed_at_ms
+FROM json_each(:skus) AS s
 JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
     AND b.key >= s.value || char(31) AND b.key < s.value || char(32)
 ORDER BY b.key;
@@ -115,8 +116,13 @@ VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE max(0, binding.unseen + binding.held - excluded.held) END,
-    held = excluded.held, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+    held = excluded.held, stale = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key, unseen;
+
+-- name: held_refuted
+UPDATE binding SET stale = 1, rev = rev + 1
+WHERE system = :system AND kind = 'stock' AND key = :key
+RETURNING key;
 
 -- name: held_written
 UPDATE binding SET held = held + :by, confirmed_at_ms = :now_ms, rev = rev + 1
@@ -183,7 +189,7 @@ SELECT :system, :operation, :key, :route, 'available', 1, :changed_at_ms, :deliv
 WHERE :wanted
     OR coalesce((SELECT rev FROM binding WHERE system = :system AND kind = 'stock' AND key = :key), 0) <> :rev
     OR EXISTS (SELECT 1 FROM delivery WHERE system = :system AND operation = :operation AND key = :key
-               AND state = 'running')
+               AND state IN ('available', 'scheduled', 'retryable', 'running'))
 ON CONFLICT (system, operation, key) DO UPDATE
 SET generation = delivery.generation + 1, route = excluded.route,
     state = CASE WHEN delivery.state = 'running' THEN 'running' ELSE 'available' END,
@@ -405,13 +411,16 @@ DELETE FROM trace WHERE (kind, key, "offset") IN (
 RETURNING key;
 
 -- name: forget_attempts
-DELETE FROM attempt WHERE intent IN (
-    SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit)
+DELETE FROM attempt WHERE (intent, key) IN (
+    SELECT a.intent, a.key FROM attempt AS a JOIN intent AS i ON i.id = a.intent
+    WHERE i.finished_at_ms < :before ORDER BY a.intent, a.key LIMIT :limit)
 RETURNING key;
 
 -- name: forget_intents
-DELETE FROM intent WHERE id IN (SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit)
-    AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)
+DELETE FROM intent WHERE id IN (
+    SELECT id FROM intent
+    WHERE finished_at_ms < :before AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)
+    ORDER BY id LIMIT :limit)
 RETURNING id;
 
 -- name: forget_deliveries

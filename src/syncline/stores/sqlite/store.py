@@ -6,8 +6,8 @@ wraps the same code in a writer thread with group commit (``writer.py``).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -23,6 +23,7 @@ from syncline.stores.statements import load_migrations, load_queries, pending_mi
 ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
 PAGE_SIZE = 8192
 BUSY_TIMEOUT_MS = 5_000
+SYNCHRONOUS_FULL = 2
 
 # File systems on which SQLite's locks or shared memory do not work: sqlite.org/wal.html, howtocorrupt.html.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -51,15 +52,14 @@ def file_system_of(path: str, mounts: str | None = None) -> str:
     """The type of the file system that holds ``path``, as the kernel names it; "" if unknown."""
     if mounts is None:
         try:
-            with open("/proc/self/mounts", encoding="utf-8") as file:
-                mounts = file.read()
+            mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
         except OSError:
             return ""
-    target = os.path.realpath(path)
+    target = str(Path(path).resolve())
     best, kind = "", ""
     for line in mounts.splitlines():
         fields = line.split(" ")
-        if len(fields) < 3:  # noqa: PLR2004 (device, mount point, type)
+        if len(fields) < 3:  # device, mount point, type
             continue
         point = fields[1].replace("\\040", " ")
         inside = target == point or target.startswith(point.rstrip("/") + "/")
@@ -74,7 +74,7 @@ def check_file_system(path: str, mounts: str | None = None) -> None:
     Raises:
         Misconfigured: the path lies on a network file system.
     """
-    kind = file_system_of(os.path.dirname(os.path.abspath(path)), mounts)
+    kind = file_system_of(str(Path(path).absolute().parent), mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         raise Misconfigured(
             f"{path} is on {kind}, where SQLite's locks do not hold and databases get corrupted; "
@@ -83,7 +83,12 @@ def check_file_system(path: str, mounts: str | None = None) -> None:
 
 
 def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
-    """Open a connection with the settings that durability rests on."""
+    """Open a connection with the settings that durability rests on.
+
+    Raises:
+        Misconfigured: SQLite did not take a setting, for example because the file system has no
+            shared memory for a WAL.
+    """
     flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(path, flags=flags, statementcachesize=200)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -97,6 +102,13 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
     connection.pragma("wal_autocheckpoint", 0 if path != ":memory:" else 1000)
     if read_only:
         connection.pragma("query_only", 1)
+    mode, synchronous = connection.pragma("journal_mode"), connection.pragma("synchronous")
+    if (mode, synchronous) != ("memory" if path == ":memory:" else "wal", SYNCHRONOUS_FULL):
+        connection.close()
+        raise Misconfigured(
+            f"{path}: SQLite runs with journal_mode={mode}, synchronous={synchronous} and would not keep what it "
+            "accepted; put [store] path on a local disk, or use PostgreSQL.",
+        )
     return connection
 
 
@@ -127,12 +139,21 @@ def migrate(connection: apsw.Connection, now_ms: int) -> list[str]:
     return [m.name for m in pending]
 
 
+def _bound(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as SQLite takes them: a list is a JSON array."""
+    return {
+        name: _encode(value).decode() if isinstance(value, list | tuple) else value
+        for name, value in parameters.items()
+    }
+
+
 class SqliteStore(Store):
     """Every method commits before it returns, in the calling thread."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._queries = load_queries(PACKAGE)
+        self._with_lists = {name for name, sql in self._queries.items() if "json_each" in sql}
 
     @classmethod
     def open(cls, path: str, *, now_ms: int) -> SqliteStore:
@@ -145,7 +166,11 @@ class SqliteStore(Store):
         if path != ":memory:":
             check_file_system(path)
         connection = connect(path)
-        migrate(connection, now_ms)
+        try:
+            migrate(connection, now_ms)
+        except BaseException:
+            connection.close()
+            raise
         return cls(connection)
 
     # --- the same work inline or inside the writer thread's transaction -------------------------
@@ -192,7 +217,7 @@ class SqliteStore(Store):
                 continue
             execute("INSERT INTO event_seen (bucket, digest) VALUES (?, ?)", (bucket, digest))
             execute(
-                'INSERT INTO event (system, topic, event_id, via, occurred_at_ms, received_at_ms, body)'
+                "INSERT INTO event (system, topic, event_id, via, occurred_at_ms, received_at_ms, body)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     event.system, event.topic, event.event_id, event.via.value, event.occurred_at_ms,
@@ -213,7 +238,8 @@ class SqliteStore(Store):
         """``write`` without its transaction."""
         results: list[list[Row]] = []
         for write in writes:
-            rows = list(self._connection.executemany(self._queries[write.statement], write.rows))
+            given = map(_bound, write.rows) if write.statement in self._with_lists else write.rows
+            rows = list(self._connection.executemany(self._queries[write.statement], given))
             if write.guard and len(rows) != len(write.rows):
                 raise Fenced(f"{write.statement}: {len(rows)} of {len(write.rows)} rows were ours to write")
             results.append(rows)
@@ -221,11 +247,7 @@ class SqliteStore(Store):
 
     def read_rows(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         """``read`` in the calling thread."""
-        bound = {
-            name: _encode(value).decode() if isinstance(value, list | tuple) else value
-            for name, value in parameters.items()
-        }
-        return list(self._connection.execute(self._queries[statement], bound))
+        return list(self._connection.execute(self._queries[statement], _bound(parameters)))
 
     def event_rows(self, after: int, limit: int) -> list[LoggedEvent]:
         """``events`` in the calling thread."""

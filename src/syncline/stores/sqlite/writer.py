@@ -17,6 +17,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import apsw
@@ -41,7 +42,7 @@ def lock_database(path: str) -> IO[str]:
     Raises:
         Misconfigured: another process holds it.
     """
-    handle = open(f"{path}.lock", "a+", encoding="utf-8")  # noqa: SIM115 (held while the store is open)
+    handle = Path(f"{path}.lock").open("a+", encoding="utf-8")  # noqa: SIM115 (held while the store is open)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -56,6 +57,14 @@ def lock_database(path: str) -> IO[str]:
     handle.write(str(os.getpid()))
     handle.flush()
     return handle
+
+
+def make_private(path: str) -> None:
+    """Create folder and file for the owner alone, before SQLite does: its WAL copies the file's mode."""
+    file = Path(path).absolute()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.chmod(0o600)
 
 
 class LiveSqliteStore(Store):
@@ -88,11 +97,10 @@ class LiveSqliteStore(Store):
         Raises:
             Misconfigured: another process uses it, or engine, file system or schema cannot be trusted.
         """
-        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        make_private(path)
         lock = lock_database(path)
         try:
             inner = SqliteStore.open(path, now_ms=now_ms)
-            os.chmod(path, 0o600)
         except BaseException:
             lock.close()
             raise
@@ -201,6 +209,8 @@ class LiveSqliteStore(Store):
             error = again
         if isinstance(error, apsw.FullError):
             return Retryable("the disk is full: nothing was accepted; free space and it resumes by itself")
+        if isinstance(error, apsw.BusyError):
+            return Retryable("the database is locked by another program, such as a backup: nothing was accepted")
         # After a failed fsync the kernel may have dropped the pages: never ask again and believe it.
         self._broken = error
         return Retryable(f"the database cannot be written any more: {error}")
@@ -218,7 +228,7 @@ class LiveSqliteStore(Store):
     # --- the checkpoint thread --------------------------------------------------------------------
 
     def _checkpoint_for_ever(self) -> None:
-        while not self._closing:
+        while True:
             self._dirty.wait(timeout=5.0)
             self._dirty.clear()
             if self._closing:
@@ -227,8 +237,8 @@ class LiveSqliteStore(Store):
                 pages = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[0]
                 if pages > 8 * CHECKPOINT_EVERY_PAGES:
                     self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            except apsw.BusyError:
-                pass
+            except (apsw.BusyError, apsw.FullError):
+                pass  # the WAL grows until it is possible again
             except apsw.Error as error:
                 self._broken = error
                 return

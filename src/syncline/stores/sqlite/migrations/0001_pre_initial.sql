@@ -65,6 +65,7 @@ CREATE TABLE binding (
     hash            TEXT NOT NULL DEFAULT '',
     held            INTEGER,
     unseen          INTEGER NOT NULL DEFAULT 0,
+    stale           INTEGER NOT NULL DEFAULT 0,  -- "held" was refuted and has to be read again
     rev             INTEGER NOT NULL DEFAULT 0,
     confirmed_at_ms INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (system, kind, key)

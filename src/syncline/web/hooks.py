@@ -1,0 +1,122 @@
+"""The hot route: ``POST /hooks/{system}/{token}``, plain ASGI in front of everything else.
+
+Read within a limit of size and time, check the address, verify, append durably, answer. An unknown
+system, a wrong address and a wrong signature cannot be told apart, neither by answer nor by effort.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Mapping
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from syncline.engine.capture.ingress import BODY_BYTES_MAX, Answer, Ingress
+from syncline.ports import Clock
+from syncline.web.limits import Deadlines, Overdue, RateLimit, source_of
+
+PREFIX = "/hooks/"
+READERS_MAX = 512  # requests whose bodies are being read; each may hold BODY_BYTES_MAX
+BUFFERED_BYTES_MAX = 256 * 1024 * 1024
+BODY_SECONDS = 10.0
+PER_S = 500.0
+BURST = 1_000
+REFUSED = Answer(401, "signature refused")
+
+
+class Hooks:
+    """Takes webhooks in for the engine."""
+
+    def __init__(
+        self,
+        ingress: Ingress,
+        clock: Clock,
+        tokens: Mapping[str, str],
+        *,
+        trusted_proxies: Collection[str] = (),
+        body_bytes_max: int = BODY_BYTES_MAX,
+        body_seconds: float = BODY_SECONDS,
+        per_s: float = PER_S,
+        burst: int = BURST,
+    ) -> None:
+        self._ingress = ingress
+        self._tokens = {name: token.encode() for name, token in tokens.items()}
+        self._trusted = frozenset(trusted_proxies)
+        self._limit = RateLimit(clock, per_s=per_s, burst=burst)
+        self._deadlines = Deadlines(clock, body_seconds)
+        self._bytes_max = body_bytes_max
+        self._buffered = 0
+        self.limited = 0
+        self.too_slow = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request below ``/hooks/``."""
+        answer = await self._answer(scope, receive)
+        if answer is not None:
+            await _send(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        peer = (scope.get("client") or ("", 0))[0]
+        source = source_of(peer, headers.get("x-forwarded-for", ""), self._trusted)
+        wait = self._limit.take(source)
+        if wait:
+            self.limited += 1
+            return Answer(429, "too many requests", retry_after_s=max(1, round(wait)))
+        if scope["method"] != "POST":
+            return Answer(405, "send webhooks with POST")
+        if len(self._deadlines) >= READERS_MAX or self._buffered > BUFFERED_BYTES_MAX:
+            return Answer(503, "busy", retry_after_s=1)
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > self._bytes_max:
+            return Answer(413, "the body is too large")
+        held = 0
+        try:
+            with self._deadlines.start():
+                chunks: list[bytes] = []
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    chunk = message.get("body", b"")
+                    held += len(chunk)
+                    self._buffered += len(chunk)
+                    if held > self._bytes_max:
+                        return Answer(413, "the body is too large")
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        break
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            return await self._accept(scope["path"], headers, body)
+        except Overdue:
+            self.too_slow += 1
+            return Answer(408, "the body did not arrive in time")
+        finally:
+            self._buffered -= held
+
+    async def _accept(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        system, _, token = path[len(PREFIX) :].partition("/")
+        known = self._tokens.get(system, b"")
+        # Compared in any case, and a wrong address costs a signature over the body like a right one.
+        if not hmac.compare_digest(known or b"-", token.encode()):
+            hmac.digest(b"nobody", body, "sha256")
+            return REFUSED
+        return await self._ingress.accept(system, headers, body)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    body = msgspec.json.encode({"message": answer.message})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if answer.retry_after_s:
+        headers.append((b"retry-after", str(answer.retry_after_s).encode()))
+    if answer.status in (408, 413):
+        headers.append((b"connection", b"close"))
+    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,89 @@
+"""The live stream: once a second, the parts of a page that look different now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from syncline.web.access import Person
+from syncline.web.site import Refusal, Site
+
+WATCHERS_MAX = 64
+EVERY_S = 1.0
+LIFE_S = 900.0  # then the browser connects anew, and rights are checked again
+QUIET_S = 15.0  # proxies close what is silent for longer
+
+
+async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
+    """The live parts of a page as HTML, by name; the same templates that the page itself is made of."""
+    status = await site.snapshots.status()
+    parts = {"parked-count": str(status.parked) if status.parked else ""}
+    values: Mapping[str, Any] = {"status": status}
+
+    def part(name: str, template: str, **more: Any) -> None:
+        parts[name] = site.pages.render(f"part_{template}.html", person=person, **values, **more)
+
+    if page == "overview":
+        part("verdict", "verdict")
+        lags = await site.snapshots.lags()
+        for index, route in enumerate(status.routes):
+            part(f"route-{index}", "route", route=route)
+            part(f"strip-{index}", "strip", route=route, rows=lags.get(route.name, []))
+        part("lanes", "lanes")
+    elif page == "system":
+        part("reads", "reads")
+        part("webhooks", "webhooks")
+        part("store", "store")
+    elif page == "parked":
+        part("parked", "parked", entries=await site.operations.parked())
+    return parts
+
+
+async def events(site: Site, request: Request, person: Person) -> Response:
+    """Stream changed parts until the browser goes, the server stops, or the connection is old."""
+    if site.watching >= WATCHERS_MAX or site.closing.is_set():
+        raise Refusal(503, "too_many_watchers", "Too many screens watch at once.", retry_after_s=30)
+    page = request.query_params.get("page", "")
+    return StreamingResponse(
+        _stream(site, page, person),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+async def _stream(site: Site, page: str, person: Person) -> AsyncIterator[bytes]:
+    site.watching += 1
+    clock = site.clock
+    began = said = clock.monotonic()
+    shown: dict[str, str] = {}
+    try:
+        yield b"retry: 2000\n\n"
+        while not site.closing.is_set() and clock.monotonic() - began < LIFE_S:
+            parts = await parts_of(site, page, person)
+            changed = {name: html for name, html in parts.items() if shown.get(name) != html}
+            if changed:
+                shown = parts
+                yield b"event: parts\ndata: " + msgspec.json.encode(changed) + b"\n\n"
+                said = clock.monotonic()
+            elif clock.monotonic() - said > QUIET_S:
+                yield b": still here\n\n"
+                said = clock.monotonic()
+            await _rest(site)
+    finally:
+        site.watching -= 1
+
+
+async def _rest(site: Site) -> None:
+    """Wait for the next moment, or for the server to stop."""
+    closing = asyncio.ensure_future(site.closing.wait())
+    sleeping = asyncio.ensure_future(site.clock.sleep(EVERY_S))
+    try:
+        await asyncio.wait((closing, sleeping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        closing.cancel()
+        sleeping.cancel()

@@ -1,0 +1,128 @@
+"""The status as Prometheus metrics. Labels are configured names; nothing personal is among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from syncline.engine.status import Status
+
+
+class _Once(Collector):
+    """Hands one status over as metrics."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _routes(self._status)
+        yield from _lanes(self._status)
+        yield from _reads(self._status)
+        yield from _store(self._status)
+
+
+def _routes(status: Status) -> Iterator[Metric]:
+    def gauge(name: str, text: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"syncline_{name}", text, labels=["route"])
+
+    age = gauge("age_seconds", "Since the source was last confirmed")
+    tolerance = gauge("tolerance_seconds", "How old data may become")
+    bound = gauge("bound_seconds", "Computed worst case")
+    lost = gauge("bound_if_event_lost_seconds", "Computed worst case if an event is lost")
+    pending = gauge("pending", "Deliveries that wait or are under way")
+    late = gauge("late", "Deliveries past their deadline")
+    parked = gauge("parked", "Deliveries that need a person")
+    delivered = gauge("delivered_last_hour", "Changes that landed in the last hour")
+    kept = gauge("kept_last_hour", "Changes that landed within the tolerance in the last hour")
+    lag = GaugeMetricFamily(
+        "syncline_lag_seconds", "Delivered minus changed, last hour", labels=["route", "quantile"]
+    )
+    for route in status.routes:
+        at = [route.name]
+        for family, ms in (
+            (age, route.age_ms),
+            (tolerance, route.tolerance_ms),
+            (bound, route.bound_ms),
+            (lost, route.bound_if_event_lost_ms),
+        ):
+            if ms is not None:
+                family.add_metric(at, ms / 1000)
+        pending.add_metric(at, route.pending)
+        late.add_metric(at, route.late)
+        parked.add_metric(at, route.parked)
+        delivered.add_metric(at, route.lags.delivered)
+        kept.add_metric(at, route.lags.kept)
+        for quantile, ms in (
+            ("0.5", route.lags.p50_ms),
+            ("0.99", route.lags.p99_ms),
+            ("1", route.lags.max_ms),
+        ):
+            lag.add_metric([*at, quantile], ms / 1000)
+    yield from (age, tolerance, bound, lost, pending, late, parked, delivered, kept, lag)
+
+
+def _lanes(status: Status) -> Iterator[Metric]:
+    up = GaugeMetricFamily("syncline_lane_up", "1 while the system accepts calls", labels=["system"])
+    share = GaugeMetricFamily("syncline_lane_limit_used", "Share of the API limit in use", labels=["system"])
+    waiting = GaugeMetricFamily(
+        "syncline_lane_pending", "Deliveries waiting for the system", labels=["system"]
+    )
+    calls = CounterMetricFamily("syncline_lane_calls", "Calls made", labels=["system"])
+    throttled = CounterMetricFamily("syncline_lane_throttled", "Times asked to slow down", labels=["system"])
+    waited = CounterMetricFamily(
+        "syncline_lane_waited_seconds", "Time spent waiting for the limit", labels=["system"]
+    )
+    for lane in status.lanes:
+        at = [lane.system]
+        up.add_metric(at, lane.state == "ok")
+        share.add_metric(at, lane.used_share)
+        waiting.add_metric(at, lane.pending)
+        calls.add_metric(at, lane.calls)
+        throttled.add_metric(at, lane.throttled)
+        waited.add_metric(at, lane.waited_s)
+    yield from (up, share, waiting, calls, throttled, waited)
+
+
+def _reads(status: Status) -> Iterator[Metric]:
+    labels = ["system", "stream"]
+    age = GaugeMetricFamily("syncline_read_age_seconds", "Since the last complete read began", labels=labels)
+    reads = CounterMetricFamily("syncline_reads", "Complete reads", labels=labels)
+    failures = CounterMetricFamily("syncline_read_failures", "Reads that failed", labels=labels)
+    for poller in status.pollers:
+        at = [poller.system, poller.stream]
+        if poller.age_ms is not None:
+            age.add_metric(at, poller.age_ms / 1000)
+        reads.add_metric(at, poller.reads)
+        failures.add_metric(at, poller.failures)
+    webhooks = CounterMetricFamily(
+        "syncline_webhooks", "Webhooks by what became of them", labels=["system", "result"]
+    )
+    for address in status.ingress:
+        for result in ("accepted", "duplicates", "forged", "refused"):
+            webhooks.add_metric([address.system, result], getattr(address, result))
+    yield from (age, reads, failures, webhooks)
+
+
+def _store(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily("syncline_backlog", "Events not taken in yet", value=status.store.backlog)
+    yield GaugeMetricFamily("syncline_parked_all", "Everything that needs a person", value=status.parked)
+    yield GaugeMetricFamily(
+        "syncline_unseen_units",
+        "Units that fell without an order",
+        value=sum(row.units for row in status.unseen),
+    )
+    verdict = GaugeMetricFamily("syncline_verdict", "1 for the verdict that holds", labels=["verdict"])
+    for name in ("ok", "starting", "attention", "late"):
+        verdict.add_metric([name], name == status.verdict)
+    yield verdict
+
+
+def exposition(status: Status) -> bytes:
+    """The text that Prometheus scrapes."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(status))
+    text: bytes = generate_latest(registry)
+    return text

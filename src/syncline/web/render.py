@@ -1,0 +1,118 @@
+"""Templates, and how durations, moments and quantities are written on pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from syncline.engine.words import duration, flow_title, key_text, operation_title, plural
+from syncline.ports import Clock, Row
+from syncline.web.access import Access, Person, Role
+from syncline.web.strip import strip
+
+
+def utc(ms: int) -> str:
+    """A moment as ``2026-01-31 12:00:00 UTC``."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return "an impossible date"
+
+
+def number(value: float) -> str:
+    """A count or a share of a limit: no decimals above ten, none that say nothing."""
+    if abs(value) >= 10 or value == int(value):
+        return f"{round(value):,}"
+    return f"{value:.1f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage that never rounds up to a perfect hundred."""
+    if share is None:
+        return "–"
+    if share >= 1:
+        return "100 %"
+    return f"{int(share * 10_000) / 100:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def pretty(text: str) -> str:
+    """JSON with line breaks; any other text as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+class Pages:
+    """Renders templates with the moment's words."""
+
+    def __init__(self, clock: Clock, access: Access, version: str) -> None:
+        self._clock = clock
+        self._access = access
+        self._environment = Environment(
+            loader=FileSystemLoader(str(files("syncline.web") / "templates")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            duration=duration,
+            flow=flow_title,
+            operation=operation_title,
+            key=key_text,
+            number=number,
+            percent=percent,
+            pretty=pretty,
+            utc=utc,
+            ago=self.ago,
+            until=self.until,
+        )
+        self._environment.globals.update(
+            plural=plural,
+            Role=Role,
+            version=version,
+            max=max,
+            min=min,
+            strip=self._strip,
+            now=self._now,
+        )
+
+    def _now(self) -> int:
+        return self._clock.now_ms()
+
+    def _strip(self, rows: Sequence[Row], route: Any) -> Markup:
+        return strip(rows, route, self._clock.now_ms())
+
+    def ago(self, ms: int | None) -> Markup:
+        """A past moment relative to now, with the absolute one on hover."""
+        if not ms:
+            return Markup("never")
+        passed = self._clock.now_ms() - ms
+        words = "just now" if abs(passed) < 1000 else f"{duration(passed)} ago"
+        if passed < -1000:
+            words = f"in {duration(-passed)}"
+        return self._time(ms, words)
+
+    def until(self, ms: int | None) -> Markup:
+        """A deadline relative to now."""
+        if ms is None:
+            return Markup("–")
+        left = ms - self._clock.now_ms()
+        return self._time(ms, f"in {duration(left)}" if left >= 0 else f"{duration(-left)} overdue")
+
+    def _time(self, ms: int, words: str) -> Markup:
+        absolute = utc(ms)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(absolute, absolute, words)
+
+    def render(self, template: str, *, person: Person, **values: Any) -> str:
+        """A template as text."""
+        csrf = partial(self._access.csrf, person) if person.session else str
+        return self._environment.get_template(template).render(person=person, csrf=csrf, **values)

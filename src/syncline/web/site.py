@@ -1,0 +1,336 @@
+"""What every endpoint needs, and the one gate that each request passes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from syncline.engine.engine import Engine
+from syncline.engine.operations import NotPossible, Operations
+from syncline.engine.status import Status, lag_rows, status
+from syncline.model.errors import SynclineError
+from syncline.ports import Row
+from syncline.web.access import Access, Person, Role
+from syncline.web.limits import RateLimit, source_of
+from syncline.web.render import Pages
+
+FORM_BYTES_MAX = 12 * 1024 * 1024  # a payload of 8 MB as a form, percent signs included
+FIELDS_MAX = 20
+REFRESH_S = 1.0
+STRIPS_REFRESH_S = 5.0
+METRICS_PATH = "/metrics"
+COST_SHARE = 0.1  # of one core, spent on looking at things
+WRONG_PER_S = 0.2
+WRONG_BURST = 10
+
+log = structlog.get_logger(__name__)
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class ErrorText(msgspec.Struct, frozen=True):
+    """What went wrong: a code for programs, a sentence, and how to mend it."""
+
+    code: str
+    message: str
+    mend: str = ""
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """Every error of the API."""
+
+    error: ErrorText
+
+
+class Refusal(Exception):
+    """An answer other than success."""
+
+    def __init__(
+        self, status: int, code: str, message: str, mend: str = "", *, retry_after_s: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = ErrorText(code, message, mend)
+        self.retry_after_s = retry_after_s
+
+
+T = TypeVar("T")
+Handler = Callable[["Site", Request, Person], Awaitable[Response]]
+NOBODY = Person("", Role.NOBODY)
+STATUS_OF = {"not_found": 404, "not_json": 422, "too_large": 413, "not_editable": 422, "nothing_to_send": 422}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path. ``least`` of ``None``: for everybody, logged in or not."""
+
+    method: str
+    path: str
+    least: Role | None
+    handle: Handler
+    summary: str = ""
+    page: bool = False
+    takes: type[Any] | None = None
+    gives: Any = None
+    query: tuple[str, ...] = ()
+
+
+class Snapshots:
+    """The status, computed at most once a second however many look, and less often when it is dear."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._alone = asyncio.Lock()
+        self._status: Status | None = None
+        self._until = 0.0
+        self._strips: dict[str, list[Row]] = {}
+        self._strips_until = 0.0
+
+    async def status(self) -> Status:
+        """The status, at most about a second old."""
+        clock = self._engine.clock
+        async with self._alone:
+            if self._status is None or clock.monotonic() >= self._until:
+                began = clock.monotonic()
+                self._status = await status(self._engine, clock.now_ms())
+                cost = clock.monotonic() - began
+                self._until = clock.monotonic() + max(REFRESH_S * 0.9, cost / COST_SHARE)
+            return self._status
+
+    async def lags(self) -> dict[str, list[Row]]:
+        """What the strips show, at most a few seconds old."""
+        clock = self._engine.clock
+        async with self._alone:
+            if clock.monotonic() >= self._strips_until:
+                now_ms = clock.now_ms()
+                began = clock.monotonic()
+                self._strips = {
+                    r.name: await lag_rows(self._engine, r.name, now_ms) for r in self._engine.routes.all
+                }
+                cost = clock.monotonic() - began
+                self._strips_until = clock.monotonic() + max(STRIPS_REFRESH_S * 0.9, cost / COST_SHARE)
+            return self._strips
+
+    def forget(self) -> None:
+        """Somebody did something: look again."""
+        self._until = self._strips_until = 0.0
+
+
+class Site:
+    """The engine, the people and the settings that endpoints work with."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        access: Access,
+        operations: Operations,
+        *,
+        public_url: str,
+        trusted_proxies: Collection[str],
+        version: str,
+    ) -> None:
+        self.engine = engine
+        self.clock = engine.clock
+        self.access = access
+        self.operations = operations
+        self.public_url = public_url
+        self.version = version
+        self.snapshots = Snapshots(engine)
+        self.pages = Pages(engine.clock, access, version)
+        self.closing = asyncio.Event()
+        self.watching = 0
+        self._trusted = frozenset(trusted_proxies)
+        self._wrong = RateLimit(engine.clock, per_s=WRONG_PER_S, burst=WRONG_BURST)
+
+    # --- who asks -----------------------------------------------------------------------------------
+
+    def source(self, request: Request) -> str:
+        """The network address that limits apply to."""
+        peer = request.client.host if request.client else ""
+        return source_of(peer, request.headers.get("x-forwarded-for", ""), self._trusted)
+
+    def wrong(self, request: Request) -> None:
+        """Count a wrong token.
+
+        Raises:
+            Refusal: too many from this source.
+        """
+        wait = self._wrong.take(self.source(request))
+        log.warning("wrong token", action="login_refused", source=self.source(request))
+        if wait:
+            raise Refusal(429, "too_many", "Too many wrong tokens.", "Wait a minute.", retry_after_s=wait)
+
+    async def who(self, request: Request) -> Person | None:
+        """Who sent this request; ``None`` if nobody known did."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token:
+            if request.url.path == METRICS_PATH and self.access.may_scrape(token.strip()):
+                return Person("metrics", Role.VIEWER)
+            person = await self.access.by_token(token.strip())
+            if person is None:
+                self.wrong(request)
+            return person
+        cookie = request.cookies.get(self.access.cookie, "")
+        return await self.access.by_session(cookie) if cookie else None
+
+    # --- bodies -------------------------------------------------------------------------------------
+
+    async def body(self, request: Request) -> bytes:
+        """The body, within its limit; read once.
+
+        Raises:
+            Refusal: it is too large.
+        """
+        if not hasattr(request.state, "body"):
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > FORM_BYTES_MAX:
+                    raise Refusal(413, "too_large", "The body is too large.")
+                chunks.append(chunk)
+            request.state.body = b"".join(chunks)
+        body: bytes = request.state.body
+        return body
+
+    async def form(self, request: Request) -> dict[str, str]:
+        """The fields of a form; each name counts once.
+
+        Raises:
+            Refusal: it is no form.
+        """
+        try:
+            pairs = parse_qsl(
+                (await self.body(request)).decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX
+            )
+        except ValueError as error:
+            raise Refusal(400, "not_a_form", "This form cannot be read.") from error
+        return dict(pairs)
+
+    async def json(self, request: Request, type_: type[T]) -> T:
+        """The body as a value of a type that allows no unknown field.
+
+        Raises:
+            Refusal: it is none; says where.
+        """
+        try:
+            return msgspec.json.decode(await self.body(request), type=type_)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal(400, "bad_request", str(error), "See /v1/openapi.json.") from error
+
+    # --- pages --------------------------------------------------------------------------------------
+
+    def render(self, template: str, person: Person, **values: Any) -> Response:
+        """A page as HTML."""
+        status_code = values.pop("status_code", 200)
+        text = self.pages.render(template, person=person, **values)
+        return HTMLResponse(text, status_code=status_code)
+
+    # --- the gate -----------------------------------------------------------------------------------
+
+    async def check_csrf(self, request: Request, person: Person) -> None:
+        """Make sure that a change was asked for by our own page.
+
+        Raises:
+            Refusal: it was not.
+        """
+        origin = request.headers.get("origin", "")
+        own = {request.headers.get("host", ""), urlsplit(self.public_url).netloc} - {""}
+        if origin and urlsplit(origin).netloc not in own:
+            raise Refusal(
+                403, "foreign_origin", "This was sent by another site.", "Use the dashboard's own page."
+            )
+        mark = request.headers.get("x-csrf-token", "") or (await self.form(request)).get("csrf", "")
+        if not self.access.csrf_holds(person, mark):
+            raise Refusal(
+                403, "csrf", "This form is not from your session.", "Reload the page and try again."
+            )
+
+
+def guard(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint behind the gate: who, what role, which form; then errors as answers."""
+
+    async def serve(request: Request) -> Response:
+        person: Person | None = None
+        try:
+            person = await site.who(request)
+            if endpoint.least is not None:
+                await _admit(site, request, endpoint, person)
+            return await endpoint.handle(site, request, person or NOBODY)
+        except Refusal as refusal:
+            return _refused(site, endpoint, person, refusal)
+        except NotPossible as error:
+            status_code = STATUS_OF.get(error.code, 409)
+            return _refused(site, endpoint, person, Refusal(status_code, error.code, str(error), error.mend))
+        except SynclineError as error:
+            busy = Refusal(503, "unavailable", str(error), "Try again in a moment.", retry_after_s=5)
+            return _refused(site, endpoint, person, busy)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            log.exception("request failed", action="request_failed", path=endpoint.path)
+            broken = Refusal(
+                500, "failed", "Syncline failed on this request; nothing is known to be lost.", "See the log."
+            )
+            return _refused(site, endpoint, person, broken)
+
+    return serve
+
+
+async def _admit(site: Site, request: Request, endpoint: Endpoint, person: Person | None) -> None:
+    if person is None:
+        raise Refusal(
+            401, "not_logged_in", "You are not logged in.", "Use the login link, or send a bearer token."
+        )
+    assert endpoint.least is not None
+    if not person.may(endpoint.least):
+        await site.operations.audit.write(
+            actor=person.name,
+            action="refused",
+            subject=f"{endpoint.method} {endpoint.path}",
+            after=f"needs the role {endpoint.least.name.lower()}",
+        )
+        raise Refusal(
+            403,
+            "not_allowed",
+            f"This needs the role {endpoint.least.name.lower()}; {person.name} is "
+            f"{person.role.name.lower()}.",
+            "Ask an admin.",
+        )
+    if endpoint.method != "GET" and person.session:
+        await site.check_csrf(request, person)
+
+
+def _refused(site: Site, endpoint: Endpoint, person: Person | None, refusal: Refusal) -> Response:
+    response: Response
+    if endpoint.page and refusal.status == 401 and endpoint.method == "GET":
+        response = RedirectResponse("/login", 303)
+    elif endpoint.page:
+        response = site.render(
+            "error.html", person or NOBODY, status_code=refusal.status, error=refusal.error
+        )
+    else:
+        body = msgspec.to_builtins(ErrorBody(refusal.error))
+        response = JSONResponse(body, refusal.status)
+    if refusal.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if refusal.retry_after_s:
+        response.headers["Retry-After"] = str(max(1, round(refusal.retry_after_s)))
+    return response

@@ -1,0 +1,114 @@
+"""The strip of recent changes: each dot one delivered change, by the time it landed and its age then.
+
+Positions are percentages, so that the picture fits any width without stretching its dots. The scale
+of ages is the square root of lag by tolerance: what is far below the tolerance stays visible, and
+the tolerance has the same height on every strip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+from markupsafe import Markup
+
+from syncline.engine.routes import split_key
+from syncline.engine.status import WINDOW_MS, RouteStatus
+from syncline.engine.words import duration, plural
+from syncline.ports import Row
+
+HEIGHT = 72
+TOP = 6
+BASE = 66
+LINE_Y = 26  # where the tolerance lies
+DOTS_MAX = 400
+TITLED_MAX = 60
+STEP = 4  # dots closer than a quarter of a per cent fall together
+
+
+def y_of(lag_ms: int, tolerance_ms: int) -> float:
+    """Where a lag lies; the tolerance is always at the same height."""
+    scale = sqrt(max(0, lag_ms) / max(1, tolerance_ms))
+    return max(TOP, BASE - scale * (BASE - LINE_Y))
+
+
+def stale_windows(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> list[tuple[int, int]]:
+    """When some value was older at its sink than its tolerance allows, as merged intervals."""
+    windows = [
+        (delivered_ms - lag_ms + route.tolerance_ms, delivered_ms)
+        for _, delivered_ms, lag_ms, kept in rows
+        if not kept
+    ]
+    if route.oldest_deadline_ms is not None and route.oldest_deadline_ms < now_ms:
+        windows.append((route.oldest_deadline_ms, now_ms))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(windows):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
+    """The last hour of a route as SVG. ``rows``: (key, delivered_at_ms, lag_ms, kept), newest first."""
+    since = now_ms - WINDOW_MS
+
+    def x_of(at_ms: int) -> float:
+        return round(100 * STEP * max(0, min(WINDOW_MS, at_ms - since)) / WINDOW_MS) / STEP
+
+    parts = []
+    for start, end in stale_windows(rows, route, now_ms):
+        left, right = x_of(max(start, since)), x_of(end)
+        parts.append(
+            Markup('<rect class="stale" x="{}%" y="0" width="{}%" height="{}"/>').format(
+                left,
+                max(0.25, right - left),
+                BASE,
+            ),
+        )
+    tick = Markup('<line class="tick" x1="{0}%" x2="{0}%" y1="{1}" y2="{2}"/>')
+    parts += [tick.format(quarter, TOP, BASE) for quarter in (25, 50, 75)]
+    parts.append(Markup('<line class="limit" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(LINE_Y))
+    parts.append(Markup('<line class="base" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(BASE + 0.5))
+    taken: set[tuple[float, int, int]] = set()
+    for key, delivered_ms, lag_ms, kept in rows:
+        x, y = x_of(delivered_ms), y_of(lag_ms, route.tolerance_ms)
+        spot = (x, round(y / 2), kept)
+        if spot in taken or delivered_ms < since:
+            continue
+        taken.add(spot)
+        title = Markup("")
+        if len(taken) <= TITLED_MAX or not kept:
+            title = Markup("<title>{}: {} after the change</title>").format(
+                split_key(key)[0], duration(lag_ms)
+            )
+        if kept:
+            parts.append(
+                Markup('<circle class="kept" cx="{}%" cy="{:.1f}" r="2.4">{}</circle>').format(x, y, title)
+            )
+        else:
+            parts.append(
+                Markup('<circle class="missed" cx="{}%" cy="{:.1f}" r="3.4">{}</circle>').format(x, y, title),
+            )
+        if len(taken) >= DOTS_MAX:
+            break
+    lags = route.lags
+    missed = lags.delivered - lags.kept
+    label = (
+        "No change landed in the last hour."
+        if not lags.delivered
+        else (
+            f"{plural(lags.delivered, 'change')} landed in the last hour, "
+            + (
+                f"{missed} later than {duration(route.tolerance_ms)}."
+                if missed
+                else f"all within {duration(route.tolerance_ms)}."
+            )
+        )
+    )
+    return Markup('<svg class="strip" role="img" aria-label="{}" height="{}" width="100%">{}</svg>').format(
+        label,
+        HEIGHT,
+        Markup("").join(parts),
+    )

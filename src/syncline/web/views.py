@@ -1,0 +1,195 @@
+"""The pages: overview, parked, search, system, login."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from syncline.engine.inquiry import Explanation, Life, explain, search
+from syncline.engine.operations import NotPossible
+from syncline.web.access import SESSION_MS, Person, Role
+from syncline.web.api import Replay, replay, shown_to
+from syncline.web.live import events, parts_of
+from syncline.web.site import Endpoint, Refusal, Site
+
+TOLD = {
+    "released": "Released. It goes on by itself.",
+    "saved": "Saved. The original text is kept in the audit log. Release the entry to take the message in.",
+    "discarded": "Discarded. It stays in the history.",
+    "unseen": "These units may be sold again; the numbers are being computed.",
+    "replayed": "It is being compared with the truth again; only a difference is sent.",
+}
+
+
+async def _overview(site: Site, request: Request, person: Person) -> Response:
+    status = await site.snapshots.status()
+    parts = await parts_of(site, "overview", person)
+    return site.render("overview.html", person, status=status, parts=parts)
+
+
+async def _parked(site: Site, request: Request, person: Person) -> Response:
+    status = await site.snapshots.status()
+    parts = await parts_of(site, "parked", person)
+    told = TOLD.get(request.query_params.get("done", ""), "")
+    return site.render("parked.html", person, status=status, parts=parts, told=told)
+
+
+async def _entry(site: Site, request: Request, person: Person) -> Response:
+    status = await site.snapshots.status()
+    entry = shown_to(person, await site.operations.show(request.path_params["id"]))
+    told = TOLD.get(request.query_params.get("done", ""), "")
+    return site.render(
+        "entry.html", person, status=status, entry=entry, told=told, fault="", text=entry.payload
+    )
+
+
+async def _release(site: Site, request: Request, person: Person) -> Response:
+    await site.operations.release(request.path_params["id"], by=person.name)
+    site.snapshots.forget()
+    return RedirectResponse("/parked?done=released", 303)
+
+
+async def _discard(site: Site, request: Request, person: Person) -> Response:
+    await site.operations.discard(request.path_params["id"], by=person.name)
+    site.snapshots.forget()
+    return RedirectResponse("/parked?done=discarded", 303)
+
+
+async def _edit(site: Site, request: Request, person: Person) -> Response:
+    number = request.path_params["id"]
+    text = (await site.form(request)).get("payload", "")
+    try:
+        await site.operations.edit(number, text, by=person.name)
+    except NotPossible as error:
+        if error.code != "not_json":
+            raise
+        return site.render(  # what was typed is not lost
+            "entry.html",
+            person,
+            status_code=422,
+            status=await site.snapshots.status(),
+            entry=await site.operations.show(number),
+            told="",
+            fault=str(error),
+            text=text,
+        )
+    return RedirectResponse(f"/parked/{number}?done=saved", 303)
+
+
+async def _unseen(site: Site, request: Request, person: Person) -> Response:
+    form = await site.form(request)
+    await site.operations.release_unseen(
+        form.get("system", ""),
+        form.get("sku", ""),
+        form.get("location", ""),
+        by=person.name,
+    )
+    site.snapshots.forget()
+    return RedirectResponse("/parked?done=unseen", 303)
+
+
+async def _search(site: Site, request: Request, person: Person) -> Response:
+    query = request.query_params.get("q", "").strip()
+    lives: list[Life] = await search(site.engine, query) if query else []
+    explained: list[Explanation] = []
+    for life in lives:
+        for channel in life.channels:
+            explained += await explain(site.engine, life.key, channel)
+    return site.render(
+        "search.html",
+        person,
+        status=await site.snapshots.status(),
+        query=query,
+        lives=lives,
+        explained=explained,
+        told=TOLD.get(request.query_params.get("done", ""), ""),
+    )
+
+
+async def _replay(site: Site, request: Request, person: Person) -> Response:
+    form = await site.form(request)
+    asked = Replay(sku=form.get("sku", ""), order=form.get("order", ""))
+    await replay(site, asked, person)
+    return RedirectResponse(f"/search?q={quote(asked.sku or asked.order, safe='')}&done=replayed", 303)
+
+
+async def _system(site: Site, request: Request, person: Person) -> Response:
+    status = await site.snapshots.status()
+    parts = await parts_of(site, "system", person)
+    check = await site.operations.audit.verify() if request.query_params.get("verify") else None
+    return site.render(
+        "system.html",
+        person,
+        status=status,
+        parts=parts,
+        check=check,
+        entries=await site.operations.audit.newest(limit=50),
+        people=await site.access.people() if person.may(Role.ADMIN) else [],
+    )
+
+
+# --- login ---------------------------------------------------------------------------------------------
+
+
+async def _login(site: Site, request: Request, person: Person) -> Response:
+    token = request.query_params.get("token", "")
+    if token:
+        return await _exchange(site, request, token)
+    return site.render("login.html", person, fault="")
+
+
+async def _login_form(site: Site, request: Request, person: Person) -> Response:
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Refusal(403, "foreign_origin", "This was sent by another site.", "Use the login page itself.")
+    return await _exchange(site, request, (await site.form(request)).get("token", "").strip())
+
+
+async def _exchange(site: Site, request: Request, token: str) -> Response:
+    known = await site.access.log_in(token)
+    if known is None:
+        site.wrong(request)
+        return site.render(
+            "login.html",
+            Person("", Role.NOBODY),
+            status_code=401,
+            fault="This token is not known. It may have been replaced by a newer one.",
+        )
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        site.access.cookie,
+        known[1],
+        max_age=SESSION_MS // 1000,
+        httponly=True,
+        samesite="strict",
+        secure=site.access.secure,
+        path="/",
+    )
+    return response
+
+
+async def _logout(site: Site, request: Request, person: Person) -> Response:
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(
+        site.access.cookie, path="/", httponly=True, samesite="strict", secure=site.access.secure
+    )
+    return response
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/", Role.VIEWER, _overview, page=True),
+    Endpoint("GET", "/parked", Role.VIEWER, _parked, page=True),
+    Endpoint("GET", "/parked/{id:int}", Role.VIEWER, _entry, page=True),
+    Endpoint("POST", "/parked/{id:int}/release", Role.OPERATOR, _release, page=True),
+    Endpoint("POST", "/parked/{id:int}/edit", Role.OPERATOR, _edit, page=True),
+    Endpoint("POST", "/parked/{id:int}/discard", Role.OPERATOR, _discard, page=True),
+    Endpoint("POST", "/unseen/release", Role.OPERATOR, _unseen, page=True),
+    Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
+    Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
+    Endpoint("GET", "/system", Role.VIEWER, _system, page=True),
+    Endpoint("GET", "/events", Role.VIEWER, events),
+    Endpoint("GET", "/login", None, _login, page=True),
+    Endpoint("POST", "/login", None, _login_form, page=True),
+    Endpoint("POST", "/logout", Role.VIEWER, _logout, page=True),
+)
