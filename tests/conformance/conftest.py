@@ -7,6 +7,8 @@ import pytest
 
 from tests.conformance.postgres_server import NoServerError, PostgresServer
 
+pytest.register_assert_rewrite("syncline.testing")
+
 _schemas = itertools.count(1)
 
 

@@ -107,7 +107,7 @@ class PostgresServer:
                 str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port),
                 "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
                 "-c", "fsync=on", "-c", "full_page_writes=on", "-c", "max_connections=60",
-                "-c", "shared_buffers=32MB", "-c", "logging_collector=off", "-c", "autovacuum_naptime=5s",
+                "-c", "shared_buffers=32MB", "-c", "logging_collector=off", "-c", "deadlock_timeout=50ms",
             ],
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},

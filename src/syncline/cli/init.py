@@ -19,7 +19,6 @@ path = "syncline.sqlite"            # or: url = "env:SYNCLINE_POSTGRES_URL"  (pi
 host = "127.0.0.1"                  # where the dashboard and the webhooks listen
 port = 8080
 public_url = ""                     # how vendors reach it, e.g. "https://sync.example.com"; empty: polling only
-hook_secret = "env:SYNCLINE_HOOK_SECRET"   # 24 random characters or more; part of the webhook addresses
 
 [systems.erp]                       # the name becomes part of external ids: choose it once
 connector = "netsuite"

@@ -94,7 +94,9 @@ class Audit:
             for number, at_ms, actor, action, subject, was, became, chain in rows:
                 if chain != link(previous, at_ms, actor, action, subject, was, became):
                     message = f"Entry {number} was altered, or one before it was removed."
-                    return AuditCheck(holds=False, entries=entries, head=previous, broken_at=number, message=message)
+                    return AuditCheck(
+                        holds=False, entries=entries, head=previous, broken_at=number, message=message
+                    )
                 previous, after = chain, number
                 entries += 1
             if len(rows) < PAGE:

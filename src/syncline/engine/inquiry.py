@@ -117,7 +117,13 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         for at, level in levels.items()
     ]
     if rule.safety_stock:
-        steps.append(Step("Safety stock kept back at each location", f"− {rule.safety_stock}"))
+        steps.append(
+            Step(
+                "Safety stock",
+                f"− {rule.safety_stock * len(levels)}",
+                f"{rule.safety_stock} kept back at each location",
+            ),
+        )
     for line in computed.demands.get(sku, []):
         missing = outstanding(line, levels, lag_ms)
         if missing:
@@ -322,7 +328,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
             limit=ROWS_MAX,
         ):
             what = f"{title} received {VIA.get(via, via)}"
-            moments.append(Moment(at_ms, what, VERDICTS.get(verdict, verdict), system))
+            moments.append(Moment(at_ms, what, VERDICTS.get(str(verdict), str(verdict)), system))
     deliveries, work = await _work(engine, key, channel)
     facts = [
         Fact("Channel", channel),
@@ -423,7 +429,7 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
             Moment(
                 at_ms,
                 f"{title} landed {duration(lag_ms)} after the change{limit}",
-                split_key(of)[1],
+                split_key(of)[1] if route and route.flow is Flow.INVENTORY else "",
                 route.sink if route else "",
                 "good" if kept else "bad",
             )

@@ -48,6 +48,8 @@ MEANINGS: Mapping[str, str] = {
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
+TITLES = {"compare_total": "An order's total differs"}
+
 
 class NotPossible(SynclineError):
     """An action cannot be done now. ``code`` is for programs, ``mend`` for the person."""
@@ -93,7 +95,7 @@ def _parked(row: Row) -> Parked:
         id=number,
         system=system,
         operation=operation,
-        title=operation_title(operation),
+        title=TITLES.get(operation, f"Could not {operation_title(operation)}"),
         key=key,
         reason=reason,
         meaning=MEANINGS.get(reason, "A person has to decide."),

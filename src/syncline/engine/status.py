@@ -26,6 +26,8 @@ SEND_ASSUMED_MS = 1_000  # until a call was measured
 UNSEEN_MAX = 200
 GRACE_MS = 5_000  # a read that is this late is not news yet
 TEXT_MAX = 300
+KEPT_SHARE_MIN = 0.99
+KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
 
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
@@ -177,6 +179,13 @@ class Status:
     unseen: tuple[Unseen, ...]
 
 
+def missed_often(lags: Lags) -> bool:
+    """Whether more of the last hour's changes came too late than may pass without a word."""
+    return (
+        lags.kept_share is not None and lags.delivered >= KEPT_SAMPLE_MIN and lags.kept_share < KEPT_SHARE_MIN
+    )
+
+
 def clean(text: str) -> str:
     """A vendor's words, short and without control characters."""
     return "".join(c if c.isprintable() else " " for c in text)[:TEXT_MAX]
@@ -300,9 +309,12 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
 
 def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
     in_flight: dict[str, int] = {}
+    waiting: dict[str, int] = {}
     for row in work:
         if row[3] == DeliveryState.RUNNING:
             in_flight[row[0]] = in_flight.get(row[0], 0) + row[4]
+        if row[3] != DeliveryState.PARKED:
+            waiting[row[0]] = waiting.get(row[0], 0) + row[4]
     found = []
     for name, lane in engine.lanes.items():
         usage = lane.system.governor.usage()
@@ -324,7 +336,7 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
                 limit=limit,
                 in_use=in_use,
                 used_share=min(1.0, in_use / limit) if limit else 0.0,
-                pending=lane.pending(),
+                pending=waiting.get(name, 0),
                 in_flight=in_flight.get(name, 0),
                 calls=round(usage.get("calls", lane.calls)),
                 items=lane.items,
@@ -369,7 +381,11 @@ def _route(
         state = "late"
     elif age_ms is None and reads:
         state = "starting"
-    elif any(row[3] == DeliveryState.PARKED for row in mine) or (worst.normal_ms or 0) > route.tolerance_ms:
+    elif (
+        any(row[3] == DeliveryState.PARKED for row in mine)
+        or (worst.normal_ms or 0) > route.tolerance_ms
+        or missed_often(lags)
+    ):
         state = "attention"
     else:
         state = "ok"

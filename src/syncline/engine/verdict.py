@@ -13,12 +13,11 @@ from syncline.engine.status import (
     RouteStatus,
     StoreStatus,
     Unseen,
+    missed_often,
 )
 from syncline.engine.words import MINUTE_MS, duration, flow_title, plural
 
 BACKLOG_MAX = 5_000  # events that may wait to be applied before it is worth a sentence
-KEPT_SHARE_MIN = 0.99
-KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
 
 
 def judge(
@@ -178,11 +177,7 @@ def _promises(routes: Sequence[RouteStatus]) -> Iterator[Problem]:
                 f"Let {route.source} send events, read it more often, or set the tolerance to {duration(least)}.",
                 route.name,
             )
-        elif (
-            lags.kept_share is not None
-            and lags.delivered >= KEPT_SAMPLE_MIN
-            and lags.kept_share < KEPT_SHARE_MIN
-        ):
+        elif missed_often(lags):
             yield Problem(
                 "attention",
                 f"{title}: {plural(lags.delivered - lags.kept, 'change')} of {lags.delivered:,} came too late "

@@ -63,7 +63,8 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     public_url: str = ""
     token_file: str = "syncline.token"
-    hook_secret: str = ""
+    secret: str = ""  # signs sessions and webhook addresses; made at the first start if it is not given
+    metrics_token: str = ""
 
 
 class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
@@ -122,18 +123,19 @@ class Config(msgspec.Struct, frozen=True):
     server: ServerConfig
     systems: tuple[SystemConfig, ...]
     routes: Routes
+    folder: Path
 
 
-def _resolve(value: Any, environment: Mapping[str, str], folder: Path, field: str) -> Any:
+def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
     if isinstance(value, dict):
-        return {key: _resolve(item, environment, folder, f"{field}.{key}") for key, item in value.items()}
+        return {key: _resolve(item, variables, folder, f"{field}.{key}") for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolve(item, environment, folder, f"{field}[{i}]") for i, item in enumerate(value)]
+        return [_resolve(item, variables, folder, f"{field}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, str) and value.startswith("env:"):
         name = value[4:]
-        if not environment.get(name):
+        if not variables.get(name):
             raise Misconfigured(f"{field}: the environment variable {name} is not set")
-        return environment[name]
+        return variables[name]
     if isinstance(value, str) and value.startswith("file:"):
         path = folder / value[5:]
         try:
@@ -164,19 +166,24 @@ def _known_fields() -> list[str]:
     return [name for type_ in (File, StoreConfig, ServerConfig, RouteConfig, RuleConfig) for name in _fields(type_)]
 
 
-def parse(text: str, *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
+def environment(name: str) -> str:
+    """A variable of the environment; "" if it is not set."""
+    return os.environ.get(name, "")
+
+
+def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
     """Read a configuration.
 
     Raises:
         Misconfigured: names the field and how to mend it.
     """
-    environment = os.environ if environment is None else environment
+    variables = os.environ if variables is None else variables
     folder = folder or Path.cwd()
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"not valid TOML: {error}") from error
-    raw = _resolve(raw, environment, folder, "")
+    raw = _resolve(raw, variables, folder, "")
     try:
         file = msgspec.convert(raw, File, strict=False)
     except msgspec.ValidationError as error:
@@ -188,7 +195,7 @@ def parse(text: str, *, environment: Mapping[str, str] | None = None, folder: Pa
         routes = Routes([_route(index, route, {s.name for s in systems}) for index, route in enumerate(file.routes)])
     except ValueError as error:
         raise Misconfigured(f"routes: {error}") from error
-    return Config(file.store, file.server, systems, routes)
+    return Config(file.store, file.server, systems, routes, folder)
 
 
 def load(path: Path) -> Config:
@@ -282,7 +289,7 @@ def server_of(path: Path) -> ServerConfig:
         raise Misconfigured(f"{path} does not exist; give --config") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"{path} cannot be read: {error}") from error
-    section = {key: value for key, value in raw.get("server", {}).items() if key != "hook_secret"}
+    section = {key: value for key, value in raw.get("server", {}).items() if key not in ("secret", "metrics_token")}
     try:
         return msgspec.convert(section, ServerConfig, strict=False)
     except msgspec.ValidationError as error:

@@ -1,23 +1,30 @@
 """The whole pipeline under faults, from one seed.
 
-Two phases. First orders, shipments, withdrawals and receipts happen while everything goes wrong:
+Three phases. First orders, shipments, withdrawals and receipts happen while everything goes wrong:
 webhooks are lost, doubled and overtaken, answers are lost, vendors are down, and Syncline is killed
-and started again on the same store. Then the faults stop, and within a bounded time everything must
-agree. Checkers look only at the simulators' ledgers.
+and started again on the same store: at random moments, at failpoints, and while it recovers. Then the
+faults stop, and within a bounded time everything must agree. At last Syncline may be restarted with
+nothing to do, which must have no effect at all. Checkers look only at the simulators' ledgers, and at
+the log for what was acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
+from syncline.engine import failpoints
 from syncline.engine.engine import Engine
-from syncline.model.errors import OutcomeUnknown
-from syncline.ports import Request, Response, Store
+from syncline.engine.status import status
+from syncline.model.errors import OutcomeUnknown, SynclineError
+from syncline.ports import Clock, Request, Response, Store
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
@@ -32,17 +39,34 @@ START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 HOOKS = "https://syncline.simulated"
 CONVERGE_MS_MAX = 3 * 3_600_000
 STEP_S = 20.0
+SKEW_MS_MAX = 120_000
+FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
+EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id")
+
+# Where a process may be killed besides at a random moment. Every one is passed within seconds.
+FAILPOINTS = (
+    "lane.after_intent",
+    "lane.after_call",
+    "lane.before_result",
+    "lane.after_result",
+    "ingress.after_append",
+    "poller.after_page",
+    "applier.before_write",
+    "applier.after_write",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much happens in one simulation."""
 
-    orders: int = 60
+    orders: int = 75
     skus: int = 40
     minutes: int = 40
-    kills: int = 2
+    kills: int = 2  # each is followed by another one during recovery, every third time
     faults: bool = True
+    troubles: tuple[str, ...] = ()  # only these; empty: all of them
+    restarts: int = 0  # in the end, with nothing to do: they must have no effect
 
 
 @dataclass(slots=True)
@@ -51,26 +75,87 @@ class Report:
 
     seed: int
     truth: Truth
-    changes: int
-    faults: Counter[str] = field(default_factory=Counter)
-    kills: int = 0
+    changes: int  # order lines, payments, edits, cancellations, shipped lines, movements of stock
+    faults: Counter[str] = field(default_factory=Counter)  # troubles begun, by kind
+    hits: Counter[str] = field(default_factory=Counter)  # single requests hurt by the network's troubles
+    kills: Counter[str] = field(default_factory=Counter)  # by where they struck
+    skew_ms: int = 0  # how far the vendors' clocks are ahead of ours
     calls: int = 0
+    acknowledged: int = 0  # events answered with 2xx
     breaches: Counter[str] = field(default_factory=Counter)
     parked: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)  # of a run without faults
     converged_after_s: float = 0.0
     virtual_s: float = 0.0
     digest: str = ""
     violations: list[str] = field(default_factory=list)
 
+    def text(self) -> str:
+        """Everything, one fact a line; equal runs print equal text."""
+        lines = [
+            f"seed {self.seed}: {self.changes} changes in {self.virtual_s:.1f} virtual seconds, {self.calls} calls, "
+            f"{self.acknowledged} events acknowledged",
+            f"faults: {self.faults.total()} of {len(self.faults)} kinds; requests hurt: {self.hits.total()}; "
+            f"the vendors' clocks are {self.skew_ms} ms ahead",
+            *(f"  {count:>4}  {kind}" for kind, count in sorted((self.faults + self.hits).items())),
+            f"kills: {self.kills.total()}",
+            *(f"  {count:>4}  {where}" for where, count in sorted(self.kills.items())),
+            f"agreed after {self.converged_after_s:.1f} s; digest {self.digest}",
+            f"truth: {self.truth}",
+            f"breaches: {dict(sorted(self.breaches.items()))}",
+            f"parked: {self.parked}",
+            f"alarms: {self.alarms}",
+            f"violations: {self.violations}",
+        ]
+        return "\n".join(lines)
 
-class _AckLoss(FaultyTransport):
-    """The way of webhooks: here a lost answer makes the vendor send again."""
+
+class _Skewed(Clock):
+    """The vendors' clocks: ours and theirs never agree."""
+
+    def __init__(self, inner: Clock, ahead_ms: int) -> None:
+        self._inner = inner
+        self._ahead_ms = ahead_ms
+
+    def now_ms(self) -> int:
+        return self._inner.now_ms() + self._ahead_ms
+
+    def monotonic(self) -> float:
+        return self._inner.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class _Inbound(FaultyTransport):
+    """The way of webhooks: here a lost answer makes the vendor send again.
+
+    Remembers what was acknowledged, whether or not the vendor heard of it.
+    """
+
+    acknowledged: set[tuple[str, str]]
 
     async def send(self, request: Request) -> Response:
+        try:
+            answer = await self.inner.send(request)
+        except Killed:
+            raise OutcomeUnknown("the process died before it answered") from None
+        if 200 <= answer.status < 300:
+            system = urlsplit(request.url).path.rsplit("/", 1)[-1]
+            event = next(request.headers[name] for name in EVENT_IDS if name in request.headers)
+            self.acknowledged.add((system, event))
         if self._chance(self.faults.lose_answer_rate, "webhook answer lost"):
-            await self.inner.send(request)
             raise OutcomeUnknown("the acknowledgement was lost (injected)")
-        return await self.inner.send(request)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Something that goes wrong for a while."""
+
+    name: str
+    begin: Callable[[], object]
+    end: Callable[[], Awaitable[object] | None]
 
 
 class Simulation:
@@ -84,19 +169,28 @@ class Simulation:
         self.clock = VirtualClock(self.loop)
         self._apps = AsgiTransport({})
         self._outbound = FaultyTransport(self._apps, self.clock, Random(self._rng.getrandbits(64)))
-        self._inbound = _AckLoss(self._apps, self.clock, Random(self._rng.getrandbits(64)))
+        self._inbound = _Inbound(self._apps, self.clock, Random(self._rng.getrandbits(64)))
+        self._inbound.acknowledged = set()
+        self.skew_ms = self._rng.randint(-SKEW_MS_MAX, SKEW_MS_MAX) if self.plan.faults else 0
         self.world = World(
-            clock=self.clock, rng=Random(self._rng.getrandbits(64)), transport=self._inbound,
+            clock=_Skewed(self.clock, self.skew_ms),
+            rng=Random(self._rng.getrandbits(64)),
+            transport=self._inbound,
             pace=Pace(),
         )
+        self.world.clock = self.clock  # Syncline's; the vendors keep theirs
         self._hooks = HooksApp()
         self._store: Store = SqliteStore.open(":memory:", now_ms=START_MS)
         self._switch = Switch()
+        self._dead = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self.engine: Engine | None = None
         self.faults: Counter[str] = Counter()
-        self.kills = 0
-        self.changes = 0
+        self.kills: Counter[str] = Counter()
+        self.edits = 0
+        self.received = 0
+        self.alarms: dict[str, None] = {}
 
     def run(self) -> Report:
         """Play the seed to its end."""
@@ -107,6 +201,7 @@ class Simulation:
             self.loop.close()
 
     async def _tidy(self) -> None:
+        failpoints.disarm()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -116,6 +211,7 @@ class Simulation:
 
     def _start(self) -> None:
         self._switch = Switch()
+        self._dead = asyncio.Event()
         store = SeverableStore(self._store, self._switch)
         rng = Random(self._rng.getrandbits(64))
         transport = SeverableTransport(self._outbound, self._switch)
@@ -125,21 +221,78 @@ class Simulation:
         self._hooks.engine = self.engine
         self._apps.register(HOOKS, self._hooks)
 
-    async def _kill(self) -> None:
+    async def _prepare(self) -> None:
+        """Subscribe, as the service does at every start, until it worked."""
+        while self.engine is not None:
+            with contextlib.suppress(SynclineError):
+                await self.world.connect(self.engine, lambda system: f"{HOOKS}/hooks/{system}")
+                return
+            await self.clock.sleep(30.0)
+
+    def _prepare_soon(self) -> None:
+        self._preparing = self.loop.create_task(self._prepare())
+
+    async def _kill(self, where: str) -> None:
+        """As ``kill -9``: from this moment on nothing that the process does counts."""
+        failpoints.disarm()
         self._switch.cut = True
         self._hooks.engine = None
         self._apps.register(HOOKS, None)
         assert self._running is not None
         assert self.engine is not None
         tasks = [self._running, *(task for lane in self.engine.lanes.values() for task in lane._tasks)]  # noqa: SLF001
+        if self._preparing is not None:
+            tasks.append(self._preparing)
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             _only_death(result)
         self.engine = None
-        self.kills += 1
+        self._preparing = None
+        self.kills[where] += 1
         # Leases of the dead end by themselves; the new process is the same owner of the same store.
         await self.clock.sleep(self._rng.uniform(0.5, 8.0))
+
+    async def _kill_at(self, name: str) -> None:
+        """Die at one of the next passages of a failpoint."""
+        left = self._rng.randrange(1, 4)
+
+        def die() -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self._switch.cut = True
+                self._dead.set()
+                raise Killed
+
+        failpoints.arm(name, die)
+        waiting = self.loop.create_task(self._dead.wait())
+        limit = self.loop.create_task(self.clock.sleep(FAILPOINT_WAIT_S))
+        await asyncio.wait((waiting, limit), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        limit.cancel()
+        await self._kill(name if self._dead.is_set() else "random moment")
+
+    async def _live_and_die(self) -> None:
+        """The kills of the plan, spread over its time."""
+        plan, rng = self.plan, self._rng
+        moments = sorted(rng.uniform(0.1, 0.9) * plan.minutes * 60 for _ in range(plan.kills))
+        began = self.clock.monotonic()
+        for number, at in enumerate(moments):
+            await self.clock.sleep(max(0.0, began + at - self.clock.monotonic()))
+            if number % 2:
+                await self._kill_at(rng.choice(FAILPOINTS))
+            else:
+                await self._kill("random moment")
+            self._start()
+            if rng.random() < 1 / 3:
+                if rng.random() < 0.5:
+                    await self.clock.sleep(rng.uniform(0.0, 2.0))
+                    await self._kill("during recovery")
+                else:
+                    await self._kill_at(rng.choice(FAILPOINTS))
+                self._start()
+            self._prepare_soon()
 
     # --- the play ---------------------------------------------------------------------------------
 
@@ -152,24 +305,20 @@ class Simulation:
         self._apps.register(f"https://{world.shop.shop}", world.shop)
         world.run_people()
         self._start()
-        assert self.engine is not None
-        await world.connect(self.engine, lambda system: f"{HOOKS}/hooks/{system}")
+        await self._prepare()
         await self.clock.sleep(120)  # first reads
 
-        kills = sorted(self._rng.uniform(0.1, 0.9) * plan.minutes * 60 for _ in range(plan.kills))
         people = self.loop.create_task(self._people(history.orders[: plan.orders]))
-        breakage = self.loop.create_task(self._break_things()) if plan.faults else None
-        began = self.clock.monotonic()
-        for at in kills:
-            await self.clock.sleep(max(0.0, began + at - self.clock.monotonic()))
-            await self._kill()
-            self._start()
+        aside = self.loop.create_task(self._break_things() if plan.faults else self._watch())
+        await self._live_and_die()
         await people
-        if breakage is not None:
-            breakage.cancel()
-            await asyncio.gather(breakage, return_exceptions=True)
-        self._mend()
-        return await self._converge()
+        if plan.faults:
+            aside.cancel()
+            await asyncio.gather(aside, return_exceptions=True)
+            self._mend()
+        problems, after_s = await self._converge()
+        aside.cancel()
+        return await self._report([*problems, *await self._restart_idle()], after_s)
 
     async def _people(self, orders: list[HistoryOrder]) -> None:
         """Buyers and staff, spread over the minutes of the plan."""
@@ -178,17 +327,16 @@ class Simulation:
         for order in orders:
             await self.clock.sleep(rng.expovariate(1 / gap_s))
             placed = trade.place(order)
-            self.changes += len(order.lines)
             draw = rng.random()
             if placed is not None and draw < 0.08:
                 self.loop.create_task(self._change_of_mind(placed, rng.uniform(0, 400), rng.random()))
             if draw > 0.35:
-                self.changes += bool(trade.withdraw())
+                trade.withdraw()
             if rng.random() < 0.1:
-                self.changes += 5
                 trade.receive(5)
+                self.received += 1
             if rng.random() < 0.6:
-                self.changes += trade.ship(3) * 4
+                trade.ship(3)
 
     async def _change_of_mind(self, order_id: int, after_s: float, draw: float) -> None:
         await self.clock.sleep(after_s)
@@ -197,55 +345,86 @@ class Simulation:
             return
         if draw < 0.5:
             self.world.shop.cancel_order(order_id, restock=draw < 0.35)
+            self.edits += 1
         else:
             line = order.lines[0]
             if line.current_quantity > 1 and line.fulfilled_quantity == 0:
                 self.world.shop.edit_order(order_id, line.id, line.current_quantity - 1)
-        self.changes += 1
+                self.edits += 1
 
-    async def _break_things(self) -> None:
-        """One trouble after the other, several at once; each is counted when it begins."""
-        shop, erp, rng = self.world.shop.faults, self.world.erp.faults, self._rng
+    async def _watch(self) -> None:
+        """Look for alarms all the time, as the dashboard does; without faults there must be none."""
+        while True:
+            await self.clock.sleep(30.0)
+            if self.engine is not None:
+                seen = await status(self.engine, self.clock.now_ms())
+                for problem in seen.problems:
+                    self.alarms[f"{problem.severity}: {problem.text}"] = None
+
+    # --- what goes wrong ----------------------------------------------------------------------------
+
+    def _troubles(self) -> list[_Trouble]:
+        shop, erp = self.world.shop, self.world.erp
         out, into = self._outbound.faults, self._inbound.faults
-        troubles: list[tuple[str, Any, str, Any]] = [
-            ("webhooks lost", shop, "webhook_lose_rate", 0.5),
-            ("webhooks doubled", shop, "webhook_copies_max", 5),
-            ("webhooks overtake", shop, "webhook_delay_ms_max", 60_000),
-            ("pushes lost", erp, "webhook_lose_rate", 0.5),
-            ("pushes doubled", erp, "webhook_copies_max", 4),
-            ("pushes overtake", erp, "webhook_delay_ms_max", 30_000),
-            ("shop down", shop, "down", True),
-            ("erp down", erp, "down", True),
-            ("shop throttles", shop, "throttle_rate", 0.4),
-            ("shop fails before", shop, "error_before_rate", 0.3),
-            ("shop fails after", shop, "error_after_rate", 0.3),
-            ("erp fails before", erp, "error_before_rate", 0.3),
-            ("erp fails after", erp, "error_after_rate", 0.3),
-            ("erp throttles", erp, "throttle_rate", 0.4),
-            ("shop refuses the token", shop, "reject_auth", True),
-            ("erp refuses the token", erp, "reject_auth", True),
-            ("search lags", shop, "read_lag_ms", 40_000),
+        settings: list[tuple[str, Any, str, Any]] = [
+            ("webhooks lost", shop.faults, "webhook_lose_rate", 0.5),
+            ("webhooks doubled", shop.faults, "webhook_copies_max", 5),
+            ("webhooks overtake", shop.faults, "webhook_delay_ms_max", 60_000),
+            ("pushes lost", erp.faults, "webhook_lose_rate", 0.5),
+            ("pushes doubled", erp.faults, "webhook_copies_max", 4),
+            ("pushes overtake", erp.faults, "webhook_delay_ms_max", 30_000),
+            ("shop down", shop.faults, "down", True),
+            ("erp down", erp.faults, "down", True),
+            ("shop throttles", shop.faults, "throttle_rate", 0.4),
+            ("shop fails before", shop.faults, "error_before_rate", 0.3),
+            ("shop fails after", shop.faults, "error_after_rate", 0.3),
+            ("erp fails before", erp.faults, "error_before_rate", 0.3),
+            ("erp fails after", erp.faults, "error_after_rate", 0.3),
+            ("erp throttles", erp.faults, "throttle_rate", 0.4),
+            ("shop refuses the token", shop.faults, "reject_auth", True),
+            ("erp refuses the token", erp.faults, "reject_auth", True),
+            ("search lags", shop.faults, "read_lag_ms", 40_000),
             ("requests refused", out, "refuse_rate", 0.3),
+            ("requests slow", out, "delay_ms_max", 15_000),
             ("answers lost", out, "lose_answer_rate", 0.3),
             ("answers cut", out, "cut_answer_rate", 0.2),
             ("login pages", out, "login_page_rate", 0.2),
             ("acknowledgements lost", into, "lose_answer_rate", 0.4),
         ]
+        found = [self._setting(*setting) for setting in settings]
+        found.append(_Trouble("tokens revoked", erp.revoke_tokens, lambda: None))
+        # Shopify removes subscriptions after failures; until somebody looks, only reads find anything.
+        found.append(_Trouble("subscriptions removed", shop.state.subscriptions.clear, self._prepare))
+        return [trouble for trouble in found if not self.plan.troubles or trouble.name in self.plan.troubles]
 
-        async def trouble(name: str, target: Any, attribute: str, value: Any) -> None:
-            calm = getattr(target, attribute)
-            setattr(target, attribute, value)
-            self.faults[name] += 1
+    @staticmethod
+    def _setting(name: str, target: Any, attribute: str, value: Any) -> _Trouble:
+        calm = getattr(target, attribute)
+        return _Trouble(
+            name, lambda: setattr(target, attribute, value), lambda: setattr(target, attribute, calm)
+        )
+
+    async def _break_things(self) -> None:
+        """One trouble after the other, several at once; each is counted when it begins."""
+        rng = self._rng
+        troubles = self._troubles()
+
+        async def happen(trouble: _Trouble) -> None:
+            trouble.begin()
+            self.faults[trouble.name] += 1
             await self.clock.sleep(rng.uniform(5, 90))
-            setattr(target, attribute, calm)
+            mending = trouble.end()
+            if mending is not None:
+                with contextlib.suppress(Killed):
+                    await mending
 
         running: dict[str, asyncio.Task[None]] = {}
         while True:
             await self.clock.sleep(rng.expovariate(1 / 35))
-            name, target, attribute, value = troubles[rng.randrange(len(troubles))]
-            if name in running and not running[name].done():
+            trouble = troubles[rng.randrange(len(troubles))]
+            if trouble.name in running and not running[trouble.name].done():
                 continue
-            running[name] = self.loop.create_task(trouble(name, target, attribute, value))
+            running[trouble.name] = self.loop.create_task(happen(trouble))
 
     def _mend(self) -> None:
         for simulator in (self.world.shop, self.world.erp):
@@ -257,36 +436,79 @@ class Simulation:
             for name in calm.__slots__:
                 setattr(transport.faults, name, getattr(calm, name))
 
-    async def _converge(self) -> Report:
+    async def _converge(self) -> tuple[list[str], float]:
         """Everything must agree within a bounded time once nothing goes wrong any more."""
-        world = self.world
         began = self.clock.monotonic()
         problems = ["not looked yet"]
         while problems and (self.clock.monotonic() - began) * 1000 < CONVERGE_MS_MAX:
             await self.clock.sleep(STEP_S)
-            world.trade.ship(5)
+            self.world.trade.ship(5)
             problems = await self.problems()
-        parked = []
-        if self.engine is not None:
-            rows = await self._store.read("parked_open", after=0, limit=100)
-            parked = [f"{row[1]} {row[2]} {row[3]!r}: {row[4]} ({row[5]})" for row in rows]
+        return problems, self.clock.monotonic() - began
+
+    def _effects(self) -> Counter[str]:
+        """What the vendors did for us, calls that only log in left out."""
+        shop, erp = self.world.shop.ledger.effects, self.world.erp.ledger.effects
+        effects = Counter({f"shop {name}": count for name, count in shop.items()})
+        effects.update({f"erp {name}": count for name, count in erp.items() if name != "token"})
+        return effects
+
+    async def _restart_idle(self) -> list[str]:
+        """Recovery is idempotent: restarts with nothing to do have no effect."""
+        if not self.plan.restarts:
+            return []
+        await self.clock.sleep(STEP_S)
+        before = self._effects()
+        for _ in range(self.plan.restarts):
+            await self._kill("idle")
+            self._start()
+            await self.clock.sleep(self._rng.uniform(0.0, 20.0))
+        await self.clock.sleep(3 * STEP_S)
+        return [f"{count} {what} by restarts with nothing to do" for what, count in (self._effects() - before).items()]
+
+    def _changes(self) -> int:
+        """Facts that came to be in one system and concern another, counted from the simulators."""
+        world = self.world
+        orders = [world.shop.orders[order_id] for order_id in world.trade.placed]
+        return (
+            sum(len(order.lines) + len(order.transactions) for order in orders)
+            + self.edits
+            + sum(len(shipment.lines) for shipment in world.erp.shipments())
+            + world.trade.withdrawals
+            + 5 * self.received
+        )
+
+    async def _report(self, problems: list[str], after_s: float) -> Report:
+        world = self.world
+        rows = await self._store.read("parked_open", after=0, limit=100)
         breaches = world.shop.ledger.breaches + world.erp.ledger.breaches
-        digest = hashlib.sha256(f"{world.shop.state_digest()} {world.erp.state_digest()}".encode()).hexdigest()
+        digests = f"{world.shop.state_digest()} {world.erp.state_digest()}"
+        calls = (world.shop.ledger.calls_by_operation + world.erp.ledger.calls_by_operation).total()
         report = Report(
             seed=self.seed,
             truth=world.trade.truth(),
-            changes=self.changes,
-            faults=self.faults + self._outbound.met + self._inbound.met,
+            changes=self._changes(),
+            faults=self.faults,
+            hits=self._outbound.met + self._inbound.met,
             kills=self.kills,
-            calls=sum(world.shop.ledger.calls_by_operation.values()) + sum(world.erp.ledger.calls_by_operation.values()),
+            skew_ms=self.skew_ms,
+            calls=calls,
+            acknowledged=len(self._inbound.acknowledged),
             breaches=Counter({k: v for k, v in breaches.items() if v}),
-            parked=parked,
-            converged_after_s=self.clock.monotonic() - began,
+            parked=[f"{row[1]} {row[2]} {row[3]!r}: {row[4]} ({row[5]})" for row in rows],
+            alarms=list(self.alarms),
+            converged_after_s=after_s,
             virtual_s=self.clock.monotonic(),
-            digest=digest,
+            digest=hashlib.sha256(digests.encode()).hexdigest(),
         )
-        report.violations = [*problems, *self._never(report)]
+        report.violations = [*problems, *self._never(report), *await self._forgotten()]
         return report
+
+    async def _forgotten(self) -> list[str]:
+        """What was acknowledged is in the log, whatever happened afterwards."""
+        logged = {(e.event.system, e.event.event_id) for e in await self._store.events(0, 1_000_000)}
+        missing = sorted(self._inbound.acknowledged - logged)
+        return [f"{len(missing)} acknowledged events are not in the log: {missing[:3]}"] if missing else []
 
     async def problems(self) -> list[str]:
         """What does not agree yet."""

@@ -145,8 +145,11 @@ class Trade:
         return done.order_id
 
     def _free(self, sku: str) -> int:
-        """Units that the ERP could still give: available, less what the shop promised unknown to it."""
-        return sum(self.erp.available(sku, at) - self._promised[sku, at] for at in self._shop_of)
+        """Units that the ERP could still give: above its safety stock, less promises unknown to it."""
+        return sum(
+            max(0, self.erp.available(sku, at) - self.erp.safety_stock(sku, at)) - self._promised[sku, at]
+            for at in self._shop_of
+        )
 
     def _promise(self, order_id: int) -> None:
         taken: list[tuple[str, int, int]] = []

@@ -28,7 +28,7 @@ from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_statements import StatementConformance
-from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, event, put, stored_log
+from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
 
 BUCKET_MS = 16 * DAY_MS
 
@@ -81,6 +81,7 @@ class StoreConformance(StatementConformance, DeliveryConformance):
                 for turn in range(8):
                     ids = [f"{writer}.{turn}.{n}" for n in range((writer + turn) % 4 + 1)]
                     offsets += await store.append([event(id_) for id_ in ids], received_at_ms=T0 + turn)
+                    await breathe()
                 return offsets
 
             async def follow() -> None:
@@ -90,7 +91,7 @@ class StoreConformance(StatementConformance, DeliveryConformance):
                     seen.extend(one.offset for one in logged)
                     if last_round and not logged:
                         return
-                    await store.read("log_end")
+                    await breathe()
 
             follower = asyncio.ensure_future(follow())
             given = [offset for offsets in await asyncio.gather(*map(append, range(12))) for offset in offsets]

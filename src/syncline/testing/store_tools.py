@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -47,3 +48,10 @@ async def stored_log(store: Store, texts: list[str]) -> list[str]:
     logged = await store.events(0, len(texts) + 1)
     assert [one.event.topic for one in logged] == [one.event.event_id for one in logged]
     return [one.event.event_id for one in logged]
+
+
+async def breathe() -> None:
+    """Let every task that can run do so once."""
+    turn = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(turn.set_result, None)
+    await turn

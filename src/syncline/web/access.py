@@ -121,7 +121,6 @@ class Access:
         self._token_bytes = token_bytes
         self._metrics_hash = hash_token(metrics_token) if metrics_token else ""
         self.secure = secure
-        self.cookie = "__Host-syncline" if secure else "syncline"
 
     # --- accounts -----------------------------------------------------------------------------------
 

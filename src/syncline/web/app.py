@@ -85,7 +85,7 @@ class WebApp:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if self.site.access.secure:
+                if self.site.is_secure(Request(scope)):
                     headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)
 

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from syncline.engine.words import duration, flow_title, key_text, operation_title, plural
+from syncline.engine.words import SECOND_MS, duration, flow_title, key_text, operation_title, plural
 from syncline.ports import Clock, Row
 from syncline.web.access import Access, Person, Role
 from syncline.web.strip import strip
@@ -24,6 +24,16 @@ def utc(ms: int) -> str:
         return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
         return "an impossible date"
+
+
+def fixed(ms: float | None) -> str:
+    """A duration whose numbers stay with their units when a line breaks."""
+    return duration(ms).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def whole(ms: int) -> str:
+    """A duration for what moves on while one looks: whole seconds at least."""
+    return duration(ms // SECOND_MS * SECOND_MS)
 
 
 def number(value: float) -> str:
@@ -64,7 +74,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            duration=duration,
+            duration=fixed,
             flow=flow_title,
             operation=operation_title,
             key=key_text,
@@ -96,9 +106,9 @@ class Pages:
         if not ms:
             return Markup("never")
         passed = self._clock.now_ms() - ms
-        words = "just now" if abs(passed) < 1000 else f"{duration(passed)} ago"
-        if passed < -1000:
-            words = f"in {duration(-passed)}"
+        words = "just now" if abs(passed) < SECOND_MS else f"{whole(passed)} ago"
+        if passed <= -SECOND_MS:
+            words = f"in {whole(-passed)}"
         return self._time(ms, words)
 
     def until(self, ms: int | None) -> Markup:
@@ -106,7 +116,7 @@ class Pages:
         if ms is None:
             return Markup("–")
         left = ms - self._clock.now_ms()
-        return self._time(ms, f"in {duration(left)}" if left >= 0 else f"{duration(-left)} overdue")
+        return self._time(ms, f"in {whole(left)}" if left >= 0 else f"{whole(-left)} overdue")
 
     def _time(self, ms: int, words: str) -> Markup:
         absolute = utc(ms)

@@ -37,7 +37,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
@@ -177,6 +177,14 @@ class Site:
         if wait:
             raise Refusal(429, "too_many", "Too many wrong tokens.", "Wait a minute.", retry_after_s=wait)
 
+    def is_secure(self, request: Request) -> bool:
+        """Whether the browser came by the public address, which is https; not by the local port."""
+        return self.access.secure and request.headers.get("host", "") == urlsplit(self.public_url).netloc
+
+    def cookie(self, request: Request) -> str:
+        """The session cookie's name; on https it is one that no other host can set."""
+        return "__Host-syncline" if self.is_secure(request) else "syncline"
+
     async def who(self, request: Request) -> Person | None:
         """Who sent this request; ``None`` if nobody known did."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -187,7 +195,7 @@ class Site:
             if person is None:
                 self.wrong(request)
             return person
-        cookie = request.cookies.get(self.access.cookie, "")
+        cookie = request.cookies.get(self.cookie(request), "")
         return await self.access.by_session(cookie) if cookie else None
 
     # --- bodies -------------------------------------------------------------------------------------

@@ -158,12 +158,12 @@ async def _exchange(site: Site, request: Request, token: str) -> Response:
         )
     response = RedirectResponse("/", 303)
     response.set_cookie(
-        site.access.cookie,
+        site.cookie(request),
         known[1],
         max_age=SESSION_MS // 1000,
         httponly=True,
         samesite="strict",
-        secure=site.access.secure,
+        secure=site.is_secure(request),
         path="/",
     )
     return response
@@ -172,7 +172,7 @@ async def _exchange(site: Site, request: Request, token: str) -> Response:
 async def _logout(site: Site, request: Request, person: Person) -> Response:
     response = RedirectResponse("/login", 303)
     response.delete_cookie(
-        site.access.cookie, path="/", httponly=True, samesite="strict", secure=site.access.secure
+        site.cookie(request), path="/", httponly=True, samesite="strict", secure=site.is_secure(request)
     )
     return response
 

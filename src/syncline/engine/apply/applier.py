@@ -16,6 +16,7 @@ from syncline.engine.apply.batch import Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
 from syncline.model.change import Change, Kind, LoggedEvent
@@ -108,7 +109,9 @@ class Applier:
             for change in changes:
                 batch.apply(logged, change)
         self._offset = events[-1].offset
+        failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, *batch.writes(CONSUMER, self._offset))
+        failpoint("applier.after_write")
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)
         self.applied += batch.applied

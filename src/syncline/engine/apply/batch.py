@@ -126,8 +126,10 @@ class Batch:
         if isinstance(value, Order):
             value, hash_ = self._order(system, change, value, hash_, before)
         elif isinstance(value, StockLevel):
-            # Also an unchanged figure counts: its newer stamp may contain demand that it could not before.
-            self._mark(value.sku, change.changed_at_ms)
+            # Also an unchanged figure counts: its newer stamp may contain demand that it could not
+            # before. But then nothing changed at the source, so no lag begins there.
+            same = before is not None and before.hash == hash_
+            self._mark(value.sku, self._now_ms if same else change.changed_at_ms)
         elif isinstance(value, ErpOrder):
             self._erp_order(system, value, change.changed_at_ms)
         elif isinstance(value, Item):
@@ -264,9 +266,11 @@ class Batch:
         for line in erp.lines:
             held[line.sku, line.location] = held.get((line.sku, line.location), 0) + units(line.quantity)
         rows = [row for (of, order, _, _), row in self._demand.items() if of == channel and order == order_key]
+        before: dict[int, int] = {}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
             share = min(row["quantity"], held.get((row["sku"], row["location"]), 0))
             held[row["sku"], row["location"]] = held.get((row["sku"], row["location"]), 0) - share
+            before[id(row)] = row["erp_quantity"]
             self._erp_holds(row, share, erp.erp_stamp_ms)
         for row in rows:
             for (sku, location), rest in list(held.items()):
@@ -275,7 +279,8 @@ class Batch:
                     share = min(rest, missing)
                     held[sku, location] = rest - share
                     self._erp_holds(row, row["erp_quantity"] + share, erp.erp_stamp_ms)
-            self._mark(row["sku"], changed_at_ms)
+            same = before[id(row)] == row["erp_quantity"]
+            self._mark(row["sku"], self._now_ms if same else changed_at_ms)
 
     def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:
         row["erp_quantity"] = quantity

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from syncline.engine.failpoints import failpoint
 from syncline.model.errors import Busy, Forged, Rejected, Retryable
 from syncline.ports import Clock, Store, System, WebhookRequest
 
@@ -68,6 +69,7 @@ class Ingress:
             offsets = await self._store.append([event], received_at_ms=now_ms)
         except (Retryable, Busy) as error:
             return Answer(503, str(error), retry_after_s=5)
+        failpoint("ingress.after_append")
         counts.last_at_ms = now_ms
         if offsets[0] is None:
             counts.duplicates += 1

@@ -8,6 +8,7 @@ from random import Random
 
 import structlog
 
+from syncline.engine.failpoints import failpoint
 from syncline.model.change import Cursor
 from syncline.model.errors import AuthExpired, SynclineError, Throttled
 from syncline.ports import Clock, PollStream, Store, System
@@ -120,6 +121,7 @@ class Poller:
             offsets = await self._store.append(
                 page.events, received_at_ms=self._clock.now_ms(), cursor=stored,
             )
+            failpoint("poller.after_page")
             new = sum(offset is not None for offset in offsets)
             found += new
             if new:

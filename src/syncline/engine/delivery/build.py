@@ -65,6 +65,16 @@ class Refuse:
 
 Built = Send | Skip | Wait | Refuse
 
+UNPLACED_WAIT_MS = 30_000  # how long a number waits for the location of an order; then it is written anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery to be built: the route it belongs to, and since when it is wanted."""
+
+    route: Route | None
+    since_ms: int
+
 
 class Builder:
     """Builds the payloads of one sink's deliveries."""
@@ -76,10 +86,12 @@ class Builder:
         self._deriver = deriver
         self._system = system
 
-    async def build(self, operation: str, deliveries: dict[str, Route | None]) -> dict[str, Built]:
-        """Build every key of a call: delivery key and its route, to what should happen with it."""
+    async def build(self, operation: str, deliveries: dict[str, Due], now_ms: int) -> dict[str, Built]:
+        """Build every key of a call: what is due, to what should happen with it."""
+        if operation == "set_stock":
+            return await self._set_stock(deliveries, now_ms)
+        routes = {key: due.route for key, due in deliveries.items()}
         build = {
-            "set_stock": self._set_stock,
             "read_stock": self._read_stock,
             "read_order": self._read_order,
             "put_order": self._put_order,
@@ -87,18 +99,18 @@ class Builder:
             "put_refund": self._put_refund,
             "create_shipment": self._create_shipment,
         }[operation]
-        return await build(deliveries)
+        return await build(routes)
 
     # --- stock ------------------------------------------------------------------------------------
 
-    async def _set_stock(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+    async def _set_stock(self, deliveries: dict[str, Due], now_ms: int) -> dict[str, Built]:
         built: dict[str, Built] = {}
         by_route: dict[str, list[str]] = {}
-        for key, route in deliveries.items():
-            if route is None:
+        for key, due in deliveries.items():
+            if due.route is None:
                 built[key] = Skip("its route is not configured any more")
             else:
-                by_route.setdefault(route.name, []).append(key)
+                by_route.setdefault(due.route.name, []).append(key)
         for name, keys in by_route.items():
             route = self._routes.named(name)
             assert route is not None
@@ -109,6 +121,8 @@ class Builder:
                 item = self._catalog.get(self._system, split_key(key)[0])
                 if target is None or item is None:
                     built[key] = Skip("the SKU or location is not sold there any more")
+                elif target.unplaced and now_ms - deliveries[key].since_ms < UNPLACED_WAIT_MS:
+                    built[key] = Wait("an order that takes from it is still being read", 1.0)
                 elif target.held is None:
                     built[key] = Wait("what the channel holds is not known yet", 60.0, read_stock=True)
                 elif target.held == target.quantity:

@@ -16,13 +16,13 @@ from typing import Any
 import structlog
 
 from syncline.engine.codec import decode_payloads, encode
-from syncline.engine.delivery.build import Builder, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.results import Results
 from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
 from syncline.engine.leases import RENEW_EVERY_S, Lease
-from syncline.engine.routes import Route, Routes, split_key
+from syncline.engine.routes import Routes, split_key
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload
@@ -254,10 +254,10 @@ class Lane:
             )
             known = {row[0]: row for row in rows}
             results = self._results(operation, known)
-            routes: dict[str, Route | None] = {
-                key: self._routes.named(known[key][1]) for key in keys if key in known
+            due = {
+                key: Due(self._routes.named(known[key][1]), known[key][4]) for key in keys if key in known
             }
-            built = await self._builder.build(operation, routes)
+            built = await self._builder.build(operation, due, self._clock.now_ms())
             sends: dict[str, Send] = {}
             for key, what in built.items():
                 if isinstance(what, Send):

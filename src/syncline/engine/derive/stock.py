@@ -16,12 +16,18 @@ from syncline.ports import Clock, Row, Store, System, Write
 
 DERIVE_MAX = 500  # SKUs in one round
 
+# While an order is on its way into the ERP, a figure may contain it before we can know that it does.
+# Such a SKU is looked at again after a moment, by when the ERP has told; most numbers are right then.
+UNDER_WAY_MS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What one channel location should show, and what it holds as far as we know.
 
     ``held`` of ``None``: never read. ``rev`` is the binding's revision that this was computed from.
+    ``unplaced`` units were ordered at this very channel, which has subtracted them at a location that
+    it has not told yet: until then nobody knows what it holds where.
     """
 
     key: str
@@ -31,6 +37,7 @@ class Target:
     held: int | None
     unseen: int
     rev: int
+    unplaced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ class StockDeriver:
         unseen = await self._unseen(route, wanted, bindings)
 
         replica_lag_ms = self._systems[route.source].capabilities.replica_lag_ms
+        subtracts_itself = self._systems[route.sink].capabilities.subtracts_own_orders
         locations = list(route.locations)
         targets: list[Target] = []
         done: list[Demand] = []
@@ -95,6 +103,10 @@ class StockDeriver:
             )
             published[sku] = numbers
             done += [line for line in lines if settled(line, at, replica_lag_ms)]
+            unplaced = sum(
+                line.quantity for line in lines
+                if subtracts_itself and line.channel == route.sink and not line.location
+            )
             for erp_location, quantity in numbers.by_location.items():
                 if erp_location not in at:
                     continue
@@ -110,6 +122,7 @@ class StockDeriver:
                         held=None if row is None else row[1],
                         unseen=0 if row is None else row[2],
                         rev=0 if row is None else row[3],
+                        unplaced=unplaced,
                     ),
                 )
         return Computed(targets, done, published, levels, demands)
@@ -145,6 +158,10 @@ class StockDeriver:
         for route in self._routes.of(Flow.INVENTORY):
             computed = await self.compute(route, list(changed_at))
             for target in computed.targets:
+                if target.unplaced:  # the read that tells the location marks the SKU again
+                    continue
+                lines = computed.demands.get(target.sku, ())
+                linger_ms = min(UNDER_WAY_MS, route.tolerance_ms // 10) if lines else 0
                 touches.append({
                     "system": route.sink,
                     "operation": "set_stock",
@@ -152,7 +169,7 @@ class StockDeriver:
                     "route": route.name,
                     "changed_at_ms": changed_at[target.sku],
                     "deliver_by_ms": changed_at[target.sku] + route.tolerance_ms,
-                    "not_before_ms": start_at(changed_at[target.sku], route.tolerance_ms, now_ms),
+                    "not_before_ms": start_at(changed_at[target.sku], route.tolerance_ms, now_ms) + linger_ms,
                     "now_ms": now_ms,
                     "wanted": target.held is None or target.held != target.quantity,
                     "rev": target.rev,

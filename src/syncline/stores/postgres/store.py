@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -133,6 +134,12 @@ async def _keep(connection: Connection) -> None:
     """Leave a connection as it is when it goes back to the pool: we change no settings."""
 
 
+def _drop(connection: Connection) -> None:
+    """Close a connection that is not to be used again; one that broke has left the pool by itself."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
 class PostgresStore(Store):
     """The PostgreSQL store. Several processes may use one schema; leases keep them apart.
 
@@ -168,10 +175,10 @@ class PostgresStore(Store):
             await check_server(connection)
             await migrate(connection, schema, now_ms)
         finally:
-            connection.terminate()
+            _drop(connection)
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=0,
             max_size=max(2, connections_max),
             reset=_keep,
             timeout=CONNECT_TIMEOUT_S,
@@ -278,7 +285,7 @@ class PostgresStore(Store):
             except Exception as error:
                 if not is_lost(error) or attempt == TRIES_MAX - 1:
                     raise sort_error(error) from error
-                connection.terminate()
+                _drop(connection)
             finally:
                 await self._pool.release(connection)
         raise AssertionError("the last try returns or raises")
@@ -334,7 +341,7 @@ class PostgresStore(Store):
                 )
             except BaseException as error:
                 if is_lost(error):
-                    connection.terminate()
+                    _drop(connection)
                     raise _BrokenError(describe(error)) from error
                 await self._undo(connection)
                 sorted_error = sort_error(error)
@@ -348,7 +355,7 @@ class PostgresStore(Store):
                 await self._undo(connection)
                 raise
             except BaseException as error:  # noqa: BLE001 (whatever it was: what became of the COMMIT is not known)
-                connection.terminate()
+                _drop(connection)
                 doubt: BaseException | None = error
             else:
                 assert status == "COMMIT", status
@@ -365,7 +372,7 @@ class PostgresStore(Store):
         try:
             await connection.execute("ROLLBACK")
         except Exception:  # noqa: BLE001 (the server undoes what a lost connection left open)
-            connection.terminate()
+            _drop(connection)
 
     async def _committed(self, xid: str | None, timeline: str, pid: int) -> bool:
         """Ask the server what became of a transaction whose COMMIT was not answered.

@@ -1,5 +1,7 @@
 -- Every statement of the SQLite store, by name. Writes run once per row; reads take JSON arrays for
 -- lists. `syncline.stores.postgres` says the same with sets. Column order is the contract.
+-- A list is joined by CROSS JOIN, which SQLite never reorders: it would rather walk the whole table in
+-- the order asked for than look up a few keys and sort them.
 
 -- name: cursor_get
 SELECT position, covers_ms FROM cursor WHERE system = :system AND stream = :stream;
@@ -58,7 +60,7 @@ SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system,
 
 -- name: stock_of_skus
 SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms FROM json_each(:skus) AS s
-JOIN record AS r ON r.system = :system AND r.kind = 'stock'
+CROSS JOIN record AS r ON r.system = :system AND r.kind = 'stock'
     AND r.key >= s.value || char(31) AND r.key < s.value || char(32)
 ORDER BY r.key;
 
@@ -79,7 +81,7 @@ WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(
 -- name: bindings_of_skus
 SELECT b.key, CASE WHEN b.stale THEN NULL ELSE b.held END, b.unseen, b.rev, b.confirmed_at_ms
 FROM json_each(:skus) AS s
-JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
+CROSS JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
     AND b.key >= s.value || char(31) AND b.key < s.value || char(32)
 ORDER BY b.key;
 
@@ -137,7 +139,7 @@ RETURNING key;
 -- name: demand_open
 SELECT d.channel, d.order_key, d.line_id, d.location, d.sku, d.quantity, d.erp_before, d.erp_quantity,
        d.erp_stamp_ms, d.our_stamp_ms
-FROM json_each(:skus) AS s JOIN demand AS d ON d.sku = s.value AND d.settled = 0
+FROM json_each(:skus) AS s CROSS JOIN demand AS d ON d.sku = s.value AND d.settled = 0
 ORDER BY d.channel, d.order_key, d.line_id, d.location;
 
 -- name: demand_of_orders

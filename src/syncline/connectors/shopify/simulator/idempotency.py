@@ -6,6 +6,7 @@ with other parameters it is refused; while the first call is under way it is ref
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,6 @@ class Remembered:
     """What became of a key."""
 
     parameters: bytes
-    at_ms: int
     result: Any  # the record to build the answer from; None after a failure
 
 
@@ -41,6 +41,7 @@ class Keys:
 
     def __init__(self) -> None:
         self._known: dict[str, Remembered] = {}
+        self._ages: deque[tuple[int, str]] = deque()
         self._running: dict[str, int] = {}
 
     def begin(self, key: str) -> bool:
@@ -58,13 +59,11 @@ class Keys:
         self, key: str, operation: str, arguments: Any, now_ms: int
     ) -> tuple[bytes, Remembered | None]:
         """The parameters' fingerprint, and what is known of the key."""
-        while self._known:
-            oldest = next(iter(self._known))
-            if now_ms - self._known[oldest].at_ms < KEY_LIFE_MS:
-                break
-            del self._known[oldest]
+        while self._ages and now_ms - self._ages[0][0] >= KEY_LIFE_MS:
+            del self._known[self._ages.popleft()[1]]
         return msgspec.json.encode([operation, arguments]), self._known.get(key)
 
     def remember(self, key: str, parameters: bytes, now_ms: int, result: Any) -> None:
         """Keep the outcome of a first call."""
-        self._known[key] = Remembered(parameters, now_ms, result)
+        self._known[key] = Remembered(parameters, result)
+        self._ages.append((now_ms, key))

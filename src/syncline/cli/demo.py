@@ -1,0 +1,50 @@
+"""``syncline demo``: a shop, an ERP and Syncline between them, for a minute, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command()(demo)
+
+
+def demo(
+    orders: Path | None = typer.Option(None, "--orders", help="An order history, CSV or CSV.gz; default: a made-up one."),
+    speed: str = typer.Option("auto", "--speed", help="How many times faster than the history; auto: up to 5 orders/s."),
+    seconds: float = typer.Option(60.0, "--for", min=1.0, max=86_400.0, help="For how many seconds orders are placed."),
+    seed: int = typer.Option(1, "--seed", help="Seed of everything that is drawn."),
+    port: int = typer.Option(8080, "--port", min=0, max=65_535, help="Port of the dashboard; 0: any."),
+    headless: bool = typer.Option(False, "--headless", help="No dashboard link, no progress bar, exit when done."),
+    json: Path | None = typer.Option(None, "--json", help="Write the counts to this file."),
+) -> None:
+    """Play a minute of trade between simulated systems, with everything going wrong, and count what came of it.
+
+    Exits with 0 only if every promise was kept.
+    """
+    import sys
+
+    import uvloop
+
+    from syncline.cli.demo_run import run_demo
+    from syncline.model.errors import Misconfigured
+
+    factor: float | None = None
+    if speed != "auto":
+        try:
+            factor = float(speed)
+        except ValueError as error:
+            raise Misconfigured(f"--speed {speed}: give a number such as 60, or auto") from error
+        if not 0 < factor < 1e9:  # noqa: PLR2004 (a sane range)
+            raise Misconfigured(f"--speed {speed}: must be above 0")
+    keep = sys.stdout.isatty() and not headless
+    kept = uvloop.run(
+        run_demo(
+            orders=orders, speed=factor, seconds=seconds, seed=seed, port=port, headless=headless, json=json, keep=keep,
+        ),
+    )
+    if not kept:
+        raise typer.Exit(1)

@@ -1,0 +1,188 @@
+"""What ``syncline demo`` starts, and what it prints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from random import Random
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from syncline.model.errors import SynclineError
+from syncline.runtime.clock import SystemClock
+from syncline.runtime.transport import AiohttpTransport
+from syncline.simulate.history import HistoryOrder, StockCase, generate_history, read_history, stock_case
+from syncline.simulate.story import DRAIN_S, ORDERS_PER_S, Outcome, Story
+from syncline.simulate.world import ERP, PLAN, SHOP, SLOTS, Pace, World
+from syncline.stores.sqlite import LiveSqliteStore
+from syncline.web.access import login_link
+from syncline.web.serve import Listener, Service
+
+GENERATED_ORDERS = 4_000
+DEMO_PACE = Pace(inventory_ms=20_000, orders_ms=45_000, order_status_ms=60_000, poll_ms=10_000)
+
+
+def choose(orders: Path | None, seed: int, seconds: float, speed: float | None) -> tuple[list[HistoryOrder], StockCase]:
+    """The part of the history that will be played, and the stock case of the whole history."""
+    history = generate_history(seed, orders=GENERATED_ORDERS) if orders is None else read_history(orders)
+    if speed is None:
+        count = int(seconds * ORDERS_PER_S * 1.5) + 20
+        return history.orders[:count], stock_case(history.orders)
+    until = history.orders[0].placed_at_ms + seconds * 1000 * speed
+    return [order for order in history.orders if order.placed_at_ms <= until], stock_case(history.orders)
+
+
+async def run_demo(
+    *,
+    orders: Path | None,
+    speed: float | None,
+    seconds: float,
+    seed: int,
+    port: int,
+    headless: bool,
+    json: Path | None,
+    keep: bool,
+) -> bool:
+    """Play the demo; returns whether every promise was kept."""
+    console = Console(highlight=False)
+    played, case = choose(orders, seed, seconds, speed)
+    rng = Random(seed)
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory(prefix="syncline-demo-") as folder:
+        async with contextlib.AsyncExitStack() as stack:
+            transport = await stack.enter_async_context(AiohttpTransport())
+            world = World(
+                clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, pace=DEMO_PACE, sockets=True,
+            )
+            skus = sorted({line.sku for order in played for line in order.lines})
+            world.trade.stock(case, skus)
+            shop, erp = Listener(world.shop, "127.0.0.1", 0), Listener(world.erp, "127.0.0.1", 0)
+            for listener in (shop, erp):
+                listener.start()
+                stack.push_async_callback(listener.stop)
+
+            store = await LiveSqliteStore.open(os.path.join(folder, "demo.sqlite"), now_ms=clock.now_ms())
+            stack.push_async_callback(store.close)
+            systems = world.open_systems(transport, Random(rng.getrandbits(64)), shop_url=shop.url, erp_url=erp.url)
+            engine = world.open_engine(store, systems, Random(rng.getrandbits(64)))
+            service = Service.build(
+                engine, store, clock, secret=secrets.token_bytes(32), public_url=f"http://127.0.0.1:{port}",
+            )
+            front = Listener(service.app, "127.0.0.1", port)
+            token = await service.access.first_start(Path(folder) / "demo.token")
+            front.start()
+            stack.push_async_callback(front.stop)
+            stack.push_async_callback(service.stop)
+            running = service.start()
+            people = world.run_people()
+            stack.callback(lambda: [task.cancel() for task in people])
+            await world.connect(engine, lambda system: service.access.hook_url(front.url, system))
+
+            console.print("[bold]Syncline demo[/bold]: a Shopify shop, a NetSuite account, and Syncline between them.")
+            console.print(
+                f"Both are strict local simulators: Shopify {PLAN} (1,000 points a second), "
+                f"NetSuite with {SLOTS} concurrent calls, answer times as assumed in the docs.",
+            )
+            console.print(f"{len(skus)} SKUs in three locations; {len(played)} orders to choose from; seed {seed}.")
+            console.print(f"Simulators: shop {shop.url}  ERP {erp.url}")
+            console.print(f"[bold]Dashboard: {login_link(front.url, token)}[/bold]", soft_wrap=True)
+
+            with _progress(console, headless) as progress:
+                task = progress.add_task("reading both sides", total=None)
+                bar = {"task": task}
+                began = clock.monotonic()
+
+                def say(sentence: str) -> None:
+                    progress.console.print(f"[dim]{clock.monotonic() - began:5.1f} s[/dim]  {sentence}")
+
+                story = Story(
+                    world=world, engine=engine, clock=clock, rng=Random(rng.getrandbits(64)), orders=played,
+                    seconds=seconds, speed=speed, say=say,
+                    on_progress=lambda share: progress.update(bar["task"], completed=share),
+                )
+                if not await story.until_ready():
+                    say("Reading both sides takes longer than expected; going on all the same.")
+                began = clock.monotonic()
+                progress.remove_task(task)
+                bar["task"] = progress.add_task("trading", total=1.0)
+                await story.play()
+                say(f"The shop is closed. Waiting until every ledger is quiet, at most {DRAIN_S:.0f} s.")
+                progress.update(bar["task"], description="settling", total=None)
+                await story.drain()
+            if running.done() and (error := running.exception()) is not None:
+                raise error
+            outcome = await story.outcome(seed)
+            _print(console, outcome, engine_usage(engine))
+            if json is not None:
+                json.write_bytes(msgspec.json.format(msgspec.json.encode(outcome.as_json()), indent=2) + b"\n")
+            if keep:
+                console.print("\nThe dashboard keeps running. Ctrl-C ends it.")
+                with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+                    await asyncio.Event().wait()
+            return not outcome.broken()
+
+
+def engine_usage(engine: object) -> dict[str, dict[str, float]]:
+    """What each lane's governor says of its limit."""
+    lanes = getattr(engine, "lanes", {})
+    return {name: dict(lane.system.governor.usage()) for name, lane in lanes.items()}
+
+
+def _progress(console: Console, headless: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console,
+        disable=headless or not console.is_terminal, transient=True,
+    )
+
+
+def _print(console: Console, outcome: Outcome, usage: dict[str, dict[str, float]]) -> None:
+    truth = outcome.truth
+    console.print("\n[bold]What happened[/bold] (counted in the simulators' own ledgers)")
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for name, value in (
+        ("orders placed", truth.orders_placed),
+        ("  in the ERP", truth.orders_in_erp),
+        ("  duplicated / lost", f"{truth.orders_duplicated} / {truth.orders_lost}"),
+        ("  with wrong lines / totals", f"{truth.order_lines_wrong} / {truth.order_totals_wrong}"),
+        ("  refused whole (nothing in stock)", truth.orders_refused),
+        ("payments taken / in the ERP", f"{truth.payments_taken} / {truth.payments_in_erp}"),
+        ("shipments / known to the shop", f"{truth.fulfilments_shipped} / {truth.fulfilments_at_shop}"),
+        ("outside withdrawals", f"{truth.outside_withdrawals} ({truth.outside_units} units)"),
+        ("units oversold", truth.units_oversold),
+        ("units hidden (refused, though the ERP could give them)", f"{truth.units_hidden} of {truth.units_asked} asked"),
+        ("numbers that differ (SKU × location)", truth.stock_mismatches),
+    ):
+        table.add_row(name, str(value))
+    console.print(table)
+    lags = Table(title="Lag by flow, seconds", box=None, padding=(0, 2), title_justify="left")
+    for heading in ("flow", "changes", "p50", "p99", "max", "tolerance"):
+        lags.add_column(heading, justify="left" if heading == "flow" else "right")
+    for flow, lag in outcome.lag_ms.items():
+        lags.add_row(
+            flow, str(lag.changes), *(f"{value / 1000:.1f}" for value in (lag.p50, lag.p99, lag.max, lag.tolerance)),
+        )
+    console.print(lags)
+    for name in (SHOP, ERP):
+        used = usage.get(name, {})
+        console.print(
+            f"{name}: {outcome.calls[name]} calls, {used.get('throttled', 0):.0f} throttled, "
+            f"limit {used.get('limit', 0):.0f} {'points' if name == SHOP else 'at once'}",
+        )
+    console.print(f"limits breached: {outcome.limit_breaches}")
+    broken = outcome.broken()
+    if broken:
+        console.print("\n[bold red]Not every promise was kept:[/bold red]")
+        for sentence in broken:
+            console.print(f"  {sentence}")
+    else:
+        console.print("\n[bold green]Every promise was kept.[/bold green]")
+
+
+__all__ = ["SynclineError", "choose", "run_demo"]

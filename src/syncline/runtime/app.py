@@ -1,0 +1,55 @@
+"""From a configuration to an engine that can run."""
+
+from __future__ import annotations
+
+from random import Random
+
+from syncline.engine.engine import Engine
+from syncline.model.errors import Misconfigured
+from syncline.ports import Clock, Opening, Store, System, Transport
+from syncline.runtime.config import Config
+from syncline.runtime.registry import connectors
+from syncline.stores.sqlite import LiveSqliteStore
+
+OWNER_EMBEDDED = "embedded"  # the file lock keeps others away, so a restart need not wait for its own leases
+
+
+async def open_store(config: Config, clock: Clock) -> Store:
+    """Open the configured store and bring its schema up to date.
+
+    Raises:
+        Misconfigured: it cannot be trusted or reached.
+    """
+    if config.store.url:
+        from syncline.stores.postgres import PostgresStore
+
+        return await PostgresStore.open(config.store.url, now_ms=clock.now_ms())
+    return await LiveSqliteStore.open(str(config.folder / config.store.path), now_ms=clock.now_ms())
+
+
+def open_systems(config: Config, clock: Clock, rng: Random, transport: Transport) -> list[System]:
+    """Open every configured system. Makes no call."""
+    known = connectors()
+    opened: list[System] = []
+    for system in config.systems:
+        try:
+            opened.append(
+                known[system.connector].open(
+                    Opening(system.name, system.settings, clock, Random(rng.getrandbits(64)), transport),
+                ),
+            )
+        except Misconfigured as error:
+            raise Misconfigured(f"systems.{system.name}: {error}") from error
+    return opened
+
+
+def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transport: Transport) -> Engine:
+    """The engine of a configuration, not yet running."""
+    return Engine(
+        store=store,
+        clock=clock,
+        rng=rng,
+        systems=open_systems(config, clock, rng, transport),
+        routes=config.routes,
+        owner="" if config.store.url else OWNER_EMBEDDED,
+    )

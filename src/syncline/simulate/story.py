@@ -1,0 +1,231 @@
+"""A minute of trade that anyone understands: what happens, when, and what it came to."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from random import Random
+from typing import Any
+
+from syncline.engine.engine import Engine
+from syncline.freshness.bounds import percentile
+from syncline.ports import Clock
+from syncline.simulate.history import HistoryOrder
+from syncline.simulate.trade import Truth
+from syncline.simulate.world import World, orders_per_s_max
+
+ORDERS_PER_S = 5.0
+DRAIN_S = 30.0
+READY_S = 120.0
+WITHDRAWALS_PER_S = 0.5
+HIDDEN_SHARE_MAX = 0.01
+OUTAGE_S = 10.0
+SAMPLES_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How old changes of one flow were when they landed; milliseconds."""
+
+    p50: int
+    p99: int
+    max: int
+    tolerance: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it. All counts are from the simulators' ledgers, lags from our own measurements."""
+
+    truth: Truth
+    calls: dict[str, int]
+    limit_breaches: int
+    lag_ms: dict[str, Lag]
+    seed: int
+    orders_seconds: float
+
+    def broken(self) -> list[str]:
+        """The promises that were not kept, in words; empty if every one was."""
+        truth = self.truth
+        found = [
+            f"{count} {what}"
+            for count, what in (
+                (truth.orders_lost, "orders lost"),
+                (truth.orders_duplicated, "orders duplicated"),
+                (truth.order_lines_wrong, "orders with wrong lines"),
+                (truth.order_totals_wrong, "orders with wrong totals"),
+                (truth.units_oversold, "units oversold"),
+                (truth.stock_mismatches, "numbers that differ"),
+                (truth.fulfilments_shipped - truth.fulfilments_at_shop, "shipments unknown to the shop"),
+                (truth.fulfilments_doubled, "shipments doubled at the shop"),
+                (self.limit_breaches, "limits breached"),
+            )
+            if count > 0
+        ]
+        if truth.units_hidden > HIDDEN_SHARE_MAX * max(1, truth.units_asked):
+            found.append(f"{truth.units_hidden} units refused that the ERP could give (more than 1 %)")
+        found += [
+            f"{flow}: a change was {lag.max / 1000:.1f} s old, the tolerance is {lag.tolerance / 1000:.0f} s"
+            for flow, lag in self.lag_ms.items()
+            if lag.max > lag.tolerance
+        ]
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The flat form that ``--json`` writes."""
+        return {
+            **asdict(self.truth),
+            "calls": self.calls,
+            "limit_breaches": self.limit_breaches,
+            "lag_ms": {flow: asdict(lag) for flow, lag in self.lag_ms.items()},
+            "seed": self.seed,
+            "promises_broken": self.broken(),
+        }
+
+
+class Story:
+    """Plays orders and mishaps in a world, at a pace, and then waits until everything is quiet."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        engine: Engine,
+        clock: Clock,
+        rng: Random,
+        orders: Sequence[HistoryOrder],
+        seconds: float,
+        speed: float | None,
+        say: Callable[[str], None],
+        on_progress: Callable[[float], None],
+    ) -> None:
+        self._world = world
+        self._engine = engine
+        self._clock = clock
+        self._rng = rng
+        self._orders = orders
+        self._seconds = seconds
+        self._speed = speed
+        self._say = say
+        self._on_progress = on_progress
+        self._outages: list[tuple[int, int]] = []
+
+    async def until_ready(self) -> bool:
+        """Wait until both sides were read once and agree; ``False`` if that took too long."""
+        for _ in range(int(READY_S * 10)):
+            await self._clock.sleep(0.1)
+            if all(poller.reads for poller in self._engine.pollers) and self._engine.quiet():
+                return True
+        return False
+
+    async def play(self) -> None:
+        """Orders for the given seconds, with everything that goes wrong meanwhile."""
+        began = self._clock.monotonic()
+        mishaps = asyncio.get_running_loop().create_task(self._mishaps())
+        staff = asyncio.get_running_loop().create_task(self._staff())
+        rate = min(ORDERS_PER_S, orders_per_s_max())
+        first_ms = self._orders[0].placed_at_ms if self._orders else 0
+        due = 0.0
+        for order in self._orders:
+            if self._speed is None:
+                due += self._rng.uniform(0.5, 1.5) / rate
+            else:
+                due = (order.placed_at_ms - first_ms) / 1000 / self._speed
+            if due >= self._seconds:
+                break
+            await self._clock.sleep(began + due - self._clock.monotonic())
+            self._world.trade.place(order)
+            self._on_progress(min(1.0, (self._clock.monotonic() - began) / self._seconds))
+        await self._clock.sleep(max(0.0, began + self._seconds - self._clock.monotonic()))
+        self._on_progress(1.0)
+        await mishaps
+        staff.cancel()
+        await asyncio.gather(staff, return_exceptions=True)
+
+    async def _staff(self) -> None:
+        """The warehouse ships what the ERP holds; others take goods that the shop knows nothing of."""
+        trade = self._world.trade
+        while True:
+            await self._clock.sleep(1.0)
+            trade.ship(math.ceil(ORDERS_PER_S * 1.5))
+            if not self._world.erp.faults.down and self._rng.random() < WITHDRAWALS_PER_S:
+                trade.withdraw()
+
+    async def _mishaps(self) -> None:
+        world, span = self._world, self._seconds
+        began = self._clock.monotonic()
+
+        async def at(share: float) -> None:
+            await self._clock.sleep(max(0.0, began + share * span - self._clock.monotonic()))
+
+        self._say("The shop is open: buyers order, the warehouse ships, the ERP keeps the books.")
+        await at(0.12)
+        self._say(f"The ERP receives goods: {world.trade.receive(5)} units on five SKUs.")
+        await at(0.27)
+        took = 0
+        for _ in range(20):
+            took = took or world.trade.withdraw()
+        self._say(f"Another warehouse ships {took} unit{'' if took == 1 else 's'} that the shop does not know of.")
+        await at(0.40)
+        world.shop.lose_next_webhook("orders/create")
+        self._say("A webhook gets lost: the shop will never tell us of its next order. The next poll will.")
+        await at(0.55)
+        outage_s = min(OUTAGE_S, span / 6)
+        world.erp.faults.down = True
+        down_at = self._clock.now_ms()
+        self._say(f"The ERP is down for {outage_s:.0f} seconds. Orders keep coming in; nothing is lost.")
+        await self._clock.sleep(outage_s)
+        world.erp.faults.down = False
+        self._outages.append((down_at, self._clock.now_ms()))
+        self._say("The ERP is back. What waited goes out by deadline, the most urgent first.")
+        await at(0.85)
+        world.shop.faults.webhook_copies_max = 5
+        self._say("The same webhooks now arrive up to five times each. Each counts once.")
+        await at(0.93)
+        world.shop.faults.webhook_copies_max = 1
+
+    async def drain(self) -> None:
+        """At most 30 seconds until all ledgers are quiet and agree."""
+        world = self._world
+        began = self._clock.monotonic()
+        calm = 0
+        while self._clock.monotonic() - began < DRAIN_S and calm < 3:
+            world.trade.ship(1000)
+            await self._clock.sleep(0.25)
+            truth = world.trade.truth()
+            done = (
+                world.quiet()
+                and self._engine.quiet()
+                and not world.trade.to_ship()
+                and not truth.orders_lost
+                and truth.fulfilments_shipped == truth.fulfilments_at_shop
+                and truth.payments_taken == truth.payments_in_erp
+                and not truth.stock_mismatches
+            )
+            calm = calm + 1 if done else 0
+
+    async def outcome(self, seed: int) -> Outcome:
+        """Count it all."""
+        world = self._world
+        lags: dict[str, Lag] = {}
+        for route in self._engine.routes.all:
+            rows = await self._engine.store.read("lags", route=route.name, since=0, limit=SAMPLES_MAX)
+            ages = sorted(row[2] for row in rows)
+            lags[route.flow.value] = Lag(
+                percentile(ages, 0.5), percentile(ages, 0.99), ages[-1] if ages else 0, route.tolerance_ms, len(ages),
+            )
+        breaches = world.shop.ledger.breaches + world.erp.ledger.breaches
+        return Outcome(
+            truth=world.trade.truth(),
+            calls={
+                "shop": sum(world.shop.ledger.calls_by_operation.values()),
+                "erp": sum(world.erp.ledger.calls_by_operation.values()),
+            },
+            limit_breaches=sum(breaches.values()),
+            lag_ms=lags,
+            seed=seed,
+            orders_seconds=self._seconds,
+        )

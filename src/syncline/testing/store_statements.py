@@ -1,0 +1,518 @@
+"""The part of the Store suite that is about records, what channels hold, and what people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from syncline.ports import Row, Store, Write
+from syncline.testing.store_deliveries import bring_to, touch
+from syncline.testing.store_tools import DAY_MS, T0, Opens, event, put
+
+LINE = {"channel": "shop", "order_key": "1", "line_id": "1", "location": "L"}
+STEP = 10
+
+
+async def record(store: Store, key: str, version: int, **changes: Any) -> list[Row]:
+    """Store a record."""
+    row = {
+        "system": "shop", "kind": "order", "key": key, "version": version, "tiebreak": 0, "changed_at_ms": version,
+        "observed_at_ms": version + 1, "offset": version, "hash": f"h{version}", "body": f"b{version}",
+    }  # fmt: skip
+    return await put(store, "record_put", **{**row, **changes})
+
+
+async def held(store: Store, key: str = "A\x1f1") -> Row:
+    """(held, unseen, rev, confirmed_at_ms) of a stock binding."""
+    rows = await store.read("bindings_get", system="shop", kind="stock", keys=[key])
+    return rows[0][4:] if rows else ()
+
+
+async def hold(store: Store, quantity: int, unseen: int = 0) -> None:
+    """Make the channel hold ``quantity`` at revision 1 or 2, ``unseen`` of a loss unexplained."""
+    if unseen:
+        await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity + unseen, now_ms=T0)
+    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, now_ms=T0)
+
+
+async def want(store: Store, quantity: int = 3, **changes: Any) -> list[Row]:
+    """A demand line."""
+    return await put(store, "demand_want", **{**LINE, "sku": "A", "quantity": quantity, "taken": 1, **changes})
+
+
+async def learn(store: Store, quantity: int, erp_ms: int | None, our_ms: int | None) -> list[Row]:
+    """The ERP knows ``quantity`` of the line."""
+    return await put(
+        store, "demand_known", **LINE, quantity=quantity, erp_stamp_ms=erp_ms, our_stamp_ms=our_ms,
+    )  # fmt: skip
+
+
+async def line(store: Store) -> Row:
+    """(quantity, erp_before, erp_quantity, erp_stamp_ms, our_stamp_ms) of the open line; () if settled."""
+    rows = await store.read("demand_open", skus=["A"])
+    return rows[0][5:] if rows else ()
+
+
+async def park(store: Store, key: str = "1", **changes: Any) -> list[Row]:
+    """Park something."""
+    row = {
+        "system": "erp", "operation": "put_order", "key": key, "reason": "rejected", "detail": "d", "payload": "p",
+        "now_ms": T0,
+    }  # fmt: skip
+    return await put(store, "parked_put", **{**row, **changes})
+
+
+class StatementConformance(Opens):
+    """Records, bindings, demand, marks, intents, parked work, reports and retention."""
+
+    # --- records ---------------------------------------------------------------------------------
+
+    async def test_only_a_newer_version_replaces_a_record(self) -> None:
+        async with self.store() as store:
+            assert await record(store, "1", 5, tiebreak=1) == [("1",)]
+            for version, tiebreak, replaces in (
+                (5, 1, False), (5, 0, False), (4, 9, False), (5, 2, True), (4, 3, False), (6, 0, True), (5, 9, False),
+            ):  # fmt: skip
+                body = f"{version}.{tiebreak}"
+                rows = await record(store, "1", version, tiebreak=tiebreak, body=body)
+                assert rows == ([("1",)] if replaces else []), body
+                kept = (await store.read("records_get", system="shop", kind="order", keys=["1"]))[0]
+                assert (kept[4] == body) is replaces, body
+
+    async def test_a_newer_record_replaces_every_column(self) -> None:
+        async with self.store() as store:
+            await record(store, "1", 5)
+            await record(store, "1", 6, tiebreak=7, changed_at_ms=8, observed_at_ms=9, hash="x", body="y")
+            rows = await store.read("records_get", system="shop", kind="order", keys=["1"])
+            assert rows == [("1", 6, 7, "x", "y", 8, 9)]
+
+    async def test_records_are_kept_apart_by_system_and_kind(self) -> None:
+        async with self.store() as store:
+            await record(store, "1", 5)
+            await record(store, "1", 4, system="erp", body="erp")
+            await record(store, "1", 3, kind="item", body="item")
+            await record(store, "2", 3)
+            assert [row[1] for row in await store.read("records_get", system="erp", kind="order", keys=["1"])] == [4]
+            found = await store.read("records_get", system="shop", kind="order", keys=["2", "none", "1", "2"])
+            assert sorted(row[0] for row in found) == ["1", "2"]
+            assert await store.read("records_get", system="shop", kind="order", keys=[]) == []
+            assert await store.read("record_count") == [
+                ("erp", "order", 1), ("shop", "item", 1), ("shop", "order", 2),
+            ]  # fmt: skip
+
+    async def test_records_are_paged_in_the_order_of_their_bytes(self) -> None:
+        keys = ["", "A", "B", "_", "a", "b", "ä", "ｚ", "\U0001f600", "A\x1f1", "A 1", "A1", "10", "9"]
+        async with self.store() as store:
+            for key in keys:
+                await record(store, key, 1)
+            found: list[str] = []
+            while True:
+                page = await store.read(
+                    "records_after", system="shop", kind="order", after=found[-1] if found else "", limit=4,
+                )  # fmt: skip
+                if not page:
+                    break
+                found += [row[0] for row in page]
+            assert found == sorted(filter(None, keys), key=str.encode)
+
+    async def test_stock_is_found_by_sku_and_not_by_its_beginning(self) -> None:
+        keys = ["A\x1f1", "A\x1f2", "A\x1f", "AB\x1f1", "A", "A 1", "A\x1e1", "B\x1f1", "a\x1f1", "Ä\x1f1"]
+        async with self.store() as store:
+            for key in keys:
+                await record(store, key, 1, kind="stock", body=key)
+                await put(store, "held_seen", system="shop", key=key, held=1, now_ms=T0)
+            await record(store, "A\x1f9", 1)  # an order
+            rows = await store.read("stock_of_skus", system="shop", skus=["A", "B", "Ä", "C"])
+            expected = ["A\x1f", "A\x1f1", "A\x1f2", "B\x1f1", "Ä\x1f1"]
+            assert rows == [(key, key, 2, 1) for key in expected]
+            rows = await store.read("bindings_of_skus", system="shop", skus=["A", "B", "Ä", "C"])
+            assert rows == [(key, 1, 0, 1, T0) for key in expected]
+            assert await store.read("stock_of_skus", system="erp", skus=["A"]) == []
+            assert await store.read("bindings_of_skus", system="erp", skus=["A"]) == []
+
+    async def test_orders_are_found_by_their_number(self) -> None:
+        async with self.store() as store:
+            for key, number in (("1", "#1001"), ("2", "#1002"), ("3", "#1001"), ("4", "it's \\u0000")):
+                body = f'{{"number":"{number}","note":"a\\u0000b"}}'
+                await record(store, key, 1, body=body, system="b" if key == "1" else "a")
+            await record(store, "5", 1, body='{"number":"#1001"}', kind="item")
+            rows = await store.read("orders_numbered", numbers=["#1001", "none"], limit=9)
+            assert rows == [("a", "3"), ("b", "1")]
+            assert await store.read("orders_numbered", numbers=["#1001"], limit=1) == [("a", "3")]
+
+    # --- bindings --------------------------------------------------------------------------------
+
+    async def test_a_binding_remembers_the_newest_version_sent(self) -> None:
+        async with self.store() as store:
+            row = {"system": "erp", "kind": "order", "key": "1"}
+            for external_id, version, kept in (("x1", 5, 5), ("x2", 3, 5), ("x3", 9, 9)):
+                stored = {**row, "external_id": external_id, "version": version, "hash": external_id + "h"}
+                assert await put(store, "binding_put", **stored, now_ms=T0 + version) == [("1",)]
+                rows = await store.read("bindings_get", system="erp", kind="order", keys=["1", "2"])
+                assert [r[:4] for r in rows] == [("1", external_id, kept, external_id + "h")]
+                assert rows[0][7] == T0 + version
+            assert rows[0][4:7] == (None, 0, 3)
+            assert await store.read("bindings_external", ids=["x3", "x1"], limit=9) == [("erp", "order", "1")]
+
+    async def test_bindings_are_paged_by_key(self) -> None:
+        async with self.store() as store:
+            for key in ("b", "a", "c"):
+                await put(
+                    store, "binding_put", system="erp", kind="order", key=key, external_id="x", version=1, hash="",
+                    now_ms=T0,
+                )  # fmt: skip
+            rows = await store.read("bindings_after", system="erp", kind="order", after="a", limit=9)
+            assert [row[0] for row in rows] == ["b", "c"]
+            assert len(await store.read("bindings_after", system="erp", kind="order", after="", limit=2)) == 2
+            assert await store.read("bindings_external", ids=["x"], limit=2) == [
+                ("erp", "order", "a"), ("erp", "order", "b"),
+            ]  # fmt: skip
+
+    async def test_the_first_look_at_a_channel_explains_itself(self) -> None:
+        async with self.store() as store:
+            row = {"system": "shop", "key": "A\x1f1", "held": 7, "now_ms": T0}
+            assert await put(store, "held_seen", **row) == [("A\x1f1", 0)]
+            assert await held(store) == (7, 0, 1, T0)
+
+    async def test_a_binding_without_a_number_has_lost_nothing(self) -> None:
+        async with self.store() as store:
+            await put(
+                store, "binding_put", system="shop", kind="stock", key="A\x1f1", external_id="x", version=1, hash="",
+                now_ms=T0,
+            )  # fmt: skip
+            row = {"system": "shop", "key": "A\x1f1"}
+            assert await put(store, "held_shift", **row, by=1) == []
+            assert await put(store, "held_explain", **row, by=1) == []
+            assert await put(store, "held_seen", **row, held=2, now_ms=T0 + 1) == [("A\x1f1", 0)]
+            assert await held(store) == (2, 0, 2, T0 + 1)
+
+    async def test_units_that_vanish_are_unseen_until_they_come_back(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10)
+            for seen, unseen in ((7, 3), (5, 5), (6, 4), (11, 0), (12, 0), (11, 1)):
+                row = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + seen}
+                assert await put(store, "held_seen", **row) == [("A\x1f1", unseen)]
+                assert (await held(store))[:2] == (seen, unseen)
+            assert (await held(store))[2:] == (7, T0 + 11)
+
+    async def test_an_order_explains_unseen_units_first(self) -> None:
+        for quantity, unseen, by, left in (
+            (10, 0, 3, (7, 0)), (10, 5, 3, (10, 2)), (10, 3, 3, (10, 0)), (10, 2, 5, (7, 0)), (0, 0, 2, (-2, 0)),
+        ):  # fmt: skip
+            async with self.store() as store:
+                await hold(store, quantity, unseen)
+                rev = (await held(store))[2]
+                assert await put(store, "held_explain", system="shop", key="A\x1f1", by=by) == [("A\x1f1",)]
+                assert await held(store) == (*left, rev + 1, T0)
+
+    async def test_a_shift_moves_what_is_held_and_nothing_else(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 4)
+            assert await put(store, "held_shift", system="shop", key="A\x1f1", by=3) == [("A\x1f1",)]
+            assert await put(store, "held_shift", system="shop", key="A\x1f1", by=-20) == [("A\x1f1",)]
+            assert await held(store) == (-7, 4, 4, T0)
+            assert await put(store, "held_shift", system="shop", key="B\x1f1", by=1) == []
+            assert await held(store, "B\x1f1") == ()
+
+    async def test_a_write_moves_what_is_held_by_its_difference(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 4)
+            row = {"system": "shop", "key": "A\x1f1", "by": -3, "now_ms": T0 + 9}
+            assert await put(store, "held_written", **row) == [("A\x1f1",)]
+            assert await held(store) == (7, 4, 3, T0 + 9)
+
+    async def test_unseen_units_are_listed_and_can_be_let_go(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 4)
+            await put(store, "held_seen", system="shop", key="B\x1f1", held=4, now_ms=T0)
+            assert await store.read("unseen", limit=9) == [("shop", "A\x1f1", 4, T0)]
+            assert await put(store, "unseen_release", system="shop", key="A\x1f1") == [("A\x1f1",)]
+            assert await put(store, "unseen_release", system="shop", key="A\x1f1") == []
+            assert await held(store) == (10, 0, 3, T0)
+            assert await store.read("unseen", limit=9) == []
+
+    # --- demand ----------------------------------------------------------------------------------
+
+    async def test_demand_is_open_until_it_is_settled(self) -> None:
+        async with self.store() as store:
+            assert await want(store) == [("1",)]
+            await want(store, line_id="2", sku="B")
+            await want(store, order_key="0", sku="A", quantity=9)
+            rows = await store.read("demand_open", skus=["A", "C"])
+            assert rows == [
+                ("shop", "0", "1", "L", "A", 9, 0, 0, None, None), ("shop", "1", "1", "L", "A", 3, 0, 0, None, None),
+            ]  # fmt: skip
+            rows = await store.read("demand_of_orders", channel="shop", orders=["1", "7"])
+            assert rows == [("shop", "1", "1", "L", "A", 3, 1, 0), ("shop", "1", "2", "L", "B", 3, 1, 0)]
+            assert await store.read("demand_of_orders", channel="other", orders=["1"]) == []
+
+    async def test_demand_is_settled_only_by_the_figures_it_was_computed_from(self) -> None:
+        async with self.store() as store:
+            await want(store)
+            await learn(store, 2, T0, None)
+            for quantity, erp_quantity, settles in ((3, 3, False), (2, 2, False), (3, 2, True)):
+                row = {**LINE, "quantity": quantity, "erp_quantity": erp_quantity}
+                assert await put(store, "demand_settle", **row) == ([("1",)] if settles else [])
+                assert (await line(store) == ()) is settles
+
+    async def test_settled_demand_opens_again_when_it_changes(self) -> None:
+        for change in ("want", "known"):
+            async with self.store() as store:
+                await want(store)
+                await put(store, "demand_settle", **LINE, quantity=3, erp_quantity=0)
+                assert await line(store) == ()
+                if change == "want":
+                    await want(store, 4, sku="A", taken=2)
+                    assert await line(store) == (4, 0, 0, None, None)
+                    rows = await store.read("demand_of_orders", channel="shop", orders=["1"])
+                    assert [row[5:7] for row in rows] == [(4, 2)]
+                else:
+                    await learn(store, 3, None, T0)
+                    assert await line(store) == (3, 0, 3, None, T0)
+
+    async def test_the_erps_quantity_remembers_the_one_before_and_its_first_stamps(self) -> None:
+        async with self.store() as store:
+            assert await learn(store, 1, T0, None) == []  # nobody asked for it
+            await want(store)
+            for given, after in (
+                ((2, None, T0), (3, 0, 2, None, T0)),
+                ((2, T0 + 1, T0 + 9), (3, 0, 2, T0 + 1, T0)),  # the same again: stamps are only filled in
+                ((2, T0 + 8, None), (3, 0, 2, T0 + 1, T0)),
+                ((3, T0 + 9, None), (3, 2, 3, T0 + 9, None)),  # another quantity: both stamps are its own
+                ((0, None, T0 + 10), (3, 3, 0, None, T0 + 10)),
+            ):
+                assert await learn(store, *given) == [("1",)]
+                assert await line(store) == after, given
+
+    # --- marks -----------------------------------------------------------------------------------
+
+    async def test_a_mark_keeps_the_oldest_change_and_counts(self) -> None:
+        async with self.store() as store:
+            for at in (T0, T0 + 5, T0 - 5):
+                assert await put(store, "dirty_mark", sku="A", changed_at_ms=at) == [("A",)]
+            await put(store, "dirty_mark", sku="C", changed_at_ms=T0 - 5)
+            await put(store, "dirty_mark", sku="B", changed_at_ms=T0 - 9)
+            assert await store.read("dirty", limit=9) == [("B", 1, T0 - 9), ("A", 3, T0 - 5), ("C", 1, T0 - 5)]
+            assert await store.read("dirty", limit=1) == [("B", 1, T0 - 9)]
+
+    async def test_a_mark_made_meanwhile_stays(self) -> None:
+        async with self.store() as store:
+            await put(store, "dirty_mark", sku="A", changed_at_ms=T0)
+            await put(store, "dirty_mark", sku="A", changed_at_ms=T0 + 1)
+            assert await put(store, "dirty_done", sku="A", seq=1) == []
+            assert await store.read("dirty", limit=9) == [("A", 2, T0)]
+            assert await put(store, "dirty_done", sku="A", seq=2) == [("A",)]
+            assert await store.read("dirty", limit=9) == []
+
+    # --- intents and attempts --------------------------------------------------------------------
+
+    async def test_an_intent_is_unfinished_until_its_result_is_written(self) -> None:
+        async with self.store() as store:
+            row = {"system": "erp", "operation": "put_order", "items": "{}"}
+            for id_ in ("2", "1", "3"):
+                assert await put(store, "intent_put", id=id_, **row, now_ms=T0) == [(id_,)]
+            await put(store, "intent_put", id="4", **{**row, "system": "shop"}, now_ms=T0)
+            assert await put(store, "intent_finish", id="3", result="known", now_ms=T0 + 1) == [("3",)]
+            assert await put(store, "intent_finish", id="9", result="known", now_ms=T0 + 1) == []
+            rows = await store.read("intents_unfinished", system="erp")
+            assert rows == [("1", "put_order", "{}", T0), ("2", "put_order", "{}", T0)]
+            assert await store.read("intent_get", id="3") == [("3", "erp", "put_order", "{}", T0, T0 + 1, "known")]
+            assert await store.read("send_times", after="", limit=9) == [("erp", "put_order", T0, T0 + 1)]
+
+    async def test_an_intent_written_twice_stays_as_it_was(self) -> None:
+        async with self.store() as store:
+            row = {"id": "1", "system": "erp", "operation": "put_order"}
+            await put(store, "intent_put", **row, items="{}", now_ms=T0)
+            assert await put(store, "intent_put", **row, items="other", now_ms=T0 + 1) == [("1",)]
+            assert await store.read("intents_unfinished", system="erp") == [("1", "put_order", "{}", T0)]
+
+    async def test_an_attempt_gets_its_result_later(self) -> None:
+        async with self.store() as store:
+            row = {"system": "erp", "operation": "put_order", "generation": 1}
+            await put(store, "intent_put", id="1", system="erp", operation="put_order", items="{}", now_ms=T0)
+            for n, key in enumerate(("7", "7\x1f1", "8")):
+                attempt = {**row, "intent": "1", "key": key}
+                await put(store, "attempt_put", **attempt, result="", message="", now_ms=T0 + n)
+                await put(store, "attempt_put", **attempt, result="done", message="m", now_ms=T0 + 99)
+            rows = await store.read("attempts_like", **{"from": "7", "to": "8"}, limit=9)
+            assert rows == [
+                ("erp", "put_order", key, T0 + n, None, "done", "m", "1", "{}") for n, key in ((1, "7\x1f1"), (0, "7"))
+            ]
+
+    # --- parked work -----------------------------------------------------------------------------
+
+    async def test_one_entry_is_open_for_each_thing_parked(self) -> None:
+        async with self.store() as store:
+            first = await park(store)
+            assert await park(store, reason="again", detail="d2", payload="p2", now_ms=T0 + 1) == first
+            await park(store, "2")
+            rows = await store.read("parked_open", after=0, limit=9)
+            assert rows[0] == (first[0][0], "erp", "put_order", "1", "again", "d2", "p2", T0)
+            assert await store.read("parked_count") == [(2,)]
+            assert len(await store.read("parked_open", after=first[0][0], limit=9)) == 1
+            rows = await store.read("parked_with_reason", reason="again", limit=9)
+            assert rows == [("erp", "put_order", "1", "p2")]
+
+    async def test_a_resolved_entry_stays_and_a_new_one_opens(self) -> None:
+        async with self.store() as store:
+            (first,) = (await park(store))[0]
+            at = {"system": "erp", "operation": "put_order", "key": "1"}
+            resolve = {**at, "resolution": "released", "by": "ann", "now_ms": T0 + 5}
+            assert await put(store, "parked_resolve", **resolve) == [(first,)]
+            assert await put(store, "parked_resolve", **resolve) == []
+            assert await store.read("parked_count") == [(0,)]
+            (second,) = (await park(store, now_ms=T0 + 9))[0]
+            assert second > first
+            rows = await store.read("parked_get", id=first)
+            assert [row[7:] for row in rows] == [(T0, T0 + 5, "released", "ann")]
+            rows = await store.read("parked_like", **{"from": "1", "to": "2"}, limit=9)
+            assert [(row[0], row[7]) for row in rows] == [(second, None), (first, T0 + 5)]
+
+    async def test_only_an_open_entry_can_be_edited(self) -> None:
+        async with self.store() as store:
+            (first,) = (await park(store))[0]
+            assert await put(store, "parked_edit", id=first, payload="new") == [(first,)]
+            await put(
+                store, "parked_resolve", system="erp", operation="put_order", key="1", resolution="r", by="b",
+                now_ms=T0,
+            )  # fmt: skip
+            assert await put(store, "parked_edit", id=first, payload="newer") == []
+            assert (await store.read("parked_get", id=first))[0][6] == "new"
+
+    # --- reports ---------------------------------------------------------------------------------
+
+    async def test_traces_tell_what_became_of_a_fact(self) -> None:
+        async with self.store() as store:
+            row = {"kind": "order", "key": "1", "system": "shop", "via": "event", "now_ms": T0}
+            for offset, verdict in ((2, "older"), (1, "applied"), (1, "duplicate")):
+                assert await put(store, "trace_put", **row, offset=offset, verdict=verdict) == [("1",)]
+            rows = await store.read("traces", kind="order", key="1", limit=9)
+            assert rows == [
+                ("order", "1", 1, "shop", "event", "duplicate", T0), ("order", "1", 2, "shop", "event", "older", T0),
+            ]  # fmt: skip
+
+    async def test_lags_are_summed_up_by_route(self) -> None:
+        async with self.store() as store:
+            for n, (route, kept) in enumerate((("a", 1), ("b", 0), ("a", 0), ("a", 1))):
+                await put(store, "lag_put", route=route, key=f"k{n}", lag_ms=n * 10, kept=kept, now_ms=T0 + n)
+            assert await store.read("lag_summary", since=T0) == [("a", 3, 2, 30), ("b", 1, 0, 10)]
+            assert await store.read("lag_summary", since=T0 + 1) == [("a", 2, 1, 30), ("b", 1, 0, 10)]
+            rows = await store.read("lags", route="a", since=T0, limit=2)
+            assert rows == [("k3", T0 + 3, 30, 1), ("k2", T0 + 2, 20, 0)]
+            rows = await store.read("lags_of_key", **{"from": "k1", "to": "k3"}, limit=9)
+            assert rows == [("a", "k2", T0 + 2, 20, 0), ("b", "k1", T0 + 1, 10, 0)]
+
+    async def test_the_audit_keeps_its_order(self) -> None:
+        async with self.store() as store:
+            assert await store.read("audit_last") == []
+            rows = [
+                {"actor": "ann", "action": "edit", "subject": "s", "before": "b", "after": "a", "chain": chain,
+                 "now_ms": T0}
+                for chain in "zyx"
+            ]  # fmt: skip
+            await store.write(Write("audit_put", rows))
+            assert await store.read("audit_last") == [("x",)]
+            kept = await store.read("audits", after=0, limit=9)
+            assert [row[1:] for row in kept] == [(T0, "ann", "edit", "s", "b", "a", chain) for chain in "zyx"]
+            assert await store.read("audits", after=kept[1][0], limit=9) == kept[2:]
+            assert await store.read("audit_tail", before=kept[2][0], limit=9) == kept[1::-1]
+
+    async def test_accounts_are_put_and_dropped(self) -> None:
+        async with self.store() as store:
+            await put(store, "account_put", name="bob", role="viewer", token_hash="1", now_ms=T0)  # noqa: S106
+            await put(store, "account_put", name="ann", role="viewer", token_hash="2", now_ms=T0)  # noqa: S106
+            await put(store, "account_put", name="bob", role="operator", token_hash="3", now_ms=T0 + 1)  # noqa: S106
+            rows = await store.read("accounts")
+            assert rows == [("ann", "viewer", "2", T0), ("bob", "operator", "3", T0)]
+            assert await put(store, "account_drop", name="bob") == [("bob",)]
+            assert await put(store, "account_drop", name="bob") == []
+            assert [row[0] for row in await store.read("accounts")] == ["ann"]
+
+    # --- retention -------------------------------------------------------------------------------
+
+    async def test_only_old_events_that_were_applied_are_forgotten(self) -> None:
+        async with self.store() as store:
+            for n in range(6):
+                await store.append([event(str(n))], received_at_ms=T0 + n)
+            for applied, before, forgotten in ((0, T0 + 9, []), (4, T0 + 2, [1, 2]), (4, T0 + 9, [3, 4])):
+                rows = await put(store, "forget_events", before=before, applied=applied, limit=STEP)
+                assert sorted(row[0] for row in rows) == forgotten
+            rows = await put(store, "forget_events", before=T0 + 9, applied=9, limit=1)
+            assert rows == [(5,)]
+            assert [one.offset for one in await store.events(0, 9)] == [6]
+
+    async def test_old_buckets_of_event_ids_are_forgotten(self) -> None:
+        async with self.store() as store:
+            days = (0, 16, 32)
+            for n in days:
+                await store.append([event(f"{n}.{m}") for m in range(3)], received_at_ms=T0 + n * DAY_MS)
+            bucket = T0 // (16 * DAY_MS)
+            assert await put(store, "forget_seen", bucket=bucket + 1, limit=2) == [(bucket,)] * 2
+            assert await put(store, "forget_seen", bucket=bucket + 1, limit=STEP) == [(bucket,)]
+            assert await put(store, "forget_seen", bucket=bucket + 1, limit=STEP) == []
+            again = await store.append([event(f"{n}.0") for n in days], received_at_ms=T0 + 32 * DAY_MS)
+            assert again == [10, None, None]
+
+    async def test_old_lags_and_traces_are_forgotten(self) -> None:
+        async with self.store() as store:
+            for n in range(4):
+                await put(store, "lag_put", route="a", key=f"k{n}", lag_ms=1, kept=1, now_ms=T0 + n)
+                await put(
+                    store, "trace_put", kind="order", key=f"k{n}", offset=n, system="s", via="event", verdict="v",
+                    now_ms=T0 + n,
+                )  # fmt: skip
+            assert len(await put(store, "forget_lags", before=T0 + 3, limit=2)) == 2
+            assert len(await put(store, "forget_lags", before=T0 + 3, limit=2)) == 1
+            assert [row[0] for row in await store.read("lags", route="a", since=0, limit=9)] == ["k3"]
+            assert len(await put(store, "forget_traces", before=T0 + 3, limit=2)) == 2
+            assert await put(store, "forget_traces", before=T0 + 3, limit=2) != []
+            assert await put(store, "forget_traces", before=T0 + 3, limit=2) == []
+            assert len(await store.read("traces", kind="order", key="k3", limit=9)) == 1
+
+    async def test_attempts_are_forgotten_after_their_intent_and_in_full(self) -> None:
+        """The sweep stops when a step comes back short, so every full step has to make room for the next."""
+        async with self.store() as store:
+            for n in range(5):
+                await put(store, "intent_put", id=f"i{n}", system="s", operation="o", items="{}", now_ms=T0)
+                for m in range(2):
+                    await put(
+                        store, "attempt_put", intent=f"i{n}", system="s", operation="o", key=f"k{m}", generation=1,
+                        result="", message="", now_ms=T0,
+                    )  # fmt: skip
+                if n != 1:
+                    await put(store, "intent_finish", id=f"i{n}", result="known", now_ms=T0 + n)
+            old = {"before": T0 + 4, "limit": 2}
+            assert await put(store, "forget_intents", **old) == [], "their attempts go first"
+            counts = [len(await put(store, "forget_attempts", **old)) for _ in range(4)]
+            assert counts == [2, 2, 2, 0]
+            assert [len(await put(store, "forget_intents", **old)) for _ in range(3)] == [2, 1, 0]
+            assert [row[0] for row in await store.read("intents_unfinished", system="s")] == ["i1"]
+            rows = await store.read("attempts_like", **{"from": "k", "to": "l"}, limit=STEP)
+            assert sorted(row[7] for row in rows) == ["i1", "i1", "i4", "i4"]
+
+    async def test_only_deliveries_that_ended_are_forgotten(self) -> None:
+        for state in ("available", "scheduled", "retryable", "running", "parked", "completed", "superseded",
+                      "cancelled"):  # fmt: skip
+            async with self.store() as store:
+                await bring_to(store, state)
+                ended = state in ("completed", "superseded", "cancelled")
+                assert await put(store, "forget_deliveries", before=T0, limit=STEP) == []
+                rows = await put(store, "forget_deliveries", before=T0 + 1, limit=STEP)
+                assert rows == ([("A\x1f1",)] if ended else []), state
+        async with self.store() as store:
+            await touch(store)
+            await put(
+                store, "delivery_finish", system="shop", operation="set_stock", key="A\x1f1", state="completed",
+                generation=1, not_before_ms=T0, reason="", uncounted=0, now_ms=T0,
+            )  # fmt: skip
+            assert await put(store, "forget_deliveries", before=T0 + 1, limit=0) == []
+
+    async def test_demand_is_forgotten_once_nothing_of_it_is_left(self) -> None:
+        async with self.store() as store:
+            for order, quantity, settles in (("1", 0, True), ("2", 0, False), ("3", 1, True), ("4", 0, True)):
+                await want(store, quantity, order_key=order)
+                if settles:
+                    at = {**LINE, "order_key": order}
+                    await put(store, "demand_settle", **at, quantity=quantity, erp_quantity=0)
+            assert await put(store, "forget_demand", orders=["1", "2", "3"]) == [("1",)]
+            rows = await store.read("demand_of_orders", channel="shop", orders=["1", "2", "3", "4"])
+            assert [row[1] for row in rows] == ["2", "3", "4"]

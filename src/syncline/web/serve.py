@@ -1,0 +1,220 @@
+"""Serving: Syncline on a port, started and stopped cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import structlog
+import uvicorn
+
+from syncline.engine.engine import Engine
+from syncline.engine.failpoints import arm_from
+from syncline.engine.operations import Operations
+from syncline.model.errors import Misconfigured, SynclineError
+from syncline.ports import Clock, Store
+from syncline.runtime.app import open_engine, open_store
+from syncline.runtime.clock import SystemClock
+from syncline.runtime.config import Config, environment
+from syncline.runtime.transport import AiohttpTransport
+from syncline.web.access import Access, login_link, private_file
+from syncline.web.app import WebApp, build_app
+
+STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight included
+PREPARE_RETRY_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class _Quiet(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """An ASGI app on a port of this machine, inside the running loop."""
+
+    def __init__(self, app: object, host: str, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise Misconfigured(
+                f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
+            ) from error
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            loop="none",  # type: ignore[arg-type]
+            http="httptools",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+            proxy_headers=False,
+        )
+        self._server = _Quiet(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
+
+    async def stop(self) -> None:
+        """Stop accepting, let answers end, close."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=5.0)
+        self._socket.close()
+
+
+class Service:
+    """An engine with its web application."""
+
+    def __init__(self, engine: Engine, app: WebApp, access: Access) -> None:
+        self.engine = engine
+        self.app = app
+        self.access = access
+        self._running: asyncio.Task[None] | None = None
+
+    @classmethod
+    def build(
+        cls,
+        engine: Engine,
+        store: Store,
+        clock: Clock,
+        *,
+        secret: bytes,
+        public_url: str,
+        metrics_token: str = "",
+    ) -> Service:
+        """Put the parts together; nothing runs yet."""
+        operations = Operations(engine)
+        access = Access(
+            store,
+            clock,
+            operations.audit,
+            secret=secret,
+            token_bytes=secrets.token_bytes,
+            metrics_token=metrics_token,
+            secure=public_url.startswith("https://"),
+        )
+        return cls(engine, build_app(engine, access, operations, public_url=public_url), access)
+
+    def start(self) -> asyncio.Task[None]:
+        """Start the engine; the task ends only with an error or by ``stop``."""
+        self._running = asyncio.get_running_loop().create_task(self.engine.run(), name="engine")
+        return self._running
+
+    async def stop(self) -> None:
+        """Stop cleanly: no call is cut off, whatever is unanswered is resolved at the next start."""
+        self.app.stop()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            await asyncio.wait_for(self.engine.stop(), STOP_S)
+
+
+async def serve(config: Config, *, say: Callable[[str], object]) -> None:
+    """Run Syncline until SIGTERM or SIGINT.
+
+    Raises:
+        Misconfigured: store, port or a system cannot work as configured.
+        SynclineError: the engine ended by an error.
+    """
+    arm_from(environment("SYNCLINE_FAILPOINT"))
+    clock = SystemClock()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    folder = config.folder
+    token_file = folder / config.server.token_file
+    store = await open_store(config, clock)
+    transport = AiohttpTransport()
+    try:
+        engine = open_engine(config, store, clock, Random(secrets.randbits(128)), transport)
+        server_secret = config.server.secret or private_file(
+            token_file.with_suffix(".secret"),
+            lambda: secrets.token_urlsafe(32),
+        )
+        service = Service.build(
+            engine,
+            store,
+            clock,
+            secret=server_secret.encode(),
+            public_url=config.server.public_url,
+            metrics_token=config.server.metrics_token,
+        )
+        token = await service.access.first_start(token_file)
+        listener = Listener(service.app, config.server.host, config.server.port)
+        listener.start()
+        running = service.start()
+        preparing = loop.create_task(_prepare(service, config.server.public_url, say))
+        say(f"Syncline listens on {listener.url}")
+        say(f"Log in: {login_link(listener.url, token or _token_of(token_file))}")
+        waiting = loop.create_task(stop.wait())
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        preparing.cancel()
+        waiting.cancel()
+        failed = running.exception() if running.done() and not running.cancelled() else None
+        await service.stop()
+        await listener.stop()
+        if failed is not None:
+            raise _root_cause(failed)
+        say("Stopped.")
+    finally:
+        await transport.close()
+        await store.close()
+
+
+def _token_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return "<your token>"
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """The first expected error inside a group, so that the user reads one sentence."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            found = _root_cause(inner)
+            if isinstance(found, SynclineError):
+                return found
+    return error
+
+
+async def _prepare(service: Service, public_url: str, say: Callable[[str], object]) -> None:
+    """Subscribe the webhooks of every system that can, and try again until it worked."""
+    if not public_url:
+        say("No [server] public_url: events cannot reach us, every flow is polled.")
+        return
+    for name, system in service.engine.systems.items():
+        while system.prepare is not None:
+            try:
+                for sentence in await system.prepare(service.access.hook_url(public_url, name)) or ():
+                    say(f"{name}: {sentence}")
+                break
+            except SynclineError as error:
+                log.warning("subscribing failed", action="prepare_failed", system=name, error=str(error))
+                await service.engine.clock.sleep(PREPARE_RETRY_S)

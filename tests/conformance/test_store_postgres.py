@@ -1,0 +1,509 @@
+from __future__ import annotations
+
+import asyncio
+import builtins
+import signal
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+
+from syncline.model.errors import Fenced, Misconfigured, OutcomeUnknown, Rejected, Retryable
+from syncline.ports import Write
+from syncline.stores.statements import load_queries
+from syncline.testing.store import StoreConformance
+from syncline.testing.store_tools import T0, event, put
+from tests.conformance.postgres_server import NoServerError, PostgresServer
+
+asyncpg = pytest.importorskip("asyncpg", reason="the postgres extra is not installed")
+from syncline.stores.postgres import PostgresStore  # noqa: E402 (only with its driver)
+from syncline.stores.postgres import store as postgres_store  # noqa: E402
+
+pytestmark = pytest.mark.postgres
+
+
+class TestPostgres(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres, schema):
+        self.server = postgres
+        self.schema = schema
+        self.count = 0
+
+    @asynccontextmanager
+    async def store(self):
+        self.count += 1
+        self.current = await self.open()
+        try:
+            yield self.current
+        finally:
+            await self.current.close()
+
+    async def open(self):
+        return await PostgresStore.open(self.server.dsn, now_ms=T0, schema=f"{self.schema}_{self.count}")
+
+    async def reopen(self, store):
+        await store.close()
+        self.current = await self.open()
+        return self.current
+
+
+@pytest.fixture
+async def store(postgres, schema):
+    store = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def other(postgres, schema, store):
+    """A second process's view of the same installation."""
+    other = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema)
+    yield other
+    await other.close()
+
+
+def mark(sku, changed_at_ms=1):
+    return Write("dirty_mark", [{"sku": sku, "changed_at_ms": changed_at_ms}])
+
+
+async def skus(store):
+    return [row[0] for row in await store.read("dirty", limit=10_000)]
+
+
+# --- statements ------------------------------------------------------------------------------------
+
+
+def test_both_stores_know_the_same_statements():
+    names = [load_queries(f"syncline.stores.{name}").keys() for name in ("sqlite", "postgres")]
+    assert names[0] == names[1]
+
+
+def test_a_statement_that_cannot_touch_a_row_twice_says_what_its_rows_are_unique_by():
+    for name, text in load_queries("syncline.stores.postgres").items():
+        statement = postgres_store.parse_statement(text)
+        writes = statement.columns and not name.startswith("forget_")
+        if writes and name not in ("lag_put", "audit_put"):  # these only insert, and in the order given
+            assert statement.key, name
+            assert set(statement.key) <= statement.columns, name
+        assert bool(statement.parameters) + bool(statement.columns) < 2, name
+
+
+async def test_rows_that_share_a_key_run_one_after_the_other(store):
+    rows = [{"sku": "A", "changed_at_ms": n} for n in (5, 3, 4)] + [{"sku": "B", "changed_at_ms": 1}]
+    assert sorted((await store.write(Write("dirty_mark", rows)))[0]) == [("A",)] * 3 + [("B",)]
+    assert await store.read("dirty", limit=9) == [("B", 1, 1), ("A", 3, 3)]
+
+
+async def test_more_rows_than_fit_in_one_statement_are_one_transaction(store):
+    count = 2 * postgres_store.ROWS_MAX + 7
+    rows = [{"sku": f"{n}", "changed_at_ms": n} for n in range(count)]
+    assert len((await store.write(Write("dirty_mark", rows)))[0]) == count
+    assert len(await skus(store)) == count
+
+
+async def test_a_row_that_lacks_a_column_is_an_error_and_not_a_null(store):
+    with pytest.raises(KeyError, match="changed_at_ms"):
+        await store.write(Write("dirty_mark", [{"sku": "A"}]))
+
+
+@pytest.mark.parametrize(
+    "row", [{"sku": "a\0b", "changed_at_ms": 1}, {"sku": "\ud800", "changed_at_ms": 1},
+            {"sku": "A", "changed_at_ms": 2**63}, {"sku": "x" * 200_000, "changed_at_ms": 1}],
+    ids=["nul", "surrogate", "too big", "too long for an index"],
+)  # fmt: skip
+async def test_content_that_postgresql_cannot_hold_is_rejected(store, row):
+    row = {**row, "sku": "".join(chr(33 + n * 7919 % 90000) for n in range(9000))} if len(row["sku"]) > 9 else row
+    with pytest.raises(Rejected):
+        await store.write(mark("before"), Write("dirty_mark", [row]))
+    assert await skus(store) == []
+
+
+async def test_a_cursor_that_postgresql_cannot_hold_is_refused_alone(store):
+    from syncline.model.change import Cursor
+
+    stream = "".join(chr(33 + n * 7919 % 50000) for n in range(9000))  # too long for an index, found by the server
+    answers = await asyncio.gather(
+        store.append([event("a")], received_at_ms=T0),
+        store.append([event("b")], received_at_ms=T0, cursor=Cursor("shop", stream, "", 1)),
+        store.append([event("c")], received_at_ms=T0),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[1], Rejected)
+    assert [answers[0], answers[2]] == [[1], [2]]
+
+
+# --- several processes -----------------------------------------------------------------------------
+
+
+async def test_a_reader_misses_nothing_while_two_processes_append(store, other):
+    seen = []
+    done = asyncio.Event()
+
+    async def append(writer, n):
+        for turn in range(20):
+            await writer.append([event(f"{id(writer)}.{n}.{turn}.{m}") for m in range(n % 3 + 1)], received_at_ms=T0)
+
+    async def follow():
+        while True:
+            last_round = done.is_set()
+            logged = await other.events(seen[-1] if seen else 0, 50)
+            seen.extend(one.offset for one in logged)
+            if last_round and not logged:
+                return
+
+    follower = asyncio.ensure_future(follow())
+    await asyncio.gather(*(append(writer, n) for writer in (store, other) for n in range(6)))
+    done.set()
+    await follower
+    assert seen == list(range(1, 2 * 20 * 12 + 1))
+
+
+async def test_one_event_sent_to_two_processes_is_one_event(store, other):
+    answers = await asyncio.gather(
+        *(each.append([event(str(n))], received_at_ms=T0) for n in range(40) for each in (store, other)),
+    )
+    assert sorted(offset for [offset] in answers if offset is not None) == list(range(1, 41))
+
+
+async def test_appends_that_wait_share_a_commit(store):
+    await asyncio.gather(*(store.append([event(str(n))], received_at_ms=T0) for n in range(500)))
+    assert store.commits < 10
+
+
+async def test_nobody_takes_a_lease_between_a_check_and_its_commit(store, other):
+    """A transaction that has passed its guard commits before the next owner gets its fence."""
+    await put(store, "lease_take", name="lane", owner="a", now_ms=T0, ttl_ms=10)
+    guard = Write("lease_check", [{"name": "lane", "owner": "a", "fence": 1}], guard=True)
+    taken = []
+
+    async def write(n):
+        try:
+            await store.write(guard, mark(f"{n}"))
+        except Fenced:
+            return False
+        return not taken  # a write that succeeds after the take-over was known would be a zombie's
+
+    async def take():
+        rows = await put(other, "lease_take", name="lane", owner="b", now_ms=T0 + 10, ttl_ms=10)
+        seen = set(await skus(other))
+        taken.append(seen)
+        return rows
+
+    answers = await asyncio.gather(*(write(n) for n in range(30)), take(), *(write(n) for n in range(30, 60)))
+    assert answers[30] == [(2,)]
+    assert set(await skus(store)) == taken[0], "nothing was written after the take-over"
+
+
+async def test_transactions_that_block_each_other_are_run_again(store, other):
+    """Two transactions lock two rows in opposite orders; the server undoes one, and it is run again."""
+    await store.write(mark("A"), mark("B"))
+    await asyncio.gather(
+        *(each.write(mark(first), mark(second)) for _ in range(10)
+          for each, first, second in ((store, "A", "B"), (other, "B", "A"))),
+    )  # fmt: skip
+    rows = await store.read("dirty", limit=9)
+    assert sorted(rows) == [("A", 21, 1), ("B", 21, 1)]
+
+
+async def test_processes_that_start_together_set_up_one_schema(postgres, schema):
+    stores = await asyncio.gather(*(PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema) for _ in range(5)))
+    await stores[0].write(mark("A"))
+    assert [await skus(store) for store in stores] == [["A"]] * 5
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_installations_in_two_schemas_do_not_see_each_other(postgres, schema, store):
+    second = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema + "b")
+    await store.write(mark("A"))
+    assert await skus(second) == []
+    await second.close()
+
+
+# --- connections that break ------------------------------------------------------------------------
+
+
+class Cable:
+    """A proxy between store and server that can be cut around a COMMIT."""
+
+    def __init__(self, port):
+        self.target = port
+        self.cut = ""  # "before" or "after" the server got the COMMIT; "hang": before, and its session stays
+        self.cuts = 0
+        self.open = []
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.connect, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc):
+        self.server.close()
+        for writer in self.open:
+            writer.close()
+
+    async def connect(self, reader, writer):
+        there, thither = await asyncio.open_connection("127.0.0.1", self.target)
+        self.open += [writer, thither]
+        back = asyncio.ensure_future(self.copy(there, writer))
+        try:
+            while data := await reader.read(65536):
+                if b"COMMIT" in data and self.cut:
+                    how, self.cut = self.cut, ""
+                    self.cuts += 1
+                    back.cancel()
+                    await asyncio.wait([back])
+                    if how == "after":
+                        thither.write(data)
+                        await there.read(1)  # the server has answered, so it is committed
+                    writer.close()
+                    if how == "hang":
+                        return
+                    break
+                thither.write(data)
+        except ConnectionError:
+            pass
+        thither.close()
+
+    async def copy(self, reader, writer):
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+        except ConnectionError:
+            pass
+        writer.close()
+
+
+@pytest.mark.parametrize("cut", ["before", "after", "hang"])
+async def test_a_commit_whose_answer_is_lost_is_looked_up(postgres, schema, cut):
+    async with Cable(postgres.port) as cable:
+        store = await PostgresStore.open(postgres.dsn_over_tcp(cable.port), now_ms=T0, schema=schema)
+        cable.cut = cut
+        assert await store.append([event("a"), event("b")], received_at_ms=T0) == [1, 2]
+        assert cable.cuts == 1
+        cable.cut = cut
+        assert await store.write(mark("A")) == [[("A",)]]
+        assert cable.cuts == 2
+        assert await store.read("dirty", limit=9) == [("A", 1, 1)], "marked once, not twice"
+        assert [one.offset for one in await store.events(0, 9)] == [1, 2]
+        assert store.resolved == 2
+        assert store.retries == (0 if cut == "after" else 2)
+        await store.close()
+
+
+async def test_a_commit_in_doubt_on_another_server_is_not_guessed(postgres, schema, monkeypatch):
+    async with Cable(postgres.port) as cable:
+        store = await PostgresStore.open(postgres.dsn_over_tcp(cable.port), now_ms=T0, schema=schema)
+        real = store._committed
+
+        async def as_after_a_failover(xid, timeline, pid):
+            return await real(xid, "0000FFFF", pid)
+
+        monkeypatch.setattr(store, "_committed", as_after_a_failover)
+        cable.cut = "after"
+        with pytest.raises(OutcomeUnknown, match="another PostgreSQL server"):
+            await store.write(mark("A"))
+        await store.close()
+
+
+async def test_connections_that_died_while_idle_are_replaced(postgres, schema, store):
+    await asyncio.gather(*(store.write(mark(str(n))) for n in range(20)))
+    connection = await asyncpg.connect(postgres.dsn)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " AND usename = current_user AND query NOT LIKE 'autovacuum%'",
+    )
+    await connection.close()
+    await asyncio.gather(*(store.write(mark(str(n))) for n in range(20)), store.events(0, 9), skus(store))
+    assert sorted(await store.read("dirty", limit=99)) == sorted((str(n), 2, 1) for n in range(20))
+
+
+async def test_a_transaction_that_is_killed_under_way_is_run_again(postgres, schema, store):
+    blocker = await asyncpg.connect(postgres.dsn, server_settings={"search_path": schema})
+    await store.write(mark("A"))
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("SELECT * FROM dirty FOR UPDATE")
+    waiting = asyncio.ensure_future(store.write(mark("before"), mark("A")))
+    for _ in range(1000):
+        killed = await blocker.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND pg_backend_pid() = ANY (pg_blocking_pids(pid))",
+        )
+        if killed:
+            break
+    assert killed == 1
+    await transaction.rollback()
+    await waiting
+    assert sorted(await store.read("dirty", limit=9)) == [("A", 2, 1), ("before", 1, 1)]
+    await blocker.close()
+
+
+async def test_a_statement_that_takes_too_long_is_given_up_as_not_done(postgres, schema, monkeypatch):
+    real = postgres_store.session
+    monkeypatch.setattr(postgres_store, "session", lambda schema: {**real(schema), "lock_timeout": "50"})
+    store = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema)
+    await store.write(mark("A"))
+    blocker = await asyncpg.connect(postgres.dsn, server_settings={"search_path": schema})
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("SELECT * FROM dirty FOR UPDATE")
+    with pytest.raises(Retryable, match="lock timeout"):
+        await store.write(mark("B"), mark("A"))
+    await transaction.rollback()
+    assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+    await blocker.close()
+    await store.close()
+
+
+async def test_a_caller_that_gives_up_does_not_undo_its_transaction(store):
+    for task in (store.append([event("a")], received_at_ms=T0), store.write(mark("A"))):
+        task = asyncio.ensure_future(task)
+        started = asyncio.Event()
+        asyncio.get_running_loop().call_soon(started.set)
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await store.close()  # waits for both
+    assert not store._tasks
+
+
+async def test_a_closed_store_takes_nothing(postgres, schema):
+    store = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema)
+    await store.close()
+    with pytest.raises(Retryable, match="closed"):
+        await store.write(mark("A"))
+    with pytest.raises(Retryable, match="closed"):
+        await store.append([event("a")], received_at_ms=T0)
+
+
+async def test_a_server_that_is_restarted_or_crashes_under_load_loses_nothing(schema):
+    """Its own server, because it is stopped three times while twelve writers go on."""
+    try:
+        server = PostgresServer()
+    except NoServerError as error:
+        pytest.skip(str(error))
+    try:
+        store = await PostgresStore.open(server.dsn, now_ms=T0, schema=schema)
+        acknowledged = []
+        written = []
+        stop = asyncio.Event()
+
+        async def append(writer):
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                name = f"{writer}.{turn}"
+                for _ in range(40):
+                    try:
+                        await store.append([event(name)], received_at_ms=T0)
+                        await store.write(mark(name))
+                    except Retryable:
+                        continue
+                    break
+                acknowledged.append(name)
+                written.append(name)
+
+        writers = [asyncio.ensure_future(append(n)) for n in range(12)]
+        for how in (signal.SIGQUIT, signal.SIGINT, signal.SIGQUIT):
+            goal = len(acknowledged) + 150
+            while len(acknowledged) < goal:
+                await store.events(len(acknowledged), 1)
+            await asyncio.to_thread(server.stop, how)
+            await asyncio.to_thread(server.start)
+        stop.set()
+        await asyncio.gather(*writers)
+        logged = [one.event.event_id for one in await store.events(0, 100_000)]
+        assert len(logged) == len(set(logged)), "nothing twice"
+        assert set(acknowledged) == set(logged), "nothing lost"
+        assert set(written) == set(await skus(store))
+        assert [one.offset for one in await store.events(0, 100_000)] == list(range(1, len(logged) + 1))
+        await store.close()
+    finally:
+        server.close()
+
+
+# --- gates -----------------------------------------------------------------------------------------
+
+
+def test_without_its_driver_the_store_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("syncline.stores.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.split(".")[0] == "asyncpg":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(Misconfigured, match=r"pip install 'syncline\[postgres\]'"):
+        __import__("syncline.stores.postgres")
+
+
+@pytest.mark.parametrize("name", ["Upper", "with space", 'quo"te', "", "1st", "a" * 64, "x;drop"])
+async def test_a_schema_name_that_would_have_to_be_quoted_is_refused(name):
+    with pytest.raises(Misconfigured, match="schema"):
+        await PostgresStore.open("postgresql://nowhere", now_ms=T0, schema=name)
+
+
+async def test_a_server_that_does_not_answer_is_something_to_retry(unused_tcp_port_factory):
+    with pytest.raises(Retryable, match="cannot be reached"):
+        await PostgresStore.open(f"postgresql://u@127.0.0.1:{unused_tcp_port_factory()}/x", now_ms=T0)
+
+
+async def test_a_wrong_database_or_role_is_a_configuration_error(postgres):
+    for dsn in (postgres.dsn.replace("/syncline?", "/nothing?"), postgres.dsn.replace("syncline@", "stranger@")):
+        with pytest.raises(Misconfigured, match="dsn"):
+            await PostgresStore.open(dsn, now_ms=T0)
+
+
+async def test_a_role_that_may_not_create_the_schema_gets_the_statement_to_run(postgres, schema):
+    role = f"poor_{schema}"
+    postgres.sql(f"CREATE ROLE {role} LOGIN")
+    with pytest.raises(Misconfigured, match=f"CREATE SCHEMA {schema} AUTHORIZATION"):
+        await PostgresStore.open(postgres.dsn.replace("syncline@", f"{role}@"), now_ms=T0, schema=schema)
+    postgres.sql(f"CREATE SCHEMA {schema} AUTHORIZATION {role}", database="syncline")
+    store = await PostgresStore.open(postgres.dsn.replace("syncline@", f"{role}@"), now_ms=T0, schema=schema)
+    await store.write(mark("A"))
+    await store.close()
+
+
+async def test_a_database_that_is_not_utf8_is_refused(postgres, schema):
+    postgres.sql(f"CREATE DATABASE {schema} OWNER syncline ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(Misconfigured, match="encoded in LATIN1"):
+        await PostgresStore.open(postgres.dsn.replace("/syncline?", f"/{schema}?"), now_ms=T0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((120_015, "12.15", "UTF8", "on", "on", False), "too old"),
+        ((150_000, "15", "UTF8", "off", "on", False), "fsync"),
+        ((150_000, "15", "UTF8", "on", "off", False), "full_page_writes"),
+        ((150_000, "15", "UTF8", "on", "on", True), "standby"),
+    ],
+)
+async def test_a_server_that_may_lose_what_was_accepted_is_refused(answer, words):
+    from syncline.stores.postgres.server import check_server
+
+    class Connection:
+        async def fetchrow(self, sql):
+            return answer
+
+    with pytest.raises(Misconfigured, match=words):
+        await check_server(Connection())
+
+
+async def test_every_connection_waits_for_the_disk_and_for_nothing_else(postgres, schema, store):
+    postgres.sql("ALTER DATABASE syncline SET synchronous_commit = off")
+    try:
+        second = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema)
+        rows = await second._fetch(
+            "SELECT current_setting('synchronous_commit'), current_setting('statement_timeout'),"
+            " current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')",
+        )
+        assert rows == [("on", "30s", "10s", "30s")]
+        await second.close()
+    finally:
+        postgres.sql("ALTER DATABASE syncline RESET synchronous_commit")

@@ -1,0 +1,257 @@
+"""The API, the metrics, and the stream of live parts."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from starlette.requests import Request
+from tests.web.support import Client, make_site, park_message, park_order, trouble
+
+from syncline.engine.status import Status
+from syncline.model.errors import Retryable
+from syncline.ports import Write
+from syncline.web import api
+from syncline.web.access import Person, Role
+from syncline.web.live import WATCHERS_MAX, events, parts_of
+from syncline.web.site import Refusal
+
+GOOD = '{"sku": "MUG-01", "location": "1", "available": "4"}'
+NASTY = "<script>alert(1)</script>\"'\r\n\x1b[31m{{ 7*7 }}"
+
+
+@pytest.fixture
+async def site():
+    return await make_site()
+
+
+@pytest.fixture
+def operator(site):
+    return Client(site.app, site.tokens["operator"])
+
+
+@pytest.fixture
+def admin(site):
+    return Client(site.app, site.tokens["admin"])
+
+
+async def test_the_status_is_what_its_schema_says(operator):
+    answer = await operator.get("/v1/status")
+    told = msgspec.json.decode(answer.body, type=Status)
+    assert told.verdict == "attention" and len(told.routes) == 3
+    assert (await operator.get("/v1/routes")).json() == answer.json()["routes"]
+    assert (await operator.get("/v1/lanes")).json() == answer.json()["lanes"]
+
+
+async def test_parked_work_from_list_to_release(site, operator):
+    number = await park_message(site.engine)
+    assert [entry["id"] for entry in (await operator.get("/v1/parked")).json()] == [number]
+    assert (await operator.get(f"/v1/parked?after={number}")).json() == []
+    assert (await operator.post(f"/v1/parked/{number}/edit", {"payload": "{"})).status == 422
+    assert (await operator.post(f"/v1/parked/{number}/edit", {"payload": GOOD})).status == 200
+    assert (await operator.post(f"/v1/parked/{number}/release")).json()["count"] == 1
+    again = await operator.post(f"/v1/parked/{number}/release")
+    assert again.status == 409 and again.json()["error"]["code"] == "resolved"
+    assert (await operator.get("/v1/parked/999")).status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"sku": "MUG-01", "order": "1"}',
+        b"{}",
+        b'{"sku": "MUG-01", "role": "admin"}',
+        b'{"sku": 7}',
+        b"\xff\xfe",
+        b'{"sku": "' + b"x" * 301 + b'"}',
+        b"[" * 5000,
+    ],
+)
+async def test_what_is_not_understood_is_refused_with_a_place_to_look(operator, body):
+    answer = await operator.post("/v1/replay", body)
+    assert answer.status == 400
+    error = answer.json()["error"]
+    assert set(error) == {"code", "message", "mend"} and error["message"]
+
+
+async def test_a_body_above_the_limit_is_refused(operator):
+    answer = await operator.post("/v1/replay", chunks=[b"x" * 1_000_000] * 14)
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize("number", ["-1", "1.5", "\uff11", "9" * 30, "x"])
+async def test_numbers_in_addresses(operator, admin, number):
+    assert (await operator.get("/v1/parked", query=f"after={number}")).status == 400
+    assert (await admin.get("/v1/audit", query=f"before={number}")).status == 400
+
+
+async def test_replay_explain_and_search(operator):
+    assert (await operator.post("/v1/replay", {"sku": "MUG-01"})).status == 200
+    assert (await operator.post("/v1/replay", {"sku": "NO-SUCH"})).status == 404
+    assert (await operator.post("/v1/replay", {"order": "#1042"})).status == 200
+    told = (await operator.post("/v1/replay", {"route": "inventory:erp->shop"})).json()
+    assert told["error"]["code"] == "second_person"
+    assert (await operator.get("/v1/explain?sku=TEE-RED-M&channel=shop")).json()[0]["total"] == 42
+    assert (await operator.get("/v1/explain?sku=TEE-RED-M&channel=no")).status == 404
+    assert (await operator.get("/v1/search?q=1042")).json()[0]["title"] == "Order #1042"
+    assert (await operator.get("/v1/search")).json() == []
+
+
+async def test_accounts_are_an_admins(admin):
+    made = (await admin.post("/v1/accounts", {"name": "Nora", "role": "viewer"})).json()
+    assert (await Client(admin.app, made["token"]).get("/v1/status")).status == 200
+    assert "token" not in (await admin.get("/v1/accounts")).text
+    assert (await admin.post("/v1/accounts", {"name": "Nora", "role": "nobody"})).status == 422
+    assert (await admin.post("/v1/accounts", {"name": "<b>", "role": "viewer"})).status == 422
+    assert (await admin.post("/v1/accounts/delete", {"name": "Ada"})).status == 409
+    assert (await admin.post("/v1/accounts/delete", {"name": "Nora"})).status == 200
+    assert (await admin.post("/v1/accounts/delete", {"name": "Nora"})).status == 404
+    assert (await Client(admin.app, made["token"]).get("/v1/status")).status == 401
+
+
+async def test_the_description_covers_every_endpoint_and_its_references_resolve(operator):
+    told = (await operator.get("/v1/openapi.json")).json()
+    named = {(method.upper(), path) for path, entry in told["paths"].items() for method in entry}
+    assert named == {(e.method, e.path.replace(":int", "")) for e in api.ENDPOINTS}
+    for reference in set(_references(told)):
+        assert reference.removeprefix("#/components/schemas/") in told["components"]["schemas"]
+
+
+def _references(value):
+    if isinstance(value, dict):
+        yield from ([value["$ref"]] if "$ref" in value else [])
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
+async def test_health_names_nothing_and_notices_a_broken_store(site, monkeypatch):
+    answer = await Client(site.app).get("/healthz")
+    assert (answer.status, answer.json()) == (200, {"status": "ok"})
+
+    async def broken(*args, **named):
+        raise Retryable("the disk is gone")
+
+    monkeypatch.setattr(site.store, "read", broken)
+    answer = await Client(site.app).get("/healthz")
+    assert (answer.status, answer.json()) == (503, {"status": "store unavailable"})
+
+
+async def test_metrics_need_a_login_or_their_own_token_and_say_nothing_personal(site):
+    await park_message(site.engine, b'{"email": "someone@example.com"}')
+    await trouble(site.engine)
+    assert (await Client(site.app).get("/metrics")).status == 401
+    scraper = Client(site.app, "a metrics token that is long enough")
+    answer = await scraper.get("/metrics")
+    assert answer.status == 200
+    assert 'syncline_late{route="orders:shop->erp"} 14.0' in answer.text
+    assert 'syncline_verdict{verdict="late"} 1.0' in answer.text
+    assert 'syncline_lane_up{system="erp"} 0.0' in answer.text
+    assert 'syncline_age_seconds{route="inventory:erp->shop"} 37.0' in answer.text
+    for secret in ("someone@", "TEE-RED", "1042", *site.tokens.values()):
+        assert secret not in answer.text
+    assert (await scraper.get("/v1/status")).status == 401  # good for metrics only
+
+
+async def test_a_bug_is_answered_without_its_details(site, operator, monkeypatch):
+    async def broken(*args, **named):
+        raise ValueError("postgresql://user:password@host")
+
+    monkeypatch.setattr(site.store, "read", broken)
+    answer = await Client(site.app).get("/static/app.css")
+    assert answer.status == 200
+    answer = await operator.get("/v1/status")
+    assert answer.status == 500 and "password" not in answer.text
+
+
+async def test_vendors_words_cannot_become_markup_or_log_lines(site, operator, capsys):
+    number = await park_message(site.engine, json.dumps({"note": NASTY}).encode())
+    row = await site.operations.show(number)
+    at = {
+        "system": row.system,
+        "operation": row.operation,
+        "key": row.key,
+        "reason": NASTY,
+        "detail": NASTY,
+        "payload": row.payload,
+        "now_ms": 1,
+    }
+    await site.store.write(Write("parked_put", [at]))
+    site.engine.pollers[0].last_error = NASTY
+    for path in ("/", "/parked", f"/parked/{number}", "/system", "/search"):
+        text = (
+            await operator.get(path, query="q=<script>alert(1)</script>" if path == "/search" else "")
+        ).text
+        assert "<script>alert" not in text and "7*7 }}" in text if "parked/" in path else True
+    assert (await Client(site.app, NASTY.replace("\r\n", " ")).get("/v1/status")).status == 401
+
+
+async def test_what_is_nowhere_is_a_404(operator):
+    for path in ("/nowhere", "/v1/nowhere", "/static/..%2fapp.py", "/static/site.py", "/parked/x"):
+        assert (await operator.get(path)).status == 404
+    assert (await operator.ask("DELETE", "/v1/status")).status == 405
+
+
+# --- live ------------------------------------------------------------------------------------------------
+
+
+def request(page: str) -> Request:
+    return Request({"type": "http", "query_string": f"page={page}".encode(), "headers": []})
+
+
+VERA = Person("Vera", Role.VIEWER, "session")
+
+
+async def test_only_what_changed_is_sent_and_stopping_ends_the_stream(site):
+    inner = site.app.site
+    stream = (await events(inner, request("system"), VERA)).body_iterator
+    assert await anext(stream) == b"retry: 2000\n\n"
+    first = await anext(stream)
+    assert json.loads(first.partition(b"data: ")[2]).keys() == (await parts_of(inner, "system", VERA)).keys()
+    assert inner.watching == 1
+    await park_order(site.engine)
+    second = json.loads((await anext(stream)).partition(b"data: ")[2])
+    assert second["parked-count"] == "1" and "store" not in second
+    site.app.stop()
+    assert [part async for part in stream] == []
+    assert inner.watching == 0
+    with pytest.raises(Refusal):
+        await events(inner, request("overview"), VERA)
+
+
+async def test_watchers_are_bounded(site):
+    site.app.site.watching = WATCHERS_MAX
+    answer = await Client(site.app, site.tokens["viewer"]).get("/events")
+    assert answer.status == 503 and answer.headers["retry-after"] == "30"
+
+
+async def test_a_stream_does_not_live_for_ever(site):
+    stream = (await events(site.app.site, request("system"), VERA)).body_iterator
+    sent = 0
+    async for _ in stream:
+        sent += 1
+        site.clock.at_ms += 60_000
+    assert 2 < sent < 30
+
+
+async def test_the_status_is_computed_once_however_many_look(site, monkeypatch):
+    count = 0
+    original = site.store.read
+
+    async def counted(statement, **parameters):
+        nonlocal count
+        count += statement == "delivery_summary"
+        return await original(statement, **parameters)
+
+    monkeypatch.setattr(site.store, "read", counted)
+    for _ in range(20):
+        await site.app.site.snapshots.status()
+    assert count == 1
+    site.clock.at_ms += 1_000
+    await site.app.site.snapshots.status()
+    assert count == 2

@@ -1,0 +1,151 @@
+"""The hot route: what it takes, what it refuses, and what it tells to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+import pytest
+from tests.web.support import HOOK_SECRET, Client, StillClock, make_site
+
+from syncline.model.errors import Retryable
+from syncline.web.limits import RateLimit, source_of
+
+BODY = b'{"sku": "MUG-01", "location": "1", "available": "4"}'
+
+
+def signed(body: bytes = BODY) -> dict[str, str]:
+    return {"x-signature": hmac.digest(HOOK_SECRET, body, "sha256").hex()}
+
+
+@pytest.fixture
+async def site():
+    return await make_site(seeded=False)
+
+
+def address(site, system: str = "shop") -> str:
+    return f"/hooks/{system}/{site.access.hook_token(system)}"
+
+
+async def test_a_webhook_is_stored_before_it_is_answered(site):
+    client = Client(site.app)
+    assert (await client.post(address(site), BODY, headers=signed())).status == 200
+    assert [logged.event.body for logged in await site.store.events(0, 9)] == [BODY]
+    assert (await client.post(address(site), BODY, headers=signed())).status == 200
+    assert len(await site.store.events(0, 9)) == 1
+    counts = site.engine.ingress.received["shop"]
+    assert (counts.accepted, counts.duplicates, counts.forged) == (1, 1, 0)
+
+
+async def test_a_body_in_pieces_is_one_body(site):
+    answer = await Client(site.app).post(address(site), headers=signed(), chunks=[BODY[:7], b"", BODY[7:]])
+    assert answer.status == 200
+
+
+async def test_unknown_system_wrong_address_and_wrong_signature_look_alike(site):
+    token = site.access.hook_token("shop")
+    client = Client(site.app)
+    answers = [
+        await client.post("/hooks/nosuch/" + token, BODY, headers=signed()),
+        await client.post("/hooks/shop/" + "x" * 32, BODY, headers=signed()),
+        await client.post("/hooks/shop/" + site.access.hook_token("erp"), BODY, headers=signed()),
+        await client.post("/hooks/shop/", BODY, headers=signed()),
+        await client.post("/hooks/", BODY, headers=signed()),
+        await client.post("/hooks//-", BODY, headers=signed()),
+        await client.post("/hooks/shop/" + token + "/more", BODY, headers=signed()),
+        await client.post(address(site), BODY, headers={"x-signature": "0" * 64}),
+        await client.post(address(site), BODY),
+        await client.post(address(site), BODY + b" ", headers=signed()),
+    ]
+    assert {(a.status, a.body, tuple(sorted(a.headers.items()))) for a in answers} == {
+        (401, answers[0].body, tuple(sorted(answers[0].headers.items()))),
+    }
+    assert await site.store.events(0, 9) == []
+
+
+async def test_a_body_above_the_cap_is_refused_while_it_arrives():
+    site = await make_site(seeded=False, body_bytes_max=1_000)
+    client = Client(site.app)
+    taken = []
+
+    async def piece():
+        taken.append(1)
+        return b"x" * 400
+
+    answer = await client.post(address(site), chunks=[piece] * 50)
+    assert answer.status == 413 and len(taken) == 3
+    assert (await client.post(address(site), BODY, headers={"content-length": "1001"})).status == 413
+    assert site.app.hooks._buffered == 0
+
+
+async def test_a_body_that_does_not_come_is_given_up():
+    site = await make_site(seeded=False, body_seconds=2.0)
+
+    async def never():
+        await asyncio.Event().wait()
+
+    answer = await Client(site.app).post(address(site), chunks=[b"{", never])
+    assert answer.status == 408
+    assert len(site.app.hooks._deadlines) == 0
+    assert (await Client(site.app).post(address(site), BODY, headers=signed())).status == 200
+
+
+async def test_one_source_cannot_crowd_out_the_others():
+    site = await make_site(seeded=False, hooks_per_s=1.0, hooks_burst=3)
+    seen = [(await Client(site.app).post(address(site), BODY)).status for _ in range(5)]
+    assert seen == [401, 401, 401, 429, 429]
+    assert site.engine.ingress.received["shop"].forged == 3  # refused before any signature was computed
+    assert (
+        await Client(site.app, peer="203.0.113.5").post(address(site), BODY, headers=signed())
+    ).status == 200
+    site.clock.at_ms += 1_000
+    assert (await Client(site.app).post(address(site), BODY)).status == 401
+
+
+async def test_a_forwarded_address_counts_only_from_a_known_proxy():
+    site = await make_site(seeded=False, hooks_per_s=1.0, hooks_burst=1, trusted_proxies=("10.0.0.1",))
+
+    async def ask(peer, forwarded):
+        client = Client(site.app, peer=peer)
+        return (await client.post(address(site), BODY, headers={"x-forwarded-for": forwarded})).status
+
+    assert [await ask("198.51.100.1", f"192.0.2.{i}") for i in range(2)] == [401, 429]
+    assert [await ask("10.0.0.1", f"192.0.2.{i}") for i in range(2)] == [401, 401]
+
+
+def test_sources():
+    assert source_of("10.0.0.1", "1.1.1.1, 2.2.2.2", {"10.0.0.1"}) == "2.2.2.2"
+    assert source_of("10.0.0.1", "1.1.1.1, 10.0.0.2", {"10.0.0.1", "10.0.0.2"}) == "1.1.1.1"
+    assert source_of("2001:db8::1", "", ()) == source_of("2001:db8::ffff", "", ()) == "2001:db8::"
+    assert source_of("", "", ()) == "" and source_of("10.0.0.1", "nonsense", {"10.0.0.1"}) == "10.0.0.1"
+
+
+def test_the_table_of_sources_is_bounded():
+    limit = RateLimit(StillClock(), per_s=1, burst=1)
+    for i in range(12_000):
+        limit.take(str(i))
+    assert len(limit._due) == 10_000
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS"])
+async def test_only_post(site, method):
+    assert (await Client(site.app).ask(method, address(site))).status == 405
+
+
+async def test_a_store_that_cannot_keep_up_says_so(site, monkeypatch):
+    async def refuse(*args, **named):
+        raise Retryable("the disk is full")
+
+    monkeypatch.setattr(site.store, "append", refuse)
+    answer = await Client(site.app).post(address(site), BODY, headers=signed())
+    assert answer.status == 503 and answer.headers["retry-after"] == "5"
+
+
+def test_addresses_cannot_be_guessed_from_one_another(tmp_path):
+    async def make():
+        return await make_site(seeded=False)
+
+    site = asyncio.run(make())
+    tokens = {name: site.access.hook_token(name) for name in ("shop", "erp")}
+    assert len(set(tokens.values())) == 2 and all(len(token) == 32 for token in tokens.values())
+    assert site.app.hook_urls["shop"] == f"http://syncline.test/hooks/shop/{tokens['shop']}"
