@@ -20,7 +20,11 @@ from random import Random
 from typing import Any
 
 from bench.harness import Figures, orders_file, rss_mb
+from syncline.engine import engine as engine_module
+from syncline.engine import leases
+from syncline.engine.delivery import lane as lane_module
 from syncline.engine.engine import Engine
+from syncline.model.change import Flow
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import DAY_MS, History, generate_history, read_history, stock_case, weekly_moments
 from syncline.simulate.hooks import HooksApp
@@ -51,6 +55,12 @@ class Played:
     problems: list[str] = field(default_factory=list)
 
 
+def calm_leases() -> None:
+    """Renew hourly: a store in memory has one owner, and ten million renewals would be a third of the time."""
+    leases.TTL_MS = 3 * HOUR_MS
+    engine_module.RENEW_EVERY_S = lane_module.RENEW_EVERY_S = 3600.0
+
+
 class Year:
     """A world, a history and the weeks of the published stock case."""
 
@@ -61,6 +71,7 @@ class Year:
         self.orders = [order for order in history.orders if order.placed_at_ms < end_ms]
         self.end_ms = self.orders[-1].placed_at_ms + 1
         self.case = stock_case(history.orders)
+        calm_leases()
         rng = Random(seed)
         self.loop = VirtualLoop(self.start_ms)
         self.clock = VirtualClock(self.loop)
@@ -95,6 +106,9 @@ class Year:
         world.run_people()
         rng = Random(self._rng.getrandbits(64))
         self.engine = engine = world.open_engine(self.store, world.open_systems(self.apps, rng), rng)
+        for poller in engine.pollers:
+            if Flow.CATALOG in poller.stream.flows:
+                poller.interval_ms = DAY_MS  # nobody adds goods in this play
         self.hooks.engine = engine
         self.loop.create_task(engine.run())
         await world.connect(engine, lambda system: f"{HOOKS}/hooks/{system}")

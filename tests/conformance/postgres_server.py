@@ -149,8 +149,8 @@ class PostgresServer:
             process.stdout.close()
 
     def close(self) -> None:
-        """End the server and delete its folder."""
-        self.stop(signal.SIGINT)
+        """End the server, without a last checkpoint, and delete its folder."""
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def sql(self, *statements: str, database: str = "postgres") -> None:

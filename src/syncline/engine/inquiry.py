@@ -215,7 +215,7 @@ async def _shown(
     location = split_key(key)[1]
     erp = engine.routes.erp_location(route.sink, location)
     bindings = await engine.store.read("bindings_get", system=route.sink, kind=Kind.STOCK.value, keys=[key])
-    rows = await engine.store.read("attempts_like", **{"from": key, "to": f"{key} "}, limit=ROWS_MAX)
+    rows = await engine.store.read("attempts_like", limit=ROWS_MAX, **_range(key))
     mine = [row for row in rows if row[0] == route.sink and row[1] == "set_stock" and row[2] == key]
     last, at_ms = "never written", None
     if mine:
@@ -402,9 +402,24 @@ def _summary(deliveries: Sequence[Row]) -> str:
     return "Nothing is outstanding."
 
 
+def _range(key: str) -> dict[str, Any]:
+    """All facts of one order, or all locations of one SKU: keys whose first part is this one."""
+    return {"from": key, "to": f"{key} "}  # a blank is what follows the separator
+
+
+async def deliveries_of(engine: Engine, key: str) -> list[Row]:
+    """Every delivery of one record, whatever it does and wherever it goes."""
+    found: list[Row] = []
+    for name, system in engine.systems.items():
+        for operation in system.sink.operations:
+            found += await engine.store.read(
+                "deliveries_range", system=name, operation=operation, limit=ROWS_MAX, **_range(key)
+            )
+    return found
+
+
 async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list[Moment]]:
     """Deliveries of a record, and what happened to them. ``channel`` tells equal keys of two shops apart."""
-    where: dict[str, Any] = {"from": key, "to": f"{key} ", "limit": ROWS_MAX}
 
     def ours(system: str, route_name: str) -> bool:
         route = engine.routes.named(route_name)
@@ -412,16 +427,22 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
             not channel or system == channel or (route is not None and channel in (route.source, route.sink))
         )
 
-    deliveries = [row for row in await engine.store.read("deliveries_like", **where) if ours(row[0], row[3])]
+    deliveries = [row for row in await deliveries_of(engine, key) if ours(row[0], row[3])]
     known = {(row[0], row[1], row[2]) for row in deliveries}
-    moments = [
-        _attempt(row)
-        for row in await engine.store.read("attempts_like", **where)
+    attempts = [
+        row
+        for row in await engine.store.read("attempts_like", limit=ROWS_MAX, **_range(key))
         if not channel or (row[0], row[1], row[2]) in known
     ]
-    for route_name, of, at_ms, lag_ms, kept in await engine.store.read("lags_of_key", **where):
-        if not ours("", route_name):
-            continue
+    moments = [_attempt(row) for row in attempts]
+    # A lag is stored with the result of the call that ended it, so that moment finds it by the index.
+    ended = sorted({row[4] for row in attempts if row[4]})
+    lags = [
+        row
+        for name in sorted({row[3] for row in deliveries if row[3]})
+        for row in await engine.store.read("lags_at", route=name, moments=ended, **_range(key))
+    ]
+    for route_name, of, at_ms, lag_ms, kept in lags:
         route = engine.routes.named(route_name)
         title = flow_title(route_name.partition(":")[0])
         limit = f", tolerance {duration(route.tolerance_ms)}" if route else ""
@@ -445,10 +466,7 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
         resolved_at_ms,
         resolution,
         by,
-    ) in await engine.store.read(
-        "parked_like",
-        **where,
-    ):
+    ) in await engine.store.read("parked_like", limit=ROWS_MAX, **_range(key)):
         if channel and (system, operation, of) not in known and operation != "compare_total":
             continue
         moments.append(

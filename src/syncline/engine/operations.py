@@ -16,7 +16,7 @@ from typing import Any
 from syncline.engine.audit import Audit
 from syncline.engine.capture.ingress import BODY_BYTES_MAX
 from syncline.engine.engine import Engine
-from syncline.engine.inquiry import order_keys
+from syncline.engine.inquiry import deliveries_of, order_keys
 from syncline.engine.routes import SEP, split_key
 from syncline.engine.words import operation_title, plural
 from syncline.model.change import Event, Flow, Kind, LoggedEvent
@@ -28,7 +28,6 @@ LIST_MAX = 200
 EVENTS_PAGE = 200
 EVENTS_BACK_MAX = 10_000  # how far before its parking an event is looked for
 ITEMS_PAGE = 5_000
-DELIVERIES_MAX = 500
 APPROVAL_MS = 3_600_000  # how long a request for a second person stands
 
 # What is compared with the present truth before a call is made, so that asking again never sends twice.
@@ -378,9 +377,7 @@ class Operations:
                         "now_ms": now_ms,
                     }
                 )
-            rows = await self._store.read(
-                "deliveries_like", **{"from": key, "to": f"{key} "}, limit=DELIVERIES_MAX
-            )
+            rows = await deliveries_of(self._engine, key)
             releases += [
                 {"system": system, "operation": operation, "key": of, "now_ms": now_ms}
                 for system, operation, of, route, state, *_ in rows

@@ -197,13 +197,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
 
     covers = {(system, stream): at for system, stream, at in await engine.store.read("cursors")}
     work = await engine.store.read("delivery_summary", now_ms=now_ms)
-    summary = {row[0]: row for row in await engine.store.read("lag_summary", since=now_ms - WINDOW_MS)}
     sends = await _sends(engine, now_ms)
     pollers = tuple(_pollers(engine, covers, now_ms))
     lanes = tuple(_lanes(engine, work))
     routes = []
     for route in engine.routes.all:
-        lags = await _lags(engine, route, summary.get(route.name), now_ms)
+        lags = await _lags(engine, route, now_ms)
         routes.append(_route(engine, route, pollers, lags, work, sends, now_ms))
     parked = (await engine.store.read("parked_count"))[0][0]
     unseen = tuple(
@@ -256,10 +255,11 @@ async def lag_rows(engine: Engine, route: str, now_ms: int) -> list[Row]:
     return await engine.store.read("lags", route=route, since=now_ms - WINDOW_MS, limit=LAGS_MAX)
 
 
-async def _lags(engine: Engine, route: Route, summary: Row | None, now_ms: int) -> Lags:
-    if summary is None:
+async def _lags(engine: Engine, route: Route, now_ms: int) -> Lags:
+    totals = await engine.store.read("lag_totals", route=route.name, since=now_ms - WINDOW_MS)
+    delivered, kept, longest = totals[0]
+    if not delivered:
         return Lags(0, 0, None, 0, 0, 0)
-    _, delivered, kept, longest = summary
     values = sorted(row[2] for row in await lag_rows(engine, route.name, now_ms))
     return Lags(
         delivered=delivered,

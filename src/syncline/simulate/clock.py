@@ -52,6 +52,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self._virtual_s = 0.0
         self._start_ms = start_ms
+        # asyncio fires timers up to this much early. After half a year its own 1e-9 s is less than the
+        # last digit of a float, and a timer that is due exactly now would never fire.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         return self._virtual_s

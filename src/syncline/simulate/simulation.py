@@ -66,6 +66,7 @@ class Plan:
     kills: int = 2  # each is followed by another one during recovery, every third time
     faults: bool = True
     troubles: tuple[str, ...] = ()  # only these; empty: all of them
+    second_thoughts: bool = True  # buyers cancel and cut orders, sometimes too late for the warehouse
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
 
 
@@ -328,7 +329,7 @@ class Simulation:
             await self.clock.sleep(rng.expovariate(1 / gap_s))
             placed = trade.place(order)
             draw = rng.random()
-            if placed is not None and draw < 0.08:
+            if placed is not None and draw < 0.08 and self.plan.second_thoughts:
                 self.loop.create_task(self._change_of_mind(placed, rng.uniform(0, 400), rng.random()))
             if draw > 0.35:
                 trade.withdraw()
@@ -359,7 +360,8 @@ class Simulation:
             if self.engine is not None:
                 seen = await status(self.engine, self.clock.now_ms())
                 for problem in seen.problems:
-                    self.alarms[f"{problem.severity}: {problem.text}"] = None
+                    at_s = round(self.clock.monotonic())
+                    self.alarms[f"after {at_s} s, {problem.severity}: {problem.text}"] = None
 
     # --- what goes wrong ----------------------------------------------------------------------------
 

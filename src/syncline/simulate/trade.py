@@ -246,6 +246,16 @@ class Trade:
                     found.append((sku, erp_at, shown, right))
         return found
 
+    def agrees(self) -> bool:
+        """Whether both ledgers say the same now."""
+        truth = self.truth()
+        return (
+            not truth.orders_lost
+            and not truth.stock_mismatches
+            and truth.fulfilments_shipped == truth.fulfilments_at_shop
+            and truth.payments_taken == truth.payments_in_erp
+        )
+
     def truth(self) -> Truth:
         """Count everything from both ledgers."""
         self.settle()
@@ -264,10 +274,14 @@ class Trade:
                 cancelled = self.shop.orders[order_id].cancelled_ms is not None
                 totals_wrong += not cancelled and self._total(order_id) != orders[0].total
         shipments = [s for s in self.erp.shipments() if (s.order_external_id or "").lower().startswith(f"{self._channel}-")]
-        numbers: Counter[str] = Counter(
-            tracking.number or "" for fulfillment in self.shop.fulfillments for tracking in fulfillment.tracking
-        )
-        wanted = {number for shipment in shipments for number, _ in shipment.tracking}
+        told: Counter[str] = Counter()
+        for fulfillment in self.shop.fulfillments:
+            number = next((tracking.number or "" for tracking in fulfillment.tracking), "")
+            told[number] += sum(line.quantity for line in fulfillment.lines)
+        left: Counter[str] = Counter()
+        for shipment in shipments:
+            for number, _ in shipment.tracking[:1]:
+                left[number] += sum(quantity for _, quantity, _, _ in shipment.lines)
         deposits = self.erp.deposits()
         return Truth(
             orders_placed=len(self.placed),
@@ -282,8 +296,8 @@ class Trade:
             units_oversold=sum(self._deficit.values()),
             stock_mismatches=len(self.mismatches()),
             fulfilments_shipped=len(shipments),
-            fulfilments_at_shop=sum(numbers[number] > 0 for number in wanted),
-            fulfilments_doubled=sum(max(0, count - 1) for count in numbers.values()),
+            fulfilments_at_shop=sum(told[number] >= units for number, units in left.items()),
+            fulfilments_doubled=sum(units > left[number] for number, units in told.items()),
             payments_taken=sum(
                 transaction.kind in ("SALE", "CAPTURE") and transaction.status == "SUCCESS"
                 for order_id in self.placed

@@ -150,6 +150,7 @@ class StatementConformance(Opens):
                 rows = await store.read("bindings_get", system="erp", kind="order", keys=["1", "2"])
                 assert [r[:4] for r in rows] == [("1", external_id, kept, external_id + "h")]
                 assert rows[0][7] == T0 + version
+            rows = await store.read("bindings_get", system="erp", kind="order", keys=["1"])
             assert rows[0][4:7] == (None, 0, 3)
             assert await store.read("bindings_external", ids=["x3", "x1"], limit=9) == [("erp", "order", "1")]
 
@@ -219,6 +220,17 @@ class StatementConformance(Opens):
             row = {"system": "shop", "key": "A\x1f1", "by": -3, "now_ms": T0 + 9}
             assert await put(store, "held_written", **row) == [("A\x1f1",)]
             assert await held(store) == (7, 4, 3, T0 + 9)
+
+    async def test_a_refuted_number_is_unknown_until_it_is_read_again(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10)
+            assert await put(store, "held_refuted", system="shop", key="A\x1f1") == [("A\x1f1",)]
+            assert await put(store, "held_refuted", system="shop", key="B\x1f1") == []
+            assert await store.read("bindings_of_skus", system="shop", skus=["A"]) == [("A\x1f1", None, 0, 2, T0)]
+            await put(store, "held_shift", system="shop", key="A\x1f1", by=-1)
+            assert await held(store) == (9, 0, 3, T0)
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=7, now_ms=T0 + 1)
+            assert await store.read("bindings_of_skus", system="shop", skus=["A"]) == [("A\x1f1", 7, 2, 4, T0 + 1)]
 
     async def test_unseen_units_are_listed_and_can_be_let_go(self) -> None:
         async with self.store() as store:

@@ -1,1 +1,1 @@
-
+"""What people and vendors see: webhook ingress, API, dashboard, metrics."""

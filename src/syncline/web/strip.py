@@ -94,6 +94,8 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
         if len(taken) >= DOTS_MAX:
             break
     lags = route.lags
+    if not lags.delivered and not route.late:
+        parts.append(Markup('<text x="50%" y="{}">Nothing landed in the last hour.</text>').format(BASE - 12))
     missed = lags.delivered - lags.kept
     label = (
         "No change landed in the last hour."

@@ -179,8 +179,14 @@ ORDER_SHIPMENTS = Document(
     "OrderShipments",
     """query OrderShipments($id: ID!) {
   order(id: $id) {
-    fulfillments(first: 50) { id status location { id } trackingInfo(first: 5) { number } }
+    fulfillments(first: 50) { id status totalQuantity location { id } trackingInfo(first: 5) { number } }
   }
+}""",
+)
+FULFILLMENT_LINES = Document(
+    "FulfillmentLines",
+    """query FulfillmentLines($id: ID!) {
+  fulfillment(id: $id) { fulfillmentLineItems(first: 250) { nodes { quantity lineItem { sku } } } }
 }""",
 )
 CREATE_FULFILLMENT = Document(

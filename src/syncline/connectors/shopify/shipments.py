@@ -1,4 +1,4 @@
-"""Telling Shopify that goods left: one fulfilment for each location, safe to repeat.
+"""Telling Shopify that goods left: fulfilments of at most 250 lines for each location, safe to repeat.
 
 ``fulfillmentCreate`` has no idempotency key
 (https://shopify.dev/docs/api/admin-graphql/latest/mutations/fulfillmentCreate), so the shipment's
@@ -7,8 +7,9 @@ tracking number is what makes it findable: it is looked for before anything is c
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryab
 from syncline.model.payloads import CreateShipment
 
 FULFILLMENTS_MAX = 50
+LINES_MAX = 250  # of any input array: https://shopify.dev/docs/api/usage/limits
 _OPEN = frozenset({"OPEN", "IN_PROGRESS"})
 _VOID = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 
@@ -30,11 +32,33 @@ class _Tracking(Struct, frozen=True):
     number: str | None = None
 
 
+class _SentItem(Struct, frozen=True):
+    sku: str | None = None
+
+
+class _SentLine(Struct, frozen=True, rename="camel"):
+    quantity: int
+    line_item: _SentItem
+
+
+class _SentLines(Struct, frozen=True):
+    nodes: tuple[_SentLine, ...] = ()
+
+
 class _Fulfillment(Struct, frozen=True, rename="camel"):
     id: wire.Gid
     status: str
+    total_quantity: int
     location: wire.Ref | None = None
     tracking_info: tuple[_Tracking, ...] = ()
+
+
+class _Parcel(Struct, frozen=True, rename="camel"):
+    fulfillment_line_items: _SentLines
+
+
+class _ParcelLines(Struct, frozen=True):
+    fulfillment: _Parcel | None = None
 
 
 class _Shipped(Struct, frozen=True):
@@ -54,6 +78,15 @@ class _FulfillmentCreated(Struct, frozen=True, rename="camel"):
     fulfillment_create: _Created | None = None
 
 
+@dataclass(slots=True)
+class _Made:
+    """What left one location: fulfilments and their units. ``units`` by SKU is read only if need be."""
+
+    fulfillments: list[str] = field(default_factory=list)
+    total: int = 0
+    units: Counter[str] | None = None
+
+
 class Shipper:
     """Creates fulfilments in one shop."""
 
@@ -69,7 +102,7 @@ class Shipper:
             SynclineError: of the client, before anything was created.
         """
         made = await self._made(payload)
-        missing = {loc: lines for loc, lines in _by_location(payload).items() if loc not in made}
+        missing = _missing(payload, made)
         if not missing:
             return _done(made)
         fulfillment_orders = await self._orders.fulfillment_orders(payload.order_key, urgent=False)
@@ -80,12 +113,14 @@ class Shipper:
             loc: _plan(payload.order_key, loc, lines, fulfillment_orders) for loc, lines in missing.items()
         }
         for location, plan in plans.items():
-            try:
-                made[location] = await self._ship(payload, plan)
-            except AuthExpired:
-                raise
-            except SynclineError as error:
-                return self._stopped(payload, made, location, error)
+            for part in _parts(plan):
+                try:
+                    fulfillment = await self._ship(payload, part)
+                except AuthExpired:
+                    raise
+                except SynclineError as error:
+                    return self._stopped(payload, made, location, error)
+                made.setdefault(location, _Made()).fulfillments.append(fulfillment)
         return _done(made)
 
     async def look_up(self, payload: CreateShipment) -> Outcome | None:
@@ -97,10 +132,10 @@ class Shipper:
                 f"look at order {payload.order_key} there, then discard this delivery or release it",
             )
         made = await self._made(payload)
-        return _done(made) if all(location in made for location in _by_location(payload)) else None
+        return None if _missing(payload, made) else _done(made)
 
-    async def _made(self, payload: CreateShipment) -> dict[str, str]:
-        """Which locations have shipped already: location -> fulfilment."""
+    async def _made(self, payload: CreateShipment) -> dict[str, _Made]:
+        """What left each location already under this shipment's tracking number."""
         wanted = set(payload.shipment.tracking)
         if not wanted:
             return {}
@@ -114,15 +149,32 @@ class Shipper:
                 f"order {payload.order_key} has {FULFILLMENTS_MAX} or more fulfilments, too many to look through"
             )
         locations = list(_by_location(payload))
-        made: dict[str, str] = {}
+        made: dict[str, _Made] = {}
         for entry in answer.order.fulfillments:
             if entry.status in _VOID or not wanted & {info.number for info in entry.tracking_info}:
                 continue
             if entry.location is not None:
-                made.setdefault(number(entry.location.id), entry.id)
+                at = number(entry.location.id)
             elif len(locations) == 1:
-                made.setdefault(locations[0], entry.id)
-        return {location: made[location] for location in locations if location in made}
+                at = locations[0]
+            else:
+                continue
+            here = made.setdefault(at, _Made())
+            here.fulfillments.append(entry.id)
+            here.total += entry.total_quantity
+        for at, lines in _by_location(payload).items():
+            if at in made and made[at].total < sum(units for _, units in lines):
+                await self._look_into(made[at])  # only a part of a large shipment was told
+        return made
+
+    async def _look_into(self, made: _Made) -> None:
+        made.units = Counter()
+        for fulfillment in made.fulfillments:
+            answer = await self._client.call(documents.FULFILLMENT_LINES, {"id": fulfillment}, _ParcelLines)
+            if answer.fulfillment is None:
+                raise Retryable(f"Shopify does not show {fulfillment} at the moment")
+            for line in answer.fulfillment.fulfillment_line_items.nodes:
+                made.units[line.line_item.sku or ""] += line.quantity
 
     async def _ship(self, payload: CreateShipment, plan: dict[str, list[dict[str, Any]]]) -> str:
         fulfillment: dict[str, Any] = {
@@ -150,11 +202,11 @@ class Shipper:
         return created.fulfillment.id
 
     def _stopped(
-        self, payload: CreateShipment, made: dict[str, str], location: str, error: SynclineError
+        self, payload: CreateShipment, made: dict[str, _Made], location: str, error: SynclineError
     ) -> Outcome:
         """One location failed. What others shipped is found again by tracking number, if there is one."""
         if made and not payload.shipment.tracking:
-            done = ", ".join(f"{loc}: {gid}" for loc, gid in made.items())
+            done = ", ".join(f"{loc}: {' '.join(here.fulfillments)}" for loc, here in made.items())
             return Outcome(
                 Result.REJECTED,
                 f"location {location}: {error}. Shipped already, and without a tracking number it would be "
@@ -169,8 +221,32 @@ class Shipper:
         return Outcome(Result.REJECTED, str(error))
 
 
-def _done(made: dict[str, str]) -> Outcome:
-    return Outcome(Result.DONE, facts={"external_id": ",".join(made.values())})
+def _done(made: dict[str, _Made]) -> Outcome:
+    ids = [gid for here in made.values() for gid in here.fulfillments]
+    return Outcome(Result.DONE, facts={"external_id": ",".join(ids)})
+
+
+def _missing(payload: CreateShipment, made: dict[str, _Made]) -> dict[str, list[tuple[str, int]]]:
+    """What has still to be told, by location."""
+    missing: dict[str, list[tuple[str, int]]] = {}
+    for location, lines in _by_location(payload).items():
+        here = made.get(location)
+        if here is None:
+            missing[location] = lines
+        elif here.units is not None:
+            rest = [(sku, units - here.units[sku]) for sku, units in lines if units > here.units[sku]]
+            if rest:
+                missing[location] = rest
+    return missing
+
+
+def _parts(plan: dict[str, list[dict[str, Any]]]) -> list[dict[str, list[dict[str, Any]]]]:
+    """The plan in pieces that one call may carry."""
+    return [
+        {gid: lines[start : start + LINES_MAX]}
+        for gid, lines in plan.items()
+        for start in range(0, len(lines), LINES_MAX)
+    ]
 
 
 def _by_location(payload: CreateShipment) -> dict[str, list[tuple[str, int]]]:

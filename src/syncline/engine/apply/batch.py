@@ -262,28 +262,29 @@ class Batch:
         if parsed is None or not erp.commits_stock:
             return
         channel, order_key = parsed
-        held: dict[tuple[str, str], int] = {}
+        held: dict[str, dict[str, int]] = {}
         for line in erp.lines:
-            held[line.sku, line.location] = held.get((line.sku, line.location), 0) + units(line.quantity)
+            at = held.setdefault(line.sku, {})
+            at[line.location] = at.get(line.location, 0) + units(line.quantity)
         rows = [row for (of, order, _, _), row in self._demand.items() if of == channel and order == order_key]
-        before: dict[int, int] = {}
+        before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
-            share = min(row["quantity"], held.get((row["sku"], row["location"]), 0))
-            held[row["sku"], row["location"]] = held.get((row["sku"], row["location"]), 0) - share
-            before[id(row)] = row["erp_quantity"]
-            self._erp_holds(row, share, erp.erp_stamp_ms)
+            at = held.get(row["sku"], {})
+            row["erp_quantity"] = min(row["quantity"], at.get(row["location"], 0))
+            if row["erp_quantity"]:
+                at[row["location"]] -= row["erp_quantity"]
         for row in rows:
-            for (sku, location), rest in list(held.items()):
-                missing = row["quantity"] - row["erp_quantity"]
-                if sku == row["sku"] and rest > 0 and missing > 0:
-                    share = min(rest, missing)
-                    held[sku, location] = rest - share
-                    self._erp_holds(row, row["erp_quantity"] + share, erp.erp_stamp_ms)
+            at = held.get(row["sku"], {})
+            for location, rest in at.items():
+                more = min(rest, row["quantity"] - row["erp_quantity"])
+                if more > 0:
+                    at[location] = rest - more
+                    row["erp_quantity"] += more
+            self._erp_holds(row, row["erp_quantity"], erp.erp_stamp_ms)
             same = before[id(row)] == row["erp_quantity"]
             self._mark(row["sku"], self._now_ms if same else changed_at_ms)
 
     def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:
-        row["erp_quantity"] = quantity
         self._erp[row["channel"], row["order_key"], row["line_id"], row["location"]] = {
             "channel": row["channel"], "order_key": row["order_key"], "line_id": row["line_id"],
             "location": row["location"], "quantity": quantity, "erp_stamp_ms": erp_stamp_ms, "our_stamp_ms": None,

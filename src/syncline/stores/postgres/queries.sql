@@ -112,7 +112,7 @@ WHERE system = :system AND kind = :kind
     AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
 
 -- name: bindings_of_skus
-SELECT b.key, b.held, b.unseen, b.rev, b.confirmed_at_ms
+SELECT b.key, CASE WHEN b.stale <> 0 THEN NULL ELSE b.held END, b.unseen, b.rev, b.confirmed_at_ms
 FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
 JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
     AND b.key >= s.value || chr(31) AND b.key < s.value || chr(32)
@@ -165,8 +165,15 @@ FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE greatest(0, binding.unseen + binding.held - excluded.held) END,
-    held = excluded.held, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+    held = excluded.held, stale = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key, unseen;
+
+-- name: held_refuted
+-- key: system key
+UPDATE binding SET stale = 1, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key
+RETURNING binding.key;
 
 -- name: held_written
 -- key: system key
@@ -577,3 +584,20 @@ RETURNING key;
 DELETE FROM demand WHERE settled = 1 AND quantity = 0 AND order_key IN (
     SELECT jsonb_array_elements_text(r.orders) FROM jsonb_to_recordset($1::jsonb) AS r(orders jsonb))
 RETURNING order_key;
+
+-- name: lag_totals
+SELECT count(*), coalesce(sum(kept), 0)::bigint, coalesce(max(lag_ms), 0) FROM lag
+WHERE route = :route AND delivered_at_ms >= :since;
+
+-- name: lags_at
+SELECT l.route, l.key, l.delivered_at_ms, l.lag_ms, l.kept FROM lag AS l
+WHERE l.route = :route
+    AND l.delivered_at_ms = ANY (ARRAY(SELECT jsonb_array_elements_text(:moments::jsonb)::bigint))
+    AND l.key >= :from AND l.key < :to
+ORDER BY l.delivered_at_ms, l.id;
+
+-- name: deliveries_range
+SELECT system, operation, key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms,
+       attempts, reason, updated_at_ms
+FROM delivery WHERE system = :system AND operation = :operation AND key >= :from AND key < :to
+ORDER BY key LIMIT :limit;

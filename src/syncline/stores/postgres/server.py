@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -11,7 +12,7 @@ from syncline.model.errors import Misconfigured, Rejected, Retryable
 from syncline.stores.statements import load_migrations, pending_migrations
 
 PACKAGE = "syncline.stores.postgres"
-VERSION_MIN = 130_000  # pg_current_xact_id(), by which a commit in doubt is looked up
+VERSION_MIN = 130_000  # older ones are not maintained any more
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
@@ -49,6 +50,39 @@ _CONTENT = (
     asyncpg.ProgramLimitExceededError,
     UnicodeEncodeError,
 )
+
+
+class Session(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that leaves the number of its last transaction in the table ``session``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mark = Mark()
+
+
+class Mark:
+    """Which session and which of its transactions this is."""
+
+    __slots__ = ("id", "pid", "started_at", "step")
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.step = 0
+        self.pid = 0
+        self.started_at: Any = None
+
+
+async def introduce(connection: Connection) -> None:
+    """Give a new connection its row in ``session``, and clear away what long-gone ones left."""
+    mark: Mark = connection.mark
+    mark.id = secrets.token_hex(16)
+    mark.pid = connection.get_server_pid()
+    mark.started_at = await connection.fetchval(
+        "WITH new AS (INSERT INTO session (id, step) VALUES ($1, 0))"
+        " SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+        mark.id,
+    )
+    await connection.execute("DELETE FROM session WHERE used_at < now() - interval '1 day'")
 
 
 def is_lost(error: BaseException) -> bool:

@@ -4,8 +4,8 @@ Concurrent transactions of one process run side by side, so rows are locked in t
 a transaction that the server undid for a deadlock is run again. Appends go through one connection and
 are committed together: they wait for each other anyway, because offsets have to become visible in order.
 
-Nothing is lost or doubled when the connection breaks while a COMMIT is under way: the transaction's id
-was read before, and the server is asked what became of it.
+Nothing is lost or doubled when the connection breaks while a COMMIT is under way: every transaction
+leaves its number in its connection's row of ``session``, and that row is looked at.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ from syncline.stores.postgres.server import (
     CONNECT_TIMEOUT_S,
     PACKAGE,
     Connection,
+    Mark,
+    Session,
     check_schema_name,
     check_server,
     connect,
     describe,
+    introduce,
     is_lost,
     migrate,
     session,
@@ -47,7 +50,7 @@ ROWS_MAX = 1_000  # rows in one statement; larger arrays cost more a row, not le
 GROUP_EVENTS_MAX = 1_000  # events in one commit of appends
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
-TRIES_MAX = 5  # of a transaction that the server undid, or whose connection broke before COMMIT
+TRIES_MAX = 10  # of a transaction that the server undid, or whose connection broke before COMMIT
 CONNECT_TRIES_MAX = 12
 RESOLVE_TRIES_MAX = 120
 WAIT_S = 0.25
@@ -57,7 +60,6 @@ _encode = msgspec.json.encode
 _KEY = re.compile(r"^-- key: ([\w ]+)$", re.MULTILINE)
 _COLUMNS = re.compile(r"AS r\(([^)]*)\)")
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
-_TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"  # changes when a standby takes over
 
 T = TypeVar("T")
 
@@ -153,6 +155,7 @@ class PostgresStore(Store):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._appends: list[_Appending] = []
         self._appender: asyncio.Task[None] | None = None
+        self._again = asyncio.Lock()
         self._waiting = 0
         self._closing = False
         self.commits = 0
@@ -180,7 +183,9 @@ class PostgresStore(Store):
             dsn,
             min_size=0,
             max_size=max(2, connections_max),
+            init=introduce,
             reset=_keep,
+            connection_class=Session,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             statement_cache_size=256,
@@ -311,7 +316,7 @@ class PostgresStore(Store):
         for attempt in range(CONNECT_TRIES_MAX):
             try:
                 return await self._pool.acquire(timeout=COMMAND_TIMEOUT_S)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 if self._closing or attempt == CONNECT_TRIES_MAX - 1:
                     raise Retryable(
                         f"PostgreSQL cannot be reached: {describe(error)}",
@@ -321,24 +326,35 @@ class PostgresStore(Store):
 
     async def _transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run ``work`` in a transaction, and again if the server undid it; each try is a whole one."""
-        for attempt in range(TRIES_MAX):
-            try:
-                return await self._attempt(work)
-            except (*AGAIN, _BrokenError) as error:
-                if attempt == TRIES_MAX - 1:
-                    raise Retryable(f"PostgreSQL undid the transaction {TRIES_MAX} times: {error}") from error
+        try:
+            return await self._attempt(work)
+        except (*AGAIN, _BrokenError) as error:
+            last: Exception = error
+        # One after the other, so that those that were in each other's way are not again.
+        async with self._again:
+            for _ in range(TRIES_MAX):
                 self.retries += 1
-        raise AssertionError("the last try returns or raises")
+                try:
+                    return await self._attempt(work)
+                except (*AGAIN, _BrokenError) as error:
+                    last = error
+        raise Retryable(f"PostgreSQL undid the transaction {TRIES_MAX} times: {last}") from last
 
     async def _attempt(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         connection = await self._acquire()
+        mark: Mark = connection.mark
+        mark.step += 1
+        step = mark.step
+        doubt: BaseException | None = None
         try:
             try:
                 await connection.execute("BEGIN")
                 result = await work(connection)
-                xid, timeline = await connection.fetchrow(
-                    f"SELECT pg_current_xact_id_if_assigned()::text, {_TIMELINE}",
+                marked = await connection.execute(
+                    "UPDATE session SET step = $2, used_at = now() WHERE id = $1", mark.id, step,
                 )
+                if marked != "UPDATE 1":
+                    raise ConnectionResetError("the server has forgotten this session")
             except BaseException as error:
                 if is_lost(error):
                     _drop(connection)
@@ -348,7 +364,6 @@ class PostgresStore(Store):
                 if sorted_error is error:
                     raise
                 raise sorted_error from error
-            pid = connection.get_server_pid()
             try:
                 status = await connection.execute("COMMIT")
             except AGAIN:
@@ -356,15 +371,14 @@ class PostgresStore(Store):
                 raise
             except BaseException as error:  # noqa: BLE001 (whatever it was: what became of the COMMIT is not known)
                 _drop(connection)
-                doubt: BaseException | None = error
+                doubt = error
             else:
                 assert status == "COMMIT", status
-                doubt = None
         finally:
             await self._pool.release(connection)
         # Only now, with the connection given back: resolving takes another one from the same pool.
-        if doubt is not None and not await self._committed(xid, timeline, pid):
-            raise _BrokenError(f"before it was committed: {doubt}") from doubt
+        if doubt is not None and not await self._committed(mark, step):
+            raise _BrokenError(f"before it was committed: {describe(doubt)}") from doubt
         self.commits += 1
         return result
 
@@ -374,43 +388,38 @@ class PostgresStore(Store):
         except Exception:  # noqa: BLE001 (the server undoes what a lost connection left open)
             _drop(connection)
 
-    async def _committed(self, xid: str | None, timeline: str, pid: int) -> bool:
-        """Ask the server what became of a transaction whose COMMIT was not answered.
+    async def _committed(self, mark: Mark, step: int) -> bool:
+        """Look up what became of a transaction whose COMMIT was not answered.
+
+        Its row in ``session`` is locked until it has ended either way, also on a server that took over
+        from the one that it was sent to: there it counts as far as it was received.
 
         Raises:
-            OutcomeUnknown: the server does not come back, or another one took its place that may not
-                have received the transaction.
+            OutcomeUnknown: the server does not come back.
         """
-        if xid is None:  # it had changed nothing
-            return False
         said = "it does not answer"
         for _ in range(RESOLVE_TRIES_MAX):
             try:
                 connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
                 try:
-                    now = await connection.fetchval(f"SELECT {_TIMELINE}")
-                    if now != timeline:
-                        raise OutcomeUnknown(
-                            "the connection broke during COMMIT and another PostgreSQL server took over, which "
-                            "may not have the transaction",
-                        )
-                    status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
-                    if status in ("committed", "aborted"):
-                        self.resolved += 1
-                        return bool(status == "committed")
-                    said = f"it says {status}"
-                    # Its session has not noticed yet that we are gone; without us it cannot go on.
+                    # Its backend may not have noticed yet that we are gone; without us it cannot go on.
                     await connection.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE pid = $1 AND backend_xid = $2::text::xid8::xid",
-                        pid, xid,
+                        " WHERE pid = $1 AND backend_start = $2",
+                        mark.pid, mark.started_at,
                     )
+                    reached = await connection.fetchval("SELECT step FROM session WHERE id = $1 FOR UPDATE", mark.id)
+                    self.resolved += 1
+                    return bool(reached == step)
+                except BaseException:
+                    _drop(connection)
+                    raise
                 finally:
                     await self._pool.release(connection)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 said = describe(error)
             await asyncio.sleep(WAIT_S)  # noqa: TID251 (a real server restarts; no simulation runs on it)
-        raise OutcomeUnknown(f"the connection to PostgreSQL broke during COMMIT, and {said}")
+        raise OutcomeUnknown(f"the connection to PostgreSQL broke during COMMIT, and then: {said}")
 
     # --- appending -------------------------------------------------------------------------------
 

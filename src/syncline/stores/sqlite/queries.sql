@@ -392,9 +392,13 @@ DELETE FROM account WHERE name = :name RETURNING name;
 -- name: accounts
 SELECT name, role, token_hash, created_at_ms FROM account ORDER BY name;
 
+-- The log and the lags grow in the order of time, so a sweep ends at the first row that is to stay.
+
 -- name: forget_events
 DELETE FROM event WHERE "offset" IN (
     SELECT "offset" FROM event WHERE received_at_ms < :before AND "offset" <= :applied
+        AND "offset" < coalesce(
+            (SELECT "offset" FROM event WHERE received_at_ms >= :before ORDER BY "offset" LIMIT 1), 1 << 62)
     ORDER BY "offset" LIMIT :limit)
 RETURNING "offset";
 
@@ -404,7 +408,10 @@ DELETE FROM event_seen WHERE bucket < :bucket AND digest IN (
 RETURNING bucket;
 
 -- name: forget_lags
-DELETE FROM lag WHERE id IN (SELECT id FROM lag WHERE delivered_at_ms < :before ORDER BY id LIMIT :limit)
+DELETE FROM lag WHERE id IN (
+    SELECT id FROM lag WHERE delivered_at_ms < :before
+        AND id < coalesce((SELECT id FROM lag WHERE delivered_at_ms >= :before ORDER BY id LIMIT 1), 1 << 62)
+    ORDER BY id LIMIT :limit)
 RETURNING id;
 
 -- name: forget_traces
@@ -414,15 +421,15 @@ RETURNING key;
 
 -- name: forget_attempts
 DELETE FROM attempt WHERE (intent, key) IN (
-    SELECT a.intent, a.key FROM attempt AS a JOIN intent AS i ON i.id = a.intent
-    WHERE i.finished_at_ms < :before ORDER BY a.intent, a.key LIMIT :limit)
+    SELECT a.intent, a.key FROM intent AS i CROSS JOIN attempt AS a ON a.intent = i.id
+    WHERE i.finished_at_ms < :before ORDER BY i.finished_at_ms LIMIT :limit)
 RETURNING key;
 
 -- name: forget_intents
 DELETE FROM intent WHERE id IN (
     SELECT id FROM intent
     WHERE finished_at_ms < :before AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)
-    ORDER BY id LIMIT :limit)
+    ORDER BY finished_at_ms LIMIT :limit)
 RETURNING id;
 
 -- name: forget_deliveries
@@ -457,3 +464,18 @@ WHERE external_id IN (SELECT value FROM json_each(:ids)) ORDER BY system, kind, 
 -- name: audit_tail
 SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
 WHERE id < :before ORDER BY id DESC LIMIT :limit;
+
+-- name: lag_totals
+SELECT count(*), coalesce(sum(kept), 0), coalesce(max(lag_ms), 0) FROM lag
+WHERE route = :route AND delivered_at_ms >= :since;
+
+-- name: lags_at
+SELECT l.route, l.key, l.delivered_at_ms, l.lag_ms, l.kept FROM json_each(:moments) AS m
+JOIN lag AS l ON l.route = :route AND l.delivered_at_ms = m.value
+WHERE l.key >= :from AND l.key < :to ORDER BY l.delivered_at_ms, l.id;
+
+-- name: deliveries_range
+SELECT system, operation, key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms,
+       attempts, reason, updated_at_ms
+FROM delivery WHERE system = :system AND operation = :operation AND key >= :from AND key < :to
+ORDER BY key LIMIT :limit;

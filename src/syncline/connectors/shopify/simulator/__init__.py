@@ -111,6 +111,11 @@ class ShopifySimulator(Commerce, Simulator):
         """Lose the next event of a topic (``orders/create`` or ``ORDERS_CREATE``), once."""
         self.hooks.lose_next(topic)
 
+    @property
+    def client_secrets(self) -> list[str]:
+        """The secrets that are not revoked, oldest first; the first one signs. Rotate by editing it."""
+        return self.hooks.secrets
+
     # -- truth
 
     @property

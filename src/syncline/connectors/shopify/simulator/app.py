@@ -203,7 +203,7 @@ class HttpApp:
         try:
             if shop.faults.down:
                 return self._fail(operation.label, 503)
-            body, actual, applied = self._run(operation, variables, keys, held, version)
+            body, actual, applied, detail = self._run(operation, variables, keys, held, version)
             await shop.answer_time(low * 0.3, high * 0.3)
         finally:
             for key in held:
@@ -213,7 +213,7 @@ class HttpApp:
         if shop.chance(shop.faults.error_after_rate):
             answer = self._fail_after(operation.label, applied=applied)
         else:
-            answer = self._note(operation.label, _json(200, body, version), applied=applied)
+            answer = self._note(operation.label, _json(200, body, version), applied=applied, detail=detail)
         return answer
 
     def _fail_after(self, label: str, *, applied: bool) -> Answer:
@@ -230,11 +230,12 @@ class HttpApp:
         keys: list[str | None],
         held: list[str],
         version: str,
-    ) -> tuple[dict[str, Any], int, bool]:
+    ) -> tuple[dict[str, Any], int, bool, str]:
         shop = self._shop
         run = Run(shop, variables)
         data: dict[str, Any] | None = {}
         errors: list[dict[str, Any]] = []
+        details: list[str] = []
         before = shop.effects
         for root, key in zip(operation.roots, keys, strict=True):
             if not root.included(variables):
@@ -246,8 +247,13 @@ class HttpApp:
                 arguments = {**arguments, "@idempotent": key, "@concurrent": concurrent, "@version": version}
             try:
                 self._require_scopes(root)
-                value = root.complete(run, root.resolve(shop, None, arguments))
+                found = root.resolve(shop, None, arguments)
+                if operation.is_mutation and found["userErrors"]:
+                    first = found["userErrors"][0]
+                    details.append(first.get("code") or first["message"])
+                value = root.complete(run, found)
             except FieldRefused as error:
+                details.append(error.message)
                 errors.append(_field_error(root, error))
                 value = None
                 if not root.nullable:
@@ -256,7 +262,7 @@ class HttpApp:
                 data[root.key] = value
         body: dict[str, Any] = {"errors": errors} if errors else {}
         body["data"] = data
-        return body, run.cost, shop.effects > before
+        return body, run.cost, shop.effects > before, "; ".join(details)
 
     def _require_scopes(self, root: RootField) -> None:
         granted = self._shop.scopes

@@ -6,6 +6,7 @@ with other parameters it is refused; while the first call is under way it is ref
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,8 @@ class Keys:
         """The parameters' fingerprint, and what is known of the key."""
         while self._ages and now_ms - self._ages[0][0] >= KEY_LIFE_MS:
             del self._known[self._ages.popleft()[1]]
-        return msgspec.json.encode([operation, arguments]), self._known.get(key)
+        text = msgspec.json.encode([operation, arguments])
+        return hashlib.sha256(text).digest(), self._known.get(key)
 
     def remember(self, key: str, parameters: bytes, now_ms: int, result: Any) -> None:
         """Keep the outcome of a first call."""

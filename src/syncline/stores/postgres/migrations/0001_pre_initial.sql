@@ -30,6 +30,15 @@ CREATE TABLE event_seen (
     PRIMARY KEY (bucket, digest)
 );
 
+-- The last transaction of each connection. A transaction writes its own number here, so what became of a
+-- COMMIT that was never answered can be looked up. (pg_xact_status() cannot say it: after a crash, the
+-- server gives the numbers of transactions that it lost to new ones.)
+CREATE TABLE session (
+    id      text COLLATE "C" PRIMARY KEY,
+    step    bigint NOT NULL,
+    used_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
 CREATE TABLE cursor (
     system    text COLLATE "C" NOT NULL,
     stream    text COLLATE "C" NOT NULL,
@@ -77,6 +86,7 @@ CREATE TABLE binding (
     hash            text COLLATE "C" NOT NULL DEFAULT '',
     held            bigint,
     unseen          bigint NOT NULL DEFAULT 0,
+    stale           bigint NOT NULL DEFAULT 0, -- "held" was refuted and has to be read again
     rev             bigint NOT NULL DEFAULT 0,
     confirmed_at_ms bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (system, kind, key)

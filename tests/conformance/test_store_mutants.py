@@ -1,0 +1,510 @@
+"""Every test of the Store suite is worth its place: for each there is a broken store that it catches.
+
+A mutant is the SQLite store with one thing wrong. It names the tests that must fail on it; every other
+test must pass, so a test that fails for no reason of its own shows as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import apsw
+import pytest
+
+from syncline.model.errors import Rejected
+from syncline.stores.sqlite import SqliteStore
+from syncline.stores.sqlite.store import connect, migrate
+from syncline.testing.store import StoreConformance
+from syncline.testing.store_tools import T0
+
+
+class Whole(SqliteStore):
+    """The store as it is, except that it can be opened again on what it had committed."""
+
+    @classmethod
+    def empty(cls):
+        connection = connect(":memory:")
+        migrate(connection, T0)
+        return cls(connection)
+
+    def again(self):
+        self.rollback()  # what a process leaves behind that ends here
+        data = self._connection.serialize("main")
+        self._connection.close()
+        connection = apsw.Connection(":memory:")
+        connection.deserialize("main", data)
+        return type(self)(connection)
+
+
+def suite_on(mutant):
+    class Suite(StoreConformance):
+        @asynccontextmanager
+        async def store(self):
+            self.current = mutant.empty()
+            try:
+                yield self.current
+            finally:
+                await self.current.close()
+
+        async def reopen(self, store):
+            self.current = store.again()
+            return self.current
+
+    return Suite()
+
+
+def tests():
+    return [name for name, _ in inspect.getmembers(StoreConformance, inspect.isfunction) if name.startswith("test_")]
+
+
+# --- ways to break it ------------------------------------------------------------------------------
+
+
+def says(statement, old, new):
+    """A store with one statement changed."""
+
+    class Mutant(Whole):
+        def __init__(self, connection):
+            super().__init__(connection)
+            assert old in self._queries[statement], f"{statement} does not say {old!r} any more"
+            self._queries[statement] = self._queries[statement].replace(old, new)
+
+    return Mutant
+
+
+def table(old, new, *names):
+    """A store with a table made differently."""
+
+    class Mutant(Whole):
+        @classmethod
+        def empty(cls):
+            store = super().empty()
+            for name in names:
+                ((made,),) = store._connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,))
+                assert old in made
+                store._connection.execute(f"DROP TABLE {name}")
+                store._connection.execute(made.replace(old, new))
+            return store
+
+    return Mutant
+
+
+class AnswersBeforeItCommits(Whole):
+    def begin(self):
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+        super().begin()
+
+    def commit(self):
+        pass
+
+
+class ForgetsGuards(Whole):
+    def write_rows(self, writes):
+        return super().write_rows([replace(write, guard=False) for write in writes])
+
+
+class GuardsOnlyTheFirstRow(Whole):
+    def write_rows(self, writes):
+        return super().write_rows([
+            replace(write, rows=write.rows[:1]) if write.guard else write for write in writes
+        ])  # fmt: skip
+
+
+class GuardsOnlyWhatFollows(Whole):
+    async def write(self, *writes):
+        results = []
+        for write in writes:
+            results += await super().write(write)
+        return results
+
+
+class CommitsEachStatement(Whole):
+    """As with autocommit; only guards are looked at before."""
+
+    async def write(self, *writes):
+        guards = [write for write in writes if write.guard]
+        self.begin()
+        try:
+            self.write_rows(guards)
+        finally:
+            self.rollback()
+        results = []
+        for write in writes:
+            results += await super().write(write)
+        return results
+
+
+class MergesResults(Whole):
+    def write_rows(self, writes):
+        return [rows for rows in super().write_rows(writes) if rows]
+
+
+class RunsStatementsBackwards(Whole):
+    def write_rows(self, writes):
+        guards = [write for write in writes if write.guard]
+        rest = [write for write in writes if not write.guard]
+        if len({write.statement for write in rest}) == len(rest):
+            return super().write_rows(writes)
+        return super().write_rows([*rest[::-1], *guards])[::-1]
+
+
+class DropsTheCursor(Whole):
+    def append_rows(self, events, received_at_ms, cursor):
+        return super().append_rows(events, received_at_ms, None)
+
+
+class DropsTheCursorOfAnEmptyPage(Whole):
+    def append_rows(self, events, received_at_ms, cursor):
+        return super().append_rows(events, received_at_ms, cursor if events else None)
+
+
+class MovesTheCursorFirst(Whole):
+    async def append(self, events, *, received_at_ms, cursor=None):
+        if cursor is not None and cursor.covers_ms < 2**62:
+            await super().append([], received_at_ms=received_at_ms, cursor=cursor)
+        return await super().append(events, received_at_ms=received_at_ms, cursor=cursor)
+
+
+class CommitsEachEvent(Whole):
+    async def append(self, events, *, received_at_ms, cursor=None):
+        offsets = []
+        for event in events:
+            offsets += await super().append([event], received_at_ms=received_at_ms)
+        await super().append([], received_at_ms=received_at_ms, cursor=cursor)
+        return offsets
+
+
+class NeverKnowsAnEvent(Whole):
+    def append_rows(self, events, received_at_ms, cursor):
+        self._connection.execute("DELETE FROM event_seen")
+        return [
+            offset
+            for event in events
+            for offset in (super().append_rows([event], received_at_ms, cursor), self._forget())[0]
+        ]
+
+    def _forget(self):
+        self._connection.execute("DELETE FROM event_seen")
+
+
+class KnowsAnEventOnlyInItsBucket(Whole):
+    kept = 0
+
+    def append_rows(self, events, received_at_ms, cursor):
+        bucket = received_at_ms // (16 * 86_400_000)
+        self._connection.execute("DELETE FROM event_seen WHERE bucket < ?", (bucket - self.kept,))
+        return super().append_rows(events, received_at_ms, cursor)
+
+
+class KnowsAnEventOnlyInTwoBuckets(KnowsAnEventOnlyInItsBucket):
+    kept = 1
+
+
+class KnowsAnEventForEver(Whole):
+    def append_rows(self, events, received_at_ms, cursor):
+        rows = list(self._connection.execute("SELECT DISTINCT digest FROM event_seen"))
+        bucket = received_at_ms // (16 * 86_400_000)
+        marker = "INSERT OR IGNORE INTO event_seen (bucket, digest) VALUES (?, ?)"
+        self._connection.executemany(marker, [(bucket, digest) for (digest,) in rows])
+        return super().append_rows(events, received_at_ms, cursor)
+
+
+class TakesOneSystemForAnother(Whole):
+    def append_rows(self, events, received_at_ms, cursor):
+        offsets = super().append_rows([replace(event, system="shop") for event in events], received_at_ms, cursor)
+        new = [(event.system, offset) for event, offset in zip(events, offsets, strict=True) if offset]
+        self._connection.executemany('UPDATE event SET system = ? WHERE "offset" = ?', new)
+        return offsets
+
+
+class WastesOffsetsOnDuplicates(Whole):
+    def append_rows(self, events, received_at_ms, cursor):
+        offsets = []
+        for event in events:
+            offsets += super().append_rows([event], received_at_ms, cursor)
+            if offsets[-1] is None:
+                self._connection.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'event'")
+        return offsets
+
+
+class ShowsTheNewestEventLate(Whole):
+    """As a sequence does under concurrency: a number becomes visible after a higher one was."""
+
+    asked = 0
+
+    def event_rows(self, after, limit):
+        self.asked += 1
+        rows = super().event_rows(after, limit)
+        return rows[1:] if len(rows) > 2 and rows[0].offset % 9 == 5 and self.asked > 3 else rows
+
+
+class ReadsFromTheOffsetOn(Whole):
+    def event_rows(self, after, limit):
+        return super().event_rows(after - 1 if after > 2 else after, limit)
+
+
+class ForgetsTheLimit(Whole):
+    def event_rows(self, after, limit):
+        return super().event_rows(after, 100)
+
+
+class TrimsBodies(Whole):
+    def event_rows(self, after, limit):
+        return [
+            replace(one, event=replace(one.event, body=one.event.body[:500_000]))
+            for one in super().event_rows(after, limit)
+        ]
+
+
+class StripsText(Whole):
+    def write_rows(self, writes):
+        def strip(value):
+            return value.strip("\ufeff") if isinstance(value, str) else value
+
+        return super().write_rows(
+            [replace(w, rows=[{name: strip(value) for name, value in row.items()} for row in w.rows]) for w in writes],
+        )
+
+
+class RewritesJson(Whole):
+    def write_rows(self, writes):
+        def compact(value):
+            return value.replace("1.10", "1.1") if isinstance(value, str) and value.startswith("{") else value
+
+        return super().write_rows(
+            [replace(w, rows=[{name: compact(value) for name, value in row.items()} for row in w.rows]) for w in writes],
+        )
+
+
+class CountsInFloats(Whole):
+    def write_rows(self, writes):
+        def blur(value):
+            return int(float(value)) if isinstance(value, int) and 2**53 < abs(value) < 2**54 else value
+
+        return super().write_rows(
+            [replace(w, rows=[{name: blur(value) for name, value in row.items()} for row in w.rows]) for w in writes],
+        )
+
+
+class KeepsHalfOfWhatItRefuses(Whole):
+    async def write(self, *writes):
+        for write in writes:
+            for row in write.rows:
+                if any("\0" in value for value in row.values() if isinstance(value, str)):
+                    raise Rejected("NUL")
+                await super().write(replace(write, rows=[row]))
+        return []
+
+
+class RefusesNulOnlyHalfway(Whole):
+    async def write(self, *writes):
+        if any("\0" in str(row.get("sku")) for write in writes for row in write.rows):
+            await super().write(replace(writes[0], rows=writes[0].rows[:1]))
+            raise Rejected("NUL")
+        return await super().write(*writes)
+
+
+class BreaksWhenClosedTwice(Whole):
+    closed = 0
+
+    async def close(self):
+        self.closed += 1
+        await super().close()
+        if self.closed == 2:
+            raise RuntimeError("closed already")
+
+
+class LooksAtTheClock(Whole):
+    """Leases expire by the machine's own time, here one that stands still."""
+
+    def write_rows(self, writes):
+        return super().write_rows([
+            replace(w, rows=[{**row, "now_ms": T0} for row in w.rows]) if w.statement == "lease_take" else w
+            for w in writes
+        ])  # fmt: skip
+
+
+class SpoilsTheNextAppend(Whole):
+    """A failing append takes with it whoever comes next, as a careless group commit would."""
+
+    spoiled = False
+
+    async def append(self, events, *, received_at_ms, cursor=None):
+        if self.spoiled and cursor is None and len(events) == 1:
+            self.spoiled = False
+            raise RuntimeError("spoiled by another")
+        try:
+            return await super().append(events, received_at_ms=received_at_ms, cursor=cursor)
+        except OverflowError:
+            self.spoiled = len(events) == 1 and cursor is None
+            raise
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A broken store, and the tests that must notice."""
+
+    name: str
+    store: type[Whole]
+    caught_by: tuple[str, ...] = ()
+
+
+OPEN = "'available', 'scheduled', 'retryable'"
+BROKEN = {
+    "answers before it commits": AnswersBeforeItCommits,
+    "forgets guards": ForgetsGuards,
+    "guards only the first row": GuardsOnlyTheFirstRow,
+    "guards only what follows": GuardsOnlyWhatFollows,
+    "commits each statement": CommitsEachStatement,
+    "leaves out empty results": MergesResults,
+    "runs statements backwards": RunsStatementsBackwards,
+    "drops the cursor": DropsTheCursor,
+    "drops the cursor of an empty page": DropsTheCursorOfAnEmptyPage,
+    "moves the cursor first": MovesTheCursorFirst,
+    "commits each event": CommitsEachEvent,
+    "never knows an event": NeverKnowsAnEvent,
+    "knows an event only in its bucket": KnowsAnEventOnlyInItsBucket,
+    "knows an event only in two buckets": KnowsAnEventOnlyInTwoBuckets,
+    "knows an event for ever": KnowsAnEventForEver,
+    "takes one system for another": TakesOneSystemForAnother,
+    "wastes offsets on duplicates": WastesOffsetsOnDuplicates,
+    "shows the newest event late": ShowsTheNewestEventLate,
+    "gives out offsets again": table("PRIMARY KEY AUTOINCREMENT", "PRIMARY KEY", "event"),
+    "reads from the offset on": ReadsFromTheOffsetOn,
+    "forgets the limit": ForgetsTheLimit,
+    "trims bodies": TrimsBodies,
+    "strips text": StripsText,
+    "rewrites JSON": RewritesJson,
+    "counts in floats": CountsInFloats,
+    "refuses a NUL halfway": RefusesNulOnlyHalfway,
+    "breaks when closed twice": BreaksWhenClosedTwice,
+    "spoils the next append": SpoilsTheNextAppend,
+    "looks at the clock": LooksAtTheClock,
+    "lets a cursor cover less": says("cursor_put", "max(cursor.covers_ms, excluded.covers_ms)", "excluded.covers_ms"),
+    "lets progress go back": says("progress_put", 'WHERE excluded."offset" >= progress."offset"', "WHERE 1"),
+    "lets progress stand still only once": says("progress_put", ">= progress", "> progress"),
+    "forgets the end of the log": says("log_end", "coalesce(max(\"offset\"), 0)", "count(*) - 1"),
+    "gives a lease to everybody": says("lease_take", "lease.expires_at_ms <= :now_ms", "1"),
+    "gives a lease a moment late": says("lease_take", "lease.expires_at_ms <= :now_ms", "lease.expires_at_ms < :now_ms"),
+    "refuses an own lease": says("lease_take", "OR lease.owner = excluded.owner", ""),
+    "keeps the fence": says("lease_take", "lease.fence + 1", "lease.fence"),
+    "renews nothing": says("lease_renew", ":now_ms + :ttl_ms", "expires_at_ms"),
+    "renews for a former owner": says("lease_renew", "AND owner = :owner AND fence = :fence", ""),
+    "drops for a former owner": says("lease_drop", "AND owner = :owner AND fence = :fence", ""),
+    "drops nothing": says("lease_drop", "expires_at_ms = 0", "expires_at_ms = expires_at_ms"),
+    "checks the owner but not the fence": says("lease_check", "AND fence = :fence", ""),
+    "ignores the version": says("record_put", "WHERE (excluded.version, excluded.tiebreak) >", "WHERE 1 OR (1, 1) >"),
+    "ignores the tiebreak": says(
+        "record_put", "(excluded.version, excluded.tiebreak) > (record.version, record.tiebreak)",
+        "excluded.version > record.version",
+    ),
+    "replaces a record by its equal": says("record_put", "tiebreak) > (record", "tiebreak) >= (record"),
+    "keeps a record's old hash": says("record_put", "hash = excluded.hash,", ""),
+    "mixes up kinds": says("records_get", "AND kind = :kind", ""),
+    "counts records without their system": says("record_count", "GROUP BY system, kind", "GROUP BY kind"),
+    "pages records by their case": says("records_after", "ORDER BY key", "ORDER BY key COLLATE NOCASE"),
+    "finds stock by the beginning": says("stock_of_skus", "s.value || char(32)", "s.value || char(127)"),
+    "finds bindings by the beginning": says("bindings_of_skus", "s.value || char(32)", "s.value || char(127)"),
+    "finds orders among items": says("orders_numbered", "kind = 'order' AND", ""),
+    "lets a binding's version fall": says("binding_put", "max(binding.version, excluded.version)", "excluded.version"),
+    "keeps a binding's revision": says("binding_put", "rev = binding.rev + 1,", ""),
+    "pages bindings from the key on": says("bindings_after", "key > :after", "key >= :after"),
+    "limits no bindings": says("bindings_external", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "takes the first look for a loss": says("held_seen", "VALUES (:system, 'stock', :key, :held, 0", "VALUES (:system, 'stock', :key, :held, 1"),
+    "takes an unknown number for none": says("held_seen", "WHEN binding.held IS NULL THEN 0", "WHEN binding.held IS NULL THEN 1"),
+    "shifts an unknown number": says("held_shift", "AND held IS NOT NULL", ""),
+    "lets unseen units go below none": says("held_seen", "max(0, binding.unseen + binding.held - excluded.held)", "binding.unseen + binding.held - excluded.held"),
+    "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
+    "explains held units first": says("held_explain", "held = held - (:by - min(unseen, :by))", "held = held - :by"),
+    "explains without a new revision": says("held_explain", ", rev = rev + 1", ""),
+    "shifts without a new revision": says("held_shift", ", rev = rev + 1", ""),
+    "counts a write twice": says("held_written", "held = held + :by", "held = held + 2 * :by"),
+    "keeps a refuted number": says("held_refuted", "stale = 1", "stale = 0"),
+    "never believes a number again": says("held_seen", "stale = 0", "stale = binding.stale"),
+    "lets unseen units go with the number": says("unseen_release", "unseen = 0", "unseen = 0, held = held - unseen"),
+    "lists what is not unseen": says("unseen", "AND unseen > 0", ""),
+    "keeps settled demand settled": says("demand_want", ", settled = 0", ""),
+    "keeps known demand settled": says("demand_known", "erp_quantity = :quantity, settled = 0", "erp_quantity = :quantity"),
+    "settles by any figure": says("demand_settle", "AND erp_quantity = :erp_quantity", ""),
+    "settles any quantity": says("demand_settle", "AND quantity = :quantity", ""),
+    "forgets the quantity before": says("demand_known", "ELSE erp_quantity END", "ELSE erp_before END"),
+    "takes later stamps": says("demand_known", "coalesce(our_stamp_ms, :our_stamp_ms)", "coalesce(:our_stamp_ms, our_stamp_ms)"),
+    "keeps stamps of another quantity": says("demand_known", "ELSE :our_stamp_ms END", "ELSE coalesce(:our_stamp_ms, our_stamp_ms) END"),
+    "shows settled demand": says("demand_open", "AND d.settled = 0", ""),
+    "mixes up channels": says("demand_of_orders", "channel = :channel AND", ":channel = :channel AND"),
+    "keeps the newest change": says("dirty_mark", "min(dirty.changed_at_ms, excluded.changed_at_ms)", "max(dirty.changed_at_ms, excluded.changed_at_ms)"),
+    "marks without counting": says("dirty_mark", "seq = dirty.seq + 1", "seq = dirty.seq"),
+    "clears a mark made meanwhile": says("dirty_done", "AND seq = :seq", ""),
+    "touches what nobody wants": says("delivery_touch", "WHERE :wanted", "WHERE 1"),
+    "does not look at the binding": says("delivery_touch", "AND key = :key), 0) <> :rev", "AND key = :key), 0) <> :rev AND 0"),
+    "wakes ended deliveries": says("delivery_touch", f"AND state IN ({OPEN}, 'running'))", ")"),
+    "leaves open deliveries alone": says("delivery_touch", f"AND state IN ({OPEN}, 'running'))", "AND state = 'running')"),
+    "leaves running deliveries alone": says("delivery_touch", f"AND state IN ({OPEN}, 'running'))", f"AND state IN ({OPEN}))"),
+    "interrupts a running delivery": says("delivery_touch", "WHEN delivery.state = 'running' THEN 'running' ELSE 'available'", "WHEN 0 THEN '' ELSE 'available'"),
+    "touches without a new generation": says("delivery_touch", "generation = delivery.generation + 1", "generation = delivery.generation"),
+    "keeps the route": says("delivery_touch", "route = excluded.route", "route = delivery.route"),
+    "lets a deadline move back": says("delivery_touch", "THEN min(delivery.deliver_by_ms, excluded.deliver_by_ms)", "THEN excluded.deliver_by_ms"),
+    "keeps the deadline of an ended delivery": says("delivery_touch", "ELSE excluded.deliver_by_ms END", "ELSE delivery.deliver_by_ms END"),
+    "touches past a backoff": says("delivery_touch", "WHEN delivery.state = 'retryable' THEN delivery.not_before_ms", "WHEN 0 THEN 0"),
+    "puts off what waits": says("delivery_touch", "THEN min(delivery.not_before_ms, excluded.not_before_ms)", "THEN excluded.not_before_ms"),
+    "forgets attempts": says("delivery_touch", "IN ('retryable', 'running') THEN delivery.attempts ELSE 0", "IN ('running') THEN delivery.attempts ELSE 0"),
+    "keeps attempts": says("delivery_touch", "IN ('retryable', 'running') THEN delivery.attempts ELSE 0 END", "IN ('x') THEN 0 ELSE delivery.attempts END"),
+    "takes the last change during a call": says("delivery_touch", "THEN min(delivery.next_changed_at_ms, excluded.first_changed_at_ms)", "THEN excluded.first_changed_at_ms"),
+    "makes a new delivery wait": says("delivery_touch", "SELECT :system, :operation, :key, :route, 'available'", "SELECT :system, :operation, :key, :route, 'scheduled'"),
+    "counts no attempt": says("delivery_run", "attempts = attempts + 1", "attempts = attempts"),
+    "runs what is parked": says("delivery_run", "'retryable', 'running')", "'retryable', 'running', 'parked')"),
+    "takes over an earlier call's changes": says("delivery_run", "next_changed_at_ms = 0,", ""),
+    "completes what has changed": says("delivery_finish", "WHEN generation = :generation OR :state <> 'completed' THEN :state", "WHEN 1 THEN :state"),
+    "counts a deadline from the old change": says("delivery_finish", "deliver_by_ms + next_changed_at_ms - first_changed_at_ms", "deliver_by_ms"),
+    "fails into availability": says("delivery_finish", "OR :state <> 'completed'", ""),
+    "moves the deadline of a failure": says("delivery_finish", "WHEN :state = 'completed' AND generation <> :generation AND next_changed_at_ms > 0\n        THEN deliver_by_ms", "WHEN generation <> :generation AND next_changed_at_ms > 0\n        THEN deliver_by_ms"),
+    "forgets the reason": says("delivery_finish", "reason = :reason", "reason = ''"),
+    "counts what does not count": says("delivery_finish", "attempts = attempts - :uncounted", "attempts = attempts + 0 * :uncounted"),
+    "finishes every key": says("delivery_finish", "AND operation = :operation AND key = :key", "AND operation = :operation AND :key = :key"),
+    "makes up what it finishes": says("delivery_finish", "WHERE system = :system", "WHERE EXISTS (SELECT 1) AND system = :system"),
+    "delivers a fact twice": says("delivery_fact", "DO NOTHING", "DO UPDATE SET state = 'available'"),
+    "hastens what runs": says("delivery_hasten", f"state IN ({OPEN})", f"state IN ({OPEN}, 'running', 'completed')"),
+    "puts off what it should hasten": says("delivery_hasten", "AND not_before_ms > :now_ms", ""),
+    "releases only what is parked": says("delivery_release", "state IN ('parked', 'retryable', 'completed', 'superseded', 'cancelled')", "state = 'parked'"),
+    "releases with its attempts": says("delivery_release", "attempts = 0,", ""),
+    "cancels what is open": says("delivery_cancel", "AND state = 'parked'", f"AND state IN ('parked', {OPEN})"),
+    "forgets what was running": says("deliveries_pending", ", 'running'", ""),
+    "counts what has ended": says("delivery_counts", "'parked')", "'parked', 'completed')"),
+    "sums up what is on time as late": says("delivery_summary", "deliver_by_ms < :now_ms", "deliver_by_ms <= :now_ms"),
+    "finds deliveries beyond the end": says("deliveries_like", "key < :to", "key <= :to || '~'"),
+    "forgets an unfinished intent": says("intents_unfinished", "finished_at_ms IS NULL", "finished_at_ms IS NULL AND id > '1'"),
+    "shows finished intents": says("intents_unfinished", "AND finished_at_ms IS NULL", ""),
+    "starts an intent over": says("intent_put", "SET started_at_ms = intent.started_at_ms", "SET items = excluded.items, started_at_ms = excluded.started_at_ms"),
+    "keeps an attempt's first result": says("attempt_put", "result = excluded.result,", ""),
+    "times an attempt by its result": says("attempt_put", "result = excluded.result,", "result = excluded.result, at_ms = excluded.at_ms,"),
+    "keeps the first reason parked": says("parked_put", "reason = excluded.reason,", ""),
+    "counts resolved entries": says("parked_count", "WHERE resolved_at_ms IS NULL", ""),
+    "resolves again and again": says("parked_resolve", "AND resolved_at_ms IS NULL", ""),
+    "edits what is resolved": says("parked_edit", "AND resolved_at_ms IS NULL", ""),
+    "keeps the first verdict": says("trace_put", "SET verdict = excluded.verdict", "SET verdict = trace.verdict"),
+    "sums up lags of all time": says("lag_summary", "WHERE delivered_at_ms >= :since", "WHERE :since = :since"),
+    "shows the oldest lags": says("lags", "ORDER BY delivered_at_ms DESC, id DESC", "ORDER BY id"),
+    "shows the first of the audit": says("audit_last", "ORDER BY id DESC", "ORDER BY id"),
+    "keeps an account's role": says("account_put", "role = excluded.role,", ""),
+    "forgets what was not applied": says("forget_events", 'AND "offset" <= :applied', "AND :applied = :applied"),
+    "forgets young events": says("forget_events", "received_at_ms < :before AND", ":before = :before AND"),
+    "forgets the bucket itself": says("forget_seen", "bucket < :bucket", "bucket <= :bucket"),
+    "forgets young lags": says("forget_lags", "delivered_at_ms < :before", "delivered_at_ms <= :before"),
+    "forgets young traces": says("forget_traces", "at_ms < :before", "at_ms <= :before"),
+    "forgets intents with attempts": says("forget_intents", "AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)", ""),
+    "forgets attempts of unfinished intents": says("forget_attempts", "i.finished_at_ms < :before", "coalesce(i.finished_at_ms, 0) < :before"),
+    "gets stuck on intents without attempts": says(
+        "forget_attempts",
+        "SELECT a.intent, a.key FROM attempt AS a JOIN intent AS i ON i.id = a.intent\n"
+        "    WHERE i.finished_at_ms < :before ORDER BY a.intent, a.key LIMIT :limit",
+        "SELECT intent, key FROM attempt WHERE intent IN"
+        " (SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit)",
+    ),
+    "forgets parked deliveries": says("forget_deliveries", "'cancelled')", "'cancelled', 'parked')"),
+    "forgets young deliveries": says("forget_deliveries", "updated_at_ms < :before", "updated_at_ms <= :before"),
+    "forgets open demand": says("forget_demand", "settled = 1 AND", ""),
+    "forgets demand that is left": says("forget_demand", "AND quantity = 0", ""),
+}  # fmt: skip

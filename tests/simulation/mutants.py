@@ -1,0 +1,155 @@
+"""Engines with one mistake each, to prove that the simulation's checkers see it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from syncline.engine.apply.batch import Batch
+from syncline.engine.capture.ingress import Answer, Ingress
+from syncline.engine.capture.poller import Poller
+from syncline.engine.delivery.lane import Lane
+from syncline.engine.delivery.results import Results
+from syncline.engine.derive import stock
+from syncline.model.change import Kind
+from syncline.model.delivery import DeliveryState, Item, Outcome, Result
+from syncline.ports import WebhookRequest
+from syncline.simulate.world import World
+
+
+def retries_without_look_up(patch: pytest.MonkeyPatch) -> None:
+    async def look_up(self, operation, item, age_ms):
+        return Outcome(Result.RETRY, "surely it did not take effect", 0.0)
+
+    patch.setattr(Lane, "_look_up", look_up)
+
+
+def forgets_idempotency_keys(patch: pytest.MonkeyPatch) -> None:
+    ask = Lane._ask
+
+    async def with_a_new_key(self, operation, items, key):
+        return await ask(self, operation, items, self._ids.new())
+
+    patch.setattr(Lane, "_ask", with_a_new_key)
+
+
+def resends_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+    load = Lane.load
+    resolve_later = Lane._resolve_later
+
+    async def send_again(self, intent, operation, payloads, started_at_ms, notes):
+        rows = await self._store.read(
+            "deliveries_get", system=self.system.name, operation=operation, keys=list(payloads)
+        )
+        again = Outcome(Result.RETRY, "there was a restart", 0.0)
+        outcomes = [(Item(key, payload), again) for key, payload in payloads.items()]
+        await self._finish(intent, operation, outcomes, {row[0]: row for row in rows}, notes, close=True)
+
+    async def load_and_reset(self):
+        self._resolve_later = send_again.__get__(self)
+        await load(self)
+        self._resolve_later = resolve_later.__get__(self)
+
+    patch.setattr(Lane, "load", load_and_reset)
+
+
+def flies_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lane, "_take", lambda self, operation, key: None)
+
+
+def publishes_on_hand(patch: pytest.MonkeyPatch) -> None:
+    decode = stock.decode
+
+    def wrong_figure(kind, text):
+        level = decode(kind, text)
+        return replace(level, available=level.on_hand) if kind is Kind.STOCK else level
+
+    patch.setattr(stock, "decode", wrong_figure)
+
+
+def ignores_the_overlap(patch: pytest.MonkeyPatch) -> None:
+    settings = World.settings
+
+    def without_overlap(self, **urls):
+        shop, erp = settings(self, **urls)
+        values = {name: getattr(shop, name) for name in shop.__struct_fields__}
+        return type(shop)(**{**values, "order_overlap_s": 0}), replace(erp, poll_overlap_s=0)
+
+    patch.setattr(World, "settings", without_overlap)
+
+
+def drops_what_is_parked(patch: pytest.MonkeyPatch) -> None:
+    def park(self, key, reason, detail, payload):
+        self._finish(key, DeliveryState.COMPLETED)
+
+    patch.setattr(Results, "park", park)
+
+
+def answers_before_it_stores(patch: pytest.MonkeyPatch) -> None:
+    accept = Ingress.accept
+
+    async def accept_later(self, system, headers, body):
+        event = self._systems[system].source.verify(WebhookRequest(headers, body, self._clock.now_ms())).event
+
+        async def store():
+            await self._clock.sleep(0.5)
+            await accept(self, event.system, headers, body)
+
+        self._storing = getattr(self, "_storing", set())
+        task = asyncio.get_running_loop().create_task(store())
+        self._storing.add(task)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return Answer(200, "stored, soon")
+
+    patch.setattr(Ingress, "accept", accept_later)
+
+
+def believes_the_last_to_arrive(patch: pytest.MonkeyPatch) -> None:
+    known = Batch.known
+
+    def without_version(self, system, kind, key, version, tiebreak, hash_, value):
+        known(self, system, kind, key, 0, 0, hash_, value)
+
+    patch.setattr(Batch, "known", without_version)
+
+
+def skips_what_a_read_found(patch: pytest.MonkeyPatch) -> None:
+    read_once = Poller.read_once
+
+    async def forgetful(self):
+        store = self._store
+
+        class Forgets:
+            def __getattr__(self, name):
+                return getattr(store, name)
+
+            async def append(self, events, **rest):
+                return await store.append(events[:-1] if len(events) > 1 else events, **rest)
+
+        self._store = Forgets()
+        try:
+            return await read_once(self)
+        finally:
+            self._store = store
+
+    patch.setattr(Poller, "read_once", forgetful)
+
+
+# Each with the seeds of which at least one must catch it.
+MUTANTS = {
+    mutant: (1, 2, 3)
+    for mutant in (
+        retries_without_look_up,
+        forgets_idempotency_keys,
+        resends_after_a_restart,
+        flies_twice,
+        publishes_on_hand,
+        ignores_the_overlap,
+        drops_what_is_parked,
+        answers_before_it_stores,
+        believes_the_last_to_arrive,
+        skips_what_a_read_found,
+    )
+}
