@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -147,6 +149,11 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Nearest rank; 0 for nothing."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def hush() -> None:
+    """Keep the log out of what a child tells its parent on standard output."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
 
 
 def environment() -> dict[str, str]:

@@ -3,6 +3,10 @@
 
 make docs                    write the files
 make docs ARGS=--check       only say whether they are as the code has them
+
+What a setting means is prose, so it is written by hand: for the sections of Syncline itself in
+``MEANING`` below, for a connector in the table under "## Settings" of its README. A key without a
+sentence, and a sentence without a key, stop the generator.
 """
 
 from __future__ import annotations
@@ -10,17 +14,65 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.metadata
+import importlib.resources
 import inspect
+import re
 import sys
+import types
+import typing
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTICE = "<!-- Written by `make docs` from the code. Edit the code. -->\n"
+
+MEANING: dict[str, dict[str, str]] = {
+    "store": {
+        "path": "The SQLite file, beside the configuration. Local disks only; its folder is made if it is missing.",
+        "url": "`postgresql://…` uses PostgreSQL instead of the file. Give it as `env:NAME`: it holds a password.",
+    },
+    "server": {
+        "host": "Address that dashboard, API and webhooks listen on.",
+        "port": "Their port; 0 takes any free one.",
+        "public_url": "How vendors and browsers reach Syncline, for example `https://sync.example.com`. Empty: no webhook "
+        "is subscribed and every flow is polled. With `https` the session cookie is marked secure.",
+        "token_file": "Where the first start writes the admin's token, readable by its owner only.",
+        "secret": "Signs sessions and webhook addresses. Empty: made at the first start, beside the token file. "
+        "Changing it changes the webhook addresses.",
+        "metrics_token": "A token of at least 24 characters that may read `/metrics` and nothing else. Empty: metrics need "
+        "a login.",
+    },
+    "routes": {
+        "flow": "`inventory`, `orders` or `order_status`; an order's payments and refunds travel with `orders`.",
+        "from": "Name of the system that owns the data.",
+        "to": "Name of the system that shows or receives it.",
+        "tolerance": "How old the data may become: `250ms`, `5s`, `4m`, `1h`, `1d`. Empty: `5s` for inventory, `10s` for "
+        "orders, `1h` for order_status.",
+        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`.",
+        "reconcile": "Time between two full reads of the source. Empty: `1d`.",
+        "locations": "ERP location id = channel location id, most important first. Needed for inventory; a location that "
+        "is not mapped is neither read nor written.",
+        "rule": "What of the pool the channel may show: the keys of the next table.",
+        "sku_rules": "SKU = rule. It replaces the route's rule for that SKU, whole.",
+        "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
+        "before a person is asked.",
+    },
+    "rule": {
+        "safety_stock": "Units kept back at each location before anything is pooled.",
+        "safety_by_location": "ERP location id = units kept back there, instead of `safety_stock`.",
+        "buffer": "Units taken off what is left.",
+        "share": "Part of the pool, from 0 to 1.",
+        "cap": "Never show more than this.",
+        "floor": "Show 0 when the result is below this.",
+    },
+}
 
 
 def cell(value: Any) -> str:
@@ -34,8 +86,17 @@ def cell(value: Any) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(row) + " |\n" for row in lines)
+
+
+def plain(text: str) -> str:
+    """A docstring in Markdown: one backtick for code."""
+    return text.replace("``", "`")
+
+
+# --- errors ------------------------------------------------------------------------------------------------
 
 
 def errors() -> str:
@@ -44,7 +105,7 @@ def errors() -> str:
     parts = ["# Errors\n\n", inspect.getdoc(module) or "", "\n"]
     for name, value in vars(module).items():
         if inspect.isclass(value) and value.__module__ == module.__name__:
-            parts.append(f"\n## {name}\n\n{inspect.getdoc(value) or ''}\n")
+            parts.append(f"\n## {name}\n\n{plain(inspect.getdoc(value) or '')}\n")
     # The picture is a literal block in the docstring; in Markdown it is fenced.
     text = "".join(parts)
     intro, _, rest = text.partition("::\n\n")
@@ -53,10 +114,19 @@ def errors() -> str:
     return f"{intro}```text\n{picture}\n```\n\n{rest.lstrip()}" if rest else text
 
 
+# --- connectors --------------------------------------------------------------------------------------------
+
+
+def registered() -> list[Any]:
+    """The connectors that this project registers, by name."""
+    entries = importlib.metadata.entry_points(group="syncline.connectors")
+    ours = [entry.load() for entry in entries if entry.value.startswith("syncline.")]
+    return sorted(ours, key=lambda connector: str(connector.name))
+
+
 def capabilities() -> str:
-    """What each registered connector can do, one column a connector."""
-    connectors = [entry.load() for entry in importlib.metadata.entry_points(group="syncline.connectors")]
-    connectors.sort(key=lambda connector: connector.name)
+    """What each registered connector can do, one column a connector; then its calls."""
+    connectors = registered()
     if not connectors:
         return "# Connectors\n\nNone is registered.\n"
     fields = [field.name for field in dataclasses.fields(connectors[0].capabilities)]
@@ -64,7 +134,47 @@ def capabilities() -> str:
         [f"`{field}`", *(cell(getattr(connector.capabilities, field)) for connector in connectors)]
         for field in fields
     ]
-    return "# Connectors\n\n" + table(["", *(connector.title for connector in connectors)], rows)
+    parts = [
+        (
+            "# Connectors\n\nWhat each connector declares. The planner, the conformance tests and the dashboard read the "
+            "same data.\n\n"
+        ),
+        table(["", *(connector.title for connector in connectors)], rows),
+    ]
+    for connector in connectors:
+        manifest = importlib.import_module(connector.settings.__module__)
+        calls = [
+            [
+                f"`{name}`",
+                cell(call.batch_items_max),
+                cell(call.reads_only),
+                f"{call.retry_same_key_ms // 3_600_000} h" if call.retry_same_key_ms else "–",
+                f"{call.look_up_window_ms // 1000} s" if call.look_up else "–",
+                cell(call.urgent),
+            ]
+            for name, call in manifest.OPERATIONS.items()
+        ]
+        streams = [
+            [
+                f"`{stream.name}`",
+                cell([flow.value for flow in stream.flows]),
+                "all" if stream.snapshot else "changes",
+            ]
+            for stream in manifest.STREAMS
+        ]
+        parts += [
+            (
+                f"\n## {connector.title}\n\nCalls. *Same key*: for how long an unanswered call is repeated under its "
+                "idempotency key. *Look-up*: for how long a missing effect is looked for before it counts as absent.\n\n"
+            ),
+            table(["call", "items at most", "only reads", "same key", "look-up", "urgent"], calls),
+            "\nStreams that are read.\n\n",
+            table(["stream", "flows", "reads"], streams),
+        ]
+    return "".join(parts)
+
+
+# --- command line ------------------------------------------------------------------------------------------
 
 
 def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -80,14 +190,16 @@ def cli() -> str:
     command = typer.main.get_command(importlib.import_module("syncline.cli").app)
     parts = ["# Command line\n"]
     for path, found in commands(command, ("syncline",)):
-        parts.append(f"\n## {' '.join(path)}\n\n{(found.help or '').strip()}\n")
+        arguments = [p.name for p in found.params if p.param_type_name == "argument"]
+        usage = " ".join([*path, *(f"<{name}>" for name in arguments)])
+        parts.append(f"\n## {' '.join(path)}\n\n```text\n{usage}\n```\n\n{(found.help or '').strip()}\n")
         rows = [
             [
-                ", ".join(f"`{name}`" for name in parameter.opts)
-                if parameter.opts
-                else f"`{parameter.name}`",
+                f"`<{parameter.name}>`"
+                if parameter.param_type_name == "argument"
+                else ", ".join(f"`{name}`" for name in parameter.opts),
                 cell(getattr(parameter, "help", "") or ""),
-                cell(parameter.default if isinstance(parameter.default, str | int | float) else ""),
+                cell(parameter.default if isinstance(parameter.default, str | int | float | Path) else ""),
             ]
             for parameter in found.params
             if not getattr(parameter, "hidden", False)
@@ -97,10 +209,209 @@ def cli() -> str:
     return "".join(parts)
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors, "connectors.md": capabilities, "cli.md": cli}
+# --- configuration -----------------------------------------------------------------------------------------
+
+
+def kind(type_: Any) -> str:
+    """A type in a word."""
+    origin, arguments = typing.get_origin(type_), typing.get_args(type_)
+    if origin is typing.Annotated:
+        return kind(arguments[0])
+    if origin is typing.Literal:
+        return ", ".join(f"`{word}`" for word in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(kind(part) for part in arguments if part is not type(None))
+    if origin in (tuple, list):
+        return f"list of {kind(arguments[0])}"
+    if origin is dict:
+        return f"table of {kind(arguments[1])}"
+    words = {str: "text", int: "whole number", bool: "true or false", Decimal: "number", float: "number"}
+    return words.get(type_, "table" if inspect.isclass(type_) else str(type_))
+
+
+def keys(type_: Any) -> list[tuple[str, str, str]]:
+    """Key, kind and default of every field of a settings type; "needed" where there is no default."""
+    hints = typing.get_type_hints(type_, include_extras=True)
+    found = []
+    if dataclasses.is_dataclass(type_):
+        for part in dataclasses.fields(type_):
+            if part.default is not dataclasses.MISSING:
+                found.append((part.name, kind(hints[part.name]), default(part.default)))
+            else:
+                empty = part.default_factory is not dataclasses.MISSING
+                found.append((part.name, kind(hints[part.name]), "–" if empty else "needed"))
+        return found
+    for entry in msgspec.structs.fields(type_):
+        if entry.default is not msgspec.NODEFAULT:
+            shown = default(entry.default)
+        else:
+            shown = "–" if entry.default_factory is not msgspec.NODEFAULT else "needed"
+        found.append((entry.encode_name, kind(hints[entry.name]), shown))
+    return found
+
+
+def default(value: Any) -> str:
+    """A default as it would be written."""
+    if value is None or value in ("", (), {}) or isinstance(value, msgspec.Struct):
+        return "–"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def settings(type_: Any, meaning: dict[str, str], where: str) -> str:
+    """The table of a settings type, with the sentences that go with it."""
+    found = keys(type_)
+    names = [name for name, _, _ in found]
+    if set(names) != set(meaning):
+        lacking = sorted(set(names) ^ set(meaning))
+        raise SystemExit(f"{where}: keys and sentences differ in {', '.join(lacking)}")
+    rows = [[f"`{name}`", meaning[name], of_kind, shown] for name, of_kind, shown in found]
+    return table(["key", "meaning", "kind", "default"], rows)
+
+
+def readme_settings(connector: Any) -> dict[str, str]:
+    """The sentences under "## Settings" of a connector's README."""
+    package = connector.settings.__module__.rpartition(".")[0]
+    text = (importlib.resources.files(package) / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Settings\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|$", section[1] if section else "", re.MULTILINE)
+    return dict(rows)
+
+
+def configuration() -> str:
+    """Every key of ``syncline.toml``."""
+    config = importlib.import_module("syncline.runtime.config")
+    parts = [
+        (
+            "# Configuration\n\n"
+            "One TOML file, `syncline.toml`, read once at the start. `syncline init` writes a commented one and "
+            "`syncline check` says what is wrong with it. An unknown key is an error.\n\n"
+            'Secrets are not written in the file: `"env:NAME"` takes a text from the environment, `"file:PATH"` from a file '
+            "beside the configuration.\n"
+        ),
+        "\n## [store]\n\n" + settings(config.StoreConfig, MEANING["store"], "store"),
+        "\n## [server]\n\n" + settings(config.ServerConfig, MEANING["server"], "server"),
+        "\n## [[routes]]\n\n" + settings(config.RouteConfig, MEANING["routes"], "routes"),
+        "\n### rule, and each of sku_rules\n\nApplied in this order: safety stock, share, cap, buffer, floor.\n\n"
+        + settings(config.RuleConfig, MEANING["rule"], "rule"),
+        (
+            "\n## [systems.NAME]\n\n`connector` names the kind of system; the other keys are the connector's. The name is a "
+            "lower-case letter and up to 15 letters or digits. It becomes part of the external ids in the ERP, so choose it "
+            "once.\n"
+        ),
+    ]
+    for connector in registered():
+        parts += [
+            f'\n### connector = "{connector.name}"\n\n',
+            settings(connector.settings, readme_settings(connector), f"{connector.name}'s README"),
+        ]
+    return "".join(parts)
+
+
+# --- states ------------------------------------------------------------------------------------------------
+
+
+def remarks(type_: type[Enum]) -> dict[str, str]:
+    """The remark behind each member, as the source has it."""
+    found = {}
+    for line in inspect.getsource(type_).splitlines():
+        match = re.match(r'    (\w+) = "\w+"(?:  # (.*))?$', line)
+        if match:
+            found[match[1]] = match[2] or ""
+    return found
+
+
+def states() -> str:
+    """Where a delivery may stand, and what may become of an item of a call."""
+    delivery = importlib.import_module("syncline.model.delivery")
+    said = {"COMPLETED": "done, or nothing had to be sent"}
+    rows = [
+        [f"`{state.value}`", remarks(delivery.DeliveryState)[state.name] or said[state.name]]
+        for state in delivery.DeliveryState
+    ]
+    results = {"DONE": "applied, or found to be applied already"}
+    outcomes = [
+        [f"`{result.value}`", remarks(delivery.Result)[result.name] or results[result.name]]
+        for result in delivery.Result
+    ]
+    return (
+        "# States\n\n## Delivery\n\nOne intended effect on one system stands in one of these. Nothing that is unresolved "
+        "expires: it ends as completed, cancelled or superseded, or it is parked.\n\n"
+        + table(["state", "meaning"], rows)
+        + "\n## Result\n\nWhat a connector answers for each item of a call.\n\n"
+        + table(["result", "meaning"], outcomes)
+    )
+
+
+# --- metrics and API ---------------------------------------------------------------------------------------
+
+
+def sample(type_: Any) -> Any:
+    """A value of a type, with one entry in every list."""
+    origin, arguments = typing.get_origin(type_), typing.get_args(type_)
+    if dataclasses.is_dataclass(type_) and isinstance(type_, type):
+        hints = typing.get_type_hints(type_)
+        return type_(**{part.name: sample(hints[part.name]) for part in dataclasses.fields(type_)})
+    if origin is tuple:
+        return (sample(arguments[0]),)
+    if origin is dict:
+        return {sample(arguments[0]): sample(arguments[1])}
+    if origin in (typing.Union, types.UnionType):
+        return sample(arguments[0])
+    return {int: 1, float: 1.0, str: "x", bool: True}[type_]
+
+
+def metrics() -> str:
+    """Every metric of ``/metrics``."""
+    status = importlib.import_module("syncline.engine.status").Status
+    exposition = importlib.import_module("syncline.web.metrics").exposition
+    text = exposition(sample(status)).decode()
+    rows = []
+    for name, meaning in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE):
+        type_ = re.search(rf"^# TYPE {name} (\w+)$", text, re.MULTILINE)
+        labels = re.search(rf"^{name}\{{(.*?)\}} ", text, re.MULTILINE)
+        names = re.findall(r'(\w+)="', labels[1]) if labels else []
+        rows.append([f"`{name}`", meaning, type_[1] if type_ else "", cell(sorted(names))])
+    return (
+        "# Metrics\n\n`GET /metrics`, in the text format of Prometheus; see "
+        "[how to read them](../howto/read-the-dashboard.md). Labels are configured names: nothing personal is among "
+        "them.\n\n" + table(["metric", "meaning", "type", "labels"], rows)
+    )
+
+
+def api() -> str:
+    """Every endpoint of the API."""
+    module = importlib.import_module("syncline.web.api")
+    rows = [
+        [
+            f"`{endpoint.method} {endpoint.path.replace(':int', '')}`",
+            endpoint.summary,
+            endpoint.least.name.lower(),
+            cell(endpoint.query),
+        ]
+        for endpoint in module.ENDPOINTS
+    ]
+    return (
+        "# HTTP API\n\nJSON, with `Authorization: Bearer TOKEN`. `GET /v1/openapi.json` describes every type. Each role may "
+        "do all that the ones before it may: viewer, operator, admin. `GET /healthz` needs no login.\n\n"
+        + table(["endpoint", "what it does", "least role", "query"], rows)
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api,
+    "cli.md": cli,
+    "configuration.md": configuration,
+    "connectors.md": capabilities,
+    "errors.md": errors,
+    "metrics.md": metrics,
+    "states.md": states,
+}
 
 
 def main(words: list[str]) -> int:
+    """Write the pages, or say which of them are stale."""
     check = "--check" in words
     REFERENCE.mkdir(parents=True, exist_ok=True)
     stale = []

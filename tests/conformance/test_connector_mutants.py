@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.connectors.benches import SHOP, SIGNATURE, TOKEN, NetSuiteBench, ShopifyBench
@@ -186,7 +186,9 @@ class TakesHalves(OddSource):
             right = self.bench.sign(request, request.body).headers[SIGNATURE]
             if not request.body or request.headers.get(SIGNATURE) != right:
                 raise
-            return Verified(Event("shop", "orders/updated", "?", Via.EVENT, request.received_at_ms, request.body))
+            return Verified(
+                Event("shop", "orders/updated", "?", Via.EVENT, request.received_at_ms, request.body)
+            )
 
 
 class FloatsMoney(OddSource):
@@ -558,7 +560,7 @@ def failing(suite: type[Suite], names: Sequence[str]) -> Iterator[str]:
             getattr(suite(), name)()
         except pytest.skip.Exception:
             continue
-        except (Exception, pytest.fail.Exception, pytest.xfail.Exception):
+        except (Exception, pytest.fail.Exception, pytest.xfail.Exception):  # noqa: BLE001 - whatever it is
             yield name
 
 
@@ -625,7 +627,7 @@ def test_a_skip_is_declared_and_says_so():
 
 def test_a_waived_failure_is_shown_with_its_reason_and_its_end():
     class Waived(Small):
-        waivers = {"test_fails": Waiver("known", expires="9999-12-31")}
+        waivers: ClassVar = {"test_fails": Waiver("known", expires="9999-12-31")}
 
     with pytest.raises(pytest.xfail.Exception, match="until 9999-12-31: known"):
         Waived().test_fails()
@@ -633,7 +635,7 @@ def test_a_waived_failure_is_shown_with_its_reason_and_its_end():
 
 def test_a_waiver_ends():
     class Waived(Small):
-        waivers = {"test_fails": Waiver("known", expires="2026-01-01")}
+        waivers: ClassVar = {"test_fails": Waiver("known", expires="2026-01-01")}
 
     with pytest.raises(AssertionError, match="this waiver ended on 2026-01-01: known"):
         Waived().test_fails()
@@ -641,7 +643,7 @@ def test_a_waiver_ends():
 
 def test_a_waiver_that_is_not_needed_any_more_fails():
     class Waived(Small):
-        waivers = {"test_passes": Waiver("known", expires="9999-12-31")}
+        waivers: ClassVar = {"test_passes": Waiver("known", expires="9999-12-31")}
 
     with pytest.raises(pytest.fail.Exception, match="passes now"):
         Waived().test_passes()
@@ -666,6 +668,5 @@ def test_the_benches_leave_nothing_behind(monkeypatch):
     before = documents.ORDERS_CHANGED, delta.PAGE_MAX
     for suite in (ShopifySource, type("N", (SourceConformance,), {"bench": NetSuiteBench})):
         suite().test_a_read_from_nothing_brings_every_record_once()
-    assert (documents.ORDERS_CHANGED, delta.PAGE_MAX) == before
-
-
+    after = documents.ORDERS_CHANGED, delta.PAGE_MAX
+    assert after == before

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 
 import apsw
 import pytest
@@ -20,13 +21,20 @@ from syncline.testing.store import StoreConformance
 from syncline.testing.store_tools import T0
 
 
+@cache
+def empty_database():
+    connection = connect(":memory:")
+    migrate(connection, T0)
+    return connection.serialize("main")
+
+
 class Whole(SqliteStore):
     """The store as it is, except that it can be opened again on what it had committed."""
 
     @classmethod
     def empty(cls):
-        connection = connect(":memory:")
-        migrate(connection, T0)
+        connection = apsw.Connection(":memory:")
+        connection.deserialize("main", empty_database())
         return cls(connection)
 
     def again(self):
@@ -55,7 +63,7 @@ def suite_on(mutant):
     return Suite()
 
 
-def tests():
+def all_tests():
     return [name for name, _ in inspect.getmembers(StoreConformance, inspect.isfunction) if name.startswith("test_")]
 
 
@@ -70,6 +78,17 @@ def says(statement, old, new):
             super().__init__(connection)
             assert old in self._queries[statement], f"{statement} does not say {old!r} any more"
             self._queries[statement] = self._queries[statement].replace(old, new)
+
+    return Mutant
+
+
+def instead(statement, sql):
+    """A store with another statement in a statement's place."""
+
+    class Mutant(Whole):
+        def __init__(self, connection):
+            super().__init__(connection)
+            self._queries[statement] = sql
 
     return Mutant
 
@@ -137,9 +156,10 @@ class CommitsEachStatement(Whole):
         return results
 
 
-class MergesResults(Whole):
+class LeavesOutEmptyResults(Whole):
     def write_rows(self, writes):
-        return [rows for rows in super().write_rows(writes) if rows]
+        results = super().write_rows(writes)
+        return [rows for rows in results if rows] if len(writes) > 2 else results
 
 
 class RunsStatementsBackwards(Whole):
@@ -179,15 +199,11 @@ class CommitsEachEvent(Whole):
 
 class NeverKnowsAnEvent(Whole):
     def append_rows(self, events, received_at_ms, cursor):
-        self._connection.execute("DELETE FROM event_seen")
-        return [
-            offset
-            for event in events
-            for offset in (super().append_rows([event], received_at_ms, cursor), self._forget())[0]
-        ]
-
-    def _forget(self):
-        self._connection.execute("DELETE FROM event_seen")
+        offsets = []
+        for event in events:
+            self._connection.execute("DELETE FROM event_seen")
+            offsets += super().append_rows([event], received_at_ms, None)
+        return offsets + super().append_rows([], received_at_ms, cursor)
 
 
 class KnowsAnEventOnlyInItsBucket(Whole):
@@ -289,16 +305,6 @@ class CountsInFloats(Whole):
         )
 
 
-class KeepsHalfOfWhatItRefuses(Whole):
-    async def write(self, *writes):
-        for write in writes:
-            for row in write.rows:
-                if any("\0" in value for value in row.values() if isinstance(value, str)):
-                    raise Rejected("NUL")
-                await super().write(replace(write, rows=[row]))
-        return []
-
-
 class RefusesNulOnlyHalfway(Whole):
     async def write(self, *writes):
         if any("\0" in str(row.get("sku")) for write in writes for row in write.rows):
@@ -327,6 +333,15 @@ class LooksAtTheClock(Whole):
         ])  # fmt: skip
 
 
+class MakesUpWhatItFinishes(Whole):
+    def write_rows(self, writes):
+        for write in writes:
+            if write.statement == "delivery_finish":
+                row = {"route": "", "changed_at_ms": 0, "deliver_by_ms": 0}
+                super().write_rows([replace(write, statement="delivery_fact", rows=[{**row, **r} for r in write.rows])])
+        return super().write_rows(writes)
+
+
 class SpoilsTheNextAppend(Whole):
     """A failing append takes with it whoever comes next, as a careless group commit would."""
 
@@ -343,15 +358,6 @@ class SpoilsTheNextAppend(Whole):
             raise
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A broken store, and the tests that must notice."""
-
-    name: str
-    store: type[Whole]
-    caught_by: tuple[str, ...] = ()
-
-
 OPEN = "'available', 'scheduled', 'retryable'"
 BROKEN = {
     "answers before it commits": AnswersBeforeItCommits,
@@ -359,7 +365,7 @@ BROKEN = {
     "guards only the first row": GuardsOnlyTheFirstRow,
     "guards only what follows": GuardsOnlyWhatFollows,
     "commits each statement": CommitsEachStatement,
-    "leaves out empty results": MergesResults,
+    "leaves out empty results": LeavesOutEmptyResults,
     "runs statements backwards": RunsStatementsBackwards,
     "drops the cursor": DropsTheCursor,
     "drops the cursor of an empty page": DropsTheCursorOfAnEmptyPage,
@@ -464,7 +470,7 @@ BROKEN = {
     "forgets the reason": says("delivery_finish", "reason = :reason", "reason = ''"),
     "counts what does not count": says("delivery_finish", "attempts = attempts - :uncounted", "attempts = attempts + 0 * :uncounted"),
     "finishes every key": says("delivery_finish", "AND operation = :operation AND key = :key", "AND operation = :operation AND :key = :key"),
-    "makes up what it finishes": says("delivery_finish", "WHERE system = :system", "WHERE EXISTS (SELECT 1) AND system = :system"),
+    "makes up what it finishes": MakesUpWhatItFinishes,
     "delivers a fact twice": says("delivery_fact", "DO NOTHING", "DO UPDATE SET state = 'available'"),
     "hastens what runs": says("delivery_hasten", f"state IN ({OPEN})", f"state IN ({OPEN}, 'running', 'completed')"),
     "puts off what it should hasten": says("delivery_hasten", "AND not_before_ms > :now_ms", ""),
@@ -474,7 +480,10 @@ BROKEN = {
     "forgets what was running": says("deliveries_pending", ", 'running'", ""),
     "counts what has ended": says("delivery_counts", "'parked')", "'parked', 'completed')"),
     "sums up what is on time as late": says("delivery_summary", "deliver_by_ms < :now_ms", "deliver_by_ms <= :now_ms"),
-    "finds deliveries beyond the end": says("deliveries_like", "key < :to", "key <= :to || '~'"),
+    "mixes up operations": says("deliveries_range", "AND operation = :operation", "AND :operation = :operation"),
+    "sums up the lags of all routes": says("lag_totals", "route = :route", ":route = :route"),
+    "finds the lags of any moment": says("lags_at", "AND l.delivered_at_ms = m.value", ""),
+    "finds deliveries before the beginning": says("deliveries_like", "key >= :from", ":from = :from"),
     "forgets an unfinished intent": says("intents_unfinished", "finished_at_ms IS NULL", "finished_at_ms IS NULL AND id > '1'"),
     "shows finished intents": says("intents_unfinished", "AND finished_at_ms IS NULL", ""),
     "starts an intent over": says("intent_put", "SET started_at_ms = intent.started_at_ms", "SET items = excluded.items, started_at_ms = excluded.started_at_ms"),
@@ -490,21 +499,338 @@ BROKEN = {
     "shows the first of the audit": says("audit_last", "ORDER BY id DESC", "ORDER BY id"),
     "keeps an account's role": says("account_put", "role = excluded.role,", ""),
     "forgets what was not applied": says("forget_events", 'AND "offset" <= :applied', "AND :applied = :applied"),
-    "forgets young events": says("forget_events", "received_at_ms < :before AND", ":before = :before AND"),
-    "forgets the bucket itself": says("forget_seen", "bucket < :bucket", "bucket <= :bucket"),
-    "forgets young lags": says("forget_lags", "delivered_at_ms < :before", "delivered_at_ms <= :before"),
-    "forgets young traces": says("forget_traces", "at_ms < :before", "at_ms <= :before"),
+    "forgets young events": says("forget_events", ":before", "(:before + 2)"),
+    "forgets the bucket itself": says("forget_seen", ":bucket", "(:bucket + 1)"),
+    "forgets young lags": says("forget_lags", ":before", "(:before + 1)"),
+    "forgets young traces": says("forget_traces", ":before", "(:before + 1)"),
     "forgets intents with attempts": says("forget_intents", "AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id)", ""),
     "forgets attempts of unfinished intents": says("forget_attempts", "i.finished_at_ms < :before", "coalesce(i.finished_at_ms, 0) < :before"),
-    "gets stuck on intents without attempts": says(
+    "gets stuck on intents without attempts": instead(
         "forget_attempts",
-        "SELECT a.intent, a.key FROM attempt AS a JOIN intent AS i ON i.id = a.intent\n"
-        "    WHERE i.finished_at_ms < :before ORDER BY a.intent, a.key LIMIT :limit",
-        "SELECT intent, key FROM attempt WHERE intent IN"
-        " (SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit)",
+        "DELETE FROM attempt WHERE intent IN"
+        " (SELECT id FROM intent WHERE finished_at_ms < :before ORDER BY id LIMIT :limit) RETURNING key",
     ),
     "forgets parked deliveries": says("forget_deliveries", "'cancelled')", "'cancelled', 'parked')"),
-    "forgets young deliveries": says("forget_deliveries", "updated_at_ms < :before", "updated_at_ms <= :before"),
+    "forgets young deliveries": says("forget_deliveries", ":before", "(:before + 1)"),
     "forgets open demand": says("forget_demand", "settled = 1 AND", ""),
     "forgets demand that is left": says("forget_demand", "AND quantity = 0", ""),
 }  # fmt: skip
+
+# --- what catches them ------------------------------------------------------------------------------
+
+# Mutant: the tests that fail on it, without their "test_". Every other test passes.
+CAUGHT_BY = {
+    "answers before it commits": ["what_was_accepted_is_there_after_a_restart"],
+    "forgets guards": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+        "a_guard_counts_every_row",
+        "a_guard_that_fails_undoes_the_statements_before_it",
+    ],
+    "guards only the first row": ["a_guard_counts_every_row"],
+    "guards only what follows": [
+        "a_guard_that_fails_undoes_the_statements_before_it",
+        "a_transaction_that_fails_changes_nothing",
+    ],
+    "commits each statement": ["a_transaction_that_fails_changes_nothing"],
+    "leaves out empty results": ["a_transaction_returns_the_rows_of_each_statement"],
+    "runs statements backwards": ["a_statement_sees_what_the_one_before_it_wrote"],
+    "drops the cursor": [
+        "a_cursor_moves_with_its_events",
+        "a_cursor_never_covers_less_than_before",
+        "an_append_that_fails_leaves_no_trace",
+        "what_was_accepted_is_there_after_a_restart",
+    ],
+    "drops the cursor of an empty page": [
+        "a_cursor_moves_with_its_events",
+        "a_cursor_never_covers_less_than_before",
+    ],
+    "moves the cursor first": ["an_append_that_fails_leaves_no_trace"],
+    "commits each event": ["an_append_that_fails_leaves_no_trace"],
+    "never knows an event": [
+        "a_known_event_id_is_refused_and_takes_no_offset",
+        "an_event_id_is_known_for_32_days",
+        "old_buckets_of_event_ids_are_forgotten",
+        "one_event_id_arriving_many_times_at_once_is_one_event",
+        "what_was_accepted_is_there_after_a_restart",
+    ],
+    "knows an event only in its bucket": [
+        "an_event_id_is_known_for_32_days",
+        "old_buckets_of_event_ids_are_forgotten",
+    ],
+    "knows an event only in two buckets": [
+        "an_event_id_is_known_for_32_days",
+        "old_buckets_of_event_ids_are_forgotten",
+    ],
+    "knows an event for ever": [
+        "an_event_id_is_forgotten_in_the_end",
+        "old_buckets_of_event_ids_are_forgotten",
+    ],
+    "takes one system for another": [
+        "an_event_is_read_back_as_it_came",
+        "one_event_id_of_two_systems_is_two_events",
+    ],
+    "wastes offsets on duplicates": [
+        "a_cursor_moves_with_its_events",
+        "a_cursor_never_covers_less_than_before",
+        "a_known_event_id_is_refused_and_takes_no_offset",
+        "what_was_accepted_is_there_after_a_restart",
+    ],
+    "shows the newest event late": ["a_reader_misses_nothing_while_many_append"],
+    "gives out offsets again": ["offsets_of_forgotten_events_are_not_given_out_again"],
+    "reads from the offset on": [
+        "a_reader_misses_nothing_while_many_append",
+        "reading_starts_after_an_offset_and_stops_at_the_limit",
+    ],
+    "forgets the limit": ["reading_starts_after_an_offset_and_stops_at_the_limit"],
+    "trims bodies": ["an_event_is_read_back_as_it_came"],
+    "strips text": ["awkward_text_is_kept_exactly"],
+    "rewrites JSON": ["json_bodies_keep_every_byte"],
+    "counts in floats": ["integers_of_64_bits_are_exact"],
+    "refuses a NUL halfway": ["a_nul_in_text_is_kept_or_refused"],
+    "breaks when closed twice": ["closing_twice_does_no_harm"],
+    "spoils the next append": ["an_append_that_fails_takes_nobody_with_it"],
+    "looks at the clock": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+        "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
+        "renewing_keeps_a_lease",
+    ],
+    "lets a cursor cover less": ["a_cursor_never_covers_less_than_before"],
+    "lets progress go back": ["progress_never_goes_back"],
+    "lets progress stand still only once": ["progress_never_goes_back"],
+    "forgets the end of the log": ["reading_starts_after_an_offset_and_stops_at_the_limit"],
+    "gives a lease to everybody": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+        "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
+        "renewing_keeps_a_lease",
+        "two_workers_never_hold_one_lease",
+    ],
+    "gives a lease a moment late": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+        "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
+        "renewing_keeps_a_lease",
+    ],
+    "refuses an own lease": ["taking_an_own_lease_again_raises_the_fence"],
+    "keeps the fence": [
+        "a_dropped_lease_is_free_at_once",
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+        "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
+        "renewing_keeps_a_lease",
+        "taking_an_own_lease_again_raises_the_fence",
+        "two_workers_never_hold_one_lease",
+    ],
+    "renews nothing": ["renewing_keeps_a_lease"],
+    "renews for a former owner": ["a_former_owner_can_neither_write_nor_renew_nor_drop"],
+    "drops for a former owner": ["a_former_owner_can_neither_write_nor_renew_nor_drop"],
+    "drops nothing": ["a_dropped_lease_is_free_at_once"],
+    "checks the owner but not the fence": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+        "a_guard_that_fails_undoes_the_statements_before_it",
+    ],
+    "ignores the version": ["only_a_newer_version_replaces_a_record"],
+    "ignores the tiebreak": ["only_a_newer_version_replaces_a_record"],
+    "replaces a record by its equal": ["only_a_newer_version_replaces_a_record"],
+    "keeps a record's old hash": ["a_newer_record_replaces_every_column"],
+    "mixes up kinds": ["records_are_kept_apart_by_system_and_kind"],
+    "counts records without their system": ["records_are_kept_apart_by_system_and_kind"],
+    "pages records by their case": ["records_are_paged_in_the_order_of_their_bytes"],
+    "finds stock by the beginning": ["stock_is_found_by_sku_and_not_by_its_beginning"],
+    "finds bindings by the beginning": ["stock_is_found_by_sku_and_not_by_its_beginning"],
+    "finds orders among items": ["orders_are_found_by_their_number"],
+    "lets a binding's version fall": ["a_binding_remembers_the_newest_version_sent"],
+    "keeps a binding's revision": ["a_binding_remembers_the_newest_version_sent"],
+    "pages bindings from the key on": ["bindings_are_paged_by_key"],
+    "limits no bindings": ["bindings_are_paged_by_key"],
+    "takes the first look for a loss": [
+        "a_refuted_number_is_unknown_until_it_is_read_again",
+        "a_shift_moves_what_is_held_and_nothing_else",
+        "a_write_moves_what_is_held_by_its_difference",
+        "an_order_explains_unseen_units_first",
+        "stock_is_found_by_sku_and_not_by_its_beginning",
+        "the_first_look_at_a_channel_explains_itself",
+        "units_that_vanish_are_unseen_until_they_come_back",
+        "unseen_units_are_listed_and_can_be_let_go",
+    ],
+    "takes an unknown number for none": ["a_binding_without_a_number_has_lost_nothing"],
+    "shifts an unknown number": ["a_binding_without_a_number_has_lost_nothing"],
+    "lets unseen units go below none": ["units_that_vanish_are_unseen_until_they_come_back"],
+    "forgets unseen units at the next look": ["units_that_vanish_are_unseen_until_they_come_back"],
+    "explains held units first": ["an_order_explains_unseen_units_first"],
+    "explains without a new revision": ["an_order_explains_unseen_units_first"],
+    "shifts without a new revision": [
+        "a_refuted_number_is_unknown_until_it_is_read_again",
+        "a_shift_moves_what_is_held_and_nothing_else",
+    ],
+    "counts a write twice": ["a_write_moves_what_is_held_by_its_difference"],
+    "keeps a refuted number": ["a_refuted_number_is_unknown_until_it_is_read_again"],
+    "never believes a number again": ["a_refuted_number_is_unknown_until_it_is_read_again"],
+    "lets unseen units go with the number": ["unseen_units_are_listed_and_can_be_let_go"],
+    "lists what is not unseen": ["unseen_units_are_listed_and_can_be_let_go"],
+    "keeps settled demand settled": ["settled_demand_opens_again_when_it_changes"],
+    "keeps known demand settled": ["settled_demand_opens_again_when_it_changes"],
+    "settles by any figure": ["demand_is_settled_only_by_the_figures_it_was_computed_from"],
+    "settles any quantity": ["demand_is_settled_only_by_the_figures_it_was_computed_from"],
+    "forgets the quantity before": ["the_erps_quantity_remembers_the_one_before_and_its_first_stamps"],
+    "takes later stamps": ["the_erps_quantity_remembers_the_one_before_and_its_first_stamps"],
+    "keeps stamps of another quantity": ["the_erps_quantity_remembers_the_one_before_and_its_first_stamps"],
+    "shows settled demand": [
+        "demand_is_settled_only_by_the_figures_it_was_computed_from",
+        "settled_demand_opens_again_when_it_changes",
+    ],
+    "mixes up channels": ["demand_is_open_until_it_is_settled"],
+    "keeps the newest change": [
+        "a_mark_keeps_the_oldest_change_and_counts",
+        "a_mark_made_meanwhile_stays",
+    ],
+    "marks without counting": [
+        "a_mark_keeps_the_oldest_change_and_counts",
+        "a_mark_made_meanwhile_stays",
+        "a_statement_sees_what_the_one_before_it_wrote",
+    ],
+    "clears a mark made meanwhile": [
+        "a_mark_made_meanwhile_stays",
+        "a_transaction_returns_the_rows_of_each_statement",
+    ],
+    "touches what nobody wants": [
+        "an_unwanted_delivery_is_made_only_if_the_binding_moved",
+        "an_unwanted_touch_leaves_an_ended_delivery_alone",
+    ],
+    "does not look at the binding": ["an_unwanted_delivery_is_made_only_if_the_binding_moved"],
+    "wakes ended deliveries": ["an_unwanted_touch_leaves_an_ended_delivery_alone"],
+    "leaves open deliveries alone": ["an_unwanted_touch_reaches_an_open_delivery"],
+    "leaves running deliveries alone": ["an_unwanted_touch_reaches_an_open_delivery"],
+    "interrupts a running delivery": [
+        "a_touch_makes_anything_but_a_running_delivery_available",
+        "of_several_changes_during_a_call_the_first_sets_the_deadline",
+    ],
+    "touches without a new generation": [
+        "a_touch_makes_anything_but_a_running_delivery_available",
+        "an_unwanted_touch_reaches_an_open_delivery",
+        "changes_from_before_a_call_do_not_count_as_made_during_it",
+        "completing_an_older_generation_leaves_work_to_do",
+        "failing_an_older_generation_keeps_its_state_and_deadline",
+        "of_several_changes_during_a_call_the_first_sets_the_deadline",
+    ],
+    "keeps the route": ["a_touch_makes_anything_but_a_running_delivery_available"],
+    "lets a deadline move back": [
+        "a_touch_keeps_the_earliest_deadline_of_an_open_delivery",
+        "changes_from_before_a_call_do_not_count_as_made_during_it",
+        "completing_an_older_generation_leaves_work_to_do",
+        "failing_an_older_generation_keeps_its_state_and_deadline",
+        "of_several_changes_during_a_call_the_first_sets_the_deadline",
+    ],
+    "keeps the deadline of an ended delivery": ["a_touch_sets_a_new_deadline_for_an_ended_delivery"],
+    "touches past a backoff": ["a_touch_may_bring_a_delivery_forward_but_not_past_its_backoff"],
+    "puts off what waits": ["a_touch_may_bring_a_delivery_forward_but_not_past_its_backoff"],
+    "forgets attempts": ["a_touch_forgets_attempts_except_of_a_failing_delivery"],
+    "keeps attempts": ["a_touch_forgets_attempts_except_of_a_failing_delivery"],
+    "takes the last change during a call": ["of_several_changes_during_a_call_the_first_sets_the_deadline"],
+    "makes a new delivery wait": [
+        "a_wanted_delivery_is_made_available",
+        "an_unwanted_delivery_is_made_only_if_the_binding_moved",
+        "deliveries_are_found_by_the_beginning_of_their_key",
+    ],
+    "counts no attempt": [
+        "a_call_that_does_not_count_is_taken_back",
+        "a_touch_forgets_attempts_except_of_a_failing_delivery",
+        "finishing_says_what_became_of_it",
+        "running_counts_an_attempt_and_only_from_open_states",
+    ],
+    "runs what is parked": ["running_counts_an_attempt_and_only_from_open_states"],
+    "takes over an earlier call's changes": ["changes_from_before_a_call_do_not_count_as_made_during_it"],
+    "completes what has changed": [
+        "changes_from_before_a_call_do_not_count_as_made_during_it",
+        "completing_an_older_generation_leaves_work_to_do",
+        "of_several_changes_during_a_call_the_first_sets_the_deadline",
+    ],
+    "counts a deadline from the old change": [
+        "completing_an_older_generation_leaves_work_to_do",
+        "of_several_changes_during_a_call_the_first_sets_the_deadline",
+    ],
+    "fails into availability": ["failing_an_older_generation_keeps_its_state_and_deadline"],
+    "moves the deadline of a failure": ["failing_an_older_generation_keeps_its_state_and_deadline"],
+    "forgets the reason": ["finishing_says_what_became_of_it"],
+    "counts what does not count": ["a_call_that_does_not_count_is_taken_back"],
+    "finishes every key": [
+        "deliveries_are_counted_by_route_and_state",
+        "pending_deliveries_are_found_again_after_a_restart",
+    ],
+    "makes up what it finishes": ["finishing_what_does_not_exist_changes_nothing"],
+    "delivers a fact twice": ["a_fact_is_delivered_once"],
+    "hastens what runs": ["hastening_brings_open_deliveries_forward_only"],
+    "puts off what it should hasten": ["hastening_brings_open_deliveries_forward_only"],
+    "releases only what is parked": ["releasing_makes_a_delivery_start_over"],
+    "releases with its attempts": ["releasing_makes_a_delivery_start_over"],
+    "cancels what is open": ["only_a_parked_delivery_can_be_cancelled"],
+    "forgets what was running": ["pending_deliveries_are_found_again_after_a_restart"],
+    "counts what has ended": ["deliveries_are_counted_by_route_and_state"],
+    "sums up what is on time as late": ["deliveries_are_counted_by_route_and_state"],
+    "mixes up operations": ["deliveries_are_found_by_the_beginning_of_their_key"],
+    "sums up the lags of all routes": ["lags_are_summed_up_by_route"],
+    "finds the lags of any moment": ["lags_are_found_by_their_moment"],
+    "finds deliveries before the beginning": ["deliveries_are_found_by_the_beginning_of_their_key"],
+    "forgets an unfinished intent": [
+        "an_intent_is_unfinished_until_its_result_is_written",
+        "an_intent_written_twice_stays_as_it_was",
+    ],
+    "shows finished intents": [
+        "an_intent_is_unfinished_until_its_result_is_written",
+        "attempts_are_forgotten_after_their_intent_and_in_full",
+    ],
+    "starts an intent over": ["an_intent_written_twice_stays_as_it_was"],
+    "keeps an attempt's first result": ["an_attempt_gets_its_result_later"],
+    "times an attempt by its result": ["an_attempt_gets_its_result_later"],
+    "keeps the first reason parked": ["one_entry_is_open_for_each_thing_parked"],
+    "counts resolved entries": ["a_resolved_entry_stays_and_a_new_one_opens"],
+    "resolves again and again": ["a_resolved_entry_stays_and_a_new_one_opens"],
+    "edits what is resolved": ["only_an_open_entry_can_be_edited"],
+    "keeps the first verdict": ["traces_tell_what_became_of_a_fact"],
+    "sums up lags of all time": ["lags_are_summed_up_by_route"],
+    "shows the oldest lags": ["lags_are_summed_up_by_route"],
+    "shows the first of the audit": ["the_audit_keeps_its_order"],
+    "keeps an account's role": ["accounts_are_put_and_dropped"],
+    "forgets what was not applied": ["only_old_events_that_were_applied_are_forgotten"],
+    "forgets young events": ["only_old_events_that_were_applied_are_forgotten"],
+    "forgets the bucket itself": ["old_buckets_of_event_ids_are_forgotten"],
+    "forgets young lags": ["old_lags_and_traces_are_forgotten"],
+    "forgets young traces": ["old_lags_and_traces_are_forgotten"],
+    "forgets intents with attempts": ["attempts_are_forgotten_after_their_intent_and_in_full"],
+    "forgets attempts of unfinished intents": ["attempts_are_forgotten_after_their_intent_and_in_full"],
+    "gets stuck on intents without attempts": ["attempts_are_forgotten_after_their_intent_and_in_full"],
+    "forgets parked deliveries": ["only_deliveries_that_ended_are_forgotten"],
+    "forgets young deliveries": ["only_deliveries_that_ended_are_forgotten"],
+    "forgets open demand": ["demand_is_forgotten_once_nothing_of_it_is_left"],
+    "forgets demand that is left": ["demand_is_forgotten_once_nothing_of_it_is_left"],
+}
+
+
+def test_every_mutant_says_what_catches_it_and_every_test_catches_one():
+    assert CAUGHT_BY.keys() == BROKEN.keys()
+    caught = {f"test_{name}" for names in CAUGHT_BY.values() for name in names}
+    assert caught == set(all_tests())
+
+
+async def fails(suite, test):
+    try:
+        await getattr(suite, test)()
+    except (Exception, pytest.fail.Exception):  # whatever a broken store leads to
+        return True
+    return False
+
+
+@pytest.mark.parametrize("test", all_tests())
+async def test_the_whole_store_passes(test):
+    assert not await fails(suite_on(Whole), test)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_mutant_is_caught(name):
+    suite = suite_on(BROKEN[name])
+    assert [test for test in CAUGHT_BY[name] if not await fails(suite, f"test_{test}")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_mutant_is_caught_by_nothing_else(name):
+    suite = suite_on(BROKEN[name])
+    others = [test for test in all_tests() if test.removeprefix("test_") not in CAUGHT_BY[name]]
+    assert [test for test in others if await fails(suite, test)] == []

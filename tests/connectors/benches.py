@@ -144,7 +144,11 @@ class ShopifyBench:
             answer = await send(request)
             body = json.loads(answer.body)
             for node in (body.get("data") or {}).values():
-                if isinstance(node, dict) and str(node.get("id", "")).endswith(f"/{key}") and "currencyCode" in node:
+                if (
+                    isinstance(node, dict)
+                    and str(node.get("id", "")).endswith(f"/{key}")
+                    and "currencyCode" in node
+                ):
                     node["currencyCode"] = "JPY"  # its amounts go on saying GBP
             return replace(answer, body=json.dumps(body).encode())
 
@@ -208,7 +212,10 @@ class ShopifyBench:
     def _shipment(self) -> Item:
         (key,) = self.add(1)
         parcel = Shipment(
-            f"if-{key}", f"shop-{key}", self.around.clock.now_ms(), (ShipmentLine("POOL", "1", Decimal(1)),),
+            f"if-{key}",
+            f"shop-{key}",
+            self.around.clock.now_ms(),
+            (ShipmentLine("POOL", "1", Decimal(1)),),
             tracking=(f"TRACK-{key}",),
         )
         return Item(key, CreateShipment(key, parcel, (("POOL", str(self.place), 1),)))
@@ -251,19 +258,25 @@ class ShopifyBench:
             order = shop.orders[rng.choice(self._people)]
             line = order.lines[0]
             if not order.cancelled:
-                acts.append(lambda: shop.edit_order(order.id, line.id, line.current_quantity + rng.randint(1, 3)))
+                acts.append(
+                    lambda: shop.edit_order(order.id, line.id, line.current_quantity + rng.randint(1, 3))
+                )
                 if line.current_quantity:
                     acts.append(lambda: shop.refund(order.id, {line.id: 1}, rng.random() < 0.5))
                 if not order.fulfillments:
                     acts.append(lambda: shop.cancel_order(order.id, rng.random() < 0.5))
-                left = [(f, p, p.remaining) for f in order.fulfillment_orders[:1] for p in f.lines if p.remaining]
+                left = [
+                    (f, p, p.remaining) for f in order.fulfillment_orders[:1] for p in f.lines if p.remaining
+                ]
                 if left:
                     acts.append(lambda: shop.send_parcel(order, left, ()))
         rng.choice(acts)()
 
     def _buy(self, rng: Random) -> None:
         lines = [CartLine(f"P{n}", rng.randint(1, 6)) for n in rng.sample(range(4), rng.randint(1, 3))]
-        done = self.simulator.checkout(lines, customer=Buyer(first_name="Ada", email=f"a{rng.randrange(5)}@b.example"))
+        done = self.simulator.checkout(
+            lines, customer=Buyer(first_name="Ada", email=f"a{rng.randrange(5)}@b.example")
+        )
         if done.order_id is not None:
             self._people.append(done.order_id)
 
@@ -286,17 +299,28 @@ class ShopifyBench:
         stale["variables"]["key"] = "another"
         return [
             Example(
-                "no token", replace(write, headers=without(headers, "x-shopify-access-token")), 401,
-                ("[API] Invalid API key or access token",), docs,
-            ),
-            Example("no query", replace(write, body=b"{}"), 400, ("Required parameter missing or invalid",), docs),
-            Example(
-                "unknown field", ask("{ shop { nmae } }"), 200,
-                ("Field 'nmae' doesn't exist on type 'Shop'", "undefinedField"), docs,
+                "no token",
+                replace(write, headers=without(headers, "x-shopify-access-token")),
+                401,
+                ("[API] Invalid API key or access token",),
+                docs,
             ),
             Example(
-                "stale", replace(write, body=json.dumps(stale).encode()), 200,
-                ("CHANGE_FROM_QUANTITY_STALE", '"quantities","0"'), "2026-07 inventorySetQuantities",
+                "no query", replace(write, body=b"{}"), 400, ("Required parameter missing or invalid",), docs
+            ),
+            Example(
+                "unknown field",
+                ask("{ shop { nmae } }"),
+                200,
+                ("Field 'nmae' doesn't exist on type 'Shop'", "undefinedField"),
+                docs,
+            ),
+            Example(
+                "stale",
+                replace(write, body=json.dumps(stale).encode()),
+                200,
+                ("CHANGE_FROM_QUANTITY_STALE", '"quantities","0"'),
+                "2026-07 inventorySetQuantities",
             ),
         ]
 
@@ -455,11 +479,22 @@ class NetSuiteBench:
         key, now = f"{1000 + self._made}", self.around.clock.now_ms()
         line = OrderLine("l1", "POOL", "Pool", Decimal(3), Decimal("9.99"))
         order = Order(
-            key, f"#{key}", now, now, "GBP", (line,), Decimal(0), Decimal(0), Decimal("29.97"),
-            customer=Customer(f"c-{key}", "Ada Lovelace", f"{key}@b.example"), complete=True,
+            key,
+            f"#{key}",
+            now,
+            now,
+            "GBP",
+            (line,),
+            Decimal(0),
+            Decimal(0),
+            Decimal("29.97"),
+            customer=Customer(f"c-{key}", "Ada Lovelace", f"{key}@b.example"),
+            complete=True,
         )
         pool = self.simulator.account.item_by_sku["POOL"].id
-        return Item(key, PutOrder(f"shop-{key}", order, (OrderItem("l1", str(pool), "POOL", str(self.place), 3),)))
+        return Item(
+            key, PutOrder(f"shop-{key}", order, (OrderItem("l1", str(pool), "POOL", str(self.place), 3),))
+        )
 
     def _payment(self, put: PutOrder, number: str) -> Item:
         payment = Payment(f"p-{put.order.key}", Decimal("29.97"), "GBP", self.around.clock.now_ms())
@@ -524,7 +559,7 @@ class NetSuiteBench:
     def _sell(self, rng: Random) -> None:
         """A sales order that somebody types in; more than is there waits."""
         erp = self.simulator
-        order = erp.account.new_txn("salesOrder", entity=erp._walk_in(), status="B", by="sales")  # noqa: SLF001
+        order = erp.account.new_txn("salesOrder", entity=erp._walk_in(), status="B", by="sales")
         for n in rng.sample(range(4), rng.randint(1, 3)):
             item = erp.account.item_by_sku[f"P{n}"].id
             line = erp.account.new_line(order, item, self.place, rng.randint(1, 12))
@@ -552,18 +587,30 @@ class NetSuiteBench:
         root = self.simulator.origin + "/services/rest/"
         missing = Request("GET", f"{root}record/v1/salesOrder/99999999", headers)
         query = Request(
-            "POST", f"{root}query/v1/suiteql", {**headers, "Prefer": "transient"}, b'{"q": "SELECT id FROM nowhere"}',
+            "POST",
+            f"{root}query/v1/suiteql",
+            {**headers, "Prefer": "transient"},
+            b'{"q": "SELECT id FROM nowhere"}',
         )
         rfc = "REST API Browser 2026.1, nsError"
         return [
             Example(
-                "no token", replace(write, headers=without(headers, "Authorization")), 401,
-                ("INVALID_LOGIN", "Login Audit Trail", "o:errorDetails"), rfc,
+                "no token",
+                replace(write, headers=without(headers, "Authorization")),
+                401,
+                ("INVALID_LOGIN", "Login Audit Trail", "o:errorDetails"),
+                rfc,
             ),
-            Example("no record", missing, 404, ("NONEXISTENT_ID", "The record instance does not exist."), rfc),
+            Example(
+                "no record", missing, 404, ("NONEXISTENT_ID", "The record instance does not exist."), rfc
+            ),
             Example("no table", query, 400, ("INVALID_PARAMETER", "Invalid search query."), rfc),
             Example(
-                "no JSON", replace(write, body=b"{"), 400, ("o:errorDetails", "INVALID_CONTENT"), rfc,
+                "no JSON",
+                replace(write, body=b"{"),
+                400,
+                ("o:errorDetails", "INVALID_CONTENT"),
+                rfc,
             ),
         ]
 

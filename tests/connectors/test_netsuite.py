@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tests.connectors.benches import NetSuiteBench
 
 from syncline.testing.bench import Waiver
@@ -12,7 +14,7 @@ from syncline.testing.source import SourceConformance
 
 class TestNetSuiteSource(SourceConformance):
     bench = NetSuiteBench
-    waivers = {
+    waivers: ClassVar = {
         "test_a_webhook_without_a_signature_is_called_a_forgery": Waiver(
             "verify raises Rejected where it should raise Forged, so the ingress answers 422 instead of 401",
             expires="2027-01-31",
@@ -26,8 +28,9 @@ class TestNetSuiteSink(SinkConformance):
 
 class TestNetSuiteSimulator(SimulatorConformance):
     bench = NetSuiteBench
-    waivers = {
+    waivers: ClassVar = {
         "test_a_field_that_was_refused_is_noted": Waiver(
-            "the ledger counts unknown fields only where the vendor drops them in silence", expires="2027-01-31",
+            "the ledger counts unknown fields only where the vendor drops them in silence",
+            expires="2027-01-31",
         ),
     }

@@ -1016,12 +1016,12 @@ def test_a_large_document_is_split():
 
     async def story():
         world.sim.configure_push("https://hook.test/netsuite", ["s"])
-        for n in range(450):
+        for n in range(4_500):
             world.sim.add_item(f"N{n}", "n", "1")
-        world.sim.receive([(f"N{n}", 1) for n in range(450)], world.shop)
+        world.sim.receive([(f"N{n}", 1) for n in range(4_500)], world.shop)
         await world.clock.sleep(5)
         sizes = sorted(len(json.loads(p.body)["levels"]) for p in world.pushes)
-        assert sizes == [50, 200, 200]
+        assert sizes == [500, 2_000, 2_000]
 
     world.run(story)
 

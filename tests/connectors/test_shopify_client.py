@@ -144,8 +144,8 @@ def test_one_stale_line_and_one_refused_line_spoil_only_themselves():
     ("code", "result"),
     [
         ("IDEMPOTENCY_CONCURRENT_REQUEST", Result.UNKNOWN),
-        ("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", Result.RETRY),
-        ("IDEMPOTENCY_KEY_PARAMETER_MISMATCH", Result.RETRY),
+        ("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", Result.STALE),
+        ("IDEMPOTENCY_KEY_PARAMETER_MISMATCH", Result.STALE),
         ("INVALID_REASON", Result.REJECTED),
     ],
 )
@@ -158,7 +158,7 @@ def test_errors_that_name_no_line_are_about_the_call(code, result):
     ("answer", "result"),
     [
         (OutcomeUnknown("reset"), Result.UNKNOWN),
-        (Retryable("refused"), Result.RETRY),
+        (Retryable("refused"), Result.NOT_SENT),
         (Response(503, {}, b""), Result.UNKNOWN),
         (Response(200, {}, b"<html>oops</html>"), Result.UNKNOWN),
         (Response(200, {}, b'{"data":{"inventorySetQuantities":{"userErrors":5}}}'), Result.UNKNOWN),
@@ -180,7 +180,7 @@ def test_a_lost_answer_to_a_read_is_simply_repeated():
     outcomes, _ = deliver(
         "read_stock", [ReadStock("A", "gid://shopify/InventoryItem/1", "9")], OutcomeUnknown("reset")
     )
-    assert outcomes[0].result == Result.RETRY
+    assert outcomes[0].result == Result.NOT_SENT
 
 
 @pytest.mark.parametrize(
@@ -287,6 +287,7 @@ SHIPPED = data(
             {
                 "id": "gid://shopify/Fulfillment/77",
                 "status": "SUCCESS",
+                "totalQuantity": 3,
                 "location": {"id": "gid://shopify/Location/9"},
                 "trackingInfo": [{"number": "1Z"}],
             }

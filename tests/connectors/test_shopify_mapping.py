@@ -376,7 +376,7 @@ def test_a_read_in_the_second_of_the_change_waits_for_its_end():
         stocked(world)
         placed = world.shop.checkout([CartLine("A", 1)])
         (outcome,) = await world.deliver("read_order", ReadOrder(str(placed.order_id)))
-        assert outcome.result == Result.RETRY
+        assert outcome.result == Result.WAIT
         await world.clock.sleep(outcome.retry_after_s)
         (outcome,) = await world.deliver("read_order", ReadOrder(str(placed.order_id)))
         assert outcome.result == Result.DONE

@@ -138,9 +138,8 @@ def skips_what_a_read_found(patch: pytest.MonkeyPatch) -> None:
 
 
 # Each with the seeds of which at least one must catch it.
-MUTANTS = {
-    mutant: (1, 2, 3)
-    for mutant in (
+MUTANTS = dict.fromkeys(
+    (
         retries_without_look_up,
         forgets_idempotency_keys,
         resends_after_a_restart,
@@ -151,5 +150,6 @@ MUTANTS = {
         answers_before_it_stores,
         believes_the_last_to_arrive,
         skips_what_a_read_found,
-    )
-}
+    ),
+    (1, 2, 3),
+)

@@ -275,9 +275,9 @@ test('a transfer touches both places', () => {
 
 test('a long document is split and stays inside its units', () => {
   const product = new Product();
-  const lines = Array.from({ length: 450 }, (_, n) => ({ line: n + 1, item: 12, location: 1, quantity: 1 }));
+  const lines = Array.from({ length: 4500 }, (_, n) => ({ line: n + 1, item: 12, location: 1, quantity: 1 }));
   save(product, 'create', doc('itemreceipt', 5040, lines));
-  assert.deepEqual(product.posts.map((p) => JSON.parse(p.body).record.lines.length), [200, 200, 50]);
+  assert.deepEqual(product.posts.map((p) => JSON.parse(p.body).record.lines.length), [2000, 2000, 500]);
   assert.ok(product.units > 0);
 });
 

@@ -13,6 +13,7 @@ from syncline.ports import Request, Response, Transport
 
 CONNECT_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 200
+KEEP_ALIVE_S = 4.0  # shorter than any server's: one that closes first turns our next write into an unknown
 ANSWER_BYTES_MAX = 128 * 1024 * 1024
 
 
@@ -23,7 +24,7 @@ class AiohttpTransport(Transport):
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=context),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=context, keepalive_timeout=KEEP_ALIVE_S),
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "syncline"},

@@ -32,13 +32,14 @@ from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
 from syncline.simulate.trade import Truth
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import ERP, SHOP, Pace, World
+from syncline.simulate.world import Pace, World
 from syncline.stores.sqlite import SqliteStore
 
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 HOOKS = "https://syncline.simulated"
 CONVERGE_MS_MAX = 3 * 3_600_000
 STEP_S = 20.0
+ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
 EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id")
@@ -94,10 +95,14 @@ class Report:
     def text(self) -> str:
         """Everything, one fact a line; equal runs print equal text."""
         lines = [
-            f"seed {self.seed}: {self.changes} changes in {self.virtual_s:.1f} virtual seconds, {self.calls} calls, "
-            f"{self.acknowledged} events acknowledged",
-            f"faults: {self.faults.total()} of {len(self.faults)} kinds; requests hurt: {self.hits.total()}; "
-            f"the vendors' clocks are {self.skew_ms} ms ahead",
+            (
+                f"seed {self.seed}: {self.changes} changes in {self.virtual_s:.1f} virtual seconds, {self.calls} calls, "
+                f"{self.acknowledged} events acknowledged"
+            ),
+            (
+                f"faults: {self.faults.total()} of {len(self.faults)} kinds; requests hurt: {self.hits.total()}; "
+                f"the vendors' clocks are {self.skew_ms} ms ahead"
+            ),
             *(f"  {count:>4}  {kind}" for kind, count in sorted((self.faults + self.hits).items())),
             f"kills: {self.kills.total()}",
             *(f"  {count:>4}  {where}" for where, count in sorted(self.kills.items())),
@@ -354,14 +359,22 @@ class Simulation:
                 self.edits += 1
 
     async def _watch(self) -> None:
-        """Look for alarms all the time, as the dashboard does; without faults there must be none."""
+        """Look for alarms all the time, as a person does; without faults there must be none.
+
+        Whatever is late counts at once. The rest counts if it still stands at the next look: a number
+        that moved before its order was heard of is explained within seconds.
+        """
+        before: set[str] = set()
         while True:
-            await self.clock.sleep(30.0)
-            if self.engine is not None:
-                seen = await status(self.engine, self.clock.now_ms())
-                for problem in seen.problems:
+            await self.clock.sleep(ALARM_STEP_S)
+            if self.engine is None:
+                continue
+            seen = await status(self.engine, self.clock.now_ms())
+            for problem in seen.problems:
+                if problem.severity == "late" or problem.where in before:
                     at_s = round(self.clock.monotonic())
                     self.alarms[f"after {at_s} s, {problem.severity}: {problem.text}"] = None
+            before = {problem.where for problem in seen.problems}
 
     # --- what goes wrong ----------------------------------------------------------------------------
 
@@ -466,7 +479,10 @@ class Simulation:
             self._start()
             await self.clock.sleep(self._rng.uniform(0.0, 20.0))
         await self.clock.sleep(3 * STEP_S)
-        return [f"{count} {what} by restarts with nothing to do" for what, count in (self._effects() - before).items()]
+        return [
+            f"{count} {what} by restarts with nothing to do"
+            for what, count in (self._effects() - before).items()
+        ]
 
     def _changes(self) -> int:
         """Facts that came to be in one system and concern another, counted from the simulators."""
@@ -525,7 +541,10 @@ class Simulation:
                 (truth.orders_lost, "orders not in the ERP"),
                 (truth.order_lines_wrong, "orders with wrong lines"),
                 (truth.order_totals_wrong, "orders with wrong totals"),
-                (truth.fulfilments_shipped - truth.fulfilments_at_shop - explained, "shipments not at the shop"),
+                (
+                    truth.fulfilments_shipped - truth.fulfilments_at_shop - explained,
+                    "shipments not at the shop",
+                ),
                 (truth.payments_taken - truth.payments_in_erp, "payments not in the ERP"),
                 (world.trade.to_ship(), "orders nobody shipped"),
             )
@@ -562,7 +581,7 @@ def _only_death(result: object) -> None:
     if isinstance(result, BaseExceptionGroup):
         for inner in result.exceptions:
             _only_death(inner)
-    elif isinstance(result, Exception):
-        raise result
-    elif isinstance(result, BaseException) and not isinstance(result, Killed | asyncio.CancelledError):
+    elif isinstance(result, Exception) or (
+        isinstance(result, BaseException) and not isinstance(result, Killed | asyncio.CancelledError)
+    ):
         raise result

@@ -108,13 +108,15 @@ class SimulatorConformance(Suite):
     @conformance()
     async def test_the_history_is_the_same_in_any_process(self, bench: ConnectorBench) -> None:
         maker = type(self).bench
-        name = f"{maker.__module__}:{maker.__qualname__}"  # type: ignore[attr-defined]
+        name = f"{maker.__module__}:{maker.__qualname__}"
         script = f"from syncline.testing.simulator import life_of; print(life_of({name!r}, 7))"
         path = os.pathsep.join(filter(None, sys.path))
         started = [
             subprocess.Popen(  # noqa: ASYNC220, S603 (a program of ours; virtual time stands still meanwhile)
                 [sys.executable, "-W", "ignore", "-c", script],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
                 env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": path},
             )
             for hash_seed in ("1", "4242")
@@ -147,7 +149,9 @@ class SimulatorConformance(Suite):
         answers = await asyncio.gather(*(bench.around.apps.send(write) for _ in range(BURST * 4)))
         refused = [answer for answer in answers if answer.status == 429 or b"hrottled" in answer.body]
         assert some(refused, "refusal of a call above the limit")
-        assert sum((bench.simulator.ledger.breaches - before).values()) >= len(refused), "the ledger does not show it"
+        assert sum((bench.simulator.ledger.breaches - before).values()) >= len(refused), (
+            "the ledger does not show it"
+        )
 
     @conformance()
     async def test_a_field_that_the_vendor_does_not_have_is_refused(self, bench: ConnectorBench) -> None:
@@ -172,7 +176,9 @@ class SimulatorConformance(Suite):
             answer = await bench.around.apps.send(example.request)
             assert answer.status == example.status, f"{example.name}: {answer.status} {answer.body[:300]!r}"
             for words in some(example.says, f"words for {example.name}"):
-                assert words in answer.body.decode(), f"{example.name}: {answer.body[:500]!r} ({example.source})"
+                assert words in answer.body.decode(), (
+                    f"{example.name}: {answer.body[:500]!r} ({example.source})"
+                )
 
     @conformance()
     async def test_a_vendor_that_is_down_does_nothing(self, bench: ConnectorBench) -> None:
@@ -192,4 +198,3 @@ class SimulatorConformance(Suite):
             assert not bench.laws(), f"after act {number + 1}: {list(bench.laws())}"
             await bench.around.clock.sleep(rng.uniform(0.1, 60.0))
         assert len(seen) > ACTS // 2, f"nothing to check: {len(seen)} states"
-

@@ -94,9 +94,12 @@ class StoreConformance(StatementConformance, DeliveryConformance):
                     await breathe()
 
             follower = asyncio.ensure_future(follow())
-            given = [offset for offsets in await asyncio.gather(*map(append, range(12))) for offset in offsets]
-            done.set()
-            await follower
+            try:
+                answers = await asyncio.gather(*map(append, range(12)))
+            finally:
+                done.set()
+                await follower
+            given = [offset for offsets in answers for offset in offsets]
             count = len(given)
             assert sorted(offset for offset in given if offset is not None) == list(range(1, count + 1))
             assert seen == list(range(1, count + 1))

@@ -282,3 +282,8 @@ class DeliveryConformance(Opens):
                 "shop", "set_stock", "10\x1f2", "stock", "available", 1, T0, T0 + 10_000, T0 + 2_000, 0, "", T0 + 1,
             )  # fmt: skip
             assert len(await store.read("deliveries_like", **{"from": "", "to": "\x7f"}, limit=3)) == 3
+            await touch(store, key="10\x1f2", operation="read_stock")
+            at = {"system": "shop", "operation": "set_stock"}
+            found = await store.read("deliveries_range", **at, **{"from": "10\x1f", "to": "10 "}, limit=9)
+            assert found == rows
+            assert await store.read("deliveries_range", **at, **{"from": "10\x1f", "to": "10 "}, limit=1) == rows[:1]

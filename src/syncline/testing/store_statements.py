@@ -410,8 +410,20 @@ class StatementConformance(Opens):
             assert await store.read("lag_summary", since=T0 + 1) == [("a", 2, 1, 30), ("b", 1, 0, 10)]
             rows = await store.read("lags", route="a", since=T0, limit=2)
             assert rows == [("k3", T0 + 3, 30, 1), ("k2", T0 + 2, 20, 0)]
+            assert await store.read("lag_totals", route="a", since=T0) == [(3, 2, 30)]
+            assert await store.read("lag_totals", route="a", since=T0 + 9) == [(0, 0, 0)]
             rows = await store.read("lags_of_key", **{"from": "k1", "to": "k3"}, limit=9)
             assert rows == [("a", "k2", T0 + 2, 20, 0), ("b", "k1", T0 + 1, 10, 0)]
+
+    async def test_lags_are_found_by_their_moment(self) -> None:
+        async with self.store() as store:
+            for n in range(4):
+                await put(store, "lag_put", route="a", key=f"k{n}", lag_ms=n, kept=1, now_ms=T0 + n)
+            await put(store, "lag_put", route="b", key="k1", lag_ms=1, kept=1, now_ms=T0 + 1)
+            at = {"route": "a", "moments": [T0 + 3, T0 + 1, T0, T0 + 99]}
+            rows = await store.read("lags_at", **at, **{"from": "k1", "to": "l"})
+            assert rows == [("a", "k1", T0 + 1, 1, 1), ("a", "k3", T0 + 3, 3, 1)]
+            assert await store.read("lags_at", **at, **{"from": "k0", "to": "k1"}) == [("a", "k0", T0, 0, 1)]
 
     async def test_the_audit_keeps_its_order(self) -> None:
         async with self.store() as store:

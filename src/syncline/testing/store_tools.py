@@ -52,6 +52,6 @@ async def stored_log(store: Store, texts: list[str]) -> list[str]:
 
 async def breathe() -> None:
     """Let every task that can run do so once."""
-    turn = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(turn.set_result, None)
-    await turn
+    turn = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turn.set)
+    await turn.wait()

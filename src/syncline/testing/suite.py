@@ -158,6 +158,7 @@ class Books:
                 await self._read(change.key)
 
     async def _read(self, key: str) -> None:
+        said = ""
         for _ in range(READS_MAX):
             (outcome,) = await self._system.sink.deliver("read_order", [Item(key, ReadOrder(key))], "read")
             if outcome.result is Result.DONE:
@@ -166,8 +167,9 @@ class Books:
             if outcome.result is Result.REJECTED:
                 self.parked.append(outcome.message)
                 return
+            said = outcome.message
             await self._bench.around.clock.sleep(outcome.retry_after_s or 1.0)
-        raise AssertionError(f"{key} could not be read in {READS_MAX} tries: {outcome.message}")
+        raise AssertionError(f"{key} could not be read in {READS_MAX} tries: {said}")
 
     def shows(self, key: str) -> object:
         """What is visible of a record."""
@@ -175,7 +177,11 @@ class Books:
 
 
 async def posts_of(
-    bench: ConnectorBench, act: Callable[[], Any], *, at_least: int = 1, wait_s: float = 30.0,
+    bench: ConnectorBench,
+    act: Callable[[], Any],
+    *,
+    at_least: int = 1,
+    wait_s: float = 30.0,
 ) -> list[WebhookRequest]:
     """The webhooks that the vendor sends because of an act."""
     mailbox = bench.around.mailbox

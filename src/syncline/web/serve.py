@@ -64,6 +64,7 @@ class Listener:
             http="httptools",
             server_header=False,
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=30,
             proxy_headers=False,
         )
         self._server = _Quiet(config)

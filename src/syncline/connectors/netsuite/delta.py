@@ -7,9 +7,11 @@ brings again unchanged is not read again; that memory is lost on a restart, whic
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -215,21 +217,37 @@ class Delta:
         at_ms = self._instant(row.get("lm"), read)
         return read.since_ms if at_ms is None else at_ms
 
+    async def _at_once(self, pages: Sequence[Callable[[], Awaitable[list[Row]]]]) -> list[list[Row]]:
+        """Run several reads side by side, in a quarter of our slots, answers in the order asked."""
+        room = asyncio.Semaphore(max(1, self._settings.slots // 4))
+
+        async def one(page: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+            async with room:
+                return await page()
+
+        return list(await asyncio.gather(*(one(page) for page in pages)))
+
     async def _lines(self, documents: Iterable[str]) -> dict[str, list[Row]]:
         wanted = [int(x) for x in documents]
-        found: defaultdict[str, list[Row]] = defaultdict(list)
-        for start in range(0, len(wanted), CHUNK):
-            chunk = wanted[start : start + CHUNK]
+
+        async def of(chunk: list[int]) -> list[Row]:
             sql = queries.lines_of(len(chunk), self._erp.expression)
+            found: list[Row] = []
             at = (KEY_START, KEY_START)
             for _ in range(PAGES_MAX):
                 page = await self._client.query(sql, [*chunk, at[0], at[0], at[1]])
-                for row in page:
-                    found[str(row["txn"])].append(row)
+                found += page
                 if len(page) < PAGE_MAX:
                     break
                 at = (int(page[-1]["txn"]), int(page[-1]["line"]))
-        return dict(found)
+            return found
+
+        chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+        lines: defaultdict[str, list[Row]] = defaultdict(list)
+        for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
+            for row in rows_:
+                lines[str(row["txn"])].append(row)
+        return dict(lines)
 
     async def _tracking(self, shipments: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
@@ -270,31 +288,37 @@ class Delta:
             for pair in pairs:
                 changed[pair] = min(at_ms, changed.get(pair, at_ms))
         items = sorted({int(item) for item, _ in changed})
-        events = []
-        for start in range(0, len(items), CHUNK):
-            chunk = items[start : start + CHUNK]
+
+        async def of(chunk: list[int]) -> list[Row]:
             sql = queries.levels_of(len(chunk), self._erp.expression)
+            found: list[Row] = []
             at = (KEY_START, KEY_START)
             for _ in range(PAGES_MAX):
                 began_ms = self._clock.now_ms()
                 page = await self._client.query(sql, [*chunk, at[0], at[0], at[1]])
-                for row in page:
-                    item = str(row["item"])
-                    # A line without a location may have touched any of them.
-                    since_ms = changed.get((item, str(row["location"])), changed.get((item, "")))
-                    if since_ms is None:
-                        continue
-                    events.append(
-                        rows.stock_event(
-                            self._system,
-                            row,
-                            Via.POLL,
-                            erp_ms=self._erp.stamp(row),
-                            began_ms=began_ms,
-                            changed_ms=since_ms,
-                        ),
-                    )
+                found += [{**row, "began_ms": began_ms} for row in page]
                 if len(page) < PAGE_MAX:
                     break
                 at = (int(page[-1]["item"]), int(page[-1]["location"]))
+            return found
+
+        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        events = []
+        for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
+            for row in rows_:
+                item = str(row["item"])
+                # A line without a location may have touched any of them.
+                since_ms = changed.get((item, str(row["location"])), changed.get((item, "")))
+                if since_ms is None:
+                    continue
+                events.append(
+                    rows.stock_event(
+                        self._system,
+                        row,
+                        Via.POLL,
+                        erp_ms=self._erp.stamp(row),
+                        began_ms=row["began_ms"],
+                        changed_ms=since_ms,
+                    ),
+                )
         return events

@@ -26,7 +26,7 @@ from syncline.ports import Verified, WebhookRequest
 WINDOW_MS = 300_000
 AHEAD_MS_MAX = 24 * 3600 * 1000  # a stamp further ahead would outrank everything that follows it
 INSTANT_MS_MAX = 253_402_300_799_999  # 9999-12-31
-PART_ROWS_MAX = 200  # the script splits a document with more lines over several events
+PART_ROWS_MAX = 2_000  # the script splits a document with more lines over several events
 SIGNATURES_MAX = 8
 TEXT_CHARS_MAX = 300
 

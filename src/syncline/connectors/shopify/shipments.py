@@ -242,11 +242,16 @@ def _missing(payload: CreateShipment, made: dict[str, _Made]) -> dict[str, list[
 
 def _parts(plan: dict[str, list[dict[str, Any]]]) -> list[dict[str, list[dict[str, Any]]]]:
     """The plan in pieces that one call may carry."""
-    return [
-        {gid: lines[start : start + LINES_MAX]}
-        for gid, lines in plan.items()
-        for start in range(0, len(lines), LINES_MAX)
-    ]
+    parts: list[dict[str, list[dict[str, Any]]]] = []
+    room = 0
+    for gid, lines in plan.items():
+        for line in lines:
+            if not room:
+                parts.append({})
+                room = LINES_MAX
+            parts[-1].setdefault(gid, []).append(line)
+            room -= 1
+    return parts
 
 
 def _by_location(payload: CreateShipment) -> dict[str, list[tuple[str, int]]]:

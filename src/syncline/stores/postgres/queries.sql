@@ -533,6 +533,8 @@ DELETE FROM event WHERE "offset" IN (
     FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, applied bigint, "limit" bigint),
     LATERAL (SELECT e."offset" FROM event AS e
              WHERE e.received_at_ms < r.before AND e."offset" <= r.applied
+                 AND e."offset" < coalesce((SELECT y."offset" FROM event AS y WHERE y.received_at_ms >= r.before
+                                            ORDER BY y."offset" LIMIT 1), 9223372036854775807)
              ORDER BY e."offset" LIMIT r."limit") AS old)
 RETURNING "offset";
 
@@ -546,7 +548,11 @@ RETURNING bucket;
 -- name: forget_lags
 DELETE FROM lag WHERE id IN (
     SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
-    LATERAL (SELECT l.id FROM lag AS l WHERE l.delivered_at_ms < r.before ORDER BY l.id LIMIT r."limit") AS old)
+    LATERAL (SELECT l.id FROM lag AS l
+             WHERE l.delivered_at_ms < r.before
+                 AND l.id < coalesce((SELECT y.id FROM lag AS y WHERE y.delivered_at_ms >= r.before
+                                      ORDER BY y.id LIMIT 1), 9223372036854775807)
+             ORDER BY l.id LIMIT r."limit") AS old)
 RETURNING id;
 
 -- name: forget_traces
@@ -559,8 +565,8 @@ RETURNING key;
 -- name: forget_attempts
 DELETE FROM attempt WHERE (intent, key) IN (
     SELECT old.intent, old.key FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
-    LATERAL (SELECT a.intent, a.key FROM attempt AS a JOIN intent AS i ON i.id = a.intent
-             WHERE i.finished_at_ms < r.before ORDER BY a.intent, a.key LIMIT r."limit") AS old)
+    LATERAL (SELECT a.intent, a.key FROM intent AS i JOIN attempt AS a ON a.intent = i.id
+             WHERE i.finished_at_ms < r.before ORDER BY i.finished_at_ms LIMIT r."limit") AS old)
 RETURNING key;
 
 -- name: forget_intents
@@ -568,7 +574,7 @@ DELETE FROM intent WHERE id IN (
     SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
     LATERAL (SELECT i.id FROM intent AS i
              WHERE i.finished_at_ms < r.before AND NOT EXISTS (SELECT 1 FROM attempt AS a WHERE a.intent = i.id)
-             ORDER BY i.id LIMIT r."limit") AS old)
+             ORDER BY i.finished_at_ms LIMIT r."limit") AS old)
 RETURNING id;
 
 -- name: forget_deliveries

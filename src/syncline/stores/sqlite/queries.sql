@@ -396,9 +396,8 @@ SELECT name, role, token_hash, created_at_ms FROM account ORDER BY name;
 
 -- name: forget_events
 DELETE FROM event WHERE "offset" IN (
-    SELECT "offset" FROM event WHERE received_at_ms < :before AND "offset" <= :applied
-        AND "offset" < coalesce(
-            (SELECT "offset" FROM event WHERE received_at_ms >= :before ORDER BY "offset" LIMIT 1), 1 << 62)
+    SELECT "offset" FROM event WHERE received_at_ms < :before AND "offset" <= min(:applied, coalesce(
+        (SELECT "offset" FROM event WHERE received_at_ms >= :before ORDER BY "offset" LIMIT 1), :applied))
     ORDER BY "offset" LIMIT :limit)
 RETURNING "offset";
 

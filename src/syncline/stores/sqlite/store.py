@@ -131,7 +131,8 @@ def migrate(connection: apsw.Connection, now_ms: int) -> list[str]:
         raise Misconfigured(str(error)) from error
     for migration in pending:
         with connection:
-            connection.execute(migration.sql)
+            for _ in connection.execute(migration.sql):
+                pass  # a statement that returns rows holds up those after it until they are fetched
             connection.execute(
                 "INSERT INTO migration VALUES (?, ?, ?, ?)",
                 (migration.number, migration.name, migration.checksum, now_ms),

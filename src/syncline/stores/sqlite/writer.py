@@ -1,8 +1,9 @@
 """Group commit: one thread owns the writing connection and commits for everybody.
 
 Callers hand over a transaction and wait. The thread takes whatever has gathered while it was
-committing, runs each transaction in a savepoint of its own, commits once, and only then answers.
-So one fsync carries many acknowledgements, and a failing transaction takes nobody with it.
+committing, runs all of it in one transaction, commits once, and only then answers. So one fsync
+carries many acknowledgements. Where one of them fails, everything is run again, each in a savepoint
+of its own: a failing transaction takes nobody with it.
 
 A second thread checkpoints the WAL, because a checkpoint in the commit path is what makes slow
 answers slow. It never writes anything else. Reads use a third, read-only connection in the
@@ -32,6 +33,7 @@ WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are ref
 CHECKPOINT_EVERY_PAGES = 4_000
 
 _Work = tuple[Callable[[], Any], asyncio.Future[Any]]
+_Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 def lock_database(path: str) -> IO[str]:
@@ -114,8 +116,8 @@ class LiveSqliteStore(Store):
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting += 1
         self._queue.put((work, future))
-        # A caller that is cancelled must not lose what is being committed for it.
-        return await asyncio.shield(future)
+        # A caller that is cancelled stops waiting; what it handed over is committed all the same.
+        return await future
 
     async def append(
         self,
@@ -176,24 +178,8 @@ class LiveSqliteStore(Store):
                 return
 
     def _commit(self, batch: list[_Work]) -> None:
-        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         try:
-            self._inner.begin()
-            for work, future in batch:
-                self._inner.savepoint()
-                try:
-                    result = work()
-                except apsw.Error as error:
-                    if isinstance(error, apsw.IOError | apsw.FullError | apsw.CorruptError):
-                        raise
-                    self._inner.undo()
-                    answers.append((future, None, error))
-                except Exception as error:  # noqa: BLE001 (handed to the caller whose work it was)
-                    self._inner.undo()
-                    answers.append((future, None, error))
-                else:
-                    self._inner.keep()
-                    answers.append((future, result, None))
+            answers = self._run_together(batch) or self._run_apart(batch)
             self._inner.commit()
             self.commits += 1
             self.transactions += len(batch)
@@ -201,6 +187,38 @@ class LiveSqliteStore(Store):
             answers = [(future, None, self._failed(error)) for _, future in batch]
         self._dirty.set()
         self._loop.call_soon_threadsafe(self._answer, answers)
+
+    def _run_together(self, batch: list[_Work]) -> list[_Answer]:
+        """All of it in one go, which a failure is rare enough for; ``[]`` if one failed, and nothing happened."""
+        self._inner.begin()
+        try:
+            return [(future, work(), None) for work, future in batch]
+        except (apsw.IOError, apsw.FullError, apsw.CorruptError):
+            raise
+        except Exception:  # noqa: BLE001 (the second run finds out whose it is)
+            self._inner.rollback()
+            return []
+
+    def _run_apart(self, batch: list[_Work]) -> list[_Answer]:
+        """Each in a savepoint of its own, so that one that fails takes nobody with it."""
+        answers: list[_Answer] = []
+        self._inner.begin()
+        for work, future in batch:
+            self._inner.savepoint()
+            try:
+                result = work()
+            except apsw.Error as error:
+                if isinstance(error, apsw.IOError | apsw.FullError | apsw.CorruptError):
+                    raise
+                self._inner.undo()
+                answers.append((future, None, error))
+            except Exception as error:  # noqa: BLE001 (handed to the caller whose work it was)
+                self._inner.undo()
+                answers.append((future, None, error))
+            else:
+                self._inner.keep()
+                answers.append((future, result, None))
+        return answers
 
     def _failed(self, error: BaseException) -> BaseException:
         try:
@@ -215,7 +233,7 @@ class LiveSqliteStore(Store):
         self._broken = error
         return Retryable(f"the database cannot be written any more: {error}")
 
-    def _answer(self, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    def _answer(self, answers: list[_Answer]) -> None:
         for future, result, error in answers:
             self._waiting -= 1
             if future.done():

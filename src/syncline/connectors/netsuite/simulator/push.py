@@ -27,7 +27,7 @@ from syncline.sdk.simulator import Faults
 POST_TIMEOUT_S = 5.0
 DRAIN_EVERY_MS = 15 * 60_000  # the shortest schedule that a scheduled script can have
 DRAIN_BATCH_MAX = 500  # 12 units each of the 10,000 that a scheduled script may use
-ROWS_MAX = 200  # lines or levels in one outbox record
+ROWS_MAX = 2_000  # lines or levels in one outbox record
 SETTLE_MS = 60_000  # the drain leaves entries alone that the immediate post may still be sending
 
 

@@ -9,7 +9,7 @@
  * @NModuleScope SameAccount
  */
 define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query, record, runtime, outbox) => {
-  const ROWS_MAX = 200; // lines or levels in one event
+  const ROWS_MAX = 2000; // lines or levels in one event
   const IDS_MAX = 500; // values in one IN list; the database takes 1,000
   // One event costs 10 for its post, 4 + 2 to store and 2 to note.
   const UNITS_PER_EVENT = 18;

@@ -1,0 +1,104 @@
+"""Two hundred seeds of the whole pipeline under faults and kills, and proof that the checkers see.
+
+``make simulate SEED=7`` plays one seed and prints its report.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.simulation.mutants import MUTANTS
+
+from syncline.simulate import simulation
+from syncline.simulate.simulation import Plan, Report, Simulation
+
+ROOT = Path(__file__).parents[2]
+CHANGES_MIN = 1_000
+FAULTS_MIN = 30
+KINDS_MIN = 10
+KILLS_MIN = 2
+REPLAYED = (3, 11, 42)
+
+pytestmark = pytest.mark.simulation
+
+
+def told(report: Report) -> str:
+    return f"replay with: make simulate SEED={report.seed}\n{report.text()}"
+
+
+def test_everything_agrees_after_faults_and_kills(seed, record_property):
+    report = Simulation(seed, Plan()).run()
+    sys.stdout.write(f"{report.text()}\n")
+
+    assert report.violations == [], told(report)
+    assert report.changes >= CHANGES_MIN, told(report)
+    assert report.faults.total() >= FAULTS_MIN, told(report)
+    assert len(report.faults) >= KINDS_MIN, told(report)
+    assert report.kills.total() >= KILLS_MIN, told(report)
+
+    record_property("total:simulation:seeds", 1)
+    record_property("total:simulation:changes", report.changes)
+    record_property("total:simulation:calls", report.calls)
+    record_property("total:simulation:events acknowledged", report.acknowledged)
+    record_property("total:simulation:virtual seconds", round(report.virtual_s))
+    record_property("total:simulation:orders", report.truth.orders_placed)
+    record_property("total:simulation:faults", report.faults.total())
+    record_property("total:simulation:requests hurt by the network", report.hits.total())
+    record_property("total:simulation:kills", report.kills.total())
+    record_property("total:simulation:parked for a person, with a reason", len(report.parked))
+    for kind, count in report.faults.items():
+        record_property(f"total:simulation:fault: {kind}", count)
+    for where, count in report.kills.items():
+        record_property(f"total:simulation:kill: {where}", count)
+
+
+def test_a_seed_gives_the_same_report_in_any_process(environment):
+    """Hashes differ from process to process, so that an order taken from a set would show."""
+    program = (
+        "import logging, structlog\n"
+        "structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))\n"
+        "from syncline.simulate.simulation import Simulation\n"
+        f"for seed in {REPLAYED}: print(Simulation(seed).run().text())\n"
+    )
+    running = {
+        hash_seed: subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**environment, "PYTHONHASHSEED": hash_seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for hash_seed in ("1", "4711")
+    }
+    reports = [process.communicate(timeout=110)[0] for process in running.values()]
+    assert reports[0] == reports[1]
+    assert reports[0].count("violations: []") == len(REPLAYED)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_trade_without_faults_raises_no_alarm(number):
+    report = Simulation(number, Plan(faults=False, kills=0, second_thoughts=False)).run()
+    assert report.violations == [], told(report)
+    assert report.parked == [], told(report)
+    assert report.alarms == [], told(report)
+    assert not report.breaches, told(report)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_ten_restarts_with_nothing_to_do_have_no_effect(number):
+    report = Simulation(number, Plan(orders=30, minutes=20, restarts=10)).run()
+    assert report.violations == [], told(report)
+    assert report.kills["idle"] == 10
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_checker_catches(mutant, monkeypatch):
+    mutant(monkeypatch)
+    monkeypatch.setattr(simulation, "CONVERGE_MS_MAX", 15 * 60_000)  # a mutant never agrees; no need to wait
+    for seed in MUTANTS[mutant]:
+        if Simulation(seed, Plan()).run().violations:
+            return
+    pytest.fail(f"none of the seeds {MUTANTS[mutant]} shows what {mutant.__name__} does wrong")

@@ -1,0 +1,134 @@
+"""The delivery queue against a sorted list."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncline.engine.delivery.queue import DueQueue
+
+keys = st.sampled_from("abcdefgh")
+moments = st.integers(0, 40)
+acts = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), keys, moments, moments, st.booleans()),
+        st.tuples(st.just("discard"), keys),
+        st.tuples(st.just("pop"), st.integers(0, 5), st.frozensets(keys, max_size=4)),
+        st.tuples(st.just("due")),
+        st.tuples(st.just("next")),
+        st.tuples(st.just("tick"), st.integers(0, 9)),
+    ),
+    max_size=60,
+)
+
+
+class Sorted:
+    """What the queue promises, done slowly."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[int, int, bool]] = {}
+
+    def ready(self, now: int) -> list[tuple[int, str]]:
+        return sorted((by, key) for key, (by, after, _) in self.entries.items() if after <= now)
+
+    def riders(self) -> list[tuple[int, str]]:
+        return sorted((by, key) for key, (by, _, ride) in self.entries.items() if ride)
+
+    def pop(self, now: int, limit: int, busy: frozenset[str]) -> list[str]:
+        taken = [key for _, key in self.ready(now) if key not in busy][:limit]
+        if taken:
+            taken += [key for _, key in self.riders() if key not in busy and key not in taken][: limit - len(taken)]
+        for key in taken:
+            del self.entries[key]
+        return taken
+
+
+@settings(max_examples=300)
+@given(acts)
+def test_the_queue_does_what_a_sorted_list_does(story):
+    queue, model, now = DueQueue(), Sorted(), 0
+    for act, *arguments in story:
+        if act == "tick":
+            now += arguments[0]
+        elif act == "put":
+            key, by, after, ride = arguments
+            queue.put(key, by, after, may_ride=ride)
+            model.entries[key] = (by, after, ride)
+        elif act == "discard":
+            queue.discard(*arguments)
+            model.entries.pop(arguments[0], None)
+        elif act == "pop":
+            assert queue.pop(now, *arguments) == model.pop(now, *arguments)
+        elif act == "due":
+            ready = model.ready(now)
+            assert queue.due(now) == (ready[0][0] if ready else None)
+        elif queue.due(now) is None:  # a lane asks when to wake only where nothing is due
+            assert queue.next_at() == min((after for _, after, _ in model.entries.values()), default=None)
+        else:
+            assert queue.next_at() == 0
+        assert len(queue) == len(model.entries)
+        assert all((key in queue) == (key in model.entries) for key in "abcdefgh")
+
+
+def test_due_keys_come_by_deadline_and_others_ride_along():
+    queue = DueQueue()
+    queue.put("daily", 5, 1000, may_ride=True)
+    queue.put("urgent", 90, 0, may_ride=True)
+    queue.put("weekly", 7, 1000, may_ride=True)
+    assert queue.pop(10, 2, ()) == ["urgent", "daily"]
+    assert queue.pop(10, 9, ()) == []  # nobody rides where no call is made
+    assert queue.pop(1000, 9, ()) == ["weekly"]
+
+
+def test_a_retry_that_backs_off_does_not_ride():
+    queue = DueQueue()
+    queue.put("failed", 1, 500, may_ride=False)
+    queue.put("due", 9, 0, may_ride=True)
+    assert queue.pop(10, 9, ()) == ["due"]
+    assert queue.pop(499, 9, ()) == []
+    assert queue.pop(500, 9, ()) == ["failed"]
+
+
+def test_a_key_whose_record_is_in_flight_stays():
+    queue = DueQueue()
+    queue.put("a", 1, 0, may_ride=True)
+    queue.put("b", 2, 0, may_ride=True)
+    assert queue.pop(10, 9, {"a"}) == ["b"]
+    assert queue.pop(10, 9, {"a"}) == []
+    assert queue.pop(10, 9, ()) == ["a"]
+
+
+def test_a_key_that_is_put_again_and_again_leaves_little_behind():
+    queue = DueQueue()
+    for turn in range(5_000):
+        queue.put("a", turn, turn + 10_000, may_ride=True)
+    assert sum(map(len, (queue._ready, queue._later, queue._riding))) < 400
+    assert queue.pop(20_000, 9, ()) == ["a"]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="engine/delivery/queue.py put: the rebuild looks at _later and _ready only, so _riding grows by an entry "
+    "for every delivery of an operation whose calls take one item",
+)
+def test_calls_of_one_item_leave_nothing_behind():
+    queue = DueQueue()
+    for turn in range(5_000):
+        queue.put(f"order {turn}", turn, turn, may_ride=True)
+        assert queue.pop(turn, 1, ()) == [f"order {turn}"]
+    assert sum(map(len, (queue._ready, queue._later, queue._riding))) < 400
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="engine/delivery/queue.py due and pop: a key that was promoted is dropped from _ready when the wall clock "
+    "was stepped back meanwhile, and never returns to _later: it is sent only after a restart",
+)
+@pytest.mark.parametrize("ask", [lambda queue: queue.due(99), lambda queue: queue.pop(99, 5, ())])
+def test_a_clock_stepped_back_strands_nothing(ask):
+    queue = DueQueue()
+    queue.put("a", 500, 100, may_ride=False)
+    assert queue.due(100) == 500
+    ask(queue)
+    assert queue.pop(10_000, 5, ()) == ["a"]
