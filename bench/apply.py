@@ -106,8 +106,6 @@ async def postgres(rounds: int) -> tuple[float, float, float]:
     server = PostgresServer()
     with contextlib.ExitStack() as stack:
         stack.callback(getattr(server, "stop", None) or server.close)
-        if hasattr(server, "start"):
-            server.start()
         admin = await asyncpg.connect(server.dsn)
         await admin.execute("CREATE DATABASE bench_raw")
         await admin.close()

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, settings
 # No deadline: on a busy machine a slow example is not a wrong one. CI draws the same examples every
 # time, so that a change is never blamed for somebody else's luck; at a desk each run draws new ones.
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60, print_blob=True)
-settings.register_profile("desk", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "desk", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)

@@ -4,7 +4,6 @@ import itertools
 import os
 
 import pytest
-
 from tests.conformance.postgres_server import NoServerError, PostgresServer
 
 pytest.register_assert_rewrite("syncline.testing")

@@ -392,7 +392,7 @@ BROKEN = {
     "lets a cursor cover less": says("cursor_put", "max(cursor.covers_ms, excluded.covers_ms)", "excluded.covers_ms"),
     "lets progress go back": says("progress_put", 'WHERE excluded."offset" >= progress."offset"', "WHERE 1"),
     "lets progress stand still only once": says("progress_put", ">= progress", "> progress"),
-    "forgets the end of the log": says("log_end", "coalesce(max(\"offset\"), 0)", "count(*) - 1"),
+    "forgets the end of the log": says("log_end", 'coalesce(max("offset"), 0)', "count(*) - 1"),
     "gives a lease to everybody": says("lease_take", "lease.expires_at_ms <= :now_ms", "1"),
     "gives a lease a moment late": says("lease_take", "lease.expires_at_ms <= :now_ms", "lease.expires_at_ms < :now_ms"),
     "refuses an own lease": says("lease_take", "OR lease.owner = excluded.owner", ""),

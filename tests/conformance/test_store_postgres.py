@@ -7,13 +7,13 @@ import sys
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.conformance.postgres_server import NoServerError, PostgresServer
 
 from syncline.model.errors import Fenced, Misconfigured, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Write
 from syncline.stores.statements import load_queries
 from syncline.testing.store import StoreConformance
 from syncline.testing.store_tools import T0, event, put
-from tests.conformance.postgres_server import NoServerError, PostgresServer
 
 asyncpg = pytest.importorskip("asyncpg", reason="the postgres extra is not installed")
 from syncline.stores.postgres import PostgresStore  # noqa: E402 (only with its driver)

@@ -22,7 +22,9 @@ def play(story: Callable[[VirtualClock], Coroutine[Any, Any, Any]]) -> Any:
         loop.close()
 
 
-def line(id: str, sku: str, quantity: int, price: str = "10.00", *at: tuple[str, int], **more: Any) -> OrderLine:
+def line(
+    id: str, sku: str, quantity: int, price: str = "10.00", *at: tuple[str, int], **more: Any
+) -> OrderLine:
     """An order line with its allocations: (channel location, units)."""
     allocations = tuple(Allocation(place, Decimal(n)) for place, n in at)
     more = {"taken": Decimal(quantity), **more}
@@ -35,13 +37,23 @@ def order(*lines: OrderLine, key: str = "7001", **more: Any) -> Order:
     tax = Decimal(0) if more.get("taxes_included") else more.get("tax", Decimal(0))
     total = goods + more.get("shipping", Decimal(0)) + tax
     base: dict[str, Any] = {
-        "key": key, "number": f"#{key}", "placed_at_ms": START_MS, "updated_at_ms": START_MS, "currency": "GBP",
-        "lines": lines, "shipping": Decimal(0), "tax": Decimal(0), "total": total, "complete": True,
+        "key": key,
+        "number": f"#{key}",
+        "placed_at_ms": START_MS,
+        "updated_at_ms": START_MS,
+        "currency": "GBP",
+        "lines": lines,
+        "shipping": Decimal(0),
+        "tax": Decimal(0),
+        "total": total,
+        "complete": True,
     }
     return Order(**{**base, **more})
 
 
-def logged(offset: int = 1, *, system: str = "shop", topic: str = "t", body: bytes = b"{}", via: Via = Via.EVENT) -> LoggedEvent:
+def logged(
+    offset: int = 1, *, system: str = "shop", topic: str = "t", body: bytes = b"{}", via: Via = Via.EVENT
+) -> LoggedEvent:
     """An event in the log."""
     return LoggedEvent(offset, START_MS + offset, Event(system, topic, f"e{offset}", via, START_MS, body))
 

@@ -116,7 +116,9 @@ def test_with_no_rule_a_pool_in_good_order_is_shown_whole(found, lines, unseen):
 
 
 def test_demand_beyond_its_own_place_is_not_swallowed_by_that_places_zero():
-    shown = publish({"1": level("1", 2), "2": level("2", 10)}, [demand("1", 5)], {}, QuantityRule(), ("1", "2"))
+    shown = publish(
+        {"1": level("1", 2), "2": level("2", 10)}, [demand("1", 5)], {}, QuantityRule(), ("1", "2")
+    )
     assert (shown.pool, shown.by_location) == (7, {"1": 0, "2": 7})
 
 
@@ -134,7 +136,9 @@ def test_demand_at_a_place_of_another_channel_leaves_this_one_alone():
 
 
 def test_a_place_without_a_figure_is_empty_and_contains_nothing():
-    shown = publish({"1": level("1", 6)}, [demand("2", 4, erp_quantity=4, erp_stamp_ms=1)], {}, QuantityRule(), PLACES)
+    shown = publish(
+        {"1": level("1", 6)}, [demand("2", 4, erp_quantity=4, erp_stamp_ms=1)], {}, QuantityRule(), PLACES
+    )
     assert shown.by_location == {"1": 2, "2": 0, "3": 0}
 
 
@@ -147,7 +151,10 @@ def test_half_a_unit_is_not_promised():
 
 def test_a_safety_stock_of_a_place_replaces_the_general_one():
     rule = QuantityRule(safety_stock=3, safety_by_location={"2": 0})
-    assert publish({"1": level("1", 5), "2": level("2", 5)}, [], {}, rule, ("1", "2")).by_location == {"1": 2, "2": 5}
+    assert publish({"1": level("1", 5), "2": level("2", 5)}, [], {}, rule, ("1", "2")).by_location == {
+        "1": 2,
+        "2": 5,
+    }
 
 
 # --- which demand a figure contains --------------------------------------------------------------------------
@@ -192,7 +199,9 @@ def test_what_the_erp_held_before_counts_until_the_figure_is_newer():
 
 @given(demands, levels)
 def test_a_settled_line_never_needs_to_be_subtracted_again(lines, found):
-    newer = {at: level(at, int(figure.available), stamp=figure.erp_stamp_ms + 500) for at, figure in found.items()}
+    newer = {
+        at: level(at, int(figure.available), stamp=figure.erp_stamp_ms + 500) for at, figure in found.items()
+    }
     for line in lines:
         if settled(line, found, 0):
             assert outstanding(line, found, 0) == 0
@@ -230,7 +239,11 @@ def test_largest_remainder_splits_whole_units_fairly(total, weights):
     rest = [Fraction(total * w, sum(weights)) % 1 for w in weights]
     lucky = [part > total * w // sum(weights) for part, w in zip(parts, weights, strict=True)]
     assert all(
-        (rest[i], -i) > (rest[j], -j) for i, won in enumerate(lucky) if won for j, other in enumerate(lucky) if not other
+        (rest[i], -i) > (rest[j], -j)
+        for i, won in enumerate(lucky)
+        if won
+        for j, other in enumerate(lucky)
+        if not other
     )
 
 

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.support import line, order
 
-from syncline.engine.codec import decode, decode_payloads, encode, fingerprint, order_fingerprint, record_fingerprint
+from syncline.engine.codec import (
+    decode,
+    decode_payloads,
+    encode,
+    fingerprint,
+    order_fingerprint,
+    record_fingerprint,
+)
 from syncline.model.change import Kind
 from syncline.model.payloads import PAYLOADS
 from syncline.model.records import (
@@ -26,7 +33,9 @@ from syncline.model.records import (
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 instants = st.integers(0, 2**45)
-decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=6) | st.sampled_from(
+decimals = st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=6
+) | st.sampled_from(
     [Decimal("0.1"), Decimal("1E+3"), Decimal("0.00"), Decimal("1234567.890000")],
 )
 for type_, strategy in ((str, text), (int, instants), (Decimal, decimals)):
@@ -89,7 +98,12 @@ def test_what_concerns_the_erp_changes_the_fingerprint(changed):
         replace(ORDER, payments=(Payment("p", Decimal(1), "GBP", 1),)),
         replace(ORDER, refunds=(Refund("r", Decimal(1), 1),)),
         replace(ORDER, lines=(replace(ORDER.lines[0], title="renamed", taken=Decimal(0)),)),
-        replace(ORDER, lines=(replace(ORDER.lines[0], allocations=(Allocation("70", Decimal(2), Decimal(1), "fo", "fl"),)),)),
+        replace(
+            ORDER,
+            lines=(
+                replace(ORDER.lines[0], allocations=(Allocation("70", Decimal(2), Decimal(1), "fo", "fl"),)),
+            ),
+        ),
         replace(ORDER, cancelled_at_ms=None),
     ],
 )
@@ -98,14 +112,18 @@ def test_our_own_write_backs_do_not(changed):
 
 
 def test_when_an_order_was_cancelled_does_not_matter_only_whether():
-    assert order_fingerprint(replace(ORDER, cancelled_at_ms=5)) == order_fingerprint(replace(ORDER, cancelled_at_ms=6))
+    assert order_fingerprint(replace(ORDER, cancelled_at_ms=5)) == order_fingerprint(
+        replace(ORDER, cancelled_at_ms=6)
+    )
 
 
 def test_stamps_are_no_part_of_a_stock_fingerprint():
     figure = StockLevel("A", "1", Decimal(5), Decimal(4), Decimal(1), 100, 90)
     newer = replace(figure, erp_stamp_ms=200, read_began_ms=None)
     assert record_fingerprint(Kind.STOCK, newer) == record_fingerprint(Kind.STOCK, figure)
-    assert record_fingerprint(Kind.STOCK, replace(figure, available=Decimal(3))) != record_fingerprint(Kind.STOCK, figure)
+    assert record_fingerprint(Kind.STOCK, replace(figure, available=Decimal(3))) != record_fingerprint(
+        Kind.STOCK, figure
+    )
 
 
 def test_a_part_of_an_order_has_no_fingerprint():

@@ -67,8 +67,14 @@ class Histories:
 
     async def _want(self, line: Line) -> None:
         await self.put(
-            "demand_want", channel="shop", order_key=line.key, line_id="l", location=PLACE, sku="A",
-            quantity=line.wanted, taken=line.wanted,
+            "demand_want",
+            channel="shop",
+            order_key=line.key,
+            line_id="l",
+            location=PLACE,
+            sku="A",
+            quantity=line.wanted,
+            taken=line.wanted,
         )
 
     async def erp_takes(self, which: int, *, tell: bool) -> None:
@@ -92,10 +98,18 @@ class Histories:
             if line.held_at(at) == line.held_at(self.now) and line.held_at(at):
                 await self._known(line, line.held_at(at), erp=at + SKEW_MS)
 
-    async def _known(self, line: Line, quantity: int, *, ours: int | None = None, erp: int | None = None) -> None:
+    async def _known(
+        self, line: Line, quantity: int, *, ours: int | None = None, erp: int | None = None
+    ) -> None:
         await self.put(
-            "demand_known", channel="shop", order_key=line.key, line_id="l", location=PLACE, quantity=quantity,
-            erp_stamp_ms=erp, our_stamp_ms=ours,
+            "demand_known",
+            channel="shop",
+            order_key=line.key,
+            line_id="l",
+            location=PLACE,
+            quantity=quantity,
+            erp_stamp_ms=erp,
+            our_stamp_ms=ours,
         )
 
     def push(self, ago: int) -> None:
@@ -124,8 +138,12 @@ class Histories:
             if settled(line, {PLACE: self.level}, LAG_MS):
                 await self.put(
                     "demand_settle",
-                    channel="shop", order_key=line.order_key, line_id="l", location=PLACE,
-                    quantity=line.quantity, erp_quantity=line.erp_quantity,
+                    channel="shop",
+                    order_key=line.order_key,
+                    line_id="l",
+                    location=PLACE,
+                    quantity=line.quantity,
+                    erp_quantity=line.erp_quantity,
                 )
         return publish({PLACE: self.level}, lines, {}, QuantityRule(), (PLACE,), replica_lag_ms=LAG_MS).total
 

@@ -38,7 +38,9 @@ class Sorted:
     def pop(self, now: int, limit: int, busy: frozenset[str]) -> list[str]:
         taken = [key for _, key in self.ready(now) if key not in busy][:limit]
         if taken:
-            taken += [key for _, key in self.riders() if key not in busy and key not in taken][: limit - len(taken)]
+            taken += [key for _, key in self.riders() if key not in busy and key not in taken][
+                : limit - len(taken)
+            ]
         for key in taken:
             del self.entries[key]
         return taken

@@ -267,7 +267,9 @@ def test_a_plan_change_is_adopted():
     play(story)
 
 
-@pytest.mark.parametrize("make", [lambda c: ConcurrencySlots(c, 4), lambda c: CostBucket(c, capacity=9, restore_per_s=9)])
+@pytest.mark.parametrize(
+    "make", [lambda c: ConcurrencySlots(c, 4), lambda c: CostBucket(c, capacity=9, restore_per_s=9)]
+)
 def test_a_pause_holds_everybody_back(make):
     async def story(clock):
         gate = make(clock)

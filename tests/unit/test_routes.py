@@ -53,7 +53,9 @@ def test_a_key_of_one_part_has_no_second():
 
 
 def stock_route(sink: str, **locations: str) -> Route:
-    return Route(Flow.INVENTORY, "erp", sink, 5_000, locations={k.removeprefix("at"): v for k, v in locations.items()})
+    return Route(
+        Flow.INVENTORY, "erp", sink, 5_000, locations={k.removeprefix("at"): v for k, v in locations.items()}
+    )
 
 
 def test_routes_answer_by_flow_source_and_sink():

@@ -13,12 +13,20 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    orders: Path | None = typer.Option(None, "--orders", help="An order history, CSV or CSV.gz; default: a made-up one."),
-    speed: str = typer.Option("auto", "--speed", help="How many times faster than the history; auto: up to 5 orders/s."),
-    seconds: float = typer.Option(60.0, "--for", min=1.0, max=86_400.0, help="For how many seconds orders are placed."),
+    orders: Path | None = typer.Option(
+        None, "--orders", help="An order history, CSV or CSV.gz; default: a made-up one."
+    ),
+    speed: str = typer.Option(
+        "auto", "--speed", help="How many times faster than the history; auto: up to 5 orders/s."
+    ),
+    seconds: float = typer.Option(
+        60.0, "--for", min=1.0, max=86_400.0, help="For how many seconds orders are placed."
+    ),
     seed: int = typer.Option(1, "--seed", help="Seed of everything that is drawn."),
     port: int = typer.Option(8080, "--port", min=0, max=65_535, help="Port of the dashboard; 0: any."),
-    headless: bool = typer.Option(False, "--headless", help="No dashboard link, no progress bar, exit when done."),
+    headless: bool = typer.Option(
+        False, "--headless", help="No dashboard link, no progress bar, exit when done."
+    ),
     json: Path | None = typer.Option(None, "--json", help="Write the counts to this file."),
 ) -> None:
     """Play a minute of trade between simulated systems, with everything going wrong, and count what came of it.
@@ -38,12 +46,19 @@ def demo(
             factor = float(speed)
         except ValueError as error:
             raise Misconfigured(f"--speed {speed}: give a number such as 60, or auto") from error
-        if not 0 < factor < 1e9:  # noqa: PLR2004 (a sane range)
+        if not 0 < factor < 1e9:
             raise Misconfigured(f"--speed {speed}: must be above 0")
     keep = sys.stdout.isatty() and not headless
     kept = uvloop.run(
         run_demo(
-            orders=orders, speed=factor, seconds=seconds, seed=seed, port=port, headless=headless, json=json, keep=keep,
+            orders=orders,
+            speed=factor,
+            seconds=seconds,
+            seed=seed,
+            port=port,
+            headless=headless,
+            json=json,
+            keep=keep,
         ),
     )
     if not kept:

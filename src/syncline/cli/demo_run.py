@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import logging
 import secrets
 import tempfile
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from syncline.model.errors import SynclineError
 from syncline.runtime.clock import SystemClock
+from syncline.runtime.logs import configure
 from syncline.runtime.transport import AiohttpTransport
 from syncline.simulate.history import HistoryOrder, StockCase, generate_history, read_history, stock_case
 from syncline.simulate.story import DRAIN_S, ORDERS_PER_S, Outcome, Story
@@ -29,7 +30,9 @@ GENERATED_ORDERS = 4_000
 DEMO_PACE = Pace(inventory_ms=20_000, orders_ms=45_000, order_status_ms=60_000, poll_ms=10_000)
 
 
-def choose(orders: Path | None, seed: int, seconds: float, speed: float | None) -> tuple[list[HistoryOrder], StockCase]:
+def choose(
+    orders: Path | None, seed: int, seconds: float, speed: float | None
+) -> tuple[list[HistoryOrder], StockCase]:
     """The part of the history that will be played, and the stock case of the whole history."""
     history = generate_history(seed, orders=GENERATED_ORDERS) if orders is None else read_history(orders)
     if speed is None:
@@ -52,6 +55,7 @@ async def run_demo(
 ) -> bool:
     """Play the demo; returns whether every promise was kept."""
     console = Console(highlight=False)
+    configure(level=logging.ERROR, plain=True)
     played, case = choose(orders, seed, seconds, speed)
     rng = Random(seed)
     clock = SystemClock()
@@ -59,7 +63,11 @@ async def run_demo(
         async with contextlib.AsyncExitStack() as stack:
             transport = await stack.enter_async_context(AiohttpTransport())
             world = World(
-                clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, pace=DEMO_PACE, sockets=True,
+                clock=clock,
+                rng=Random(rng.getrandbits(64)),
+                transport=transport,
+                pace=DEMO_PACE,
+                sockets=True,
             )
             skus = sorted({line.sku for order in played for line in order.lines})
             world.trade.stock(case, skus)
@@ -68,12 +76,18 @@ async def run_demo(
                 listener.start()
                 stack.push_async_callback(listener.stop)
 
-            store = await LiveSqliteStore.open(os.path.join(folder, "demo.sqlite"), now_ms=clock.now_ms())
+            store = await LiveSqliteStore.open(str(Path(folder) / "demo.sqlite"), now_ms=clock.now_ms())
             stack.push_async_callback(store.close)
-            systems = world.open_systems(transport, Random(rng.getrandbits(64)), shop_url=shop.url, erp_url=erp.url)
+            systems = world.open_systems(
+                transport, Random(rng.getrandbits(64)), shop_url=shop.url, erp_url=erp.url
+            )
             engine = world.open_engine(store, systems, Random(rng.getrandbits(64)))
             service = Service.build(
-                engine, store, clock, secret=secrets.token_bytes(32), public_url=f"http://127.0.0.1:{port}",
+                engine,
+                store,
+                clock,
+                secret=secrets.token_bytes(32),
+                public_url=f"http://127.0.0.1:{port}",
             )
             front = Listener(service.app, "127.0.0.1", port)
             token = await service.access.first_start(Path(folder) / "demo.token")
@@ -85,12 +99,16 @@ async def run_demo(
             stack.callback(lambda: [task.cancel() for task in people])
             await world.connect(engine, lambda system: service.access.hook_url(front.url, system))
 
-            console.print("[bold]Syncline demo[/bold]: a Shopify shop, a NetSuite account, and Syncline between them.")
+            console.print(
+                "[bold]Syncline demo[/bold]: a Shopify shop, a NetSuite account, and Syncline between them."
+            )
             console.print(
                 f"Both are strict local simulators: Shopify {PLAN} (1,000 points a second), "
                 f"NetSuite with {SLOTS} concurrent calls, answer times as assumed in the docs.",
             )
-            console.print(f"{len(skus)} SKUs in three locations; {len(played)} orders to choose from; seed {seed}.")
+            console.print(
+                f"{len(skus)} SKUs in three locations; {len(played)} orders to choose from; seed {seed}."
+            )
             console.print(f"Simulators: shop {shop.url}  ERP {erp.url}")
             console.print(f"[bold]Dashboard: {login_link(front.url, token)}[/bold]", soft_wrap=True)
 
@@ -103,8 +121,14 @@ async def run_demo(
                     progress.console.print(f"[dim]{clock.monotonic() - began:5.1f} s[/dim]  {sentence}")
 
                 story = Story(
-                    world=world, engine=engine, clock=clock, rng=Random(rng.getrandbits(64)), orders=played,
-                    seconds=seconds, speed=speed, say=say,
+                    world=world,
+                    engine=engine,
+                    clock=clock,
+                    rng=Random(rng.getrandbits(64)),
+                    orders=played,
+                    seconds=seconds,
+                    speed=speed,
+                    say=say,
                     on_progress=lambda share: progress.update(bar["task"], completed=share),
                 )
                 if not await story.until_ready():
@@ -121,12 +145,16 @@ async def run_demo(
             outcome = await story.outcome(seed)
             _print(console, outcome, engine_usage(engine))
             if json is not None:
-                json.write_bytes(msgspec.json.format(msgspec.json.encode(outcome.as_json()), indent=2) + b"\n")
+                _write(json, outcome)
             if keep:
                 console.print("\nThe dashboard keeps running. Ctrl-C ends it.")
                 with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
                     await asyncio.Event().wait()
             return not outcome.broken()
+
+
+def _write(path: Path, outcome: Outcome) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(outcome.as_json()), indent=2) + b"\n")
 
 
 def engine_usage(engine: object) -> dict[str, dict[str, float]]:
@@ -137,8 +165,12 @@ def engine_usage(engine: object) -> dict[str, dict[str, float]]:
 
 def _progress(console: Console, headless: bool) -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console,
-        disable=headless or not console.is_terminal, transient=True,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=headless or not console.is_terminal,
+        transient=True,
     )
 
 
@@ -156,7 +188,10 @@ def _print(console: Console, outcome: Outcome, usage: dict[str, dict[str, float]
         ("shipments / known to the shop", f"{truth.fulfilments_shipped} / {truth.fulfilments_at_shop}"),
         ("outside withdrawals", f"{truth.outside_withdrawals} ({truth.outside_units} units)"),
         ("units oversold", truth.units_oversold),
-        ("units hidden (refused, though the ERP could give them)", f"{truth.units_hidden} of {truth.units_asked} asked"),
+        (
+            "units hidden (refused, though the ERP could give them)",
+            f"{truth.units_hidden} of {truth.units_asked} asked",
+        ),
         ("numbers that differ (SKU × location)", truth.stock_mismatches),
     ):
         table.add_row(name, str(value))
@@ -166,7 +201,9 @@ def _print(console: Console, outcome: Outcome, usage: dict[str, dict[str, float]
         lags.add_column(heading, justify="left" if heading == "flow" else "right")
     for flow, lag in outcome.lag_ms.items():
         lags.add_row(
-            flow, str(lag.changes), *(f"{value / 1000:.1f}" for value in (lag.p50, lag.p99, lag.max, lag.tolerance)),
+            flow,
+            str(lag.changes),
+            *(f"{value / 1000:.1f}" for value in (lag.p50, lag.p99, lag.max, lag.tolerance)),
         )
     console.print(lags)
     for name in (SHOP, ERP):

@@ -45,7 +45,7 @@ def _call(config: Path, method: str, path: str, body: Any = None) -> Any:
         raise Misconfigured(
             f"{server.token_file} cannot be read: {error.strerror}; it is written by the first `syncline run`",
         ) from error
-    request = urllib.request.Request(  # noqa: S310 (the address is our own service's)
+    request = urllib.request.Request(
         f"http://{server.host}:{server.port}{path}",
         data=None if body is None else json_module.dumps(body).encode(),
         method=method,
@@ -75,7 +75,7 @@ def _show(value: Any, json: bool, indent: int = 0) -> None:
                 typer.echo(f"{' ' * indent}{key}:")
                 _show(item, False, indent + 2)
             else:
-                typer.echo(f"{' ' * indent}{key}: {'' if item is None or item == [] or item == {} else item}")
+                typer.echo(f"{' ' * indent}{key}: {'' if item is None or item in ([], {}) else item}")
     elif isinstance(value, list):
         for item in value:
             typer.echo(f"{' ' * indent}-")
@@ -112,7 +112,8 @@ def parked_edit(
 ) -> None:
     """Replace the payload of an event that could not be applied; the original stays in the audit log."""
     _show(
-        _call(config, "POST", f"/v1/parked/{number}/edit", {"payload": payload.read_text(encoding="utf-8")}), json,
+        _call(config, "POST", f"/v1/parked/{number}/edit", {"payload": payload.read_text(encoding="utf-8")}),
+        json,
     )
 
 

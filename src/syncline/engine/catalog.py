@@ -26,7 +26,11 @@ class Catalog:
             after = ""
             while True:
                 rows = await self._store.read(
-                    "records_after", system=system, kind=Kind.ITEM.value, after=after, limit=PAGE,
+                    "records_after",
+                    system=system,
+                    kind=Kind.ITEM.value,
+                    after=after,
+                    limit=PAGE,
                 )
                 for key, _, _, _, body, _, _ in rows:
                     items[key] = decode(Kind.ITEM, body)

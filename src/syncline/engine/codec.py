@@ -51,8 +51,15 @@ def order_fingerprint(order: Order) -> str:
         order.currency,
         order.cancelled_at_ms is not None,
         [
-            (line.id, line.sku, line.quantity, line.unit_price, line.discount, line.tax,
-             [(at.location, at.quantity) for at in line.allocations])
+            (
+                line.id,
+                line.sku,
+                line.quantity,
+                line.unit_price,
+                line.discount,
+                line.tax,
+                [(at.location, at.quantity) for at in line.allocations],
+            )
             for line in order.lines
         ],
         order.shipping,

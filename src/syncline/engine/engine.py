@@ -58,24 +58,42 @@ class Engine:
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems)
         self._apply_lease = Lease(store, clock, "apply", owner)
         self.applier = Applier(
-            store=store, clock=clock, systems=self.systems, routes=routes, catalog=self.catalog,
-            deriver=self.deriver, lease=self._apply_lease, offer=self.offer,
+            store=store,
+            clock=clock,
+            systems=self.systems,
+            routes=routes,
+            catalog=self.catalog,
+            deriver=self.deriver,
+            lease=self._apply_lease,
+            offer=self.offer,
         )
         self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
         self.lanes = {
             name: Lane(
-                system=system, store=store, clock=clock, rng=rng, ids=self.ids, routes=routes,
+                system=system,
+                store=store,
+                clock=clock,
+                rng=rng,
+                ids=self.ids,
+                routes=routes,
                 builder=Builder(store, self.catalog, routes, self.deriver, name),
                 lease=Lease(store, clock, f"lane:{name}", owner),
-                on_stored=self.applier.wake, on_stale=self._on_stale, offer=self.offer,
+                on_stored=self.applier.wake,
+                on_stale=self._on_stale,
+                offer=self.offer,
                 **({"calls_max": calls_max[name]} if calls_max and name in calls_max else {}),
             )
             for name, system in self.systems.items()
         }
         self.pollers = [
             Poller(
-                system=system, stream=stream, interval_ms=self._interval_ms(system, stream.flows, stream.snapshot),
-                store=store, clock=clock, rng=rng, on_stored=self.applier.wake,
+                system=system,
+                stream=stream,
+                interval_ms=self._interval_ms(system, stream.flows, stream.snapshot),
+                store=store,
+                clock=clock,
+                rng=rng,
+                on_stored=self.applier.wake,
             )
             for system in systems
             for stream in system.source.streams
@@ -88,7 +106,8 @@ class Engine:
         if Flow.CATALOG in flows:
             return ITEMS_INTERVAL_MS
         intervals = [
-            (route.reconcile_interval_ms or RECONCILE_INTERVAL_MS) if snapshot
+            (route.reconcile_interval_ms or RECONCILE_INTERVAL_MS)
+            if snapshot
             else (route.poll_interval_ms or POLL_INTERVAL_MS)
             for route in self.routes.all
             if route.flow in flows and route.source == system.name

@@ -45,7 +45,11 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
     by_poll: int | None = None
     for interval in (detection.poll_interval_ms, detection.reconcile_interval_ms):
         if interval:
-            by_poll = interval + detection.read_ms if by_poll is None else min(by_poll, interval + detection.read_ms)
+            by_poll = (
+                interval + detection.read_ms
+                if by_poll is None
+                else min(by_poll, interval + detection.read_ms)
+            )
     detect = detection.event_delay_ms or by_poll
     rest = queue_ms + send_ms
     return Bound(

@@ -95,8 +95,10 @@ def settled(demand: Demand, levels: Mapping[str, StockLevel], replica_lag_ms: in
     if demand.quantity <= 0 and demand.erp_quantity <= 0:
         return True
     where = [demand.location] if demand.location else list(levels)
-    return bool(where) and demand.quantity <= demand.erp_quantity and all(
-        at in levels and contains(levels[at], demand, replica_lag_ms) for at in where
+    return (
+        bool(where)
+        and demand.quantity <= demand.erp_quantity
+        and all(at in levels and contains(levels[at], demand, replica_lag_ms) for at in where)
     )
 
 
@@ -154,9 +156,7 @@ def publish(
 
     The parts add up to the total, and none exceeds what its own location can give.
     """
-    supply = {
-        at: units(levels[at].available) - rule.safety_at(at) if at in levels else 0 for at in locations
-    }
+    supply = {at: units(levels[at].available) - rule.safety_at(at) if at in levels else 0 for at in locations}
     demand = dict.fromkeys(locations, 0)
     anywhere = 0
     for line in demands:
@@ -168,7 +168,9 @@ def publish(
         elif not line.location:
             anywhere += missing
     lost = {at: unseen.get(at, 0) for at in locations}
-    pool = max(0, sum(max(0, s) for s in supply.values()) - sum(demand.values()) - sum(lost.values()) - anywhere)
+    pool = max(
+        0, sum(max(0, s) for s in supply.values()) - sum(demand.values()) - sum(lost.values()) - anywhere
+    )
     shown = units(pool * rule.share) if rule.share != 1 else pool
     if rule.cap is not None:
         shown = min(shown, rule.cap)

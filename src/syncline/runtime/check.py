@@ -32,32 +32,35 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
     try:
         config = load(path)
     except SynclineError as error:
-        yield Finding(f"configuration {path}", False, str(error))
+        yield Finding(f"configuration {path}", ok=False, mend=str(error))
         return
-    yield Finding(f"configuration {path}: {len(config.systems)} systems, {len(config.routes.all)} routes", True)
+    yield Finding(
+        f"configuration {path}: {len(config.systems)} systems, {len(config.routes.all)} routes", ok=True
+    )
     clock = SystemClock()
     try:
         store = await open_store(config, clock)
     except SynclineError as error:
-        yield Finding("store", False, str(error))
+        yield Finding("store", ok=False, mend=str(error))
     else:
         await store.close()
-        yield Finding(f"store {'PostgreSQL' if config.store.url else config.store.path}", True)
+        yield Finding(f"store {'PostgreSQL' if config.store.url else config.store.path}", ok=True)
     if not config.server.public_url:
         yield Finding(
-            "[server] public_url is empty: events cannot reach Syncline, so every flow is polled", True,
+            "[server] public_url is empty: events cannot reach Syncline, so every flow is polled",
+            ok=True,
         )
     transport = AiohttpTransport()
     try:
-        for system in open_systems(config, clock, Random(), transport):  # noqa: S311 (jitter only)
+        for system in open_systems(config, clock, Random(), transport):
             if system.check is None:
                 continue
             try:
                 for what, ok, mend in await system.check():
                     yield Finding(f"{system.name}: {what}", ok, mend)
             except SynclineError as error:
-                yield Finding(f"{system.name}: could not be checked", False, str(error))
+                yield Finding(f"{system.name}: could not be checked", ok=False, mend=str(error))
     except SynclineError as error:
-        yield Finding("systems", False, str(error))
+        yield Finding("systems", ok=False, mend=str(error))
     finally:
         await transport.close()

@@ -62,7 +62,7 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     public_url: str = ""
-    token_file: str = "syncline.token"
+    token_file: str = "syncline.token"  # noqa: S105 (a file's name)
     secret: str = ""  # signs sessions and webhook addresses; made at the first start if it is not given
     metrics_token: str = ""
 
@@ -81,10 +81,14 @@ class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
         """The rule as the engine takes it."""
         if not 0 <= self.share <= 1:
             raise Misconfigured(f"share: {self.share} must lie between 0 and 1")
-        return QuantityRule(self.safety_stock, self.safety_by_location, self.buffer, self.share, self.cap, self.floor)
+        return QuantityRule(
+            self.safety_stock, self.safety_by_location, self.buffer, self.share, self.cap, self.floor
+        )
 
 
-class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from", "sink": "to"}):
+class RouteConfig(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from", "sink": "to"}
+):
     """``[[routes]]``: one flow from one system to another, and how old it may become."""
 
     flow: str
@@ -163,7 +167,11 @@ def _fields(type_: Any) -> list[str]:
 
 
 def _known_fields() -> list[str]:
-    return [name for type_ in (File, StoreConfig, ServerConfig, RouteConfig, RuleConfig) for name in _fields(type_)]
+    return [
+        name
+        for type_ in (File, StoreConfig, ServerConfig, RouteConfig, RuleConfig)
+        for name in _fields(type_)
+    ]
 
 
 def environment(name: str) -> str:
@@ -192,7 +200,9 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     if not systems:
         raise Misconfigured("[systems]: configure at least one; `syncline init` writes a commented example")
     try:
-        routes = Routes([_route(index, route, {s.name for s in systems}) for index, route in enumerate(file.routes)])
+        routes = Routes(
+            [_route(index, route, {s.name for s in systems}) for index, route in enumerate(file.routes)]
+        )
     except ValueError as error:
         raise Misconfigured(f"routes: {error}") from error
     return Config(file.store, file.server, systems, routes, folder)
@@ -252,7 +262,9 @@ def _route(index: int, route: RouteConfig, systems: set[str]) -> Route:
         )
     flow = Flow(route.flow)
     if flow not in IMPLEMENTED:
-        raise Misconfigured(f"{field}.flow: {flow.value} is not implemented yet; there are {', '.join(IMPLEMENTED)}")
+        raise Misconfigured(
+            f"{field}.flow: {flow.value} is not implemented yet; there are {', '.join(IMPLEMENTED)}"
+        )
     for name, value in (("from", route.source), ("to", route.sink)):
         if value not in systems:
             raise Misconfigured(f"{field}.{name}: no [systems.{value}] is configured")
@@ -266,7 +278,8 @@ def _route(index: int, route: RouteConfig, systems: set[str]) -> Route:
         flow=flow,
         source=route.source,
         sink=route.sink,
-        tolerance_ms=duration_ms(route.tolerance, f"{field}.tolerance") if route.tolerance
+        tolerance_ms=duration_ms(route.tolerance, f"{field}.tolerance")
+        if route.tolerance
         else DEFAULT_TOLERANCE_MS[flow],
         locations=dict(route.locations),
         rule=route.rule.rule(),
@@ -289,7 +302,9 @@ def server_of(path: Path) -> ServerConfig:
         raise Misconfigured(f"{path} does not exist; give --config") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"{path} cannot be read: {error}") from error
-    section = {key: value for key, value in raw.get("server", {}).items() if key not in ("secret", "metrics_token")}
+    section = {
+        key: value for key, value in raw.get("server", {}).items() if key not in ("secret", "metrics_token")
+    }
     try:
         return msgspec.convert(section, ServerConfig, strict=False)
     except msgspec.ValidationError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from types import TracebackType
+from typing import Self
 
 import aiohttp
 
@@ -24,7 +24,9 @@ class AiohttpTransport(Transport):
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=context, keepalive_timeout=KEEP_ALIVE_S),
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS_MAX, ssl=context, keepalive_timeout=KEEP_ALIVE_S
+            ),
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "syncline"},
@@ -34,8 +36,12 @@ class AiohttpTransport(Transport):
         timeout = aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
             async with self._session.request(
-                request.method, request.url, headers=dict(request.headers), data=request.body or None,
-                timeout=timeout, allow_redirects=False,
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.body or None,
+                timeout=timeout,
+                allow_redirects=False,
             ) as answer:
                 body = await answer.content.read(ANSWER_BYTES_MAX + 1)
                 while len(body) <= ANSWER_BYTES_MAX:
@@ -49,17 +55,20 @@ class AiohttpTransport(Transport):
                 return Response(answer.status, headers, body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Retryable(f"not reached: {error}") from error
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknown(f"no whole answer: {type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
 
-    async def __aenter__(self) -> AiohttpTransport:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()

@@ -71,9 +71,14 @@ def read_history(path: Path, *, orders_max: int = 0) -> History:
         Misconfigured: the file is missing, lacks a column, or has no usable line.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open(
-            encoding="utf-8", newline="",
-        ) as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8", newline="")
+            if path.suffix == ".gz"
+            else path.open(
+                encoding="utf-8",
+                newline="",
+            ) as file
+        ):
             history = _read(csv.DictReader(file), str(path), orders_max)
     except OSError as error:
         raise Misconfigured(f"--orders {path}: cannot be read: {error}") from error
@@ -87,7 +92,9 @@ def read_history(path: Path, *, orders_max: int = 0) -> History:
 def _read(rows: csv.DictReader[str], path: str, orders_max: int) -> History:
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
     if missing:
-        raise Misconfigured(f"--orders {path}: the columns {', '.join(missing)} are missing; needed are {', '.join(COLUMNS)}")
+        raise Misconfigured(
+            f"--orders {path}: the columns {', '.join(missing)} are missing; needed are {', '.join(COLUMNS)}"
+        )
     skipped: Counter[str] = Counter()
     gathered: dict[str, tuple[int, str, str, list[HistoryLine]]] = {}
     for row in rows:
@@ -141,8 +148,11 @@ def generate_history(seed: int, *, orders: int = 2_000, skus: int = 400) -> Hist
     """Make a history of a mid-size wholesaler: few SKUs sell most, and bulk lines exhaust stock."""
     rng = Random(seed)
     catalog = [
-        (f"{10_000 + n * 7}", f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)} {n + 1}",
-         Decimal(rng.randrange(39, 1995)) / 100)
+        (
+            f"{10_000 + n * 7}",
+            f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)} {n + 1}",
+            Decimal(rng.randrange(39, 1995)) / 100,
+        )
         for n in range(skus)
     ]
     weights = [1 / (rank + 3) for rank in range(skus)]

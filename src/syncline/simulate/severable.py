@@ -35,7 +35,11 @@ class SeverableStore(Store):
         self.writes = 0
 
     async def append(
-        self, events: Sequence[Event], *, received_at_ms: int, cursor: Cursor | None = None,
+        self,
+        events: Sequence[Event],
+        *,
+        received_at_ms: int,
+        cursor: Cursor | None = None,
     ) -> list[int | None]:
         self._switch.check()
         self.writes += 1

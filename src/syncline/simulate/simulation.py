@@ -560,11 +560,13 @@ class Simulation:
     def _never(self, report: Report) -> list[str]:
         """What must not have happened at any time."""
         truth = report.truth
+        deposits = Counter(deposit.external_id for deposit in self.world.erp.deposits())
         return [
             f"{count} {what}"
             for count, what in (
                 (truth.orders_duplicated, "orders doubled in the ERP"),
                 (truth.fulfilments_doubled, "shipments doubled at the shop"),
+                (deposits.total() - len(deposits), "payments doubled in the ERP"),
                 (report.breaches.get("concurrency", 0), "calls over the ERP's concurrency"),
                 (report.breaches.get("throttled", 0), "calls over the shop's budget"),
                 (report.breaches.get("unknown_field", 0), "unknown fields sent"),

@@ -87,7 +87,13 @@ class Trade:
 
     @classmethod
     def found(
-        cls, *, clock: Clock, rng: Random, shop: ShopifySimulator, erp: NetSuiteSimulator, channel: str,
+        cls,
+        *,
+        clock: Clock,
+        rng: Random,
+        shop: ShopifySimulator,
+        erp: NetSuiteSimulator,
+        channel: str,
     ) -> Trade:
         """Create the same three locations on both sides."""
         pairs = [(erp.add_location(name), shop.add_location(name)) for name in LOCATION_NAMES]
@@ -124,12 +130,20 @@ class Trade:
         buyer = None
         if order.customer:
             buyer = Buyer(
-                first_name="Customer", last_name=order.customer, email=f"{order.customer}@example.com",
-                address1="1 High Street", city="Reading", zip="RG1 1AA",
+                first_name="Customer",
+                last_name=order.customer,
+                email=f"{order.customer}@example.com",
+                address1="1 High Street",
+                city="Reading",
+                zip="RG1 1AA",
             )
         before = {line.sku: self._free(line.sku) for line in lines}
         done = self.shop.checkout(
-            lines, customer=buyer, shipping=Decimal("4.95"), tax_rate=TAX_RATE, source_reference=order.id,
+            lines,
+            customer=buyer,
+            shipping=Decimal("4.95"),
+            tax_rate=TAX_RATE,
+            source_reference=order.id,
         )
         for line in done.accepted:
             before[line.sku] -= line.quantity
@@ -155,8 +169,7 @@ class Trade:
         taken: list[tuple[str, int, int]] = []
         for fulfillment_order in self.shop.orders[order_id].fulfillment_orders:
             at = self._erp_of[fulfillment_order.location.id]
-            for part in fulfillment_order.lines:
-                taken.append((part.line.sku, at, part.total))
+            taken += [(part.line.sku, at, part.total) for part in fulfillment_order.lines]
         for sku, at, quantity in taken:
             self._promised[sku, at] += quantity
             self._judge(sku, at)
@@ -206,7 +219,7 @@ class Trade:
     def receive(self, lines: int = 5) -> int:
         """Goods arrive at the main warehouse for SKUs drawn from the seed; returns the units."""
         at = self.locations[0][0]
-        picks = {sku: None for sku in (self._rng.choice(self.skus) for _ in range(lines))}
+        picks = dict.fromkeys(self._rng.choice(self.skus) for _ in range(lines))
         goods = [(sku, 10 + self._rng.randrange(40)) for sku in picks]
         self.erp.receive(goods, at)
         return sum(quantity for _, quantity in goods)
@@ -273,7 +286,11 @@ class Trade:
                 lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
                 cancelled = self.shop.orders[order_id].cancelled_ms is not None
                 totals_wrong += not cancelled and self._total(order_id) != orders[0].total
-        shipments = [s for s in self.erp.shipments() if (s.order_external_id or "").lower().startswith(f"{self._channel}-")]
+        shipments = [
+            s
+            for s in self.erp.shipments()
+            if (s.order_external_id or "").lower().startswith(f"{self._channel}-")
+        ]
         told: Counter[str] = Counter()
         for fulfillment in self.shop.fulfillments:
             number = next((tracking.number or "" for tracking in fulfillment.tracking), "")

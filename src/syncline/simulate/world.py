@@ -26,9 +26,9 @@ from syncline.simulate.trade import Trade
 SHOP = "shop"
 ERP = "erp"
 SHOP_DOMAIN = "simulated.myshopify.com"
-WEBHOOK_SECRET = "simulated-client-secret-0123456789"
-PUSH_SECRET = "simulated-push-secret-0123456789"
-ACCESS_TOKEN = "shpat_simulated"
+WEBHOOK_SECRET = "simulated-client-secret-0123456789"  # noqa: S105 (opens nothing but a simulator)
+PUSH_SECRET = "simulated-push-secret-0123456789"  # noqa: S105 (the same)
+ACCESS_TOKEN = "shpat_simulated"  # noqa: S105 (the same)
 ERP_ZONE = "America/Los_Angeles"
 TIER = "enterprise"
 SUITECLOUD_PLUS = 4
@@ -59,24 +59,47 @@ class World:
     """Simulators, people and a transport between everybody."""
 
     def __init__(
-        self, *, clock: Clock, rng: Random, transport: Transport, pace: Pace | None = None, sockets: bool = False,
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        pace: Pace | None = None,
+        sockets: bool = False,
     ) -> None:
         self.clock = clock
         self.rng = rng
         self.pace = pace or Pace()
         self._private_key, public_key, self._kid = make_certificate()
         self.shop = ShopifySimulator(
-            clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, shop=SHOP_DOMAIN, plan=PLAN,
-            access_token=ACCESS_TOKEN, client_secrets=(WEBHOOK_SECRET,), allow_http=sockets,
+            clock=clock,
+            rng=Random(rng.getrandbits(64)),
+            transport=transport,
+            shop=SHOP_DOMAIN,
+            plan=PLAN,
+            access_token=ACCESS_TOKEN,
+            client_secrets=(WEBHOOK_SECRET,),
+            allow_http=sockets,
         )
         self.erp = NetSuiteSimulator(
-            clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, tier=TIER,
-            suitecloud_plus=SUITECLOUD_PLUS, certificates={self._kid: public_key}, timezone=ERP_ZONE,
+            clock=clock,
+            rng=Random(rng.getrandbits(64)),
+            transport=transport,
+            tier=TIER,
+            suitecloud_plus=SUITECLOUD_PLUS,
+            certificates={self._kid: public_key},
+            timezone=ERP_ZONE,
         )
-        self.tax_item = self.erp.add_item("SHOP-TAX", "Sales tax from the shop", None, kind="OthCharge", role="tax")
+        self.tax_item = self.erp.add_item(
+            "SHOP-TAX", "Sales tax from the shop", None, kind="OthCharge", role="tax"
+        )
         self.web_customer = self.erp.add_customer("web-customer", companyname="Web customer")
         self.trade = Trade.found(
-            clock=clock, rng=Random(rng.getrandbits(64)), shop=self.shop, erp=self.erp, channel=SHOP,
+            clock=clock,
+            rng=Random(rng.getrandbits(64)),
+            shop=self.shop,
+            erp=self.erp,
+            channel=SHOP,
         )
 
     def routes(self) -> Routes:
@@ -87,37 +110,62 @@ class World:
             sku: QuantityRule(
                 safety_by_location={
                     str(at): self.erp.safety_stock(sku, at)
-                    for at, _ in self.trade.locations if self.erp.safety_stock(sku, at)
+                    for at, _ in self.trade.locations
+                    if self.erp.safety_stock(sku, at)
                 },
             )
             for sku in self.trade.skus
             if any(self.erp.safety_stock(sku, at) for at, _ in self.trade.locations)
         }
         pace = self.pace
-        return Routes([
-            Route(
-                Flow.INVENTORY, ERP, SHOP, pace.inventory_ms, locations=locations, sku_rules=per_sku,
-                poll_interval_ms=pace.poll_ms, reconcile_interval_ms=pace.reconcile_ms,
-            ),
-            Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
-            Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
-        ])
+        return Routes(
+            [
+                Route(
+                    Flow.INVENTORY,
+                    ERP,
+                    SHOP,
+                    pace.inventory_ms,
+                    locations=locations,
+                    sku_rules=per_sku,
+                    poll_interval_ms=pace.poll_ms,
+                    reconcile_interval_ms=pace.reconcile_ms,
+                ),
+                Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
+                Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
+            ]
+        )
 
     def settings(self, *, shop_url: str = "", erp_url: str = "") -> tuple[Any, Any]:
         """The configuration of both systems; URLs only where they differ from the vendors' own."""
         shop = SHOPIFY.settings(
-            shop=SHOP_DOMAIN, access_token=ACCESS_TOKEN, webhook_secrets=(WEBHOOK_SECRET,), plan=PLAN,
+            shop=SHOP_DOMAIN,
+            access_token=ACCESS_TOKEN,
+            webhook_secrets=(WEBHOOK_SECRET,),
+            plan=PLAN,
             base_url=shop_url,
         )
         erp = NETSUITE.settings(
-            account=self.erp.account_id, client_id="syncline-demo-client", certificate_id=self._kid,
-            private_key=self._private_key, base_url=erp_url, push_secrets=(PUSH_SECRET,), timezone=ERP_ZONE,
-            slots=SLOTS, tax="keep", tax_item=str(self.tax_item), web_customer=str(self.web_customer),
+            account=self.erp.account_id,
+            client_id="syncline-demo-client",
+            certificate_id=self._kid,
+            private_key=self._private_key,
+            base_url=erp_url,
+            push_secrets=(PUSH_SECRET,),
+            timezone=ERP_ZONE,
+            slots=SLOTS,
+            tax="keep",
+            tax_item=str(self.tax_item),
+            web_customer=str(self.web_customer),
         )
         return shop, erp
 
     def open_systems(
-        self, transport: Transport, rng: Random, *, shop_url: str = "", erp_url: str = "",
+        self,
+        transport: Transport,
+        rng: Random,
+        *,
+        shop_url: str = "",
+        erp_url: str = "",
     ) -> list[System]:
         """Both systems as Syncline sees them."""
         shop, erp = self.settings(shop_url=shop_url, erp_url=erp_url)
@@ -129,7 +177,11 @@ class World:
     def open_engine(self, store: Store, systems: Sequence[System], rng: Random) -> Engine:
         """Syncline itself, not yet running."""
         return Engine(
-            store=store, clock=self.clock, rng=rng, systems=systems, routes=self.routes(),
+            store=store,
+            clock=self.clock,
+            rng=rng,
+            systems=systems,
+            routes=self.routes(),
             calls_max={SHOP: 16, ERP: SLOTS},
             owner="embedded",  # one process owns the store, so a restart need not wait for its own leases
         )

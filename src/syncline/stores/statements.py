@@ -15,7 +15,9 @@ def load_queries(package: str) -> dict[str, str]:
     """Read ``queries.sql`` of a store's package: statement name to SQL text."""
     text = (files(package) / "queries.sql").read_text(encoding="utf-8")
     parts = _NAME.split(text)
-    queries = {name: sql.strip().removesuffix(";") for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    queries = {
+        name: sql.strip().removesuffix(";") for name, sql in zip(parts[1::2], parts[2::2], strict=True)
+    }
     if len(queries) != len(parts) // 2:
         raise ValueError(f"{package}: a statement name occurs twice in queries.sql")
     return queries
@@ -72,5 +74,7 @@ def pending_migrations(known: list[Migration], applied: dict[int, str]) -> list[
     for migration in known:
         seen = applied.get(migration.number)
         if seen is not None and seen != migration.checksum:
-            raise ValueError(f"{migration.name} was changed after it had been applied; migrations are append-only")
+            raise ValueError(
+                f"{migration.name} was changed after it had been applied; migrations are append-only"
+            )
     return [m for m in known if m.number not in applied]

@@ -13,6 +13,7 @@ from random import Random
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from syncline.engine.engine import Engine
 from syncline.engine.failpoints import arm_from
@@ -43,7 +44,7 @@ class _Quiet(uvicorn.Server):
 class Listener:
     """An ASGI app on a port of this machine, inside the running loop."""
 
-    def __init__(self, app: object, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -60,7 +61,7 @@ class Listener:
             log_level="warning",
             access_log=False,
             lifespan="off",
-            loop="none",  # type: ignore[arg-type]
+            loop="none",
             http="httptools",
             server_header=False,
             timeout_graceful_shutdown=3,
@@ -132,7 +133,8 @@ class Service:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
-            await asyncio.wait_for(self.engine.stop(), STOP_S)
+            stopping = asyncio.ensure_future(self.engine.stop())
+            await asyncio.wait([stopping], timeout=STOP_S)
 
 
 async def serve(config: Config, *, say: Callable[[str], object]) -> None:

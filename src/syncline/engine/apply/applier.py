@@ -21,10 +21,11 @@ from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
 from syncline.model.change import Change, Kind, LoggedEvent
 from syncline.model.errors import Rejected
-from syncline.ports import Clock, Row, Store, System
+from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
 CONSUMER = "apply"
+RELEASE_MAX = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +97,7 @@ class Applier:
             return system.source.decode(logged)
         except Rejected as error:
             batch.park(logged, "not_understood", str(error))
-        except Exception as error:  # noqa: BLE001 (a decoder's bug must not stop the log: keep the event)
+        except Exception as error:
             log.exception("decode failed", action="decode_failed", system=event.system, offset=logged.offset)
             batch.park(logged, "decoder_failed", f"{type(error).__name__}: {error}")
         return []
@@ -104,7 +105,9 @@ class Applier:
     async def _apply(self, events: Sequence[LoggedEvent]) -> None:
         batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms())
         decoded = [(logged, self._decode(batch, logged)) for logged in events]
-        await self._load(batch, [(logged.event.system, change) for logged, changes in decoded for change in changes])
+        await self._load(
+            batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
+        )
         for logged, changes in decoded:
             for change in changes:
                 batch.apply(logged, change)
@@ -114,16 +117,38 @@ class Applier:
         failpoint("applier.after_write")
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)
+        if batch.items:
+            await self._release_unknown()
         self.applied += batch.applied
         self.unchanged += batch.unchanged
         self.parked += len(batch.parked)
         for rows in results[-2:]:
             self._offer(rows)
 
+    async def _release_unknown(self) -> None:
+        """New SKUs came: orders that were parked for want of one are tried again by themselves."""
+        waiting = await self._store.read("parked_with_reason", reason="unknown_sku", limit=RELEASE_MAX)
+        if not waiting:
+            return
+        now_ms = self._clock.now_ms()
+        keys = [
+            {"system": system, "operation": operation, "key": key, "now_ms": now_ms}
+            for system, operation, key, _ in waiting
+        ]
+        results = await self._store.write(
+            self._lease.guard,
+            Write("delivery_release", keys),
+            Write(
+                "parked_resolve",
+                [{**row, "resolution": "tried again: new SKUs", "by": "syncline"} for row in keys],
+            ),
+        )
+        self._offer(results[1])
+
     async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> None:
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
         orders: dict[str, dict[str, None]] = {}
-        channels = [system for system in self._systems]
+        channels = list(self._systems)
         for system, change in changes:
             keys.setdefault((system, change.kind), {})[change.key] = None
             if change.kind is Kind.ORDER:

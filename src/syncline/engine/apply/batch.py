@@ -35,7 +35,11 @@ class Batch:
     """Applies changes one after the other against what is known, and collects the writes."""
 
     def __init__(
-        self, routes: Routes, systems: Mapping[str, System], catalog: Catalog, now_ms: int,
+        self,
+        routes: Routes,
+        systems: Mapping[str, System],
+        catalog: Catalog,
+        now_ms: int,
     ) -> None:
         self._routes = routes
         self._systems = list(systems)
@@ -58,7 +62,9 @@ class Batch:
 
     # --- what is known before ---------------------------------------------------------------------
 
-    def known(self, system: str, kind: Kind, key: str, version: int, tiebreak: int, hash_: str, value: Any) -> None:
+    def known(
+        self, system: str, kind: Kind, key: str, version: int, tiebreak: int, hash_: str, value: Any
+    ) -> None:
         """The store's newest version of a record."""
         self._known[system, kind, key] = _Known(version, tiebreak, hash_, value)
 
@@ -66,8 +72,14 @@ class Batch:
         """A demand line as stored."""
         channel, order_key, line_id, location, sku, quantity, taken, erp_quantity = row
         self._demand[channel, order_key, line_id, location] = {
-            "channel": channel, "order_key": order_key, "line_id": line_id, "location": location,
-            "sku": sku, "quantity": quantity, "taken": taken, "erp_quantity": erp_quantity,
+            "channel": channel,
+            "order_key": order_key,
+            "line_id": line_id,
+            "location": location,
+            "sku": sku,
+            "quantity": quantity,
+            "taken": taken,
+            "erp_quantity": erp_quantity,
         }
 
     # --- applying ---------------------------------------------------------------------------------
@@ -78,11 +90,17 @@ class Batch:
             payload = logged.event.body.decode()
         except UnicodeDecodeError:
             payload = "base64:" + base64.b64encode(logged.event.body).decode()
-        self.parked.append({
-            "system": logged.event.system, "operation": "apply",
-            "key": f"{logged.event.topic}{SEP}{logged.event.event_id}",
-            "reason": reason, "detail": detail[:2000], "payload": payload, "now_ms": self._now_ms,
-        })
+        self.parked.append(
+            {
+                "system": logged.event.system,
+                "operation": "apply",
+                "key": f"{logged.event.topic}{SEP}{logged.event.event_id}{SEP}{logged.offset}",
+                "reason": reason,
+                "detail": detail[:2000],
+                "payload": payload,
+                "now_ms": self._now_ms,
+            }
+        )
 
     def apply(self, logged: LoggedEvent, change: Change) -> None:
         """Apply one change, or find that it changes nothing."""
@@ -110,12 +128,22 @@ class Batch:
                 parsed = parse_reference(key, self._systems)
                 key = parsed[1] if parsed else key
             self._traces[change.kind.value, key, logged.offset] = {
-                "kind": change.kind.value, "key": key, "offset": logged.offset, "system": system,
-                "via": logged.event.via.value, "verdict": verdict, "now_ms": logged.received_at_ms,
+                "kind": change.kind.value,
+                "key": key,
+                "offset": logged.offset,
+                "system": system,
+                "via": logged.event.via.value,
+                "verdict": verdict,
+                "now_ms": logged.received_at_ms,
             }
 
     def _notice(self, system: str, change: Change, before: _Known | None) -> str:
-        if before is not None and before.value is not None and before.value.complete and before.version >= change.version:
+        if (
+            before is not None
+            and before.value is not None
+            and before.value.complete
+            and before.version >= change.version
+        ):
             return "known already"
         self._read_order(system, change.key, change.changed_at_ms)
         return "to be read"
@@ -139,9 +167,16 @@ class Batch:
             self._shipment(system, value, change.changed_at_ms)
         self._known[system, change.kind, change.key] = _Known(change.version, change.tiebreak, hash_, value)
         self._records[system, change.kind, change.key] = {
-            "system": system, "kind": change.kind.value, "key": change.key, "version": change.version,
-            "tiebreak": change.tiebreak, "changed_at_ms": change.changed_at_ms,
-            "observed_at_ms": logged.received_at_ms, "offset": logged.offset, "hash": hash_, "body": value,
+            "system": system,
+            "kind": change.kind.value,
+            "key": change.key,
+            "version": change.version,
+            "tiebreak": change.tiebreak,
+            "changed_at_ms": change.changed_at_ms,
+            "observed_at_ms": logged.received_at_ms,
+            "offset": logged.offset,
+            "hash": hash_,
+            "body": value,
         }
         return "applied"
 
@@ -151,7 +186,12 @@ class Batch:
     # --- orders -----------------------------------------------------------------------------------
 
     def _order(
-        self, channel: str, change: Change, order: Order, hash_: str, before: _Known | None,
+        self,
+        channel: str,
+        change: Change,
+        order: Order,
+        hash_: str,
+        before: _Known | None,
     ) -> tuple[Order, str]:
         previous: Order | None = before.value if before is not None else None
         if not order.complete:
@@ -161,15 +201,24 @@ class Batch:
             self._read_order(channel, order.key, change.changed_at_ms)
         self._wants_of(channel, order, change.changed_at_ms)
         if order.complete:
-            self._facts_of(channel, order, change, changed=before is None or before.hash != hash_, previous=previous)
+            self._facts_of(
+                channel, order, change, changed=before is None or before.hash != hash_, previous=previous
+            )
         return order, hash_
 
     def _read_order(self, channel: str, key: str, changed_at_ms: int) -> None:
         tolerance = min((r.tolerance_ms for r in self._routes.of(Flow.ORDERS, source=channel)), default=0)
         self._reads[channel, key] = {
-            "system": channel, "operation": "read_order", "key": key, "route": "", "wanted": 1, "rev": 0,
-            "changed_at_ms": changed_at_ms, "deliver_by_ms": changed_at_ms + tolerance // 2,
-            "not_before_ms": self._now_ms, "now_ms": self._now_ms,
+            "system": channel,
+            "operation": "read_order",
+            "key": key,
+            "route": "",
+            "wanted": 1,
+            "rev": 0,
+            "changed_at_ms": changed_at_ms,
+            "deliver_by_ms": changed_at_ms + tolerance // 2,
+            "not_before_ms": self._now_ms,
+            "now_ms": self._now_ms,
         }
 
     def _wants_of(self, channel: str, order: Order, changed_at_ms: int) -> None:
@@ -221,38 +270,61 @@ class Batch:
                     key = stock_key(sku, shop)
                     self._taken[channel, key] = self._taken.get((channel, key), 0) + by
             row = {
-                "channel": channel, "order_key": order.key, "line_id": line_id, "location": location,
-                "sku": sku, "quantity": quantity, "taken": taken,
+                "channel": channel,
+                "order_key": order.key,
+                "line_id": line_id,
+                "location": location,
+                "sku": sku,
+                "quantity": quantity,
+                "taken": taken,
             }
             self._demand[channel, order.key, line_id, location] = {
-                **row, "erp_quantity": old["erp_quantity"] if old else 0,
+                **row,
+                "erp_quantity": old["erp_quantity"] if old else 0,
             }
             self._wants[channel, order.key, line_id, location] = row
             self._mark(sku, changed_at_ms)
 
     def _facts_of(
-        self, channel: str, order: Order, change: Change, *, changed: bool, previous: Order | None,
+        self,
+        channel: str,
+        order: Order,
+        change: Change,
+        *,
+        changed: bool,
+        previous: Order | None,
     ) -> None:
         for route in self._routes.of(Flow.ORDERS, source=channel):
             if changed:
                 self._fact(route, "put_order", f"{order.key}{SEP}{change.version}", change.changed_at_ms)
-            seen_payments = {p.id for p in previous.payments} if previous is not None and previous.complete else set()
+            seen_payments = (
+                {p.id for p in previous.payments} if previous is not None and previous.complete else set()
+            )
             for payment in order.payments:
                 if payment.id not in seen_payments:
                     self._fact(
-                        route, "put_payment", f"{order.key}{SEP}{payment.id}",
+                        route,
+                        "put_payment",
+                        f"{order.key}{SEP}{payment.id}",
                         max(payment.received_at_ms, order.placed_at_ms),
                     )
-            seen_refunds = {r.id for r in previous.refunds} if previous is not None and previous.complete else set()
+            seen_refunds = (
+                {r.id for r in previous.refunds} if previous is not None and previous.complete else set()
+            )
             for refund in order.refunds:
                 if refund.id not in seen_refunds and refund.lines:
                     self._fact(route, "put_refund", f"{order.key}{SEP}{refund.id}", refund.created_at_ms)
 
     def _fact(self, route: Route, operation: str, key: str, changed_at_ms: int) -> None:
         self._facts[route.sink, operation, key] = {
-            "system": route.sink, "operation": operation, "key": key, "route": route.name,
-            "changed_at_ms": changed_at_ms, "deliver_by_ms": changed_at_ms + route.tolerance_ms,
-            "not_before_ms": start_at(changed_at_ms, route.tolerance_ms, self._now_ms), "now_ms": self._now_ms,
+            "system": route.sink,
+            "operation": operation,
+            "key": key,
+            "route": route.name,
+            "changed_at_ms": changed_at_ms,
+            "deliver_by_ms": changed_at_ms + route.tolerance_ms,
+            "not_before_ms": start_at(changed_at_ms, route.tolerance_ms, self._now_ms),
+            "now_ms": self._now_ms,
         }
 
     # --- the ERP's side ---------------------------------------------------------------------------
@@ -266,7 +338,9 @@ class Batch:
         for line in erp.lines:
             at = held.setdefault(line.sku, {})
             at[line.location] = at.get(line.location, 0) + units(line.quantity)
-        rows = [row for (of, order, _, _), row in self._demand.items() if of == channel and order == order_key]
+        rows = [
+            row for (of, order, _, _), row in self._demand.items() if of == channel and order == order_key
+        ]
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
             at = held.get(row["sku"], {})
@@ -286,8 +360,13 @@ class Batch:
 
     def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:
         self._erp[row["channel"], row["order_key"], row["line_id"], row["location"]] = {
-            "channel": row["channel"], "order_key": row["order_key"], "line_id": row["line_id"],
-            "location": row["location"], "quantity": quantity, "erp_stamp_ms": erp_stamp_ms, "our_stamp_ms": None,
+            "channel": row["channel"],
+            "order_key": row["order_key"],
+            "line_id": row["line_id"],
+            "location": row["location"],
+            "quantity": quantity,
+            "erp_stamp_ms": erp_stamp_ms,
+            "our_stamp_ms": None,
         }
 
     def _shipment(self, system: str, shipment: Shipment, changed_at_ms: int) -> None:
@@ -341,7 +420,8 @@ def _with_allocations(order: Order, previous: Order) -> Order:
         allocations: tuple[Allocation, ...] = old.allocations if old is not None else ()
         lines.append(replace(line, allocations=allocations))
     return replace(
-        order, lines=tuple(lines), payments=order.payments or previous.payments,
+        order,
+        lines=tuple(lines),
+        payments=order.payments or previous.payments,
         refunds=order.refunds or previous.refunds,
     )
-

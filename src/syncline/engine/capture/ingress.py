@@ -36,7 +36,11 @@ class Ingress:
     """Accepts webhooks for the configured systems."""
 
     def __init__(
-        self, store: Store, clock: Clock, systems: Mapping[str, System], on_stored: Callable[[], None],
+        self,
+        store: Store,
+        clock: Clock,
+        systems: Mapping[str, System],
+        on_stored: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock

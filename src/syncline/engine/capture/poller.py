@@ -96,7 +96,10 @@ class Poller:
                 elif isinstance(error, AuthExpired):
                     wait_s = RETRY_MAX_S
                 log.info(
-                    "read failed", action="poll_failed", system=self.system.name, stream=self.stream.name,
+                    "read failed",
+                    action="poll_failed",
+                    system=self.system.name,
+                    stream=self.stream.name,
                     error=str(error),
                 )
                 await self._clock.sleep(min(wait_s, RETRY_MAX_S))
@@ -114,12 +117,16 @@ class Poller:
         async for page in self.system.source.poll(self.stream.name, cursor):
             pages += 1
             if pages > PAGES_MAX:
-                raise RuntimeError(f"{self.stream.name}: more than {PAGES_MAX} pages, the vendor's paging loops")
+                raise RuntimeError(
+                    f"{self.stream.name}: more than {PAGES_MAX} pages, the vendor's paging loops"
+                )
             # Until the read is complete, its scope is only confirmed as of the read before.
             covers_ms = page.cursor.covers_ms if page.last else self.covers_ms
             stored = Cursor(self.system.name, self.stream.name, page.cursor.position, covers_ms)
             offsets = await self._store.append(
-                page.events, received_at_ms=self._clock.now_ms(), cursor=stored,
+                page.events,
+                received_at_ms=self._clock.now_ms(),
+                cursor=stored,
             )
             failpoint("poller.after_page")
             new = sum(offset is not None for offset in offsets)

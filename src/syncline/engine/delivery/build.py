@@ -79,7 +79,9 @@ class Due:
 class Builder:
     """Builds the payloads of one sink's deliveries."""
 
-    def __init__(self, store: Store, catalog: Catalog, routes: Routes, deriver: StockDeriver, system: str) -> None:
+    def __init__(
+        self, store: Store, catalog: Catalog, routes: Routes, deriver: StockDeriver, system: str
+    ) -> None:
         self._store = store
         self._catalog = catalog
         self._routes = routes
@@ -154,7 +156,9 @@ class Builder:
         return {key: decode(Kind.ORDER, body) for key, _, _, _, body, _, _ in rows}
 
     async def _bound(self, keys: Sequence[str]) -> dict[str, tuple[str, int, str]]:
-        rows = await self._store.read("bindings_get", system=self._system, kind=Kind.ORDER.value, keys=list(keys))
+        rows = await self._store.read(
+            "bindings_get", system=self._system, kind=Kind.ORDER.value, keys=list(keys)
+        )
         return {key: (external_id, version, hash_) for key, external_id, version, hash_, *_ in rows}
 
     async def _put_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
@@ -265,7 +269,10 @@ class Builder:
                 at = taken_back.location or (line.allocations[0].location if line.allocations else "")
                 items.append(
                     OrderItem(
-                        line.id, item.external_id, line.sku, self._routes.erp_location(route.source, at),
+                        line.id,
+                        item.external_id,
+                        line.sku,
+                        self._routes.erp_location(route.source, at),
                         units(taken_back.quantity),
                     ),
                 )
@@ -274,7 +281,9 @@ class Builder:
                 continue
             restocked = any(line.restocked for line in refund.lines)
             built[key] = Send(
-                PutRefund(f"{reference}-ref-{refund_id}".lower(), external_id, refund, tuple(items), restocked),
+                PutRefund(
+                    f"{reference}-ref-{refund_id}".lower(), external_id, refund, tuple(items), restocked
+                ),
             )
         return built
 
@@ -293,7 +302,10 @@ class Builder:
                 continue
             order_key, shipment_key = split_key(key)
             rows = await self._store.read(
-                "records_get", system=route.source, kind=Kind.SHIPMENT.value, keys=[shipment_key],
+                "records_get",
+                system=route.source,
+                kind=Kind.SHIPMENT.value,
+                keys=[shipment_key],
             )
             if not rows:
                 built[key] = Skip("the ERP does not know this shipment any more")
@@ -305,7 +317,9 @@ class Builder:
                 lines[line.sku, at] = lines.get((line.sku, at), 0) + units(line.quantity)
             built[key] = Send(
                 CreateShipment(
-                    order_key, shipment, tuple((sku, at, quantity) for (sku, at), quantity in lines.items()),
+                    order_key,
+                    shipment,
+                    tuple((sku, at, quantity) for (sku, at), quantity in lines.items()),
                 ),
             )
         return built
@@ -325,7 +339,9 @@ def sum_fault(order: Order, tolerance: Decimal) -> str:
         if line.quantity < 0:
             return f"order {order.number}, line {line.id} ({line.sku}): quantity {line.quantity} is negative"
         if line.unit_price < 0:
-            return f"order {order.number}, line {line.id} ({line.sku}): unit price {line.unit_price} is negative"
+            return (
+                f"order {order.number}, line {line.id} ({line.sku}): unit price {line.unit_price} is negative"
+            )
     goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
     tax = ZERO if order.taxes_included else order.tax
     expected = goods + order.shipping + tax
@@ -336,4 +352,3 @@ def sum_fault(order: Order, tolerance: Decimal) -> str:
             "rounding_tolerance of the route if this is rounding"
         )
     return ""
-

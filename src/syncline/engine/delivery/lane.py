@@ -26,7 +26,7 @@ from syncline.engine.routes import Routes, split_key
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload
-from syncline.ports import Clock, Row, Store, System, Write
+from syncline.ports import Clock, Row, Store, System
 
 CALLS_MAX = 32  # calls of one lane in flight
 BACKOFF_FIRST_S = 0.5
@@ -120,7 +120,10 @@ class Lane:
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
             if operation in self._queues and (operation, key) not in open_keys:
                 self._queues[operation].put(
-                    key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE,
+                    key,
+                    deliver_by_ms,
+                    not_before_ms,
+                    may_ride=state != DeliveryState.RETRYABLE,
                 )
 
     # --- the loops ----------------------------------------------------------------------------------
@@ -149,7 +152,9 @@ class Lane:
 
     async def _loop(self, *, urgent: bool) -> None:
         signal = self._signals[urgent]
-        names = [name for name, operation in self.system.sink.operations.items() if operation.urgent is urgent]
+        names = [
+            name for name, operation in self.system.sink.operations.items() if operation.urgent is urgent
+        ]
         while True:
             signal.clear()
             wait = max(0.0, self._paused_until - self._clock.monotonic())
@@ -192,7 +197,9 @@ class Lane:
         """Take keys whose record is free; two facts of one record never fly together."""
         taken: list[str] = []
         records: set[str] = set()
-        for key in self._queues[name].pop(now_ms, self._operation(name).batch_items_max, self._busy_keys[name]):
+        for key in self._queues[name].pop(
+            now_ms, self._operation(name).batch_items_max, self._busy_keys[name]
+        ):
             record = self._record_of(name, key)
             if record in self._busy or record in records:
                 row = (self.system.name, name, key, DeliveryState.AVAILABLE, 0, now_ms, now_ms + 50)
@@ -241,8 +248,9 @@ class Lane:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("call failed", action="call_failed", system=self.system.name, exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            log.error("call failed", action="call_failed", system=self.system.name, exc_info=error)
 
     # --- one call -----------------------------------------------------------------------------------
 
@@ -250,13 +258,14 @@ class Lane:
         free = list(keys)
         try:
             rows = await self._store.read(
-                "deliveries_get", system=self.system.name, operation=operation, keys=keys,
+                "deliveries_get",
+                system=self.system.name,
+                operation=operation,
+                keys=keys,
             )
             known = {row[0]: row for row in rows}
             results = self._results(operation, known)
-            due = {
-                key: Due(self._routes.named(known[key][1]), known[key][4]) for key in keys if key in known
-            }
+            due = {key: Due(self._routes.named(known[key][1]), known[key][4]) for key in keys if key in known}
             built = await self._builder.build(operation, due, self._clock.now_ms())
             sends: dict[str, Send] = {}
             for key, what in built.items():
@@ -292,17 +301,25 @@ class Lane:
         return Results(self.system.name, operation, self._routes, known, self._clock.now_ms())
 
     async def _call(
-        self, intent: str, operation: str, payloads: dict[str, Payload], known: dict[str, Row], notes: dict[str, str],
+        self,
+        intent: str,
+        operation: str,
+        payloads: dict[str, Payload],
+        known: dict[str, Row],
+        notes: dict[str, str],
     ) -> None:
         items = [Item(key, payload) for key, payload in payloads.items()]
         self.calls += 1
         self.items += len(items)
         outcomes = await self._ask(operation, items, intent)
         failpoint("lane.after_call")
-        unknown = [item for item, outcome in zip(items, outcomes, strict=True) if outcome.result is Result.UNKNOWN]
+        unknown = [
+            item for item, outcome in zip(items, outcomes, strict=True) if outcome.result is Result.UNKNOWN
+        ]
         if unknown and not self._operation(operation).reads_only:
             settled = [
-                (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
+                (item, outcome)
+                for item, outcome in zip(items, outcomes, strict=True)
                 if outcome.result is not Result.UNKNOWN
             ]
             if settled:  # cannot happen for all-or-nothing calls; kept apart so that nothing is guessed
@@ -311,7 +328,9 @@ class Lane:
             started_at_ms = self._clock.now_ms()
             self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes))
             return
-        await self._finish(intent, operation, list(zip(items, outcomes, strict=True)), known, notes, close=True)
+        await self._finish(
+            intent, operation, list(zip(items, outcomes, strict=True)), known, notes, close=True
+        )
 
     async def _ask(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
         try:
@@ -326,7 +345,7 @@ class Lane:
             outcomes = [Outcome(Result.NOT_SENT, str(error))] * len(items)
         except SynclineError as error:
             outcomes = [Outcome(Result.UNKNOWN, str(error))] * len(items)
-        except Exception as error:  # noqa: BLE001 (a client's bug after sending: nobody knows what happened)
+        except Exception as error:
             log.exception("sink failed", action="sink_failed", system=self.system.name, operation=operation)
             outcomes = [Outcome(Result.UNKNOWN, f"{type(error).__name__}: {error}")] * len(items)
         self._observe(items, outcomes)
@@ -335,7 +354,8 @@ class Lane:
     def _observe(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
         """Tell an outage of the vendor from a record that it does not like."""
         bad = [
-            (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
+            (item, outcome)
+            for item, outcome in zip(items, outcomes, strict=True)
             if outcome.result in (Result.RETRY, Result.NOT_SENT, Result.UNKNOWN)
         ]
         if len(bad) < len(items):
@@ -355,7 +375,7 @@ class Lane:
     @property
     def in_outage(self) -> bool:
         """Nothing but failures, on several records: the vendor is down, not the record bad."""
-        return len(self._failing) >= 3  # noqa: PLR2004 (fewer could be bad records)
+        return len(self._failing) >= 3
 
     def _pause(self, seconds: float, why: str) -> None:
         self.last_error = why
@@ -363,7 +383,7 @@ class Lane:
 
     def backoff(self, attempts: int) -> float:
         """Seconds until the next attempt: exponential with full jitter."""
-        ceiling = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempts, 12))
+        ceiling = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempts, 12))
         return BACKOFF_FIRST_S / 2 + self._rng.random() * ceiling
 
     async def _finish(
@@ -386,7 +406,12 @@ class Lane:
             attempts = known[item.key][7] if item.key in known else 0
             delay = outcome.retry_after_s if outcome.retry_after_s is not None else self.backoff(attempts)
             results.outcome(
-                item, outcome, intent, delay_s=delay, outage=self.in_outage, note=notes.get(item.key, ""),
+                item,
+                outcome,
+                intent,
+                delay_s=delay,
+                outage=self.in_outage,
+                note=notes.get(item.key, ""),
                 stale_rounds=self._rounds(item.key, outcome),
             )
         writes = results.writes(None if reads_only else intent, close=close)
@@ -411,7 +436,12 @@ class Lane:
     # --- unknown outcomes ---------------------------------------------------------------------------
 
     async def _resolve_later(
-        self, intent: str, operation: str, payloads: dict[str, Payload], started_at_ms: int, notes: dict[str, str],
+        self,
+        intent: str,
+        operation: str,
+        payloads: dict[str, Payload],
+        started_at_ms: int,
+        notes: dict[str, str],
     ) -> None:
         """Find out what became of a call, and only then let its records go on.
 
@@ -420,7 +450,10 @@ class Lane:
         """
         rules = self._operation(operation)
         rows = await self._store.read(
-            "deliveries_get", system=self.system.name, operation=operation, keys=list(payloads),
+            "deliveries_get",
+            system=self.system.name,
+            operation=operation,
+            keys=list(payloads),
         )
         known = {row[0]: row for row in rows}
         items = [Item(key, payload) for key, payload in payloads.items()]
@@ -442,12 +475,12 @@ class Lane:
                     ),
                 ] * len(items)
             settled = [
-                (item, outcome) for item, outcome in zip(items, outcomes, strict=True)
+                (item, outcome)
+                for item, outcome in zip(items, outcomes, strict=True)
                 if outcome.result not in (Result.UNKNOWN, Result.THROTTLED, Result.NOT_SENT, Result.WAIT)
             ]
             items = [
-                item for item, outcome in zip(items, outcomes, strict=True)
-                if (item, outcome) not in settled
+                item for item, outcome in zip(items, outcomes, strict=True) if (item, outcome) not in settled
             ]
             if settled:
                 await self._finish(intent, operation, settled, known, notes, close=not items)

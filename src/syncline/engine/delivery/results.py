@@ -23,7 +23,12 @@ class Results:
     """Collects the outcomes of one call; ``writes`` is the transaction that makes them last."""
 
     def __init__(
-        self, system: str, operation: str, routes: Routes, known: dict[str, Row], now_ms: int,
+        self,
+        system: str,
+        operation: str,
+        routes: Routes,
+        known: dict[str, Row],
+        now_ms: int,
     ) -> None:
         self._system = system
         self._operation = operation
@@ -41,12 +46,23 @@ class Results:
         return {"system": self._system, "operation": self._operation, "key": key}
 
     def _finish(
-        self, key: str, state: DeliveryState, *, delay_s: float = 0.0, reason: str = "", uncounted: int = 0,
+        self,
+        key: str,
+        state: DeliveryState,
+        *,
+        delay_s: float = 0.0,
+        reason: str = "",
+        uncounted: int = 0,
     ) -> None:
         generation = self._known[key][3] if key in self._known else 0
         self._add(
-            "delivery_finish", **self._at(key), state=state.value, generation=generation,
-            not_before_ms=self._now_ms + round(delay_s * 1000), reason=reason[:500], uncounted=uncounted,
+            "delivery_finish",
+            **self._at(key),
+            state=state.value,
+            generation=generation,
+            not_before_ms=self._now_ms + round(delay_s * 1000),
+            reason=reason[:500],
+            uncounted=uncounted,
             now_ms=self._now_ms,
         )
 
@@ -58,8 +74,14 @@ class Results:
         generation = self._known[key][3] if key in self._known else 0
         # Completed by comparison, so a change that came meanwhile makes it available again.
         self._add(
-            "delivery_finish", **self._at(key), state="completed", generation=generation,
-            not_before_ms=self._now_ms, reason=f"{state.value}: {reason}"[:500], uncounted=0, now_ms=self._now_ms,
+            "delivery_finish",
+            **self._at(key),
+            state="completed",
+            generation=generation,
+            not_before_ms=self._now_ms,
+            reason=f"{state.value}: {reason}"[:500],
+            uncounted=0,
+            now_ms=self._now_ms,
         )
         self._resolve(key, "superseded")
 
@@ -73,38 +95,70 @@ class Results:
         """A person has to decide."""
         self._finish(key, DeliveryState.PARKED, reason=f"{reason}: {detail}")
         self._add(
-            "parked_put", **self._at(key), reason=reason, detail=detail[:2000], payload=payload,
+            "parked_put",
+            **self._at(key),
+            reason=reason,
+            detail=detail[:2000],
+            payload=payload,
             now_ms=self._now_ms,
         )
 
     def begin(self, intent: str, payloads: dict[str, Payload]) -> list[Write]:
         """The intent of a call, written before it is made."""
         return [
-            Write("intent_put", [{
-                "id": intent, "system": self._system, "operation": self._operation,
-                "items": encode(payloads), "now_ms": self._now_ms,
-            }]),
+            Write(
+                "intent_put",
+                [
+                    {
+                        "id": intent,
+                        "system": self._system,
+                        "operation": self._operation,
+                        "items": encode(payloads),
+                        "now_ms": self._now_ms,
+                    }
+                ],
+            ),
             Write("delivery_run", [{**self._at(key), "now_ms": self._now_ms} for key in payloads]),
-            Write("attempt_put", [
-                {
-                    "intent": intent, **self._at(key), "generation": self._known[key][3] if key in self._known else 0,
-                    "result": "", "message": "", "now_ms": self._now_ms,
-                }
-                for key in payloads
-            ]),
+            Write(
+                "attempt_put",
+                [
+                    {
+                        "intent": intent,
+                        **self._at(key),
+                        "generation": self._known[key][3] if key in self._known else 0,
+                        "result": "",
+                        "message": "",
+                        "now_ms": self._now_ms,
+                    }
+                    for key in payloads
+                ],
+            ),
         ]
 
     # --- after the call -----------------------------------------------------------------------------
 
     def outcome(
-        self, item: Item, outcome: Outcome, intent: str, *, delay_s: float, outage: bool, note: str, stale_rounds: int,
+        self,
+        item: Item,
+        outcome: Outcome,
+        intent: str,
+        *,
+        delay_s: float,
+        outage: bool,
+        note: str,
+        stale_rounds: int,
     ) -> None:
         """One item's outcome. ``stale_rounds`` counts how often in a row its expectation was refuted."""
         key = item.key
         attempts = self._known[key][7] + 1 if key in self._known else 1
         self._add(
-            "attempt_put", intent=intent, **self._at(key), generation=self._known[key][3] if key in self._known else 0,
-            result=outcome.result.value, message=outcome.message[:1000], now_ms=self._now_ms,
+            "attempt_put",
+            intent=intent,
+            **self._at(key),
+            generation=self._known[key][3] if key in self._known else 0,
+            result=outcome.result.value,
+            message=outcome.message[:1000],
+            now_ms=self._now_ms,
         )
         result = outcome.result
         if result is Result.DONE:
@@ -115,8 +169,10 @@ class Results:
             self._add("held_refuted", system=self._system, key=key)
             if stale_rounds >= STALE_ROUNDS_MAX:
                 self.park(
-                    key, "stale", f"the channel's number changed under us {stale_rounds} times in a row; "
-                    f"{outcome.message}", encode(item.payload),
+                    key,
+                    "stale",
+                    f"the channel's number changed under us {stale_rounds} times in a row; {outcome.message}",
+                    encode(item.payload),
                 )
             else:
                 self._finish(key, DeliveryState.RETRYABLE, delay_s=60.0, reason="stale: the channel moved on")
@@ -126,10 +182,16 @@ class Results:
         elif result in (Result.THROTTLED, Result.WAIT):
             self._finish(key, DeliveryState.RETRYABLE, delay_s=delay_s, reason=outcome.message, uncounted=1)
         elif attempts >= ATTEMPTS_MAX and not outage:
-            self.park(key, "gave_up", f"{attempts} attempts; the last: {outcome.message}", encode(item.payload))
+            self.park(
+                key, "gave_up", f"{attempts} attempts; the last: {outcome.message}", encode(item.payload)
+            )
         else:
             self._finish(
-                key, DeliveryState.RETRYABLE, delay_s=delay_s, reason=outcome.message, uncounted=int(outage),
+                key,
+                DeliveryState.RETRYABLE,
+                delay_s=delay_s,
+                reason=outcome.message,
+                uncounted=int(outage),
             )
 
     def _done(self, item: Item, outcome: Outcome, note: str) -> None:
@@ -139,27 +201,44 @@ class Results:
         self._lag(key)
         if isinstance(payload, SetStock):
             self._add(
-                "held_written", system=self._system, key=key, by=payload.quantity - payload.expected,
+                "held_written",
+                system=self._system,
+                key=key,
+                by=payload.quantity - payload.expected,
                 now_ms=self._now_ms,
             )
         elif self._operation == "read_stock":
-            self._add("held_seen", system=self._system, key=key, held=outcome.facts["held"], now_ms=self._now_ms)
+            self._add(
+                "held_seen", system=self._system, key=key, held=outcome.facts["held"], now_ms=self._now_ms
+            )
             self._add("dirty_mark", sku=split_key(key)[0], changed_at_ms=self._now_ms)
             self._add(
-                "delivery_hasten", system=self._system, operation="set_stock", key=key, now_ms=self._now_ms,
+                "delivery_hasten",
+                system=self._system,
+                operation="set_stock",
+                key=key,
+                now_ms=self._now_ms,
             )
             self.marked = True
         elif isinstance(payload, PutOrder):
             self._order_held(key, payload, outcome, note)
         elif isinstance(payload, PutPayment | PutRefund):
-            self._bind("payment" if isinstance(payload, PutPayment) else "refund", payload.reference, outcome, 0, "")
+            self._bind(
+                "payment" if isinstance(payload, PutPayment) else "refund", payload.reference, outcome, 0, ""
+            )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
 
     def _bind(self, kind: str, key: str, outcome: Outcome, version: int, hash_: str) -> None:
         self._add(
-            "binding_put", system=self._system, kind=kind, key=key,
-            external_id=str(outcome.facts.get("external_id", "")), version=version, hash=hash_, now_ms=self._now_ms,
+            "binding_put",
+            system=self._system,
+            kind=kind,
+            key=key,
+            external_id=str(outcome.facts.get("external_id", "")),
+            version=version,
+            hash=hash_,
+            now_ms=self._now_ms,
         )
 
     def _order_held(self, key: str, payload: PutOrder, outcome: Outcome, note: str) -> None:
@@ -175,28 +254,49 @@ class Results:
                 held[item.line_id, item.location] = held.get((item.line_id, item.location), 0) + item.quantity
             for (line_id, location), quantity in held.items():
                 self._add(
-                    "demand_known", channel=route.source, order_key=order.key, line_id=line_id, location=location,
-                    quantity=quantity, erp_stamp_ms=None, our_stamp_ms=self._now_ms,
+                    "demand_known",
+                    channel=route.source,
+                    order_key=order.key,
+                    line_id=line_id,
+                    location=location,
+                    quantity=quantity,
+                    erp_stamp_ms=None,
+                    our_stamp_ms=self._now_ms,
                 )
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(
-                "parked_put", system=self._system, operation="compare_total", key=order.key, reason="total_differs",
+                "parked_put",
+                system=self._system,
+                operation="compare_total",
+                key=order.key,
+                reason="total_differs",
                 detail=f"order {order.number}: the ERP's total differs by {difference} {order.currency}",
-                payload="", now_ms=self._now_ms,
+                payload="",
+                now_ms=self._now_ms,
             )
 
     def _read_stock(self, key: str) -> None:
         route = self._known[key][1] if key in self._known else ""
         self._add(
-            "delivery_touch", system=self._system, operation="read_stock", key=key, route=route,
-            changed_at_ms=self._now_ms, deliver_by_ms=self._now_ms + 1000, not_before_ms=self._now_ms,
-            now_ms=self._now_ms, wanted=1, rev=0,
+            "delivery_touch",
+            system=self._system,
+            operation="read_stock",
+            key=key,
+            route=route,
+            changed_at_ms=self._now_ms,
+            deliver_by_ms=self._now_ms + 1000,
+            not_before_ms=self._now_ms,
+            now_ms=self._now_ms,
+            wanted=1,
+            rev=0,
         )
 
     def _resolve(self, key: str, resolution: str) -> None:
         if key in self._known and self._known[key][8]:
-            self._add("parked_resolve", **self._at(key), resolution=resolution, by="syncline", now_ms=self._now_ms)
+            self._add(
+                "parked_resolve", **self._at(key), resolution=resolution, by="syncline", now_ms=self._now_ms
+            )
 
     def _lag(self, key: str) -> None:
         row = self._known.get(key)
@@ -205,7 +305,11 @@ class Results:
             return
         lag_ms = max(0, self._now_ms - row[4])
         self._add(
-            "lag_put", route=route.name, key=key, lag_ms=lag_ms, kept=int(lag_ms <= route.tolerance_ms),
+            "lag_put",
+            route=route.name,
+            key=key,
+            lag_ms=lag_ms,
+            kept=int(lag_ms <= route.tolerance_ms),
             now_ms=self._now_ms,
         )
 
@@ -213,8 +317,11 @@ class Results:
 
     def writes(self, intent: str | None = None, *, close: bool = False) -> list[Write]:
         """The collected rows. With ``close`` the intent is finished as well."""
-        writes = [Write(statement, rows) for statement, rows in self._rows.items()
-                  if intent is not None or statement != "attempt_put"]
+        writes = [
+            Write(statement, rows)
+            for statement, rows in self._rows.items()
+            if intent is not None or statement != "attempt_put"
+        ]
         if intent is not None and close:
             writes.append(Write("intent_finish", [{"id": intent, "result": "known", "now_ms": self._now_ms}]))
         self._rows = {}
@@ -224,5 +331,8 @@ class Results:
     def touched(results: Sequence[list[Row]], writes: Sequence[Write]) -> list[Row]:
         """The delivery rows that a transaction returned (its first result is the lease guard's)."""
         return [
-            row for write, rows in zip(writes, results[1:], strict=True) if write.statement in TOUCHING for row in rows
+            row
+            for write, rows in zip(writes, results[1:], strict=True)
+            if write.statement in TOUCHING
+            for row in rows
         ]

@@ -54,7 +54,9 @@ class Computed:
 class StockDeriver:
     """Computes shown numbers; the same for scheduling, for building a call and for explaining."""
 
-    def __init__(self, store: Store, clock: Clock, catalog: Catalog, routes: Routes, systems: dict[str, System]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, catalog: Catalog, routes: Routes, systems: dict[str, System]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._catalog = catalog
@@ -80,7 +82,18 @@ class StockDeriver:
             if location in route.locations:
                 levels.setdefault(sku, {})[location] = decode(Kind.STOCK, body)
         demands: dict[str, list[Demand]] = {}
-        for channel, order_key, line_id, location, sku, quantity, before, known, erp_ms, our_ms in demand_rows:
+        for (
+            channel,
+            order_key,
+            line_id,
+            location,
+            sku,
+            quantity,
+            before,
+            known,
+            erp_ms,
+            our_ms,
+        ) in demand_rows:
             demands.setdefault(sku, []).append(
                 Demand(channel, order_key, line_id, location, sku, quantity, before, known, erp_ms, our_ms),
             )
@@ -99,12 +112,18 @@ class StockDeriver:
                 continue
             lines = demands.get(sku, [])
             numbers = publish(
-                at, lines, unseen.get(sku, {}), route.rule_for(sku), locations, replica_lag_ms=replica_lag_ms,
+                at,
+                lines,
+                unseen.get(sku, {}),
+                route.rule_for(sku),
+                locations,
+                replica_lag_ms=replica_lag_ms,
             )
             published[sku] = numbers
             done += [line for line in lines if settled(line, at, replica_lag_ms)]
             unplaced = sum(
-                line.quantity for line in lines
+                line.quantity
+                for line in lines
                 if subtracts_itself and line.channel == route.sink and not line.location
             )
             for erp_location, quantity in numbers.by_location.items():
@@ -127,7 +146,9 @@ class StockDeriver:
                 )
         return Computed(targets, done, published, levels, demands)
 
-    async def _unseen(self, route: Route, skus: Sequence[str], own: dict[str, Row]) -> dict[str, dict[str, int]]:
+    async def _unseen(
+        self, route: Route, skus: Sequence[str], own: dict[str, Row]
+    ) -> dict[str, dict[str, int]]:
         """Units that any channel lost to something nobody has told us of, by SKU and ERP location."""
         found: dict[str, dict[str, int]] = {}
         for other in self._routes.of(Flow.INVENTORY, source=route.source):
@@ -162,18 +183,21 @@ class StockDeriver:
                     continue
                 lines = computed.demands.get(target.sku, ())
                 linger_ms = min(UNDER_WAY_MS, route.tolerance_ms // 10) if lines else 0
-                touches.append({
-                    "system": route.sink,
-                    "operation": "set_stock",
-                    "key": target.key,
-                    "route": route.name,
-                    "changed_at_ms": changed_at[target.sku],
-                    "deliver_by_ms": changed_at[target.sku] + route.tolerance_ms,
-                    "not_before_ms": start_at(changed_at[target.sku], route.tolerance_ms, now_ms) + linger_ms,
-                    "now_ms": now_ms,
-                    "wanted": target.held is None or target.held != target.quantity,
-                    "rev": target.rev,
-                })
+                touches.append(
+                    {
+                        "system": route.sink,
+                        "operation": "set_stock",
+                        "key": target.key,
+                        "route": route.name,
+                        "changed_at_ms": changed_at[target.sku],
+                        "deliver_by_ms": changed_at[target.sku] + route.tolerance_ms,
+                        "not_before_ms": start_at(changed_at[target.sku], route.tolerance_ms, now_ms)
+                        + linger_ms,
+                        "now_ms": now_ms,
+                        "wanted": target.held is None or target.held != target.quantity,
+                        "rev": target.rev,
+                    }
+                )
             for line in computed.settled:
                 settles[line.channel, line.order_key, line.line_id, line.location] = line
             done = set(map(id, computed.settled))
@@ -187,8 +211,14 @@ class StockDeriver:
             Write(
                 "demand_settle",
                 [
-                    {"channel": d.channel, "order_key": d.order_key, "line_id": d.line_id, "location": d.location,
-                     "quantity": d.quantity, "erp_quantity": d.erp_quantity}
+                    {
+                        "channel": d.channel,
+                        "order_key": d.order_key,
+                        "line_id": d.line_id,
+                        "location": d.location,
+                        "quantity": d.quantity,
+                        "erp_quantity": d.erp_quantity,
+                    }
                     for d in settles.values()
                 ],
             ),

@@ -430,6 +430,7 @@ WHERE kind = :kind AND key = :key ORDER BY "offset" LIMIT :limit;
 
 -- name: parked_put
 -- key: system operation key
+-- in the order given: it numbers its rows
 INSERT INTO parked (system, operation, key, reason, detail, payload, parked_at_ms)
 SELECT r.system, r.operation, r.key, r.reason, r.detail, r.payload, r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, reason text, detail text,

@@ -72,6 +72,7 @@ class _Statement:
     parameters: tuple[str, ...]  # of a read, in the order of $1, $2, …
     columns: frozenset[str]  # that every row of a write must have
     key: tuple[str, ...]  # what rows of a write are unique by
+    in_order: bool  # whether rows keep the order given, rather than that of their keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,17 @@ def parse_statement(text: str) -> _Statement:
         parameters=tuple(names),
         columns=frozenset(columns),
         key=tuple(key[1].split()) if key else (),
+        in_order="-- in the order given" in text,
     )
 
 
-def waves(rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> list[list[Mapping[str, Any]]]:
+def waves(
+    rows: Sequence[Mapping[str, Any]], key: Sequence[str], *, in_order: bool = False,
+) -> list[list[Mapping[str, Any]]]:
     """Split rows so that no key occurs twice in a part; a key's rows keep their order.
 
-    Inside a part, rows are sorted by key, so that two transactions lock what they share in one order.
+    Inside a part, rows are sorted by key (unless ``in_order``), so that two transactions lock what they
+    share in one order.
     """
     if not key or len(rows) == 1:
         parts: list[list[Mapping[str, Any]]] = [list(rows)]
@@ -127,7 +132,7 @@ def waves(rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> list[list[Ma
             if part == len(parts):
                 parts.append([])
             parts[part].append(row)
-        for rows_of_part in parts:
+        for rows_of_part in () if in_order else parts:
             rows_of_part.sort(key=lambda row: tuple(row[name] for name in key))
     return [part[i : i + ROWS_MAX] for part in parts for i in range(0, len(part), ROWS_MAX)]
 
@@ -275,7 +280,7 @@ class PostgresStore(Store):
         for row in write.rows:
             if not statement.columns <= row.keys():
                 raise KeyError(f"{write.statement}: a row lacks {sorted(statement.columns - row.keys())}")
-        for part in waves(write.rows, statement.key) if write.rows else ():
+        for part in waves(write.rows, statement.key, in_order=statement.in_order) if write.rows else ():
             rows = await connection.fetch(statement.sql, _encode([dict(row) for row in part]).decode())
             returned += map(tuple, rows)
         if write.guard and len(returned) != len(write.rows):

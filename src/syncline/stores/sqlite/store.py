@@ -27,7 +27,20 @@ SYNCHRONOUS_FULL = 2
 
 # File systems on which SQLite's locks or shared memory do not work: sqlite.org/wal.html, howtocorrupt.html.
 NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "lustre"},
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "lustre",
+    },
 )
 
 PACKAGE = "syncline.stores.sqlite"
@@ -202,7 +215,9 @@ class SqliteStore(Store):
         self._connection.execute("ROLLBACK TO part")
         self._connection.execute("RELEASE part")
 
-    def append_rows(self, events: Sequence[Event], received_at_ms: int, cursor: Cursor | None) -> list[int | None]:
+    def append_rows(
+        self, events: Sequence[Event], received_at_ms: int, cursor: Cursor | None
+    ) -> list[int | None]:
         """``append`` without its transaction."""
         execute = self._connection.execute
         bucket = bucket_of(received_at_ms)
@@ -221,18 +236,32 @@ class SqliteStore(Store):
                 "INSERT INTO event (system, topic, event_id, via, occurred_at_ms, received_at_ms, body)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    event.system, event.topic, event.event_id, event.via.value, event.occurred_at_ms,
-                    received_at_ms, pack(event.body),
+                    event.system,
+                    event.topic,
+                    event.event_id,
+                    event.via.value,
+                    event.occurred_at_ms,
+                    received_at_ms,
+                    pack(event.body),
                 ),
             )
             offsets.append(self._connection.last_insert_rowid())
         if cursor is not None:
-            self.write_rows([
-                Write("cursor_put", [{
-                    "system": cursor.system, "stream": cursor.stream, "position": cursor.position,
-                    "covers_ms": cursor.covers_ms,
-                }]),
-            ])
+            self.write_rows(
+                [
+                    Write(
+                        "cursor_put",
+                        [
+                            {
+                                "system": cursor.system,
+                                "stream": cursor.stream,
+                                "position": cursor.position,
+                                "covers_ms": cursor.covers_ms,
+                            }
+                        ],
+                    ),
+                ]
+            )
         return offsets
 
     def write_rows(self, writes: Sequence[Write]) -> list[list[Row]]:

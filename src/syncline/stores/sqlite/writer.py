@@ -228,7 +228,9 @@ class LiveSqliteStore(Store):
         if isinstance(error, apsw.FullError):
             return Retryable("the disk is full: nothing was accepted; free space and it resumes by itself")
         if isinstance(error, apsw.BusyError):
-            return Retryable("the database is locked by another program, such as a backup: nothing was accepted")
+            return Retryable(
+                "the database is locked by another program, such as a backup: nothing was accepted"
+            )
         # After a failed fsync the kernel may have dropped the pages: never ask again and believe it.
         self._broken = error
         return Retryable(f"the database cannot be written any more: {error}")

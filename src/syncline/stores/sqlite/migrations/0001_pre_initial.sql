@@ -55,6 +55,8 @@ CREATE TABLE record (
     PRIMARY KEY (system, kind, key)
 ) WITHOUT ROWID, STRICT;
 
+CREATE INDEX record_order_number ON record (json_extract(body, '$.number')) WHERE kind = 'order';
+
 -- Our record <-> a system's id for it, what was last sent, and for stock what the channel holds.
 CREATE TABLE binding (
     system          TEXT NOT NULL,
@@ -70,6 +72,9 @@ CREATE TABLE binding (
     confirmed_at_ms INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (system, kind, key)
 ) WITHOUT ROWID, STRICT;
+
+CREATE INDEX binding_external ON binding (external_id) WHERE external_id <> '';
+CREATE INDEX binding_unseen ON binding (system, key) WHERE kind = 'stock' AND unseen > 0;
 
 -- Units that a channel has promised to a buyer, until the ERP's figures account for them.
 CREATE TABLE demand (

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.support import START_MS, play
+
+from syncline.simulate.clock import VirtualClock, VirtualLoop
+
+
+@given(st.lists(st.integers(0, 10**7), max_size=40))
+def test_sleepers_wake_in_order_of_time_the_same_way_each_run(delays):
+    async def story(clock):
+        woken = []
+
+        async def one(number: int, delay_ms: int) -> None:
+            await clock.sleep(delay_ms / 1000)
+            woken.append((number, clock.now_ms() - START_MS))
+
+        await asyncio.gather(*(one(number, delay) for number, delay in enumerate(delays)))
+        return woken
+
+    woken = play(story)
+    assert woken == play(story)
+    assert sorted(number for number, _ in woken) == list(range(len(delays)))
+    assert [delays[number] for number, _ in woken] == sorted(delays)
+    assert all(at == delays[number] for number, at in woken)
+
+
+def test_a_year_passes_at_once_and_exactly():
+    async def story(clock):
+        for _ in range(365):
+            await clock.sleep(86_400)
+        return clock.now_ms(), clock.monotonic()
+
+    now_ms, monotonic = play(story)
+    assert now_ms == START_MS + 365 * 86_400_000
+    assert monotonic == pytest.approx(365 * 86_400)
+
+
+def test_time_does_not_pass_while_there_is_something_to_do():
+    async def story(clock):
+        before = clock.now_ms()
+        for _ in range(1_000):
+            await clock.sleep(0)
+        await clock.sleep(-5)
+        return clock.now_ms() - before
+
+    assert play(story) == 0
+
+
+def test_what_nobody_will_ever_wake_is_an_error_and_not_a_hang():
+    async def story(clock):
+        await asyncio.Event().wait()
+
+    with pytest.raises(RuntimeError, match="stand still for ever"):
+        play(story)
+
+
+def test_an_event_that_is_set_in_time_is_no_deadlock():
+    async def story(clock):
+        event = asyncio.Event()
+
+        async def later() -> None:
+            await clock.sleep(3)
+            event.set()
+
+        task = asyncio.ensure_future(later())
+        await event.wait()
+        await task
+        return clock.monotonic()
+
+    assert play(story) == pytest.approx(3)
+
+
+def test_two_loops_have_clocks_of_their_own():
+    loops = [VirtualLoop(1_000), VirtualLoop(5_000)]
+    clocks = [VirtualClock(loop) for loop in loops]
+    loops[0].run_until_complete(clocks[0].sleep(2))
+    assert [clock.now_ms() for clock in clocks] == [3_000, 5_000]
+    for loop in loops:
+        loop.close()
