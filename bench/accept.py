@@ -25,7 +25,9 @@ def run(*, quick: bool = False) -> Report:
     made = webhooks.hooks(1, 2_000)
     with folder() as path, ExitStack() as stack:
         report.add("fdatasync of 8 kB, median", fdatasync_ms(path), "ms")
-        servers = {k: stack.enter_context(process("-m", "bench.servers", k, str(path))) for k in ("bare", "product")}
+        servers = {
+            k: stack.enter_context(process("-m", "bench.servers", k, str(path))) for k in ("bare", "product")
+        }
         ports = {}
         for kind, server in servers.items():
             assert server.stdout is not None
@@ -38,14 +40,18 @@ def run(*, quick: bool = False) -> Report:
                 before = cpu_s(server.pid)
                 stream = webhooks.requests(PATH, made, 1000 * number + hash(kind) % 997)
                 load = closed_loop(
-                    ports[kind], stream, connections=CONNECTIONS, seconds=seconds if number >= 0 else 0.5)
+                    ports[kind], stream, connections=CONNECTIONS, seconds=seconds if number >= 0 else 0.5
+                )
                 measured = uvloop.run(load)
                 if number >= 0:  # the first is for warming up
                     runs[kind].append(measured)
                     cpu[kind].append((cpu_s(server.pid) - before) / max(1, measured.statuses[200]) * 1e6)
         bad = sum(m.statuses.total() - m.statuses[200] for of in runs.values() for m in of)
         rate = {kind: statistics.median(m.rate() for m in of) for kind, of in runs.items()}
-        p99 = {kind: statistics.median(percentile(m.latencies_s, 0.99) for m in of) * 1000 for kind, of in runs.items()}
+        p99 = {
+            kind: statistics.median(percentile(m.latencies_s, 0.99) for m in of) * 1000
+            for kind, of in runs.items()
+        }
         # Each pair ran in the same seconds, so the ratio is taken pair by pair.
         ratios = [p.rate() / b.rate() for p, b in zip(runs["product"], runs["bare"], strict=True)]
         slower = [
@@ -64,7 +70,12 @@ def run(*, quick: bool = False) -> Report:
         )
         report.add(f"open loop at {PER_S:.0f}/s: p50", percentile(held.latencies_s, 0.5) * 1000, "ms")
         report.add(
-            f"open loop at {PER_S:.0f}/s: p99", percentile(held.latencies_s, 0.99) * 1000, "ms", most=250, gated=True)
+            f"open loop at {PER_S:.0f}/s: p99",
+            percentile(held.latencies_s, 0.99) * 1000,
+            "ms",
+            most=250,
+            gated=True,
+        )
         report.add("open loop: refused", held.statuses.total() - held.statuses[200], "", most=0, gated=True)
         report.add("other processes kept busy", meter.others(), "cores")
     return report

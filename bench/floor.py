@@ -90,7 +90,8 @@ class Log:
         digest = hashlib.blake2b(event_id.encode(), digest_size=16).digest()
         bucket = now_ms // BUCKET_MS
         if execute(
-            "SELECT 1 FROM event_seen WHERE bucket IN (?2, ?2 - 1, ?2 - 2) AND digest = ?1", (digest, bucket),
+            "SELECT 1 FROM event_seen WHERE bucket IN (?2, ?2 - 1, ?2 - 2) AND digest = ?1",
+            (digest, bucket),
         ).fetchone():
             return False
         execute("INSERT INTO event_seen (bucket, digest) VALUES (?, ?)", (bucket, digest))
@@ -152,10 +153,23 @@ class FloorPipeline:
     """Order in: log, reserve, note what changed, one commit; then one coalesced bulk call after the other."""
 
     def __init__(
-        self, writer: Writer, secret: str, stock: dict[str, int], channels: int,
-        call: Callable[[int, list[tuple[str, int]]], Awaitable[None]], *, batch: int = 100, calls_max: int = 8,
+        self,
+        writer: Writer,
+        secret: str,
+        stock: dict[str, int],
+        channels: int,
+        call: Callable[[int, list[tuple[str, int]]], Awaitable[None]],
+        *,
+        batch: int = 100,
+        calls_max: int = 8,
     ) -> None:
-        self._writer, self._secret, self._stock, self._call, self._log = writer, secret.encode(), stock, call, Log()
+        self._writer, self._secret, self._stock, self._call, self._log = (
+            writer,
+            secret.encode(),
+            stock,
+            call,
+            Log(),
+        )
         self._decode = msgspec.json.Decoder(_Order).decode
         self._reserved: dict[str, int] = {}
         self._due: list[OrderedDict[str, None]] = [OrderedDict() for _ in range(channels)]
@@ -163,8 +177,10 @@ class FloorPipeline:
         self._batch = batch
         self.updates = 0
         self._tasks = [asyncio.create_task(self._lane(n)) for n in range(channels) for _ in range(calls_max)]
-        writer.submit(lambda c: c.execute(
-            "CREATE TABLE IF NOT EXISTS reserved (sku TEXT PRIMARY KEY, quantity INTEGER) WITHOUT ROWID, STRICT").fetchall(),
+        writer.submit(
+            lambda c: c.execute(
+                "CREATE TABLE IF NOT EXISTS reserved (sku TEXT PRIMARY KEY, quantity INTEGER) WITHOUT ROWID, STRICT"
+            ).fetchall(),
         )
 
     async def accept(self, event_id: str, signature: bytes, body: bytes, now_ms: int) -> bool:

@@ -42,7 +42,13 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def add(
-        self, what: str, value: float, unit: str = "", *, least: float | None = None, most: float | None = None,
+        self,
+        what: str,
+        value: float,
+        unit: str = "",
+        *,
+        least: float | None = None,
+        most: float | None = None,
         gated: bool = False,
     ) -> None:
         """Add a figure, with the goal that it should reach."""
@@ -163,10 +169,15 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def process(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def process(*arguments: str, cwd: Path | None = None, quiet: bool = False) -> Iterator[subprocess.Popen[str]]:
     """Run Python with arguments; it is ended with SIGTERM, then SIGKILL."""
     child = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, text=True, env=environment(), cwd=cwd,
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=cwd,
+        stderr=subprocess.DEVNULL if quiet else None,
     )
     try:
         yield child

@@ -29,7 +29,9 @@ def run(*, quick: bool = False) -> Report:
         port = restart.free_port()
         restart.configure(path, port)
         restart.fill(path, 0)
-        with process("-m", "syncline.cli", "run", "--config", str(path / "syncline.toml"), cwd=path) as server:
+        with process(
+            "-m", "syncline.cli", "run", "--config", str(path / "syncline.toml"), cwd=path, quiet=True
+        ) as server:
             time.sleep(5.0)
             before = cpu_s(server.pid)
             time.sleep(seconds)

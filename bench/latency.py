@@ -85,15 +85,19 @@ async def serve(path: str) -> None:
         await asyncio.sleep(0.5)
         rows = await store.read("bindings_after", system=SHOP, kind="stock", after="", limit=10 * SKUS)
         known = len(rows)
-    items = {sku: (await store.read("records_get", system=SHOP, kind=Kind.ITEM.value, keys=[sku]))[0][4] for sku in skus}
+    items = {
+        sku: (await store.read("records_get", system=SHOP, kind=Kind.ITEM.value, keys=[sku]))[0][4]
+        for sku in skus
+    }
     print(json.dumps({
         "port": listener.port, "account": world.erp.account_id, "location": str(world.trade.locations[0][0]),
         "items": {json.loads(body)["stock_id"]: sku for sku, body in items.items()},
     }), flush=True)  # fmt: skip
     watch.left.clear()
     await stop.wait()
-    Path(path, "left.json").write_text(
-        json.dumps([(at, json.loads(body)["variables"]) for at, body in watch.left]), encoding="utf-8",
+    Path(path, "left.json").write_text(  # noqa: ASYNC240 (nothing is measured any more)
+        json.dumps([(at, json.loads(body)["variables"]) for at, body in watch.left]),
+        encoding="utf-8",
     )
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -81,7 +81,8 @@ async def closed_loop(port: int, requests: Iterator[bytes], *, connections: int,
                 done.set()
 
     all_ = [
-        (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1] for _ in range(connections)
+        (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1]
+        for _ in range(connections)
     ]
     began = time.perf_counter()
     end = began + seconds
@@ -95,7 +96,12 @@ async def closed_loop(port: int, requests: Iterator[bytes], *, connections: int,
 
 
 async def open_loop(
-    port: int, requests: Iterator[bytes], *, per_s: float, seconds: float, connections: int = 64,
+    port: int,
+    requests: Iterator[bytes],
+    *,
+    per_s: float,
+    seconds: float,
+    connections: int = 64,
 ) -> Measured:
     """Requests leave on a schedule, whether or not the server keeps up; latency counts from the schedule."""
     measured = Measured()
@@ -116,7 +122,8 @@ async def open_loop(
             done.set()
 
     for _ in range(connections):
-        free.append((await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1])
+        _, opened = await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port)
+        free.append(opened)
     all_ = list(free)
     began = time.perf_counter()
     for number in range(total):

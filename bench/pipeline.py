@@ -98,7 +98,9 @@ class Source:
         )  # fmt: skip
         # Under each webhook's own id: repeats of a body in a long run are new orders.
         key = logged.event.event_id
-        order = Order(key, body.name, at, at, "GBP", lines, ZERO, ZERO, Decimal(body.total_price), complete=True)
+        order = Order(
+            key, body.name, at, at, "GBP", lines, ZERO, ZERO, Decimal(body.total_price), complete=True
+        )
         return [Change(Kind.ORDER, key, at, 1, at, order)]
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
@@ -141,7 +143,9 @@ def _system(name: str, sink: Sink) -> System:
     return System(name, "bench", Capabilities(), Source(name), sink, Free())  # type: ignore[arg-type]
 
 
-async def _drive(accept: Callable[[webhooks.Hook, str], Awaitable[bool]], seconds: float, seed: int) -> tuple[int, list[float]]:
+async def _drive(
+    accept: Callable[[webhooks.Hook, str], Awaitable[bool]], seconds: float, seed: int
+) -> tuple[int, list[float]]:
     made, rng = webhooks.hooks(9, 1_000, skus=SKUS), Random(seed)
     stream = itertools.cycle(made)
     acks: list[float] = []
@@ -156,7 +160,9 @@ async def _drive(accept: Callable[[webhooks.Hook, str], Awaitable[bool]], second
     return len(acks), acks
 
 
-def _figures(count: int, acks: list[float], vendor: Vendor, wall: float, cpu: float, whole: float) -> dict[str, float]:
+def _figures(
+    count: int, acks: list[float], vendor: Vendor, wall: float, cpu: float, whole: float
+) -> dict[str, float]:
     return {
         "orders": count / wall, "numbers": vendor.numbers / whole, "calls": vendor.calls / whole,
         "full": vendor.numbers / max(1, vendor.calls) / BULK, "ack_ms": percentile(acks, 0.99) * 1000,
@@ -169,7 +175,10 @@ async def product(path: str, seconds: float, seed: int) -> dict[str, float]:
     clock, vendor = SystemClock(), Vendor()
     store = await LiveSqliteStore.open(path, now_ms=clock.now_ms())
     channels = [f"c{n}" for n in range(CHANNELS)]
-    systems = [_system("erp", Sink(-1, vendor)), *(_system(name, Sink(n, vendor)) for n, name in enumerate(channels))]
+    systems = [
+        _system("erp", Sink(-1, vendor)),
+        *(_system(name, Sink(n, vendor)) for n, name in enumerate(channels)),
+    ]
     routes = Routes([Route(Flow.INVENTORY, "erp", name, 1_000, locations={"1": "L"}) for name in channels])
     skus = [f"{10_000 + n * 7}" for n in range(SKUS)]
     row = {"version": 1, "tiebreak": 0, "changed_at_ms": 1, "observed_at_ms": 1, "offset": 0, "hash": ""}
@@ -186,7 +195,9 @@ async def product(path: str, seconds: float, seed: int) -> dict[str, float]:
             for sku in part for name in channels
         ]  # fmt: skip
         held = [
-            {"system": name, "key": stock_key(sku, "L"), "held": STOCK, "now_ms": 1} for sku in part for name in channels
+            {"system": name, "key": stock_key(sku, "L"), "held": STOCK, "now_ms": 1}
+            for sku in part
+            for name in channels
         ]
         await store.write(Write("record_put", records), Write("held_seen", held))
     engine = Engine(store=store, clock=clock, rng=Random(1), systems=systems, routes=routes, owner="embedded")
@@ -194,13 +205,16 @@ async def product(path: str, seconds: float, seed: int) -> dict[str, float]:
     await asyncio.sleep(0.2)
 
     async def accept(hook: webhooks.Hook, event_id: str) -> bool:
-        headers = {"x-shopify-hmac-sha256": hook.headers["X-Shopify-Hmac-Sha256"], "x-shopify-webhook-id": event_id}
+        headers = {
+            "x-shopify-hmac-sha256": hook.headers["X-Shopify-Hmac-Sha256"],
+            "x-shopify-webhook-id": event_id,
+        }
         return (await engine.ingress.accept("c0", headers, hook.body)).status == 200
 
     began, cpu = time.perf_counter(), time.process_time()
     count, acks = await _drive(accept, seconds, seed)
     wall = time.perf_counter() - began
-    while engine.applier.offset < count or not engine.quiet():
+    while engine.applier.offset < count or not engine.quiet():  # noqa: ASYNC110 (it has no event for that)
         await asyncio.sleep(0.05)
     whole, cpu = time.perf_counter() - began, time.process_time() - cpu
     running.cancel()
@@ -224,7 +238,7 @@ async def floor(path: str, seconds: float, seed: int) -> dict[str, float]:
     began, cpu = time.perf_counter(), time.process_time()
     count, acks = await _drive(accept, seconds, seed)
     wall = time.perf_counter() - began
-    while pipeline.pending():
+    while pipeline.pending():  # noqa: ASYNC110 (nor has the floor)
         await asyncio.sleep(0.05)
     await asyncio.sleep(2 * CALL_S)
     whole, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -251,6 +265,8 @@ def run(*, quick: bool = False) -> Report:
         report.add(f"{kind}: numbers delivered", middle["numbers"], "/s")
         report.add(f"{kind}: bulk calls full", middle["full"], "share")
         report.add(f"{kind}: CPU for each order", middle["cpu_us"], "us")
-    ratio = statistics.median(p["done"] / f["done"] for p, f in zip(runs["product"], runs["floor"], strict=True))
+    ratio = statistics.median(
+        p["done"] / f["done"] for p, f in zip(runs["product"], runs["floor"], strict=True)
+    )
     report.add("orders delivered, product : floor", ratio, "x", least=0.7)
     return report

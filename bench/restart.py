@@ -96,7 +96,13 @@ def fill(path: Path, count: int) -> None:
 def hook_path() -> str:
     """Where the shop's webhooks go."""
     access = Access(
-        None, SystemClock(), None, secret=SECRET.encode(), token_bytes=lambda n: b"", metrics_token="", secure=False,  # type: ignore[arg-type]
+        None,
+        SystemClock(),
+        None,
+        secret=SECRET.encode(),
+        token_bytes=bytes,
+        metrics_token="",
+        secure=False,  # type: ignore[arg-type]
     )
     return f"/hooks/shop/{access.hook_token('shop')}"
 
@@ -117,7 +123,9 @@ def start_once(path: Path, port: int, number: int) -> tuple[float, float, float]
     hook = webhooks.hook(number, webhooks.order_body(number, rng, ["SKU-0000001"]), rng)
     request = post(hook_path(), hook.headers, hook.body)
     began = time.perf_counter()
-    with process("-m", "syncline.cli", "run", "--config", str(path / "syncline.toml"), cwd=path) as server:
+    with process(
+        "-m", "syncline.cli", "run", "--config", str(path / "syncline.toml"), cwd=path, quiet=True
+    ) as server:
         while not accepted(port, request):
             if server.poll() is not None or time.perf_counter() - began > 60:
                 raise RuntimeError("syncline run did not come up")
@@ -133,7 +141,9 @@ def measure(report: Report, count: int, *, rounds: int, most: float, gated: bool
         fill(path, count)
         meter = Meter()
         runs = [start_once(path, port, number) for number in range(rounds)]
-        with process("-c", "import syncline.web.serve, syncline.connectors.shopify, syncline.connectors.netsuite") as bare:
+        with process(
+            "-c", "import syncline.web.serve, syncline.connectors.shopify, syncline.connectors.netsuite"
+        ) as bare:
             began = time.perf_counter()
             bare.wait()
             imports = time.perf_counter() - began

@@ -46,7 +46,10 @@ async def serve(kind: str, folder: str) -> None:
     else:
         store = await LiveSqliteStore.open(path, now_ms=clock.now_ms())
         settings = SHOPIFY.settings(
-            shop=webhooks.SHOP, access_token="shpat_bench", webhook_secrets=(webhooks.SECRET,), plan="plus",
+            shop=webhooks.SHOP,
+            access_token="shpat_bench",
+            webhook_secrets=(webhooks.SECRET,),
+            plan="plus",
         )
         system = SHOPIFY.open(Opening("shop", settings, clock, Random(1), Nowhere()))
         ingress = Ingress(store, clock, {"shop": system}, lambda: None)
@@ -55,7 +58,7 @@ async def serve(kind: str, folder: str) -> None:
         listener = Listener(hooks, "127.0.0.1", 0)
         closing = None
     listener.start()
-    while not listener._server.started:  # noqa: SLF001 (a port that is bound does not listen yet)
+    while not listener._server.started:  # noqa: ASYNC110, SLF001 (a port that is bound does not listen yet)
         await asyncio.sleep(0.01)
     print(listener.port, flush=True)
     await stop.wait()

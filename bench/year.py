@@ -22,17 +22,24 @@ from typing import Any
 
 import structlog
 
-from bench.harness import orders_file, rss_mb
+from bench.harness import Meter, Report, hush, orders_file, rss_mb
 from syncline.engine import engine as engine_module
 from syncline.engine import leases
 from syncline.engine.delivery import lane as lane_module
 from syncline.engine.engine import Engine
 from syncline.model.change import Flow
 from syncline.simulate.clock import VirtualClock, VirtualLoop
-from syncline.simulate.history import DAY_MS, History, generate_history, read_history, stock_case, weekly_moments
+from syncline.simulate.history import (
+    DAY_MS,
+    History,
+    generate_history,
+    read_history,
+    stock_case,
+    weekly_moments,
+)
 from syncline.simulate.hooks import HooksApp
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import ERP, SHOP, Pace, World
+from syncline.simulate.world import Pace, World
 from syncline.stores.sqlite import SqliteStore
 
 NAME = "year"
@@ -129,9 +136,11 @@ class Year:
         await asyncio.gather(self._buy(), self._work())
         await self._settle()
         played = Played(
-            lines=sum(len(order.lines) for order in self.orders), orders=len(self.orders),
+            lines=sum(len(order.lines) for order in self.orders),
+            orders=len(self.orders),
             days=(self.end_ms - self.start_ms) / DAY_MS,
-            wall_s=time.perf_counter() - began, cpu_s=time.process_time() - cpu,
+            wall_s=time.perf_counter() - began,
+            cpu_s=time.process_time() - cpu,
         )
         await self._count(played)
         return played
@@ -193,7 +202,9 @@ class Year:
             "breaches": breaches,
             "calls_shop": sum(world.shop.ledger.calls_by_operation.values()),
             "calls_erp": sum(world.erp.ledger.calls_by_operation.values()),
-            "calls": dict((world.shop.ledger.calls_by_operation + world.erp.ledger.calls_by_operation).most_common()),
+            "calls": dict(
+                (world.shop.ledger.calls_by_operation + world.erp.ledger.calls_by_operation).most_common()
+            ),
         }
         for name in ("orders_lost", "orders_duplicated", "fulfilments_doubled", "stock_mismatches"):
             if played.counts[name]:
@@ -206,7 +217,35 @@ def load(path: Path | None) -> tuple[History, str]:
     if path is not None:
         return read_history(path), path.name
     history = generate_history(1, orders=19_960, skus=4_000)
-    return history, f"generated ({history.lines() / LINES_OF_THE_HISTORY:.2f} x the lines of the published one)"
+    return (
+        history,
+        f"generated ({history.lines() / LINES_OF_THE_HISTORY:.2f} x the lines of the published one)",
+    )
+
+
+def run(*, quick: bool = False) -> Report:
+    """The whole history; with ``quick`` its first 13 days, told as the year they amount to."""
+    report = Report(NAME)
+    hush()
+    history, name = load(orders_file())
+    meter = Meter()
+    played = Year(history, days=13.0 if quick else 0.0).play()
+    whole = history.lines() / played.lines
+    report.notes.append(
+        f"{name}; {played.days:.0f} days, {played.orders} orders, {played.lines} lines, retention on"
+    )
+    report.add("lines played", played.lines / played.wall_s, "/s")
+    # On one core of its own, CPU time is the wall time: neighbours on the core do not count against it.
+    report.add("a year takes, CPU", played.cpu_s * whole, "s", most=SECONDS_MAX, gated=not quick)
+    report.add("a year takes, wall", played.wall_s * whole, "s")
+    report.add("most memory", rss_mb(), "MB")
+    for what in ("orders_placed", "orders_lost", "orders_duplicated", "units_asked", "units_hidden", "units_oversold",
+                 "stock_mismatches", "fulfilments_doubled", "parked"):  # fmt: skip
+        must = what in ("orders_lost", "orders_duplicated", "fulfilments_doubled", "stock_mismatches")
+        report.add(what, played.counts[what], "", most=0 if must else None, gated=must)
+    report.notes += played.problems
+    report.add("other processes kept busy", meter.others(), "cores")
+    return report
 
 
 def main() -> None:
@@ -218,7 +257,9 @@ def main() -> None:
     args = parser.parse_args()
     began = time.perf_counter()
     history, name = load(args.orders)
-    print(f"{name}: {history.lines()} lines in {len(history.orders)} orders, read in {time.perf_counter() - began:.1f} s")
+    print(
+        f"{name}: {history.lines()} lines in {len(history.orders)} orders, read in {time.perf_counter() - began:.1f} s"
+    )
     began = time.perf_counter()
     year = Year(history, days=args.days)
     profile = cProfile.Profile()

@@ -4,6 +4,9 @@
 make docs                    write the files
 make docs ARGS=--check       only say whether they are as the code has them
 
+It also copies files into pages: what stands between ``<!-- include: PATH -->`` and ``<!-- end -->``
+is a fenced block with the file's content.
+
 What a setting means is prose, so it is written by hand: for the sections of Syncline itself in
 ``MEANING`` below, for a connector in the table under "## Settings" of its README. A key without a
 sentence, and a sentence without a key, stop the generator.
@@ -410,24 +413,45 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+INCLUDE = re.compile(
+    r"^<!-- include: (?P<path>\S+) -->\n```(?P<kind>\w+)\n.*?^```\n<!-- end -->$", re.MULTILINE | re.DOTALL
+)
+
+
+def included(text: str) -> str:
+    """A page with the files that it includes, as they are now."""
+
+    def block(match: re.Match[str]) -> str:
+        content = (ROOT / match["path"]).read_text().rstrip("\n")
+        return f"<!-- include: {match['path']} -->\n```{match['kind']}\n{content}\n```\n<!-- end -->"
+
+    return INCLUDE.sub(block, text)
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every page that is written, whole or in parts, with its text."""
+    for name, make in PAGES.items():
+        yield REFERENCE / name, f"{NOTICE}\n{make().rstrip()}\n"
+    for path in sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]):
+        if path.parent != REFERENCE:
+            yield path, included(path.read_text())
+
+
 def main(words: list[str]) -> int:
     """Write the pages, or say which of them are stale."""
     check = "--check" in words
     REFERENCE.mkdir(parents=True, exist_ok=True)
     stale = []
-    for name, make in PAGES.items():
-        path = REFERENCE / name
-        text = f"{NOTICE}\n{make().rstrip()}\n"
+    for path, text in pages():
         if path.exists() and path.read_text() == text:
             continue
-        stale.append(name)
+        stale.append(str(path.relative_to(ROOT)))
         if not check:
             path.write_text(text)
-    print(
-        f"docs/reference: {', '.join(stale)} {'out of date' if check else 'written'}"
-        if stale
-        else "docs/reference: up to date"
-    )
+    if stale:
+        print(f"{'out of date' if check else 'written'}: {', '.join(stale)}")
+    else:
+        print("docs: up to date")
     return 1 if check and stale else 0
 
 

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.totals import pytest_configure, pytest_terminal_summary  # noqa: F401 - hooks, found here by name
 
 # No deadline: on a busy machine a slow example is not a wrong one. CI draws the same examples every
 # time, so that a change is never blamed for somebody else's luck; at a desk each run draws new ones.

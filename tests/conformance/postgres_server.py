@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -17,7 +17,19 @@ from pathlib import Path
 
 READY = "database system is ready to accept connections"
 ROLE = "syncline"  # what the tests connect as: nobody special
-PR_SET_PDEATHSIG = 1
+
+# Becomes the account's, asks to be ended with whoever started it, and turns into the program.
+LAUNCH = """
+import ctypes, os, signal, sys
+
+user, group = map(int, sys.argv[1:3])
+if user >= 0:
+    os.setgroups([])
+    os.setgid(group)
+    os.setuid(user)
+ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class NoServerError(Exception):
@@ -27,7 +39,9 @@ class NoServerError(Exception):
 def find_programs() -> Path:
     """The folder with ``initdb`` and ``postgres``, the newest version there is."""
     candidates = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name or 0), reverse=True,
+        Path("/usr/lib/postgresql").glob("*/bin"),
+        key=lambda p: float(p.parent.name or 0),
+        reverse=True,
     )
     on_path = shutil.which("initdb")
     if on_path:
@@ -66,8 +80,19 @@ class PostgresServer:
             if self._account is not None:
                 os.chown(self.folder, *self._account)
             self._run(
-                "initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
+                "initdb",
+                "-D",
+                str(self._data),
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale",
+                "C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
             )
             self.start()
             self.sql(f"CREATE ROLE {ROLE} LOGIN", f"CREATE DATABASE syncline OWNER {ROLE}")
@@ -75,20 +100,24 @@ class PostgresServer:
             self.close()
             raise
 
-    def _drop_rights(self) -> None:
-        if self._account is not None:
-            os.setgroups([])
-            os.setgid(self._account[1])
-            os.setuid(self._account[0])
-        # If we are killed, the server goes too.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        user, group = self._account or (-1, -1)
+        return [
+            sys.executable,
+            "-S",
+            "-c",
+            LAUNCH,
+            str(user),
+            str(group),
+            str(self._programs / program),
+            *arguments,
+        ]
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            [str(self._programs / program), *arguments],
+            self._command(program, *arguments),
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
-            preexec_fn=self._drop_rights,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
             capture_output=True,
             text=True,
             check=False,
@@ -103,15 +132,31 @@ class PostgresServer:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
         self._process = subprocess.Popen(
-            [
-                str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port),
-                "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
-                "-c", "fsync=on", "-c", "full_page_writes=on", "-c", "max_connections=60",
-                "-c", "shared_buffers=32MB", "-c", "logging_collector=off", "-c", "deadlock_timeout=50ms",
-            ],
+            self._command(
+                "postgres",
+                "-D",
+                str(self._data),
+                "-p",
+                str(self.port),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                f"unix_socket_directories={self.folder}",
+                "-c",
+                "fsync=on",
+                "-c",
+                "full_page_writes=on",
+                "-c",
+                "max_connections=60",
+                "-c",
+                "shared_buffers=32MB",
+                "-c",
+                "logging_collector=off",
+                "-c",
+                "deadlock_timeout=50ms",
+            ),
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
-            preexec_fn=self._drop_rights,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -157,8 +202,21 @@ class PostgresServer:
         """Run statements as the superuser."""
         for statement in statements:
             self._run(
-                "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port),
-                "-U", "postgres", "-d", database, "-c", statement,
+                "psql",
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-h",
+                str(self.folder),
+                "-p",
+                str(self.port),
+                "-U",
+                "postgres",
+                "-d",
+                database,
+                "-c",
+                statement,
             )
 
     @property

@@ -26,7 +26,7 @@ NUMBERED = {"parked_put", "parked_resolve", "lag_put", "audit_put"}  # return id
 SERIAL = {"parked", "lag", "audit"}
 OWN = {"parked_edit", "parked_get"}  # ask for an id
 
-keys = st.sampled_from(["A\x1f1", "A\x1f2", "AB\x1f1", "A", "ä\x1f1", "it's \"1\"", ""])
+keys = st.sampled_from(["A\x1f1", "A\x1f2", "AB\x1f1", "A", "ä\x1f1", 'it\'s "1"', ""])
 times = st.integers(T0 - 3, T0 + 3)
 small = st.integers(-3, 4)
 words = st.sampled_from(["", "a", "b'\"", "ü\x1f"])
@@ -50,7 +50,18 @@ VALUES = {
     "since": times, "after": keys, "from": keys, "to": keys, "consumer": st.sampled_from(["apply"]),
     "stream": st.sampled_from(["orders", "items"]),
 }  # fmt: skip
-NUMBERS = {"version", "tiebreak", "offset", "quantity", "taken", "erp_quantity", "held", "by", "seq", "lag_ms"}
+NUMBERS = {
+    "version",
+    "tiebreak",
+    "offset",
+    "quantity",
+    "taken",
+    "erp_quantity",
+    "held",
+    "by",
+    "seq",
+    "lag_ms",
+}
 
 
 def value(statement, name):
@@ -77,7 +88,9 @@ write = st.sampled_from(sorted(WRITES.keys() - OWN)).flatmap(
 )
 append = st.tuples(
     st.lists(
-        st.builds(Event, VALUES["system"], words, words, st.sampled_from(list(Via)), times, st.binary(max_size=9)),
+        st.builds(
+            Event, VALUES["system"], words, words, st.sampled_from(list(Via)), times, st.binary(max_size=9)
+        ),
         max_size=4,
     ),
     st.sampled_from([T0, T0 + 16 * DAY_MS, T0 + 33 * DAY_MS, T0 + 70 * DAY_MS]),
@@ -95,15 +108,25 @@ async def do(store, what):
     except Fenced:
         return "fenced"
     return [
-        len(rows) if write.statement in NUMBERED else sorted(rows) for write, rows in zip(what, results, strict=True)
+        len(rows) if write.statement in NUMBERED else sorted(rows)
+        for write, rows in zip(what, results, strict=True)
     ]
 
 
 async def ask(store, statement, parameters):
     rows = await store.read(statement, **parameters)
-    if statement.startswith(("parked_", "audit")) and rows and isinstance(rows[0][0], int) and statement != "parked_count":
+    if (
+        statement.startswith(("parked_", "audit"))
+        and rows
+        and isinstance(rows[0][0], int)
+        and statement != "parked_count"
+    ):
         rows = [row[1:] for row in rows]
-    ordered = "ORDER BY" in STATEMENTS[statement].sql and statement not in ("attempts_like", "lags_of_key", "send_times")
+    ordered = "ORDER BY" in STATEMENTS[statement].sql and statement not in (
+        "attempts_like",
+        "lags_of_key",
+        "send_times",
+    )
     return rows if ordered else sorted(rows, key=repr)
 
 
@@ -125,7 +148,15 @@ async def both(postgres, schema):
     await store.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
 @given(steps=st.lists(step, min_size=1, max_size=14), data=st.data())
 async def test_both_stores_do_the_same(both, steps, data):
     postgres, connection = both
@@ -144,6 +175,11 @@ async def test_both_stores_do_the_same(both, steps, data):
             assert theirs == ours, (table, what)
     for name in sorted(READS.keys() - OWN):
         fields = {field: value(name, field) for field in READS[name].parameters}
-        parameters = data.draw(st.fixed_dictionaries({**fields, **({"limit": st.just(99)} if "limit" in fields else {})}))
-        assert await ask(postgres, name, parameters) == await ask(sqlite, name, parameters), (name, parameters)
+        parameters = data.draw(
+            st.fixed_dictionaries({**fields, **({"limit": st.just(99)} if "limit" in fields else {})})
+        )
+        assert await ask(postgres, name, parameters) == await ask(sqlite, name, parameters), (
+            name,
+            parameters,
+        )
     await sqlite.close()

@@ -70,7 +70,9 @@ async def open_store():
 def live_and_die(opening, life, rng, *, early=False):
     """One life of a process that appends and writes; returns what it was told is safe before it was killed."""
     code = CHILD.format(path=sys.path, open=opening, early=early)
-    with subprocess.Popen([sys.executable, "-c", code, str(life)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(life)], stdout=subprocess.PIPE, text=True
+    ) as process:
         told = [process.stdout.readline() for _ in range(rng.randrange(1, 400))]
         process.send_signal(signal.SIGKILL)
         told += process.stdout.readlines()
@@ -165,7 +167,9 @@ async def cut_the_power(folder, rng, *, synchronous="FULL", cuts=CUTS):
                 await store.append([event(f"e{n}"), event(f"twin of e{n}")], received_at_ms=T0)
             else:
                 names = (f"e{n}", f"twin of e{n}")
-                await store.write(*(Write("dirty_mark", [{"sku": name, "changed_at_ms": 1}]) for name in names))
+                await store.write(
+                    *(Write("dirty_mark", [{"sku": name, "changed_at_ms": 1}]) for name in names)
+                )
             recorder.acknowledge(f"e{n}")
             if n % 17 == 16:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

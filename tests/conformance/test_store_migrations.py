@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from syncline.testing.store_tools import T0, event
 
 SQLITE = load_migrations("syncline.stores.sqlite")
 POSTGRES = load_migrations("syncline.stores.postgres")
+SEE_US = f"import sys; sys.path[:0] = {sys.path!r}\n"
 
 
 def ship(monkeypatch, module, migrations):
@@ -126,7 +126,11 @@ async def test_a_migration_that_fails_in_sqlite_leaves_nothing(tmp_path, monkeyp
     await SqliteStore.open(path, now_ms=T0).close()
     before = sqlite_schema(path)
     with monkeypatch.context() as patch:
-        ship(patch, sqlite_store, one_more(SQLITE, "CREATE TABLE half (x INTEGER); INSERT INTO nowhere VALUES (1)"))
+        ship(
+            patch,
+            sqlite_store,
+            one_more(SQLITE, "CREATE TABLE half (x INTEGER); INSERT INTO nowhere VALUES (1)"),
+        )
         with pytest.raises(apsw.SQLError):
             SqliteStore.open(path, now_ms=T0)
     assert sqlite_schema(path) == before
@@ -170,8 +174,7 @@ async def test_a_migration_that_is_killed_in_sqlite_is_done_by_the_next_start(tm
 
     def start(kill):
         return subprocess.run(
-            [sys.executable, "-c", DIE_IN_SQLITE, path, str(int(kill))], capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            [sys.executable, "-c", SEE_US + DIE_IN_SQLITE, path, str(int(kill))], capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     assert start(kill=True).returncode == -signal.SIGKILL
@@ -231,12 +234,19 @@ async def test_postgres_comes_up_from_every_release_with_its_data(
     assert await store.append([event("kept"), event("new")], received_at_ms=T0) == (
         [None, 2] if released else [1, 2]
     )
-    history = await store._fetch("SELECT number, name, checksum, applied_at_ms FROM migration ORDER BY number")
-    assert history == [(m.number, m.name, m.checksum, T0 if m.number <= released else T0 + 1) for m in POSTGRES]
+    history = await store._fetch(
+        "SELECT number, name, checksum, applied_at_ms FROM migration ORDER BY number"
+    )
+    assert history == [
+        (m.number, m.name, m.checksum, T0 if m.number <= released else T0 + 1) for m in POSTGRES
+    ]
     await store.close()
     fresh = await store_class.open(postgres.dsn, now_ms=T0, schema=f"{schema}_fresh")
     await fresh.close()
-    found, expected = await postgres_schema(postgres, schema), await postgres_schema(postgres, f"{schema}_fresh")
+    found, expected = (
+        await postgres_schema(postgres, schema),
+        await postgres_schema(postgres, f"{schema}_fresh"),
+    )
     assert [tuple(str(x).replace("_fresh", "") for x in row) for row in expected] == [
         tuple(map(str, row)) for row in found
     ]
@@ -245,7 +255,9 @@ async def test_postgres_comes_up_from_every_release_with_its_data(
 @pytest.mark.postgres
 async def test_postgres_refuses_an_altered_history(postgres, schema, store_class, server_module, monkeypatch):
     await (await store_class.open(postgres.dsn, now_ms=T0, schema=schema)).close()
-    ship(monkeypatch, server_module, [replace(POSTGRES[0], sql=POSTGRES[0].sql + "-- harmless"), *POSTGRES[1:]])
+    ship(
+        monkeypatch, server_module, [replace(POSTGRES[0], sql=POSTGRES[0].sql + "-- harmless"), *POSTGRES[1:]]
+    )
     with pytest.raises(Misconfigured, match=f"{POSTGRES[0].name} was changed"):
         await store_class.open(postgres.dsn, now_ms=T0, schema=schema)
 
@@ -268,7 +280,11 @@ async def test_a_migration_that_fails_in_postgres_leaves_nothing(
     await (await store_class.open(postgres.dsn, now_ms=T0, schema=schema)).close()
     before = await postgres_schema(postgres, schema)
     with monkeypatch.context() as patch:
-        ship(patch, server_module, one_more(POSTGRES, "CREATE TABLE half (x bigint); INSERT INTO nowhere VALUES (1)"))
+        ship(
+            patch,
+            server_module,
+            one_more(POSTGRES, "CREATE TABLE half (x bigint); INSERT INTO nowhere VALUES (1)"),
+        )
         with pytest.raises(asyncpg.UndefinedTableError):
             await store_class.open(postgres.dsn, now_ms=T0, schema=schema)
     assert await postgres_schema(postgres, schema) == before
@@ -296,9 +312,8 @@ async def test_a_migration_that_is_killed_in_postgres_is_done_by_the_next_start(
     import asyncpg
 
     watcher = await asyncpg.connect(postgres.dsn, server_settings={"search_path": schema})
-    with subprocess.Popen(
-        [sys.executable, "-c", DIE_IN_POSTGRES, postgres.dsn, schema], stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    with subprocess.Popen(  # noqa: ASYNC220 (a moment)
+        [sys.executable, "-c", SEE_US + DIE_IN_POSTGRES, postgres.dsn, schema], stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%half%'"
         while not (backend := await watcher.fetchval(asleep)):
@@ -311,7 +326,11 @@ async def test_a_migration_that_is_killed_in_postgres_is_done_by_the_next_start(
     await watcher.execute("SELECT pg_terminate_backend($1)", backend)
     await watcher.close()
     with monkeypatch.context() as patch:
-        ship(patch, server_module, one_more(POSTGRES, "CREATE TABLE half (x bigint); CREATE TABLE rest (x bigint)"))
+        ship(
+            patch,
+            server_module,
+            one_more(POSTGRES, "CREATE TABLE half (x bigint); CREATE TABLE rest (x bigint)"),
+        )
         await (await store_class.open(postgres.dsn, now_ms=T0, schema=schema)).close()
     assert {"half", "rest"} <= {row[0] for row in await postgres_schema(postgres, schema)}
 
@@ -321,6 +340,8 @@ async def test_a_migration_waits_for_the_one_that_another_process_is_doing(
     postgres, schema, store_class, server_module, monkeypatch,
 ):  # fmt: skip
     ship(monkeypatch, server_module, one_more(POSTGRES, "CREATE TABLE once (x bigint); SELECT pg_sleep(0.3)"))
-    stores = await asyncio.gather(*(store_class.open(postgres.dsn, now_ms=T0, schema=schema) for _ in range(3)))
+    stores = await asyncio.gather(
+        *(store_class.open(postgres.dsn, now_ms=T0, schema=schema) for _ in range(3))
+    )
     assert await stores[0]._fetch("SELECT count(*) FROM migration") == [(len(POSTGRES) + 1,)]
     await asyncio.gather(*(store.close() for store in stores))

@@ -64,7 +64,11 @@ def suite_on(mutant):
 
 
 def all_tests():
-    return [name for name, _ in inspect.getmembers(StoreConformance, inspect.isfunction) if name.startswith("test_")]
+    return [
+        name
+        for name, _ in inspect.getmembers(StoreConformance, inspect.isfunction)
+        if name.startswith("test_")
+    ]
 
 
 # --- ways to break it ------------------------------------------------------------------------------
@@ -101,7 +105,9 @@ def table(old, new, *names):
         def empty(cls):
             store = super().empty()
             for name in names:
-                ((made,),) = store._connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,))
+                ((made,),) = store._connection.execute(
+                    "SELECT sql FROM sqlite_schema WHERE name = ?", (name,)
+                )
                 assert old in made
                 store._connection.execute(f"DROP TABLE {name}")
                 store._connection.execute(made.replace(old, new))
@@ -230,7 +236,9 @@ class KnowsAnEventForEver(Whole):
 
 class TakesOneSystemForAnother(Whole):
     def append_rows(self, events, received_at_ms, cursor):
-        offsets = super().append_rows([replace(event, system="shop") for event in events], received_at_ms, cursor)
+        offsets = super().append_rows(
+            [replace(event, system="shop") for event in events], received_at_ms, cursor
+        )
         new = [(event.system, offset) for event, offset in zip(events, offsets, strict=True) if offset]
         self._connection.executemany('UPDATE event SET system = ? WHERE "offset" = ?', new)
         return offsets
@@ -281,7 +289,10 @@ class StripsText(Whole):
             return value.strip("\ufeff") if isinstance(value, str) else value
 
         return super().write_rows(
-            [replace(w, rows=[{name: strip(value) for name, value in row.items()} for row in w.rows]) for w in writes],
+            [
+                replace(w, rows=[{name: strip(value) for name, value in row.items()} for row in w.rows])
+                for w in writes
+            ],
         )
 
 
@@ -291,7 +302,10 @@ class RewritesJson(Whole):
             return value.replace("1.10", "1.1") if isinstance(value, str) and value.startswith("{") else value
 
         return super().write_rows(
-            [replace(w, rows=[{name: compact(value) for name, value in row.items()} for row in w.rows]) for w in writes],
+            [
+                replace(w, rows=[{name: compact(value) for name, value in row.items()} for row in w.rows])
+                for w in writes
+            ],
         )
 
 
@@ -301,7 +315,10 @@ class CountsInFloats(Whole):
             return int(float(value)) if isinstance(value, int) and 2**53 < abs(value) < 2**54 else value
 
         return super().write_rows(
-            [replace(w, rows=[{name: blur(value) for name, value in row.items()} for row in w.rows]) for w in writes],
+            [
+                replace(w, rows=[{name: blur(value) for name, value in row.items()} for row in w.rows])
+                for w in writes
+            ],
         )
 
 
@@ -338,7 +355,9 @@ class MakesUpWhatItFinishes(Whole):
         for write in writes:
             if write.statement == "delivery_finish":
                 row = {"route": "", "changed_at_ms": 0, "deliver_by_ms": 0}
-                super().write_rows([replace(write, statement="delivery_fact", rows=[{**row, **r} for r in write.rows])])
+                super().write_rows(
+                    [replace(write, statement="delivery_fact", rows=[{**row, **r} for r in write.rows])]
+                )
         return super().write_rows(writes)
 
 
@@ -812,7 +831,7 @@ def test_every_mutant_says_what_catches_it_and_every_test_catches_one():
 async def fails(suite, test):
     try:
         await getattr(suite, test)()
-    except (Exception, pytest.fail.Exception):  # whatever a broken store leads to
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 (whatever a broken store leads to)
         return True
     return False
 

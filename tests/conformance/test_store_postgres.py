@@ -112,7 +112,11 @@ async def test_a_row_that_lacks_a_column_is_an_error_and_not_a_null(store):
     ids=["nul", "surrogate", "too big", "too long for an index"],
 )  # fmt: skip
 async def test_content_that_postgresql_cannot_hold_is_rejected(store, row):
-    row = {**row, "sku": "".join(chr(33 + n * 7919 % 90000) for n in range(9000))} if len(row["sku"]) > 9 else row
+    row = (
+        {**row, "sku": "".join(chr(33 + n * 7919 % 90000) for n in range(9000))}
+        if len(row["sku"]) > 9
+        else row
+    )
     with pytest.raises(Rejected):
         await store.write(mark("before"), Write("dirty_mark", [row]))
     assert await skus(store) == []
@@ -121,7 +125,9 @@ async def test_content_that_postgresql_cannot_hold_is_rejected(store, row):
 async def test_a_cursor_that_postgresql_cannot_hold_is_refused_alone(store):
     from syncline.model.change import Cursor
 
-    stream = "".join(chr(33 + n * 7919 % 50000) for n in range(9000))  # too long for an index, found by the server
+    stream = "".join(
+        chr(33 + n * 7919 % 50000) for n in range(9000)
+    )  # too long for an index, found by the server
     answers = await asyncio.gather(
         store.append([event("a")], received_at_ms=T0),
         store.append([event("b")], received_at_ms=T0, cursor=Cursor("shop", stream, "", 1)),
@@ -141,7 +147,9 @@ async def test_a_reader_misses_nothing_while_two_processes_append(store, other):
 
     async def append(writer, n):
         for turn in range(20):
-            await writer.append([event(f"{id(writer)}.{n}.{turn}.{m}") for m in range(n % 3 + 1)], received_at_ms=T0)
+            await writer.append(
+                [event(f"{id(writer)}.{n}.{turn}.{m}") for m in range(n % 3 + 1)], received_at_ms=T0
+            )
 
     async def follow():
         while True:
@@ -206,7 +214,9 @@ async def test_transactions_that_block_each_other_are_run_again(store, other):
 
 
 async def test_processes_that_start_together_set_up_one_schema(postgres, schema):
-    stores = await asyncio.gather(*(PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema) for _ in range(5)))
+    stores = await asyncio.gather(
+        *(PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema) for _ in range(5))
+    )
     await stores[0].write(mark("A"))
     assert [await skus(store) for store in stores] == [["A"]] * 5
     await asyncio.gather(*(store.close() for store in stores))
@@ -364,8 +374,8 @@ async def test_a_statement_that_takes_too_long_is_given_up_as_not_done(postgres,
 
 
 async def test_a_caller_that_gives_up_does_not_undo_its_transaction(store):
-    for task in (store.append([event("a")], received_at_ms=T0), store.write(mark("A"))):
-        task = asyncio.ensure_future(task)
+    for work in (store.append([event("a")], received_at_ms=T0), store.write(mark("A"))):
+        task = asyncio.ensure_future(work)
         started = asyncio.Event()
         asyncio.get_running_loop().call_soon(started.set)
         await started.wait()
@@ -461,7 +471,10 @@ async def test_a_server_that_does_not_answer_is_something_to_retry(unused_tcp_po
 
 
 async def test_a_wrong_database_or_role_is_a_configuration_error(postgres):
-    for dsn in (postgres.dsn.replace("/syncline?", "/nothing?"), postgres.dsn.replace("syncline@", "stranger@")):
+    for dsn in (
+        postgres.dsn.replace("/syncline?", "/nothing?"),
+        postgres.dsn.replace("syncline@", "stranger@"),
+    ):
         with pytest.raises(Misconfigured, match="dsn"):
             await PostgresStore.open(dsn, now_ms=T0)
 

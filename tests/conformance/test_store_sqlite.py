@@ -148,9 +148,13 @@ async def test_a_full_disk_is_said_and_gone_once_there_is_room(tmp_path):
     store = await LiveSqliteStore.open(str(tmp_path / "s.db"), now_ms=T0)
     writing = store._inner._connection
     limit = writing.pragma("max_page_count", writing.pragma("page_count"))
-    with pytest.raises(Retryable, match="disk is full"):
+
+    async def fill():
         for n in range(200):
             await store.append([event(f"{n}.{m}") for m in range(50)], received_at_ms=T0)
+
+    with pytest.raises(Retryable, match="disk is full"):
+        await fill()
     writing.pragma("max_page_count", limit * 1000)
     assert (await store.append([event("after")], received_at_ms=T0))[0] is not None
     offsets = [one.offset for one in await store.events(0, 100_000)]
@@ -270,8 +274,7 @@ asyncio.run(main())
 
 def open_elsewhere(path):
     return subprocess.Popen(
-        [sys.executable, "-c", OPEN_IT, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{OPEN_IT}", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 

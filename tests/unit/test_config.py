@@ -190,7 +190,7 @@ def test_a_variable_that_is_not_set_is_named(tmp_path, variables):
     (tmp_path / "hook").write_text(HOOK)
     (tmp_path / "key.pem").write_text(KEY)
     with pytest.raises(
-        Misconfigured, match="systems.shop.access_token: the environment variable SHOP_TOKEN is not set"
+        Misconfigured, match=r"systems.shop.access_token: the environment variable SHOP_TOKEN is not set"
     ):
         parse(GOOD, variables=variables, folder=tmp_path)
 

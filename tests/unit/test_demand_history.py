@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from syncline.inventory.availability import Demand, QuantityRule, publish, settled
@@ -156,7 +156,7 @@ ACTS = {
     "edit": lambda h, a, b: h.edit(a, 1 + b % 9),
     "takes": lambda h, a, b: h.erp_takes(a, tell=True),
     "takes, unheard": lambda h, a, b: h.erp_takes(a, tell=False),
-    "tells": lambda h, a, b: h.erp_tells(a, b % 300),
+    "tells": lambda h, a, b: h.erp_tells(a, b % 60),
     "push": lambda h, a, b: h.push(b % 1000),
     "read": lambda h, a, b: h.read(b % (LAG_MS + 1)),
     "tick": lambda h, a, b: h.tick(1 + b % 2000),
@@ -188,6 +188,7 @@ def tell(history_acts) -> None:
     asyncio.run(history.store.close())
 
 
+@settings(max_examples=250)
 @given(acts("order", "takes", "takes, unheard", "tells", "push", "read", "tick"))
 @example([("order", 3, 0), ("takes", 0, 0), ("push", 0, 60), ("push", 0, 0), ("read", 0, 500)])
 def test_demand_is_counted_exactly_once_in_the_end_and_never_too_little(history_acts):

@@ -85,6 +85,7 @@ class Engine:
             )
             for name, system in self.systems.items()
         }
+        self.deriver.watch(lambda system, order_key: self.lanes[system].works_on(order_key))
         self.pollers = [
             Poller(
                 system=system,

@@ -107,7 +107,11 @@ class StoreConformance(StatementConformance, DeliveryConformance):
     async def test_a_known_event_id_is_refused_and_takes_no_offset(self) -> None:
         async with self.store() as store:
             assert await store.append([event("a"), event("a"), event("b")], received_at_ms=T0) == [1, None, 2]
-            assert await store.append([event("b"), event("c"), event("a")], received_at_ms=T0) == [None, 3, None]
+            assert await store.append([event("b"), event("c"), event("a")], received_at_ms=T0) == [
+                None,
+                3,
+                None,
+            ]
             assert [one.event.event_id for one in await store.events(0, 10)] == ["a", "b", "c"]
 
     async def test_one_event_id_arriving_many_times_at_once_is_one_event(self) -> None:
@@ -180,7 +184,9 @@ class StoreConformance(StatementConformance, DeliveryConformance):
             await store.append([event("a")], received_at_ms=T0, cursor=Cursor("shop", "orders", "p1", T0))
             bad = Event("shop", "t", "bad", Via.EVENT, BIG * 4, b"")
             cursor = Cursor("shop", "orders", "p2", T0 + 1)
-            assert await attempt(store.append([event("b"), bad], received_at_ms=T0, cursor=cursor)) is not None
+            assert (
+                await attempt(store.append([event("b"), bad], received_at_ms=T0, cursor=cursor)) is not None
+            )
             unholdable = Cursor("shop", "orders", "p3", BIG * 4)
             assert await attempt(store.append([event("c")], received_at_ms=T0, cursor=unholdable)) is not None
             assert [one.event.event_id for one in await store.events(0, 10)] == ["a"]
@@ -271,7 +277,8 @@ class StoreConformance(StatementConformance, DeliveryConformance):
             for turn in range(5):
                 now_ms = T0 + turn * 100
                 takes = [
-                    put(store, "lease_take", name="lane", owner=f"w{n}", now_ms=now_ms, ttl_ms=50) for n in range(6)
+                    put(store, "lease_take", name="lane", owner=f"w{n}", now_ms=now_ms, ttl_ms=50)
+                    for n in range(6)
                 ]
                 taken = [rows for rows in await asyncio.gather(*takes) if rows]
                 assert taken == [[(turn + 1,)]], "exactly one, and the fence counts"
@@ -300,7 +307,9 @@ class StoreConformance(StatementConformance, DeliveryConformance):
             lease = {"name": "lane", "owner": "a", "fence": 1}
             assert await put(store, "lease_renew", **lease, now_ms=T0 + 90, ttl_ms=100) == [(1,)]
             assert await put(store, "lease_take", name="lane", owner="b", now_ms=T0 + 189, ttl_ms=100) == []
-            assert await put(store, "lease_take", name="lane", owner="b", now_ms=T0 + 190, ttl_ms=100) == [(2,)]
+            assert await put(store, "lease_take", name="lane", owner="b", now_ms=T0 + 190, ttl_ms=100) == [
+                (2,)
+            ]
 
     async def test_a_former_owner_can_neither_write_nor_renew_nor_drop(self) -> None:
         async with self.store() as store:
@@ -337,13 +346,15 @@ class StoreConformance(StatementConformance, DeliveryConformance):
         ]  # fmt: skip
         async with self.store() as store:
             rows = [
-                {"system": "shop", "kind": "order", "key": text, "version": 1, "tiebreak": 0, "changed_at_ms": T0,
+                {"system": "shop", "kind": "item", "key": text, "version": 1, "tiebreak": 0, "changed_at_ms": T0,
                  "observed_at_ms": T0, "offset": 1, "hash": text, "body": text + text}
                 for text in texts
             ]  # fmt: skip
             await store.write(Write("record_put", rows))
-            found = await store.read("records_get", system="shop", kind="order", keys=texts)
-            assert {row[0]: (row[3], row[4]) for row in found} == {text: (text, text + text) for text in texts}
+            found = await store.read("records_get", system="shop", kind="item", keys=texts)
+            assert {row[0]: (row[3], row[4]) for row in found} == {
+                text: (text, text + text) for text in texts
+            }
             assert await stored_log(store, texts) == texts
 
     async def test_json_bodies_keep_every_byte(self) -> None:
@@ -353,7 +364,9 @@ class StoreConformance(StatementConformance, DeliveryConformance):
                 store, "record_put", system="shop", kind="order", key="1", version=1, tiebreak=0, changed_at_ms=T0,
                 observed_at_ms=T0, offset=1, hash="", body=body,
             )  # fmt: skip
-            await put(store, "intent_put", id="i", system="shop", operation="put_order", items=body, now_ms=T0)
+            await put(
+                store, "intent_put", id="i", system="shop", operation="put_order", items=body, now_ms=T0
+            )
             assert (await store.read("records_get", system="shop", kind="order", keys=["1"]))[0][4] == body
             assert (await store.read("intent_get", id="i"))[0][3] == body
 
@@ -361,10 +374,10 @@ class StoreConformance(StatementConformance, DeliveryConformance):
         async with self.store() as store:
             for n, value in enumerate((BIG, -BIG - 1, 2**53 + 1, 0, -1)):
                 await put(
-                    store, "record_put", system="shop", kind="order", key=str(n), version=value, tiebreak=value,
+                    store, "record_put", system="shop", kind="item", key=str(n), version=value, tiebreak=value,
                     changed_at_ms=value, observed_at_ms=value, offset=value, hash="", body="",
                 )  # fmt: skip
-                rows = await store.read("records_get", system="shop", kind="order", keys=[str(n)])
+                rows = await store.read("records_get", system="shop", kind="item", keys=[str(n)])
                 assert rows == [(str(n), value, value, "", "", value, value)]
 
     async def test_a_nul_in_text_is_kept_or_refused(self) -> None:

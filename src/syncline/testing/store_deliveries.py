@@ -171,7 +171,9 @@ class DeliveryConformance(Opens):
             await bring_to(store, "running")
             for at_ms in (LATER + 70, LATER, LATER + 90):
                 await touch(store, at_ms)
-            assert [row[3:6] for row in await finish(store, "completed", 1)] == [("available", 4, LATER + 10_000)]
+            assert [row[3:6] for row in await finish(store, "completed", 1)] == [
+                ("available", 4, LATER + 10_000)
+            ]
 
     async def test_changes_from_before_a_call_do_not_count_as_made_during_it(self) -> None:
         async with self.store() as store:
@@ -230,7 +232,9 @@ class DeliveryConformance(Opens):
                 before = await known(store)
                 rows = await put(store, "delivery_release", **AT, now_ms=LATER)
                 if state in ("parked", "retryable", *ENDED):
-                    assert rows == [("shop", "set_stock", AT["key"], "available", 2, T0 + 10_000, LATER)], state
+                    assert rows == [("shop", "set_stock", AT["key"], "available", 2, T0 + 10_000, LATER)], (
+                        state
+                    )
                     assert await known(store) == ("stock", "available", 2, T0, T0 + 10_000, LATER, 0, "")
                 else:
                     assert rows == [], state
@@ -286,4 +290,7 @@ class DeliveryConformance(Opens):
             at = {"system": "shop", "operation": "set_stock"}
             found = await store.read("deliveries_range", **at, **{"from": "10\x1f", "to": "10 "}, limit=9)
             assert found == rows
-            assert await store.read("deliveries_range", **at, **{"from": "10\x1f", "to": "10 "}, limit=1) == rows[:1]
+            assert (
+                await store.read("deliveries_range", **at, **{"from": "10\x1f", "to": "10 "}, limit=1)
+                == rows[:1]
+            )

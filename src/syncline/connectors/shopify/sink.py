@@ -260,7 +260,8 @@ def _stock_outcomes(count: int, errors: Sequence[UserError]) -> list[Outcome]:
     for index in range(count):
         refusal = named.get(index)
         if refusal is None:
-            outcomes.append(Outcome(Result.RETRY, "batch refused because of others"))
+            # Nothing is wrong with this line: it goes again at once, under a new key, and does not count.
+            outcomes.append(Outcome(Result.WAIT, "batch refused because of others", retry_after_s=0.0))
         elif refusal.code in _STALE:
             outcomes.append(Outcome(Result.STALE, f"Shopify: {refusal.message}"))
         else:

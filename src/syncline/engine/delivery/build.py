@@ -65,6 +65,7 @@ class Refuse:
 
 Built = Send | Skip | Wait | Refuse
 
+UNDECIDED_WAIT_MS = 3_000  # how long a number that may be right is left alone; then the cautious one is written
 UNPLACED_WAIT_MS = 30_000  # how long a number waits for the location of an order; then it is written anyway
 
 
@@ -127,6 +128,8 @@ class Builder:
                     built[key] = Wait("an order that takes from it is still being read", 1.0)
                 elif target.held is None:
                     built[key] = Wait("what the channel holds is not known yet", 60.0, read_stock=True)
+                elif target.undecided and now_ms - deliveries[key].since_ms < UNDECIDED_WAIT_MS:
+                    built[key] = Wait("the ERP's figures may contain an order that is under way", 0.3)
                 elif target.held == target.quantity:
                     built[key] = Skip("the channel shows this number already")
                 else:

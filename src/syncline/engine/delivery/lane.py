@@ -33,7 +33,7 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 60.0
 OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
-LOOK_UPS_MAX = 20
+BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +78,7 @@ class Lane:
         self._failing: dict[str, None] = {}
         self._probes = 0
         self._stale_rounds: dict[str, int] = {}
+        self._batch_max: dict[str, int] = {}
         self.paused = False
         self.calls = 0
         self.items = 0
@@ -90,6 +91,10 @@ class Lane:
     def pending(self) -> int:
         """Deliveries that wait or are under way."""
         return sum(len(queue) for queue in self._queues.values()) + len(self._busy)
+
+    def works_on(self, order_key: str) -> bool:
+        """Whether a call about an order is under way, or its outcome unknown."""
+        return f"order {order_key}" in self._busy
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
@@ -197,9 +202,8 @@ class Lane:
         """Take keys whose record is free; two facts of one record never fly together."""
         taken: list[str] = []
         records: set[str] = set()
-        for key in self._queues[name].pop(
-            now_ms, self._operation(name).batch_items_max, self._busy_keys[name]
-        ):
+        limit = min(self._operation(name).batch_items_max, self._batch_max.get(name, 1 << 30))
+        for key in self._queues[name].pop(now_ms, limit, self._busy_keys[name]):
             record = self._record_of(name, key)
             if record in self._busy or record in records:
                 row = (self.system.name, name, key, DeliveryState.AVAILABLE, 0, now_ms, now_ms + 50)
@@ -397,6 +401,7 @@ class Lane:
         close: bool,
     ) -> None:
         """Write what became of each item, then free the records."""
+        self._adapt(operation, outcomes)
         results = self._results(operation, known)
         reads_only = self._operation(operation).reads_only
         events = [outcome.facts["event"] for _, outcome in outcomes if "event" in outcome.facts]
@@ -424,6 +429,17 @@ class Lane:
             self._on_stale(self.system.name)
         if events or results.marked:
             self._on_stored()
+
+    def _adapt(self, operation: str, outcomes: Sequence[tuple[Item, Outcome]]) -> None:
+        """Size the batches of an all-or-nothing call by how often one stale line refuses it."""
+        full = self._operation(operation).batch_items_max
+        if full == 1 or self._operation(operation).reads_only:
+            return
+        size = self._batch_max.get(operation, full)
+        if any(outcome.result is Result.STALE for _, outcome in outcomes):
+            self._batch_max[operation] = max(BATCH_MIN, min(size, len(outcomes)) // 2)
+        elif all(outcome.result is Result.DONE for _, outcome in outcomes):
+            self._batch_max[operation] = min(full, size * 2)
 
     def _rounds(self, key: str, outcome: Outcome) -> int:
         """Count refuted expectations in a row; a success, or a restart, begins anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from syncline.engine.catalog import Catalog
@@ -16,9 +16,7 @@ from syncline.ports import Clock, Row, Store, System, Write
 
 DERIVE_MAX = 500  # SKUs in one round
 
-# While an order is on its way into the ERP, a figure may contain it before we can know that it does.
-# Such a SKU is looked at again after a moment, by when the ERP has told; most numbers are right then.
-UNDER_WAY_MS = 1_000
+PLACING_MS = 1_000  # an order's location is usually known after so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,10 @@ class Target:
     ``held`` of ``None``: never read. ``rev`` is the binding's revision that this was computed from.
     ``unplaced`` units were ordered at this very channel, which has subtracted them at a location that
     it has not told yet: until then nobody knows what it holds where.
+
+    While an order is on its way into the ERP, its figures may contain the order before we can know
+    that they do. Then ``quantity`` subtracts it, perhaps for the second time, and ``at_most`` is the
+    number if they do. What the channel holds between the two is not known to be wrong.
     """
 
     key: str
@@ -38,6 +40,12 @@ class Target:
     unseen: int
     rev: int
     unplaced: int = 0
+    at_most: int = 0
+
+    @property
+    def undecided(self) -> bool:
+        """Whether what the channel holds may be right, as far as anybody can know at the moment."""
+        return self.held is not None and self.quantity < self.held <= self.at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,11 @@ class StockDeriver:
         self._catalog = catalog
         self._routes = routes
         self._systems = systems
+        self._under_way: Callable[[str, str], bool] = lambda system, order_key: False
+
+    def watch(self, under_way: Callable[[str, str], bool]) -> None:
+        """Be told whether a call about an order is under way to a system."""
+        self._under_way = under_way
 
     async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
         """Compute the numbers of some SKUs from what is stored now.
@@ -126,6 +139,10 @@ class StockDeriver:
                 for line in lines
                 if subtracts_itself and line.channel == route.sink and not line.location
             )
+            open_ones = [line for line in lines if not self._perhaps_contained(route.source, line)]
+            most = numbers if len(open_ones) == len(lines) else publish(
+                at, open_ones, unseen.get(sku, {}), route.rule_for(sku), locations, replica_lag_ms=replica_lag_ms,
+            )
             for erp_location, quantity in numbers.by_location.items():
                 if erp_location not in at:
                     continue
@@ -142,9 +159,14 @@ class StockDeriver:
                         unseen=0 if row is None else row[2],
                         rev=0 if row is None else row[3],
                         unplaced=unplaced,
+                        at_most=most.by_location[erp_location],
                     ),
                 )
         return Computed(targets, done, published, levels, demands)
+
+    def _perhaps_contained(self, erp: str, line: Demand) -> bool:
+        """Whether the ERP may account for a line although its figures cannot prove it yet."""
+        return line.erp_quantity > 0 or self._under_way(erp, line.order_key)
 
     async def _unseen(
         self, route: Route, skus: Sequence[str], own: dict[str, Row]
@@ -179,10 +201,7 @@ class StockDeriver:
         for route in self._routes.of(Flow.INVENTORY):
             computed = await self.compute(route, list(changed_at))
             for target in computed.targets:
-                if target.unplaced:  # the read that tells the location marks the SKU again
-                    continue
-                lines = computed.demands.get(target.sku, ())
-                linger_ms = min(UNDER_WAY_MS, route.tolerance_ms // 10) if lines else 0
+                linger_ms = PLACING_MS if target.unplaced else 0
                 touches.append(
                     {
                         "system": route.sink,

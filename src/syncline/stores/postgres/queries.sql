@@ -76,9 +76,9 @@ SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM re
 WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
 
 -- name: orders_numbered
--- PostgreSQL reads no JSON that escapes a NUL, wherever in the text it stands.
+-- The expression of the index record_order_number.
 SELECT system, key FROM record
-WHERE kind = 'order' AND replace(body, '\u0000', '\u0020')::json ->> 'number'
+WHERE kind = 'order' AND (replace(body, '\u0000', '\u0020')::json ->> 'number')
     = ANY (ARRAY(SELECT jsonb_array_elements_text(:numbers::jsonb)))
 ORDER BY system, key LIMIT :limit;
 

@@ -150,7 +150,9 @@ async def connect(dsn: str, schema: str) -> Connection:
         asyncpg.exceptions.ClientConfigurationError,
         ValueError,
     ) as error:
-        raise Misconfigured(f"[store] dsn: {error}. Correct it, or create the role and the database.") from error
+        raise Misconfigured(
+            f"[store] dsn: {error}. Correct it, or create the role and the database."
+        ) from error
     except LOST as error:
         raise Retryable(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
@@ -202,7 +204,8 @@ async def migrate(connection: Connection, schema: str, now_ms: int) -> list[str]
         while True:
             async with connection.transaction():
                 await connection.execute(
-                    "SELECT pg_advisory_xact_lock(hashtextextended('syncline.migrate.' || $1, 0))", schema,
+                    "SELECT pg_advisory_xact_lock(hashtextextended('syncline.migrate.' || $1, 0))",
+                    schema,
                 )
                 if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema):
                     await connection.execute(f"CREATE SCHEMA {schema}")
@@ -212,7 +215,9 @@ async def migrate(connection: Connection, schema: str, now_ms: int) -> list[str]
                     if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL")
                     else "SELECT 1",
                 )
-                applied = {row[0]: row[1] for row in await connection.fetch("SELECT number, checksum FROM migration")}
+                applied = {
+                    row[0]: row[1] for row in await connection.fetch("SELECT number, checksum FROM migration")
+                }
                 try:
                     pending = pending_migrations(known, applied)
                 except ValueError as error:
@@ -223,7 +228,10 @@ async def migrate(connection: Connection, schema: str, now_ms: int) -> list[str]
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO migration VALUES ($1, $2, $3, $4)",
-                    migration.number, migration.name, migration.checksum, now_ms,
+                    migration.number,
+                    migration.name,
+                    migration.checksum,
+                    now_ms,
                 )
             done.append(migration.name)
     except asyncpg.InsufficientPrivilegeError as error:

@@ -114,7 +114,10 @@ def parse_statement(text: str) -> _Statement:
 
 
 def waves(
-    rows: Sequence[Mapping[str, Any]], key: Sequence[str], *, in_order: bool = False,
+    rows: Sequence[Mapping[str, Any]],
+    key: Sequence[str],
+    *,
+    in_order: bool = False,
 ) -> list[list[Mapping[str, Any]]]:
     """Split rows so that no key occurs twice in a part; a key's rows keep their order.
 
@@ -169,7 +172,12 @@ class PostgresStore(Store):
 
     @classmethod
     async def open(
-        cls, dsn: str, *, now_ms: int, schema: str = "syncline", connections_max: int = POOL_MAX,
+        cls,
+        dsn: str,
+        *,
+        now_ms: int,
+        schema: str = "syncline",
+        connections_max: int = POOL_MAX,
     ) -> PostgresStore:
         """Connect, and bring the schema up to date.
 
@@ -247,7 +255,8 @@ class PostgresStore(Store):
         rows = await self._fetch(
             'SELECT "offset", received_at_ms, system, topic, event_id, via, occurred_at_ms, body FROM event'
             ' WHERE "offset" > $1 ORDER BY "offset" LIMIT $2',
-            after, limit,
+            after,
+            limit,
         )
         return [
             LoggedEvent(offset, received, Event(system, topic, event_id, Via(via), occurred, unpack(body)))
@@ -258,7 +267,9 @@ class PostgresStore(Store):
         known = self._statements[statement]
         values = [parameters[name] for name in known.parameters]
         try:
-            bound = [_encode(value).decode() if isinstance(value, list | tuple) else value for value in values]
+            bound = [
+                _encode(value).decode() if isinstance(value, list | tuple) else value for value in values
+            ]
         except UnicodeEncodeError as error:
             raise sort_error(error) from error
         return await self._fetch(known.sql, *bound)
@@ -321,7 +332,12 @@ class PostgresStore(Store):
         for attempt in range(CONNECT_TRIES_MAX):
             try:
                 return await self._pool.acquire(timeout=COMMAND_TIMEOUT_S)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+            ) as error:
                 if self._closing or attempt == CONNECT_TRIES_MAX - 1:
                     raise Retryable(
                         f"PostgreSQL cannot be reached: {describe(error)}",
@@ -356,7 +372,9 @@ class PostgresStore(Store):
                 await connection.execute("BEGIN")
                 result = await work(connection)
                 marked = await connection.execute(
-                    "UPDATE session SET step = $2, used_at = now() WHERE id = $1", mark.id, step,
+                    "UPDATE session SET step = $2, used_at = now() WHERE id = $1",
+                    mark.id,
+                    step,
                 )
                 if marked != "UPDATE 1":
                     raise ConnectionResetError("the server has forgotten this session")
@@ -411,9 +429,12 @@ class PostgresStore(Store):
                     await connection.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE pid = $1 AND backend_start = $2",
-                        mark.pid, mark.started_at,
+                        mark.pid,
+                        mark.started_at,
                     )
-                    reached = await connection.fetchval("SELECT step FROM session WHERE id = $1 FOR UPDATE", mark.id)
+                    reached = await connection.fetchval(
+                        "SELECT step FROM session WHERE id = $1 FOR UPDATE", mark.id
+                    )
                     self.resolved += 1
                     return bool(reached == step)
                 except BaseException:
@@ -421,7 +442,12 @@ class PostgresStore(Store):
                     raise
                 finally:
                     await self._pool.release(connection)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+            ) as error:
                 said = describe(error)
             await asyncio.sleep(WAIT_S)  # noqa: TID251 (a real server restarts; no simulation runs on it)
         raise OutcomeUnknown(f"the connection to PostgreSQL broke during COMMIT, and then: {said}")
@@ -470,7 +496,9 @@ class PostgresStore(Store):
         group, self._appends = self._appends[:taken], self._appends[taken:]
         return group
 
-    async def _append_rows(self, connection: Connection, group: Sequence[_Appending]) -> list[list[int | None]]:
+    async def _append_rows(
+        self, connection: Connection, group: Sequence[_Appending]
+    ) -> list[list[int | None]]:
         """The appends of several callers, one after the other, in one transaction."""
         buckets: set[int] = set()
         digests: set[bytes] = set()
@@ -484,7 +512,8 @@ class PostgresStore(Store):
             rows = await connection.fetch(
                 "SELECT bucket, digest FROM event_seen"
                 " WHERE bucket = ANY ($1::bigint[]) AND digest = ANY ($2::bytea[])",
-                sorted(buckets), sorted(digests),
+                sorted(buckets),
+                sorted(digests),
             )
             seen = {(bucket, digest) for bucket, digest in rows}
             new: list[tuple[Any, ...]] = []
@@ -512,7 +541,10 @@ SELECT * FROM unnest($1::bigint[], $4::text[], $5::text[], $6::text[], $7::text[
 
 
 def _offsets(
-    appending: _Appending, seen: set[tuple[int, bytes]], last: int, new: list[tuple[Any, ...]],
+    appending: _Appending,
+    seen: set[tuple[int, bytes]],
+    last: int,
+    new: list[tuple[Any, ...]],
 ) -> list[int | None]:
     """Give out offsets to the events that are new, and add their rows to ``new``."""
     bucket = appending.bucket
@@ -525,8 +557,16 @@ def _offsets(
         offset = last + len(new) + 1
         new.append(
             (
-                offset, bucket, digest, event.system, event.topic, event.event_id, event.via.value,
-                event.occurred_at_ms, appending.received_at_ms, body,
+                offset,
+                bucket,
+                digest,
+                event.system,
+                event.topic,
+                event.event_id,
+                event.via.value,
+                event.occurred_at_ms,
+                appending.received_at_ms,
+                body,
             ),
         )
         offsets.append(offset)

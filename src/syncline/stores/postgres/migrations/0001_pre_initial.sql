@@ -75,6 +75,9 @@ CREATE TABLE record (
     body           text COLLATE "C" NOT NULL,
     PRIMARY KEY (system, kind, key)
 );
+-- What people look orders up by. PostgreSQL reads no JSON that escapes a NUL, wherever in the text it stands.
+CREATE INDEX record_order_number ON record ((replace(body, '\u0000', '\u0020')::json ->> 'number'))
+    WHERE kind = 'order';
 
 -- Our record <-> a system's id for it, what was last sent, and for stock what the channel holds.
 CREATE TABLE binding (
