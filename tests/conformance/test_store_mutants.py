@@ -517,7 +517,7 @@ BROKEN = {
     "shows the oldest lags": says("lags", "ORDER BY delivered_at_ms DESC, id DESC", "ORDER BY id"),
     "shows the first of the audit": says("audit_last", "ORDER BY id DESC", "ORDER BY id"),
     "keeps an account's role": says("account_put", "role = excluded.role,", ""),
-    "forgets what was not applied": says("forget_events", 'AND "offset" <= :applied', "AND :applied = :applied"),
+    "forgets what was not applied": says("forget_events", ":applied", "(:applied + 9)"),
     "forgets young events": says("forget_events", ":before", "(:before + 2)"),
     "forgets the bucket itself": says("forget_seen", ":bucket", "(:bucket + 1)"),
     "forgets young lags": says("forget_lags", ":before", "(:before + 1)"),
@@ -829,6 +829,8 @@ def test_every_mutant_says_what_catches_it_and_every_test_catches_one():
 
 
 async def fails(suite, test):
+    async with suite.store():
+        pass  # a mutant that cannot even be opened proves nothing
     try:
         await getattr(suite, test)()
     except (Exception, pytest.fail.Exception):  # noqa: BLE001 (whatever a broken store leads to)

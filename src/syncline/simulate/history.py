@@ -144,7 +144,7 @@ def _why_skip(row: dict[str, str]) -> str:
     return ""
 
 
-def generate_history(seed: int, *, orders: int = 2_000, skus: int = 400) -> History:
+def generate_history(seed: int, *, orders: int = 2_000, skus: int = 1_500) -> History:
     """Make a history of a mid-size wholesaler: few SKUs sell most, and bulk lines exhaust stock."""
     rng = Random(seed)
     catalog = [
@@ -155,7 +155,7 @@ def generate_history(seed: int, *, orders: int = 2_000, skus: int = 400) -> Hist
         )
         for n in range(skus)
     ]
-    weights = [1 / (rank + 3) for rank in range(skus)]
+    weights = [1 / (rank + 15) for rank in range(skus)]  # the top 1 % of 1,500 SKUs get 15 % of the lines
     made: list[HistoryOrder] = []
     at_ms = int(datetime(2026, 3, 2, 8, 0, tzinfo=UTC).timestamp() * 1000)
     for number in range(orders):
