@@ -49,6 +49,7 @@ MEANING: dict[str, dict[str, str]] = {
         "token_file": "Where the first start writes the admin's token, readable by its owner only.",
         "secret": "Signs sessions and webhook addresses. Empty: made at the first start, beside the token file. "
         "Changing it changes the webhook addresses.",
+        "trusted_proxies": "Addresses of reverse proxies whose `X-Forwarded-For` is believed. Empty: nobody's.",
         "metrics_token": "A token of at least 24 characters that may read `/metrics` and nothing else. Empty: metrics need "
         "a login.",
     },

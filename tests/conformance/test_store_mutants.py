@@ -455,7 +455,7 @@ BROKEN = {
     "keeps known demand settled": says("demand_known", "erp_quantity = :quantity, settled = 0", "erp_quantity = :quantity"),
     "settles by any figure": says("demand_settle", "AND erp_quantity = :erp_quantity", ""),
     "settles any quantity": says("demand_settle", "AND quantity = :quantity", ""),
-    "forgets the quantity before": says("demand_known", "ELSE erp_quantity END", "ELSE erp_before END"),
+    "forgets the quantity before": says("demand_known", "min(erp_before, erp_quantity)", "erp_before"),
     "takes later stamps": says("demand_known", "coalesce(our_stamp_ms, :our_stamp_ms)", "coalesce(:our_stamp_ms, our_stamp_ms)"),
     "keeps stamps of another quantity": says("demand_known", "ELSE :our_stamp_ms END", "ELSE coalesce(:our_stamp_ms, our_stamp_ms) END"),
     "shows settled demand": says("demand_open", "AND d.settled = 0", ""),
@@ -482,10 +482,13 @@ BROKEN = {
     "counts no attempt": says("delivery_run", "attempts = attempts + 1", "attempts = attempts"),
     "runs what is parked": says("delivery_run", "'retryable', 'running')", "'retryable', 'running', 'parked')"),
     "takes over an earlier call's changes": says("delivery_run", "next_changed_at_ms = 0,", ""),
-    "completes what has changed": says("delivery_finish", "WHEN generation = :generation OR :state <> 'completed' THEN :state", "WHEN 1 THEN :state"),
+    "supersedes what has changed": says("delivery_finish", "NOT IN ('completed', 'superseded')", "<> 'completed'"),
+    "remembers only the quantity just before": says("demand_known", "min(erp_before, erp_quantity)", "erp_quantity"),
+    "forgets what was settled": says("demand_settle", ", erp_before = erp_quantity", ""),
+    "completes what has changed": says("delivery_finish", "generation = :generation OR :state NOT IN ('completed', 'superseded')", "1"),
     "counts a deadline from the old change": says("delivery_finish", "deliver_by_ms + next_changed_at_ms - first_changed_at_ms", "deliver_by_ms"),
-    "fails into availability": says("delivery_finish", "OR :state <> 'completed'", ""),
-    "moves the deadline of a failure": says("delivery_finish", "WHEN :state = 'completed' AND generation <> :generation AND next_changed_at_ms > 0\n        THEN deliver_by_ms", "WHEN generation <> :generation AND next_changed_at_ms > 0\n        THEN deliver_by_ms"),
+    "fails into availability": says("delivery_finish", "OR :state NOT IN ('completed', 'superseded')", ""),
+    "moves the deadline of a failure": says("delivery_finish", ":state IN ('completed', 'superseded') AND", ""),
     "forgets the reason": says("delivery_finish", "reason = :reason", "reason = ''"),
     "counts what does not count": says("delivery_finish", "attempts = attempts - :uncounted", "attempts = attempts + 0 * :uncounted"),
     "finishes every key": says("delivery_finish", "AND operation = :operation AND key = :key", "AND operation = :operation AND :key = :key"),
@@ -539,20 +542,30 @@ BROKEN = {
 
 # Mutant: the tests that fail on it, without their "test_". Every other test passes.
 CAUGHT_BY = {
-    "answers before it commits": ["what_was_accepted_is_there_after_a_restart"],
+    "answers before it commits": [
+        "what_was_accepted_is_there_after_a_restart",
+    ],
     "forgets guards": [
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
         "a_guard_counts_every_row",
         "a_guard_that_fails_undoes_the_statements_before_it",
     ],
-    "guards only the first row": ["a_guard_counts_every_row"],
+    "guards only the first row": [
+        "a_guard_counts_every_row",
+    ],
     "guards only what follows": [
         "a_guard_that_fails_undoes_the_statements_before_it",
         "a_transaction_that_fails_changes_nothing",
     ],
-    "commits each statement": ["a_transaction_that_fails_changes_nothing"],
-    "leaves out empty results": ["a_transaction_returns_the_rows_of_each_statement"],
-    "runs statements backwards": ["a_statement_sees_what_the_one_before_it_wrote"],
+    "commits each statement": [
+        "a_transaction_that_fails_changes_nothing",
+    ],
+    "leaves out empty results": [
+        "a_transaction_returns_the_rows_of_each_statement",
+    ],
+    "runs statements backwards": [
+        "a_statement_sees_what_the_one_before_it_wrote",
+    ],
     "drops the cursor": [
         "a_cursor_moves_with_its_events",
         "a_cursor_never_covers_less_than_before",
@@ -563,8 +576,12 @@ CAUGHT_BY = {
         "a_cursor_moves_with_its_events",
         "a_cursor_never_covers_less_than_before",
     ],
-    "moves the cursor first": ["an_append_that_fails_leaves_no_trace"],
-    "commits each event": ["an_append_that_fails_leaves_no_trace"],
+    "moves the cursor first": [
+        "an_append_that_fails_leaves_no_trace",
+    ],
+    "commits each event": [
+        "an_append_that_fails_leaves_no_trace",
+    ],
     "never knows an event": [
         "a_known_event_id_is_refused_and_takes_no_offset",
         "an_event_id_is_known_for_32_days",
@@ -594,29 +611,57 @@ CAUGHT_BY = {
         "a_known_event_id_is_refused_and_takes_no_offset",
         "what_was_accepted_is_there_after_a_restart",
     ],
-    "shows the newest event late": ["a_reader_misses_nothing_while_many_append"],
-    "gives out offsets again": ["offsets_of_forgotten_events_are_not_given_out_again"],
+    "shows the newest event late": [
+        "a_reader_misses_nothing_while_many_append",
+    ],
+    "gives out offsets again": [
+        "offsets_of_forgotten_events_are_not_given_out_again",
+    ],
     "reads from the offset on": [
         "a_reader_misses_nothing_while_many_append",
         "reading_starts_after_an_offset_and_stops_at_the_limit",
     ],
-    "forgets the limit": ["reading_starts_after_an_offset_and_stops_at_the_limit"],
-    "trims bodies": ["an_event_is_read_back_as_it_came"],
-    "strips text": ["awkward_text_is_kept_exactly"],
-    "rewrites JSON": ["json_bodies_keep_every_byte"],
-    "counts in floats": ["integers_of_64_bits_are_exact"],
-    "refuses a NUL halfway": ["a_nul_in_text_is_kept_or_refused"],
-    "breaks when closed twice": ["closing_twice_does_no_harm"],
-    "spoils the next append": ["an_append_that_fails_takes_nobody_with_it"],
+    "forgets the limit": [
+        "reading_starts_after_an_offset_and_stops_at_the_limit",
+    ],
+    "trims bodies": [
+        "an_event_is_read_back_as_it_came",
+    ],
+    "strips text": [
+        "awkward_text_is_kept_exactly",
+    ],
+    "rewrites JSON": [
+        "json_bodies_keep_every_byte",
+    ],
+    "counts in floats": [
+        "integers_of_64_bits_are_exact",
+    ],
+    "refuses a NUL halfway": [
+        "a_nul_in_text_is_kept_or_refused",
+    ],
+    "breaks when closed twice": [
+        "closing_twice_does_no_harm",
+    ],
+    "spoils the next append": [
+        "an_append_that_fails_takes_nobody_with_it",
+    ],
     "looks at the clock": [
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
         "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
         "renewing_keeps_a_lease",
     ],
-    "lets a cursor cover less": ["a_cursor_never_covers_less_than_before"],
-    "lets progress go back": ["progress_never_goes_back"],
-    "lets progress stand still only once": ["progress_never_goes_back"],
-    "forgets the end of the log": ["reading_starts_after_an_offset_and_stops_at_the_limit"],
+    "lets a cursor cover less": [
+        "a_cursor_never_covers_less_than_before",
+    ],
+    "lets progress go back": [
+        "progress_never_goes_back",
+    ],
+    "lets progress stand still only once": [
+        "progress_never_goes_back",
+    ],
+    "forgets the end of the log": [
+        "reading_starts_after_an_offset_and_stops_at_the_limit",
+    ],
     "gives a lease to everybody": [
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
         "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
@@ -628,7 +673,9 @@ CAUGHT_BY = {
         "a_lease_is_free_once_it_has_expired_by_the_time_passed_in",
         "renewing_keeps_a_lease",
     ],
-    "refuses an own lease": ["taking_an_own_lease_again_raises_the_fence"],
+    "refuses an own lease": [
+        "taking_an_own_lease_again_raises_the_fence",
+    ],
     "keeps the fence": [
         "a_dropped_lease_is_free_at_once",
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
@@ -637,28 +684,64 @@ CAUGHT_BY = {
         "taking_an_own_lease_again_raises_the_fence",
         "two_workers_never_hold_one_lease",
     ],
-    "renews nothing": ["renewing_keeps_a_lease"],
-    "renews for a former owner": ["a_former_owner_can_neither_write_nor_renew_nor_drop"],
-    "drops for a former owner": ["a_former_owner_can_neither_write_nor_renew_nor_drop"],
-    "drops nothing": ["a_dropped_lease_is_free_at_once"],
+    "renews nothing": [
+        "renewing_keeps_a_lease",
+    ],
+    "renews for a former owner": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+    ],
+    "drops for a former owner": [
+        "a_former_owner_can_neither_write_nor_renew_nor_drop",
+    ],
+    "drops nothing": [
+        "a_dropped_lease_is_free_at_once",
+    ],
     "checks the owner but not the fence": [
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
         "a_guard_that_fails_undoes_the_statements_before_it",
     ],
-    "ignores the version": ["only_a_newer_version_replaces_a_record"],
-    "ignores the tiebreak": ["only_a_newer_version_replaces_a_record"],
-    "replaces a record by its equal": ["only_a_newer_version_replaces_a_record"],
-    "keeps a record's old hash": ["a_newer_record_replaces_every_column"],
-    "mixes up kinds": ["records_are_kept_apart_by_system_and_kind"],
-    "counts records without their system": ["records_are_kept_apart_by_system_and_kind"],
-    "pages records by their case": ["records_are_paged_in_the_order_of_their_bytes"],
-    "finds stock by the beginning": ["stock_is_found_by_sku_and_not_by_its_beginning"],
-    "finds bindings by the beginning": ["stock_is_found_by_sku_and_not_by_its_beginning"],
-    "finds orders among items": ["orders_are_found_by_their_number"],
-    "lets a binding's version fall": ["a_binding_remembers_the_newest_version_sent"],
-    "keeps a binding's revision": ["a_binding_remembers_the_newest_version_sent"],
-    "pages bindings from the key on": ["bindings_are_paged_by_key"],
-    "limits no bindings": ["bindings_are_paged_by_key"],
+    "ignores the version": [
+        "only_a_newer_version_replaces_a_record",
+    ],
+    "ignores the tiebreak": [
+        "only_a_newer_version_replaces_a_record",
+    ],
+    "replaces a record by its equal": [
+        "only_a_newer_version_replaces_a_record",
+    ],
+    "keeps a record's old hash": [
+        "a_newer_record_replaces_every_column",
+    ],
+    "mixes up kinds": [
+        "records_are_kept_apart_by_system_and_kind",
+    ],
+    "counts records without their system": [
+        "records_are_kept_apart_by_system_and_kind",
+    ],
+    "pages records by their case": [
+        "records_are_paged_in_the_order_of_their_bytes",
+    ],
+    "finds stock by the beginning": [
+        "stock_is_found_by_sku_and_not_by_its_beginning",
+    ],
+    "finds bindings by the beginning": [
+        "stock_is_found_by_sku_and_not_by_its_beginning",
+    ],
+    "finds orders among items": [
+        "orders_are_found_by_their_number",
+    ],
+    "lets a binding's version fall": [
+        "a_binding_remembers_the_newest_version_sent",
+    ],
+    "keeps a binding's revision": [
+        "a_binding_remembers_the_newest_version_sent",
+    ],
+    "pages bindings from the key on": [
+        "bindings_are_paged_by_key",
+    ],
+    "limits no bindings": [
+        "bindings_are_paged_by_key",
+    ],
     "takes the first look for a loss": [
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
@@ -669,33 +752,72 @@ CAUGHT_BY = {
         "units_that_vanish_are_unseen_until_they_come_back",
         "unseen_units_are_listed_and_can_be_let_go",
     ],
-    "takes an unknown number for none": ["a_binding_without_a_number_has_lost_nothing"],
-    "shifts an unknown number": ["a_binding_without_a_number_has_lost_nothing"],
-    "lets unseen units go below none": ["units_that_vanish_are_unseen_until_they_come_back"],
-    "forgets unseen units at the next look": ["units_that_vanish_are_unseen_until_they_come_back"],
-    "explains held units first": ["an_order_explains_unseen_units_first"],
-    "explains without a new revision": ["an_order_explains_unseen_units_first"],
+    "takes an unknown number for none": [
+        "a_binding_without_a_number_has_lost_nothing",
+    ],
+    "shifts an unknown number": [
+        "a_binding_without_a_number_has_lost_nothing",
+    ],
+    "lets unseen units go below none": [
+        "units_that_vanish_are_unseen_until_they_come_back",
+    ],
+    "forgets unseen units at the next look": [
+        "units_that_vanish_are_unseen_until_they_come_back",
+    ],
+    "explains held units first": [
+        "an_order_explains_unseen_units_first",
+    ],
+    "explains without a new revision": [
+        "an_order_explains_unseen_units_first",
+    ],
     "shifts without a new revision": [
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
     ],
-    "counts a write twice": ["a_write_moves_what_is_held_by_its_difference"],
-    "keeps a refuted number": ["a_refuted_number_is_unknown_until_it_is_read_again"],
-    "never believes a number again": ["a_refuted_number_is_unknown_until_it_is_read_again"],
-    "lets unseen units go with the number": ["unseen_units_are_listed_and_can_be_let_go"],
-    "lists what is not unseen": ["unseen_units_are_listed_and_can_be_let_go"],
-    "keeps settled demand settled": ["settled_demand_opens_again_when_it_changes"],
-    "keeps known demand settled": ["settled_demand_opens_again_when_it_changes"],
-    "settles by any figure": ["demand_is_settled_only_by_the_figures_it_was_computed_from"],
-    "settles any quantity": ["demand_is_settled_only_by_the_figures_it_was_computed_from"],
-    "forgets the quantity before": ["the_erps_quantity_remembers_the_one_before_and_its_first_stamps"],
-    "takes later stamps": ["the_erps_quantity_remembers_the_one_before_and_its_first_stamps"],
-    "keeps stamps of another quantity": ["the_erps_quantity_remembers_the_one_before_and_its_first_stamps"],
+    "counts a write twice": [
+        "a_write_moves_what_is_held_by_its_difference",
+    ],
+    "keeps a refuted number": [
+        "a_refuted_number_is_unknown_until_it_is_read_again",
+    ],
+    "never believes a number again": [
+        "a_refuted_number_is_unknown_until_it_is_read_again",
+    ],
+    "lets unseen units go with the number": [
+        "unseen_units_are_listed_and_can_be_let_go",
+    ],
+    "lists what is not unseen": [
+        "unseen_units_are_listed_and_can_be_let_go",
+    ],
+    "keeps settled demand settled": [
+        "settled_demand_opens_again_when_it_changes",
+    ],
+    "keeps known demand settled": [
+        "settled_demand_opens_again_when_it_changes",
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "settles by any figure": [
+        "demand_is_settled_only_by_the_figures_it_was_computed_from",
+    ],
+    "settles any quantity": [
+        "demand_is_settled_only_by_the_figures_it_was_computed_from",
+    ],
+    "forgets the quantity before": [
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "takes later stamps": [
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "keeps stamps of another quantity": [
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
     "shows settled demand": [
         "demand_is_settled_only_by_the_figures_it_was_computed_from",
         "settled_demand_opens_again_when_it_changes",
     ],
-    "mixes up channels": ["demand_is_open_until_it_is_settled"],
+    "mixes up channels": [
+        "demand_is_open_until_it_is_settled",
+    ],
     "keeps the newest change": [
         "a_mark_keeps_the_oldest_change_and_counts",
         "a_mark_made_meanwhile_stays",
@@ -713,10 +835,18 @@ CAUGHT_BY = {
         "an_unwanted_delivery_is_made_only_if_the_binding_moved",
         "an_unwanted_touch_leaves_an_ended_delivery_alone",
     ],
-    "does not look at the binding": ["an_unwanted_delivery_is_made_only_if_the_binding_moved"],
-    "wakes ended deliveries": ["an_unwanted_touch_leaves_an_ended_delivery_alone"],
-    "leaves open deliveries alone": ["an_unwanted_touch_reaches_an_open_delivery"],
-    "leaves running deliveries alone": ["an_unwanted_touch_reaches_an_open_delivery"],
+    "does not look at the binding": [
+        "an_unwanted_delivery_is_made_only_if_the_binding_moved",
+    ],
+    "wakes ended deliveries": [
+        "an_unwanted_touch_leaves_an_ended_delivery_alone",
+    ],
+    "leaves open deliveries alone": [
+        "an_unwanted_touch_reaches_an_open_delivery",
+    ],
+    "leaves running deliveries alone": [
+        "an_unwanted_touch_reaches_an_open_delivery",
+    ],
     "interrupts a running delivery": [
         "a_touch_makes_anything_but_a_running_delivery_available",
         "of_several_changes_during_a_call_the_first_sets_the_deadline",
@@ -729,7 +859,9 @@ CAUGHT_BY = {
         "failing_an_older_generation_keeps_its_state_and_deadline",
         "of_several_changes_during_a_call_the_first_sets_the_deadline",
     ],
-    "keeps the route": ["a_touch_makes_anything_but_a_running_delivery_available"],
+    "keeps the route": [
+        "a_touch_makes_anything_but_a_running_delivery_available",
+    ],
     "lets a deadline move back": [
         "a_touch_keeps_the_earliest_deadline_of_an_open_delivery",
         "changes_from_before_a_call_do_not_count_as_made_during_it",
@@ -737,12 +869,24 @@ CAUGHT_BY = {
         "failing_an_older_generation_keeps_its_state_and_deadline",
         "of_several_changes_during_a_call_the_first_sets_the_deadline",
     ],
-    "keeps the deadline of an ended delivery": ["a_touch_sets_a_new_deadline_for_an_ended_delivery"],
-    "touches past a backoff": ["a_touch_may_bring_a_delivery_forward_but_not_past_its_backoff"],
-    "puts off what waits": ["a_touch_may_bring_a_delivery_forward_but_not_past_its_backoff"],
-    "forgets attempts": ["a_touch_forgets_attempts_except_of_a_failing_delivery"],
-    "keeps attempts": ["a_touch_forgets_attempts_except_of_a_failing_delivery"],
-    "takes the last change during a call": ["of_several_changes_during_a_call_the_first_sets_the_deadline"],
+    "keeps the deadline of an ended delivery": [
+        "a_touch_sets_a_new_deadline_for_an_ended_delivery",
+    ],
+    "touches past a backoff": [
+        "a_touch_may_bring_a_delivery_forward_but_not_past_its_backoff",
+    ],
+    "puts off what waits": [
+        "a_touch_may_bring_a_delivery_forward_but_not_past_its_backoff",
+    ],
+    "forgets attempts": [
+        "a_touch_forgets_attempts_except_of_a_failing_delivery",
+    ],
+    "keeps attempts": [
+        "a_touch_forgets_attempts_except_of_a_failing_delivery",
+    ],
+    "takes the last change during a call": [
+        "of_several_changes_during_a_call_the_first_sets_the_deadline",
+    ],
     "makes a new delivery wait": [
         "a_wanted_delivery_is_made_available",
         "an_unwanted_delivery_is_made_only_if_the_binding_moved",
@@ -754,8 +898,21 @@ CAUGHT_BY = {
         "finishing_says_what_became_of_it",
         "running_counts_an_attempt_and_only_from_open_states",
     ],
-    "runs what is parked": ["running_counts_an_attempt_and_only_from_open_states"],
-    "takes over an earlier call's changes": ["changes_from_before_a_call_do_not_count_as_made_during_it"],
+    "runs what is parked": [
+        "running_counts_an_attempt_and_only_from_open_states",
+    ],
+    "takes over an earlier call's changes": [
+        "changes_from_before_a_call_do_not_count_as_made_during_it",
+    ],
+    "supersedes what has changed": [
+        "completing_an_older_generation_leaves_work_to_do",
+    ],
+    "remembers only the quantity just before": [
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "forgets what was settled": [
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
     "completes what has changed": [
         "changes_from_before_a_call_do_not_count_as_made_during_it",
         "completing_an_older_generation_leaves_work_to_do",
@@ -765,28 +922,64 @@ CAUGHT_BY = {
         "completing_an_older_generation_leaves_work_to_do",
         "of_several_changes_during_a_call_the_first_sets_the_deadline",
     ],
-    "fails into availability": ["failing_an_older_generation_keeps_its_state_and_deadline"],
-    "moves the deadline of a failure": ["failing_an_older_generation_keeps_its_state_and_deadline"],
-    "forgets the reason": ["finishing_says_what_became_of_it"],
-    "counts what does not count": ["a_call_that_does_not_count_is_taken_back"],
+    "fails into availability": [
+        "failing_an_older_generation_keeps_its_state_and_deadline",
+    ],
+    "moves the deadline of a failure": [
+        "failing_an_older_generation_keeps_its_state_and_deadline",
+    ],
+    "forgets the reason": [
+        "finishing_says_what_became_of_it",
+    ],
+    "counts what does not count": [
+        "a_call_that_does_not_count_is_taken_back",
+    ],
     "finishes every key": [
         "deliveries_are_counted_by_route_and_state",
         "pending_deliveries_are_found_again_after_a_restart",
     ],
-    "makes up what it finishes": ["finishing_what_does_not_exist_changes_nothing"],
-    "delivers a fact twice": ["a_fact_is_delivered_once"],
-    "hastens what runs": ["hastening_brings_open_deliveries_forward_only"],
-    "puts off what it should hasten": ["hastening_brings_open_deliveries_forward_only"],
-    "releases only what is parked": ["releasing_makes_a_delivery_start_over"],
-    "releases with its attempts": ["releasing_makes_a_delivery_start_over"],
-    "cancels what is open": ["only_a_parked_delivery_can_be_cancelled"],
-    "forgets what was running": ["pending_deliveries_are_found_again_after_a_restart"],
-    "counts what has ended": ["deliveries_are_counted_by_route_and_state"],
-    "sums up what is on time as late": ["deliveries_are_counted_by_route_and_state"],
-    "mixes up operations": ["deliveries_are_found_by_the_beginning_of_their_key"],
-    "sums up the lags of all routes": ["lags_are_summed_up_by_route"],
-    "finds the lags of any moment": ["lags_are_found_by_their_moment"],
-    "finds deliveries before the beginning": ["deliveries_are_found_by_the_beginning_of_their_key"],
+    "makes up what it finishes": [
+        "finishing_what_does_not_exist_changes_nothing",
+    ],
+    "delivers a fact twice": [
+        "a_fact_is_delivered_once",
+    ],
+    "hastens what runs": [
+        "hastening_brings_open_deliveries_forward_only",
+    ],
+    "puts off what it should hasten": [
+        "hastening_brings_open_deliveries_forward_only",
+    ],
+    "releases only what is parked": [
+        "releasing_makes_a_delivery_start_over",
+    ],
+    "releases with its attempts": [
+        "releasing_makes_a_delivery_start_over",
+    ],
+    "cancels what is open": [
+        "only_a_parked_delivery_can_be_cancelled",
+    ],
+    "forgets what was running": [
+        "pending_deliveries_are_found_again_after_a_restart",
+    ],
+    "counts what has ended": [
+        "deliveries_are_counted_by_route_and_state",
+    ],
+    "sums up what is on time as late": [
+        "deliveries_are_counted_by_route_and_state",
+    ],
+    "mixes up operations": [
+        "deliveries_are_found_by_the_beginning_of_their_key",
+    ],
+    "sums up the lags of all routes": [
+        "lags_are_summed_up_by_route",
+    ],
+    "finds the lags of any moment": [
+        "lags_are_found_by_their_moment",
+    ],
+    "finds deliveries before the beginning": [
+        "deliveries_are_found_by_the_beginning_of_their_key",
+    ],
     "forgets an unfinished intent": [
         "an_intent_is_unfinished_until_its_result_is_written",
         "an_intent_written_twice_stays_as_it_was",
@@ -795,30 +988,78 @@ CAUGHT_BY = {
         "an_intent_is_unfinished_until_its_result_is_written",
         "attempts_are_forgotten_after_their_intent_and_in_full",
     ],
-    "starts an intent over": ["an_intent_written_twice_stays_as_it_was"],
-    "keeps an attempt's first result": ["an_attempt_gets_its_result_later"],
-    "times an attempt by its result": ["an_attempt_gets_its_result_later"],
-    "keeps the first reason parked": ["one_entry_is_open_for_each_thing_parked"],
-    "counts resolved entries": ["a_resolved_entry_stays_and_a_new_one_opens"],
-    "resolves again and again": ["a_resolved_entry_stays_and_a_new_one_opens"],
-    "edits what is resolved": ["only_an_open_entry_can_be_edited"],
-    "keeps the first verdict": ["traces_tell_what_became_of_a_fact"],
-    "sums up lags of all time": ["lags_are_summed_up_by_route"],
-    "shows the oldest lags": ["lags_are_summed_up_by_route"],
-    "shows the first of the audit": ["the_audit_keeps_its_order"],
-    "keeps an account's role": ["accounts_are_put_and_dropped"],
-    "forgets what was not applied": ["only_old_events_that_were_applied_are_forgotten"],
-    "forgets young events": ["only_old_events_that_were_applied_are_forgotten"],
-    "forgets the bucket itself": ["old_buckets_of_event_ids_are_forgotten"],
-    "forgets young lags": ["old_lags_and_traces_are_forgotten"],
-    "forgets young traces": ["old_lags_and_traces_are_forgotten"],
-    "forgets intents with attempts": ["attempts_are_forgotten_after_their_intent_and_in_full"],
-    "forgets attempts of unfinished intents": ["attempts_are_forgotten_after_their_intent_and_in_full"],
-    "gets stuck on intents without attempts": ["attempts_are_forgotten_after_their_intent_and_in_full"],
-    "forgets parked deliveries": ["only_deliveries_that_ended_are_forgotten"],
-    "forgets young deliveries": ["only_deliveries_that_ended_are_forgotten"],
-    "forgets open demand": ["demand_is_forgotten_once_nothing_of_it_is_left"],
-    "forgets demand that is left": ["demand_is_forgotten_once_nothing_of_it_is_left"],
+    "starts an intent over": [
+        "an_intent_written_twice_stays_as_it_was",
+    ],
+    "keeps an attempt's first result": [
+        "an_attempt_gets_its_result_later",
+    ],
+    "times an attempt by its result": [
+        "an_attempt_gets_its_result_later",
+    ],
+    "keeps the first reason parked": [
+        "one_entry_is_open_for_each_thing_parked",
+    ],
+    "counts resolved entries": [
+        "a_resolved_entry_stays_and_a_new_one_opens",
+    ],
+    "resolves again and again": [
+        "a_resolved_entry_stays_and_a_new_one_opens",
+    ],
+    "edits what is resolved": [
+        "only_an_open_entry_can_be_edited",
+    ],
+    "keeps the first verdict": [
+        "traces_tell_what_became_of_a_fact",
+    ],
+    "sums up lags of all time": [
+        "lags_are_summed_up_by_route",
+    ],
+    "shows the oldest lags": [
+        "lags_are_summed_up_by_route",
+    ],
+    "shows the first of the audit": [
+        "the_audit_keeps_its_order",
+    ],
+    "keeps an account's role": [
+        "accounts_are_put_and_dropped",
+    ],
+    "forgets what was not applied": [
+        "only_old_events_that_were_applied_are_forgotten",
+    ],
+    "forgets young events": [
+        "only_old_events_that_were_applied_are_forgotten",
+    ],
+    "forgets the bucket itself": [
+        "old_buckets_of_event_ids_are_forgotten",
+    ],
+    "forgets young lags": [
+        "old_lags_and_traces_are_forgotten",
+    ],
+    "forgets young traces": [
+        "old_lags_and_traces_are_forgotten",
+    ],
+    "forgets intents with attempts": [
+        "attempts_are_forgotten_after_their_intent_and_in_full",
+    ],
+    "forgets attempts of unfinished intents": [
+        "attempts_are_forgotten_after_their_intent_and_in_full",
+    ],
+    "gets stuck on intents without attempts": [
+        "attempts_are_forgotten_after_their_intent_and_in_full",
+    ],
+    "forgets parked deliveries": [
+        "only_deliveries_that_ended_are_forgotten",
+    ],
+    "forgets young deliveries": [
+        "only_deliveries_that_ended_are_forgotten",
+    ],
+    "forgets open demand": [
+        "demand_is_forgotten_once_nothing_of_it_is_left",
+    ],
+    "forgets demand that is left": [
+        "demand_is_forgotten_once_nothing_of_it_is_left",
+    ],
 }
 
 

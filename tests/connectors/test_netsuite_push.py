@@ -119,7 +119,7 @@ def test_a_push_of_other_documents():
     assert closed.value.lines[0].quantity == 0
     deleted = changes_of({**BODY, "record": {**RECORD, "event": "delete"}})[1]
     assert deleted.value.lines == () and not deleted.value.commits_stock
-    part = [{**LINE, "line": n} for n in range(1, 201)]
+    part = [{**LINE, "line": n} for n in range(1, 2_001)]
     assert len(changes_of({**BODY, "record": {**RECORD, "lines": part}})) == 1
     short = {
         **BODY,

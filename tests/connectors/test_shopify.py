@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tests.connectors.benches import ShopifyBench
 
-from syncline.testing.bench import Waiver
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
 from syncline.testing.source import SourceConformance
@@ -14,12 +11,6 @@ from syncline.testing.source import SourceConformance
 
 class TestShopifySource(SourceConformance):
     bench = ShopifyBench
-    waivers: ClassVar = {
-        "test_a_webhook_without_a_signature_is_called_a_forgery": Waiver(
-            "verify raises Rejected where it should raise Forged, so the ingress answers 422 instead of 401",
-            expires="2027-01-31",
-        ),
-    }
 
 
 class TestShopifySink(SinkConformance):

@@ -135,7 +135,7 @@ def test_one_stale_line_and_one_refused_line_spoil_only_themselves():
             },
         ),
     )
-    assert [o.result for o in outcomes] == [Result.WAIT, Result.STALE, Result.RETRY, Result.REJECTED]
+    assert [o.result for o in outcomes] == [Result.WAIT, Result.STALE, Result.WAIT, Result.REJECTED]
     assert outcomes[0].message == "batch refused because of others"
     assert "no" in outcomes[3].message
 

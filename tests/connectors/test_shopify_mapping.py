@@ -323,7 +323,7 @@ def test_stock_is_set_read_and_guarded():
         done = await world.deliver("set_stock", level("A", 40, 100), level("B", 41, 100))
         assert [o.result for o in done] == [Result.DONE, Result.DONE]
         mixed = await world.deliver("set_stock", level("A", 1, 100), level("B", 2, 41))
-        assert [o.result for o in mixed] == [Result.STALE, Result.RETRY]
+        assert [o.result for o in mixed] == [Result.STALE, Result.WAIT]
         held = await world.deliver(
             "read_stock",
             ReadStock("A", items["A"].stock_id, str(first)),

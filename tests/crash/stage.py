@@ -115,8 +115,9 @@ class Acknowledged(Transport):
 class Remains:
     """What a dead process left on disk."""
 
-    def __init__(self, unfinished: int, waiting: int, unapplied: int, held: int) -> None:
-        self.unfinished = unfinished
+    def __init__(self, unfinished: int, fresh: int, waiting: int, unapplied: int, held: int) -> None:
+        self.unfinished = unfinished  # intents without a result
+        self.fresh = fresh  # of these, begun since the last look: not left by an earlier death
         self.waiting = waiting
         self.unapplied = unapplied
         self.held = held  # numbers that the channel is known to show
@@ -156,6 +157,7 @@ class Stage:
         self.pid = 0
         self._logged: set[tuple[str, str]] = set()
         self._read_to = 0
+        self._unfinished: set[str] = set()
         self._zygote: asyncio.subprocess.Process | None = None
 
     # --- opening and closing ----------------------------------------------------------------------
@@ -267,6 +269,15 @@ class Stage:
             await asyncio.sleep(0.2)
         raise AssertionError(f"first reads took over {INTRODUCED_S_MAX} s:\n{self.tail()}")
 
+    async def rest(self, limit_s: float) -> None:
+        """Wait until no call is without its result: every unknown outcome was found out."""
+        began = self.clock.monotonic()
+        while self.clock.monotonic() - began < limit_s:
+            if not self.remains().unfinished:
+                return
+            await asyncio.sleep(0.5)
+        raise AssertionError(f"calls whose outcome is unknown after {limit_s} s of calm:\n{self.tail()}")
+
     def tail(self) -> str:
         return self.log_path.read_text(errors="replace")[-4_000:] if self.log_path.exists() else ""
 
@@ -285,7 +296,7 @@ class Stage:
         with contextlib.closing(apsw.Connection(str(copy / "syncline.sqlite"))) as database:
             if not database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'intent'").fetchone()[0]:
                 assert not self.acknowledged.events
-                return Remains(0, 0, 0, 0)
+                return Remains(0, 0, 0, 0, 0)
             for offset, system, event_id in database.execute(
                 'SELECT "offset", system, event_id FROM event WHERE "offset" > ?', (self._read_to,)
             ):
@@ -293,15 +304,17 @@ class Stage:
                 self._logged.add((system, event_id))
             forgotten = self.acknowledged.events - self._logged
             assert not forgotten, f"acknowledged and forgotten: {sorted(forgotten)[:5]}"
-            (unfinished,) = database.execute(
-                "SELECT count(*) FROM intent WHERE finished_at_ms IS NULL"
-            ).fetchone()
+            unfinished = {
+                id for (id,) in database.execute("SELECT id FROM intent WHERE finished_at_ms IS NULL")
+            }
             (waiting,) = database.execute(
                 "SELECT count(*) FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running')"
             ).fetchone()
             (applied,) = database.execute('SELECT coalesce(max("offset"), 0) FROM progress').fetchone()
             (held,) = database.execute("SELECT count(*) FROM binding WHERE held IS NOT NULL").fetchone()
-        return Remains(unfinished, waiting, self._read_to - applied, held)
+        fresh = unfinished - self._unfinished
+        self._unfinished = unfinished
+        return Remains(len(unfinished), len(fresh), waiting, self._read_to - applied, held)
 
     @contextlib.contextmanager
     def aiming(self, trigger: Callable[[str], None]) -> Iterator[None]:

@@ -65,14 +65,17 @@ async def test_three_hundred_kills(tmp_path, record_property):
                     kills += 1
                 else:
                     idle += 1
-                between += remains.unfinished > 0
+                between += remains.fresh > 0
                 await stage.start()
             up_s = await stage.answers()
         settled_s = await stage.agree(60)
+        await stage.rest(30)
         stage.strike(signal.SIGTERM)
         assert await stage.ended(DRAIN_S_MAX) == 0, stage.tail()
         stage.remains()
         assert between >= BETWEEN_MIN
+        for moment, count in stage.deaths.items():
+            record_property(f"total:crash:kills {moment}", count)
         truth = stage.world.trade.truth()
         record_property("total:crash:kills", kills)
         record_property("total:crash:kills between intent and result", between)

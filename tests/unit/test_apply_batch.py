@@ -443,11 +443,6 @@ def test_an_order_that_waits_for_approval_has_committed_nothing():
     assert erp_holds(desk) == {("l", "1"): 0}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="engine/apply/batch.py _erp_order: returns where an order commits no stock any more, so what it held before "
-    "stays held in our books, and its demand is subtracted nowhere",
-)
 @pytest.mark.parametrize("status", ["A", "deleted"])
 def test_an_order_that_stops_committing_gives_its_demand_back(status):
     desk = Desk()

@@ -195,11 +195,6 @@ def test_demand_is_counted_exactly_once_in_the_end_and_never_too_little(history_
     tell(history_acts)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="stores/*/queries.sql demand_known: erp_before takes the quantity that the ERP held last, although the "
-    "stock figure at hand may be older than that too; a revision then hides demand until the next figure",
-)
 @pytest.mark.parametrize("revised", [3, 8])
 def test_an_order_revised_before_any_new_figure_still_counts(revised):
     """Placed for 5, taken by the ERP, edited, taken again; the stock figure is from before all of it."""

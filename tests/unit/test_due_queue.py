@@ -117,11 +117,6 @@ def test_a_key_that_is_put_again_and_again_leaves_little_behind():
     assert queue.pop(20_000, 9, ()) == ["a"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="engine/delivery/queue.py put: the rebuild looks at _later and _ready only, so _riding grows by an entry "
-    "for every delivery of an operation whose calls take one item",
-)
 def test_calls_of_one_item_leave_nothing_behind():
     queue = DueQueue()
     for turn in range(5_000):
@@ -130,11 +125,6 @@ def test_calls_of_one_item_leave_nothing_behind():
     assert sum(map(len, (queue._ready, queue._later, queue._riding))) < 400
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="engine/delivery/queue.py due and pop: a key that was promoted is dropped from _ready when the wall clock "
-    "was stepped back meanwhile, and never returns to _later: it is sent only after a restart",
-)
 @pytest.mark.parametrize("ask", [lambda queue: queue.due(99), lambda queue: queue.pop(99, 5, ())])
 def test_a_clock_stepped_back_strands_nothing(ask):
     queue = DueQueue()

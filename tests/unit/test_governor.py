@@ -215,11 +215,6 @@ def test_the_vendors_own_statement_counts_where_it_is_lower():
     play(story)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="sdk/governor.py CostBucket.settle: says that calls in flight are taken off the vendor's statement, but "
-    "_in_flight is only ever counted, never read",
-)
 def test_calls_in_flight_are_taken_off_the_vendors_statement():
     async def story(clock):
         gate = CostBucket(clock, capacity=100, restore_per_s=1, reserve=0)

@@ -128,7 +128,16 @@ def replay(
     json: bool = JSON,
 ) -> None:
     """Compute and send again from what is true now; never an old number."""
-    _show(_call(config, "POST", "/v1/replay", {"key": key}), json)
+    from syncline.model.errors import Rejected
+
+    if "->" in key:
+        _show(_call(config, "POST", "/v1/replay", {"route": key}), json)
+        return
+    try:
+        done = _call(config, "POST", "/v1/replay", {"order": key})
+    except Rejected:
+        done = _call(config, "POST", "/v1/replay", {"sku": key})
+    _show(done, json)
 
 
 def explain(

@@ -1,1 +1,1 @@
-
+"""The connectors that ship with Syncline, one folder a system."""

@@ -55,6 +55,10 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = "syncline.sqlite"
     url: str = ""
 
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        return f"StoreConfig(path={self.path!r}, url={'***' if self.url else ''!r})"
+
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[server]``: where Syncline listens, and the address under which vendors reach it."""
@@ -65,21 +69,26 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_file: str = "syncline.token"  # noqa: S105 (a file's name)
     secret: str = ""  # signs sessions and webhook addresses; made at the first start if it is not given
     metrics_token: str = ""
+    trusted_proxies: list[str] = []
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"ServerConfig(host={self.host!r}, port={self.port!r}, public_url={self.public_url!r})"
 
 
 class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
     """What of a pool a channel may show."""
 
     safety_stock: Annotated[int, msgspec.Meta(ge=0)] = 0
-    safety_by_location: dict[str, int] = {}
+    safety_by_location: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
     buffer: Annotated[int, msgspec.Meta(ge=0)] = 0
     share: Decimal = Decimal(1)
-    cap: int | None = None
+    cap: Annotated[int, msgspec.Meta(ge=0)] | None = None
     floor: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     def rule(self) -> QuantityRule:
         """The rule as the engine takes it."""
-        if not 0 <= self.share <= 1:
+        if not self.share.is_finite() or not 0 <= self.share <= 1:
             raise Misconfigured(f"share: {self.share} must lie between 0 and 1")
         return QuantityRule(
             self.safety_stock, self.safety_by_location, self.buffer, self.share, self.cap, self.floor
@@ -272,6 +281,8 @@ def _route(index: int, route: RouteConfig, systems: set[str]) -> Route:
         raise Misconfigured(
             f'{field}.locations: map at least one location, ERP id to channel id, such as {{ "1" = "70123" }}',
         )
+    if not route.rounding_tolerance.is_finite() or route.rounding_tolerance < 0:
+        raise Misconfigured(f"{field}.rounding_tolerance: {route.rounding_tolerance} must not be negative")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(

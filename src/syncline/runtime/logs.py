@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 import structlog
 
-MASKED = frozenset({"token", "secret", "password", "authorization", "private_key", "access_token", "signature"})
+MASKED = frozenset(
+    {"token", "secret", "password", "authorization", "private_key", "access_token", "signature"}
+)
 
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -35,9 +37,14 @@ def configure(*, level: int = logging.INFO, plain: bool = False) -> None:
         level: below this, nothing is written.
         plain: sentences for a person rather than JSON for a machine.
     """
-    last = structlog.dev.ConsoleRenderer(
-        colors=False, exception_formatter=structlog.dev.plain_traceback,
-    ) if plain else _render
+    last = (
+        structlog.dev.ConsoleRenderer(
+            colors=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        if plain
+        else _render
+    )
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[

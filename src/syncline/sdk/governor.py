@@ -185,7 +185,7 @@ class CostBucket(_Gate):
         if actual is not None:
             self._level = min(self._capacity, self._level + max(0.0, cost - actual))
         if available is not None:
-            self._level = min(self._level, available)
+            self._level = min(self._level, available - self._in_flight)
 
     def observe(self, *, capacity: float, restore_per_s: float) -> None:
         """Adopt the limit that the vendor states, so that a plan change needs no restart."""

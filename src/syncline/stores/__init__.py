@@ -1,1 +1,1 @@
-
+"""Where everything lasts: SQLite by default, PostgreSQL for several workers."""

@@ -289,7 +289,7 @@ class StatementConformance(Opens):
                     await learn(store, 3, None, T0)
                     assert await line(store) == (3, 0, 3, None, T0)
 
-    async def test_the_erps_quantity_remembers_the_one_before_and_its_first_stamps(self) -> None:
+    async def test_the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps(self) -> None:
         async with self.store() as store:
             assert await learn(store, 1, T0, None) == []  # nobody asked for it
             await want(store)
@@ -297,8 +297,14 @@ class StatementConformance(Opens):
                 ((2, None, T0), (3, 0, 2, None, T0)),
                 ((2, T0 + 1, T0 + 9), (3, 0, 2, T0 + 1, T0)),  # the same again: stamps are only filled in
                 ((2, T0 + 8, None), (3, 0, 2, T0 + 1, T0)),
-                ((3, T0 + 9, None), (3, 2, 3, T0 + 9, None)),  # another quantity: both stamps are its own
-                ((0, None, T0 + 10), (3, 3, 0, None, T0 + 10)),
+                ((3, T0 + 9, None), (3, 0, 3, T0 + 9, None)),  # another quantity: both stamps are its own
+            ):
+                assert await learn(store, *given) == [("1",)]
+                assert await line(store) == after, given
+            await put(store, "demand_settle", **LINE, quantity=3, erp_quantity=3)
+            for given, after in (  # what was settled is what the figures are known to contain
+                ((1, None, T0 + 10), (3, 3, 1, None, T0 + 10)),
+                ((2, None, T0 + 11), (3, 1, 2, None, T0 + 11)),
             ):
                 assert await learn(store, *given) == [("1",)]
                 assert await line(store) == after, given

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from random import Random
 
@@ -108,6 +108,7 @@ class Service:
         secret: bytes,
         public_url: str,
         metrics_token: str = "",
+        trusted_proxies: Collection[str] = (),
     ) -> Service:
         """Put the parts together; nothing runs yet."""
         operations = Operations(engine)
@@ -120,7 +121,8 @@ class Service:
             metrics_token=metrics_token,
             secure=public_url.startswith("https://"),
         )
-        return cls(engine, build_app(engine, access, operations, public_url=public_url), access)
+        app = build_app(engine, access, operations, public_url=public_url, trusted_proxies=trusted_proxies)
+        return cls(engine, app, access)
 
     def start(self) -> asyncio.Task[None]:
         """Start the engine; the task ends only with an error or by ``stop``."""
@@ -167,6 +169,7 @@ async def serve(config: Config, *, say: Callable[[str], object]) -> None:
             secret=server_secret.encode(),
             public_url=config.server.public_url,
             metrics_token=config.server.metrics_token,
+            trusted_proxies=config.server.trusted_proxies,
         )
         token = await service.access.first_start(token_file)
         listener = Listener(service.app, config.server.host, config.server.port)
@@ -213,6 +216,8 @@ async def _prepare(service: Service, public_url: str, say: Callable[[str], objec
         say("No [server] public_url: events cannot reach us, every flow is polled.")
         return
     for name, system in service.engine.systems.items():
+        if system.prepare is None and system.capabilities.webhooks:
+            say(f"{name}: send its events to {service.access.hook_url(public_url, name)}")
         while system.prepare is not None:
             try:
                 for sentence in await system.prepare(service.access.hook_url(public_url, name)) or ():

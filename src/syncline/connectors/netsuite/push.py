@@ -19,7 +19,7 @@ import msgspec
 
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
-from syncline.model.errors import Rejected
+from syncline.model.errors import Forged, Rejected
 from syncline.model.records import ErpLine, ErpOrder, Shipment, ShipmentLine, StockLevel
 from syncline.ports import Verified, WebhookRequest
 
@@ -181,11 +181,11 @@ def verify(request: WebhookRequest, settings: NetSuiteSettings, system: str) -> 
     event_id = request.headers.get("x-syncline-event-id", "")
     stamp = request.headers.get("x-syncline-timestamp", "")
     if not _EVENT_ID.fullmatch(event_id) or not _STAMP.fullmatch(stamp):
-        raise Rejected("The signature headers are missing or malformed.")
+        raise Forged("The signature headers are missing or malformed.")
     _check_signature(request, event_id, stamp, settings.push_keys)
     # The outbox drain signs again with a fresh stamp, so an old body arrives with a young one.
     if abs(int(stamp) * 1000 - request.received_at_ms) > WINDOW_MS:
-        raise Rejected("The signature is more than five minutes old or ahead: check both clocks.")
+        raise Forged("The signature is more than five minutes old or ahead: check both clocks.")
     body = parse(request.body)
     if body.event_id != event_id:
         raise Rejected(f"event_id differs from the signed header. {MEND}")
@@ -212,7 +212,7 @@ def _check_signature(request: WebhookRequest, event_id: str, stamp: str, keys: S
         for signature in given:
             matched |= hmac.compare_digest(expected, signature)
     if not matched:
-        raise Rejected("The signature does not match.")
+        raise Forged("The signature does not match.")
 
 
 def decode(logged: LoggedEvent, settings: NetSuiteSettings) -> list[Change]:

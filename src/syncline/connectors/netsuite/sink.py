@@ -124,7 +124,9 @@ class NetSuiteSink:
     def _judge(self, put: PutOrder, record: Mapping[str, Any]) -> Outcome:
         number = str(record["id"])
         self._note_entity(number, record)
-        facts: dict[str, Any] = {"external_id": number}
+        status = str((record.get("status") or {}).get("id", "")) if put.external_id else ""
+        commits = status != "A" if status else self._settings.approve_orders
+        facts: dict[str, Any] = {"external_id": number, "commits_stock": commits}
         order = put.order
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)

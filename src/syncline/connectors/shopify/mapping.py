@@ -224,7 +224,9 @@ def order_from_read(body: bytes) -> Order:
     tax = _gql(order.current_total_tax_set, order.currency_code)
     shipping = _gql(order.current_shipping_price_set, order.currency_code)
     sent = _sent_lines(order)
-    back = {refund.id: [_gql_back(e, sent) for e in refund.refund_line_items.nodes] for refund in order.refunds}
+    back = {
+        refund.id: [_gql_back(e, sent) for e in refund.refund_line_items.nodes] for refund in order.refunds
+    }
     sold = tuple(_gql_line(line, order.currency_code) for line in order.line_items.nodes)
     allocations = _allocations(order)
     lines = reckon(

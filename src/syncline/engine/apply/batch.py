@@ -331,11 +331,12 @@ class Batch:
 
     def _erp_order(self, system: str, erp: ErpOrder, changed_at_ms: int) -> None:
         parsed = parse_reference(erp.key, self._systems)
-        if parsed is None or not erp.commits_stock:
+        if parsed is None:
             return
         channel, order_key = parsed
         held: dict[str, dict[str, int]] = {}
-        for line in erp.lines:
+        # An order that commits nothing (any more) is not in the ERP's figures: its demand is ours again.
+        for line in erp.lines if erp.commits_stock else ():
             at = held.setdefault(line.sku, {})
             at[line.location] = at.get(line.location, 0) + units(line.quantity)
         rows = [

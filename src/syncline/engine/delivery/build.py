@@ -65,7 +65,9 @@ class Refuse:
 
 Built = Send | Skip | Wait | Refuse
 
-UNDECIDED_WAIT_MS = 3_000  # how long a number that may be right is left alone; then the cautious one is written
+UNDECIDED_WAIT_MS = (
+    3_000  # how long a number that may be right is left alone; then the cautious one is written
+)
 UNPLACED_WAIT_MS = 10_000  # how long a number waits for the location of an order; then it is written anyway
 
 

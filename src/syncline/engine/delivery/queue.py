@@ -44,7 +44,7 @@ class DueQueue:
         heapq.heappush(self._later, (not_before_ms, key))
         if may_ride:
             heapq.heappush(self._riding, (deliver_by_ms, key))
-        if len(self._later) + len(self._ready) > 64 + 4 * len(self._entries):
+        if len(self._later) + len(self._ready) + len(self._riding) > 64 + 6 * len(self._entries):
             self._rebuild()
 
     def discard(self, key: str) -> None:
@@ -76,7 +76,14 @@ class DueQueue:
             if entry is not None and entry[0] == deliver_by_ms and entry[1] <= now_ms:
                 return deliver_by_ms
             heapq.heappop(self._ready)
+            self._wait_again(key, deliver_by_ms)
         return None
+
+    def _wait_again(self, key: str, deliver_by_ms: int) -> None:
+        """A key that was due is not any more: the wall clock was stepped back."""
+        entry = self._entries.get(key)
+        if entry is not None and entry[0] == deliver_by_ms:
+            heapq.heappush(self._later, (entry[1], key))
 
     def pop(self, now_ms: int, limit: int, busy: Container[str]) -> list[str]:
         """Take up to ``limit`` keys: due ones by deadline, then others that may ride along.
@@ -95,6 +102,7 @@ class DueQueue:
                 if entry is None or entry[0] != deliver_by_ms or (riding and not entry[2]):
                     continue
                 if not riding and entry[1] > now_ms:
+                    self._wait_again(key, deliver_by_ms)
                     continue
                 if key in busy:
                     put_back.append((deliver_by_ms, key))

@@ -72,14 +72,14 @@ class Results:
         """Nothing had to be sent."""
         state = DeliveryState.SUPERSEDED if self._operation == "set_stock" else DeliveryState.COMPLETED
         generation = self._known[key][3] if key in self._known else 0
-        # Completed by comparison, so a change that came meanwhile makes it available again.
+        # Ended by comparison, so a change that came meanwhile makes it available again.
         self._add(
             "delivery_finish",
             **self._at(key),
-            state="completed",
+            state=state.value,
             generation=generation,
             not_before_ms=self._now_ms,
-            reason=f"{state.value}: {reason}"[:500],
+            reason=reason[:500],
             uncounted=0,
             now_ms=self._now_ms,
         )

@@ -70,7 +70,7 @@ class StockDeriver:
         self._catalog = catalog
         self._routes = routes
         self._systems = systems
-        self._under_way: Callable[[str, str], bool] = lambda system, order_key: False
+        self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
 
     def watch(self, under_way: Callable[[str, str], bool]) -> None:
         """Be told whether a call about an order is under way to a system."""
@@ -140,8 +140,17 @@ class StockDeriver:
                 if subtracts_itself and line.channel == route.sink and not line.location
             )
             open_ones = [line for line in lines if not self._perhaps_contained(route.source, line)]
-            most = numbers if len(open_ones) == len(lines) else publish(
-                at, open_ones, unseen.get(sku, {}), route.rule_for(sku), locations, replica_lag_ms=replica_lag_ms,
+            most = (
+                numbers
+                if len(open_ones) == len(lines)
+                else publish(
+                    at,
+                    open_ones,
+                    unseen.get(sku, {}),
+                    route.rule_for(sku),
+                    locations,
+                    replica_lag_ms=replica_lag_ms,
+                )
             )
             for erp_location, quantity in numbers.by_location.items():
                 if erp_location not in at:

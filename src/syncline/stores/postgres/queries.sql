@@ -213,7 +213,7 @@ RETURNING order_key;
 -- name: demand_known
 -- key: channel order_key line_id location
 UPDATE demand SET
-    erp_before = CASE WHEN erp_quantity = r.quantity THEN erp_before ELSE erp_quantity END,
+    erp_before = CASE WHEN erp_quantity = r.quantity THEN erp_before ELSE least(erp_before, erp_quantity) END,
     erp_stamp_ms = CASE WHEN erp_quantity = r.quantity THEN coalesce(demand.erp_stamp_ms, r.erp_stamp_ms)
                         ELSE r.erp_stamp_ms END,
     our_stamp_ms = CASE WHEN erp_quantity = r.quantity THEN coalesce(demand.our_stamp_ms, r.our_stamp_ms)
@@ -227,7 +227,7 @@ RETURNING demand.order_key;
 
 -- name: demand_settle
 -- key: channel order_key line_id location
-UPDATE demand SET settled = 1
+UPDATE demand SET settled = 1, erp_before = demand.erp_quantity
 FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id text, location text,
     quantity bigint, erp_quantity bigint)
 WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.line_id = r.line_id
@@ -308,12 +308,12 @@ RETURNING delivery.key, generation;
 -- name: delivery_finish
 -- key: system operation key
 UPDATE delivery SET
-    state = CASE WHEN delivery.generation = r.generation OR r.state <> 'completed' THEN r.state
-                 ELSE 'available' END,
-    deliver_by_ms = CASE WHEN r.state = 'completed' AND delivery.generation <> r.generation
+    state = CASE WHEN delivery.generation = r.generation OR r.state NOT IN ('completed', 'superseded')
+                 THEN r.state ELSE 'available' END,
+    deliver_by_ms = CASE WHEN r.state IN ('completed', 'superseded') AND delivery.generation <> r.generation
             AND next_changed_at_ms > 0
         THEN deliver_by_ms + next_changed_at_ms - first_changed_at_ms ELSE deliver_by_ms END,
-    first_changed_at_ms = CASE WHEN r.state = 'completed' AND delivery.generation <> r.generation
+    first_changed_at_ms = CASE WHEN r.state IN ('completed', 'superseded') AND delivery.generation <> r.generation
             AND next_changed_at_ms > 0
         THEN next_changed_at_ms ELSE first_changed_at_ms END,
     not_before_ms = r.not_before_ms, reason = r.reason, attempts = attempts - r.uncounted,

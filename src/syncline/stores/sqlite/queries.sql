@@ -156,7 +156,7 @@ RETURNING order_key;
 
 -- name: demand_known
 UPDATE demand SET
-    erp_before = CASE WHEN erp_quantity = :quantity THEN erp_before ELSE erp_quantity END,
+    erp_before = CASE WHEN erp_quantity = :quantity THEN erp_before ELSE min(erp_before, erp_quantity) END,
     erp_stamp_ms = CASE WHEN erp_quantity = :quantity THEN coalesce(erp_stamp_ms, :erp_stamp_ms)
                         ELSE :erp_stamp_ms END,
     our_stamp_ms = CASE WHEN erp_quantity = :quantity THEN coalesce(our_stamp_ms, :our_stamp_ms)
@@ -166,7 +166,7 @@ WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND l
 RETURNING order_key;
 
 -- name: demand_settle
-UPDATE demand SET settled = 1
+UPDATE demand SET settled = 1, erp_before = erp_quantity
 WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND location = :location
     AND quantity = :quantity AND erp_quantity = :erp_quantity
 RETURNING order_key;
@@ -229,10 +229,12 @@ RETURNING key, generation;
 
 -- name: delivery_finish
 UPDATE delivery SET
-    state = CASE WHEN generation = :generation OR :state <> 'completed' THEN :state ELSE 'available' END,
-    deliver_by_ms = CASE WHEN :state = 'completed' AND generation <> :generation AND next_changed_at_ms > 0
+    state = CASE WHEN generation = :generation OR :state NOT IN ('completed', 'superseded') THEN :state
+                 ELSE 'available' END,
+    deliver_by_ms = CASE WHEN :state IN ('completed', 'superseded') AND generation <> :generation
+            AND next_changed_at_ms > 0
         THEN deliver_by_ms + next_changed_at_ms - first_changed_at_ms ELSE deliver_by_ms END,
-    first_changed_at_ms = CASE WHEN :state = 'completed' AND generation <> :generation
+    first_changed_at_ms = CASE WHEN :state IN ('completed', 'superseded') AND generation <> :generation
             AND next_changed_at_ms > 0
         THEN next_changed_at_ms ELSE first_changed_at_ms END,
     not_before_ms = :not_before_ms, reason = :reason, attempts = attempts - :uncounted,

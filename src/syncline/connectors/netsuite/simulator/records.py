@@ -83,13 +83,15 @@ class Records:
         validation = Validation.of(headers)
         if validation.names != "error":
             self._breach("unknown_field")
-        reply = self._write(method, record, parts, query, body, validation, origin)
-        if validation.dropped:
-            self._breach("unknown_field")
-            if validation.names == "warning":
-                # The header's name is in public client definitions; its wording is an assumption.
-                dropped = ", ".join(validation.dropped)
-                reply.headers["x-netsuite-warning"] = f"Unknown or invalid fields were ignored: {dropped}"
+        try:
+            reply = self._write(method, record, parts, query, body, validation, origin)
+        finally:
+            if validation.dropped:
+                self._breach("unknown_field")
+        if validation.dropped and validation.names == "warning":
+            # The header's name is in public client definitions; its wording is an assumption.
+            dropped = ", ".join(validation.dropped)
+            reply.headers["x-netsuite-warning"] = f"Unknown or invalid fields were ignored: {dropped}"
         return reply
 
     def _write(

@@ -42,9 +42,9 @@ class Validation:
             place = f"{path}{name}"
             if kind is None:
                 # Custom fields exist per account; the demo account has none.
+                self.dropped.append(place)
                 if self.names == "error":
                     raise invalid_content(f"Unknown field {name}.", place)
-                self.dropped.append(place)
                 continue
             if not tables.fits(kind, value):
                 if self.values == "error":
