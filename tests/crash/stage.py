@@ -305,7 +305,7 @@ class Stage:
             forgotten = self.acknowledged.events - self._logged
             assert not forgotten, f"acknowledged and forgotten: {sorted(forgotten)[:5]}"
             unfinished = {
-                id for (id,) in database.execute("SELECT id FROM intent WHERE finished_at_ms IS NULL")
+                key for (key,) in database.execute("SELECT id FROM intent WHERE finished_at_ms IS NULL")
             }
             (waiting,) = database.execute(
                 "SELECT count(*) FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running')"

@@ -24,6 +24,7 @@ SENDS_MAX = 2_000
 SENDS_WINDOW_MS = 600_000
 SEND_ASSUMED_MS = 1_000  # until a call was measured
 UNSEEN_MAX = 200
+UNSEEN_GRACE_MS = 60_000  # an order usually explains a fall within seconds
 GRACE_MS = 5_000  # a read that is this late is not news yet
 TEXT_MAX = 300
 KEPT_SHARE_MIN = 0.99
@@ -208,6 +209,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
     unseen = tuple(
         Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
         for system, key, units, at in await engine.store.read("unseen", limit=UNSEEN_MAX)
+        if now_ms - at >= UNSEEN_GRACE_MS
     )
     ingress = tuple(
         IngressStatus(

@@ -316,12 +316,12 @@ def _gql_back(entry: wire.RefundedLine, sent: set[str]) -> TakenBack:
 def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
     """Where each line is to be fulfilled from. A cancelled fulfilment order allocates nothing."""
     found: defaultdict[str, list[Allocation]] = defaultdict(list)
+    gone: defaultdict[str, set[str]] = defaultdict(set)
     for fulfillment_order in order.fulfillment_orders.nodes:
-        if fulfillment_order.status == "CANCELLED":
-            continue
         location = fulfillment_order.assigned_location.location
         for entry in fulfillment_order.line_items.nodes:
-            if not entry.total_quantity:
+            if fulfillment_order.status == "CANCELLED" or not entry.total_quantity:
+                gone[number(entry.line_item.id)].add(number(location.id) if location else "")
                 continue
             found[number(entry.line_item.id)].append(
                 Allocation(
@@ -332,6 +332,10 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
                     fulfillment_line=entry.id,
                 ),
             )
+    for line_id, places in gone.items():
+        # Nothing is to be sent any more, but units taken there and never put back are still missing there.
+        if line_id not in found and len(places) == 1:
+            found[line_id].append(Allocation(location=next(iter(places)), quantity=ZERO))
     return found
 
 

@@ -20,12 +20,13 @@ from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
 from syncline.model.change import Change, Kind, LoggedEvent
-from syncline.model.errors import Rejected
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
 CONSUMER = "apply"
 RELEASE_MAX = 1_000
+STORE_RETRY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,14 @@ class Applier:
         """Apply and derive until cancelled."""
         while True:
             self._signal.clear()
-            if not await self.step():
+            try:
+                worked = await self.step()
+            except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
+                log.warning("the store does not take it", action="store_refused", error=str(error))
+                self._offset = -1  # as after a restart: read again how far we are
+                await self._clock.sleep(STORE_RETRY_S)
+                continue
+            if not worked:
                 await self._signal.wait()
 
     async def step(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from syncline.engine.failpoints import failpoint
-from syncline.model.errors import Busy, Forged, Rejected, Retryable
+from syncline.model.errors import Busy, Forged, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Clock, Store, System, WebhookRequest
 
 BODY_BYTES_MAX = 8 * 1024 * 1024  # an order of 2,000 lines is 3 MB; larger bodies are nobody's webhook
@@ -71,8 +71,11 @@ class Ingress:
             return Answer(422, str(error))
         try:
             offsets = await self._store.append([event], received_at_ms=now_ms)
-        except (Retryable, Busy) as error:
+        except (Retryable, Busy, OutcomeUnknown) as error:
             return Answer(503, str(error), retry_after_s=5)
+        except Rejected as error:
+            counts.refused += 1
+            return Answer(422, str(error))
         failpoint("ingress.after_append")
         counts.last_at_ms = now_ms
         if offsets[0] is None:

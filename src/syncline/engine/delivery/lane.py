@@ -26,13 +26,14 @@ from syncline.engine.routes import Routes, split_key
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload
-from syncline.ports import Clock, Row, Store, System
+from syncline.ports import Clock, Row, Store, System, Write
 
 CALLS_MAX = 32  # calls of one lane in flight
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 60.0
 OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
+STORE_RETRY_S = 1.0
 BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
 
 log = structlog.get_logger(__name__)
@@ -288,7 +289,7 @@ class Lane:
             if payloads and not reads_only:
                 begin += results.begin(intent, payloads)
             if begin:
-                self._offer_all(results.touched(await self._store.write(self._lease.guard, *begin), begin))
+                self._offer_all(results.touched(await self._write(*begin), begin))
                 failpoint("lane.after_intent")
             if payloads:
                 free = [key for key in keys if key not in payloads]
@@ -300,6 +301,18 @@ class Lane:
             self._slots.release()
             if free:
                 self._give_back(operation, free)
+
+    async def _write(self, *writes: Write) -> list[list[Row]]:
+        """Write as this lane's owner, and wait for a store that does not take it at the moment.
+
+        What a call did has to be written down before its records go on, however long that takes.
+        """
+        while True:
+            try:
+                return await self._store.write(self._lease.guard, *writes)
+            except Retryable as error:
+                log.warning("the store does not take it", action="store_refused", error=str(error))
+                await self._clock.sleep(STORE_RETRY_S)
 
     def _results(self, operation: str, known: dict[str, Row]) -> Results:
         return Results(self.system.name, operation, self._routes, known, self._clock.now_ms())
@@ -421,7 +434,7 @@ class Lane:
             )
         writes = results.writes(None if reads_only else intent, close=close)
         failpoint("lane.before_result")
-        rows = await self._store.write(self._lease.guard, *writes)
+        rows = await self._write(*writes)
         failpoint("lane.after_result")
         self._give_back(operation, [item.key for item, _ in outcomes])
         self._offer_all(results.touched(rows, writes))

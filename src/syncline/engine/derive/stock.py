@@ -188,7 +188,7 @@ class StockDeriver:
             else:
                 rows = await self._store.read("bindings_of_skus", system=other.sink, skus=list(skus))
             for row in rows:
-                if not row[2]:
+                if row[2] <= 0:  # below zero: units that came back before anybody told us
                     continue
                 sku, location = split_key(row[0])
                 erp_location = self._routes.erp_location(other.sink, location)

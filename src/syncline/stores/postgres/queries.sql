@@ -144,7 +144,9 @@ RETURNING key;
 
 -- name: held_shift
 -- key: system key
-UPDATE binding SET held = held + r.by, rev = rev + 1
+UPDATE binding SET
+    held = held + r.by - least(greatest(-unseen, 0), r.by),
+    unseen = unseen + least(greatest(-unseen, 0), r.by), rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
@@ -152,7 +154,8 @@ RETURNING binding.key;
 -- name: held_explain
 -- key: system key
 UPDATE binding SET
-    held = held - (r.by - least(unseen, r.by)), unseen = unseen - least(unseen, r.by), rev = rev + 1
+    held = held - r.by + least(greatest(unseen, 0), r.by),
+    unseen = unseen - least(greatest(unseen, 0), r.by), rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
@@ -164,7 +167,7 @@ SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_ms bigint)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE greatest(0, binding.unseen + binding.held - excluded.held) END,
+                  ELSE binding.unseen + binding.held - excluded.held END,
     held = excluded.held, stale = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key, unseen;
 

@@ -102,13 +102,14 @@ SET external_id = excluded.external_id, version = max(binding.version, excluded.
 RETURNING key;
 
 -- name: held_shift
-UPDATE binding SET held = held + :by, rev = rev + 1
+UPDATE binding SET
+    held = held + :by - min(max(-unseen, 0), :by), unseen = unseen + min(max(-unseen, 0), :by), rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- name: held_explain
 UPDATE binding SET
-    held = held - (:by - min(unseen, :by)), unseen = unseen - min(unseen, :by), rev = rev + 1
+    held = held - :by + min(max(unseen, 0), :by), unseen = unseen - min(max(unseen, 0), :by), rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
@@ -117,7 +118,7 @@ INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms)
 VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE max(0, binding.unseen + binding.held - excluded.held) END,
+                  ELSE binding.unseen + binding.held - excluded.held END,
     held = excluded.held, stale = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key, unseen;
 
