@@ -441,9 +441,10 @@ BROKEN = {
     "takes the first look for a loss": says("held_seen", "VALUES (:system, 'stock', :key, :held, 0", "VALUES (:system, 'stock', :key, :held, 1"),
     "takes an unknown number for none": says("held_seen", "WHEN binding.held IS NULL THEN 0", "WHEN binding.held IS NULL THEN 1"),
     "shifts an unknown number": says("held_shift", "AND held IS NOT NULL", ""),
-    "lets unseen units go below none": says("held_seen", "max(0, binding.unseen + binding.held - excluded.held)", "binding.unseen + binding.held - excluded.held"),
+    "forgets units that came back": says("held_seen", "binding.unseen + binding.held - excluded.held", "max(0, binding.unseen + binding.held - excluded.held)"),
+    "counts a return twice": says("held_shift", "- min(max(-unseen, 0), max(:by, 0))", ""),
     "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
-    "explains held units first": says("held_explain", "held = held - (:by - min(unseen, :by))", "held = held - :by"),
+    "explains held units first": says("held_explain", "held = held - :by + min(max(unseen, 0), :by)", "held = held - :by"),
     "explains without a new revision": says("held_explain", ", rev = rev + 1", ""),
     "shifts without a new revision": says("held_shift", ", rev = rev + 1", ""),
     "counts a write twice": says("held_written", "held = held + :by", "held = held + 2 * :by"),
@@ -758,8 +759,12 @@ CAUGHT_BY = {
     "shifts an unknown number": [
         "a_binding_without_a_number_has_lost_nothing",
     ],
-    "lets unseen units go below none": [
+    "forgets units that came back": [
+        "a_shift_moves_what_is_held_and_nothing_else",
         "units_that_vanish_are_unseen_until_they_come_back",
+    ],
+    "counts a return twice": [
+        "a_shift_moves_what_is_held_and_nothing_else",
     ],
     "forgets unseen units at the next look": [
         "units_that_vanish_are_unseen_until_they_come_back",

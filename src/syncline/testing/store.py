@@ -89,6 +89,7 @@ class StoreConformance(StatementConformance, DeliveryConformance):
                     last_round = done.is_set()
                     logged = await store.events(seen[-1] if seen else 0, 7)
                     seen.extend(one.offset for one in logged)
+                    assert len(seen) < 10_000, "the reader is given events again and again"
                     if last_round and not logged:
                         return
                     await breathe()

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from syncline.engine.words import SECOND_MS, duration, flow_title, key_text, operation_title, plural
 from syncline.ports import Clock, Row
 from syncline.web.access import Access, Person, Role
-from syncline.web.strip import strip
+from syncline.web.strip import axis, strip
 
 
 def utc(ms: int) -> str:
@@ -92,6 +92,7 @@ class Pages:
             max=max,
             min=min,
             strip=self._strip,
+            axis=lambda rows: axis(rows, self._clock.now_ms()),
             now=self._now,
         )
 

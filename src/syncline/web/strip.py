@@ -23,6 +23,7 @@ BASE = 66
 LINE_Y = 26  # where the tolerance lies
 DOTS_MAX = 400
 TITLED_MAX = 60
+SPANS_MS = (4 * 60_000, 20 * 60_000, WINDOW_MS)  # the shortest that holds every dot is shown
 STEP = 4  # dots closer than a quarter of a per cent fall together
 
 
@@ -50,12 +51,27 @@ def stale_windows(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> list[
     return merged
 
 
+def span_of(rows: Sequence[Row], now_ms: int) -> int:
+    """How much time a strip shows: a minute of trade is not lost at the edge of an hour."""
+    oldest = min((row[1] for row in rows if row[1] >= now_ms - WINDOW_MS), default=now_ms - WINDOW_MS)
+    return next((span for span in SPANS_MS if now_ms - oldest <= span), WINDOW_MS)
+
+
+def axis(rows: Sequence[Row], now_ms: int) -> Markup:
+    """The labels under a strip."""
+    span = span_of(rows, now_ms)
+    labels = [f"{duration(span)} ago", *(duration(span * part // 4) for part in (3, 2, 1)), "now"]
+    spans = Markup("").join(Markup("<span>{}</span>").format(label) for label in labels)
+    return Markup('<p class="axis" aria-hidden="true">{}</p>').format(spans)
+
+
 def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
-    """The last hour of a route as SVG. ``rows``: (key, delivered_at_ms, lag_ms, kept), newest first."""
-    since = now_ms - WINDOW_MS
+    """The recent past of a route as SVG. ``rows``: (key, delivered_at_ms, lag_ms, kept), newest first."""
+    span = span_of(rows, now_ms)
+    since = now_ms - span
 
     def x_of(at_ms: int) -> float:
-        return round(100 * STEP * max(0, min(WINDOW_MS, at_ms - since)) / WINDOW_MS) / STEP
+        return round(100 * STEP * max(0, min(span, at_ms - since)) / span) / STEP
 
     parts = []
     for start, end in stale_windows(rows, route, now_ms):

@@ -145,8 +145,8 @@ RETURNING key;
 -- name: held_shift
 -- key: system key
 UPDATE binding SET
-    held = held + r.by - least(greatest(-unseen, 0), r.by),
-    unseen = unseen + least(greatest(-unseen, 0), r.by), rev = rev + 1
+    held = held + r.by - least(greatest(-unseen, 0), greatest(r.by, 0)),
+    unseen = unseen + least(greatest(-unseen, 0), greatest(r.by, 0)), rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;

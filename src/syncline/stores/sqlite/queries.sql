@@ -103,7 +103,8 @@ RETURNING key;
 
 -- name: held_shift
 UPDATE binding SET
-    held = held + :by - min(max(-unseen, 0), :by), unseen = unseen + min(max(-unseen, 0), :by), rev = rev + 1
+    held = held + :by - min(max(-unseen, 0), max(:by, 0)),
+    unseen = unseen + min(max(-unseen, 0), max(:by, 0)), rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
