@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from graphql import GraphQLError, parse, validate
-from graphql.language import OperationDefinitionNode
+from graphql.language import DocumentNode, OperationDefinitionNode
 
 from syncline.connectors.shopify.simulator.compiler import SCHEMA, Compiler
 from syncline.connectors.shopify.simulator.operation import Operation, Refused, Resolver
@@ -70,6 +71,21 @@ def _validation_error(error: GraphQLError) -> dict[str, Any]:
     return {"message": message, "locations": places, "extensions": {"code": code}}
 
 
+@lru_cache(maxsize=DOCUMENTS_MAX)
+def _checked(text: str) -> DocumentNode:
+    """A document that fits the schema; the same text is parsed once for all simulators of a process."""
+    try:
+        document = parse(text)
+    except GraphQLError as error:
+        places = [{"line": at.line, "column": at.column} for at in error.locations or ()]
+        told = {"message": error.message, "locations": places, "extensions": {"code": "parseError"}}
+        raise Refused([told], "unknown_field") from None
+    errors = validate(SCHEMA, document)
+    if errors:
+        raise Refused([_validation_error(error) for error in errors], "unknown_field")
+    return document
+
+
 class Engine:
     """Compiled documents over one table of resolvers."""
 
@@ -99,15 +115,7 @@ class Engine:
         return found
 
     def _compile(self, text: str, name: str | None) -> Operation:
-        try:
-            document = parse(text)
-        except GraphQLError as error:
-            places = [{"line": at.line, "column": at.column} for at in error.locations or ()]
-            told = {"message": error.message, "locations": places, "extensions": {"code": "parseError"}}
-            raise Refused([told], "unknown_field") from None
-        errors = validate(SCHEMA, document)
-        if errors:
-            raise Refused([_validation_error(error) for error in errors], "unknown_field")
+        document = _checked(text)
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         if name:
             operations = [d for d in operations if d.name and d.name.value == name]
