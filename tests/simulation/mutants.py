@@ -59,12 +59,12 @@ def flies_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Lane, "_take", lambda self, operation, key: None)
 
 
-def publishes_on_hand(patch: pytest.MonkeyPatch) -> None:
+def publishes_one_too_many(patch: pytest.MonkeyPatch) -> None:
     decode = stock.decode
 
     def wrong_figure(kind, text):
         level = decode(kind, text)
-        return replace(level, available=level.on_hand) if kind is Kind.STOCK else level
+        return replace(level, available=level.available + 1) if kind is Kind.STOCK else level
 
     patch.setattr(stock, "decode", wrong_figure)
 
@@ -136,7 +136,7 @@ MUTANTS = {
     forgets_idempotency_keys: (Plan(), SOME_SEEDS),
     resends_after_a_restart: (Plan(kills=6), (2, 1, 3, 4)),
     flies_twice: (Plan(kills=0, troubles=("requests slow",)), (1, 2, 3, 4)),
-    publishes_on_hand: (Plan(), (5, 8, 1, 2)),
+    publishes_one_too_many: (Plan(), (5, 8, 1, 2)),
     ignores_the_overlap: (Plan(kills=0, troubles=("search lags", "subscriptions removed")), (1, 2, 3)),
     drops_what_is_parked: (Plan(), (5, 7, 6)),
     answers_before_it_stores: (Plan(), (5, 8, 1, 2)),

@@ -24,6 +24,7 @@ from syncline.model.payloads import CreateShipment
 
 FULFILLMENTS_MAX = 50
 LINES_MAX = 250  # of any input array: https://shopify.dev/docs/api/usage/limits
+_MOVED_ON = ("unfulfillable status", "Invalid fulfillment order line item quantity")
 _OPEN = frozenset({"OPEN", "IN_PROGRESS"})
 _VOID = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 
@@ -195,6 +196,11 @@ class Shipper:
             documents.CREATE_FULFILLMENT, {"fulfillment": fulfillment}, _FulfillmentCreated
         )
         created = answer.fulfillment_create
+        if created is not None and any(
+            words in error.message for error in created.user_errors for words in _MOVED_ON
+        ):
+            # Cancelled, edited or sent between our reading and our writing: look again, and say what is left.
+            raise Retryable("Shopify: " + "; ".join(error.message for error in created.user_errors))
         if created is not None and created.user_errors:
             raise Rejected("Shopify: " + "; ".join(error.message for error in created.user_errors))
         if created is None or created.fulfillment is None:
