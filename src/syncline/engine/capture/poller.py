@@ -15,7 +15,8 @@ from syncline.ports import Clock, PollStream, Store, System
 
 PAGES_MAX = 100_000
 RETRY_FIRST_S = 0.5
-RETRY_MAX_S = 30.0
+RETRY_MAX_S = 5.0  # a vendor that is back is read again within seconds: events sent meanwhile may be lost
+AUTH_RETRY_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -90,11 +91,13 @@ class Poller:
                 self.failures += 1
                 tries += 1
                 self.last_error = str(error)
-                wait_s = RETRY_FIRST_S * 2 ** min(tries, 10) * (0.5 + self._rng.random() / 2)
+                wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(tries, 10)) * (
+                    0.5 + self._rng.random() / 2
+                )
                 if isinstance(error, Throttled) and error.retry_after_s is not None:
                     wait_s = error.retry_after_s
                 elif isinstance(error, AuthExpired):
-                    wait_s = RETRY_MAX_S
+                    wait_s = AUTH_RETRY_S
                 log.info(
                     "read failed",
                     action="poll_failed",
@@ -102,7 +105,7 @@ class Poller:
                     stream=self.stream.name,
                     error=str(error),
                 )
-                await self._clock.sleep(min(wait_s, RETRY_MAX_S))
+                await self._clock.sleep(min(wait_s, AUTH_RETRY_S))
             else:
                 self.last_error = ""
                 return
