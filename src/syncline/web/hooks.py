@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Mapping
+from functools import lru_cache
+from http import HTTPStatus
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -106,17 +108,26 @@ class Hooks:
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    body = msgspec.json.encode({"message": answer.message})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
+    for message in _messages(answer):
+        await send(message)
+
+
+@lru_cache(maxsize=64)
+def _messages(answer: Answer) -> tuple[Message, Message]:
+    """An answer as ASGI has it. Nearly all are "stored", which needs no words and so one write to the socket."""
+    body = b"" if answer.status == HTTPStatus.OK else msgspec.json.encode({"message": answer.message})
+    headers = [(b"content-length", str(len(body)).encode())]
+    if body:
+        headers += [
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
     if answer.retry_after_s:
         headers.append((b"retry-after", str(answer.retry_after_s).encode()))
     if answer.status in (408, 413):
         headers.append((b"connection", b"close"))
-    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+    return (
+        {"type": "http.response.start", "status": answer.status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -44,10 +45,16 @@ def source_of(peer: str, forwarded: str, trusted: Collection[str]) -> str:
             address = hop
             if hop not in trusted:
                 break
+    return _customer_of(address) or peer
+
+
+@lru_cache(maxsize=SOURCES_MAX)
+def _customer_of(address: str) -> str:
+    """The network that one customer is given; "" if this is no address."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:
-        return peer
+        return ""
     if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is None:
         return str(ipaddress.ip_network((known, 64), strict=False).network_address)
     return str(known)
@@ -64,6 +71,7 @@ class Deadlines:
         self._clock = clock
         self._seconds = seconds
         self._running: dict[Deadline, float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -73,11 +81,14 @@ class Deadlines:
         """A deadline for the current task; use it as ``with``."""
         return Deadline(self)
 
-    def enter(self, deadline: Deadline) -> None:
-        """Watch a deadline."""
+    def enter(self, deadline: Deadline) -> asyncio.Task[object] | None:
+        """Watch a deadline of the current task, which is returned."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # asked once: each time costs a system call
         self._running[deadline] = self._clock.monotonic() + self._seconds
         if self._watcher is None or self._watcher.done():
-            self._watcher = asyncio.get_running_loop().create_task(self._watch())
+            self._watcher = self._loop.create_task(self._watch())
+        return asyncio.current_task(self._loop)
 
     def leave(self, deadline: Deadline) -> None:
         """Stop watching it."""
@@ -106,8 +117,7 @@ class Deadline:
         self._ended = False
 
     def __enter__(self) -> Self:
-        self._task = asyncio.current_task()
-        self._all.enter(self)
+        self._task = self._all.enter(self)
         return self
 
     def end(self) -> None:

@@ -69,12 +69,11 @@ def reckon(
     taken_back: defaultdict[str, list[TakenBack]] = defaultdict(list)
     for entry in back:
         taken_back[entry.line_id].append(entry)
-    ways = [
-        tuple(_line(line, taken_back[line.id], unit, stated=stated) for line in sold)
-        for stated in (True, False)
-    ]
     reduced = [i for i, line in enumerate(sold) if line.current != line.quantity and line.current]
-    for lines in ways:
+    first: tuple[OrderLine, ...] = ()
+    for stated in (True, False):
+        lines = tuple(_line(line, taken_back[line.id], unit, stated=stated) for line in sold)
+        first = first or lines
         residual = net_total - sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
         if residual == 0:
             return lines
@@ -82,7 +81,7 @@ def reckon(
             last = lines[reduced[-1]]
             mended = replace(last, discount=last.discount - residual)
             return tuple(mended if line is last else line for line in lines)
-    return ways[0]
+    return first
 
 
 def _line(sold: Sold, back: list[TakenBack], unit: Decimal, *, stated: bool) -> OrderLine:

@@ -6,7 +6,7 @@ quantities and ids bounded integers, moments carry their offset. Fields that we 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -25,6 +25,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _YEAR_FIRST, _YEAR_LAST = 2000, 2200
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ def to_ms(moment: datetime, field: str) -> int:
     """
     if not _YEAR_FIRST <= moment.year <= _YEAR_LAST:
         raise Rejected(f"{field}: the year {moment.year} cannot be meant; check the clock of the sender")
-    return (moment - _EPOCH) // (moment.resolution * 1000)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def number(gid: str) -> str:

@@ -21,6 +21,9 @@ class Answer:
     retry_after_s: int = 0
 
 
+STORED = Answer(200, "stored")
+
+
 @dataclass(slots=True)
 class Received:
     """What arrived at one system's address, for screens and alarms."""
@@ -83,4 +86,4 @@ class Ingress:
         else:
             counts.accepted += 1
             self._on_stored()
-        return Answer(200, "stored")
+        return STORED

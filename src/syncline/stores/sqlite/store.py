@@ -7,6 +7,7 @@ wraps the same code in a writer thread with group commit (``writer.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.
 PAGE_SIZE = 8192
 BUSY_TIMEOUT_MS = 5_000
 SYNCHRONOUS_FULL = 2
+CHUNK_BYTES = 1_000_000  # compressed bodies in one statement
 
 # File systems on which SQLite's locks or shared memory do not work: sqlite.org/wal.html, howtocorrupt.html.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -161,6 +163,43 @@ def _bound(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What ``Store.append`` is given."""
+
+    events: Sequence[Event]
+    received_at_ms: int
+    cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """An event on its way into the log, and where its offset is awaited."""
+
+    event: Event
+    received_at_ms: int
+    body: bytes
+    offsets: list[int | None]
+    place: int
+
+
+# Digests and bodies come end to end in one blob each, everything else in JSON.
+_SEEN = """
+SELECT e.key FROM json_each(?1) AS e WHERE EXISTS (
+    SELECT 1 FROM event_seen WHERE bucket IN (e.value, e.value - 1, e.value - 2)
+        AND digest = substr(?2, e.key * 16 + 1, 16))
+"""
+_SEE = """
+INSERT INTO event_seen (bucket, digest) SELECT e.value, substr(?2, e.key * 16 + 1, 16) FROM json_each(?1) AS e
+"""
+_APPEND = """
+INSERT INTO event ("offset", system, topic, event_id, via, occurred_at_ms, received_at_ms, body)
+SELECT ?3 + e.key, e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4, e.value ->> 5,
+    substr(?2, e.value ->> 6, e.value ->> 7)
+FROM json_each(?1) AS e
+"""
+
+
 class SqliteStore(Store):
     """Every method commits before it returns, in the calling thread."""
 
@@ -215,54 +254,69 @@ class SqliteStore(Store):
         self._connection.execute("ROLLBACK TO part")
         self._connection.execute("RELEASE part")
 
-    def append_rows(
-        self, events: Sequence[Event], received_at_ms: int, cursor: Cursor | None
-    ) -> list[int | None]:
-        """``append`` without its transaction."""
+    def append_rows(self, appends: Sequence[Append]) -> list[list[int | None]]:
+        """Several ``append`` without their transaction: one statement carries the events of all.
+
+        Python lets another thread run at each statement, and may get its turn back late. So what counts
+        under load is not how much a statement does but how many there are.
+        """
+        offsets: list[list[int | None]] = [[None] * len(append.events) for append in appends]
+        chunk: dict[bytes, _Arrived] = {}
+        size = 0
+        for append, places in zip(appends, offsets, strict=True):
+            for place, event in enumerate(append.events):
+                digest = digest_of(event.system, event.event_id)
+                if digest in chunk:
+                    continue
+                body = pack(event.body)
+                chunk[digest] = _Arrived(event, append.received_at_ms, body, places, place)
+                size += len(body)
+                if size > CHUNK_BYTES:
+                    self._append_chunk(chunk)
+                    chunk, size = {}, 0
+        self._append_chunk(chunk)
+        cursors = [append.cursor for append in appends if append.cursor is not None]
+        if cursors:
+            rows = [
+                {"system": c.system, "stream": c.stream, "position": c.position, "covers_ms": c.covers_ms}
+                for c in cursors
+            ]
+            self.write_rows([Write("cursor_put", rows)])
+        return offsets
+
+    def _append_chunk(self, chunk: dict[bytes, _Arrived]) -> None:
+        if not chunk:
+            return
         execute = self._connection.execute
-        bucket = bucket_of(received_at_ms)
-        offsets: list[int | None] = []
-        for event in events:
-            digest = digest_of(event.system, event.event_id)
-            seen = execute(
-                "SELECT 1 FROM event_seen WHERE bucket IN (?2, ?2 - 1, ?2 - 2) AND digest = ?1",
-                (digest, bucket),
-            ).fetchone()
-            if seen is not None:
-                offsets.append(None)
-                continue
-            execute("INSERT INTO event_seen (bucket, digest) VALUES (?, ?)", (bucket, digest))
-            execute(
-                "INSERT INTO event (system, topic, event_id, via, occurred_at_ms, received_at_ms, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        buckets = [bucket_of(arrived.received_at_ms) for arrived in chunk.values()]
+        seen = list(execute(_SEEN, (_encode(buckets).decode(), b"".join(chunk))))
+        if seen:
+            known = {place for (place,) in seen}
+            chunk = {digest: new for n, (digest, new) in enumerate(chunk.items()) if n not in known}
+            buckets = [bucket for n, bucket in enumerate(buckets) if n not in known]
+            if not chunk:
+                return
+        execute(_SEE, (_encode(buckets).decode(), b"".join(chunk)))
+        (first,) = next(execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'event'"))
+        rows, start = [], 1
+        for n, new in enumerate(chunk.values()):
+            new.offsets[new.place] = first + n
+            event = new.event
+            rows.append(
                 (
                     event.system,
                     event.topic,
                     event.event_id,
-                    event.via.value,
+                    event.via,
                     event.occurred_at_ms,
-                    received_at_ms,
-                    pack(event.body),
-                ),
+                    new.received_at_ms,
+                    start,
+                    len(new.body),
+                )
             )
-            offsets.append(self._connection.last_insert_rowid())
-        if cursor is not None:
-            self.write_rows(
-                [
-                    Write(
-                        "cursor_put",
-                        [
-                            {
-                                "system": cursor.system,
-                                "stream": cursor.stream,
-                                "position": cursor.position,
-                                "covers_ms": cursor.covers_ms,
-                            }
-                        ],
-                    ),
-                ]
-            )
-        return offsets
+            start += len(new.body)
+        bodies = b"".join(new.body for new in chunk.values())
+        execute(_APPEND, (_encode(rows).decode(), bodies, first))
 
     def write_rows(self, writes: Sequence[Write]) -> list[list[Row]]:
         """``write`` without its transaction."""
@@ -301,7 +355,7 @@ class SqliteStore(Store):
     ) -> list[int | None]:
         self.begin()
         try:
-            offsets = self.append_rows(events, received_at_ms, cursor)
+            (offsets,) = self.append_rows([Append(events, received_at_ms, cursor)])
             self.commit()
         except BaseException:
             self.rollback()

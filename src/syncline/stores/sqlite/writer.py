@@ -17,7 +17,7 @@ import fcntl
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,13 +26,13 @@ import apsw
 from syncline.model.change import Cursor, Event, LoggedEvent
 from syncline.model.errors import Misconfigured, Retryable
 from syncline.ports import Row, Store, Write
-from syncline.stores.sqlite.store import SqliteStore, connect
+from syncline.stores.sqlite.store import Append, SqliteStore, connect
 
 BATCH_MAX = 512  # transactions in one commit
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
 CHECKPOINT_EVERY_PAGES = 4_000
 
-_Work = tuple[Callable[[], Any], asyncio.Future[Any]]
+_Work = tuple[Append | Sequence[Write], asyncio.Future[Any]]
 _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
@@ -108,7 +108,7 @@ class LiveSqliteStore(Store):
             raise
         return cls(path, inner, lock)
 
-    async def _submit(self, work: Callable[[], Any]) -> Any:
+    def _submit(self, work: Append | Sequence[Write]) -> asyncio.Future[Any]:
         if self._closing or self._broken is not None:
             raise Retryable(f"the store is closed ({self._broken or 'stopping'})")
         if self._waiting >= WAITING_MAX:
@@ -117,7 +117,7 @@ class LiveSqliteStore(Store):
         self._waiting += 1
         self._queue.put((work, future))
         # A caller that is cancelled stops waiting; what it handed over is committed all the same.
-        return await future
+        return future
 
     async def append(
         self,
@@ -126,13 +126,11 @@ class LiveSqliteStore(Store):
         received_at_ms: int,
         cursor: Cursor | None = None,
     ) -> list[int | None]:
-        offsets: list[int | None] = await self._submit(
-            lambda: self._inner.append_rows(events, received_at_ms, cursor),
-        )
+        offsets: list[int | None] = await self._submit(Append(events, received_at_ms, cursor))
         return offsets
 
     async def write(self, *writes: Write) -> list[list[Row]]:
-        results: list[list[Row]] = await self._submit(lambda: self._inner.write_rows(writes))
+        results: list[list[Row]] = await self._submit(writes)
         return results
 
     async def events(self, after: int, limit: int) -> list[LoggedEvent]:
@@ -192,7 +190,11 @@ class LiveSqliteStore(Store):
         """All of it in one go, which a failure is rare enough for; ``[]`` if one failed, and nothing happened."""
         self._inner.begin()
         try:
-            return [(future, work(), None) for work, future in batch]
+            offsets = iter(self._inner.append_rows([work for work, _ in batch if isinstance(work, Append)]))
+            return [
+                (future, next(offsets) if isinstance(work, Append) else self._inner.write_rows(work), None)
+                for work, future in batch
+            ]
         except (apsw.IOError, apsw.FullError, apsw.CorruptError):
             raise
         except Exception:  # noqa: BLE001 (the second run finds out whose it is)
@@ -206,7 +208,7 @@ class LiveSqliteStore(Store):
         for work, future in batch:
             self._inner.savepoint()
             try:
-                result = work()
+                result = self._do(work)
             except apsw.Error as error:
                 if isinstance(error, apsw.IOError | apsw.FullError | apsw.CorruptError):
                     raise
@@ -219,6 +221,11 @@ class LiveSqliteStore(Store):
                 self._inner.keep()
                 answers.append((future, result, None))
         return answers
+
+    def _do(self, work: Append | Sequence[Write]) -> Any:
+        return (
+            self._inner.append_rows([work])[0] if isinstance(work, Append) else self._inner.write_rows(work)
+        )
 
     def _failed(self, error: BaseException) -> BaseException:
         try:
