@@ -269,8 +269,14 @@ class StatementConformance(Opens):
                 ("shop", "0", "1", "L", "A", 9, 0, 0, None, None), ("shop", "1", "1", "L", "A", 3, 0, 0, None, None),
             ]  # fmt: skip
             rows = await store.read("demand_of_orders", channel="shop", orders=["1", "7"])
-            assert rows == [("shop", "1", "1", "L", "A", 3, 1, 0), ("shop", "1", "2", "L", "B", 3, 1, 0)]
+            assert rows == [
+                ("shop", "1", "1", "L", "A", 3, 1, 0, None),
+                ("shop", "1", "2", "L", "B", 3, 1, 0, None),
+            ]
             assert await store.read("demand_of_orders", channel="other", orders=["1"]) == []
+            await learn(store, 2, T0, None)
+            rows = await store.read("demand_of_orders", channel="shop", orders=["1"])
+            assert rows[0] == ("shop", "1", "1", "L", "A", 3, 1, 2, T0)
 
     async def test_demand_is_settled_only_by_the_figures_it_was_computed_from(self) -> None:
         async with self.store() as store:

@@ -70,7 +70,7 @@ class Batch:
 
     def demand_known(self, row: Row) -> None:
         """A demand line as stored."""
-        channel, order_key, line_id, location, sku, quantity, taken, erp_quantity = row
+        channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms = row
         self._demand[channel, order_key, line_id, location] = {
             "channel": channel,
             "order_key": order_key,
@@ -80,6 +80,7 @@ class Batch:
             "quantity": quantity,
             "taken": taken,
             "erp_quantity": erp_quantity,
+            "erp_stamp_ms": erp_stamp_ms,
         }
 
     # --- applying ---------------------------------------------------------------------------------
@@ -281,6 +282,7 @@ class Batch:
             self._demand[channel, order.key, line_id, location] = {
                 **row,
                 "erp_quantity": old["erp_quantity"] if old else 0,
+                "erp_stamp_ms": old["erp_stamp_ms"] if old else None,
             }
             self._wants[channel, order.key, line_id, location] = row
             self._mark(sku, changed_at_ms)
@@ -355,8 +357,11 @@ class Batch:
                 if more > 0:
                     at[location] = rest - more
                     row["erp_quantity"] += more
-            self._erp_holds(row, row["erp_quantity"], erp.erp_stamp_ms)
             same = before[id(row)] == row["erp_quantity"]
+            if same and row["erp_stamp_ms"] is not None:
+                continue  # the ERP changed something else about the order, or tells again what we know
+            row["erp_stamp_ms"] = erp.erp_stamp_ms
+            self._erp_holds(row, row["erp_quantity"], erp.erp_stamp_ms)
             self._mark(row["sku"], self._now_ms if same else changed_at_ms)
 
     def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:

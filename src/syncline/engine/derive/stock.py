@@ -211,18 +211,20 @@ class StockDeriver:
             computed = await self.compute(route, list(changed_at))
             for target in computed.targets:
                 linger_ms = PLACING_MS if target.unplaced else 0
+                wanted = target.held is None or target.held != target.quantity
+                # What needs no change is not late: a delivery that waits anyway keeps its own age.
+                changed_ms = changed_at[target.sku] if wanted else now_ms
                 touches.append(
                     {
                         "system": route.sink,
                         "operation": "set_stock",
                         "key": target.key,
                         "route": route.name,
-                        "changed_at_ms": changed_at[target.sku],
-                        "deliver_by_ms": changed_at[target.sku] + route.tolerance_ms,
-                        "not_before_ms": start_at(changed_at[target.sku], route.tolerance_ms, now_ms)
-                        + linger_ms,
+                        "changed_at_ms": changed_ms,
+                        "deliver_by_ms": changed_ms + route.tolerance_ms,
+                        "not_before_ms": start_at(changed_ms, route.tolerance_ms, now_ms) + linger_ms,
                         "now_ms": now_ms,
-                        "wanted": target.held is None or target.held != target.quantity,
+                        "wanted": wanted,
                         "rev": target.rev,
                     }
                 )

@@ -199,7 +199,7 @@ FROM jsonb_array_elements_text(:skus::jsonb) AS s(value) JOIN demand AS d ON d.s
 ORDER BY d.channel, d.order_key, d.line_id, d.location;
 
 -- name: demand_of_orders
-SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity FROM demand
+SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms FROM demand
 WHERE channel = :channel AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
 ORDER BY order_key, line_id, location;
 

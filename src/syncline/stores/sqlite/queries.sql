@@ -145,7 +145,7 @@ FROM json_each(:skus) AS s CROSS JOIN demand AS d ON d.sku = s.value AND d.settl
 ORDER BY d.channel, d.order_key, d.line_id, d.location;
 
 -- name: demand_of_orders
-SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity FROM demand
+SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms FROM demand
 WHERE channel = :channel AND order_key IN (SELECT value FROM json_each(:orders))
 ORDER BY order_key, line_id, location;
 
