@@ -16,6 +16,9 @@ from syncline.model.change import Change, Flow, Kind, LoggedEvent
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
 from syncline.ports import Row, System, Write
 
+# One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
+# already, the order is read once for all of them.
+READ_LINGER_MS = 2_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
@@ -115,7 +118,7 @@ class Batch:
             verdict = "duplicate" if same else "older"
             if same and isinstance(value, Order) and _differs(value, before.value):
                 # Shopify's updated_at has whole seconds: two edits in one second look alike.
-                self._read_order(system, change.key, change.changed_at_ms)
+                self._read_order(system, change.key, change.changed_at_ms, linger_ms=0)
                 verdict = "to be read"
         else:
             verdict = self._store(logged, change, before)
@@ -146,7 +149,8 @@ class Batch:
             and before.version >= change.version
         ):
             return "known already"
-        self._read_order(system, change.key, change.changed_at_ms)
+        linger_ms = READ_LINGER_MS if before is not None else 0
+        self._read_order(system, change.key, change.changed_at_ms, linger_ms=linger_ms)
         return "to be read"
 
     def _store(self, logged: LoggedEvent, change: Change, before: _Known | None) -> str:
@@ -199,7 +203,9 @@ class Batch:
             if previous is not None:
                 order = _with_allocations(order, previous)
                 hash_ = before.hash if before is not None else ""
-            self._read_order(channel, order.key, change.changed_at_ms)
+            quiet = previous is not None and not _differs(order, previous)
+            linger_ms = READ_LINGER_MS if quiet else 0
+            self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
         self._wants_of(channel, order, change.changed_at_ms)
         if order.complete:
             self._facts_of(
@@ -207,8 +213,12 @@ class Batch:
             )
         return order, hash_
 
-    def _read_order(self, channel: str, key: str, changed_at_ms: int) -> None:
+    def _read_order(self, channel: str, key: str, changed_at_ms: int, *, linger_ms: int) -> None:
         tolerance = min((r.tolerance_ms for r in self._routes.of(Flow.ORDERS, source=channel)), default=0)
+        before = self._reads.get((channel, key))
+        if before is not None:  # as delivery_touch does it: what is asked for earlier stays
+            changed_at_ms = min(changed_at_ms, before["changed_at_ms"])
+            linger_ms = min(linger_ms, before["not_before_ms"] - self._now_ms)
         self._reads[channel, key] = {
             "system": channel,
             "operation": "read_order",
@@ -218,7 +228,7 @@ class Batch:
             "rev": 0,
             "changed_at_ms": changed_at_ms,
             "deliver_by_ms": changed_at_ms + tolerance // 2,
-            "not_before_ms": self._now_ms,
+            "not_before_ms": self._now_ms + linger_ms,
             "now_ms": self._now_ms,
         }
 
@@ -412,7 +422,7 @@ def _differs(order: Order, known: Order) -> bool:
 
     def visible(of: Order) -> tuple[Any, ...]:
         lines = tuple((line.id, line.quantity) for line in of.lines)
-        return of.cancelled_at_ms is None, of.total, lines
+        return of.cancelled_at_ms is None, of.total, lines, len(of.refunds)
 
     return visible(order) != visible(known)
 
