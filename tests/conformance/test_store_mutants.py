@@ -461,7 +461,10 @@ BROKEN = {
     "forgets units that came back": says("held_seen", "binding.unseen + binding.held - excluded.held", "max(0, binding.unseen + binding.held - excluded.held)"),
     "counts a return twice": says("held_shift", "- min(max(-unseen, 0), max(:by, 0))", ""),
     "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
-    "explains held units first": says("held_explain", "held = held - :by + min(max(unseen, 0), :by)", "held = held - :by"),
+    "explains held units first": says("held_explain", "held - :by + min(max(unseen, 0), :by)", "held - :by"),
+    "believes a first reading": says("held_explain", "rev = 1 AND", "0 AND"),
+    "believes no reading": says("held_explain", "rev = 1 AND", "1 AND"),
+    "believes no first reading": says("held_explain", "rev = 1 AND :ordered_at_ms < confirmed_at_ms + 5000", "rev = 1"),
     "explains without a new revision": says("held_explain", ", rev = rev + 1", ""),
     "shifts without a new revision": says("held_shift", ", rev = rev + 1", ""),
     "counts a write twice": says("held_written", "held = held + :by", "held = held + 2 * :by"),
@@ -769,9 +772,11 @@ CAUGHT_BY = {
         "the_first_look_at_a_channel_explains_itself",
         "units_that_vanish_are_unseen_until_they_come_back",
         "unseen_units_are_listed_and_can_be_let_go",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "takes an unknown number for none": [
         "a_binding_without_a_number_has_lost_nothing",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "shifts an unknown number": [
         "a_binding_without_a_number_has_lost_nothing",
@@ -789,8 +794,20 @@ CAUGHT_BY = {
     "explains held units first": [
         "an_order_explains_unseen_units_first",
     ],
+    "believes a first reading": [
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
+    "believes no reading": [
+        "an_order_explains_unseen_units_first",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
+    "believes no first reading": [
+        "an_order_explains_unseen_units_first",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
     "explains without a new revision": [
         "an_order_explains_unseen_units_first",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "shifts without a new revision": [
         "a_refuted_number_is_unknown_until_it_is_read_again",

@@ -63,6 +63,7 @@ class Desk:
                 "quantity",
                 "taken",
                 "erp_quantity",
+                "erp_stamp_ms",
             )
             batch.demand_known(tuple(row[name] for name in names))
         return batch
@@ -86,11 +87,11 @@ class Desk:
             self.known[at] = (row["version"], row["tiebreak"], row["hash"], value)
         for row in writes["demand_want"]:
             at = (row["channel"], row["order_key"], row["line_id"], row["location"])
-            self.demand[at] = {"erp_quantity": self.demand.get(at, {}).get("erp_quantity", 0), **row}
+            before = self.demand.get(at, {"erp_quantity": 0, "erp_stamp_ms": None})
+            self.demand[at] = {**before, **row}
         for row in writes["demand_known"]:
-            self.demand[row["channel"], row["order_key"], row["line_id"], row["location"]]["erp_quantity"] = (
-                row["quantity"]
-            )
+            line = self.demand[row["channel"], row["order_key"], row["line_id"], row["location"]]
+            line |= {"erp_quantity": row["quantity"], "erp_stamp_ms": row["erp_stamp_ms"]}
         self.batch = self._new()
         return writes
 

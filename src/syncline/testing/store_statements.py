@@ -186,7 +186,7 @@ class StatementConformance(Opens):
             )  # fmt: skip
             row = {"system": "shop", "key": "A\x1f1"}
             assert await put(store, "held_shift", **row, by=1) == []
-            assert await put(store, "held_explain", **row, by=1) == []
+            assert await put(store, "held_explain", **row, by=1, ordered_at_ms=T0) == []
             assert await put(store, "held_seen", **row, held=2, now_ms=T0 + 1) == [("A\x1f1", 0)]
             assert await held(store) == (2, 0, 2, T0 + 1)
 
@@ -206,8 +206,26 @@ class StatementConformance(Opens):
             async with self.store() as store:
                 await hold(store, quantity, unseen)
                 rev = (await held(store))[2]
-                assert await put(store, "held_explain", system="shop", key="A\x1f1", by=by) == [("A\x1f1",)]
+                row = {
+                    "system": "shop",
+                    "key": "A\x1f1",
+                    "by": by,
+                    "ordered_at_ms": T0 + 5_000 if rev == 1 else T0,
+                }
+                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
                 assert await held(store) == (*left, rev + 1, T0)
+
+    async def test_a_first_reading_that_may_contain_an_order_heard_later_is_not_believed(self) -> None:
+        for ordered_at_ms, left in ((T0 + 4_999, None), (T0 - 60_000, None), (T0 + 5_000, 6)):
+            async with self.store() as store:
+                await hold(store, 10)
+                row = {"system": "shop", "key": "A\x1f1", "by": 4, "ordered_at_ms": ordered_at_ms}
+                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                assert await held(store) == (left, 0, 2, T0)
+                seen = {"system": "shop", "key": "A\x1f1", "held": 6, "now_ms": T0 + 9_000}
+                assert await put(store, "held_seen", **seen) == [("A\x1f1", 0)]
+                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                assert await held(store) == (2, 0, 4, T0 + 9_000)
 
     async def test_a_shift_moves_what_is_held_and_nothing_else(self) -> None:
         async with self.store() as store:

@@ -55,6 +55,7 @@ class Batch:
         self._erp: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._dirty: dict[str, int] = {}
         self._taken: dict[tuple[str, str], int] = {}
+        self._taken_at: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -280,6 +281,8 @@ class Batch:
                 if shop:
                     key = stock_key(sku, shop)
                     self._taken[channel, key] = self._taken.get((channel, key), 0) + by
+                    earliest_ms = self._taken_at.get((channel, key), order.placed_at_ms)
+                    self._taken_at[channel, key] = min(earliest_ms, order.placed_at_ms)
             row = {
                 "channel": channel,
                 "order_key": order.key,
@@ -397,7 +400,9 @@ class Batch:
     def writes(self, consumer: str, offset: int) -> list[Write]:
         """Everything that the batch amounts to. The last two writes return touched deliveries."""
         explained = [
-            {"system": system, "key": key, "by": by} for (system, key), by in self._taken.items() if by > 0
+            {"system": system, "key": key, "by": by, "ordered_at_ms": self._taken_at[system, key]}
+            for (system, key), by in self._taken.items()
+            if by > 0
         ]
         returned = [
             {"system": system, "key": key, "by": -by} for (system, key), by in self._taken.items() if by < 0
