@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.support import START_MS, change, line, logged, order
 
-from syncline.engine.apply.batch import UNMAPPED, Batch
+from syncline.engine.apply.batch import READ_LINGER_MS, UNMAPPED, Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
@@ -390,6 +390,38 @@ def test_the_erps_order_after_ours_releases_its_demand(one_batch):
     assert {row["erp_stamp_ms"] for row in written["demand_known"]} == {START_MS + 9}
     assert {row["our_stamp_ms"] for row in written["demand_known"]} == {None}
     assert [row["sku"] for row in written["dirty_mark"]] == ["A"]
+
+
+def test_what_the_erp_tells_again_about_an_order_costs_nothing():
+    desk = Desk()
+    desk.apply(**placed(line("l", "A", 3, "10.00", ("70", 3))))
+    erp_order = {"kind": Kind.ERP_ORDER, "key": reference_of("shop", "7001")}
+    desk.apply(**erp_order, value=taken(("A", "1", 3)))
+    desk.store()
+    desk.apply(**erp_order, value=taken(("A", "1", 3)), version=START_MS + 30_000)
+    written = desk.store()
+    assert not written["demand_known"] and not written["dirty_mark"]
+    desk.apply(**erp_order, value=taken(("A", "1", 1)), version=START_MS + 40_000)
+    written = desk.store()
+    assert [row["quantity"] for row in written["demand_known"]] == [1] and written["dirty_mark"]
+
+
+def test_what_an_event_shows_already_is_read_a_little_later_and_what_is_new_at_once():
+    whole = order(line("l", "A", 2, "10.00", ("70", 2)))
+
+    def due_ms(*events) -> int:
+        desk = Desk()
+        desk.apply(**read(whole))
+        desk.store()
+        for number, value in enumerate(events, 1):
+            desk.apply(Kind.ORDER, whole.key, value, version=START_MS + number * 1_000)
+        (row,) = desk.store()["delivery_touch"]
+        return row["not_before_ms"]
+
+    same = order(line("l", "A", 2), complete=False)
+    fewer = order(line("l", "A", 1), complete=False)
+    assert due_ms(same) == due_ms(same, same) == NOW + READ_LINGER_MS
+    assert due_ms(fewer) == due_ms(same, fewer) == due_ms(fewer, fewer) == NOW
 
 
 def test_the_erps_order_before_ours_is_kept_and_harms_nothing():
