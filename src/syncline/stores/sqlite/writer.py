@@ -16,6 +16,7 @@ import asyncio
 import fcntl
 import os
 import queue
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ from syncline.stores.sqlite.store import Append, SqliteStore, connect
 BATCH_MAX = 512  # transactions in one commit
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
 CHECKPOINT_EVERY_PAGES = 4_000
+# How long a busy event loop keeps the writer from going on. Python's 5 ms are longer than a commit takes.
+SWITCH_S = 0.001
 
 _Work = tuple[Append | Sequence[Write], asyncio.Future[Any]]
 _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
@@ -101,6 +104,7 @@ class LiveSqliteStore(Store):
         """
         make_private(path)
         lock = lock_database(path)
+        sys.setswitchinterval(SWITCH_S)
         try:
             inner = SqliteStore.open(path, now_ms=now_ms)
         except BaseException:
