@@ -462,6 +462,12 @@ BROKEN = {
     "counts a return twice": says("held_shift", "- min(max(-unseen, 0), max(:by, 0))", ""),
     "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
     "explains held units first": says("held_explain", "held - :by + min(max(unseen, 0), :by)", "held - :by"),
+    "trusts what was sent before": says("demand_sent", "AND erp_quantity >", "AND 0 AND erp_quantity >"),
+    "raises what was sent": says("demand_sent", "AND erp_quantity >", "AND erp_quantity <>"),
+    "sends one location's units to all": says("demand_sent", "AND v.value ->> 1 = location), 0)", "), 0)"),
+    "sends one order's units to all": says("demand_sent", "AND order_key = :order_key", "AND :order_key = :order_key"),
+    "keeps what was held before": says("demand_sent", "erp_before = min(erp_before,", "erp_before = max(erp_before,"),
+    "leaves what was sent settled": says("demand_sent", "settled = 0", "settled = settled"),
     "believes a first reading": says("held_explain", "rev = 1 AND", "0 AND"),
     "believes no reading": says("held_explain", "rev = 1 AND", "1 AND"),
     "believes no first reading": says("held_explain", "rev = 1 AND :ordered_at_ms < confirmed_at_ms + 5000", "rev = 1"),
@@ -794,6 +800,24 @@ CAUGHT_BY = {
     "explains held units first": [
         "an_order_explains_unseen_units_first",
     ],
+    "trusts what was sent before": [
+        "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
+    "raises what was sent": [
+        "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
+    "sends one location's units to all": [
+        "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
+    "sends one order's units to all": [
+        "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
+    "keeps what was held before": [
+        "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
+    "leaves what was sent settled": [
+        "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
     "believes a first reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
@@ -853,6 +877,7 @@ CAUGHT_BY = {
     "shows settled demand": [
         "demand_is_settled_only_by_the_figures_it_was_computed_from",
         "settled_demand_opens_again_when_it_changes",
+        "the_erp_holds_at_most_what_it_was_last_sent",
     ],
     "mixes up channels": [
         "demand_is_open_until_it_is_settled",
@@ -951,6 +976,7 @@ CAUGHT_BY = {
     ],
     "forgets what was settled": [
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+        "the_erp_holds_at_most_what_it_was_last_sent",
     ],
     "completes what has changed": [
         "changes_from_before_a_call_do_not_count_as_made_during_it",

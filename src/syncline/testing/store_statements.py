@@ -305,6 +305,31 @@ class StatementConformance(Opens):
                 assert await put(store, "demand_settle", **row) == ([("1",)] if settles else [])
                 assert (await line(store) == ()) is settles
 
+    async def test_the_erp_holds_at_most_what_it_was_last_sent(self) -> None:
+        at = {"channel": "shop", "order_key": "1"}
+        for items, erp_quantity in (
+            ([["1", "L", 2]], 2), ([["1", "L", 1], ["1", "L", 1], ["2", "L", 1]], 2), ([], 0),
+            ([["1", "M", 9], ["2", "L", 9]], 0), ([["1", "L", 3]], 3), ([["1", "L", 5]], 3),
+        ):  # fmt: skip
+            async with self.store() as store:
+                await want(store)
+                await learn(store, 3, T0, None)
+                await put(store, "demand_settle", **LINE, quantity=3, erp_quantity=3)
+                await want(store, order_key="0", sku="B")
+                await put(
+                    store,
+                    "demand_known",
+                    **{**LINE, "order_key": "0"},
+                    quantity=3,
+                    erp_stamp_ms=T0,
+                    our_stamp_ms=None,
+                )
+                lowered = [("1", "L")] if erp_quantity < 3 else []
+                assert await put(store, "demand_sent", **at, items=items) == lowered
+                assert await line(store) == ((3, erp_quantity, erp_quantity, T0, None) if lowered else ())
+                (other,) = await store.read("demand_of_orders", channel="shop", orders=["0"])
+                assert other[7] == 3
+
     async def test_settled_demand_opens_again_when_it_changes(self) -> None:
         for change in ("want", "known"):
             async with self.store() as store:

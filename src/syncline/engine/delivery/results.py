@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -133,7 +133,15 @@ class Results:
                     for key in payloads
                 ],
             ),
+            Write("demand_sent", [row for key in payloads for row in self._order_sent(key, payloads[key])]),
         ]
+
+    def _order_sent(self, key: str, payload: Payload) -> Iterator[dict[str, Any]]:
+        """A revision that asks for less may take effect although its answer gets lost."""
+        route = self._routes.named(self._known[key][1]) if key in self._known else None
+        if isinstance(payload, PutOrder) and payload.external_id and route is not None:
+            items = [[item.line_id, item.location, item.quantity] for item in payload.items]
+            yield {"channel": route.source, "order_key": payload.order.key, "items": items}
 
     # --- after the call -----------------------------------------------------------------------------
 
