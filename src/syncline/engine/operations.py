@@ -34,6 +34,8 @@ APPROVAL_MS = 3_600_000  # how long a request for a second person stands
 COMPARED = frozenset({"set_stock", "read_stock", "put_order", "read_order"})
 
 MEANINGS: Mapping[str, str] = {
+    "ends_the_process": "Syncline died each time that it applied this message, so it was put aside unread. "
+    "Report it as a bug with its text; release it only after an update.",
     "not_understood": "The message has a form or a value that Syncline does not know. Correct it and release it, "
     "or discard it: the next full read brings the record again.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",

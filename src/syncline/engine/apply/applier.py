@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.derive.stock import StockDeriver
@@ -56,6 +57,7 @@ class Applier:
         self._offer = offer
         self._signal = asyncio.Event()
         self._offset = -1
+        self._suspicion = Suspicion(store, lease)
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
@@ -88,15 +90,24 @@ class Applier:
         if self._offset < 0:
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
-        logged = await self._store.events(self._offset, APPLY_MAX)
+            await self._suspicion.begin(self._offset)
+        careful = self._suspicion.suspicious
+        logged = await self._store.events(self._offset, 1 if careful else APPLY_MAX)
         if logged:
+            if careful:
+                await self._suspicion.trying(logged[0].offset)
             await self._apply(logged)
+            self._suspicion.applied(self._offset)
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
         return bool(logged or derived)
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event
+        if logged.offset == self._suspicion.suspect:
+            detail = "the process ended each time that it was applied; report it with the payload"
+            batch.park(logged, "ends_the_process", detail)
+            return []
         system = self._systems.get(event.system)
         if system is None:
             batch.park(logged, "unknown_system", f"no system is called {event.system!r} any more")
