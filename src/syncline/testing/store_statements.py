@@ -216,16 +216,20 @@ class StatementConformance(Opens):
                 assert await held(store) == (*left, rev + 1, T0)
 
     async def test_a_first_reading_that_may_contain_an_order_heard_later_is_not_believed(self) -> None:
-        for ordered_at_ms, left in ((T0 + 4_999, None), (T0 - 60_000, None), (T0 + 5_000, 6)):
-            async with self.store() as store:
-                await hold(store, 10)
-                row = {"system": "shop", "key": "A\x1f1", "by": 4, "ordered_at_ms": ordered_at_ms}
-                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
-                assert await held(store) == (left, 0, 2, T0)
-                seen = {"system": "shop", "key": "A\x1f1", "held": 6, "now_ms": T0 + 9_000}
-                assert await put(store, "held_seen", **seen) == [("A\x1f1", 0)]
-                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
-                assert await held(store) == (2, 0, 4, T0 + 9_000)
+        for ordered_at_ms, believed in ((T0 + 4_999, None), (T0 - 60_000, None), (T0 + 5_000, 6)):
+            for seen, unseen in ((10, -4), (6, 0), (1, 5)):  # it did contain it; it did not; and one more did
+                async with self.store() as store:
+                    await hold(store, 10)
+                    row = {"system": "shop", "key": "A\x1f1", "by": 4, "ordered_at_ms": ordered_at_ms}
+                    assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                    rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                    assert rows == [("A\x1f1", believed, 0, 2, T0)]
+                    look = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + 9_000}
+                    assert await put(store, "held_seen", **look) == [("A\x1f1", unseen)]
+                    assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                    rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                    left = seen - 4 + min(4, max(unseen, 0))
+                    assert rows == [("A\x1f1", left, unseen - min(4, max(unseen, 0)), 4, T0 + 9_000)]
 
     async def test_a_shift_moves_what_is_held_and_nothing_else(self) -> None:
         async with self.store() as store:

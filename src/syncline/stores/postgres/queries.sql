@@ -154,9 +154,8 @@ RETURNING binding.key;
 -- name: held_explain
 -- key: system key
 UPDATE binding SET
-    held = CASE WHEN rev = 1 AND r.ordered_at_ms < confirmed_at_ms + 5000 THEN NULL
-                ELSE held - r.by + least(greatest(unseen, 0), r.by) END,
-    unseen = unseen - least(greatest(unseen, 0), r.by), rev = rev + 1
+    held = held - r.by + least(greatest(unseen, 0), r.by), unseen = unseen - least(greatest(unseen, 0), r.by),
+    stale = CASE WHEN rev = 1 AND r.ordered_at_ms < confirmed_at_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, ordered_at_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;

@@ -111,9 +111,8 @@ RETURNING key;
 -- A first reading (rev 1) may contain an order that was heard of after it; then it has to be read again.
 -- name: held_explain
 UPDATE binding SET
-    held = CASE WHEN rev = 1 AND :ordered_at_ms < confirmed_at_ms + 5000 THEN NULL
-                ELSE held - :by + min(max(unseen, 0), :by) END,
-    unseen = unseen - min(max(unseen, 0), :by), rev = rev + 1
+    held = held - :by + min(max(unseen, 0), :by), unseen = unseen - min(max(unseen, 0), :by),
+    stale = CASE WHEN rev = 1 AND :ordered_at_ms < confirmed_at_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
