@@ -21,7 +21,7 @@ from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.results import Results
 from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
-from syncline.engine.leases import RENEW_EVERY_S, Lease
+from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, split_key
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
@@ -34,6 +34,7 @@ BACKOFF_MAX_S = 60.0
 OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
 STORE_RETRY_S = 1.0
+NEVER_MS = 1 << 62
 BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,8 @@ class Lane:
         self._busy: set[str] = set()
         self._busy_keys: dict[str, set[str]] = {name: set() for name in system.sink.operations}
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
+        # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
+        self._sleeps_until = {True: NEVER_MS, False: NEVER_MS}
         self._slots = asyncio.Semaphore(calls_max)
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused_until = 0.0
@@ -105,7 +108,9 @@ class Lane:
             return
         if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
             queue.put(key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE)
-            self._signals[self._operation(operation).urgent].set()
+            urgent = self._operation(operation).urgent
+            if not_before_ms < self._sleeps_until[urgent]:
+                self._signals[urgent].set()
         else:
             queue.discard(key)
 
@@ -141,12 +146,7 @@ class Lane:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._loop(urgent=True))
             group.create_task(self._loop(urgent=False))
-            group.create_task(self._renew())
-
-    async def _renew(self) -> None:
-        while True:
-            await self._clock.sleep(RENEW_EVERY_S)
-            await self._lease.renew()
+            group.create_task(self._lease.keep())
 
     async def stop(self) -> None:
         """Let calls in flight finish; whatever is not answered is resolved at the next start."""
@@ -173,7 +173,7 @@ class Lane:
             now_ms = self._clock.now_ms()
             name = self._most_urgent(names, now_ms)
             if name is None:
-                await self._sleep_until_due(names, signal, now_ms)
+                await self._sleep_until_due(names, urgent=urgent, now_ms=now_ms)
                 continue
             await self._slots.acquire()
             try:
@@ -229,22 +229,24 @@ class Lane:
         for key in keys:
             self._busy.discard(self._record_of(operation, key))
             self._busy_keys[operation].discard(key)
-        for signal in self._signals.values():
-            signal.set()
+        for urgent, signal in self._signals.items():
+            if self._sleeps_until[urgent] == NEVER_MS:  # else nothing is due, whichever records are free
+                signal.set()
 
-    async def _sleep_until_due(self, names: Sequence[str], signal: asyncio.Event, now_ms: int) -> None:
+    async def _sleep_until_due(self, names: Sequence[str], *, urgent: bool, now_ms: int) -> None:
+        signal = self._signals[urgent]
         moments = [at for at in (self._queues[name].next_at() for name in names) if at is not None]
         if not moments:
             await signal.wait()
             return
-        delay = max(0.001, (min(moments) - now_ms) / 1000)
-        waiter = asyncio.ensure_future(signal.wait())
-        sleeper = asyncio.ensure_future(self._clock.sleep(delay))
+        until_ms = min(moments)
+        timer = self._clock.after(max(0.001, (until_ms - now_ms) / 1000), signal.set)
+        self._sleeps_until[urgent] = until_ms
         try:
-            await asyncio.wait((waiter, sleeper), return_when=asyncio.FIRST_COMPLETED)
+            await signal.wait()
         finally:
-            waiter.cancel()
-            sleeper.cancel()
+            self._sleeps_until[urgent] = NEVER_MS
+            timer.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
