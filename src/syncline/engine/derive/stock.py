@@ -16,7 +16,8 @@ from syncline.ports import Clock, Row, Store, System, Write
 
 DERIVE_MAX = 500  # SKUs in one round
 
-PLACING_MS = 1_000  # an order's location is usually known after so long
+PLACING_MS = 10_000  # an order's location is known long before; then its SKUs are marked again
+DECIDING_MS = 3_000  # the same of a figure that shows whether it contains an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,8 @@ class StockDeriver:
         for route in self._routes.of(Flow.INVENTORY):
             computed = await self.compute(route, list(changed_at))
             for target in computed.targets:
-                linger_ms = PLACING_MS if target.unplaced else 0
+                # What will decide the number touches the delivery again, and that brings it forward.
+                linger_ms = PLACING_MS if target.unplaced else DECIDING_MS if target.undecided else 0
                 wanted = target.held is None or target.held != target.quantity
                 # What needs no change is not late: a delivery that waits anyway keeps its own age.
                 changed_ms = changed_at[target.sku] if wanted else now_ms
@@ -222,7 +224,9 @@ class StockDeriver:
                         "route": route.name,
                         "changed_at_ms": changed_ms,
                         "deliver_by_ms": changed_ms + route.tolerance_ms,
-                        "not_before_ms": start_at(changed_ms, route.tolerance_ms, now_ms) + linger_ms,
+                        "not_before_ms": max(
+                            start_at(changed_ms, route.tolerance_ms, now_ms), changed_ms + linger_ms
+                        ),
                         "now_ms": now_ms,
                         "wanted": wanted,
                         "rev": target.rev,
