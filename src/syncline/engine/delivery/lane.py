@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -72,7 +73,6 @@ class Lane:
         self._offer_all = offer
         self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
         self._busy: set[str] = set()
-        self._busy_keys: dict[str, set[str]] = {name: set() for name in system.sink.operations}
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
         # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
         self._sleeps_until = {True: NEVER_MS, False: NEVER_MS}
@@ -125,7 +125,7 @@ class Lane:
             payloads = decode_payloads(operation, items)
             for key in payloads:
                 open_keys[operation, key] = None
-                self._take(operation, key)
+                self._busy.add(self._record_of(operation, key))
             self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, {}))
         rows = await self._store.read("deliveries_pending", system=self.system.name)
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
@@ -171,82 +171,74 @@ class Lane:
                 await self._clock.sleep(wait)
                 continue
             now_ms = self._clock.now_ms()
-            name = self._most_urgent(names, now_ms)
-            if name is None:
-                await self._sleep_until_due(names, urgent=urgent, now_ms=now_ms)
+            if not self._due(names, now_ms):
+                await self._sleep(names, urgent=urgent, blocked=False)
                 continue
             await self._slots.acquire()
             try:
                 await self.system.governor.ready(urgent=urgent)
                 now_ms = self._clock.now_ms()
-                name = self._most_urgent(names, now_ms)
-                keys = self._pop(name, now_ms) if name is not None else []
+                due = self._due(names, now_ms)
+                call = self._next_call(due, now_ms)
             except BaseException:
                 self._slots.release()
                 raise
-            if name is None or not keys:
+            if call is None:
                 self._slots.release()
-                if name is not None:  # due, but every record is in flight: an answer will wake us
-                    await signal.wait()
+                if due:
+                    await self._sleep(names, urgent=urgent, blocked=True)
                 continue
-            self._spawn(self._deliver(name, keys))
+            self._spawn(self._deliver(*call))
 
-    def _most_urgent(self, names: Sequence[str], now_ms: int) -> str | None:
-        best: tuple[int, str] | None = None
+    def _due(self, names: Sequence[str], now_ms: int) -> list[str]:
+        """Operations with something due, the most urgent first."""
+        due = [(at, name) for name in names if (at := self._queues[name].due(now_ms)) is not None]
+        return [name for _, name in sorted(due)]
+
+    def _next_call(self, names: Sequence[str], now_ms: int) -> tuple[str, list[str]] | None:
+        """Take keys of the first operation that has any whose record is free."""
         for name in names:
-            due = self._queues[name].due(now_ms)
-            if due is not None and (best is None or due < best[0]):
-                best = (due, name)
-        return best[1] if best else None
-
-    def _pop(self, name: str, now_ms: int) -> list[str]:
-        """Take keys whose record is free; two facts of one record never fly together."""
-        taken: list[str] = []
-        records: set[str] = set()
-        limit = min(self._operation(name).batch_items_max, self._batch_max.get(name, 1 << 30))
-        for key in self._queues[name].pop(now_ms, limit, self._busy_keys[name]):
-            record = self._record_of(name, key)
-            if record in self._busy or record in records:
-                row = (self.system.name, name, key, DeliveryState.AVAILABLE, 0, now_ms, now_ms + 50)
-                self.offer(row)
-                continue
-            records.add(record)
-            taken.append(key)
-        for key in taken:
-            self._take(name, key)
-        return taken
+            limit = min(self._operation(name).batch_items_max, self._batch_max.get(name, 1 << 30))
+            keys = self._queues[name].pop(now_ms, limit, partial(self._take_free, name))
+            if keys:
+                return name, keys
+        return None
 
     def _record_of(self, operation: str, key: str) -> str:
         if operation in ("set_stock", "read_stock"):
             return f"stock {key}"
         return f"order {split_key(key)[0]}"
 
-    def _take(self, operation: str, key: str) -> None:
-        self._busy.add(self._record_of(operation, key))
-        self._busy_keys[operation].add(key)
+    def _take_free(self, operation: str, key: str) -> bool:
+        """Take a key unless its record has a call in flight: two facts of one record never fly together."""
+        record = self._record_of(operation, key)
+        if record in self._busy:
+            return False
+        self._busy.add(record)
+        return True
 
     def _give_back(self, operation: str, keys: Sequence[str]) -> None:
         for key in keys:
             self._busy.discard(self._record_of(operation, key))
-            self._busy_keys[operation].discard(key)
         for urgent, signal in self._signals.items():
             if self._sleeps_until[urgent] == NEVER_MS:  # else nothing is due, whichever records are free
                 signal.set()
 
-    async def _sleep_until_due(self, names: Sequence[str], *, urgent: bool, now_ms: int) -> None:
+    async def _sleep(self, names: Sequence[str], *, urgent: bool, blocked: bool) -> None:
+        """Wait until more is due; where the records of what is due are in flight (``blocked``), for an answer too."""
         signal = self._signals[urgent]
         moments = [at for at in (self._queues[name].next_at() for name in names) if at is not None]
-        if not moments:
-            await signal.wait()
-            return
-        until_ms = min(moments)
-        timer = self._clock.after(max(0.001, (until_ms - now_ms) / 1000), signal.set)
-        self._sleeps_until[urgent] = until_ms
+        until_ms = min(moments, default=NEVER_MS)
+        if not blocked:
+            self._sleeps_until[urgent] = until_ms
+        delay = max(0.001, (until_ms - self._clock.now_ms()) / 1000)
+        timer = self._clock.after(delay, signal.set) if moments else None
         try:
             await signal.wait()
         finally:
             self._sleeps_until[urgent] = NEVER_MS
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
