@@ -88,7 +88,10 @@ class Engine:
             )
             for name, system in self.systems.items()
         }
-        self.deriver.watch(lambda system, order_key: self.lanes[system].works_on(order_key))
+        self.deriver.watch(
+            lambda system, order_key: self.lanes[system].works_on(order_key),
+            lambda system, key: self.lanes[system].at_rest(key),
+        )
         self.pollers = [
             Poller(
                 system=system,

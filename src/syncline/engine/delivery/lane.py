@@ -73,6 +73,7 @@ class Lane:
         self._offer_all = offer
         self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
         self._busy: set[str] = set()
+        self._loaded = False
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
         # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
         self._sleeps_until = {True: NEVER_MS, False: NEVER_MS}
@@ -99,6 +100,11 @@ class Lane:
     def works_on(self, order_key: str) -> bool:
         """Whether a call about an order is under way, or its outcome unknown."""
         return f"order {order_key}" in self._busy
+
+    def at_rest(self, key: str) -> bool:
+        """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
+        queue = self._queues.get("set_stock")
+        return self._loaded and queue is not None and key not in queue and f"stock {key}" not in self._busy
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
@@ -136,6 +142,7 @@ class Lane:
                     not_before_ms,
                     may_ride=state != DeliveryState.RETRYABLE,
                 )
+        self._loaded = True
 
     # --- the loops ----------------------------------------------------------------------------------
 
