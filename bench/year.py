@@ -23,11 +23,7 @@ from typing import Any
 import structlog
 
 from bench.harness import Meter, Report, hush, orders_file, rss_mb
-from syncline.engine import engine as engine_module
-from syncline.engine import leases
-from syncline.engine.delivery import lane as lane_module
 from syncline.engine.engine import Engine
-from syncline.model.change import Flow
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import (
     DAY_MS,
@@ -49,8 +45,9 @@ HOUR_MS = 3_600_000
 LINES_OF_THE_HISTORY = 527_725
 SECONDS_MAX = 600.0
 SHIP_HOUR = 16  # the parcels of a day leave together
-# Webhooks carry the day; polls and the weekly snapshot are what a lost one costs.
-PACE = Pace(poll_ms=HOUR_MS, reconcile_ms=7 * DAY_MS)
+# Webhooks carry the day; polls and the weekly snapshot are what a lost one costs. Nobody adds goods in
+# this play. A store in memory has one owner, and ten million renewals would be a third of the time.
+PACE = Pace(poll_ms=HOUR_MS, reconcile_ms=7 * DAY_MS, items_ms=DAY_MS, lease_ttl_ms=3 * HOUR_MS)
 
 
 log = structlog.get_logger(__name__)
@@ -69,12 +66,6 @@ class Played:
     problems: list[str] = field(default_factory=list)
 
 
-def calm_leases() -> None:
-    """Renew hourly: a store in memory has one owner, and ten million renewals would be a third of the time."""
-    leases.TTL_MS = 3 * HOUR_MS
-    engine_module.RENEW_EVERY_S = lane_module.RENEW_EVERY_S = 3600.0
-
-
 class Year:
     """A world, a history and the weeks of the published stock case."""
 
@@ -85,7 +76,6 @@ class Year:
         self.orders = [order for order in history.orders if order.placed_at_ms < end_ms]
         self.end_ms = self.orders[-1].placed_at_ms + 1
         self.case = stock_case(history.orders)
-        calm_leases()
         rng = Random(seed)
         self.loop = VirtualLoop(self.start_ms)
         self.clock = VirtualClock(self.loop)
@@ -120,9 +110,6 @@ class Year:
         world.run_people()
         rng = Random(self._rng.getrandbits(64))
         self.engine = engine = world.open_engine(self.store, world.open_systems(self.apps, rng), rng)
-        for poller in engine.pollers:
-            if Flow.CATALOG in poller.stream.flows:
-                poller.interval_ms = DAY_MS  # nobody adds goods in this play
         self.hooks.engine = engine
         self.loop.create_task(engine.run())
         await world.connect(engine, lambda system: f"{HOOKS}/hooks/{system}")

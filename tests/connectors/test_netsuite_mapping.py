@@ -132,13 +132,14 @@ STOCK = {
     "committed": "0",
     "erp_ms": 5,
     "read_began_ms": 4,
+    "changed_ms": 3,
 }
 
 
 def test_rows_of_a_poll():
-    (change,) = rows.decode(logged("stock.row", STOCK))
+    (change,) = rows.decode(logged("stock.rows", [STOCK]))
     assert change.kind is Kind.STOCK and change.value.available == Decimal("-3.5")
-    assert (change.version, change.value.read_began_ms, change.changed_at_ms) == (5, 4, START_MS)
+    assert (change.version, change.value.read_began_ms, change.changed_at_ms) == (5, 4, 3)
     for bad in (
         {"available": "NaN"},
         {"available": "1e400"},
@@ -147,11 +148,24 @@ def test_rows_of_a_poll():
         {"erp_ms": "x"},
     ):
         with pytest.raises(Rejected):
-            rows.decode(logged("stock.row", {**STOCK, **bad}))
+            rows.decode(logged("stock.rows", [STOCK, {**STOCK, **bad}]))
     with pytest.raises(Rejected):
-        rows.decode(logged("stock.row", b"{"))
+        rows.decode(logged("stock.rows", b"{"))
     with pytest.raises(Rejected, match="topic"):
         rows.decode(logged("other", {}))
+
+
+def test_a_level_that_cannot_be_understood_spoils_no_other():
+    read = [{"sku": f"S{n}", "location": "1", "available": str(n)} for n in range(60)]
+    read[7] = {"sku": "a\x1fb", "location": "1", "available": "1"}
+    levels = [rows.stock_row(row, erp_ms=5, began_ms=4, changed_ms=9 - n) for n, row in enumerate(read)]
+    spoiled, *sound = rows.stock_events("erp", levels, Via.POLL)
+    with pytest.raises(Rejected):
+        rows.decode(LoggedEvent(1, START_MS, spoiled))
+    changes = [change for event in sound for change in rows.decode(LoggedEvent(2, START_MS, event))]
+    assert [change.value.sku for change in changes] == [f"S{n}" for n in range(60) if n != 7]
+    assert [change.changed_at_ms for change in changes] == [9 - n for n in range(60) if n != 7]
+    assert len({event.event_id for event in sound}) == len(sound) == 3
 
 
 def test_accounting_lines_of_a_shipment_do_not_count_twice():

@@ -275,12 +275,13 @@ def fulfillment_orders(*entries: tuple[int, str, int, int]) -> dict[str, Any]:
     ]
     order = {
         "updatedAt": "2026-09-21T13:13:20Z",
+        "fulfillments": [],
         "fulfillmentOrders": {"nodes": nodes, "pageInfo": {"hasNextPage": False}},
     }
     return data(order=order)
 
 
-NOTHING_SHIPPED = data(order={"fulfillments": []})
+NOTHING_SHIPPED = fulfillment_orders()
 SHIPPED = data(
     order={
         "fulfillments": [
@@ -291,7 +292,8 @@ SHIPPED = data(
                 "location": {"id": "gid://shopify/Location/9"},
                 "trackingInfo": [{"number": "1Z"}],
             }
-        ]
+        ],
+        "fulfillmentOrders": {"nodes": []},
     }
 )
 
@@ -306,12 +308,11 @@ def test_a_shipment_is_split_over_the_fulfilment_orders_of_its_location():
     outcomes, transport = deliver(
         "create_shipment",
         [shipment("1Z")],
-        NOTHING_SHIPPED,
         fulfillment_orders((1, "OPEN", 9, 2), (2, "OPEN", 8, 9), (3, "IN_PROGRESS", 9, 2)),
         created,
     )
     assert outcomes[0].facts == {"external_id": "gid://shopify/Fulfillment/8"}
-    sent = transport.requests[2]["variables"]["fulfillment"]
+    sent = transport.requests[1]["variables"]["fulfillment"]
     assert sent["notifyCustomer"] is False
     assert sent["trackingInfo"] == {"number": "1Z", "company": "UPS"}
     assert [
@@ -331,7 +332,6 @@ def test_too_few_units_left_says_where_they_are():
     outcomes, _ = deliver(
         "create_shipment",
         [shipment("1Z")],
-        NOTHING_SHIPPED,
         fulfillment_orders((1, "OPEN", 9, 1), (2, "OPEN", 8, 5), (3, "ON_HOLD", 9, 1)),
     )
     assert outcomes[0].result == Result.REJECTED

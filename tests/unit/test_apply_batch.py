@@ -15,7 +15,7 @@ from syncline.engine.apply.batch import READ_LINGER_MS, UNMAPPED, Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
-from syncline.model.change import Flow, Kind
+from syncline.model.change import Flow, Kind, Via
 from syncline.model.records import (
     Allocation,
     ErpLine,
@@ -516,14 +516,28 @@ def test_an_item_is_remembered_and_its_number_is_due():
     assert desk.store()["dirty_mark"] == [{"sku": "A", "changed_at_ms": START_MS}]
 
 
-def test_an_unchanged_figure_still_counts_but_starts_no_lag():
+def test_an_unchanged_figure_counts_only_for_demand_that_waits_and_starts_no_lag():
     desk = Desk()
     desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5))
     assert desk.store()["dirty_mark"] == [{"sku": "A", "changed_at_ms": START_MS}]
     desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5, START_MS + 9), version=START_MS + 9)
-    assert desk.store()["dirty_mark"] == [{"sku": "A", "changed_at_ms": NOW}]
+    written = desk.store()
+    assert not written["dirty_mark"]
+    assert written["dirty_mark_waiting"] == [{"sku": "A", "changed_at_ms": NOW}]
+    desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5, START_MS + 18), version=START_MS + 18)
     desk.apply(Kind.STOCK, stock_key("A", "1"), figure(4, START_MS + 19), version=START_MS + 19)
-    assert desk.store()["dirty_mark"] == [{"sku": "A", "changed_at_ms": START_MS + 19}]
+    written = desk.store()
+    assert written["dirty_mark"] == [{"sku": "A", "changed_at_ms": START_MS + 19}]
+    assert not written["dirty_mark_waiting"]
+
+
+def test_a_snapshot_has_every_number_computed_again():
+    desk = Desk()
+    desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5))
+    desk.store()
+    event = logged(99, system="erp", via=Via.SNAPSHOT)
+    desk.batch.apply(event, change(Kind.STOCK, stock_key("A", "1"), figure(5), version=START_MS + 9))
+    assert desk.store()["dirty_mark"] == [{"sku": "A", "changed_at_ms": NOW}]
 
 
 def test_one_order_told_in_any_order_ends_the_same():

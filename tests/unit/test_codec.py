@@ -117,9 +117,9 @@ def test_when_an_order_was_cancelled_does_not_matter_only_whether():
     )
 
 
-def test_stamps_are_no_part_of_a_stock_fingerprint():
+def test_only_what_is_available_is_part_of_a_stock_fingerprint():
     figure = StockLevel("A", "1", Decimal(5), Decimal(4), Decimal(1), 100, 90)
-    newer = replace(figure, erp_stamp_ms=200, read_began_ms=None)
+    newer = replace(figure, on_hand=Decimal(6), committed=Decimal(2), erp_stamp_ms=200, read_began_ms=None)
     assert record_fingerprint(Kind.STOCK, newer) == record_fingerprint(Kind.STOCK, figure)
     assert record_fingerprint(Kind.STOCK, replace(figure, available=Decimal(3))) != record_fingerprint(
         Kind.STOCK, figure

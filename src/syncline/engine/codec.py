@@ -75,8 +75,8 @@ def order_fingerprint(order: Order) -> str:
 
 
 def stock_fingerprint(level: StockLevel) -> str:
-    """The quantities of a stock figure, without its stamps."""
-    return fingerprint(level.on_hand, level.available, level.committed)
+    """What of a stock figure numbers are made of: not its stamps, nor how many of its units are promised."""
+    return fingerprint(level.available)
 
 
 def record_fingerprint(kind: Kind, value: Record) -> str:

@@ -16,7 +16,7 @@ from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.ids import Ids
-from syncline.engine.leases import RENEW_EVERY_S, Lease
+from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
 from syncline.model.change import Flow
@@ -43,6 +43,8 @@ class Engine:
         routes: Routes,
         owner: str = "",
         calls_max: Mapping[str, int] | None = None,
+        items_interval_ms: int = ITEMS_INTERVAL_MS,
+        lease_ttl_ms: int = TTL_MS,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -52,11 +54,12 @@ class Engine:
             for name in (route.source, route.sink):
                 if name not in self.systems:
                     raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
+        self._items_interval_ms = items_interval_ms
         self.ids = Ids(clock, rng)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems)
-        self._apply_lease = Lease(store, clock, "apply", owner)
+        self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
         self.applier = Applier(
             store=store,
             clock=clock,
@@ -77,7 +80,7 @@ class Engine:
                 ids=self.ids,
                 routes=routes,
                 builder=Builder(store, self.catalog, routes, self.deriver, name),
-                lease=Lease(store, clock, f"lane:{name}", owner),
+                lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,
                 offer=self.offer,
@@ -85,7 +88,10 @@ class Engine:
             )
             for name, system in self.systems.items()
         }
-        self.deriver.watch(lambda system, order_key: self.lanes[system].works_on(order_key))
+        self.deriver.watch(
+            lambda system, order_key: self.lanes[system].works_on(order_key),
+            lambda system, key: self.lanes[system].at_rest(key),
+        )
         self.pollers = [
             Poller(
                 system=system,
@@ -105,7 +111,7 @@ class Engine:
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
         """How often a stream is read: the shortest interval of the routes that it serves; 0: never."""
         if Flow.CATALOG in flows:
-            return ITEMS_INTERVAL_MS
+            return self._items_interval_ms
         intervals = [
             (route.reconcile_interval_ms or RECONCILE_INTERVAL_MS)
             if snapshot
@@ -139,18 +145,13 @@ class Engine:
         await self.catalog.load(self.systems)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
-            group.create_task(self._renew(), name="renew")
+            group.create_task(self._apply_lease.keep(), name="renew")
             group.create_task(self.janitor.run(), name="janitor")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:
                 group.create_task(poller.run(), name=f"poll {poller.system.name}.{poller.stream.name}")
             log.info("running", action="engine_started", systems=list(self.systems))
-
-    async def _renew(self) -> None:
-        while True:
-            await self.clock.sleep(RENEW_EVERY_S)
-            await self._apply_lease.renew()
 
     async def stop(self) -> None:
         """After ``run`` was cancelled: let calls in flight end, and let go of the leases."""

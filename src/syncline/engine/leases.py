@@ -6,17 +6,18 @@ from syncline.model.errors import Busy
 from syncline.ports import Clock, Store, Write
 
 TTL_MS = 30_000
-RENEW_EVERY_S = 10.0
+RENEWALS = 3  # in the life of a lease: two may fail before it is lost
 
 
 class Lease:
     """A named lease with a fence. Every transaction of its owner carries ``guard``."""
 
-    def __init__(self, store: Store, clock: Clock, name: str, owner: str) -> None:
+    def __init__(self, store: Store, clock: Clock, name: str, owner: str, *, ttl_ms: int = TTL_MS) -> None:
         self._store = store
         self._clock = clock
         self._name = name
         self._owner = owner
+        self._ttl_ms = ttl_ms
         self._fence = 0
 
     @property
@@ -28,7 +29,7 @@ class Lease:
         return {"name": self._name, "owner": self._owner, "fence": self._fence}
 
     def _timed(self) -> dict[str, object]:
-        return {**self._row(), "now_ms": self._clock.now_ms(), "ttl_ms": TTL_MS}
+        return {**self._row(), "now_ms": self._clock.now_ms(), "ttl_ms": self._ttl_ms}
 
     async def take(self) -> None:
         """Become the owner.
@@ -41,8 +42,18 @@ class Lease:
             raise Busy(f"{self._name} is driven by another worker")
         self._fence = rows[0][0]
 
+    async def keep(self) -> None:
+        """Stay the owner until cancelled.
+
+        Raises:
+            Fenced: the lease was lost.
+        """
+        while True:
+            await self._clock.sleep(self._ttl_ms / RENEWALS / 1000)
+            await self.renew()
+
     async def renew(self) -> None:
-        """Stay the owner.
+        """Stay the owner for another while.
 
         Raises:
             Fenced: the lease was lost.

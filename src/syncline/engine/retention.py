@@ -14,7 +14,7 @@ DAY_MS = 86_400_000
 EVENTS_KEPT_MS = 30 * DAY_MS
 DETAILS_KEPT_MS = 30 * DAY_MS
 SEEN_BUCKET_MS = 16 * DAY_MS
-EVERY_S = 3600.0
+EVERY_S = 6 * 3600.0  # a sweep walks over the deliveries that ended; what is kept a month can wait for it
 STEP = 2_000
 STEPS_MAX = 500
 
@@ -28,7 +28,7 @@ class Janitor:
         self._applied = applied
 
     async def run(self) -> None:
-        """Sweep every hour until cancelled."""
+        """Sweep every few hours until cancelled."""
         while True:
             await self._clock.sleep(EVERY_S)
             await self.sweep()

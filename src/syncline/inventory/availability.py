@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
+from math import floor
 
 from syncline.model.records import StockLevel
 
@@ -132,7 +133,7 @@ class Published:
 
 def units(quantity: Decimal) -> int:
     """Whole base units: fractions are rounded down, since half a unit cannot be promised."""
-    return int(quantity.to_integral_value(rounding=ROUND_FLOOR))
+    return floor(quantity)
 
 
 def publish(

@@ -1,6 +1,6 @@
 """What Syncline needs from outside, as Protocols: time, transport, storage, sources and sinks."""
 
-from syncline.ports.clock import Clock
+from syncline.ports.clock import Clock, Timer
 from syncline.ports.connector import (
     Connector,
     Governor,
@@ -30,6 +30,7 @@ __all__ = [
     "Source",
     "Store",
     "System",
+    "Timer",
     "Transport",
     "Verified",
     "WebhookRequest",

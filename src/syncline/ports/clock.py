@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call to come."""
+
+    def cancel(self) -> None:
+        """Forget it; after the call this does nothing."""
+        ...
 
 
 class Clock(Protocol):
@@ -22,4 +31,11 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait at least ``seconds`` of this clock's time. Zero or less yields once."""
+        ...
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call back when at least ``seconds`` of this clock's time have passed.
+
+        To wait for an event or a moment, let the moment set the event: that needs no task.
+        """
         ...

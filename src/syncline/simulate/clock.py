@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from collections.abc import Callable
 from typing import Any
 
-from syncline.ports import Clock
+from syncline.ports import Clock, Timer
 
 
 class _NoIO(selectors.BaseSelector):
@@ -82,3 +83,6 @@ class VirtualClock(Clock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return self._loop.call_later(max(0.0, seconds), call)

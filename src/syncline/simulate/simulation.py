@@ -24,7 +24,7 @@ from syncline.engine import failpoints
 from syncline.engine.engine import Engine
 from syncline.engine.status import status
 from syncline.model.errors import OutcomeUnknown, SynclineError
-from syncline.ports import Clock, Request, Response, Store
+from syncline.ports import Clock, Request, Response, Store, Timer
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
@@ -131,6 +131,9 @@ class _Skewed(Clock):
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return self._inner.after(seconds, call)
 
 
 class _Inbound(FaultyTransport):

@@ -16,7 +16,8 @@ from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify.simulator import ShopifySimulator
-from syncline.engine.engine import Engine
+from syncline.engine.engine import ITEMS_INTERVAL_MS, Engine
+from syncline.engine.leases import TTL_MS
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.availability import QuantityRule
 from syncline.model.change import Flow
@@ -46,13 +47,15 @@ def orders_per_s_max() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fresh each flow is to be, and how often is read; milliseconds."""
+    """How fresh each flow is to be, how often is read, and how long a lease lasts; milliseconds."""
 
     inventory_ms: int = 15_000
     orders_ms: int = 20_000
     order_status_ms: int = 60_000
     poll_ms: int = 240_000
     reconcile_ms: int = 6 * 3_600_000
+    items_ms: int = ITEMS_INTERVAL_MS
+    lease_ttl_ms: int = TTL_MS
 
 
 class World:
@@ -183,6 +186,8 @@ class World:
             systems=systems,
             routes=self.routes(),
             calls_max={SHOP: 16, ERP: SLOTS},
+            items_interval_ms=self.pace.items_ms,
+            lease_ttl_ms=self.pace.lease_ttl_ms,
             owner="embedded",  # one process owns the store, so a restart need not wait for its own leases
         )
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from syncline.model.change import Change, Kind
 from syncline.model.delivery import Item
 from syncline.model.errors import OutcomeUnknown, Retryable
-from syncline.ports import Clock, Connector, Request, Response, System, Transport, WebhookRequest
+from syncline.ports import Clock, Connector, Request, Response, System, Timer, Transport, WebhookRequest
 from syncline.sdk.simulator import Simulator
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.transport import AsgiTransport
@@ -42,6 +42,9 @@ class VendorClock(Clock):
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return self._inner.after(seconds, call)
 
 
 class Wire(Transport):

@@ -384,6 +384,18 @@ class StatementConformance(Opens):
             ]
             assert await store.read("dirty", limit=1) == [("B", 1, T0 - 9)]
 
+    async def test_a_newer_stamp_marks_only_where_demand_waits(self) -> None:
+        async with self.store() as store:
+            await want(store, 2)
+            for sku, marked in (("A", [("A",)]), ("B", [])):
+                assert await put(store, "dirty_mark_waiting", sku=sku, changed_at_ms=T0 + 5) == marked
+            await put(store, "dirty_mark_waiting", sku="A", changed_at_ms=T0 + 9)
+            assert await store.read("dirty", limit=9) == [("A", 2, T0 + 5)]
+            await put(store, "dirty_done", sku="A", seq=2)
+            await learn(store, 2, T0, None)
+            await put(store, "demand_settle", **LINE, quantity=2, erp_quantity=2)
+            assert await put(store, "dirty_mark_waiting", sku="A", changed_at_ms=T0 + 12) == []
+
     async def test_a_mark_made_meanwhile_stays(self) -> None:
         async with self.store() as store:
             await put(store, "dirty_mark", sku="A", changed_at_ms=T0)

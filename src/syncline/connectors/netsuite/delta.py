@@ -303,7 +303,7 @@ class Delta:
             return found
 
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-        events = []
+        levels = []
         for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
             for row in rows_:
                 item = str(row["item"])
@@ -311,14 +311,9 @@ class Delta:
                 since_ms = changed.get((item, str(row["location"])), changed.get((item, "")))
                 if since_ms is None:
                     continue
-                events.append(
-                    rows.stock_event(
-                        self._system,
-                        row,
-                        Via.POLL,
-                        erp_ms=self._erp.stamp(row),
-                        began_ms=row["began_ms"],
-                        changed_ms=since_ms,
-                    ),
+                levels.append(
+                    rows.stock_row(
+                        row, erp_ms=self._erp.stamp(row), began_ms=row["began_ms"], changed_ms=since_ms
+                    )
                 )
-        return events
+        return rows.stock_events(self._system, levels, Via.POLL)

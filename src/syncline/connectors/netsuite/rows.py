@@ -17,6 +17,7 @@ from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, ShipmentLine, StockLevel
 
+LEVELS_PER_EVENT = 25  # an event costs as much as ten levels; a transaction takes 200 events
 QUANTITY_MAX = Decimal(10) ** 15
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -30,7 +31,7 @@ class Units(msgspec.Struct, frozen=True):
 
 
 class StockRow(msgspec.Struct, frozen=True):
-    """``stock.row``: one level as read."""
+    """One of ``stock.rows``: a level as read, and when it changed as far as is known."""
 
     sku: str
     location: str
@@ -39,6 +40,7 @@ class StockRow(msgspec.Struct, frozen=True):
     committed: str
     erp_ms: int
     read_began_ms: int
+    changed_ms: int
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class ItemRow(msgspec.Struct, frozen=True):
     erp_ms: int
 
 
-_STOCK = msgspec.json.Decoder(StockRow)
+_STOCK = msgspec.json.Decoder(list[StockRow])
 _ORDER = msgspec.json.Decoder(OrderRow)
 _SHIPMENT = msgspec.json.Decoder(ShipmentRow)
 _ITEM = msgspec.json.Decoder(ItemRow)
@@ -90,9 +92,9 @@ def digest(*parts: object) -> str:
 # -- to events --------------------------------------------------------------------------------------
 
 
-def stock_event(system: str, row: Row, via: Via, *, erp_ms: int, began_ms: int, changed_ms: int) -> Event:
-    """One level. Its id is unique: even an unchanged level carries newer stamps, which release demand."""
-    level = StockRow(
+def stock_row(row: Row, *, erp_ms: int, began_ms: int, changed_ms: int) -> StockRow:
+    """One level as read."""
+    return StockRow(
         _text(row, "sku"),
         _text(row, "location"),
         _text(row, "onhand") or "0",  # NULL columns are absent: no stock was ever there
@@ -100,10 +102,34 @@ def stock_event(system: str, row: Row, via: Via, *, erp_ms: int, began_ms: int, 
         _text(row, "committed") or "0",
         erp_ms,
         began_ms,
+        changed_ms,
     )
+
+
+def stock_events(system: str, levels: Sequence[StockRow], via: Via) -> list[Event]:
+    """Levels, a few dozen in an event; one that cannot be understood is alone in its own, and parked alone.
+
+    Even an unchanged level carries newer stamps, which release demand, so no reading is a duplicate of
+    another.
+    """
+    events: list[Event] = []
+    sound: list[StockRow] = []
+    for level in levels:
+        try:
+            _level(level)
+        except Rejected:
+            events.append(_stock_event(system, [level], via))
+        else:
+            sound.append(level)
+    chunks = [sound[start : start + LEVELS_PER_EVENT] for start in range(0, len(sound), LEVELS_PER_EVENT)]
+    return events + [_stock_event(system, chunk, via) for chunk in chunks]
+
+
+def _stock_event(system: str, levels: list[StockRow], via: Via) -> Event:
+    body = msgspec.json.encode(levels)
     prefix = "snap" if via is Via.SNAPSHOT else "level"
-    event_id = f"{prefix}:{level.sku}:{level.location}:{erp_ms}"
-    return Event(system, "stock.row", event_id, via, changed_ms, msgspec.json.encode(level))
+    event_id = f"{prefix}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+    return Event(system, "stock.rows", event_id, via, min(x.changed_ms for x in levels), body)
 
 
 def order_event(
@@ -173,16 +199,19 @@ def _units(units: dict[tuple[str, str], Decimal]) -> tuple[Units, ...]:
 
 
 def decode(logged: LoggedEvent) -> list[Change]:
-    """The change that an event of a poll states.
+    """The changes that an event of a poll states.
 
     Raises:
         Rejected: the content cannot be understood.
     """
     event = logged.event
     try:
-        if event.topic == "stock.row":
-            kind, key, version, value = _stock(event.body)
-        elif event.topic == "erp_order.row":
+        if event.topic == "stock.rows":
+            return [
+                Change(Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x))
+                for x in _STOCK.decode(event.body)
+            ]
+        if event.topic == "erp_order.row":
             kind, key, version, value = _order(event.body)
         elif event.topic == "shipment.row":
             kind, key, version, value = _shipment(event.body)
@@ -195,10 +224,9 @@ def decode(logged: LoggedEvent) -> list[Change]:
     return [Change(kind, key, version, 0, event.occurred_at_ms, value)]
 
 
-def _stock(body: bytes) -> tuple[Kind, str, int, Record]:
-    row = _STOCK.decode(body)
+def _level(row: StockRow) -> StockLevel:
     _check_sku(row.sku)
-    level = StockLevel(
+    return StockLevel(
         row.sku,
         row.location,
         _decimal(row.on_hand),
@@ -207,7 +235,6 @@ def _stock(body: bytes) -> tuple[Kind, str, int, Record]:
         erp_stamp_ms=row.erp_ms,
         read_began_ms=row.read_began_ms,
     )
-    return Kind.STOCK, f"{row.sku}\x1f{row.location}", row.erp_ms, level
 
 
 def _order(body: bytes) -> tuple[Kind, str, int, Record]:

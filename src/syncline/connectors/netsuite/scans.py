@@ -59,17 +59,11 @@ class Scans:
         for _ in range(PAGES_MAX):
             began_ms = self._clock.now_ms()
             page = await self._client.query(sql, [place.item, place.item, place.location])
-            events = tuple(
-                rows.stock_event(
-                    self._system,
-                    row,
-                    Via.SNAPSHOT,
-                    erp_ms=self._erp.stamp(row),
-                    began_ms=began_ms,
-                    changed_ms=since_ms,
-                )
+            levels = [
+                rows.stock_row(row, erp_ms=self._erp.stamp(row), began_ms=began_ms, changed_ms=since_ms)
                 for row in page
-            )
+            ]
+            events = tuple(rows.stock_events(self._system, levels, Via.SNAPSHOT))
             last = len(page) < PAGE_MAX
             if last:
                 yield Page(events, self._cursor(STOCK.name, Place(), place.began), last=True)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 COST_MAX = 1000
-LINES_FIRST = 15
+# What the first part of an order holds, by how many orders share the call: all of most orders, if one is alone.
+LINES_FIRST = {1: 45, 2: 22, 3: 15}
+FULFILLMENT_LINES_FIRST = {1: 50, 2: 22, 3: 12}
 LINES_PAGE = 75
 FULFILLMENT_ORDERS_FIRST = 3
-FULFILLMENT_LINES_FIRST = 12
 FULFILLMENT_LINES_PAGE = 150
+SHIPMENT_LINES_FIRST = 50
 REFUNDS_FIRST = 2
 REFUND_LINES_FIRST = 4
 REFUND_LINES_PAGE = 90
@@ -63,7 +65,8 @@ def _refund(lines: int) -> str:
 }}"""
 
 
-_ORDER_CORE = f"""fragment OrderCore on Order {{
+def _order_core(lines: int, fulfillment_lines: int) -> str:
+    return f"""fragment OrderCore on Order {{
   id name createdAt processedAt updatedAt cancelledAt currencyCode taxesIncluded poNumber note email phone
   customer {{ id displayName defaultEmailAddress {{ emailAddress }} defaultPhoneNumber {{ phoneNumber }} }}
   billingAddress {_ADDRESS}
@@ -71,9 +74,9 @@ _ORDER_CORE = f"""fragment OrderCore on Order {{
   currentTotalPriceSet {_MONEY}
   currentTotalTaxSet {_MONEY}
   currentShippingPriceSet {_MONEY}
-  lineItems(first: {LINES_FIRST}) {{ nodes {_LINE} {_PAGE} }}
+  lineItems(first: {lines}) {{ nodes {_LINE} {_PAGE} }}
   fulfillmentOrders(first: {FULFILLMENT_ORDERS_FIRST}) {{
-    nodes {_fulfillment_orders(FULFILLMENT_LINES_FIRST)} {_PAGE}
+    nodes {_fulfillment_orders(fulfillment_lines)} {_PAGE}
   }}
   transactions(first: {TRANSACTIONS_FIRST}) {_TRANSACTION}
   refunds(first: {REFUNDS_FIRST}) {_refund(REFUND_LINES_FIRST)}
@@ -82,10 +85,11 @@ _ORDER_CORE = f"""fragment OrderCore on Order {{
 
 @lru_cache(maxsize=8)
 def read_orders(count: int) -> Document:
-    """Several whole orders at once: variables ``o0`` ... are their ids, aliases are the same."""
+    """Up to three whole orders at once: variables ``o0`` ... are their ids, aliases are the same."""
     variables = ", ".join(f"$o{i}: ID!" for i in range(count))
     fields = " ".join(f"o{i}: order(id: $o{i}) {{ ...OrderCore }}" for i in range(count))
-    return Document("ReadOrders", f"query ReadOrders({variables}) {{ {fields} }}\n{_ORDER_CORE}")
+    core = _order_core(LINES_FIRST[count], FULFILLMENT_LINES_FIRST[count])
+    return Document("ReadOrders", f"query ReadOrders({variables}) {{ {fields} }}\n{core}")
 
 
 @lru_cache(maxsize=64)
@@ -175,13 +179,17 @@ SET_STOCK = Document(
 }""",
     writes=True,
 )
+# What left already and what is left to send, as of one moment.
 ORDER_SHIPMENTS = Document(
     "OrderShipments",
-    """query OrderShipments($id: ID!) {
-  order(id: $id) {
-    fulfillments(first: 50) { id status totalQuantity location { id } trackingInfo(first: 5) { number } }
-  }
-}""",
+    f"""query OrderShipments($id: ID!) {{
+  order(id: $id) {{
+    fulfillments(first: 50) {{ id status totalQuantity location {{ id }} trackingInfo(first: 5) {{ number }} }}
+    fulfillmentOrders(first: {FULFILLMENT_ORDERS_FIRST}) {{
+      nodes {_fulfillment_orders(SHIPMENT_LINES_FIRST)} {_PAGE}
+    }}
+  }}
+}}""",
 )
 FULFILLMENT_LINES = Document(
     "FulfillmentLines",

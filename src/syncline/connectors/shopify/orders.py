@@ -119,11 +119,17 @@ class OrderReader:
             refunds=refunds,
         )
 
-    async def fulfillment_orders(self, key: str, *, urgent: bool) -> list[wire.FulfillmentOrder] | None:
-        """All fulfilment orders of an order with all their lines; ``None`` if there is no such order."""
+    async def fulfillment_orders(
+        self, key: str, page: wire.Connection[wire.FulfillmentOrder], *, urgent: bool
+    ) -> list[wire.FulfillmentOrder]:
+        """All fulfilment orders of an order with all their lines, from their first page on."""
         found: list[wire.FulfillmentOrder] = []
         after: str | None = None
         for _ in range(PAGES_MAX):
+            found.extend([await self._all_lines(entry, urgent=urgent) for entry in page.nodes])
+            if not page.page_info.has_next_page:
+                return found
+            after = _next(page.page_info, after)
             answer = await self._client.call(
                 documents.ORDER_FULFILLMENT_ORDERS,
                 {"id": f"gid://shopify/Order/{key}", "after": after},
@@ -131,12 +137,8 @@ class OrderReader:
                 urgent=urgent,
             )
             if answer.order is None:
-                return None
+                raise Retryable(f"order {key} went away while it was being read")
             page = answer.order.fulfillment_orders
-            found.extend([await self._all_lines(entry, urgent=urgent) for entry in page.nodes])
-            if not page.page_info.has_next_page:
-                return found
-            after = _next(page.page_info, after)
         raise Retryable(f"reading the fulfilment orders of order {key} did not end after {PAGES_MAX} pages")
 
     async def _get(

@@ -62,8 +62,9 @@ class _ParcelLines(Struct, frozen=True):
     fulfillment: _Parcel | None = None
 
 
-class _Shipped(Struct, frozen=True):
+class _Shipped(Struct, frozen=True, rename="camel"):
     fulfillments: tuple[_Fulfillment, ...]
+    fulfillment_orders: wire.Connection[wire.FulfillmentOrder]
 
 
 class _Shipments(Struct, frozen=True):
@@ -102,13 +103,14 @@ class Shipper:
         Raises:
             SynclineError: of the client, before anything was created.
         """
-        made = await self._made(payload)
+        shipped = await self._shipped(payload)
+        made = await self._made(payload, shipped)
         missing = _missing(payload, made)
         if not missing:
             return _done(made)
-        fulfillment_orders = await self._orders.fulfillment_orders(payload.order_key, urgent=False)
-        if fulfillment_orders is None:
-            raise Rejected(f"Shopify knows no order {payload.order_key}")
+        fulfillment_orders = await self._orders.fulfillment_orders(
+            payload.order_key, shipped.fulfillment_orders, urgent=False
+        )
         # All locations are checked before the first is shipped.
         plans = {
             loc: _plan(payload.order_key, loc, lines, fulfillment_orders) for loc, lines in missing.items()
@@ -132,26 +134,29 @@ class Shipper:
                 "the shipment has no tracking number, so it cannot be told from another in Shopify: "
                 f"look at order {payload.order_key} there, then discard this delivery or release it",
             )
-        made = await self._made(payload)
+        made = await self._made(payload, await self._shipped(payload))
         return None if _missing(payload, made) else _done(made)
 
-    async def _made(self, payload: CreateShipment) -> dict[str, _Made]:
-        """What left each location already under this shipment's tracking number."""
-        wanted = set(payload.shipment.tracking)
-        if not wanted:
-            return {}
+    async def _shipped(self, payload: CreateShipment) -> _Shipped:
         answer = await self._client.call(
             documents.ORDER_SHIPMENTS, {"id": f"gid://shopify/Order/{payload.order_key}"}, _Shipments
         )
         if answer.order is None:
             raise Rejected(f"Shopify knows no order {payload.order_key}")
-        if len(answer.order.fulfillments) >= FULFILLMENTS_MAX:
+        return answer.order
+
+    async def _made(self, payload: CreateShipment, shipped: _Shipped) -> dict[str, _Made]:
+        """What left each location already under this shipment's tracking number."""
+        wanted = set(payload.shipment.tracking)
+        if not wanted:
+            return {}
+        if len(shipped.fulfillments) >= FULFILLMENTS_MAX:
             raise Rejected(
                 f"order {payload.order_key} has {FULFILLMENTS_MAX} or more fulfilments, too many to look through"
             )
         locations = list(_by_location(payload))
         made: dict[str, _Made] = {}
-        for entry in answer.order.fulfillments:
+        for entry in shipped.fulfillments:
             if entry.status in _VOID or not wanted & {info.number for info in entry.tracking_info}:
                 continue
             if entry.location is not None:

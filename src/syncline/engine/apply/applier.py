@@ -16,7 +16,7 @@ from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
-from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
@@ -76,17 +76,20 @@ class Applier:
         while True:
             self._signal.clear()
             try:
-                worked = await self.step()
+                more = await self.step()
             except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 self._offset = -1  # as after a restart: read again how far we are
                 await self._clock.sleep(STORE_RETRY_S)
                 continue
-            if not worked:
+            if not more:
                 await self._signal.wait()
 
     async def step(self) -> bool:
-        """One batch of events, then one round of derivation; ``False`` when there was neither."""
+        """One batch of events, then one round of derivation; whether either was full, so that there may be more.
+
+        Whatever is appended or marked after this looked wakes the applier.
+        """
         if self._offset < 0:
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
@@ -100,7 +103,7 @@ class Applier:
             self._suspicion.applied(self._offset)
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
-        return bool(logged or derived)
+        return len(logged) == APPLY_MAX or derived == DERIVE_MAX
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event

@@ -12,7 +12,7 @@ from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
 from syncline.freshness.bounds import start_at
 from syncline.inventory.availability import units
-from syncline.model.change import Change, Flow, Kind, LoggedEvent
+from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
 from syncline.ports import Row, System, Write
 
@@ -54,6 +54,7 @@ class Batch:
         self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._erp: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._dirty: dict[str, int] = {}
+        self._restamped: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}
         self._taken_at: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -160,10 +161,15 @@ class Batch:
         if isinstance(value, Order):
             value, hash_ = self._order(system, change, value, hash_, before)
         elif isinstance(value, StockLevel):
-            # Also an unchanged figure counts: its newer stamp may contain demand that it could not
-            # before. But then nothing changed at the source, so no lag begins there.
             same = before is not None and before.hash == hash_
-            self._mark(value.sku, self._now_ms if same else change.changed_at_ms)
+            if not same:
+                self._mark(value.sku, change.changed_at_ms)
+            elif logged.event.via is Via.SNAPSHOT:  # a snapshot proves every number anew
+                self._mark(value.sku, self._now_ms)
+            else:
+                # Its newer stamp may contain demand that it could not before: that is all it can change,
+                # so it matters only while some demand waits to be contained. No lag begins here.
+                self._restamped.add(value.sku)
         elif isinstance(value, ErpOrder):
             self._erp_order(system, value, change.changed_at_ms)
         elif isinstance(value, Item):
@@ -371,8 +377,10 @@ class Batch:
                     at[location] = rest - more
                     row["erp_quantity"] += more
             same = before[id(row)] == row["erp_quantity"]
-            if same and row["erp_stamp_ms"] is not None:
-                continue  # the ERP changed something else about the order, or tells again what we know
+            if same and (row["erp_stamp_ms"] is not None or not (row["quantity"] or row["erp_quantity"])):
+                # The ERP changed something else about the order, or tells again what we know, or holds
+                # nothing of a line of which nothing is wanted.
+                continue
             row["erp_stamp_ms"] = erp.erp_stamp_ms
             self._erp_holds(row, row["erp_quantity"], erp.erp_stamp_ms)
             self._mark(row["sku"], self._now_ms if same else changed_at_ms)
@@ -415,6 +423,13 @@ class Batch:
             Write("held_explain", explained),
             Write("held_shift", returned),
             Write("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
+            Write(
+                "dirty_mark_waiting",
+                [
+                    {"sku": sku, "changed_at_ms": self._now_ms}
+                    for sku in sorted(self._restamped - self._dirty.keys())
+                ],
+            ),
             Write("trace_put", list(self._traces.values())),
             Write("parked_put", self.parked),
             Write("delivery_touch", list(self._reads.values())),

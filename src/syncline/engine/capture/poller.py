@@ -73,13 +73,11 @@ class Poller:
         if wait_ms <= 0:
             await self._clock.sleep(0)
             return
-        waiter = asyncio.ensure_future(self._nudged.wait())
-        sleeper = asyncio.ensure_future(self._clock.sleep(wait_ms / 1000))
+        timer = self._clock.after(wait_ms / 1000, self._nudged.set)
         try:
-            await asyncio.wait((waiter, sleeper), return_when=asyncio.FIRST_COMPLETED)
+            await self._nudged.wait()
         finally:
-            waiter.cancel()
-            sleeper.cancel()
+            timer.cancel()
 
     async def _read_until_done(self) -> None:
         """One whole read; failures are tried again from the last stored page."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.results import Results
 from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
-from syncline.engine.leases import RENEW_EVERY_S, Lease
+from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, split_key
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
@@ -34,6 +35,7 @@ BACKOFF_MAX_S = 60.0
 OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
 STORE_RETRY_S = 1.0
+NEVER_MS = 1 << 62
 BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
 
 log = structlog.get_logger(__name__)
@@ -71,8 +73,10 @@ class Lane:
         self._offer_all = offer
         self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
         self._busy: set[str] = set()
-        self._busy_keys: dict[str, set[str]] = {name: set() for name in system.sink.operations}
+        self._loaded = False
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
+        # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
+        self._sleeps_until = {True: NEVER_MS, False: NEVER_MS}
         self._slots = asyncio.Semaphore(calls_max)
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused_until = 0.0
@@ -97,6 +101,11 @@ class Lane:
         """Whether a call about an order is under way, or its outcome unknown."""
         return f"order {order_key}" in self._busy
 
+    def at_rest(self, key: str) -> bool:
+        """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
+        queue = self._queues.get("set_stock")
+        return self._loaded and queue is not None and key not in queue and f"stock {key}" not in self._busy
+
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
         _, operation, key, state, _, deliver_by_ms, not_before_ms = row
@@ -105,7 +114,9 @@ class Lane:
             return
         if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
             queue.put(key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE)
-            self._signals[self._operation(operation).urgent].set()
+            urgent = self._operation(operation).urgent
+            if not_before_ms < self._sleeps_until[urgent]:
+                self._signals[urgent].set()
         else:
             queue.discard(key)
 
@@ -120,7 +131,7 @@ class Lane:
             payloads = decode_payloads(operation, items)
             for key in payloads:
                 open_keys[operation, key] = None
-                self._take(operation, key)
+                self._busy.add(self._record_of(operation, key))
             self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, {}))
         rows = await self._store.read("deliveries_pending", system=self.system.name)
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
@@ -131,6 +142,7 @@ class Lane:
                     not_before_ms,
                     may_ride=state != DeliveryState.RETRYABLE,
                 )
+        self._loaded = True
 
     # --- the loops ----------------------------------------------------------------------------------
 
@@ -141,12 +153,7 @@ class Lane:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._loop(urgent=True))
             group.create_task(self._loop(urgent=False))
-            group.create_task(self._renew())
-
-    async def _renew(self) -> None:
-        while True:
-            await self._clock.sleep(RENEW_EVERY_S)
-            await self._lease.renew()
+            group.create_task(self._lease.keep())
 
     async def stop(self) -> None:
         """Let calls in flight finish; whatever is not answered is resolved at the next start."""
@@ -171,80 +178,74 @@ class Lane:
                 await self._clock.sleep(wait)
                 continue
             now_ms = self._clock.now_ms()
-            name = self._most_urgent(names, now_ms)
-            if name is None:
-                await self._sleep_until_due(names, signal, now_ms)
+            if not self._due(names, now_ms):
+                await self._sleep(names, urgent=urgent, blocked=False)
                 continue
             await self._slots.acquire()
             try:
                 await self.system.governor.ready(urgent=urgent)
                 now_ms = self._clock.now_ms()
-                name = self._most_urgent(names, now_ms)
-                keys = self._pop(name, now_ms) if name is not None else []
+                due = self._due(names, now_ms)
+                call = self._next_call(due, now_ms)
             except BaseException:
                 self._slots.release()
                 raise
-            if name is None or not keys:
+            if call is None:
                 self._slots.release()
-                if name is not None:  # due, but every record is in flight: an answer will wake us
-                    await signal.wait()
+                if due:
+                    await self._sleep(names, urgent=urgent, blocked=True)
                 continue
-            self._spawn(self._deliver(name, keys))
+            self._spawn(self._deliver(*call))
 
-    def _most_urgent(self, names: Sequence[str], now_ms: int) -> str | None:
-        best: tuple[int, str] | None = None
+    def _due(self, names: Sequence[str], now_ms: int) -> list[str]:
+        """Operations with something due, the most urgent first."""
+        due = [(at, name) for name in names if (at := self._queues[name].due(now_ms)) is not None]
+        return [name for _, name in sorted(due)]
+
+    def _next_call(self, names: Sequence[str], now_ms: int) -> tuple[str, list[str]] | None:
+        """Take keys of the first operation that has any whose record is free."""
         for name in names:
-            due = self._queues[name].due(now_ms)
-            if due is not None and (best is None or due < best[0]):
-                best = (due, name)
-        return best[1] if best else None
-
-    def _pop(self, name: str, now_ms: int) -> list[str]:
-        """Take keys whose record is free; two facts of one record never fly together."""
-        taken: list[str] = []
-        records: set[str] = set()
-        limit = min(self._operation(name).batch_items_max, self._batch_max.get(name, 1 << 30))
-        for key in self._queues[name].pop(now_ms, limit, self._busy_keys[name]):
-            record = self._record_of(name, key)
-            if record in self._busy or record in records:
-                row = (self.system.name, name, key, DeliveryState.AVAILABLE, 0, now_ms, now_ms + 50)
-                self.offer(row)
-                continue
-            records.add(record)
-            taken.append(key)
-        for key in taken:
-            self._take(name, key)
-        return taken
+            limit = min(self._operation(name).batch_items_max, self._batch_max.get(name, 1 << 30))
+            keys = self._queues[name].pop(now_ms, limit, partial(self._take_free, name))
+            if keys:
+                return name, keys
+        return None
 
     def _record_of(self, operation: str, key: str) -> str:
         if operation in ("set_stock", "read_stock"):
             return f"stock {key}"
         return f"order {split_key(key)[0]}"
 
-    def _take(self, operation: str, key: str) -> None:
-        self._busy.add(self._record_of(operation, key))
-        self._busy_keys[operation].add(key)
+    def _take_free(self, operation: str, key: str) -> bool:
+        """Take a key unless its record has a call in flight: two facts of one record never fly together."""
+        record = self._record_of(operation, key)
+        if record in self._busy:
+            return False
+        self._busy.add(record)
+        return True
 
     def _give_back(self, operation: str, keys: Sequence[str]) -> None:
         for key in keys:
             self._busy.discard(self._record_of(operation, key))
-            self._busy_keys[operation].discard(key)
-        for signal in self._signals.values():
-            signal.set()
+        for urgent, signal in self._signals.items():
+            if self._sleeps_until[urgent] == NEVER_MS:  # else nothing is due, whichever records are free
+                signal.set()
 
-    async def _sleep_until_due(self, names: Sequence[str], signal: asyncio.Event, now_ms: int) -> None:
+    async def _sleep(self, names: Sequence[str], *, urgent: bool, blocked: bool) -> None:
+        """Wait until more is due; where the records of what is due are in flight (``blocked``), for an answer too."""
+        signal = self._signals[urgent]
         moments = [at for at in (self._queues[name].next_at() for name in names) if at is not None]
-        if not moments:
-            await signal.wait()
-            return
-        delay = max(0.001, (min(moments) - now_ms) / 1000)
-        waiter = asyncio.ensure_future(signal.wait())
-        sleeper = asyncio.ensure_future(self._clock.sleep(delay))
+        until_ms = min(moments, default=NEVER_MS)
+        if not blocked:
+            self._sleeps_until[urgent] = until_ms
+        delay = max(0.001, (until_ms - self._clock.now_ms()) / 1000)
+        timer = self._clock.after(delay, signal.set) if moments else None
         try:
-            await asyncio.wait((waiter, sleeper), return_when=asyncio.FIRST_COMPLETED)
+            await signal.wait()
         finally:
-            waiter.cancel()
-            sleeper.cancel()
+            self._sleeps_until[urgent] = NEVER_MS
+            if timer is not None:
+                timer.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -7,7 +7,7 @@ The queue lives in memory; the ``delivery`` table is the truth that it is rebuil
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container
+from collections.abc import Callable
 
 
 class DueQueue:
@@ -52,13 +52,7 @@ class DueQueue:
         self._entries.pop(key, None)
 
     def next_at(self) -> int | None:
-        """The earliest moment at which something may be sent; ``None`` when empty."""
-        while self._ready:
-            deliver_by_ms, key = self._ready[0]
-            entry = self._entries.get(key)
-            if entry is not None and entry[0] == deliver_by_ms:
-                return 0
-            heapq.heappop(self._ready)
+        """When something may be sent that was not due when last asked; ``None`` when there is nothing more."""
         while self._later:
             not_before_ms, key = self._later[0]
             entry = self._entries.get(key)
@@ -85,10 +79,10 @@ class DueQueue:
         if entry is not None and entry[0] == deliver_by_ms:
             heapq.heappush(self._later, (entry[1], key))
 
-    def pop(self, now_ms: int, limit: int, busy: Container[str]) -> list[str]:
+    def pop(self, now_ms: int, limit: int, take: Callable[[str], bool]) -> list[str]:
         """Take up to ``limit`` keys: due ones by deadline, then others that may ride along.
 
-        Keys in ``busy`` stay: their record has a call in flight.
+        ``take`` is asked for each; one that it refuses stays, because its record has a call in flight.
         """
         self._promote(now_ms)
         taken: list[str] = []
@@ -104,7 +98,7 @@ class DueQueue:
                 if not riding and entry[1] > now_ms:
                     self._wait_again(key, deliver_by_ms)
                     continue
-                if key in busy:
+                if not take(key):
                     put_back.append((deliver_by_ms, key))
                     continue
                 del self._entries[key]

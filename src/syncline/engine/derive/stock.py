@@ -16,7 +16,8 @@ from syncline.ports import Clock, Row, Store, System, Write
 
 DERIVE_MAX = 500  # SKUs in one round
 
-PLACING_MS = 1_000  # an order's location is usually known after so long
+PLACING_MS = 10_000  # an order's location is known long before; then its SKUs are marked again
+DECIDING_MS = 3_000  # the same of a figure that shows whether it contains an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,12 @@ class StockDeriver:
         self._routes = routes
         self._systems = systems
         self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
+        self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
 
-    def watch(self, under_way: Callable[[str, str], bool]) -> None:
-        """Be told whether a call about an order is under way to a system."""
+    def watch(self, under_way: Callable[[str, str], bool], at_rest: Callable[[str, str], bool]) -> None:
+        """Be told whether a call about an order is under way to a system, and whether a number is at rest."""
         self._under_way = under_way
+        self._at_rest = at_rest
 
     async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
         """Compute the numbers of some SKUs from what is stored now.
@@ -208,10 +211,22 @@ class StockDeriver:
         settles: dict[tuple[str, str, str, str], Demand] = {}
         open_lines: list[Demand] = []
         for route in self._routes.of(Flow.INVENTORY):
+            # Asked before anything is read. A delivery that is not open now can only begin later, and is
+            # then built from what we are about to read, or newer; so where the channel holds what it
+            # should, no delivery has to be told. One that is open may carry a number from before.
+            at_rest = {
+                key
+                for sku in changed_at
+                for location in route.locations.values()
+                if self._at_rest(route.sink, key := stock_key(sku, location))
+            }
             computed = await self.compute(route, list(changed_at))
             for target in computed.targets:
-                linger_ms = PLACING_MS if target.unplaced else 0
+                # What will decide the number touches the delivery again, and that brings it forward.
+                linger_ms = PLACING_MS if target.unplaced else DECIDING_MS if target.undecided else 0
                 wanted = target.held is None or target.held != target.quantity
+                if not wanted and target.key in at_rest:
+                    continue
                 # What needs no change is not late: a delivery that waits anyway keeps its own age.
                 changed_ms = changed_at[target.sku] if wanted else now_ms
                 touches.append(
@@ -222,7 +237,9 @@ class StockDeriver:
                         "route": route.name,
                         "changed_at_ms": changed_ms,
                         "deliver_by_ms": changed_ms + route.tolerance_ms,
-                        "not_before_ms": start_at(changed_ms, route.tolerance_ms, now_ms) + linger_ms,
+                        "not_before_ms": max(
+                            start_at(changed_ms, route.tolerance_ms, now_ms), changed_ms + linger_ms
+                        ),
                         "now_ms": now_ms,
                         "wanted": wanted,
                         "rev": target.rev,

@@ -259,6 +259,15 @@ ON CONFLICT (sku) DO UPDATE
 SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms)
 RETURNING sku;
 
+-- name: dirty_mark_waiting
+-- key: sku
+INSERT INTO dirty (sku, seq, changed_at_ms)
+SELECT r.sku, 1, r.changed_at_ms FROM jsonb_to_recordset($1::jsonb) AS r(sku text, changed_at_ms bigint)
+WHERE EXISTS (SELECT 1 FROM demand AS d WHERE d.sku = r.sku AND d.settled = 0)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms)
+RETURNING sku;
+
 -- name: dirty
 SELECT sku, seq, changed_at_ms FROM dirty ORDER BY changed_at_ms, sku LIMIT :limit;
 

@@ -194,6 +194,13 @@ ON CONFLICT (sku) DO UPDATE
 SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms)
 RETURNING sku;
 
+-- name: dirty_mark_waiting
+INSERT INTO dirty (sku, seq, changed_at_ms) SELECT :sku, 1, :changed_at_ms
+WHERE EXISTS (SELECT 1 FROM demand WHERE sku = :sku AND settled = 0)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms)
+RETURNING sku;
+
 -- name: dirty
 SELECT sku, seq, changed_at_ms FROM dirty ORDER BY changed_at_ms, sku LIMIT :limit;
 

@@ -322,6 +322,9 @@ class SqliteStore(Store):
         """``write`` without its transaction."""
         results: list[list[Row]] = []
         for write in writes:
+            if not write.rows:
+                results.append([])
+                continue
             given = map(_bound, write.rows) if write.statement in self._with_lists else write.rows
             rows = list(self._connection.executemany(self._queries[write.statement], given))
             if write.guard and len(rows) != len(write.rows):
