@@ -264,7 +264,9 @@ async def test_a_number_is_explained_to_the_last_unit(engine):
     # 24 + 24 in the ERP, 1 kept at each location, 2 ordered that the figure cannot contain, buffer 2.
     assert (why.total, why.pool) == (42, 44)
     assert [(at.target, at.held) for at in why.locations] == [(20, 20), (22, 20)]
-    assert [step.value for step in why.steps] == ["24", "24", "− 2", "− 2", "44", "− 2", "42"]
+    assert [step.value for step in why.steps] == ["24", "24", "− 1", "− 1", "− 2", "44", "− 2", "42"]
+    assert why.steps[2].note == "set for channel shop"
+    assert why.rule == "safety stock 1 (channel shop), buffer 2 (channel shop)"
     assert why.locations[0].last_write == "writing 20 succeeded"
     assert why.steps[0].at_ms == NOW_MS - MINUTE
 

@@ -76,7 +76,7 @@ def order_fingerprint(order: Order) -> str:
 
 def stock_fingerprint(level: StockLevel) -> str:
     """The quantities of a stock figure, without its stamps."""
-    return fingerprint(level.on_hand, level.available, level.committed)
+    return fingerprint(level.on_hand, level.available, level.committed, *level.incoming)
 
 
 def record_fingerprint(kind: Kind, value: Record) -> str:

@@ -13,12 +13,20 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
+class Incoming:
+    """Units on their way to a location, and when the system of record expects them."""
+
+    quantity: Decimal
+    expected_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StockLevel:
     """What a system of record says about one SKU at one location.
 
     ``erp_stamp_ms`` is the source's own clock when the row was true; ``read_began_ms`` is ours when
     the page that carried it began to be read (``None`` for a pushed row). Two stamps are only ever
-    compared with stamps of the same clock.
+    compared with stamps of the same clock. ``incoming`` is empty where the source tells none.
     """
 
     sku: str
@@ -28,6 +36,7 @@ class StockLevel:
     committed: Decimal
     erp_stamp_ms: int
     read_began_ms: int | None = None
+    incoming: tuple[Incoming, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

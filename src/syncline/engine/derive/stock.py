@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.routes import Route, Routes, split_key, stock_key
 from syncline.freshness.bounds import start_at
 from syncline.inventory.availability import Demand, Published, publish, settled
+from syncline.inventory.rules import AUTO_BUFFER, QuantityRule, Terms, fence_left
 from syncline.model.change import Flow, Kind
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
@@ -17,6 +19,7 @@ from syncline.ports import Clock, Row, Store, System, Write
 DERIVE_MAX = 500  # SKUs in one round
 
 PLACING_MS = 1_000  # an order's location is usually known after so long
+UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,15 @@ class StockDeriver:
         self._routes = routes
         self._systems = systems
         self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
+        self._auto_units: Callable[[Route, str], int] = lambda _route, _sku: 0
 
     def watch(self, under_way: Callable[[str, str], bool]) -> None:
         """Be told whether a call about an order is under way to a system."""
         self._under_way = under_way
+
+    def buffers(self, auto_units: Callable[[Route, str], int]) -> None:
+        """Be told what an ``auto`` buffer of a SKU amounts to on a route, in units."""
+        self._auto_units = auto_units
 
     async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
         """Compute the numbers of some SKUs from what is stored now.
@@ -112,8 +120,11 @@ class StockDeriver:
             )
         bindings: dict[str, Row] = {row[0]: row for row in binding_rows}
         unseen = await self._unseen(route, wanted, bindings)
+        terms = await self._terms(route, wanted)
 
-        replica_lag_ms = self._systems[route.source].capabilities.replica_lag_ms
+        erp = self._systems[route.source].capabilities
+        replica_lag_ms = erp.replica_lag_ms
+        now_ms = self._clock.now_ms()
         subtracts_itself = self._systems[route.sink].capabilities.subtracts_own_orders
         locations = list(route.locations)
         targets: list[Target] = []
@@ -124,14 +135,18 @@ class StockDeriver:
             if not at:
                 continue
             lines = demands.get(sku, [])
-            numbers = publish(
+            show = partial(
+                publish,
                 at,
-                lines,
-                unseen.get(sku, {}),
-                route.rule_for(sku),
-                locations,
+                unseen=unseen.get(sku, {}),
+                rule=route.rule_for(sku),
+                locations=locations,
                 replica_lag_ms=replica_lag_ms,
+                basis=erp.stock_read_basis,
+                now_ms=now_ms,
+                terms=terms[sku],
             )
+            numbers = show(lines)
             published[sku] = numbers
             done += [line for line in lines if settled(line, at, replica_lag_ms)]
             unplaced = sum(
@@ -140,18 +155,7 @@ class StockDeriver:
                 if subtracts_itself and line.channel == route.sink and not line.location
             )
             open_ones = [line for line in lines if not self._perhaps_contained(route.source, line)]
-            most = (
-                numbers
-                if len(open_ones) == len(lines)
-                else publish(
-                    at,
-                    open_ones,
-                    unseen.get(sku, {}),
-                    route.rule_for(sku),
-                    locations,
-                    replica_lag_ms=replica_lag_ms,
-                )
-            )
+            most = numbers if len(open_ones) == len(lines) else show(open_ones)
             for erp_location, quantity in numbers.by_location.items():
                 if erp_location not in at:
                     continue
@@ -197,6 +201,54 @@ class StockDeriver:
                     at[erp_location] = at.get(erp_location, 0) + row[2]
         return found
 
+    async def _terms(self, route: Route, skus: Sequence[str]) -> dict[str, Terms]:
+        """How each SKU's pool is divided with the other channels that draw on it."""
+        beside = [
+            other
+            for other in self._routes.of(Flow.INVENTORY, source=route.source)
+            if other is route or not other.locations.keys().isdisjoint(route.locations)
+        ]
+        sold = await self._sold(beside, route, skus)
+        found: dict[str, Terms] = {}
+        for sku in skus:
+            rule = route.rule_for(sku)
+            fenced = 0
+            splits: list[Route] = []
+            for other in beside:
+                if other is not route and self._catalog.get(other.sink, sku) is None:
+                    continue
+                its = other.rule_for(sku)
+                if other is not route and its.fence is not None:
+                    fenced += fence_left(its.fence, sold.get((other.sink, sku), 0))
+                # Only who draws on the same locations splits the same pool.
+                if its.share != 1 and _places(other, its) == _places(route, rule):
+                    splits.append(other)
+            found[sku] = Terms(
+                fenced=fenced,
+                shares=tuple(other.rule_for(sku).share for other in splits),
+                mine=splits.index(route) if route in splits else 0,
+                auto_units=self._auto_units(route, sku) if rule.buffer is AUTO_BUFFER else 0,
+            )
+        return found
+
+    async def _sold(
+        self, beside: Sequence[Route], route: Route, skus: Sequence[str]
+    ) -> dict[tuple[str, str], int]:
+        """Units that other channels sold since their fence was put up, by channel and SKU."""
+        asked: dict[tuple[str, int], list[str]] = {}
+        for other in beside:
+            if other is route or not other.rules.fenced:
+                continue
+            for sku in skus:
+                fence = other.rule_for(sku).fence
+                if fence is not None:
+                    asked.setdefault((other.sink, fence.since_ms), []).append(sku)
+        found: dict[tuple[str, str], int] = {}
+        for (channel, since_ms), wanted in asked.items():
+            rows = await self._store.read("demand_sold", channel=channel, skus=wanted, since_ms=since_ms)
+            found |= {(channel, sku): units for sku, units in rows}
+        return found
+
     async def step(self, guard: Write) -> tuple[int, list[Row]]:
         """Derive some of the SKUs that were marked; returns how many, and the deliveries touched."""
         dirty = await self._store.read("dirty", limit=DERIVE_MAX)
@@ -214,6 +266,8 @@ class StockDeriver:
                 wanted = target.held is None or target.held != target.quantity
                 # What needs no change is not late: a delivery that waits anyway keeps its own age.
                 changed_ms = changed_at[target.sku] if wanted else now_ms
+                unique = route.rule_for(target.sku).unique
+                tolerance_ms = min(UNIQUE_MS, route.tolerance_ms) if unique else route.tolerance_ms
                 touches.append(
                     {
                         "system": route.sink,
@@ -221,8 +275,8 @@ class StockDeriver:
                         "key": target.key,
                         "route": route.name,
                         "changed_at_ms": changed_ms,
-                        "deliver_by_ms": changed_ms + route.tolerance_ms,
-                        "not_before_ms": start_at(changed_ms, route.tolerance_ms, now_ms) + linger_ms,
+                        "deliver_by_ms": changed_ms + tolerance_ms,
+                        "not_before_ms": start_at(changed_ms, tolerance_ms, now_ms) + linger_ms,
                         "now_ms": now_ms,
                         "wanted": wanted,
                         "rev": target.rev,
@@ -255,3 +309,8 @@ class StockDeriver:
             Write("dirty_done", [{"sku": sku, "seq": seq} for sku, seq, _ in dirty]),
         )
         return len(dirty), results[1]
+
+
+def _places(route: Route, rule: QuantityRule) -> set[str]:
+    """The ERP locations that a channel draws on."""
+    return set(route.locations) - set(rule.excluded)
