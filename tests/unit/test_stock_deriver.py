@@ -14,7 +14,12 @@ from syncline.engine.codec import encode
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.inventory.rules import AUTO_BUFFER, Fence, Layer, Level, Rules
-from syncline.model.capabilities import Capabilities
+from syncline.model.capabilities import (
+    AVAILABLE_OWN_ORDERS_SUBTRACTED,
+    PLAIN,
+    SOURCE_QUANTITY_ADD_BACK_OPEN_LINES,
+    Capabilities,
+)
 from syncline.model.change import Flow, Kind
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Write
@@ -162,3 +167,26 @@ async def test_an_auto_buffer_is_asked_for():
         b.deriver.buffers(lambda route, sku: len(route.sink) if sku == "A" else 0)
         await b.figure("A", 20)
         assert [await b.shown("shop"), await b.shown("market")] == [16, 20]
+
+
+async def test_a_channel_that_subtracts_its_open_orders_is_given_them_back():
+    magento = Capabilities(stock_contract=SOURCE_QUANTITY_ADD_BACK_OPEN_LINES)
+    async with bench(route("shop", locations={"1": "s1", "2": "s2"}), market=magento, shop=magento) as b:
+        await b.figure("A", 10, "1")
+        await b.figure("A", 5, "2")
+        await b.order("shop", "1", "A", 4, at="2", taken=1)
+        await b.order("shop", "2", "A", 2, at="")
+        await b.order("market", "3", "A", 1)
+        route_ = b.routes.of(Flow.INVENTORY, sink="shop")[0]
+        computed = await b.deriver.compute(route_, ["A"])
+        assert sum(computed.published["A"].by_location.values()) == 15 - 4 - 2 - 1
+        assert [target.added_back for target in computed.targets] == [2, 3]
+        assert sum(await b.written("shop")) == 8 + 5
+
+
+@pytest.mark.parametrize("contract", [PLAIN, AVAILABLE_OWN_ORDERS_SUBTRACTED])
+async def test_other_channels_are_written_what_they_may_show(contract):
+    async with bench(route("shop"), shop=Capabilities(stock_contract=contract)) as b:
+        await b.figure("A", 10)
+        await b.order("shop", "1", "A", 4)
+        assert await b.written("shop") == [6]

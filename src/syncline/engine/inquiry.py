@@ -138,6 +138,10 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
     steps.append(Step("Left in the pool", f"{published.pool}"))
     steps += list(_rule_steps(route, sku, published))
     steps.append(Step("Shown in total", f"{published.total}"))
+    if added := sum(target.added_back for target in computed.targets if target.sku == sku):
+        note = f"{route.sink} takes them off the number by itself until they are shipped"
+        steps.append(Step("Added back: its own open orders", f"+ {added}", note))
+        steps.append(Step("Written in total", f"{published.total + added}"))
     shown = [
         await _shown(
             engine,

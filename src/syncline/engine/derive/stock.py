@@ -11,7 +11,9 @@ from syncline.engine.codec import decode
 from syncline.engine.routes import Route, Routes, split_key, stock_key
 from syncline.freshness.bounds import start_at
 from syncline.inventory.availability import Demand, Published, publish, settled
+from syncline.inventory.contracts import number_to_write, open_by_location
 from syncline.inventory.rules import AUTO_BUFFER, QuantityRule, Terms, fence_left
+from syncline.model.capabilities import OwnOrders, StockContract
 from syncline.model.change import Flow, Kind
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
@@ -33,6 +35,8 @@ class Target:
     While an order is on its way into the ERP, its figures may contain the order before we can know
     that they do. Then ``quantity`` subtracts it, perhaps for the second time, and ``at_most`` is the
     number if they do. What the channel holds between the two is not known to be wrong.
+
+    ``added_back`` units of ``quantity`` are in the number only because the channel takes them off itself.
     """
 
     key: str
@@ -44,6 +48,7 @@ class Target:
     rev: int
     unplaced: int = 0
     at_most: int = 0
+    added_back: int = 0
 
     @property
     def undecided(self) -> bool:
@@ -125,7 +130,9 @@ class StockDeriver:
         erp = self._systems[route.source].capabilities
         replica_lag_ms = erp.replica_lag_ms
         now_ms = self._clock.now_ms()
-        subtracts_itself = self._systems[route.sink].capabilities.subtracts_own_orders
+        contract = self._systems[route.sink].capabilities.stock_contract
+        lowers = contract.own_orders is OwnOrders.LOWER_THE_NUMBER
+        untaken = await self._untaken(contract, route, wanted)
         locations = list(route.locations)
         targets: list[Target] = []
         done: list[Demand] = []
@@ -150,15 +157,15 @@ class StockDeriver:
             published[sku] = numbers
             done += [line for line in lines if settled(line, at, replica_lag_ms)]
             unplaced = sum(
-                line.quantity
-                for line in lines
-                if subtracts_itself and line.channel == route.sink and not line.location
+                line.quantity for line in lines if lowers and line.channel == route.sink and not line.location
             )
             open_ones = [line for line in lines if not self._perhaps_contained(route.source, line)]
             most = numbers if len(open_ones) == len(lines) else show(open_ones)
-            for erp_location, quantity in numbers.by_location.items():
-                if erp_location not in at:
-                    continue
+            known = [place for place in locations if place in at]
+            waiting = open_by_location(untaken.get(sku, {}), known)
+            for erp_location in known:
+                published_here = numbers.by_location[erp_location]
+                quantity = number_to_write(contract, published_here, waiting[erp_location])
                 location = route.locations[erp_location]
                 key = stock_key(sku, location)
                 row = bindings.get(key)
@@ -172,7 +179,10 @@ class StockDeriver:
                         unseen=0 if row is None else row[2],
                         rev=0 if row is None else row[3],
                         unplaced=unplaced,
-                        at_most=most.by_location[erp_location],
+                        at_most=number_to_write(
+                            contract, most.by_location[erp_location], waiting[erp_location]
+                        ),
+                        added_back=quantity - published_here,
                     ),
                 )
         return Computed(targets, done, published, levels, demands)
@@ -199,6 +209,17 @@ class StockDeriver:
                 if erp_location:
                     at = found.setdefault(sku, {})
                     at[erp_location] = at.get(erp_location, 0) + row[2]
+        return found
+
+    async def _untaken(
+        self, contract: StockContract, route: Route, skus: Sequence[str]
+    ) -> dict[str, dict[str, int]]:
+        """What the channel's own orders wait for, by SKU and ERP location, where its contract asks for it."""
+        if contract.own_orders is not OwnOrders.SUBTRACTED_WHILE_OPEN:
+            return {}
+        found: dict[str, dict[str, int]] = {}
+        for sku, location, units in await self._store.read("demand_untaken", channel=route.sink, skus=skus):
+            found.setdefault(sku, {})[location] = units
         return found
 
     async def _terms(self, route: Route, skus: Sequence[str]) -> dict[str, Terms]:
