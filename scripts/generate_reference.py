@@ -93,6 +93,11 @@ MEANING: dict[str, dict[str, str]] = {
         "locations": "ERP location id = rule. Only `safety_stock` and `incoming_days`.",
         "skus": "SKU = rule of that SKU on every channel.",
     },
+    "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
+    "units": {
+        "of": "The SKU that is stocked.",
+        "count": "How many of it one unit of this SKU is.",
+    },
 }
 
 
@@ -329,6 +334,15 @@ def configuration() -> str:
             "backorder, fences of other channels, share, cap, buffer, floor, unique.\n\n"
         ),
         settings(config.RulesConfig, {**MEANING["rule"], **MEANING["rules"]}, "rules"),
+        (
+            "\n## [kits.SKU], [units.SKU] and [aliases]\n\n"
+            "SKUs that a channel sells and nobody stocks. Their number follows from the stock of what they are made of, in "
+            "whole units, and their orders are demand on it. `[kits.SKU]`:\n\n"
+        ),
+        settings(config.KitConfig, MEANING["kits"], "kits"),
+        "\n`[units.SKU]`, for a pack:\n\n",
+        settings(config.UnitConfig, MEANING["units"], "units"),
+        '\n`[aliases]` has lines of `OLD-SKU = "NEW-SKU"`, for a SKU that was renamed or merged into another.\n',
         (
             "\n## [systems.NAME]\n\n`connector` names the kind of system; the other keys are the connector's. The name is a "
             "lower-case letter and up to 15 letters or digits. It becomes part of the external ids in the ERP, so choose it "

@@ -15,6 +15,7 @@ from syncline.engine.apply.batch import READ_LINGER_MS, UNMAPPED, Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
+from syncline.inventory.recipes import Recipes
 from syncline.model.change import Flow, Kind
 from syncline.model.records import (
     Allocation,
@@ -37,6 +38,7 @@ ROUTES = Routes(
         Route(Flow.ORDERS, "shop", "erp", 10_000),
         Route(Flow.ORDER_STATUS, "erp", "shop", 3_600_000),
     ],
+    Recipes({"CASE": {"A": 12}, "OLD": {"A": 1}}),
 )
 
 
@@ -545,3 +547,22 @@ def test_one_order_told_in_any_order_ends_the_same():
             desk.store()
         ends.add(str(sorted((at, row) for at, row in desk.wants().items() if row != (0, 0))))
     assert ends == {"[(('l', '1'), (3, 3))]"}
+
+
+def test_the_erp_holds_packs_and_old_names_as_units_of_what_it_stocks():
+    desk = Desk()
+    sold = order(
+        line("l1", "CASE", 2, "90.00", ("70", 2)),
+        line("l2", "A", 3, "10.00", ("70", 3)),
+        line("l3", "OLD", 1, "10.00", ("71", 1)),
+    )
+    desk.apply(**read(sold))
+    desk.store()
+    reference = reference_of("shop", "7001")
+    desk.apply(Kind.ERP_ORDER, reference, taken(("A", "1", 26), ("A", "2", 1)))
+    desk.store()
+    held = {at[2]: row["erp_quantity"] for at, row in desk.demand.items()}
+    assert held == {"l1": 2, "l2": 2, "l3": 1}  # as far as it goes: one unit of l2 is not held yet
+    desk.apply(Kind.ERP_ORDER, reference, taken(("A", "1", 27), ("A", "2", 1)), version=START_MS + 1)
+    desk.store()
+    assert {at[2]: row["erp_quantity"] for at, row in desk.demand.items()} == {"l1": 2, "l2": 3, "l3": 1}

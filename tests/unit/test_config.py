@@ -171,6 +171,21 @@ def test_a_good_file_is_understood(read):
             changed("cap = 3", "fence = { units = 3, since = 2026-11-21T08:00:00 }"),
             r"routes\[0\].sku_rules.LANTERN.fence.since: say in which zone",
         ),
+        # kits, packs and other names
+        (
+            GOOD + "\n[kits.SET]\ncomponent = { A = 1 }\n",
+            "unknown field `component`.*did you mean `components`",
+        ),
+        (GOOD + "\n[kits.SET]\ncomponents = { A = 0 }\n", "SET takes 0 of A: it must be one unit at least"),
+        (GOOD + "\n[kits.SET]\ncomponents = {}\n", "SET is made of nothing"),
+        (
+            GOOD + "\n[kits.SET]\ncomponents = { BOX = 1 }\n[units.BOX]\nof = 'SET'\ncount = 2\n",
+            "SET is made of itself: SET of BOX of SET; correct the counts, or break the circle",
+        ),
+        (
+            GOOD + "\n[units.BOX]\nof = 'A'\ncount = 2\n[aliases]\nBOX = 'A'\n",
+            "aliases.BOX: it stands under units already; keep one of the two",
+        ),
         # values
         (
             changed("north.myshopify.com", "https://north.myshopify.com"),
@@ -188,6 +203,30 @@ def test_a_wrong_line_names_its_field_and_the_mend(read, text, says):
     with pytest.raises(Misconfigured) as caught:
         read(text)
     assert re.search(says, str(caught.value)), str(caught.value)
+
+
+def test_what_is_sold_and_not_stocked(read):
+    text = (
+        GOOD
+        + """
+[kits.SET]
+components = { MUG = 2, TRAY = 1 }
+[units."MUG-12"]
+of = "MUG"
+count = 12
+[aliases]
+"MUG-OLD" = "MUG"
+"""
+    )
+    recipes = read(text).routes.recipes
+    parts = {sku: recipes.parts(sku) for sku in ("SET", "MUG-12", "MUG-OLD", "TRAY")}
+    assert parts == {
+        "SET": {"MUG": 2, "TRAY": 1},
+        "MUG-12": {"MUG": 12},
+        "MUG-OLD": {"MUG": 1},
+        "TRAY": {"TRAY": 1},
+    }
+    assert not read().routes.recipes
 
 
 def test_rules_cascade_from_the_network_to_a_sku(read):

@@ -13,6 +13,7 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes, stock_key
+from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import AUTO_BUFFER, Fence, Layer, Level, Rules
 from syncline.model.capabilities import (
     AVAILABLE_OWN_ORDERS_SUBTRACTED,
@@ -26,6 +27,7 @@ from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore
 
 CHANNELS = ("shop", "market", "tills")
+LEASE = {"name": "apply", "owner": "me", "now_ms": START_MS, "ttl_ms": 60_000}
 
 
 class Fixed:
@@ -190,3 +192,110 @@ async def test_other_channels_are_written_what_they_may_show(contract):
         await b.figure("A", 10)
         await b.order("shop", "1", "A", 4)
         assert await b.written("shop") == [6]
+
+
+# --- kits, packs and other names -----------------------------------------------------------------------------
+
+RECIPES = Recipes({"SET": {"A": 2, "B": 1}, "CASE": {"A": 12}, "OLD": {"A": 1}})
+
+
+class Kits(Bench):
+    """The same with a kit, a pack and an old name."""
+
+    @classmethod
+    def of(cls, store: SqliteStore, *routes: Route) -> Kits:
+        found = cls(store, Routes(routes, RECIPES))
+        for channel in CHANNELS:
+            found.sells(channel, "A", "B", "SET", "CASE", "OLD")
+        return found
+
+    async def numbers(self, channel: str = "shop") -> dict[str, int]:
+        skus = ("A", "B", "SET", "CASE", "OLD")
+        return {sku: await self.shown(channel, sku) for sku in skus}
+
+
+@asynccontextmanager
+async def kits(*routes: Route):
+    store = SqliteStore.open(":memory:", now_ms=START_MS)
+    yield Kits.of(store, *(routes or (route("shop"), route("market"))))
+    await store.close()
+
+
+async def test_the_scarcest_part_decides_and_packs_are_whole():
+    async with kits() as b:
+        await b.figure("A", 25)
+        await b.figure("B", 7)
+        assert await b.numbers() == {"A": 25, "B": 7, "SET": 7, "CASE": 2, "OLD": 25}
+
+
+async def test_an_order_of_a_kit_is_demand_on_its_parts_everywhere():
+    async with kits() as b:
+        await b.figure("A", 25)
+        await b.figure("B", 7)
+        await b.order("market", "1", "SET", 2)
+        await b.order("market", "2", "CASE", 1)
+        await b.order("market", "3", "OLD", 1)
+        assert await b.numbers() == {"A": 8, "B": 5, "SET": 4, "CASE": 0, "OLD": 8}
+
+
+async def test_a_kit_has_no_number_before_every_part_has_a_figure():
+    async with kits() as b:
+        await b.figure("A", 25)
+        route_ = b.routes.of(Flow.INVENTORY, sink="shop")[0]
+        computed = await b.deriver.compute(route_, ["SET", "CASE"])
+        assert {target.sku: target.quantity for target in computed.targets} == {"CASE": 2}
+
+
+async def test_parts_keep_their_own_rules_and_kits_have_theirs():
+    rules = (
+        Layer(Level.SKU, {"safety_stock": 5}, "A"),
+        Layer(Level.SKU, {"cap": 3}, "SET"),
+        Layer(Level.SKU, {"excluded": ("2",)}, "CASE"),
+    )
+    async with kits(route("shop", *rules, locations={"1": "s1", "2": "s2"})) as b:
+        for at in ("1", "2"):
+            await b.figure("A", 25, at)
+            await b.figure("B", 7, at)
+        assert await b.numbers() == {"A": 40, "B": 14, "SET": 3, "CASE": 1, "OLD": 40}
+
+
+async def test_what_is_fenced_of_a_part_makes_no_kits_elsewhere():
+    fence = Layer(Level.SKU, {"fence": Fence(20)}, "A")
+    async with kits(route("shop"), route("market", fence)) as b:
+        await b.figure("A", 25)
+        await b.figure("B", 7)
+        assert (await b.shown("shop", "SET"), await b.shown("market", "SET")) == (2, 7)
+
+
+async def test_a_change_of_a_part_writes_everything_that_hangs_on_it():
+    async with kits() as b:
+        await b.figure("A", 25)
+        await b.figure("B", 7)
+        await b.put("dirty_mark", sku="B", changed_at_ms=START_MS - 5)
+        await b.put("dirty_mark", sku="CASE", changed_at_ms=START_MS - 9)
+        lease = await b.store.write(Write("lease_take", [LEASE]))
+        guard = Write("lease_check", [{"name": "apply", "owner": "me", "fence": lease[0][0][0]}], guard=True)
+        marked, touched = await b.deriver.step(guard)
+        assert marked == 2
+        keys = {row[2].partition("\x1f")[0] for row in touched if row[0] == "shop"}
+        assert keys == {"A", "B", "SET", "CASE", "OLD"}
+
+
+async def test_a_line_of_a_kit_is_settled_once_the_figures_of_all_parts_contain_it():
+    async with kits() as b:
+        await b.figure("A", 23)
+        await b.figure("B", 7)
+        await b.order("shop", "1", "SET", 1)
+        known = {"channel": "shop", "order_key": "1", "line_id": "l", "location": "1", "quantity": 1}
+        await b.put("demand_known", **known, erp_stamp_ms=100, our_stamp_ms=None)
+        route_ = b.routes.of(Flow.INVENTORY, sink="shop")[0]
+        settled = (await b.deriver.compute(route_, ["SET", "A", "B"])).settled
+        assert [(line.sku, line.quantity) for line in settled] == [("SET", 1)]
+        old = StockLevel("B", "1", Decimal(7), Decimal(7), Decimal(0), 99, None)
+        await b.store.write(Write("record_put", [{
+            "system": "erp", "kind": "stock", "key": stock_key("B", "1"), "version": 2, "tiebreak": 0,
+            "changed_at_ms": START_MS, "observed_at_ms": START_MS, "offset": 1, "hash": "h", "body": encode(old),
+        }]))  # fmt: skip
+        computed = await b.deriver.compute(route_, ["SET", "A", "B"])
+        assert (computed.settled, [line.sku for line in computed.unsettled]) == ([], ["SET"])
+        assert await b.numbers() == {"A": 23, "B": 6, "SET": 6, "CASE": 1, "OLD": 23}

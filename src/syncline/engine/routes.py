@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
 from syncline.model.change import Flow
 
@@ -52,10 +53,11 @@ class Route:
 
 
 class Routes:
-    """The configured routes, by the questions that the engine asks."""
+    """The configured routes, by the questions that the engine asks, and what the sold SKUs are made of."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], recipes: Recipes | None = None) -> None:
         self.all = tuple(routes)
+        self.recipes = recipes or Recipes()
         names = [route.name for route in routes]
         if len(set(names)) != len(names):
             raise ValueError("two routes carry the same flow between the same systems")

@@ -107,7 +107,8 @@ class Drawn:
     """What a channel could draw on, location by location, in units of the SKU.
 
     ``demand`` and ``unseen`` are what ``supply`` cannot contain yet; demand without a location counts
-    as ``anywhere``. ``backorder`` is what may still be sold below zero.
+    as ``anywhere``. ``backorder`` is what may still be sold below zero. For a kit, ``disputed_parts`` says
+    whether a part of it is asked for already.
     """
 
     supply: dict[str, int]
@@ -115,6 +116,7 @@ class Drawn:
     unseen: dict[str, int]
     anywhere: int = 0
     backorder: int = 0
+    disputed_parts: bool = False
 
     @property
     def pool(self) -> int:
@@ -136,7 +138,8 @@ class Drawn:
     @property
     def disputed(self) -> bool:
         """Whether anybody has asked for units that the figures do not account for yet."""
-        return bool(self.anywhere or any(self.demand.values()) or any(self.unseen.values()))
+        own = self.anywhere or any(self.demand.values()) or any(self.unseen.values())
+        return bool(own or self.disputed_parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,16 @@ from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.runtime.quantities import FenceConfig, GroupConfig, RuleConfig, RulesConfig, rules_of
+from syncline.runtime.quantities import (
+    FenceConfig,
+    GroupConfig,
+    KitConfig,
+    RuleConfig,
+    RulesConfig,
+    UnitConfig,
+    recipes_of,
+    rules_of,
+)
 from syncline.runtime.registry import connectors
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -102,6 +111,9 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig = StoreConfig()
     server: ServerConfig = ServerConfig()
     rules: RulesConfig = RulesConfig()
+    kits: dict[str, KitConfig] = {}
+    units: dict[str, UnitConfig] = {}
+    aliases: dict[str, str] = {}
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -161,7 +173,17 @@ def _fields(type_: Any) -> list[str]:
 def _known_fields() -> list[str]:
     return [
         name
-        for type_ in (File, StoreConfig, ServerConfig, RouteConfig, RulesConfig, GroupConfig, FenceConfig)
+        for type_ in (
+            File,
+            StoreConfig,
+            ServerConfig,
+            RouteConfig,
+            RulesConfig,
+            GroupConfig,
+            FenceConfig,
+            KitConfig,
+            UnitConfig,
+        )
         for name in _fields(type_)
     ]
 
@@ -197,7 +219,8 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
             [
                 _route(index, route, {s.name for s in systems}, network)
                 for index, route in enumerate(file.routes)
-            ]
+            ],
+            recipes_of(file.kits, file.units, file.aliases),
         )
     except ValueError as error:
         raise Misconfigured(f"routes: {error}") from error

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import Buffer, Fence, Layer, Level, Rules, fixed, percent
 from syncline.model.errors import Misconfigured
 
@@ -114,6 +115,49 @@ class RulesConfig(RuleConfig, frozen=True, forbid_unknown_fields=True, rename=No
         for name, rule in self.skus.items():
             layers.append(Layer(Level.SKU, _for_all(rule, f"rules.skus.{name}"), name))
         return layers
+
+
+class KitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[kits.SKU]``: what one unit of a kit is made of."""
+
+    components: dict[str, int]
+
+
+class UnitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[units.SKU]``: a SKU that is so many units of another one."""
+
+    of: str
+    count: int = 1
+
+
+def recipes_of(
+    kits: Mapping[str, KitConfig], packs: Mapping[str, UnitConfig], aliases: Mapping[str, str]
+) -> Recipes:
+    """What the sold SKUs are made of.
+
+    Raises:
+        Misconfigured: a SKU is given twice, is made of itself, or takes less than a unit of something.
+    """
+    made_of: dict[str, Mapping[str, int]] = {}
+    given: dict[str, str] = {}
+    for section, parts_by_sku in (
+        ("kits", {sku: kit.components for sku, kit in kits.items()}),
+        ("units", {sku: {pack.of: pack.count} for sku, pack in packs.items()}),
+        ("aliases", {sku: {now: 1} for sku, now in aliases.items()}),
+    ):
+        for sku, parts in parts_by_sku.items():
+            if sku in given:
+                raise Misconfigured(
+                    f"{section}.{sku}: it stands under {given[sku]} already; keep one of the two"
+                )
+            given[sku] = section
+            made_of[sku] = parts
+    try:
+        return Recipes(made_of)
+    except ValueError as error:
+        raise Misconfigured(
+            f"kits, units or aliases: {error}; correct the counts, or break the circle"
+        ) from error
 
 
 def _for_all(rule: RuleConfig, at: str) -> dict[str, Any]:

@@ -359,16 +359,16 @@ class Batch:
         ]
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
-            at = held.get(row["sku"], {})
-            row["erp_quantity"] = min(row["quantity"], at.get(row["location"], 0))
+            at, in_pack = self._held_of(held, row["sku"])
+            row["erp_quantity"] = min(row["quantity"], at.get(row["location"], 0) // in_pack)
             if row["erp_quantity"]:
-                at[row["location"]] -= row["erp_quantity"]
+                at[row["location"]] -= row["erp_quantity"] * in_pack
         for row in rows:
-            at = held.get(row["sku"], {})
+            at, in_pack = self._held_of(held, row["sku"])
             for location, rest in at.items():
-                more = min(rest, row["quantity"] - row["erp_quantity"])
+                more = min(rest // in_pack, row["quantity"] - row["erp_quantity"])
                 if more > 0:
-                    at[location] = rest - more
+                    at[location] = rest - more * in_pack
                     row["erp_quantity"] += more
             same = before[id(row)] == row["erp_quantity"]
             if same and row["erp_stamp_ms"] is not None:
@@ -376,6 +376,13 @@ class Batch:
             row["erp_stamp_ms"] = erp.erp_stamp_ms
             self._erp_holds(row, row["erp_quantity"], erp.erp_stamp_ms)
             self._mark(row["sku"], self._now_ms if same else changed_at_ms)
+
+    def _held_of(self, held: dict[str, dict[str, int]], sku: str) -> tuple[dict[str, int], int]:
+        """What the ERP holds of a sold SKU by location, and how many of that one unit is."""
+        stocked = self._routes.recipes.stocked_as(sku) if sku not in held else None
+        if stocked is None:
+            return held.get(sku, {}), 1
+        return held.get(stocked[0], {}), stocked[1]
 
     def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:
         self._erp[row["channel"], row["order_key"], row["line_id"], row["location"]] = {

@@ -251,7 +251,8 @@ class Results:
         if outcome.facts.get("commits_stock", True):
             held: dict[tuple[str, str], int] = {}
             for item in payload.items:
-                held[item.line_id, item.location] = held.get((item.line_id, item.location), 0) + item.quantity
+                at = item.line_id, item.location
+                held[at] = held.get(at, 0) + item.quantity // item.in_pack
             for (line_id, location), quantity in held.items():
                 self._add(
                     "demand_known",
