@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncline.engine.codec import decode
+from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
 from syncline.engine.words import duration, flow_title, operation_title, plural
-from syncline.inventory.availability import Published, arriving, offered, outstanding, units
+from syncline.inventory.availability import Demand, Published, arriving, offered, outstanding, units
 from syncline.inventory.rules import QuantityRule, Resolved
 from syncline.model.capabilities import StockBasis
 from syncline.model.change import Flow, Kind
@@ -106,36 +107,22 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
                 f"{route.source} has given no figure for {sku} yet, so nothing is written out of ignorance."
             )
         return Explanation(sku, route.sink, route.name, None, None, _rule_text(route, sku), sentence, (), ())
-    rows = await engine.store.read("stock_of_skus", system=route.source, skus=[sku])
-    observed = {split_key(key)[1]: observed_at for key, _, observed_at, _ in rows}
-    levels = computed.levels[sku]
-    erp = engine.systems[route.source].capabilities
-    lag_ms, basis = erp.replica_lag_ms, erp.stock_read_basis
-    steps = [
-        Step(
-            f"{route.source} says, at {at}",
-            f"{offered(level, basis)}",
-            f"available; {units(level.on_hand)} on hand, {units(level.committed)} committed",
-            observed.get(at),
-        )
-        for at, level in levels.items()
-    ]
-    steps += list(_supply_steps(route, resolved, levels, basis, engine.clock.now_ms()))
-    for line in computed.demands.get(sku, []):
-        missing = outstanding(line, levels, lag_ms)
-        if missing and line.location not in rule.excluded:
-            where = f"at {line.location}" if line.location else "location not known yet"
-            note = f"{line.channel}, {where}; {route.source}'s figure cannot contain it yet"
-            steps.append(Step(f"Ordered: {line.order_key}", f"− {missing}", note, line.our_stamp_ms))
-    steps += [
-        Step(f"Fell without an order, at {at}", f"− {lost}", "kept back until an order explains it")
-        for at, lost in published.unseen.items()
-        if lost
-    ]
-    if published.backorder:
+    recipes = engine.routes.recipes
+    made = sku in recipes
+    steps: list[Step] = []
+    for part in recipes.parts(sku):
+        steps += await _part_steps(engine, route, computed, sku, part)
+        if made:
+            steps.append(Step(f"Left of {part}", f"{published.parts[part].pool}"))
+    if published.backorder and not made:
         note = f"of {rule.backorder}; {_won(resolved, 'backorder')}"
         steps.append(Step("May be sold below zero", f"+ {published.backorder}", note))
-    steps.append(Step("Left in the pool", f"{published.pool}"))
+    if made:
+        each = " and ".join(f"{count} × {part}" for part, count in recipes.parts(sku).items())
+        note = f"whole ones of {each}, at one location; the scarcest decides"
+        steps.append(Step(f"Enough for {sku}", f"{published.pool}", note))
+    else:
+        steps.append(Step("Left in the pool", f"{published.pool}"))
     steps += list(_rule_steps(route, sku, published))
     steps.append(Step("Shown in total", f"{published.total}"))
     if added := sum(target.added_back for target in computed.targets if target.sku == sku):
@@ -173,6 +160,77 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         tuple(steps),
         tuple(shown),
     )
+
+
+async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str, part: str) -> list[Step]:
+    """From the ERP's figures for a base SKU to what can be drawn of it."""
+    recipes = engine.routes.recipes
+    made = sku in recipes
+    of = f" of {part}" if made else ""
+    published = computed.published[sku]
+    drawn_unseen = published.parts[part].unseen if made else published.unseen
+    resolved = route.rules.of(part)
+    levels = computed.levels[part]
+    erp = engine.systems[route.source].capabilities
+    rows = await engine.store.read("stock_of_skus", system=route.source, skus=[part])
+    observed = {split_key(key)[1]: observed_at for key, _, observed_at, _ in rows}
+    basis = erp.stock_read_basis
+    steps = [
+        Step(
+            f"{route.source} says{of}, at {at}",
+            f"{offered(level, basis)}",
+            f"{'available' if basis is StockBasis.AVAILABLE else 'on hand less committed'}; "
+            f"{units(level.on_hand)} on hand, {units(level.committed)} committed",
+            observed.get(at),
+        )
+        for at, level in levels.items()
+    ]
+    steps += list(_supply_steps(route, resolved, levels, basis, engine.clock.now_ms()))
+    excluded = {*resolved.rule.excluded, *route.rule_for(sku).excluded}
+    waiting = [
+        (line, missing)
+        for line in computed.demands.get(part, [])
+        if line.location not in excluded and (missing := outstanding(line, levels, erp.replica_lag_ms))
+    ]
+    placed = await _placed(engine, [line for line, _ in waiting])
+    sold_as: dict[tuple[str, str, str, str], str] = {}
+    if recipes and waiting:
+        open_rows = await engine.store.read("demand_open", skus=recipes.users([part]))
+        sold_as = {row[:4]: row[4] for row in open_rows}
+    for line, missing in waiting:
+        where = f"at {line.location}" if line.location else "location not known yet"
+        name = sold_as.get((line.channel, line.order_key, line.line_id, line.location), line.sku)
+        as_sold = f"sold as {name}; " if name != part else ""
+        note = f"{line.channel}, {where}; {as_sold}{route.source}'s figure cannot contain it yet"
+        at_ms = placed.get((line.channel, line.order_key))
+        steps.append(Step(f"Ordered: {line.order_key}", f"− {missing}", note, at_ms))
+    fallen = await engine.store.read("unseen", limit=ROWS_MAX) if any(drawn_unseen.values()) else []
+    noticed = {
+        engine.routes.erp_location(system, split_key(key)[1]): at_ms
+        for system, key, _, at_ms in fallen
+        if part in recipes.parts(split_key(key)[0])
+    }
+    steps += [
+        Step(
+            f"Fell without an order, at {at}",
+            f"− {lost}",
+            "kept back until an order explains it",
+            noticed.get(at),
+        )
+        for at, lost in drawn_unseen.items()
+        if lost
+    ]
+    return steps
+
+
+async def _placed(engine: Engine, lines: Sequence[Demand]) -> dict[tuple[str, str], int]:
+    """When the orders of some lines were placed, by channel and order."""
+    found: dict[tuple[str, str], int] = {}
+    for channel in dict.fromkeys(line.channel for line in lines):
+        keys = list(dict.fromkeys(line.order_key for line in lines if line.channel == channel))
+        rows = await engine.store.read("records_get", system=channel, kind=Kind.ORDER.value, keys=keys)
+        found |= {(channel, row[0]): decode(Kind.ORDER, row[4]).placed_at_ms for row in rows}
+    return found
 
 
 _SAID: dict[str, Callable[[Any], str]] = {

@@ -16,7 +16,7 @@ stamps are compared only if both are the ERP's clock or both are ours.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
 from syncline.inventory.rules import ALONE, Allowed, QuantityRule, Terms, allow
@@ -144,7 +144,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A number for each location, with everything that led to it."""
+    """A number for each location, with everything that led to it; for a kit, what there is of its ``parts``."""
 
     by_location: dict[str, int]
     total: int
@@ -154,6 +154,7 @@ class Published:
     unseen: dict[str, int]
     allowed: Allowed
     backorder: int = 0
+    parts: Mapping[str, Drawn] = field(default_factory=dict)
 
 
 def units(quantity: Decimal) -> int:

@@ -388,13 +388,15 @@ class _Scene:
         rule = self.route.rule_for(sku)
         if sku not in self.recipes:
             return show(self.draw(sku, rule, leave_out), rule, self.terms[sku])
-        parts = []
-        for part, count in self.recipes.parts(sku).items():
+        counts = self.recipes.parts(sku)
+        drawn: dict[str, Drawn] = {}
+        for part in counts:
             its = self.route.rule_for(part)
             if rule.excluded:  # where the kit is not sold from, its parts are not either
                 its = replace(its, excluded=its.excluded + rule.excluded)
-            parts.append((count, self.draw(part, its, leave_out), self.terms[part].fenced))
-        return show(assemble(parts), rule, self.terms[sku])
+            drawn[part] = self.draw(part, its, leave_out)
+        whole = assemble([(count, drawn[part], self.terms[part].fenced) for part, count in counts.items()])
+        return replace(show(whole, rule, self.terms[sku]), parts=drawn)
 
     def draw(self, part: str, rule: QuantityRule, leave_out: Callable[[Demand], bool] | None) -> Drawn:
         """What can be drawn of a base SKU, without some of the demand on it."""
