@@ -23,11 +23,13 @@ from syncline.model.capabilities import (
     PLAIN,
     SOURCE_QUANTITY_ADD_BACK_OPEN_LINES,
     OwnOrders,
+    StockBasis,
     StockContract,
 )
 from syncline.model.records import StockLevel
 
 STOCK = 40
+ERPS_OWN = 3  # units that orders take which no channel placed
 SKEW_MS = 3_600_000  # the ERP's clock is an hour ahead
 LAG_MS = 500
 PLACE = "1"
@@ -45,6 +47,7 @@ class Line:
     heard: int | None = None
     heard_shipped: int = 0
     erp: list[tuple[int, int]] = field(default_factory=list)  # (our time, what the ERP holds since)
+    posted: list[tuple[int, int]] = field(default_factory=list)  # (our time, what was shipped since)
     erp_before: int = 0
     erp_known: int = 0
     erp_stamp: int | None = None
@@ -52,6 +55,9 @@ class Line:
 
     def erp_at(self, now: int) -> int:
         return next((quantity for at, quantity in reversed(self.erp) if at <= now), 0)
+
+    def posted_at(self, now: int) -> int:
+        return next((quantity for at, quantity in reversed(self.posted) if at <= now), 0)
 
     def known(self, quantity: int, *, erp: int | None = None, ours: int | None = None) -> None:
         """As the store keeps it: the first stamps of a quantity, and the least quantity before."""
@@ -89,8 +95,9 @@ class Channel:
 class History:
     """Plays acts, and checks every write against the truth."""
 
-    def __init__(self, writes: Writes, backorder: int) -> None:
+    def __init__(self, writes: Writes, backorder: int, basis: StockBasis) -> None:
         self.writes = writes
+        self.basis = basis
         self.rule = QuantityRule(backorder=backorder)
         self.now = 1_000_000
         self.stock: list[tuple[int, int]] = [(0, STOCK)]  # (our time, all that was ever received since)
@@ -130,6 +137,7 @@ class History:
             units = min(1 + b % 5, line.wanted - line.shipped, line.erp_at(self.now) - line.shipped)
             if units > 0:
                 line.shipped += units
+                line.posted.append((self.now, line.shipped))
                 line.channel.number -= units if line.channel.subtracts else 0
 
     def goods_come_back(self, a: int, b: int) -> None:
@@ -148,14 +156,14 @@ class History:
             self.now += 40
             line.erp.append((self.now, line.heard))
             self.now += 40
-            if b % 2:
+            if b % 2 and self.basis is StockBasis.AVAILABLE:  # a physical figure moves with the parcel
                 line.known(line.heard, ours=self.now)
 
     def erp_tells(self, a: int, b: int) -> None:
         for line in self.some(a):
             at = self.now - b % 60
-            if line.erp_at(at) == line.erp_at(self.now) and line.erp_at(at):
-                line.known(line.erp_at(at), erp=at + SKEW_MS)
+            if self.in_figures(line, at) == self.in_figures(line, self.now) and line.erp_at(at):
+                line.known(self.in_figures(line, at), erp=at + SKEW_MS)
 
     def pushed(self, a: int, b: int) -> None:
         self.arrives(self.figure(self.now - b % 1000, None))
@@ -168,10 +176,17 @@ class History:
     def some(self, a: int) -> list[Line]:
         return [self.lines[a % len(self.lines)]] if self.lines else []
 
+    def in_figures(self, line: Line, at: int) -> int:
+        """Units of a line that the ERP's figures accounted for at a moment."""
+        return line.erp_at(at) if self.basis is StockBasis.AVAILABLE else line.posted_at(at)
+
     def figure(self, at: int, began: int | None) -> StockLevel:
         received = next(units for since, units in reversed(self.stock) if since <= at)
-        number = Decimal(received - sum(line.erp_at(at) for line in self.lines))
-        return StockLevel("A", PLACE, number, number, Decimal(0), at + SKEW_MS, began)
+        left = Decimal(received - sum(self.in_figures(line, at) for line in self.lines))
+        own = Decimal(ERPS_OWN)
+        if self.basis is StockBasis.AVAILABLE:
+            return StockLevel("A", PLACE, Decimal(-7), left - own, own, at + SKEW_MS, began)
+        return StockLevel("A", PLACE, left, Decimal(-7), own, at + SKEW_MS, began)
 
     def arrives(self, level: StockLevel) -> None:
         if level.erp_stamp_ms > self.level.erp_stamp_ms:
@@ -190,7 +205,7 @@ class History:
             if line.heard is not None
         ]  # fmt: skip
         published = publish(
-            {PLACE: self.level}, demands, {}, self.rule, (PLACE,), replica_lag_ms=LAG_MS
+            {PLACE: self.level}, demands, {}, self.rule, (PLACE,), replica_lag_ms=LAG_MS, basis=self.basis
         ).total
         waiting = sum((line.heard or 0) - line.heard_shipped for line in channel.lines)
         number = self.writes(channel.contract, published, waiting)
@@ -206,7 +221,7 @@ class History:
             for line in self.lines
             if line.heard is not None or (line.channel is channel and channel.contract != PLAIN)
         )
-        return max(0, self.stock[-1][1] - sold + self.rule.backorder)
+        return max(0, self.stock[-1][1] - ERPS_OWN - sold + self.rule.backorder)
 
     def settle(self) -> None:
         """In the end everything is heard, told and read, and every channel is written once more."""
@@ -219,7 +234,8 @@ class History:
         for number, channel in enumerate(self.channels):
             assert channel.number == channel.believed
             self.write(number, 0)
-            right = max(0, self.stock[-1][1] - sum(line.wanted for line in self.lines) + self.rule.backorder)
+            sold = ERPS_OWN + sum(line.wanted for line in self.lines)
+            right = max(0, self.stock[-1][1] - sold + self.rule.backorder)
             assert channel.offers() == right, "units are still subtracted twice"
 
 
@@ -242,8 +258,13 @@ histories = st.lists(
 )
 
 
-def play(writes: Writes, acts: list[tuple[str, int, int]], backorder: int) -> None:
-    history = History(writes, backorder)
+def play(
+    writes: Writes,
+    acts: list[tuple[str, int, int]],
+    backorder: int,
+    basis: StockBasis = StockBasis.AVAILABLE,
+) -> None:
+    history = History(writes, backorder, basis)
     for number in range(3):
         history.write(number, 0)
     for act, a, b in acts:
@@ -253,11 +274,19 @@ def play(writes: Writes, acts: list[tuple[str, int, int]], backorder: int) -> No
 
 
 @settings(max_examples=400)
-@given(histories, st.sampled_from((0, 0, 5)))
-@example([("order", 1, 4), ("hear", 0, 0), ("erp_takes", 0, 1), ("ship", 0, 1), ("write", 1, 0)], 0)
-@example([("order", 0, 4), ("hear", 0, 0), ("write", 0, 0), ("cancel", 0, 1), ("write", 0, 0)], 0)
-def test_no_unit_is_subtracted_twice_or_never(acts, backorder):
-    play(number_to_write, acts, backorder)
+@given(histories, st.sampled_from((0, 0, 5)), st.sampled_from(StockBasis))
+@example(
+    [("order", 1, 4), ("hear", 0, 0), ("erp_takes", 0, 1), ("ship", 0, 1), ("write", 1, 0)],
+    0,
+    StockBasis.AVAILABLE,
+)
+@example(
+    [("order", 0, 4), ("hear", 0, 0), ("write", 0, 0), ("cancel", 0, 1), ("write", 0, 0)],
+    0,
+    StockBasis.ON_HAND,
+)
+def test_no_unit_is_subtracted_twice_or_never(acts, backorder, basis):
+    play(number_to_write, acts, backorder, basis)
 
 
 def gives_everybody_their_orders_back(contract, published, open_units):

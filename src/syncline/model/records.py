@@ -26,7 +26,8 @@ class StockLevel:
 
     ``erp_stamp_ms`` is the source's own clock when the row was true; ``read_began_ms`` is ours when
     the page that carried it began to be read (``None`` for a pushed row). Two stamps are only ever
-    compared with stamps of the same clock. ``incoming`` is empty where the source tells none.
+    compared with stamps of the same clock. ``incoming`` is empty where the source tells none. Where a
+    source states what is physically there, ``committed`` is what orders will take that no channel placed.
     """
 
     sku: str
@@ -174,7 +175,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class ErpLine:
-    """What the ERP holds of one order line: the units that its stock figures account for."""
+    """What the ERP holds of one order line: the units that its stock figures account for.
+
+    A figure of what is available accounts for a line once it is committed, a physical one for the units
+    whose shipment is posted.
+    """
 
     sku: str
     location: str
