@@ -32,6 +32,7 @@ VERDICTS = {
     "older": "Older than what we hold, set aside",
     "to be read": "Noticed, to be read whole",
     "known already": "Known already",
+    "set aside": "Parked: its quantities cannot be true",
 }
 VIA = {"event": "as an event", "poll": "by a read", "snapshot": "by a full read", "read": "by reading it"}
 RESULTS = {

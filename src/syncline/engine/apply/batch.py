@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from syncline.engine.apply.guards import fault
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
@@ -112,7 +113,11 @@ class Batch:
         system = logged.event.system
         before = self._known.get((system, change.kind, change.key))
         value = change.value
-        if isinstance(value, Notice):
+        absurd = fault(value)
+        if absurd:
+            self.park(logged, "absurd_quantity", absurd)
+            verdict = "set aside"
+        elif isinstance(value, Notice):
             verdict = self._notice(system, change, before)
         elif before is not None and (change.version, change.tiebreak) <= (before.version, before.tiebreak):
             same = change.version == before.version
@@ -244,7 +249,7 @@ class Batch:
         for line in order.lines:
             if not line.sku:
                 continue
-            quantity = 0 if order.cancelled_at_ms is not None else units(line.quantity)
+            quantity = 0 if order.cancelled_at_ms is not None else max(0, units(line.quantity))
             taken = units(line.taken)
             left = quantity
             if not line.allocations:
