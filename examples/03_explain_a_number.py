@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from syncline.inventory.availability import Demand, QuantityRule, outstanding, publish
+from syncline.inventory.availability import Demand, outstanding, publish
+from syncline.inventory.rules import QuantityRule, fixed
 from syncline.model.records import StockLevel
 
 NINE = 9 * 3_600_000  # nine o'clock, on the ERP's clock
@@ -28,7 +29,7 @@ demands = [
     Demand("shop", "1003", "a", "", "MUG-BLUE", 1),
 ]
 unseen = {"2": 1}  # the shop's own number fell by one, and no order explains it
-rule = QuantityRule(safety_stock=1, buffer=2, cap=50)
+rule = QuantityRule(safety_stock=1, buffer=fixed(2), cap=50)
 
 shown = publish(levels, demands, unseen, rule, ["1", "2"])
 

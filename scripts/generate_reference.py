@@ -24,6 +24,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -63,18 +64,39 @@ MEANING: dict[str, dict[str, str]] = {
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
         "locations": "ERP location id = channel location id, most important first. Needed for inventory; a location that "
         "is not mapped is neither read nor written.",
-        "rule": "What of the pool the channel may show: the keys of the next table.",
-        "sku_rules": "SKU = rule. It replaces the route's rule for that SKU, whole.",
+        "rule": "What of the pool this channel may show: the keys of the table under [rules].",
+        "sku_rules": "SKU = rule of that SKU on this channel. What it leaves out, a farther level decides.",
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
     },
     "rule": {
-        "safety_stock": "Units kept back at each location before anything is pooled.",
+        "safety_stock": "Units kept back at each location before anything is pooled. Default 0.",
         "safety_by_location": "ERP location id = units kept back there, instead of `safety_stock`.",
-        "buffer": "Units taken off what is left.",
-        "share": "Part of the pool, from 0 to 1.",
-        "cap": "Never show more than this.",
-        "floor": "Show 0 when the result is below this.",
+        "buffer": 'Units taken off what is left, such as `3`; or a part of the pool, such as `"10 %"`, rounded up. '
+        "Default 0.",
+        "share": "Part of the pool, from 0 to 1. Channels with a share that draw on the same locations split the pool whole, "
+        "a unit that is left over going to the route that stands first. Default 1: all of it.",
+        "cap": 'Never show more than this; `"none"` lifts the cap of a farther level.',
+        "floor": "Show 0 when the result is below this. Default 0.",
+        "excluded": "ERP locations whose goods are not offered; 0 is shown there.",
+        "incoming_days": "Count what is expected to arrive within so many days, where the ERP tells. Default 0: only what "
+        "is there.",
+        "backorder": 'Units that may be sold below zero. `"unlimited"` shows the cap whatever there is, and needs one. '
+        "Default 0.",
+        "unique": "One of a kind: 1 is shown at one location, and 0 everywhere from the first order on; its number may "
+        "be at most a second old. Default false.",
+        "fence": "`{ units = 12, since = 2026-11-21T08:00:00Z }`: units that only this channel may sell, less what it sold "
+        "since. Not in [rules].",
+    },
+    "rules": {
+        "groups": "Name = rule with `locations`, a list of ERP location ids. Only `safety_stock` and `incoming_days`.",
+        "locations": "ERP location id = rule. Only `safety_stock` and `incoming_days`.",
+        "skus": "SKU = rule of that SKU on every channel.",
+    },
+    "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
+    "units": {
+        "of": "The SKU that is stocked.",
+        "count": "How many of it one unit of this SKU is.",
     },
 }
 
@@ -224,12 +246,19 @@ def kind(type_: Any) -> str:
     if origin is typing.Literal:
         return ", ".join(f"`{word}`" for word in arguments)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(kind(part) for part in arguments if part is not type(None))
+        return " or ".join(kind(part) for part in arguments if part not in (type(None), msgspec.UnsetType))
     if origin in (tuple, list):
         return f"list of {kind(arguments[0])}"
     if origin is dict:
         return f"table of {kind(arguments[1])}"
-    words = {str: "text", int: "whole number", bool: "true or false", Decimal: "number", float: "number"}
+    words = {
+        str: "text",
+        int: "whole number",
+        bool: "true or false",
+        Decimal: "number",
+        float: "number",
+        datetime: "moment",
+    }
     return words.get(type_, "table" if inspect.isclass(type_) else str(type_))
 
 
@@ -256,7 +285,7 @@ def keys(type_: Any) -> list[tuple[str, str, str]]:
 
 def default(value: Any) -> str:
     """A default as it would be written."""
-    if value is None or value in ("", (), {}) or isinstance(value, msgspec.Struct):
+    if value is None or value is msgspec.UNSET or value in ("", (), {}) or isinstance(value, msgspec.Struct):
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
@@ -297,8 +326,23 @@ def configuration() -> str:
         "\n## [store]\n\n" + settings(config.StoreConfig, MEANING["store"], "store"),
         "\n## [server]\n\n" + settings(config.ServerConfig, MEANING["server"], "server"),
         "\n## [[routes]]\n\n" + settings(config.RouteConfig, MEANING["routes"], "routes"),
-        "\n### rule, and each of sku_rules\n\nApplied in this order: safety stock, share, cap, buffer, floor.\n\n"
-        + settings(config.RuleConfig, MEANING["rule"], "rule"),
+        (
+            "\n## [rules]\n\n"
+            "Rules hold from far to near: the network, that is `[rules]` itself; the channel, `rule` of its route; "
+            "`[rules.groups.NAME]`; `[rules.locations.ID]`; a SKU, `[rules.skus.SKU]` and then `sku_rules` of the route. Field by "
+            "field the nearest that sets it wins. They are applied in this order: excluded, incoming, safety stock, "
+            "backorder, fences of other channels, share, cap, buffer, floor, unique.\n\n"
+        ),
+        settings(config.RulesConfig, {**MEANING["rule"], **MEANING["rules"]}, "rules"),
+        (
+            "\n## [kits.SKU], [units.SKU] and [aliases]\n\n"
+            "SKUs that a channel sells and nobody stocks. Their number follows from the stock of what they are made of, in "
+            "whole units, and their orders are demand on it. `[kits.SKU]`:\n\n"
+        ),
+        settings(config.KitConfig, MEANING["kits"], "kits"),
+        "\n`[units.SKU]`, for a pack:\n\n",
+        settings(config.UnitConfig, MEANING["units"], "units"),
+        '\n`[aliases]` has lines of `OLD-SKU = "NEW-SKU"`, for a SKU that was renamed or merged into another.\n',
         (
             "\n## [systems.NAME]\n\n`connector` names the kind of system; the other keys are the connector's. The name is a "
             "lower-case letter and up to 15 letters or digits. It becomes part of the external ids in the ERP, so choose it "

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from syncline.model.capabilities import Capabilities, LimitKind
+from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities, LimitKind
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Forged, OutcomeUnknown, Rejected, Retryable, Throttled
@@ -34,7 +34,7 @@ class KioskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 CAPABILITIES = Capabilities(
     delta_poll=("orders",),
     compare_and_set=True,
-    subtracts_own_orders=True,  # a sale lowers the kiosk's own number; nobody has to
+    stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,  # a sale lowers the kiosk's own number; nobody has to
     limit=LimitKind.LEAKY_BUCKET,
 )
 STREAMS = (PollStream("sales", (Flow.ORDERS,)), PollStream("items", (Flow.CATALOG,), snapshot=True))

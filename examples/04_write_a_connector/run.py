@@ -22,7 +22,7 @@ from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import explain
 from syncline.engine.routes import Route, Routes
-from syncline.inventory.availability import QuantityRule
+from syncline.inventory.rules import Layer, Level, Rules, fixed
 from syncline.model.change import Flow
 from syncline.ports import Opening
 from syncline.simulate.network import FaultyTransport
@@ -44,7 +44,7 @@ async def story(stage: Stage) -> None:
                 "kiosk",
                 60_000,
                 locations={warehouse: COUNTER},
-                rule=QuantityRule(buffer=1),
+                rules=Rules([Layer(Level.CHANNEL, {"buffer": fixed(1)})]),
                 poll_interval_ms=30_000,
                 reconcile_interval_ms=3_600_000,
             ),

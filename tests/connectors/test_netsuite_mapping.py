@@ -192,3 +192,9 @@ def test_an_order_read_again_unchanged_is_the_same_event():
     assert other.event_id != first.event_id
     (change,) = rows.decode(LoggedEvent(1, START_MS, first))
     assert change.value.status == "B" and change.value.commits_stock
+
+
+def test_a_pack_is_sold_at_its_price_by_the_unit():
+    put = PutOrder("r", order(line("a", "CASE", 2, "90")), (OrderItem("a", "5", "A", "1", 24, 12),))
+    wanted = mapping.wanted_rows(put, SETTINGS)
+    assert [(row.item, row.quantity, row.fields["rate"]) for row in wanted] == [("5", 24, Decimal("7.5"))]

@@ -15,6 +15,7 @@ from syncline.engine.apply.batch import READ_LINGER_MS, UNMAPPED, Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
+from syncline.inventory.recipes import Recipes
 from syncline.model.change import Flow, Kind, Via
 from syncline.model.records import (
     Allocation,
@@ -37,6 +38,7 @@ ROUTES = Routes(
         Route(Flow.ORDERS, "shop", "erp", 10_000),
         Route(Flow.ORDER_STATUS, "erp", "shop", 3_600_000),
     ],
+    Recipes({"CASE": {"A": 12}, "OLD": {"A": 1}}),
 )
 
 
@@ -559,3 +561,72 @@ def test_one_order_told_in_any_order_ends_the_same():
             desk.store()
         ends.add(str(sorted((at, row) for at, row in desk.wants().items() if row != (0, 0))))
     assert ends == {"[(('l', '1'), (3, 3))]"}
+
+
+def test_the_erp_holds_packs_and_old_names_as_units_of_what_it_stocks():
+    desk = Desk()
+    sold = order(
+        line("l1", "CASE", 2, "90.00", ("70", 2)),
+        line("l2", "A", 3, "10.00", ("70", 3)),
+        line("l3", "OLD", 1, "10.00", ("71", 1)),
+    )
+    desk.apply(**read(sold))
+    desk.store()
+    reference = reference_of("shop", "7001")
+    desk.apply(Kind.ERP_ORDER, reference, taken(("A", "1", 26), ("A", "2", 1)))
+    desk.store()
+    held = {at[2]: row["erp_quantity"] for at, row in desk.demand.items()}
+    assert held == {"l1": 2, "l2": 2, "l3": 1}  # as far as it goes: one unit of l2 is not held yet
+    desk.apply(Kind.ERP_ORDER, reference, taken(("A", "1", 27), ("A", "2", 1)), version=START_MS + 1)
+    desk.store()
+    assert {at[2]: row["erp_quantity"] for at, row in desk.demand.items()} == {"l1": 2, "l2": 3, "l3": 1}
+
+
+# --- quantities that cannot be true --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["available", "on_hand", "committed"])
+@pytest.mark.parametrize("absurd", ["NaN", "Infinity", "-Infinity", "4006381333931", "-1E+40"])
+def test_a_stock_figure_that_cannot_be_true_is_parked_and_the_last_one_stays(field, absurd):
+    desk = Desk()
+    good = StockLevel("A", "1", Decimal(9), Decimal(5), Decimal(4), 100)
+    key = stock_key("A", "1")
+    desk.apply(Kind.STOCK, key, good)
+    desk.store()
+    assert (
+        desk.apply(Kind.STOCK, key, replace(good, **{field: Decimal(absurd)}), version=START_MS + 1)
+        == "unchanged"
+    )
+    written = desk.store()
+    assert (written["record_put"], written["dirty_mark"]) == ([], [])
+    (parked,) = written["parked_put"]
+    assert parked["reason"] == "absurd_quantity"
+    assert f"A at 1: {field.replace('_', ' ')} is " in parked["detail"]
+    desk.apply(Kind.STOCK, key, replace(good, available=Decimal(3)), version=START_MS + 2)
+    assert [row["sku"] for row in desk.store()["dirty_mark"]] == ["A"]
+
+
+def test_less_than_nothing_is_possible_for_a_figure_and_half_a_unit_too():
+    desk = Desk()
+    level = StockLevel("A", "1", Decimal("-2.5"), Decimal(-3), Decimal("0.5"), 100)
+    desk.apply(Kind.STOCK, stock_key("A", "1"), level)
+    written = desk.store()
+    assert (len(written["record_put"]), written["parked_put"]) == (1, [])
+
+
+def test_an_order_that_cannot_be_true_is_parked_and_asks_for_nothing():
+    desk = Desk()
+    bought = order(line("l", "A", 5, "10.00", ("70", 5)))
+    broken = replace(bought, lines=(replace(bought.lines[0], quantity=Decimal("NaN")),))
+    assert desk.apply(**read(broken)) == "set aside"
+    written = desk.store()
+    assert (written["demand_want"], written["delivery_fact"]) == ([], [])
+    assert "order #7001: line l (A) is NaN" in written["parked_put"][0]["detail"]
+
+
+def test_a_line_of_less_than_nothing_asks_for_nothing():
+    desk = Desk()
+    bought = order(line("l", "A", 5, "10.00", ("70", 5)))
+    desk.apply(**read(replace(bought, lines=(replace(bought.lines[0], quantity=Decimal(-5)),))))
+    desk.store()
+    assert all(quantity >= 0 for quantity, _ in desk.wants().values())

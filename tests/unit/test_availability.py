@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from syncline.inventory.availability import (
     Demand,
-    QuantityRule,
     contains,
     largest_remainder,
     outstanding,
@@ -19,6 +18,7 @@ from syncline.inventory.availability import (
     settled,
     units,
 )
+from syncline.inventory.rules import QuantityRule, fixed
 from syncline.model.records import StockLevel
 
 PLACES = ("1", "2", "3")
@@ -57,7 +57,7 @@ rules = st.builds(
     QuantityRule,
     safety_stock=st.integers(0, 10),
     safety_by_location=st.dictionaries(st.sampled_from(PLACES), st.integers(0, 10)),
-    buffer=st.integers(0, 10),
+    buffer=st.integers(0, 10).map(fixed),
     share=st.decimals(0, 1, places=2),
     cap=st.none() | st.integers(0, 80),
     floor=st.integers(0, 10),
@@ -92,7 +92,7 @@ def test_share_cap_buffer_and_floor_as_the_rule_says(found, lines, unseen, rule)
     share = Fraction(shown.pool) * Fraction(rule.share)
     wanted = share.numerator // share.denominator
     wanted = wanted if rule.cap is None else min(wanted, rule.cap)
-    wanted = max(0, wanted - rule.buffer)
+    wanted = max(0, wanted - int(rule.buffer.amount))
     if wanted < rule.floor:
         wanted = 0
     rooms = sum(max(0, shown.supply[at] - shown.demand[at] - shown.unseen[at]) for at in PLACES)

@@ -10,7 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.unit.support import line, order
 
-from syncline.engine.delivery.build import sum_fault
+from syncline.engine.catalog import Catalog
+from syncline.engine.delivery.build import Builder, sum_fault
+from syncline.engine.routes import Route, Routes
+from syncline.inventory.recipes import Recipes
+from syncline.model.change import Flow
+from syncline.model.records import Item
 
 TOLERANCE = Decimal("0.02")
 money = st.decimals("0", "99999.99", places=2)
@@ -76,3 +81,55 @@ def test_tax_counts_once(included, fine):
 def test_a_negative_line_is_named_before_any_sum():
     placed = order(line("l7", "SKU-9", -1, "10.00"))
     assert sum_fault(placed, TOLERANCE) == "order #7001, line l7 (SKU-9): quantity -1 is negative"
+
+
+# --- packs and other names -----------------------------------------------------------------------------------
+
+RECIPES = Recipes({"CASE": {"A": 12}, "OLD": {"A": 1}, "SET": {"A": 1, "B": 1}})
+STOCK = Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "70", "2": "71"})
+ORDERS = Route(Flow.ORDERS, "shop", "erp", 10_000)
+
+
+@pytest.fixture
+def builder() -> Builder:
+    catalog = Catalog(None)
+    catalog.put("erp", Item("A", "501"))
+    catalog.put("erp", Item("B", "502"))
+    return Builder(None, catalog, Routes([STOCK, ORDERS], RECIPES), None, "erp")
+
+
+def test_the_erp_is_given_what_it_stocks(builder):
+    placed = order(
+        line("l1", "CASE", 3, "90.00", ("70", 2), ("71", 1)), line("l2", "OLD", 2), line("l3", "B", 1)
+    )
+    items, unknown = builder._order_items(ORDERS, placed)
+    assert unknown == []
+    assert [(i.line_id, i.item_id, i.sku, i.location, i.quantity, i.in_pack) for i in items] == [
+        ("l1", "501", "A", "1", 24, 12),
+        ("l1", "501", "A", "2", 12, 12),
+        ("l2", "501", "A", "", 2, 1),
+        ("l3", "502", "B", "", 1, 1),
+    ]
+
+
+def test_a_kit_needs_an_item_in_the_erp_and_a_pack_may_have_one(builder):
+    assert builder._order_items(ORDERS, order(line("l1", "SET", 1)))[1] == ["'SET'"]
+    builder._catalog.put("erp", Item("CASE", "900"))
+    items, _ = builder._order_items(ORDERS, order(line("l1", "CASE", 3)))
+    assert [(i.item_id, i.sku, i.quantity, i.in_pack) for i in items] == [("900", "CASE", 3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("sold", "shipped", "told"),
+    [
+        ({"CASE": 2}, {"A": 24}, {"CASE": 2}),
+        ({"CASE": 2}, {"A": 15}, {"CASE": 1}),  # a pack is shipped once it is whole
+        ({"CASE": 1, "A": 3}, {"A": 15}, {"CASE": 1, "A": 3}),
+        ({"OLD": 2, "B": 1}, {"A": 2, "B": 1}, {"OLD": 2, "B": 1}),
+        ({"B": 1}, {"A": 2}, {"A": 2}),  # nothing that the order has: the shop is to say so
+    ],
+)
+def test_a_shipment_is_told_in_what_was_sold(builder, sold, shipped, told):
+    placed = order(*(line(sku, sku, quantity) for sku, quantity in sold.items()))
+    lines = {(sku, "70"): quantity for sku, quantity in shipped.items()}
+    assert builder._as_sold(lines, placed) == {(sku, "70"): quantity for sku, quantity in told.items()}

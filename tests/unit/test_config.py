@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from syncline.inventory.rules import Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.runtime.config import duration_ms, load, parse, server_of
@@ -85,8 +86,9 @@ def test_a_good_file_is_understood(read):
     )
     assert (stock.poll_interval_ms, stock.reconcile_interval_ms) == (240_000, 6 * 3_600_000)
     assert list(stock.locations.items()) == [("1", "70123"), ("2", "70124")]  # in order of priority
-    assert (stock.rule.safety_stock, stock.rule.buffer, stock.rule.share) == (2, 1, Decimal("0.75"))
-    assert stock.rule_for("LANTERN").cap == 3
+    general, lantern = stock.rule_for("MUG"), stock.rule_for("LANTERN")
+    assert (general.safety_stock, general.buffer, general.share) == (2, fixed(1), Decimal("0.75"))
+    assert (lantern.cap, lantern.safety_stock) == (3, 2)  # what a SKU leaves out, its channel decides
     assert (orders.flow, orders.tolerance_ms) == (Flow.ORDERS, 10_000)
 
 
@@ -147,6 +149,43 @@ def test_a_good_file_is_understood(read):
         ),
         (changed('share = "0.75"', 'share = "1.5"'), "share: 1.5 must lie between 0 and 1"),
         (changed("buffer = 1", "buffer = -1"), "buffer|>= 0"),
+        # rules
+        (GOOD + "\n[rules]\nbufer = 1\n", "unknown field `bufer`.*did you mean `buffer`"),
+        (GOOD + "\n[rules]\nbuffer = '10 percent'\n", "rules.buffer: '10 percent' is no buffer; write units"),
+        (GOOD + "\n[rules]\nbuffer = '150 %'\n", "rules.buffer: '150 %' is no buffer"),
+        (
+            GOOD + "\n[rules]\nfence = { units = 3, since = 2026-11-21T08:00:00Z }\n",
+            "rules.fence: units are kept for",
+        ),
+        (
+            GOOD + "\n[rules.locations.9]\nsafety_stock = 1\n",
+            "rules.locations.9: no route maps an ERP location '9'",
+        ),
+        (GOOD + '\n[rules.groups.west]\nlocations = ["7"]\n', "rules.groups.west.locations: no route maps"),
+        (GOOD + "\n[rules.groups.west]\nsafety_stock = 1\n", "missing required field `locations`"),
+        (GOOD + "\n[rules.locations.1]\ncap = 1\n", "location 1: cap is about the whole pool; set it for"),
+        (changed("cap = 3", "cap = -3"), r"routes\[0\].sku_rules.LANTERN.cap: -3 must not be negative"),
+        (changed("cap = 3", "cap = 'no'"), "cap"),
+        (changed("cap = 3", "backorder = 'unlimited'"), "LANTERN: unlimited backorders need a cap"),
+        (
+            changed("cap = 3", "fence = { units = 3, since = 2026-11-21T08:00:00 }"),
+            r"routes\[0\].sku_rules.LANTERN.fence.since: say in which zone",
+        ),
+        # kits, packs and other names
+        (
+            GOOD + "\n[kits.SET]\ncomponent = { A = 1 }\n",
+            "unknown field `component`.*did you mean `components`",
+        ),
+        (GOOD + "\n[kits.SET]\ncomponents = { A = 0 }\n", "SET takes 0 of A: it must be one unit at least"),
+        (GOOD + "\n[kits.SET]\ncomponents = {}\n", "SET is made of nothing"),
+        (
+            GOOD + "\n[kits.SET]\ncomponents = { BOX = 1 }\n[units.BOX]\nof = 'SET'\ncount = 2\n",
+            "SET is made of itself: SET of BOX of SET; correct the counts, or break the circle",
+        ),
+        (
+            GOOD + "\n[units.BOX]\nof = 'A'\ncount = 2\n[aliases]\nBOX = 'A'\n",
+            "aliases.BOX: it stands under units already; keep one of the two",
+        ),
         # values
         (
             changed("north.myshopify.com", "https://north.myshopify.com"),
@@ -164,6 +203,69 @@ def test_a_wrong_line_names_its_field_and_the_mend(read, text, says):
     with pytest.raises(Misconfigured) as caught:
         read(text)
     assert re.search(says, str(caught.value)), str(caught.value)
+
+
+def test_what_is_sold_and_not_stocked(read):
+    text = (
+        GOOD
+        + """
+[kits.SET]
+components = { MUG = 2, TRAY = 1 }
+[units."MUG-12"]
+of = "MUG"
+count = 12
+[aliases]
+"MUG-OLD" = "MUG"
+"""
+    )
+    recipes = read(text).routes.recipes
+    parts = {sku: recipes.parts(sku) for sku in ("SET", "MUG-12", "MUG-OLD", "TRAY")}
+    assert parts == {
+        "SET": {"MUG": 2, "TRAY": 1},
+        "MUG-12": {"MUG": 12},
+        "MUG-OLD": {"MUG": 1},
+        "TRAY": {"TRAY": 1},
+    }
+    assert not read().routes.recipes
+
+
+def test_rules_cascade_from_the_network_to_a_sku(read):
+    text = (
+        GOOD
+        + """
+[rules]
+safety_stock = 9
+buffer = "5 %"
+cap = 40
+[rules.groups.west]
+locations = ["1"]
+safety_stock = 6
+[rules.locations.2]
+safety_stock = 7
+incoming_days = 3
+[rules.skus.KAYAK]
+unique = true
+cap = "none"
+backorder = 2
+"""
+    )
+    stock = read(text).routes.all[0]
+    mug, kayak = stock.rules.of("MUG"), stock.rules.of("KAYAK")
+    assert [mug.rule.safety_at(at) for at in ("1", "2")] == [6, 7]
+    assert (mug.rule.incoming_days_at("2"), mug.rule.buffer, mug.rule.cap) == (3, fixed(1), 40)
+    assert mug.won["buffer"] == "channel shop"
+    assert mug.won["safety_stock at 1"] == "location group west"
+    assert (kayak.rule.unique, kayak.rule.cap, kayak.rule.backorder) == (True, None, 2)
+    fenced = read(changed("cap = 3", "fence = { units = 5, since = 2026-11-21T08:00:00Z }")).routes.all[0]
+    assert fenced.rule_for("LANTERN").fence == Fence(5, 1_795_248_000_000)
+    assert fenced.rules.fenced
+    assert not stock.rules.fenced
+
+
+def test_a_safety_stock_of_a_place_may_be_given_with_the_route(read):
+    stock = read(changed("buffer = 1", 'buffer = "2.5 %"\nsafety_by_location = { "2" = 0 }')).routes.all[0]
+    assert [stock.rule_for("MUG").safety_at(at) for at in ("1", "2")] == [2, 0]
+    assert stock.rule_for("MUG").buffer == percent(Decimal("2.5"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncline.inventory.availability import Demand, QuantityRule, publish, settled
+from syncline.inventory.availability import Demand, publish, settled
+from syncline.inventory.rules import QuantityRule
 from syncline.model.records import StockLevel
 from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncline.engine.routes import Route, Routes, parse_reference, reference_of, split_key, stock_key
-from syncline.inventory.availability import QuantityRule
+from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
 
 names = st.from_regex(r"[a-z][a-z0-9]{0,15}", fullmatch=True)  # as the configuration demands
@@ -81,6 +81,7 @@ def test_two_routes_of_one_flow_between_the_same_systems_are_refused():
 
 
 def test_the_nearest_rule_wins():
-    near, far = QuantityRule(cap=1), QuantityRule(cap=9)
-    route = Route(Flow.INVENTORY, "erp", "shop", 1, rule=far, sku_rules={"A": near})
-    assert (route.rule_for("A"), route.rule_for("B")) == (near, far)
+    layers = [Layer(Level.SKU, {"cap": 1}, "A"), Layer(Level.CHANNEL, {"cap": 9, "floor": 2}, "shop")]
+    route = Route(Flow.INVENTORY, "erp", "shop", 1, rules=Rules(layers))
+    assert (route.rule_for("A").cap, route.rule_for("B").cap) == (1, 9)
+    assert route.rule_for("A").floor == 2

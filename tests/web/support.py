@@ -15,7 +15,7 @@ from syncline.engine.codec import encode
 from syncline.engine.engine import Engine
 from syncline.engine.operations import Operations
 from syncline.engine.routes import Route, Routes, stock_key
-from syncline.inventory.availability import QuantityRule
+from syncline.inventory.rules import Layer, Level, Rules, fixed
 from syncline.model.capabilities import Capabilities, LimitKind
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, Via
 from syncline.model.delivery import Operation, Outcome, Result
@@ -142,7 +142,7 @@ def make_routes() -> Routes:
                 "shop",
                 5 * MINUTE,
                 locations={"1": "L1", "2": "L2"},
-                rule=QuantityRule(buffer=2, safety_stock=1),
+                rules=Rules([Layer(Level.CHANNEL, {"buffer": fixed(2), "safety_stock": 1}, "shop")]),
                 poll_interval_ms=MINUTE,
                 reconcile_interval_ms=60 * MINUTE,
             ),

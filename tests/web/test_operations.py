@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_message, park_order, seed
@@ -10,7 +12,11 @@ from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_mess
 from syncline.engine.audit import link
 from syncline.engine.inquiry import explain, search
 from syncline.engine.operations import NotPossible, Operations
-from syncline.model.change import Event, Via
+from syncline.inventory.recipes import Recipes
+from syncline.inventory.rules import Layer, Level, Rules, percent
+from syncline.model.capabilities import SOURCE_QUANTITY_ADD_BACK_OPEN_LINES
+from syncline.model.change import Event, Flow, Via
+from syncline.model.records import Item
 from syncline.ports import Write
 
 GOOD = '{"sku": "MUG-01", "location": "1", "available": "4"}'
@@ -264,9 +270,77 @@ async def test_a_number_is_explained_to_the_last_unit(engine):
     # 24 + 24 in the ERP, 1 kept at each location, 2 ordered that the figure cannot contain, buffer 2.
     assert (why.total, why.pool) == (42, 44)
     assert [(at.target, at.held) for at in why.locations] == [(20, 20), (22, 20)]
-    assert [step.value for step in why.steps] == ["24", "24", "− 2", "− 2", "44", "− 2", "42"]
+    assert [step.value for step in why.steps] == ["24", "24", "− 1", "− 1", "− 2", "44", "− 2", "42"]
+    assert why.steps[2].note == "set for channel shop"
+    assert why.rule == "safety stock 1 (channel shop), buffer 2 (channel shop)"
     assert why.locations[0].last_write == "writing 20 succeeded"
     assert why.steps[0].at_ms == NOW_MS - MINUTE
+
+
+async def test_a_kit_is_explained_by_its_parts(engine):
+    engine.routes.recipes = Recipes({"GIFT": {"TEE-RED-M": 2, "MUG-01": 1}})
+    engine.catalog.put("shop", Item("GIFT", "g9", "s9"))
+    why = (await explain(engine, "GIFT", "shop"))[0]
+    told = [(step.label, step.value) for step in why.steps]
+    # 22 and 23 tees less one kept at each place; 2 and 2 mugs likewise: two kits at each place, less the buffer.
+    assert told[:2] == [("erp says of TEE-RED-M, at 1", "24"), ("erp says of TEE-RED-M, at 2", "24")]
+    assert ("Ordered: 551042", "− 2") in told
+    assert ("Left of TEE-RED-M", "44") in told and ("Left of MUG-01", "4") in told
+    assert told[-3:] == [("Enough for GIFT", "4"), ("Buffer", "− 2"), ("Shown in total", "2")]
+    assert next(s for s in why.steps if s.label == "Enough for GIFT").note == (
+        "whole ones of 2 × TEE-RED-M and 1 × MUG-01, at one location; the scarcest decides"
+    )
+    assert [at.target for at in why.locations] == [1, 1]
+
+
+async def test_every_input_of_a_number_has_its_age_and_every_rule_its_level(engine):
+    layers = [
+        Layer(Level.NETWORK, {"buffer": percent(10), "floor": 3}),
+        Layer(Level.LOCATION, {"safety_stock": 4}, "2"),
+        Layer(Level.SKU, {"cap": 9, "share": Decimal("0.5"), "backorder": 2}, "TEE-RED-M"),
+    ]
+    stock = engine.routes.of(Flow.INVENTORY, sink="shop")[0]
+    object.__setattr__(stock, "rules", Rules(layers))
+    why = (await explain(engine, "TEE-RED-M", "shop"))[0]
+    told = {step.label: (step.value, step.note) for step in why.steps}
+    assert told["Safety stock, at 2"] == ("− 4", "set for location 2")
+    assert told["May be sold below zero"] == ("+ 2", "of 2; set for SKU TEE-RED-M")
+    assert told["Left in the pool"][0] == "44"  # 24 + 24 - 4 - 2 ordered + 2
+    assert told["Share of 50 %"] == ("22", "set for SKU TEE-RED-M")
+    assert told["Cap"] == ("9", "set for SKU TEE-RED-M")
+    assert told["Buffer"] == ("− 5", "10 %; set for network")
+    assert why.total == 4
+    ordered = next(step for step in why.steps if step.label.startswith("Ordered"))
+    assert ordered.at_ms == NOW_MS - 12 * MINUTE
+    assert "safety stock 4 at 2 (location 2)" in why.rule and "0 below 3 (network)" in why.rule
+
+
+async def test_what_a_shop_takes_off_by_itself_is_explained(engine):
+    shop = engine.systems["shop"]
+    known = replace(shop.capabilities, stock_contract=SOURCE_QUANTITY_ADD_BACK_OPEN_LINES)
+    engine.systems["shop"] = replace(shop, capabilities=known)
+    await engine.store.write(
+        Write(
+            "demand_want",
+            [
+                {
+                    "channel": "shop",
+                    "order_key": "9",
+                    "line_id": "l",
+                    "location": "1",
+                    "sku": "TEE-RED-M",
+                    "quantity": 3,
+                    "taken": 1,
+                }
+            ],
+        )
+    )
+    why = (await explain(engine, "TEE-RED-M", "shop"))[0]
+    assert [(s.label, s.value) for s in why.steps[-2:]] == [
+        ("Added back: its own open orders", "+ 2"),
+        ("Written in total", f"{why.total + 2}"),
+    ]
+    assert sum(at.target for at in why.locations) == why.total + 2
 
 
 async def test_no_number_is_explained_too(engine):

@@ -76,7 +76,7 @@ def order_fingerprint(order: Order) -> str:
 
 def stock_fingerprint(level: StockLevel) -> str:
     """What of a stock figure numbers are made of: not its stamps, nor how many of its units are promised."""
-    return fingerprint(level.available)
+    return fingerprint(level.available, level.on_hand - level.committed, *level.incoming)
 
 
 def record_fingerprint(kind: Kind, value: Record) -> str:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from syncline.engine.codec import decode
+from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
 from syncline.engine.words import duration, flow_title, operation_title, plural
-from syncline.inventory.availability import outstanding, units
+from syncline.inventory.availability import Demand, Published, arriving, offered, outstanding, units
+from syncline.inventory.rules import QuantityRule, Resolved
+from syncline.model.capabilities import StockBasis
 from syncline.model.change import Flow, Kind
 from syncline.model.delivery import DeliveryState, Result
-from syncline.model.records import Order
+from syncline.model.records import Order, StockLevel
 from syncline.ports import Row
 
 QUERY_MAX = 200
 FOUND_MAX = 10
 ROWS_MAX = 200
+NO_RULE = QuantityRule()
 
 VERDICTS = {
     "applied": "Taken in",
@@ -28,6 +32,7 @@ VERDICTS = {
     "older": "Older than what we hold, set aside",
     "to be read": "Noticed, to be read whole",
     "known already": "Known already",
+    "set aside": "Parked: its quantities cannot be true",
 }
 VIA = {"event": "as an event", "poll": "by a read", "snapshot": "by a full read", "read": "by reading it"}
 RESULTS = {
@@ -92,8 +97,8 @@ async def explain(engine: Engine, sku: str, channel: str) -> list[Explanation]:
 
 async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
     computed = await engine.deriver.compute(route, [sku])
-    own = sku in route.sku_rules
-    rule = route.rule_for(sku)
+    resolved = route.rules.of(sku)
+    rule = resolved.rule
     published = computed.published.get(sku)
     if published is None:
         if engine.catalog.get(route.sink, sku) is None:
@@ -103,41 +108,28 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
                 f"{route.source} has given no figure for {sku} yet, so nothing is written out of ignorance."
             )
         return Explanation(sku, route.sink, route.name, None, None, _rule_text(route, sku), sentence, (), ())
-    rows = await engine.store.read("stock_of_skus", system=route.source, skus=[sku])
-    observed = {split_key(key)[1]: observed_at for key, _, observed_at, _ in rows}
-    levels = computed.levels[sku]
-    lag_ms = engine.systems[route.source].capabilities.replica_lag_ms
-    steps = [
-        Step(
-            f"{route.source} says, at {at}",
-            f"{units(level.available)}",
-            f"available; {units(level.on_hand)} on hand, {units(level.committed)} committed",
-            observed.get(at),
-        )
-        for at, level in levels.items()
-    ]
-    if rule.safety_stock:
-        steps.append(
-            Step(
-                "Safety stock",
-                f"− {rule.safety_stock * len(levels)}",
-                f"{rule.safety_stock} kept back at each location",
-            ),
-        )
-    for line in computed.demands.get(sku, []):
-        missing = outstanding(line, levels, lag_ms)
-        if missing:
-            where = f"at {line.location}" if line.location else "location not known yet"
-            note = f"{line.channel}, {where}; {route.source}'s figure cannot contain it yet"
-            steps.append(Step(f"Ordered: {line.order_key}", f"− {missing}", note, line.our_stamp_ms))
-    steps += [
-        Step(f"Fell without an order, at {at}", f"− {lost}", "kept back until an order explains it")
-        for at, lost in published.unseen.items()
-        if lost
-    ]
-    steps.append(Step("Left in the pool", f"{published.pool}"))
-    steps += list(_rule_steps(route, sku, published.pool))
+    recipes = engine.routes.recipes
+    made = sku in recipes
+    steps: list[Step] = []
+    for part in recipes.parts(sku):
+        steps += await _part_steps(engine, route, computed, sku, part)
+        if made:
+            steps.append(Step(f"Left of {part}", f"{published.parts[part].pool}"))
+    if published.backorder and not made:
+        note = f"of {rule.backorder}; {_won(resolved, 'backorder')}"
+        steps.append(Step("May be sold below zero", f"+ {published.backorder}", note))
+    if made:
+        each = " and ".join(f"{count} × {part}" for part, count in recipes.parts(sku).items())
+        note = f"whole ones of {each}, at one location; the scarcest decides"
+        steps.append(Step(f"Enough for {sku}", f"{published.pool}", note))
+    else:
+        steps.append(Step("Left in the pool", f"{published.pool}"))
+    steps += list(_rule_steps(route, sku, published))
     steps.append(Step("Shown in total", f"{published.total}"))
+    if added := sum(target.added_back for target in computed.targets if target.sku == sku):
+        note = f"{route.sink} takes them off the number by itself until they are shipped"
+        steps.append(Step("Added back: its own open orders", f"+ {added}", note))
+        steps.append(Step("Written in total", f"{published.total + added}"))
     shown = [
         await _shown(
             engine,
@@ -164,43 +156,162 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         route.name,
         published.total,
         published.pool,
-        ("Rule for this SKU: " if own else "Rule of the route: ") + _rule_text(route, sku),
+        _rule_text(route, sku),
         sentence,
         tuple(steps),
         tuple(shown),
     )
 
 
+async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str, part: str) -> list[Step]:
+    """From the ERP's figures for a base SKU to what can be drawn of it."""
+    recipes = engine.routes.recipes
+    made = sku in recipes
+    of = f" of {part}" if made else ""
+    published = computed.published[sku]
+    drawn_unseen = published.parts[part].unseen if made else published.unseen
+    resolved = route.rules.of(part)
+    levels = computed.levels[part]
+    erp = engine.systems[route.source].capabilities
+    rows = await engine.store.read("stock_of_skus", system=route.source, skus=[part])
+    observed = {split_key(key)[1]: observed_at for key, _, observed_at, _ in rows}
+    basis = erp.stock_read_basis
+    steps = [
+        Step(
+            f"{route.source} says{of}, at {at}",
+            f"{offered(level, basis)}",
+            f"{'available' if basis is StockBasis.AVAILABLE else 'on hand less committed'}; "
+            f"{units(level.on_hand)} on hand, {units(level.committed)} committed",
+            observed.get(at),
+        )
+        for at, level in levels.items()
+    ]
+    steps += list(_supply_steps(route, resolved, levels, basis, engine.clock.now_ms()))
+    excluded = {*resolved.rule.excluded, *route.rule_for(sku).excluded}
+    waiting = [
+        (line, missing)
+        for line in computed.demands.get(part, [])
+        if line.location not in excluded and (missing := outstanding(line, levels, erp.replica_lag_ms))
+    ]
+    placed = await _placed(engine, [line for line, _ in waiting])
+    sold_as: dict[tuple[str, str, str, str], str] = {}
+    if recipes and waiting:
+        open_rows = await engine.store.read("demand_open", skus=recipes.users([part]))
+        sold_as = {row[:4]: row[4] for row in open_rows}
+    for line, missing in waiting:
+        where = f"at {line.location}" if line.location else "location not known yet"
+        name = sold_as.get((line.channel, line.order_key, line.line_id, line.location), line.sku)
+        as_sold = f"sold as {name}; " if name != part else ""
+        note = f"{line.channel}, {where}; {as_sold}{route.source}'s figure cannot contain it yet"
+        at_ms = placed.get((line.channel, line.order_key))
+        steps.append(Step(f"Ordered: {line.order_key}", f"− {missing}", note, at_ms))
+    fallen = await engine.store.read("unseen", limit=ROWS_MAX) if any(drawn_unseen.values()) else []
+    noticed = {
+        engine.routes.erp_location(system, split_key(key)[1]): at_ms
+        for system, key, _, at_ms in fallen
+        if part in recipes.parts(split_key(key)[0])
+    }
+    steps += [
+        Step(
+            f"Fell without an order, at {at}",
+            f"− {lost}",
+            "kept back until an order explains it",
+            noticed.get(at),
+        )
+        for at, lost in drawn_unseen.items()
+        if lost
+    ]
+    return steps
+
+
+async def _placed(engine: Engine, lines: Sequence[Demand]) -> dict[tuple[str, str], int]:
+    """When the orders of some lines were placed, by channel and order."""
+    found: dict[tuple[str, str], int] = {}
+    for channel in dict.fromkeys(line.channel for line in lines):
+        keys = list(dict.fromkeys(line.order_key for line in lines if line.channel == channel))
+        rows = await engine.store.read("records_get", system=channel, kind=Kind.ORDER.value, keys=keys)
+        found |= {(channel, row[0]): decode(Kind.ORDER, row[4]).placed_at_ms for row in rows}
+    return found
+
+
+_SAID: dict[str, Callable[[Any], str]] = {
+    "safety_stock": lambda kept: f"safety stock {kept}",
+    "incoming_days": lambda days: f"arrivals within {plural(days, 'day')}",
+    "excluded": lambda at: f"without location {', '.join(at)}",
+    "backorder": lambda allowed: f"{allowed} below zero",
+    "backorder_unlimited": lambda _: "backorders without limit",
+    "fence": lambda fence: f"{fence.units} kept from other channels",
+    "share": lambda share: f"share {share * 100:.0f} %",
+    "cap": lambda cap: f"at most {cap}",
+    "buffer": lambda buffer: f"buffer {buffer}",
+    "floor": lambda floor: f"0 below {floor}",
+    "unique": lambda _: "one of a kind",
+}
+
+
 def _rule_text(route: Route, sku: str) -> str:
-    rule = route.rule_for(sku)
+    """What the rule says, and at which level each of it is set."""
+    resolved = route.rules.of(sku)
+    rule, won = resolved.rule, resolved.won
     parts = []
-    if rule.safety_stock:
-        parts.append(f"safety stock {rule.safety_stock}")
-    if rule.share != 1:
-        parts.append(f"share {rule.share * 100:.0f} %")
-    if rule.cap is not None:
-        parts.append(f"at most {rule.cap}")
-    if rule.buffer:
-        parts.append(f"buffer {rule.buffer}")
-    if rule.floor:
-        parts.append(f"0 below {rule.floor}")
+    for name, say in _SAID.items():
+        value = getattr(rule, name)
+        if name in won and value != getattr(NO_RULE, name):
+            parts.append(f"{say(value)} ({won[name]})")
+        for at in (place for place in route.locations if f"{name} at {place}" in won):
+            value = rule.safety_at(at) if name == "safety_stock" else rule.incoming_days_at(at)
+            parts.append(f"{say(value)} at {at} ({won[f'{name} at {at}']})")
     return ", ".join(parts) or "show the whole pool"
 
 
-def _rule_steps(route: Route, sku: str, pool: int) -> Iterator[Step]:
-    rule = route.rule_for(sku)
-    number = pool
-    if rule.share != 1:
-        number = int(pool * rule.share)
-        yield Step(f"Share of {rule.share * 100:.0f} %", f"{number}")
-    if rule.cap is not None and number > rule.cap:
-        number = rule.cap
-        yield Step("Cap", f"{number}")
-    if rule.buffer:
-        number = max(0, number - rule.buffer)
-        yield Step("Buffer", f"− {rule.buffer}")
-    if number < rule.floor:
-        yield Step(f"Below the floor of {rule.floor}", "0")
+def _rule_steps(route: Route, sku: str, published: Published) -> Iterator[Step]:
+    resolved = route.rules.of(sku)
+    rule, allowed = resolved.rule, published.allowed
+    left = max(0, published.pool - allowed.fenced)
+    if allowed.fenced:
+        yield Step("Kept for other channels", f"− {allowed.fenced}", "less what they sold of it")
+    if allowed.shared != left:
+        label = f"Share of {rule.share * 100:.0f} %" if rule.share != 1 else "Backorders without limit"
+        name = "share" if rule.share != 1 else "backorder_unlimited"
+        yield Step(label, f"{allowed.shared}", _won(resolved, name))
+    if allowed.capped != allowed.shared:
+        yield Step("Cap", f"{allowed.capped}", _won(resolved, "cap"))
+    if allowed.buffer:
+        yield Step("Buffer", f"− {allowed.buffer}", f"{rule.buffer}; {_won(resolved, 'buffer')}")
+    if max(0, allowed.capped - allowed.buffer) < rule.floor:
+        yield Step(f"Below the floor of {rule.floor}", "0", _won(resolved, "floor"))
+    elif rule.unique:
+        yield Step("One of a kind", f"{published.total}", _won(resolved, "unique"))
+
+
+def _supply_steps(
+    route: Route, resolved: Resolved, levels: Mapping[str, StockLevel], basis: StockBasis, now_ms: int
+) -> Iterator[Step]:
+    """What is added to the ERP's figures and kept back of them, before anything is pooled."""
+    rule = resolved.rule
+    for at in route.locations:
+        if at not in levels:
+            continue
+        if at in rule.excluded:
+            yield Step(f"Not sold from {at}", f"− {offered(levels[at], basis)}", _won(resolved, "excluded"))
+            continue
+        for name, sign, kept, label in (
+            (
+                "incoming_days",
+                "+",
+                arriving(levels[at], rule.incoming_days_at(at), now_ms),
+                f"Arriving within {plural(rule.incoming_days_at(at), 'day')}, at {at}",
+            ),
+            ("safety_stock", "−", rule.safety_at(at), f"Safety stock, at {at}"),
+        ):
+            if kept:
+                own = f"{name} at {at}"
+                yield Step(label, f"{sign} {kept}", _won(resolved, own if own in resolved.won else name))
+
+
+def _won(resolved: Resolved, name: str) -> str:
+    """Which level set a field."""
+    return f"set for {resolved.won[name]}" if name in resolved.won else ""
 
 
 async def _shown(

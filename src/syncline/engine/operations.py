@@ -38,6 +38,8 @@ MEANINGS: Mapping[str, str] = {
     "Report it as a bug with its text; release it only after an update.",
     "not_understood": "The message has a form or a value that Syncline does not know. Correct it and release it, "
     "or discard it: the next full read brings the record again.",
+    "absurd_quantity": "A quantity is no number, or larger than anybody's stock. What was known before stays. Correct it "
+    "at its source and discard this, or correct this and release it.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from syncline.inventory.availability import QuantityRule
+from syncline.inventory.recipes import Recipes
+from syncline.inventory.rules import QuantityRule, Rules
 from syncline.model.change import Flow
 
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
@@ -36,8 +37,7 @@ class Route:
     sink: str
     tolerance_ms: int
     locations: Mapping[str, str] = field(default_factory=dict)
-    rule: QuantityRule = field(default_factory=QuantityRule)
-    sku_rules: Mapping[str, QuantityRule] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
     rounding_tolerance: Decimal = Decimal("0.02")
     poll_interval_ms: int = 0
     reconcile_interval_ms: int = 0
@@ -48,15 +48,16 @@ class Route:
         return f"{self.flow}:{self.source}->{self.sink}"
 
     def rule_for(self, sku: str) -> QuantityRule:
-        """The nearest rule for a SKU."""
-        return self.sku_rules.get(sku, self.rule)
+        """The rule that holds for a SKU: each field as the nearest level sets it."""
+        return self.rules.of(sku).rule
 
 
 class Routes:
-    """The configured routes, by the questions that the engine asks."""
+    """The configured routes, by the questions that the engine asks, and what the sold SKUs are made of."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], recipes: Recipes | None = None) -> None:
         self.all = tuple(routes)
+        self.recipes = recipes or Recipes()
         names = [route.name for route in routes]
         if len(set(names)) != len(names):
             raise ValueError("two routes carry the same flow between the same systems")

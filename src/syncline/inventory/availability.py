@@ -2,10 +2,11 @@
 
 ::
 
-    supply(sku, location)   = the ERP's available quantity - safety stock
+    supply(sku, location)   = the ERP's available quantity + arrivals in sight - safety stock
     pool(sku, channel)      = max(0, sum of max(0, supply) over the channel's locations
-                                      - demand and unseen falls that those figures cannot contain)
-    published(sku, channel) = max(0, min(cap, share of pool) - buffer);  0 below the floor
+                                      - demand and unseen falls that those figures cannot contain
+                                      + what may still be sold below zero)
+    published(sku, channel) = max(0, min(cap, share of what is not fenced off) - buffer);  0 below the floor
 
 A demand line is subtracted until the ERP's figure for its location must account for it: the figure
 carries a stamp that is not older than the moment since which the ERP is known to hold the line. Two
@@ -19,28 +20,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from math import floor
 
+from syncline.inventory.rules import ALONE, Allowed, QuantityRule, Terms, allow
+from syncline.model.capabilities import StockBasis
 from syncline.model.records import StockLevel
 
-
-@dataclass(frozen=True, slots=True)
-class QuantityRule:
-    """What of a pool a channel may show. All quantities are units of the SKU.
-
-    ``share`` is a part of the pool, 0..1. ``cap`` of ``None`` means no cap. A result below
-    ``floor`` shows as 0. ``safety_stock`` is kept back at each location before anything is pooled;
-    ``safety_by_location`` replaces it at the ERP locations that it names.
-    """
-
-    safety_stock: int = 0
-    safety_by_location: Mapping[str, int] = field(default_factory=dict)
-    buffer: int = 0
-    share: Decimal = Decimal(1)
-    cap: int | None = None
-    floor: int = 0
-
-    def safety_at(self, location: str) -> int:
-        """The units kept back at one ERP location."""
-        return self.safety_by_location.get(location, self.safety_stock)
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +104,48 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a channel could draw on, location by location, in units of the SKU.
+
+    ``demand`` and ``unseen`` are what ``supply`` cannot contain yet; demand without a location counts
+    as ``anywhere``. ``backorder`` is what may still be sold below zero. For a kit, ``disputed_parts`` says
+    whether a part of it is asked for already.
+    """
+
+    supply: dict[str, int]
+    demand: dict[str, int]
+    unseen: dict[str, int]
+    anywhere: int = 0
+    backorder: int = 0
+    disputed_parts: bool = False
+
+    @property
+    def pool(self) -> int:
+        """All of it together; what is missing at one location is missing from the whole."""
+        return max(
+            0,
+            sum(max(0, there) for there in self.supply.values())
+            - sum(self.demand.values())
+            - sum(self.unseen.values())
+            - self.anywhere
+            + self.backorder,
+        )
+
+    @property
+    def room(self) -> list[int]:
+        """The most that each location can give, in the order of priority."""
+        return [max(0, self.supply[at] - self.demand[at] - self.unseen[at]) for at in self.supply]
+
+    @property
+    def disputed(self) -> bool:
+        """Whether anybody has asked for units that the figures do not account for yet."""
+        own = self.anywhere or any(self.demand.values()) or any(self.unseen.values())
+        return bool(own or self.disputed_parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
-    """A number for each location, with everything that led to it."""
+    """A number for each location, with everything that led to it; for a kit, what there is of its ``parts``."""
 
     by_location: dict[str, int]
     total: int
@@ -129,11 +153,104 @@ class Published:
     supply: dict[str, int]
     demand: dict[str, int]
     unseen: dict[str, int]
+    allowed: Allowed
+    backorder: int = 0
+    parts: Mapping[str, Drawn] = field(default_factory=dict)
 
 
 def units(quantity: Decimal) -> int:
     """Whole base units: fractions are rounded down, since half a unit cannot be promised."""
     return floor(quantity)
+
+
+def offered(level: StockLevel, basis: StockBasis) -> int:
+    """Units that a figure leaves for sale, by what it states.
+
+    A physical figure (``on_hand``) still contains what the ERP's own open orders will take, so those
+    are subtracted; an ``available`` one has lost them already.
+    """
+    if basis is StockBasis.ON_HAND:
+        return units(level.on_hand - level.committed)
+    return units(level.available)
+
+
+def arriving(level: StockLevel, days: int, now_ms: int) -> int:
+    """Units expected within so many days. What is more than a day overdue is not believed."""
+    if not days:
+        return 0
+    due = range(now_ms - DAY_MS, now_ms + days * DAY_MS + 1)
+    return sum(max(0, units(each.quantity)) for each in level.incoming if each.expected_ms in due)
+
+
+def draw(
+    levels: Mapping[str, StockLevel],
+    demands: Sequence[Demand],
+    unseen: Mapping[str, int],
+    rule: QuantityRule,
+    locations: Sequence[str],
+    *,
+    replica_lag_ms: int = 0,
+    basis: StockBasis = StockBasis.AVAILABLE,
+    now_ms: int = 0,
+) -> Drawn:
+    """What one channel could draw on of one SKU, at each of its locations; ``publish`` names the arguments."""
+    supply = dict.fromkeys(locations, 0)
+    deficit = 0
+    for at in locations:
+        if at in levels and at not in rule.excluded:
+            there = offered(levels[at], basis)
+            deficit += max(0, -there)
+            supply[at] = there + arriving(levels[at], rule.incoming_days_at(at), now_ms) - rule.safety_at(at)
+    demand = dict.fromkeys(locations, 0)
+    anywhere = 0
+    for line in demands:
+        missing = outstanding(line, levels, replica_lag_ms)
+        if not missing or line.location in rule.excluded:
+            continue
+        if line.location in demand:
+            demand[line.location] += missing
+        elif not line.location:
+            anywhere += missing
+    return Drawn(
+        supply=supply,
+        demand=demand,
+        unseen={at: 0 if at in rule.excluded else unseen.get(at, 0) for at in locations},
+        anywhere=anywhere,
+        backorder=max(0, rule.backorder - deficit),  # what the ERP has oversold is part of the limit
+    )
+
+
+def show(drawn: Drawn, rule: QuantityRule, terms: Terms = ALONE) -> Published:
+    """Apply a rule to what can be drawn on, and split the result over the locations.
+
+    The parts add up to the total, and none exceeds what its own location can give; only what is sold
+    below zero is asked of the first location.
+    """
+    pool = drawn.pool
+    allowed = allow(rule, pool, terms)
+    shown = 0 if rule.unique and drawn.disputed else allowed.shown
+    room = drawn.room
+    if rule.unique:
+        parts = [0] * len(room)
+        if shown and any(room):
+            parts[next(i for i, there in enumerate(room) if there)] = 1
+    else:
+        whole = sum(room)
+        parts = room if whole == shown else largest_remainder(min(shown, whole), room)
+        beyond = shown - whole
+        open_at = next((i for i, at in enumerate(drawn.supply) if at not in rule.excluded), None)
+        if beyond > 0 and open_at is not None and (rule.backorder or rule.backorder_unlimited):
+            parts[open_at] += beyond
+    return Published(
+        by_location=dict(zip(drawn.supply, parts, strict=True)),
+        total=sum(parts),
+        pool=pool,
+        supply=drawn.supply,
+        demand=drawn.demand | ({"": drawn.anywhere} if drawn.anywhere else {}),
+        unseen=drawn.unseen,
+        allowed=allowed,
+        backorder=drawn.backorder,
+    )
 
 
 def publish(
@@ -144,6 +261,9 @@ def publish(
     locations: Sequence[str],
     *,
     replica_lag_ms: int = 0,
+    basis: StockBasis = StockBasis.AVAILABLE,
+    now_ms: int = 0,
+    terms: Terms = ALONE,
 ) -> Published:
     """Compute what one channel may show of one SKU, at each of its locations.
 
@@ -154,37 +274,13 @@ def publish(
         rule: the channel's quantity rule.
         locations: the ERP locations that this channel sells from, in order of priority.
         replica_lag_ms: how far behind the truth the ERP's reads may be.
+        basis: which quantity the ERP's figures state.
+        now_ms: now, by which arrivals are judged.
+        terms: what the channel's part depends on besides.
 
     The parts add up to the total, and none exceeds what its own location can give.
     """
-    supply = {at: units(levels[at].available) - rule.safety_at(at) if at in levels else 0 for at in locations}
-    demand = dict.fromkeys(locations, 0)
-    anywhere = 0
-    for line in demands:
-        missing = outstanding(line, levels, replica_lag_ms)
-        if not missing:
-            continue
-        if line.location in demand:
-            demand[line.location] += missing
-        elif not line.location:
-            anywhere += missing
-    lost = {at: unseen.get(at, 0) for at in locations}
-    pool = max(
-        0, sum(max(0, s) for s in supply.values()) - sum(demand.values()) - sum(lost.values()) - anywhere
+    drawn = draw(
+        levels, demands, unseen, rule, locations, replica_lag_ms=replica_lag_ms, basis=basis, now_ms=now_ms
     )
-    shown = units(pool * rule.share) if rule.share != 1 else pool
-    if rule.cap is not None:
-        shown = min(shown, rule.cap)
-    shown = max(0, shown - rule.buffer)
-    if shown < rule.floor:
-        shown = 0
-    room = [max(0, supply[at] - demand[at] - lost[at]) for at in locations]
-    parts = room if sum(room) == shown else largest_remainder(min(shown, sum(room)), room)
-    return Published(
-        by_location=dict(zip(locations, parts, strict=True)),
-        total=sum(parts),
-        pool=pool,
-        supply=supply,
-        demand=demand | ({"": anywhere} if anywhere else {}),
-        unseen=lost,
-    )
+    return show(drawn, rule, terms)

@@ -13,6 +13,31 @@ class StockBasis(StrEnum):
     ON_HAND = "on_hand"
 
 
+class OwnOrders(StrEnum):
+    """What a system does with its own orders to the number that we wrote."""
+
+    NOT_SUBTRACTED = "not subtracted"
+    LOWER_THE_NUMBER = "lower the number when placed"
+    SUBTRACTED_WHILE_OPEN = "subtracted while open"  # the number falls when they are shipped
+
+
+@dataclass(frozen=True, slots=True)
+class StockContract:
+    """What the number means that we write: its basis, and which demand the system subtracts from it."""
+
+    basis: StockBasis
+    own_orders: OwnOrders
+
+    def __str__(self) -> str:
+        """As it stands in the reference."""
+        return f"{self.basis}; own orders {self.own_orders}"
+
+
+PLAIN = StockContract(StockBasis.AVAILABLE, OwnOrders.NOT_SUBTRACTED)
+AVAILABLE_OWN_ORDERS_SUBTRACTED = StockContract(StockBasis.AVAILABLE, OwnOrders.LOWER_THE_NUMBER)
+SOURCE_QUANTITY_ADD_BACK_OPEN_LINES = StockContract(StockBasis.ON_HAND, OwnOrders.SUBTRACTED_WHILE_OPEN)
+
+
 class LimitKind(StrEnum):
     """How a vendor limits its callers."""
 
@@ -37,8 +62,7 @@ class Capabilities:
     partial_batch: bool = False
     multi_location: bool = False
     stock_read_basis: StockBasis = StockBasis.AVAILABLE
-    stock_write_basis: StockBasis = StockBasis.AVAILABLE
-    subtracts_own_orders: bool = False
+    stock_contract: StockContract = PLAIN
     exposes_reserved: bool = False
     limit: LimitKind = LimitKind.NONE
     event_delay_ms: int = 0

@@ -52,13 +52,18 @@ class ReadOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderItem:
-    """One ERP order line: ``item_id`` and ``location`` are the ERP's ids."""
+    """One ERP order line: ``item_id`` and ``location`` are the ERP's ids.
+
+    ``quantity`` is in units of the item. Where the channel sold packs, one unit of its line is
+    ``in_pack`` of them.
+    """
 
     line_id: str
     item_id: str
     sku: str
     location: str
     quantity: int
+    in_pack: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,21 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
+class Incoming:
+    """Units on their way to a location, and when the system of record expects them."""
+
+    quantity: Decimal
+    expected_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StockLevel:
     """What a system of record says about one SKU at one location.
 
     ``erp_stamp_ms`` is the source's own clock when the row was true; ``read_began_ms`` is ours when
     the page that carried it began to be read (``None`` for a pushed row). Two stamps are only ever
-    compared with stamps of the same clock.
+    compared with stamps of the same clock. ``incoming`` is empty where the source tells none. Where a
+    source states what is physically there, ``committed`` is what orders will take that no channel placed.
     """
 
     sku: str
@@ -28,6 +37,7 @@ class StockLevel:
     committed: Decimal
     erp_stamp_ms: int
     read_began_ms: int | None = None
+    incoming: tuple[Incoming, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +175,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class ErpLine:
-    """What the ERP holds of one order line: the units that its stock figures account for."""
+    """What the ERP holds of one order line: the units that its stock figures account for.
+
+    A figure of what is available accounts for a line once it is committed, a physical one for the units
+    whose shipment is posted.
+    """
 
     sku: str
     location: str

@@ -19,9 +19,19 @@ from typing import Annotated, Any
 import msgspec
 
 from syncline.engine.routes import Route, Routes
-from syncline.inventory.availability import QuantityRule
+from syncline.inventory.rules import Layer
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
+from syncline.runtime.quantities import (
+    FenceConfig,
+    GroupConfig,
+    KitConfig,
+    RuleConfig,
+    RulesConfig,
+    UnitConfig,
+    recipes_of,
+    rules_of,
+)
 from syncline.runtime.registry import connectors
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -76,25 +86,6 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"ServerConfig(host={self.host!r}, port={self.port!r}, public_url={self.public_url!r})"
 
 
-class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
-    """What of a pool a channel may show."""
-
-    safety_stock: Annotated[int, msgspec.Meta(ge=0)] = 0
-    safety_by_location: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
-    buffer: Annotated[int, msgspec.Meta(ge=0)] = 0
-    share: Decimal = Decimal(1)
-    cap: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    floor: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-    def rule(self) -> QuantityRule:
-        """The rule as the engine takes it."""
-        if not self.share.is_finite() or not 0 <= self.share <= 1:
-            raise Misconfigured(f"share: {self.share} must lie between 0 and 1")
-        return QuantityRule(
-            self.safety_stock, self.safety_by_location, self.buffer, self.share, self.cap, self.floor
-        )
-
-
 class RouteConfig(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from", "sink": "to"}
 ):
@@ -119,6 +110,10 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     routes: list[RouteConfig]
     store: StoreConfig = StoreConfig()
     server: ServerConfig = ServerConfig()
+    rules: RulesConfig = RulesConfig()
+    kits: dict[str, KitConfig] = {}
+    units: dict[str, UnitConfig] = {}
+    aliases: dict[str, str] = {}
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -178,7 +173,17 @@ def _fields(type_: Any) -> list[str]:
 def _known_fields() -> list[str]:
     return [
         name
-        for type_ in (File, StoreConfig, ServerConfig, RouteConfig, RuleConfig)
+        for type_ in (
+            File,
+            StoreConfig,
+            ServerConfig,
+            RouteConfig,
+            RulesConfig,
+            GroupConfig,
+            FenceConfig,
+            KitConfig,
+            UnitConfig,
+        )
         for name in _fields(type_)
     ]
 
@@ -208,9 +213,14 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     systems = tuple(_system(name, section) for name, section in file.systems.items())
     if not systems:
         raise Misconfigured("[systems]: configure at least one; `syncline init` writes a commented example")
+    network = file.rules.layers(at for route in file.routes for at in route.locations)
     try:
         routes = Routes(
-            [_route(index, route, {s.name for s in systems}) for index, route in enumerate(file.routes)]
+            [
+                _route(index, route, {s.name for s in systems}, network)
+                for index, route in enumerate(file.routes)
+            ],
+            recipes_of(file.kits, file.units, file.aliases),
         )
     except ValueError as error:
         raise Misconfigured(f"routes: {error}") from error
@@ -262,7 +272,7 @@ def _system(name: str, section: dict[str, Any]) -> SystemConfig:
     return SystemConfig(name, kind, settings)
 
 
-def _route(index: int, route: RouteConfig, systems: set[str]) -> Route:
+def _route(index: int, route: RouteConfig, systems: set[str], network: list[Layer]) -> Route:
     field = f"routes[{index}]"
     if route.flow not in [flow.value for flow in Flow]:
         near = difflib.get_close_matches(route.flow, [flow.value for flow in Flow], n=1)
@@ -293,8 +303,7 @@ def _route(index: int, route: RouteConfig, systems: set[str]) -> Route:
         if route.tolerance
         else DEFAULT_TOLERANCE_MS[flow],
         locations=dict(route.locations),
-        rule=route.rule.rule(),
-        sku_rules={sku: rule.rule() for sku, rule in route.sku_rules.items()},
+        rules=rules_of(field, route.sink, route.rule, route.sku_rules, network),
         rounding_tolerance=route.rounding_tolerance,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,

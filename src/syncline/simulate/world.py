@@ -19,7 +19,7 @@ from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.engine.engine import ITEMS_INTERVAL_MS, Engine
 from syncline.engine.leases import TTL_MS
 from syncline.engine.routes import Route, Routes
-from syncline.inventory.availability import QuantityRule
+from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
 from syncline.ports import Clock, Opening, Store, System, Transport
 from syncline.simulate.trade import Trade
@@ -109,17 +109,21 @@ class World:
         """The three flows between the two systems."""
         locations = {str(erp_at): str(shop_at) for erp_at, shop_at in self.trade.locations}
         # The ERP's own safety stocks, location by location, are rules of the route.
-        per_sku = {
-            sku: QuantityRule(
-                safety_by_location={
-                    str(at): self.erp.safety_stock(sku, at)
-                    for at, _ in self.trade.locations
-                    if self.erp.safety_stock(sku, at)
+        per_sku = [
+            Layer(
+                Level.SKU,
+                {
+                    "safety_by_location": {
+                        str(at): self.erp.safety_stock(sku, at)
+                        for at, _ in self.trade.locations
+                        if self.erp.safety_stock(sku, at)
+                    },
                 },
+                sku,
             )
             for sku in self.trade.skus
             if any(self.erp.safety_stock(sku, at) for at, _ in self.trade.locations)
-        }
+        ]
         pace = self.pace
         return Routes(
             [
@@ -129,7 +133,7 @@ class World:
                     SHOP,
                     pace.inventory_ms,
                     locations=locations,
-                    sku_rules=per_sku,
+                    rules=Rules(per_sku),
                     poll_interval_ms=pace.poll_ms,
                     reconcile_interval_ms=pace.reconcile_ms,
                 ),

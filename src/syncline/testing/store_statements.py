@@ -300,6 +300,21 @@ class StatementConformance(Opens):
             rows = await store.read("demand_of_orders", channel="shop", orders=["1"])
             assert rows[0] == ("shop", "1", "1", "L", "A", 3, 1, 2, T0)
 
+    async def test_what_a_channel_sold_and_has_not_taken_is_summed(self) -> None:
+        async with self.store() as store:
+            for key, placed in (("1", T0), ("2", T0 + 5), ("3", T0 + 9)):
+                body = f'{{"number":"#{key}","placed_at_ms":{placed}}}'
+                await record(store, key, 1, body=body)
+                await want(store, order_key=key)
+            await want(store, order_key="3", line_id="2", location="M", quantity=4, taken=4)
+            await want(store, order_key="2", line_id="2", sku="B", quantity=7)
+            await want(store, channel="other", order_key="3", quantity=9)
+            sold = {"channel": "shop", "skus": ["A", "B", "C"]}
+            assert await store.read("demand_sold", **sold, since_ms=T0 + 5) == [("A", 10), ("B", 7)]
+            assert await store.read("demand_sold", **sold, since_ms=T0 + 10) == []
+            await put(store, "demand_settle", **{**LINE, "order_key": "3"}, quantity=3, erp_quantity=0)
+            assert await store.read("demand_untaken", **sold) == [("A", "L", 6), ("B", "L", 6)]
+
     async def test_demand_is_settled_only_by_the_figures_it_was_computed_from(self) -> None:
         async with self.store() as store:
             await want(store)

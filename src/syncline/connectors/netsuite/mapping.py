@@ -127,7 +127,7 @@ def wanted_rows(put: PutOrder, settings: NetSuiteSettings) -> list[ErpRow]:
         if line is None or line.quantity <= 0:
             raise Rejected(f"Line {item.line_id} of order {order.number} is not part of the order.")
         net = _net(line, order) - (line.discount if spread else ZERO)
-        rate = (net / line.quantity).quantize(RATE)
+        rate = (net / line.quantity / item.in_pack).quantize(RATE)
         wanted.append(_goods(item, rate, settings))
     if discount and not spread:
         amount = {"rate": -discount, "amount": -discount}

@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
+from syncline.model.capabilities import (
+    AVAILABLE_OWN_ORDERS_SUBTRACTED,
+    Capabilities,
+    LimitKind,
+    StockBasis,
+)
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
@@ -127,8 +132,7 @@ CAPABILITIES = Capabilities(
     partial_batch=False,
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
-    stock_write_basis=StockBasis.AVAILABLE,
-    subtracts_own_orders=True,
+    stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
     limit=LimitKind.QUERY_COST,
     event_delay_ms=5_000,
 )

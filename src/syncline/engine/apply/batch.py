@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from syncline.engine.apply.guards import fault
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
@@ -113,7 +114,11 @@ class Batch:
         system = logged.event.system
         before = self._known.get((system, change.kind, change.key))
         value = change.value
-        if isinstance(value, Notice):
+        absurd = fault(value)
+        if absurd:
+            self.park(logged, "absurd_quantity", absurd)
+            verdict = "set aside"
+        elif isinstance(value, Notice):
             verdict = self._notice(system, change, before)
         elif before is not None and (change.version, change.tiebreak) <= (before.version, before.tiebreak):
             same = change.version == before.version
@@ -250,7 +255,7 @@ class Batch:
         for line in order.lines:
             if not line.sku:
                 continue
-            quantity = 0 if order.cancelled_at_ms is not None else units(line.quantity)
+            quantity = 0 if order.cancelled_at_ms is not None else max(0, units(line.quantity))
             taken = units(line.taken)
             left = quantity
             if not line.allocations:
@@ -365,16 +370,16 @@ class Batch:
         ]
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
-            at = held.get(row["sku"], {})
-            row["erp_quantity"] = min(row["quantity"], at.get(row["location"], 0))
+            at, in_pack = self._held_of(held, row["sku"])
+            row["erp_quantity"] = min(row["quantity"], at.get(row["location"], 0) // in_pack)
             if row["erp_quantity"]:
-                at[row["location"]] -= row["erp_quantity"]
+                at[row["location"]] -= row["erp_quantity"] * in_pack
         for row in rows:
-            at = held.get(row["sku"], {})
+            at, in_pack = self._held_of(held, row["sku"])
             for location, rest in at.items():
-                more = min(rest, row["quantity"] - row["erp_quantity"])
+                more = min(rest // in_pack, row["quantity"] - row["erp_quantity"])
                 if more > 0:
-                    at[location] = rest - more
+                    at[location] = rest - more * in_pack
                     row["erp_quantity"] += more
             same = before[id(row)] == row["erp_quantity"]
             if same and (row["erp_stamp_ms"] is not None or not (row["quantity"] or row["erp_quantity"])):
@@ -384,6 +389,13 @@ class Batch:
             row["erp_stamp_ms"] = erp.erp_stamp_ms
             self._erp_holds(row, row["erp_quantity"], erp.erp_stamp_ms)
             self._mark(row["sku"], self._now_ms if same else changed_at_ms)
+
+    def _held_of(self, held: dict[str, dict[str, int]], sku: str) -> tuple[dict[str, int], int]:
+        """What the ERP holds of a sold SKU by location, and how many of that one unit is."""
+        stocked = self._routes.recipes.stocked_as(sku) if sku not in held else None
+        if stocked is None:
+            return held.get(sku, {}), 1
+        return held.get(stocked[0], {}), stocked[1]
 
     def _erp_holds(self, row: dict[str, Any], quantity: int, erp_stamp_ms: int) -> None:
         self._erp[row["channel"], row["order_key"], row["line_id"], row["location"]] = {

@@ -27,7 +27,7 @@ from syncline.model.payloads import (
     ReadStock,
     SetStock,
 )
-from syncline.model.records import ZERO, Customer, Order, Shipment
+from syncline.model.records import ZERO, Customer, Item, Order, Shipment
 from syncline.ports import Store
 
 
@@ -208,7 +208,7 @@ class Builder:
         items: list[OrderItem] = []
         unknown: list[str] = []
         for line in order.lines:
-            item = self._catalog.get(self._system, line.sku) if line.sku else None
+            item, in_pack = self._stocked(line.sku)
             if item is None:
                 if units(line.quantity) or not line.sku:
                     unknown.append(repr(line.sku or line.title))
@@ -220,10 +220,20 @@ class Builder:
                 left -= quantity
                 if quantity:
                     location = self._routes.erp_location(route.source, at.location)
-                    items.append(OrderItem(line.id, item.external_id, line.sku, location, quantity))
+                    items.append(
+                        OrderItem(line.id, item.external_id, item.sku, location, quantity * in_pack, in_pack)
+                    )
             if left and not line.allocations:
-                items.append(OrderItem(line.id, item.external_id, line.sku, "", left))
+                items.append(OrderItem(line.id, item.external_id, item.sku, "", left * in_pack, in_pack))
         return tuple(items), unknown
+
+    def _stocked(self, sku: str) -> tuple[Item | None, int]:
+        """The system's item for a sold SKU, and how many of it one is: its own, or what it is a pack of."""
+        item = self._catalog.get(self._system, sku) if sku else None
+        stocked = self._routes.recipes.stocked_as(sku) if item is None else None
+        if stocked is None:
+            return item, 1
+        return self._catalog.get(self._system, stocked[0]), stocked[1]
 
     async def _put_payment(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
         built: dict[str, Built] = {}
@@ -268,7 +278,7 @@ class Builder:
             items: list[OrderItem] = []
             for taken_back in refund.lines:
                 line = lines.get(taken_back.line_id)
-                item = self._catalog.get(self._system, line.sku) if line is not None else None
+                item, in_pack = self._stocked(line.sku if line is not None else "")
                 if line is None or item is None or not taken_back.shipped:
                     continue
                 at = taken_back.location or (line.allocations[0].location if line.allocations else "")
@@ -276,9 +286,10 @@ class Builder:
                     OrderItem(
                         line.id,
                         item.external_id,
-                        line.sku,
+                        item.sku,
                         self._routes.erp_location(route.source, at),
-                        units(taken_back.quantity),
+                        units(taken_back.quantity) * in_pack,
+                        in_pack,
                     ),
                 )
             if not items:
@@ -320,6 +331,9 @@ class Builder:
             for line in shipment.lines:
                 at = self._routes.channel_location(route.sink, line.location)
                 lines[line.sku, at] = lines.get((line.sku, at), 0) + units(line.quantity)
+            if self._routes.recipes:
+                order = (await self._orders(route.sink, [order_key])).get(order_key)
+                lines = self._as_sold(lines, order) if order is not None else lines
             built[key] = Send(
                 CreateShipment(
                     order_key,
@@ -328,6 +342,28 @@ class Builder:
                 ),
             )
         return built
+
+    def _as_sold(self, lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
+        """What was shipped, in the packs and under the names that the order has; whole packs only."""
+        sold = {line.sku: units(line.quantity) for line in order.lines}
+        found: dict[tuple[str, str], int] = {}
+        for (sku, at), shipped in lines.items():
+            left = shipped
+            packs = {
+                name: stocked[1]
+                for name in sold
+                if (stocked := self._routes.recipes.stocked_as(name)) and stocked[0] == sku
+            }
+            # What was sold singly first: the rest must be packs.
+            for name, in_pack in sorted(packs.items(), key=lambda pack: pack[1]):
+                quantity = min(sold[name], left // in_pack)
+                if quantity:
+                    found[name, at] = found.get((name, at), 0) + quantity
+                    sold[name] -= quantity
+                    left -= quantity * in_pack
+            if left and not packs:
+                found[sku, at] = found.get((sku, at), 0) + left
+        return found
 
 
 def _customer_reference(route: Route, customer: Customer) -> str:

@@ -316,7 +316,8 @@ class Lane:
                 await self._clock.sleep(STORE_RETRY_S)
 
     def _results(self, operation: str, known: dict[str, Row]) -> Results:
-        return Results(self.system.name, operation, self._routes, known, self._clock.now_ms())
+        basis = self.system.capabilities.stock_read_basis
+        return Results(self.system.name, operation, self._routes, known, self._clock.now_ms(), basis)
 
     async def _call(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from syncline.engine.codec import encode
 from syncline.engine.delivery.build import Wait
 from syncline.engine.routes import Routes, reference_of, split_key
+from syncline.model.capabilities import StockBasis
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import CreateShipment, Payload, PutOrder, PutPayment, PutRefund, SetStock
@@ -29,12 +30,14 @@ class Results:
         routes: Routes,
         known: dict[str, Row],
         now_ms: int,
+        basis: StockBasis = StockBasis.AVAILABLE,
     ) -> None:
         self._system = system
         self._operation = operation
         self._routes = routes
         self._known = known
         self._now_ms = now_ms
+        self._basis = basis
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self.stale = False
         self.marked = False
@@ -256,10 +259,12 @@ class Results:
         if route is None:
             return
         assert payload.reference == reference_of(route.source, order.key)
-        if outcome.facts.get("commits_stock", True):
+        # What is physically there changes only with the shipment, of which the ERP's order tells.
+        if self._basis is StockBasis.AVAILABLE and outcome.facts.get("commits_stock", True):
             held: dict[tuple[str, str], int] = {}
             for item in payload.items:
-                held[item.line_id, item.location] = held.get((item.line_id, item.location), 0) + item.quantity
+                at = item.line_id, item.location
+                held[at] = held.get(at, 0) + item.quantity // item.in_pack
             for (line_id, location), quantity in held.items():
                 self._add(
                     "demand_known",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.routes import Route, Routes, split_key, stock_key
 from syncline.freshness.bounds import start_at
-from syncline.inventory.availability import Demand, Published, publish, settled
+from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
+from syncline.inventory.contracts import number_to_write, open_by_location
+from syncline.inventory.recipes import Recipes, assemble, demand_on
+from syncline.inventory.rules import BufferKind, QuantityRule, Terms, fence_left
+from syncline.model.capabilities import OwnOrders, StockBasis, StockContract
 from syncline.model.change import Flow, Kind
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
@@ -18,6 +23,7 @@ DERIVE_MAX = 500  # SKUs in one round
 
 PLACING_MS = 10_000  # an order's location is known long before; then its SKUs are marked again
 DECIDING_MS = 3_000  # the same of a figure that shows whether it contains an order
+UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class Target:
     While an order is on its way into the ERP, its figures may contain the order before we can know
     that they do. Then ``quantity`` subtracts it, perhaps for the second time, and ``at_most`` is the
     number if they do. What the channel holds between the two is not known to be wrong.
+
+    ``added_back`` units of ``quantity`` are in the number only because the channel takes them off itself.
     """
 
     key: str
@@ -42,6 +50,7 @@ class Target:
     rev: int
     unplaced: int = 0
     at_most: int = 0
+    added_back: int = 0
 
     @property
     def undecided(self) -> bool:
@@ -51,10 +60,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """The derivation of some SKUs for one route."""
+    """The derivation of some SKUs for one route.
+
+    ``levels`` and ``demands`` are by base SKU: an order of a kit is among the demands of each part.
+    Order lines are ``settled`` or ``unsettled`` as they were sold.
+    """
 
     targets: list[Target]
     settled: list[Demand]
+    unsettled: list[Demand]
     published: dict[str, Published]
     levels: dict[str, dict[str, StockLevel]]
     demands: dict[str, list[Demand]]
@@ -73,11 +87,16 @@ class StockDeriver:
         self._systems = systems
         self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
         self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
+        self._auto_units: Callable[[Route, str], int] = lambda _route, _sku: 0
 
     def watch(self, under_way: Callable[[str, str], bool], at_rest: Callable[[str, str], bool]) -> None:
         """Be told whether a call about an order is under way to a system, and whether a number is at rest."""
         self._under_way = under_way
         self._at_rest = at_rest
+
+    def buffers(self, auto_units: Callable[[Route, str], int]) -> None:
+        """Be told what an ``auto`` buffer of a SKU amounts to on a route, in units."""
+        self._auto_units = auto_units
 
     async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
         """Compute the numbers of some SKUs from what is stored now.
@@ -87,9 +106,12 @@ class StockDeriver:
         """
         wanted = [sku for sku in skus if self._catalog.get(route.sink, sku) is not None]
         if not wanted:
-            return Computed([], [], {}, {}, {})
-        stock_rows = await self._store.read("stock_of_skus", system=route.source, skus=wanted)
-        demand_rows = await self._store.read("demand_open", skus=wanted)
+            return Computed([], [], [], {}, {}, {})
+        recipes = self._routes.recipes
+        bases = recipes.bases(wanted) if recipes else wanted
+        users = recipes.users(bases) if recipes else wanted
+        stock_rows = await self._store.read("stock_of_skus", system=route.source, skus=bases)
+        demand_rows = await self._store.read("demand_open", skus=users)
         binding_rows = await self._store.read("bindings_of_skus", system=route.sink, skus=wanted)
 
         levels: dict[str, dict[str, StockLevel]] = {}
@@ -97,7 +119,7 @@ class StockDeriver:
             sku, location = split_key(key)
             if location in route.locations:
                 levels.setdefault(sku, {})[location] = decode(Kind.STOCK, body)
-        demands: dict[str, list[Demand]] = {}
+        sold: dict[str, list[Demand]] = {}
         for (
             channel,
             order_key,
@@ -110,54 +132,52 @@ class StockDeriver:
             erp_ms,
             our_ms,
         ) in demand_rows:
-            demands.setdefault(sku, []).append(
+            sold.setdefault(sku, []).append(
                 Demand(channel, order_key, line_id, location, sku, quantity, before, known, erp_ms, our_ms),
             )
         bindings: dict[str, Row] = {row[0]: row for row in binding_rows}
-        unseen = await self._unseen(route, wanted, bindings)
+        demands = _by_base(recipes, sold)
+        unseen = await self._unseen(route, users, bindings if users is wanted else None)
+        terms = await self._terms(route, wanted if bases is wanted else [*wanted, *bases])
 
-        replica_lag_ms = self._systems[route.source].capabilities.replica_lag_ms
-        subtracts_itself = self._systems[route.sink].capabilities.subtracts_own_orders
+        erp = self._systems[route.source].capabilities
+        replica_lag_ms = erp.replica_lag_ms
+        scene = _Scene(
+            route,
+            recipes,
+            levels,
+            demands,
+            unseen,
+            terms,
+            replica_lag_ms,
+            erp.stock_read_basis,
+            self._clock.now_ms(),
+        )
+        doubt = partial(self._perhaps_contained, route.source)
+        contract = self._systems[route.sink].capabilities.stock_contract
+        lowers = contract.own_orders is OwnOrders.LOWER_THE_NUMBER
+        untaken = await self._untaken(contract, route, wanted)
         locations = list(route.locations)
         targets: list[Target] = []
         done: list[Demand] = []
         published: dict[str, Published] = {}
         for sku in wanted:
-            at = levels.get(sku)
-            if not at:
+            parts = recipes.parts(sku)
+            if not all(levels.get(part) for part in parts):
                 continue
-            lines = demands.get(sku, [])
-            numbers = publish(
-                at,
-                lines,
-                unseen.get(sku, {}),
-                route.rule_for(sku),
-                locations,
-                replica_lag_ms=replica_lag_ms,
-            )
-            published[sku] = numbers
-            done += [line for line in lines if settled(line, at, replica_lag_ms)]
+            numbers = published[sku] = scene.number(sku)
+            doubtful = any(doubt(line) for part in parts for line in demands.get(part, ()))
+            most = scene.number(sku, leave_out=doubt) if doubtful else numbers
+            own = sold.get(sku, [])
+            done += [line for line in own if _settled(line, parts, levels, replica_lag_ms)]
             unplaced = sum(
-                line.quantity
-                for line in lines
-                if subtracts_itself and line.channel == route.sink and not line.location
+                line.quantity for line in own if lowers and line.channel == route.sink and not line.location
             )
-            open_ones = [line for line in lines if not self._perhaps_contained(route.source, line)]
-            most = (
-                numbers
-                if len(open_ones) == len(lines)
-                else publish(
-                    at,
-                    open_ones,
-                    unseen.get(sku, {}),
-                    route.rule_for(sku),
-                    locations,
-                    replica_lag_ms=replica_lag_ms,
-                )
-            )
-            for erp_location, quantity in numbers.by_location.items():
-                if erp_location not in at:
-                    continue
+            known = [place for place in locations if all(place in levels[part] for part in parts)]
+            waiting = open_by_location(untaken.get(sku, {}), known)
+            for erp_location in known:
+                published_here = numbers.by_location[erp_location]
+                quantity = number_to_write(contract, published_here, waiting[erp_location])
                 location = route.locations[erp_location]
                 key = stock_key(sku, location)
                 row = bindings.get(key)
@@ -171,22 +191,28 @@ class StockDeriver:
                         unseen=0 if row is None else row[2],
                         rev=0 if row is None else row[3],
                         unplaced=unplaced,
-                        at_most=most.by_location[erp_location],
+                        at_most=number_to_write(
+                            contract, most.by_location[erp_location], waiting[erp_location]
+                        ),
+                        added_back=quantity - published_here,
                     ),
                 )
-        return Computed(targets, done, published, levels, demands)
+        ended = set(map(id, done))
+        unsettled = [line for sku in wanted for line in sold.get(sku, []) if id(line) not in ended]
+        return Computed(targets, done, unsettled, published, levels, demands)
 
     def _perhaps_contained(self, erp: str, line: Demand) -> bool:
         """Whether the ERP may account for a line although its figures cannot prove it yet."""
         return line.erp_quantity > 0 or self._under_way(erp, line.order_key)
 
     async def _unseen(
-        self, route: Route, skus: Sequence[str], own: dict[str, Row]
+        self, route: Route, skus: Sequence[str], own: dict[str, Row] | None
     ) -> dict[str, dict[str, int]]:
-        """Units that any channel lost to something nobody has told us of, by SKU and ERP location."""
+        """Units that any channel lost to something nobody has told us of, by base SKU and ERP location."""
+        parts = self._routes.recipes.parts
         found: dict[str, dict[str, int]] = {}
         for other in self._routes.of(Flow.INVENTORY, source=route.source):
-            if other.sink == route.sink:
+            if other.sink == route.sink and own is not None:
                 rows = list(own.values())
             else:
                 rows = await self._store.read("bindings_of_skus", system=other.sink, skus=list(skus))
@@ -196,8 +222,68 @@ class StockDeriver:
                 sku, location = split_key(row[0])
                 erp_location = self._routes.erp_location(other.sink, location)
                 if erp_location:
-                    at = found.setdefault(sku, {})
-                    at[erp_location] = at.get(erp_location, 0) + row[2]
+                    for part, count in parts(sku).items():
+                        at = found.setdefault(part, {})
+                        at[erp_location] = at.get(erp_location, 0) + row[2] * count
+        return found
+
+    async def _untaken(
+        self, contract: StockContract, route: Route, skus: Sequence[str]
+    ) -> dict[str, dict[str, int]]:
+        """What the channel's own orders wait for, by SKU and ERP location, where its contract asks for it."""
+        if contract.own_orders is not OwnOrders.SUBTRACTED_WHILE_OPEN:
+            return {}
+        found: dict[str, dict[str, int]] = {}
+        for sku, location, units in await self._store.read("demand_untaken", channel=route.sink, skus=skus):
+            found.setdefault(sku, {})[location] = units
+        return found
+
+    async def _terms(self, route: Route, skus: Sequence[str]) -> dict[str, Terms]:
+        """How each SKU's pool is divided with the other channels that draw on it."""
+        beside = [
+            other
+            for other in self._routes.of(Flow.INVENTORY, source=route.source)
+            if other is route or not other.locations.keys().isdisjoint(route.locations)
+        ]
+        sold = await self._sold(beside, route, skus)
+        found: dict[str, Terms] = {}
+        for sku in skus:
+            rule = route.rule_for(sku)
+            fenced = 0
+            splits: list[Route] = []
+            for other in beside:
+                if other is not route and self._catalog.get(other.sink, sku) is None:
+                    continue
+                its = other.rule_for(sku)
+                if other is not route and its.fence is not None:
+                    fenced += fence_left(its.fence, sold.get((other.sink, sku), 0))
+                # Only who draws on the same locations splits the same pool.
+                if its.share != 1 and _places(other, its) == _places(route, rule):
+                    splits.append(other)
+            found[sku] = Terms(
+                fenced=fenced,
+                shares=tuple(other.rule_for(sku).share for other in splits),
+                mine=splits.index(route) if route in splits else 0,
+                auto_units=self._auto_units(route, sku) if rule.buffer.kind is BufferKind.AUTO else 0,
+            )
+        return found
+
+    async def _sold(
+        self, beside: Sequence[Route], route: Route, skus: Sequence[str]
+    ) -> dict[tuple[str, str], int]:
+        """Units that other channels sold since their fence was put up, by channel and SKU."""
+        asked: dict[tuple[str, int], list[str]] = {}
+        for other in beside:
+            if other is route or not other.rules.fenced:
+                continue
+            for sku in skus:
+                fence = other.rule_for(sku).fence
+                if fence is not None:
+                    asked.setdefault((other.sink, fence.since_ms), []).append(sku)
+        found: dict[tuple[str, str], int] = {}
+        for (channel, since_ms), wanted in asked.items():
+            rows = await self._store.read("demand_sold", channel=channel, skus=wanted, since_ms=since_ms)
+            found |= {(channel, sku): units for sku, units in rows}
         return found
 
     async def step(self, guard: Write) -> tuple[int, list[Row]]:
@@ -205,7 +291,10 @@ class StockDeriver:
         dirty = await self._store.read("dirty", limit=DERIVE_MAX)
         if not dirty:
             return 0, []
-        changed_at = {sku: changed for sku, _, changed in dirty}
+        changed_at: dict[str, int] = {}
+        for marked, _, changed in dirty:
+            for sku in self._routes.recipes.related(marked):
+                changed_at[sku] = min(changed, changed_at.get(sku, changed))
         now_ms = self._clock.now_ms()
         touches: list[dict[str, object]] = []
         settles: dict[tuple[str, str, str, str], Demand] = {}
@@ -229,6 +318,8 @@ class StockDeriver:
                     continue
                 # What needs no change is not late: a delivery that waits anyway keeps its own age.
                 changed_ms = changed_at[target.sku] if wanted else now_ms
+                unique = route.rule_for(target.sku).unique
+                tolerance_ms = min(UNIQUE_MS, route.tolerance_ms) if unique else route.tolerance_ms
                 touches.append(
                     {
                         "system": route.sink,
@@ -236,9 +327,9 @@ class StockDeriver:
                         "key": target.key,
                         "route": route.name,
                         "changed_at_ms": changed_ms,
-                        "deliver_by_ms": changed_ms + route.tolerance_ms,
+                        "deliver_by_ms": changed_ms + tolerance_ms,
                         "not_before_ms": max(
-                            start_at(changed_ms, route.tolerance_ms, now_ms), changed_ms + linger_ms
+                            start_at(changed_ms, tolerance_ms, now_ms), changed_ms + linger_ms
                         ),
                         "now_ms": now_ms,
                         "wanted": wanted,
@@ -247,9 +338,7 @@ class StockDeriver:
                 )
             for line in computed.settled:
                 settles[line.channel, line.order_key, line.line_id, line.location] = line
-            done = set(map(id, computed.settled))
-            for lines in computed.demands.values():
-                open_lines += [line for line in lines if id(line) not in done]
+            open_lines += computed.unsettled
         for line in open_lines:  # a line is settled once the figures of every route contain it
             settles.pop((line.channel, line.order_key, line.line_id, line.location), None)
         results = await self._store.write(
@@ -272,3 +361,70 @@ class StockDeriver:
             Write("dirty_done", [{"sku": sku, "seq": seq} for sku, seq, _ in dirty]),
         )
         return len(dirty), results[1]
+
+
+def _places(route: Route, rule: QuantityRule) -> set[str]:
+    """The ERP locations that a channel draws on."""
+    return set(route.locations) - set(rule.excluded)
+
+
+def _by_base(recipes: Recipes, sold: dict[str, list[Demand]]) -> dict[str, list[Demand]]:
+    """Order lines by the base SKU that they take from, in units of it."""
+    if not recipes:
+        return sold
+    found: dict[str, list[Demand]] = {}
+    for sku, lines in sold.items():
+        for part, count in recipes.parts(sku).items():
+            found.setdefault(part, []).extend(demand_on(part, count, line) for line in lines)
+    return found
+
+
+def _settled(
+    line: Demand, parts: Mapping[str, int], levels: Mapping[str, Mapping[str, StockLevel]], lag_ms: int
+) -> bool:
+    """Whether the figures of every part of what was sold account for an order line."""
+    return all(settled(demand_on(part, count, line), levels[part], lag_ms) for part, count in parts.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Everything that the numbers of one route are computed from."""
+
+    route: Route
+    recipes: Recipes
+    levels: Mapping[str, Mapping[str, StockLevel]]
+    demands: Mapping[str, Sequence[Demand]]
+    unseen: Mapping[str, Mapping[str, int]]
+    terms: Mapping[str, Terms]
+    replica_lag_ms: int
+    basis: StockBasis
+    now_ms: int
+
+    def number(self, sku: str, leave_out: Callable[[Demand], bool] | None = None) -> Published:
+        """What may be shown of a SKU, from its own stock or from that of its parts."""
+        rule = self.route.rule_for(sku)
+        if sku not in self.recipes:
+            return show(self.draw(sku, rule, leave_out), rule, self.terms[sku])
+        counts = self.recipes.parts(sku)
+        drawn: dict[str, Drawn] = {}
+        for part in counts:
+            its = self.route.rule_for(part)
+            if rule.excluded:  # where the kit is not sold from, its parts are not either
+                its = replace(its, excluded=its.excluded + rule.excluded)
+            drawn[part] = self.draw(part, its, leave_out)
+        whole = assemble([(count, drawn[part], self.terms[part].fenced) for part, count in counts.items()])
+        return replace(show(whole, rule, self.terms[sku]), parts=drawn)
+
+    def draw(self, part: str, rule: QuantityRule, leave_out: Callable[[Demand], bool] | None) -> Drawn:
+        """What can be drawn of a base SKU, without some of the demand on it."""
+        lines = self.demands.get(part, ())
+        return draw(
+            self.levels[part],
+            [line for line in lines if not leave_out(line)] if leave_out is not None else lines,
+            self.unseen.get(part, {}),
+            rule,
+            list(self.route.locations),
+            replica_lag_ms=self.replica_lag_ms,
+            basis=self.basis,
+            now_ms=self.now_ms,
+        )

@@ -203,6 +203,20 @@ SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity
 WHERE channel = :channel AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
 ORDER BY order_key, line_id, location;
 
+-- name: demand_sold
+SELECT d.sku, sum(d.quantity)::bigint
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
+JOIN demand AS d ON d.channel = :channel AND d.sku = s.value
+JOIN record AS o ON o.system = d.channel AND o.kind = 'order' AND o.key = d.order_key
+WHERE (replace(o.body, '\u0000', '\u0020')::json ->> 'placed_at_ms')::bigint >= :since_ms
+GROUP BY d.sku ORDER BY d.sku;
+
+-- name: demand_untaken
+SELECT d.sku, d.location, sum(d.quantity - d.taken)::bigint
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
+JOIN demand AS d ON d.channel = :channel AND d.sku = s.value AND d.quantity > d.taken
+GROUP BY d.sku, d.location ORDER BY d.sku, d.location;
+
 -- name: demand_want
 -- key: channel order_key line_id location
 INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)

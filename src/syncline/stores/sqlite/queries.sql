@@ -151,6 +151,18 @@ SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity
 WHERE channel = :channel AND order_key IN (SELECT value FROM json_each(:orders))
 ORDER BY order_key, line_id, location;
 
+-- name: demand_sold
+SELECT d.sku, sum(d.quantity) FROM json_each(:skus) AS s
+CROSS JOIN demand AS d ON d.channel = :channel AND d.sku = s.value
+JOIN record AS o ON o.system = d.channel AND o.kind = 'order' AND o.key = d.order_key
+WHERE CAST(json_extract(o.body, '$.placed_at_ms') AS INTEGER) >= :since_ms
+GROUP BY d.sku ORDER BY d.sku;
+
+-- name: demand_untaken
+SELECT d.sku, d.location, sum(d.quantity - d.taken) FROM json_each(:skus) AS s
+CROSS JOIN demand AS d ON d.channel = :channel AND d.sku = s.value AND d.quantity > d.taken
+GROUP BY d.sku, d.location ORDER BY d.sku, d.location;
+
 -- name: demand_want
 INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
 VALUES (:channel, :order_key, :line_id, :location, :sku, :quantity, :taken)

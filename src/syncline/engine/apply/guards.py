@@ -1,0 +1,38 @@
+"""Quantities that cannot be true are not let in: a person sees them before a buyer does."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from syncline.model.records import Order, Record, StockLevel
+
+UNITS_MAX = 1_000_000_000  # more of one SKU than anybody has; a barcode in the wrong column has 13 digits
+
+
+def fault(record: Record) -> str:
+    """Why a record's quantities cannot be true, and how to mend it; "" if they can.
+
+    Below zero is possible for a stock figure: an ERP may have sold more than it has. For an order it is
+    said when the order is sent, with everything else that does not add up.
+    """
+    if isinstance(record, StockLevel):
+        where = f"{record.sku} at {record.location}"
+        named = {"on hand": record.on_hand, "available": record.available, "committed": record.committed}
+        named |= {f"incoming {n}": each.quantity for n, each in enumerate(record.incoming, 1)}
+    elif isinstance(record, Order):
+        where = f"order {record.number}"
+        named = {f"line {line.id} ({line.sku})": line.quantity for line in record.lines}
+        named |= {f"line {line.id} ({line.sku}), taken": line.taken for line in record.lines}
+    else:
+        return ""
+    for name, quantity in named.items():
+        if not _possible(quantity):
+            return (
+                f"{where}: {name} is {quantity}, which cannot be a number of units. What was known before stays; "
+                "correct it at its source, or edit it here"
+            )
+    return ""
+
+
+def _possible(quantity: Decimal) -> bool:
+    return quantity.is_finite() and abs(quantity) <= UNITS_MAX

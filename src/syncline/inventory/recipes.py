@@ -1,0 +1,115 @@
+"""What a sold SKU is made of: kits of several SKUs, packs of one, and other names for one.
+
+Stock is kept of base SKUs only. A kit or a pack has none of its own: what can be sold of it follows
+from what there is of its parts, and an order of it is demand on them. Pure functions of what is
+configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from syncline.inventory.availability import Demand, Drawn
+
+
+class Recipes:
+    """Every SKU that is not stocked itself, down to the base SKUs that are.
+
+    Args:
+        made_of: sold SKU to the units of each SKU that one unit of it takes; those may be made of
+            others in turn.
+
+    Raises:
+        ValueError: a SKU is made of nothing, of less than one unit, or of itself.
+    """
+
+    def __init__(self, made_of: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        self._parts: dict[str, dict[str, int]] = {}
+        self._users: dict[str, list[str]] = {}
+        made_of = made_of or {}
+        for sku in made_of:
+            self._parts[sku] = _flat(made_of, sku, ())
+        for sku, parts in self._parts.items():
+            for part in parts:
+                self._users.setdefault(part, []).append(sku)
+
+    def __bool__(self) -> bool:
+        """Whether there is any SKU that is not stocked itself."""
+        return bool(self._parts)
+
+    def __contains__(self, sku: str) -> bool:
+        """Whether a SKU is made of others."""
+        return sku in self._parts
+
+    def parts(self, sku: str) -> Mapping[str, int]:
+        """The base SKUs that one unit of a sold SKU takes, with how many of each."""
+        return self._parts.get(sku) or {sku: 1}
+
+    def bases(self, skus: Iterable[str]) -> list[str]:
+        """All base SKUs of some sold SKUs."""
+        return list(dict.fromkeys(part for sku in skus for part in self.parts(sku)))
+
+    def users(self, skus: Iterable[str]) -> list[str]:
+        """All SKUs that are sold out of some base SKUs, themselves included."""
+        return list(dict.fromkeys(user for sku in skus for user in (sku, *self._users.get(sku, ()))))
+
+    def related(self, sku: str) -> list[str]:
+        """All SKUs whose number hangs on a part of this one, itself included."""
+        return [sku] if not self else self.users([sku, *self.parts(sku)])
+
+    def stocked_as(self, sku: str) -> tuple[str, int] | None:
+        """The one base SKU of a pack or of another name, and its units in one; ``None`` for a kit."""
+        parts = self.parts(sku)
+        return next(iter(parts.items())) if len(parts) == 1 else None
+
+
+def _flat(made_of: Mapping[str, Mapping[str, int]], sku: str, above: tuple[str, ...]) -> dict[str, int]:
+    if sku in above:
+        raise ValueError(f"{above[0]} is made of itself: {' of '.join((*above, sku))}")
+    if sku not in made_of:
+        return {sku: 1}
+    if not made_of[sku]:
+        raise ValueError(f"{sku} is made of nothing")
+    parts: dict[str, int] = {}
+    for part, count in made_of[sku].items():
+        if count < 1:
+            raise ValueError(f"{sku} takes {count} of {part}: it must be one unit at least")
+        for base, units in _flat(made_of, part, (*above, sku)).items():
+            parts[base] = parts.get(base, 0) + units * count
+    return parts
+
+
+def demand_on(part: str, count: int, line: Demand) -> Demand:
+    """What an order line of a kit or a pack asks of one of its parts."""
+    if part == line.sku and count == 1:
+        return line
+    return replace(
+        line,
+        sku=part,
+        quantity=line.quantity * count,
+        erp_before=line.erp_before * count,
+        erp_quantity=line.erp_quantity * count,
+    )
+
+
+def assemble(parts: Sequence[tuple[int, Drawn, int]]) -> Drawn:
+    """What can be drawn of a kit or pack, in its own units: whole ones only.
+
+    ``parts`` are: how many one takes, what there is of them, and how many of those are kept for other
+    channels. All parts of one unit must lie at the same location, and the scarcest decides.
+    """
+    rooms = [(count, drawn.room) for count, drawn, _ in parts]
+    places = list(parts[0][1].supply)
+    supply = {at: min(room[n] // count for count, room in rooms) for n, at in enumerate(places)}
+    backorder = min(drawn.backorder // count for count, drawn, _ in parts)
+    pool = min(max(0, drawn.pool - kept) // count for count, drawn, kept in parts)
+    nothing = dict.fromkeys(places, 0)
+    return Drawn(
+        supply=supply,
+        demand=nothing,
+        unseen=nothing,
+        anywhere=max(0, sum(supply.values()) + backorder - pool),
+        backorder=backorder,
+        disputed_parts=any(drawn.disputed for _, drawn, _ in parts),
+    )

@@ -1,0 +1,43 @@
+"""What a finished call means for the demand that the ERP holds."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.support import START_MS, line, order
+
+from syncline.engine.delivery.results import Results
+from syncline.engine.routes import Route, Routes
+from syncline.model.capabilities import StockBasis
+from syncline.model.change import Flow
+from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.payloads import OrderItem, PutOrder
+
+ROUTE = Route(Flow.ORDERS, "shop", "erp", 10_000)
+KEY = "7001\x1f1"
+
+
+def held(basis: StockBasis, **facts) -> list[tuple[str, str, int]]:
+    """Line, location and units of which the stock figures are said to account from now on."""
+    row = ("put_order", ROUTE.name, "running", 1, START_MS, START_MS, 0, 0, 0)
+    results = Results("erp", "put_order", Routes([ROUTE]), {KEY: row}, START_MS, basis)
+    placed = order(line("l1", "CASE", 3), line("l2", "A", 4))
+    items = (
+        OrderItem("l1", "501", "A", "1", 24, 12),
+        OrderItem("l1", "501", "A", "2", 12, 12),
+        OrderItem("l2", "501", "A", "1", 4),
+    )
+    outcome = Outcome(Result.DONE, facts={"external_id": "9", **facts})
+    results._done(Item(KEY, PutOrder("shop-7001", placed, items, "")), outcome, "")
+    rows = [row for write in results.writes("i") if write.statement == "demand_known" for row in write.rows]
+    return [(row["line_id"], row["location"], row["quantity"]) for row in rows]
+
+
+def test_what_the_erp_took_is_known_in_the_units_of_the_order():
+    assert held(StockBasis.AVAILABLE) == [("l1", "1", 2), ("l1", "2", 1), ("l2", "1", 4)]
+
+
+@pytest.mark.parametrize(
+    ("basis", "facts"), [(StockBasis.ON_HAND, {}), (StockBasis.AVAILABLE, {"commits_stock": False})]
+)
+def test_figures_that_an_order_does_not_move_account_for_nothing_of_it(basis, facts):
+    assert held(basis, **facts) == []
