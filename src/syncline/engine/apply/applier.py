@@ -94,16 +94,16 @@ class Applier:
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             await self._suspicion.begin(self._offset)
-        careful = self._suspicion.suspicious
-        logged = await self._store.events(self._offset, 1 if careful else APPLY_MAX)
+        at_once = 1 if self._suspicion.suspicious else APPLY_MAX
+        logged = await self._store.events(self._offset, at_once)
         if logged:
-            if careful:
+            if at_once == 1:
                 await self._suspicion.trying(logged[0].offset)
             await self._apply(logged)
             self._suspicion.applied(self._offset)
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
-        return len(logged) == APPLY_MAX or derived == DERIVE_MAX
+        return len(logged) == at_once or derived == DERIVE_MAX
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event
