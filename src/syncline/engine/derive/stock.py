@@ -142,19 +142,16 @@ class StockDeriver:
                 for line in lines
                 if subtracts_itself and line.channel == route.sink and not line.location
             )
-            open_ones = [line for line in lines if not self._perhaps_contained(route.source, line)]
-            most = (
-                numbers
-                if len(open_ones) == len(lines)
-                else publish(
+            most = numbers
+            if _holds_more(route, sku, numbers, bindings):  # else it does not matter how many may be right
+                most = publish(
                     at,
-                    open_ones,
+                    [line for line in lines if not self._perhaps_contained(route.source, line)],
                     unseen.get(sku, {}),
                     route.rule_for(sku),
                     locations,
                     replica_lag_ms=replica_lag_ms,
                 )
-            )
             for erp_location, quantity in numbers.by_location.items():
                 if erp_location not in at:
                     continue
@@ -272,3 +269,12 @@ class StockDeriver:
             Write("dirty_done", [{"sku": sku, "seq": seq} for sku, seq, _ in dirty]),
         )
         return len(dirty), results[1]
+
+
+def _holds_more(route: Route, sku: str, numbers: Published, bindings: dict[str, Row]) -> bool:
+    """Whether the channel holds more at some location than it should."""
+    held = (
+        (bindings.get(stock_key(sku, route.locations[at])), quantity)
+        for at, quantity in numbers.by_location.items()
+    )
+    return any(row is not None and row[1] is not None and row[1] > quantity for row, quantity in held)
