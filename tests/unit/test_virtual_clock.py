@@ -82,3 +82,15 @@ def test_two_loops_have_clocks_of_their_own():
     assert [clock.now_ms() for clock in clocks] == [3_000, 5_000]
     for loop in loops:
         loop.close()
+
+
+def test_a_timer_calls_back_in_its_time_unless_it_was_cancelled():
+    async def story(clock):
+        began_ms, called = clock.now_ms(), []
+        for seconds in (2.0, 1.0, -1.0):
+            clock.after(seconds, lambda: called.append(clock.now_ms() - began_ms))
+        clock.after(1.5, lambda: called.append("cancelled")).cancel()
+        await clock.sleep(3.0)
+        return called
+
+    assert play(story) == [0, 1_000, 2_000]

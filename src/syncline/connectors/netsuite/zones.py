@@ -7,6 +7,7 @@ written in local time, and local time runs backward once a year (contract sheet 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite.manifest import OVERLAP_UNPROVEN_S
@@ -33,10 +34,15 @@ def parse_utc(text: object) -> int:
     Raises:
         Retryable: the account answered something else.
     """
+    return _parse_utc(str(text))
+
+
+@lru_cache(maxsize=16)  # all rows of a page carry one text
+def _parse_utc(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as error:
-        raise Retryable(f"NetSuite's clock reads {str(text)[:40]!r}.") from error
+        raise Retryable(f"NetSuite's clock reads {text[:40]!r}.") from error
     return round(moment.timestamp() * 1000)
 
 

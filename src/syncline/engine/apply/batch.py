@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,8 @@ class Batch:
         self._now_ms = now_ms
         self._known: dict[tuple[str, Kind, str], _Known] = {}
         self._records: dict[tuple[str, Kind, str], dict[str, Any]] = {}
-        self._demand: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        # By channel and order, then by line and location.
+        self._demand: defaultdict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
         self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._erp: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._dirty: dict[str, int] = {}
@@ -77,7 +79,7 @@ class Batch:
     def demand_known(self, row: Row) -> None:
         """A demand line as stored."""
         channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms = row
-        self._demand[channel, order_key, line_id, location] = {
+        self._demand[channel, order_key][line_id, location] = {
             "channel": channel,
             "order_key": order_key,
             "line_id": line_id,
@@ -246,11 +248,7 @@ class Batch:
 
     def _wants_of(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """What the order asks of stock now, line by line and location by location."""
-        stored = {
-            (line_id, location): row
-            for (of, order_key, line_id, location), row in self._demand.items()
-            if of == channel and order_key == order.key
-        }
+        stored = dict(self._demand[channel, order.key])
         wanted: dict[tuple[str, str], tuple[str, int, int, str]] = {}
         for line in order.lines:
             if not line.sku:
@@ -303,7 +301,7 @@ class Batch:
                 "quantity": quantity,
                 "taken": taken,
             }
-            self._demand[channel, order.key, line_id, location] = {
+            self._demand[channel, order.key][line_id, location] = {
                 **row,
                 "erp_quantity": old["erp_quantity"] if old else 0,
                 "erp_stamp_ms": old["erp_stamp_ms"] if old else None,
@@ -365,9 +363,7 @@ class Batch:
         for line in erp.lines if erp.commits_stock else ():
             at = held.setdefault(line.sku, {})
             at[line.location] = at.get(line.location, 0) + units(line.quantity)
-        rows = [
-            row for (of, order, _, _), row in self._demand.items() if of == channel and order == order_key
-        ]
+        rows = list(self._demand[channel, order_key].values())
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
             at, in_pack = self._held_of(held, row["sku"])

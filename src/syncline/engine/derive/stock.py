@@ -166,8 +166,6 @@ class StockDeriver:
             if not all(levels.get(part) for part in parts):
                 continue
             numbers = published[sku] = scene.number(sku)
-            doubtful = any(doubt(line) for part in parts for line in demands.get(part, ()))
-            most = scene.number(sku, leave_out=doubt) if doubtful else numbers
             own = sold.get(sku, [])
             done += [line for line in own if _settled(line, parts, levels, replica_lag_ms)]
             unplaced = sum(
@@ -175,6 +173,14 @@ class StockDeriver:
             )
             known = [place for place in locations if all(place in levels[part] for part in parts)]
             waiting = open_by_location(untaken.get(sku, {}), known)
+            most = numbers
+            # Where the channel holds no more than that, it does not matter how many may be right.
+            if any(
+                _held(bindings, route, sku, place)
+                > number_to_write(contract, numbers.by_location[place], waiting[place])
+                for place in known
+            ) and any(doubt(line) for part in parts for line in demands.get(part, ())):
+                most = scene.number(sku, leave_out=doubt)
             for erp_location in known:
                 published_here = numbers.by_location[erp_location]
                 quantity = number_to_write(contract, published_here, waiting[erp_location])
@@ -428,3 +434,9 @@ class _Scene:
             basis=self.basis,
             now_ms=self.now_ms,
         )
+
+
+def _held(bindings: Mapping[str, Row], route: Route, sku: str, place: str) -> int:
+    """What the channel is known to hold for an ERP location; nothing where it was never read."""
+    row = bindings.get(stock_key(sku, route.locations[place]))
+    return -1 if row is None or row[1] is None else int(row[1])

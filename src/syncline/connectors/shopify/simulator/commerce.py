@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 
 from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.records import (
@@ -422,8 +422,9 @@ class Commerce:
 
     def _order_changed(self, order: OrderRecord, event: int, *topics: str) -> None:
         self.state.touch(order)
+        render = cache(partial(payloads.order, self, order))  # all topics of one event tell the same order
         for topic in topics:
-            self.hooks.emit(topic, event, lambda: payloads.order(self, order), order.updated_ms)
+            self.hooks.emit(topic, event, render, order.updated_ms)
 
     def _levels_changed(self, levels: Iterable[Level], event: int) -> None:
         now = self.clock.now_ms()

@@ -279,6 +279,18 @@ class Compiler:
                 costs.append(cost)
         nothing: dict[str, Any] = {}
 
+        def cost_of(variables: Mapping[str, Any]) -> int:
+            return sum(cost(variables) for cost in costs)
+
+        leaves = [(key, resolve) for key, resolve, *rest in plans if rest == [None, None, None]]
+        if len(leaves) == len(plans):  # no arguments, nothing inside, nothing left out: most objects
+
+            def project_leaves(run: Run, value: Any) -> dict[str, Any]:
+                context = run.context
+                return {key: resolve(context, value, nothing) for key, resolve in leaves}
+
+            return project_leaves, cost_of
+
         def project(run: Run, value: Any) -> dict[str, Any]:
             result: dict[str, Any] = {}
             context = run.context
@@ -290,7 +302,7 @@ class Compiler:
                 result[key] = found if complete is None else complete(run, found)
             return result
 
-        return project, lambda variables: sum(cost(variables) for cost in costs)
+        return project, cost_of
 
     # -- selection sets
 
