@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from syncline.cli.init import TEMPLATE
 from syncline.inventory.rules import Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
@@ -419,3 +420,15 @@ def test_the_server_section_alone_needs_no_secret(tmp_path):
     path.write_text("[server]\nprot = 9\n")
     with pytest.raises(Misconfigured, match="did you mean `port`"):
         server_of(path)
+
+
+def test_what_the_template_leaves_commented_out_is_right(tmp_path):
+    (tmp_path / "netsuite.pem").write_text(KEY)
+    secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', TEMPLATE), "x" * 24)
+    secrets |= {"SHOPIFY_ACCESS_TOKEN": TOKEN}
+    examples = re.sub(r"^# (?=\[|\w+(?:-\w+)? = )", "", TEMPLATE, flags=re.MULTILINE)
+    assert examples != TEMPLATE
+    routes = parse(examples, variables=secrets, folder=tmp_path).routes
+    assert routes.recipes.parts("MUG-12") == {"MUG": 12}
+    assert routes.all[0].rules.of("KAYAK").won["unique"] == "SKU KAYAK"
+    assert routes.all[0].rule_for("LANTERN").cap == 10
