@@ -163,6 +163,15 @@ def test_a_good_file_is_understood(read):
             "rules.locations.9: no route maps an ERP location '9'",
         ),
         (GOOD + '\n[rules.groups.west]\nlocations = ["7"]\n', "rules.groups.west.locations: no route maps"),
+        (
+            GOOD + '\n[rules]\nexcluded = ["9"]\n',
+            "rules.excluded: no route maps an ERP location '9'; mapped are 1, 2",
+        ),
+        (changed("cap = 3", 'excluded = ["9"]'), r"routes\[0\].sku_rules.LANTERN.excluded: no route maps"),
+        (
+            changed("buffer = 1", "safety_by_location = { 9 = 1 }"),
+            r"routes\[0\].rule.safety_by_location: no route",
+        ),
         (GOOD + "\n[rules.groups.west]\nsafety_stock = 1\n", "missing required field `locations`"),
         (GOOD + "\n[rules.locations.1]\ncap = 1\n", "location 1: cap is about the whole pool; set it for"),
         (changed("cap = 3", "cap = -3"), r"routes\[0\].sku_rules.LANTERN.cap: -3 must not be negative"),

@@ -303,7 +303,7 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         if route.tolerance
         else DEFAULT_TOLERANCE_MS[flow],
         locations=dict(route.locations),
-        rules=rules_of(field, route.sink, route.rule, route.sku_rules, network),
+        rules=rules_of(field, route.sink, route.rule, route.sku_rules, network, route.locations),
         rounding_tolerance=route.rounding_tolerance,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
