@@ -148,6 +148,10 @@ def test_a_good_file_is_understood(read):
             GOOD + '\n[[routes]]\nflow = "orders"\nfrom = "shop"\nto = "erp"\n',
             "same flow between the same systems",
         ),
+        (
+            changed('tolerance = "5s"', "guard_cut_share = 3"),
+            r"routes\[0\].guard_cut_share: 3 must lie between 0 and 1",
+        ),
         (changed('share = "0.75"', 'share = "1.5"'), "share: 1.5 must lie between 0 and 1"),
         (changed("buffer = 1", "buffer = -1"), "buffer|>= 0"),
         # rules
