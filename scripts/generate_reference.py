@@ -68,6 +68,8 @@ MEANING: dict[str, dict[str, str]] = {
         "sku_rules": "SKU = rule of that SKU on this channel. What it leaves out, a farther level decides.",
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
+        "guard_cut_share": "A full read of stock that would halve or empty more than this part of what is read together waits for "
+        "a person; other changes go on. 1: never ask.",
     },
     "rule": {
         "safety_stock": "Units kept back at each location before anything is pooled. Default 0.",

@@ -487,6 +487,9 @@ BROKEN = {
     "takes later stamps": says("demand_known", "coalesce(our_stamp_ms, :our_stamp_ms)", "coalesce(:our_stamp_ms, our_stamp_ms)"),
     "keeps stamps of another quantity": says("demand_known", "ELSE :our_stamp_ms END", "ELSE coalesce(:our_stamp_ms, our_stamp_ms) END"),
     "shows settled demand": says("demand_open", "AND d.settled = 0", ""),
+    "forgets since when it was sold": says("demand_sold", ">= :since_ms", ">= min(:since_ms, 0)"),
+    "sells for others": says("demand_sold", "d.channel = :channel AND", ":channel = :channel AND"),
+    "gives back what is taken": says("demand_untaken", "sum(d.quantity - d.taken)", "sum(d.quantity)"),
     "mixes up channels": says("demand_of_orders", "channel = :channel AND", ":channel = :channel AND"),
     "keeps the newest change": says("dirty_mark", "min(dirty.changed_at_ms, excluded.changed_at_ms)", "max(dirty.changed_at_ms, excluded.changed_at_ms)"),
     "marks without counting": says("dirty_mark", "seq = dirty.seq + 1", "seq = dirty.seq"),
@@ -886,6 +889,15 @@ CAUGHT_BY = {
         "demand_is_settled_only_by_the_figures_it_was_computed_from",
         "settled_demand_opens_again_when_it_changes",
         "the_erp_holds_at_most_what_it_was_last_sent",
+    ],
+    "forgets since when it was sold": [
+        "what_a_channel_sold_and_has_not_taken_is_summed",
+    ],
+    "sells for others": [
+        "what_a_channel_sold_and_has_not_taken_is_summed",
+    ],
+    "gives back what is taken": [
+        "what_a_channel_sold_and_has_not_taken_is_summed",
     ],
     "mixes up channels": [
         "demand_is_open_until_it_is_settled",

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from syncline.cli.init import TEMPLATE
 from syncline.inventory.rules import Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
@@ -147,6 +148,10 @@ def test_a_good_file_is_understood(read):
             GOOD + '\n[[routes]]\nflow = "orders"\nfrom = "shop"\nto = "erp"\n',
             "same flow between the same systems",
         ),
+        (
+            changed('tolerance = "5s"', "guard_cut_share = 3"),
+            r"routes\[0\].guard_cut_share: 3 must lie between 0 and 1",
+        ),
         (changed('share = "0.75"', 'share = "1.5"'), "share: 1.5 must lie between 0 and 1"),
         (changed("buffer = 1", "buffer = -1"), "buffer|>= 0"),
         # rules
@@ -162,6 +167,15 @@ def test_a_good_file_is_understood(read):
             "rules.locations.9: no route maps an ERP location '9'",
         ),
         (GOOD + '\n[rules.groups.west]\nlocations = ["7"]\n', "rules.groups.west.locations: no route maps"),
+        (
+            GOOD + '\n[rules]\nexcluded = ["9"]\n',
+            "rules.excluded: no route maps an ERP location '9'; mapped are 1, 2",
+        ),
+        (changed("cap = 3", 'excluded = ["9"]'), r"routes\[0\].sku_rules.LANTERN.excluded: no route maps"),
+        (
+            changed("buffer = 1", "safety_by_location = { 9 = 1 }"),
+            r"routes\[0\].rule.safety_by_location: no route",
+        ),
         (GOOD + "\n[rules.groups.west]\nsafety_stock = 1\n", "missing required field `locations`"),
         (GOOD + "\n[rules.locations.1]\ncap = 1\n", "location 1: cap is about the whole pool; set it for"),
         (changed("cap = 3", "cap = -3"), r"routes\[0\].sku_rules.LANTERN.cap: -3 must not be negative"),
@@ -419,3 +433,15 @@ def test_the_server_section_alone_needs_no_secret(tmp_path):
     path.write_text("[server]\nprot = 9\n")
     with pytest.raises(Misconfigured, match="did you mean `port`"):
         server_of(path)
+
+
+def test_what_the_template_leaves_commented_out_is_right(tmp_path):
+    (tmp_path / "netsuite.pem").write_text(KEY)
+    secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', TEMPLATE), "x" * 24)
+    secrets |= {"SHOPIFY_ACCESS_TOKEN": TOKEN}
+    examples = re.sub(r"^# (?=\[|\w+(?:-\w+)? = )", "", TEMPLATE, flags=re.MULTILINE)
+    assert examples != TEMPLATE
+    routes = parse(examples, variables=secrets, folder=tmp_path).routes
+    assert routes.recipes.parts("MUG-12") == {"MUG": 12}
+    assert routes.all[0].rules.of("KAYAK").won["unique"] == "SKU KAYAK"
+    assert routes.all[0].rule_for("LANTERN").cap == 10

@@ -346,6 +346,9 @@ async def test_what_a_shop_takes_off_by_itself_is_explained(engine):
 async def test_no_number_is_explained_too(engine):
     assert "does not sell" in (await explain(engine, "NO-SUCH", "shop"))[0].sentence
     assert await explain(engine, "MUG-01", "erp") == []  # nothing brings stock there
+    engine.routes.recipes = Recipes({"GIFT": {"MUG-01": 1, "TRAY": 1}})
+    engine.catalog.put("shop", Item("GIFT", "g9", "s9"))
+    assert "no figure for TRAY yet" in (await explain(engine, "GIFT", "shop"))[0].sentence
 
 
 @pytest.mark.parametrize(

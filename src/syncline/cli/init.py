@@ -46,7 +46,8 @@ tolerance = "5s"                    # how old a shown number may become
 poll = "4m"                         # how soon a lost event is found
 reconcile = "1d"                    # how often everything is read again
 locations = { "1" = "70123456789" } # ERP location id = shop location id, most important first
-rule = { safety_stock = 0, buffer = 0 }
+rule = { safety_stock = 0, buffer = 0 }   # also: share, cap, floor, fence ...; buffer = "5 %" of the pool
+# sku_rules = { LANTERN = { cap = 10 } }   # one SKU on this channel
 
 [[routes]]
 flow = "orders"
@@ -59,6 +60,21 @@ flow = "order_status"
 from = "erp"
 to = "shop"
 tolerance = "1h"
+
+# [rules]                           # for every channel; nearer rules win, field by field
+# safety_stock = 1
+# [rules.locations.1]               # one ERP location
+# safety_stock = 3
+# [rules.skus.KAYAK]                # one SKU: one of a kind
+# unique = true
+
+# [kits.GIFT-SET]                   # sold, but not stocked: made of others
+# components = { MUG = 2, TRAY = 1 }
+# [units.MUG-12]                    # a pack
+# of = "MUG"
+# count = 12
+# [aliases]                         # a SKU that was renamed
+# MUG-OLD = "MUG"
 """
 
 

@@ -134,6 +134,17 @@ class Engine:
             if poller.system.name == channel and Flow.ORDERS in poller.stream.flows:
                 poller.nudge()
 
+    def read_again(self, system: str) -> None:
+        """Read all of a system's stock now, and believe it however much it takes away."""
+        self.applier.accept_cuts(system)
+        for poller in self.pollers:
+            if (
+                poller.system.name == system
+                and poller.stream.snapshot
+                and Flow.INVENTORY in poller.stream.flows
+            ):
+                poller.nudge()
+
     async def run(self) -> None:
         """Run until cancelled.
 

@@ -104,8 +104,10 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         if engine.catalog.get(route.sink, sku) is None:
             sentence = f"{route.sink} does not sell {sku}, so no number is written."
         else:
+            lacking = [part for part in engine.routes.recipes.parts(sku) if part not in computed.levels]
             sentence = (
-                f"{route.source} has given no figure for {sku} yet, so nothing is written out of ignorance."
+                f"{route.source} has given no figure for {' and '.join(lacking)} yet, so nothing is written out "
+                "of ignorance."
             )
         return Explanation(sku, route.sink, route.name, None, None, _rule_text(route, sku), sentence, (), ())
     recipes = engine.routes.recipes

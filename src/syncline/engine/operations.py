@@ -40,6 +40,8 @@ MEANINGS: Mapping[str, str] = {
     "or discard it: the next full read brings the record again.",
     "absurd_quantity": "A quantity is no number, or larger than anybody's stock. What was known before stays. Correct it "
     "at its source and discard this, or correct this and release it.",
+    "snapshot_cut": "A full read would empty or halve too many shelves at once, as a truncated feed does. Look at the ERP. If "
+    "it is right, release this: stock is read again and believed. If not, discard it and mend the feed.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",
@@ -51,7 +53,7 @@ MEANINGS: Mapping[str, str] = {
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
-TITLES = {"compare_total": "An order's total differs"}
+TITLES = {"compare_total": "An order's total differs", "snapshot": "A full read takes away too much"}
 
 
 class NotPossible(SynclineError):
@@ -199,6 +201,10 @@ class Operations:
             await self._audited(entry, "release", by, "as a new message", resolve)
             self._engine.applier.wake()
             return Done("Released: the message is being taken in again.", 1)
+        if entry.operation == "snapshot":
+            await self._audited(entry, "release", by, "stock is read again, and believed", resolve)
+            self._engine.read_again(entry.system)
+            return Done("Released: stock is read again, and believed.", 1)
         touched = await self._audited(
             entry,
             "release",
@@ -241,7 +247,7 @@ class Operations:
         """
         entry = await self._open(number)
         writes = [self._resolve(entry, "discarded", by)]
-        if entry.operation not in ("apply", "compare_total"):
+        if entry.operation not in ("apply", "compare_total", "snapshot"):
             row = {
                 "system": entry.system,
                 "operation": entry.operation,

@@ -29,7 +29,8 @@ class Route:
     """One flow from one system to another.
 
     ``locations`` maps ERP locations to channel locations, in order of priority; a location that is
-    not mapped is never read from nor written to.
+    not mapped is never read from nor written to. A full read of stock that would cut more than
+    ``guard_cut_share`` of its figures waits for a person; 1 never does.
     """
 
     flow: Flow
@@ -41,6 +42,7 @@ class Route:
     rounding_tolerance: Decimal = Decimal("0.02")
     poll_interval_ms: int = 0
     reconcile_interval_ms: int = 0
+    guard_cut_share: Decimal = Decimal(1)
 
     @property
     def name(self) -> str:

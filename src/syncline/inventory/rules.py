@@ -65,7 +65,7 @@ def buffer_units(buffer: Buffer, pool: int, auto_units: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """``units`` of a SKU that only one channel may sell, less what it sold since ``since_ms`` (our clock)."""
+    """``units`` of a SKU that only one channel may sell, less what it sold of orders placed since ``since_ms``."""
 
     units: int
     since_ms: int = 0

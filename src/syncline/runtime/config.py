@@ -101,6 +101,7 @@ class RouteConfig(
     rule: RuleConfig = RuleConfig()
     sku_rules: dict[str, RuleConfig] = {}
     rounding_tolerance: Decimal = Decimal("0.02")
+    guard_cut_share: Decimal = Decimal("0.3")
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -293,6 +294,10 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         )
     if not route.rounding_tolerance.is_finite() or route.rounding_tolerance < 0:
         raise Misconfigured(f"{field}.rounding_tolerance: {route.rounding_tolerance} must not be negative")
+    if not route.guard_cut_share.is_finite() or not 0 <= route.guard_cut_share <= 1:
+        raise Misconfigured(
+            f"{field}.guard_cut_share: {route.guard_cut_share} must lie between 0 and 1 (1: never ask)"
+        )
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -303,8 +308,9 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         if route.tolerance
         else DEFAULT_TOLERANCE_MS[flow],
         locations=dict(route.locations),
-        rules=rules_of(field, route.sink, route.rule, route.sku_rules, network),
+        rules=rules_of(field, route.sink, route.rule, route.sku_rules, network, route.locations),
         rounding_tolerance=route.rounding_tolerance,
+        guard_cut_share=route.guard_cut_share,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -98,14 +98,13 @@ class RulesConfig(RuleConfig, frozen=True, forbid_unknown_fields=True, rename=No
             Misconfigured: a rule names a location that no route maps, or keeps a fence for nobody.
         """
         known = set(known)
-        named = {f"rules.groups.{name}.locations": group.locations for name, group in self.groups.items()}
-        named |= {f"rules.locations.{at}": [at] for at in self.locations}
-        for field, locations in named.items():
-            for at in locations:
-                if at not in known:
-                    raise Misconfigured(
-                        f"{field}: no route maps an ERP location {at!r}; mapped are {', '.join(sorted(known))}"
-                    )
+        for name, group in self.groups.items():
+            _check_mapped(group.locations, f"rules.groups.{name}.locations", known)
+        for at in self.locations:
+            _check_mapped([at], f"rules.locations.{at}", known)
+        _check_places(self, "rules", known)
+        for name, rule in self.skus.items():
+            _check_places(rule, f"rules.skus.{name}", known)
         layers = [Layer(Level.NETWORK, _for_all(self, "rules"))]
         for name, group in self.groups.items():
             at = f"rules.groups.{name}"
@@ -115,6 +114,21 @@ class RulesConfig(RuleConfig, frozen=True, forbid_unknown_fields=True, rename=No
         for name, rule in self.skus.items():
             layers.append(Layer(Level.SKU, _for_all(rule, f"rules.skus.{name}"), name))
         return layers
+
+
+def _check_places(rule: RuleConfig, at: str, known: Collection[str]) -> None:
+    """Every location that a rule names has to exist, or the rule would silently do nothing."""
+    for field in ("excluded", "safety_by_location"):
+        named = getattr(rule, field)
+        _check_mapped([] if named is UNSET else named, f"{at}.{field}", known)
+
+
+def _check_mapped(locations: Iterable[str], field: str, known: Collection[str]) -> None:
+    for at in locations:
+        if at not in known:
+            raise Misconfigured(
+                f"{field}: no route maps an ERP location {at!r}; mapped are {', '.join(sorted(known)) or 'none'}"
+            )
 
 
 class KitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,13 +198,21 @@ def _whole(value: int | str, field: str, other: str) -> int:
 
 
 def rules_of(
-    field: str, channel: str, rule: RuleConfig, sku_rules: Mapping[str, RuleConfig], network: Iterable[Layer]
+    field: str,
+    channel: str,
+    rule: RuleConfig,
+    sku_rules: Mapping[str, RuleConfig],
+    network: Iterable[Layer],
+    known: Collection[str],
 ) -> Rules:
-    """The rules of one channel, under those of the network.
+    """The rules of one channel, under those of the network. ``known`` are the ERP locations of its route.
 
     Raises:
-        Misconfigured: the fields of some SKU do not go together.
+        Misconfigured: the fields of some SKU do not go together, or a location is not mapped.
     """
+    _check_places(rule, f"{field}.rule", known)
+    for sku, of in sku_rules.items():
+        _check_places(of, f"{field}.sku_rules.{sku}", known)
     own = rule.fields(f"{field}.rule")
     by_location = own.pop("safety_by_location", {})
     layers = [*network, Layer(Level.CHANNEL, own, channel)]

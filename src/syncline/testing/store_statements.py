@@ -308,6 +308,7 @@ class StatementConformance(Opens):
                 await want(store, order_key=key)
             await want(store, order_key="3", line_id="2", location="M", quantity=4, taken=4)
             await want(store, order_key="2", line_id="2", sku="B", quantity=7)
+            await record(store, "3", 1, system="other", body=f'{{"number":"#3","placed_at_ms":{T0 + 9}}}')
             await want(store, channel="other", order_key="3", quantity=9)
             sold = {"channel": "shop", "skus": ["A", "B", "C"]}
             assert await store.read("demand_sold", **sold, since_ms=T0 + 5) == [("A", 10), ("B", 7)]

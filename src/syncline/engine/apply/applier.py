@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 
 import structlog
 
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.guards import cuts, fault, too_many
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -20,14 +22,17 @@ from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
-from syncline.model.change import Change, Kind, LoggedEvent
+from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
+from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
 CONSUMER = "apply"
 RELEASE_MAX = 1_000
 STORE_RETRY_S = 1.0
+ACCEPTED_MS = 3_600_000  # for so long a full read is believed after a person said so; a restart ends it
+ALL = Decimal(1)
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +63,7 @@ class Applier:
         self._signal = asyncio.Event()
         self._offset = -1
         self._suspicion = Suspicion(store, lease)
+        self._accepted_until_ms: dict[str, int] = {}
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
@@ -127,12 +133,16 @@ class Applier:
     async def _apply(self, events: Sequence[LoggedEvent]) -> None:
         batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms())
         decoded = [(logged, self._decode(batch, logged)) for logged in events]
-        await self._load(
+        figures = await self._load(
             batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
         )
+        doubted = self._doubted(batch, decoded, figures)
         for logged, changes in decoded:
             for change in changes:
-                batch.apply(logged, change)
+                if (logged.offset, change.key) in doubted:
+                    batch.unchanged += 1
+                else:
+                    batch.apply(logged, change)
         self._offset = events[-1].offset
         failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, *batch.writes(CONSUMER, self._offset))
@@ -167,7 +177,50 @@ class Applier:
         )
         self._offer(results[1])
 
-    async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> None:
+    def accept_cuts(self, system: str) -> None:
+        """A person has looked: full reads of a system's stock are believed for a while."""
+        self._accepted_until_ms[system] = self._clock.now_ms() + ACCEPTED_MS
+
+    def _doubted(
+        self,
+        batch: Batch,
+        decoded: Sequence[tuple[LoggedEvent, list[Change]]],
+        figures: Mapping[tuple[str, str], str],
+    ) -> set[tuple[int, str]]:
+        """Figures of a full read that take away too much at once: a truncated or emptied feed looks so.
+
+        They are left out, and one entry for the system is parked; everything else goes on.
+        """
+        doubted: set[tuple[int, str]] = set()
+        for name, system in self._systems.items():
+            share = min(
+                (r.guard_cut_share for r in self._routes.of(Flow.INVENTORY, source=name)), default=ALL
+            )
+            if share >= 1 or self._clock.now_ms() < self._accepted_until_ms.get(name, 0):
+                continue
+            read = [
+                (logged.offset, change.key, change.value)
+                for logged, changes in decoded
+                if logged.event.system == name and logged.event.via is Via.SNAPSHOT
+                for change in changes
+                if isinstance(change.value, StockLevel)
+                and (name, change.key) in figures
+                and not fault(change.value)
+            ]
+            basis = system.capabilities.stock_read_basis
+            cut = {
+                (offset, key): level.sku
+                for offset, key, level in read
+                if cuts(decode(Kind.STOCK, figures[name, key]), level, basis)
+            }
+            if too_many(cut, len(read), share):
+                doubted |= cut.keys()
+                batch.park_cut(name, list(cut.values()), len(read))
+        return doubted
+
+    async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> dict[tuple[str, str], str]:
+        """Tell the batch what is known; returns the stock figures before, as stored."""
+        figures: dict[tuple[str, str], str] = {}
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
         orders: dict[str, dict[str, None]] = {}
         channels = list(self._systems)
@@ -183,7 +236,10 @@ class Applier:
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
                 value = decode(kind, body) if kind is Kind.ORDER else None
+                if kind is Kind.STOCK:
+                    figures[system, key] = body
                 batch.known(system, kind, key, version, tiebreak, hash_, value)
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
+        return figures

@@ -111,6 +111,22 @@ class Batch:
             }
         )
 
+    def park_cut(self, system: str, skus: list[str], figures: int) -> None:
+        """Keep word of a full read that took away too much; its figures are left as they were."""
+        some = ", ".join(sorted(set(skus))[:10])
+        self.parked.append(
+            {
+                "system": system,
+                "operation": "snapshot",
+                "key": "stock",
+                "reason": "snapshot_cut",
+                "detail": f"{len(skus)} of {figures} figures that were read together lose more than half, among them "
+                f"{some}. They stay as they were; all other changes go on",
+                "payload": "",
+                "now_ms": self._now_ms,
+            }
+        )
+
     def apply(self, logged: LoggedEvent, change: Change) -> None:
         """Apply one change, or find that it changes nothing."""
         system = logged.event.system

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
+from syncline.inventory.availability import offered
+from syncline.model.capabilities import StockBasis
 from syncline.model.records import Order, Record, StockLevel
 
 UNITS_MAX = 1_000_000_000  # more of one SKU than anybody has; a barcode in the wrong column has 13 digits
+CUT_FIGURES_MIN = 20  # fewer figures of a full read say nothing about the rest
 
 
 def fault(record: Record) -> str:
@@ -36,3 +40,14 @@ def fault(record: Record) -> str:
 
 def _possible(quantity: Decimal) -> bool:
     return quantity.is_finite() and abs(quantity) <= UNITS_MAX
+
+
+def cuts(before: StockLevel, after: StockLevel, basis: StockBasis) -> bool:
+    """Whether a figure takes away what there was, or more than half of it."""
+    had = offered(before, basis)
+    return had > 0 and 2 * max(0, offered(after, basis)) < had
+
+
+def too_many(cut: Collection[object], figures: int, share: Decimal) -> bool:
+    """Whether so many of the figures read together are cut that the reading is to be doubted."""
+    return figures >= CUT_FIGURES_MIN and len(cut) > share * figures
