@@ -199,8 +199,10 @@ def draw(
     for at in locations:
         if at in levels and at not in rule.excluded:
             there = offered(levels[at], basis)
-            deficit += max(0, -there)
-            supply[at] = there + arriving(levels[at], rule.incoming_days_at(at), now_ms) - rule.safety_at(at)
+            if there < 0:
+                deficit -= there
+            coming = arriving(levels[at], rule.incoming_days_at(at), now_ms) if levels[at].incoming else 0
+            supply[at] = there + coming - rule.safety_at(at)
     demand = dict.fromkeys(locations, 0)
     anywhere = 0
     for line in demands:

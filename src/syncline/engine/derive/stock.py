@@ -13,7 +13,7 @@ from syncline.freshness.bounds import start_at
 from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
 from syncline.inventory.contracts import number_to_write, open_by_location
 from syncline.inventory.recipes import Recipes, assemble, demand_on
-from syncline.inventory.rules import BufferKind, QuantityRule, Terms, fence_left
+from syncline.inventory.rules import ALONE, BufferKind, QuantityRule, Terms, fence_left
 from syncline.model.capabilities import OwnOrders, StockBasis, StockContract
 from syncline.model.change import Flow, Kind
 from syncline.model.records import StockLevel
@@ -162,28 +162,38 @@ class StockDeriver:
         done: list[Demand] = []
         published: dict[str, Published] = {}
         for sku in wanted:
-            parts = recipes.parts(sku)
-            if not all(levels.get(part) for part in parts):
-                continue
-            numbers = published[sku] = scene.number(sku)
             own = sold.get(sku, [])
-            done += [line for line in own if _settled(line, parts, levels, replica_lag_ms)]
+            if sku in recipes:
+                parts = recipes.parts(sku)
+                if not all(levels.get(part) for part in parts):
+                    continue
+                lines = [line for part in parts for line in demands.get(part, ())]
+                known = [place for place in locations if all(place in levels[part] for part in parts)]
+                done += [line for line in own if _settled(line, parts, levels, replica_lag_ms)]
+            else:
+                at = levels.get(sku)
+                if not at:
+                    continue
+                lines = demands.get(sku, [])
+                known = [place for place in locations if place in at]
+                done += [line for line in own if settled(line, at, replica_lag_ms)]
+            numbers = published[sku] = scene.number(sku)
             unplaced = sum(
                 line.quantity for line in own if lowers and line.channel == route.sink and not line.location
             )
-            known = [place for place in locations if all(place in levels[part] for part in parts)]
-            waiting = open_by_location(untaken.get(sku, {}), known)
+            waiting = open_by_location(untaken[sku], known) if sku in untaken else {}
             most = numbers
             # Where the channel holds no more than that, it does not matter how many may be right.
-            if any(
-                _held(bindings, route, sku, place)
-                > number_to_write(contract, numbers.by_location[place], waiting[place])
+            if any(map(doubt, lines)) and any(
+                _known_at(bindings, route, sku, place)
+                > number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
                 for place in known
-            ) and any(doubt(line) for part in parts for line in demands.get(part, ())):
+            ):
                 most = scene.number(sku, leave_out=doubt)
             for erp_location in known:
                 published_here = numbers.by_location[erp_location]
-                quantity = number_to_write(contract, published_here, waiting[erp_location])
+                back = waiting.get(erp_location, 0)
+                quantity = number_to_write(contract, published_here, back)
                 location = route.locations[erp_location]
                 key = stock_key(sku, location)
                 row = bindings.get(key)
@@ -197,9 +207,7 @@ class StockDeriver:
                         unseen=0 if row is None else row[2],
                         rev=0 if row is None else row[3],
                         unplaced=unplaced,
-                        at_most=number_to_write(
-                            contract, most.by_location[erp_location], waiting[erp_location]
-                        ),
+                        at_most=number_to_write(contract, most.by_location[erp_location], back),
                         added_back=quantity - published_here,
                     ),
                 )
@@ -251,8 +259,13 @@ class StockDeriver:
             for other in self._routes.of(Flow.INVENTORY, source=route.source)
             if other is route or not other.locations.keys().isdisjoint(route.locations)
         ]
-        sold = await self._sold(beside, route, skus)
         found: dict[str, Terms] = {}
+        if len(beside) == 1:  # nobody to divide with
+            for sku in skus:
+                auto = route.rule_for(sku).buffer.kind is BufferKind.AUTO
+                found[sku] = Terms(auto_units=self._auto_units(route, sku)) if auto else ALONE
+            return found
+        sold = await self._sold(beside, route, skus)
         for sku in skus:
             rule = route.rule_for(sku)
             fenced = 0
@@ -436,7 +449,7 @@ class _Scene:
         )
 
 
-def _held(bindings: Mapping[str, Row], route: Route, sku: str, place: str) -> int:
+def _known_at(bindings: Mapping[str, Row], route: Route, sku: str, place: str) -> int:
     """What the channel is known to hold for an ERP location; nothing where it was never read."""
     row = bindings.get(stock_key(sku, route.locations[place]))
     return -1 if row is None or row[1] is None else int(row[1])
