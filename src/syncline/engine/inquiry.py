@@ -11,7 +11,7 @@ from syncline.engine.codec import decode
 from syncline.engine.engine import Engine
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
-from syncline.engine.words import duration, flow_title, operation_title, plural
+from syncline.engine.words import NOTES, duration, flow_title, operation_title, plural
 from syncline.inventory.availability import outstanding, units
 from syncline.model.change import Flow, Kind
 from syncline.model.delivery import DeliveryState, Result
@@ -130,6 +130,11 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
             where = f"at {line.location}" if line.location else "location not known yet"
             note = f"{line.channel}, {where}; {route.source}'s figure cannot contain it yet"
             steps.append(Step(f"Ordered: {line.order_key}", f"− {missing}", note, line.our_stamp_ms))
+    for held in computed.held.get(sku, []):
+        where = f"at {held.location}" if held.location else "anywhere"
+        steps.append(
+            Step(f"Held in a checkout: {held.order_key}", f"− {held.quantity}", f"{held.channel}, {where}")
+        )
     steps += [
         Step(f"Fell without an order, at {at}", f"− {lost}", "kept back until an order explains it")
         for at, lost in published.unseen.items()
@@ -467,7 +472,7 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
         resolution,
         by,
     ) in await engine.store.read("parked_like", limit=ROWS_MAX, **_range(key)):
-        if channel and (system, operation, of) not in known and operation != "compare_total":
+        if channel and (system, operation, of) not in known and operation not in NOTES:
             continue
         moments.append(
             Moment(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -57,6 +57,7 @@ class Computed:
     published: dict[str, Published]
     levels: dict[str, dict[str, StockLevel]]
     demands: dict[str, list[Demand]]
+    held: dict[str, list[Demand]] = field(default_factory=dict)
 
 
 class StockDeriver:
@@ -112,6 +113,7 @@ class StockDeriver:
             )
         bindings: dict[str, Row] = {row[0]: row for row in binding_rows}
         unseen = await self._unseen(route, wanted, bindings)
+        held = await self._held(route, wanted)
 
         replica_lag_ms = self._systems[route.source].capabilities.replica_lag_ms
         subtracts_itself = self._systems[route.sink].capabilities.subtracts_own_orders
@@ -124,9 +126,10 @@ class StockDeriver:
             if not at:
                 continue
             lines = demands.get(sku, [])
+            holds = held.get(sku, [])
             numbers = publish(
                 at,
-                lines,
+                [*lines, *holds],
                 unseen.get(sku, {}),
                 route.rule_for(sku),
                 locations,
@@ -145,7 +148,7 @@ class StockDeriver:
                 if len(open_ones) == len(lines)
                 else publish(
                     at,
-                    open_ones,
+                    [*open_ones, *holds],
                     unseen.get(sku, {}),
                     route.rule_for(sku),
                     locations,
@@ -171,11 +174,22 @@ class StockDeriver:
                         at_most=most.by_location[erp_location],
                     ),
                 )
-        return Computed(targets, done, published, levels, demands)
+        return Computed(targets, done, published, levels, demands, held)
 
     def _perhaps_contained(self, erp: str, line: Demand) -> bool:
         """Whether the ERP may account for a line although its figures cannot prove it yet."""
         return line.erp_quantity > 0 or self._under_way(erp, line.order_key)
+
+    async def _held(self, route: Route, skus: Sequence[str]) -> dict[str, list[Demand]]:
+        """What checkouts hold, as demand. A channel that subtracts its own orders will subtract its holds'."""
+        rows = await self._store.read("holds_of_skus", skus=list(skus), now_ms=self._clock.now_ms())
+        own = route.sink if self._systems[route.sink].capabilities.subtracts_own_orders else ""
+        held: dict[str, list[Demand]] = {}
+        for sku, reference, line, _, channel, location, quantity, main in rows:
+            if main and quantity and channel != own:
+                demand = Demand(channel, reference, str(line), location, sku, quantity)
+                held.setdefault(sku, []).append(demand)
+        return held
 
     async def _unseen(
         self, route: Route, skus: Sequence[str], own: dict[str, Row]

@@ -1,0 +1,790 @@
+"""Units held for a buyer between checkout and order: reserve, confirm, release, each exactly once.
+
+::
+
+    free(sku, pool) = what can be promised of the SKU from the pool's locations, before holds
+    a hold is taken  if  free(sku, pool) - every hold in that pool that has not ended >= its quantity
+
+A **pool** is a set of ERP locations with what is kept back at each: those of a channel for a hold that
+may be taken from anywhere, or a single one. A hold counts in every pool that it may be taken from, so
+two channels that share a location cannot promise the same unit; that is enough for every set of
+locations, and where sets overlap only in part it holds back rather too much than too little.
+
+Nothing is sold twice to buyers who hold first, because
+
+- ``free`` is a stored number, marked stale in the transaction that changes anything it was computed
+  from (a figure, an order, an unseen fall). A hold is taken from no stale number: it is computed again
+  before, and stored only if nothing changed since it was read.
+- ``hold_put`` compares and inserts in one statement, after the same transaction has marked the SKU in
+  ``dirty``. That row is the lock: there, PostgreSQL puts transactions about one SKU in a row, in the
+  order of the SKUs; SQLite has one writer anyway.
+- All lines are guarded statements of one transaction: a hold is taken whole or not at all.
+- A hold ends by the clock only in a transaction that says so (``hold_lapse``), before its units are
+  given to somebody else. So a confirmation either comes before that or finds the hold expired,
+  whatever two clocks say. There is one decision, and it is stored.
+- Every statement names the reference and the state that it expects. The same request twice finds its
+  work done: it takes nothing more and gives nothing back twice.
+- The order replaces its hold in the transaction that makes it demand, so hold, order and the ERP's
+  booking count as one.
+
+Not covered: a sale that asks nobody first. Its order lowers ``free`` when it is applied, also below
+what is held by then.
+
+What is held for a SKU is a sum over its open holds, so a reservation costs an indexed read of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from syncline.engine.catalog import Catalog
+from syncline.engine.codec import decode
+from syncline.engine.routes import SEP, Route, Routes, split_key
+from syncline.inventory.availability import Demand, QuantityRule, publish
+from syncline.model.change import Flow, Kind
+from syncline.model.errors import Fenced, OutcomeUnknown, Retryable, SynclineError
+from syncline.model.records import StockLevel
+from syncline.ports import Clock, Row, Store, System, Write
+
+EXPIRES_MS_MIN = 10_000
+EXPIRES_MS_MAX = 86_400_000
+EXPIRES_MS = 900_000
+FIRM_MS = 7 * 86_400_000  # how long a confirmed hold waits for its order
+LINES_MAX = 100
+QUANTITY_MAX = 1_000_000
+SKUS_MAX = 100
+TRIES_MAX = 20
+SWEEP_EVERY_S = 5.0
+SWEEP_MAX = 500
+
+log = structlog.get_logger(__name__)
+
+Pool = tuple[str, str]  # SKU, pool
+
+
+class HoldRefused(SynclineError):
+    """A hold cannot be what was asked. ``code`` is for programs, ``mend`` for whoever wrote them."""
+
+    def __init__(self, code: str, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.mend = mend
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Units of a SKU, at one of the channel's locations or anywhere that it sells from ("")."""
+
+    sku: str
+    quantity: int
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLine:
+    """What was asked for, and what is held of it."""
+
+    sku: str
+    location: str
+    asked: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold as it is now.
+
+    ``state`` is ``open`` until ``expires_at_ms``, ``confirmed`` until its order comes, and then for good
+    ``replaced`` (by its order), ``released`` or ``expired``; only the first two hold anything.
+    ``complete`` says whether all was held that was asked for.
+    """
+
+    reference: str
+    channel: str
+    state: str
+    expires_at_ms: int
+    created_at_ms: int
+    order: str
+    complete: bool
+    lines: tuple[HeldLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a hold could get at one of the channel's locations."""
+
+    location: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """What a hold could get of a SKU now, and since when the ERP's figures behind it have been known.
+
+    The places need not add up to ``quantity``: what is held or ordered from anywhere counts at each.
+    ``as_of_ms`` and ``age_ms`` are ``None`` where the ERP has given no figure.
+    """
+
+    sku: str
+    channel: str
+    quantity: int
+    locations: tuple[Place, ...]
+    as_of_ms: int | None
+    age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A pool as it is now. ``put`` is the row that stores its number, if that had to be computed."""
+
+    left: int
+    as_of_ms: int
+    put: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A line with the pools that it counts in; the first is the one that it asks for."""
+
+    line: Line
+    location: str  # the ERP's
+    pools: tuple[str, ...]
+
+
+class Holds:
+    """Reserves, confirms and releases; and gives back what nobody came for."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
+        routes: Routes,
+        systems: Mapping[str, System],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._catalog = catalog
+        self._routes = routes
+        self._systems = systems
+        self._wake = wake
+        self._made = asyncio.Event()
+        self._made.set()  # there may be holds from before the start
+
+    # --- reserve ------------------------------------------------------------------------------------
+
+    async def reserve(
+        self,
+        reference: str,
+        channel: str,
+        lines: Sequence[Line],
+        *,
+        expires_in_ms: int = EXPIRES_MS,
+        allow_partial: bool = False,
+        order: str = "",
+        by: str = "",
+    ) -> Held:
+        """Hold all lines or none; with ``allow_partial``, of each what there is.
+
+        The same reference with the same lines gives the same hold, whatever became of it. ``order``
+        names the order that will follow, by its key or its number at the channel.
+
+        Raises:
+            HoldRefused: there is not enough, the reference is taken, or something is unknown.
+            Retryable: too many buyers want the same at once.
+        """
+        self._check(lines, expires_in_ms)
+        plan = self._plan(channel, lines)
+        for _ in range(TRIES_MAX):
+            now_ms = self._clock.now_ms()
+            rooms, due = await self._rooms(plan, now_ms)
+            quantities = _quantities(plan, rooms, allow_partial=allow_partial)
+            if quantities is None:
+                known = await self._rows(reference)
+                if known:
+                    return self._same(reference, known, channel, plan)
+                raise self._short(plan, rooms)
+            rows = [
+                {
+                    "reference": reference,
+                    "line": number,
+                    "pool": pool,
+                    "channel": channel,
+                    "sku": planned.line.sku,
+                    "location": planned.location,
+                    "asked": planned.line.quantity,
+                    "quantity": quantity,
+                    "main": int(index == 0),
+                    "order_key": order,
+                    "made_by": by,
+                    "now_ms": now_ms,
+                    "expires_at_ms": now_ms + expires_in_ms,
+                }
+                for number, (planned, quantity) in enumerate(zip(plan, quantities, strict=True))
+                for index, pool in enumerate(planned.pools)
+            ]
+            try:
+                await self._take(rooms, due, plan, now_ms, Write("hold_put", rows, guard=True))
+            except Fenced:
+                known = await self._rows(reference)
+                if known:
+                    return self._same(reference, known, channel, plan)
+                continue  # somebody was faster, or a number changed: look again
+            self._changed()
+            return self._held(reference, [_stored(row) for row in rows], now_ms)
+        raise Retryable("too many buyers want the same units at once: try again")
+
+    def _check(self, lines: Sequence[Line], expires_in_ms: int) -> None:
+        if not 1 <= len(lines) <= LINES_MAX:
+            raise HoldRefused("bad_lines", f"lines: a hold has 1 to {LINES_MAX} lines.", "Split the cart.")
+        for number, line in enumerate(lines):
+            if not 1 <= line.quantity <= QUANTITY_MAX:
+                raise HoldRefused(
+                    "bad_quantity",
+                    f"lines[{number}].quantity: {line.quantity} is not from 1 to {QUANTITY_MAX}.",
+                    "Ask for a whole number of base units.",
+                )
+        if not EXPIRES_MS_MIN <= expires_in_ms <= EXPIRES_MS_MAX:
+            raise HoldRefused(
+                "bad_expiry",
+                "expires_in_s: a hold lasts from 10 seconds to 24 hours.",
+                "Confirm it once the buyer has paid; until then 15 minutes are usual.",
+            )
+
+    def _plan(self, channel: str, lines: Sequence[Line]) -> list[_Planned]:
+        """Each line with the pools that it may be taken from.
+
+        Raises:
+            HoldRefused: the channel, a SKU or a location is unknown.
+        """
+        route = self._route(channel)
+        plan = []
+        for number, line in enumerate(lines):
+            if self._catalog.get(channel, line.sku) is None:
+                raise HoldRefused(
+                    "unknown_sku",
+                    f"lines[{number}].sku: {channel} does not sell {line.sku!r}.",
+                    "Use the SKU as the channel's catalog has it.",
+                )
+            location = ""
+            if line.location:
+                location = self._routes.erp_location(channel, line.location)
+                if location not in route.locations:
+                    raise HoldRefused(
+                        "unknown_location",
+                        f"lines[{number}].location: {channel} sells from no location {line.location!r}.",
+                        f"Leave it out, or use one of {', '.join(sorted(route.locations.values()))}.",
+                    )
+            plan.append(_Planned(line, location, self._pools(route, line.sku, location)))
+        return plan
+
+    def _route(self, channel: str) -> Route:
+        routes = self._routes.of(Flow.INVENTORY, sink=channel)
+        if not routes:
+            known = sorted({route.sink for route in self._routes.of(Flow.INVENTORY)})
+            raise HoldRefused(
+                "unknown_channel",
+                f"channel: no stock is kept for {channel!r}.",
+                f"Use one of {', '.join(known)}." if known else "Configure an inventory route.",
+            )
+        return routes[0]
+
+    def _pools(self, route: Route, sku: str, location: str) -> tuple[str, ...]:
+        """Every pool that units may be taken from, by name; what was asked for comes first."""
+        locations = [location] if location else list(route.locations)
+        names = {_pool(route, sku, locations): None}
+        for other in self._routes.of(Flow.INVENTORY, source=route.source):
+            if not other.locations.keys().isdisjoint(locations):
+                names[_pool(other, sku, list(other.locations))] = None
+        return tuple(names)
+
+    async def _take(
+        self,
+        rooms: Mapping[Pool, _Room],
+        due: Sequence[str],
+        plan: Sequence[_Planned],
+        now_ms: int,
+        *writes: Write,
+    ) -> None:
+        """Lock the SKUs, end what is over, store numbers that were computed anew, and count."""
+        skus = sorted({planned.line.sku for planned in plan})
+        puts = [room.put for room in rooms.values() if room.put is not None]
+        await self._store.write(
+            Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+            Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in due]),
+            Write("shelf_put", puts, guard=True),
+            *writes,
+        )
+
+    def _changed(self) -> None:
+        self._made.set()
+        self._wake()
+
+    def _short(self, plan: Sequence[_Planned], rooms: Mapping[Pool, _Room]) -> HoldRefused:
+        """Which line cannot be had."""
+        asked: dict[Pool, int] = {}
+        for number, planned in enumerate(plan):
+            for pool in planned.pools:
+                at = planned.line.sku, pool
+                asked[at] = asked.get(at, 0) + planned.line.quantity
+            left = max(0, min(rooms[planned.line.sku, pool].left for pool in planned.pools))
+            if any(
+                asked[planned.line.sku, pool] > rooms[planned.line.sku, pool].left for pool in planned.pools
+            ):
+                return HoldRefused(
+                    "not_enough",
+                    f"lines[{number}]: {asked[planned.line.sku, planned.pools[0]]} of {planned.line.sku!r} were asked "
+                    f"for, {left} can be had. Nothing is held.",
+                    "Ask for less, or with allow_partial for what there is.",
+                )
+        return HoldRefused(
+            "not_enough", "Nothing of this can be had. Nothing is held.", "Offer something else."
+        )
+
+    # --- what there is ------------------------------------------------------------------------------
+
+    async def availability(self, channel: str, skus: Sequence[str]) -> list[Available]:
+        """What a hold could get of some SKUs now.
+
+        Raises:
+            HoldRefused: the channel or a SKU is unknown, or there are too many.
+            Retryable: the figures change faster than they can be added up.
+        """
+        if not 1 <= len(skus) <= SKUS_MAX:
+            raise HoldRefused("bad_skus", f"sku: name 1 to {SKUS_MAX} SKUs.", "Ask several times.")
+        route = self._route(channel)
+        plan = self._plan(channel, [Line(sku, 1) for sku in skus])
+        everywhere = [
+            replace(
+                planned,
+                pools=(*planned.pools, *(_pool(route, planned.line.sku, [at]) for at in route.locations)),
+            )
+            for planned in plan
+        ]
+        now_ms = self._clock.now_ms()
+        rooms, _ = await self._rooms(everywhere, now_ms)
+        puts = [room.put for room in rooms.values() if room.put is not None]
+        if puts:  # the next one who asks reads them; where something changed meanwhile, they stay stale
+            await self._store.write(Write("shelf_put", puts))
+        found = []
+        for planned in plan:
+            sku = planned.line.sku
+            left = max(0, min(rooms[sku, pool].left for pool in planned.pools))
+            places = tuple(
+                Place(at_channel, max(0, min(left, rooms[sku, _pool(route, sku, [at])].left)))
+                for at, at_channel in route.locations.items()
+            )
+            as_of_ms = rooms[sku, planned.pools[0]].as_of_ms or None
+            age_ms = None if as_of_ms is None else max(0, now_ms - as_of_ms)
+            found.append(Available(sku, channel, left, places, as_of_ms, age_ms))
+        return found
+
+    async def _rooms(self, plan: Sequence[_Planned], now_ms: int) -> tuple[dict[Pool, _Room], list[str]]:
+        """What is left in every pool of a plan, and the SKUs of which holds are over but not ended yet."""
+        wanted = {(planned.line.sku, pool): planned for planned in plan for pool in planned.pools}
+        skus = sorted({sku for sku, _ in wanted})
+        known = await self._shelves(skus, now_ms)
+        if not wanted.keys() <= known.keys():
+            new = sorted(wanted.keys() - known.keys())
+            await self._store.write(
+                Write(
+                    "dirty_mark",
+                    [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({s for s, _ in new})],
+                ),
+                Write("shelf_open", [{"sku": sku, "pool": pool} for sku, pool in new]),
+            )
+            self._wake()
+            known = await self._shelves(skus, now_ms)
+        stale = [at for at in wanted if known[at][3]]
+        puts = await self._compute(stale, known, now_ms) if stale else {}
+        rooms = {}
+        for at in wanted:
+            _, _, free, _, _, as_of_ms, held, _ = known[at]
+            put = puts.get(at)
+            if put is not None:
+                free, as_of_ms = put["free"], put["as_of_ms"]
+            rooms[at] = _Room(free - held, as_of_ms, put)
+        due = sorted({sku for sku, *_, over in known.values() if over})
+        return rooms, due
+
+    async def _shelves(self, skus: Sequence[str], now_ms: int) -> dict[Pool, Row]:
+        return {(row[0], row[1]): row for row in await self._store.read("shelves", skus=skus, now_ms=now_ms)}
+
+    async def _compute(
+        self, pools: Sequence[Pool], known: Mapping[Pool, Row], now_ms: int
+    ) -> dict[Pool, dict[str, Any]]:
+        """The rows that store what each pool has now. ``known`` was read before anything is read here."""
+        by_source: dict[str, list[Pool]] = {}
+        for sku, pool in pools:
+            by_source.setdefault(pool.split(SEP, 1)[0], []).append((sku, pool))
+        computed = {}
+        for source, of_source in by_source.items():
+            skus = sorted({sku for sku, _ in of_source})
+            levels: dict[str, dict[str, StockLevel]] = {}
+            observed: dict[tuple[str, str], int] = {}
+            for key, body, observed_ms, _ in await self._store.read(
+                "stock_of_skus", system=source, skus=skus
+            ):
+                sku, at = split_key(key)
+                levels.setdefault(sku, {})[at] = decode(Kind.STOCK, body)
+                observed[sku, at] = observed_ms
+            demands: dict[str, list[Demand]] = {}
+            for channel, order_key, line_id, location, sku, *rest in await self._store.read(
+                "demand_open", skus=skus
+            ):
+                demands.setdefault(sku, []).append(Demand(channel, order_key, line_id, location, sku, *rest))
+            unseen = await self._unseen(source, skus)
+            strays = await self._strays(source, skus, now_ms)
+            replica_lag_ms = self._systems[source].capabilities.replica_lag_ms
+            for sku, pool in of_source:
+                kept = _kept(pool)
+                figures = {where: level for where, level in levels.get(sku, {}).items() if where in kept}
+                numbers = publish(
+                    figures,
+                    [*demands.get(sku, []), *strays.get((sku, pool), [])],
+                    unseen.get(sku, {}),
+                    QuantityRule(safety_by_location=kept),
+                    list(kept),
+                    replica_lag_ms=replica_lag_ms,
+                )
+                computed[sku, pool] = {
+                    "sku": sku,
+                    "pool": pool,
+                    "free": numbers.pool,
+                    "as_of_ms": min((observed[sku, where] for where in figures), default=0),
+                    "rev": known[sku, pool][4],
+                }
+        return computed
+
+    async def _unseen(self, source: str, skus: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Units that any channel lost to something nobody has told us of, by SKU and ERP location."""
+        found: dict[str, dict[str, int]] = {}
+        for route in self._routes.of(Flow.INVENTORY, source=source):
+            for key, _, lost, _, _ in await self._store.read(
+                "bindings_of_skus", system=route.sink, skus=skus
+            ):
+                sku, location = split_key(key)
+                at = self._routes.erp_location(route.sink, location)
+                if lost > 0 and at:
+                    by_location = found.setdefault(sku, {})
+                    by_location[at] = by_location.get(at, 0) + lost
+        return found
+
+    async def _strays(self, source: str, skus: Sequence[str], now_ms: int) -> dict[Pool, list[Demand]]:
+        """Holds that may be taken from a pool but do not count in it: it was configured after they were made."""
+        rows = await self._store.read("holds_of_skus", skus=skus, now_ms=now_ms)
+        counted = {(reference, line, pool) for _, reference, line, pool, *_ in rows}
+        strays: dict[Pool, list[Demand]] = {}
+        for sku, reference, line, _, channel, location, quantity, main in rows:
+            route = next(iter(self._routes.of(Flow.INVENTORY, source=source, sink=channel)), None)
+            if not main or route is None:
+                continue
+            for pool in self._pools(route, sku, location):
+                if (reference, line, pool) not in counted:
+                    demand = Demand(channel, reference, str(line), location, sku, quantity)
+                    strays.setdefault((sku, pool), []).append(demand)
+        return strays
+
+    # --- confirm, release, show ---------------------------------------------------------------------
+
+    async def show(self, reference: str) -> Held:
+        """A hold as it is now.
+
+        Raises:
+            HoldRefused: there is none of that reference.
+        """
+        return self._held(reference, await self._known(reference), self._clock.now_ms())
+
+    async def confirm(self, reference: str, *, order: str = "") -> Held:
+        """Make a hold firm, for a week at most, until its order arrives; ``order`` names that order.
+
+        After its expiry the units are reserved again if they are still there. If not, somebody has to
+        decide about an order that was paid for: it is parked, and refused here.
+
+        Raises:
+            HoldRefused: it was released, belongs to another order, or expired and the units are gone.
+            Retryable: too many buyers want the same at once.
+        """
+        rows = await self._known(reference)
+        channel = rows[0][2]
+        order = await self._order_key(channel, order)
+        now_ms = self._clock.now_ms()
+        row = {
+            "reference": reference,
+            "order_key": order,
+            "now_ms": now_ms,
+            "expires_at_ms": now_ms + FIRM_MS,
+        }
+        done, met = await self._store.write(
+            Write("hold_confirm", [row]),
+            Write("hold_meet", [{"reference": reference, "order_key": order or rows[0][9]}]),
+        )
+        if met:
+            await self._mark(rows)
+        rows = await self._known(reference)
+        held = self._held(reference, rows, now_ms)
+        if done or held.state == "replaced":
+            self._made.set()
+            return held
+        if held.state == "released":
+            raise HoldRefused(
+                "released", "This hold was released; its units are for sale again.", "Make a new hold."
+            )
+        if held.state == "confirmed":
+            raise HoldRefused(
+                "other_order", f"This hold is for the order {held.order!r}.", "Confirm it without an order."
+            )
+        return await self._again(reference, rows, order)
+
+    async def _order_key(self, channel: str, order: str) -> str:
+        """An order's key, where its number was given and it is known already."""
+        if not order:
+            return ""
+        found = await self._store.read("orders_numbered", numbers=[order], limit=LINES_MAX)
+        return next((key for system, key in found if system == channel), order)
+
+    async def _again(self, reference: str, rows: Sequence[Row], order: str) -> Held:
+        """Reserve the units of an expired hold once more, and confirm it at once."""
+        channel = rows[0][2]
+        main = [row for row in rows if row[8]]
+        by_line = {row[0]: [other[1] for other in rows if other[0] == row[0]] for row in main}
+        plan = [_Planned(Line(row[3], row[6]), row[4], tuple(by_line[row[0]])) for row in main]
+        for _ in range(TRIES_MAX):
+            now_ms = self._clock.now_ms()
+            rooms, due = await self._rooms(plan, now_ms)
+            if _quantities(plan, rooms, allow_partial=False) is None:
+                break
+            again = [
+                {
+                    "reference": reference,
+                    "line": line,
+                    "pool": pool,
+                    "sku": sku,
+                    "order_key": order,
+                    "now_ms": now_ms,
+                    "expires_at_ms": now_ms + FIRM_MS,
+                }
+                for line, pool, _, sku, *_ in rows
+            ]
+            note = {"system": channel, "operation": "confirm_hold", "key": reference, "now_ms": now_ms}
+            try:
+                await self._take(
+                    rooms,
+                    sorted({*due, *(row[3] for row in rows)}),
+                    plan,
+                    now_ms,
+                    Write("hold_renew", again, guard=True),
+                    Write(
+                        "parked_resolve", [{**note, "resolution": "confirmed after all", "by": "syncline"}]
+                    ),
+                )
+            except Fenced:
+                known = await self._known(reference)
+                held = self._held(reference, known, now_ms)
+                if held.state in ("confirmed", "replaced"):  # by the same request, sent twice
+                    return held
+                continue
+            self._changed()
+            return await self.show(reference)
+        else:
+            raise Retryable("too many buyers want the same units at once: try again")
+        what = ", ".join(f"{planned.line.quantity} of {planned.line.sku}" for planned in plan)
+        await self._store.write(
+            Write(
+                "parked_put",
+                [
+                    {
+                        "system": channel,
+                        "operation": "confirm_hold",
+                        "key": reference,
+                        "reason": "late_capture",
+                        "detail": f"{what}; order {order or 'not named'}",
+                        "payload": "",
+                        "now_ms": self._clock.now_ms(),
+                    }
+                ],
+            )
+        )
+        raise HoldRefused(
+            "expired",
+            "This hold had expired, and its units were given to others.",
+            "Refund the buyer or find other stock; it is noted under parked work.",
+        )
+
+    async def release(self, reference: str) -> Held:
+        """Give the units back. Of a hold that has ended, nothing is given back again.
+
+        Raises:
+            HoldRefused: there is none of that reference.
+        """
+        rows = await self._known(reference)
+        now_ms = self._clock.now_ms()
+        skus = sorted({row[3] for row in rows})
+        await self._store.write(
+            Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+            Write("hold_release", [{"reference": reference}]),
+        )
+        self._wake()
+        return self._held(reference, await self._known(reference), now_ms)
+
+    async def _mark(self, rows: Sequence[Row]) -> None:
+        """What a hold lowers, or does no more, is to be shown."""
+        now_ms = self._clock.now_ms()
+        skus = sorted({row[3] for row in rows})
+        await self._store.write(Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]))
+        self._wake()
+
+    async def _rows(self, reference: str) -> list[Row]:
+        return await self._store.read("holds_get", reference=reference)
+
+    async def _known(self, reference: str) -> list[Row]:
+        rows = await self._rows(reference)
+        if not rows:
+            raise HoldRefused(
+                "not_found",
+                f"There is no hold {reference!r}.",
+                "Holds that ended are forgotten after 30 days.",
+            )
+        return rows
+
+    def _held(self, reference: str, rows: Sequence[Row], now_ms: int) -> Held:
+        _, _, channel, _, _, _, _, state, _, order, _, created_at_ms, expires_at_ms, _ = rows[0]
+        if state == "open" and expires_at_ms <= now_ms:
+            state = "expired"
+        lines = tuple(
+            HeldLine(sku, self._routes.channel_location(channel, location), asked, quantity)
+            for _, _, _, sku, location, asked, quantity, _, main, *_ in rows
+            if main
+        )
+        complete = all(line.asked == line.held for line in lines)
+        return Held(reference, channel, state, expires_at_ms, created_at_ms, order, complete, lines)
+
+    def _same(self, reference: str, rows: Sequence[Row], channel: str, plan: Sequence[_Planned]) -> Held:
+        """The hold of a reference that is used again.
+
+        Raises:
+            HoldRefused: it holds something else.
+        """
+        before = [(row[2], row[3], row[4], row[5]) for row in rows if row[8]]
+        if before != [(channel, p.line.sku, p.location, p.line.quantity) for p in plan]:
+            raise HoldRefused(
+                "reference_taken",
+                f"reference: {reference!r} is another hold, with other lines.",
+                "Use a new reference for a changed cart, and release the old one.",
+            )
+        return self._held(reference, rows, self._clock.now_ms())
+
+    # --- what nobody came for -----------------------------------------------------------------------
+
+    async def sweep(self) -> int:
+        """End what is over, so that channels get the units back; returns how many lines that were."""
+        now_ms = self._clock.now_ms()
+        due = await self._store.read("holds_due", now_ms=now_ms, limit=SWEEP_MAX)
+        if due:
+            # A longer list is taken as far as it was read, so that no confirmed hold ends without its note.
+            until_ms = due[-1][5] if len(due) == SWEEP_MAX else now_ms
+            skus = sorted({row[0] for row in due})
+            notes = {
+                reference: channel for _, reference, channel, _, confirmed_at_ms, _ in due if confirmed_at_ms
+            }
+            await self._store.write(
+                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+                Write("hold_lapse", [{"sku": sku, "firm": True, "now_ms": until_ms} for sku in skus]),
+                Write(
+                    "parked_put",
+                    [
+                        {
+                            "system": channel,
+                            "operation": "await_order",
+                            "key": reference,
+                            "reason": "no_order",
+                            "detail": "confirmed, and no order came within seven days",
+                            "payload": "",
+                            "now_ms": now_ms,
+                        }
+                        for reference, channel in sorted(notes.items())
+                    ],
+                ),
+            )
+            self._wake()
+        met = await self._store.read("holds_met", limit=SWEEP_MAX)
+        if met:  # an order that was applied in the very moment in which its hold learned its name
+            orders = {reference: order for _, reference, order in met}
+            await self._store.write(
+                Write(
+                    "dirty_mark",
+                    [{"sku": s, "changed_at_ms": now_ms} for s in sorted({row[0] for row in met})],
+                ),
+                Write("hold_meet", [{"reference": key, "order_key": order} for key, order in orders.items()]),
+            )
+            self._wake()
+        return len(due)
+
+    async def run(self) -> None:
+        """Sweep while anything is held, until cancelled."""
+        while True:
+            await self._made.wait()
+            self._made.clear()
+            try:
+                while await self._store.read("hold_next", limit=1):
+                    await self._clock.sleep(SWEEP_EVERY_S)
+                    await self.sweep()
+            except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
+                log.warning("the store does not take it", action="store_refused", error=str(error))
+                self._made.set()
+                await self._clock.sleep(SWEEP_EVERY_S)
+
+
+def _pool(route: Route, sku: str, locations: Sequence[str]) -> str:
+    """A pool's name: where it is and what is kept back there, so that another rule makes another pool."""
+    rule = route.rule_for(sku)
+    return SEP.join([route.source, *(f"{at}={rule.safety_at(at)}" for at in sorted(locations))])
+
+
+def _kept(pool: str) -> dict[str, int]:
+    """What a pool keeps back at each of its locations."""
+    parts = (part.rpartition("=") for part in pool.split(SEP)[1:])
+    return {location: int(kept) for location, _, kept in parts}
+
+
+def _quantities(
+    plan: Sequence[_Planned], rooms: Mapping[Pool, _Room], *, allow_partial: bool
+) -> list[int] | None:
+    """What each line can get; ``None`` if that is not what is wanted, or nothing at all."""
+    left = {at: room.left for at, room in rooms.items()}
+    quantities = []
+    for planned in plan:
+        pools = [(planned.line.sku, pool) for pool in planned.pools]
+        quantity = max(0, min(planned.line.quantity, *(left[at] for at in pools)))
+        if quantity < planned.line.quantity and not allow_partial:
+            return None
+        for at in pools:
+            left[at] -= quantity
+        quantities.append(quantity)
+    return quantities if any(quantities) or not allow_partial else None
+
+
+def _stored(row: Mapping[str, Any]) -> Row:
+    """A row that was just written, as ``holds_get`` would give it."""
+    return (
+        row["line"],
+        row["pool"],
+        row["channel"],
+        row["sku"],
+        row["location"],
+        row["asked"],
+        row["quantity"],
+        "open",
+        row["main"],
+        row["order_key"],
+        row["made_by"],
+        row["now_ms"],
+        row["expires_at_ms"],
+        0,
+    )
