@@ -570,7 +570,9 @@ BROKEN = {
     "counts holds that ended": says("hold_put", "AND pool = :pool AND state IN ('open', 'confirmed')", "AND pool = :pool"),
     "lets a hold end by the clock": says("hold_put", "AND pool = :pool AND state IN ('open', 'confirmed')", "AND pool = :pool AND state IN ('open', 'confirmed') AND expires_at_ms > :now_ms"),
     "takes a reference twice": says("hold_put", "DO NOTHING", "DO UPDATE SET quantity = excluded.quantity, expires_at_ms = excluded.expires_at_ms"),
-    "refuses a line that gets nothing": says("hold_put", "WHERE :quantity = 0", "WHERE 0"),
+    "refuses a line that gets nothing": says("hold_put", "WHERE :quantity = 0 OR", "WHERE"),
+    "is bound by another channel's pool": says("hold_put", "OR :binds = 0", ""),
+    "is bound by another channel's pool later": says("hold_renew", "OR binds = 0", ""),
     "shows what is over as held": says("shelves", "AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)", ""),
     "confirms what is over": says("hold_confirm", "AND expires_at_ms > :now_ms)", ")"),
     "confirms what was given back": says("hold_confirm", "state = 'open' AND", "state <> 'confirmed' AND"),
@@ -617,9 +619,11 @@ CAUGHT_BY = {
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
         "a_guard_counts_every_row",
         "a_guard_that_fails_undoes_the_statements_before_it",
+        "lines_are_taken_together_or_not_at_all",
     ],
     "guards only the first row": [
         "a_guard_counts_every_row",
+        "lines_are_taken_together_or_not_at_all",
     ],
     "guards only what follows": [
         "a_guard_that_fails_undoes_the_statements_before_it",
@@ -1201,6 +1205,12 @@ CAUGHT_BY = {
         "nothing_is_taken_from_a_number_that_is_stale_or_missing",
         "an_expired_hold_is_taken_again_only_from_what_is_left",
     ],
+    "is bound by another channel's pool": [
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+    ],
+    "is bound by another channel's pool later": [
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+    ],
     "shows what is over as held": [
         "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
     ],
@@ -1235,6 +1245,7 @@ CAUGHT_BY = {
         "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
         "a_hold_is_released_once",
         "an_expired_hold_is_taken_again_only_from_what_is_left",
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
     ],
     "ends confirmed holds unasked": [
         "a_confirmed_hold_stays_until_somebody_decides",

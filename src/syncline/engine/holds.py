@@ -5,10 +5,10 @@
     free(sku, pool) = what can be promised of the SKU from the pool's locations, before holds
     a hold is taken  if  free(sku, pool) - every hold in that pool that has not ended >= its quantity
 
-A **pool** is a set of ERP locations with what is kept back at each: those of a channel for a hold that
-may be taken from anywhere, or a single one. A hold counts in every pool that it may be taken from, so
-two channels that share a location cannot promise the same unit; that is enough for every set of
-locations, and where sets overlap only in part it holds back rather too much than too little.
+A **pool** is a set of ERP locations with what is kept back at each: a single one, those of a channel, or
+those of several channels that overlap. A hold counts in every pool that contains all the locations it
+may be taken from. If every pool has enough, each hold finds its units (Hall's theorem), so two channels
+that share a location cannot promise the same one, and nothing is held back needlessly.
 
 Nothing is sold twice to buyers who hold first, because
 
@@ -36,8 +36,9 @@ What is held for a SKU is a sum over its open holds, so a reservation costs an i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -58,6 +59,7 @@ FIRM_MS = 7 * 86_400_000  # how long a confirmed hold waits for its order
 LINES_MAX = 100
 QUANTITY_MAX = 1_000_000
 SKUS_MAX = 100
+POOLS_MAX = 32  # sets of locations, before they are taken apart
 TRIES_MAX = 20
 SWEEP_EVERY_S = 5.0
 SWEEP_MAX = 500
@@ -149,11 +151,15 @@ class _Room:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A line with the pools that it counts in; the first is the one that it asks for."""
+    """A line with the pools that it counts in, and whether each binds it; the first is what it asks for."""
 
     line: Line
     location: str  # the ERP's
-    pools: tuple[str, ...]
+    pools: Mapping[str, bool]
+
+    def binding(self) -> list[Pool]:
+        """The pools that have to have enough."""
+        return [(self.line.sku, pool) for pool, binds in self.pools.items() if binds]
 
 
 class Holds:
@@ -221,13 +227,14 @@ class Holds:
                     "asked": planned.line.quantity,
                     "quantity": quantity,
                     "main": int(index == 0),
+                    "binds": int(binds),
                     "order_key": order,
                     "made_by": by,
                     "now_ms": now_ms,
                     "expires_at_ms": now_ms + expires_in_ms,
                 }
                 for number, (planned, quantity) in enumerate(zip(plan, quantities, strict=True))
-                for index, pool in enumerate(planned.pools)
+                for index, (pool, binds) in enumerate(planned.pools.items())
             ]
             try:
                 await self._take(rooms, due, plan, now_ms, Write("hold_put", rows, guard=True))
@@ -295,14 +302,25 @@ class Holds:
             )
         return routes[0]
 
-    def _pools(self, route: Route, sku: str, location: str) -> tuple[str, ...]:
-        """Every pool that units may be taken from, by name; what was asked for comes first."""
-        locations = [location] if location else list(route.locations)
-        names = {_pool(route, sku, locations): None}
-        for other in self._routes.of(Flow.INVENTORY, source=route.source):
-            if not other.locations.keys().isdisjoint(locations):
-                names[_pool(other, sku, list(other.locations))] = None
-        return tuple(names)
+    def _pools(self, route: Route, sku: str, location: str) -> dict[str, bool]:
+        """Every pool that a hold counts in, by name, and whether it binds; what was asked for comes first.
+
+        A pool with what another channel keeps back does not: that is the other's rule.
+        """
+        asked = frozenset([location] if location else route.locations)
+        pools = {_pool(route.source, asked, route.rule_for(sku)): True}
+        routes = self._routes.of(Flow.INVENTORY, source=route.source)
+        sets, exact = unions(tuple(frozenset(other.locations) for other in routes))
+        for locations in sorted([asked, *sets], key=sorted):
+            if asked <= locations if exact else asked & locations:
+                rules = [other.rule_for(sku) for other in routes if not locations.isdisjoint(other.locations)]
+                least = {at: min(rule.safety_at(at) for rule in rules) for at in locations}
+                pools[_pool(route.source, locations, QuantityRule(safety_by_location=least))] = True
+        for other in routes:
+            for locations in (asked, frozenset(other.locations)):
+                if asked <= locations <= other.locations.keys():
+                    pools.setdefault(_pool(route.source, locations, other.rule_for(sku)), False)
+        return pools
 
     async def _take(
         self,
@@ -333,14 +351,12 @@ class Holds:
             for pool in planned.pools:
                 at = planned.line.sku, pool
                 asked[at] = asked.get(at, 0) + planned.line.quantity
-            left = max(0, min(rooms[planned.line.sku, pool].left for pool in planned.pools))
-            if any(
-                asked[planned.line.sku, pool] > rooms[planned.line.sku, pool].left for pool in planned.pools
-            ):
+            if any(asked[at] > rooms[at].left for at in planned.binding()):
+                left = max(0, min(rooms[at].left for at in planned.binding()))
                 return HoldRefused(
                     "not_enough",
-                    f"lines[{number}]: {asked[planned.line.sku, planned.pools[0]]} of {planned.line.sku!r} were asked "
-                    f"for, {left} can be had. Nothing is held.",
+                    f"lines[{number}]: {asked[planned.binding()[0]]} of {planned.line.sku!r} were asked for, "
+                    f"{left} can be had. Nothing is held.",
                     "Ask for less, or with allow_partial for what there is.",
                 )
         return HoldRefused(
@@ -360,29 +376,33 @@ class Holds:
             raise HoldRefused("bad_skus", f"sku: name 1 to {SKUS_MAX} SKUs.", "Ask several times.")
         route = self._route(channel)
         plan = self._plan(channel, [Line(sku, 1) for sku in skus])
-        everywhere = [
-            replace(
-                planned,
-                pools=(*planned.pools, *(_pool(route, planned.line.sku, [at]) for at in route.locations)),
-            )
-            for planned in plan
+        places = [
+            (shown, self._plan(channel, [Line(sku, 1, shown) for sku in skus]))
+            for shown in route.locations.values()
         ]
+        everywhere = [*plan, *(planned for _, of_place in places for planned in of_place)]
         now_ms = self._clock.now_ms()
         rooms, _ = await self._rooms(everywhere, now_ms)
         puts = [room.put for room in rooms.values() if room.put is not None]
         if puts:  # the next one who asks reads them; where something changed meanwhile, they stay stale
             await self._store.write(Write("shelf_put", puts))
         found = []
-        for planned in plan:
-            sku = planned.line.sku
-            left = max(0, min(rooms[sku, pool].left for pool in planned.pools))
-            places = tuple(
-                Place(at_channel, max(0, min(left, rooms[sku, _pool(route, sku, [at])].left)))
-                for at, at_channel in route.locations.items()
+        for number, planned in enumerate(plan):
+            left = {
+                shown: max(0, min(rooms[at].left for at in of_place[number].binding()))
+                for shown, of_place in places
+            }
+            as_of_ms = rooms[planned.binding()[0]].as_of_ms or None
+            found.append(
+                Available(
+                    sku=planned.line.sku,
+                    channel=channel,
+                    quantity=max(0, min(rooms[at].left for at in planned.binding())),
+                    locations=tuple(Place(shown, quantity) for shown, quantity in left.items()),
+                    as_of_ms=as_of_ms,
+                    age_ms=None if as_of_ms is None else max(0, now_ms - as_of_ms),
+                )
             )
-            as_of_ms = rooms[sku, planned.pools[0]].as_of_ms or None
-            age_ms = None if as_of_ms is None else max(0, now_ms - as_of_ms)
-            found.append(Available(sku, channel, left, places, as_of_ms, age_ms))
         return found
 
     async def _rooms(self, plan: Sequence[_Planned], now_ms: int) -> tuple[dict[Pool, _Room], list[str]]:
@@ -536,7 +556,7 @@ class Holds:
             raise HoldRefused(
                 "released", "This hold was released; its units are for sale again.", "Make a new hold."
             )
-        if held.state == "confirmed":
+        if held.state in ("open", "confirmed"):
             raise HoldRefused(
                 "other_order", f"This hold is for the order {held.order!r}.", "Confirm it without an order."
             )
@@ -553,8 +573,8 @@ class Holds:
         """Reserve the units of an expired hold once more, and confirm it at once."""
         channel = rows[0][2]
         main = [row for row in rows if row[8]]
-        by_line = {row[0]: [other[1] for other in rows if other[0] == row[0]] for row in main}
-        plan = [_Planned(Line(row[3], row[6]), row[4], tuple(by_line[row[0]])) for row in main]
+        pools = {row[0]: {other[1]: bool(other[14]) for other in rows if other[0] == row[0]} for row in main}
+        plan = [_Planned(Line(row[3], row[6]), row[4], pools[row[0]]) for row in main]
         for _ in range(TRIES_MAX):
             now_ms = self._clock.now_ms()
             rooms, due = await self._rooms(plan, now_ms)
@@ -654,7 +674,7 @@ class Holds:
         return rows
 
     def _held(self, reference: str, rows: Sequence[Row], now_ms: int) -> Held:
-        _, _, channel, _, _, _, _, state, _, order, _, created_at_ms, expires_at_ms, _ = rows[0]
+        _, _, channel, _, _, _, _, state, _, order, _, created_at_ms, expires_at_ms, *_ = rows[0]
         if state == "open" and expires_at_ms <= now_ms:
             state = "expired"
         lines = tuple(
@@ -741,10 +761,31 @@ class Holds:
                 await self._clock.sleep(SWEEP_EVERY_S)
 
 
-def _pool(route: Route, sku: str, locations: Sequence[str]) -> str:
+@lru_cache(maxsize=POOLS_MAX)
+def unions(
+    sets: tuple[frozenset[str], ...], most: int = POOLS_MAX
+) -> tuple[tuple[frozenset[str], ...], bool]:
+    """Every union of sets that overlap, and whether those are all.
+
+    Where there would be more than ``most``, only the sets themselves are given. A hold then has to
+    count in each that it touches, which promises no unit twice but may keep some back.
+    """
+    family = set(sets)
+    new = list(family)
+    while new:
+        one = new.pop()
+        for other in list(family):
+            if one & other and one | other not in family:
+                family.add(one | other)
+                new.append(one | other)
+                if len(family) > most:
+                    return tuple(sorted(set(sets), key=sorted)), False
+    return tuple(sorted(family, key=sorted)), True
+
+
+def _pool(source: str, locations: Iterable[str], rule: QuantityRule) -> str:
     """A pool's name: where it is and what is kept back there, so that another rule makes another pool."""
-    rule = route.rule_for(sku)
-    return SEP.join([route.source, *(f"{at}={rule.safety_at(at)}" for at in sorted(locations))])
+    return SEP.join([source, *(f"{at}={rule.safety_at(at)}" for at in sorted(locations))])
 
 
 def _kept(pool: str) -> dict[str, int]:
@@ -760,12 +801,11 @@ def _quantities(
     left = {at: room.left for at, room in rooms.items()}
     quantities = []
     for planned in plan:
-        pools = [(planned.line.sku, pool) for pool in planned.pools]
-        quantity = max(0, min(planned.line.quantity, *(left[at] for at in pools)))
+        quantity = max(0, min(planned.line.quantity, *(left[at] for at in planned.binding())))
         if quantity < planned.line.quantity and not allow_partial:
             return None
-        for at in pools:
-            left[at] -= quantity
+        for pool in planned.pools:
+            left[planned.line.sku, pool] -= quantity
         quantities.append(quantity)
     return quantities if any(quantities) or not allow_partial else None
 
@@ -787,4 +827,5 @@ def _stored(row: Mapping[str, Any]) -> Row:
         row["now_ms"],
         row["expires_at_ms"],
         0,
+        row["binds"],
     )

@@ -26,7 +26,7 @@ def line(reference: str = "r1", quantity: int = 1, **changes: Any) -> dict[str, 
     """A row of ``hold_put``."""
     row = {
         "reference": reference, "line": 0, "pool": "p", "channel": "shop", "sku": "A", "location": "L",
-        "asked": quantity, "quantity": quantity, "main": 1, "order_key": "", "made_by": "till", "now_ms": T0,
+        "asked": quantity, "quantity": quantity, "main": 1, "binds": 1, "order_key": "", "made_by": "till", "now_ms": T0,
         "expires_at_ms": LATER,
     }  # fmt: skip
     return {**row, **changes}
@@ -123,7 +123,7 @@ class HoldConformance(Opens):
             assert (await shelf(store))[4] == 5
             assert await store.read("holds_get", reference="r3") == []
             assert await store.read("holds_get", reference="r2") == [
-                (0, "p", "shop", "A", "L", 3, 3, "open", 1, "", "till", T0, LATER, 0)
+                (0, "p", "shop", "A", "L", 3, 3, "open", 1, "", "till", T0, LATER, 0, 1)
             ]
 
     async def test_pools_and_skus_are_counted_apart(self) -> None:
@@ -135,6 +135,16 @@ class HoldConformance(Opens):
             assert await take(store, "r2", pool="q") == [("r2",)]
             assert await take(store, "r3", sku="B") == [("r3",)]
             assert await take(store, "r4", pool="q") == []
+
+    async def test_a_hold_counts_in_another_channels_pool_without_being_bound_by_it(self) -> None:
+        async with self.store() as store:
+            await shelve(store, 1)
+            assert await take(store, "r1", 3, binds=0) == [("r1",)]
+            assert (await shelf(store))[4] == 3
+            assert await take(store, "r2") == []
+            await lapse(store)
+            await take(store, "r3")
+            assert await renew(store) == [("r1",)]
 
     async def test_nothing_is_taken_from_a_number_that_is_stale_or_missing(self) -> None:
         async with self.store() as store:
@@ -191,7 +201,7 @@ class HoldConformance(Opens):
             assert await confirm(store, "r2", now_ms=LATER) == []
             assert await confirm(store, "r3") == []
             assert (await store.read("holds_get", reference="r1"))[0][7:] == (
-                "confirmed", 1, "", "till", T0, WEEK, LATER - 1,
+                "confirmed", 1, "", "till", T0, WEEK, LATER - 1, 1,
             )  # fmt: skip
             assert await lapse(store, WEEK) == [("r2",)]
             assert (await shelf(store, WEEK))[4:] == (1, 0)
@@ -245,7 +255,7 @@ class HoldConformance(Opens):
             assert await renew(store) == [("r1",)]
             assert await renew(store) == []
             assert (await store.read("holds_get", reference="r1"))[0][7:] == (
-                "confirmed", 1, "7", "till", T0, WEEK, LATER + 1,
+                "confirmed", 1, "7", "till", T0, WEEK, LATER + 1, 1,
             )  # fmt: skip
         async with self.store() as store:  # what held nothing holds nothing, and keeps the order it had
             await take(store, quantity=0, order_key="5")

@@ -274,14 +274,14 @@ ORDER BY s.sku, s.pool;
 -- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock, and
 -- this statement, which begins after it was taken, sees every hold that was committed before.
 -- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
-INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, order_key,
-                  made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
-SELECT r.reference, r.line, r.pool, r.channel, r.sku, r.location, r.asked, r.quantity, 'open', r.main, r.order_key,
-       r.made_by, r.now_ms, r.expires_at_ms, 0
+INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, binds,
+                  order_key, made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
+SELECT r.reference, r.line, r.pool, r.channel, r.sku, r.location, r.asked, r.quantity, 'open', r.main, r.binds,
+       r.order_key, r.made_by, r.now_ms, r.expires_at_ms, 0
 FROM jsonb_to_recordset($1::jsonb) AS r(reference text, line bigint, pool text, channel text, sku text,
-    location text, asked bigint, quantity bigint, main bigint, order_key text, made_by text, now_ms bigint,
-    expires_at_ms bigint)
-WHERE r.quantity = 0
+    location text, asked bigint, quantity bigint, main bigint, binds bigint, order_key text, made_by text,
+    now_ms bigint, expires_at_ms bigint)
+WHERE r.quantity = 0 OR r.binds = 0
     OR (SELECT s.free FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
         - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
            WHERE h.sku = r.sku AND h.pool = r.pool AND h.state IN ('open', 'confirmed')) >= r.quantity
@@ -296,7 +296,7 @@ UPDATE hold SET state = 'confirmed',
 FROM jsonb_to_recordset($1::jsonb) AS r(reference text, line bigint, pool text, sku text, order_key text,
     expires_at_ms bigint, now_ms bigint)
 WHERE hold.reference = r.reference AND hold.line = r.line AND hold.pool = r.pool AND hold.state = 'expired'
-    AND (hold.quantity = 0
+    AND (hold.quantity = 0 OR hold.binds = 0
         OR (SELECT s.free FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
             - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
                WHERE h.sku = r.sku AND h.pool = r.pool AND h.state IN ('open', 'confirmed')) >= hold.quantity)
@@ -345,7 +345,7 @@ RETURNING hold.reference;
 
 -- name: holds_get
 SELECT line, pool, channel, sku, location, asked, quantity, state, main, order_key, made_by, created_at_ms,
-       expires_at_ms, confirmed_at_ms
+       expires_at_ms, confirmed_at_ms, binds
 FROM hold WHERE reference = :reference ORDER BY line, pool;
 
 -- name: holds_of_skus

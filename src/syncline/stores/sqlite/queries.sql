@@ -204,11 +204,11 @@ ORDER BY s.sku, s.pool;
 -- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock.
 -- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
 -- name: hold_put
-INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, order_key,
-                  made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
-SELECT :reference, :line, :pool, :channel, :sku, :location, :asked, :quantity, 'open', :main, :order_key,
-       :made_by, :now_ms, :expires_at_ms, 0
-WHERE :quantity = 0
+INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, binds,
+                  order_key, made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
+SELECT :reference, :line, :pool, :channel, :sku, :location, :asked, :quantity, 'open', :main, :binds,
+       :order_key, :made_by, :now_ms, :expires_at_ms, 0
+WHERE :quantity = 0 OR :binds = 0
     OR (SELECT free FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0)
         - (SELECT coalesce(sum(quantity), 0) FROM hold
            WHERE sku = :sku AND pool = :pool AND state IN ('open', 'confirmed')) >= :quantity
@@ -219,7 +219,7 @@ RETURNING reference;
 UPDATE hold SET state = 'confirmed', order_key = CASE WHEN order_key = '' THEN :order_key ELSE order_key END,
     expires_at_ms = :expires_at_ms, confirmed_at_ms = :now_ms
 WHERE reference = :reference AND line = :line AND pool = :pool AND state = 'expired'
-    AND (quantity = 0
+    AND (quantity = 0 OR binds = 0
         OR (SELECT free FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0)
             - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
                WHERE h.sku = :sku AND h.pool = :pool AND h.state IN ('open', 'confirmed')) >= quantity)
@@ -256,7 +256,7 @@ RETURNING reference;
 
 -- name: holds_get
 SELECT line, pool, channel, sku, location, asked, quantity, state, main, order_key, made_by, created_at_ms,
-       expires_at_ms, confirmed_at_ms
+       expires_at_ms, confirmed_at_ms, binds
 FROM hold WHERE reference = :reference ORDER BY line, pool;
 
 -- name: holds_of_skus

@@ -125,8 +125,8 @@ CREATE TABLE shelf (
     PRIMARY KEY (sku, pool)
 );
 
--- Units that a checkout holds: one row for each line and each pool that it may be taken from. The pool that
--- the line asked for is its "main" one.
+-- Units that a checkout holds: one row for each line and each pool that it counts in. The pool that the line
+-- asked for is its "main" one; one that does not bind is another channel's, which may keep back more.
 CREATE TABLE hold (
     reference       text COLLATE "C" NOT NULL,
     line            bigint NOT NULL,
@@ -138,6 +138,7 @@ CREATE TABLE hold (
     quantity        bigint NOT NULL,
     state           text COLLATE "C" NOT NULL,
     main            bigint NOT NULL,
+    binds           bigint NOT NULL,
     order_key       text COLLATE "C" NOT NULL,
     made_by         text COLLATE "C" NOT NULL,
     created_at_ms   bigint NOT NULL,

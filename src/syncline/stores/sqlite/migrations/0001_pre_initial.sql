@@ -106,8 +106,8 @@ CREATE TABLE shelf (
     PRIMARY KEY (sku, pool)
 ) WITHOUT ROWID, STRICT;
 
--- Units that a checkout holds: one row for each line and each pool that it may be taken from. The pool that
--- the line asked for is its "main" one.
+-- Units that a checkout holds: one row for each line and each pool that it counts in. The pool that the line
+-- asked for is its "main" one; one that does not bind is another channel's, which may keep back more.
 CREATE TABLE hold (
     reference       TEXT NOT NULL,
     line            INTEGER NOT NULL,
@@ -119,6 +119,7 @@ CREATE TABLE hold (
     quantity        INTEGER NOT NULL,
     state           TEXT NOT NULL,
     main            INTEGER NOT NULL,
+    binds           INTEGER NOT NULL,
     order_key       TEXT NOT NULL,
     made_by         TEXT NOT NULL,
     created_at_ms   INTEGER NOT NULL,
