@@ -14,7 +14,7 @@ Nothing is sold twice to buyers who hold first, because
 
 - ``free`` is a stored number, marked stale in the transaction that changes anything it was computed
   from (a figure, an order, an unseen fall). A hold is taken from no stale number: it is computed again
-  before, and stored only if nothing changed since it was read.
+  before, and stored only if nothing changed since its inputs were read.
 - ``hold_put`` compares and inserts in one statement, after the same transaction has marked the SKU in
   ``dirty``. That row is the lock: there, PostgreSQL puts transactions about one SKU in a row, in the
   order of the SKUs; SQLite has one writer anyway.
@@ -142,11 +142,10 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """A pool as it is now. ``put`` is the row that stores its number, if that had to be computed."""
+    """A pool as it is now."""
 
     left: int
     as_of_ms: int
-    put: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +179,9 @@ class Holds:
         self._routes = routes
         self._systems = systems
         self._wake = wake
+        self._taking: dict[Pool, dict[asyncio.Future[None], int]] = {}
+        self._asked: set[Pool] = set()
+        self._computing = asyncio.Lock()
         self._made = asyncio.Event()
         self._made.set()  # there may be holds from before the start
 
@@ -216,6 +218,8 @@ class Holds:
                 if known:
                     return self._same(reference, known, channel, plan)
                 raise self._short(plan, rooms)
+            if await self._others_first(plan, quantities, rooms):
+                continue
             rows = [
                 {
                     "reference": reference,
@@ -237,7 +241,7 @@ class Holds:
                 for index, (pool, binds) in enumerate(planned.pools.items())
             ]
             try:
-                await self._take(rooms, due, plan, now_ms, Write("hold_put", rows, guard=True))
+                await self._take(due, rows, now_ms, Write("hold_put", rows, guard=True))
             except Fenced:
                 known = await self._rows(reference)
                 if known:
@@ -322,23 +326,48 @@ class Holds:
                     pools.setdefault(_pool(route.source, locations, other.rule_for(sku)), False)
         return pools
 
+    async def _others_first(
+        self, plan: Sequence[_Planned], quantities: Sequence[int], rooms: Mapping[Pool, _Room]
+    ) -> bool:
+        """Wait for those who are just taking what we would need; ``False`` if there is enough for all.
+
+        Only for thrift: a transaction that is refused costs those committed with it a second run.
+        """
+        needed: dict[Pool, int] = {}
+        for planned, quantity in zip(plan, quantities, strict=True):
+            for at in planned.binding():
+                needed[at] = needed.get(at, 0) + quantity
+        for at, quantity in needed.items():
+            taking = self._taking.get(at)
+            if quantity and taking and sum(taking.values()) + quantity > rooms[at].left:
+                await asyncio.wait([next(iter(taking))])
+                return True
+        return False
+
     async def _take(
-        self,
-        rooms: Mapping[Pool, _Room],
-        due: Sequence[str],
-        plan: Sequence[_Planned],
-        now_ms: int,
-        *writes: Write,
+        self, due: Iterable[str], rows: Sequence[Mapping[str, Any]], now_ms: int, *writes: Write
     ) -> None:
-        """Lock the SKUs, end what is over, store numbers that were computed anew, and count."""
-        skus = sorted({planned.line.sku for planned in plan})
-        puts = [room.put for room in rooms.values() if room.put is not None]
-        await self._store.write(
-            Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
-            Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in due]),
-            Write("shelf_put", puts, guard=True),
-            *writes,
-        )
+        """Lock the SKUs, end what is over, and count."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for row in rows:
+            taking = self._taking.setdefault((row["sku"], row["pool"]), {})
+            taking[done] = taking.get(done, 0) + row["quantity"]
+        try:
+            await self._store.write(
+                Write(
+                    "dirty_mark",
+                    [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({row["sku"] for row in rows})],
+                ),
+                Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in due]),
+                *writes,
+            )
+        finally:
+            done.set_result(None)
+            for row in rows:
+                taking = self._taking.get((row["sku"], row["pool"]), {})
+                taking.pop(done, None)
+                if not taking:
+                    self._taking.pop((row["sku"], row["pool"]), None)
 
     def _changed(self) -> None:
         self._made.set()
@@ -383,9 +412,6 @@ class Holds:
         everywhere = [*plan, *(planned for _, of_place in places for planned in of_place)]
         now_ms = self._clock.now_ms()
         rooms, _ = await self._rooms(everywhere, now_ms)
-        puts = [room.put for room in rooms.values() if room.put is not None]
-        if puts:  # the next one who asks reads them; where something changed meanwhile, they stay stale
-            await self._store.write(Write("shelf_put", puts))
         found = []
         for number, planned in enumerate(plan):
             left = {
@@ -406,44 +432,59 @@ class Holds:
         return found
 
     async def _rooms(self, plan: Sequence[_Planned], now_ms: int) -> tuple[dict[Pool, _Room], list[str]]:
-        """What is left in every pool of a plan, and the SKUs of which holds are over but not ended yet."""
-        wanted = {(planned.line.sku, pool): planned for planned in plan for pool in planned.pools}
+        """What is left in every pool of a plan, and the SKUs of which holds are over but not ended yet.
+
+        Raises:
+            Retryable: the figures change faster than they can be added up.
+        """
+        wanted = {(planned.line.sku, pool) for planned in plan for pool in planned.pools}
         skus = sorted({sku for sku, _ in wanted})
-        known = await self._shelves(skus, now_ms)
-        if not wanted.keys() <= known.keys():
-            new = sorted(wanted.keys() - known.keys())
-            await self._store.write(
-                Write(
-                    "dirty_mark",
-                    [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({s for s, _ in new})],
-                ),
-                Write("shelf_open", [{"sku": sku, "pool": pool} for sku, pool in new]),
-            )
-            self._wake()
+        for _ in range(TRIES_MAX):
             known = await self._shelves(skus, now_ms)
-        stale = [at for at in wanted if known[at][3]]
-        puts = await self._compute(stale, known, now_ms) if stale else {}
-        rooms = {}
-        for at in wanted:
-            _, _, free, _, _, as_of_ms, held, _ = known[at]
-            put = puts.get(at)
-            if put is not None:
-                free, as_of_ms = put["free"], put["as_of_ms"]
-            rooms[at] = _Room(free - held, as_of_ms, put)
-        due = sorted({sku for sku, *_, over in known.values() if over})
-        return rooms, due
+            old = {at for at in wanted if at not in known or known[at][3]}
+            if not old:
+                rooms = {at: _Room(known[at][2] - known[at][6], known[at][5]) for at in wanted}
+                return rooms, sorted({sku for sku, *_, over in known.values() if over})
+            await self._refresh(old)
+        raise Retryable("the figures change faster than they can be added up: try again")
+
+    async def _refresh(self, pools: set[Pool]) -> None:
+        """Compute pools anew; one at a time, and everybody's who waits together."""
+        self._asked |= pools
+        async with self._computing:
+            if not pools & self._asked:
+                return  # somebody has done it for us
+            asked = sorted(self._asked)[:SWEEP_MAX]
+            self._asked -= set(asked)
+            now_ms = self._clock.now_ms()
+            skus = sorted({sku for sku, _ in asked})
+            known = await self._shelves(skus, now_ms)
+            new = [at for at in asked if at not in known]
+            if new:
+                await self._store.write(
+                    Write(
+                        "dirty_mark",
+                        [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({sku for sku, _ in new})],
+                    ),
+                    Write("shelf_open", [{"sku": sku, "pool": pool} for sku, pool in new]),
+                )
+                self._wake()
+                known = await self._shelves(skus, now_ms)
+            stale = [at for at in asked if known[at][3]]
+            if stale:
+                await self._store.write(Write("shelf_put", await self._compute(stale, known, now_ms)))
 
     async def _shelves(self, skus: Sequence[str], now_ms: int) -> dict[Pool, Row]:
         return {(row[0], row[1]): row for row in await self._store.read("shelves", skus=skus, now_ms=now_ms)}
 
     async def _compute(
         self, pools: Sequence[Pool], known: Mapping[Pool, Row], now_ms: int
-    ) -> dict[Pool, dict[str, Any]]:
+    ) -> list[dict[str, Any]]:
         """The rows that store what each pool has now. ``known`` was read before anything is read here."""
         by_source: dict[str, list[Pool]] = {}
         for sku, pool in pools:
             by_source.setdefault(pool.split(SEP, 1)[0], []).append((sku, pool))
-        computed = {}
+        computed = []
         for source, of_source in by_source.items():
             skus = sorted({sku for sku, _ in of_source})
             levels: dict[str, dict[str, StockLevel]] = {}
@@ -473,13 +514,15 @@ class Holds:
                     list(kept),
                     replica_lag_ms=replica_lag_ms,
                 )
-                computed[sku, pool] = {
-                    "sku": sku,
-                    "pool": pool,
-                    "free": numbers.pool,
-                    "as_of_ms": min((observed[sku, where] for where in figures), default=0),
-                    "rev": known[sku, pool][4],
-                }
+                computed.append(
+                    {
+                        "sku": sku,
+                        "pool": pool,
+                        "free": numbers.pool,
+                        "as_of_ms": min((observed[sku, where] for where in figures), default=0),
+                        "rev": known[sku, pool][4],
+                    }
+                )
         return computed
 
     async def _unseen(self, source: str, skus: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -578,26 +621,29 @@ class Holds:
         for _ in range(TRIES_MAX):
             now_ms = self._clock.now_ms()
             rooms, due = await self._rooms(plan, now_ms)
-            if _quantities(plan, rooms, allow_partial=False) is None:
+            quantities = _quantities(plan, rooms, allow_partial=False)
+            if quantities is None:
                 break
+            if await self._others_first(plan, quantities, rooms):
+                continue
             again = [
                 {
                     "reference": reference,
                     "line": line,
                     "pool": pool,
                     "sku": sku,
+                    "quantity": quantity,
                     "order_key": order,
                     "now_ms": now_ms,
                     "expires_at_ms": now_ms + FIRM_MS,
                 }
-                for line, pool, _, sku, *_ in rows
+                for line, pool, _, sku, _, _, quantity, *_ in rows
             ]
             note = {"system": channel, "operation": "confirm_hold", "key": reference, "now_ms": now_ms}
             try:
                 await self._take(
-                    rooms,
                     sorted({*due, *(row[3] for row in rows)}),
-                    plan,
+                    again,
                     now_ms,
                     Write("hold_renew", again, guard=True),
                     Write(
