@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
+from itertools import count as count_from
 from random import Random
 from typing import Any, cast
 
@@ -40,7 +41,6 @@ from syncline.web.serve import Listener
 NAME = "holds"
 BUYERS = 8
 CONNECTIONS = 64
-AT_ONCE = 64
 RATE_SKUS = 500
 PAGE = 5_000
 BARE = "UPDATE shelf SET free = free - :by WHERE sku = :sku AND pool = :pool AND free >= :by RETURNING sku"
@@ -201,7 +201,7 @@ def races(report: Report, name: str, kind: str, where: str, count: int) -> None:
     report.add(f"{name}: p99", percentile(took, 0.99) * 1000, "ms")
 
 
-async def together(count: int, once: Callable[[int], Awaitable[None]]) -> float:
+async def together(count: int, at_once: int, once: Callable[[int], Awaitable[None]]) -> float:
     """Do something so many times, some at once; returns how many a second."""
     numbers = iter(range(count))
 
@@ -210,11 +210,13 @@ async def together(count: int, once: Callable[[int], Awaitable[None]]) -> float:
             await once(number)
 
     began = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(worker() for _ in range(at_once)))
     return count / (time.perf_counter() - began)
 
 
-async def rates(kind: str, where: str, *, rounds: int, count: int) -> tuple[float, float, float]:
+async def rates(
+    kind: str, where: str, at_once: int, *, rounds: int, count: int
+) -> tuple[float, float, float]:
     """Holds and bare updates a second, in turns, and the median ratio of neighbours."""
     store = cast("Any", await open_store(kind, where))
     try:
@@ -227,24 +229,24 @@ async def rates(kind: str, where: str, *, rounds: int, count: int) -> tuple[floa
             from syncline.stores.postgres.store import parse_statement
 
             store._statements["bare"] = parse_statement(BARE_POSTGRES)  # noqa: SLF001
-        rng, names = Random(3), iter(range(10**9))
+        rng, names = Random(3), count_from(1)
 
         async def hold(_: int) -> None:
             sku = sku_of(rng.randrange(RATE_SKUS))
-            await engine.holds.reserve(f"r{next(names)}", "shop", [Line(sku, 1)])
+            await engine.holds.reserve(f"{at_once}.{next(names)}", "shop", [Line(sku, 1)])
 
         async def bare(_: int) -> None:
-            row = {"sku": sku_of(rng.randrange(RATE_SKUS)), "pool": "bare", "by": 1}
+            row = {"sku": sku_of(rng.randrange(RATE_SKUS)), "pool": f"bare {at_once}", "by": 1}
             assert (await store.write(Write("bare", [row])))[0]
 
         now_ms = engine.clock.now_ms()
-        pools = [{"sku": sku_of(n), "pool": "bare"} for n in range(RATE_SKUS)]
+        pools = [{"sku": sku_of(n), "pool": f"bare {at_once}"} for n in range(RATE_SKUS)]
         puts = [{**row, "free": 10**9, "as_of_ms": now_ms, "rev": 1} for row in pools]
         await store.write(Write("shelf_open", pools), Write("shelf_put", puts))
         took: dict[str, list[float]] = {"hold": [], "bare": []}
         for number in range(-1, rounds):
             for name, once in (("hold", hold), ("bare", bare)):
-                rate = await together(count, once)
+                rate = await together(count, at_once, once)
                 if number >= 0:
                     took[name].append(rate)
         ratio = statistics.median(h / b for h, b in zip(took["hold"], took["bare"], strict=True))
@@ -256,10 +258,13 @@ async def rates(kind: str, where: str, *, rounds: int, count: int) -> tuple[floa
 def measure(report: Report, name: str, kind: str, where: str, *, quick: bool) -> None:
     """Rate first, then races, on one store."""
     rounds, count = (5, 1_000) if quick else (9, 5_000)
-    held, bare, ratio = uvloop.run(rates(kind, where, rounds=rounds, count=count))
-    report.add(f"{name}: holds, {AT_ONCE} at once", held, "/s")
-    report.add(f"{name}: bare conditional updates", bare, "/s")
-    report.add(f"{name}: holds : bare", ratio, "x", least=0.5, gated=True)
+    for at_once, least in ((BUYERS, 0.5), (CONNECTIONS, None)):
+        held, bare, ratio = uvloop.run(rates(kind, where, at_once, rounds=rounds, count=count))
+        report.add(f"{name}: holds, {at_once} at once", held, "/s")
+        report.add(f"{name}: bare conditional updates, {at_once} at once", bare, "/s")
+        report.add(
+            f"{name}: holds : bare, {at_once} at once", ratio, "x", least=least, gated=least is not None
+        )
 
 
 def run(*, quick: bool = False) -> Report:

@@ -12,8 +12,9 @@ from tests.unit.checkout import World
 from tests.unit.support import START_MS
 
 from syncline.engine.engine import Engine
-from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, HoldRefused, Line, unions
+from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, HoldRefused, Line
 from syncline.engine.routes import Routes
+from syncline.engine.shelves import unions
 from syncline.inventory.availability import QuantityRule
 from syncline.model.errors import Fenced, Retryable
 from syncline.ports import Write

@@ -5,7 +5,7 @@
     free(sku, pool) = what can be promised of the SKU from the pool's locations, before holds
     a hold is taken  if  free(sku, pool) - every hold in that pool that has not ended >= its quantity
 
-A **pool** is a set of ERP locations with what is kept back at each: a single one, those of a channel, or
+Pools and their numbers are kept by ``shelves.py``. A **pool** is a set of ERP locations with what is kept back at each: a single one, those of a channel, or
 those of several channels that overlap. A hold counts in every pool that contains all the locations it
 may be taken from. If every pool has enough, each hold finds its units (Hall's theorem), so two channels
 that share a location cannot promise the same one, and nothing is held back needlessly.
@@ -38,18 +38,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import structlog
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import decode
-from syncline.engine.routes import SEP, Route, Routes, split_key
-from syncline.inventory.availability import Demand, QuantityRule, publish
-from syncline.model.change import Flow, Kind
+from syncline.engine.routes import Route, Routes
+from syncline.engine.shelves import TRIES_MAX, Pool, Room, Shelves
+from syncline.model.change import Flow
 from syncline.model.errors import Fenced, OutcomeUnknown, Retryable, SynclineError
-from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
 
 EXPIRES_MS_MIN = 10_000
@@ -59,14 +56,10 @@ FIRM_MS = 7 * 86_400_000  # how long a confirmed hold waits for its order
 LINES_MAX = 100
 QUANTITY_MAX = 1_000_000
 SKUS_MAX = 100
-POOLS_MAX = 32  # sets of locations, before they are taken apart
-TRIES_MAX = 20
 SWEEP_EVERY_S = 5.0
 SWEEP_MAX = 500
 
 log = structlog.get_logger(__name__)
-
-Pool = tuple[str, str]  # SKU, pool
 
 
 class HoldRefused(SynclineError):
@@ -141,14 +134,6 @@ class Available:
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    """A pool as it is now."""
-
-    left: int
-    as_of_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Planned:
     """A line with the pools that it counts in, and whether each binds it; the first is what it asks for."""
 
@@ -177,11 +162,9 @@ class Holds:
         self._clock = clock
         self._catalog = catalog
         self._routes = routes
-        self._systems = systems
         self._wake = wake
+        self._shelves = Shelves(store, clock, routes, systems, wake)
         self._taking: dict[Pool, dict[asyncio.Future[None], int]] = {}
-        self._asked: set[Pool] = set()
-        self._computing = asyncio.Lock()
         self._made = asyncio.Event()
         self._made.set()  # there may be holds from before the start
 
@@ -210,8 +193,7 @@ class Holds:
         self._check(lines, expires_in_ms)
         plan = self._plan(channel, lines)
         for _ in range(TRIES_MAX):
-            now_ms = self._clock.now_ms()
-            rooms, due = await self._rooms(plan, now_ms)
+            rooms, due, now_ms = await self._shelves.rooms(_pools(plan))
             quantities = _quantities(plan, rooms, allow_partial=allow_partial)
             if quantities is None:
                 known = await self._rows(reference)
@@ -292,7 +274,7 @@ class Holds:
                         f"lines[{number}].location: {channel} sells from no location {line.location!r}.",
                         f"Leave it out, or use one of {', '.join(sorted(route.locations.values()))}.",
                     )
-            plan.append(_Planned(line, location, self._pools(route, line.sku, location)))
+            plan.append(_Planned(line, location, self._shelves.pools(route, line.sku, location)))
         return plan
 
     def _route(self, channel: str) -> Route:
@@ -306,28 +288,8 @@ class Holds:
             )
         return routes[0]
 
-    def _pools(self, route: Route, sku: str, location: str) -> dict[str, bool]:
-        """Every pool that a hold counts in, by name, and whether it binds; what was asked for comes first.
-
-        A pool with what another channel keeps back does not: that is the other's rule.
-        """
-        asked = frozenset([location] if location else route.locations)
-        pools = {_pool(route.source, asked, route.rule_for(sku)): True}
-        routes = self._routes.of(Flow.INVENTORY, source=route.source)
-        sets, exact = unions(tuple(frozenset(other.locations) for other in routes))
-        for locations in sorted([asked, *sets], key=sorted):
-            if asked <= locations if exact else asked & locations:
-                rules = [other.rule_for(sku) for other in routes if not locations.isdisjoint(other.locations)]
-                least = {at: min(rule.safety_at(at) for rule in rules) for at in locations}
-                pools[_pool(route.source, locations, QuantityRule(safety_by_location=least))] = True
-        for other in routes:
-            for locations in (asked, frozenset(other.locations)):
-                if asked <= locations <= other.locations.keys():
-                    pools.setdefault(_pool(route.source, locations, other.rule_for(sku)), False)
-        return pools
-
     async def _others_first(
-        self, plan: Sequence[_Planned], quantities: Sequence[int], rooms: Mapping[Pool, _Room]
+        self, plan: Sequence[_Planned], quantities: Sequence[int], rooms: Mapping[Pool, Room]
     ) -> bool:
         """Wait for those who are just taking what we would need; ``False`` if there is enough for all.
 
@@ -373,7 +335,7 @@ class Holds:
         self._made.set()
         self._wake()
 
-    def _short(self, plan: Sequence[_Planned], rooms: Mapping[Pool, _Room]) -> HoldRefused:
+    def _short(self, plan: Sequence[_Planned], rooms: Mapping[Pool, Room]) -> HoldRefused:
         """Which line cannot be had."""
         asked: dict[Pool, int] = {}
         for number, planned in enumerate(plan):
@@ -410,8 +372,7 @@ class Holds:
             for shown in route.locations.values()
         ]
         everywhere = [*plan, *(planned for _, of_place in places for planned in of_place)]
-        now_ms = self._clock.now_ms()
-        rooms, _ = await self._rooms(everywhere, now_ms)
+        rooms, _, now_ms = await self._shelves.rooms(_pools(everywhere))
         found = []
         for number, planned in enumerate(plan):
             left = {
@@ -430,129 +391,6 @@ class Holds:
                 )
             )
         return found
-
-    async def _rooms(self, plan: Sequence[_Planned], now_ms: int) -> tuple[dict[Pool, _Room], list[str]]:
-        """What is left in every pool of a plan, and the SKUs of which holds are over but not ended yet.
-
-        Raises:
-            Retryable: the figures change faster than they can be added up.
-        """
-        wanted = {(planned.line.sku, pool) for planned in plan for pool in planned.pools}
-        skus = sorted({sku for sku, _ in wanted})
-        for _ in range(TRIES_MAX):
-            known = await self._shelves(skus, now_ms)
-            old = {at for at in wanted if at not in known or known[at][3]}
-            if not old:
-                rooms = {at: _Room(known[at][2] - known[at][6], known[at][5]) for at in wanted}
-                return rooms, sorted({sku for sku, *_, over in known.values() if over})
-            await self._refresh(old)
-        raise Retryable("the figures change faster than they can be added up: try again")
-
-    async def _refresh(self, pools: set[Pool]) -> None:
-        """Compute pools anew; one at a time, and everybody's who waits together."""
-        self._asked |= pools
-        async with self._computing:
-            if not pools & self._asked:
-                return  # somebody has done it for us
-            asked = sorted(self._asked)[:SWEEP_MAX]
-            self._asked -= set(asked)
-            now_ms = self._clock.now_ms()
-            skus = sorted({sku for sku, _ in asked})
-            known = await self._shelves(skus, now_ms)
-            new = [at for at in asked if at not in known]
-            if new:
-                await self._store.write(
-                    Write(
-                        "dirty_mark",
-                        [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({sku for sku, _ in new})],
-                    ),
-                    Write("shelf_open", [{"sku": sku, "pool": pool} for sku, pool in new]),
-                )
-                self._wake()
-                known = await self._shelves(skus, now_ms)
-            stale = [at for at in asked if known[at][3]]
-            if stale:
-                await self._store.write(Write("shelf_put", await self._compute(stale, known, now_ms)))
-
-    async def _shelves(self, skus: Sequence[str], now_ms: int) -> dict[Pool, Row]:
-        return {(row[0], row[1]): row for row in await self._store.read("shelves", skus=skus, now_ms=now_ms)}
-
-    async def _compute(
-        self, pools: Sequence[Pool], known: Mapping[Pool, Row], now_ms: int
-    ) -> list[dict[str, Any]]:
-        """The rows that store what each pool has now. ``known`` was read before anything is read here."""
-        by_source: dict[str, list[Pool]] = {}
-        for sku, pool in pools:
-            by_source.setdefault(pool.split(SEP, 1)[0], []).append((sku, pool))
-        computed = []
-        for source, of_source in by_source.items():
-            skus = sorted({sku for sku, _ in of_source})
-            levels: dict[str, dict[str, StockLevel]] = {}
-            observed: dict[tuple[str, str], int] = {}
-            for key, body, observed_ms, _ in await self._store.read(
-                "stock_of_skus", system=source, skus=skus
-            ):
-                sku, at = split_key(key)
-                levels.setdefault(sku, {})[at] = decode(Kind.STOCK, body)
-                observed[sku, at] = observed_ms
-            demands: dict[str, list[Demand]] = {}
-            for channel, order_key, line_id, location, sku, *rest in await self._store.read(
-                "demand_open", skus=skus
-            ):
-                demands.setdefault(sku, []).append(Demand(channel, order_key, line_id, location, sku, *rest))
-            unseen = await self._unseen(source, skus)
-            strays = await self._strays(source, skus, now_ms)
-            replica_lag_ms = self._systems[source].capabilities.replica_lag_ms
-            for sku, pool in of_source:
-                kept = _kept(pool)
-                figures = {where: level for where, level in levels.get(sku, {}).items() if where in kept}
-                numbers = publish(
-                    figures,
-                    [*demands.get(sku, []), *strays.get((sku, pool), [])],
-                    unseen.get(sku, {}),
-                    QuantityRule(safety_by_location=kept),
-                    list(kept),
-                    replica_lag_ms=replica_lag_ms,
-                )
-                computed.append(
-                    {
-                        "sku": sku,
-                        "pool": pool,
-                        "free": numbers.pool,
-                        "as_of_ms": min((observed[sku, where] for where in figures), default=0),
-                        "rev": known[sku, pool][4],
-                    }
-                )
-        return computed
-
-    async def _unseen(self, source: str, skus: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Units that any channel lost to something nobody has told us of, by SKU and ERP location."""
-        found: dict[str, dict[str, int]] = {}
-        for route in self._routes.of(Flow.INVENTORY, source=source):
-            for key, _, lost, _, _ in await self._store.read(
-                "bindings_of_skus", system=route.sink, skus=skus
-            ):
-                sku, location = split_key(key)
-                at = self._routes.erp_location(route.sink, location)
-                if lost > 0 and at:
-                    by_location = found.setdefault(sku, {})
-                    by_location[at] = by_location.get(at, 0) + lost
-        return found
-
-    async def _strays(self, source: str, skus: Sequence[str], now_ms: int) -> dict[Pool, list[Demand]]:
-        """Holds that may be taken from a pool but do not count in it: it was configured after they were made."""
-        rows = await self._store.read("holds_of_skus", skus=skus, now_ms=now_ms)
-        counted = {(reference, line, pool) for _, reference, line, pool, *_ in rows}
-        strays: dict[Pool, list[Demand]] = {}
-        for sku, reference, line, _, channel, location, quantity, main in rows:
-            route = next(iter(self._routes.of(Flow.INVENTORY, source=source, sink=channel)), None)
-            if not main or route is None:
-                continue
-            for pool in self._pools(route, sku, location):
-                if (reference, line, pool) not in counted:
-                    demand = Demand(channel, reference, str(line), location, sku, quantity)
-                    strays.setdefault((sku, pool), []).append(demand)
-        return strays
 
     # --- confirm, release, show ---------------------------------------------------------------------
 
@@ -619,8 +457,7 @@ class Holds:
         pools = {row[0]: {other[1]: bool(other[14]) for other in rows if other[0] == row[0]} for row in main}
         plan = [_Planned(Line(row[3], row[6]), row[4], pools[row[0]]) for row in main]
         for _ in range(TRIES_MAX):
-            now_ms = self._clock.now_ms()
-            rooms, due = await self._rooms(plan, now_ms)
+            rooms, due, now_ms = await self._shelves.rooms(_pools(plan))
             quantities = _quantities(plan, rooms, allow_partial=False)
             if quantities is None:
                 break
@@ -807,41 +644,13 @@ class Holds:
                 await self._clock.sleep(SWEEP_EVERY_S)
 
 
-@lru_cache(maxsize=POOLS_MAX)
-def unions(
-    sets: tuple[frozenset[str], ...], most: int = POOLS_MAX
-) -> tuple[tuple[frozenset[str], ...], bool]:
-    """Every union of sets that overlap, and whether those are all.
-
-    Where there would be more than ``most``, only the sets themselves are given. A hold then has to
-    count in each that it touches, which promises no unit twice but may keep some back.
-    """
-    family = set(sets)
-    new = list(family)
-    while new:
-        one = new.pop()
-        for other in list(family):
-            if one & other and one | other not in family:
-                family.add(one | other)
-                new.append(one | other)
-                if len(family) > most:
-                    return tuple(sorted(set(sets), key=sorted)), False
-    return tuple(sorted(family, key=sorted)), True
-
-
-def _pool(source: str, locations: Iterable[str], rule: QuantityRule) -> str:
-    """A pool's name: where it is and what is kept back there, so that another rule makes another pool."""
-    return SEP.join([source, *(f"{at}={rule.safety_at(at)}" for at in sorted(locations))])
-
-
-def _kept(pool: str) -> dict[str, int]:
-    """What a pool keeps back at each of its locations."""
-    parts = (part.rpartition("=") for part in pool.split(SEP)[1:])
-    return {location: int(kept) for location, _, kept in parts}
+def _pools(plan: Sequence[_Planned]) -> set[Pool]:
+    """Every pool that a plan counts in."""
+    return {(planned.line.sku, pool) for planned in plan for pool in planned.pools}
 
 
 def _quantities(
-    plan: Sequence[_Planned], rooms: Mapping[Pool, _Room], *, allow_partial: bool
+    plan: Sequence[_Planned], rooms: Mapping[Pool, Room], *, allow_partial: bool
 ) -> list[int] | None:
     """What each line can get; ``None`` if that is not what is wanted, or nothing at all."""
     left = {at: room.left for at, room in rooms.items()}
