@@ -258,13 +258,12 @@ async def rates(
 def measure(report: Report, name: str, kind: str, where: str, *, quick: bool) -> None:
     """Rate first, then races, on one store."""
     rounds, count = (5, 1_000) if quick else (9, 5_000)
-    for at_once, least in ((BUYERS, 0.5), (CONNECTIONS, None)):
+    for at_once in (1, BUYERS, CONNECTIONS):
         held, bare, ratio = uvloop.run(rates(kind, where, at_once, rounds=rounds, count=count))
         report.add(f"{name}: holds, {at_once} at once", held, "/s")
         report.add(f"{name}: bare conditional updates, {at_once} at once", bare, "/s")
-        report.add(
-            f"{name}: holds : bare, {at_once} at once", ratio, "x", least=least, gated=least is not None
-        )
+        # With one at a time both wait for the disk. The more share a commit, the more the statements count.
+        report.add(f"{name}: holds : bare, {at_once} at once", ratio, "x", least=0.5, gated=at_once == 1)
 
 
 def run(*, quick: bool = False) -> Report:

@@ -369,7 +369,7 @@ ORDER BY expires_at_ms, reference, line LIMIT :limit;
 
 -- name: holds_met
 SELECT sku, reference, order_key FROM hold
-WHERE state IN ('open', 'confirmed') AND order_key <> '' AND main = 1
+WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND order_key <> '' AND main = 1
     AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = hold.order_key)
 ORDER BY reference, line LIMIT :limit;
 
