@@ -444,7 +444,7 @@ def api() -> str:
     ]
     return (
         "# HTTP API\n\nJSON, with `Authorization: Bearer TOKEN`. `GET /v1/openapi.json` describes every type. Each role may "
-        "do all that the ones before it may: viewer, operator, admin. `GET /healthz` needs no login.\n\n"
+        "do all that the ones before it may: viewer, checkout, operator, admin. `GET /healthz` needs no login.\n\n"
         + table(["endpoint", "what it does", "least role", "query"], rows)
     )
 

@@ -48,7 +48,8 @@ VALUES = {
     "our_stamp_ms": st.none() | times, "keys": st.lists(keys), "skus": st.lists(st.sampled_from(["A", "AB", "ä", "?"]), unique=True),
     "numbers": st.lists(st.sampled_from(["#1", "#2"])), "ids": st.lists(words), "moments": st.lists(times, unique=True),
     "since": times, "after": keys, "from": keys, "to": keys, "consumer": st.sampled_from(["apply"]),
-    "stream": st.sampled_from(["orders", "items"]),
+    "stream": st.sampled_from(["orders", "items"]), "reference": st.sampled_from(["r1", "r2", "r3"]),
+    "pool": st.sampled_from(["p", "q"]), "line": st.integers(0, 1), "main": st.integers(0, 1), "binds": st.integers(0, 1), "firm": st.booleans(),
 }  # fmt: skip
 NUMBERS = {
     "version",
@@ -61,6 +62,8 @@ NUMBERS = {
     "by",
     "seq",
     "lag_ms",
+    "free",
+    "asked",
 }
 
 

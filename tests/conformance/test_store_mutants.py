@@ -571,6 +571,55 @@ BROKEN = {
     "forgets young deliveries": says("forget_deliveries", ":before", "(:before + 1)"),
     "forgets open demand": says("forget_demand", "settled = 1 AND", ""),
     "forgets demand that is left": says("forget_demand", "AND quantity = 0", ""),
+    "opens a shelf twice": says("shelf_open", "DO NOTHING", "DO UPDATE SET stale = 1"),
+    "opens a shelf full": says("shelf_open", "0, 0, 1, 1", "0, 0, 0, 1"),
+    "stores a number of yesterday": says("shelf_put", "AND rev = :rev", "AND :rev = :rev"),
+    "leaves a number fresh": says("shelf_stale", "stale = 1,", ""),
+    "makes a number stale without a new revision": says("shelf_stale", ", rev = rev + 1", ""),
+    "holds from a stale number": says("hold_put", "AND stale = 0", ""),
+    "holds more than there is": says("hold_put", ">= :quantity", ">= 0 * :quantity"),
+    "holds all but the last": says("hold_put", ">= :quantity", "> :quantity"),
+    "counts every pool together": says("hold_put", "WHERE sku = :sku AND pool = :pool AND state IN", "WHERE sku = :sku AND state IN"),
+    "counts every SKU together": says("hold_put", "WHERE sku = :sku AND pool = :pool AND state IN", "WHERE pool = :pool AND state IN"),
+    "counts holds that ended": says("hold_put", "AND pool = :pool AND state IN ('open', 'confirmed')", "AND pool = :pool"),
+    "lets a hold end by the clock": says("hold_put", "AND pool = :pool AND state IN ('open', 'confirmed')", "AND pool = :pool AND state IN ('open', 'confirmed') AND expires_at_ms > :now_ms"),
+    "takes a reference twice": says("hold_put", "DO NOTHING", "DO UPDATE SET quantity = excluded.quantity, expires_at_ms = excluded.expires_at_ms"),
+    "refuses a line that gets nothing": says("hold_put", "WHERE :quantity = 0 OR", "WHERE"),
+    "is bound by another channel's pool": says("hold_put", "OR :binds = 0", ""),
+    "is bound by another channel's pool later": says("hold_renew", "OR binds = 0", ""),
+    "shows what is over as held": says("shelves", "AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)", ""),
+    "confirms what is over": says("hold_confirm", "AND expires_at_ms > :now_ms)", ")"),
+    "confirms what was given back": says("hold_confirm", "state = 'open' AND", "state <> 'confirmed' AND"),
+    "puts the end off at each confirmation": says("hold_confirm", "THEN expires_at_ms ELSE :expires_at_ms END", "THEN :expires_at_ms ELSE :expires_at_ms END"),
+    "changes a hold's order": says("hold_confirm", "AND (order_key = '' OR :order_key = '' OR order_key = :order_key)", ""),
+    "never learns a hold's order": says("hold_confirm", "THEN :order_key ELSE", "THEN order_key ELSE"),
+    "releases what has ended": says("hold_release", "AND state IN ('open', 'confirmed')", ""),
+    "releases no confirmed hold": says("hold_release", "state IN ('open', 'confirmed')", "state = 'open'"),
+    "ends holds early": says("hold_lapse", "expires_at_ms <= :now_ms", "expires_at_ms <= :now_ms + 1"),
+    "ends holds late": says("hold_lapse", "expires_at_ms <= :now_ms", "expires_at_ms < :now_ms"),
+    "ends confirmed holds unasked": says("hold_lapse", "AND (state = 'open' OR :firm)", ""),
+    "ends no confirmed hold": says("hold_lapse", "(state = 'open' OR :firm)", "state = 'open' AND :firm = :firm"),
+    "ends the holds of every SKU": says("hold_lapse", "sku = :sku AND", ":sku = :sku AND"),
+    "takes again what was never over": says("hold_renew", "AND state = 'expired'", ""),
+    "takes again without counting": says("hold_renew", ">= quantity", ">= 0"),
+    "takes again from a stale number": says("hold_renew", "AND stale = 0", ""),
+    "counts a hold for two orders": says("hold_replace", "channel = :channel AND", ":channel = :channel AND"),
+    "replaces every hold without an order": says("hold_replace", "AND order_key <> ''", ""),
+    "replaces a hold twice": says("hold_replace", "AND state IN ('open', 'confirmed')", ""),
+    "finds the holds of any channel": says("holds_of_orders", "channel = :channel AND", ":channel = :channel AND"),
+    "replaces a hold by no order": says("hold_meet", "AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = :order_key)", ""),
+    "replaces a hold by another channel's order": says("hold_meet", "d.channel = hold.channel AND", ""),
+    "replaces what was released": says("hold_meet", "AND state <> 'released'", ""),
+    "finds holds that have no order yet": says("holds_met", "AND d.order_key = hold.order_key", ""),
+    "finds what met its order before": says("holds_met", "state IN ('open', 'confirmed') AND", ""),
+    "holds for ever": says("holds_of_skus", "WHERE h.state = 'confirmed' OR h.expires_at_ms > :now_ms", "WHERE :now_ms = :now_ms"),
+    "forgets confirmed holds": says("holds_of_skus", "h.state = 'confirmed' OR", ""),
+    "tells of what was released": says("holds_of_skus", "AND h.state IN ('open', 'confirmed')", ""),
+    "finds what is over late": says("holds_due", "expires_at_ms <= :now_ms", "expires_at_ms < :now_ms"),
+    "finds what is over in any order": says("holds_due", "ORDER BY expires_at_ms, reference", "ORDER BY reference"),
+    "finds what has ended as next": says("hold_next", "WHERE state IN ('open', 'confirmed')", ""),
+    "forgets open holds": says("forget_holds", "state NOT IN ('open', 'confirmed') AND", ""),
+    "forgets young holds": says("forget_holds", ":before", "(:before + 1)"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -584,9 +633,11 @@ CAUGHT_BY = {
         "a_former_owner_can_neither_write_nor_renew_nor_drop",
         "a_guard_counts_every_row",
         "a_guard_that_fails_undoes_the_statements_before_it",
+        "lines_are_taken_together_or_not_at_all",
     ],
     "guards only the first row": [
         "a_guard_counts_every_row",
+        "lines_are_taken_together_or_not_at_all",
     ],
     "guards only what follows": [
         "a_guard_that_fails_undoes_the_statements_before_it",
@@ -1148,6 +1199,172 @@ CAUGHT_BY = {
     ],
     "forgets demand that is left": [
         "demand_is_forgotten_once_nothing_of_it_is_left",
+    ],
+    "opens a shelf twice": [
+        "a_number_before_holds_is_stale_until_it_is_computed",
+    ],
+    "opens a shelf full": [
+        "a_number_before_holds_is_stale_until_it_is_computed",
+    ],
+    "stores a number of yesterday": [
+        "a_number_is_stored_only_if_nothing_changed_since_it_was_read",
+    ],
+    "leaves a number fresh": [
+        "a_number_is_stored_only_if_nothing_changed_since_it_was_read",
+        "nothing_is_taken_from_a_number_that_is_stale_or_missing",
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+    ],
+    "makes a number stale without a new revision": [
+        "a_number_is_stored_only_if_nothing_changed_since_it_was_read",
+    ],
+    "holds from a stale number": [
+        "nothing_is_taken_from_a_number_that_is_stale_or_missing",
+    ],
+    "holds more than there is": [
+        "a_hold_is_taken_only_from_what_is_left",
+        "lines_are_taken_together_or_not_at_all",
+        "pools_and_skus_are_counted_apart",
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+    ],
+    "holds all but the last": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+        "a_hold_is_released_once",
+        "a_hold_is_taken_only_from_what_is_left",
+        "a_second_confirmation_moves_nothing_but_may_name_the_order_once",
+        "lines_are_taken_together_or_not_at_all",
+        "pools_and_skus_are_counted_apart",
+    ],
+    "counts every pool together": [
+        "pools_and_skus_are_counted_apart",
+    ],
+    "counts every SKU together": [
+        "pools_and_skus_are_counted_apart",
+    ],
+    "counts holds that ended": [
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+    ],
+    "lets a hold end by the clock": [
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+    ],
+    "takes a reference twice": [
+        "a_reference_is_taken_once",
+    ],
+    "refuses a line that gets nothing": [
+        "nothing_is_taken_from_a_number_that_is_stale_or_missing",
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+    ],
+    "is bound by another channel's pool": [
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+    ],
+    "is bound by another channel's pool later": [
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+    ],
+    "shows what is over as held": [
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+    ],
+    "confirms what is over": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+    ],
+    "confirms what was given back": [
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+        "a_hold_is_released_once",
+    ],
+    "puts the end off at each confirmation": [
+        "a_second_confirmation_moves_nothing_but_may_name_the_order_once",
+    ],
+    "changes a hold's order": [
+        "a_second_confirmation_moves_nothing_but_may_name_the_order_once",
+    ],
+    "never learns a hold's order": [
+        "a_second_confirmation_moves_nothing_but_may_name_the_order_once",
+    ],
+    "releases what has ended": [
+        "a_hold_is_released_once",
+    ],
+    "releases no confirmed hold": [
+        "a_hold_is_released_once",
+    ],
+    "ends holds early": [
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+        "a_confirmed_hold_stays_until_somebody_decides",
+    ],
+    "ends holds late": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+        "a_hold_is_released_once",
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+    ],
+    "ends confirmed holds unasked": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+    ],
+    "ends no confirmed hold": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+    ],
+    "ends the holds of every SKU": [
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+    ],
+    "takes again what was never over": [
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+    ],
+    "takes again without counting": [
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+    ],
+    "takes again from a stale number": [
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+    ],
+    "counts a hold for two orders": [
+        "an_order_replaces_its_hold",
+    ],
+    "replaces every hold without an order": [
+        "an_order_replaces_its_hold",
+    ],
+    "replaces a hold twice": [
+        "an_order_replaces_its_hold",
+    ],
+    "finds the holds of any channel": [
+        "an_order_replaces_its_hold",
+    ],
+    "replaces a hold by no order": [
+        "an_order_that_came_first_replaces_its_hold_at_once",
+    ],
+    "replaces a hold by another channel's order": [
+        "an_order_that_came_first_replaces_its_hold_at_once",
+    ],
+    "replaces what was released": [
+        "an_order_that_came_first_replaces_its_hold_at_once",
+    ],
+    "finds holds that have no order yet": [
+        "holds_whose_order_is_there_are_found",
+    ],
+    "finds what met its order before": [
+        "holds_whose_order_is_there_are_found",
+    ],
+    "holds for ever": [
+        "what_is_held_of_a_sku_is_told_line_by_line",
+    ],
+    "forgets confirmed holds": [
+        "what_is_held_of_a_sku_is_told_line_by_line",
+    ],
+    "tells of what was released": [
+        "what_is_held_of_a_sku_is_told_line_by_line",
+    ],
+    "finds what is over late": [
+        "what_is_over_is_found_oldest_first",
+    ],
+    "finds what is over in any order": [
+        "what_is_over_is_found_oldest_first",
+    ],
+    "finds what has ended as next": [
+        "what_is_over_is_found_oldest_first",
+    ],
+    "forgets open holds": [
+        "only_holds_that_ended_are_forgotten",
+    ],
+    "forgets young holds": [
+        "only_holds_that_ended_are_forgotten",
     ],
 }
 

@@ -15,6 +15,7 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.retention import Janitor
@@ -106,6 +107,7 @@ class Engine:
             for stream in system.source.streams
             if self._interval_ms(system, stream.flows, stream.snapshot)
         ]
+        self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
@@ -158,6 +160,7 @@ class Engine:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
             group.create_task(self.janitor.run(), name="janitor")
+            group.create_task(self.holds.run(), name="holds")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

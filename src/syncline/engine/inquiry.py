@@ -12,7 +12,7 @@ from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
-from syncline.engine.words import duration, flow_title, operation_title, plural
+from syncline.engine.words import NOTES, duration, flow_title, operation_title, plural
 from syncline.inventory.availability import Demand, Published, arriving, offered, outstanding, units
 from syncline.inventory.rules import QuantityRule, Resolved
 from syncline.model.capabilities import StockBasis
@@ -207,6 +207,10 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
         note = f"{line.channel}, {where}; {as_sold}{route.source}'s figure cannot contain it yet"
         at_ms = placed.get((line.channel, line.order_key))
         steps.append(Step(f"Ordered: {line.order_key}", f"− {missing}", note, at_ms))
+    for held in computed.held.get(part, []):
+        where = f"at {held.location}" if held.location else "anywhere"
+        note = f"{held.channel}, {where}"
+        steps.append(Step(f"Held in a checkout: {held.order_key}", f"− {held.quantity}", note))
     fallen = await engine.store.read("unseen", limit=ROWS_MAX) if any(drawn_unseen.values()) else []
     noticed = {
         engine.routes.erp_location(system, split_key(key)[1]): at_ms
@@ -580,7 +584,7 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
         resolution,
         by,
     ) in await engine.store.read("parked_like", limit=ROWS_MAX, **_range(key)):
-        if channel and (system, operation, of) not in known and operation != "compare_total":
+        if channel and (system, operation, of) not in known and operation not in NOTES:
             continue
         moments.append(
             Moment(

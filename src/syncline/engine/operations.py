@@ -18,7 +18,7 @@ from syncline.engine.capture.ingress import BODY_BYTES_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import deliveries_of, order_keys
 from syncline.engine.routes import SEP, split_key
-from syncline.engine.words import operation_title, plural
+from syncline.engine.words import NOTES, operation_title, plural
 from syncline.model.change import Event, Flow, Kind, LoggedEvent
 from syncline.model.delivery import DeliveryState
 from syncline.model.errors import Fenced, SynclineError
@@ -50,10 +50,19 @@ MEANINGS: Mapping[str, str] = {
     "stale": "The number at the channel changed under our hands several times in a row. Look for something else "
     "that writes stock there, then release.",
     "gave_up": "This was tried many times without success.",
+    "late_capture": "The buyer paid after the hold had ended and the units were sold. Find stock for the order or refund "
+    "it, then discard this note.",
+    "no_order": "The hold was confirmed, but its order did not arrive in time. Its units are for sale again. Look "
+    "for the order in the shop, then discard this note.",
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
-TITLES = {"compare_total": "An order's total differs", "snapshot": "A full read takes away too much"}
+TITLES = {
+    "snapshot": "A full read takes away too much",
+    "compare_total": "An order's total differs",
+    "confirm_hold": "A checkout was confirmed too late",
+    "await_order": "A confirmed hold never became an order",
+}
 
 
 class NotPossible(SynclineError):
@@ -110,7 +119,7 @@ def _parked(row: Row) -> Parked:
         resolved_at_ms=resolved_at_ms,
         resolution=resolution,
         resolved_by=by,
-        can_release=resolved_at_ms is None and operation != "compare_total",
+        can_release=resolved_at_ms is None and operation not in NOTES,
         can_edit=resolved_at_ms is None and operation == "apply",
     )
 
@@ -247,7 +256,7 @@ class Operations:
         """
         entry = await self._open(number)
         writes = [self._resolve(entry, "discarded", by)]
-        if entry.operation not in ("apply", "compare_total", "snapshot"):
+        if entry.operation not in ("apply", "snapshot") and entry.operation not in NOTES:
             row = {
                 "system": entry.system,
                 "operation": entry.operation,
@@ -488,6 +497,7 @@ class Operations:
             await self.audit.write(
                 Write("unseen_release", [{"system": system, "key": key}], guard=True),
                 self._dirty([sku]),
+                Write("shelf_stale", [{"sku": part} for part in self._engine.routes.recipes.bases([sku])]),
                 actor=by,
                 action="release unseen stock",
                 subject=f"{sku} at {system} {location}",

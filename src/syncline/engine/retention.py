@@ -45,6 +45,7 @@ class Janitor:
             ("forget_attempts", {"before": before, "limit": STEP}),
             ("forget_intents", {"before": before, "limit": STEP}),
             ("forget_deliveries", {"before": before, "limit": STEP}),
+            ("forget_holds", {"before": before, "limit": STEP}),
         ]
         deleted = 0
         for statement, row in jobs:

@@ -113,3 +113,14 @@ def assemble(parts: Sequence[tuple[int, Drawn, int]]) -> Drawn:
         backorder=backorder,
         disputed_parts=any(drawn.disputed for _, drawn, _ in parts),
     )
+
+
+def by_base(recipes: Recipes, sold: dict[str, list[Demand]]) -> dict[str, list[Demand]]:
+    """Order lines by the base SKU that they take from, in units of it."""
+    if not recipes:
+        return sold
+    found: dict[str, list[Demand]] = {}
+    for sku, lines in sold.items():
+        for part, count in recipes.parts(sku).items():
+            found.setdefault(part, []).extend(demand_on(part, count, line) for line in lines)
+    return found

@@ -191,6 +191,11 @@ class Rules:
         return found
 
     @property
+    def skus(self) -> set[str]:
+        """The SKUs that have something of their own."""
+        return self._layers.keys() - {""}
+
+    @property
     def fenced(self) -> bool:
         """Whether any SKU has units kept for this channel."""
         return any("fence" in layer.fields for layers in self._layers.values() for layer in layers)

@@ -27,13 +27,14 @@ from syncline.model.change import Cursor, Event, Via
 from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
 from syncline.testing.store_deliveries import DeliveryConformance
+from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
 
 BUCKET_MS = 16 * DAY_MS
 
 
-class StoreConformance(StatementConformance, DeliveryConformance):
+class StoreConformance(StatementConformance, DeliveryConformance, HoldConformance):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 
     survives_close: ClassVar[bool] = True

@@ -37,8 +37,9 @@ class Role(IntEnum):
 
     NOBODY = 0  # not logged in
     VIEWER = 1  # look
-    OPERATOR = 2  # release, edit, discard, replay
-    ADMIN = 3  # accounts
+    CHECKOUT = 2  # hold stock for a buyer; the role of a shop's token
+    OPERATOR = 3  # release, edit, discard, replay
+    ADMIN = 4  # accounts
 
 
 @dataclass(frozen=True, slots=True)

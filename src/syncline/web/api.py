@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
 from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.model.errors import Misconfigured
+from syncline.web import checkout
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -272,6 +274,7 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/v1/accounts/delete", ADMIN, _account_drop, "Delete an account", takes=OldAccount, gives=Done
     ),
+    *checkout.ENDPOINTS,
     Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description"),
 )
 
@@ -298,10 +301,15 @@ def openapi(version: str) -> dict[str, Any]:
             ],
         }
         path = endpoint.path.replace(":int", "")
-        if path != endpoint.path:
-            entry["parameters"].append(
-                {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}},
-            )
+        entry["parameters"] += [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "integer" if whole_ else "string"},
+            }
+            for name, whole_ in re.findall(r"{(\w+)(:int)?}", endpoint.path)
+        ]
         if endpoint.takes:
             entry["requestBody"] = {
                 "required": True,

@@ -24,7 +24,7 @@ from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
-from syncline.model.records import StockLevel
+from syncline.model.records import Order, StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
@@ -223,11 +223,14 @@ class Applier:
         figures: dict[tuple[str, str], str] = {}
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
         orders: dict[str, dict[str, None]] = {}
+        numbers: dict[str, set[str]] = {}
         channels = list(self._systems)
         for system, change in changes:
             keys.setdefault((system, change.kind), {})[change.key] = None
             if change.kind is Kind.ORDER:
                 orders.setdefault(system, {})[change.key] = None
+                if isinstance(change.value, Order):
+                    numbers.setdefault(system, set()).update((change.key, change.value.number))
             elif change.kind is Kind.ERP_ORDER:
                 parsed = parse_reference(change.key, channels)
                 if parsed is not None:
@@ -242,4 +245,8 @@ class Applier:
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
+        for channel, names in numbers.items():
+            rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
+            for order_key, _, sku in rows:
+                batch.hold_known(channel, order_key, sku)
         return figures

@@ -62,6 +62,8 @@ class Batch:
         self._taken_at: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
+        self._held: dict[tuple[str, str], set[str]] = {}
+        self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.items: list[tuple[str, Item]] = []
         self.parked: list[dict[str, Any]] = []
@@ -90,6 +92,10 @@ class Batch:
             "erp_quantity": erp_quantity,
             "erp_stamp_ms": erp_stamp_ms,
         }
+
+    def hold_known(self, channel: str, order_key: str, sku: str) -> None:
+        """A SKU that a checkout holds for an order, named by its key or its number."""
+        self._held.setdefault((channel, order_key), set()).add(sku)
 
     # --- applying ---------------------------------------------------------------------------------
 
@@ -237,6 +243,7 @@ class Batch:
             linger_ms = READ_LINGER_MS if quiet else 0
             self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
         self._wants_of(channel, order, change.changed_at_ms)
+        self._replaces_hold(channel, order, change.changed_at_ms)
         if order.complete:
             self._facts_of(
                 channel, order, change, changed=before is None or before.hash != hash_, previous=previous
@@ -324,6 +331,13 @@ class Batch:
             }
             self._wants[channel, order.key, line_id, location] = row
             self._mark(sku, changed_at_ms)
+
+    def _replaces_hold(self, channel: str, order: Order, changed_at_ms: int) -> None:
+        """From here on the order is the demand: what its checkout held is held no more."""
+        for name in {order.key, order.number} - {""}:
+            self._replaced[channel, name] = {"channel": channel, "order_key": name}
+            for sku in self._held.get((channel, name), ()):
+                self._mark(sku, changed_at_ms)
 
     def _facts_of(
         self,
@@ -439,6 +453,7 @@ class Batch:
         returned = [
             {"system": system, "key": key, "by": -by} for (system, key), by in self._taken.items() if by < 0
         ]
+        touched = sorted(self._restamped | self._dirty.keys())
         return [
             Write("progress_put", [{"consumer": consumer, "offset": offset}]),
             Write("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
@@ -454,6 +469,8 @@ class Batch:
                     for sku in sorted(self._restamped - self._dirty.keys())
                 ],
             ),
+            Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(touched)]),
+            Write("hold_replace", list(self._replaced.values())),
             Write("trace_put", list(self._traces.values())),
             Write("parked_put", self.parked),
             Write("delivery_touch", list(self._reads.values())),

@@ -223,6 +223,8 @@ class Results:
                 "held_seen", system=self._system, key=key, held=outcome.facts["held"], now_ms=self._now_ms
             )
             self._add("dirty_mark", sku=split_key(key)[0], changed_at_ms=self._now_ms)
+            for sku in self._routes.recipes.bases([split_key(key)[0]]):
+                self._add("shelf_stale", sku=sku)
             self._add(
                 "delivery_hasten",
                 system=self._system,
@@ -276,6 +278,8 @@ class Results:
                     erp_stamp_ms=None,
                     our_stamp_ms=self._now_ms,
                 )
+            for sku in self._routes.recipes.bases(sorted({line.sku for line in order.lines})):
+                self._add("shelf_stale", sku=sku)
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(

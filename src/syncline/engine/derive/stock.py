@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from syncline.engine.catalog import Catalog
@@ -12,7 +12,7 @@ from syncline.engine.routes import Route, Routes, split_key, stock_key
 from syncline.freshness.bounds import start_at
 from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
 from syncline.inventory.contracts import number_to_write, open_by_location
-from syncline.inventory.recipes import Recipes, assemble, demand_on
+from syncline.inventory.recipes import Recipes, assemble, by_base, demand_on
 from syncline.inventory.rules import ALONE, BufferKind, QuantityRule, Terms, fence_left
 from syncline.model.capabilities import OwnOrders, StockBasis, StockContract
 from syncline.model.change import Flow, Kind
@@ -72,6 +72,7 @@ class Computed:
     published: dict[str, Published]
     levels: dict[str, dict[str, StockLevel]]
     demands: dict[str, list[Demand]]
+    held: dict[str, list[Demand]] = field(default_factory=dict)
 
 
 class StockDeriver:
@@ -136,9 +137,10 @@ class StockDeriver:
                 Demand(channel, order_key, line_id, location, sku, quantity, before, known, erp_ms, our_ms),
             )
         bindings: dict[str, Row] = {row[0]: row for row in binding_rows}
-        demands = _by_base(recipes, sold)
+        demands = by_base(recipes, sold)
         unseen = await self._unseen(route, users, bindings if users is wanted else None)
         terms = await self._terms(route, wanted if bases is wanted else [*wanted, *bases])
+        held = by_base(recipes, await self._held(route, users))
 
         erp = self._systems[route.source].capabilities
         replica_lag_ms = erp.replica_lag_ms
@@ -146,7 +148,7 @@ class StockDeriver:
             route,
             recipes,
             levels,
-            demands,
+            {sku: [*demands.get(sku, ()), *held.get(sku, ())] for sku in demands | held} if held else demands,
             unseen,
             terms,
             replica_lag_ms,
@@ -213,11 +215,23 @@ class StockDeriver:
                 )
         ended = set(map(id, done))
         unsettled = [line for sku in wanted for line in sold.get(sku, []) if id(line) not in ended]
-        return Computed(targets, done, unsettled, published, levels, demands)
+        return Computed(targets, done, unsettled, published, levels, demands, held)
 
     def _perhaps_contained(self, erp: str, line: Demand) -> bool:
         """Whether the ERP may account for a line although its figures cannot prove it yet."""
         return line.erp_quantity > 0 or self._under_way(erp, line.order_key)
+
+    async def _held(self, route: Route, skus: Sequence[str]) -> dict[str, list[Demand]]:
+        """What checkouts hold, as demand. A channel that subtracts its own orders will subtract its holds'."""
+        rows = await self._store.read("holds_of_skus", skus=list(skus), now_ms=self._clock.now_ms())
+        contract = self._systems[route.sink].capabilities.stock_contract
+        own = "" if contract.own_orders is OwnOrders.NOT_SUBTRACTED else route.sink
+        held: dict[str, list[Demand]] = {}
+        for sku, reference, line, _, channel, location, quantity, main in rows:
+            if main and quantity and channel != own:
+                demand = Demand(channel, reference, str(line), location, sku, quantity)
+                held.setdefault(sku, []).append(demand)
+        return held
 
     async def _unseen(
         self, route: Route, skus: Sequence[str], own: dict[str, Row] | None
@@ -385,17 +399,6 @@ class StockDeriver:
 def _places(route: Route, rule: QuantityRule) -> set[str]:
     """The ERP locations that a channel draws on."""
     return set(route.locations) - set(rule.excluded)
-
-
-def _by_base(recipes: Recipes, sold: dict[str, list[Demand]]) -> dict[str, list[Demand]]:
-    """Order lines by the base SKU that they take from, in units of it."""
-    if not recipes:
-        return sold
-    found: dict[str, list[Demand]] = {}
-    for sku, lines in sold.items():
-        for part, count in recipes.parts(sku).items():
-            found.setdefault(part, []).extend(demand_on(part, count, line) for line in lines)
-    return found
 
 
 def _settled(

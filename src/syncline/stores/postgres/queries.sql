@@ -265,6 +265,152 @@ WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.l
     AND demand.location = r.location AND demand.quantity = r.quantity AND demand.erp_quantity = r.erp_quantity
 RETURNING demand.order_key;
 
+-- name: shelf_open
+-- key: sku pool
+INSERT INTO shelf (sku, pool, free, as_of_ms, stale, rev)
+SELECT r.sku, r.pool, 0, 0, 1, 1 FROM jsonb_to_recordset($1::jsonb) AS r(sku text, pool text)
+ON CONFLICT (sku, pool) DO NOTHING
+RETURNING sku;
+
+-- name: shelf_put
+-- key: sku pool
+UPDATE shelf SET free = r.free, as_of_ms = r.as_of_ms, stale = 0, rev = shelf.rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(sku text, pool text, free bigint, as_of_ms bigint, rev bigint)
+WHERE shelf.sku = r.sku AND shelf.pool = r.pool AND shelf.rev = r.rev
+RETURNING shelf.sku;
+
+-- name: shelf_stale
+-- key: sku
+UPDATE shelf SET stale = 1, rev = shelf.rev + 1 FROM jsonb_to_recordset($1::jsonb) AS r(sku text)
+WHERE shelf.sku = r.sku
+RETURNING shelf.sku;
+
+-- name: shelves
+SELECT s.sku, s.pool, s.free, s.stale, s.rev, s.as_of_ms,
+    (SELECT coalesce(sum(h.quantity), 0)::bigint FROM hold AS h
+     WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
+         AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)),
+    (SELECT count(*) FROM hold AS h
+     WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
+         AND h.state = 'open' AND h.expires_at_ms <= :now_ms)
+FROM jsonb_array_elements_text(:skus::jsonb) AS k(value) JOIN shelf AS s ON s.sku = k.value
+ORDER BY s.sku, s.pool;
+
+-- name: hold_put
+-- key: sku pool
+-- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock, and
+-- this statement, which begins after it was taken, sees every hold that was committed before.
+-- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
+INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, binds,
+                  order_key, made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
+SELECT r.reference, r.line, r.pool, r.channel, r.sku, r.location, r.asked, r.quantity, 'open', r.main, r.binds,
+       r.order_key, r.made_by, r.now_ms, r.expires_at_ms, 0
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, line bigint, pool text, channel text, sku text,
+    location text, asked bigint, quantity bigint, main bigint, binds bigint, order_key text, made_by text,
+    now_ms bigint, expires_at_ms bigint)
+WHERE r.quantity = 0 OR r.binds = 0
+    OR (SELECT s.free FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
+        - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
+           WHERE h.sku = r.sku AND h.pool = r.pool AND h.state IN ('open', 'confirmed')) >= r.quantity
+ON CONFLICT (reference, line, pool) DO NOTHING
+RETURNING reference;
+
+-- name: hold_renew
+-- key: sku pool
+UPDATE hold SET state = 'confirmed',
+    order_key = CASE WHEN hold.order_key = '' THEN r.order_key ELSE hold.order_key END,
+    expires_at_ms = r.expires_at_ms, confirmed_at_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, line bigint, pool text, sku text, order_key text,
+    expires_at_ms bigint, now_ms bigint)
+WHERE hold.reference = r.reference AND hold.line = r.line AND hold.pool = r.pool AND hold.state = 'expired'
+    AND (hold.quantity = 0 OR hold.binds = 0
+        OR (SELECT s.free FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
+            - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
+               WHERE h.sku = r.sku AND h.pool = r.pool AND h.state IN ('open', 'confirmed')) >= hold.quantity)
+RETURNING hold.reference;
+
+-- name: hold_confirm
+-- key: reference
+UPDATE hold SET state = 'confirmed',
+    order_key = CASE WHEN hold.order_key = '' THEN r.order_key ELSE hold.order_key END,
+    expires_at_ms = CASE WHEN hold.state = 'confirmed' THEN hold.expires_at_ms ELSE r.expires_at_ms END,
+    confirmed_at_ms = CASE WHEN hold.state = 'confirmed' THEN hold.confirmed_at_ms ELSE r.now_ms END
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, order_key text, expires_at_ms bigint, now_ms bigint)
+WHERE hold.reference = r.reference
+    AND (hold.state = 'confirmed' OR hold.state = 'open' AND hold.expires_at_ms > r.now_ms)
+    AND (hold.order_key = '' OR r.order_key = '' OR hold.order_key = r.order_key)
+RETURNING hold.reference;
+
+-- name: hold_release
+-- key: reference
+UPDATE hold SET state = 'released' FROM jsonb_to_recordset($1::jsonb) AS r(reference text)
+WHERE hold.reference = r.reference AND state IN ('open', 'confirmed')
+RETURNING hold.reference;
+
+-- name: hold_lapse
+-- key: sku
+UPDATE hold SET state = 'expired' FROM jsonb_to_recordset($1::jsonb) AS r(sku text, firm boolean, now_ms bigint)
+WHERE hold.sku = r.sku AND state IN ('open', 'confirmed') AND (state = 'open' OR r.firm)
+    AND expires_at_ms <= r.now_ms
+RETURNING hold.reference;
+
+-- name: hold_replace
+-- key: channel order_key
+UPDATE hold SET state = 'replaced' FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text)
+WHERE hold.channel = r.channel AND hold.order_key = r.order_key AND hold.order_key <> ''
+    AND state IN ('open', 'confirmed')
+RETURNING hold.reference;
+
+-- name: hold_meet
+-- key: reference
+-- An order that was applied before its hold was confirmed.
+UPDATE hold SET state = 'replaced', order_key = r.order_key
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, order_key text)
+WHERE hold.reference = r.reference AND hold.state <> 'released'
+    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = r.order_key)
+RETURNING hold.reference;
+
+-- name: holds_get
+SELECT line, pool, channel, sku, location, asked, quantity, state, main, order_key, made_by, created_at_ms,
+       expires_at_ms, confirmed_at_ms, binds
+FROM hold WHERE reference = :reference ORDER BY line, pool;
+
+-- name: holds_of_skus
+SELECT h.sku, h.reference, h.line, h.pool, h.channel, h.location, h.quantity, h.main
+FROM jsonb_array_elements_text(:skus::jsonb) AS k(value)
+JOIN hold AS h ON h.sku = k.value AND h.state IN ('open', 'confirmed')
+WHERE h.state = 'confirmed' OR h.expires_at_ms > :now_ms
+ORDER BY h.sku, h.reference, h.line, h.pool;
+
+-- name: holds_of_orders
+SELECT order_key, reference, sku FROM hold
+WHERE channel = :channel AND order_key <> ''
+    AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
+    AND main = 1 AND state IN ('open', 'confirmed')
+ORDER BY order_key, reference, sku;
+
+-- name: holds_due
+SELECT sku, reference, channel, quantity, confirmed_at_ms, expires_at_ms FROM hold
+WHERE state IN ('open', 'confirmed') AND expires_at_ms <= :now_ms AND main = 1
+ORDER BY expires_at_ms, reference, line LIMIT :limit;
+
+-- name: holds_met
+SELECT sku, reference, order_key FROM hold
+WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND order_key <> '' AND main = 1
+    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = hold.order_key)
+ORDER BY reference, line LIMIT :limit;
+
+-- name: hold_next
+SELECT expires_at_ms FROM hold WHERE state IN ('open', 'confirmed') ORDER BY expires_at_ms LIMIT :limit;
+
+-- name: forget_holds
+DELETE FROM hold WHERE (reference, line, pool) IN (
+    SELECT old.reference, old.line, old.pool
+    FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT h.reference, h.line, h.pool FROM hold AS h
+             WHERE h.state NOT IN ('open', 'confirmed') AND h.expires_at_ms < r.before LIMIT r."limit") AS old)
+RETURNING reference;
+
 -- name: dirty_mark
 -- key: sku
 INSERT INTO dirty (sku, seq, changed_at_ms)

@@ -201,6 +201,122 @@ WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND l
     AND quantity = :quantity AND erp_quantity = :erp_quantity
 RETURNING order_key;
 
+-- name: shelf_open
+INSERT INTO shelf (sku, pool, free, as_of_ms, stale, rev) VALUES (:sku, :pool, 0, 0, 1, 1)
+ON CONFLICT (sku, pool) DO NOTHING
+RETURNING sku;
+
+-- name: shelf_put
+UPDATE shelf SET free = :free, as_of_ms = :as_of_ms, stale = 0, rev = rev + 1
+WHERE sku = :sku AND pool = :pool AND rev = :rev
+RETURNING sku;
+
+-- name: shelf_stale
+UPDATE shelf SET stale = 1, rev = rev + 1 WHERE sku = :sku
+RETURNING sku;
+
+-- name: shelves
+SELECT s.sku, s.pool, s.free, s.stale, s.rev, s.as_of_ms,
+    (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
+     WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
+         AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)),
+    (SELECT count(*) FROM hold AS h
+     WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
+         AND h.state = 'open' AND h.expires_at_ms <= :now_ms)
+FROM json_each(:skus) AS k CROSS JOIN shelf AS s ON s.sku = k.value
+ORDER BY s.sku, s.pool;
+
+-- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock.
+-- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
+-- name: hold_put
+INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, binds,
+                  order_key, made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
+SELECT :reference, :line, :pool, :channel, :sku, :location, :asked, :quantity, 'open', :main, :binds,
+       :order_key, :made_by, :now_ms, :expires_at_ms, 0
+WHERE :quantity = 0 OR :binds = 0
+    OR (SELECT free FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0)
+        - (SELECT coalesce(sum(quantity), 0) FROM hold
+           WHERE sku = :sku AND pool = :pool AND state IN ('open', 'confirmed')) >= :quantity
+ON CONFLICT (reference, line, pool) DO NOTHING
+RETURNING reference;
+
+-- name: hold_renew
+UPDATE hold SET state = 'confirmed', order_key = CASE WHEN order_key = '' THEN :order_key ELSE order_key END,
+    expires_at_ms = :expires_at_ms, confirmed_at_ms = :now_ms
+WHERE reference = :reference AND line = :line AND pool = :pool AND state = 'expired'
+    AND (quantity = 0 OR binds = 0
+        OR (SELECT free FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0)
+            - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
+               WHERE h.sku = :sku AND h.pool = :pool AND h.state IN ('open', 'confirmed')) >= quantity)
+RETURNING reference;
+
+-- name: hold_confirm
+UPDATE hold SET state = 'confirmed', order_key = CASE WHEN order_key = '' THEN :order_key ELSE order_key END,
+    expires_at_ms = CASE WHEN state = 'confirmed' THEN expires_at_ms ELSE :expires_at_ms END,
+    confirmed_at_ms = CASE WHEN state = 'confirmed' THEN confirmed_at_ms ELSE :now_ms END
+WHERE reference = :reference AND (state = 'confirmed' OR state = 'open' AND expires_at_ms > :now_ms)
+    AND (order_key = '' OR :order_key = '' OR order_key = :order_key)
+RETURNING reference;
+
+-- name: hold_release
+UPDATE hold SET state = 'released' WHERE reference = :reference AND state IN ('open', 'confirmed')
+RETURNING reference;
+
+-- name: hold_lapse
+UPDATE hold SET state = 'expired'
+WHERE sku = :sku AND state IN ('open', 'confirmed') AND (state = 'open' OR :firm) AND expires_at_ms <= :now_ms
+RETURNING reference;
+
+-- name: hold_replace
+UPDATE hold SET state = 'replaced'
+WHERE channel = :channel AND order_key = :order_key AND order_key <> '' AND state IN ('open', 'confirmed')
+RETURNING reference;
+
+-- An order that was applied before its hold was confirmed.
+-- name: hold_meet
+UPDATE hold SET state = 'replaced', order_key = :order_key
+WHERE reference = :reference AND state <> 'released'
+    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = :order_key)
+RETURNING reference;
+
+-- name: holds_get
+SELECT line, pool, channel, sku, location, asked, quantity, state, main, order_key, made_by, created_at_ms,
+       expires_at_ms, confirmed_at_ms, binds
+FROM hold WHERE reference = :reference ORDER BY line, pool;
+
+-- name: holds_of_skus
+SELECT h.sku, h.reference, h.line, h.pool, h.channel, h.location, h.quantity, h.main
+FROM json_each(:skus) AS k CROSS JOIN hold AS h ON h.sku = k.value AND h.state IN ('open', 'confirmed')
+WHERE h.state = 'confirmed' OR h.expires_at_ms > :now_ms
+ORDER BY h.sku, h.reference, h.line, h.pool;
+
+-- name: holds_of_orders
+SELECT order_key, reference, sku FROM hold
+WHERE channel = :channel AND order_key <> '' AND order_key IN (SELECT value FROM json_each(:orders))
+    AND main = 1 AND state IN ('open', 'confirmed')
+ORDER BY order_key, reference, sku;
+
+-- name: holds_due
+SELECT sku, reference, channel, quantity, confirmed_at_ms, expires_at_ms FROM hold
+WHERE state IN ('open', 'confirmed') AND expires_at_ms <= :now_ms AND main = 1
+ORDER BY expires_at_ms, reference, line LIMIT :limit;
+
+-- That it expires at all is asked so that the index of open holds is walked, not the table.
+-- name: holds_met
+SELECT sku, reference, order_key FROM hold
+WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND order_key <> '' AND main = 1
+    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = hold.order_key)
+ORDER BY reference, line LIMIT :limit;
+
+-- name: hold_next
+SELECT expires_at_ms FROM hold WHERE state IN ('open', 'confirmed') ORDER BY expires_at_ms LIMIT :limit;
+
+-- name: forget_holds
+DELETE FROM hold WHERE (reference, line, pool) IN (
+    SELECT reference, line, pool FROM hold
+    WHERE state NOT IN ('open', 'confirmed') AND expires_at_ms < :before LIMIT :limit)
+RETURNING reference;
+
 -- name: dirty_mark
 INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
 ON CONFLICT (sku) DO UPDATE

@@ -113,6 +113,44 @@ CREATE TABLE demand (
 );
 CREATE INDEX demand_open ON demand (sku) WHERE settled = 0;
 
+-- What can be promised of a SKU from a set of locations (a pool) before anybody holds any of it. A change of
+-- what it was computed from makes it stale; a hold is taken from no stale number.
+CREATE TABLE shelf (
+    sku      text COLLATE "C" NOT NULL,
+    pool     text COLLATE "C" NOT NULL,
+    free     bigint NOT NULL,
+    as_of_ms bigint NOT NULL,
+    stale    bigint NOT NULL,
+    rev      bigint NOT NULL,
+    PRIMARY KEY (sku, pool)
+);
+
+-- Units that a checkout holds: one row for each line and each pool that it counts in. The pool that the line
+-- asked for is its "main" one; one that does not bind is another channel's, which may keep back more.
+CREATE TABLE hold (
+    reference       text COLLATE "C" NOT NULL,
+    line            bigint NOT NULL,
+    pool            text COLLATE "C" NOT NULL,
+    channel         text COLLATE "C" NOT NULL,
+    sku             text COLLATE "C" NOT NULL,
+    location        text COLLATE "C" NOT NULL,
+    asked           bigint NOT NULL,
+    quantity        bigint NOT NULL,
+    state           text COLLATE "C" NOT NULL,
+    main            bigint NOT NULL,
+    binds           bigint NOT NULL,
+    order_key       text COLLATE "C" NOT NULL,
+    made_by         text COLLATE "C" NOT NULL,
+    created_at_ms   bigint NOT NULL,
+    expires_at_ms   bigint NOT NULL,
+    confirmed_at_ms bigint NOT NULL,
+    PRIMARY KEY (reference, line, pool)
+);
+CREATE INDEX hold_open ON hold (sku, pool) WHERE state IN ('open', 'confirmed');
+CREATE INDEX hold_due ON hold (expires_at_ms) WHERE state IN ('open', 'confirmed');
+CREATE INDEX hold_over ON hold (expires_at_ms) WHERE state NOT IN ('open', 'confirmed');
+CREATE INDEX hold_order ON hold (channel, order_key) WHERE order_key <> '';
+
 -- SKUs whose shown numbers are to be computed again, since the oldest change that asked for it.
 CREATE TABLE dirty (
     sku           text COLLATE "C" PRIMARY KEY,

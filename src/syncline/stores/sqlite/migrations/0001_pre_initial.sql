@@ -94,6 +94,44 @@ CREATE TABLE demand (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX demand_open ON demand (sku) WHERE settled = 0;
 
+-- What can be promised of a SKU from a set of locations (a pool) before anybody holds any of it. A change of
+-- what it was computed from makes it stale; a hold is taken from no stale number.
+CREATE TABLE shelf (
+    sku      TEXT NOT NULL,
+    pool     TEXT NOT NULL,
+    free     INTEGER NOT NULL,
+    as_of_ms INTEGER NOT NULL,
+    stale    INTEGER NOT NULL,
+    rev      INTEGER NOT NULL,
+    PRIMARY KEY (sku, pool)
+) WITHOUT ROWID, STRICT;
+
+-- Units that a checkout holds: one row for each line and each pool that it counts in. The pool that the line
+-- asked for is its "main" one; one that does not bind is another channel's, which may keep back more.
+CREATE TABLE hold (
+    reference       TEXT NOT NULL,
+    line            INTEGER NOT NULL,
+    pool            TEXT NOT NULL,
+    channel         TEXT NOT NULL,
+    sku             TEXT NOT NULL,
+    location        TEXT NOT NULL,
+    asked           INTEGER NOT NULL,
+    quantity        INTEGER NOT NULL,
+    state           TEXT NOT NULL,
+    main            INTEGER NOT NULL,
+    binds           INTEGER NOT NULL,
+    order_key       TEXT NOT NULL,
+    made_by         TEXT NOT NULL,
+    created_at_ms   INTEGER NOT NULL,
+    expires_at_ms   INTEGER NOT NULL,
+    confirmed_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (reference, line, pool)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX hold_open ON hold (sku, pool) WHERE state IN ('open', 'confirmed');
+CREATE INDEX hold_due ON hold (expires_at_ms) WHERE state IN ('open', 'confirmed');
+CREATE INDEX hold_over ON hold (expires_at_ms) WHERE state NOT IN ('open', 'confirmed');
+CREATE INDEX hold_order ON hold (channel, order_key) WHERE order_key <> '';
+
 -- SKUs whose shown numbers are to be computed again, since the oldest change that asked for it.
 CREATE TABLE dirty (
     sku           TEXT PRIMARY KEY,
