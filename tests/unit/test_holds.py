@@ -364,24 +364,12 @@ def test_an_engine_has_holds():
 # --- any history -------------------------------------------------------------------------------------------
 
 ON_HAND = {"1": 3, "2": 2}
+WEIGHTS = {
+    "reserve": 5, "order": 4, "book": 4, "figure": 3, "confirm": 2, "release": 1, "partial": 1, "expire": 1, "sweep": 1,
+    "derive": 1, "cancel": 1,
+}  # fmt: skip
 step = st.tuples(
-    st.sampled_from(
-        [
-            "reserve",
-            "reserve",
-            "reserve",
-            "partial",
-            "confirm",
-            "release",
-            "expire",
-            "order",
-            "book",
-            "figure",
-            "sweep",
-            "derive",
-            "cancel",
-        ]
-    ),
+    st.sampled_from([what for what, weight in WEIGHTS.items() for _ in range(weight)]),
     st.integers(0, 7),
     st.sampled_from(["", "1", "2"]),
     st.sampled_from(["shop", "outlet"]),
@@ -396,6 +384,22 @@ class Truth:
         self.sold: dict[str, list] = {}  # order key -> [channel, location of the hold, units, booked at]
         self.booked = dict.fromkeys(ON_HAND, 0)
         self.numbers = count(7001)
+        self.told: dict[str, set[str]] = {}  # of which places there was a figure since an order was booked
+        self.seen: set[str] = set()
+
+    def blurred(self) -> bool:
+        """Whether an order from anywhere was booked that not every place's figure can contain yet."""
+        return any(
+            booked and not at and key not in self.seen for key, (_, at, _, booked) in self.sold.items()
+        )
+
+    def figure(self, place: str) -> None:
+        """The ERP told of a place."""
+        for key, row in self.sold.items():
+            if row[3]:
+                self.told.setdefault(key, set()).add(place)
+                if self.told[key] == ON_HAND.keys():
+                    self.seen.add(key)
 
     def sold_units(self) -> int:
         return sum(row[2] for row in self.sold.values())
@@ -403,19 +407,23 @@ class Truth:
 
 async def play(steps) -> None:
     world, truth = World(), Truth()
+    used: list[str] = []
     for location, quantity in ON_HAND.items():
         await world.figure("A", location, quantity)
     for number, (what, which, location, channel, flag) in enumerate(steps):
         world.clock.at_ms += 1_000
-        reference = f"r{which}"
+        states = {name: (await world.holds.show(name)).state for name in used}
+        alive = [name for name in used if states[name] in ("open", "confirmed")]
+        choice = alive if alive and what == "order" else used
+        reference = choice[which % len(choice)] if choice else ""
         rows = await world.store.read("holds_get", reference=reference)
-        state = (await world.holds.show(reference)).state if rows else ""
         try:
             if what in ("reserve", "partial"):
                 partial = what == "partial"
                 quantity = 1 if not location else 1 + which % 2
                 at = {"1": "L1", "2": "L2"}.get(location, "")
-                new = f"r{number % 8}"
+                new = reference if flag and used else f"r{number}"
+                used += [new] if new not in used else []
                 await world.holds.reserve(new, channel, [Line("A", quantity, at)], allow_partial=partial)
             elif what == "confirm" and rows:
                 await world.holds.confirm(reference)
@@ -425,7 +433,7 @@ async def play(steps) -> None:
                     await world.holds.release(reference)
             elif what == "expire":
                 world.clock.at_ms += EXPIRES_MS
-            elif what == "order" and state in ("open", "confirmed"):
+            elif what == "order" and states.get(reference) in ("open", "confirmed"):
                 key = str(next(truth.numbers))
                 held = await world.holds.confirm(reference, order=key)
                 at, units = rows[0][4], held.lines[0].held
@@ -444,12 +452,13 @@ async def play(steps) -> None:
             elif what == "figure":
                 for place in ON_HAND if not location else [location]:
                     await world.figure("A", place, ON_HAND[place] - truth.booked[place])
+                    truth.figure(place)
             elif what == "sweep":
                 await world.holds.sweep()
             elif what == "derive":
                 await world.derive()
         except HoldRefused:
-            pass
+            used = [name for name in used if await world.store.read("holds_get", reference=name)]
         await check(world, truth)
     await world.store.close()
 
@@ -484,7 +493,8 @@ async def check(world, truth) -> None:
     rows = await world.store.read("holds_of_skus", skus=["A"], now_ms=now_ms)
     for _, pool, free, stale, _, _, held, _ in await world.store.read("shelves", skus=["A"], now_ms=now_ms):
         assert held == sum(row[6] for row in rows if row[3] == pool) >= 0
-        assert stale or held <= free
+        # An order from anywhere counts at every single place, also where something is held already.
+        assert stale or held <= free or pool.count("=") < len(ON_HAND) or truth.blurred()
     kept = sum(row[6] for row in rows if row[7])
     on_hand = sum(ON_HAND.values())
     assert truth.sold_units() + kept <= on_hand
@@ -492,10 +502,11 @@ async def check(world, truth) -> None:
         there = sum(row[6] for row in rows if row[7] and row[5] == place)
         sold = sum(units for _, at, units, booked in truth.sold.values() if place == (booked or at))
         assert there + sold <= quantity
-    assert await world.left("A", "shop") == on_hand - truth.sold_units() - kept
-    assert await world.left("A", "outlet") == on_hand - truth.sold_units() - kept
+    for channel in ("shop", "outlet"):
+        left, truly = await world.left("A", channel), on_hand - truth.sold_units() - kept
+        assert left == truly or (left < truly and truth.blurred())
 
 
-@given(st.lists(step, max_size=30))
+@given(st.lists(step, min_size=12, max_size=40))
 def test_in_any_history_hold_order_and_booking_count_once_and_nothing_is_promised_twice(steps):
     asyncio.run(play(steps))
