@@ -28,7 +28,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.holds import Line
 from syncline.engine.operations import Operations
 from syncline.engine.routes import Route, Routes, stock_key
-from syncline.model.capabilities import Capabilities
+from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, PLAIN, Capabilities
 from syncline.model.change import Flow, Kind
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Store, System, Write
@@ -75,7 +75,14 @@ async def furnish(store: Store, count: int, units: int) -> Engine:
     """An engine that does not run, and so many SKUs with so many units each."""
     clock, silent = SystemClock(), cast("Any", _Silent())
     systems = [
-        System(name, "", Capabilities(subtracts_own_orders=name == "shop"), silent, silent, silent)
+        System(
+            name,
+            "",
+            Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED if name == "shop" else PLAIN),
+            silent,
+            silent,
+            silent,
+        )
         for name in ("erp", "shop")
     ]
     routes = Routes([Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "L1"})])

@@ -13,15 +13,14 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
-from syncline.inventory.availability import QuantityRule
-from syncline.model.capabilities import Capabilities
+from syncline.inventory.rules import Layer, Level, Rules
+from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, PLAIN, Capabilities
 from syncline.model.change import Change, Event, Flow, Kind, Via
 from syncline.model.records import ErpLine, ErpOrder, Item, StockLevel
 from syncline.ports import System
 from syncline.stores.sqlite import SqliteStore
 
 PLACES = {"1": "L1", "2": "L2"}
-PLAIN = QuantityRule()
 
 
 class Clock:
@@ -52,10 +51,15 @@ class Told:
         return [self.changes[logged.event.event_id]]
 
 
+def rules_of(fields) -> Rules:
+    """The rules of a channel for which only this is set."""
+    return Rules([Layer(Level.CHANNEL, fields, "channel")] if fields else [])
+
+
 class World:
     """Everything between a message and a hold, on a store in memory."""
 
-    def __init__(self, store=None, *, rule=PLAIN, outlet_rule=None, outlet=PLACES, first=1) -> None:
+    def __init__(self, store=None, *, rule=None, outlet_rule=None, outlet=PLACES, first=1) -> None:
         self.clock = Clock()
         self.store = store or SqliteStore.open(":memory:", now_ms=START_MS)
         self.told = Told()
@@ -64,7 +68,9 @@ class World:
                 name=name,
                 connector="",
                 governor=None,
-                capabilities=Capabilities(subtracts_own_orders=name == "shop"),
+                capabilities=Capabilities(
+                    stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED if name == "shop" else PLAIN
+                ),
                 source=self.told,
                 sink=None,
             )
@@ -72,8 +78,15 @@ class World:
         }
         self.routes = Routes(
             [
-                Route(Flow.INVENTORY, "erp", "shop", 5_000, locations=PLACES, rule=rule),
-                Route(Flow.INVENTORY, "erp", "outlet", 5_000, locations=outlet, rule=outlet_rule or rule),
+                Route(Flow.INVENTORY, "erp", "shop", 5_000, locations=PLACES, rules=rules_of(rule)),
+                Route(
+                    Flow.INVENTORY,
+                    "erp",
+                    "outlet",
+                    5_000,
+                    locations=outlet,
+                    rules=rules_of(outlet_rule or rule),
+                ),
                 Route(Flow.ORDERS, "shop", "erp", 10_000),
             ]
         )

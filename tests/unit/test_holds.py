@@ -15,7 +15,6 @@ from syncline.engine.engine import Engine
 from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, HoldRefused, Line
 from syncline.engine.routes import Routes
 from syncline.engine.shelves import unions
-from syncline.inventory.availability import QuantityRule
 from syncline.model.errors import Fenced, Retryable
 from syncline.ports import Write
 from syncline.testing.store_tools import breathe
@@ -108,7 +107,7 @@ async def test_channels_that_share_a_location_cannot_promise_the_same_unit():
 
 
 async def test_what_another_channel_keeps_back_binds_only_that_channel():
-    world = World(outlet_rule=QuantityRule(safety_stock=2))
+    world = World(outlet_rule={"safety_stock": 2})
     await world.figure("A", "1", 5)
     assert [await world.left("A", channel) for channel in ("shop", "outlet")] == [5, 3]
     await world.holds.reserve("r1", "shop", [Line("A", 4)])
@@ -127,7 +126,7 @@ def test_sets_of_locations_that_overlap_in_part_are_counted_together(most):
 
 
 async def test_safety_stock_is_not_held_and_another_rule_is_another_pool():
-    world = World(rule=QuantityRule(safety_stock=1))
+    world = World(rule={"safety_stock": 1})
     await world.figure("A", "1", 3)
     assert await world.left() == 2
     await world.holds.reserve("r1", "shop", [Line("A", 1)])
@@ -136,6 +135,16 @@ async def test_safety_stock_is_not_held_and_another_rule_is_another_pool():
     await later.holds.release("r1")
     await later.figure("A", "1", 3)
     assert await later.left() == 3
+
+
+async def test_a_place_that_a_channel_does_not_sell_from_holds_nothing():
+    world = World(outlet_rule={"excluded": ("2",)})
+    await world.figure("A", "1", 1)
+    await world.figure("A", "2", 5)
+    assert [await world.left("A", channel) for channel in ("shop", "outlet")] == [6, 1]
+    assert await refused(world.holds.reserve("r1", "outlet", [Line("A", 1, "L2")])) == "not_enough"
+    await world.holds.reserve("r2", "outlet", [Line("A", 1)])
+    assert [await world.left("A", channel) for channel in ("shop", "outlet")] == [5, 0]
 
 
 async def test_what_cannot_be_understood_is_refused_with_a_mend(world):
