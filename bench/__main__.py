@@ -18,7 +18,19 @@ from pathlib import Path
 
 import structlog
 
-NAMES = ("accept", "latency", "restart", "apply", "queue", "disk", "limits", "pipeline", "idle", "year")
+NAMES = (
+    "accept",
+    "latency",
+    "restart",
+    "apply",
+    "queue",
+    "disk",
+    "limits",
+    "pipeline",
+    "idle",
+    "year",
+    "urgency",
+)
 
 
 def main() -> int:
