@@ -122,12 +122,11 @@ def _sizes(report: Report, skus: int) -> None:
         path = Path(folder) / "sizes.db"
         connection = connect(str(path))
         connection.execute(
-            "CREATE TABLE velocity (kind TEXT NOT NULL, key TEXT NOT NULL, state BLOB NOT NULL,"
-            " PRIMARY KEY (kind, key)) WITHOUT ROWID, STRICT"
+            "CREATE TABLE velocity (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID, STRICT"
         )
         with connection:
             connection.executemany(
-                "INSERT INTO velocity VALUES ('s', ?, ?)", ((f"SKU-{n:08}", packed) for n in numbers)
+                "INSERT INTO velocity VALUES (?, ?)", ((f"SKU-{n:08}", packed) for n in numbers)
             )
         connection.pragma("wal_checkpoint", "TRUNCATE")
         size = path.stat().st_size

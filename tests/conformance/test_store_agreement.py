@@ -48,7 +48,7 @@ VALUES = {
     "our_stamp_ms": st.none() | times, "keys": st.lists(keys), "skus": st.lists(st.sampled_from(["A", "AB", "ä", "?"]), unique=True),
     "numbers": st.lists(st.sampled_from(["#1", "#2"])), "ids": st.lists(words), "moments": st.lists(times, unique=True),
     "since": times, "after": keys, "from": keys, "to": keys, "consumer": st.sampled_from(["apply"]),
-    "stream": st.sampled_from(["orders", "items"]),
+    "stream": st.sampled_from(["orders", "items"]), "learned": st.binary(max_size=9).map(bytes.hex),
 }  # fmt: skip
 NUMBERS = {
     "version",

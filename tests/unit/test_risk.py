@@ -100,9 +100,9 @@ def test_more_left_is_never_more_urgent(demand, one, other, epsilon):
     fewer, more = sorted((one, other))
     if fewer <= EXACT_UNITS_MAX < more:  # a bound follows on an exact answer
         more = EXACT_UNITS_MAX
-    # 1/64 is the precision of the answer.
+    # 1/32 is the precision of the answer.
     assert (
-        safe_hours(demand, fewer, epsilon, 24) <= safe_hours(demand, max(fewer, more), epsilon, 24) * 65 / 64
+        safe_hours(demand, fewer, epsilon, 24) <= safe_hours(demand, max(fewer, more), epsilon, 24) * 33 / 32
     )
 
 
@@ -110,7 +110,7 @@ def test_more_left_is_never_more_urgent(demand, one, other, epsilon):
 @given(DEMANDS, st.integers(0, 300), st.floats(0.001, 0.2), st.floats(0.001, 0.2))
 def test_more_risk_is_never_more_urgent(demand, units, one, other):
     low, high = sorted((one, other))
-    assert safe_hours(demand, units, low, 24) <= safe_hours(demand, units, high, 24) * 65 / 64
+    assert safe_hours(demand, units, low, 24) <= safe_hours(demand, units, high, 24) * 33 / 32
 
 
 @settings(max_examples=60, deadline=None)
@@ -118,7 +118,7 @@ def test_more_risk_is_never_more_urgent(demand, units, one, other):
 def test_the_answer_is_safe_and_nearly_the_latest(demand, units, epsilon):
     hours = safe_hours(demand, units, epsilon, 24)
     assert exceeds(demand, units, hours) <= epsilon + 1e-12
-    assert hours == 24 or exceeds(demand, units, min(24, hours * 33 / 32)) > epsilon
+    assert hours == 24 or exceeds(demand, units, min(24, hours * 17 / 16)) > epsilon
 
 
 def flat():

@@ -17,7 +17,7 @@ from syncline.freshness.demand import Demand, Season, together
 EPSILON = 0.01  # of all decisions, how many may end with more sold than there is; of a pool, not of a channel
 EXACT_UNITS_MAX = 64  # up to here Panjer; beyond, Chernoff
 GROW_MAX = 64  # doublings of a time or a quantity
-HALVE_MAX = 6  # then it is known to 1/64
+HALVE_MAX = 5  # then it is known to 1/32
 SLOPES_MAX = 24  # steps towards the best Chernoff bound; any step gives a valid one
 BUFFER_MAX = 10**9
 
@@ -110,7 +110,7 @@ def _chernoff(lines: Sequence[tuple[int, float]], mean: float, shape: float, uni
 def safe_hours(demand: Demand, units: int, epsilon: float, hours_max: float) -> float:
     """The most trade hours within which more than ``units`` are wanted with at most ``epsilon``.
 
-    At most ``hours_max``, and up to 1/64 less than the exact answer.
+    At most ``hours_max``, and up to 1/32 less than the exact answer.
     """
     if units < 0:
         return 0.0

@@ -15,6 +15,7 @@ import structlog
 from syncline.engine.apply.batch import Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
@@ -43,6 +44,7 @@ class Applier:
         routes: Routes,
         catalog: Catalog,
         deriver: StockDeriver,
+        learner: DemandLearner,
         lease: Lease,
         offer: Callable[[Sequence[Row]], None],
     ) -> None:
@@ -52,6 +54,7 @@ class Applier:
         self._routes = routes
         self._catalog = catalog
         self._deriver = deriver
+        self._learner = learner
         self._lease = lease
         self._offer = offer
         self._signal = asyncio.Event()
@@ -119,9 +122,10 @@ class Applier:
         for logged, changes in decoded:
             for change in changes:
                 batch.apply(logged, change)
+        learned = await self._learner.learn(batch.sold)
         self._offset = events[-1].offset
         failpoint("applier.before_write")
-        results = await self._store.write(self._lease.guard, *batch.writes(CONSUMER, self._offset))
+        results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)

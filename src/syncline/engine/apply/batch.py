@@ -9,8 +9,10 @@ from typing import Any
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
+from syncline.engine.derive.demand import Sold
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
 from syncline.freshness.bounds import start_at
+from syncline.freshness.demand import Sale
 from syncline.inventory.availability import units
 from syncline.model.change import Change, Flow, Kind, LoggedEvent
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
@@ -60,6 +62,7 @@ class Batch:
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.items: list[tuple[str, Item]] = []
+        self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
         self.applied = 0
         self.unchanged = 0
@@ -208,6 +211,7 @@ class Batch:
             linger_ms = READ_LINGER_MS if quiet else 0
             self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
         self._wants_of(channel, order, change.changed_at_ms)
+        self._sold_of(channel, order, previous)
         if order.complete:
             self._facts_of(
                 channel, order, change, changed=before is None or before.hash != hash_, previous=previous
@@ -299,6 +303,19 @@ class Batch:
             }
             self._wants[channel, order.key, line_id, location] = row
             self._mark(sku, changed_at_ms)
+
+    def _sold_of(self, channel: str, order: Order, previous: Order | None) -> None:
+        """Lines that nobody had ordered before: an edit of a known line is no new buyer."""
+        if order.cancelled_at_ms is not None:
+            return
+        known = {line.id for line in previous.lines} if previous is not None else set()
+        wanted: dict[str, int] = {}
+        for line in order.lines:
+            if line.sku and line.id not in known:
+                wanted[line.sku] = wanted.get(line.sku, 0) + units(line.quantity)
+        for sku, quantity in wanted.items():
+            if quantity > 0:
+                self.sold.append(Sold(channel, sku, Sale(order.placed_at_ms, quantity)))
 
     def _facts_of(
         self,

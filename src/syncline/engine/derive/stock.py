@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
+from syncline.engine.derive.demand import DemandLearner, Wrong
 from syncline.engine.routes import Route, Routes, split_key, stock_key
-from syncline.freshness.bounds import start_at
+from syncline.freshness.bounds import SEND_AT_ONCE_MS, start_at
 from syncline.inventory.availability import Demand, Published, publish, settled
 from syncline.model.change import Flow, Kind
 from syncline.model.records import StockLevel
@@ -63,13 +64,20 @@ class StockDeriver:
     """Computes shown numbers; the same for scheduling, for building a call and for explaining."""
 
     def __init__(
-        self, store: Store, clock: Clock, catalog: Catalog, routes: Routes, systems: dict[str, System]
+        self,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
+        routes: Routes,
+        systems: dict[str, System],
+        learner: DemandLearner,
     ) -> None:
         self._store = store
         self._clock = clock
         self._catalog = catalog
         self._routes = routes
         self._systems = systems
+        self._learner = learner
         self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
 
     def watch(self, under_way: Callable[[str, str], bool]) -> None:
@@ -197,6 +205,29 @@ class StockDeriver:
                     at[erp_location] = at.get(erp_location, 0) + row[2]
         return found
 
+    async def _sooner(
+        self, rounds: Sequence[tuple[Route, Computed]], changed_at: dict[str, int], now_ms: int
+    ) -> dict[tuple[str, str], int]:
+        """Deadlines by route and target of what cannot wait for its tolerance; a promise of seconds needs none.
+
+        Every channel that sells what a route's source has draws on its pool.
+        """
+        asked: dict[tuple[str, str], Wrong] = {}
+        channels: dict[str, dict[str, None]] = {}
+        for route, computed in rounds:
+            for target in computed.targets:
+                channels.setdefault(target.sku, {})[route.sink] = None
+                held = target.held
+                too_high = held is not None and held > target.quantity and not target.undecided
+                if route.tolerance_ms > SEND_AT_ONCE_MS and (too_high or (held == 0 and target.quantity > 0)):
+                    latest_ms = changed_at[target.sku] + route.tolerance_ms
+                    pool = computed.published[target.sku].pool
+                    asked[route.name, target.key] = Wrong(target.sku, pool, latest_ms, too_high)
+        deadlines = await self._learner.deadlines(
+            list(asked.values()), {sku: list(sinks) for sku, sinks in channels.items()}, now_ms
+        )
+        return dict(zip(asked, deadlines, strict=True))
+
     async def step(self, guard: Write) -> tuple[int, list[Row]]:
         """Derive some of the SKUs that were marked; returns how many, and the deliveries touched."""
         dirty = await self._store.read("dirty", limit=DERIVE_MAX)
@@ -207,13 +238,17 @@ class StockDeriver:
         touches: list[dict[str, object]] = []
         settles: dict[tuple[str, str, str, str], Demand] = {}
         open_lines: list[Demand] = []
-        for route in self._routes.of(Flow.INVENTORY):
-            computed = await self.compute(route, list(changed_at))
+        rounds = [
+            (route, await self.compute(route, list(changed_at))) for route in self._routes.of(Flow.INVENTORY)
+        ]
+        sooner = await self._sooner(rounds, changed_at, now_ms)
+        for route, computed in rounds:
             for target in computed.targets:
                 linger_ms = PLACING_MS if target.unplaced else 0
                 wanted = target.held is None or target.held != target.quantity
                 # What needs no change is not late: a delivery that waits anyway keeps its own age.
                 changed_ms = changed_at[target.sku] if wanted else now_ms
+                deliver_by_ms = sooner.get((route.name, target.key), changed_ms + route.tolerance_ms)
                 touches.append(
                     {
                         "system": route.sink,
@@ -221,8 +256,8 @@ class StockDeriver:
                         "key": target.key,
                         "route": route.name,
                         "changed_at_ms": changed_ms,
-                        "deliver_by_ms": changed_ms + route.tolerance_ms,
-                        "not_before_ms": start_at(changed_ms, route.tolerance_ms, now_ms) + linger_ms,
+                        "deliver_by_ms": deliver_by_ms,
+                        "not_before_ms": start_at(changed_ms, deliver_by_ms - changed_ms, now_ms) + linger_ms,
                         "now_ms": now_ms,
                         "wanted": wanted,
                         "rev": target.rev,

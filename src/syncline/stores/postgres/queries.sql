@@ -238,6 +238,17 @@ WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.l
     AND demand.location = r.location AND demand.quantity = r.quantity AND demand.erp_quantity = r.erp_quantity
 RETURNING demand.order_key;
 
+-- name: velocity_get
+SELECT key, state FROM velocity
+WHERE key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) ORDER BY key;
+
+-- name: velocity_put
+-- key: key
+INSERT INTO velocity (key, state)
+SELECT r.key, decode(r.learned, 'hex') FROM jsonb_to_recordset($1::jsonb) AS r(key text, learned text)
+ON CONFLICT (key) DO UPDATE SET state = excluded.state
+RETURNING key;
+
 -- name: dirty_mark
 -- key: sku
 INSERT INTO dirty (sku, seq, changed_at_ms)

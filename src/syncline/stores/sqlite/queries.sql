@@ -176,6 +176,14 @@ WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND l
     AND quantity = :quantity AND erp_quantity = :erp_quantity
 RETURNING order_key;
 
+-- name: velocity_get
+SELECT key, state FROM velocity WHERE key IN (SELECT value FROM json_each(:keys)) ORDER BY key;
+
+-- name: velocity_put
+INSERT INTO velocity (key, state) VALUES (:key, unhex(:learned))
+ON CONFLICT (key) DO UPDATE SET state = excluded.state
+RETURNING key;
+
 -- name: dirty_mark
 INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
 ON CONFLICT (sku) DO UPDATE

@@ -113,6 +113,13 @@ CREATE TABLE demand (
 );
 CREATE INDEX demand_open ON demand (sku) WHERE settled = 0;
 
+-- What is known of the demand for each SKU that ever sold, at all of its channels, and of each category (the key
+-- begins with char(31)). The bytes are those of `syncline.freshness.demand`.
+CREATE TABLE velocity (
+    key   text COLLATE "C" PRIMARY KEY,
+    state bytea NOT NULL
+);
+
 -- SKUs whose shown numbers are to be computed again, since the oldest change that asked for it.
 CREATE TABLE dirty (
     sku           text COLLATE "C" PRIMARY KEY,

@@ -94,6 +94,13 @@ CREATE TABLE demand (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX demand_open ON demand (sku) WHERE settled = 0;
 
+-- What is known of the demand for each SKU that ever sold, at all of its channels, and of each category (the key
+-- begins with char(31)). The bytes are those of `syncline.freshness.demand`.
+CREATE TABLE velocity (
+    key   TEXT PRIMARY KEY,
+    state BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+
 -- SKUs whose shown numbers are to be computed again, since the oldest change that asked for it.
 CREATE TABLE dirty (
     sku           TEXT PRIMARY KEY,
