@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from tests.unit.support import START_MS, change, line, logged, order
 
-from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.batch import LEARN_WITHIN_MS, Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode
 from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Sold, Wrong
@@ -98,6 +98,19 @@ def test_each_line_counts_once_and_a_revision_counts_what_is_new():
 
 def test_an_order_that_is_cancelled_when_it_is_first_heard_of_teaches_nothing():
     assert Told().apply(order(line("1", "A", 2), cancelled_at_ms=START_MS), 1) == []
+
+
+def test_what_was_sold_long_before_we_heard_of_it_teaches_nothing():
+    lines = line("1", "A", 2)
+    assert Told().apply(order(lines, placed_at_ms=START_MS - LEARN_WITHIN_MS - 1), 1) == []
+    assert Told().apply(order(lines, placed_at_ms=START_MS - LEARN_WITHIN_MS), 1) == [("shop", "A", 2)]
+
+
+def test_nothing_is_sold_in_the_future():
+    batch = Batch(Routes([]), {"shop": None}, Catalog(None), START_MS)
+    ahead = order(line("1", "A", 2), placed_at_ms=START_MS + 10**15)
+    batch.apply(logged(1), change(Kind.ORDER, ahead.key, ahead))
+    assert [one.sale for one in batch.sold] == [Sale(START_MS, 2)]
 
 
 # --- what is learned -----------------------------------------------------------------------------------

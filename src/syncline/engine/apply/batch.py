@@ -21,6 +21,8 @@ from syncline.ports import Row, System, Write
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
 # already, the order is read once for all of them.
 READ_LINGER_MS = 2_000
+# An order that is first heard of later belongs to the time before us: what else was sold then is not known.
+LEARN_WITHIN_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
@@ -306,7 +308,8 @@ class Batch:
 
     def _sold_of(self, channel: str, order: Order, previous: Order | None) -> None:
         """Lines that nobody had ordered before: an edit of a known line is no new buyer."""
-        if order.cancelled_at_ms is not None:
+        sold_at_ms = min(order.placed_at_ms, self._now_ms)  # a channel's clock may be ahead
+        if order.cancelled_at_ms is not None or sold_at_ms < self._now_ms - LEARN_WITHIN_MS:
             return
         known = {line.id for line in previous.lines} if previous is not None else set()
         wanted: dict[str, int] = {}
@@ -315,7 +318,7 @@ class Batch:
                 wanted[line.sku] = wanted.get(line.sku, 0) + units(line.quantity)
         for sku, quantity in wanted.items():
             if quantity > 0:
-                self.sold.append(Sold(channel, sku, Sale(order.placed_at_ms, quantity)))
+                self.sold.append(Sold(channel, sku, Sale(sold_at_ms, quantity)))
 
     def _facts_of(
         self,
