@@ -12,7 +12,16 @@ from pathlib import Path
 from random import Random
 
 from bench.harness import Report, orders_file
-from syncline.freshness.demand import Sale, Sales, Season, demand_of, pack_sales
+from syncline.freshness.demand import (
+    HOUR_MS,
+    WEEK_H,
+    Sale,
+    Sales,
+    Season,
+    demand_of,
+    hour_of_week,
+    pack_sales,
+)
 from syncline.freshness.risk import auto_buffer, latest_safe_moment, recovered_stock
 from syncline.simulate.backtest import EPSILONS, UNITS, Backtest, Book, Placed, backtest, placed
 from syncline.simulate.history import DAY_MS, generate_history, read_history, stock_case
@@ -69,7 +78,7 @@ def _shares(report: Report, found: Backtest) -> None:
                 tally.by_units[epsilon, units, "breached"] / max(1, tally.by_units[epsilon, units, "all"])
                 for units in UNITS
             )
-            report.add(f"{name}: too late, worst of the quantities", worst * 100, "%")
+            report.add(f"{name}: too late, worst of the quantities", worst * 100, "%", most=200 * epsilon)
         report.add(f"{what}: decisions", sum(tally.decisions.values()))
 
 
@@ -91,7 +100,10 @@ def _decisions(report: Report, book: Book, order: Placed) -> None:
 
 
 def _buffers(report: Report, book: Book, now_ms: int, case) -> None:
-    """Buffers of channel A against the others' unseen checkouts, at one busy moment."""
+    """Buffers of channel A against the others' unseen checkouts, in the busiest hour of the week."""
+    now_ms = max(
+        (now_ms + n * HOUR_MS for n in range(WEEK_H)), key=lambda at: book.season.weights[hour_of_week(at)]
+    )
     buffers = {
         sku: auto_buffer(
             [one for channel in ("B", "C") if (one := demand_of(at.get(channel), book.season, now_ms))],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from syncline.freshness.demand import (
     BUCKET_MAX,
     BUCKETS,
+    CLUSTER,
     EDGES,
     FAST_H,
     HOUR_MS,
@@ -123,7 +124,7 @@ def played(rate, weeks, seed=1, quantity=lambda rng: 1):
 @pytest.mark.parametrize("rate", [0.2, 2.0])
 def test_a_steady_rate_is_found(rate):
     sales, season, at_ms = played(rate, 10)
-    assert demand_of(sales, season, at_ms).rate == pytest.approx(rate, rel=0.35)
+    assert demand_of(sales, season, at_ms, clustered=False).rate == pytest.approx(rate, rel=0.35)
 
 
 def test_a_rush_counts_at_once_and_fades():
@@ -133,6 +134,18 @@ def test_a_rush_counts_at_once_and_fades():
         sales = sales.learn(Sale(at_ms + n * 60_000, 1), season)
     assert demand_of(sales, season, at_ms + HOUR_MS).rate > 2 * calm
     assert demand_of(sales, season, at_ms + 10 * WEEK_MS).rate < calm
+
+
+def test_just_after_a_sale_the_next_is_likelier():
+    sales, season, at_ms = played(0.2, 10)
+
+    def excess(later_ms):
+        calm = demand_of(sales, season, at_ms + later_ms, clustered=False).rate
+        return demand_of(sales, season, at_ms + later_ms).rate / calm - 1
+
+    assert excess(0) == pytest.approx(CLUSTER)
+    assert CLUSTER / 5 < excess(HOUR_MS) < CLUSTER
+    assert excess(WEEK_MS) < 0.001
 
 
 def test_a_sku_that_never_sold_has_the_demand_of_its_category():
@@ -146,11 +159,11 @@ def test_a_sku_that_never_sold_has_the_demand_of_its_category():
 def test_the_first_sale_of_a_sku_says_little_and_a_hundred_say_all():
     _, season, at_ms = played(0.5, 4)
     one = Sales(at_ms).learn(Sale(at_ms, 1), season)
-    assert season.rate < demand_of(one, season, at_ms).rate < 3 * season.rate
+    assert season.rate < demand_of(one, season, at_ms, clustered=False).rate < 3 * season.rate
     many = one
     for _ in range(100):
         many = many.learn(Sale(many.at_ms + 20 * HOUR_MS, 1), season)
-    assert demand_of(many, season, many.at_ms).rate < season.rate / 5
+    assert demand_of(many, season, many.at_ms, clustered=False).rate < season.rate / 5
 
 
 def test_the_largest_line_stands_for_what_is_above_the_last_edge():

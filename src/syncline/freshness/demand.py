@@ -28,6 +28,10 @@ MONDAY_H = 72  # hours by which a week that begins on Monday is ahead of the epo
 
 FAST_H = 24.0  # half-life of a rush, in trade hours: of a shop that is open for 50 hours a week, a day
 SLOW_H = 672.0  # four weeks
+# Sales of the same goods cluster: just after one the rate is higher by so many times, and the excess halves in so
+# many trade hours. Fitted to the first half of the published history, judged on the second: bench/urgency.py.
+CLUSTER = 2.0
+CLUSTER_H = 1.0
 SEASON_WEEKS = 8.0  # half-life of the profile of a category
 
 CATEGORY_SHAPE = 1.0  # what the category's rate is worth as evidence, in order lines
@@ -212,10 +216,11 @@ class Demand:
     lines: tuple[tuple[int, float], ...]
 
 
-def demand_of(sales: Sales | None, season: Season, now_ms: int) -> Demand | None:
+def demand_of(sales: Sales | None, season: Season, now_ms: int, *, clustered: bool = True) -> Demand | None:
     """The demand of one channel for one SKU, seen from now; ``None`` when nothing at all is known.
 
-    A SKU that never sold at the channel has the demand of its category.
+    A SKU that never sold at the channel has the demand of its category. ``clustered`` counts that a
+    sale is likelier just after another one; leave it out for what describes days, such as a class.
     """
     typical = season.rate
     if typical <= 0:
@@ -233,6 +238,8 @@ def demand_of(sales: Sales | None, season: Season, now_ms: int) -> Demand | None
         rush_rate = rush / (RUSH_SHAPE / rate + exposure_h(age_h, FAST_H))
         if rush_rate > rate:
             rate, shape = rush_rate, min(shape, rush)
+        if clustered:
+            rate *= 1 + CLUSTER * 0.5 ** (passed_h / CLUSTER_H)
         counts = sales.sizes
     whole = sum(season.sizes)
     total = sum(counts) + CATEGORY_SIZES

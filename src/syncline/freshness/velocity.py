@@ -48,7 +48,7 @@ class Standing:
 
 
 def peak_units_min(demand: Demand, season: Season) -> float:
-    """Units a minute in the busiest hour of the week."""
+    """Units a minute in the busiest hour of the week, of a demand that is not ``clustered``."""
     mean = sum(units * share for units, share in demand.lines)
     return demand.rate * mean * max(season.weights) / MINUTES
 
