@@ -30,6 +30,7 @@ NAMES = (
     "holds",
     "idle",
     "year",
+    "urgency",
 )
 
 

@@ -50,6 +50,7 @@ VALUES = {
     "since": times, "after": keys, "from": keys, "to": keys, "consumer": st.sampled_from(["apply"]),
     "stream": st.sampled_from(["orders", "items"]), "reference": st.sampled_from(["r1", "r2", "r3"]),
     "pool": st.sampled_from(["p", "q"]), "line": st.integers(0, 1), "main": st.integers(0, 1), "binds": st.integers(0, 1), "firm": st.booleans(),
+    "learned": st.binary(max_size=9).map(bytes.hex),
 }  # fmt: skip
 NUMBERS = {
     "version",

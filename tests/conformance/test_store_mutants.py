@@ -486,6 +486,8 @@ BROKEN = {
     "forgets the quantity before": says("demand_known", "min(erp_before, erp_quantity)", "erp_before"),
     "takes later stamps": says("demand_known", "coalesce(our_stamp_ms, :our_stamp_ms)", "coalesce(:our_stamp_ms, our_stamp_ms)"),
     "keeps stamps of another quantity": says("demand_known", "ELSE :our_stamp_ms END", "ELSE coalesce(:our_stamp_ms, our_stamp_ms) END"),
+    "believes what it learned first": says("velocity_put", "DO UPDATE SET state = excluded.state", "DO UPDATE SET state = velocity.state"),
+    "tells the demand of others": says("velocity_get", "WHERE key IN", "WHERE key NOT NULL OR key IN"),
     "shows settled demand": says("demand_open", "AND d.settled = 0", ""),
     "forgets since when it was sold": says("demand_sold", ">= :since_ms", ">= min(:since_ms, 0)"),
     "sells for others": says("demand_sold", "d.channel = :channel AND", ":channel = :channel AND"),
@@ -935,6 +937,12 @@ CAUGHT_BY = {
     ],
     "keeps stamps of another quantity": [
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "believes what it learned first": [
+        "what_is_learned_of_demand_replaces_what_was_known",
+    ],
+    "tells the demand of others": [
+        "what_is_learned_of_demand_replaces_what_was_known",
     ],
     "shows settled demand": [
         "demand_is_settled_only_by_the_figures_it_was_computed_from",

@@ -9,6 +9,7 @@ from tests.unit.support import START_MS, line, order
 
 from syncline.engine.apply.applier import Applier
 from syncline.engine.catalog import Catalog
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.leases import Lease
@@ -94,7 +95,8 @@ class World:
         for system in self.systems:
             for sku in ("A", "B", "C"):
                 self.catalog.put(system, Item(sku, f"i{sku}", f"s{sku}"))
-        self.deriver = StockDeriver(self.store, self.clock, self.catalog, self.routes, self.systems)
+        learner = DemandLearner(self.store)
+        self.deriver = StockDeriver(self.store, self.clock, self.catalog, self.routes, self.systems, learner)
         self.lease = Lease(self.store, self.clock, "apply", "test")
         self.applier = Applier(
             store=self.store,
@@ -103,6 +105,7 @@ class World:
             routes=self.routes,
             catalog=self.catalog,
             deriver=self.deriver,
+            learner=learner,
             lease=self.lease,
             offer=lambda _rows: None,
         )

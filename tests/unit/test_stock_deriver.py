@@ -11,6 +11,7 @@ from tests.unit.support import START_MS
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.inventory.recipes import Recipes
@@ -48,7 +49,7 @@ class Bench:
             name: SimpleNamespace(capabilities=capabilities.get(name, Capabilities()))
             for name in ("erp", *CHANNELS)
         }
-        self.deriver = StockDeriver(store, Fixed(), self.catalog, routes, systems)
+        self.deriver = StockDeriver(store, Fixed(), self.catalog, routes, systems, DemandLearner(store))
 
     def sells(self, channel: str, *skus: str) -> None:
         for sku in skus:

@@ -10,6 +10,7 @@ from tests.unit.support import START_MS
 
 from syncline.engine.apply.applier import Applier
 from syncline.engine.catalog import Catalog
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes
 from syncline.model.change import Event, Via
@@ -51,6 +52,7 @@ async def a_life(store, source) -> None:
         routes=Routes([]),
         catalog=Catalog(None),
         deriver=SimpleNamespace(step=no_derivation),
+        learner=DemandLearner(store),
         lease=lease,
         offer=lambda rows: None,
     )

@@ -14,6 +14,7 @@ from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
@@ -59,7 +60,8 @@ class Engine:
         self.ids = Ids(clock, rng)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
-        self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems)
+        self.learner = DemandLearner(store)
+        self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
         self.applier = Applier(
             store=store,
@@ -68,6 +70,7 @@ class Engine:
             routes=routes,
             catalog=self.catalog,
             deriver=self.deriver,
+            learner=self.learner,
             lease=self._apply_lease,
             offer=self.offer,
         )

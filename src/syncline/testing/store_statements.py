@@ -388,6 +388,15 @@ class StatementConformance(Opens):
                 assert await learn(store, *given) == [("1",)]
                 assert await line(store) == after, given
 
+    async def test_what_is_learned_of_demand_replaces_what_was_known(self) -> None:
+        async with self.store() as store:
+            for key, learned in (("A", "00ff"), ("\x1f", "0a" * 800), ("B", ""), ("A", "fe00")):
+                assert await put(store, "velocity_put", key=key, learned=learned) == [(key,)]
+            rows = await store.read("velocity_get", keys=["B", "A", "none", "A", "\x1f"])
+            assert rows == [("\x1f", b"\n" * 800), ("A", b"\xfe\x00"), ("B", b"")]
+            assert [row[0] for row in await store.read("velocity_get", keys=["A"])] == ["A"]
+            assert await store.read("velocity_get", keys=[]) == []
+
     # --- marks -----------------------------------------------------------------------------------
 
     async def test_a_mark_keeps_the_oldest_change_and_counts(self) -> None:

@@ -18,6 +18,7 @@ from syncline.engine.apply.guards import cuts, fault, too_many
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
@@ -49,6 +50,7 @@ class Applier:
         routes: Routes,
         catalog: Catalog,
         deriver: StockDeriver,
+        learner: DemandLearner,
         lease: Lease,
         offer: Callable[[Sequence[Row]], None],
     ) -> None:
@@ -58,6 +60,7 @@ class Applier:
         self._routes = routes
         self._catalog = catalog
         self._deriver = deriver
+        self._learner = learner
         self._lease = lease
         self._offer = offer
         self._signal = asyncio.Event()
@@ -143,9 +146,10 @@ class Applier:
                     batch.unchanged += 1
                 else:
                     batch.apply(logged, change)
+        learned = await self._learner.learn(batch.sold)
         self._offset = events[-1].offset
         failpoint("applier.before_write")
-        results = await self._store.write(self._lease.guard, *batch.writes(CONSUMER, self._offset))
+        results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)

@@ -11,8 +11,10 @@ from typing import Any
 from syncline.engine.apply.guards import fault
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
+from syncline.engine.derive.demand import Sold
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
 from syncline.freshness.bounds import start_at
+from syncline.freshness.demand import Sale
 from syncline.inventory.availability import units
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
@@ -21,6 +23,8 @@ from syncline.ports import Row, System, Write
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
 # already, the order is read once for all of them.
 READ_LINGER_MS = 2_000
+# An order that is first heard of later belongs to the time before us: what else was sold then is not known.
+LEARN_WITHIN_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
@@ -66,6 +70,7 @@ class Batch:
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.items: list[tuple[str, Item]] = []
+        self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
         self.applied = 0
         self.unchanged = 0
@@ -244,6 +249,7 @@ class Batch:
             self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
         self._wants_of(channel, order, change.changed_at_ms)
         self._replaces_hold(channel, order, change.changed_at_ms)
+        self._sold_of(channel, order, previous)
         if order.complete:
             self._facts_of(
                 channel, order, change, changed=before is None or before.hash != hash_, previous=previous
@@ -338,6 +344,20 @@ class Batch:
             self._replaced[channel, name] = {"channel": channel, "order_key": name}
             for sku in self._held.get((channel, name), ()):
                 self._mark(sku, changed_at_ms)
+
+    def _sold_of(self, channel: str, order: Order, previous: Order | None) -> None:
+        """Lines that nobody had ordered before: an edit of a known line is no new buyer."""
+        sold_at_ms = min(order.placed_at_ms, self._now_ms)  # a channel's clock may be ahead
+        if order.cancelled_at_ms is not None or sold_at_ms < self._now_ms - LEARN_WITHIN_MS:
+            return
+        known = {line.id for line in previous.lines} if previous is not None else set()
+        wanted: dict[str, int] = {}
+        for line in order.lines:
+            if line.sku and line.id not in known:
+                wanted[line.sku] = wanted.get(line.sku, 0) + units(line.quantity)
+        for sku, quantity in wanted.items():
+            if quantity > 0:
+                self.sold.append(Sold(channel, sku, Sale(sold_at_ms, quantity)))
 
     def _facts_of(
         self,

@@ -8,8 +8,9 @@ from functools import partial
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
+from syncline.engine.derive.demand import DemandLearner, Wrong
 from syncline.engine.routes import Route, Routes, split_key, stock_key
-from syncline.freshness.bounds import start_at
+from syncline.freshness.bounds import SEND_AT_ONCE_MS, start_at
 from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
 from syncline.inventory.contracts import number_to_write, open_by_location
 from syncline.inventory.recipes import Recipes, assemble, by_base, demand_on
@@ -79,13 +80,20 @@ class StockDeriver:
     """Computes shown numbers; the same for scheduling, for building a call and for explaining."""
 
     def __init__(
-        self, store: Store, clock: Clock, catalog: Catalog, routes: Routes, systems: dict[str, System]
+        self,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
+        routes: Routes,
+        systems: dict[str, System],
+        learner: DemandLearner,
     ) -> None:
         self._store = store
         self._clock = clock
         self._catalog = catalog
         self._routes = routes
         self._systems = systems
+        self._learner = learner
         self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
         self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
         self._auto_units: Callable[[Route, str], int] = lambda _route, _sku: 0
@@ -319,6 +327,29 @@ class StockDeriver:
             found |= {(channel, sku): units for sku, units in rows}
         return found
 
+    async def _sooner(
+        self, rounds: Sequence[tuple[Route, Computed]], changed_at: dict[str, int], now_ms: int
+    ) -> dict[tuple[str, str], int]:
+        """Deadlines by route and target of what cannot wait for its tolerance; a promise of seconds needs none.
+
+        Every channel that sells what a route's source has draws on its pool.
+        """
+        asked: dict[tuple[str, str], Wrong] = {}
+        channels: dict[str, dict[str, None]] = {}
+        for route, computed in rounds:
+            for target in computed.targets:
+                channels.setdefault(target.sku, {})[route.sink] = None
+                held = target.held
+                too_high = held is not None and held > target.quantity and not target.undecided
+                if route.tolerance_ms > SEND_AT_ONCE_MS and (too_high or (held == 0 and target.quantity > 0)):
+                    latest_ms = changed_at[target.sku] + route.tolerance_ms
+                    pool = computed.published[target.sku].pool
+                    asked[route.name, target.key] = Wrong(target.sku, pool, latest_ms, too_high)
+        deadlines = await self._learner.deadlines(
+            list(asked.values()), {sku: list(sinks) for sku, sinks in channels.items()}, now_ms
+        )
+        return dict(zip(asked, deadlines, strict=True))
+
     async def step(self, guard: Write) -> tuple[int, list[Row]]:
         """Derive some of the SKUs that were marked; returns how many, and the deliveries touched."""
         dirty = await self._store.read("dirty", limit=DERIVE_MAX)
@@ -332,6 +363,7 @@ class StockDeriver:
         touches: list[dict[str, object]] = []
         settles: dict[tuple[str, str, str, str], Demand] = {}
         open_lines: list[Demand] = []
+        rounds: list[tuple[Route, set[str], Computed]] = []
         for route in self._routes.of(Flow.INVENTORY):
             # Asked before anything is read. A delivery that is not open now can only begin later, and is
             # then built from what we are about to read, or newer; so where the channel holds what it
@@ -342,7 +374,9 @@ class StockDeriver:
                 for location in route.locations.values()
                 if self._at_rest(route.sink, key := stock_key(sku, location))
             }
-            computed = await self.compute(route, list(changed_at))
+            rounds.append((route, at_rest, await self.compute(route, list(changed_at))))
+        sooner = await self._sooner([(route, computed) for route, _, computed in rounds], changed_at, now_ms)
+        for route, at_rest, computed in rounds:
             for target in computed.targets:
                 # What will decide the number touches the delivery again, and that brings it forward.
                 linger_ms = PLACING_MS if target.unplaced else DECIDING_MS if target.undecided else 0
@@ -353,6 +387,8 @@ class StockDeriver:
                 changed_ms = changed_at[target.sku] if wanted else now_ms
                 unique = route.rule_for(target.sku).unique
                 tolerance_ms = min(UNIQUE_MS, route.tolerance_ms) if unique else route.tolerance_ms
+                latest_ms = changed_ms + tolerance_ms
+                deliver_by_ms = min(latest_ms, sooner.get((route.name, target.key), latest_ms))
                 touches.append(
                     {
                         "system": route.sink,
@@ -360,9 +396,9 @@ class StockDeriver:
                         "key": target.key,
                         "route": route.name,
                         "changed_at_ms": changed_ms,
-                        "deliver_by_ms": changed_ms + tolerance_ms,
+                        "deliver_by_ms": deliver_by_ms,
                         "not_before_ms": max(
-                            start_at(changed_ms, tolerance_ms, now_ms), changed_ms + linger_ms
+                            start_at(changed_ms, deliver_by_ms - changed_ms, now_ms), changed_ms + linger_ms
                         ),
                         "now_ms": now_ms,
                         "wanted": wanted,

@@ -411,6 +411,17 @@ DELETE FROM hold WHERE (reference, line, pool) IN (
              WHERE h.state NOT IN ('open', 'confirmed') AND h.expires_at_ms < r.before LIMIT r."limit") AS old)
 RETURNING reference;
 
+-- name: velocity_get
+SELECT key, state FROM velocity
+WHERE key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) ORDER BY key;
+
+-- name: velocity_put
+-- key: key
+INSERT INTO velocity (key, state)
+SELECT r.key, decode(r.learned, 'hex') FROM jsonb_to_recordset($1::jsonb) AS r(key text, learned text)
+ON CONFLICT (key) DO UPDATE SET state = excluded.state
+RETURNING key;
+
 -- name: dirty_mark
 -- key: sku
 INSERT INTO dirty (sku, seq, changed_at_ms)

@@ -317,6 +317,14 @@ DELETE FROM hold WHERE (reference, line, pool) IN (
     WHERE state NOT IN ('open', 'confirmed') AND expires_at_ms < :before LIMIT :limit)
 RETURNING reference;
 
+-- name: velocity_get
+SELECT key, state FROM velocity WHERE key IN (SELECT value FROM json_each(:keys)) ORDER BY key;
+
+-- name: velocity_put
+INSERT INTO velocity (key, state) VALUES (:key, unhex(:learned))
+ON CONFLICT (key) DO UPDATE SET state = excluded.state
+RETURNING key;
+
 -- name: dirty_mark
 INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
 ON CONFLICT (sku) DO UPDATE

@@ -132,6 +132,13 @@ CREATE INDEX hold_due ON hold (expires_at_ms) WHERE state IN ('open', 'confirmed
 CREATE INDEX hold_over ON hold (expires_at_ms) WHERE state NOT IN ('open', 'confirmed');
 CREATE INDEX hold_order ON hold (channel, order_key) WHERE order_key <> '';
 
+-- What is known of the demand for each SKU that ever sold, at all of its channels, and of each category (the key
+-- begins with char(31)). The bytes are those of `syncline.freshness.demand`.
+CREATE TABLE velocity (
+    key   TEXT PRIMARY KEY,
+    state BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+
 -- SKUs whose shown numbers are to be computed again, since the oldest change that asked for it.
 CREATE TABLE dirty (
     sku           TEXT PRIMARY KEY,

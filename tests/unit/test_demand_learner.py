@@ -1,0 +1,252 @@
+"""Orders teach what demand is, once each, and demand says by when a wrong number must be gone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+from tests.unit.support import START_MS, change, line, logged, order
+
+from syncline.engine.apply.batch import LEARN_WITHIN_MS, Batch
+from syncline.engine.catalog import Catalog
+from syncline.engine.codec import encode
+from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Sold, Wrong
+from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.routes import Route, Routes, stock_key
+from syncline.freshness.demand import HOUR_MS, Sale
+from syncline.model.change import Flow, Kind
+from syncline.model.records import Item, StockLevel
+from syncline.ports import Write
+from syncline.stores.sqlite import SqliteStore
+
+HOUR_TOLERANCE_MS = 3_600_000
+
+
+def story(tell):
+    """Run a story on an empty store; nothing in it waits."""
+
+    async def told():
+        store = Watched.open(":memory:", now_ms=0)
+        try:
+            return await tell(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(told())
+
+
+class Watched(SqliteStore):
+    """A store that remembers what it was asked."""
+
+    def __init__(self, connection):
+        super().__init__(connection)
+        self.asked = []
+
+    async def read(self, statement, **parameters):
+        self.asked.append(statement)
+        return await super().read(statement, **parameters)
+
+
+async def teach(store, sales, *, channel="shop", sku="A"):
+    await store.write(await DemandLearner(store).learn([Sold(channel, sku, sale) for sale in sales]))
+
+
+def hourly(hours, quantity=1):
+    return [Sale(START_MS - n * HOUR_MS, quantity) for n in reversed(range(hours))]
+
+
+# --- what is told --------------------------------------------------------------------------------------
+
+
+class Told:
+    """The sales that batches see, order after order."""
+
+    def __init__(self):
+        self.known = None
+        self.offset = 0
+
+    def apply(self, value, version):
+        self.offset += 1
+        batch = Batch(Routes([]), {"shop": None}, Catalog(None), START_MS)
+        if self.known is not None:
+            batch.known("shop", Kind.ORDER, value.key, *self.known)
+        event = logged(self.offset)
+        batch.apply(event, change(Kind.ORDER, value.key, value, version=version))
+        if batch.applied:
+            row = batch._records["shop", Kind.ORDER, value.key]
+            self.known = (row["version"], row["tiebreak"], row["hash"], row["body"])
+        return [(one.channel, one.sku, one.sale.quantity) for one in batch.sold]
+
+
+def test_a_new_order_is_one_sale_of_each_sku():
+    lines = line("1", "A", 2), line("2", "B", 5), line("3", "A", 3), line("4", "", 9), line("5", "C", 0)
+    assert Told().apply(order(*lines), 1) == [("shop", "A", 5), ("shop", "B", 5)]
+
+
+def test_each_line_counts_once_and_a_revision_counts_what_is_new():
+    told = Told()
+    first = order(line("1", "A", 2))
+    assert told.apply(replace(first, complete=False), 1) == [("shop", "A", 2)]
+    assert told.apply(first, 1) == []
+    assert told.apply(order(line("1", "A", 7)), 2) == []
+    assert told.apply(order(line("1", "A", 7), line("2", "A", 3)), 3) == [("shop", "A", 3)]
+    assert told.apply(order(line("1", "A", 1)), 4) == []
+
+
+def test_an_order_that_is_cancelled_when_it_is_first_heard_of_teaches_nothing():
+    assert Told().apply(order(line("1", "A", 2), cancelled_at_ms=START_MS), 1) == []
+
+
+def test_what_was_sold_long_before_we_heard_of_it_teaches_nothing():
+    lines = line("1", "A", 2)
+    assert Told().apply(order(lines, placed_at_ms=START_MS - LEARN_WITHIN_MS - 1), 1) == []
+    assert Told().apply(order(lines, placed_at_ms=START_MS - LEARN_WITHIN_MS), 1) == [("shop", "A", 2)]
+
+
+def test_nothing_is_sold_in_the_future():
+    batch = Batch(Routes([]), {"shop": None}, Catalog(None), START_MS)
+    ahead = order(line("1", "A", 2), placed_at_ms=START_MS + 10**15)
+    batch.apply(logged(1), change(Kind.ORDER, ahead.key, ahead))
+    assert [one.sale for one in batch.sold] == [Sale(START_MS, 2)]
+
+
+# --- what is learned -----------------------------------------------------------------------------------
+
+
+def test_nothing_sold_costs_nothing():
+    async def tell(store):
+        assert (await DemandLearner(store).learn([])).rows == []
+        assert await DemandLearner(store).deadlines([], {}, START_MS) == []
+        assert store.asked == []
+
+    story(tell)
+
+
+def test_what_is_learned_is_read_once_and_written_whole():
+    async def tell(store):
+        sold = [Sold("shop", sku, Sale(START_MS, 1)) for sku in ("A", "B", "A")]
+        write = await DemandLearner(store).learn(sold)
+        assert [row["key"] for row in write.rows] == ["\x1f", "A", "B"]
+        assert store.asked == ["velocity_get"]
+        await store.write(write)
+        season, by_sku = await DemandLearner(store)._known(["A", "B", "C"])
+        assert (season.pairs, season.slow) == (2, 3)
+        assert {sku: at["shop"].slow for sku, at in by_sku.items()} == {"A": 2, "B": 1}
+
+    story(tell)
+
+
+def test_channels_are_learned_apart():
+    async def tell(store):
+        await teach(store, hourly(3))
+        await teach(store, hourly(5), channel="market")
+        season, by_sku = await DemandLearner(store)._known(["A"])
+        assert {channel: sum(sales.sizes) for channel, sales in by_sku["A"].items()} == {
+            "shop": 3,
+            "market": 5,
+        }
+        assert season.pairs == 2
+
+    story(tell)
+
+
+# --- by when -------------------------------------------------------------------------------------------
+
+
+def asked(units, *, too_high=True, latest_ms=START_MS + HOUR_TOLERANCE_MS, sku="A"):
+    return Wrong(sku, units, latest_ms, too_high)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sooner"),
+    [
+        (asked(10_000), False),
+        (asked(0), True),
+        (asked(3, sku="never sold"), True),
+        (asked(3, too_high=False), True),
+    ],
+)
+def test_a_deadline_comes_from_the_risk(wrong, sooner):
+    async def tell(store):
+        await teach(store, hourly(200))
+        return await DemandLearner(store).deadlines([wrong], {wrong.sku: ["shop"]}, START_MS)
+
+    (deadline_ms,) = story(tell)
+    assert START_MS + URGENT_MS <= deadline_ms <= wrong.latest_ms
+    assert (deadline_ms < wrong.latest_ms) is sooner
+
+
+def test_a_deadline_is_never_after_the_tolerance_even_if_that_has_passed():
+    async def tell(store):
+        await teach(store, hourly(200))
+        late = asked(0, latest_ms=START_MS - 1)
+        return await DemandLearner(store).deadlines([late], {"A": ["shop"]}, START_MS)
+
+    assert story(tell) == [START_MS - 1]
+
+
+def test_before_anything_was_sold_the_tolerance_stays():
+    async def tell(store):
+        return await DemandLearner(store).deadlines([asked(0)], {"A": ["shop"]}, START_MS)
+
+    assert story(tell) == [START_MS + HOUR_TOLERANCE_MS]
+
+
+# --- in the derivation ---------------------------------------------------------------------------------
+
+
+async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS):
+    """The delivery that a derivation leaves for SKU A, of which the shop shows ``held``."""
+    route = Route(Flow.INVENTORY, "erp", "shop", tolerance_ms, locations={"1": "70"})
+    catalog = Catalog(store)
+    catalog.put("shop", Item("A", "a"))
+    capabilities = SimpleNamespace(replica_lag_ms=0, subtracts_own_orders=True)
+    systems = {name: SimpleNamespace(capabilities=capabilities) for name in ("erp", "shop")}
+    clock = SimpleNamespace(now_ms=lambda: START_MS)
+    deriver = StockDeriver(store, clock, catalog, Routes([route]), systems, DemandLearner(store))
+    level = StockLevel("A", "1", Decimal(available), Decimal(available), Decimal(0), START_MS)
+    row = {
+        "system": "erp", "kind": "stock", "key": stock_key("A", "1"), "version": 1, "tiebreak": 0,
+        "changed_at_ms": START_MS, "observed_at_ms": START_MS, "offset": 1, "hash": "", "body": encode(level),
+    }  # fmt: skip
+    await store.write(
+        Write("record_put", [row]), Write("dirty_mark", [{"sku": "A", "changed_at_ms": START_MS}])
+    )
+    if held is not None:
+        seen = {"system": "shop", "key": stock_key("A", "70"), "held": held, "now_ms": START_MS}
+        await store.write(Write("held_seen", [seen]))
+    store.asked.clear()
+    _, ((_, _, _, _, _, deliver_by_ms, not_before_ms),) = await deriver.step(Write("progress_put", []))
+    return deliver_by_ms - START_MS, not_before_ms - START_MS
+
+
+@pytest.mark.parametrize(
+    ("held", "available", "hurried"),
+    [(4, 3, True), (10_001, 10_000, False), (2, 3, False), (0, 3, True), (None, 3, False)],
+)
+def test_only_what_is_dangerous_does_not_wait_for_its_tolerance(held, available, hurried):
+    async def tell(store):
+        await teach(store, hourly(200))
+        found = await derived(store, held=held, available=available)
+        assert store.asked.count("velocity_get") == (1 if hurried or held == 10_001 else 0)
+        return found
+
+    deliver_by_ms, not_before_ms = story(tell)
+    if hurried:
+        assert URGENT_MS <= deliver_by_ms < HOUR_TOLERANCE_MS * 3 / 4
+        assert not_before_ms < deliver_by_ms
+    else:
+        assert (deliver_by_ms, not_before_ms) == (HOUR_TOLERANCE_MS, HOUR_TOLERANCE_MS // 2)
+
+
+def test_a_promise_of_seconds_asks_nobody():
+    async def tell(store):
+        await teach(store, hourly(200))
+        found = await derived(store, held=4, available=3, tolerance_ms=5_000)
+        assert "velocity_get" not in store.asked
+        return found
+
+    assert story(tell) == (5_000, 0)
