@@ -17,6 +17,7 @@ from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Sold, Wrong
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.freshness.demand import HOUR_MS, Sale
+from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities
 from syncline.model.change import Flow, Kind
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Write
@@ -203,7 +204,7 @@ async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS):
     route = Route(Flow.INVENTORY, "erp", "shop", tolerance_ms, locations={"1": "70"})
     catalog = Catalog(store)
     catalog.put("shop", Item("A", "a"))
-    capabilities = SimpleNamespace(replica_lag_ms=0, subtracts_own_orders=True)
+    capabilities = Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED)
     systems = {name: SimpleNamespace(capabilities=capabilities) for name in ("erp", "shop")}
     clock = SimpleNamespace(now_ms=lambda: START_MS)
     deriver = StockDeriver(store, clock, catalog, Routes([route]), systems, DemandLearner(store))

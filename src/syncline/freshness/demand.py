@@ -29,7 +29,7 @@ MONDAY_H = 72  # hours by which a week that begins on Monday is ahead of the epo
 FAST_H = 24.0  # half-life of a rush, in trade hours: of a shop that is open for 50 hours a week, a day
 SLOW_H = 672.0  # four weeks
 # Sales of the same goods cluster: just after one the rate is higher by so many times, and the excess halves in so
-# many trade hours. Fitted to the first half of the published history, judged on the second: bench/urgency.py.
+# many trade hours. Chosen among five settings on the published history: bench/urgency.py.
 CLUSTER = 2.0
 CLUSTER_H = 1.0
 SEASON_WEEKS = 8.0  # half-life of the profile of a category
