@@ -479,8 +479,7 @@ BROKEN = {
     "lets unseen units go with the number": says("unseen_release", "unseen = 0", "unseen = 0, held = held - unseen"),
     "lists what is not unseen": says("unseen", "AND unseen > 0", ""),
     "keeps settled demand settled": says("demand_want", ", settled = 0", ""),
-    "keeps known demand settled": says("demand_known", "THEN settled ELSE 0 END", "THEN settled ELSE settled END"),
-    "opens settled demand for nothing": says("demand_known", "THEN settled ELSE 0 END", "THEN 0 ELSE 0 END"),
+    "keeps known demand settled": says("demand_known", "erp_quantity = :quantity, settled = 0", "erp_quantity = :quantity"),
     "settles by any figure": says("demand_settle", "AND erp_quantity = :erp_quantity", ""),
     "settles any quantity": says("demand_settle", "AND quantity = :quantity", ""),
     "forgets the quantity before": says("demand_known", "min(erp_before, erp_quantity)", "erp_before"),
@@ -919,9 +918,6 @@ CAUGHT_BY = {
     "keeps known demand settled": [
         "settled_demand_opens_again_when_it_changes",
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
-    ],
-    "opens settled demand for nothing": [
-        "settled_demand_opens_again_when_it_changes",
     ],
     "settles by any figure": [
         "demand_is_settled_only_by_the_figures_it_was_computed_from",

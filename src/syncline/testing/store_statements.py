@@ -364,9 +364,6 @@ class StatementConformance(Opens):
                 else:
                     await learn(store, 3, None, T0)
                     assert await line(store) == (3, 0, 3, None, T0)
-                    await put(store, "demand_settle", **LINE, quantity=3, erp_quantity=3)
-                    await learn(store, 3, T0 + 1, None)
-                    assert await line(store) == ()  # the same again
 
     async def test_the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps(self) -> None:
         async with self.store() as store:

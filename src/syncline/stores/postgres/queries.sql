@@ -235,7 +235,7 @@ UPDATE demand SET
                         ELSE r.erp_stamp_ms END,
     our_stamp_ms = CASE WHEN erp_quantity = r.quantity THEN coalesce(demand.our_stamp_ms, r.our_stamp_ms)
                         ELSE r.our_stamp_ms END,
-    settled = CASE WHEN erp_quantity = r.quantity THEN settled ELSE 0 END, erp_quantity = r.quantity
+    erp_quantity = r.quantity, settled = 0
 FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id text, location text,
     quantity bigint, erp_stamp_ms bigint, our_stamp_ms bigint)
 WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.line_id = r.line_id

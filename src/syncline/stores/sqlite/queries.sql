@@ -170,7 +170,6 @@ ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
 SET sku = excluded.sku, quantity = excluded.quantity, taken = excluded.taken, settled = 0
 RETURNING order_key;
 
--- What was settled stays so when the ERP holds the same as before: the figures contain it ever after.
 -- name: demand_known
 UPDATE demand SET
     erp_before = CASE WHEN erp_quantity = :quantity THEN erp_before ELSE min(erp_before, erp_quantity) END,
@@ -178,7 +177,7 @@ UPDATE demand SET
                         ELSE :erp_stamp_ms END,
     our_stamp_ms = CASE WHEN erp_quantity = :quantity THEN coalesce(our_stamp_ms, :our_stamp_ms)
                         ELSE :our_stamp_ms END,
-    settled = CASE WHEN erp_quantity = :quantity THEN settled ELSE 0 END, erp_quantity = :quantity
+    erp_quantity = :quantity, settled = 0
 WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND location = :location
 RETURNING order_key;
 
