@@ -56,7 +56,7 @@ def resends_after_a_restart(patch: pytest.MonkeyPatch) -> None:
 
 
 def flies_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Lane, "_take", lambda self, operation, key: None)
+    patch.setattr(Lane, "_take_free", lambda self, operation, key: True)
 
 
 def publishes_one_too_many(patch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,7 @@ from syncline.ports import Clock, Row, Store, System, Write
 
 DERIVE_MAX = 500  # SKUs in one round
 
-PLACING_MS = 10_000  # an order's location is known long before; then its SKUs are marked again
-DECIDING_MS = 3_000  # the same of a figure that shows whether it contains an order
+PLACING_MS = 1_000  # an order's location is usually known after so long
 UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
 
 
@@ -378,8 +377,7 @@ class StockDeriver:
         sooner = await self._sooner([(route, computed) for route, _, computed in rounds], changed_at, now_ms)
         for route, at_rest, computed in rounds:
             for target in computed.targets:
-                # What will decide the number touches the delivery again, and that brings it forward.
-                linger_ms = PLACING_MS if target.unplaced else DECIDING_MS if target.undecided else 0
+                linger_ms = PLACING_MS if target.unplaced else 0
                 wanted = target.held is None or target.held != target.quantity
                 if not wanted and target.key in at_rest:
                     continue
@@ -397,9 +395,7 @@ class StockDeriver:
                         "route": route.name,
                         "changed_at_ms": changed_ms,
                         "deliver_by_ms": deliver_by_ms,
-                        "not_before_ms": max(
-                            start_at(changed_ms, deliver_by_ms - changed_ms, now_ms), changed_ms + linger_ms
-                        ),
+                        "not_before_ms": start_at(changed_ms, deliver_by_ms - changed_ms, now_ms) + linger_ms,
                         "now_ms": now_ms,
                         "wanted": wanted,
                         "rev": target.rev,

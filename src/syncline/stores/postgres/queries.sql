@@ -297,7 +297,7 @@ FROM jsonb_array_elements_text(:skus::jsonb) AS k(value) JOIN shelf AS s ON s.sk
 ORDER BY s.sku, s.pool;
 
 -- name: hold_put
--- key: sku pool
+-- key: pool
 -- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock, and
 -- this statement, which begins after it was taken, sees every hold that was committed before.
 -- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
