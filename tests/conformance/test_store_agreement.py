@@ -51,6 +51,7 @@ VALUES = {
     "stream": st.sampled_from(["orders", "items"]), "reference": st.sampled_from(["r1", "r2", "r3"]),
     "pool": st.sampled_from(["p", "q"]), "line": st.integers(0, 1), "main": st.integers(0, 1), "binds": st.integers(0, 1), "firm": st.booleans(),
     "learned": st.binary(max_size=9).map(bytes.hex),
+    "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),
 }  # fmt: skip
 NUMBERS = {
     "version",

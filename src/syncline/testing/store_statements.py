@@ -345,7 +345,7 @@ class StatementConformance(Opens):
                     our_stamp_ms=None,
                 )
                 lowered = [("1", "L")] if erp_quantity < 3 else []
-                assert await put(store, "demand_sent", **at, items=items) == lowered
+                assert await put(store, "demand_sent", **at, sent=items) == lowered
                 assert await line(store) == ((3, erp_quantity, erp_quantity, T0, None) if lowered else ())
                 (other,) = await store.read("demand_of_orders", channel="shop", orders=["0"])
                 assert other[7] == 3

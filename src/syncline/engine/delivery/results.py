@@ -143,8 +143,8 @@ class Results:
         """A revision that asks for less may take effect although its answer gets lost."""
         route = self._routes.named(self._known[key][1]) if key in self._known else None
         if isinstance(payload, PutOrder) and payload.external_id and route is not None:
-            items = [[item.line_id, item.location, item.quantity] for item in payload.items]
-            yield {"channel": route.source, "order_key": payload.order.key, "items": items}
+            sent = [[item.line_id, item.location, item.quantity] for item in payload.items]
+            yield {"channel": route.source, "order_key": payload.order.key, "sent": sent}
 
     # --- after the call -----------------------------------------------------------------------------
 

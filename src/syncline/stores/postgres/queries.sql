@@ -247,9 +247,9 @@ RETURNING demand.order_key;
 UPDATE demand SET erp_quantity = s.quantity, erp_before = least(demand.erp_before, s.quantity), settled = 0
 FROM (
     SELECT d.channel, d.order_key, d.line_id, d.location, coalesce((
-        SELECT sum((v ->> 2)::bigint) FROM jsonb_array_elements(r.items) AS v
+        SELECT sum((v ->> 2)::bigint) FROM jsonb_array_elements(r.sent) AS v
         WHERE v ->> 0 = d.line_id AND v ->> 1 = d.location), 0) AS quantity
-    FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, items jsonb)
+    FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, sent jsonb)
     JOIN demand AS d ON d.channel = r.channel AND d.order_key = r.order_key
 ) AS s
 WHERE demand.channel = s.channel AND demand.order_key = s.order_key AND demand.line_id = s.line_id

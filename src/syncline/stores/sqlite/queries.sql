@@ -184,13 +184,13 @@ RETURNING order_key;
 -- What the ERP was last sent is the most that it can be counted on to hold, until it answers.
 -- name: demand_sent
 UPDATE demand SET
-    erp_quantity = coalesce((SELECT sum(v.value ->> 2) FROM json_each(:items) AS v
+    erp_quantity = coalesce((SELECT sum(v.value ->> 2) FROM json_each(:sent) AS v
         WHERE v.value ->> 0 = line_id AND v.value ->> 1 = location), 0),
-    erp_before = min(erp_before, coalesce((SELECT sum(v.value ->> 2) FROM json_each(:items) AS v
+    erp_before = min(erp_before, coalesce((SELECT sum(v.value ->> 2) FROM json_each(:sent) AS v
         WHERE v.value ->> 0 = line_id AND v.value ->> 1 = location), 0)),
     settled = 0
 WHERE channel = :channel AND order_key = :order_key
-    AND erp_quantity > coalesce((SELECT sum(v.value ->> 2) FROM json_each(:items) AS v
+    AND erp_quantity > coalesce((SELECT sum(v.value ->> 2) FROM json_each(:sent) AS v
         WHERE v.value ->> 0 = line_id AND v.value ->> 1 = location), 0)
 RETURNING line_id, location;
 
