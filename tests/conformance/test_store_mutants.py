@@ -458,7 +458,7 @@ BROKEN = {
     "takes the first look for a loss": says("held_seen", "VALUES (:system, 'stock', :key, :held, 0", "VALUES (:system, 'stock', :key, :held, 1"),
     "takes an unknown number for none": says("held_seen", "WHEN binding.held IS NULL THEN 0", "WHEN binding.held IS NULL THEN 1"),
     "shifts an unknown number": says("held_shift", "AND held IS NOT NULL", ""),
-    "forgets units that came back": says("held_seen", "binding.unseen + binding.held - excluded.held", "max(0, binding.unseen + binding.held - excluded.held)"),
+    "forgets units that came back": says("held_seen", "ELSE max(binding.unseen", "ELSE max(0, binding.unseen"),
     "counts a return twice": says("held_shift", "- min(max(-unseen, 0), max(:by, 0))", ""),
     "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
     "explains held units first": says("held_explain", "held = held - :by + min(max(unseen, 0), :by)", "held = held - :by"),
@@ -468,9 +468,20 @@ BROKEN = {
     "sends one order's units to all": says("demand_sent", "AND order_key = :order_key", "AND :order_key = :order_key"),
     "keeps what was held before": says("demand_sent", "erp_before = min(erp_before,", "erp_before = max(erp_before,"),
     "leaves what was sent settled": says("demand_sent", "settled = 0", "settled = settled"),
-    "believes a first reading": says("held_explain", "rev = 1 AND", "0 AND"),
-    "believes no reading": says("held_explain", "rev = 1 AND", "1 AND"),
-    "believes no first reading": says("held_explain", "rev = 1 AND :ordered_at_ms < confirmed_at_ms + 5000", "rev = 1"),
+    "believes a first reading": says("held_explain", "first_read_ms + 5000 THEN 1", "first_read_ms + 5000 THEN stale"),
+    "believes a first reading of returns": says("held_shift", "first_read_ms + 5000 THEN 1", "first_read_ms + 5000 THEN stale"),
+    "believes no reading": says("held_explain", ":moved_at_ms < first_read_ms + 5000 THEN 1", "1 THEN 1"),
+    "doubts no order": says("held_explain", "THEN doubt + :by", "THEN doubt + 0 * :by"),
+    "doubts orders always": says("held_explain", ":moved_at_ms < first_read_ms + 5000 THEN doubt", "1 THEN doubt"),
+    "doubts no return": says("held_shift", "THEN doubt - :by", "THEN doubt + 0 * :by"),
+    "doubts returns always": says("held_shift", ":moved_at_ms < first_read_ms + 5000 THEN doubt", "1 THEN doubt"),
+    "doubts what is explained": says("held_explain", "doubt + :by - min(max(unseen, 0), :by)", "doubt + :by"),
+    "doubts returns that were seen": says("held_shift", "doubt - :by + min(max(-unseen, 0), max(:by, 0))", "doubt - :by"),
+    "keeps its doubts": says("held_seen", "doubt = 0", "doubt = binding.doubt"),
+    "resolves no doubt of orders": says("held_seen", "max(binding.doubt, 0)", "0"),
+    "resolves no doubt of returns": says("held_seen", "min(binding.doubt, 0)", "0"),
+    "takes the last reading for the first": says("held_seen", "ELSE binding.first_read_ms", "ELSE excluded.first_read_ms"),
+    "takes no reading for the first": says("held_seen", "THEN excluded.first_read_ms", "THEN binding.first_read_ms"),
     "explains without a new revision": says("held_explain", ", rev = rev + 1", ""),
     "shifts without a new revision": says("held_shift", ", rev = rev + 1", ""),
     "counts a write twice": says("held_written", "held = held + :by", "held = held + 2 * :by"),
@@ -830,6 +841,8 @@ CAUGHT_BY = {
         "bindings_are_paged_by_key",
     ],
     "takes the first look for a loss": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
         "a_write_moves_what_is_held_by_its_difference",
@@ -838,28 +851,33 @@ CAUGHT_BY = {
         "the_first_look_at_a_channel_explains_itself",
         "units_that_vanish_are_unseen_until_they_come_back",
         "unseen_units_are_listed_and_can_be_let_go",
-        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "what_is_explained_is_not_in_doubt",
     ],
     "takes an unknown number for none": [
         "a_binding_without_a_number_has_lost_nothing",
+        "the_first_reading_is_the_first_that_was_read",
     ],
     "shifts an unknown number": [
         "a_binding_without_a_number_has_lost_nothing",
     ],
     "forgets units that came back": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_shift_moves_what_is_held_and_nothing_else",
         "units_that_vanish_are_unseen_until_they_come_back",
-        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "what_is_explained_is_not_in_doubt",
     ],
     "counts a return twice": [
         "a_shift_moves_what_is_held_and_nothing_else",
+        "what_is_explained_is_not_in_doubt",
     ],
     "forgets unseen units at the next look": [
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "units_that_vanish_are_unseen_until_they_come_back",
     ],
     "explains held units first": [
         "an_order_explains_unseen_units_first",
-        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "what_is_explained_is_not_in_doubt",
     ],
     "trusts what was sent before": [
         "the_erp_holds_at_most_what_it_was_last_sent",
@@ -881,22 +899,59 @@ CAUGHT_BY = {
     ],
     "believes a first reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "the_first_reading_is_the_first_that_was_read",
     ],
     "believes no reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "the_first_reading_is_the_first_that_was_read",
     ],
-    "believes no first reading": [
+    "believes a first reading of returns": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+    ],
+    "doubts no order": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
+    "doubts orders always": [
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
+    "doubts no return": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+    ],
+    "doubts returns always": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+    ],
+    "doubts what is explained": [
+        "what_is_explained_is_not_in_doubt",
+    ],
+    "doubts returns that were seen": [
+        "what_is_explained_is_not_in_doubt",
+    ],
+    "keeps its doubts": [
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
+    "resolves no doubt of orders": [
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+    ],
+    "resolves no doubt of returns": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+    ],
+    "takes the last reading for the first": [
+        "the_first_reading_is_the_first_that_was_read",
+    ],
+    "takes no reading for the first": [
+        "the_first_reading_is_the_first_that_was_read",
     ],
     "explains without a new revision": [
         "an_order_explains_unseen_units_first",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "shifts without a new revision": [
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
     ],
     "counts a write twice": [
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_write_moves_what_is_held_by_its_difference",
     ],
     "keeps a refuted number": [
@@ -904,7 +959,6 @@ CAUGHT_BY = {
     ],
     "never believes a number again": [
         "a_refuted_number_is_unknown_until_it_is_read_again",
-        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "lets unseen units go with the number": [
         "unseen_units_are_listed_and_can_be_let_go",

@@ -63,7 +63,7 @@ class Batch:
         self._dirty: dict[str, int] = {}
         self._restamped: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}
-        self._taken_at: dict[tuple[str, str], int] = {}
+        self._moved_at: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
@@ -319,8 +319,8 @@ class Batch:
                 if shop:
                     key = stock_key(sku, shop)
                     self._taken[channel, key] = self._taken.get((channel, key), 0) + by
-                    earliest_ms = self._taken_at.get((channel, key), order.placed_at_ms)
-                    self._taken_at[channel, key] = min(earliest_ms, order.placed_at_ms)
+                    at_ms = order.placed_at_ms if by > 0 else order.updated_at_ms
+                    self._moved_at[channel, key] = min(self._moved_at.get((channel, key), at_ms), at_ms)
             row = {
                 "channel": channel,
                 "order_key": order.key,
@@ -466,12 +466,14 @@ class Batch:
     def writes(self, consumer: str, offset: int) -> list[Write]:
         """Everything that the batch amounts to. The last two writes return touched deliveries."""
         explained = [
-            {"system": system, "key": key, "by": by, "ordered_at_ms": self._taken_at[system, key]}
+            {"system": system, "key": key, "by": by, "moved_at_ms": self._moved_at[system, key]}
             for (system, key), by in self._taken.items()
             if by > 0
         ]
         returned = [
-            {"system": system, "key": key, "by": -by} for (system, key), by in self._taken.items() if by < 0
+            {"system": system, "key": key, "by": -by, "moved_at_ms": self._moved_at[system, key]}
+            for (system, key), by in self._taken.items()
+            if by < 0
         ]
         touched = sorted(self._restamped | self._dirty.keys())
         return [

@@ -146,8 +146,11 @@ RETURNING key;
 -- key: system key
 UPDATE binding SET
     held = held + r.by - least(greatest(-unseen, 0), greatest(r.by, 0)),
-    unseen = unseen + least(greatest(-unseen, 0), greatest(r.by, 0)), rev = rev + 1
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint)
+    unseen = unseen + least(greatest(-unseen, 0), greatest(r.by, 0)),
+    doubt = CASE WHEN r.moved_at_ms < first_read_ms + 5000
+                 THEN doubt - r.by + least(greatest(-unseen, 0), greatest(r.by, 0)) ELSE doubt END,
+    stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
 
@@ -155,20 +158,24 @@ RETURNING binding.key;
 -- key: system key
 UPDATE binding SET
     held = held - r.by + least(greatest(unseen, 0), r.by), unseen = unseen - least(greatest(unseen, 0), r.by),
-    stale = CASE WHEN rev = 1 AND r.ordered_at_ms < confirmed_at_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, ordered_at_ms bigint)
+    doubt = CASE WHEN r.moved_at_ms < first_read_ms + 5000
+                 THEN doubt + r.by - least(greatest(unseen, 0), r.by) ELSE doubt END,
+    stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
 
 -- name: held_seen
 -- key: system key
-INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms)
-SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
+SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_ms bigint)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE binding.unseen + binding.held - excluded.held END,
-    held = excluded.held, stale = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+                  ELSE greatest(binding.unseen + binding.held - excluded.held + least(binding.doubt, 0),
+                           least(binding.unseen + binding.held - excluded.held + greatest(binding.doubt, 0), 0)) END,
+    held = excluded.held, stale = 0, doubt = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
+    first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
 
 -- name: held_refuted

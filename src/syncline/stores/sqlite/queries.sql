@@ -101,28 +101,37 @@ SET external_id = excluded.external_id, version = max(binding.version, excluded.
     hash = excluded.hash, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key;
 
+-- The first reading may contain a change of before it that was heard of after it. Then nobody knows what is held
+-- until it is read again, and "doubt" is by how much that reading may differ with nothing unseen.
 -- name: held_shift
 UPDATE binding SET
     held = held + :by - min(max(-unseen, 0), max(:by, 0)),
-    unseen = unseen + min(max(-unseen, 0), max(:by, 0)), rev = rev + 1
+    unseen = unseen + min(max(-unseen, 0), max(:by, 0)),
+    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt - :by + min(max(-unseen, 0), max(:by, 0))
+                 ELSE doubt END,
+    stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
--- A first reading (rev 1) may contain an order that was heard of after it; then it has to be read again.
 -- name: held_explain
 UPDATE binding SET
     held = held - :by + min(max(unseen, 0), :by), unseen = unseen - min(max(unseen, 0), :by),
-    stale = CASE WHEN rev = 1 AND :ordered_at_ms < confirmed_at_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
+    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt + :by - min(max(unseen, 0), :by)
+                 ELSE doubt END,
+    stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
+-- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both.
 -- name: held_seen
-INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms)
-VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms)
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
+VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE binding.unseen + binding.held - excluded.held END,
-    held = excluded.held, stale = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
+                  ELSE max(binding.unseen + binding.held - excluded.held + min(binding.doubt, 0),
+                           min(binding.unseen + binding.held - excluded.held + max(binding.doubt, 0), 0)) END,
+    held = excluded.held, stale = 0, doubt = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
+    first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
 
 -- name: held_refuted
