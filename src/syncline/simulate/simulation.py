@@ -315,7 +315,8 @@ class Simulation:
         world.run_people()
         self._start()
         await self._prepare()
-        await self.clock.sleep(120)  # first reads
+        # Most shops are open already while both sides are read for the first time.
+        await self.clock.sleep(self._rng.choice((0.0, 3.0, 10.0, 120.0)))
 
         people = self.loop.create_task(self._people(history.orders[: plan.orders]))
         aside = self.loop.create_task(self._break_things() if plan.faults else self._watch())
