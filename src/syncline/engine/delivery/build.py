@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
-from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.routes import Route, Routes, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
@@ -68,7 +68,6 @@ Built = Send | Skip | Wait | Refuse
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
-UNPLACED_WAIT_MS = 10_000  # how long a number waits for the location of an order; then it is written anyway
 
 
 @dataclass(frozen=True, slots=True)
