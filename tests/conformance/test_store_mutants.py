@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import cache
 
 import apsw
 import pytest
 
+from syncline.model.copying import replace
 from syncline.model.errors import Rejected
 from syncline.stores.sqlite import SqliteStore
 from syncline.stores.sqlite.store import Append, connect, migrate
@@ -509,6 +509,9 @@ BROKEN = {
     "defers what was marked meanwhile": says("dirty_defer", "AND seq = :seq", "AND :seq = :seq"),
     "defers until the last moment": says("dirty_next", "min(not_before_ms)", "max(not_before_ms)"),
     "finds a moment where nothing waits": says("dirty_next", "WHERE not_before_ms > 0", ""),
+    "marks for later what is due": says("dirty_mark_later", "min(dirty.not_before_ms, excluded.not_before_ms)", "excluded.not_before_ms"),
+    "marks for later without counting": says("dirty_mark_later", "seq = dirty.seq + 1", "seq = dirty.seq"),
+    "marks for later what changed last": says("dirty_mark_later", "min(dirty.changed_at_ms, excluded.changed_at_ms)", "max(dirty.changed_at_ms, excluded.changed_at_ms)"),
     "waits in spite of a new mark": says("dirty_mark", "not_before_ms = 0", "not_before_ms = dirty.not_before_ms"),
     "waits in spite of a newer stamp": says("dirty_mark_waiting", "not_before_ms = 0", "not_before_ms = dirty.not_before_ms"),
     "marks where no demand waits": says("dirty_mark_waiting", " AND settled = 0", ""),
@@ -1038,6 +1041,15 @@ CAUGHT_BY = {
         "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
     ],
     "finds a moment where nothing waits": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "marks for later what is due": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "marks for later without counting": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "marks for later what changed last": [
         "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
     ],
     "waits in spite of a new mark": [

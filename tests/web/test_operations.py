@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,6 +15,7 @@ from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import Layer, Level, Rules, percent
 from syncline.model.capabilities import SOURCE_QUANTITY_ADD_BACK_OPEN_LINES
 from syncline.model.change import Event, Flow, Via
+from syncline.model.copying import replace
 from syncline.model.records import Item
 from syncline.ports import Write
 

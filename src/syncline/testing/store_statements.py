@@ -294,11 +294,21 @@ class StatementConformance(Opens):
             for now_ms, due in ((T0 + 9, ["C"]), (T0 + 10, ["A", "C"]), (T0 + 20, ["A", "B", "C"])):
                 rows = await store.read("dirty", now_ms=now_ms, limit=9)
                 assert rows == [(sku, 1, T0) for sku in due]
+            for sku, changed_at_ms, not_before_ms in (("D", 5, 30), ("D", 4, 40), ("D", 6, 25), ("C", 3, 25)):
+                row = {"changed_at_ms": T0 + changed_at_ms, "not_before_ms": T0 + not_before_ms}
+                assert await put(store, "dirty_mark_later", sku=sku, **row) == [(sku,)]
+            assert await store.read("dirty", now_ms=T0 + 24, limit=9) == [
+                ("A", 1, T0), ("B", 1, T0), ("C", 2, T0),
+            ]  # fmt: skip
+            assert await store.read("dirty", now_ms=T0 + 25, limit=9) == [
+                ("A", 1, T0), ("B", 1, T0), ("C", 2, T0), ("D", 3, T0 + 4),
+            ]  # fmt: skip
+            await put(store, "dirty_done", sku="D", seq=3)
             await put(store, "dirty_mark", sku="A", changed_at_ms=T0 + 1)
             await want(store, sku="B")
             await put(store, "dirty_mark_waiting", sku="B", changed_at_ms=T0 + 1)
             assert await store.read("dirty_next") == [(None,)]
-            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 2, T0), ("B", 2, T0), ("C", 1, T0)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 2, T0), ("B", 2, T0), ("C", 2, T0)]
 
     # --- intents and attempts --------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ a call after a restart all send the present truth, never a number from the past.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from syncline.engine.catalog import Catalog
@@ -16,6 +16,7 @@ from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.routes import Route, Routes, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,

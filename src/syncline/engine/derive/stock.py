@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from syncline.engine.catalog import Catalog
@@ -17,6 +17,7 @@ from syncline.inventory.recipes import Recipes, assemble, by_base, demand_on
 from syncline.inventory.rules import ALONE, BufferKind, QuantityRule, Terms, fence_left
 from syncline.model.capabilities import OwnOrders, StockBasis, StockContract
 from syncline.model.change import Flow, Kind
+from syncline.model.copying import replace
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Timer, Write
 
@@ -115,6 +116,10 @@ class StockDeriver:
         self._under_way = under_way
         self._at_rest = at_rest
         self._wake = wake
+
+    def deferred(self) -> None:
+        """Be told that something was marked which is not due at once."""
+        self._deferred = True
 
     def buffers(self, auto_units: Callable[[Route, str], int]) -> None:
         """Be told what an ``auto`` buffer of a SKU amounts to on a route, in units."""

@@ -448,6 +448,16 @@ SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.cha
     not_before_ms = 0
 RETURNING sku;
 
+-- name: dirty_mark_later
+-- key: sku
+INSERT INTO dirty (sku, seq, changed_at_ms, not_before_ms)
+SELECT r.sku, 1, r.changed_at_ms, r.not_before_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(sku text, changed_at_ms bigint, not_before_ms bigint)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = least(dirty.not_before_ms, excluded.not_before_ms)
+RETURNING sku;
+
 -- name: dirty
 SELECT sku, seq, changed_at_ms FROM dirty WHERE not_before_ms <= :now_ms
 ORDER BY changed_at_ms, sku LIMIT :limit;

@@ -348,6 +348,14 @@ SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.chang
     not_before_ms = 0
 RETURNING sku;
 
+-- What is due stays due.
+-- name: dirty_mark_later
+INSERT INTO dirty (sku, seq, changed_at_ms, not_before_ms) VALUES (:sku, 1, :changed_at_ms, :not_before_ms)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = min(dirty.not_before_ms, excluded.not_before_ms)
+RETURNING sku;
+
 -- name: dirty
 SELECT sku, seq, changed_at_ms FROM dirty WHERE not_before_ms <= :now_ms
 ORDER BY changed_at_ms, sku LIMIT :limit;
