@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.results import Results
 from syncline.engine.derive import stock
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.ports import WebhookRequest
 from syncline.simulate.simulation import Plan
