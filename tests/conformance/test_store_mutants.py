@@ -509,6 +509,8 @@ BROKEN = {
     "defers what was marked meanwhile": says("dirty_defer", "AND seq = :seq", "AND :seq = :seq"),
     "defers until the last moment": says("dirty_next", "min(not_before_ms)", "max(not_before_ms)"),
     "finds a moment where nothing waits": says("dirty_next", "WHERE not_before_ms > 0", ""),
+    "takes an attempt for a newer one": says("attempt_put", "SET result = excluded.result", "SET generation = excluded.generation, result = excluded.result"),
+    "mixes up attempts": says("attempts_of", "WHERE intent = :intent", "WHERE :intent NOT NULL"),
     "marks for later what is due": says("dirty_mark_later", "min(dirty.not_before_ms, excluded.not_before_ms)", "excluded.not_before_ms"),
     "marks for later without counting": says("dirty_mark_later", "seq = dirty.seq + 1", "seq = dirty.seq"),
     "marks for later what changed last": says("dirty_mark_later", "min(dirty.changed_at_ms, excluded.changed_at_ms)", "max(dirty.changed_at_ms, excluded.changed_at_ms)"),
@@ -1061,6 +1063,12 @@ CAUGHT_BY = {
     ],
     "finds a moment where nothing waits": [
         "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "takes an attempt for a newer one": [
+        "an_attempt_keeps_the_generation_that_it_was_made_for",
+    ],
+    "mixes up attempts": [
+        "an_attempt_keeps_the_generation_that_it_was_made_for",
     ],
     "marks for later what is due": [
         "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",

@@ -348,6 +348,16 @@ class StatementConformance(Opens):
                 for n, key in ((1, "7\x1f1"), (0, "7"))
             ]
 
+    async def test_an_attempt_keeps_the_generation_that_it_was_made_for(self) -> None:
+        async with self.store() as store:
+            row = {"intent": "i1", "system": "s", "operation": "o", "message": "", "now_ms": T0}
+            for key, generation in (("b", 7), ("a", 3)):
+                await put(store, "attempt_put", **row, key=key, generation=generation, result="")
+            await put(store, "attempt_put", **{**row, "intent": "i2"}, key="c", generation=5, result="")
+            await put(store, "attempt_put", **row, key="b", generation=8, result="done")
+            assert await store.read("attempts_of", intent="i1") == [("a", 3), ("b", 7)]
+            assert await store.read("attempts_of", intent="i3") == []
+
     # --- parked work -----------------------------------------------------------------------------
 
     async def test_one_entry_is_open_for_each_thing_parked(self) -> None:

@@ -527,6 +527,9 @@ ON CONFLICT (intent, key) DO UPDATE
 SET result = excluded.result, message = excluded.message
 RETURNING key;
 
+-- name: attempts_of
+SELECT key, generation FROM attempt WHERE intent = :intent ORDER BY key;
+
 -- name: attempts_like
 SELECT a.system, a.operation, a.key, a.at_ms, i.finished_at_ms, a.result, a.message, a.intent, i.items
 FROM attempt AS a JOIN intent AS i ON i.id = a.intent
