@@ -155,6 +155,51 @@ def test_channels_are_learned_apart():
     story(tell)
 
 
+def test_a_category_learns_beside_all_goods_and_speaks_when_it_has_sold_enough():
+    of = {"A": "mugs", "B": "mugs", "C": ""}.__getitem__
+
+    async def tell(store):
+        learner = DemandLearner(store, category_of=of)
+
+        async def sold(sku, count, hour):
+            day_ms = START_MS // (24 * HOUR_MS) * 24 * HOUR_MS
+            sales = [Sale(day_ms + hour * HOUR_MS + n, 1) for n in range(count)]
+            await store.write(await learner.learn([Sold("shop", sku, sale) for sale in sales]))
+
+        await sold("C", 60, 3)
+        await sold("A", 50, 15)
+        known = await learner.known(["B", "C"])
+        assert known.season("B") is known.season("C") is known.seasons[""]
+        assert known.seasons["mugs"].slow == 50
+        assert (known.seasons[""].pairs, known.seasons["mugs"].pairs) == (2, 1)
+        await sold("A", 70, 15)
+        known = await learner.known(["B", "C"])
+        assert known.season("B") is known.seasons["mugs"]
+        assert known.season("C") is known.seasons[""]
+        assert [round(sum(season.hours)) for season in (known.season("C"), known.season("B"))] == [180, 120]
+        assert known.season("B").hours.count(0.0) == 167  # mugs are bought in the afternoon only
+        alone = DemandLearner(store)  # a catalog that names no category any more
+        assert (await alone.known(["A"])).season("A").slow == known.seasons[""].slow
+
+    story(tell)
+
+
+def test_a_deadline_follows_the_profile_of_its_category():
+    async def tell(store):
+        learner = DemandLearner(store, category_of={"A": "mugs", "B": "", "C": ""}.__getitem__)
+        quiet = [Sale(START_MS - n * 24 * HOUR_MS, 1) for n in reversed(range(40))]
+        await store.write(await learner.learn([Sold("shop", "C", sale) for sale in quiet]))
+        await store.write(await learner.learn([Sold("shop", "A", sale) for sale in hourly(200)]))
+        known = await learner.known(["A", "B"])
+        asked = [Wrong(sku, 0, START_MS + HOUR_TOLERANCE_MS, too_high=True) for sku in ("A", "B")]
+        found = await learner.deadlines(asked, {"A": ["market"], "B": ["market"]}, START_MS)
+        # Nobody sold either at the market: of A it is what mugs sell, of B what all goods do.
+        assert known.season("A").rate > known.season("B").rate
+        assert found[0] < found[1]
+
+    story(tell)
+
+
 # --- by when -------------------------------------------------------------------------------------------
 
 
