@@ -181,8 +181,8 @@ class Survey:
             row = stored.get(sku)
             learned = classify(_standing(row), self._units_min(sku, known, now_ms), now_ms, self._thresholds)
             holds = [learned.velocity]
-            sizes: dict[str, int] = {}
-            for route in routes:
+            sizes = [0] * len(routes)
+            for place, route in enumerate(routes):
                 item = self._catalog.get(route.sink, sku)
                 if item is None:
                     continue
@@ -192,25 +192,24 @@ class Survey:
                 if rule.buffer.kind is not BufferKind.AUTO:
                     continue
                 units, expected = self._buffers.size(route, sku, known, hour)
-                if units:
-                    sizes[route.name] = units
+                sizes[place] = units
                 if (route.source, sku) in there:
                     shown = allow(rule, there[route.source, sku].get(route.name, 0)).capped
                     tallies[route.name].add(units, expected, shown, item.price, item.currency)
             classes[max(holds[1:] or holds, key=ORDER.index)] += 1
-            before = {} if row is None else msgspec.json.decode(row[2], type=dict[str, int])
-            if before != sizes:
+            before, buffers = "" if row is None else row[2], _sizes_text(sizes)
+            if before != buffers:
                 marks.append(sku)
-            if learned == Standing() and not sizes:
+            if learned == Standing() and not buffers:
                 if row is not None:
                     drops.append({"sku": sku})
-            elif row is None or _standing(row) != learned or before != sizes:
+            elif row is None or _standing(row) != learned or before != buffers:
                 puts.append(
                     {
                         "sku": sku,
                         "velocity": learned.velocity.value,
                         "slow_since_ms": learned.slow_since_ms,
-                        "buffers": msgspec.json.encode(sizes).decode(),
+                        "buffers": buffers,
                     }
                 )
         if puts or drops:
@@ -298,6 +297,11 @@ class Survey:
         """What a route's buffers gave back, hour by hour, oldest first; at most ``HISTORY_MAX`` of them."""
         rows = await self._store.read("surveys", subject=route, since=since_ms, limit=HISTORY_MAX)
         return [_report(at_ms, body.encode()) for at_ms, body in reversed(rows)]
+
+
+def _sizes_text(sizes: Sequence[int]) -> str:
+    """Buffers by route in their order, short, for there may be a million: ``3,,12``; empty for none."""
+    return ",".join(str(units or "") for units in sizes).rstrip(",")
 
 
 def _standing(row: Sequence[object] | None) -> Standing:
