@@ -245,7 +245,7 @@ def test_before_anything_was_sold_the_tolerance_stays():
 # --- in the derivation ---------------------------------------------------------------------------------
 
 
-async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS):
+async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS, promised_ms=None):
     """The delivery that a derivation leaves for SKU A, of which the shop shows ``held``."""
     route = Route(Flow.INVENTORY, "erp", "shop", tolerance_ms, locations={"1": "70"})
     catalog = Catalog(store)
@@ -254,6 +254,12 @@ async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS):
     systems = {name: SimpleNamespace(capabilities=capabilities) for name in ("erp", "shop")}
     clock = SimpleNamespace(now_ms=lambda: START_MS)
     deriver = StockDeriver(store, clock, catalog, Routes([route]), systems, DemandLearner(store))
+    if promised_ms is not None:
+
+        async def tolerances(route, skus):
+            return dict.fromkeys(skus, promised_ms)
+
+        deriver.tolerances(tolerances)
     level = StockLevel("A", "1", Decimal(available), Decimal(available), Decimal(0), START_MS)
     row = {
         "system": "erp", "kind": "stock", "key": stock_key("A", "1"), "version": 1, "tiebreak": 0,
@@ -297,3 +303,20 @@ def test_a_promise_of_seconds_asks_nobody():
         return found
 
     assert story(tell) == (5_000, 0)
+
+
+@pytest.mark.parametrize(("held", "urgent"), [(4, True), (2, False)])
+def test_a_sku_with_a_tolerance_of_its_own_is_due_by_that(held, urgent):
+    async def tell(store):
+        await teach(store, hourly(200))
+        fast = await derived(store, held=held, available=3, promised_ms=2_000)
+        assert "velocity_get" not in store.asked  # a promise of seconds asks nobody
+        return fast
+
+    async def slow(store):
+        await teach(store, hourly(200))
+        return await derived(store, held=held, available=3, tolerance_ms=5_000, promised_ms=HOUR_TOLERANCE_MS)
+
+    assert story(tell) == (2_000, 0)
+    deliver_by_ms, _ = story(slow)
+    assert (deliver_by_ms < HOUR_TOLERANCE_MS) is urgent

@@ -54,7 +54,9 @@ class Shops:
         self.routes = Routes(routes)
         self.learner = DemandLearner(store, category_of=self.catalog.category)
         self.slept = []
-        clock = SimpleNamespace(now_ms=lambda: self.now_ms, sleep=self.sleep)
+        self.spent_s = 0.0
+        self.work_s = 0.0
+        clock = SimpleNamespace(now_ms=lambda: self.now_ms, sleep=self.sleep, monotonic=self.monotonic)
         systems = {
             name: SimpleNamespace(capabilities=Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED))
             for name in ("erp", "shop", "market")
@@ -80,6 +82,10 @@ class Shops:
             guard=lambda: Write("lease_check", [{"name": "apply", "owner": "me", "fence": 1}], guard=True),
             wake=self.wake,
         )
+
+    def monotonic(self):
+        self.spent_s += self.work_s
+        return self.spent_s
 
     async def sleep(self, seconds):
         self.slept.append(seconds)
@@ -298,6 +304,14 @@ async def test_it_runs_at_the_start_and_at_each_full_hour():
         with pytest.raises(Enough):
             await s.survey.run()
         assert s.slept == [3_000, 3_600, 3_600]
+
+
+async def test_it_rests_between_pages(monkeypatch):
+    monkeypatch.setattr(module, "PAGE", 1)
+    async with shops() as s:
+        s.work_s = 0.25
+        await s.survey.once()
+        assert s.slept == [1.0, 1.0]
 
 
 async def test_a_store_that_does_not_take_it_is_tried_again(monkeypatch):

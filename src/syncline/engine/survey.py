@@ -31,6 +31,9 @@ from syncline.model.records import StockLevel
 from syncline.ports import Clock, Store, System, Write
 
 PAGE = 200  # SKUs between two turns of everything else
+REST = (
+    4.0  # for each second of work so many of rest: a million SKUs at a few channels still fit into the hour
+)
 RETRY_S = 60.0
 HISTORY_MAX = 2_300  # a little more than a quarter of hours
 CLASSES = "velocity"  # the subject of the report on classes; the others are named by their route
@@ -128,7 +131,11 @@ class Survey:
         tallies = {route.name: Tally() for route in routes}
         classes = dict.fromkeys(ORDER, 0)
         for page in self._pages(routes):
+            began_s = self._clock.monotonic()
             await self._look_at(page, routes, hour, tallies, classes)
+            spent_s = self._clock.monotonic() - began_s
+            if spent_s > 0:  # nobody waits for it, so it leaves most of the time to everything else
+                await self._clock.sleep(spent_s * REST)
         reports = {CLASSES: msgspec.json.encode({name.value: n for name, n in classes.items()})}
         recovered: dict[str, RecoveredAt] = {}
         for name, tally in tallies.items():
