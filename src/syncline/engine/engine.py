@@ -105,6 +105,7 @@ class Engine:
                 clock=clock,
                 rng=rng,
                 on_stored=self.applier.wake,
+                applied=self.applier.reached,
             )
             for system in systems
             for stream in system.source.streams

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 
@@ -194,6 +195,12 @@ class Rules:
     def skus(self) -> set[str]:
         """The SKUs that have something of their own."""
         return self._layers.keys() - {""}
+
+    @cached_property
+    def auto(self) -> bool:
+        """Whether any SKU has a buffer that follows the demand."""
+        buffers = (layer.fields.get("buffer") for layers in self._layers.values() for layer in layers)
+        return any(buffer is not None and buffer.kind is BufferKind.AUTO for buffer in buffers)
 
     @property
     def fenced(self) -> bool:
