@@ -37,6 +37,9 @@ class Fixed:
     def now_ms(self) -> int:
         return START_MS
 
+    async def sleep(self, seconds: float) -> None:
+        assert seconds == 0
+
 
 class Bench:
     """A store with figures and orders, and the deriver that reads it."""

@@ -14,6 +14,7 @@ from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
@@ -112,6 +113,7 @@ class Engine:
             if self._interval_ms(system, stream.flows, stream.snapshot)
         ]
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
+        self._anew = Anew(store, clock, routes, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
@@ -163,6 +165,7 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
+            group.create_task(self._anew.run(), name="anew")
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             for lane in self.lanes.values():

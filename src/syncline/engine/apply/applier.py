@@ -124,7 +124,7 @@ class Applier:
             taken = await self._apply(self._ahead)
             del self._ahead[:taken]
             self._suspicion.applied(self._offset)
-            self._progress.set()
+        self._progress.set()
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
         return bool(self._ahead) or self._full or derived == DERIVE_MAX
