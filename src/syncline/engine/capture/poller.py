@@ -124,7 +124,9 @@ class Poller:
                 raise RuntimeError(
                     f"{self.stream.name}: more than {PAGES_MAX} pages, the vendor's paging loops"
                 )
-            if self.stream.snapshot and last_offset:  # what others tell meanwhile waits for no more than a page of it
+            if (
+                self.stream.snapshot and last_offset
+            ):  # what others tell meanwhile waits for no more than a page of it
                 await self._applied(last_offset)
             # Until the read is complete, its scope is only confirmed as of the read before.
             covers_ms = page.cursor.covers_ms if page.last else self.covers_ms
