@@ -289,7 +289,9 @@ async def _finished(store: LiveSqliteStore, engine: Engine, shop: Shop, wanted: 
         if not engine.pollers[0].reads:
             continue
         ((end,),) = await store.read("log_end")
-        if engine.applier.offset < end - 5 or await store.read("dirty", limit=1):
+        if engine.applier.offset < end - 5 or await store.read(
+            "dirty", limit=1, now_ms=engine.clock.now_ms()
+        ):
             continue
         if len(shop.written) >= wanted and engine.lanes["shop"].pending() == 0:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import count
+from types import SimpleNamespace
 
 from tests.unit.support import START_MS, line, order
 
@@ -38,6 +39,10 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.at_ms += round(seconds * 1000)
+
+    def after(self, seconds: float, call) -> SimpleNamespace:
+        """Nothing runs here that a timer could wake."""
+        return SimpleNamespace(cancel=lambda: None)
 
 
 class Told:

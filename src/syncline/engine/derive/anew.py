@@ -85,5 +85,5 @@ class Anew:
 
     async def _room(self) -> None:
         """Wait until what was marked before is nearly computed."""
-        while len(await self._store.read("dirty", limit=PAGE)) == PAGE:
+        while len(await self._store.read("dirty", limit=PAGE, now_ms=self._clock.now_ms())) == PAGE:
             await self._clock.sleep(PAUSE_S)
