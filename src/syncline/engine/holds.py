@@ -30,7 +30,8 @@ Nothing is sold twice to buyers who hold first, because
 Not covered: a sale that asks nobody first. Its order lowers ``free`` when it is applied, also below
 what is held by then.
 
-What is held for a SKU is a sum over its open holds, so a reservation costs an indexed read of them.
+What is held in a pool is a number beside ``free``, kept by triggers in whatever takes or ends a hold, so a
+reservation costs the same however many are open.
 """
 
 from __future__ import annotations
