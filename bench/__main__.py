@@ -28,6 +28,7 @@ NAMES = (
     "limits",
     "pipeline",
     "holds",
+    "recompute",
     "idle",
     "year",
     "urgency",

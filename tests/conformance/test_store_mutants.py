@@ -116,6 +116,22 @@ def table(old, new, *names):
     return Mutant
 
 
+def trigger(name, old, new):
+    """A store with a trigger made differently."""
+
+    class Mutant(Whole):
+        @classmethod
+        def empty(cls):
+            store = super().empty()
+            ((made,),) = store._connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,))
+            assert old in made
+            store._connection.execute(f"DROP TRIGGER {name}")
+            store._connection.execute(made.replace(old, new))
+            return store
+
+    return Mutant
+
+
 class AnswersBeforeItCommits(Whole):
     def begin(self):
         if self._connection.in_transaction:
@@ -602,15 +618,26 @@ BROKEN = {
     "holds from a stale number": says("hold_put", "AND stale = 0", ""),
     "holds more than there is": says("hold_put", ">= :quantity", ">= 0 * :quantity"),
     "holds all but the last": says("hold_put", ">= :quantity", "> :quantity"),
-    "counts every pool together": says("hold_put", "WHERE sku = :sku AND pool = :pool AND state IN", "WHERE sku = :sku AND state IN"),
-    "counts every SKU together": says("hold_put", "WHERE sku = :sku AND pool = :pool AND state IN", "WHERE pool = :pool AND state IN"),
-    "counts holds that ended": says("hold_put", "AND pool = :pool AND state IN ('open', 'confirmed')", "AND pool = :pool"),
-    "lets a hold end by the clock": says("hold_put", "AND pool = :pool AND state IN ('open', 'confirmed')", "AND pool = :pool AND state IN ('open', 'confirmed') AND expires_at_ms > :now_ms"),
+    "counts every pool together": says("hold_put", "WHERE sku = :sku AND pool = :pool AND stale", "WHERE sku = :sku AND :pool = :pool AND stale"),
+    "counts every SKU together": says("hold_put", "WHERE sku = :sku AND pool = :pool AND stale", "WHERE :sku = :sku AND pool = :pool AND stale"),
+    "counts holds that ended": trigger("hold_ended", "held - old.quantity", "held - 0 * old.quantity"),
+    "counts nothing that is held": trigger("hold_taken", "held + new.quantity", "held + 0 * new.quantity"),
+    "counts nothing that is held again": trigger("hold_renewed", "held + new.quantity", "held + 0 * new.quantity"),
+    "counts what is held in every pool": trigger("hold_taken", "AND pool = new.pool", ""),
+    "counts what is held of every SKU": trigger("hold_taken", "sku = new.sku AND", ""),
+    "gives back what is held in every pool": trigger("hold_ended", "AND pool = old.pool", ""),
+    "gives back what is held of every SKU": trigger("hold_ended", "sku = old.sku AND", ""),
+    "holds again in every pool": trigger("hold_renewed", "AND pool = new.pool", ""),
+    "holds again of every SKU": trigger("hold_renewed", "sku = new.sku AND", ""),
+    "counts again what is confirmed": trigger("hold_renewed", "old.state NOT IN ('open', 'confirmed') AND", ""),
+    "gives back what is confirmed": trigger("hold_ended", "AND new.state NOT IN ('open', 'confirmed')", ""),
+    "gives back what has ended": trigger("hold_ended", "AND old.state IN ('open', 'confirmed')", ""),
+    "lets a hold end by the clock": says("hold_put", "free - held", "free - held + (SELECT coalesce(sum(quantity), 0) FROM hold WHERE sku = :sku AND pool = :pool AND state = 'open' AND expires_at_ms <= :now_ms)"),
     "takes a reference twice": says("hold_put", "DO NOTHING", "DO UPDATE SET quantity = excluded.quantity, expires_at_ms = excluded.expires_at_ms"),
     "refuses a line that gets nothing": says("hold_put", "WHERE :quantity = 0 OR", "WHERE"),
     "is bound by another channel's pool": says("hold_put", "OR :binds = 0", ""),
     "is bound by another channel's pool later": says("hold_renew", "OR binds = 0", ""),
-    "shows what is over as held": says("shelves", "AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)", ""),
+    "shows what is over as held": says("shelves", "sum(h.quantity), 0)", "sum(0 * h.quantity), 0)"),
     "confirms what is over": says("hold_confirm", "AND expires_at_ms > :now_ms)", ")"),
     "confirms what was given back": says("hold_confirm", "state = 'open' AND", "state <> 'confirmed' AND"),
     "puts the end off at each confirmation": says("hold_confirm", "THEN expires_at_ms ELSE :expires_at_ms END", "THEN :expires_at_ms ELSE :expires_at_ms END"),
@@ -680,6 +707,7 @@ CAUGHT_BY = {
     "guards only the first row": [
         "a_guard_counts_every_row",
         "lines_are_taken_together_or_not_at_all",
+        "what_is_held_is_known_from_first_to_last",
     ],
     "guards only what follows": [
         "a_guard_that_fails_undoes_the_statements_before_it",
@@ -1371,8 +1399,56 @@ CAUGHT_BY = {
         "pools_and_skus_are_counted_apart",
     ],
     "counts holds that ended": [
+        "a_confirmed_hold_stays_until_somebody_decides",
         "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
         "an_expired_hold_is_taken_again_only_from_what_is_left",
+        "an_order_replaces_its_hold",
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "counts nothing that is held": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+        "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
+        "a_hold_is_taken_only_from_what_is_left",
+        "an_expired_hold_is_taken_again_only_from_what_is_left",
+        "an_order_replaces_its_hold",
+        "lines_are_taken_together_or_not_at_all",
+        "pools_and_skus_are_counted_apart",
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "counts nothing that is held again": [
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "counts what is held in every pool": [
+        "pools_and_skus_are_counted_apart",
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "counts what is held of every SKU": [
+        "pools_and_skus_are_counted_apart",
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "gives back what is held in every pool": [
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "gives back what is held of every SKU": [
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "holds again in every pool": [
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "holds again of every SKU": [
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "counts again what is confirmed": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "gives back what is confirmed": [
+        "a_confirmed_hold_stays_until_somebody_decides",
+        "what_is_held_is_known_from_first_to_last",
+    ],
+    "gives back what has ended": [
+        "what_is_held_is_known_from_first_to_last",
     ],
     "lets a hold end by the clock": [
         "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
@@ -1411,9 +1487,11 @@ CAUGHT_BY = {
     ],
     "releases what has ended": [
         "a_hold_is_released_once",
+        "what_is_held_is_known_from_first_to_last",
     ],
     "releases no confirmed hold": [
         "a_hold_is_released_once",
+        "what_is_held_is_known_from_first_to_last",
     ],
     "ends holds early": [
         "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
@@ -1421,10 +1499,11 @@ CAUGHT_BY = {
     ],
     "ends holds late": [
         "a_confirmed_hold_stays_until_somebody_decides",
+        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
         "a_hold_counts_until_it_is_ended_and_not_by_the_clock_alone",
         "a_hold_is_released_once",
         "an_expired_hold_is_taken_again_only_from_what_is_left",
-        "a_hold_counts_in_another_channels_pool_without_being_bound_by_it",
+        "what_is_held_is_known_from_first_to_last",
     ],
     "ends confirmed holds unasked": [
         "a_confirmed_hold_stays_until_somebody_decides",

@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.support import START_MS, change, line, logged, order
 
-from syncline.engine.apply.batch import READ_LINGER_MS, UNMAPPED, Batch
+from syncline.engine.apply.batch import DAY_MS, PROVEN_DAYS, READ_LINGER_MS, UNMAPPED, Batch
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
 from syncline.inventory.recipes import Recipes
+from syncline.inventory.rules import AUTO_BUFFER, Layer, Level, Rules
 from syncline.model.change import Flow, Kind, Via
 from syncline.model.copying import replace
 from syncline.model.records import (
     Allocation,
     ErpLine,
     ErpOrder,
+    Incoming,
     Item,
     Notice,
     Payment,
@@ -559,7 +561,9 @@ def test_an_unchanged_figure_counts_only_for_demand_that_waits_and_starts_no_lag
     desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5, START_MS + 9), version=START_MS + 9)
     written = desk.store()
     assert not written["dirty_mark"]
-    assert written["dirty_mark_waiting"] == [{"sku": "A", "changed_at_ms": NOW}]
+    # Also of what is made of it, an order may wait.
+    assert [row["sku"] for row in written["dirty_mark_waiting"]] == ["A", "CASE", "OLD"]
+    assert {row["changed_at_ms"] for row in written["dirty_mark_waiting"]} == {NOW}
     desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5, START_MS + 18), version=START_MS + 18)
     desk.apply(Kind.STOCK, stock_key("A", "1"), figure(4, START_MS + 19), version=START_MS + 19)
     written = desk.store()
@@ -567,13 +571,39 @@ def test_an_unchanged_figure_counts_only_for_demand_that_waits_and_starts_no_lag
     assert not written["dirty_mark_waiting"]
 
 
-def test_a_snapshot_has_every_number_computed_again():
-    desk = Desk()
-    desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5))
-    desk.store()
+def proved(now_ms: int = NOW, routes: Routes = ROUTES, level: StockLevel | None = None) -> bool:
+    """Whether a full read that tells what is known has the number computed again."""
+    level = level or figure(5)
+    batch = Batch(routes, {"shop": None, "erp": None}, Catalog(None), now_ms)
+    batch.known(
+        "erp", Kind.STOCK, stock_key("A", "1"), START_MS, 0, record_fingerprint(Kind.STOCK, level), None
+    )
     event = logged(99, system="erp", via=Via.SNAPSHOT)
-    desk.batch.apply(event, change(Kind.STOCK, stock_key("A", "1"), figure(5), version=START_MS + 9))
-    assert desk.store()["dirty_mark"] == [{"sku": "A", "changed_at_ms": NOW}]
+    batch.apply(event, change(Kind.STOCK, stock_key("A", "1"), level, version=START_MS + 9))
+    written = {write.statement: list(write.rows) for write in batch.writes("apply", 99)}
+    (stored,) = written["record_put"]
+    assert stored["version"] == START_MS + 9  # the figure is confirmed in any case
+    marked, waiting = written["dirty_mark"], [row["sku"] for row in written["dirty_mark_waiting"]]
+    assert marked in ([], [{"sku": "A", "changed_at_ms": now_ms}])
+    assert ("A" in waiting) is not bool(marked)
+    return bool(marked)
+
+
+@pytest.mark.parametrize("every_days", [1, 2, 7, 30])
+def test_of_what_a_full_read_leaves_as_it_is_every_number_has_its_turn(every_days):
+    days = [proved(NOW + n * every_days * DAY_MS) for n in range(2 * PROVEN_DAYS)]
+    assert days.count(True) == 2
+    assert days[:PROVEN_DAYS] == days[PROVEN_DAYS:]
+
+
+def test_a_full_read_has_computed_again_what_time_alone_may_change():
+    quiet = next(NOW + n * DAY_MS for n in range(2) if not proved(NOW + n * DAY_MS))
+    expected = replace(figure(5), incoming=(Incoming(Decimal(3), NOW + 9 * DAY_MS),))
+    assert proved(quiet, level=expected)
+    for sku, follows in (("A", True), ("CASE", True), ("B", False)):
+        rules = Rules([Layer(Level.SKU, {"buffer": AUTO_BUFFER}, sku)])
+        route = Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "70"}, rules=rules)
+        assert proved(quiet, Routes([route], ROUTES.recipes)) is follows
 
 
 def test_one_order_told_in_any_order_ends_the_same():

@@ -245,6 +245,10 @@ def test_before_anything_was_sold_the_tolerance_stays():
 # --- in the derivation ---------------------------------------------------------------------------------
 
 
+async def at_once(seconds: float) -> None:
+    assert seconds == 0
+
+
 async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS, promised_ms=None):
     """The delivery that a derivation leaves for SKU A, of which the shop shows ``held``."""
     route = Route(Flow.INVENTORY, "erp", "shop", tolerance_ms, locations={"1": "70"})
@@ -252,7 +256,7 @@ async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS, pro
     catalog.put("shop", Item("A", "a"))
     capabilities = Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED)
     systems = {name: SimpleNamespace(capabilities=capabilities) for name in ("erp", "shop")}
-    clock = SimpleNamespace(now_ms=lambda: START_MS)
+    clock = SimpleNamespace(now_ms=lambda: START_MS, sleep=at_once)
     deriver = StockDeriver(store, clock, catalog, Routes([route]), systems, DemandLearner(store))
     if promised_ms is not None:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -12,7 +13,7 @@ from tests.unit.checkout import World
 from tests.unit.support import START_MS
 
 from syncline.engine.engine import Engine
-from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, HoldRefused, Line
+from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, TOGETHER_MAX, HoldRefused, Line
 from syncline.engine.routes import Routes
 from syncline.engine.shelves import unions
 from syncline.model.errors import Fenced, Retryable
@@ -189,13 +190,68 @@ async def test_a_change_between_looking_and_taking_is_seen(world):
     assert await refused(world.holds.reserve("r1", "shop", [Line("A", 1)])) == "not_enough"
 
 
+def watch_puts(world) -> list[list[str]]:
+    """The references of each transaction that takes holds."""
+    write, seen = world.store.write, []
+
+    async def watched(*writes):
+        seen.extend([row["reference"] for row in one.rows] for one in writes if one.statement == "hold_put")
+        return await write(*writes)
+
+    world.store.write = watched
+    return seen
+
+
+async def test_holds_that_come_together_share_a_transaction_and_are_taken_each_by_itself(world):
+    await world.left("A")
+    await world.left("B")
+    puts = watch_puts(world)
+    asked = [("r1", "A", 3), ("r2", "B", 1), ("r3", "A", 2), ("r1", "A", 3), ("r4", "A", 1), ("r5", "B", 1)]
+    made = await asyncio.gather(
+        *(world.holds.reserve(reference, "shop", [Line(sku, units)]) for reference, sku, units in asked),
+        return_exceptions=True,
+    )
+    assert [one.reference for one in made[:4]] == ["r1", "r2", "r3", "r1"]
+    assert made[0] == made[3]  # the same request, sent twice
+    assert [one.code for one in made[4:]] == ["not_enough", "not_enough"]
+    assert puts[0] == ["r1", "r2", "r3"]
+    assert await world.left("A") == await world.left("B") == 0
+
+
+async def test_more_than_one_transaction_may_carry_go_on_in_the_next(world):
+    await world.figure("C", "1", 3 * TOGETHER_MAX)
+    await world.left("C")
+    puts = watch_puts(world)
+    count = TOGETHER_MAX + 3
+    await asyncio.gather(*(world.holds.reserve(f"r{n}", "shop", [Line("C", 1)]) for n in range(count)))
+    assert [len(references) for references in puts] == [TOGETHER_MAX, 3]
+    assert await world.left("C") == 2 * TOGETHER_MAX - 3
+
+
+async def test_what_goes_wrong_with_holds_that_come_together_is_told_to_each(world):
+    await world.left("A")
+    write = world.store.write
+
+    async def full(*writes):
+        if any(one.statement == "hold_put" for one in writes):
+            raise Retryable("the disk is full")
+        return await write(*writes)
+
+    world.store.write = full
+    asked = (world.holds.reserve(f"r{n}", "shop", [Line("A", 1)]) for n in range(3))
+    made = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in made] == [Retryable] * 3
+    world.store.write = write
+    assert (await world.holds.reserve("r1", "shop", [Line("A", 5)])).complete
+
+
 async def test_endless_contention_ends(world):
     write = world.store.write
 
     async def never(*writes):
-        if any(one.statement in ("hold_put", "hold_renew") for one in writes):
+        if any(one.statement in ("hold_put", "hold_renew") and one.guard for one in writes):
             raise Fenced("somebody was faster")
-        return await write(*writes)
+        return await write(*(replace(one, rows=()) if one.statement == "hold_put" else one for one in writes))
 
     await world.holds.reserve("r0", "shop", [Line("A", 1)])
     world.clock.at_ms += EXPIRES_MS

@@ -14,6 +14,7 @@ from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
@@ -116,6 +117,7 @@ class Engine:
                 clock=clock,
                 rng=rng,
                 on_stored=self.applier.wake,
+                applied=self.applier.reached,
             )
             for system in systems
             for stream in system.source.streams
@@ -145,6 +147,7 @@ class Engine:
         )
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
+        self._anew = Anew(store, clock, routes, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
@@ -221,6 +224,7 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
+            group.create_task(self._anew.run(), name="anew")
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")

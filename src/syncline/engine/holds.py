@@ -30,7 +30,8 @@ Nothing is sold twice to buyers who hold first, because
 Not covered: a sale that asks nobody first. Its order lowers ``free`` when it is applied, also below
 what is held by then.
 
-What is held for a SKU is a sum over its open holds, so a reservation costs an indexed read of them.
+What is held in a pool is a number beside ``free``, kept by triggers in whatever takes or ends a hold, so a
+reservation costs the same however many are open.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ FIRM_MS = 7 * 86_400_000  # how long a confirmed hold waits for its order
 LINES_MAX = 100
 QUANTITY_MAX = 1_000_000
 SKUS_MAX = 100
+TOGETHER_MAX = 200  # holds of one row that share a transaction
 SWEEP_EVERY_S = 5.0
 SWEEP_MAX = 500
 
@@ -134,7 +136,7 @@ class Available:
     age_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Planned:
     """A line with the pools that it counts in, and whether each binds it; the first is what it asks for."""
 
@@ -144,7 +146,8 @@ class _Planned:
 
     def binding(self) -> list[Pool]:
         """The pools that have to have enough."""
-        return [(self.line.sku, pool) for pool, binds in self.pools.items() if binds]
+        sku = self.line.sku
+        return [(sku, pool) for pool, binds in self.pools.items() if binds]
 
 
 class Holds:
@@ -165,8 +168,12 @@ class Holds:
         self._routes = routes
         self._wake = wake
         self._shelves = Shelves(store, clock, routes, systems, wake)
-        self._taking: dict[Pool, dict[asyncio.Future[None], int]] = {}
         self.refused: Counter[tuple[str, str]] = Counter()  # by channel and code, since the start
+        self._stock_routes = {route.sink: route for route in reversed(routes.of(Flow.INVENTORY))}
+        self._taking: dict[Pool, dict[asyncio.Future[bool], int]] = {}
+        self._putting: dict[str, tuple[Mapping[str, Any], asyncio.Future[bool]]] = {}
+        self._over: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._made = asyncio.Event()
         self._made.set()  # there may be holds from before the start
 
@@ -224,9 +231,7 @@ class Holds:
                 for number, (planned, quantity) in enumerate(zip(plan, quantities, strict=True))
                 for index, (pool, binds) in enumerate(planned.pools.items())
             ]
-            try:
-                await self._take(due, rows, now_ms, Write("hold_put", rows, guard=True))
-            except Fenced:
+            if not await self._put(due, rows, now_ms):
                 known = await self._rows(reference)
                 if known:
                     return self._same(reference, known, channel, plan)
@@ -289,15 +294,15 @@ class Holds:
         return plan
 
     def _route(self, channel: str) -> Route:
-        routes = self._routes.of(Flow.INVENTORY, sink=channel)
-        if not routes:
+        route = self._stock_routes.get(channel)
+        if route is None:
             known = sorted({route.sink for route in self._routes.of(Flow.INVENTORY)})
             raise HoldRefused(
                 "unknown_channel",
                 f"channel: no stock is kept for {channel!r}.",
                 f"Use one of {', '.join(known)}." if known else "Configure an inventory route.",
             )
-        return routes[0]
+        return route
 
     async def _others_first(
         self, plan: Sequence[_Planned], quantities: Sequence[int], rooms: Mapping[Pool, Room]
@@ -306,6 +311,8 @@ class Holds:
 
         Only for thrift: a transaction that is refused costs those committed with it a second run.
         """
+        if not self._taking:
+            return False
         needed: dict[Pool, int] = {}
         for planned, quantity in zip(plan, quantities, strict=True):
             for at in planned.binding():
@@ -317,11 +324,70 @@ class Holds:
                 return True
         return False
 
+    async def _put(self, due: Iterable[str], rows: Sequence[Mapping[str, Any]], now_ms: int) -> bool:
+        """Write a hold's rows, all or none; returns whether they were.
+
+        A hold of one row needs no transaction of its own to be whole. Those of one turn of the loop share
+        one, in which each is taken or not.
+        """
+        if len(rows) > 1:
+            try:
+                await self._take(due, rows, now_ms, Write("hold_put", rows, guard=True))
+            except Fenced:
+                return False
+            return True
+        (row,) = rows
+        loop = asyncio.get_running_loop()
+        if row["reference"] in self._putting or len(self._putting) >= TOGETHER_MAX:
+            self._put_together()
+        if not self._putting:
+            loop.call_soon(self._put_together)
+        taken: asyncio.Future[bool] = loop.create_future()
+        self._putting[row["reference"]] = (row, taken)
+        self._over.update(due)
+        at = row["sku"], row["pool"]
+        self._taking.setdefault(at, {})[taken] = row["quantity"]
+        try:
+            return await taken
+        finally:
+            self._let_go(at, taken)
+
+    def _put_together(self) -> None:
+        if not self._putting:
+            return
+        putting, over = self._putting, self._over
+        self._putting, self._over = {}, set()
+        task = asyncio.get_running_loop().create_task(self._put_all(putting, over))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _put_all(
+        self, putting: Mapping[str, tuple[Mapping[str, Any], asyncio.Future[bool]]], over: set[str]
+    ) -> None:
+        rows = [row for row, _ in putting.values()]
+        now_ms = max(row["now_ms"] for row in rows)
+        skus = sorted({row["sku"] for row in rows})
+        try:
+            results = await self._store.write(
+                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+                Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in sorted(over)]),
+                Write("hold_put", rows),
+            )
+        except Exception as error:  # noqa: BLE001 (handed to those whose holds they are)
+            for _, taken in putting.values():
+                if not taken.done():
+                    taken.set_exception(error)
+        else:
+            got = {reference for (reference,) in results[2]}
+            for reference, (_, taken) in putting.items():
+                if not taken.done():
+                    taken.set_result(reference in got)
+
     async def _take(
         self, due: Iterable[str], rows: Sequence[Mapping[str, Any]], now_ms: int, *writes: Write
     ) -> None:
         """Lock the SKUs, end what is over, and count."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         for row in rows:
             taking = self._taking.setdefault((row["sku"], row["pool"]), {})
             taking[done] = taking.get(done, 0) + row["quantity"]
@@ -335,12 +401,16 @@ class Holds:
                 *writes,
             )
         finally:
-            done.set_result(None)
+            done.set_result(True)
             for row in rows:
-                taking = self._taking.get((row["sku"], row["pool"]), {})
-                taking.pop(done, None)
-                if not taking:
-                    self._taking.pop((row["sku"], row["pool"]), None)
+                self._let_go((row["sku"], row["pool"]), done)
+
+    def _let_go(self, at: Pool, done: asyncio.Future[bool]) -> None:
+        """Nobody waits for this any more."""
+        taking = self._taking.get(at, {})
+        taking.pop(done, None)
+        if not taking:
+            self._taking.pop(at, None)
 
     def _changed(self) -> None:
         self._made.set()
@@ -648,7 +718,8 @@ class Holds:
             try:
                 while await self._store.read("hold_next", limit=1):
                     await self._clock.sleep(SWEEP_EVERY_S)
-                    await self.sweep()
+                    while await self.sweep() == SWEEP_MAX:
+                        pass
             except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 self._made.set()
@@ -667,11 +738,12 @@ def _quantities(
     left = {at: room.left for at, room in rooms.items()}
     quantities = []
     for planned in plan:
-        quantity = max(0, min(planned.line.quantity, *(left[at] for at in planned.binding())))
-        if quantity < planned.line.quantity and not allow_partial:
+        line = planned.line
+        quantity = max(0, min([line.quantity, *(left[at] for at in planned.binding())]))
+        if quantity < line.quantity and not allow_partial:
             return None
         for pool in planned.pools:
-            left[planned.line.sku, pool] -= quantity
+            left[line.sku, pool] -= quantity
         quantities.append(quantity)
     return quantities if any(quantities) or not allow_partial else None
 

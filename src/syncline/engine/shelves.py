@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncline.engine.codec import decode
 from syncline.engine.routes import SEP, Route, Routes, split_key
@@ -32,8 +31,7 @@ TRIES_MAX = 20
 Pool = tuple[str, str]  # SKU, pool
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """A pool as it is now."""
 
     left: int
@@ -59,7 +57,8 @@ class Shelves:
         self._own_rules = {sku for route in routes.all for sku in route.rules.skus}
         self._names: dict[tuple[str, str, str], dict[str, bool]] = {}
         self._wanted: set[str] = set()
-        self._reading: asyncio.Task[tuple[dict[str, dict[str, Row]], int]] | None = None
+        self._readers: list[asyncio.Future[tuple[dict[str, dict[str, Row]], int]]] = []
+        self._reading: set[asyncio.Task[None]] = set()
         self._asked: set[Pool] = set()
         self._computing = asyncio.Lock()
 
@@ -104,7 +103,7 @@ class Shelves:
             known, now_ms = await self._read(skus)
             rooms, old = {}, set()
             for sku, pool in pools:
-                row = known.get(sku, {}).get(pool)
+                row = known[sku].get(pool) if sku in known else None
                 if row is None or row[3]:
                     old.add((sku, pool))
                 else:
@@ -117,21 +116,38 @@ class Shelves:
 
     async def _read(self, skus: Iterable[str]) -> tuple[dict[str, dict[str, Row]], int]:
         """The shelves of some SKUs; whoever asks in the same turn of the loop shares one read."""
+        loop = asyncio.get_running_loop()
         self._wanted.update(skus)
-        if self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read_together())
-        return await asyncio.shield(self._reading)
+        if not self._readers:
+            loop.call_soon(self._begin_to_read)
+        reader: asyncio.Future[tuple[dict[str, dict[str, Row]], int]] = loop.create_future()
+        self._readers.append(reader)
+        return await reader
 
-    async def _read_together(self) -> tuple[dict[str, dict[str, Row]], int]:
-        turn = asyncio.Event()
-        asyncio.get_running_loop().call_soon(turn.set)
-        await turn.wait()
-        skus, self._wanted, self._reading = sorted(self._wanted), set(), None
+    def _begin_to_read(self) -> None:
+        skus, readers = sorted(self._wanted), self._readers
+        self._wanted, self._readers = set(), []
+        task = asyncio.get_running_loop().create_task(self._read_together(skus, readers))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _read_together(
+        self, skus: list[str], readers: list[asyncio.Future[tuple[dict[str, dict[str, Row]], int]]]
+    ) -> None:
+        """Read for all of them; what goes wrong is each one's to know."""
         now_ms = self._clock.now_ms()
         found: dict[str, dict[str, Row]] = {}
-        for row in await self._store.read("shelves", skus=skus, now_ms=now_ms):
-            found.setdefault(row[0], {})[row[1]] = row
-        return found, now_ms
+        try:
+            for row in await self._store.read("shelves", skus=skus, now_ms=now_ms):
+                found.setdefault(row[0], {})[row[1]] = row
+        except Exception as error:  # noqa: BLE001 (handed to those who asked)
+            for reader in readers:
+                if not reader.done():
+                    reader.set_exception(error)
+        else:
+            for reader in readers:
+                if not reader.done():
+                    reader.set_result((found, now_ms))
 
     async def _refresh(self, pools: set[Pool]) -> None:
         """Compute pools anew: one round at a time, for everybody who waits."""

@@ -42,6 +42,11 @@ class Recipes:
         """Whether a SKU is made of others."""
         return sku in self._parts
 
+    @property
+    def all(self) -> Mapping[str, Mapping[str, int]]:
+        """Every SKU that is made of others, with its parts."""
+        return self._parts
+
     def parts(self, sku: str) -> Mapping[str, int]:
         """The base SKUs that one unit of a sold SKU takes, with how many of each."""
         return self._parts.get(sku) or {sku: 1}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 
@@ -193,14 +194,25 @@ class Rules:
         return found
 
     @property
+    def layers(self) -> list[Layer]:
+        """All that was given, from far to near."""
+        return [layer for layers in self._layers.values() for layer in layers]
+
+    @property
     def skus(self) -> set[str]:
         """The SKUs that have something of their own."""
         return self._layers.keys() - {""}
 
+    @cached_property
+    def auto(self) -> bool:
+        """Whether any SKU has a buffer that follows the demand."""
+        buffers = (layer.fields.get("buffer") for layer in self.layers)
+        return any(buffer is not None and buffer.kind is BufferKind.AUTO for buffer in buffers)
+
     @property
     def fenced(self) -> bool:
         """Whether any SKU has units kept for this channel."""
-        return any("fence" in layer.fields for layers in self._layers.values() for layer in layers)
+        return any("fence" in layer.fields for layer in self.layers)
 
 
 def _check(layer: Layer) -> None:

@@ -361,6 +361,38 @@ class HoldConformance(Opens):
                 WEEK,
             )
 
+    async def test_what_is_held_is_known_from_first_to_last(self) -> None:
+        async def held() -> list[int]:
+            rows = await store.read("shelves", skus=["A", "B"], now_ms=T0)
+            return [row[6] for row in rows]
+
+        async with self.store() as store:
+            for sku, pool in (("A", "p"), ("A", "q"), ("B", "p")):
+                await shelve(store, 9, sku=sku, pool=pool)
+            for reference, quantity in (("r1", 2), ("r2", 3)):
+                rows = [line(reference, quantity), line(reference, quantity, pool="q", main=0)]
+                await store.write(Write("hold_put", rows, guard=True))
+            await take(store, "r3", 4, sku="B", order_key="7")
+            assert await held() == [5, 5, 4]
+            await confirm(store)
+            await confirm(store)  # it held before, and holds as much
+            assert await held() == [5, 5, 4]
+            await put(store, "hold_replace", channel="shop", order_key="7")
+            await put(store, "hold_replace", channel="shop", order_key="7")
+            assert await held() == [5, 5, 0]
+            await lapse(store)  # of r2 alone
+            await put(store, "hold_release", reference="r2")
+            assert await held() == [2, 2, 0]
+            assert await renew(store, "r2") == [("r2",)]
+            assert await held() == [5, 2, 0]
+            await order(store)
+            await put(store, "hold_meet", reference="r1", order_key="7")
+            await put(store, "hold_meet", reference="r1", order_key="7")
+            assert await held() == [3, 0, 0]
+            await put(store, "hold_release", reference="r2")
+            await put(store, "hold_release", reference="r2")
+            assert await held() == [0, 0, 0]
+
     async def test_only_holds_that_ended_are_forgotten(self) -> None:
         async with self.store() as store:
             await shelve(store, 9)

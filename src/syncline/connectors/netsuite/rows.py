@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 import msgspec
 
@@ -19,6 +20,7 @@ from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, Sh
 
 LEVELS_PER_EVENT = 25  # an event costs as much as ten levels; a transaction takes 200 events
 QUANTITY_MAX = Decimal(10) ** 15
+QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -267,10 +269,15 @@ def _check_sku(sku: str) -> None:
 
 
 def _decimal(value: object) -> Decimal:
+    return _quantity(str(value))
+
+
+@lru_cache(maxsize=QUANTITIES_KEPT)
+def _quantity(value: str) -> Decimal:
     try:
-        number = Decimal(str(value))
+        number = Decimal(value)
     except InvalidOperation as error:
-        raise Rejected(f"NetSuite states a quantity of {str(value)[:40]!r}.") from error
+        raise Rejected(f"NetSuite states a quantity of {value[:40]!r}.") from error
     if not number.is_finite() or abs(number) > QUANTITY_MAX:
-        raise Rejected(f"NetSuite states a quantity of {str(value)[:40]!r}.")
+        raise Rejected(f"NetSuite states a quantity of {value[:40]!r}.")
     return number

@@ -29,6 +29,7 @@ from syncline.model.records import Order, StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
+CHANGES_MAX = 1_000  # changes after which a transaction takes no further event: nothing else runs meanwhile
 CONSUMER = "apply"
 RELEASE_MAX = 1_000
 STORE_RETRY_S = 1.0
@@ -65,6 +66,9 @@ class Applier:
         self._offer = offer
         self._signal = asyncio.Event()
         self._offset = -1
+        self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
+        self._full = False
+        self._progress = asyncio.Event()
         self._suspicion = Suspicion(store, lease)
         self._accepted_until_ms: dict[str, int] = {}
         self.applied = 0
@@ -79,6 +83,12 @@ class Applier:
     def offset(self) -> int:
         """How far the log has been applied."""
         return self._offset
+
+    async def reached(self, offset: int) -> None:
+        """Wait until the log has been applied up to an offset."""
+        while self._offset < offset:
+            self._progress.clear()
+            await self._progress.wait()
 
     async def run(self) -> None:
         """Apply and derive until cancelled."""
@@ -102,17 +112,22 @@ class Applier:
         if self._offset < 0:
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
+            self._ahead = []
             await self._suspicion.begin(self._offset)
-        at_once = 1 if self._suspicion.suspicious else APPLY_MAX
-        logged = await self._store.events(self._offset, at_once)
-        if logged:
-            if at_once == 1:
-                await self._suspicion.trying(logged[0].offset)
-            await self._apply(logged)
+        if not self._ahead:
+            at_once = 1 if self._suspicion.suspicious else APPLY_MAX
+            self._ahead = await self._store.events(self._offset, at_once)
+            self._full = len(self._ahead) == at_once
+        if self._ahead:
+            if self._suspicion.suspicious:
+                await self._suspicion.trying(self._ahead[0].offset)
+            taken = await self._apply(self._ahead)
+            del self._ahead[:taken]
             self._suspicion.applied(self._offset)
+        self._progress.set()
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
-        return len(logged) == at_once or derived == DERIVE_MAX
+        return bool(self._ahead) or self._full or derived == DERIVE_MAX
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event
@@ -133,9 +148,18 @@ class Applier:
             batch.park(logged, "decoder_failed", f"{type(error).__name__}: {error}")
         return []
 
-    async def _apply(self, events: Sequence[LoggedEvent]) -> None:
+    async def _apply(self, events: Sequence[LoggedEvent]) -> int:
+        """Apply as many of these events as make up one transaction; returns how many."""
         batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms())
-        decoded = [(logged, self._decode(batch, logged)) for logged in events]
+        decoded: list[tuple[LoggedEvent, list[Change]]] = []
+        count = 0
+        for logged in events:
+            decoded.append((logged, self._decode(batch, logged)))
+            count += len(decoded[-1][1])
+            if count >= CHANGES_MAX:
+                break
+        if count >= CHANGES_MAX:
+            await self._clock.sleep(0)  # decoding took a while, and applying will
         figures = await self._load(
             batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
         )
@@ -147,7 +171,7 @@ class Applier:
                 else:
                     batch.apply(logged, change)
         learned = await self._learner.learn(batch.sold)
-        self._offset = events[-1].offset
+        self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
@@ -162,6 +186,7 @@ class Applier:
         self.parked += len(batch.parked)
         for rows in results[-2:]:
             self._offer(rows)
+        return len(decoded)
 
     async def _release_unknown(self) -> None:
         """New SKUs came: orders that were parked for want of one are tried again by themselves."""

@@ -20,6 +20,8 @@ def fault(record: Record) -> str:
     said when the order is sent, with everything else that does not add up.
     """
     if isinstance(record, StockLevel):
+        if not record.incoming and all(map(_possible, (record.on_hand, record.available, record.committed))):
+            return ""  # nearly always, so nothing is named for it
         where = f"{record.sku} at {record.location}"
         named = {"on hand": record.on_hand, "available": record.available, "committed": record.committed}
         named |= {f"incoming {n}": each.quantity for n, each in enumerate(record.incoming, 1)}

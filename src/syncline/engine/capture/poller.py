@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import structlog
@@ -34,6 +34,7 @@ class Poller:
         clock: Clock,
         rng: Random,
         on_stored: Callable[[], None],
+        applied: Callable[[int], Awaitable[None]],
     ) -> None:
         self.system = system
         self.stream = stream
@@ -42,6 +43,7 @@ class Poller:
         self._clock = clock
         self._rng = rng
         self._on_stored = on_stored
+        self._applied = applied
         self._nudged = asyncio.Event()
         self.paused = False
         self.covers_ms = 0
@@ -115,12 +117,17 @@ class Poller:
         began = self._clock.monotonic()
         found = 0
         pages = 0
+        last_offset = 0
         async for page in self.system.source.poll(self.stream.name, cursor):
             pages += 1
             if pages > PAGES_MAX:
                 raise RuntimeError(
                     f"{self.stream.name}: more than {PAGES_MAX} pages, the vendor's paging loops"
                 )
+            if (
+                self.stream.snapshot and last_offset
+            ):  # what others tell meanwhile waits for no more than a page of it
+                await self._applied(last_offset)
             # Until the read is complete, its scope is only confirmed as of the read before.
             covers_ms = page.cursor.covers_ms if page.last else self.covers_ms
             stored = Cursor(self.system.name, self.stream.name, page.cursor.position, covers_ms)
@@ -133,6 +140,7 @@ class Poller:
             new = sum(offset is not None for offset in offsets)
             found += new
             if new:
+                last_offset = max(offset for offset in offsets if offset is not None)
                 self._on_stored()
             if page.last:
                 self.covers_ms = covers_ms

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -21,7 +22,9 @@ from syncline.model.copying import replace
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Timer, Write
 
-DERIVE_MAX = 500  # SKUs in one round
+# Nothing else runs while numbers are computed: a hundredth of a second at a time is what others may have to wait.
+DERIVE_MAX = 200  # SKUs in one round
+DECIDE_MAX = 20  # decisions about urgency at once
 
 Tolerances = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
 AutoUnits = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
@@ -384,10 +387,15 @@ class StockDeriver:
                     latest_ms = changed_at[target.sku] + tolerance_ms
                     pool = computed.published[target.sku].pool
                     asked[route.name, target.key] = Wrong(target.sku, pool, latest_ms, too_high)
-        deadlines = await self._learner.deadlines(
-            list(asked.values()), {sku: list(sinks) for sku, sinks in channels.items()}, now_ms
-        )
-        return dict(zip(asked, deadlines, strict=True))
+        found: dict[tuple[str, str], int] = {}
+        for start in range(0, len(asked), DECIDE_MAX):
+            some = list(islice(asked.items(), start, start + DECIDE_MAX))
+            wrong = [one for _, one in some]
+            sinks = {one.sku: list(channels[one.sku]) for one in wrong}
+            deadlines = await self._learner.deadlines(wrong, sinks, now_ms)
+            found |= zip((at for at, _ in some), deadlines, strict=True)
+            await self._clock.sleep(0)
+        return found
 
     async def step(self, guard: Write) -> tuple[int, list[Row]]:
         """Derive some of the SKUs that were marked; returns how many, and the deliveries touched."""
@@ -419,6 +427,7 @@ class StockDeriver:
             skus = list(dict.fromkeys(target.sku for target in computed.targets))
             promised = await self._tolerances(route, skus) if skus else {}
             rounds.append((route, at_rest, computed, promised))
+            await self._clock.sleep(0)
         sooner = await self._sooner(
             [(route, computed, promised) for route, _, computed, promised in rounds], changed_at, now_ms
         )

@@ -294,9 +294,9 @@ RETURNING shelf.sku;
 
 -- name: shelves
 SELECT s.sku, s.pool, s.free, s.stale, s.rev, s.as_of_ms,
-    (SELECT coalesce(sum(h.quantity), 0)::bigint FROM hold AS h
+    s.held - (SELECT coalesce(sum(h.quantity), 0)::bigint FROM hold AS h
      WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
-         AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)),
+         AND h.state = 'open' AND h.expires_at_ms <= :now_ms),
     (SELECT count(*) FROM hold AS h
      WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
          AND h.state = 'open' AND h.expires_at_ms <= :now_ms)
@@ -304,10 +304,11 @@ FROM jsonb_array_elements_text(:skus::jsonb) AS k(value) JOIN shelf AS s ON s.sk
 ORDER BY s.sku, s.pool;
 
 -- name: hold_put
--- key: pool
+-- key: sku pool
 -- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock, and
 -- this statement, which begins after it was taken, sees every hold that was committed before.
--- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
+-- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock. "held" is their
+-- sum, which triggers keep (migration 0005).
 INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, binds,
                   order_key, made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
 SELECT r.reference, r.line, r.pool, r.channel, r.sku, r.location, r.asked, r.quantity, 'open', r.main, r.binds,
@@ -316,9 +317,8 @@ FROM jsonb_to_recordset($1::jsonb) AS r(reference text, line bigint, pool text, 
     location text, asked bigint, quantity bigint, main bigint, binds bigint, order_key text, made_by text,
     now_ms bigint, expires_at_ms bigint)
 WHERE r.quantity = 0 OR r.binds = 0
-    OR (SELECT s.free FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
-        - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
-           WHERE h.sku = r.sku AND h.pool = r.pool AND h.state IN ('open', 'confirmed')) >= r.quantity
+    OR (SELECT s.free - s.held FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
+        >= r.quantity
 ON CONFLICT (reference, line, pool) DO NOTHING
 RETURNING reference;
 
@@ -331,9 +331,8 @@ FROM jsonb_to_recordset($1::jsonb) AS r(reference text, line bigint, pool text, 
     expires_at_ms bigint, now_ms bigint)
 WHERE hold.reference = r.reference AND hold.line = r.line AND hold.pool = r.pool AND hold.state = 'expired'
     AND (hold.quantity = 0 OR hold.binds = 0
-        OR (SELECT s.free FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
-            - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
-               WHERE h.sku = r.sku AND h.pool = r.pool AND h.state IN ('open', 'confirmed')) >= hold.quantity)
+        OR (SELECT s.free - s.held FROM shelf AS s WHERE s.sku = r.sku AND s.pool = r.pool AND s.stale = 0)
+            >= hold.quantity)
 RETURNING hold.reference;
 
 -- name: hold_confirm

@@ -225,9 +225,9 @@ RETURNING sku;
 
 -- name: shelves
 SELECT s.sku, s.pool, s.free, s.stale, s.rev, s.as_of_ms,
-    (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
+    s.held - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
      WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
-         AND (h.state = 'confirmed' OR h.expires_at_ms > :now_ms)),
+         AND h.state = 'open' AND h.expires_at_ms <= :now_ms),
     (SELECT count(*) FROM hold AS h
      WHERE h.sku = s.sku AND h.pool = s.pool AND h.state IN ('open', 'confirmed')
          AND h.state = 'open' AND h.expires_at_ms <= :now_ms)
@@ -235,16 +235,15 @@ FROM json_each(:skus) AS k CROSS JOIN shelf AS s ON s.sku = k.value
 ORDER BY s.sku, s.pool;
 
 -- Whoever counts holds has marked the SKU before in the same transaction: its row in dirty is the lock.
--- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock.
+-- Every hold that has not ended counts, whatever the time: hold_lapse is what ends one by the clock. "held" is their
+-- sum, which triggers keep (migration 0005).
 -- name: hold_put
 INSERT INTO hold (reference, line, pool, channel, sku, location, asked, quantity, state, main, binds,
                   order_key, made_by, created_at_ms, expires_at_ms, confirmed_at_ms)
 SELECT :reference, :line, :pool, :channel, :sku, :location, :asked, :quantity, 'open', :main, :binds,
        :order_key, :made_by, :now_ms, :expires_at_ms, 0
 WHERE :quantity = 0 OR :binds = 0
-    OR (SELECT free FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0)
-        - (SELECT coalesce(sum(quantity), 0) FROM hold
-           WHERE sku = :sku AND pool = :pool AND state IN ('open', 'confirmed')) >= :quantity
+    OR (SELECT free - held FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0) >= :quantity
 ON CONFLICT (reference, line, pool) DO NOTHING
 RETURNING reference;
 
@@ -253,9 +252,7 @@ UPDATE hold SET state = 'confirmed', order_key = CASE WHEN order_key = '' THEN :
     expires_at_ms = :expires_at_ms, confirmed_at_ms = :now_ms
 WHERE reference = :reference AND line = :line AND pool = :pool AND state = 'expired'
     AND (quantity = 0 OR binds = 0
-        OR (SELECT free FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0)
-            - (SELECT coalesce(sum(h.quantity), 0) FROM hold AS h
-               WHERE h.sku = :sku AND h.pool = :pool AND h.state IN ('open', 'confirmed')) >= quantity)
+        OR (SELECT free - held FROM shelf WHERE sku = :sku AND pool = :pool AND stale = 0) >= quantity)
 RETURNING reference;
 
 -- name: hold_confirm
