@@ -26,6 +26,7 @@ import pytest
 from syncline.model.change import Cursor, Event, Via
 from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
+from syncline.testing.store_bindings import BindingConformance
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_statements import StatementConformance
@@ -34,7 +35,7 @@ from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, even
 BUCKET_MS = 16 * DAY_MS
 
 
-class StoreConformance(StatementConformance, DeliveryConformance, HoldConformance):
+class StoreConformance(StatementConformance, BindingConformance, DeliveryConformance, HoldConformance):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 
     survives_close: ClassVar[bool] = True

@@ -67,6 +67,7 @@ class Applier:
         self._offset = -1
         self._suspicion = Suspicion(store, lease)
         self._accepted_until_ms: dict[str, int] = {}
+        self._ahead_ms: dict[str, int] = {}
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
@@ -134,7 +135,7 @@ class Applier:
         return []
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> None:
-        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms())
+        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms(), self._ahead_ms)
         decoded = [(logged, self._decode(batch, logged)) for logged in events]
         figures = await self._load(
             batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
