@@ -293,19 +293,6 @@ def believes_a_reading_that_was_overtaken(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Results, "_done", lambda self, item, outcome, note: done(self, item, outcome, ""))
 
 
-def forgets_what_was_wanted_meanwhile(patch: pytest.MonkeyPatch) -> None:
-    resolve_later = Lane._resolve_later
-
-    async def forgetful(self, intent, operation, payloads, started_at_ms, notes, known=None, accepted=()):
-        rows = await self._store.read(
-            "deliveries_get", system=self.system.name, operation=operation, keys=list(payloads)
-        )
-        latest = {row[0]: row for row in rows}
-        await resolve_later(self, intent, operation, payloads, started_at_ms, notes, latest, accepted)
-
-    patch.setattr(Lane, "_resolve_later", forgetful)
-
-
 def overlooks_what_came_and_went(patch: pytest.MonkeyPatch) -> None:
     moved = Batch._moved
 
@@ -327,7 +314,6 @@ MUTANTS = (
     sends_again_what_got_no_answer,
     believes_that_nothing_was_undone,
     believes_a_reading_that_was_overtaken,
-    forgets_what_was_wanted_meanwhile,
     overlooks_what_came_and_went,
     believes_the_vendors_clock,
 )

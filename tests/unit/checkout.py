@@ -24,6 +24,12 @@ from syncline.stores.sqlite import SqliteStore
 PLACES = {"1": "L1", "2": "L2"}
 
 
+class Never:
+    """A timer that does not fire."""
+
+    def cancel(self) -> None: ...
+
+
 class Clock:
     """Time that stands still until a test moves it."""
 
@@ -38,6 +44,10 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.at_ms += round(seconds * 1000)
+
+    def after(self, seconds: float, call) -> Never:
+        """Nobody is woken: a test says when to derive."""
+        return Never()
 
 
 class Told:
@@ -110,7 +120,9 @@ class World:
             offer=lambda _rows: None,
         )
         self.woken = 0
-        self.holds = Holds(self.store, self.clock, self.catalog, self.routes, self.systems, self._wake)
+        self.holds = Holds(
+            self.store, self.clock, self.catalog, self.routes, self.systems, self._wake, self.deriver
+        )
         self._numbers = count(first)
         self._taken = False
 

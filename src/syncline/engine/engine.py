@@ -95,6 +95,7 @@ class Engine:
         self.deriver.watch(
             lambda system, order_key: self.lanes[system].works_on(order_key),
             lambda system, key: self.lanes[system].at_rest(key),
+            self.applier.wake,
         )
         self.pollers = [
             Poller(
@@ -110,7 +111,7 @@ class Engine:
             for stream in system.source.streams
             if self._interval_ms(system, stream.flows, stream.snapshot)
         ]
-        self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
+        self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:

@@ -234,7 +234,7 @@ class StoreConformance(StatementConformance, BindingConformance, DeliveryConform
                 Write("dirty_done", [{"sku": "A", "seq": 2}]),
             )
             assert results == [[("A",)], [("A",)], [("A",)]]
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
 
     async def test_a_transaction_that_fails_changes_nothing(self) -> None:
         async with self.store() as store:
@@ -247,7 +247,7 @@ class StoreConformance(StatementConformance, BindingConformance, DeliveryConform
                 ),
             )
             assert failure is not None
-            assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
             assert await put(store, "progress_put", consumer="apply", offset=1) == [("apply",)]
 
     async def test_a_guard_that_fails_undoes_the_statements_before_it(self) -> None:
@@ -257,9 +257,9 @@ class StoreConformance(StatementConformance, BindingConformance, DeliveryConform
             mark = Write("dirty_mark", [{"sku": "A", "changed_at_ms": 1}])
             with pytest.raises(Fenced):
                 await store.write(mark, Write("lease_check", [{**lease, "fence": 2}], guard=True))
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
             await store.write(mark, Write("lease_check", [lease], guard=True))
-            assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
 
     async def test_a_guard_counts_every_row(self) -> None:
         async with self.store() as store:
@@ -271,7 +271,7 @@ class StoreConformance(StatementConformance, BindingConformance, DeliveryConform
             rows[1] = {**rows[1], "owner": "you"}
             with pytest.raises(Fenced):
                 await store.write(Write("lease_check", rows, guard=True), mark)
-            assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
 
     # --- leases ----------------------------------------------------------------------------------
 
@@ -324,7 +324,7 @@ class StoreConformance(StatementConformance, BindingConformance, DeliveryConform
                     Write("lease_check", [former], guard=True),
                     Write("dirty_mark", [{"sku": "A", "changed_at_ms": 1}]),
                 )
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
             assert await put(store, "lease_renew", **former, now_ms=T0 + 150, ttl_ms=9999) == []
             assert await put(store, "lease_drop", **former) == []
             assert await put(store, "lease_take", name="lane", owner="c", now_ms=T0 + 199, ttl_ms=100) == []
@@ -391,7 +391,7 @@ class StoreConformance(StatementConformance, BindingConformance, DeliveryConform
             failure = await attempt(store.write(mark))
             assert failure is None or isinstance(failure, Rejected), repr(failure)
             kept = [] if failure is not None else ["A", key]
-            assert sorted(row[0] for row in await store.read("dirty", limit=9)) == kept
+            assert sorted(row[0] for row in await store.read("dirty", now_ms=T0, limit=9)) == kept
             failure = await attempt(store.append([event("ok"), event(key)], received_at_ms=T0))
             assert failure is None or isinstance(failure, Rejected), repr(failure)
             kept = [] if failure is not None else ["ok", key]

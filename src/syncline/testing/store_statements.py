@@ -1,4 +1,4 @@
-"""The part of the Store suite that is about records, what channels hold, and what people read."""
+"""The part of the Store suite that is about records, demand, marks, and what people read."""
 
 from __future__ import annotations
 
@@ -253,12 +253,12 @@ class StatementConformance(Opens):
                 assert await put(store, "dirty_mark", sku="A", changed_at_ms=at) == [("A",)]
             await put(store, "dirty_mark", sku="C", changed_at_ms=T0 - 5)
             await put(store, "dirty_mark", sku="B", changed_at_ms=T0 - 9)
-            assert await store.read("dirty", limit=9) == [
+            assert await store.read("dirty", now_ms=T0, limit=9) == [
                 ("B", 1, T0 - 9),
                 ("A", 3, T0 - 5),
                 ("C", 1, T0 - 5),
             ]
-            assert await store.read("dirty", limit=1) == [("B", 1, T0 - 9)]
+            assert await store.read("dirty", now_ms=T0, limit=1) == [("B", 1, T0 - 9)]
 
     async def test_a_newer_stamp_marks_only_where_demand_waits(self) -> None:
         async with self.store() as store:
@@ -266,7 +266,7 @@ class StatementConformance(Opens):
             for sku, marked in (("A", [("A",)]), ("B", [])):
                 assert await put(store, "dirty_mark_waiting", sku=sku, changed_at_ms=T0 + 5) == marked
             await put(store, "dirty_mark_waiting", sku="A", changed_at_ms=T0 + 9)
-            assert await store.read("dirty", limit=9) == [("A", 2, T0 + 5)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 2, T0 + 5)]
             await put(store, "dirty_done", sku="A", seq=2)
             await learn(store, 2, T0, None)
             await put(store, "demand_settle", **LINE, quantity=2, erp_quantity=2)
@@ -277,9 +277,38 @@ class StatementConformance(Opens):
             await put(store, "dirty_mark", sku="A", changed_at_ms=T0)
             await put(store, "dirty_mark", sku="A", changed_at_ms=T0 + 1)
             assert await put(store, "dirty_done", sku="A", seq=1) == []
-            assert await store.read("dirty", limit=9) == [("A", 2, T0)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 2, T0)]
             assert await put(store, "dirty_done", sku="A", seq=2) == [("A",)]
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
+
+    async def test_a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark(self) -> None:
+        async with self.store() as store:
+            assert await store.read("dirty_next") == [(None,)]
+            for sku in ("A", "B", "C"):
+                await put(store, "dirty_mark", sku=sku, changed_at_ms=T0)
+            assert await store.read("dirty_next") == [(None,)]
+            assert await put(store, "dirty_defer", sku="A", seq=2, not_before_ms=T0 + 10) == []
+            assert await put(store, "dirty_defer", sku="A", seq=1, not_before_ms=T0 + 10) == [("A",)]
+            assert await put(store, "dirty_defer", sku="B", seq=1, not_before_ms=T0 + 20) == [("B",)]
+            assert await store.read("dirty_next") == [(T0 + 10,)]
+            for now_ms, due in ((T0 + 9, ["C"]), (T0 + 10, ["A", "C"]), (T0 + 20, ["A", "B", "C"])):
+                rows = await store.read("dirty", now_ms=now_ms, limit=9)
+                assert rows == [(sku, 1, T0) for sku in due]
+            for sku, changed_at_ms, not_before_ms in (("D", 5, 30), ("D", 4, 40), ("D", 6, 25), ("C", 3, 25)):
+                row = {"changed_at_ms": T0 + changed_at_ms, "not_before_ms": T0 + not_before_ms}
+                assert await put(store, "dirty_mark_later", sku=sku, **row) == [(sku,)]
+            assert await store.read("dirty", now_ms=T0 + 24, limit=9) == [
+                ("A", 1, T0), ("B", 1, T0), ("C", 2, T0),
+            ]  # fmt: skip
+            assert await store.read("dirty", now_ms=T0 + 25, limit=9) == [
+                ("A", 1, T0), ("B", 1, T0), ("C", 2, T0), ("D", 3, T0 + 4),
+            ]  # fmt: skip
+            await put(store, "dirty_done", sku="D", seq=3)
+            await put(store, "dirty_mark", sku="A", changed_at_ms=T0 + 1)
+            await want(store, sku="B")
+            await put(store, "dirty_mark_waiting", sku="B", changed_at_ms=T0 + 1)
+            assert await store.read("dirty_next") == [(None,)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 2, T0), ("B", 2, T0), ("C", 2, T0)]
 
     # --- intents and attempts --------------------------------------------------------------------
 
@@ -318,6 +347,16 @@ class StatementConformance(Opens):
                 ("erp", "put_order", key, T0 + n, None, "done", "m", "1", "{}")
                 for n, key in ((1, "7\x1f1"), (0, "7"))
             ]
+
+    async def test_an_attempt_keeps_the_generation_that_it_was_made_for(self) -> None:
+        async with self.store() as store:
+            row = {"intent": "i1", "system": "s", "operation": "o", "message": "", "now_ms": T0}
+            for key, generation in (("b", 7), ("a", 3)):
+                await put(store, "attempt_put", **row, key=key, generation=generation, result="")
+            await put(store, "attempt_put", **{**row, "intent": "i2"}, key="c", generation=5, result="")
+            await put(store, "attempt_put", **row, key="b", generation=8, result="done")
+            assert await store.read("attempts_of", intent="i1") == [("a", 3), ("b", 7)]
+            assert await store.read("attempts_of", intent="i3") == []
 
     # --- parked work -----------------------------------------------------------------------------
 

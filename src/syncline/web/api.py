@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +13,7 @@ from syncline.engine.audit import AuditCheck, AuditEntry
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
 from syncline.engine.status import LaneStatus, RouteStatus, Status
+from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.web import checkout
 from syncline.web.access import Person, Role

@@ -8,7 +8,9 @@ heard of later, makes us read the number again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from syncline.model.capabilities import Capabilities, OwnOrders
 from syncline.model.delivery import Item, Outcome, Result
@@ -56,7 +58,7 @@ def judged(payload: SetStock, found: int) -> SetStock | None:
     quantity = max(0, payload.quantity - max(0, payload.expected - found))
     if payload.quantity > payload.expected or quantity >= found:
         return None
-    return replace(payload, quantity=quantity, expected=found)
+    return structs.replace(payload, quantity=quantity, expected=found)
 
 
 class BlindWrites:
@@ -99,7 +101,7 @@ class BlindWrites:
                 if outcome.result is Result.DONE:
                     landed = self._landed(item.payload, outcome, window_s)
                     if item.payload.expected != expected[item.key]:  # what fell is still to be read
-                        landed = replace(landed, facts={**landed.facts, "doubtful": True})
+                        landed = structs.replace(landed, facts={**landed.facts, "doubtful": True})
                 done[item.key] = item, landed
         return [done[item.key] for item in items]
 
@@ -149,7 +151,7 @@ class BlindWrites:
         units = payload.expected if self._lowers else 0
         self.exposure.add(window_s, units)
         told = f"written {window_s * 1000:.0f} ms after {payload.expected} was read there"
-        return replace(outcome, message=told)
+        return structs.replace(outcome, message=told)
 
 
 def _reading_of(payload: SetStock) -> ReadStock:

@@ -38,7 +38,6 @@ OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
 STORE_RETRY_S = 1.0
 NEVER_MS = 1 << 62
-GENERATION_UNKNOWN = -1
 UNDECIDED = (Result.UNKNOWN, Result.ACCEPTED)
 BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
 
@@ -359,7 +358,7 @@ class Lane:
                 await self._finish(intent, operation, settled, known, notes, close=False)
             accepted = {item.key for item, outcome in answered if outcome.result is Result.ACCEPTED}
             started_at_ms = self._clock.now_ms()
-            self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes, known, accepted))
+            self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes, accepted))
             return
         await self._finish(intent, operation, answered, known, notes, close=True)
 
@@ -485,7 +484,6 @@ class Lane:
         payloads: dict[str, Payload],
         started_at_ms: int,
         notes: dict[str, str],
-        known: dict[str, Row] | None = None,
         accepted: Collection[str] = (),
     ) -> None:
         """Find out what became of a call, and only then let its records go on.
@@ -496,8 +494,15 @@ class Lane:
         decides.
         """
         rules = self._operation(operation)
-        if known is None:
-            known = await self._known_after_a_restart(operation, list(payloads))
+        rows = await self._store.read(
+            "deliveries_get",
+            system=self.system.name,
+            operation=operation,
+            keys=list(payloads),
+        )
+        # What changed since the call was built is not in it: its end must not count for that.
+        sent: dict[str, int] = dict(await self._store.read("attempts_of", intent=intent))
+        known = {row[0]: (*row[:3], sent.get(row[0], row[3]), *row[4:]) for row in rows}
         items = [Item(key, payload) for key, payload in payloads.items()]
         tries = 0
         while items:
@@ -531,19 +536,6 @@ class Lane:
             ]
             if settled:
                 await self._finish(intent, operation, settled, known, notes, close=not items)
-
-    async def _known_after_a_restart(self, operation: str, keys: Sequence[str]) -> dict[str, Row]:
-        """The deliveries of a call that a former process made.
-
-        A number may have been wanted anew since it was built, and nobody remembers which generation that was: it is
-        built once more. A fact is the same however often it was touched.
-        """
-        rows = await self._store.read(
-            "deliveries_get", system=self.system.name, operation=operation, keys=keys
-        )
-        if operation == "set_stock":
-            rows = [(*row[:3], GENERATION_UNKNOWN, *row[4:]) for row in rows]
-        return {row[0]: row for row in rows}
 
     async def _read_back(
         self, items: Sequence[Item], key: str, age_ms: int, accepted: Collection[str]
