@@ -489,17 +489,24 @@ BROKEN = {
     "believes no reading": says("held_explain", ":moved_at_ms < first_read_ms + 5000 THEN 1", "1 THEN 1"),
     "doubts no order": says("held_explain", "THEN doubt + :by", "THEN doubt + 0 * :by"),
     "doubts orders always": says("held_explain", ":moved_at_ms < first_read_ms + 5000 THEN doubt", "1 THEN doubt"),
-    "doubts no return": says("held_shift", "THEN doubt - :by", "THEN doubt + 0 * :by"),
-    "doubts returns always": says("held_shift", ":moved_at_ms < first_read_ms + 5000 THEN doubt", "1 THEN doubt"),
+    "doubts no return": says("held_shift", "THEN doubt_back - :by", "THEN doubt_back + 0 * :by"),
+    "doubts returns always": says(
+        "held_shift", ":moved_at_ms < first_read_ms + 5000\n                      THEN doubt_back", "1 THEN doubt_back"
+    ),
     "doubts what is explained": says("held_explain", "doubt + :by - min(max(unseen, 0), :by)", "doubt + :by"),
-    "doubts returns that were seen": says("held_shift", "doubt - :by + min(max(-unseen, 0), max(:by, 0))", "doubt - :by"),
-    "keeps its doubts": says("held_seen", "doubt = 0", "doubt = binding.doubt"),
-    "resolves no doubt of orders": says("held_seen", "max(binding.doubt, 0)", "0"),
-    "resolves no doubt of returns": says("held_seen", "min(binding.doubt, 0)", "0"),
+    "doubts returns that were seen": says("held_shift", "doubt_back - :by + min(max(-unseen, 0), max(:by, 0))", "doubt_back - :by"),
+    "keeps its doubts": says("held_seen", "doubt = 0, doubt_back = 0", "doubt = binding.doubt, doubt_back = binding.doubt_back"),
+    "resolves no doubt of orders": says("held_seen", "+ binding.doubt, 0", ", 0"),
+    "resolves no doubt of returns": says("held_seen", "+ binding.doubt_back", ""),
     "takes the last reading for the first": says("held_seen", "ELSE binding.first_read_ms", "ELSE excluded.first_read_ms"),
     "takes no reading for the first": says("held_seen", "THEN excluded.first_read_ms", "THEN binding.first_read_ms"),
     "explains without a new revision": says("held_explain", ", rev = rev + 1", ""),
     "shifts without a new revision": says("held_shift", ", rev = rev + 1", ""),
+    "believes a blind write": says("held_blind", "first_read_ms = :until_ms", "first_read_ms = first_read_ms"),
+    "believes that a blind write lowered nothing": says("held_blind", "min(:by, 0)", "0"),
+    "believes that a blind write raised nothing": says("held_blind", "max(:by, 0)", "0"),
+    "writes blindly without a new revision": says("held_blind", "rev = rev + 1", "rev = rev"),
+    "believes a reading that was overtaken": says("held_seen", "OR binding.rev = :rev", "OR 1"),
     "counts a write twice": says("held_written", "held = held + :by", "held = held + 2 * :by"),
     "keeps a refuted number": says("held_refuted", "stale = 1", "stale = 0"),
     "never believes a number again": says("held_seen", "stale = 0", "stale = binding.stale"),
@@ -899,16 +906,20 @@ CAUGHT_BY = {
         "bindings_are_paged_by_key",
     ],
     "takes the first look for a loss": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_reading_that_was_overtaken_changes_nothing",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
         "a_write_moves_what_is_held_by_its_difference",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "an_order_explains_unseen_units_first",
         "stock_is_found_by_sku_and_not_by_its_beginning",
         "the_first_look_at_a_channel_explains_itself",
         "units_that_vanish_are_unseen_until_they_come_back",
         "unseen_units_are_listed_and_can_be_let_go",
+        "what_a_blind_write_may_have_undone_is_in_doubt",
         "what_is_explained_is_not_in_doubt",
     ],
     "takes an unknown number for none": [
@@ -919,9 +930,11 @@ CAUGHT_BY = {
         "a_binding_without_a_number_has_lost_nothing",
     ],
     "forgets units that came back": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_shift_moves_what_is_held_and_nothing_else",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "units_that_vanish_are_unseen_until_they_come_back",
         "what_is_explained_is_not_in_doubt",
     ],
@@ -930,6 +943,7 @@ CAUGHT_BY = {
         "what_is_explained_is_not_in_doubt",
     ],
     "forgets unseen units at the next look": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "units_that_vanish_are_unseen_until_they_come_back",
     ],
@@ -958,25 +972,31 @@ CAUGHT_BY = {
     "believes a first reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "the_first_reading_is_the_first_that_was_read",
+        "what_a_blind_write_may_have_undone_is_in_doubt",
     ],
     "believes no reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "the_first_reading_is_the_first_that_was_read",
+        "what_a_blind_write_may_have_undone_is_in_doubt",
     ],
     "believes a first reading of returns": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
     ],
     "doubts no order": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
     ],
     "doubts orders always": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "doubts no return": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
+        "what_is_explained_is_not_in_doubt",
     ],
     "doubts returns always": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_refuted_number_is_unknown_until_it_is_read_again",
     ],
     "doubts what is explained": [
         "what_is_explained_is_not_in_doubt",
@@ -985,13 +1005,18 @@ CAUGHT_BY = {
         "what_is_explained_is_not_in_doubt",
     ],
     "keeps its doubts": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
     ],
     "resolves no doubt of orders": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
     ],
     "resolves no doubt of returns": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
     ],
     "takes the last reading for the first": [
         "the_first_reading_is_the_first_that_was_read",
@@ -1000,13 +1025,29 @@ CAUGHT_BY = {
         "the_first_reading_is_the_first_that_was_read",
     ],
     "explains without a new revision": [
-        "an_order_explains_unseen_units_first",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_reading_that_was_overtaken_changes_nothing",
+        "an_order_explains_unseen_units_first",
     ],
     "shifts without a new revision": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
+    ],
+    "believes a blind write": [
+        "what_a_blind_write_may_have_undone_is_in_doubt",
+    ],
+    "believes that a blind write lowered nothing": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
+    ],
+    "believes that a blind write raised nothing": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
+    ],
+    "writes blindly without a new revision": [
+        "what_a_blind_write_may_have_undone_is_in_doubt",
+    ],
+    "believes a reading that was overtaken": [
+        "a_reading_that_was_overtaken_changes_nothing",
     ],
     "counts a write twice": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",

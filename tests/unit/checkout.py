@@ -26,6 +26,12 @@ from syncline.stores.sqlite import SqliteStore
 PLACES = {"1": "L1", "2": "L2"}
 
 
+class Never:
+    """A timer that does not fire."""
+
+    def cancel(self) -> None: ...
+
+
 class Clock:
     """Time that stands still until a test moves it."""
 
@@ -116,7 +122,9 @@ class World:
             offer=lambda _rows: None,
         )
         self.woken = 0
-        self.holds = Holds(self.store, self.clock, self.catalog, self.routes, self.systems, self._wake)
+        self.holds = Holds(
+            self.store, self.clock, self.catalog, self.routes, self.systems, self._wake, self.deriver
+        )
         self._numbers = count(first)
         self._taken = False
 

@@ -10,6 +10,7 @@ from tests.unit.support import START_MS, line, order
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.availability import Demand, QuantityRule, publish
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.payloads import OrderItem, PutOrder
 from syncline.model.records import StockLevel
@@ -36,7 +37,7 @@ async def shown_after_the_edit_back(external_id: str) -> int:
         "shop-7001", order(line("l", "A", 6)), (OrderItem("l", "9", "A", "1", 6),), external_id
     )
     row = (KEY, ROUTES.all[0].name, "available", 1, START_MS, START_MS, START_MS, 0, "")
-    results = Results("erp", "put_order", ROUTES, {KEY: row}, START_MS)
+    results = Results("erp", "put_order", ROUTES, {KEY: row}, START_MS, Capabilities())
     await store.write(*results.begin("intent", {KEY: payload}))
     await store.write(Write("demand_want", [{**wants, "quantity": 10}]))
     lines = [Demand(*found) for found in await store.read("demand_open", skus=["A"])]

@@ -8,7 +8,7 @@ from tests.unit.support import START_MS, line, order
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.velocity import Velocity
-from syncline.model.capabilities import StockBasis
+from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.payloads import OrderItem, PutOrder
@@ -20,7 +20,9 @@ KEY = "7001\x1f1"
 def held(basis: StockBasis, **facts) -> list[tuple[str, str, int]]:
     """Line, location and units of which the stock figures are said to account from now on."""
     row = ("put_order", ROUTE.name, "running", 1, START_MS, START_MS, 0, 0, 0)
-    results = Results("erp", "put_order", Routes([ROUTE]), {KEY: row}, START_MS, basis)
+    results = Results(
+        "erp", "put_order", Routes([ROUTE]), {KEY: row}, START_MS, Capabilities(stock_read_basis=basis)
+    )
     placed = order(line("l1", "CASE", 3), line("l2", "A", 4))
     items = (
         OrderItem("l1", "501", "A", "1", 24, 12),

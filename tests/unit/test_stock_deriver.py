@@ -310,7 +310,13 @@ async def test_a_channels_own_number_waits_until_its_order_has_a_place():
         guard = await guard_of(b)
         await b.figure("A", 9)
         for channel in ("shop", "market"):
-            look = {"system": channel, "key": stock_key("A", f"{channel}-1"), "held": 9, "now_ms": START_MS}
+            look = {
+                "system": channel,
+                "key": stock_key("A", f"{channel}-1"),
+                "held": 9,
+                "rev": None,
+                "now_ms": START_MS,
+            }
             await b.put("held_seen", **look)
         assert await b.deriver.step(guard) == (0, [])
         assert b.clock.timers == [], "nothing is deferred"

@@ -232,7 +232,13 @@ async def seed(engine: Engine) -> None:
         Write(
             "held_seen",
             [
-                {"system": "shop", "key": stock_key(sku, at), "held": held, "now_ms": now - 5 * MINUTE}
+                {
+                    "system": "shop",
+                    "key": stock_key(sku, at),
+                    "held": held,
+                    "rev": None,
+                    "now_ms": now - 5 * MINUTE,
+                }
                 for sku, held in (("TEE-RED-M", 20), ("MUG-01", 1))
                 for at in ("L1", "L2")
             ],

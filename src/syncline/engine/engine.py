@@ -146,7 +146,7 @@ class Engine:
             wake=self.applier.wake,
         )
         self.deriver.tolerances(self.survey.tolerances)
-        self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
+        self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 

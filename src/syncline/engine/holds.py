@@ -45,6 +45,7 @@ from typing import Any
 import structlog
 
 from syncline.engine.catalog import Catalog
+from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes
 from syncline.engine.shelves import TRIES_MAX, Pool, Room, Shelves
 from syncline.model.change import Flow
@@ -161,13 +162,14 @@ class Holds:
         routes: Routes,
         systems: Mapping[str, System],
         wake: Callable[[], None],
+        deriver: StockDeriver,
     ) -> None:
         self._store = store
         self._clock = clock
         self._catalog = catalog
         self._routes = routes
         self._wake = wake
-        self._shelves = Shelves(store, clock, routes, systems, wake)
+        self._shelves = Shelves(store, clock, routes, systems, wake, deriver.terms)
         self.refused: Counter[tuple[str, str]] = Counter()  # by channel and code, since the start
         self._stock_routes = {route.sink: route for route in reversed(routes.of(Flow.INVENTORY))}
         self._taking: dict[Pool, dict[asyncio.Future[bool], int]] = {}

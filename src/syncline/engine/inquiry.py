@@ -41,6 +41,8 @@ RESULTS = {
     Result.STALE: ("found another number there", "warn"),
     Result.THROTTLED: ("was asked to slow down", "warn"),
     Result.RETRY: ("did not work, to be tried again", "warn"),
+    Result.NOT_SENT: ("did not reach the vendor", "warn"),
+    Result.ACCEPTED: ("was accepted and is being read back", "plain"),
     Result.UNKNOWN: ("got no answer; its effect is being looked up", "warn"),
     Result.REJECTED: ("was refused", "bad"),
     Result.WAIT: ("waits for something else", "plain"),

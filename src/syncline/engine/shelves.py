@@ -9,7 +9,8 @@ the SKU in ``dirty`` first, as every change does before it makes rows stale: so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from syncline.engine.codec import decode
 from syncline.engine.routes import SEP, Route, Routes, split_key
 from syncline.inventory.availability import Demand, publish
 from syncline.inventory.recipes import by_base
-from syncline.inventory.rules import QuantityRule
+from syncline.inventory.rules import QuantityRule, Terms, allow
 from syncline.model.change import Flow, Kind
 from syncline.model.errors import Retryable
 from syncline.model.records import StockLevel
@@ -27,6 +28,11 @@ POOLS_MAX = 32  # sets of locations, before only the channels' own are counted
 NAMES_MAX = 10_000
 COMPUTE_MAX = 500  # pools in one go
 TRIES_MAX = 20
+
+# How the last part of a pool's name begins where a channel's rule leaves less than there is. No ERP id begins so.
+OWN = "\x02"  # the channel's share or cap: only its own holds count in it
+KEPT_BACK = "\x03"  # its buffer, and what other channels fenced off: every hold of the pool counts
+NO_BUFFER = QuantityRule().buffer
 
 Pool = tuple[str, str]  # SKU, pool
 
@@ -48,7 +54,9 @@ class Shelves:
         routes: Routes,
         systems: Mapping[str, System],
         wake: Callable[[], None],
+        terms: Callable[[Route, Sequence[str]], Awaitable[dict[str, Terms]]],
     ) -> None:
+        self._terms = terms
         self._store = store
         self._clock = clock
         self._routes = routes
@@ -90,7 +98,22 @@ class Shelves:
             for locations in (asked, places[other.name]):
                 if asked <= locations <= places[other.name]:
                     pools.setdefault(_pool(route.source, locations, other.rule_for(sku)), False)
+        rules = [other.rule_for(sku) for other in routes]
+        if limits(route.rule_for(sku)):
+            pools[self._limit(OWN, route, sku, rules)] = True
+        for other in routes:
+            fenced = any(its is not other.rule_for(sku) and its.fence is not None for its in rules)
+            if asked <= places[other.name] and (fenced or other.rule_for(sku).buffer != NO_BUFFER):
+                pools[self._limit(KEPT_BACK, other, sku, rules)] = other is route
         return pools
+
+    @staticmethod
+    def _limit(kind: str, route: Route, sku: str, rules: Sequence[QuantityRule]) -> str:
+        """The name of what a rule leaves of a pool; another rule of any channel makes another one."""
+        rule = route.rule_for(sku)
+        said = hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
+        locations = set(route.locations) - set(rule.excluded)
+        return SEP.join([_pool(route.source, locations, rule), f"{kind}{said} {route.name}"])
 
     async def rooms(self, pools: set[Pool]) -> tuple[dict[Pool, Room], list[str], int]:
         """What is left in some pools, the SKUs of which holds are over but not ended yet, and the moment.
@@ -197,6 +220,10 @@ class Shelves:
             demands = by_base(self._routes.recipes, sold)
             unseen = await self._unseen(source, skus)
             strays = await self._strays(source, skus, now_ms)
+            terms: dict[str, dict[str, Terms]] = {}
+            for limited in filter(None, (self._limited(pool) for _, pool in of_source)):
+                if limited.name not in terms:
+                    terms[limited.name] = await self._terms(limited, skus)
             erp = self._systems[source].capabilities
             for sku, pool in of_source:
                 kept = _kept(pool)
@@ -214,12 +241,29 @@ class Shelves:
                     {
                         "sku": sku,
                         "pool": pool,
-                        "free": numbers.pool,
+                        "free": self._left_by_rule(sku, pool, numbers.pool, terms),
                         "as_of_ms": min((observed[sku, where] for where in figures), default=0),
                         "rev": revisions[sku, pool],
                     }
                 )
         return computed
+
+    def _limited(self, pool: str) -> Route | None:
+        """The route whose rule limits a pool; ``None``: no rule does."""
+        last = pool.rsplit(SEP, 1)[-1]
+        return self._routes.named(last.partition(" ")[2]) if last[0] in (OWN, KEPT_BACK) else None
+
+    def _left_by_rule(self, sku: str, pool: str, there: int, terms: Mapping[str, Mapping[str, Terms]]) -> int:
+        """What may be promised of the units that are there."""
+        route = self._limited(pool)
+        if route is None:
+            return there
+        rule = route.rule_for(sku)
+        allowed = allow(rule, there, terms[route.name][sku])
+        if pool.rsplit(SEP, 1)[-1][0] == KEPT_BACK:
+            return max(0, there - allowed.fenced - allowed.buffer)
+        whole = min(allowed.capped, there) if allowed.shown else 0
+        return min(whole, 1) if rule.unique else whole
 
     async def _unseen(self, source: str, skus: Sequence[str]) -> dict[str, dict[str, int]]:
         """Units that any channel lost to something nobody has told us of, by base SKU and ERP location."""
@@ -281,6 +325,11 @@ def unions(
     return tuple(sorted(family, key=sorted)), True
 
 
+def limits(rule: QuantityRule) -> bool:
+    """Whether a rule limits how many units of what is left its channel may promise."""
+    return rule.share != 1 or rule.cap is not None or rule.floor > 0 or rule.unique
+
+
 def _pool(source: str, locations: Iterable[str], rule: QuantityRule) -> str:
     """A pool's name: where it is and what is kept back there, so that another rule makes another pool."""
     return SEP.join([source, *(f"{at}={rule.safety_at(at)}" for at in sorted(locations))])
@@ -288,5 +337,5 @@ def _pool(source: str, locations: Iterable[str], rule: QuantityRule) -> str:
 
 def _kept(pool: str) -> dict[str, int]:
     """What a pool keeps back at each of its locations."""
-    parts = (part.rpartition("=") for part in pool.split(SEP)[1:])
+    parts = (part.rpartition("=") for part in pool.split(SEP)[1:] if part[0] not in (OWN, KEPT_BACK))
     return {location: int(kept) for location, _, kept in parts}

@@ -53,7 +53,12 @@ class Lags:
 
 @dataclass(frozen=True, slots=True)
 class RouteStatus:
-    """One route. ``age_ms`` of ``None``: its source was never read whole yet."""
+    """One route. ``age_ms`` of ``None``: its source was never read whole yet.
+
+    ``blind``: its channel compares nothing, so that an order between a reading and the write is overwritten.
+    ``window_ms`` is the mean of that time since the start, and ``exposed_unit_s`` the units offered in it, times
+    seconds.
+    """
 
     name: str
     flow: str
@@ -76,6 +81,11 @@ class RouteStatus:
     oldest_deadline_ms: int | None
     oldest_changed_at_ms: int | None
     state: str  # ok, late, attention or starting
+    blind: bool = False
+    blind_writes: int = 0
+    window_ms: int = 0
+    window_ms_max: int = 0
+    exposed_unit_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,9 +396,11 @@ def _route(
     pending = sum(row[4] for row in waiting)
     late = sum(row[7] for row in waiting)
     times = sorted(ms for op in OPERATIONS_OF.get(route.flow, ()) for ms in sends.get((route.sink, op), ()))
-    send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS
+    sink = engine.systems[route.sink].capabilities
+    send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS + sink.applies_after_ms
     backlog_ms = _backlog_ms(engine, route, pending, percentile(times, 0.5) if times else SEND_ASSUMED_MS)
     worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
+    exposure = engine.lanes[route.sink].blind.exposure
     age_ms = now_ms - covers_ms if covers_ms else None
     limit_ms = max(route.tolerance_ms, lost_ms or 0) + GRACE_MS
     if late or (age_ms is not None and age_ms > limit_ms):
@@ -425,6 +437,11 @@ def _route(
         oldest_deadline_ms=min((row[5] for row in waiting), default=None),
         oldest_changed_at_ms=min((row[6] for row in waiting), default=None),
         state=state,
+        blind=route.flow is Flow.INVENTORY and not sink.compare_and_set,
+        blind_writes=exposure.writes,
+        window_ms=round(1000 * exposure.seconds / max(1, exposure.writes)),
+        window_ms_max=round(1000 * exposure.longest_s),
+        exposed_unit_s=exposure.unit_seconds,
     )
 
 

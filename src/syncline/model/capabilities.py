@@ -49,13 +49,19 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What one kind of system offers. No field is ``None``: absent means ``False``, 0 or empty."""
+    """What one kind of system offers. No field is ``None``: absent means ``False``, 0 or empty.
+
+    Without ``compare_and_set`` a number is read just before it is written, and the time between is the
+    route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
+    counts once it was read back. 0: at once.
+    """
 
     webhooks: bool = False
     webhook_signature: str = ""
     delta_poll: tuple[str, ...] = ()
     deletes_seen: bool = False
     compare_and_set: bool = False
+    applies_after_ms: int = 0
     idempotency_keys: bool = False
     external_reference: bool = False
     batch_items_max: int = 1

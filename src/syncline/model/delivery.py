@@ -28,8 +28,10 @@ class Operation(Struct, frozen=True):
     """One kind of call that a Sink can make, as data.
 
     ``retry_same_key_ms`` is how long the vendor remembers an idempotency key (0: it has none), less
-    a margin. ``look_up`` says whether an effect can be found again by our reference. ``urgent``
-    operations may use the reserved share of the lane.
+    a margin. ``look_up`` says whether an effect can be found again by our reference; for ``set_stock``
+    without compare-and-set, whether the vendor tells what became of a write that it only accepted: from its
+    own books, never by comparing numbers, since a sale may look like the write. ``urgent`` operations may use
+    the reserved share of the lane.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Result(StrEnum):
     RETRY = "retry"  # the vendor answered that it was not applied; a new call may succeed
     NOT_SENT = "not_sent"  # never reached the vendor this time; says nothing of an earlier try
     UNKNOWN = "unknown"  # perhaps applied
+    ACCEPTED = "accepted"  # taken, and to be applied later: unknown until it is read back
     REJECTED = "rejected"  # not applied and will not be
     WAIT = "wait"  # cannot be sent until something else exists; does not count as an attempt
 

@@ -6,7 +6,8 @@ without knowing who performs it:
 ==================== ============== =========================================================
 operation            payload        outcome facts when done
 ==================== ============== =========================================================
-``set_stock``        SetStock       none; ``Result.STALE`` where the expectation failed
+``set_stock``        SetStock       none; ``Result.STALE`` where the expectation failed,
+                                    ``Result.ACCEPTED`` where it is applied later
 ``read_stock``       ReadStock      ``held``: int, what the channel holds now
 ``read_order``       ReadOrder      ``event``: Event, the order as read, to be appended
 ``put_order``        PutOrder       ``external_id``: str
@@ -24,7 +25,10 @@ from syncline.model.records import Order, Payment, Refund, Shipment
 
 
 class SetStock(Struct, frozen=True):
-    """Make one SKU at one channel location show ``quantity``, provided that it shows ``expected``."""
+    """Make one SKU at one channel location show ``quantity``, provided that it shows ``expected``.
+
+    A Sink without compare-and-set cannot ask for that and writes ``quantity``; it was just read.
+    """
 
     sku: str
     stock_id: str

@@ -1,4 +1,4 @@
-"""The part of the Store suite that is about bindings: what was sent, and what channels hold."""
+"""What a store keeps of the other side's records: ids, versions, and the number that a channel holds."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ async def held(store: Store, key: str = "A\x1f1") -> Row:
 async def hold(store: Store, quantity: int, unseen: int = 0) -> None:
     """Make the channel hold ``quantity`` at revision 1 or 2, ``unseen`` of a loss unexplained."""
     if unseen:
-        await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity + unseen, now_ms=T0)
-    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, now_ms=T0)
+        await put(
+            store, "held_seen", system="shop", key="A\x1f1", held=quantity + unseen, rev=None, now_ms=T0
+        )
+    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, rev=None, now_ms=T0)
 
 
 class BindingConformance(Opens):
-    """Every test opens a fresh, empty store."""
+    """Bindings, and what is believed of a channel's number."""
 
     async def test_a_binding_remembers_the_newest_version_sent(self) -> None:
         async with self.store() as store:
@@ -53,7 +55,7 @@ class BindingConformance(Opens):
 
     async def test_the_first_look_at_a_channel_explains_itself(self) -> None:
         async with self.store() as store:
-            row = {"system": "shop", "key": "A\x1f1", "held": 7, "now_ms": T0}
+            row = {"system": "shop", "key": "A\x1f1", "held": 7, "rev": None, "now_ms": T0}
             assert await put(store, "held_seen", **row) == [("A\x1f1", 0)]
             assert await held(store) == (7, 0, 1, T0)
 
@@ -66,14 +68,14 @@ class BindingConformance(Opens):
             row = {"system": "shop", "key": "A\x1f1"}
             assert await put(store, "held_shift", **row, by=1, moved_at_ms=T0) == []
             assert await put(store, "held_explain", **row, by=1, moved_at_ms=T0) == []
-            assert await put(store, "held_seen", **row, held=2, now_ms=T0 + 1) == [("A\x1f1", 0)]
+            assert await put(store, "held_seen", **row, held=2, rev=None, now_ms=T0 + 1) == [("A\x1f1", 0)]
             assert await held(store) == (2, 0, 2, T0 + 1)
 
     async def test_units_that_vanish_are_unseen_until_they_come_back(self) -> None:
         async with self.store() as store:
             await hold(store, 10)
             for seen, unseen in ((7, 3), (5, 5), (6, 4), (11, -1), (12, -2), (11, -1)):
-                row = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + seen}
+                row = {"system": "shop", "key": "A\x1f1", "held": seen, "rev": None, "now_ms": T0 + seen}
                 assert await put(store, "held_seen", **row) == [("A\x1f1", unseen)]
                 assert (await held(store))[:2] == (seen, unseen)
             assert (await held(store))[2:] == (7, T0 + 11)
@@ -101,7 +103,13 @@ class BindingConformance(Opens):
                     assert await put(store, "held_explain", **row) == [("A\x1f1",)]
                     rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                     assert rows == [("A\x1f1", believed, 0, 3, T0 + 7_000)]
-                    look = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + 9_000}
+                    look = {
+                        "system": "shop",
+                        "key": "A\x1f1",
+                        "held": seen,
+                        "rev": None,
+                        "now_ms": T0 + 9_000,
+                    }
                     left = unseen if believed is None else 3 - seen
                     assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
                     assert await held(store) == (seen, left, 4, T0 + 9_000)
@@ -120,7 +128,13 @@ class BindingConformance(Opens):
                     assert await put(store, "held_shift", **row) == [("A\x1f1",)]
                     rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                     assert rows == [("A\x1f1", believed, 0, 2, T0)]
-                    look = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + 9_000}
+                    look = {
+                        "system": "shop",
+                        "key": "A\x1f1",
+                        "held": seen,
+                        "rev": None,
+                        "now_ms": T0 + 9_000,
+                    }
                     left = unseen if believed is None else 14 - seen
                     assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
 
@@ -131,7 +145,7 @@ class BindingConformance(Opens):
             await hold(store, 10, 3)
             row = {"system": "shop", "key": "A\x1f1", "by": 3, "moved_at_ms": T0}
             await put(store, "held_explain", **row)
-            look = {"system": "shop", "key": "A\x1f1", "held": 12, "now_ms": T0}
+            look = {"system": "shop", "key": "A\x1f1", "held": 12, "rev": None, "now_ms": T0}
             assert await put(store, "held_seen", **look) == [("A\x1f1", -2)]
             await put(store, "held_shift", **{**row, "by": 2})
             assert await put(store, "held_seen", **{**look, "held": 11}) == [("A\x1f1", 1)]
@@ -141,12 +155,66 @@ class BindingConformance(Opens):
             row = {"system": "shop", "kind": "stock", "key": "A\x1f1"}
             await put(store, "binding_put", **row, external_id="x", version=1, hash="", now_ms=T0 - 90_000)
             await hold(store, 10)
-            late = {"system": "shop", "key": "A\x1f1", "held": 10, "now_ms": LATER}
+            late = {"system": "shop", "key": "A\x1f1", "held": 10, "rev": None, "now_ms": LATER}
             await put(store, "held_seen", **late)
             for at_ms, believed in ((T0 + 5_000, 9), (T0 + 4_999, None)):
                 await put(store, "held_explain", system="shop", key="A\x1f1", by=1, moved_at_ms=at_ms)
                 rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                 assert rows[0][1] == believed
+
+    async def test_an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts(self) -> None:
+        for seen, unseen in ((10, 0), (8, 0), (13, 0), (7, 1), (14, -1)):
+            async with self.store() as store:
+                await hold(store, 10)
+                row = {"system": "shop", "key": "A\x1f1", "moved_at_ms": T0}
+                await put(store, "held_explain", **row, by=2)  # believed: 8, or still 10
+                await put(store, "held_shift", **row, by=3)  # believed: 11, or still 8
+                look = {"system": "shop", "key": "A\x1f1", "held": seen, "rev": None, "now_ms": T0}
+                left = await put(store, "held_seen", **look)
+                assert left == [("A\x1f1", unseen)], seen
+
+    async def test_what_a_blind_write_may_have_undone_is_in_doubt(self) -> None:
+        for moved_at_ms, believed in ((LATER + 4_999, None), (LATER + 5_000, 9)):
+            async with self.store() as store:
+                await hold(store, 10)
+                rev = (await held(store))[2]
+                row = {"system": "shop", "key": "A\x1f1"}
+                assert await put(store, "held_blind", **row, until_ms=LATER, by=0) == [("A\x1f1",)]
+                assert await held(store) == (10, 0, rev + 1, T0)
+                await put(store, "held_explain", **row, by=1, moved_at_ms=moved_at_ms)
+                rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                assert rows[0][1] == believed
+                assert await put(store, "held_blind", **{**row, "key": "B\x1f1"}, until_ms=LATER, by=0) == []
+
+    async def test_a_blind_write_of_which_nobody_knows_is_in_doubt_itself(self) -> None:
+        for by, readings in (
+            (-4, ((10, 0), (6, 0), (8, 0), (5, 1), (11, -1))),
+            (3, ((10, 0), (13, 0), (14, -1), (9, 1))),
+        ):
+            for seen, unseen in readings:
+                async with self.store() as store:
+                    await hold(store, 10)
+                    row = {"system": "shop", "key": "A\x1f1"}
+                    await put(store, "held_blind", **row, until_ms=T0, by=by)
+                    look = {**row, "held": seen, "rev": None, "now_ms": T0}
+                    assert await put(store, "held_seen", **look) == [("A\x1f1", unseen)]
+                    again = {**look, "held": seen - 1}
+                    assert await put(store, "held_seen", **again) == [("A\x1f1", unseen + 1)]
+
+    async def test_a_reading_that_was_overtaken_changes_nothing(self) -> None:
+        async with self.store() as store:
+            row = {"system": "shop", "key": "A\x1f1"}
+            first = {**row, "held": 10, "rev": 0, "now_ms": T0}
+            assert await put(store, "held_seen", **first) == [("A\x1f1", 0)]
+            await put(store, "held_explain", **row, by=1, moved_at_ms=LATER)
+            known = await held(store)
+            assert known == (9, 0, 2, T0)
+            assert await put(store, "held_seen", **{**row, "held": 7, "rev": 1, "now_ms": LATER}) == []
+            assert await held(store) == known
+            assert await put(store, "held_seen", **{**row, "held": 7, "rev": 2, "now_ms": LATER}) == [
+                ("A\x1f1", 2)
+            ]
+            assert await held(store) == (7, 2, 3, LATER)
 
     async def test_a_shift_moves_what_is_held_and_nothing_else(self) -> None:
         row = {"system": "shop", "key": "A\x1f1", "moved_at_ms": LATER}
@@ -159,7 +227,7 @@ class BindingConformance(Opens):
             assert await held(store, "B\x1f1") == ()
         async with self.store() as store:  # a return that was seen before it was heard of counts once
             await hold(store, 10)
-            await put(store, "held_seen", system="shop", key="A\x1f1", held=15, now_ms=T0)
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=15, rev=None, now_ms=T0)
             await put(store, "held_shift", **row, by=3)
             assert (await held(store))[:2] == (15, -2)
             await put(store, "held_shift", **row, by=4)
@@ -182,7 +250,7 @@ class BindingConformance(Opens):
             ]
             await put(store, "held_shift", system="shop", key="A\x1f1", by=-1, moved_at_ms=LATER)
             assert await held(store) == (9, 0, 3, T0)
-            await put(store, "held_seen", system="shop", key="A\x1f1", held=7, now_ms=T0 + 1)
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=7, rev=None, now_ms=T0 + 1)
             assert await store.read("bindings_of_skus", system="shop", skus=["A"]) == [
                 ("A\x1f1", 7, 2, 4, T0 + 1)
             ]
@@ -190,7 +258,7 @@ class BindingConformance(Opens):
     async def test_unseen_units_are_listed_and_can_be_let_go(self) -> None:
         async with self.store() as store:
             await hold(store, 10, 4)
-            await put(store, "held_seen", system="shop", key="B\x1f1", held=4, now_ms=T0)
+            await put(store, "held_seen", system="shop", key="B\x1f1", held=4, rev=None, now_ms=T0)
             assert await store.read("unseen", limit=9) == [("shop", "A\x1f1", 4, T0)]
             assert await put(store, "unseen_release", system="shop", key="A\x1f1") == [("A\x1f1",)]
             assert await put(store, "unseen_release", system="shop", key="A\x1f1") == []

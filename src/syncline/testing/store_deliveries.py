@@ -63,7 +63,7 @@ class DeliveryConformance(Opens):
     async def test_an_unwanted_delivery_is_made_only_if_the_binding_moved(self) -> None:
         async with self.store() as store:
             assert await touch(store, wanted=0, rev=0) == []  # nothing held, nothing known: revision 0
-            await put(store, "held_seen", system="shop", key=AT["key"], held=5, now_ms=T0)
+            await put(store, "held_seen", system="shop", key=AT["key"], held=5, rev=None, now_ms=T0)
             assert await touch(store, wanted=0, rev=1) == []
             assert await touch(store, wanted=False, rev=1) == []  # the engine says it either way
             assert await known(store) == ()

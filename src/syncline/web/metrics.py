@@ -41,8 +41,23 @@ def _routes(status: Status) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "syncline_lag_seconds", "Delivered minus changed, last hour", labels=["route", "quantile"]
     )
+    blind = CounterMetricFamily(
+        "syncline_blind_writes", "Numbers written over what was only read", labels=["route"]
+    )
+    window = CounterMetricFamily(
+        "syncline_blind_window_seconds", "Time between reading and those writes", labels=["route"]
+    )
+    longest = gauge("blind_window_longest_seconds", "The longest of those times since the start")
+    exposed = CounterMetricFamily(
+        "syncline_blind_unit_seconds", "Units offered in that time, times its seconds", labels=["route"]
+    )
     for route in status.routes:
         at = [route.name]
+        if route.blind:
+            blind.add_metric(at, route.blind_writes)
+            window.add_metric(at, route.window_ms * route.blind_writes / 1000)
+            longest.add_metric(at, route.window_ms_max / 1000)
+            exposed.add_metric(at, route.exposed_unit_s)
         for family, ms in (
             (age, route.age_ms),
             (tolerance, route.tolerance_ms),
@@ -63,6 +78,7 @@ def _routes(status: Status) -> Iterator[Metric]:
         ):
             lag.add_metric([*at, quantile], ms / 1000)
     yield from (age, tolerance, bound, lost, pending, late, parked, delivered, kept, lag)
+    yield from (blind, window, longest, exposed)
 
 
 def _lanes(status: Status) -> Iterator[Metric]:

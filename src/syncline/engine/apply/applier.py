@@ -71,6 +71,7 @@ class Applier:
         self._progress = asyncio.Event()
         self._suspicion = Suspicion(store, lease)
         self._accepted_until_ms: dict[str, int] = {}
+        self._ahead_ms: dict[str, int] = {}
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
@@ -150,7 +151,7 @@ class Applier:
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
-        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms())
+        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms(), self._ahead_ms)
         decoded: list[tuple[LoggedEvent, list[Change]]] = []
         count = 0
         for logged in events:

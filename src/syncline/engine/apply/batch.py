@@ -56,8 +56,10 @@ class Batch:
         systems: Mapping[str, System],
         catalog: Catalog,
         now_ms: int,
+        ahead_ms: dict[str, int] | None = None,
     ) -> None:
         self._routes = routes
+        self._ahead_ms = ahead_ms if ahead_ms is not None else {}
         self._systems = list(systems)
         self._auto = {route.source for route in routes.of(Flow.INVENTORY) if route.rules.auto}
         self._catalog = catalog
@@ -207,6 +209,7 @@ class Batch:
         system, value = logged.event.system, change.value
         hash_ = record_fingerprint(change.kind, value)
         if isinstance(value, Order):
+            self._learn_clock(system, value, logged.received_at_ms)
             value, hash_ = self._order(system, change, value, hash_, before)
         elif isinstance(value, StockLevel):
             same = before is not None and before.hash == hash_
@@ -266,6 +269,11 @@ class Batch:
         return bool(self._later.keys() - self._dirty.keys())
 
     # --- orders -----------------------------------------------------------------------------------
+
+    def _learn_clock(self, channel: str, order: Order, received_at_ms: int) -> None:
+        """A stamp from the future tells by how much a channel's clock is ahead of ours, at least."""
+        ahead_ms = max(order.placed_at_ms, order.updated_at_ms) - received_at_ms
+        self._ahead_ms[channel] = max(ahead_ms, self._ahead_ms.get(channel, 0))
 
     def _order(
         self,
@@ -348,15 +356,17 @@ class Batch:
             if old is not None and (old["quantity"], old["taken"]) == (quantity, taken):
                 continue
             if old is None and not quantity and not taken:
+                # It went and came back before we heard of it; whoever wrote the number meanwhile undid one half.
+                if at_channel:
+                    self._moved(channel, stock_key(sku, at_channel), 0, order.placed_at_ms)
+                    self._mark(sku, changed_at_ms)
                 continue
             by = taken - (old["taken"] if old else 0)
             if by and location:
                 shop = at_channel or self._routes.channel_location(channel, location)
                 if shop:
-                    key = stock_key(sku, shop)
-                    self._taken[channel, key] = self._taken.get((channel, key), 0) + by
-                    at_ms = order.placed_at_ms if by > 0 else order.updated_at_ms
-                    self._moved_at[channel, key] = min(self._moved_at.get((channel, key), at_ms), at_ms)
+                    stamp_ms = order.placed_at_ms if by > 0 else order.updated_at_ms
+                    self._moved(channel, stock_key(sku, shop), by, stamp_ms)
             row = {
                 "channel": channel,
                 "order_key": order.key,
@@ -380,6 +390,12 @@ class Batch:
     def _alone(self, channel: str) -> bool:
         """Whether no other channel is told of stock."""
         return all(route.sink == channel for route in self._routes.of(Flow.INVENTORY))
+
+    def _moved(self, channel: str, key: str, by: int, stamp_ms: int) -> None:
+        """An order took units off a channel's own number, or gave some back, at a moment of the channel's clock."""
+        at_ms = stamp_ms - self._ahead_ms.get(channel, 0)
+        self._taken[channel, key] = self._taken.get((channel, key), 0) + by
+        self._moved_at[channel, key] = min(self._moved_at.get((channel, key), at_ms), at_ms)
 
     def _replaces_hold(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """From here on the order is the demand: what its checkout held is held no more."""
@@ -511,7 +527,7 @@ class Batch:
         explained = [
             {"system": system, "key": key, "by": by, "moved_at_ms": self._moved_at[system, key]}
             for (system, key), by in self._taken.items()
-            if by > 0
+            if by >= 0
         ]
         returned = [
             {"system": system, "key": key, "by": -by, "moved_at_ms": self._moved_at[system, key]}

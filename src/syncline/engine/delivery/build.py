@@ -142,13 +142,18 @@ class Builder:
 
     async def _read_stock(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
         built: dict[str, Built] = {}
+        rows = await self._store.read(
+            "bindings_get", system=self._system, kind=Kind.STOCK.value, keys=list(deliveries)
+        )
+        known = {row[0]: row for row in rows}
         for key in deliveries:
             sku, location = split_key(key)
             item = self._catalog.get(self._system, sku)
             if item is None:
                 built[key] = Skip("the SKU is not sold there any more")
             else:
-                built[key] = Send(ReadStock(sku, item.stock_id, location))
+                rev = known[key][6] if key in known else 0
+                built[key] = Send(ReadStock(sku, item.stock_id, location), note=str(rev))
         return built
 
     # --- orders -----------------------------------------------------------------------------------

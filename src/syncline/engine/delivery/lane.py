@@ -9,7 +9,7 @@ an intent without a result is resolved before its records are touched again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from syncline.engine.codec import decode_payloads, encode
+from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.results import Results
@@ -24,6 +25,7 @@ from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, split_key
+from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload
@@ -36,6 +38,7 @@ OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
 STORE_RETRY_S = 1.0
 NEVER_MS = 1 << 62
+UNDECIDED = (Result.UNKNOWN, Result.ACCEPTED)
 BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
 
 log = structlog.get_logger(__name__)
@@ -84,6 +87,8 @@ class Lane:
         self._probes = 0
         self._stale_rounds: dict[str, int] = {}
         self._batch_max: dict[str, int] = {}
+        self._in_vain: dict[str, int] = {}  # writes in a row that were accepted and never took effect
+        self.blind = BlindWrites(system.capabilities, clock, self._ask)
         self.paused = False
         self.calls = 0
         self.items = 0
@@ -206,6 +211,10 @@ class Lane:
         """Take keys of the first operation that has any whose record is free."""
         for name in names:
             limit = min(self._operation(name).batch_items_max, self._batch_max.get(name, 1 << 30))
+            if self.blind.concerns(
+                name
+            ):  # one reading, one write: every further call makes the window longer
+                limit = min(limit, self._operation("read_stock").batch_items_max)
             keys = self._queues[name].pop(now_ms, limit, partial(self._take_free, name))
             if keys:
                 return name, keys
@@ -316,8 +325,14 @@ class Lane:
                 await self._clock.sleep(STORE_RETRY_S)
 
     def _results(self, operation: str, known: dict[str, Row]) -> Results:
-        basis = self.system.capabilities.stock_read_basis
-        return Results(self.system.name, operation, self._routes, known, self._clock.now_ms(), basis)
+        return Results(
+            self.system.name,
+            operation,
+            self._routes,
+            known,
+            self._clock.now_ms(),
+            self.system.capabilities,
+        )
 
     async def _call(
         self,
@@ -330,26 +345,22 @@ class Lane:
         items = [Item(key, payload) for key, payload in payloads.items()]
         self.calls += 1
         self.items += len(items)
-        outcomes = await self._ask(operation, items, intent)
+        if self.blind.concerns(operation):
+            answered = await self.blind.write(items, intent)
+        else:
+            outcomes = await self._ask(operation, items, intent)
+            answered = list(zip(items, outcomes, strict=True))
         failpoint("lane.after_call")
-        unknown = [
-            item for item, outcome in zip(items, outcomes, strict=True) if outcome.result is Result.UNKNOWN
-        ]
-        if unknown and not self._operation(operation).reads_only:
-            settled = [
-                (item, outcome)
-                for item, outcome in zip(items, outcomes, strict=True)
-                if outcome.result is not Result.UNKNOWN
-            ]
+        left = {item.key: item.payload for item, outcome in answered if outcome.result in UNDECIDED}
+        if left and not self._operation(operation).reads_only:
+            settled = [(item, outcome) for item, outcome in answered if item.key not in left]
             if settled:  # cannot happen for all-or-nothing calls; kept apart so that nothing is guessed
                 await self._finish(intent, operation, settled, known, notes, close=False)
-            left = {item.key: item.payload for item in unknown}
+            accepted = {item.key for item, outcome in answered if outcome.result is Result.ACCEPTED}
             started_at_ms = self._clock.now_ms()
-            self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes))
+            self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes, accepted))
             return
-        await self._finish(
-            intent, operation, list(zip(items, outcomes, strict=True)), known, notes, close=True
-        )
+        await self._finish(intent, operation, answered, known, notes, close=True)
 
     async def _ask(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
         try:
@@ -473,11 +484,14 @@ class Lane:
         payloads: dict[str, Payload],
         started_at_ms: int,
         notes: dict[str, str],
+        accepted: Collection[str] = (),
     ) -> None:
         """Find out what became of a call, and only then let its records go on.
 
-        The same key again while the vendor remembers keys; else a look-up by our reference, repeated
-        over the vendor's consistency window; else a person decides.
+        A number that was written over nobody knows what is read back, once it took effect or never will; the
+        same key again would write it once more. Else the same key again while the vendor remembers
+        keys; else a look-up by our reference, repeated over the vendor's consistency window; else a person
+        decides.
         """
         rules = self._operation(operation)
         rows = await self._store.read(
@@ -492,10 +506,15 @@ class Lane:
         items = [Item(key, payload) for key, payload in payloads.items()]
         tries = 0
         while items:
-            await self._clock.sleep(self.backoff(tries))
+            blind = self.blind.concerns(operation)
+            age_ms = self._clock.now_ms() - started_at_ms
+            pause_s = self.blind.pause_s(age_ms, told=rules.look_up) if blind else 0.0
+            await self._clock.sleep(pause_s or self.backoff(tries))
             tries += 1
             age_ms = self._clock.now_ms() - started_at_ms
-            if rules.retry_same_key_ms > age_ms:
+            if blind:
+                outcomes = await self._read_back(items, intent, age_ms, accepted)
+            elif rules.retry_same_key_ms > age_ms:
                 outcomes = await self._ask(operation, items, intent)
             elif rules.look_up:
                 outcomes = [await self._look_up(operation, item, age_ms) for item in items]
@@ -517,6 +536,49 @@ class Lane:
             ]
             if settled:
                 await self._finish(intent, operation, settled, known, notes, close=not items)
+
+    async def _read_back(
+        self, items: Sequence[Item], key: str, age_ms: int, accepted: Collection[str]
+    ) -> list[Outcome]:
+        """What became of numbers that were written: what the vendor tells, then what the channel shows."""
+        if self.blind.pause_s(age_ms, told=False):
+            told = [await self._asked_for(item) for item in items]
+            landed = [
+                item for item, outcome in zip(items, told, strict=True) if outcome.result is Result.DONE
+            ]
+            if not landed:
+                return told
+            read = await self._read_back(landed, key, self.blind.settles_ms, accepted)
+            shown = dict(zip((item.key for item in landed), read, strict=True))
+            return [shown.get(item.key, outcome) for item, outcome in zip(items, told, strict=True)]
+        readings = await self.blind.read(items, key)
+        rows = await self._store.read(
+            "bindings_get",
+            system=self.system.name,
+            kind=Kind.STOCK.value,
+            keys=[item.key for item in items],
+        )
+        held = {row[0]: row[4] for row in rows}
+        outcomes = []
+        for item, reading in zip(items, readings, strict=True):
+            expected = held.get(item.key, item.payload.expected)
+            outcome = self.blind.resolve(
+                item.payload, reading, expected, age_ms, self._in_vain.get(item.key, 0)
+            )
+            if outcome.result is Result.RETRY and item.key in accepted:
+                self._in_vain[item.key] = self._in_vain.get(item.key, 0) + 1
+            elif outcome.result in (Result.DONE, Result.REJECTED):
+                self._in_vain.pop(item.key, None)
+            outcomes.append(outcome)
+        return outcomes
+
+    async def _asked_for(self, item: Item) -> Outcome:
+        """What the vendor says of a write that it has taken: done, refused, or nothing yet."""
+        try:
+            found = await self.system.sink.look_up("set_stock", item)
+        except SynclineError as error:
+            return Outcome(Result.UNKNOWN, str(error))
+        return found or Outcome(Result.UNKNOWN, "not applied yet")
 
     async def _look_up(self, operation: str, item: Item, age_ms: int) -> Outcome:
         rules = self._operation(operation)

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.codec import encode
+from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
 from syncline.engine.routes import Routes, reference_of, split_key
-from syncline.model.capabilities import StockBasis
+from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import CreateShipment, Payload, PutOrder, PutPayment, PutRefund, SetStock
@@ -30,14 +31,15 @@ class Results:
         routes: Routes,
         known: dict[str, Row],
         now_ms: int,
-        basis: StockBasis = StockBasis.AVAILABLE,
+        capabilities: Capabilities,
     ) -> None:
         self._system = system
         self._operation = operation
         self._routes = routes
         self._known = known
         self._now_ms = now_ms
-        self._basis = basis
+        self._basis = capabilities.stock_read_basis
+        self._blind = not capabilities.compare_and_set
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self.stale = False
         self.marked = False
@@ -108,6 +110,7 @@ class Results:
 
     def begin(self, intent: str, payloads: dict[str, Payload]) -> list[Write]:
         """The intent of a call, written before it is made."""
+        blind = payloads if self._blind and self._operation == "set_stock" else ()
         return [
             Write(
                 "intent_put",
@@ -137,6 +140,10 @@ class Results:
                 ],
             ),
             Write("demand_sent", [row for key in payloads for row in self._order_sent(key, payloads[key])]),
+            Write(
+                "held_blind",
+                [{"system": self._system, "key": key, "until_ms": FAR_MS, "by": 0} for key in blind],
+            ),
         ]
 
     def _order_sent(self, key: str, payload: Payload) -> Iterator[dict[str, Any]]:
@@ -172,12 +179,14 @@ class Results:
             now_ms=self._now_ms,
         )
         result = outcome.result
+        if self._blind and self._operation == "set_stock":
+            self._undone_until_now(key, outcome.facts.get("by", 0))
         if result is Result.DONE:
             self._done(item, outcome, note)
         elif result is Result.STALE:
             self.stale = True
             # Nothing is written again on this expectation: the number has to be read first.
-            self._add("held_refuted", system=self._system, key=key)
+            self._refute(key)
             if stale_rounds >= STALE_ROUNDS_MAX:
                 self.park(
                     key,
@@ -187,7 +196,6 @@ class Results:
                 )
             else:
                 self._finish(key, DeliveryState.RETRYABLE, delay_s=60.0, reason="stale: the channel moved on")
-            self._read_stock(key)
         elif result is Result.REJECTED:
             self.park(key, "rejected", outcome.message, encode(item.payload))
         elif result in (Result.THROTTLED, Result.WAIT):
@@ -218,10 +226,23 @@ class Results:
                 by=payload.quantity - payload.expected,
                 now_ms=self._now_ms,
             )
+            if outcome.facts.get("doubtful"):
+                self._refute(key)
+                self.stale = True
         elif self._operation == "read_stock":
+            # What was heard of a number while it was read may be in the reading or not. Where every write carries
+            # its expectation, the next one finds out; else the number is read once more.
+            rev = int(note) if self._blind and note else None
             self._add(
-                "held_seen", system=self._system, key=key, held=outcome.facts["held"], now_ms=self._now_ms
+                "held_seen",
+                system=self._system,
+                key=key,
+                held=outcome.facts["held"],
+                rev=rev,
+                now_ms=self._now_ms,
             )
+            if self._blind:
+                self._undone_until_now(key, 0)
             self._add("dirty_mark", sku=split_key(key)[0], changed_at_ms=self._now_ms)
             for sku in self._routes.recipes.bases([split_key(key)[0]]):
                 self._add("shelf_stale", sku=sku)
@@ -241,6 +262,15 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
+
+    def _refute(self, key: str) -> None:
+        """What the channel holds is not known any more, and is read."""
+        self._add("held_refuted", system=self._system, key=key)
+        self._read_stock(key)
+
+    def _undone_until_now(self, key: str, by: int) -> None:
+        """What moved there before now and is heard of later may have been undone, or read already."""
+        self._add("held_blind", system=self._system, key=key, until_ms=self._now_ms, by=by)
 
     def _bind(self, kind: str, key: str, outcome: Outcome, version: int, hash_: str) -> None:
         self._add(

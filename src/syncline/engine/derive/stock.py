@@ -186,7 +186,7 @@ class StockDeriver:
         bindings: dict[str, Row] = {row[0]: row for row in binding_rows}
         demands = by_base(recipes, sold)
         unseen = await self._unseen(route, users, bindings if users is wanted else None)
-        terms = await self._terms(route, wanted if bases is wanted else [*wanted, *bases])
+        terms = await self.terms(route, wanted if bases is wanted else [*wanted, *bases])
         held = by_base(recipes, await self._held(route, users))
 
         erp = self._systems[route.source].capabilities
@@ -313,7 +313,7 @@ class StockDeriver:
             found.setdefault(sku, {})[location] = units
         return found
 
-    async def _terms(self, route: Route, skus: Sequence[str]) -> dict[str, Terms]:
+    async def terms(self, route: Route, skus: Sequence[str]) -> dict[str, Terms]:
         """How each SKU's pool is divided with the other channels that draw on it."""
         beside = [
             other

@@ -147,8 +147,8 @@ RETURNING key;
 UPDATE binding SET
     held = held + r.by - least(greatest(-unseen, 0), greatest(r.by, 0)),
     unseen = unseen + least(greatest(-unseen, 0), greatest(r.by, 0)),
-    doubt = CASE WHEN r.moved_at_ms < first_read_ms + 5000
-                 THEN doubt - r.by + least(greatest(-unseen, 0), greatest(r.by, 0)) ELSE doubt END,
+    doubt_back = CASE WHEN r.moved_at_ms < first_read_ms + 5000
+                      THEN doubt_back - r.by + least(greatest(-unseen, 0), greatest(r.by, 0)) ELSE doubt_back END,
     stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
@@ -167,14 +167,19 @@ RETURNING binding.key;
 
 -- name: held_seen
 -- key: system key
+WITH r AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
+    AS r(system text, key text, held bigint, rev bigint, now_ms bigint)),
+known AS (SELECT b.system, b.key, b.rev FROM r
+    JOIN binding AS b ON b.system = r.system AND b.kind = 'stock' AND b.key = r.key FOR UPDATE OF b)
 INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
 SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_ms bigint)
+FROM r LEFT JOIN known ON known.system = r.system AND known.key = r.key
+WHERE r.rev IS NULL OR known.rev IS NULL OR known.rev = r.rev
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE greatest(binding.unseen + binding.held - excluded.held + least(binding.doubt, 0),
-                           least(binding.unseen + binding.held - excluded.held + greatest(binding.doubt, 0), 0)) END,
-    held = excluded.held, stale = 0, doubt = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
+                  ELSE greatest(binding.unseen + binding.held - excluded.held + binding.doubt_back,
+                           least(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
+    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
     first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
 
@@ -183,6 +188,14 @@ RETURNING key, unseen;
 UPDATE binding SET stale = 1, rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key
+RETURNING binding.key;
+
+-- name: held_blind
+-- key: system key
+UPDATE binding SET first_read_ms = r.until_ms, doubt = doubt + greatest(r.by, 0),
+    doubt_back = doubt_back + least(r.by, 0), rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, until_ms bigint, by bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
 
 -- name: held_written

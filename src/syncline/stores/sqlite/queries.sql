@@ -102,13 +102,14 @@ SET external_id = excluded.external_id, version = max(binding.version, excluded.
 RETURNING key;
 
 -- The first reading may contain a change of before it that was heard of after it. Then nobody knows what is held
--- until it is read again, and "doubt" is by how much that reading may differ with nothing unseen.
+-- until it is read again; "doubt" and "doubt_back" are by how much more and less that reading may differ with nothing
+-- unseen.
 -- name: held_shift
 UPDATE binding SET
     held = held + :by - min(max(-unseen, 0), max(:by, 0)),
     unseen = unseen + min(max(-unseen, 0), max(:by, 0)),
-    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt - :by + min(max(-unseen, 0), max(:by, 0))
-                 ELSE doubt END,
+    doubt_back = CASE WHEN :moved_at_ms < first_read_ms + 5000
+                      THEN doubt_back - :by + min(max(-unseen, 0), max(:by, 0)) ELSE doubt_back END,
     stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
@@ -122,21 +123,31 @@ UPDATE binding SET
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
--- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both.
+-- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both. A reading
+-- with a revision counts only if nothing was heard of the number since it was asked for.
 -- name: held_seen
 INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
 VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE max(binding.unseen + binding.held - excluded.held + min(binding.doubt, 0),
-                           min(binding.unseen + binding.held - excluded.held + max(binding.doubt, 0), 0)) END,
-    held = excluded.held, stale = 0, doubt = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
+                  ELSE max(binding.unseen + binding.held - excluded.held + binding.doubt_back,
+                           min(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
+    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
     first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+WHERE :rev IS NULL OR binding.rev = :rev
 RETURNING key, unseen;
 
 -- name: held_refuted
 UPDATE binding SET stale = 1, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key
+RETURNING key;
+
+-- A write that carries no expectation may undo what moved at the channel until then. What moved before :until_ms
+-- and is heard of later is in doubt as with the first reading, and :by is what the write itself may have moved.
+-- name: held_blind
+UPDATE binding SET first_read_ms = :until_ms, doubt = doubt + max(:by, 0), doubt_back = doubt_back + min(:by, 0),
+    rev = rev + 1
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- name: held_written
