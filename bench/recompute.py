@@ -344,6 +344,7 @@ async def measure(path: str, rows: int) -> dict[str, float]:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     touched = await store.read("delivery_counts")
+    await store.write()  # after whatever a cancelled task had handed over
     changes = store._inner._connection.total_changes()  # noqa: SLF001 (nobody writes any more)
     await store.close()
     arrived = [
@@ -425,7 +426,7 @@ def run(*, quick: bool = False) -> Report:
         floor.close()
     bare = statistics.median(rates)
     report.add("rows read, of which 1 % show another figure", rows)
-    report.add("processor time", found["own_s"], "s", most=60 * rows / ROWS, gated=True)
+    report.add("processor time", found["own_s"], "s", most=60 * rows / ROWS, gated=not quick)
     report.add("wall time until the shop was told", found["wall_s"], "s", most=60 * rows / ROWS)
     report.add("most memory", found["rss_mb"], "MB", most=1_000, gated=True)
     report.add("memory before the read", found["opened_mb"], "MB")

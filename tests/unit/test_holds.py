@@ -13,9 +13,10 @@ from tests.unit.checkout import World
 from tests.unit.support import START_MS
 
 from syncline.engine.engine import Engine
-from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, TOGETHER_MAX, HoldRefused, Line
+from syncline.engine.holds import EXPIRES_MS, FIRM_MS, SWEEP_EVERY_S, HoldRefused, Line
 from syncline.engine.routes import Routes
 from syncline.engine.shelves import unions
+from syncline.engine.taking import TOGETHER_MAX
 from syncline.model.errors import Fenced, Retryable
 from syncline.ports import Write
 from syncline.testing.store_tools import breathe

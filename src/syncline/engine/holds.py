@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes
 from syncline.engine.shelves import TRIES_MAX, Pool, Room, Shelves
+from syncline.engine.taking import Taking
 from syncline.model.change import Flow
 from syncline.model.errors import Fenced, OutcomeUnknown, Retryable, SynclineError
 from syncline.ports import Clock, Row, Store, System, Write
@@ -59,7 +60,6 @@ FIRM_MS = 7 * 86_400_000  # how long a confirmed hold waits for its order
 LINES_MAX = 100
 QUANTITY_MAX = 1_000_000
 SKUS_MAX = 100
-TOGETHER_MAX = 200  # holds of one row that share a transaction
 SWEEP_EVERY_S = 5.0
 SWEEP_MAX = 500
 
@@ -172,10 +172,7 @@ class Holds:
         self._shelves = Shelves(store, clock, routes, systems, wake, deriver.terms)
         self.refused: Counter[tuple[str, str]] = Counter()  # by channel and code, since the start
         self._stock_routes = {route.sink: route for route in reversed(routes.of(Flow.INVENTORY))}
-        self._taking: dict[Pool, dict[asyncio.Future[bool], int]] = {}
-        self._putting: dict[str, tuple[Mapping[str, Any], asyncio.Future[bool]]] = {}
-        self._over: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._taking = Taking(store)
         self._made = asyncio.Event()
         self._made.set()  # there may be holds from before the start
 
@@ -211,7 +208,7 @@ class Holds:
                 if known:
                     return self._same(reference, known, channel, plan)
                 raise self._short(plan, rooms)
-            if await self._others_first(plan, quantities, rooms):
+            if await self._taking.others_first(_needed(plan, quantities), rooms):
                 continue
             rows = [
                 {
@@ -233,7 +230,7 @@ class Holds:
                 for number, (planned, quantity) in enumerate(zip(plan, quantities, strict=True))
                 for index, (pool, binds) in enumerate(planned.pools.items())
             ]
-            if not await self._put(due, rows, now_ms):
+            if not await self._taking.put(due, rows, now_ms):
                 known = await self._rows(reference)
                 if known:
                     return self._same(reference, known, channel, plan)
@@ -305,114 +302,6 @@ class Holds:
                 f"Use one of {', '.join(known)}." if known else "Configure an inventory route.",
             )
         return route
-
-    async def _others_first(
-        self, plan: Sequence[_Planned], quantities: Sequence[int], rooms: Mapping[Pool, Room]
-    ) -> bool:
-        """Wait for those who are just taking what we would need; ``False`` if there is enough for all.
-
-        Only for thrift: a transaction that is refused costs those committed with it a second run.
-        """
-        if not self._taking:
-            return False
-        needed: dict[Pool, int] = {}
-        for planned, quantity in zip(plan, quantities, strict=True):
-            for at in planned.binding():
-                needed[at] = needed.get(at, 0) + quantity
-        for at, quantity in needed.items():
-            taking = self._taking.get(at)
-            if quantity and taking and sum(taking.values()) + quantity > rooms[at].left:
-                await asyncio.wait([next(iter(taking))])
-                return True
-        return False
-
-    async def _put(self, due: Iterable[str], rows: Sequence[Mapping[str, Any]], now_ms: int) -> bool:
-        """Write a hold's rows, all or none; returns whether they were.
-
-        A hold of one row needs no transaction of its own to be whole. Those of one turn of the loop share
-        one, in which each is taken or not.
-        """
-        if len(rows) > 1:
-            try:
-                await self._take(due, rows, now_ms, Write("hold_put", rows, guard=True))
-            except Fenced:
-                return False
-            return True
-        (row,) = rows
-        loop = asyncio.get_running_loop()
-        if row["reference"] in self._putting or len(self._putting) >= TOGETHER_MAX:
-            self._put_together()
-        if not self._putting:
-            loop.call_soon(self._put_together)
-        taken: asyncio.Future[bool] = loop.create_future()
-        self._putting[row["reference"]] = (row, taken)
-        self._over.update(due)
-        at = row["sku"], row["pool"]
-        self._taking.setdefault(at, {})[taken] = row["quantity"]
-        try:
-            return await taken
-        finally:
-            self._let_go(at, taken)
-
-    def _put_together(self) -> None:
-        if not self._putting:
-            return
-        putting, over = self._putting, self._over
-        self._putting, self._over = {}, set()
-        task = asyncio.get_running_loop().create_task(self._put_all(putting, over))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _put_all(
-        self, putting: Mapping[str, tuple[Mapping[str, Any], asyncio.Future[bool]]], over: set[str]
-    ) -> None:
-        rows = [row for row, _ in putting.values()]
-        now_ms = max(row["now_ms"] for row in rows)
-        skus = sorted({row["sku"] for row in rows})
-        try:
-            results = await self._store.write(
-                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
-                Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in sorted(over)]),
-                Write("hold_put", rows),
-            )
-        except Exception as error:  # noqa: BLE001 (handed to those whose holds they are)
-            for _, taken in putting.values():
-                if not taken.done():
-                    taken.set_exception(error)
-        else:
-            got = {reference for (reference,) in results[2]}
-            for reference, (_, taken) in putting.items():
-                if not taken.done():
-                    taken.set_result(reference in got)
-
-    async def _take(
-        self, due: Iterable[str], rows: Sequence[Mapping[str, Any]], now_ms: int, *writes: Write
-    ) -> None:
-        """Lock the SKUs, end what is over, and count."""
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        for row in rows:
-            taking = self._taking.setdefault((row["sku"], row["pool"]), {})
-            taking[done] = taking.get(done, 0) + row["quantity"]
-        try:
-            await self._store.write(
-                Write(
-                    "dirty_mark",
-                    [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({row["sku"] for row in rows})],
-                ),
-                Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in due]),
-                *writes,
-            )
-        finally:
-            done.set_result(True)
-            for row in rows:
-                self._let_go((row["sku"], row["pool"]), done)
-
-    def _let_go(self, at: Pool, done: asyncio.Future[bool]) -> None:
-        """Nobody waits for this any more."""
-        taking = self._taking.get(at, {})
-        taking.pop(done, None)
-        if not taking:
-            self._taking.pop(at, None)
 
     def _changed(self) -> None:
         self._made.set()
@@ -544,7 +433,7 @@ class Holds:
             quantities = _quantities(plan, rooms, allow_partial=False)
             if quantities is None:
                 break
-            if await self._others_first(plan, quantities, rooms):
+            if await self._taking.others_first(_needed(plan, quantities), rooms):
                 continue
             again = [
                 {
@@ -561,7 +450,7 @@ class Holds:
             ]
             note = {"system": channel, "operation": "confirm_hold", "key": reference, "now_ms": now_ms}
             try:
-                await self._take(
+                await self._taking.take(
                     sorted({*due, *(row[3] for row in rows)}),
                     again,
                     now_ms,
@@ -731,6 +620,15 @@ class Holds:
 def _pools(plan: Sequence[_Planned]) -> set[Pool]:
     """Every pool that a plan counts in."""
     return {(planned.line.sku, pool) for planned in plan for pool in planned.pools}
+
+
+def _needed(plan: Sequence[_Planned], quantities: Sequence[int]) -> dict[Pool, int]:
+    """What a plan takes from each pool that binds it."""
+    needed: dict[Pool, int] = {}
+    for planned, quantity in zip(plan, quantities, strict=True):
+        for at in planned.binding():
+            needed[at] = needed.get(at, 0) + quantity
+    return needed
 
 
 def _quantities(
