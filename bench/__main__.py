@@ -31,6 +31,7 @@ NAMES = (
     "idle",
     "year",
     "urgency",
+    "oversell",
 )
 
 
