@@ -74,8 +74,8 @@ MEANING: dict[str, dict[str, str]] = {
     "rule": {
         "safety_stock": "Units kept back at each location before anything is pooled. Default 0.",
         "safety_by_location": "ERP location id = units kept back there, instead of `safety_stock`.",
-        "buffer": 'Units taken off what is left, such as `3`; or a part of the pool, such as `"10 %"`, rounded up. '
-        "Default 0.",
+        "buffer": 'Units taken off what is left, such as `3`; or a part of the pool, such as `"10 %"`, rounded up; or '
+        '`"auto"`: what other channels may sell before this one is corrected. Default 0.',
         "share": "Part of the pool, from 0 to 1. Channels with a share that draw on the same locations split the pool whole, "
         "a unit that is left over going to the route that stands first. Default 1: all of it.",
         "cap": 'Never show more than this; `"none"` lifts the cap of a farther level.',
@@ -94,6 +94,16 @@ MEANING: dict[str, dict[str, str]] = {
         "groups": "Name = rule with `locations`, a list of ERP location ids. Only `safety_stock` and `incoming_days`.",
         "locations": "ERP location id = rule. Only `safety_stock` and `incoming_days`.",
         "skus": "SKU = rule of that SKU on every channel.",
+    },
+    "risk": {
+        "epsilon": "How likely it may be, at each decision, that more is sold than there is: by it urgency and `auto` "
+        "buffers are sized. Above 0, at most 0.5.",
+    },
+    "channels": {
+        "checkout": "Time from a buyer's commitment until the order exists, such as `2m`. Empty: `checkout_ms` of the "
+        "connector's [capabilities](connectors.md).",
+        "reports_checkouts": "Whether we hear of that checkout at once: the channel exposes what it reserves, or its checkout "
+        "asks for a hold. Then its time does not count. Left out: `exposes_reserved` of the capabilities.",
     },
     "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
     "units": {
@@ -328,6 +338,9 @@ def configuration() -> str:
         "\n## [store]\n\n" + settings(config.StoreConfig, MEANING["store"], "store"),
         "\n## [server]\n\n" + settings(config.ServerConfig, MEANING["server"], "server"),
         "\n## [[routes]]\n\n" + settings(config.RouteConfig, MEANING["routes"], "routes"),
+        "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
+        "\n## [channels.NAME]\n\nWhat no connector can know of one channel's buyers; NAME is that of its system.\n\n"
+        + settings(config.ChannelConfig, MEANING["channels"], "channels"),
         (
             "\n## [rules]\n\n"
             "Rules hold from far to near: the network, that is `[rules]` itself; the channel, `rule` of its route; "

@@ -632,6 +632,25 @@ BROKEN = {
     "finds what has ended as next": says("hold_next", "WHERE state IN ('open', 'confirmed')", ""),
     "forgets open holds": says("forget_holds", "state NOT IN ('open', 'confirmed') AND", ""),
     "forgets young holds": says("forget_holds", ":before", "(:before + 1)"),
+    "keeps the first class": says("standing_put", "velocity = excluded.velocity", "velocity = standing.velocity"),
+    "keeps since when it was slow": says("standing_put", "slow_since_ms = excluded.slow_since_ms", "slow_since_ms = coalesce(excluded.slow_since_ms, standing.slow_since_ms)"),
+    "keeps the first buffers": says("standing_put", "buffers = excluded.buffers", "buffers = standing.buffers"),
+    "tells every standing": says("standing_get", "WHERE sku IN", "WHERE sku NOT NULL OR sku IN"),
+    "drops every standing": says("standing_drop", "WHERE sku = :sku", "WHERE sku = :sku OR EXISTS (SELECT 1 FROM standing WHERE sku = :sku)"),
+    "keeps the first survey of an hour": says("survey_put", "body = excluded.body", "body = survey.body"),
+    "tells the surveys of others": says("surveys", "subject = :subject AND", ":subject = :subject AND"),
+    "tells surveys before the first": says("surveys", "AND at_ms >= :since", "AND :since = :since"),
+    "tells surveys oldest first": says("surveys", "at_ms DESC", "at_ms"),
+    "forgets young surveys": says("forget_surveys", ":before", "(:before + 1)"),
+    "lists holds that ended": says("holds_open", "state IN ('open', 'confirmed') AND", ""),
+    "lists only open holds": says("holds_open", "state IN ('open', 'confirmed')", "state = 'open'"),
+    "lists a hold for each pool": says("holds_open", "AND main = 1", ""),
+    "lists the holds of other channels": says("holds_open", "channel = :channel)", ":channel = :channel)"),
+    "lists the holds of other SKUs": says("holds_open", "sku = :sku)", ":sku = :sku)"),
+    "lists holds in any order": says("holds_open", "ORDER BY expires_at_ms, reference", "ORDER BY reference"),
+    "sums up holds that ended": says("holds_summary", "state IN ('open', 'confirmed') AND", ""),
+    "sums up each pool": says("holds_summary", "AND main = 1", ""),
+    "counts the lines of holds": says("holds_summary", "count(DISTINCT reference)", "count(reference)"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -1423,6 +1442,63 @@ CAUGHT_BY = {
     ],
     "forgets young holds": [
         "only_holds_that_ended_are_forgotten",
+    ],
+    "keeps the first class": [
+        "a_standing_is_replaced_whole_and_dropped",
+    ],
+    "keeps since when it was slow": [
+        "a_standing_is_replaced_whole_and_dropped",
+    ],
+    "keeps the first buffers": [
+        "a_standing_is_replaced_whole_and_dropped",
+    ],
+    "tells every standing": [
+        "a_standing_is_replaced_whole_and_dropped",
+    ],
+    "drops every standing": [
+        "a_standing_is_replaced_whole_and_dropped",
+    ],
+    "keeps the first survey of an hour": [
+        "surveys_are_told_newest_first_and_forgotten_by_time",
+    ],
+    "tells the surveys of others": [
+        "surveys_are_told_newest_first_and_forgotten_by_time",
+    ],
+    "tells surveys before the first": [
+        "surveys_are_told_newest_first_and_forgotten_by_time",
+    ],
+    "tells surveys oldest first": [
+        "surveys_are_told_newest_first_and_forgotten_by_time",
+    ],
+    "forgets young surveys": [
+        "surveys_are_told_newest_first_and_forgotten_by_time",
+    ],
+    "lists holds that ended": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "lists only open holds": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "lists a hold for each pool": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "lists the holds of other channels": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "lists the holds of other SKUs": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "lists holds in any order": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "sums up holds that ended": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "sums up each pool": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "counts the lines of holds": [
+        "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
     ],
 }
 

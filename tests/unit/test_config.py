@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 
 from syncline.cli.init import TEMPLATE
-from syncline.inventory.rules import Fence, fixed, percent
+from syncline.engine.derive.buffers import Checkout
+from syncline.freshness.risk import EPSILON
+from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.runtime.config import duration_ms, load, parse, server_of
@@ -93,6 +95,21 @@ def test_a_good_file_is_understood(read):
     assert (orders.flow, orders.tolerance_ms) == (Flow.ORDERS, 10_000)
 
 
+def test_buffers_by_risk_are_configured(read):
+    plain = read()
+    assert (plain.epsilon, plain.checkouts) == (EPSILON, {})
+    text = changed("buffer = 1", 'buffer = "auto"')
+    config = read(
+        text + "\n[risk]\nepsilon = 0.002\n[channels.shop]\ncheckout = '2m'\nreports_checkouts = false\n"
+    )
+    assert config.routes.all[0].rule_for("MUG").buffer == AUTO_BUFFER
+    assert config.epsilon == 0.002
+    assert config.checkouts == {"shop": Checkout(120_000, False)}
+    assert read(GOOD + "\n[channels.shop]\nreports_checkouts = true\n").checkouts["shop"] == Checkout(
+        None, True
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -157,6 +174,16 @@ def test_a_good_file_is_understood(read):
         # rules
         (GOOD + "\n[rules]\nbufer = 1\n", "unknown field `bufer`.*did you mean `buffer`"),
         (GOOD + "\n[rules]\nbuffer = '10 percent'\n", "rules.buffer: '10 percent' is no buffer; write units"),
+        (GOOD + "\n[rules]\nbuffer = 'automatic'\n", "rules.buffer: 'automatic' is no buffer; .*\"auto\""),
+        (GOOD + "\n[risk]\nepsilon = 0\n", r"risk.epsilon: 0.0 must lie above 0 and be at most 0.5"),
+        (GOOD + "\n[risk]\nepsilon = 0.6\n", r"risk.epsilon: 0.6 must lie above 0"),
+        (GOOD + "\n[risk]\nepsilon = nan\n", r"risk.epsilon: nan must lie above 0"),
+        (GOOD + "\n[risk]\nepsylon = 0.1\n", "unknown field `epsylon`.*did you mean `epsilon`"),
+        (
+            GOOD + "\n[channels.erp]\ncheckout = '2m'\n",
+            "channels.erp: no inventory route goes to it; shop would do",
+        ),
+        (GOOD + "\n[channels.shop]\ncheckout = '2'\n", "channels.shop.checkout: '2' is no duration"),
         (GOOD + "\n[rules]\nbuffer = '150 %'\n", "rules.buffer: '150 %' is no buffer"),
         (
             GOOD + "\n[rules]\nfence = { units = 3, since = 2026-11-21T08:00:00Z }\n",

@@ -167,7 +167,11 @@ async def test_a_fence_on_other_shelves_keeps_nothing_from_here():
 
 async def test_an_auto_buffer_is_asked_for():
     async with bench(route("shop", own("shop", buffer=AUTO_BUFFER)), route("market")) as b:
-        b.deriver.buffers(lambda route, sku: len(route.sink) if sku == "A" else 0)
+
+        async def units(route: Route, skus: list[str]) -> dict[str, int]:
+            return {sku: len(route.sink) if sku == "A" else 0 for sku in skus}
+
+        b.deriver.buffers(units)
         await b.figure("A", 20)
         assert [await b.shown("shop"), await b.shown("market")] == [16, 20]
 

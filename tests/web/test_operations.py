@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,10 +11,13 @@ import pytest
 from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_message, park_order, seed
 
 from syncline.engine.audit import link
-from syncline.engine.inquiry import explain, search
+from syncline.engine.derive.demand import Sold
+from syncline.engine.engine import RECONCILE_INTERVAL_MS
+from syncline.engine.inquiry import Step, explain, search
 from syncline.engine.operations import NotPossible, Operations
+from syncline.freshness.demand import Sale
 from syncline.inventory.recipes import Recipes
-from syncline.inventory.rules import Layer, Level, Rules, percent
+from syncline.inventory.rules import AUTO_BUFFER, Layer, Level, Rules, percent
 from syncline.model.capabilities import SOURCE_QUANTITY_ADD_BACK_OPEN_LINES
 from syncline.model.change import Event, Flow, Via
 from syncline.model.records import Item
@@ -313,6 +317,40 @@ async def test_every_input_of_a_number_has_its_age_and_every_rule_its_level(engi
     ordered = next(step for step in why.steps if step.label.startswith("Ordered"))
     assert ordered.at_ms == NOW_MS - 12 * MINUTE
     assert "safety stock 4 at 2 (location 2)" in why.rule and "0 below 3 (network)" in why.rule
+
+
+async def test_an_auto_buffer_is_explained_by_whom_it_covers_and_for_how_long(engine):
+    stock = engine.routes.of(Flow.INVENTORY, sink="shop")[0]
+    object.__setattr__(stock, "rules", Rules([Layer(Level.NETWORK, {"buffer": AUTO_BUFFER})]))
+    nothing = (await explain(engine, "TEE-RED-M", "shop"))[0]
+    assert nothing.steps[-2] == Step(
+        "Buffer",
+        "− 0",
+        "auto: nothing is known of sales that this number does not follow at once; set for network",
+    )
+    sales = [Sale(NOW_MS - n * MINUTE, 2) for n in reversed(range(600))]
+    await engine.store.write(await engine.learner.learn([Sold("shop", "TEE-RED-M", sale) for sale in sales]))
+    why = (await explain(engine, "TEE-RED-M", "shop"))[0]
+    told = {step.label: (step.value, step.note) for step in why.steps}
+    value, note = told["May be sold meanwhile: TEE-RED-M at shop"]  # this shop never lowers its own number
+    assert re.fullmatch(r"\d\.\d+ on average", value)
+    assert re.fullmatch(
+        r"[\d.]+ an hour at present; a sale there is in the number here after 6 s: no time in its checkout, which is "
+        r"seen, 1 s until it is known, 5 s until it is corrected",
+        note,
+    )
+    buffer, note = told["Buffer"]
+    assert note == "auto: more than that is sold meanwhile in 1 of 100 cases at most; set for network"
+    assert 0 < int(buffer.removeprefix("− ")) == why.pool - why.total
+
+
+async def test_an_order_is_known_by_its_event_or_by_the_next_read(engine):
+    assert engine._order_detection_ms("shop") == 1_000
+    engine._hears_events = False
+    assert engine._order_detection_ms("shop") == 4 * MINUTE
+    assert (
+        engine._order_detection_ms("erp") == RECONCILE_INTERVAL_MS
+    )  # it sells nothing that we would hear of
 
 
 async def test_what_a_shop_takes_off_by_itself_is_explained(engine):

@@ -14,6 +14,7 @@ from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.derive.buffers import AutoBuffers, Checkout
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
@@ -21,6 +22,8 @@ from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
+from syncline.freshness.bounds import Detection, bound
+from syncline.freshness.risk import EPSILON
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Row, Store, System
@@ -47,6 +50,9 @@ class Engine:
         calls_max: Mapping[str, int] | None = None,
         items_interval_ms: int = ITEMS_INTERVAL_MS,
         lease_ttl_ms: int = TTL_MS,
+        epsilon: float = EPSILON,
+        checkouts: Mapping[str, Checkout] | None = None,
+        hears_events: bool = True,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -57,10 +63,11 @@ class Engine:
                 if name not in self.systems:
                     raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
         self._items_interval_ms = items_interval_ms
+        self._hears_events = hears_events
         self.ids = Ids(clock, rng)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
-        self.learner = DemandLearner(store)
+        self.learner = DemandLearner(store, epsilon=epsilon)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
         self.applier = Applier(
@@ -110,6 +117,16 @@ class Engine:
             for stream in system.source.streams
             if self._interval_ms(system, stream.flows, stream.snapshot)
         ]
+        self.buffers = AutoBuffers(
+            clock,
+            self.catalog,
+            routes,
+            self.systems,
+            self.learner,
+            detection_ms=self._order_detection_ms,
+            checkouts=checkouts or {},
+        )
+        self.deriver.buffers(self.buffers.units)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
@@ -125,6 +142,31 @@ class Engine:
             if route.flow in flows and route.source == system.name
         ]
         return min(intervals, default=0)
+
+    def _order_detection_ms(self, channel: str) -> int:
+        """How long an order of a channel usually takes to be known; without any way to hear of it, until a full read."""
+        capabilities = self.systems[channel].capabilities
+        reads = [
+            poller
+            for poller in self.pollers
+            if poller.system.name == channel and Flow.ORDERS in poller.stream.flows
+        ]
+        usual = bound(
+            Detection(
+                event_delay_ms=capabilities.event_delay_ms
+                if capabilities.webhooks and self._hears_events
+                else 0,
+                poll_interval_ms=min(
+                    (one.interval_ms for one in reads if not one.stream.snapshot), default=0
+                ),
+                reconcile_interval_ms=min(
+                    (one.interval_ms for one in reads if one.stream.snapshot), default=0
+                ),
+            ),
+            queue_ms=0,
+            send_ms=0,
+        )
+        return RECONCILE_INTERVAL_MS if usual.normal_ms is None else usual.normal_ms
 
     def offer(self, rows: Sequence[Row]) -> None:
         """Deliveries were touched: tell the lanes that drive them."""

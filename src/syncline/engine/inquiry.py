@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncline.engine.codec import decode
+from syncline.engine.derive.buffers import Sized
 from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
 from syncline.engine.words import NOTES, duration, flow_title, operation_title, plural
 from syncline.inventory.availability import Demand, Published, arriving, offered, outstanding, units
-from syncline.inventory.rules import QuantityRule, Resolved
+from syncline.inventory.rules import BufferKind, QuantityRule, Resolved
 from syncline.model.capabilities import StockBasis
 from syncline.model.change import Flow, Kind
 from syncline.model.delivery import DeliveryState, Result
@@ -126,7 +127,8 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         steps.append(Step(f"Enough for {sku}", f"{published.pool}", note))
     else:
         steps.append(Step("Left in the pool", f"{published.pool}"))
-    steps += list(_rule_steps(route, sku, published))
+    sized = await engine.buffers.explain(route, sku) if rule.buffer.kind is BufferKind.AUTO else None
+    steps += list(_rule_steps(route, sku, published, sized))
     steps.append(Step("Shown in total", f"{published.total}"))
     if added := sum(target.added_back for target in computed.targets if target.sku == sku):
         note = f"{route.sink} takes them off the number by itself until they are shipped"
@@ -270,7 +272,7 @@ def _rule_text(route: Route, sku: str) -> str:
     return ", ".join(parts) or "show the whole pool"
 
 
-def _rule_steps(route: Route, sku: str, published: Published) -> Iterator[Step]:
+def _rule_steps(route: Route, sku: str, published: Published, sized: Sized | None) -> Iterator[Step]:
     resolved = route.rules.of(sku)
     rule, allowed = resolved.rule, published.allowed
     left = max(0, published.pool - allowed.fenced)
@@ -282,12 +284,39 @@ def _rule_steps(route: Route, sku: str, published: Published) -> Iterator[Step]:
         yield Step(label, f"{allowed.shared}", _won(resolved, name))
     if allowed.capped != allowed.shared:
         yield Step("Cap", f"{allowed.capped}", _won(resolved, "cap"))
-    if allowed.buffer:
+    if sized is not None:
+        yield from _auto_steps(sized, _won(resolved, "buffer"))
+    elif allowed.buffer:
         yield Step("Buffer", f"− {allowed.buffer}", f"{rule.buffer}; {_won(resolved, 'buffer')}")
     if max(0, allowed.capped - allowed.buffer) < rule.floor:
         yield Step(f"Below the floor of {rule.floor}", "0", _won(resolved, "floor"))
     elif rule.unique:
         yield Step("One of a kind", f"{published.total}", _won(resolved, "unique"))
+
+
+def _auto_steps(sized: Sized, won: str) -> Iterator[Step]:
+    """What an ``auto`` buffer follows from, and what it amounts to."""
+    for one in sized.covered:
+        exposure = one.exposure
+        checkout = (
+            f"{duration(exposure.checkout_ms)} in its checkout"
+            if exposure.checkout_ms
+            else "no time in its checkout, which is seen"
+        )
+        note = (
+            f"{one.units_h:.3g} an hour at present; a sale there is in the number here after "
+            f"{duration(exposure.total_ms)}: {checkout}, {duration(exposure.detection_ms)} until it is known, "
+            f"{duration(exposure.correction_ms)} until it is corrected"
+        )
+        yield Step(
+            f"May be sold meanwhile: {one.sku} at {one.channel}", f"{one.expected:.3g} on average", note
+        )
+    why = (
+        f"more than that is sold meanwhile in {sized.epsilon * 100:.3g} of 100 cases at most"
+        if sized.covered
+        else "nothing is known of sales that this number does not follow at once"
+    )
+    yield Step("Buffer", f"− {sized.units}", f"auto: {why}; {won}")
 
 
 def _supply_steps(

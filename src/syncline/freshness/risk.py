@@ -8,9 +8,10 @@ on the safe side. In full: docs/explanation/urgency-from-risk.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count, islice
 
 from syncline.freshness.demand import Demand, Season, together
 
@@ -56,20 +57,25 @@ def chances(lines: Sequence[tuple[int, float]], mean: float, shape: float, units
         shape: of the gamma variable that the rate is.
         units: the largest demand asked for.
     """
+    return list(islice(_chances(lines, mean, shape), units + 1))
+
+
+def _chances(lines: Sequence[tuple[int, float]], mean: float, shape: float) -> Iterator[float]:
+    """The same without an end, for whoever stops earlier."""
     if math.isinf(shape):
         a, b, none = 0.0, mean, math.exp(-mean)
     else:
         a = mean / (mean + shape)
         b, none = (shape - 1) * a, (1 + mean / shape) ** -shape
     found = [none]
-    for k in range(1, units + 1):
+    for k in count(1):
+        yield found[-1]
         chance = 0.0
         for j, share in lines:
             if j > k:
                 break
             chance += (a + b * j / k) * share * found[k - j]
         found.append(chance)
-    return found
 
 
 def _chernoff(lines: Sequence[tuple[int, float]], mean: float, shape: float, units: int) -> float:
@@ -203,7 +209,8 @@ def buffer_for(demand: Demand, hours: float, epsilon: float = EPSILON) -> int:
         return 0
     shape = 1 / (1 / demand.shape + 1 / WAVES_SHAPE)
     covered = 0.0
-    for units, chance in enumerate(chances(demand.lines, mean, shape, EXACT_UNITS_MAX)):
+    exact = islice(_chances(demand.lines, mean, shape), EXACT_UNITS_MAX + 1)
+    for units, chance in enumerate(exact):
         covered += chance
         if 1.0 - covered <= epsilon:
             return units

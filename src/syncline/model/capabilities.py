@@ -64,6 +64,9 @@ class Capabilities:
     stock_read_basis: StockBasis = StockBasis.AVAILABLE
     stock_contract: StockContract = PLAIN
     exposes_reserved: bool = False
+    checkout_ms: int = (
+        0  # from a buyer's commitment until the order exists, where nothing is known of the shop
+    )
     limit: LimitKind = LimitKind.NONE
     event_delay_ms: int = 0
     replica_lag_ms: int = 0

@@ -52,4 +52,7 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         systems=open_systems(config, clock, rng, transport),
         routes=config.routes,
         owner="" if config.store.url else OWNER_EMBEDDED,
+        epsilon=config.epsilon,
+        checkouts=config.checkouts,
+        hears_events=bool(config.server.public_url),
     )

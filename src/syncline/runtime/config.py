@@ -18,7 +18,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from syncline.engine.derive.buffers import Checkout
 from syncline.engine.routes import Route, Routes
+from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import Layer
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
@@ -43,6 +45,8 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDERS: 10_000,
     Flow.ORDER_STATUS: 3_600_000,
 }
+
+EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
 IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS)
 
@@ -104,6 +108,19 @@ class RouteConfig(
     guard_cut_share: Decimal = Decimal("0.3")
 
 
+class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[risk]``: how unlikely it has to be that more is sold than there is."""
+
+    epsilon: float = EPSILON
+
+
+class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
+    """``[channels.NAME]``: what a system cannot say of its own buyers. Left out: as its connector declares."""
+
+    checkout: str = ""
+    reports_checkouts: bool | None = None
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -115,6 +132,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kits: dict[str, KitConfig] = {}
     units: dict[str, UnitConfig] = {}
     aliases: dict[str, str] = {}
+    risk: RiskConfig = RiskConfig()
+    channels: dict[str, ChannelConfig] = {}
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -133,6 +152,8 @@ class Config(msgspec.Struct, frozen=True):
     systems: tuple[SystemConfig, ...]
     routes: Routes
     folder: Path
+    epsilon: float
+    checkouts: Mapping[str, Checkout]
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -178,6 +199,8 @@ def _known_fields() -> list[str]:
             File,
             StoreConfig,
             ServerConfig,
+            RiskConfig,
+            ChannelConfig,
             RouteConfig,
             RulesConfig,
             GroupConfig,
@@ -225,7 +248,15 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         )
     except ValueError as error:
         raise Misconfigured(f"routes: {error}") from error
-    return Config(file.store, file.server, systems, routes, folder)
+    if not 0 < file.risk.epsilon <= EPSILON_MAX:
+        raise Misconfigured(
+            f"risk.epsilon: {file.risk.epsilon} must lie above 0 and be at most {EPSILON_MAX}"
+        )
+    checkouts = {
+        name: _checkout(name, channel, {route.sink for route in routes.of(Flow.INVENTORY)})
+        for name, channel in file.channels.items()
+    }
+    return Config(file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts)
 
 
 def load(path: Path) -> Config:
@@ -271,6 +302,16 @@ def _system(name: str, section: dict[str, Any]) -> SystemConfig:
     except (msgspec.ValidationError, Misconfigured) as error:
         raise Misconfigured(f"{field}: {error}") from error
     return SystemConfig(name, kind, settings)
+
+
+def _checkout(name: str, channel: ChannelConfig, known: set[str]) -> Checkout:
+    field = f"channels.{name}"
+    if name not in known:
+        raise Misconfigured(
+            f"{field}: no inventory route goes to it; {', '.join(sorted(known)) or 'none'} would do"
+        )
+    duration = duration_ms(channel.checkout, f"{field}.checkout") if channel.checkout else None
+    return Checkout(duration, channel.reports_checkouts)
 
 
 def _route(index: int, route: RouteConfig, systems: set[str], network: list[Layer]) -> Route:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncline.inventory.recipes import Recipes
-from syncline.inventory.rules import Buffer, Fence, Layer, Level, Rules, fixed, percent
+from syncline.inventory.rules import AUTO_BUFFER, Buffer, Fence, Layer, Level, Rules, fixed, percent
 from syncline.model.errors import Misconfigured
 
 Units = Annotated[int, msgspec.Meta(ge=0)]
@@ -185,10 +185,14 @@ def _for_all(rule: RuleConfig, at: str) -> dict[str, Any]:
 def _buffer(value: int | str, field: str) -> Buffer:
     if isinstance(value, int) or value.isdecimal():
         return fixed(_whole(value, field, '"10 %"'))
+    if value.strip() == "auto":
+        return AUTO_BUFFER
     match = _PERCENT.fullmatch(value.strip())
     if match is not None and Decimal(match[1]) <= 100:
         return percent(Decimal(match[1]))
-    raise Misconfigured(f'{field}: {value!r} is no buffer; write units such as 3, or a part such as "10 %"')
+    raise Misconfigured(
+        f'{field}: {value!r} is no buffer; write units such as 3, a part such as "10 %", or "auto"'
+    )
 
 
 def _whole(value: int | str, field: str, other: str) -> int:

@@ -29,12 +29,13 @@ from syncline.ports import Store, Write
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_statements import StatementConformance
+from syncline.testing.store_surveys import SurveyConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
 
 BUCKET_MS = 16 * DAY_MS
 
 
-class StoreConformance(StatementConformance, DeliveryConformance, HoldConformance):
+class StoreConformance(StatementConformance, DeliveryConformance, HoldConformance, SurveyConformance):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 
     survives_close: ClassVar[bool] = True

@@ -133,6 +133,9 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
     stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
+    # Nothing is reserved before the order exists. That takes as long as the payment: an assumption, for Shopify
+    # states no figure; two minutes are enough for a redirect to a bank.
+    checkout_ms=120_000,
     limit=LimitKind.QUERY_COST,
     event_delay_ms=5_000,
 )

@@ -51,12 +51,31 @@ class Wrong:
     too_high: bool
 
 
+class Known:
+    """What is stored of the demand for some SKUs, read at one moment. Bytes until somebody asks."""
+
+    def __init__(self, season: Season, states: Mapping[str, bytes]) -> None:
+        self.season = season
+        self._states = states
+
+    def state(self, sku: str) -> bytes:
+        """All that is known of a SKU, to be compared only; empty where nothing is."""
+        return self._states.get(sku, b"")
+
+    def sales(self, sku: str) -> dict[str, Sales]:
+        """What each channel sold of a SKU."""
+        return unpack_sales(self.state(sku))
+
+
 class DemandLearner:
-    """Reads and writes what is known of demand. Holds nothing itself, so a crash or a second reader is harmless."""
+    """Reads and writes what is known of demand. Holds nothing itself, so a crash or a second reader is harmless.
+
+    ``epsilon`` is how likely it may be, at each decision, that more is sold than there is.
+    """
 
     def __init__(self, store: Store, *, epsilon: float = EPSILON) -> None:
         self._store = store
-        self._epsilon = epsilon
+        self.epsilon = epsilon
 
     async def learn(self, sold: Sequence[Sold]) -> Write:
         """What these sales make of what is known: to be written in the transaction that applies them."""
@@ -103,16 +122,20 @@ class DemandLearner:
                         shown=None if one.too_high else 0,
                         now_ms=now_ms,
                         latest_ms=one.latest_ms,
-                        epsilon=self._epsilon,
+                        epsilon=self.epsilon,
                     ),
                 ),
             )
             for one in wrong
         ]
 
-    async def _known(self, skus: Iterable[str]) -> tuple[Season, dict[str, dict[str, Sales]]]:
+    async def known(self, skus: Iterable[str]) -> Known:
+        """What is stored about some SKUs."""
         rows: list[Row] = await self._store.read("velocity_get", keys=[CATEGORY, *sorted(skus)])
         states: dict[str, bytes] = dict(rows)
         packed = states.pop(CATEGORY, None)
-        season = Season() if packed is None else unpack_season(packed)
-        return season, {sku: unpack_sales(state) for sku, state in states.items()}
+        return Known(Season() if packed is None else unpack_season(packed), states)
+
+    async def _known(self, skus: Iterable[str]) -> tuple[Season, dict[str, dict[str, Sales]]]:
+        known = await self.known(skus := list(skus))
+        return known.season, {sku: sales for sku in skus if (sales := known.sales(sku))}

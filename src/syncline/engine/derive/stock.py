@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -23,6 +23,8 @@ from syncline.ports import Clock, Row, Store, System, Write
 DERIVE_MAX = 500  # SKUs in one round
 
 PLACING_MS = 1_000  # an order's location is usually known after so long
+AutoUnits = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
+
 UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
 
 
@@ -75,6 +77,11 @@ class Computed:
     held: dict[str, list[Demand]] = field(default_factory=dict)
 
 
+async def _unknown_units(_route: Route, skus: Sequence[str]) -> Mapping[str, int]:
+    """Nothing is kept back while nothing is known of demand."""
+    return dict.fromkeys(skus, 0)
+
+
 class StockDeriver:
     """Computes shown numbers; the same for scheduling, for building a call and for explaining."""
 
@@ -95,15 +102,15 @@ class StockDeriver:
         self._learner = learner
         self._under_way: Callable[[str, str], int | None] = lambda _system, _order_key: None
         self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
-        self._auto_units: Callable[[Route, str], int] = lambda _route, _sku: 0
+        self._auto_units: AutoUnits = _unknown_units
 
     def watch(self, under_way: Callable[[str, str], int | None], at_rest: Callable[[str, str], bool]) -> None:
         """Be told since when a call about an order is under way to a system, and whether a number is at rest."""
         self._under_way = under_way
         self._at_rest = at_rest
 
-    def buffers(self, auto_units: Callable[[Route, str], int]) -> None:
-        """Be told what an ``auto`` buffer of a SKU amounts to on a route, in units."""
+    def buffers(self, auto_units: AutoUnits) -> None:
+        """Be told what ``auto`` buffers of some SKUs amount to on a route, in units."""
         self._auto_units = auto_units
 
     async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
@@ -289,11 +296,10 @@ class StockDeriver:
             if other is route or not other.locations.keys().isdisjoint(route.locations)
         ]
         found: dict[str, Terms] = {}
+        sized = [sku for sku in skus if route.rule_for(sku).buffer.kind is BufferKind.AUTO]
+        auto = await self._auto_units(route, sized) if sized else {}
         if len(beside) == 1:  # nobody to divide with
-            for sku in skus:
-                auto = route.rule_for(sku).buffer.kind is BufferKind.AUTO
-                found[sku] = Terms(auto_units=self._auto_units(route, sku)) if auto else ALONE
-            return found
+            return {sku: Terms(auto_units=auto[sku]) if sku in auto else ALONE for sku in skus}
         sold = await self._sold(beside, route, skus)
         for sku in skus:
             rule = route.rule_for(sku)
@@ -312,7 +318,7 @@ class StockDeriver:
                 fenced=fenced,
                 shares=tuple(other.rule_for(sku).share for other in splits),
                 mine=splits.index(route) if route in splits else 0,
-                auto_units=self._auto_units(route, sku) if rule.buffer.kind is BufferKind.AUTO else 0,
+                auto_units=auto.get(sku, 0),
             )
         return found
 

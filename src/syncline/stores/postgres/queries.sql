@@ -410,6 +410,19 @@ ORDER BY reference, line LIMIT :limit;
 -- name: hold_next
 SELECT expires_at_ms FROM hold WHERE state IN ('open', 'confirmed') ORDER BY expires_at_ms LIMIT :limit;
 
+-- That it expires at all is asked so that the index of open holds is walked, not the table.
+-- name: holds_open
+SELECT reference, line, channel, sku, location, asked, quantity, state, order_key, made_by, created_at_ms, expires_at_ms
+FROM hold
+WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND main = 1
+    AND (:channel = '' OR channel = :channel) AND (:sku = '' OR sku = :sku)
+ORDER BY expires_at_ms, reference, line LIMIT :limit;
+
+-- name: holds_summary
+SELECT channel, state, count(DISTINCT reference), CAST(sum(quantity) AS BIGINT), min(created_at_ms)
+FROM hold WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND main = 1
+GROUP BY channel, state ORDER BY channel, state;
+
 -- name: forget_holds
 DELETE FROM hold WHERE (reference, line, pool) IN (
     SELECT old.reference, old.line, old.pool
@@ -428,6 +441,40 @@ INSERT INTO velocity (key, state)
 SELECT r.key, decode(r.learned, 'hex') FROM jsonb_to_recordset($1::jsonb) AS r(key text, learned text)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state
 RETURNING key;
+
+-- name: standing_get
+SELECT sku, velocity, slow_since_ms, buffers FROM standing
+WHERE sku = ANY (ARRAY(SELECT jsonb_array_elements_text(:skus::jsonb))) ORDER BY sku;
+
+-- name: standing_put
+-- key: sku
+INSERT INTO standing (sku, velocity, slow_since_ms, buffers)
+SELECT r.sku, r.velocity, r.slow_since_ms, r.buffers
+FROM jsonb_to_recordset($1::jsonb) AS r(sku text, velocity text, slow_since_ms bigint, buffers text)
+ON CONFLICT (sku) DO UPDATE
+SET velocity = excluded.velocity, slow_since_ms = excluded.slow_since_ms, buffers = excluded.buffers
+RETURNING sku;
+
+-- name: standing_drop
+-- key: sku
+DELETE FROM standing AS s USING jsonb_to_recordset($1::jsonb) AS r(sku text) WHERE s.sku = r.sku
+RETURNING s.sku;
+
+-- name: survey_put
+-- key: subject at_ms
+INSERT INTO survey (subject, at_ms, body)
+SELECT r.subject, r.at_ms, r.body FROM jsonb_to_recordset($1::jsonb) AS r(subject text, at_ms bigint, body text)
+ON CONFLICT (subject, at_ms) DO UPDATE SET body = excluded.body
+RETURNING subject;
+
+-- name: surveys
+SELECT at_ms, body FROM survey WHERE subject = :subject AND at_ms >= :since ORDER BY at_ms DESC LIMIT :limit;
+
+-- name: forget_surveys
+DELETE FROM survey WHERE (subject, at_ms) IN (
+    SELECT old.subject, old.at_ms FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT s.subject, s.at_ms FROM survey AS s WHERE s.at_ms < r.before LIMIT r."limit") AS old)
+RETURNING subject;
 
 -- name: dirty_mark
 -- key: sku

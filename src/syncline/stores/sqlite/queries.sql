@@ -319,6 +319,19 @@ ORDER BY reference, line LIMIT :limit;
 -- name: hold_next
 SELECT expires_at_ms FROM hold WHERE state IN ('open', 'confirmed') ORDER BY expires_at_ms LIMIT :limit;
 
+-- That it expires at all is asked so that the index of open holds is walked, not the table.
+-- name: holds_open
+SELECT reference, line, channel, sku, location, asked, quantity, state, order_key, made_by, created_at_ms, expires_at_ms
+FROM hold
+WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND main = 1
+    AND (:channel = '' OR channel = :channel) AND (:sku = '' OR sku = :sku)
+ORDER BY expires_at_ms, reference, line LIMIT :limit;
+
+-- name: holds_summary
+SELECT channel, state, count(DISTINCT reference), sum(quantity), min(created_at_ms)
+FROM hold WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND main = 1
+GROUP BY channel, state ORDER BY channel, state;
+
 -- name: forget_holds
 DELETE FROM hold WHERE (reference, line, pool) IN (
     SELECT reference, line, pool FROM hold
@@ -332,6 +345,31 @@ SELECT key, state FROM velocity WHERE key IN (SELECT value FROM json_each(:keys)
 INSERT INTO velocity (key, state) VALUES (:key, unhex(:learned))
 ON CONFLICT (key) DO UPDATE SET state = excluded.state
 RETURNING key;
+
+-- name: standing_get
+SELECT sku, velocity, slow_since_ms, buffers FROM standing
+WHERE sku IN (SELECT value FROM json_each(:skus)) ORDER BY sku;
+
+-- name: standing_put
+INSERT INTO standing (sku, velocity, slow_since_ms, buffers) VALUES (:sku, :velocity, :slow_since_ms, :buffers)
+ON CONFLICT (sku) DO UPDATE
+SET velocity = excluded.velocity, slow_since_ms = excluded.slow_since_ms, buffers = excluded.buffers
+RETURNING sku;
+
+-- name: standing_drop
+DELETE FROM standing WHERE sku = :sku RETURNING sku;
+
+-- name: survey_put
+INSERT INTO survey (subject, at_ms, body) VALUES (:subject, :at_ms, :body)
+ON CONFLICT (subject, at_ms) DO UPDATE SET body = excluded.body
+RETURNING subject;
+
+-- name: surveys
+SELECT at_ms, body FROM survey WHERE subject = :subject AND at_ms >= :since ORDER BY at_ms DESC LIMIT :limit;
+
+-- name: forget_surveys
+DELETE FROM survey WHERE (subject, at_ms) IN (SELECT subject, at_ms FROM survey WHERE at_ms < :before LIMIT :limit)
+RETURNING subject;
 
 -- name: dirty_mark
 INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
