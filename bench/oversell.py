@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from bench.harness import Meter, Report, hush, orders_file
+from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import AUTO_BUFFER, NO_BUFFER, fixed, percent
 from syncline.simulate.case import CHANNELS, ERP, Case, Play, Setting, cut
 from syncline.simulate.history import DAY_MS, History, generate_history, read_history, stock_case
@@ -28,8 +29,11 @@ from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S, Outag
 
 NAME = "oversell"
 BATCH = "batch:15m"
-FIXED = (1, 2, 5, 10, 20)
-PERCENT = (1, 2, 5, 10)
+FIXED = (1, 3, 10)
+PERCENT = (1, 5, 10)
+EPSILONS = (EPSILON, 0.005)  # of auto buffers: the default, and one more point of its curve
+FIXED_BUFFERS = tuple(map(fixed, FIXED))
+PERCENT_BUFFERS = tuple(map(percent, PERCENT))
 LOST = 0.01
 # Noon is the busiest hour of the history; every day, or the row would be one draw.
 OUTAGE = Outage(at_ms=12 * 3_600_000, minutes=10)
@@ -51,8 +55,8 @@ def settings() -> list[Setting]:
     """Every row of the table."""
     rows = [Setting(design) for design in (BATCH, "realtime", "hybrid")]
     rows += [Setting(design, "unseen") for design in (BATCH, "realtime", "hybrid")]
-    buffers = [*map(fixed, FIXED), *map(percent, map(Decimal, PERCENT)), AUTO_BUFFER]
-    rows += [Setting("hybrid", "unseen", buffer=buffer) for buffer in buffers]
+    rows += [Setting("hybrid", "unseen", buffer=buffer) for buffer in (*FIXED_BUFFERS, *PERCENT_BUFFERS)]
+    rows += [Setting("hybrid", "unseen", buffer=AUTO_BUFFER, epsilon=epsilon) for epsilon in EPSILONS]
     rows += [Setting(design, lost=LOST) for design in ("realtime", "hybrid")]
     rows += [Setting(design, outage=OUTAGE) for design in (BATCH, "realtime", "hybrid")]
     return rows
@@ -91,37 +95,41 @@ def _open(part: Slice) -> None:
     gc.set_threshold(200_000, 50, 1_000)
 
 
-def _play(setting: Setting) -> dict[str, Any]:
+def _play(setting: Setting) -> tuple[dict[str, Any], float]:
     assert _case is not None
-    return Play(_case, setting).play().json()
+    began = time.process_time()
+    return Play(_case, setting).play().json(), time.process_time() - began
 
 
-def play(part: Slice, rows: Sequence[Setting], *, processes: int) -> list[dict[str, Any]]:
-    """Every setting, side by side; the results stand as the settings do."""
+def play(part: Slice, rows: Sequence[Setting], *, processes: int) -> tuple[list[dict[str, Any]], float]:
+    """Every setting, side by side; the results stand as the settings do. And the processor seconds of all."""
     found: dict[int, dict[str, Any]] = {}
     began = time.perf_counter()
+    used_s = 0.0
     with ProcessPoolExecutor(processes, initializer=_open, initargs=(part,)) as pool:
         futures = {pool.submit(_play, setting): n for n, setting in enumerate(rows)}
         for done in as_completed(futures):
-            found[futures[done]] = one = done.result()
+            one, cpu_s = done.result()
+            found[futures[done]] = one
+            used_s += cpu_s
             took = time.perf_counter() - began
             print(f"  {len(found):>2} of {len(rows)} after {took:4.0f} s: {_name(one)}", flush=True)
-    return [found[n] for n in range(len(rows))]
+    return [found[n] for n in range(len(rows))], used_s
 
 
 def _name(one: dict[str, Any]) -> str:
     trouble = f", {one['lost']:.0%} of events lost" if one["lost"] else ""
     trouble += f", {one['outage_minutes']} min outage a day" if one["outage_minutes"] else ""
     buffer = f", buffer {one['buffer']}" if one["buffer"] != str(NO_BUFFER) else ""
+    buffer += f" at {one['epsilon']:g}" if one["epsilon"] != EPSILON else ""
     return f"{one['checkouts']}, {one['design']}{buffer}{trouble}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The table as printed, a line a run."""
-    lines = [
-        f"{'checkouts, design':<46}{'sold':>10} {'of perfect':>10} {'oversold':>9} {'orders':>7} {'hidden':>8} "
-        f"{'calls':>7} {'values':>9} {'reads':>7}"
-    ]
+    heads = (("sold", 10), ("of perfect", 10), ("oversold", 9), ("orders", 7), ("hidden", 8), ("calls", 7),
+             ("values", 9), ("reads", 7))  # fmt: skip
+    lines = [f"{'checkouts, design':<46}" + " ".join(f"{head:>{width}}" for head, width in heads)]
     for one in rows:
         calls, values, reads = (sum(one[what].values()) for what in ("calls", "writes", "reads"))
         lines.append(
@@ -137,7 +145,7 @@ def oversold_at(points: Sequence[tuple[int, int]], hidden: int) -> float:
     Between two points it may do what a mix of both does; beyond the last, what the last does.
     """
     ordered = sorted(points)
-    for (at, over), (next_at, next_over) in zip(ordered, ordered[1:], strict=False):
+    for (at, over), (next_at, next_over) in pairwise(ordered):
         if at <= hidden <= next_at:
             part = (hidden - at) / max(1, next_at - at)
             return over + part * (next_over - over)
@@ -154,6 +162,7 @@ def judge(report: Report, rows: Sequence[dict[str, Any]], *, gated: bool = True)
             if (one["checkouts"], one["design"], one["buffer"]) == (checkouts, design, buffer)
             and not one["lost"]
             and not one["outage_minutes"]
+            and one["epsilon"] == EPSILON
         )
 
     batch, hybrid = of("seen", BATCH), of("seen", "hybrid")
@@ -169,14 +178,24 @@ def judge(report: Report, rows: Sequence[dict[str, Any]], *, gated: bool = True)
             most=theirs["units_oversold"],
             gated=gated,
         )
-        for what, parts in (("calls", ("calls", "reads")), ("calls that write", ("calls",)), ("values", ("writes",))):
+        for what, parts in (
+            ("calls", ("calls", "reads")),
+            ("calls that write", ("calls",)),
+            ("values", ("writes",)),
+        ):
             here, there = (
                 sum(one[part][name] for part in parts for name in CHANNELS) for one in (ours, theirs)
             )
-            report.add(f"{checkouts}: {what} to channels, of real-time's", here / there * 100, "%", most=99.99, gated=gated)
+            report.add(
+                f"{checkouts}: {what} to channels, of real-time's",
+                here / there * 100,
+                "%",
+                most=99.99,
+                gated=gated,
+            )
     auto = of("unseen", "hybrid", str(AUTO_BUFFER))
     none = of("unseen", "hybrid")
-    for kind, buffers in (("fixed", map(fixed, FIXED)), ("per cent", map(percent, map(Decimal, PERCENT)))):
+    for kind, buffers in (("fixed", FIXED_BUFFERS), ("per cent", PERCENT_BUFFERS)):
         curve = [of("unseen", "hybrid", str(buffer)) for buffer in buffers]
         points = [(one["units_hidden"], one["units_oversold"]) for one in (none, *curve)]
         there = oversold_at(points, auto["units_hidden"])
@@ -187,7 +206,12 @@ def judge(report: Report, rows: Sequence[dict[str, Any]], *, gated: bool = True)
             most=99.99,
             gated=gated,
         )
-    report.add("parked, or different from the truth at the end", sum(o["parked"] + o["numbers_differ"] for o in rows), most=0, gated=gated)
+    report.add(
+        "parked, or different from the truth at the end",
+        sum(o["parked"] + o["numbers_differ"] for o in rows),
+        most=0,
+        gated=gated,
+    )
 
 
 def run(*, quick: bool = False) -> Report:
@@ -202,20 +226,24 @@ def run(*, quick: bool = False) -> Report:
         from_ms = to_ms - QUICK_DAYS * DAY_MS
     inside = [order for order in history.orders if from_ms <= order.placed_at_ms < to_ms]
     meter = Meter()
-    rows = play(Slice(path, from_ms, to_ms), settings(), processes=min(2, os.cpu_count() or 1))
+    rows, used_s = play(Slice(path, from_ms, to_ms), settings(), processes=min(2, os.cpu_count() or 1))
     for line in table(rows):
         report.notes.append(line)
     judge(report, rows, gated=not quick)
     first, last = (datetime.fromtimestamp(inside[n].placed_at_ms / 1000, UTC).date() for n in (0, -1))
-    report.notes += [
-        f"{path.name if path else 'generated history'}, {first} to {last}: {len(inside):,} orders, "
-        f"{sum(len(order.lines) for order in inside):,} lines; perfect knowledge sells {rows[0]['units_sellable']:,} units",
+    lines = sum(len(order.lines) for order in inside)
+    source = path.name if path else "generated"
+    report.notes.append(
+        f"{source} history, {first} to {last}: {len(inside):,} orders, {lines:,} lines; perfect knowledge sells "
+        f"{rows[0]['units_sellable']:,} units"
+    )
+    report.notes.append(
         f"delays: events {EVENT_S[0]}-{EVENT_S[1]} s, a channel's calls {CALL_S[0]}-{CALL_S[1]} s, the ERP's "
-        f"{ERP_CALL_S[0]}-{ERP_CALL_S[1]} s; up to {BATCH_MAX} values in a call; polls every 4 minutes (batch: 15)",
-        "calls write, reads do not; values are numbers written, the ERP's orders among both",
-    ]
+        f"{ERP_CALL_S[0]}-{ERP_CALL_S[1]} s; up to {BATCH_MAX} values in a call; polls every 4 minutes (batch: 15)"
+    )
+    report.notes.append("calls write, reads do not; values are numbers written, the ERP's orders among both")
     report.data = {
-        "history": path.name if path else "generated",
+        "history": source,
         "from": first.isoformat(),
         "to": last.isoformat(),
         "delays_s": {"event": EVENT_S, "call": CALL_S, "erp_call": ERP_CALL_S},
@@ -223,4 +251,5 @@ def run(*, quick: bool = False) -> Report:
         "runs": rows,
     }
     report.add("took", meter.wall_s(), "s")
+    report.add("processor time of all runs", used_s, "s")
     return report

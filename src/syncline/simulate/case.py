@@ -24,10 +24,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from syncline.engine.derive.buffers import Checkout
 from syncline.engine.derive.demand import DemandLearner, Sold
 from syncline.engine.engine import POLL_INTERVAL_MS, Engine
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.demand import Sale
+from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import NO_BUFFER, Buffer, Layer, Level, Rules
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
@@ -71,11 +73,14 @@ class Setting:
     """
 
     design: str
-    checkouts: str = "seen"  # or ``unseen``: committed ``checkout_minutes`` before any system but the channel knows
+    checkouts: str = (
+        "seen"  # or ``unseen``: committed ``checkout_minutes`` before any system but the channel knows
+    )
     checkout_minutes: float = 2.0
     buffer: Buffer = NO_BUFFER
     lost: float = 0.0  # share of all events that never arrive
     outage: Outage = NO_OUTAGE
+    epsilon: float = EPSILON  # of ``auto`` buffers
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -87,7 +92,9 @@ class Setting:
         if self.design not in ("realtime", "hybrid"):
             match = _BATCH.fullmatch(self.design)
             if match is None:
-                raise Misconfigured(f"--design {self.design}: there are batch:15m (any duration), realtime and hybrid")
+                raise Misconfigured(
+                    f"--design {self.design}: there are batch:15m (any duration), realtime and hybrid"
+                )
             duration_ms(match[1], "--design")
 
     @property
@@ -243,6 +250,7 @@ class Figures:
             "checkouts": self.setting.checkouts,
             "checkout_minutes": self.setting.checkout_minutes,
             "buffer": str(self.setting.buffer),
+            "epsilon": self.setting.epsilon,
             "lost": self.setting.lost,
             "outage_minutes": self.setting.outage.minutes,
             "seed": self.setting.seed,
@@ -367,6 +375,10 @@ class Play:
             items_interval_ms=ITEMS_MS,
             lease_ttl_ms=LEASE_MS,
             owner="case",
+            epsilon=self.setting.epsilon,
+            checkouts={
+                name: Checkout(round(self.setting.unseen_s * 1000), reported=False) for name in CHANNELS
+            },
         )
         self._spawn(self.engine.run())
 
@@ -469,6 +481,8 @@ class Play:
         differ = sum(sum(self.erp.available[sku]) != units for sku, units in self.truth.stock.items())
         if self.setting.buffer == NO_BUFFER:
             differ += sum(
-                channel.shows(sku) != units for channel in self.channels.values() for sku, units in there.items()
+                channel.shows(sku) != units
+                for channel in self.channels.values()
+                for sku, units in there.items()
             )
         return differ

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -191,7 +192,15 @@ class LeanSource:
 class LeanChannel:
     """A shop that shows a number at each location, sells what they cover together, and lowers them at once."""
 
-    def __init__(self, name: str, wire: Wire, numbers: Mapping[str, Sequence[int]], *, tell: Callable[[str, int], None], tells: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        numbers: Mapping[str, Sequence[int]],
+        *,
+        tell: Callable[[str, int], None],
+        tells: bool,
+    ) -> None:
         self.name = name
         self.wire = wire
         self.numbers = {sku: list(at) for sku, at in numbers.items()}
@@ -201,7 +210,7 @@ class LeanChannel:
             name,
             wire,
             (PollStream("orders", (Flow.ORDERS,)), PollStream("items", (Flow.CATALOG,), snapshot=True)),
-            lambda stream, began_ms: _item_events(name, self.numbers, began_ms),
+            lambda _stream, began_ms: _item_events(name, self.numbers, began_ms),
         )
         self.operations: Mapping[str, Operation] = {
             "set_stock": Operation("set_stock", batch_items_max=BATCH_MAX, look_up=True),
@@ -247,7 +256,7 @@ class LeanChannel:
             place = len(self.source.visible)
             self.source.visible.append(self.source.event(_Told(orders=[order]), order.placed_at_ms))
             if self._tells and not lost:
-                self.wire.tell(event_s, lambda: self._tell(self.name, place))
+                self.wire.tell(event_s, partial(self._tell, self.name, place))
 
         if after_s:
             self.wire.clock.after(after_s, known)
@@ -290,7 +299,17 @@ class LeanChannel:
 class LeanErp:
     """An ERP that takes orders from where there is stock, and tells what it has after each."""
 
-    def __init__(self, name: str, wire: Wire, opening: Mapping[str, Sequence[int]], *, rng: Random, tell: Callable[[str, int], None], tells: bool, lost: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        opening: Mapping[str, Sequence[int]],
+        *,
+        rng: Random,
+        tell: Callable[[str, int], None],
+        tells: bool,
+        lost: float = 0.0,
+    ) -> None:
         self.name = name
         self.wire = wire
         self.target = {sku: list(at) for sku, at in opening.items()}
@@ -380,7 +399,9 @@ class LeanErp:
                 at[wanted] -= left
                 lines.append(ErpLine(item.sku, LOCATIONS[wanted], Decimal(left)))
         now_ms = self.wire.clock.now_ms()
-        held = ErpOrder(order.reference, external_id, "open", commits_stock=True, lines=tuple(lines), erp_stamp_ms=now_ms)
+        held = ErpOrder(
+            order.reference, external_id, "open", commits_stock=True, lines=tuple(lines), erp_stamp_ms=now_ms
+        )
         self._say(touched, [held])
         return Outcome(Result.DONE, facts={"external_id": external_id})
 
@@ -391,12 +412,13 @@ class LeanErp:
         touched: dict[tuple[str, int], None] = {}
         for sku, units in goods.items():
             at = self.available[sku]
+            left = units
             for index, there in enumerate(at):
-                owed = min(units, max(0, -there))
+                owed = min(left, max(0, -there))
                 at[index] += owed
-                units -= owed
+                left -= owed
             missing = [max(0, target - there) for target, there in zip(self.target[sku], at, strict=True)]
-            parts = largest_remainder(units, missing if any(missing) else LOCATION_WEIGHTS)
+            parts = largest_remainder(left, missing if any(missing) else LOCATION_WEIGHTS)
             for index, part in enumerate(parts):
                 at[index] += part
                 touched[sku, index] = None
@@ -412,7 +434,7 @@ class LeanErp:
             held = []
             event_s, lost = self._rng.uniform(*EVENT_S), self._rng.random() < self._lost
             if self._tells and not lost:
-                self.wire.tell(event_s, lambda place=place: self._tell(self.name, place))
+                self.wire.tell(event_s, partial(self._tell, self.name, place))
 
 
 def _item_events(name: str, skus: Iterable[str], at_ms: int) -> Iterable[Event]:
@@ -422,7 +444,9 @@ def _item_events(name: str, skus: Iterable[str], at_ms: int) -> Iterable[Event]:
         yield Event(name, "told", f"{name} items {begin}", Via.SNAPSHOT, at_ms, _encode(_Told(items=items)))
 
 
-def order_of(id: str, placed_at_ms: int, lines: Sequence[tuple[HistoryLine, tuple[Allocation, ...]]]) -> Order:
+def order_of(
+    id: str, placed_at_ms: int, lines: Sequence[tuple[HistoryLine, tuple[Allocation, ...]]]
+) -> Order:
     """What a channel tells of an order: the lines that it accepted, and where it took them from."""
     ordered = tuple(
         OrderLine(

@@ -26,7 +26,9 @@ RETRY_S = 5.0  # as often as Syncline probes a vendor that is down
 class SetOnEvent:
     """One flow for orders and one for stock, as an integration platform would have them."""
 
-    def __init__(self, clock: Clock, channels: Mapping[str, LeanChannel], erp: LeanErp, *, poll_ms: int) -> None:
+    def __init__(
+        self, clock: Clock, channels: Mapping[str, LeanChannel], erp: LeanErp, *, poll_ms: int
+    ) -> None:
         self._clock = clock
         self._channels = channels
         self._erp = erp
