@@ -13,7 +13,7 @@ export SEED UPGRADE PYTHON FULL
 .PHONY: help setup demo test check lint format types imports simulate bench bench-oversell crash browser docs wheel lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Build .venv with the `syncline` command in it; quick when nothing changed
 	@scripts/setup.sh
