@@ -21,8 +21,10 @@ from syncline.freshness.demand import (
     demand_of,
     hour_of_week,
     pack_sales,
+    together,
 )
-from syncline.freshness.risk import auto_buffer, latest_safe_moment, recovered_stock
+from syncline.freshness.recovered import Tally
+from syncline.freshness.risk import EPSILON, buffer_for, latest_safe_moment
 from syncline.simulate.backtest import EPSILONS, UNITS, Backtest, Book, Placed, backtest, placed
 from syncline.simulate.history import DAY_MS, generate_history, read_history, stock_case
 from syncline.stores.sqlite.store import connect
@@ -104,21 +106,22 @@ def _buffers(report: Report, book: Book, now_ms: int, case) -> None:
     now_ms = max(
         (now_ms + n * HOUR_MS for n in range(WEEK_H)), key=lambda at: book.season.weights[hour_of_week(at)]
     )
-    buffers = {
-        sku: auto_buffer(
-            [one for channel in ("B", "C") if (one := demand_of(at.get(channel), book.season, now_ms))],
-            book.season,
-            now_ms=now_ms,
-            exposed_ms=EXPOSED_MS,
+    hours = book.season.trade_h(now_ms, now_ms + EXPOSED_MS)
+    tally, sizes = Tally(), []
+    for sku, at in book.sales.items():
+        others = together(
+            [one for channel in ("B", "C") if (one := demand_of(at.get(channel), book.season, now_ms))]
         )
-        for sku, at in book.sales.items()
-    }
-    recovered = recovered_stock(buffers, case.target, case.prices)
-    report.add("auto buffer: largest of all SKUs", max(buffers.values()), "units")
-    report.add("auto buffer: mean", sum(buffers.values()) / len(buffers), "units")
-    report.add("given back against one fixed buffer as safe", recovered.units, "units")
+        sizes.append(0 if others is None else buffer_for(others, hours))
+        expected = 0.0 if others is None else others.rate * hours
+        tally.add(sizes[-1], expected, case.target.get(sku, 0), case.prices.get(sku))
+    recovered = tally.result(EPSILON)
+    report.add("auto buffer: largest of all SKUs", max(sizes), "units")
+    report.add("auto buffer: mean", sum(sizes) / len(sizes), "units")
+    report.add("fixed buffer as safe", recovered.fixed, "units")
+    report.add("given back against it", recovered.units, "units")
     report.add("of all stock", recovered.units / sum(case.target.values()) * 100, "%")
-    report.add("its worth at the first price seen", float(recovered.money))
+    report.add("its worth at the first price seen", float(recovered.money.get("", 0)))
 
 
 def _sizes(report: Report, skus: int) -> None:

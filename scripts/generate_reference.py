@@ -70,6 +70,8 @@ MEANING: dict[str, dict[str, str]] = {
         "before a person is asked.",
         "guard_cut_share": "A full read of stock that would halve or empty more than this part of what is read together waits for "
         "a person; other changes go on. 1: never ask.",
+        "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
+        "not named has the route's. See [velocity].",
     },
     "rule": {
         "safety_stock": "Units kept back at each location before anything is pooled. Default 0.",
@@ -89,6 +91,7 @@ MEANING: dict[str, dict[str, str]] = {
         "be at most a second old. Default false.",
         "fence": "`{ units = 12, since = 2026-11-21T08:00:00Z }`: units that only this channel may sell, less what it sold "
         "since. Not in [rules].",
+        "velocity": "Class of the SKU whatever it sells: `high`, `medium` or `low`. Left out: as learned from orders.",
     },
     "rules": {
         "groups": "Name = rule with `locations`, a list of ERP location ids. Only `safety_stock` and `incoming_days`.",
@@ -104,6 +107,12 @@ MEANING: dict[str, dict[str, str]] = {
         "connector's [capabilities](connectors.md).",
         "reports_checkouts": "Whether we hear of that checkout at once: the channel exposes what it reserves, or its checkout "
         "asks for a hold. Then its time does not count. Left out: `exposes_reserved` of the capabilities.",
+    },
+    "velocity": {
+        "high": "A SKU that sells faster than this is high.",
+        "medium": "One that sells faster than this is medium, and any other low.",
+        "leave_share": "A class is left only by a SKU that is slower than this part of its threshold,",
+        "leave_after": "for so long without a break. It is entered at once.",
     },
     "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
     "units": {
@@ -339,6 +348,8 @@ def configuration() -> str:
         "\n## [server]\n\n" + settings(config.ServerConfig, MEANING["server"], "server"),
         "\n## [[routes]]\n\n" + settings(config.RouteConfig, MEANING["routes"], "routes"),
         "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
+        "\n## [velocity]\n\nWhere the classes of SKUs begin, in units a minute of the peak hour, over all channels. See `segments` of a "
+        "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),
         "\n## [channels.NAME]\n\nWhat no connector can know of one channel's buyers; NAME is that of its system.\n\n"
         + settings(config.ChannelConfig, MEANING["channels"], "channels"),
         (
@@ -422,7 +433,7 @@ def sample(type_: Any) -> Any:
         return {sample(arguments[0]): sample(arguments[1])}
     if origin in (typing.Union, types.UnionType):
         return sample(arguments[0])
-    return {int: 1, float: 1.0, str: "x", bool: True}[type_]
+    return {int: 1, float: 1.0, str: "x", bool: True, Decimal: Decimal(1)}[type_]
 
 
 def metrics() -> str:

@@ -95,8 +95,8 @@ async def test_the_buffer_is_the_smallest_that_the_others_exceed_with_epsilon():
         hour = START_MS // HOUR_MS
         demands = []
         for channel, ms in (("market", 10 * MINUTE_MS), ("tills", 2 * MINUTE_MS)):
-            one = demand_of(known.sales("A")[channel], known.season, hour * HOUR_MS)
-            hours = exposed_h(known.season, ms + 5_000 + 5_000, hour)
+            one = demand_of(known.sales("A")[channel], known.season("A"), hour * HOUR_MS)
+            hours = exposed_h(known.season("A"), ms + 5_000 + 5_000, hour)
             demands.append(type(one)(one.rate * hours, one.shape, one.lines))
         both = together(demands)
         assert found > 3
@@ -215,9 +215,7 @@ async def test_a_sale_counts_at_once():
 async def test_sizes_are_remembered_while_nothing_changes_and_the_oldest_is_forgotten(monkeypatch):
     computed = []
     size = AutoBuffers._size
-    monkeypatch.setattr(
-        AutoBuffers, "_size", lambda self, pairs, *rest: computed.append(1) or size(self, pairs, *rest)
-    )
+    monkeypatch.setattr(AutoBuffers, "_size", lambda self, *given: computed.append(1) or size(self, *given))
     monkeypatch.setattr(buffers, "CACHE_MAX", 2)
     async with shelf() as s:
         await s.sold("market", "A", *often())

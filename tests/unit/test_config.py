@@ -10,6 +10,7 @@ import pytest
 from syncline.cli.init import TEMPLATE
 from syncline.engine.derive.buffers import Checkout
 from syncline.freshness.risk import EPSILON
+from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
@@ -110,6 +111,17 @@ def test_buffers_by_risk_are_configured(read):
     )
 
 
+def test_classes_of_velocity_are_configured(read):
+    assert read().thresholds == Thresholds()
+    text = changed('tolerance = "5s"', 'tolerance = "5m"\nsegments = { high = "5s", low = "1d" }')
+    text = text.replace("buffer = 1", 'buffer = 1\nvelocity = "medium"', 1)
+    config = read(text + "\n[velocity]\nhigh = 2\nmedium = 0.5\nleave_share = 0.6\nleave_after = '2d'\n")
+    stock = config.routes.all[0]
+    assert (stock.tolerance_ms, stock.segments) == (300_000, {Velocity.HIGH: 5_000, Velocity.LOW: 86_400_000})
+    assert stock.rule_for("MUG").velocity == "medium"
+    assert config.thresholds == Thresholds(2.0, 0.5, 0.6, 2 * 86_400_000)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -175,6 +187,26 @@ def test_buffers_by_risk_are_configured(read):
         (GOOD + "\n[rules]\nbufer = 1\n", "unknown field `bufer`.*did you mean `buffer`"),
         (GOOD + "\n[rules]\nbuffer = '10 percent'\n", "rules.buffer: '10 percent' is no buffer; write units"),
         (GOOD + "\n[rules]\nbuffer = 'automatic'\n", "rules.buffer: 'automatic' is no buffer; .*\"auto\""),
+        (
+            GOOD + "\n[velocity]\nhigh = 1\nmedium = 2\n",
+            r"velocity: medium \(2.0\) must lie above 0 and not above",
+        ),
+        (GOOD + "\n[velocity]\nmedium = 0\n", r"velocity: medium \(0.0\) must lie above 0"),
+        (
+            GOOD + "\n[velocity]\nleave_share = 1.1\n",
+            "velocity.leave_share: 1.1 must lie above 0 and be at most 1",
+        ),
+        (GOOD + "\n[velocity]\nleave_after = 1\n", "leave_after"),
+        (GOOD + "\n[rules]\nvelocity = 'fast'\n", "fast"),
+        (changed('tolerance = "5s"', 'segments = { fast = "5s" }'), "fast"),
+        (
+            changed('tolerance = "5s"', 'segments = { high = "5" }'),
+            r"routes\[0\].segments.high: '5' is no duration",
+        ),
+        (
+            changed('flow = "orders"', 'flow = "orders"\nsegments = { high = "5s" }'),
+            r"routes\[1\].segments: only inventory has fast SKUs",
+        ),
         (GOOD + "\n[risk]\nepsilon = 0\n", r"risk.epsilon: 0.0 must lie above 0 and be at most 0.5"),
         (GOOD + "\n[risk]\nepsilon = 0.6\n", r"risk.epsilon: 0.6 must lie above 0"),
         (GOOD + "\n[risk]\nepsilon = nan\n", r"risk.epsilon: nan must lie above 0"),

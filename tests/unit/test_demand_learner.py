@@ -133,9 +133,10 @@ def test_what_is_learned_is_read_once_and_written_whole():
         assert [row["key"] for row in write.rows] == ["\x1f", "A", "B"]
         assert store.asked == ["velocity_get"]
         await store.write(write)
-        season, by_sku = await DemandLearner(store)._known(["A", "B", "C"])
-        assert (season.pairs, season.slow) == (2, 3)
-        assert {sku: at["shop"].slow for sku, at in by_sku.items()} == {"A": 2, "B": 1}
+        known = await DemandLearner(store).known(["A", "B", "C"])
+        assert (known.season("A").pairs, known.season("A").slow) == (2, 3)
+        assert [known.sales(sku)["shop"].slow for sku in "AB"] == [2, 1]
+        assert known.sales("C") == {}
 
     story(tell)
 
@@ -144,12 +145,12 @@ def test_channels_are_learned_apart():
     async def tell(store):
         await teach(store, hourly(3))
         await teach(store, hourly(5), channel="market")
-        season, by_sku = await DemandLearner(store)._known(["A"])
-        assert {channel: sum(sales.sizes) for channel, sales in by_sku["A"].items()} == {
+        known = await DemandLearner(store).known(["A"])
+        assert {channel: sum(sales.sizes) for channel, sales in known.sales("A").items()} == {
             "shop": 3,
             "market": 5,
         }
-        assert season.pairs == 2
+        assert known.season("A").pairs == 2
 
     story(tell)
 

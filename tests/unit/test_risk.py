@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from random import Random
 
 import pytest
@@ -14,14 +13,11 @@ from syncline.freshness.demand import HOUR_MS, WEEK_MS, Demand, Sale, Season
 from syncline.freshness.risk import (
     EXACT_UNITS_MAX,
     WAVES_SHAPE,
-    Recovered,
-    auto_buffer,
     buffer_for,
     chances,
     exceeds,
     exposure_ms,
     latest_safe_moment,
-    recovered_stock,
     safe_hours,
 )
 from syncline.simulate.backtest import EPSILONS, backtest, placed
@@ -197,18 +193,10 @@ def test_faster_and_better_seen_means_a_smaller_buffer():
     slow = exposure_ms(checkout_unseen_ms=120_000, detection_ms=60_000, bound_ms=900_000)
     fast = exposure_ms(checkout_unseen_ms=0, detection_ms=1_000, bound_ms=4_000)
     assert (slow, fast) == (1_080_000, 5_000)
-    buffers = [auto_buffer([STEADY], flat(), now_ms=MONDAY, exposed_ms=ms) for ms in (slow, 120_000, fast)]
+    buffers = [buffer_for(STEADY, ms / HOUR_MS) for ms in (slow, 120_000, fast)]
     assert buffers == sorted(buffers, reverse=True)
     assert buffers[0] > buffers[-1] == 0
-    assert auto_buffer([], flat(), now_ms=MONDAY, exposed_ms=slow) == 0
-
-
-def test_stock_given_back_is_what_a_fixed_buffer_as_safe_would_hide():
-    found = recovered_stock(
-        {"A": 5, "B": 0, "C": 2, "D": 1}, {"A": 9, "B": 100, "C": 3, "D": -4}, {"B": Decimal("1.50")}
-    )
-    assert found == Recovered(units=6, money=Decimal("7.50"), units_without_price=1)
-    assert recovered_stock({}, {}, {}) == Recovered(0, Decimal(0), 0)
+    assert buffer_for(STEADY, 0) == 0
 
 
 # --- past orders ------------------------------------------------------------------------------------

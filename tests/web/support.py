@@ -6,15 +6,20 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
+import msgspec
+
 from syncline.engine.codec import encode
 from syncline.engine.engine import Engine
+from syncline.engine.holds import Line
 from syncline.engine.operations import Operations
 from syncline.engine.routes import Route, Routes, stock_key
+from syncline.engine.survey import Found, RecoveredAt
 from syncline.inventory.rules import Layer, Level, Rules, fixed
 from syncline.model.capabilities import Capabilities, LimitKind
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, Via
@@ -496,6 +501,44 @@ async def trouble(engine) -> None:
             ],
         )
     )
+
+
+async def hold_some(engine) -> None:
+    """Checkouts at work: holds not paid, paid, on several lines, and one request that was refused."""
+    lines = {
+        "cart-81f3": [Line("CAP-BLK", 2), Line("TEE-RED-M", 1, "L1")],
+        "cart-2c07": [Line("CAP-BLK", 3)],
+        "till-0042": [Line("SOCK-42", 12, "L2")],
+    }
+    for reference, wanted in lines.items():
+        await engine.holds.reserve(
+            reference,
+            "shop",
+            wanted,
+            by="checkout-app",
+        )
+    await engine.holds.confirm("cart-2c07", order="#1043")
+    engine.holds.refused["shop", "not_enough"] += 3
+
+
+async def recover_some(engine) -> None:
+    """A week of hourly figures of what ``auto`` buffers give back."""
+    route = engine.routes.of(Flow.INVENTORY)[0].name
+    now_ms = engine.clock.now_ms() // 3_600_000 * 3_600_000
+    history = [
+        RecoveredAt(now_ms - n * 3_600_000, 5, 9, 14, 180 + (n * n) % 47, {"EUR": Decimal("2410.50")}, 12)
+        for n in range(168)
+    ]
+    rows = [
+        {
+            "subject": route,
+            "at_ms": one.at_ms,
+            "body": msgspec.json.encode({k: v for k, v in asdict(one).items() if k != "at_ms"}).decode(),
+        }
+        for one in history
+    ]
+    await engine.store.write(Write("survey_put", rows))
+    engine.survey.latest = Found(now_ms, {"high": 1, "medium": 1, "low": 3}, {route: history[0]})
 
 
 async def make_site(clock=None, *, secure=False, store=None, seeded=True, **options):

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.web.support import make_site, park_message, park_order, trouble
+from tests.web.support import hold_some, make_site, park_message, park_order, recover_some, trouble
 
 from syncline.ports import Write
 from syncline.runtime.clock import SystemClock
@@ -208,8 +208,12 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
         "order": "/search?q=%231042",
         "sku": "/search?q=TEE-RED-M",
         "search": "/search",
+        "holds": "/holds",
         "system": "/system?verify=1",
     }
+    server.do(hold_some(server.site.engine))
+    server.do(recover_some(server.site.engine))
+    server.site.app.site.snapshots.forget()
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for name, path in pages.items():
@@ -222,6 +226,23 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
                 page.screenshot(path=str(Path(SHOTS) / f"{name}-{width}-{scheme}.png"), full_page=True)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) > 380) is (scheme == "light")
+
+
+def test_a_hold_is_released_under_a_name(page, server):
+    server.do(hold_some(server.site.engine))
+    log_in(page, server)
+    page.get_by_role("link", name="Holds").click()
+    page.get_by_role("heading", name="shop").wait_for()
+    page.get_by_label("SKU").fill("SOCK-42")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile("sku=SOCK-42"))
+    assert page.locator("table.holds tbody tr").count() == 1
+    page.get_by_text("Release…").click()
+    page.get_by_role("button", name="Yes, release it").click()
+    page.get_by_text("These units may be sold again").wait_for()
+    assert page.locator("table.holds tbody tr").count() == 3
+    entry = server.do(server.site.operations.audit.newest(limit=1))[0]
+    assert (entry.actor, entry.action, entry.subject) == ("Otto", "release hold", "till-0042 at shop")
 
 
 def test_trouble_is_named_with_its_cause_and_what_to_do(page, server):

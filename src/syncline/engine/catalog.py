@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from sys import intern
 
 from syncline.engine.codec import decode
 from syncline.model.change import Kind
@@ -10,6 +12,7 @@ from syncline.model.records import Item
 from syncline.ports import Store
 
 PAGE = 5_000
+CATEGORY_SKUS_MIN = 20  # fewer cannot tell how all of them sell; so the number of profiles is bounded as well
 
 
 class Catalog:
@@ -18,11 +21,12 @@ class Catalog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._items: dict[str, dict[str, Item]] = {}
+        self._sizes: dict[str, dict[str, int]] = {}
 
     async def load(self, systems: Iterable[str]) -> None:
         """Read every system's items; called once before anything is derived."""
         for system in systems:
-            items: dict[str, Item] = {}
+            self._items[system], self._sizes[system] = {}, {}
             after = ""
             while True:
                 rows = await self._store.read(
@@ -32,20 +36,38 @@ class Catalog:
                     after=after,
                     limit=PAGE,
                 )
-                for key, _, _, _, body, _, _ in rows:
-                    items[key] = decode(Kind.ITEM, body)
+                for _, _, _, _, body, _, _ in rows:
+                    self.put(system, decode(Kind.ITEM, body))
                 if len(rows) < PAGE:
                     break
                 after = rows[-1][0]
-            self._items[system] = items
 
     def put(self, system: str, item: Item) -> None:
         """Remember an item that was just stored."""
-        self._items.setdefault(system, {})[item.sku] = item
+        items, sizes = self._items.setdefault(system, {}), self._sizes.setdefault(system, {})
+        before = items.get(item.sku)
+        if before is not None and before.category:
+            sizes[before.category] -= 1
+        if item.category:
+            item = replace(item, category=intern(item.category))  # one text for all goods of a category
+            sizes[item.category] = sizes.get(item.category, 0) + 1
+        items[item.sku] = item
 
     def get(self, system: str, sku: str) -> Item | None:
         """The item of a SKU in a system; ``None`` if it does not exist there."""
         return self._items.get(system, {}).get(sku)
+
+    def skus(self, system: str) -> list[str]:
+        """The SKUs of a system, as they are now."""
+        return list(self._items.get(system, ()))
+
+    def category(self, sku: str) -> str:
+        """The category of a SKU in the first system that has one of some size for it; "" without."""
+        for system, items in self._items.items():
+            item = items.get(sku)
+            if item is not None and item.category and self._sizes[system][item.category] >= CATEGORY_SKUS_MIN:
+                return item.category
+        return ""
 
     def count(self, system: str) -> int:
         """How many SKUs a system has."""

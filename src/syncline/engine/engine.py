@@ -22,8 +22,10 @@ from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
+from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
+from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Row, Store, System
@@ -53,6 +55,7 @@ class Engine:
         epsilon: float = EPSILON,
         checkouts: Mapping[str, Checkout] | None = None,
         hears_events: bool = True,
+        thresholds: Thresholds | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -67,7 +70,7 @@ class Engine:
         self.ids = Ids(clock, rng)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
-        self.learner = DemandLearner(store, epsilon=epsilon)
+        self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
         self.applier = Applier(
@@ -127,6 +130,19 @@ class Engine:
             checkouts=checkouts or {},
         )
         self.deriver.buffers(self.buffers.units)
+        self.survey = Survey(
+            store,
+            clock,
+            self.catalog,
+            routes,
+            self.systems,
+            self.learner,
+            self.buffers,
+            thresholds=thresholds or Thresholds(),
+            guard=lambda: self._apply_lease.guard,
+            wake=self.applier.wake,
+        )
+        self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
@@ -206,6 +222,7 @@ class Engine:
             group.create_task(self._apply_lease.keep(), name="renew")
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
+            group.create_task(self.survey.run(), name="survey")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

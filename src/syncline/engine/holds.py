@@ -36,6 +36,7 @@ What is held for a SKU is a sum over its open holds, so a reservation costs an i
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -165,6 +166,7 @@ class Holds:
         self._wake = wake
         self._shelves = Shelves(store, clock, routes, systems, wake)
         self._taking: dict[Pool, dict[asyncio.Future[None], int]] = {}
+        self.refused: Counter[tuple[str, str]] = Counter()  # by channel and code, since the start
         self._made = asyncio.Event()
         self._made.set()  # there may be holds from before the start
 

@@ -86,6 +86,7 @@ class Explanation:
     total: int | None
     pool: int | None
     rule: str
+    velocity: str
     sentence: str
     steps: tuple[Step, ...]
     locations: tuple[Shown, ...]
@@ -101,6 +102,7 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
     resolved = route.rules.of(sku)
     rule = resolved.rule
     published = computed.published.get(sku)
+    velocity = await _velocity(engine, route, sku)
     if published is None:
         if engine.catalog.get(route.sink, sku) is None:
             sentence = f"{route.sink} does not sell {sku}, so no number is written."
@@ -110,7 +112,9 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
                 f"{route.source} has given no figure for {' and '.join(lacking)} yet, so nothing is written out "
                 "of ignorance."
             )
-        return Explanation(sku, route.sink, route.name, None, None, _rule_text(route, sku), sentence, (), ())
+        return Explanation(
+            sku, route.sink, route.name, None, None, _rule_text(route, sku), velocity, sentence, (), ()
+        )
     recipes = engine.routes.recipes
     made = sku in recipes
     steps: list[Step] = []
@@ -161,9 +165,21 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         published.total,
         published.pool,
         _rule_text(route, sku),
+        velocity,
         sentence,
         tuple(steps),
         tuple(shown),
+    )
+
+
+async def _velocity(engine: Engine, route: Route, sku: str) -> str:
+    """How fast a SKU sells, which class that makes it, and what is promised for it."""
+    speed = (await engine.survey.speeds(route, [sku]))[sku]
+    promised = (await engine.survey.tolerances(route, [sku]))[sku]
+    why = ", as the rule says," if speed.by_rule else ","
+    return (
+        f"velocity {speed.velocity}{why} {speed.units_min:.3g} units a minute in the peak hour; "
+        f"tolerance {duration(promised)}"
     )
 
 
@@ -254,6 +270,7 @@ _SAID: dict[str, Callable[[Any], str]] = {
     "buffer": lambda buffer: f"buffer {buffer}",
     "floor": lambda floor: f"0 below {floor}",
     "unique": lambda _: "one of a kind",
+    "velocity": lambda velocity: f"velocity {velocity}",
 }
 
 

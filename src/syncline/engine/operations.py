@@ -510,3 +510,36 @@ class Operations:
             ) from error
         self._engine.applier.wake()
         return Done(f"{plural(units, 'unit')} may be sold again; the numbers are being computed.", units)
+
+    async def release_hold(self, reference: str, *, by: str) -> Done:
+        """Give back what a checkout holds, in place of whoever asked for it. One that has ended stays as it is.
+
+        Raises:
+            NotPossible: there is no such hold.
+        """
+        rows = await self._store.read("holds_get", reference=reference)
+        if not rows:
+            raise NotPossible(
+                "not_found",
+                f"There is no hold {reference!r}.",
+                "Holds that ended are forgotten after 30 days.",
+            )
+        state, channel = rows[0][7], rows[0][2]
+        units = sum(row[6] for row in rows if row[8])
+        try:
+            if state not in ("open", "confirmed"):
+                raise Fenced(f"the hold {reference!r} is {state}")
+            await self.audit.write(
+                self._dirty(sorted({row[3] for row in rows})),
+                # The first of these ends every row of the hold, and the guard counts them: all or nothing.
+                Write("hold_release", [{"reference": reference}] * len(rows), guard=True),
+                actor=by,
+                action="release hold",
+                subject=f"{reference} at {channel}",
+                before=f"{plural(units, 'unit')} {'held' if state == 'open' else 'paid for, order awaited'}",
+                after="released",
+            )
+        except Fenced:
+            return Done("This hold had ended already.", 0)
+        self._engine.applier.wake()
+        return Done(f"{plural(units, 'unit')} may be sold again; the numbers are being computed.", units)

@@ -13,6 +13,7 @@ from syncline.ports import Clock, Store, Write
 DAY_MS = 86_400_000
 EVENTS_KEPT_MS = 30 * DAY_MS
 DETAILS_KEPT_MS = 30 * DAY_MS
+SURVEYS_KEPT_MS = 92 * DAY_MS
 SEEN_BUCKET_MS = 16 * DAY_MS
 EVERY_S = 6 * 3600.0  # a sweep walks over the deliveries that ended; what is kept a month can wait for it
 STEP = 2_000
@@ -46,6 +47,7 @@ class Janitor:
             ("forget_intents", {"before": before, "limit": STEP}),
             ("forget_deliveries", {"before": before, "limit": STEP}),
             ("forget_holds", {"before": before, "limit": STEP}),
+            ("forget_surveys", {"before": now_ms - SURVEYS_KEPT_MS, "limit": STEP}),
         ]
         deleted = 0
         for statement, row in jobs:

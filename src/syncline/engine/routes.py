@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
 from syncline.model.change import Flow
@@ -29,7 +30,8 @@ class Route:
     """One flow from one system to another.
 
     ``locations`` maps ERP locations to channel locations, in order of priority; a location that is
-    not mapped is never read from nor written to. A full read of stock that would cut more than
+    not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
+    another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
     ``guard_cut_share`` of its figures waits for a person; 1 never does.
     """
 
@@ -43,6 +45,7 @@ class Route:
     poll_interval_ms: int = 0
     reconcile_interval_ms: int = 0
     guard_cut_share: Decimal = Decimal(1)
+    segments: Mapping[Velocity, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

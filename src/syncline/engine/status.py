@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from syncline.engine.delivery.lane import CALLS_MAX
 from syncline.engine.engine import Engine
+from syncline.engine.held import HeldAt, held_by_channel
 from syncline.engine.routes import Route
+from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
 from syncline.model.capabilities import LimitKind
 from syncline.model.change import Flow
@@ -164,7 +166,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything at one moment."""
+    """Everything at one moment.
+
+    ``classes`` counts SKUs by velocity, ``recovered`` says by route what ``auto`` buffers give back; both as
+    the latest hourly survey found them.
+    """
 
     now_ms: int
     verdict: str  # ok, late, attention or starting
@@ -178,6 +184,9 @@ class Status:
     store: StoreStatus
     parked: int
     unseen: tuple[Unseen, ...]
+    holds: tuple[HeldAt, ...]
+    classes: dict[str, int]
+    recovered: dict[str, RecoveredAt]
 
 
 def missed_often(lags: Lags) -> bool:
@@ -249,6 +258,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
         store=store,
         parked=parked,
         unseen=unseen,
+        holds=await held_by_channel(engine),
+        classes=engine.survey.latest.classes,
+        recovered=engine.survey.latest.recovered,
     )
 
 

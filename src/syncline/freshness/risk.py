@@ -8,9 +8,7 @@ on the safe side. In full: docs/explanation/urgency-from-risk.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from syncline.freshness.demand import Demand, Season, together
@@ -187,21 +185,6 @@ def exposure_ms(*, checkout_unseen_ms: int, detection_ms: int, bound_ms: int) ->
     return checkout_unseen_ms + detection_ms + bound_ms
 
 
-def auto_buffer(
-    others: Sequence[Demand],
-    season: Season,
-    *,
-    now_ms: int,
-    exposed_ms: int,
-    epsilon: float = EPSILON,
-) -> int:
-    """The smallest b with P(demand of the other channels while exposed > b) <= epsilon, in units."""
-    demand = together(others)
-    if demand is None:
-        return 0
-    return buffer_for(demand, season.trade_h(now_ms, now_ms + exposed_ms), epsilon)
-
-
 def buffer_for(demand: Demand, hours: float, epsilon: float = EPSILON) -> int:
     """The smallest number of units that is exceeded within some trade hours with at most ``epsilon``."""
     mean = demand.rate * hours
@@ -228,33 +211,3 @@ def buffer_for(demand: Demand, hours: float, epsilon: float = EPSILON) -> int:
         else:
             low = middle
     return high
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """Stock that can be sold because buffers follow the demand. ``money`` counts what has a price."""
-
-    units: int
-    money: Decimal
-    units_without_price: int
-
-
-def recovered_stock(
-    buffers: Mapping[str, int], stock: Mapping[str, int], prices: Mapping[str, Decimal]
-) -> Recovered:
-    """What ``auto`` buffers give back against one fixed buffer that is as safe for every SKU.
-
-    One number for all has to be the largest of them. A buffer keeps back no more than there is.
-    """
-    fixed = max(buffers.values(), default=0)
-    units, money, unpriced = 0, Decimal(0), 0
-    for sku, buffer in buffers.items():
-        there = max(0, stock.get(sku, 0))
-        back = min(there, fixed) - min(there, buffer)
-        units += back
-        price = prices.get(sku)
-        if price is None:
-            unpriced += back
-        else:
-            money += back * price
-    return Recovered(units, money, unpriced)

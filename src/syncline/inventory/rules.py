@@ -82,7 +82,8 @@ class QuantityRule:
     ``share`` is a part of the pool, 0..1. ``cap`` of ``None`` means no cap. A result below ``floor``
     shows as 0. ``backorder`` units may be sold below zero; with ``backorder_unlimited`` the ``cap`` is
     shown whatever there is. A ``unique`` SKU is one of a kind: 1 at one location, or 0 everywhere.
-    ``fence`` keeps units of the pool for this channel, from all the others.
+    ``fence`` keeps units of the pool for this channel, from all the others. ``velocity`` names the class of
+    the SKU, whatever it sells; empty: as learned.
     """
 
     safety_stock: int = 0
@@ -98,6 +99,7 @@ class QuantityRule:
     backorder_unlimited: bool = False
     unique: bool = False
     fence: Fence | None = None
+    velocity: str = ""
 
     def safety_at(self, location: str) -> int:
         """The units kept back at one ERP location."""

@@ -42,12 +42,18 @@ class StockLevel:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One SKU and its id in a system (and, where a channel keeps stock apart, its stock id)."""
+    """One SKU and its id in a system (and, where a channel keeps stock apart, its stock id).
+
+    ``category`` is the system's own word for goods of its kind, ``price`` what one unit is offered for there.
+    """
 
     sku: str
     external_id: str
     stock_id: str = ""
     title: str = ""
+    category: str = ""
+    price: Decimal | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,5 +54,6 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         owner="" if config.store.url else OWNER_EMBEDDED,
         epsilon=config.epsilon,
         checkouts=config.checkouts,
+        thresholds=config.thresholds,
         hears_events=bool(config.server.public_url),
     )

@@ -8,19 +8,21 @@ environment.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.risk import EPSILON
+from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
@@ -46,6 +48,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDER_STATUS: 3_600_000,
 }
 
+DEFAULT_THRESHOLDS = Thresholds()
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
 IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS)
@@ -106,12 +109,37 @@ class RouteConfig(
     sku_rules: dict[str, RuleConfig] = {}
     rounding_tolerance: Decimal = Decimal("0.02")
     guard_cut_share: Decimal = Decimal("0.3")
+    segments: dict[Literal["high", "medium", "low"], str] = {}
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[risk]``: how unlikely it has to be that more is sold than there is."""
 
     epsilon: float = EPSILON
+
+
+class VelocityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[velocity]``: where the classes of SKUs begin, in units a minute of the peak hour, and when one is left."""
+
+    high: float = DEFAULT_THRESHOLDS.high
+    medium: float = DEFAULT_THRESHOLDS.medium
+    leave_share: float = DEFAULT_THRESHOLDS.leave_share
+    leave_after: str = "1d"
+
+    def thresholds(self) -> Thresholds:
+        """The same for the engine.
+
+        Raises:
+            Misconfigured: they make no sense together.
+        """
+        if not 0 < self.medium <= self.high < math.inf:
+            raise Misconfigured(
+                f"velocity: medium ({self.medium}) must lie above 0 and not above high ({self.high})"
+            )
+        if not 0 < self.leave_share <= 1:
+            raise Misconfigured(f"velocity.leave_share: {self.leave_share} must lie above 0 and be at most 1")
+        leave_after_ms = duration_ms(self.leave_after, "velocity.leave_after")
+        return Thresholds(self.high, self.medium, self.leave_share, leave_after_ms)
 
 
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
@@ -134,6 +162,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aliases: dict[str, str] = {}
     risk: RiskConfig = RiskConfig()
     channels: dict[str, ChannelConfig] = {}
+    velocity: VelocityConfig = VelocityConfig()
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -154,6 +183,7 @@ class Config(msgspec.Struct, frozen=True):
     folder: Path
     epsilon: float
     checkouts: Mapping[str, Checkout]
+    thresholds: Thresholds
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -201,6 +231,7 @@ def _known_fields() -> list[str]:
             ServerConfig,
             RiskConfig,
             ChannelConfig,
+            VelocityConfig,
             RouteConfig,
             RulesConfig,
             GroupConfig,
@@ -256,7 +287,8 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         name: _checkout(name, channel, {route.sink for route in routes.of(Flow.INVENTORY)})
         for name, channel in file.channels.items()
     }
-    return Config(file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts)
+    thresholds = file.velocity.thresholds()
+    return Config(file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts, thresholds)
 
 
 def load(path: Path) -> Config:
@@ -339,6 +371,8 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         raise Misconfigured(
             f"{field}.guard_cut_share: {route.guard_cut_share} must lie between 0 and 1 (1: never ask)"
         )
+    if route.segments and flow is not Flow.INVENTORY:
+        raise Misconfigured(f"{field}.segments: only inventory has fast SKUs and slow ones")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -352,6 +386,10 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         rules=rules_of(field, route.sink, route.rule, route.sku_rules, network, route.locations),
         rounding_tolerance=route.rounding_tolerance,
         guard_cut_share=route.guard_cut_share,
+        segments={
+            Velocity(name): duration_ms(text, f"{field}.segments.{name}")
+            for name, text in route.segments.items()
+        },
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

@@ -42,6 +42,7 @@ class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     backorder: int | Literal["unlimited"] | UnsetType = UNSET
     unique: bool | UnsetType = UNSET
     fence: FenceConfig | UnsetType = UNSET
+    velocity: Literal["high", "medium", "low"] | UnsetType = UNSET
 
     def fields(self, at: str) -> dict[str, Any]:
         """The fields that are set, as the engine takes them; ``at`` names the rule in errors.
@@ -50,7 +51,7 @@ class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
             Misconfigured: a value makes no sense.
         """
         values: dict[str, Any] = {}
-        for name in ("safety_stock", "safety_by_location", "floor", "incoming_days", "unique"):
+        for name in ("safety_stock", "safety_by_location", "floor", "incoming_days", "unique", "velocity"):
             if (value := getattr(self, name)) is not UNSET:
                 values[name] = value
         if self.buffer is not UNSET:

@@ -14,6 +14,7 @@ from syncline.engine.audit import AuditCheck, AuditEntry
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
 from syncline.engine.status import LaneStatus, RouteStatus, Status
+from syncline.engine.survey import RecoveredAt
 from syncline.model.errors import Misconfigured
 from syncline.web import checkout
 from syncline.web.access import Person, Role
@@ -173,6 +174,11 @@ async def _explain(site: Site, request: Request, person: Person) -> Response:
     return answer(await explain(site.engine, sku, channel))
 
 
+async def _recovered(site: Site, request: Request, person: Person) -> Response:
+    since_ms = whole(request.query_params.get("since_ms", ""), 0)
+    return answer(await site.engine.survey.history(request.query_params.get("route", ""), since_ms))
+
+
 async def _search(site: Site, request: Request, person: Person) -> Response:
     return answer(await search(site.engine, request.query_params.get("q", "")))
 
@@ -253,6 +259,15 @@ ENDPOINTS = (
         "Why a number is what it is",
         gives=list[Explanation],
         query=("sku", "channel"),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/recovered",
+        VIEWER,
+        _recovered,
+        "What auto buffers of a route give back, hour by hour for a quarter; by the route's name",
+        gives=list[RecoveredAt],
+        query=("route", "since_ms"),
     ),
     Endpoint(
         "GET", "/v1/search", VIEWER, _search, "The life of an order or a SKU", gives=list[Life], query=("q",)

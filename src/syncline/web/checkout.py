@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from syncline.engine.held import OpenHold, open_holds
 from syncline.engine.holds import (
     EXPIRES_MS_MAX,
     EXPIRES_MS_MIN,
@@ -118,15 +119,20 @@ async def _body(site: Site, request: Request) -> bytes:
 async def _hold(site: Site, request: Request, person: Person) -> Response:
     await _body(site, request)
     new = await site.json(request, NewHold)
-    held = await site.engine.holds.reserve(
-        new.reference,
-        new.channel,
-        [Line(line.sku, line.quantity, line.location) for line in new.lines],
-        expires_in_ms=new.expires_in_s * 1000,
-        allow_partial=new.allow_partial,
-        order=new.order,
-        by=person.name,
-    )
+    try:
+        held = await site.engine.holds.reserve(
+            new.reference,
+            new.channel,
+            [Line(line.sku, line.quantity, line.location) for line in new.lines],
+            expires_in_ms=new.expires_in_s * 1000,
+            allow_partial=new.allow_partial,
+            order=new.order,
+            by=person.name,
+        )
+    except HoldRefused as error:
+        if new.channel in site.engine.systems:  # what else a program may have called it is not kept
+            site.engine.holds.refused[new.channel, error.code] += 1
+        raise
     return answer(held)
 
 
@@ -136,7 +142,17 @@ async def _confirm(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _release(site: Site, request: Request, person: Person) -> Response:
-    return answer(await site.engine.holds.release(request.path_params["reference"]))
+    reference = request.path_params["reference"]
+    if person.may(Role.OPERATOR):  # a person who steps in is named; a till gives back its own
+        await site.operations.release_hold(reference, by=person.name)
+        site.snapshots.forget()
+        return answer(await site.engine.holds.show(reference))
+    return answer(await site.engine.holds.release(reference))
+
+
+async def _list(site: Site, request: Request, person: Person) -> Response:
+    asked = request.query_params
+    return answer(await open_holds(site.engine, channel=asked.get("channel", ""), sku=asked.get("sku", "")))
 
 
 async def _show(site: Site, request: Request, person: Person) -> Response:
@@ -180,6 +196,15 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", "/v1/holds", CHECKOUT, _refusing(_hold), "Hold stock for a buyer", takes=NewHold, gives=Held
+    ),
+    Endpoint(
+        "GET",
+        "/v1/holds",
+        VIEWER,
+        _list,
+        "Holds that have not ended, those that end first; of a channel or a SKU, or of all",
+        gives=list[OpenHold],
+        query=("channel", "sku"),
     ),
     Endpoint("GET", "/v1/holds/{reference}", VIEWER, _refusing(_show), "A hold as it is now", gives=Held),
     Endpoint(

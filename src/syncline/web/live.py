@@ -35,10 +35,13 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
             part(f"route-{index}", "route", route=route)
             part(f"strip-{index}", "strip", route=route, rows=lags.get(route.name, []))
         part("lanes", "lanes")
+        part("recovered", "recovered", history=await site.snapshots.recovered())
     elif page == "system":
         part("reads", "reads")
         part("webhooks", "webhooks")
         part("store", "store")
+    elif page == "holds":
+        part("holds", "holds")
     elif page == "parked":
         part("parked", "parked", entries=await site.operations.parked())
     return parts

@@ -21,6 +21,7 @@ class _Once(Collector):
         yield from _routes(self._status)
         yield from _lanes(self._status)
         yield from _reads(self._status)
+        yield from _stock(self._status)
         yield from _store(self._status)
 
 
@@ -104,6 +105,40 @@ def _reads(status: Status) -> Iterator[Metric]:
         for result in ("accepted", "duplicates", "forged", "refused"):
             webhooks.add_metric([address.system, result], getattr(address, result))
     yield from (age, reads, failures, webhooks)
+
+
+def _stock(status: Status) -> Iterator[Metric]:
+    classes = GaugeMetricFamily("syncline_skus", "SKUs by class of velocity", labels=["velocity"])
+    for velocity, count in status.classes.items():
+        classes.add_metric([velocity], count)
+    kept = GaugeMetricFamily(
+        "syncline_auto_buffer_units", "Units that auto buffers keep back", labels=["route"]
+    )
+    units = GaugeMetricFamily(
+        "syncline_recovered_units", "Units given back against a fixed buffer as safe", labels=["route"]
+    )
+    money = GaugeMetricFamily(
+        "syncline_recovered_money",
+        "The price of those units, where one is known",
+        labels=["route", "currency"],
+    )
+    for route, found in status.recovered.items():
+        kept.add_metric([route], found.kept)
+        units.add_metric([route], found.units)
+        for currency, amount in found.money.items():
+            money.add_metric([route, currency], float(amount))
+    holds = GaugeMetricFamily("syncline_holds", "Holds that have not ended", labels=["channel", "state"])
+    held = GaugeMetricFamily("syncline_held_units", "Units that they hold", labels=["channel"])
+    refused = CounterMetricFamily(
+        "syncline_holds_refused", "Requests for a hold refused", labels=["channel", "reason"]
+    )
+    for at in status.holds:
+        holds.add_metric([at.channel, "open"], at.open)
+        holds.add_metric([at.channel, "confirmed"], at.confirmed)
+        held.add_metric([at.channel], at.units)
+        for reason, count in at.refused.items():
+            refused.add_metric([at.channel, reason], count)
+    yield from (classes, kept, units, money, holds, held, refused)
 
 
 def _store(status: Status) -> Iterator[Metric]:

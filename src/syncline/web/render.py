@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from syncline.engine.words import SECOND_MS, duration, flow_title, key_text, operation_title, plural
 from syncline.ports import Clock, Row
 from syncline.web.access import Access, Person, Role
-from syncline.web.strip import axis, strip
+from syncline.web.strip import axis, course, strip
 
 
 def utc(ms: int) -> str:
@@ -41,6 +42,13 @@ def number(value: float) -> str:
     if abs(value) >= 10 or value == int(value):
         return f"{round(value):,}"
     return f"{value:.1f}"
+
+
+def money(amounts: Mapping[str, Decimal]) -> str:
+    """Amounts in whole units of their currencies; a price that names none is told without."""
+    return " and ".join(
+        f"{round(amount):,} {currency}".rstrip() for currency, amount in sorted(amounts.items())
+    )
 
 
 def percent(share: float | None) -> str:
@@ -79,6 +87,7 @@ class Pages:
             operation=operation_title,
             key=key_text,
             number=number,
+            money=money,
             percent=percent,
             pretty=pretty,
             utc=utc,
@@ -92,6 +101,7 @@ class Pages:
             max=max,
             min=min,
             strip=self._strip,
+            course=course,
             axis=lambda rows: axis(rows, self._clock.now_ms()),
             now=self._now,
         )

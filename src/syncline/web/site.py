@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from syncline.engine.engine import Engine
 from syncline.engine.operations import NotPossible, Operations
 from syncline.engine.status import Status, lag_rows, status
+from syncline.engine.survey import Found, RecoveredAt
 from syncline.model.errors import SynclineError
 from syncline.ports import Row
 from syncline.web.access import Access, Person, Role
@@ -27,6 +28,7 @@ FIELDS_MAX = 20
 REFRESH_S = 1.0
 STRIPS_REFRESH_S = 5.0
 METRICS_PATH = "/metrics"
+RECOVERED_MS = 30 * 86_400_000
 COST_SHARE = 0.1  # of one core, spent on looking at things
 WRONG_PER_S = 0.2
 WRONG_BURST = 10
@@ -102,6 +104,8 @@ class Snapshots:
         self._until = 0.0
         self._strips: dict[str, list[Row]] = {}
         self._strips_until = 0.0
+        self._recovered: dict[str, list[RecoveredAt]] = {}
+        self._recovered_of = Found(0, {}, {})
 
     async def status(self) -> Status:
         """The status, at most about a second old."""
@@ -127,6 +131,17 @@ class Snapshots:
                 cost = clock.monotonic() - began
                 self._strips_until = clock.monotonic() + max(STRIPS_REFRESH_S * 0.9, cost / COST_SHARE)
             return self._strips
+
+    async def recovered(self) -> dict[str, list[RecoveredAt]]:
+        """What each route's buffers gave back in the last days, read anew after each survey."""
+        survey = self._engine.survey
+        async with self._alone:
+            if self._recovered_of is not survey.latest:
+                since_ms = self._engine.clock.now_ms() - RECOVERED_MS
+                found = survey.latest
+                self._recovered = {name: await survey.history(name, since_ms) for name in found.recovered}
+                self._recovered_of = found
+            return self._recovered
 
     def forget(self) -> None:
         """Somebody did something: look again."""

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from syncline.engine.routes import split_key
 from syncline.engine.status import WINDOW_MS, RouteStatus
+from syncline.engine.survey import RecoveredAt
 from syncline.engine.words import duration, plural
 from syncline.ports import Row
 
@@ -130,3 +131,22 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
         HEIGHT,
         Markup("").join(parts),
     )
+
+
+def course(found: Sequence[RecoveredAt]) -> Markup:
+    """Units given back over time, from the first survey to the last; zero is always in sight.
+
+    Coordinates are stretched to the picture, the stroke is not.
+    """
+    values = [(one.at_ms, one.units) for one in found]
+    first, last = values[0][0], values[-1][0]
+    low, high = min(0, *(n for _, n in values)), max(0, *(n for _, n in values))
+    span, height = max(1, last - first), max(1, high - low)
+    points = " ".join(
+        f"{1000 * (at - first) / span:.1f},{BASE - (n - low) / height * (BASE - TOP):.1f}" for at, n in values
+    )
+    zero = f"{BASE + low / height * (BASE - TOP):.1f}"
+    return Markup(
+        '<svg class="course" viewBox="0 0 1000 {}" width="100%" height="{}" preserveAspectRatio="none" '
+        'aria-hidden="true"><line class="base" x1="0" x2="1000" y1="{}" y2="{}"/><polyline points="{}"/></svg>'
+    ).format(HEIGHT, HEIGHT, zero, zero, points)

@@ -1,4 +1,4 @@
-"""The pages: overview, parked, search, system, login."""
+"""The pages: overview, parked, holds, search, system, login."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
 from syncline.web.access import SESSION_MS, Person, Role
@@ -19,6 +20,8 @@ TOLD = {
     "saved": "Saved. The original text is kept in the audit log. Release the entry to take the message in.",
     "discarded": "Discarded. It stays in the history.",
     "unseen": "These units may be sold again; the numbers are being computed.",
+    "hold": "These units may be sold again; the numbers are being computed.",
+    "hold_over": "This hold had ended already; nothing was given back.",
     "replayed": "It is being compared with the truth again; only a difference is sent.",
 }
 
@@ -88,6 +91,29 @@ async def _unseen(site: Site, request: Request, person: Person) -> Response:
     )
     site.snapshots.forget()
     return RedirectResponse("/parked?done=unseen", 303)
+
+
+async def _holds(site: Site, request: Request, person: Person) -> Response:
+    asked = {name: request.query_params.get(name, "").strip() for name in ("channel", "sku")}
+    parts = await parts_of(site, "holds", person)
+    found = await open_holds(site.engine, **asked)
+    found.sort(key=lambda hold: (hold.channel, hold.sku, hold.expires_at_ms, hold.reference, hold.line))
+    return site.render(
+        "holds.html",
+        person,
+        status=await site.snapshots.status(),
+        parts=parts,
+        asked=asked,
+        holds=found,
+        most=LIST_MAX,
+        told=TOLD.get(request.query_params.get("done", ""), ""),
+    )
+
+
+async def _release_hold(site: Site, request: Request, person: Person) -> Response:
+    done = await site.operations.release_hold((await site.form(request)).get("reference", ""), by=person.name)
+    site.snapshots.forget()
+    return RedirectResponse(f"/holds?done={'hold' if done.count else 'hold_over'}", 303)
 
 
 async def _search(site: Site, request: Request, person: Person) -> Response:
@@ -185,6 +211,8 @@ ENDPOINTS = (
     Endpoint("POST", "/parked/{id:int}/edit", Role.OPERATOR, _edit, page=True),
     Endpoint("POST", "/parked/{id:int}/discard", Role.OPERATOR, _discard, page=True),
     Endpoint("POST", "/unseen/release", Role.OPERATOR, _unseen, page=True),
+    Endpoint("GET", "/holds", Role.VIEWER, _holds, page=True),
+    Endpoint("POST", "/holds/release", Role.OPERATOR, _release_hold, page=True),
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
     Endpoint("GET", "/system", Role.VIEWER, _system, page=True),

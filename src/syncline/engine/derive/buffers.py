@@ -7,7 +7,7 @@ within their exposures with at most epsilon. In full: docs/explanation/urgency-f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncline.engine.catalog import Catalog
@@ -151,7 +151,7 @@ class AutoBuffers:
     async def units(self, route: Route, skus: Sequence[str]) -> dict[str, int]:
         """What a buffer of each of some SKUs amounts to on a route."""
         pairs = {sku: self._pairs(route, sku) for sku in skus}
-        known = await self._learner.known(self._skus(pairs.values()))
+        known = await self.known(skus)
         hour = self._clock.now_ms() // HOUR_MS
         found: dict[str, int] = {}
         for sku, mine in pairs.items():
@@ -160,27 +160,36 @@ class AutoBuffers:
             if cached is not None and cached[0] == state:
                 found[sku] = cached[1]
                 continue
-            found[sku] = self._size(mine, known, hour)[0]
+            found[sku] = self._size(sku, mine, known, hour)[0]
             self._cache.pop((route.name, sku), None)  # so that it is young again
             self._cache[route.name, sku] = state, found[sku]
             if len(self._cache) > CACHE_MAX:
                 del self._cache[next(iter(self._cache))]
         return found
 
+    async def known(self, skus: Sequence[str]) -> Known:
+        """What is learned about some SKUs, and about all that are sold out of the same stock."""
+        recipes = self._routes.recipes
+        return await self._learner.known(recipes.users(recipes.bases(skus)) if recipes else skus)
+
+    def size(self, route: Route, sku: str, known: Known, hour: int) -> tuple[int, float]:
+        """What a buffer amounts to in an hour since the epoch, and how many sales it stands against on average."""
+        units, demands = self._size(sku, self._pairs(route, sku), known, hour)
+        return units, sum(one.rate for one in demands if one is not None)
+
     async def explain(self, route: Route, sku: str) -> Sized:
         """A buffer, and what it follows from."""
         units = (await self.units(route, [sku]))[sku]
         pairs = self._pairs(route, sku)
-        known = await self._learner.known(self._skus([pairs]))
+        known = await self.known([sku])
+        season = known.season(sku)
         hour = self._clock.now_ms() // HOUR_MS
-        _, demands = self._size(pairs, known, hour)
+        _, demands = self._size(sku, pairs, known, hour)
         covered = [
             Covered(
                 channel=exposure.channel,
                 sku=used,
-                units_h=expected
-                / exposed_h(known.season, exposure.total_ms, hour)
-                * _weight(known.season, hour),
+                units_h=expected / exposed_h(season, exposure.total_ms, hour) * _weight(season, hour),
                 expected=expected,
                 exposure=exposure,
             )
@@ -206,27 +215,24 @@ class AutoBuffers:
                     found.append((exposure, used, times))
         return found
 
-    @staticmethod
-    def _skus(pairs: Iterable[Sequence[tuple[Exposure, str, int]]]) -> list[str]:
-        return list(dict.fromkeys(used for mine in pairs for _, used, _ in mine))
-
     def _size(
-        self, pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
+        self, sku: str, pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
     ) -> tuple[int, list[Demand | None]]:
         """The buffer, and the demand of each pair while exposed: of those, ``rate`` is for all of that time.
 
         Seen from the full hour, or from the latest sale if that is later. Just after a sale the next one is
         likelier, so the buffer is largest then and falls with the hours that follow.
         """
+        season = known.season(sku)
         sales = [known.sales(used).get(exposure.channel) for exposure, used, _ in pairs]
         at_ms = max([hour * HOUR_MS, *(one.at_ms for one in sales if one is not None)])
         demands: list[Demand | None] = []
         for (exposure, _, times), sold in zip(pairs, sales, strict=True):
-            demand = demand_of(sold, known.season, at_ms)
+            demand = demand_of(sold, season, at_ms)
             if demand is not None:
                 demand = replace(
                     demand,
-                    rate=demand.rate * exposed_h(known.season, exposure.total_ms, hour),
+                    rate=demand.rate * exposed_h(season, exposure.total_ms, hour),
                     lines=tuple((units * times, share) for units, share in demand.lines),
                 )
             demands.append(demand)

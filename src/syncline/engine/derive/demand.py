@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncline.engine.routes import SEP
@@ -20,9 +20,9 @@ from syncline.freshness.demand import (
 from syncline.freshness.risk import EPSILON, latest_safe_moment
 from syncline.ports import Row, Store, Write
 
-# No SKU contains the separator, so a category's row is never taken for one. Records name no category yet: all
-# goods share one profile.
+# No SKU contains the separator, so a category's row is never taken for one. The row without a name is of all goods.
 CATEGORY = SEP
+CATEGORY_SALES_MIN = 100.0  # fading over weeks: with fewer, all goods tell more about a SKU than its category
 URGENT_MS = (
     5_000  # what is promised from a change to a channel; a deadline that has passed already helps nobody
 )
@@ -54,9 +54,17 @@ class Wrong:
 class Known:
     """What is stored of the demand for some SKUs, read at one moment. Bytes until somebody asks."""
 
-    def __init__(self, season: Season, states: Mapping[str, bytes]) -> None:
-        self.season = season
+    def __init__(
+        self, seasons: Mapping[str, Season], states: Mapping[str, bytes], category_of: Callable[[str], str]
+    ) -> None:
+        self.seasons = seasons
         self._states = states
+        self._category_of = category_of
+
+    def season(self, sku: str) -> Season:
+        """The profile of a SKU's category, or of all goods while too little of the category was sold."""
+        own = self.seasons.get(self._category_of(sku))
+        return own if own is not None and own.slow >= CATEGORY_SALES_MIN else self.seasons[""]
 
     def state(self, sku: str) -> bytes:
         """All that is known of a SKU, to be compared only; empty where nothing is."""
@@ -70,26 +78,43 @@ class Known:
 class DemandLearner:
     """Reads and writes what is known of demand. Holds nothing itself, so a crash or a second reader is harmless.
 
-    ``epsilon`` is how likely it may be, at each decision, that more is sold than there is.
+    ``epsilon`` is how likely it may be, at each decision, that more is sold than there is. ``category_of``
+    names the category of a SKU that has a profile of its own; "" for all others.
     """
 
-    def __init__(self, store: Store, *, epsilon: float = EPSILON) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        epsilon: float = EPSILON,
+        category_of: Callable[[str], str] = lambda _sku: "",
+    ) -> None:
         self._store = store
+        self._category_of = category_of
         self.epsilon = epsilon
 
     async def learn(self, sold: Sequence[Sold]) -> Write:
         """What these sales make of what is known: to be written in the transaction that applies them."""
         if not sold:
             return Write("velocity_put", [])
-        season, by_sku = await self._known({one.sku for one in sold})
-        new_pairs = 0
+        known = await self.known({one.sku for one in sold})
+        by_sku = {sku: known.sales(sku) for sku in dict.fromkeys(one.sku for one in sold)}
+        taught: dict[str, list[Sale]] = {}
+        new_pairs: dict[str, int] = {}
         for one in sold:
-            at = by_sku.setdefault(one.sku, {})
+            at = by_sku[one.sku]
             before = at.get(one.channel)
-            new_pairs += before is None
-            at[one.channel] = (before or Sales(one.sale.at_ms)).learn(one.sale, season)
-        season = season.learn([one.sale for one in sold], new_pairs=new_pairs)
-        packed = {CATEGORY: pack_season(season)} | {sku: pack_sales(at) for sku, at in by_sku.items()}
+            for category in {"", self._category_of(one.sku)}:
+                taught.setdefault(category, []).append(one.sale)
+                new_pairs[category] = new_pairs.get(category, 0) + (before is None)
+            at[one.channel] = (before or Sales(one.sale.at_ms)).learn(one.sale, known.season(one.sku))
+        packed = {
+            CATEGORY + category: pack_season(
+                known.seasons.get(category, Season()).learn(sales, new_pairs=new_pairs[category])
+            )
+            for category, sales in sorted(taught.items())
+        }
+        packed |= {sku: pack_sales(at) for sku, at in by_sku.items()}
         return Write("velocity_put", [{"key": key, "learned": state.hex()} for key, state in packed.items()])
 
     async def deadlines(
@@ -104,10 +129,10 @@ class DemandLearner:
         """
         if not wrong:
             return []
-        season, by_sku = await self._known({one.sku for one in wrong if one.too_high})
+        known = await self.known({one.sku for one in wrong if one.too_high})
         demands: dict[str, list[Demand]] = {}
         for sku in {one.sku for one in wrong}:
-            at = by_sku.get(sku, {})
+            at, season = known.sales(sku), known.season(sku)
             found = (demand_of(at.get(channel), season, now_ms) for channel in channels.get(sku, ()))
             demands[sku] = [one for one in found if one is not None]
         return [
@@ -117,7 +142,7 @@ class DemandLearner:
                     now_ms + URGENT_MS,
                     latest_safe_moment(
                         demands[one.sku],
-                        season,
+                        known.season(one.sku),
                         units=one.units,
                         shown=None if one.too_high else 0,
                         now_ms=now_ms,
@@ -131,11 +156,15 @@ class DemandLearner:
 
     async def known(self, skus: Iterable[str]) -> Known:
         """What is stored about some SKUs."""
-        rows: list[Row] = await self._store.read("velocity_get", keys=[CATEGORY, *sorted(skus)])
+        asked = sorted(skus)
+        categories = sorted({"", *map(self._category_of, asked)})
+        rows: list[Row] = await self._store.read(
+            "velocity_get", keys=[*(CATEGORY + name for name in categories), *asked]
+        )
         states: dict[str, bytes] = dict(rows)
-        packed = states.pop(CATEGORY, None)
-        return Known(Season() if packed is None else unpack_season(packed), states)
-
-    async def _known(self, skus: Iterable[str]) -> tuple[Season, dict[str, dict[str, Sales]]]:
-        known = await self.known(skus := list(skus))
-        return known.season, {sku: sales for sku in skus if (sales := known.sales(sku))}
+        seasons = {
+            name: unpack_season(packed)
+            for name in categories
+            if (packed := states.pop(CATEGORY + name, None)) is not None
+        }
+        return Known({"": Season(), **seasons}, states, self._category_of)

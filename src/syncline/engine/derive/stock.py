@@ -23,6 +23,7 @@ from syncline.ports import Clock, Row, Store, System, Write
 DERIVE_MAX = 500  # SKUs in one round
 
 PLACING_MS = 1_000  # an order's location is usually known after so long
+Tolerances = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
 AutoUnits = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
 
 UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
@@ -82,6 +83,11 @@ async def _unknown_units(_route: Route, skus: Sequence[str]) -> Mapping[str, int
     return dict.fromkeys(skus, 0)
 
 
+async def _route_tolerances(route: Route, skus: Sequence[str]) -> Mapping[str, int]:
+    """What a route promises where nobody tells fast SKUs from slow ones."""
+    return dict.fromkeys(skus, route.tolerance_ms)
+
+
 class StockDeriver:
     """Computes shown numbers; the same for scheduling, for building a call and for explaining."""
 
@@ -103,6 +109,7 @@ class StockDeriver:
         self._under_way: Callable[[str, str], int | None] = lambda _system, _order_key: None
         self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
         self._auto_units: AutoUnits = _unknown_units
+        self._tolerances: Tolerances = _route_tolerances
 
     def watch(self, under_way: Callable[[str, str], int | None], at_rest: Callable[[str, str], bool]) -> None:
         """Be told since when a call about an order is under way to a system, and whether a number is at rest."""
@@ -112,6 +119,10 @@ class StockDeriver:
     def buffers(self, auto_units: AutoUnits) -> None:
         """Be told what ``auto`` buffers of some SKUs amount to on a route, in units."""
         self._auto_units = auto_units
+
+    def tolerances(self, tolerances: Tolerances) -> None:
+        """Be told what some SKUs are promised on a route, in milliseconds."""
+        self._tolerances = tolerances
 
     async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
         """Compute the numbers of some SKUs from what is stored now.
@@ -341,7 +352,10 @@ class StockDeriver:
         return found
 
     async def _sooner(
-        self, rounds: Sequence[tuple[Route, Computed]], changed_at: dict[str, int], now_ms: int
+        self,
+        rounds: Sequence[tuple[Route, Computed, Mapping[str, int]]],
+        changed_at: dict[str, int],
+        now_ms: int,
     ) -> dict[tuple[str, str], int]:
         """Deadlines by route and target of what cannot wait for its tolerance; a promise of seconds needs none.
 
@@ -349,13 +363,14 @@ class StockDeriver:
         """
         asked: dict[tuple[str, str], Wrong] = {}
         channels: dict[str, dict[str, None]] = {}
-        for route, computed in rounds:
+        for route, computed, tolerances in rounds:
             for target in computed.targets:
                 channels.setdefault(target.sku, {})[route.sink] = None
                 held = target.held
                 too_high = held is not None and held > target.quantity and not target.undecided
-                if route.tolerance_ms > SEND_AT_ONCE_MS and (too_high or (held == 0 and target.quantity > 0)):
-                    latest_ms = changed_at[target.sku] + route.tolerance_ms
+                tolerance_ms = tolerances[target.sku]
+                if tolerance_ms > SEND_AT_ONCE_MS and (too_high or (held == 0 and target.quantity > 0)):
+                    latest_ms = changed_at[target.sku] + tolerance_ms
                     pool = computed.published[target.sku].pool
                     asked[route.name, target.key] = Wrong(target.sku, pool, latest_ms, too_high)
         deadlines = await self._learner.deadlines(
@@ -376,7 +391,7 @@ class StockDeriver:
         touches: list[dict[str, object]] = []
         settles: dict[tuple[str, str, str, str], Demand] = {}
         open_lines: list[Demand] = []
-        rounds: list[tuple[Route, set[str], Computed]] = []
+        rounds: list[tuple[Route, set[str], Computed, Mapping[str, int]]] = []
         for route in self._routes.of(Flow.INVENTORY):
             # Asked before anything is read. A delivery that is not open now can only begin later, and is
             # then built from what we are about to read, or newer; so where the channel holds what it
@@ -387,9 +402,14 @@ class StockDeriver:
                 for location in route.locations.values()
                 if self._at_rest(route.sink, key := stock_key(sku, location))
             }
-            rounds.append((route, at_rest, await self.compute(route, list(changed_at))))
-        sooner = await self._sooner([(route, computed) for route, _, computed in rounds], changed_at, now_ms)
-        for route, at_rest, computed in rounds:
+            computed = await self.compute(route, list(changed_at))
+            skus = list(dict.fromkeys(target.sku for target in computed.targets))
+            promised = await self._tolerances(route, skus) if skus else {}
+            rounds.append((route, at_rest, computed, promised))
+        sooner = await self._sooner(
+            [(route, computed, promised) for route, _, computed, promised in rounds], changed_at, now_ms
+        )
+        for route, at_rest, computed, promised in rounds:
             for target in computed.targets:
                 linger_ms = PLACING_MS if target.unplaced else 0
                 wanted = target.held is None or target.held != target.quantity
@@ -398,7 +418,7 @@ class StockDeriver:
                 # What needs no change is not late: a delivery that waits anyway keeps its own age.
                 changed_ms = changed_at[target.sku] if wanted else now_ms
                 unique = route.rule_for(target.sku).unique
-                tolerance_ms = min(UNIQUE_MS, route.tolerance_ms) if unique else route.tolerance_ms
+                tolerance_ms = min(UNIQUE_MS, promised[target.sku]) if unique else promised[target.sku]
                 latest_ms = changed_ms + tolerance_ms
                 deliver_by_ms = min(latest_ms, sooner.get((route.name, target.key), latest_ms))
                 touches.append(

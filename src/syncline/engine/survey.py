@@ -1,0 +1,322 @@
+"""Every hour, every SKU: how fast it sells, what its ``auto`` buffers amount to, and what they give back.
+
+A buffer follows the hour of the week, and a class is left only after a while: nothing that happens to a SKU
+tells of either. So all of them are looked at once an hour, and those whose buffer changed are computed again.
+What was found of a SKU is stored if it is not what most are, and what was found on the whole is kept as a
+history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+import structlog
+
+from syncline.engine.catalog import Catalog
+from syncline.engine.codec import decode
+from syncline.engine.derive.buffers import AutoBuffers
+from syncline.engine.derive.demand import DemandLearner, Known
+from syncline.engine.routes import Route, Routes, split_key
+from syncline.freshness.demand import HOUR_MS, demand_of
+from syncline.freshness.recovered import Recovered, Tally
+from syncline.freshness.velocity import ORDER, Standing, Thresholds, Velocity, classify, peak_units_min
+from syncline.inventory.availability import offered
+from syncline.inventory.rules import BufferKind, allow
+from syncline.model.change import Flow, Kind
+from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.model.records import StockLevel
+from syncline.ports import Clock, Store, System, Write
+
+PAGE = 200  # SKUs between two turns of everything else
+RETRY_S = 60.0
+HISTORY_MAX = 2_300  # a little more than a quarter of hours
+CLASSES = "velocity"  # the subject of the report on classes; the others are named by their route
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a SKU sells over all channels, in units a minute of the peak hour, and its class.
+
+    ``by_rule`` says that a rule names the class.
+    """
+
+    velocity: Velocity
+    units_min: float
+    by_rule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredAt:
+    """What one route's ``auto`` buffers gave back at one moment."""
+
+    at_ms: int
+    skus: int
+    fixed: int
+    kept: int
+    units: int
+    money: dict[str, Decimal]
+    units_without_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the latest survey found: SKUs by class, and stock given back by route. Empty before the first."""
+
+    at_ms: int
+    classes: dict[str, int]
+    recovered: dict[str, RecoveredAt]
+
+
+NOTHING = Found(0, {}, {})
+
+
+class Survey:
+    """Looks at every SKU once an hour. Reads and writes the store; what is kept in memory is the latest report."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
+        routes: Routes,
+        systems: Mapping[str, System],
+        learner: DemandLearner,
+        buffers: AutoBuffers,
+        *,
+        thresholds: Thresholds,
+        guard: Callable[[], Write],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._catalog = catalog
+        self._routes = routes
+        self._systems = systems
+        self._learner = learner
+        self._buffers = buffers
+        self._thresholds = thresholds
+        self._guard = guard
+        self._wake = wake
+        self.latest = NOTHING
+
+    async def run(self) -> None:
+        """Survey at the start and at each full hour, until cancelled.
+
+        Raises:
+            Fenced: another worker took over.
+        """
+        while True:
+            try:
+                await self.once()
+            except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
+                log.warning("the store does not take it", action="store_refused", error=str(error))
+                await self._clock.sleep(RETRY_S)
+                continue
+            now_ms = self._clock.now_ms()
+            await self._clock.sleep(((now_ms // HOUR_MS + 1) * HOUR_MS - now_ms) / 1000)
+
+    async def once(self) -> int:
+        """Look at every SKU; returns how many there were."""
+        began_ms = self._clock.now_ms()
+        hour = began_ms // HOUR_MS
+        routes = self._routes.of(Flow.INVENTORY)
+        tallies = {route.name: Tally() for route in routes}
+        classes = dict.fromkeys(ORDER, 0)
+        for page in self._pages(routes):
+            await self._look_at(page, routes, hour, tallies, classes)
+        reports = {CLASSES: msgspec.json.encode({name.value: n for name, n in classes.items()})}
+        recovered: dict[str, RecoveredAt] = {}
+        for name, tally in tallies.items():
+            result = tally.result(self._learner.epsilon)
+            if result.skus:
+                reports[name] = msgspec.json.encode(_body(result))
+                recovered[name] = _report(hour * HOUR_MS, reports[name])
+        await self._store.write(
+            self._guard(),
+            Write(
+                "survey_put",
+                [
+                    {"subject": subject, "at_ms": hour * HOUR_MS, "body": body.decode()}
+                    for subject, body in reports.items()
+                ],
+            ),
+        )
+        self.latest = Found(began_ms, {name.value: n for name, n in classes.items()}, recovered)
+        return sum(classes.values())
+
+    def _pages(self, routes: Sequence[Route]) -> Iterator[list[str]]:
+        """Every SKU that some channel sells, once, a few at a time."""
+        sinks = list(dict.fromkeys(route.sink for route in routes))
+        for place, sink in enumerate(sinks):
+            skus = self._catalog.skus(sink)
+            before = sinks[:place]
+            for start in range(0, len(skus), PAGE):
+                page = [
+                    sku
+                    for sku in skus[start : start + PAGE]
+                    if not any(self._catalog.get(other, sku) is not None for other in before)
+                ]
+                if page:
+                    yield page
+
+    async def _look_at(
+        self,
+        page: Sequence[str],
+        routes: Sequence[Route],
+        hour: int,
+        tallies: Mapping[str, Tally],
+        classes: dict[Velocity, int],
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        known = await self._buffers.known(page)
+        stored = {row[0]: row[1:] for row in await self._store.read("standing_get", skus=list(page))}
+        there = await self._there(page, routes)
+        puts, drops, marks = [], [], []
+        for sku in page:
+            row = stored.get(sku)
+            learned = classify(_standing(row), self._units_min(sku, known, now_ms), now_ms, self._thresholds)
+            holds = [learned.velocity]
+            sizes: dict[str, int] = {}
+            for route in routes:
+                item = self._catalog.get(route.sink, sku)
+                if item is None:
+                    continue
+                rule = route.rule_for(sku)
+                if rule.velocity:
+                    holds.append(Velocity(rule.velocity))
+                if rule.buffer.kind is not BufferKind.AUTO:
+                    continue
+                units, expected = self._buffers.size(route, sku, known, hour)
+                if units:
+                    sizes[route.name] = units
+                if (route.source, sku) in there:
+                    shown = allow(rule, there[route.source, sku].get(route.name, 0)).capped
+                    tallies[route.name].add(units, expected, shown, item.price, item.currency)
+            classes[max(holds[1:] or holds, key=ORDER.index)] += 1
+            before = {} if row is None else msgspec.json.decode(row[2], type=dict[str, int])
+            if before != sizes:
+                marks.append(sku)
+            if learned == Standing() and not sizes:
+                if row is not None:
+                    drops.append({"sku": sku})
+            elif row is None or _standing(row) != learned or before != sizes:
+                puts.append(
+                    {
+                        "sku": sku,
+                        "velocity": learned.velocity.value,
+                        "slow_since_ms": learned.slow_since_ms,
+                        "buffers": msgspec.json.encode(sizes).decode(),
+                    }
+                )
+        if puts or drops:
+            await self._store.write(
+                self._guard(),
+                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in marks]),
+                Write("standing_put", puts),
+                Write("standing_drop", drops),
+            )
+        if marks:
+            self._wake()
+
+    async def _there(
+        self, page: Sequence[str], routes: Sequence[Route]
+    ) -> dict[tuple[str, str], dict[str, int]]:
+        """What the sources say is there to be sold by each ``auto`` route, by (source, SKU).
+
+        The figures as they are, less safety stock: what is open or held for the moment makes no difference
+        to how much a buffer keeps back over time. A kit has no stock of its own and is left out.
+        """
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        for source in dict.fromkeys(route.source for route in routes):
+            mine = [
+                (route, wanted)
+                for route in routes
+                if route.source == source
+                and (wanted := {s for s in page if route.rule_for(s).buffer.kind is BufferKind.AUTO})
+            ]
+            if not mine:
+                continue
+            asked = sorted(set().union(*(wanted for _, wanted in mine)))
+            basis = self._systems[source].capabilities.stock_read_basis
+            for key, body, _, _ in await self._store.read("stock_of_skus", system=source, skus=asked):
+                sku, location = split_key(key)
+                level: StockLevel = decode(Kind.STOCK, body)
+                at = found.setdefault((source, sku), {})
+                for route, wanted in mine:
+                    rule = route.rule_for(sku)
+                    if sku in wanted and location in route.locations and location not in rule.excluded:
+                        left = max(0, offered(level, basis) - rule.safety_at(location))
+                        at[route.name] = at.get(route.name, 0) + left
+        return found
+
+    def _units_min(self, sku: str, known: Known, now_ms: int) -> float:
+        """Units a minute in the peak hour, over all channels that sell a SKU."""
+        sales = known.sales(sku)
+        speed = 0.0
+        for sink in dict.fromkeys(route.sink for route in self._routes.of(Flow.INVENTORY)):
+            if self._catalog.get(sink, sku) is not None:
+                season = known.season(sku)
+                demand = demand_of(sales.get(sink), season, now_ms, clustered=False)
+                if demand is not None:
+                    speed += peak_units_min(demand, season)
+        return speed
+
+    # --- for others ---------------------------------------------------------------------------------
+
+    async def speeds(self, route: Route, skus: Sequence[str]) -> dict[str, Speed]:
+        """The class of some SKUs on a route: entered at once, whenever the last survey was."""
+        known = await self._learner.known(skus)
+        stored = {row[0]: row[1:] for row in await self._store.read("standing_get", skus=list(skus))}
+        now_ms = self._clock.now_ms()
+        found: dict[str, Speed] = {}
+        for sku in skus:
+            speed = self._units_min(sku, known, now_ms)
+            named = route.rule_for(sku).velocity
+            standing = classify(
+                _standing(stored.get(sku)),
+                speed,
+                now_ms,
+                self._thresholds,
+                override=Velocity(named) if named else None,
+            )
+            found[sku] = Speed(standing.velocity, speed, bool(named))
+        return found
+
+    async def tolerances(self, route: Route, skus: Sequence[str]) -> dict[str, int]:
+        """What some SKUs are promised on a route, in milliseconds: what its segment says, or the route."""
+        if not route.segments:
+            return dict.fromkeys(skus, route.tolerance_ms)
+        speeds = await self.speeds(route, skus)
+        return {sku: route.segments.get(speed.velocity, route.tolerance_ms) for sku, speed in speeds.items()}
+
+    async def history(self, route: str, since_ms: int) -> list[RecoveredAt]:
+        """What a route's buffers gave back, hour by hour, oldest first; at most ``HISTORY_MAX`` of them."""
+        rows = await self._store.read("surveys", subject=route, since=since_ms, limit=HISTORY_MAX)
+        return [_report(at_ms, body.encode()) for at_ms, body in reversed(rows)]
+
+
+def _standing(row: Sequence[object] | None) -> Standing:
+    if row is None:
+        return Standing()
+    velocity, slow_since_ms, _ = row
+    return Standing(Velocity(str(velocity)), None if slow_since_ms is None else int(str(slow_since_ms)))
+
+
+def _body(result: Recovered) -> dict[str, object]:
+    return {
+        "skus": result.skus,
+        "fixed": result.fixed,
+        "kept": result.kept,
+        "units": result.units,
+        "money": result.money,
+        "units_without_price": result.units_without_price,
+    }
+
+
+def _report(at_ms: int, body: bytes) -> RecoveredAt:
+    return msgspec.convert({**msgspec.json.decode(body), "at_ms": at_ms}, RecoveredAt, strict=False)
