@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
 from random import Random
@@ -21,6 +21,7 @@ from tests.connectors.test_shopify import TestShopifySink as ShopifySink
 from tests.connectors.test_shopify import TestShopifySource as ShopifySource
 
 from syncline.model.change import Change, Cursor, Event, LoggedEvent, Via
+from syncline.model.copying import replace
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Rejected, Retryable
 from syncline.model.payloads import ReadStock, SetStock

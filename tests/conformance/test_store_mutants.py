@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import cache
 
 import apsw
 import pytest
 
+from syncline.model.copying import replace
 from syncline.model.errors import Rejected
 from syncline.stores.sqlite import SqliteStore
 from syncline.stores.sqlite.store import Append, connect, migrate
@@ -505,6 +505,17 @@ BROKEN = {
     "mixes up channels": says("demand_of_orders", "channel = :channel AND", ":channel = :channel AND"),
     "keeps the newest change": says("dirty_mark", "min(dirty.changed_at_ms, excluded.changed_at_ms)", "max(dirty.changed_at_ms, excluded.changed_at_ms)"),
     "marks without counting": says("dirty_mark", "seq = dirty.seq + 1", "seq = dirty.seq"),
+    "forgets until when marks wait": says("dirty", "not_before_ms <= :now_ms", ":now_ms IS NOT NULL"),
+    "defers what was marked meanwhile": says("dirty_defer", "AND seq = :seq", "AND :seq = :seq"),
+    "defers until the last moment": says("dirty_next", "min(not_before_ms)", "max(not_before_ms)"),
+    "finds a moment where nothing waits": says("dirty_next", "WHERE not_before_ms > 0", ""),
+    "takes an attempt for a newer one": says("attempt_put", "SET result = excluded.result", "SET generation = excluded.generation, result = excluded.result"),
+    "mixes up attempts": says("attempts_of", "WHERE intent = :intent", "WHERE :intent NOT NULL"),
+    "marks for later what is due": says("dirty_mark_later", "min(dirty.not_before_ms, excluded.not_before_ms)", "excluded.not_before_ms"),
+    "marks for later without counting": says("dirty_mark_later", "seq = dirty.seq + 1", "seq = dirty.seq"),
+    "marks for later what changed last": says("dirty_mark_later", "min(dirty.changed_at_ms, excluded.changed_at_ms)", "max(dirty.changed_at_ms, excluded.changed_at_ms)"),
+    "waits in spite of a new mark": says("dirty_mark", "not_before_ms = 0", "not_before_ms = dirty.not_before_ms"),
+    "waits in spite of a newer stamp": says("dirty_mark_waiting", "not_before_ms = 0", "not_before_ms = dirty.not_before_ms"),
     "marks where no demand waits": says("dirty_mark_waiting", " AND settled = 0", ""),
     "marks where there is no demand": says("dirty_mark_waiting", "WHERE EXISTS (SELECT 1 FROM demand WHERE sku = :sku AND settled = 0)", "WHERE 1"),
     "marks newer stamps without counting": says("dirty_mark_waiting", "seq = dirty.seq + 1", "seq = dirty.seq"),
@@ -1033,16 +1044,57 @@ CAUGHT_BY = {
     "keeps the newest change": [
         "a_mark_keeps_the_oldest_change_and_counts",
         "a_mark_made_meanwhile_stays",
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
     ],
     "marks without counting": [
         "a_mark_keeps_the_oldest_change_and_counts",
         "a_mark_made_meanwhile_stays",
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
         "a_statement_sees_what_the_one_before_it_wrote",
+    ],
+    "forgets until when marks wait": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "defers what was marked meanwhile": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "defers until the last moment": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "finds a moment where nothing waits": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "takes an attempt for a newer one": [
+        "an_attempt_keeps_the_generation_that_it_was_made_for",
+    ],
+    "mixes up attempts": [
+        "an_attempt_keeps_the_generation_that_it_was_made_for",
+    ],
+    "marks for later what is due": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "marks for later without counting": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "marks for later what changed last": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "waits in spite of a new mark": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+    ],
+    "waits in spite of a newer stamp": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
     ],
     "marks where no demand waits": ["a_newer_stamp_marks_only_where_demand_waits"],
     "marks where there is no demand": ["a_newer_stamp_marks_only_where_demand_waits"],
-    "marks newer stamps without counting": ["a_newer_stamp_marks_only_where_demand_waits"],
-    "keeps the newest stamp": ["a_newer_stamp_marks_only_where_demand_waits"],
+    "marks newer stamps without counting": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+        "a_newer_stamp_marks_only_where_demand_waits",
+    ],
+    "keeps the newest stamp": [
+        "a_mark_that_is_deferred_waits_until_its_moment_or_the_next_mark",
+        "a_newer_stamp_marks_only_where_demand_waits",
+    ],
     "clears a mark made meanwhile": [
         "a_mark_made_meanwhile_stays",
         "a_transaction_returns_the_rows_of_each_statement",

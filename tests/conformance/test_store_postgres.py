@@ -67,7 +67,7 @@ def mark(sku, changed_at_ms=1):
 
 
 async def skus(store):
-    return [row[0] for row in await store.read("dirty", limit=10_000)]
+    return [row[0] for row in await store.read("dirty", now_ms=0, limit=10_000)]
 
 
 # --- statements ------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_a_statement_that_cannot_touch_a_row_twice_says_what_its_rows_are_unique
 async def test_rows_that_share_a_key_run_one_after_the_other(store):
     rows = [{"sku": "A", "changed_at_ms": n} for n in (5, 3, 4)] + [{"sku": "B", "changed_at_ms": 1}]
     assert sorted((await store.write(Write("dirty_mark", rows)))[0]) == [("A",)] * 3 + [("B",)]
-    assert await store.read("dirty", limit=9) == [("B", 1, 1), ("A", 3, 3)]
+    assert await store.read("dirty", now_ms=0, limit=9) == [("B", 1, 1), ("A", 3, 3)]
 
 
 async def test_more_rows_than_fit_in_one_statement_are_one_transaction(store):
@@ -209,7 +209,7 @@ async def test_transactions_that_block_each_other_are_run_again(store, other):
         *(each.write(mark(first), mark(second)) for _ in range(10)
           for each, first, second in ((store, "A", "B"), (other, "B", "A"))),
     )  # fmt: skip
-    rows = await store.read("dirty", limit=9)
+    rows = await store.read("dirty", now_ms=0, limit=9)
     assert sorted(rows) == [("A", 21, 1), ("B", 21, 1)]
 
 
@@ -295,7 +295,7 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(postgres, schema, cut)
         cable.cut = cut
         assert await store.write(mark("A")) == [[("A",)]]
         assert cable.cuts == 2
-        assert await store.read("dirty", limit=9) == [("A", 1, 1)], "marked once, not twice"
+        assert await store.read("dirty", now_ms=0, limit=9) == [("A", 1, 1)], "marked once, not twice"
         assert [one.offset for one in await store.events(0, 9)] == [1, 2]
         assert store.resolved == 2
         assert store.retries == (0 if cut == "after" else 2)
@@ -320,7 +320,7 @@ async def test_a_session_that_the_server_forgot_is_replaced(postgres, schema, st
     await connection.execute("DELETE FROM session")
     await connection.close()
     await store.write(mark("A"))
-    assert await store.read("dirty", limit=9) == [("A", 2, 1)]
+    assert await store.read("dirty", now_ms=0, limit=9) == [("A", 2, 1)]
 
 
 async def test_connections_that_died_while_idle_are_replaced(postgres, schema, store):
@@ -332,7 +332,7 @@ async def test_connections_that_died_while_idle_are_replaced(postgres, schema, s
     )
     await connection.close()
     await asyncio.gather(*(store.write(mark(str(n))) for n in range(20)), store.events(0, 9), skus(store))
-    assert sorted(await store.read("dirty", limit=99)) == sorted((str(n), 2, 1) for n in range(20))
+    assert sorted(await store.read("dirty", now_ms=0, limit=99)) == sorted((str(n), 2, 1) for n in range(20))
 
 
 async def test_a_transaction_that_is_killed_under_way_is_run_again(postgres, schema, store):
@@ -352,7 +352,7 @@ async def test_a_transaction_that_is_killed_under_way_is_run_again(postgres, sch
     assert killed == 1
     await transaction.rollback()
     await waiting
-    assert sorted(await store.read("dirty", limit=9)) == [("A", 2, 1), ("before", 1, 1)]
+    assert sorted(await store.read("dirty", now_ms=0, limit=9)) == [("A", 2, 1), ("before", 1, 1)]
     await blocker.close()
 
 
@@ -368,7 +368,7 @@ async def test_a_statement_that_takes_too_long_is_given_up_as_not_done(postgres,
     with pytest.raises(Retryable, match="lock timeout"):
         await store.write(mark("B"), mark("A"))
     await transaction.rollback()
-    assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+    assert await store.read("dirty", now_ms=0, limit=9) == [("A", 1, 1)]
     await blocker.close()
     await store.close()
 

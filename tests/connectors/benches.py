@@ -8,7 +8,6 @@ import hmac
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from decimal import Decimal
 from functools import cache, partial
 from random import Random
@@ -23,6 +22,7 @@ from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify import ShopifySettings, documents
 from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.model.change import Change, Kind
+from syncline.model.copying import replace
 from syncline.model.delivery import Item
 from syncline.model.payloads import (
     CreateShipment,

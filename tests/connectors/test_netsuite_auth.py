@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import replace
 from random import Random
 
 import msgspec
@@ -14,6 +13,7 @@ from tests.connectors.netsuite_world import SECRET, START_MS, World, key_pair, r
 
 from syncline.connectors.netsuite import CONNECTOR, NetSuiteSettings
 from syncline.connectors.netsuite.auth import Tokens, load_signer, tba_header, tba_signature
+from syncline.model.copying import replace
 from syncline.model.errors import AuthExpired, Misconfigured, OutcomeUnknown, Retryable, Throttled
 from syncline.ports import Opening, Request, Response
 from syncline.simulate.clock import VirtualClock, VirtualLoop

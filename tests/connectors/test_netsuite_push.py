@@ -5,7 +5,6 @@ import base64
 import contextlib
 import hashlib
 import hmac
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -15,6 +14,7 @@ from tests.connectors.netsuite_world import SECRET, START_MS, World, line, order
 
 from syncline.connectors.netsuite import NetSuiteSettings, push
 from syncline.model.change import Kind, LoggedEvent
+from syncline.model.copying import replace
 from syncline.model.errors import Rejected
 from syncline.model.payloads import OrderItem, PutOrder
 from syncline.ports import WebhookRequest

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
 import pytest
 from tests.connectors.netsuite_world import START_MS, World, line, order, run
 
+from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import AuthExpired, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund

@@ -14,7 +14,6 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 import apsw
 
 from syncline.connectors.shopify.simulator.app import HttpApp
+from syncline.model.copying import replace
 from syncline.ports import Request, Response, Transport
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.config import Config, ServerConfig, StoreConfig, SystemConfig

@@ -12,7 +12,6 @@ import os
 import pickle
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -20,6 +19,7 @@ import uvloop
 from syncline.connectors.netsuite import manifest as netsuite
 from syncline.connectors.shopify import manifest as shopify
 from syncline.engine.delivery import lane
+from syncline.model.copying import replace
 from syncline.model.errors import SynclineError
 from syncline.runtime.config import Config
 from syncline.runtime.registry import connectors

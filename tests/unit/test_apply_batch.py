@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import count, permutations
 
@@ -17,6 +16,7 @@ from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
 from syncline.inventory.recipes import Recipes
 from syncline.model.change import Flow, Kind, Via
+from syncline.model.copying import replace
 from syncline.model.records import (
     Allocation,
     ErpLine,
@@ -42,17 +42,21 @@ ROUTES = Routes(
 )
 
 
+MARKET = Routes([*ROUTES.all, Route(Flow.INVENTORY, "erp", "market", 5_000, locations={"1": "m"})])
+
+
 class Desk:
     """A store of one order's facts, over as many batches as a test likes."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Routes = ROUTES) -> None:
+        self.routes = routes
         self.known: dict = {}
         self.demand: dict = {}
         self.offsets = count(1)
         self.batch = self._new()
 
     def _new(self) -> Batch:
-        batch = Batch(ROUTES, {"shop": None, "erp": None}, Catalog(None), NOW)
+        batch = Batch(self.routes, {"shop": None, "erp": None}, Catalog(None), NOW)
         for (system, kind, key), (version, tiebreak, hash_, value) in self.known.items():
             batch.known(system, kind, key, version, tiebreak, hash_, value if kind is Kind.ORDER else None)
         for row in self.demand.values():
@@ -252,6 +256,36 @@ def test_a_line_over_two_places():
         (stock_key("A", "71"), 2),
     }
     assert written["dirty_mark"] == [{"sku": "A", "changed_at_ms": START_MS}]
+
+
+def test_what_an_order_takes_somewhere_concerns_other_channels_before_its_own():
+    part = order(line("l", "A", 5), complete=False)
+    for routes, at_once in ((ROUTES, False), (MARKET, True)):
+        desk = Desk(routes)
+        desk.apply(Kind.ORDER, "7001", part)
+        assert desk.batch.deferred is not at_once
+        written = desk.store()
+        mark = {"sku": "A", "changed_at_ms": START_MS}
+        assert written["dirty_mark"] == ([mark] if at_once else [])
+        assert written["dirty_mark_later"] == ([] if at_once else [{**mark, "not_before_ms": NOW + 2_000}])
+        assert written["shelf_stale"] == [{"sku": "A"}]
+        assert written["delivery_touch"], "the order is read"
+        desk.apply(**placed(line("l", "A", 5, "10.00", ("70", 5))))
+        assert not desk.batch.deferred
+        assert desk.store()["dirty_mark"] == [mark]
+        # Read whole, and still nobody knows from where: there is nothing to wait for.
+        desk.apply(**placed(line("l", "A", 5), updated_at_ms=START_MS + 1_000))
+        assert [row["sku"] for row in desk.store()["dirty_mark"]] == ["A"]
+
+
+def test_a_sku_that_is_marked_is_not_marked_for_later():
+    desk = Desk()
+    desk.apply(Kind.ORDER, "7001", order(line("l", "A", 5), line("m", "B", 1), complete=False))
+    desk.apply(Kind.STOCK, stock_key("A", "1"), figure(5))
+    assert desk.batch.deferred
+    written = desk.store()
+    assert [row["sku"] for row in written["dirty_mark"]] == ["A"]
+    assert [row["sku"] for row in written["dirty_mark_later"]] == ["B"]
 
 
 def test_a_move_to_another_place_moves_the_demand():

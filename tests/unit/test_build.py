@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from syncline.engine.delivery.build import Builder, sum_fault
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.recipes import Recipes
 from syncline.model.change import Flow
+from syncline.model.copying import replace
 from syncline.model.records import Item
 
 TOLERANCE = Decimal("0.02")

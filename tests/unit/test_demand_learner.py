@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -19,6 +18,7 @@ from syncline.engine.routes import Route, Routes, stock_key
 from syncline.freshness.demand import HOUR_MS, Sale
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities
 from syncline.model.change import Flow, Kind
+from syncline.model.copying import replace
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore

@@ -225,11 +225,11 @@ async def test_an_expired_hold_counts_no_more_from_that_moment(world):
 async def test_the_sweep_gives_channels_their_units_back(world):
     await world.holds.reserve("r1", "shop", [Line("A", 2), Line("B", 1)])
     await world.derive()
-    assert await world.store.read("dirty", limit=9) == []
+    assert await world.store.read("dirty", now_ms=0, limit=9) == []
     assert await world.holds.sweep() == 0
     world.clock.at_ms += EXPIRES_MS
     assert await world.holds.sweep() == 2
-    assert [row[0] for row in await world.store.read("dirty", limit=9)] == ["A", "B"]
+    assert [row[0] for row in await world.store.read("dirty", now_ms=0, limit=9)] == ["A", "B"]
     assert await world.holds.sweep() == 0
 
 
@@ -328,7 +328,7 @@ async def test_an_order_replaces_its_hold(world, named, when):
         assert (await world.holds.confirm("r1", order=named)).state == "replaced"
     assert (await world.holds.show("r1")).state == "replaced"
     assert [await world.left(sku) for sku in "AB"] == [3, 1]
-    assert [row[0] for row in await world.store.read("dirty", limit=9)] == ["A", "B"]
+    assert [row[0] for row in await world.store.read("dirty", now_ms=0, limit=9)] == ["A", "B"]
     assert (await world.holds.confirm("r1", order=named)).state == "replaced"
     await world.holds.release("r1")
     assert await world.left() == 3, "what was sold is not given back"

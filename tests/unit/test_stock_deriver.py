@@ -32,10 +32,17 @@ LEASE = {"name": "apply", "owner": "me", "now_ms": START_MS, "ttl_ms": 60_000}
 
 
 class Fixed:
-    """A clock that stands still."""
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.at_ms = START_MS
+        self.timers: list[tuple[float, object]] = []
 
     def now_ms(self) -> int:
-        return START_MS
+        return self.at_ms
+
+    def after(self, seconds, call):
+        self.timers.append((seconds, call))
 
 
 class Bench:
@@ -49,7 +56,8 @@ class Bench:
             name: SimpleNamespace(capabilities=capabilities.get(name, Capabilities()))
             for name in ("erp", *CHANNELS)
         }
-        self.deriver = StockDeriver(store, Fixed(), self.catalog, routes, systems, DemandLearner(store))
+        self.clock = Fixed()
+        self.deriver = StockDeriver(store, self.clock, self.catalog, routes, systems, DemandLearner(store))
 
     def sells(self, channel: str, *skus: str) -> None:
         for sku in skus:
@@ -180,7 +188,7 @@ async def test_an_auto_buffer_is_asked_for():
 async def test_a_figure_from_before_an_order_was_sent_leaves_no_doubt(sent_ago_ms, undecided):
     since_ms = None if sent_ago_ms is None else START_MS - sent_ago_ms
     async with bench(route("shop"), route("market")) as b:
-        b.deriver.watch(lambda system, order_key: since_ms, lambda system, key: True)
+        b.deriver.watch(lambda system, order_key: since_ms, lambda system, key: True, lambda: None)
         await b.figure("A", 10)  # received at START_MS
         await b.order("market", "1", "A", 2)
         await b.put("held_seen", system="shop", key=stock_key("A", "shop-1"), held=10, now_ms=START_MS)
@@ -296,6 +304,60 @@ async def test_a_change_of_a_part_writes_everything_that_hangs_on_it():
         assert marked == 2
         keys = {row[2].partition("\x1f")[0] for row in touched if row[0] == "shop"}
         assert keys == {"A", "B", "SET", "CASE", "OLD"}
+
+
+async def guard_of(b: Bench) -> Write:
+    lease = await b.store.write(Write("lease_take", [LEASE]))
+    return Write("lease_check", [{"name": "apply", "owner": "me", "fence": lease[0][0][0]}], guard=True)
+
+
+async def test_a_channels_own_number_waits_until_its_order_has_a_place():
+    own_orders = Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED)
+    async with bench(route("shop"), route("market"), shop=own_orders, market=own_orders) as b:
+        woken: list[int] = []
+        b.deriver.watch(lambda *_: False, lambda *_: True, lambda: woken.append(b.clock.at_ms))
+        guard = await guard_of(b)
+        await b.figure("A", 9)
+        for channel in ("shop", "market"):
+            look = {"system": channel, "key": stock_key("A", f"{channel}-1"), "held": 9, "now_ms": START_MS}
+            await b.put("held_seen", **look)
+        assert await b.deriver.step(guard) == (0, [])
+        assert b.clock.timers == [], "nothing is deferred"
+
+        await b.order("shop", "1", "A", 2, at="")
+        await b.put("dirty_mark", sku="A", changed_at_ms=START_MS - 50)
+        _, touched = await b.deriver.step(guard)
+        assert [row[0] for row in touched] == ["market"], "others may not sell it again meanwhile"
+        assert await b.store.read("dirty", now_ms=START_MS + 9_999, limit=9) == []
+        ((seconds, due),) = b.clock.timers
+        assert seconds == 10
+
+        # Whatever else happens to the SKU meanwhile ends no wait, and begins none.
+        b.clock.at_ms = START_MS + 6_000
+        await b.put("dirty_mark", sku="A", changed_at_ms=START_MS + 5_000)
+        _, touched = await b.deriver.step(guard)
+        assert [row[0] for row in touched] == ["market"]
+        assert await b.store.read("dirty_next") == [(START_MS + 10_000,)]
+
+        b.clock.at_ms = START_MS + 10_000
+        due()
+        assert woken == [b.clock.at_ms]
+        _, touched = await b.deriver.step(guard)
+        assert sorted(row[0] for row in touched) == ["market", "shop"], "then it is written all the same"
+        rows = await b.store.read(
+            "deliveries_get", system="shop", operation="set_stock", keys=[touched[0][2], touched[1][2]]
+        )
+        assert [row[4] for row in rows] == [START_MS - 50], "and is as late as it is"
+        assert await b.store.read("dirty", now_ms=START_MS + 99_999, limit=9) == []
+
+
+async def test_what_a_former_process_deferred_is_not_forgotten():
+    async with bench(route("shop")) as b:
+        guard = await guard_of(b)
+        await b.put("dirty_mark_later", sku="A", changed_at_ms=START_MS, not_before_ms=START_MS + 700)
+        assert await b.deriver.step(guard) == (0, [])
+        ((seconds, _),) = b.clock.timers
+        assert seconds == 0.7
 
 
 async def test_a_line_of_a_kit_is_settled_once_the_figures_of_all_parts_contain_it():

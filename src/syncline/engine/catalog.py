@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from sys import intern
 
 from syncline.engine.codec import decode
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.records import Item
 from syncline.ports import Store
 

@@ -107,6 +107,7 @@ class Engine:
         self.deriver.watch(
             lambda system, order_key: self.lanes[system].works_on(order_key),
             lambda system, key: self.lanes[system].at_rest(key),
+            self.applier.wake,
         )
         self.pollers = [
             Poller(

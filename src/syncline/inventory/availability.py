@@ -16,9 +16,10 @@ stamps are compared only if both are the ERP's clock or both are ours.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from math import floor
+
+from msgspec import Struct, field
 
 from syncline.inventory.rules import ALONE, Allowed, QuantityRule, Terms, allow
 from syncline.model.capabilities import StockBasis
@@ -27,8 +28,7 @@ from syncline.model.records import StockLevel
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """One order line at one location, as far as the ERP is known to hold it.
 
     ``quantity`` is what the buyer wants now. ``erp_quantity`` is what the ERP holds since
@@ -103,8 +103,7 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """What a channel could draw on, location by location, in units of the SKU.
 
     ``demand`` and ``unseen`` are what ``supply`` cannot contain yet; demand without a location counts
@@ -143,8 +142,7 @@ class Drawn:
         return bool(own or self.disputed_parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """A number for each location, with everything that led to it; for a kit, what there is of its ``parts``."""
 
     by_location: dict[str, int]

@@ -8,9 +8,9 @@ configured.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from syncline.inventory.availability import Demand, Drawn
+from syncline.model.copying import replace
 
 
 class Recipes:

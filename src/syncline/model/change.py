@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from syncline.model.records import Record
 
@@ -41,8 +42,7 @@ class Via(StrEnum):
     READ = "read"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A raw fact, exactly as it came, before anybody interpreted it.
 
     ``event_id`` is unique within the system; the same id again is a duplicate and changes nothing.
@@ -56,8 +56,7 @@ class Event:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(Struct, frozen=True):
     """An event with its place in the log and the moment we became answerable for it."""
 
     offset: int
@@ -65,8 +64,7 @@ class LoggedEvent:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One canonical fact: this record, at this version of its source.
 
     ``version`` orders changes of one record by the source's own reckoning; ``tiebreak`` orders
@@ -82,8 +80,7 @@ class Change:
     value: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """A source's own bookmark for one stream, opaque to us.
 
     ``covers_ms`` is the moment up to which the whole scope of the stream is confirmed: the instant,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class DeliveryState(StrEnum):
@@ -23,8 +24,7 @@ class DeliveryState(StrEnum):
 OPEN_STATES = (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One kind of call that a Sink can make, as data.
 
     ``retry_same_key_ms`` is how long the vendor remembers an idempotency key (0: it has none), less
@@ -42,8 +42,7 @@ class Operation:
     urgent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One delivery as handed to a Sink: its key and the payload computed when the call was built."""
 
     key: str
@@ -63,8 +62,7 @@ class Result(StrEnum):
     WAIT = "wait"  # cannot be sent until something else exists; does not count as an attempt
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one item, in the vendor's words where it used any.
 
     ``facts`` carries what the call taught us: ``external_id``, ``held`` (the quantity that the

@@ -18,13 +18,12 @@ operation            payload        outcome facts when done
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from syncline.model.records import Order, Payment, Refund, Shipment
 
 
-@dataclass(frozen=True, slots=True)
-class SetStock:
+class SetStock(Struct, frozen=True):
     """Make one SKU at one channel location show ``quantity``, provided that it shows ``expected``."""
 
     sku: str
@@ -34,8 +33,7 @@ class SetStock:
     expected: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadStock:
+class ReadStock(Struct, frozen=True):
     """Read what one SKU at one channel location shows now."""
 
     sku: str
@@ -43,15 +41,13 @@ class ReadStock:
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOrder:
+class ReadOrder(Struct, frozen=True):
     """Read one order whole, as the channel holds it now."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class OrderItem:
+class OrderItem(Struct, frozen=True):
     """One ERP order line: ``item_id`` and ``location`` are the ERP's ids.
 
     ``quantity`` is in units of the item. Where the channel sold packs, one unit of its line is
@@ -66,8 +62,7 @@ class OrderItem:
     in_pack: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class PutOrder:
+class PutOrder(Struct, frozen=True):
     """Make the ERP hold this order as it is now.
 
     ``reference`` is the external id that makes it findable. ``external_id`` is the ERP's own id
@@ -80,8 +75,7 @@ class PutOrder:
     external_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PutPayment:
+class PutPayment(Struct, frozen=True):
     """Record a confirmed payment against an order of the ERP."""
 
     reference: str
@@ -90,8 +84,7 @@ class PutPayment:
     payment: Payment
 
 
-@dataclass(frozen=True, slots=True)
-class PutRefund:
+class PutRefund(Struct, frozen=True):
     """Record goods and money taken back for an order of the ERP.
 
     ``items`` are only the units that had been shipped; units removed before shipping follow as a
@@ -105,8 +98,7 @@ class PutRefund:
     restocked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CreateShipment:
+class CreateShipment(Struct, frozen=True):
     """Tell the channel that goods left. ``lines`` name channel locations; keys are the channel's."""
 
     order_key: str

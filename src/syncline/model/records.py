@@ -6,22 +6,21 @@ ids are strings. A record says nothing about any vendor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Struct, frozen=True):
     """Units on their way to a location, and when the system of record expects them."""
 
     quantity: Decimal
     expected_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class StockLevel:
+class StockLevel(Struct, frozen=True):
     """What a system of record says about one SKU at one location.
 
     ``erp_stamp_ms`` is the source's own clock when the row was true; ``read_began_ms`` is ours when
@@ -40,8 +39,7 @@ class StockLevel:
     incoming: tuple[Incoming, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One SKU and its id in a system (and, where a channel keeps stock apart, its stock id).
 
     ``category`` is the system's own word for goods of its kind, ``price`` what one unit is offered for there.
@@ -56,8 +54,7 @@ class Item:
     currency: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A postal address as the channel holds it; ``country`` is ISO 3166-1 alpha-2."""
 
     name: str = ""
@@ -71,8 +68,7 @@ class Address:
     phone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(Struct, frozen=True):
     """Who bought. ``key`` is the channel's id, the basis of the external id in the ERP."""
 
     key: str
@@ -81,8 +77,7 @@ class Customer:
     phone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Struct, frozen=True):
     """Where the channel expects some units of a line to be fulfilled from."""
 
     location: str
@@ -92,8 +87,7 @@ class Allocation:
     fulfillment_line: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderLine:
+class OrderLine(Struct, frozen=True):
     """One line of an order.
 
     ``quantity`` is what the buyer still wants after edits and removals; ``taken`` is what the channel
@@ -112,8 +106,7 @@ class OrderLine:
     allocations: tuple[Allocation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(Struct, frozen=True):
     """Money that the channel has confirmed as received."""
 
     id: str
@@ -123,8 +116,7 @@ class Payment:
     gateway: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RefundLine:
+class RefundLine(Struct, frozen=True):
     """Units of a line that a refund takes back.
 
     ``restocked`` says whether stock was returned, ``shipped`` whether the goods had left before;
@@ -138,8 +130,7 @@ class RefundLine:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(Struct, frozen=True):
     """One refund, with the units it takes back (possibly none) and its money."""
 
     id: str
@@ -148,8 +139,7 @@ class Refund:
     lines: tuple[RefundLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order as the channel holds it now.
 
     ``complete`` says whether allocations are known (a full read), or only what an event carried.
@@ -179,8 +169,7 @@ class Order:
     complete: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ErpLine:
+class ErpLine(Struct, frozen=True):
     """What the ERP holds of one order line: the units that its stock figures account for.
 
     A figure of what is available accounts for a line once it is committed, a physical one for the units
@@ -192,8 +181,7 @@ class ErpLine:
     quantity: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class ErpOrder:
+class ErpOrder(Struct, frozen=True):
     """The ERP's side of an order: proof that its stock figures account for it since a moment."""
 
     key: str
@@ -204,8 +192,7 @@ class ErpOrder:
     erp_stamp_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ShipmentLine:
+class ShipmentLine(Struct, frozen=True):
     """Units of one SKU that left one location."""
 
     sku: str
@@ -213,8 +200,7 @@ class ShipmentLine:
     quantity: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Shipment:
+class Shipment(Struct, frozen=True):
     """Goods that left, for one order, from one or several locations."""
 
     key: str
@@ -225,8 +211,7 @@ class Shipment:
     carrier: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something changed at the source, but what it is now must be read there."""
 
     key: str

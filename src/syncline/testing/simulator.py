@@ -18,10 +18,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from random import Random
 
+from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.ports import Request, Response
 from syncline.simulate.clock import VirtualLoop

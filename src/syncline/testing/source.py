@@ -10,12 +10,12 @@ It needs pytest. ``tests/conformance/test_connector_mutants.py`` holds a broken 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 from random import Random
 
 from syncline.model.change import Change, Cursor, Event, LoggedEvent
+from syncline.model.copying import replace
 from syncline.model.errors import AuthExpired, Forged, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Page, System, WebhookRequest
 from syncline.testing.bench import ConnectorBench, cut

@@ -26,6 +26,7 @@ import pytest
 from syncline.model.change import Cursor, Event, Via
 from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
+from syncline.testing.store_bindings import BindingConformance
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_statements import StatementConformance
@@ -35,7 +36,9 @@ from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, even
 BUCKET_MS = 16 * DAY_MS
 
 
-class StoreConformance(StatementConformance, DeliveryConformance, HoldConformance, SurveyConformance):
+class StoreConformance(
+    StatementConformance, BindingConformance, DeliveryConformance, HoldConformance, SurveyConformance
+):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 
     survives_close: ClassVar[bool] = True
@@ -234,7 +237,7 @@ class StoreConformance(StatementConformance, DeliveryConformance, HoldConformanc
                 Write("dirty_done", [{"sku": "A", "seq": 2}]),
             )
             assert results == [[("A",)], [("A",)], [("A",)]]
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
 
     async def test_a_transaction_that_fails_changes_nothing(self) -> None:
         async with self.store() as store:
@@ -247,7 +250,7 @@ class StoreConformance(StatementConformance, DeliveryConformance, HoldConformanc
                 ),
             )
             assert failure is not None
-            assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
             assert await put(store, "progress_put", consumer="apply", offset=1) == [("apply",)]
 
     async def test_a_guard_that_fails_undoes_the_statements_before_it(self) -> None:
@@ -257,9 +260,9 @@ class StoreConformance(StatementConformance, DeliveryConformance, HoldConformanc
             mark = Write("dirty_mark", [{"sku": "A", "changed_at_ms": 1}])
             with pytest.raises(Fenced):
                 await store.write(mark, Write("lease_check", [{**lease, "fence": 2}], guard=True))
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
             await store.write(mark, Write("lease_check", [lease], guard=True))
-            assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
 
     async def test_a_guard_counts_every_row(self) -> None:
         async with self.store() as store:
@@ -271,7 +274,7 @@ class StoreConformance(StatementConformance, DeliveryConformance, HoldConformanc
             rows[1] = {**rows[1], "owner": "you"}
             with pytest.raises(Fenced):
                 await store.write(Write("lease_check", rows, guard=True), mark)
-            assert await store.read("dirty", limit=9) == [("A", 1, 1)]
+            assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
 
     # --- leases ----------------------------------------------------------------------------------
 
@@ -324,7 +327,7 @@ class StoreConformance(StatementConformance, DeliveryConformance, HoldConformanc
                     Write("lease_check", [former], guard=True),
                     Write("dirty_mark", [{"sku": "A", "changed_at_ms": 1}]),
                 )
-            assert await store.read("dirty", limit=9) == []
+            assert await store.read("dirty", now_ms=T0, limit=9) == []
             assert await put(store, "lease_renew", **former, now_ms=T0 + 150, ttl_ms=9999) == []
             assert await put(store, "lease_drop", **former) == []
             assert await put(store, "lease_take", name="lane", owner="c", now_ms=T0 + 199, ttl_ms=100) == []
@@ -391,7 +394,7 @@ class StoreConformance(StatementConformance, DeliveryConformance, HoldConformanc
             failure = await attempt(store.write(mark))
             assert failure is None or isinstance(failure, Rejected), repr(failure)
             kept = [] if failure is not None else ["A", key]
-            assert sorted(row[0] for row in await store.read("dirty", limit=9)) == kept
+            assert sorted(row[0] for row in await store.read("dirty", now_ms=T0, limit=9)) == kept
             failure = await attempt(store.append([event("ok"), event(key)], received_at_ms=T0))
             assert failure is None or isinstance(failure, Rejected), repr(failure)
             kept = [] if failure is not None else ["ok", key]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
 from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
+from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.web import checkout
 from syncline.web.access import Person, Role

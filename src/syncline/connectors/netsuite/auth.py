@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import hmac
 from collections.abc import Callable
 from random import Random
@@ -220,7 +219,7 @@ def tba_signature(
     joined = "&".join(f"{name}={value}" for name, value in sorted((_enc(k), _enc(v)) for k, v in pairs))
     base = "&".join((method.upper(), _enc(base_url), _enc(joined)))
     key = f"{_enc(consumer_secret)}&{_enc(token_secret)}"
-    return base64.b64encode(hmac.new(key.encode(), base.encode(), hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha256")).decode()
 
 
 def tba_header(

@@ -8,7 +8,6 @@ acknowledged is never sent again.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from collections import defaultdict
@@ -208,7 +207,7 @@ def _check_signature(request: WebhookRequest, event_id: str, stamp: str, keys: S
             given.append(text.encode("utf-8", "replace"))
     matched = False
     for key in keys:
-        expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
+        expected = base64.b64encode(hmac.digest(key, signed, "sha256"))
         for signature in given:
             matched |= hmac.compare_digest(expected, signature)
     if not matched:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 
 from syncline.connectors.shopify import wire
 from syncline.connectors.shopify.reckoning import Sold, TakenBack, minor_unit, net_total_of, reckon
 from syncline.connectors.shopify.wire import number, to_ms
+from syncline.model.copying import replace
 from syncline.model.errors import Rejected
 from syncline.model.records import (
     ZERO,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from syncline.model.copying import replace
 from syncline.model.records import ZERO, OrderLine
 
 _CENT = Decimal("0.01")

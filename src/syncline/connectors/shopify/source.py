@@ -129,7 +129,7 @@ class ShopifySource:
     def _signed(self, body: bytes, signature: bytes) -> bool:
         held = False
         for secret in self._secrets:
-            expected = base64.b64encode(hmac.new(secret, body, hashlib.sha256).digest())
+            expected = base64.b64encode(hmac.digest(secret, body, "sha256"))
             held |= hmac.compare_digest(expected, signature)
         return held
 

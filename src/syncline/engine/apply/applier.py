@@ -151,6 +151,8 @@ class Applier:
         failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
+        if batch.deferred:
+            self._deriver.deferred()
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)
         if batch.items:
@@ -231,14 +233,6 @@ class Applier:
         channels = list(self._systems)
         for system, change in changes:
             keys.setdefault((system, change.kind), {})[change.key] = None
-            if change.kind is Kind.ORDER:
-                orders.setdefault(system, {})[change.key] = None
-                if isinstance(change.value, Order):
-                    numbers.setdefault(system, set()).update((change.key, change.value.number))
-            elif change.kind is Kind.ERP_ORDER:
-                parsed = parse_reference(change.key, channels)
-                if parsed is not None:
-                    orders.setdefault(parsed[0], {})[parsed[1]] = None
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
@@ -246,6 +240,16 @@ class Applier:
                 if kind is Kind.STOCK:
                     figures[system, key] = body
                 batch.known(system, kind, key, version, tiebreak, hash_, value)
+        for system, change in changes:
+            if not batch.news(system, change):
+                continue
+            if isinstance(change.value, Order):
+                orders.setdefault(system, {})[change.key] = None
+                numbers.setdefault(system, set()).update((change.key, change.value.number))
+            elif change.kind is Kind.ERP_ORDER:
+                parsed = parse_reference(change.key, channels)
+                if parsed is not None:
+                    orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from syncline.engine.apply.guards import fault
@@ -17,11 +16,13 @@ from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
 from syncline.inventory.availability import units
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
+from syncline.model.copying import replace
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
 from syncline.ports import Row, System, Write
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
 # already, the order is read once for all of them.
+READ_SOON_MS = 2_000  # an order of which an event told is read within
 READ_LINGER_MS = 2_000
 # An order that is first heard of later belongs to the time before us: what else was sold then is not known.
 LEARN_WITHIN_MS = 86_400_000
@@ -61,6 +62,7 @@ class Batch:
         self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._erp: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._dirty: dict[str, int] = {}
+        self._later: dict[str, int] = {}
         self._restamped: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}
         self._moved_at: dict[tuple[str, str], int] = {}
@@ -82,6 +84,11 @@ class Batch:
     ) -> None:
         """The store's newest version of a record."""
         self._known[system, kind, key] = _Known(version, tiebreak, hash_, value)
+
+    def news(self, system: str, change: Change) -> bool:
+        """Whether a change is newer than what the store has; only such a one touches demand."""
+        before = self._known.get((system, change.kind, change.key))
+        return before is None or (change.version, change.tiebreak) > (before.version, before.tiebreak)
 
     def demand_known(self, row: Row) -> None:
         """A demand line as stored."""
@@ -149,7 +156,7 @@ class Batch:
             verdict = "set aside"
         elif isinstance(value, Notice):
             verdict = self._notice(system, change, before)
-        elif before is not None and (change.version, change.tiebreak) <= (before.version, before.tiebreak):
+        elif before is not None and not self.news(system, change):
             same = change.version == before.version
             verdict = "duplicate" if same else "older"
             if same and isinstance(value, Order) and _differs(value, before.value):
@@ -228,6 +235,14 @@ class Batch:
 
     def _mark(self, sku: str, changed_at_ms: int) -> None:
         self._dirty[sku] = min(changed_at_ms, self._dirty.get(sku, changed_at_ms))
+
+    def _mark_later(self, sku: str, changed_at_ms: int) -> None:
+        self._later[sku] = min(changed_at_ms, self._later.get(sku, changed_at_ms))
+
+    @property
+    def deferred(self) -> bool:
+        """Whether something was marked that is not due at once."""
+        return bool(self._later.keys() - self._dirty.keys())
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -336,7 +351,14 @@ class Batch:
                 "erp_stamp_ms": old["erp_stamp_ms"] if old else None,
             }
             self._wants[channel, order.key, line_id, location] = row
-            self._mark(sku, changed_at_ms)
+            if location or order.complete or not self._alone(channel):
+                self._mark(sku, changed_at_ms)
+            else:  # concerns this channel's own number only, which the read of the order will tell
+                self._mark_later(sku, changed_at_ms)
+
+    def _alone(self, channel: str) -> bool:
+        """Whether no other channel is told of stock."""
+        return all(route.sink == channel for route in self._routes.of(Flow.INVENTORY))
 
     def _replaces_hold(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """From here on the order is the demand: what its checkout held is held no more."""
@@ -475,7 +497,7 @@ class Batch:
             for (system, key), by in self._taken.items()
             if by < 0
         ]
-        touched = sorted(self._restamped | self._dirty.keys())
+        touched = sorted(self._restamped | self._dirty.keys() | self._later.keys())
         return [
             Write("progress_put", [{"consumer": consumer, "offset": offset}]),
             Write("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
@@ -489,6 +511,14 @@ class Batch:
                 [
                     {"sku": sku, "changed_at_ms": self._now_ms}
                     for sku in sorted(self._restamped - self._dirty.keys())
+                ],
+            ),
+            Write(
+                "dirty_mark_later",
+                [
+                    {"sku": sku, "changed_at_ms": at, "not_before_ms": self._now_ms + READ_SOON_MS}
+                    for sku, at in self._later.items()
+                    if sku not in self._dirty
                 ],
             ),
             Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(touched)]),

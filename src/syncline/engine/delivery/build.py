@@ -7,15 +7,16 @@ a call after a restart all send the present truth, never a number from the past.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
-from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.routes import Route, Routes, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,
@@ -68,7 +69,6 @@ Built = Send | Skip | Wait | Refuse
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
-UNPLACED_WAIT_MS = 10_000  # how long a number waits for the location of an order; then it is written anyway
 
 
 @dataclass(frozen=True, slots=True)

@@ -486,7 +486,9 @@ class Lane:
             operation=operation,
             keys=list(payloads),
         )
-        known = {row[0]: row for row in rows}
+        # What changed since the call was built is not in it: its end must not count for that.
+        sent: dict[str, int] = dict(await self._store.read("attempts_of", intent=intent))
+        known = {row[0]: (*row[:3], sent.get(row[0], row[3]), *row[4:]) for row in rows}
         items = [Item(key, payload) for key, payload in payloads.items()]
         tries = 0
         while items:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from syncline.engine.catalog import Catalog
@@ -17,15 +17,17 @@ from syncline.inventory.recipes import Recipes, assemble, by_base, demand_on
 from syncline.inventory.rules import ALONE, BufferKind, QuantityRule, Terms, fence_left
 from syncline.model.capabilities import OwnOrders, StockBasis, StockContract
 from syncline.model.change import Flow, Kind
+from syncline.model.copying import replace
 from syncline.model.records import StockLevel
-from syncline.ports import Clock, Row, Store, System, Write
+from syncline.ports import Clock, Row, Store, System, Timer, Write
 
 DERIVE_MAX = 500  # SKUs in one round
 
-PLACING_MS = 1_000  # an order's location is usually known after so long
 Tolerances = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
 AutoUnits = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
 
+# How long a number waits to be told where the channel's own order takes its units from; then it is written all the same.
+UNPLACED_WAIT_MS = 10_000
 UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
 
 
@@ -110,11 +112,28 @@ class StockDeriver:
         self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
         self._auto_units: AutoUnits = _unknown_units
         self._tolerances: Tolerances = _route_tolerances
+        self._wake: Callable[[], None] = lambda: None
+        self._unplaced_until: dict[tuple[str, str], int] = {}  # by route and target
+        self._deferred = True  # a former process may have left some
+        self._timer: Timer | None = None
 
-    def watch(self, under_way: Callable[[str, str], int | None], at_rest: Callable[[str, str], bool]) -> None:
-        """Be told since when a call about an order is under way to a system, and whether a number is at rest."""
+    def watch(
+        self,
+        under_way: Callable[[str, str], int | None],
+        at_rest: Callable[[str, str], bool],
+        wake: Callable[[], None],
+    ) -> None:
+        """Be told since when a call about an order is under way to a system, and whether a number is at rest.
+
+        ``wake`` is called when something that was deferred may be due.
+        """
         self._under_way = under_way
         self._at_rest = at_rest
+        self._wake = wake
+
+    def deferred(self) -> None:
+        """Be told that something was marked which is not due at once."""
+        self._deferred = True
 
     def buffers(self, auto_units: AutoUnits) -> None:
         """Be told what ``auto`` buffers of some SKUs amount to on a route, in units."""
@@ -380,14 +399,16 @@ class StockDeriver:
 
     async def step(self, guard: Write) -> tuple[int, list[Row]]:
         """Derive some of the SKUs that were marked; returns how many, and the deliveries touched."""
-        dirty = await self._store.read("dirty", limit=DERIVE_MAX)
+        now_ms = self._clock.now_ms()
+        dirty = await self._store.read("dirty", now_ms=now_ms, limit=DERIVE_MAX)
         if not dirty:
+            await self._wake_later()
             return 0, []
         changed_at: dict[str, int] = {}
         for marked, _, changed in dirty:
             for sku in self._routes.recipes.related(marked):
                 changed_at[sku] = min(changed, changed_at.get(sku, changed))
-        now_ms = self._clock.now_ms()
+        later: dict[str, int] = {}
         touches: list[dict[str, object]] = []
         settles: dict[tuple[str, str, str, str], Demand] = {}
         open_lines: list[Demand] = []
@@ -411,7 +432,11 @@ class StockDeriver:
         )
         for route, at_rest, computed, promised in rounds:
             for target in computed.targets:
-                linger_ms = PLACING_MS if target.unplaced else 0
+                until_ms = self._waits_for_a_place(route, target, now_ms)
+                if until_ms is not None:
+                    # Only this very channel's own number; when the order was read, the SKU is marked again.
+                    later[target.sku] = min(until_ms, later.get(target.sku, until_ms))
+                    continue
                 wanted = target.held is None or target.held != target.quantity
                 if not wanted and target.key in at_rest:
                     continue
@@ -429,7 +454,7 @@ class StockDeriver:
                         "route": route.name,
                         "changed_at_ms": changed_ms,
                         "deliver_by_ms": deliver_by_ms,
-                        "not_before_ms": start_at(changed_ms, deliver_by_ms - changed_ms, now_ms) + linger_ms,
+                        "not_before_ms": start_at(changed_ms, deliver_by_ms - changed_ms, now_ms),
                         "now_ms": now_ms,
                         "wanted": wanted,
                         "rev": target.rev,
@@ -457,9 +482,47 @@ class StockDeriver:
                     for d in settles.values()
                 ],
             ),
-            Write("dirty_done", [{"sku": sku, "seq": seq} for sku, seq, _ in dirty]),
+            *self._marks_done(dirty, later),
         )
+        await self._wake_later()
         return len(dirty), results[1]
+
+    def _waits_for_a_place(self, route: Route, target: Target, now_ms: int) -> int | None:
+        """Until when a number is left alone because nobody knows yet where the channel's own order takes from."""
+        at = route.name, target.key
+        if not target.unplaced:
+            self._unplaced_until.pop(at, None)
+            return None
+        until_ms = self._unplaced_until.setdefault(at, now_ms + UNPLACED_WAIT_MS)
+        return until_ms if now_ms < until_ms else None
+
+    def _marks_done(self, dirty: Sequence[Row], later: Mapping[str, int]) -> list[Write]:
+        """What was derived is done, but for what waits: that keeps its mark, and with it since when it is wanted."""
+        done, deferred = [], []
+        for marked, seq, _ in dirty:
+            moments = (
+                [later[sku] for sku in self._routes.recipes.related(marked) if sku in later] if later else []
+            )
+            if moments:
+                deferred.append({"sku": marked, "seq": seq, "not_before_ms": min(moments)})
+            else:
+                done.append({"sku": marked, "seq": seq})
+        self._deferred = self._deferred or bool(deferred)
+        return [Write("dirty_done", done), Write("dirty_defer", deferred)]
+
+    async def _wake_later(self) -> None:
+        """Be woken when the first of what was deferred is due."""
+        if self._timer is not None or not self._deferred:
+            return
+        ((next_ms,),) = await self._store.read("dirty_next")
+        self._deferred = next_ms is not None
+        if next_ms is not None:
+            delay_s = max(0.001, (next_ms - self._clock.now_ms()) / 1000)
+            self._timer = self._clock.after(delay_s, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._wake()
 
 
 def _places(route: Route, rule: QuantityRule) -> set[str]:

@@ -481,7 +481,8 @@ RETURNING subject;
 INSERT INTO dirty (sku, seq, changed_at_ms)
 SELECT r.sku, 1, r.changed_at_ms FROM jsonb_to_recordset($1::jsonb) AS r(sku text, changed_at_ms bigint)
 ON CONFLICT (sku) DO UPDATE
-SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms)
+SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = 0
 RETURNING sku;
 
 -- name: dirty_mark_waiting
@@ -490,11 +491,33 @@ INSERT INTO dirty (sku, seq, changed_at_ms)
 SELECT r.sku, 1, r.changed_at_ms FROM jsonb_to_recordset($1::jsonb) AS r(sku text, changed_at_ms bigint)
 WHERE EXISTS (SELECT 1 FROM demand AS d WHERE d.sku = r.sku AND d.settled = 0)
 ON CONFLICT (sku) DO UPDATE
-SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms)
+SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = 0
+RETURNING sku;
+
+-- name: dirty_mark_later
+-- key: sku
+INSERT INTO dirty (sku, seq, changed_at_ms, not_before_ms)
+SELECT r.sku, 1, r.changed_at_ms, r.not_before_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(sku text, changed_at_ms bigint, not_before_ms bigint)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = least(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = least(dirty.not_before_ms, excluded.not_before_ms)
 RETURNING sku;
 
 -- name: dirty
-SELECT sku, seq, changed_at_ms FROM dirty ORDER BY changed_at_ms, sku LIMIT :limit;
+SELECT sku, seq, changed_at_ms FROM dirty WHERE not_before_ms <= :now_ms
+ORDER BY changed_at_ms, sku LIMIT :limit;
+
+-- name: dirty_next
+SELECT min(not_before_ms) FROM dirty WHERE not_before_ms > 0;
+
+-- name: dirty_defer
+-- key: sku seq
+UPDATE dirty SET not_before_ms = r.not_before_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(sku text, seq bigint, not_before_ms bigint)
+WHERE dirty.sku = r.sku AND dirty.seq = r.seq
+RETURNING dirty.sku;
 
 -- name: dirty_done
 -- key: sku seq
@@ -660,6 +683,9 @@ FROM jsonb_to_recordset($1::jsonb) AS r(intent text, system text, operation text
 ON CONFLICT (intent, key) DO UPDATE
 SET result = excluded.result, message = excluded.message
 RETURNING key;
+
+-- name: attempts_of
+SELECT key, generation FROM attempt WHERE intent = :intent ORDER BY key;
 
 -- name: attempts_like
 SELECT a.system, a.operation, a.key, a.at_ms, i.finished_at_ms, a.result, a.message, a.intent, i.items

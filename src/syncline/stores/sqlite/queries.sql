@@ -374,18 +374,35 @@ RETURNING subject;
 -- name: dirty_mark
 INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
 ON CONFLICT (sku) DO UPDATE
-SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms)
+SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = 0
 RETURNING sku;
 
 -- name: dirty_mark_waiting
 INSERT INTO dirty (sku, seq, changed_at_ms) SELECT :sku, 1, :changed_at_ms
 WHERE EXISTS (SELECT 1 FROM demand WHERE sku = :sku AND settled = 0)
 ON CONFLICT (sku) DO UPDATE
-SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms)
+SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = 0
+RETURNING sku;
+
+-- What is due stays due.
+-- name: dirty_mark_later
+INSERT INTO dirty (sku, seq, changed_at_ms, not_before_ms) VALUES (:sku, 1, :changed_at_ms, :not_before_ms)
+ON CONFLICT (sku) DO UPDATE
+SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = min(dirty.not_before_ms, excluded.not_before_ms)
 RETURNING sku;
 
 -- name: dirty
-SELECT sku, seq, changed_at_ms FROM dirty ORDER BY changed_at_ms, sku LIMIT :limit;
+SELECT sku, seq, changed_at_ms FROM dirty WHERE not_before_ms <= :now_ms
+ORDER BY changed_at_ms, sku LIMIT :limit;
+
+-- name: dirty_next
+SELECT min(not_before_ms) FROM dirty WHERE not_before_ms > 0;
+
+-- name: dirty_defer
+UPDATE dirty SET not_before_ms = :not_before_ms WHERE sku = :sku AND seq = :seq RETURNING sku;
 
 -- name: dirty_done
 DELETE FROM dirty WHERE sku = :sku AND seq = :seq RETURNING sku;
@@ -509,6 +526,9 @@ VALUES (:intent, :system, :operation, :key, :generation, :result, :message, :now
 ON CONFLICT (intent, key) DO UPDATE
 SET result = excluded.result, message = excluded.message
 RETURNING key;
+
+-- name: attempts_of
+SELECT key, generation FROM attempt WHERE intent = :intent ORDER BY key;
 
 -- name: attempts_like
 SELECT a.system, a.operation, a.key, a.at_ms, i.finished_at_ms, a.result, a.message, a.intent, i.items

@@ -7,7 +7,6 @@ section_1534939551). Where the sheet says *unsure* the comment here does too.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -291,4 +290,4 @@ def sign_oauth1(
     joined = "&".join(f"{k}={v}" for k, v in pairs)
     base = "&".join((method.upper(), enc(base_url), enc(joined)))
     key = f"{enc(consumer_secret)}&{enc(token_secret)}"
-    return base64.b64encode(hmac.new(key.encode(), base.encode(), hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha256")).decode()

@@ -92,8 +92,6 @@ CREATE TABLE binding (
     stale           bigint NOT NULL DEFAULT 0, -- "held" was refuted and has to be read again
     rev             bigint NOT NULL DEFAULT 0,
     confirmed_at_ms bigint NOT NULL DEFAULT 0,
-    first_read_ms   bigint NOT NULL DEFAULT 0,
-    doubt           bigint NOT NULL DEFAULT 0, -- units that the first reading may contain already
     PRIMARY KEY (system, kind, key)
 );
 

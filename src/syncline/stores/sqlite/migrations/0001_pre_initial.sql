@@ -70,8 +70,6 @@ CREATE TABLE binding (
     stale           INTEGER NOT NULL DEFAULT 0,  -- "held" was refuted and has to be read again
     rev             INTEGER NOT NULL DEFAULT 0,
     confirmed_at_ms INTEGER NOT NULL DEFAULT 0,
-    first_read_ms   INTEGER NOT NULL DEFAULT 0,
-    doubt           INTEGER NOT NULL DEFAULT 0,  -- units that the first reading may contain already
     PRIMARY KEY (system, kind, key)
 ) WITHOUT ROWID, STRICT;
 

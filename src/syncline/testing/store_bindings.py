@@ -1,0 +1,198 @@
+"""The part of the Store suite that is about bindings: what was sent, and what channels hold."""
+
+from __future__ import annotations
+
+from syncline.ports import Row, Store
+from syncline.testing.store_tools import T0, Opens, put
+
+LATER = T0 + 100_000  # long after the first reading
+
+
+async def held(store: Store, key: str = "A\x1f1") -> Row:
+    """(held, unseen, rev, confirmed_at_ms) of a stock binding."""
+    rows = await store.read("bindings_get", system="shop", kind="stock", keys=[key])
+    return rows[0][4:] if rows else ()
+
+
+async def hold(store: Store, quantity: int, unseen: int = 0) -> None:
+    """Make the channel hold ``quantity`` at revision 1 or 2, ``unseen`` of a loss unexplained."""
+    if unseen:
+        await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity + unseen, now_ms=T0)
+    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, now_ms=T0)
+
+
+class BindingConformance(Opens):
+    """Every test opens a fresh, empty store."""
+
+    async def test_a_binding_remembers_the_newest_version_sent(self) -> None:
+        async with self.store() as store:
+            row = {"system": "erp", "kind": "order", "key": "1"}
+            for external_id, version, kept in (("x1", 5, 5), ("x2", 3, 5), ("x3", 9, 9)):
+                stored = {**row, "external_id": external_id, "version": version, "hash": external_id + "h"}
+                assert await put(store, "binding_put", **stored, now_ms=T0 + version) == [("1",)]
+                rows = await store.read("bindings_get", system="erp", kind="order", keys=["1", "2"])
+                assert [r[:4] for r in rows] == [("1", external_id, kept, external_id + "h")]
+                assert rows[0][7] == T0 + version
+            rows = await store.read("bindings_get", system="erp", kind="order", keys=["1"])
+            assert rows[0][4:7] == (None, 0, 3)
+            assert await store.read("bindings_external", ids=["x3", "x1"], limit=9) == [("erp", "order", "1")]
+
+    async def test_bindings_are_paged_by_key(self) -> None:
+        async with self.store() as store:
+            for key in ("b", "a", "c"):
+                await put(
+                    store, "binding_put", system="erp", kind="order", key=key, external_id="x", version=1, hash="",
+                    now_ms=T0,
+                )  # fmt: skip
+            rows = await store.read("bindings_after", system="erp", kind="order", after="a", limit=9)
+            assert [row[0] for row in rows] == ["b", "c"]
+            assert len(await store.read("bindings_after", system="erp", kind="order", after="", limit=2)) == 2
+            assert await store.read("bindings_external", ids=["x"], limit=2) == [
+                ("erp", "order", "a"), ("erp", "order", "b"),
+            ]  # fmt: skip
+
+    async def test_the_first_look_at_a_channel_explains_itself(self) -> None:
+        async with self.store() as store:
+            row = {"system": "shop", "key": "A\x1f1", "held": 7, "now_ms": T0}
+            assert await put(store, "held_seen", **row) == [("A\x1f1", 0)]
+            assert await held(store) == (7, 0, 1, T0)
+
+    async def test_a_binding_without_a_number_has_lost_nothing(self) -> None:
+        async with self.store() as store:
+            await put(
+                store, "binding_put", system="shop", kind="stock", key="A\x1f1", external_id="x", version=1, hash="",
+                now_ms=T0,
+            )  # fmt: skip
+            row = {"system": "shop", "key": "A\x1f1"}
+            assert await put(store, "held_shift", **row, by=1, moved_at_ms=T0) == []
+            assert await put(store, "held_explain", **row, by=1, moved_at_ms=T0) == []
+            assert await put(store, "held_seen", **row, held=2, now_ms=T0 + 1) == [("A\x1f1", 0)]
+            assert await held(store) == (2, 0, 2, T0 + 1)
+
+    async def test_units_that_vanish_are_unseen_until_they_come_back(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10)
+            for seen, unseen in ((7, 3), (5, 5), (6, 4), (11, -1), (12, -2), (11, -1)):
+                row = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + seen}
+                assert await put(store, "held_seen", **row) == [("A\x1f1", unseen)]
+                assert (await held(store))[:2] == (seen, unseen)
+            assert (await held(store))[2:] == (7, T0 + 11)
+
+    async def test_an_order_explains_unseen_units_first(self) -> None:
+        for quantity, unseen, by, left in (
+            (10, 0, 3, (7, 0)), (10, 5, 3, (10, 2)), (10, 3, 3, (10, 0)), (10, 2, 5, (7, 0)), (0, 0, 2, (-2, 0)),
+        ):  # fmt: skip
+            async with self.store() as store:
+                await hold(store, quantity, unseen)
+                rev = (await held(store))[2]
+                row = {"system": "shop", "key": "A\x1f1", "by": by, "moved_at_ms": LATER}
+                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                assert await held(store) == (*left, rev + 1, T0)
+
+    async def test_a_first_reading_that_may_contain_an_order_heard_later_is_not_believed(self) -> None:
+        for moved_at_ms, believed in ((T0 + 4_999, None), (T0 - 60_000, None), (T0 + 5_000, 3)):
+            # It did contain the order; most of it; it did not; it did, and more came back; it did not, and one is gone.
+            for seen, unseen in ((7, 0), (6, 0), (3, 0), (9, -2), (2, 1)):
+                async with self.store() as store:
+                    await hold(store, 10)
+                    written = {"system": "shop", "key": "A\x1f1", "by": -3, "now_ms": T0 + 7_000}
+                    await put(store, "held_written", **written)  # whatever else happened to the number since
+                    row = {"system": "shop", "key": "A\x1f1", "by": 4, "moved_at_ms": moved_at_ms}
+                    assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                    rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                    assert rows == [("A\x1f1", believed, 0, 3, T0 + 7_000)]
+                    look = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + 9_000}
+                    left = unseen if believed is None else 3 - seen
+                    assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
+                    assert await held(store) == (seen, left, 4, T0 + 9_000)
+                    # The doubt is gone: what is missing from now on is missing.
+                    again = {**look, "held": seen - 1, "now_ms": T0 + 9_001}
+                    assert await put(store, "held_seen", **again) == [("A\x1f1", left + 1)]
+                    back = {**look, "held": seen + 1, "now_ms": T0 + 9_002}
+                    assert await put(store, "held_seen", **back) == [("A\x1f1", left - 1)]
+
+    async def test_a_first_reading_that_may_contain_a_return_heard_later_is_not_believed(self) -> None:
+        for moved_at_ms, believed in ((T0 + 4_999, None), (T0 + 5_000, 14)):
+            for seen, unseen in ((10, 0), (12, 0), (14, 0), (15, -1), (9, 1)):
+                async with self.store() as store:
+                    await hold(store, 10)
+                    row = {"system": "shop", "key": "A\x1f1", "by": 4, "moved_at_ms": moved_at_ms}
+                    assert await put(store, "held_shift", **row) == [("A\x1f1",)]
+                    rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                    assert rows == [("A\x1f1", believed, 0, 2, T0)]
+                    look = {"system": "shop", "key": "A\x1f1", "held": seen, "now_ms": T0 + 9_000}
+                    left = unseen if believed is None else 14 - seen
+                    assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
+
+    async def test_what_is_explained_is_not_in_doubt(self) -> None:
+        async with (
+            self.store() as store
+        ):  # the units were missed already when their order, or return, was heard of
+            await hold(store, 10, 3)
+            row = {"system": "shop", "key": "A\x1f1", "by": 3, "moved_at_ms": T0}
+            await put(store, "held_explain", **row)
+            look = {"system": "shop", "key": "A\x1f1", "held": 12, "now_ms": T0}
+            assert await put(store, "held_seen", **look) == [("A\x1f1", -2)]
+            await put(store, "held_shift", **{**row, "by": 2})
+            assert await put(store, "held_seen", **{**look, "held": 11}) == [("A\x1f1", 1)]
+
+    async def test_the_first_reading_is_the_first_that_was_read(self) -> None:
+        async with self.store() as store:
+            row = {"system": "shop", "kind": "stock", "key": "A\x1f1"}
+            await put(store, "binding_put", **row, external_id="x", version=1, hash="", now_ms=T0 - 90_000)
+            await hold(store, 10)
+            late = {"system": "shop", "key": "A\x1f1", "held": 10, "now_ms": LATER}
+            await put(store, "held_seen", **late)
+            for at_ms, believed in ((T0 + 5_000, 9), (T0 + 4_999, None)):
+                await put(store, "held_explain", system="shop", key="A\x1f1", by=1, moved_at_ms=at_ms)
+                rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                assert rows[0][1] == believed
+
+    async def test_a_shift_moves_what_is_held_and_nothing_else(self) -> None:
+        row = {"system": "shop", "key": "A\x1f1", "moved_at_ms": LATER}
+        async with self.store() as store:
+            await hold(store, 10, 4)
+            assert await put(store, "held_shift", **row, by=3) == [("A\x1f1",)]
+            assert await put(store, "held_shift", **row, by=-20) == [("A\x1f1",)]
+            assert await held(store) == (-7, 4, 4, T0)
+            assert await put(store, "held_shift", **{**row, "key": "B\x1f1"}, by=1) == []
+            assert await held(store, "B\x1f1") == ()
+        async with self.store() as store:  # a return that was seen before it was heard of counts once
+            await hold(store, 10)
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=15, now_ms=T0)
+            await put(store, "held_shift", **row, by=3)
+            assert (await held(store))[:2] == (15, -2)
+            await put(store, "held_shift", **row, by=4)
+            assert (await held(store))[:2] == (17, 0)
+
+    async def test_a_write_moves_what_is_held_by_its_difference(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 4)
+            row = {"system": "shop", "key": "A\x1f1", "by": -3, "now_ms": T0 + 9}
+            assert await put(store, "held_written", **row) == [("A\x1f1",)]
+            assert await held(store) == (7, 4, 3, T0 + 9)
+
+    async def test_a_refuted_number_is_unknown_until_it_is_read_again(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10)
+            assert await put(store, "held_refuted", system="shop", key="A\x1f1") == [("A\x1f1",)]
+            assert await put(store, "held_refuted", system="shop", key="B\x1f1") == []
+            assert await store.read("bindings_of_skus", system="shop", skus=["A"]) == [
+                ("A\x1f1", None, 0, 2, T0)
+            ]
+            await put(store, "held_shift", system="shop", key="A\x1f1", by=-1, moved_at_ms=LATER)
+            assert await held(store) == (9, 0, 3, T0)
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=7, now_ms=T0 + 1)
+            assert await store.read("bindings_of_skus", system="shop", skus=["A"]) == [
+                ("A\x1f1", 7, 2, 4, T0 + 1)
+            ]
+
+    async def test_unseen_units_are_listed_and_can_be_let_go(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 4)
+            await put(store, "held_seen", system="shop", key="B\x1f1", held=4, now_ms=T0)
+            assert await store.read("unseen", limit=9) == [("shop", "A\x1f1", 4, T0)]
+            assert await put(store, "unseen_release", system="shop", key="A\x1f1") == [("A\x1f1",)]
+            assert await put(store, "unseen_release", system="shop", key="A\x1f1") == []
+            assert await held(store) == (10, 0, 3, T0)
+            assert await store.read("unseen", limit=9) == []
