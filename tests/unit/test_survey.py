@@ -102,7 +102,7 @@ class Shops:
         await self.store.write(Write("record_put", [row]))
 
     async def dirty(self):
-        rows = await self.store.read("dirty", limit=99)
+        rows = await self.store.read("dirty", now_ms=0, limit=99)
         await self.store.write(Write("dirty_done", [{"sku": sku, "seq": seq} for sku, seq, _ in rows]))
         return sorted(sku for sku, _, _ in rows)
 

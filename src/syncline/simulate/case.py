@@ -69,19 +69,20 @@ _BATCH = re.compile(r"batch:(\w+)")
 class Setting:
     """One run: which design, what its channels tell, what goes wrong, and the rule of all channels.
 
+    ``checkouts`` is ``seen``, or ``unseen``: committed ``checkout_minutes`` before any system but the channel
+    knows. ``lost`` is the share of all events that never arrive; ``epsilon`` is that of ``auto`` buffers.
+
     Raises:
         Misconfigured: there is no such design, or a figure makes no sense.
     """
 
     design: str
-    checkouts: str = (
-        "seen"  # or ``unseen``: committed ``checkout_minutes`` before any system but the channel knows
-    )
+    checkouts: str = "seen"
     checkout_minutes: float = 2.0
     buffer: Buffer = NO_BUFFER
-    lost: float = 0.0  # share of all events that never arrive
+    lost: float = 0.0
     outage: Outage = NO_OUTAGE
-    epsilon: float = EPSILON  # of ``auto`` buffers
+    epsilon: float = EPSILON
     seed: int = 1
 
     def __post_init__(self) -> None:
