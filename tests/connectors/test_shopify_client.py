@@ -420,7 +420,8 @@ def test_of_variants_with_one_sku_the_first_counts():
         productVariants={
             "nodes": [variant(1, "A"), variant(2, "A"), variant(3, None), variant(4, "B")],
             "pageInfo": {"hasNextPage": False, "endCursor": None},
-        }
+        },
+        shop={"currencyCode": "EUR"},
     )
     pages, _ = poll(None, answer, stream="items")
     assert [json.loads(e.body)["id"][-1] for e in pages[0].events] == ["1", "4"]

@@ -336,6 +336,31 @@ def test_stock_is_set_read_and_guarded():
     run(test)
 
 
+def test_an_item_has_its_category_and_its_price_in_the_shops_currency():
+    async def test(world: World) -> None:
+        first = world.shop.add_location("London")
+        world.shop.add_product("A", "Thing", Decimal("12.50"), {first: 1}, product_type=" Mugs ")
+        world.shop.add_product("B", "Thing", Decimal(0), {first: 1})
+        events = [event for page in await world.pages("items") for event in page.events]
+        a, b = (world.changes(event)[0].value for event in events)
+        assert (a.category, a.price, a.currency) == ("Mugs", Decimal("12.50"), "GBP")
+        assert (b.category, b.price) == ("", Decimal(0))
+        body = json.loads(events[0].body)
+        before = mapping.item_from_read(
+            json.dumps({k: body[k] for k in ("id", "sku", "inventoryItem", "updatedAt")}).encode()
+        )
+        assert (before[0].category, before[0].price, before[0].currency) == (
+            "",
+            None,
+            "",
+        )  # read by an older version
+        for wrong in ("much", "NaN", "-1"):
+            with pytest.raises(Rejected, match=r"item\.price"):
+                mapping.item_from_read(json.dumps({**body, "price": wrong}).encode())
+
+    run(test)
+
+
 def test_a_lost_answer_is_resolved_by_the_same_key_and_by_the_tracking_number():
     async def test(world: World) -> None:
         first, _ = stocked(world)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
+from types import SimpleNamespace
 
 from tests.unit.support import START_MS, line, order
 
@@ -38,6 +40,10 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.at_ms += round(seconds * 1000)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> SimpleNamespace:
+        """Never: a test derives when it says so."""
+        return SimpleNamespace(cancel=lambda: None)
 
 
 class Told:

@@ -155,6 +155,51 @@ def test_channels_are_learned_apart():
     story(tell)
 
 
+def test_a_category_learns_beside_all_goods_and_speaks_when_it_has_sold_enough():
+    of = {"A": "mugs", "B": "mugs", "C": ""}.__getitem__
+
+    async def tell(store):
+        learner = DemandLearner(store, category_of=of)
+
+        async def sold(sku, count, hour):
+            day_ms = START_MS // (24 * HOUR_MS) * 24 * HOUR_MS
+            sales = [Sale(day_ms + hour * HOUR_MS + n, 1) for n in range(count)]
+            await store.write(await learner.learn([Sold("shop", sku, sale) for sale in sales]))
+
+        await sold("C", 60, 3)
+        await sold("A", 50, 15)
+        known = await learner.known(["B", "C"])
+        assert known.season("B") is known.season("C") is known.seasons[""]
+        assert known.seasons["mugs"].slow == 50
+        assert (known.seasons[""].pairs, known.seasons["mugs"].pairs) == (2, 1)
+        await sold("A", 70, 15)
+        known = await learner.known(["B", "C"])
+        assert known.season("B") is known.seasons["mugs"]
+        assert known.season("C") is known.seasons[""]
+        assert [round(sum(season.hours)) for season in (known.season("C"), known.season("B"))] == [180, 120]
+        assert known.season("B").hours.count(0.0) == 167  # mugs are bought in the afternoon only
+        alone = DemandLearner(store)  # a catalog that names no category any more
+        assert (await alone.known(["A"])).season("A").slow == known.seasons[""].slow
+
+    story(tell)
+
+
+def test_a_deadline_follows_the_profile_of_its_category():
+    async def tell(store):
+        learner = DemandLearner(store, category_of={"A": "mugs", "B": "", "C": ""}.__getitem__)
+        quiet = [Sale(START_MS - n * 24 * HOUR_MS, 1) for n in reversed(range(40))]
+        await store.write(await learner.learn([Sold("shop", "C", sale) for sale in quiet]))
+        await store.write(await learner.learn([Sold("shop", "A", sale) for sale in hourly(200)]))
+        known = await learner.known(["A", "B"])
+        asked = [Wrong(sku, 0, START_MS + HOUR_TOLERANCE_MS, too_high=True) for sku in ("A", "B")]
+        found = await learner.deadlines(asked, {"A": ["market"], "B": ["market"]}, START_MS)
+        # Nobody sold either at the market: of A it is what mugs sell, of B what all goods do.
+        assert known.season("A").rate > known.season("B").rate
+        assert found[0] < found[1]
+
+    story(tell)
+
+
 # --- by when -------------------------------------------------------------------------------------------
 
 
@@ -200,7 +245,7 @@ def test_before_anything_was_sold_the_tolerance_stays():
 # --- in the derivation ---------------------------------------------------------------------------------
 
 
-async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS):
+async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS, promised_ms=None):
     """The delivery that a derivation leaves for SKU A, of which the shop shows ``held``."""
     route = Route(Flow.INVENTORY, "erp", "shop", tolerance_ms, locations={"1": "70"})
     catalog = Catalog(store)
@@ -209,6 +254,12 @@ async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS):
     systems = {name: SimpleNamespace(capabilities=capabilities) for name in ("erp", "shop")}
     clock = SimpleNamespace(now_ms=lambda: START_MS)
     deriver = StockDeriver(store, clock, catalog, Routes([route]), systems, DemandLearner(store))
+    if promised_ms is not None:
+
+        async def tolerances(route, skus):
+            return dict.fromkeys(skus, promised_ms)
+
+        deriver.tolerances(tolerances)
     level = StockLevel("A", "1", Decimal(available), Decimal(available), Decimal(0), START_MS)
     row = {
         "system": "erp", "kind": "stock", "key": stock_key("A", "1"), "version": 1, "tiebreak": 0,
@@ -252,3 +303,20 @@ def test_a_promise_of_seconds_asks_nobody():
         return found
 
     assert story(tell) == (5_000, 0)
+
+
+@pytest.mark.parametrize(("held", "urgent"), [(4, True), (2, False)])
+def test_a_sku_with_a_tolerance_of_its_own_is_due_by_that(held, urgent):
+    async def tell(store):
+        await teach(store, hourly(200))
+        fast = await derived(store, held=held, available=3, promised_ms=2_000)
+        assert "velocity_get" not in store.asked  # a promise of seconds asks nobody
+        return fast
+
+    async def slow(store):
+        await teach(store, hourly(200))
+        return await derived(store, held=held, available=3, tolerance_ms=5_000, promised_ms=HOUR_TOLERANCE_MS)
+
+    assert story(tell) == (2_000, 0)
+    deliver_by_ms, _ = story(slow)
+    assert (deliver_by_ms < HOUR_TOLERANCE_MS) is urgent

@@ -7,6 +7,7 @@ from tests.unit.support import START_MS, line, order
 
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes
+from syncline.freshness.velocity import Velocity
 from syncline.model.capabilities import StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Item, Outcome, Result
@@ -41,3 +42,15 @@ def test_what_the_erp_took_is_known_in_the_units_of_the_order():
 )
 def test_figures_that_an_order_does_not_move_account_for_nothing_of_it(basis, facts):
     assert held(basis, **facts) == []
+
+
+@pytest.mark.parametrize(("segments", "kept"), [({}, 1), ({Velocity.HIGH: 1_000}, 0)])
+def test_with_segments_a_change_is_kept_by_its_own_deadline(segments, kept):
+    stock = Route(Flow.INVENTORY, "erp", "shop", 5_000, segments=segments)
+    row = ("A", stock.name, "running", 1, START_MS, START_MS + 1_000, 0, 0, 0)
+    results = Results(
+        "shop", "set_stock", Routes([stock]), {"A": row}, START_MS + 2_000, StockBasis.AVAILABLE
+    )
+    results._lag("A")
+    (write,) = results.writes()
+    assert [(row["lag_ms"], row["kept"]) for row in write.rows] == [(2_000, kept)]

@@ -31,6 +31,9 @@ from syncline.model.records import StockLevel
 from syncline.ports import Clock, Store, System, Write
 
 PAGE = 200  # SKUs between two turns of everything else
+REST = (
+    4.0  # for each second of work so many of rest: a million SKUs at a few channels still fit into the hour
+)
 RETRY_S = 60.0
 HISTORY_MAX = 2_300  # a little more than a quarter of hours
 CLASSES = "velocity"  # the subject of the report on classes; the others are named by their route
@@ -130,7 +133,11 @@ class Survey:
         tallies = {route.name: Tally() for route in routes}
         classes = dict.fromkeys(ORDER, 0)
         for page in self._pages(routes):
+            began_s = self._clock.monotonic()
             await self._look_at(page, routes, hour, tallies, classes)
+            spent_s = self._clock.monotonic() - began_s
+            if spent_s > 0:  # nobody waits for it, so it leaves most of the time to everything else
+                await self._clock.sleep(spent_s * REST)
         reports = {CLASSES: msgspec.json.encode({name.value: n for name, n in classes.items()})}
         recovered: dict[str, RecoveredAt] = {}
         for name, tally in tallies.items():
@@ -183,8 +190,8 @@ class Survey:
             row = stored.get(sku)
             learned = classify(_standing(row), self._units_min(sku, known, now_ms), now_ms, self._thresholds)
             holds = [learned.velocity]
-            sizes: dict[str, int] = {}
-            for route in routes:
+            sizes = [0] * len(routes)
+            for place, route in enumerate(routes):
                 item = self._catalog.get(route.sink, sku)
                 if item is None:
                     continue
@@ -194,25 +201,24 @@ class Survey:
                 if rule.buffer.kind is not BufferKind.AUTO:
                     continue
                 units, expected = self._buffers.size(route, sku, known, hour)
-                if units:
-                    sizes[route.name] = units
+                sizes[place] = units
                 if (route.source, sku) in there:
                     shown = allow(rule, there[route.source, sku].get(route.name, 0)).capped
                     tallies[route.name].add(units, expected, shown, item.price, item.currency)
             classes[max(holds[1:] or holds, key=ORDER.index)] += 1
-            before = {} if row is None else msgspec.json.decode(row[2], type=dict[str, int])
-            if before != sizes:
+            before, buffers = "" if row is None else row[2], _sizes_text(sizes)
+            if before != buffers:
                 marks.append(sku)
-            if learned == Standing() and not sizes:
+            if learned == Standing() and not buffers:
                 if row is not None:
                     drops.append({"sku": sku})
-            elif row is None or _standing(row) != learned or before != sizes:
+            elif row is None or _standing(row) != learned or before != buffers:
                 puts.append(
                     {
                         "sku": sku,
                         "velocity": learned.velocity.value,
                         "slow_since_ms": learned.slow_since_ms,
-                        "buffers": msgspec.json.encode(sizes).decode(),
+                        "buffers": buffers,
                     }
                 )
         if puts or drops:
@@ -300,6 +306,11 @@ class Survey:
         """What a route's buffers gave back, hour by hour, oldest first; at most ``HISTORY_MAX`` of them."""
         rows = await self._store.read("surveys", subject=route, since=since_ms, limit=HISTORY_MAX)
         return [_report(at_ms, body.encode()) for at_ms, body in reversed(rows)]
+
+
+def _sizes_text(sizes: Sequence[int]) -> str:
+    """Buffers by route in their order, short, for there may be a million: ``3,,12``; empty for none."""
+    return ",".join(str(units or "") for units in sizes).rstrip(",")
 
 
 def _standing(row: Sequence[object] | None) -> Standing:

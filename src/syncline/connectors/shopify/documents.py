@@ -165,8 +165,9 @@ ITEMS = Document(
     "Items",
     f"""query Items($query: String, $after: String) {{
   productVariants(first: 250, after: $after, sortKey: ID, query: $query) {{
-    nodes {{ id sku displayName updatedAt inventoryItem {{ id }} }} {_PAGE}
+    nodes {{ id sku displayName updatedAt price product {{ productType }} inventoryItem {{ id }} }} {_PAGE}
   }}
+  shop {{ currencyCode }}
 }}""",
 )
 SET_STOCK = Document(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from syncline.connectors.shopify import wire
 from syncline.connectors.shopify.reckoning import Sold, TakenBack, minor_unit, net_total_of, reckon
@@ -26,6 +26,8 @@ from syncline.model.records import (
     Refund,
     RefundLine,
 )
+
+CATEGORY_MAX = 100  # characters of a product type, which is free text
 
 _RECEIVED = frozenset({"SALE", "CAPTURE"})
 
@@ -382,6 +384,19 @@ def _gql_address(address: wire.MailingAddress | None) -> Address | None:
     )
 
 
+def _price(text: str) -> Decimal | None:
+    """An offered price; ``None`` where none was read."""
+    if not text:
+        return None
+    try:
+        price = Decimal(text)
+    except InvalidOperation as error:
+        raise Rejected(f"item.price: {text!r} is no amount") from error
+    if not price.is_finite() or price < 0:
+        raise Rejected(f"item.price: {text!r} is no amount")
+    return price
+
+
 def item_from_read(body: bytes) -> tuple[Item, int]:
     """A variant as a snapshot read it, and when Shopify changed it last.
 
@@ -394,5 +409,8 @@ def item_from_read(body: bytes) -> tuple[Item, int]:
         external_id=variant.id,
         stock_id=variant.inventory_item.id,
         title=variant.display_name,
+        category=variant.product.product_type.strip()[:CATEGORY_MAX],
+        price=_price(variant.price),
+        currency=variant.currency_code,
     )
     return item, to_ms(variant.updated_at, "updatedAt")

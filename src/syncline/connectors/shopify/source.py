@@ -17,6 +17,7 @@ from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.manifest import STREAMS, ShopifySettings
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
+from syncline.model.copying import replace
 from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.model.records import Notice
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
@@ -49,6 +50,7 @@ class _Orders(Struct, frozen=True):
 
 class _Variants(Struct, frozen=True, rename="camel"):
     product_variants: wire.Connection[wire.Variant]
+    shop: wire.Shop
 
 
 class ShopifySource:
@@ -267,7 +269,7 @@ class ShopifySource:
                 if not node.sku or node.sku in skus:
                     continue
                 skus.add(node.sku)
-                events.append(self._item_event(node))
+                events.append(self._item_event(replace(node, currency_code=answer.shop.currency_code)))
             info = answer.product_variants.page_info
             last = not info.has_next_page
             yield Page(tuple(events), Cursor(self._name, "items", "", began_ms if last else covered_ms), last)

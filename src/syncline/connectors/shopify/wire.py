@@ -200,6 +200,18 @@ class OrderStamp(Struct, frozen=True, rename="camel"):
     updated_at: Moment
 
 
+class Product(Struct, frozen=True, rename="camel"):
+    """What a variant's product says of all its variants."""
+
+    product_type: str = ""
+
+
+class Shop(Struct, frozen=True, rename="camel"):
+    """The shop itself; all its prices are in its currency."""
+
+    currency_code: str
+
+
 class Variant(Struct, frozen=True, rename="camel"):
     """What a snapshot reads of a variant, and what ``item`` events carry."""
 
@@ -208,6 +220,9 @@ class Variant(Struct, frozen=True, rename="camel"):
     updated_at: Moment
     sku: str | None = None
     display_name: str = ""
+    price: str = ""
+    currency_code: str = ""  # the shop's, put here by our own reading
+    product: Product = Product()
 
 
 # --- webhooks (REST-shaped) -------------------------------------------------------------------------------

@@ -53,9 +53,11 @@ class Commerce:
         """Open a location and return its id; earlier ones have priority for orders."""
         return self.state.add_location(name).id
 
-    def add_product(self, sku: str, title: str, price: Decimal, quantities: Mapping[int, int]) -> Variant:
+    def add_product(
+        self, sku: str, title: str, price: Decimal, quantities: Mapping[int, int], *, product_type: str = ""
+    ) -> Variant:
         """Create a product with one tracked variant, stocked where ``quantities`` names a location."""
-        return self.state.add_variant(sku, title, price, quantities)
+        return self.state.add_variant(sku, title, price, quantities, product_type=product_type)
 
     def set_available(self, sku: str, location_id: int, quantity: int) -> None:
         """A merchant's edit by hand in the admin; stocks the item there if it was not."""

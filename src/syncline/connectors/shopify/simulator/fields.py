@@ -278,6 +278,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "Product": {
         "id": _id("Product", "product_id"),
         "legacyResourceId": lambda _s, v, _a: str(v.product_id),
+        "productType": _get("product_type"),
         "title": _get("title"),
     },
     "InventoryItem": {

@@ -121,6 +121,7 @@ class Variant:
     created_ms: int
     updated_ms: int
     tracked: bool = True
+    product_type: str = ""
     levels: dict[int, Level] = field(default_factory=dict)
 
     @property

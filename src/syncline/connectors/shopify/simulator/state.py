@@ -67,7 +67,9 @@ class ShopState:
         self.locations[location.id] = location
         return location
 
-    def add_variant(self, sku: str, title: str, price: Decimal, quantities: Mapping[int, int]) -> Variant:
+    def add_variant(
+        self, sku: str, title: str, price: Decimal, quantities: Mapping[int, int], *, product_type: str = ""
+    ) -> Variant:
         """A new product with one variant, stocked at the given locations."""
         if sku in self.skus:
             raise ValueError(f"SKU {sku!r} exists already")
@@ -81,6 +83,7 @@ class ShopState:
             price_minor=to_minor(price),
             created_ms=now,
             updated_ms=now,
+            product_type=product_type,
         )
         for location_id, quantity in quantities.items():
             level = self.activate(variant, self.locations[location_id])

@@ -1,5 +1,5 @@
 -- What the hourly survey found of each SKU that is not as most are: faster than low, or with an `auto` buffer.
--- `buffers` is a JSON object, route to units. `slow_since_ms`: since when it has been too slow for its class.
+-- `buffers` are units by inventory route, as configured, such as `3,,12`. `slow_since_ms`: since when it has been too slow for its class.
 CREATE TABLE standing (
     sku           TEXT PRIMARY KEY,
     velocity      TEXT NOT NULL,
