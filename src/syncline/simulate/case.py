@@ -99,6 +99,19 @@ class Setting:
                 )
             duration_ms(match[1], "--design")
 
+    def json(self) -> dict[str, Any]:
+        """As it stands in a report; keys in a fixed order."""
+        return {
+            "design": self.design,
+            "checkouts": self.checkouts,
+            "checkout_minutes": self.checkout_minutes,
+            "buffer": str(self.buffer),
+            "epsilon": self.epsilon,
+            "lost": self.lost,
+            "outage_minutes": self.outage.minutes,
+            "seed": self.seed,
+        }
+
     @property
     def batch_ms(self) -> int:
         """The period of a batch design; 0 for those with events."""
@@ -248,14 +261,7 @@ class Figures:
     def json(self) -> dict[str, Any]:
         """As it stands in a report; keys in a fixed order."""
         return {
-            "design": self.setting.design,
-            "checkouts": self.setting.checkouts,
-            "checkout_minutes": self.setting.checkout_minutes,
-            "buffer": str(self.setting.buffer),
-            "epsilon": self.setting.epsilon,
-            "lost": self.setting.lost,
-            "outage_minutes": self.setting.outage.minutes,
-            "seed": self.setting.seed,
+            **self.setting.json(),
             "units_sold": self.truth.sold,
             "units_oversold": self.truth.oversold,
             "orders_oversold": self.truth.orders_oversold,
