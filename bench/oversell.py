@@ -55,14 +55,20 @@ class Slice:
 
 
 def settings() -> list[Setting]:
-    """Every row of the table."""
+    """Every row of the table; the second point of the curve of ``auto`` only where time is no matter."""
+    epsilons = EPSILONS if full() else EPSILONS[:1]
     rows = [Setting(design) for design in (BATCH, "realtime", "hybrid")]
     rows += [Setting(design, "unseen") for design in (BATCH, "realtime", "hybrid")]
     rows += [Setting("hybrid", "unseen", buffer=buffer) for buffer in (*FIXED_BUFFERS, *PERCENT_BUFFERS)]
-    rows += [Setting("hybrid", "unseen", buffer=AUTO_BUFFER, epsilon=epsilon) for epsilon in EPSILONS]
+    rows += [Setting("hybrid", "unseen", buffer=AUTO_BUFFER, epsilon=epsilon) for epsilon in epsilons]
     rows += [Setting(design, lost=LOST) for design in ("realtime", "hybrid")]
     rows += [Setting(design, outage=OUTAGE) for design in (BATCH, "realtime", "hybrid")]
     return rows
+
+
+def full() -> bool:
+    """Whether the whole history is asked for."""
+    return os.environ.get("FULL") == "1"
 
 
 def load(path: Path | None) -> History:
@@ -110,13 +116,18 @@ def play(part: Slice, rows: Sequence[Setting], *, processes: int) -> tuple[list[
     began = time.perf_counter()
     used_s = 0.0
     with ProcessPoolExecutor(processes, initializer=_open, initargs=(part,)) as pool:
-        futures = {pool.submit(_play, setting): n for n, setting in enumerate(rows)}
+        # Auto buffers take longest, so they begin first.
+        order = sorted(range(len(rows)), key=lambda n: rows[n].buffer != AUTO_BUFFER)
+        futures = {pool.submit(_play, rows[n]): n for n in order}
         for done in as_completed(futures):
             one, cpu_s = done.result()
             found[futures[done]] = one
             used_s += cpu_s
             took = time.perf_counter() - began
-            print(f"  {len(found):>2} of {len(rows)} after {took:4.0f} s: {_name(one)}", flush=True)
+            figures = f"{one['units_oversold']:,} oversold, {one['units_hidden']:,} hidden"
+            print(
+                f"  {len(found):>2} of {len(rows)} after {took:4.0f} s: {_name(one)}: {figures}", flush=True
+            )
     return [found[n] for n in range(len(rows))], used_s
 
 
@@ -220,7 +231,7 @@ def judge(report: Report, rows: Sequence[dict[str, Any]], *, gated: bool = True)
 def span(history: History, *, quick: bool = False) -> tuple[int, int]:
     """What is played: the two busiest months, or with ``FULL=1`` everything; with ``quick`` four days."""
     from_ms, to_ms = busiest(history)
-    if os.environ.get("FULL") == "1":
+    if full():
         return 0, history.orders[-1].placed_at_ms + DAY_MS
     return (to_ms - QUICK_DAYS * DAY_MS if quick else from_ms), to_ms
 
