@@ -103,11 +103,7 @@ async def test_who_releases_a_hold_is_recorded_and_its_units_are_free(site):
     assert after - before == 2
     rows = (await operator.get("/v1/holds")).json()
     assert {row["reference"] for row in rows} == {"till-0042", "cart-2c07"}
-<<<<<<< HEAD
-    dirty = {row[0] for row in await site.store.read("dirty", now_ms=0, limit=9)}
-=======
     dirty = {row[0] for row in await site.store.read("dirty", now_ms=NOW_MS, limit=9)}
->>>>>>> auto
     assert {"CAP-BLK", "TEE-RED-M"} <= dirty
 
 
