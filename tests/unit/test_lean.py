@@ -7,7 +7,8 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from bench.oversell import busiest, oversold_at
+from bench.harness import Report
+from bench.oversell import _name, busiest, judge, oversold_at, settings
 from tests.unit.support import START_MS, play
 
 from syncline.model.delivery import Item, Result
@@ -248,3 +249,54 @@ def test_the_busiest_months_are_those_with_the_most_lines():
     from_ms, to_ms = busiest(History(orders))
     inside = sum(from_ms <= order.placed_at_ms < to_ms for order in orders)
     assert (inside, LOCATIONS) == (14, ("main", "north", "overflow"))
+
+
+def rows(**better) -> list[dict]:
+    """A table in which every goal is reached, but for what is given by row name."""
+    figures = {
+        "seen, batch:15m": 500,
+        "unseen, hybrid": 250,
+        "unseen, realtime": 280,
+        "unseen, hybrid, buffer auto": 180,
+    }
+    hidden = {"unseen, hybrid": 0, "unseen, hybrid, buffer auto": 40}
+    found = []
+    for setting in settings():
+        name = _name(setting.json())
+        calls = 90 if setting.design == "hybrid" else 100
+        found.append(
+            {
+                **setting.json(),
+                "units_oversold": figures.get(name, 200 if "buffer" in name else 0),
+                "units_hidden": hidden.get(name, 50),
+                "share_of_sellable": 0.999,
+                **{
+                    what: dict.fromkeys(("a", "b", "c", "erp"), calls)
+                    for what in ("calls", "reads", "writes")
+                },
+                "parked": 0,
+                "numbers_differ": 0,
+                **better.get(name, {}),
+            }
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "worse", "missed"),
+    [
+        ("", {}, []),
+        ("seen, hybrid", {"units_oversold": 6}, ["seen: fewer oversold", "seen: oversold units"]),
+        ("seen, hybrid", {"share_of_sellable": 0.99}, ["seen: sold of what"]),
+        ("unseen, hybrid", {"units_oversold": 281}, ["unseen: oversold units"]),
+        ("unseen, hybrid", {"writes": dict.fromkeys("abc", 100)}, ["unseen: values"]),
+        ("unseen, hybrid, buffer auto", {"units_oversold": 230}, ["of a fixed", "of a per cent"]),
+        ("seen, realtime", {"parked": 1}, ["parked"]),
+    ],
+)
+def test_each_goal_is_held_to_its_row(name, worse, missed):
+    report = Report("oversell")
+    judge(report, rows(**{name: worse}))
+    failed = [line.what for line in report.failed()]
+    assert len(failed) == len(missed), failed
+    assert all(part in what for part, what in zip(missed, failed, strict=True)), failed
