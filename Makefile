@@ -7,12 +7,13 @@ BIN := .venv/bin
 # Chosen on the command line, e.g. `make simulate SEED=7`.
 SEED ?=
 ARGS ?=
-export SEED UPGRADE PYTHON
+FULL ?=
+export SEED UPGRADE PYTHON FULL
 
-.PHONY: help setup demo test check lint format types imports simulate bench crash browser docs wheel lock clean
+.PHONY: help setup demo test check lint format types imports simulate bench bench-oversell crash browser docs wheel lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Build .venv with the `syncline` command in it; quick when nothing changed
 	@scripts/setup.sh
@@ -46,6 +47,10 @@ simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays on
 
 bench: setup ## Measure, each figure beside its limit
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-oversell: setup ## Play the published stock case: oversold, hidden, calls of each design (20 minutes); FULL=1: the year
+	@mkdir -p build
+	@$(BIN)/python -m bench oversell --json build/bench-oversell.json $(ARGS)
 
 crash: setup ## Kill real processes at random and check what survived
 	@$(BIN)/pytest -m crash -n 0 $(ARGS)

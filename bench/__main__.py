@@ -32,6 +32,7 @@ NAMES = (
     "idle",
     "year",
     "urgency",
+    "oversell",
 )
 
 

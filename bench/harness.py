@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -35,11 +36,12 @@ class Line:
 
 @dataclass(slots=True)
 class Report:
-    """What one benchmark found."""
+    """What one benchmark found. ``data`` goes into the JSON only."""
 
     name: str
     lines: list[Line] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
 
     def add(
         self,

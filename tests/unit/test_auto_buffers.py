@@ -214,8 +214,8 @@ async def test_a_sale_counts_at_once():
 
 async def test_sizes_are_remembered_while_nothing_changes_and_the_oldest_is_forgotten(monkeypatch):
     computed = []
-    size = AutoBuffers._size
-    monkeypatch.setattr(AutoBuffers, "_size", lambda self, *given: computed.append(1) or size(self, *given))
+    size = AutoBuffers._units
+    monkeypatch.setattr(AutoBuffers, "_units", lambda self, *given: computed.append(1) or size(self, *given))
     monkeypatch.setattr(buffers, "CACHE_MAX", 2)
     async with shelf() as s:
         await s.sold("market", "A", *often())

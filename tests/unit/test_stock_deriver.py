@@ -187,6 +187,18 @@ async def test_an_auto_buffer_is_asked_for():
         assert [await b.shown("shop"), await b.shown("market")] == [16, 20]
 
 
+@pytest.mark.parametrize(("sent_ago_ms", "undecided"), [(0, True), (-1, False), (None, False)])
+async def test_a_figure_from_before_an_order_was_sent_leaves_no_doubt(sent_ago_ms, undecided):
+    since_ms = None if sent_ago_ms is None else START_MS - sent_ago_ms
+    async with bench(route("shop"), route("market")) as b:
+        b.deriver.watch(lambda system, order_key: since_ms, lambda system, key: True, lambda: None)
+        await b.figure("A", 10)  # received at START_MS
+        await b.order("market", "1", "A", 2)
+        await b.put("held_seen", system="shop", key=stock_key("A", "shop-1"), held=10, now_ms=START_MS)
+        (target,) = (await b.deriver.compute(b.routes.of(Flow.INVENTORY, sink="shop")[0], ["A"])).targets
+        assert (target.quantity, target.undecided) == (8, undecided)
+
+
 async def test_a_channel_that_subtracts_its_open_orders_is_given_them_back():
     magento = Capabilities(stock_contract=SOURCE_QUANTITY_ADD_BACK_OPEN_LINES)
     async with bench(route("shop", locations={"1": "s1", "2": "s2"}), market=magento, shop=magento) as b:

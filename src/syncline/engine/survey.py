@@ -94,6 +94,7 @@ class Survey:
         thresholds: Thresholds,
         guard: Callable[[], Write],
         wake: Callable[[], None],
+        interval_ms: int = HOUR_MS,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -105,6 +106,7 @@ class Survey:
         self._thresholds = thresholds
         self._guard = guard
         self._wake = wake
+        self._interval_ms = interval_ms
         self.latest = NOTHING
 
     async def run(self) -> None:
@@ -121,7 +123,7 @@ class Survey:
                 await self._clock.sleep(RETRY_S)
                 continue
             now_ms = self._clock.now_ms()
-            await self._clock.sleep(((now_ms // HOUR_MS + 1) * HOUR_MS - now_ms) / 1000)
+            await self._clock.sleep(((now_ms // self._interval_ms + 1) * self._interval_ms - now_ms) / 1000)
 
     async def once(self) -> int:
         """Look at every SKU; returns how many there were."""

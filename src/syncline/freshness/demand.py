@@ -216,31 +216,41 @@ class Demand:
     lines: tuple[tuple[int, float], ...]
 
 
+def pace_of(
+    sales: Sales | None, season: Season, now_ms: int, *, clustered: bool = True
+) -> tuple[float, float]:
+    """The rate and the shape of ``demand_of``, which is less work where quantities do not matter.
+
+    The rate is 0 when nothing at all is known.
+    """
+    typical = season.rate
+    shape = CATEGORY_SHAPE
+    if typical <= 0 or sales is None:
+        return typical, shape
+    passed_h = season.trade_h(sales.at_ms, now_ms)
+    age_h = sales.age_h + passed_h
+    shape += sales.slow * 0.5 ** (passed_h / SLOW_H)
+    rate = shape / (CATEGORY_SHAPE / typical + exposure_h(age_h, SLOW_H))
+    rush = RUSH_SHAPE + sales.fast * 0.5 ** (passed_h / FAST_H)
+    rush_rate = rush / (RUSH_SHAPE / rate + exposure_h(age_h, FAST_H))
+    if rush_rate > rate:
+        rate, shape = rush_rate, min(shape, rush)
+    if clustered:
+        rate *= 1 + CLUSTER * 0.5 ** (passed_h / CLUSTER_H)
+    return rate, shape
+
+
 def demand_of(sales: Sales | None, season: Season, now_ms: int, *, clustered: bool = True) -> Demand | None:
     """The demand of one channel for one SKU, seen from now; ``None`` when nothing at all is known.
 
     A SKU that never sold at the channel has the demand of its category. ``clustered`` counts that a
     sale is likelier just after another one; leave it out for what describes days, such as a class.
     """
-    typical = season.rate
-    if typical <= 0:
+    rate, shape = pace_of(sales, season, now_ms, clustered=clustered)
+    if rate <= 0:
         return None
-    shape, seen_h = CATEGORY_SHAPE, CATEGORY_SHAPE / typical
-    counts: Sequence[float] = (0.0,) * BUCKETS
+    counts: Sequence[float] = (0.0,) * BUCKETS if sales is None else sales.sizes
     largest = season.largest
-    rate = typical
-    if sales is not None:
-        passed_h = season.trade_h(sales.at_ms, now_ms)
-        age_h = sales.age_h + passed_h
-        shape += sales.slow * 0.5 ** (passed_h / SLOW_H)
-        rate = shape / (seen_h + exposure_h(age_h, SLOW_H))
-        rush = RUSH_SHAPE + sales.fast * 0.5 ** (passed_h / FAST_H)
-        rush_rate = rush / (RUSH_SHAPE / rate + exposure_h(age_h, FAST_H))
-        if rush_rate > rate:
-            rate, shape = rush_rate, min(shape, rush)
-        if clustered:
-            rate *= 1 + CLUSTER * 0.5 ** (passed_h / CLUSTER_H)
-        counts = sales.sizes
     whole = sum(season.sizes)
     total = sum(counts) + CATEGORY_SIZES
     lines = []

@@ -75,7 +75,7 @@ class Lane:
         self._on_stale = on_stale
         self._offer_all = offer
         self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
-        self._busy: set[str] = set()
+        self._busy: dict[str, int] = {}  # records with a call in flight, and since when
         self._loaded = False
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
         # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
@@ -102,9 +102,9 @@ class Lane:
         """Deliveries that wait or are under way."""
         return sum(len(queue) for queue in self._queues.values()) + len(self._busy)
 
-    def works_on(self, order_key: str) -> bool:
-        """Whether a call about an order is under way, or its outcome unknown."""
-        return f"order {order_key}" in self._busy
+    def works_on(self, order_key: str) -> int | None:
+        """Since when a call about an order is under way, or its outcome unknown; ``None`` if there is none."""
+        return self._busy.get(f"order {order_key}")
 
     def at_rest(self, key: str) -> bool:
         """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
@@ -136,7 +136,7 @@ class Lane:
             payloads = decode_payloads(operation, items)
             for key in payloads:
                 open_keys[operation, key] = None
-                self._busy.add(self._record_of(operation, key))
+                self._busy[self._record_of(operation, key)] = started_at_ms
             self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, {}))
         rows = await self._store.read("deliveries_pending", system=self.system.name)
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
@@ -230,12 +230,12 @@ class Lane:
         record = self._record_of(operation, key)
         if record in self._busy:
             return False
-        self._busy.add(record)
+        self._busy[record] = self._clock.now_ms()
         return True
 
     def _give_back(self, operation: str, keys: Sequence[str]) -> None:
         for key in keys:
-            self._busy.discard(self._record_of(operation, key))
+            self._busy.pop(self._record_of(operation, key), None)
         for urgent, signal in self._signals.items():
             if self._sleeps_until[urgent] == NEVER_MS:  # else nothing is due, whichever records are free
                 signal.set()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Known
 from syncline.engine.routes import Route, Routes
-from syncline.freshness.demand import HOUR_MS, Demand, Season, demand_of, together
+from syncline.freshness.demand import HOUR_MS, Demand, Sales, Season, demand_of, pace_of, together
 from syncline.freshness.risk import buffer_for, exposure_ms
 from syncline.model.capabilities import OwnOrders
 from syncline.model.change import Flow
@@ -120,6 +120,8 @@ class AutoBuffers:
         self._checkouts = checkouts
         self._exposures: dict[str, tuple[Exposure, ...]] = {}
         self._cache: dict[tuple[str, str], tuple[object, int]] = {}
+        self._season: Season | None = None
+        self._exposed: dict[tuple[int, int], float] = {}
 
     def exposures(self, route: Route) -> tuple[Exposure, ...]:
         """The channels whose sales a route's buffers cover.
@@ -160,7 +162,7 @@ class AutoBuffers:
             if cached is not None and cached[0] == state:
                 found[sku] = cached[1]
                 continue
-            found[sku] = self._size(sku, mine, known, hour)[0]
+            found[sku] = self._units(sku, mine, known, hour)[0]
             self._cache.pop((route.name, sku), None)  # so that it is young again
             self._cache[route.name, sku] = state, found[sku]
             if len(self._cache) > CACHE_MAX:
@@ -174,8 +176,7 @@ class AutoBuffers:
 
     def size(self, route: Route, sku: str, known: Known, hour: int) -> tuple[int, float]:
         """What a buffer amounts to in an hour since the epoch, and how many sales it stands against on average."""
-        units, demands = self._size(sku, self._pairs(route, sku), known, hour)
-        return units, sum(one.rate for one in demands if one is not None)
+        return self._units(sku, self._pairs(route, sku), known, hour)
 
     async def explain(self, route: Route, sku: str) -> Sized:
         """A buffer, and what it follows from."""
@@ -184,7 +185,7 @@ class AutoBuffers:
         known = await self.known([sku])
         season = known.season(sku)
         hour = self._clock.now_ms() // HOUR_MS
-        _, demands = self._size(sku, pairs, known, hour)
+        demands = self._demands(sku, pairs, known, hour)
         covered = [
             Covered(
                 channel=exposure.channel,
@@ -215,34 +216,59 @@ class AutoBuffers:
                     found.append((exposure, used, times))
         return found
 
-    def _size(
+    def _units(
         self, sku: str, pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
-    ) -> tuple[int, list[Demand | None]]:
-        """The buffer, and the demand of each pair while exposed: of those, ``rate`` is for all of that time.
-
-        Seen from the full hour, or from the latest sale if that is later. Just after a sale the next one is
-        likelier, so the buffer is largest then and falls with the hours that follow.
-        """
+    ) -> tuple[int, float]:
+        """The buffer, and how many sales are expected while exposed."""
         season = known.season(sku)
-        sales = [known.sales(used).get(exposure.channel) for exposure, used, _ in pairs]
-        at_ms = max([hour * HOUR_MS, *(one.at_ms for one in sales if one is not None)])
-        demands: list[Demand | None] = []
+        sales, at_ms = _sales(pairs, known, hour)
+        expected = sum(
+            pace_of(sold, season, at_ms)[0] * self._exposed_h(season, exposure.total_ms, hour)
+            for (exposure, _, _), sold in zip(pairs, sales, strict=True)
+        )
+        if expected <= self._learner.epsilon:  # that even one is sold is unlikely enough
+            return 0, expected
+        whole = together([one for one in self._demands(sku, pairs, known, hour) if one is not None])
+        return (0 if whole is None else buffer_for(whole, 1.0, self._learner.epsilon)), expected
+
+    def _demands(
+        self, sku: str, pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
+    ) -> list[Demand | None]:
+        """The demand of each pair while exposed: ``rate`` is for all of that time."""
+        season = known.season(sku)
+        sales, at_ms = _sales(pairs, known, hour)
+        found: list[Demand | None] = []
         for (exposure, _, times), sold in zip(pairs, sales, strict=True):
             demand = demand_of(sold, season, at_ms)
             if demand is not None:
                 demand = replace(
                     demand,
-                    rate=demand.rate * exposed_h(season, exposure.total_ms, hour),
+                    rate=demand.rate * self._exposed_h(season, exposure.total_ms, hour),
                     lines=tuple((units * times, share) for units, share in demand.lines),
                 )
-            demands.append(demand)
-        there = [one for one in demands if one is not None]
-        if (
-            sum(one.rate for one in there) <= self._learner.epsilon
-        ):  # that even one is sold is unlikely enough
-            return 0, demands
-        whole = together(there)
-        return (0 if whole is None else buffer_for(whole, 1.0, self._learner.epsilon)), demands
+            found.append(demand)
+        return found
+
+    def _exposed_h(self, season: Season, exposed_ms: int, hour: int) -> float:
+        """``exposed_h``, computed once for all SKUs that have the season in common."""
+        if self._season is not season:
+            self._season, self._exposed = season, {}
+        found = self._exposed.get((exposed_ms, hour))
+        if found is None:
+            found = self._exposed[exposed_ms, hour] = exposed_h(season, exposed_ms, hour)
+        return found
+
+
+def _sales(
+    pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
+) -> tuple[list[Sales | None], int]:
+    """What each pair sold, and from when it is looked at: the full hour, or the latest sale if that is later.
+
+    Just after a sale the next one is likelier, so the buffer is largest then and falls with the hours that
+    follow.
+    """
+    sales = [known.sales(used).get(exposure.channel) for exposure, used, _ in pairs]
+    return sales, max([hour * HOUR_MS, *(one.at_ms for one in sales if one is not None)])
 
 
 def exposed_h(season: Season, exposed_ms: int, hour: int) -> float:

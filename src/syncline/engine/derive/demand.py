@@ -60,6 +60,7 @@ class Known:
         self.seasons = seasons
         self._states = states
         self._category_of = category_of
+        self._sales: dict[str, dict[str, Sales]] = {}
 
     def season(self, sku: str) -> Season:
         """The profile of a SKU's category, or of all goods while too little of the category was sold."""
@@ -72,7 +73,10 @@ class Known:
 
     def sales(self, sku: str) -> dict[str, Sales]:
         """What each channel sold of a SKU."""
-        return unpack_sales(self.state(sku))
+        found = self._sales.get(sku)
+        if found is None:
+            found = self._sales[sku] = unpack_sales(self.state(sku))
+        return found
 
 
 class DemandLearner:
@@ -98,7 +102,7 @@ class DemandLearner:
         if not sold:
             return Write("velocity_put", [])
         known = await self.known({one.sku for one in sold})
-        by_sku = {sku: known.sales(sku) for sku in dict.fromkeys(one.sku for one in sold)}
+        by_sku = {sku: dict(known.sales(sku)) for sku in dict.fromkeys(one.sku for one in sold)}
         taught: dict[str, list[Sale]] = {}
         new_pairs: dict[str, int] = {}
         for one in sold:

@@ -111,7 +111,7 @@ class StockDeriver:
         self._routes = routes
         self._systems = systems
         self._learner = learner
-        self._under_way: Callable[[str, str], bool] = lambda _system, _order_key: False
+        self._under_way: Callable[[str, str], int | None] = lambda _system, _order_key: None
         self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
         self._auto_units: AutoUnits = _unknown_units
         self._tolerances: Tolerances = _route_tolerances
@@ -122,11 +122,11 @@ class StockDeriver:
 
     def watch(
         self,
-        under_way: Callable[[str, str], bool],
+        under_way: Callable[[str, str], int | None],
         at_rest: Callable[[str, str], bool],
         wake: Callable[[], None],
     ) -> None:
-        """Be told whether a call about an order is under way to a system, and whether a number is at rest.
+        """Be told since when a call about an order is under way to a system, and whether a number is at rest.
 
         ``wake`` is called when something that was deferred may be due.
         """
@@ -163,10 +163,12 @@ class StockDeriver:
         binding_rows = await self._store.read("bindings_of_skus", system=route.sink, skus=wanted)
 
         levels: dict[str, dict[str, StockLevel]] = {}
-        for key, body, _, _ in stock_rows:
+        received: dict[str, int] = {}  # the newest figure of a SKU, by our clock
+        for key, body, observed_ms, _ in stock_rows:
             sku, location = split_key(key)
             if location in route.locations:
                 levels.setdefault(sku, {})[location] = decode(Kind.STOCK, body)
+                received[sku] = max(observed_ms, received.get(sku, 0))
         sold: dict[str, list[Demand]] = {}
         for (
             channel,
@@ -202,7 +204,7 @@ class StockDeriver:
             erp.stock_read_basis,
             self._clock.now_ms(),
         )
-        doubt = partial(self._perhaps_contained, route.source)
+        doubt = partial(self._perhaps_contained, route.source, received)
         contract = self._systems[route.sink].capabilities.stock_contract
         lowers = contract.own_orders is OwnOrders.LOWER_THE_NUMBER
         untaken = await self._untaken(contract, route, wanted)
@@ -264,9 +266,15 @@ class StockDeriver:
         unsettled = [line for sku in wanted for line in sold.get(sku, []) if id(line) not in ended]
         return Computed(targets, done, unsettled, published, levels, demands, held)
 
-    def _perhaps_contained(self, erp: str, line: Demand) -> bool:
-        """Whether the ERP may account for a line although its figures cannot prove it yet."""
-        return line.erp_quantity > 0 or self._under_way(erp, line.order_key)
+    def _perhaps_contained(self, erp: str, received: Mapping[str, int], line: Demand) -> bool:
+        """Whether the ERP may account for a line although its figures cannot prove it yet.
+
+        What was received before an order was first sent cannot contain it.
+        """
+        if line.erp_quantity > 0:
+            return True
+        since_ms = self._under_way(erp, line.order_key)
+        return since_ms is not None and received.get(line.sku, 0) >= since_ms
 
     async def _held(self, route: Route, skus: Sequence[str]) -> dict[str, list[Demand]]:
         """What checkouts hold, as demand. A channel that subtracts its own orders will subtract its holds'."""

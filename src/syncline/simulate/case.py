@@ -1,0 +1,498 @@
+"""The published stock case: an order history sold through three channels, and what each design oversells.
+
+Orders are placed at their moments, whatever the design; a channel accepts a line if the number that it
+shows covers the quantity. The truth is counted here, where every line of every channel passes: what was
+sold, sold twice, or refused although it was there. Syncline's books are never asked.
+
+A design is what keeps the channels' numbers:
+
+============= ==================================================================================
+``batch:15m`` the engine without events: everything is read and written every 15 minutes
+``realtime``  ``plain.SetOnEvent``: whatever the ERP says, set at once on every channel
+``hybrid``    the engine with its default tolerances: events, and reads that find what was lost
+============= ==================================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from syncline.engine.derive.buffers import Checkout
+from syncline.engine.derive.demand import DemandLearner, Sold
+from syncline.engine.engine import POLL_INTERVAL_MS, Engine
+from syncline.engine.routes import Route, Routes
+from syncline.freshness.demand import Sale
+from syncline.freshness.risk import EPSILON
+from syncline.inventory.rules import AUTO_BUFFER, NO_BUFFER, Buffer, Layer, Level, Rules
+from syncline.model.change import Flow
+from syncline.model.errors import Misconfigured
+from syncline.runtime.config import DEFAULT_TOLERANCE_MS, duration_ms
+from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.history import DAY_MS, HistoryOrder, StockCase, weekly_moments
+from syncline.simulate.lean import (
+    ERP_CALL_S,
+    EVENT_S,
+    LOCATIONS,
+    NO_OUTAGE,
+    LeanChannel,
+    LeanErp,
+    Outage,
+    Wire,
+    order_of,
+)
+from syncline.simulate.plain import SetOnEvent
+from syncline.stores.sqlite import SqliteStore
+
+CHANNELS = ("a", "b", "c")
+ERP = "erp"
+HOUR_MS = 3_600_000
+OPENING_MS = 1_800_000  # before the first day: the first reads, and the numbers that follow from them
+CLOSING_MS = 1_800_000  # after the last order
+RECONCILE_MS = 7 * DAY_MS  # events and delta reads carry the week; a full read proves it
+# Nobody adds goods here, and a store in memory has one owner.
+ITEMS_MS = 7 * DAY_MS
+LEASE_MS = 3 * HOUR_MS
+SURVEY_MS = 7 * DAY_MS
+LEARN_DAYS = 28  # what the engine had seen of orders when the play begins, if the history goes back so far
+
+_BATCH = re.compile(r"batch:(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One run: which design, what its channels tell, what goes wrong, and the rule of all channels.
+
+    ``checkouts`` is ``seen``, or ``unseen``: committed ``checkout_minutes`` before any system but the channel
+    knows. ``lost`` is the share of all events that never arrive; ``epsilon`` is that of ``auto`` buffers.
+
+    Raises:
+        Misconfigured: there is no such design, or a figure makes no sense.
+    """
+
+    design: str
+    checkouts: str = "seen"
+    checkout_minutes: float = 2.0
+    buffer: Buffer = NO_BUFFER
+    lost: float = 0.0
+    outage: Outage = NO_OUTAGE
+    epsilon: float = EPSILON
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played."""
+        if self.checkouts not in ("seen", "unseen"):
+            raise Misconfigured(f"--checkouts {self.checkouts}: it is seen or unseen")
+        if not 0 <= self.lost <= 1 or self.checkout_minutes < 0:
+            raise Misconfigured("lost is a share of events, 0 to 1; checkout minutes are not negative")
+        if self.design not in ("realtime", "hybrid"):
+            match = _BATCH.fullmatch(self.design)
+            if match is None:
+                raise Misconfigured(
+                    f"--design {self.design}: there are batch:15m (any duration), realtime and hybrid"
+                )
+            duration_ms(match[1], "--design")
+
+    def json(self) -> dict[str, Any]:
+        """As it stands in a report; keys in a fixed order."""
+        return {
+            "design": self.design,
+            "checkouts": self.checkouts,
+            "checkout_minutes": self.checkout_minutes,
+            "buffer": str(self.buffer),
+            "epsilon": self.epsilon,
+            "lost": self.lost,
+            "outage_minutes": self.outage.minutes,
+            "seed": self.seed,
+        }
+
+    @property
+    def batch_ms(self) -> int:
+        """The period of a batch design; 0 for those with events."""
+        match = _BATCH.fullmatch(self.design)
+        return duration_ms(match[1], "--design") if match else 0
+
+    @property
+    def unseen_s(self) -> float:
+        """How long only the channel knows of an order."""
+        return self.checkout_minutes * 60 if self.checkouts == "unseen" else 0.0
+
+
+@dataclass(slots=True)
+class Truth:
+    """What there is of each SKU, which may be below zero, and what became of the lines."""
+
+    stock: dict[str, int]
+    lines: int = 0
+    sold: int = 0
+    oversold: int = 0
+    hidden: int = 0
+    orders: int = 0
+    orders_oversold: int = 0
+
+    def ask(self, sku: str, quantity: int, shown: int) -> int | None:
+        """A buyer wants a line; returns the units oversold if the channel accepts it, else ``None``."""
+        there = max(0, self.stock[sku])
+        self.lines += 1
+        if shown < quantity:
+            if there >= quantity:
+                self.hidden += quantity
+            return None
+        beyond = max(0, quantity - there)
+        self.stock[sku] -= quantity
+        self.sold += quantity - beyond
+        self.oversold += beyond
+        return beyond
+
+    def short(self, target: Mapping[str, int]) -> dict[str, int]:
+        """What to order of each SKU, to have its target again."""
+        return {sku: units - self.stock[sku] for sku, units in target.items() if units > self.stock[sku]}
+
+    def receive(self, goods: Mapping[str, int]) -> None:
+        """Goods arrive."""
+        for sku, units in goods.items():
+            self.stock[sku] += units
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """An order of the history at the channel and second that its id gives it, and the luck of its event."""
+
+    at_ms: int
+    channel: str
+    order: HistoryOrder
+    event_s: float
+    luck: float  # even in 0..1; below the lost share, its event is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A slice of a history and the stock that goes with it."""
+
+    placings: tuple[Placing, ...]
+    before: tuple[Placing, ...]  # so many orders were known when it begins
+    target: dict[str, int]
+    stock: StockCase = field(repr=False)
+
+    @property
+    def begin_ms(self) -> int:
+        """Midnight before the first order."""
+        return self.placings[0].at_ms // DAY_MS * DAY_MS
+
+    @property
+    def end_ms(self) -> int:
+        """The moment of the last order."""
+        return self.placings[-1].at_ms
+
+    def deliveries(self) -> list[tuple[int, bool]]:
+        """When goods are ordered (``False``) and arrive (``True``), in turn."""
+        moments = [(at, False) for at in weekly_moments(self.begin_ms, self.end_ms, 0, 6)]
+        moments += [(at, True) for at in weekly_moments(self.begin_ms, self.end_ms, 2, 10)]
+        return sorted(moments)
+
+
+def placings(orders: Sequence[HistoryOrder], *, seconds_known: bool = False) -> list[Placing]:
+    """Orders by the moment they are placed: the published case's channel and second, from the order id."""
+    found = []
+    for order in orders:
+        digest = hashlib.sha256(order.id.encode()).digest()
+        part, second, event, luck = (int.from_bytes(digest[n : n + 4], "big") for n in (0, 4, 8, 12))
+        channel = CHANNELS[(part >= 0.60 * 2**32) + (part >= 0.85 * 2**32)]
+        at_ms = order.placed_at_ms + (0 if seconds_known else second % 60 * 1000)
+        event_s = EVENT_S[0] + (EVENT_S[1] - EVENT_S[0]) * event / 2**32
+        found.append(Placing(at_ms, channel, order, event_s, luck / 2**32))
+    found.sort(key=lambda one: one.at_ms)
+    return found
+
+
+def cut(orders: Sequence[HistoryOrder], stock: StockCase, *, from_ms: int, to_ms: int) -> Case:
+    """The part of a history in ``[from_ms, to_ms)``, with the SKUs that are sold in it.
+
+    Raises:
+        Misconfigured: nothing was ordered then.
+    """
+    every = placings(orders)
+    inside = tuple(one for one in every if from_ms <= one.at_ms < to_ms)
+    if not inside:
+        raise Misconfigured("no order was placed in that time")
+    before = tuple(one for one in every if from_ms - LEARN_DAYS * DAY_MS <= one.at_ms < from_ms)
+    skus = sorted({line.sku for one in inside for line in one.order.lines})
+    return Case(inside, before, {sku: stock.target[sku] for sku in skus}, stock)
+
+
+def perfect(case: Case) -> Truth:
+    """What instant perfect knowledge sells: every channel shows what there is, always."""
+    truth = Truth(dict(case.target))
+    deliveries = case.deliveries()
+    ordered: dict[str, int] = {}
+    for one in case.placings:
+        while deliveries and deliveries[0][0] <= one.at_ms:
+            _, arrives = deliveries.pop(0)
+            if arrives:
+                truth.receive(ordered)
+                ordered = {}
+            else:
+                ordered = truth.short(case.target)
+        accepted = [truth.ask(line.sku, line.quantity, truth.stock[line.sku]) for line in one.order.lines]
+        truth.orders += any(beyond is not None for beyond in accepted)
+    return truth
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run came to. ``calls`` and ``writes`` are by system; ``reads`` are the calls that only read."""
+
+    setting: Setting
+    truth: Truth
+    sellable: int  # units that instant perfect knowledge sells
+    calls: dict[str, int]
+    reads: dict[str, int]
+    writes: dict[str, int]
+    parked: int
+    differ: int  # numbers that are not what the rule makes of the truth, once everything is quiet
+    operations: dict[str, dict[str, int]] = field(repr=False, default_factory=dict)
+
+    def json(self) -> dict[str, Any]:
+        """As it stands in a report; keys in a fixed order."""
+        return {
+            **self.setting.json(),
+            "units_sold": self.truth.sold,
+            "units_oversold": self.truth.oversold,
+            "orders_oversold": self.truth.orders_oversold,
+            "units_hidden": self.truth.hidden,
+            "units_sellable": self.sellable,
+            "share_of_sellable": round(self.truth.sold / max(1, self.sellable), 6),
+            "calls": self.calls,
+            "reads": self.reads,
+            "writes": self.writes,
+            "parked": self.parked,
+            "numbers_differ": self.differ,
+        }
+
+
+class Play:
+    """One setting, played over a case."""
+
+    def __init__(self, case: Case, setting: Setting) -> None:
+        self.case = case
+        self.setting = setting
+        self.loop = VirtualLoop(case.begin_ms - OPENING_MS)
+        self.clock = VirtualClock(self.loop)
+        self.truth = Truth(dict(case.target))
+        self._rng = Random(setting.seed)
+        opening = {sku: case.stock.split(sku) for sku in case.target}
+        tells = not setting.batch_ms
+        self.channels = {
+            name: LeanChannel(name, self._wire(), opening, tell=self._tell, tells=tells) for name in CHANNELS
+        }
+        self.erp = LeanErp(
+            ERP,
+            self._wire(takes_s=ERP_CALL_S),
+            opening,
+            rng=Random(self._rng.getrandbits(64)),
+            tell=self._tell,
+            tells=tells,
+            lost=setting.lost,
+        )
+        self.engine: Engine | None = None
+        self._store: SqliteStore | None = None
+        self._plain: SetOnEvent | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._broken: BaseException | None = None
+
+    def _wire(self, **more: Any) -> Wire:
+        return Wire(self.clock, Random(self._rng.getrandbits(64)), outage=self.setting.outage, **more)
+
+    def play(self) -> Figures:
+        """Play all of it."""
+        try:
+            return self.loop.run_until_complete(self._play())
+        finally:
+            self.loop.run_until_complete(self._end())
+            self.loop.close()
+
+    async def _end(self) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._store is not None:
+            await self._store.close()
+
+    # --- who keeps the numbers --------------------------------------------------------------------
+
+    def _spawn(self, work: Any) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = self._broken or task.exception()
+
+    def _tell(self, system: str, place: int) -> None:
+        if self._plain is not None:
+            self._plain.hear(system, place)
+        elif self.engine is not None:
+            self._spawn(self.engine.ingress.accept(system, {}, str(place).encode()))
+
+    def routes(self) -> Routes:
+        """What Syncline is configured to do: its defaults, the rule of the setting, and the pace of its design."""
+        poll_ms = self.setting.batch_ms or POLL_INTERVAL_MS
+        places = {at: at for at in LOCATIONS}
+        return Routes(
+            [
+                Route(
+                    Flow.INVENTORY,
+                    ERP,
+                    name,
+                    DEFAULT_TOLERANCE_MS[Flow.INVENTORY],
+                    locations=places,
+                    rules=Rules([Layer(Level.NETWORK, {"buffer": self.setting.buffer})]),
+                    poll_interval_ms=poll_ms,
+                    reconcile_interval_ms=RECONCILE_MS,
+                )
+                for name in CHANNELS
+            ]
+            + [
+                Route(Flow.ORDERS, name, ERP, DEFAULT_TOLERANCE_MS[Flow.ORDERS], poll_interval_ms=poll_ms)
+                for name in CHANNELS
+            ]
+        )
+
+    async def _start(self) -> None:
+        if self.setting.design == "realtime":
+            self._plain = SetOnEvent(self.clock, self.channels, self.erp, poll_ms=POLL_INTERVAL_MS)
+            self._spawn(self._plain.run())
+            return
+        self._store = SqliteStore.open(":memory:", now_ms=self.clock.now_ms())
+        await self._learn(DemandLearner(self._store))
+        self.engine = Engine(
+            store=self._store,
+            clock=self.clock,
+            rng=Random(self._rng.getrandbits(64)),
+            systems=[channel.system() for channel in self.channels.values()] + [self.erp.system()],
+            routes=self.routes(),
+            items_interval_ms=ITEMS_MS,
+            lease_ttl_ms=LEASE_MS,
+            # Without ``auto`` buffers a survey changes no number.
+            survey_interval_ms=HOUR_MS if self.setting.buffer == AUTO_BUFFER else SURVEY_MS,
+            owner="case",
+            epsilon=self.setting.epsilon,
+            checkouts={
+                name: Checkout(round(self.setting.unseen_s * 1000), reported=False) for name in CHANNELS
+            },
+        )
+        self._spawn(self.engine.run())
+
+    async def _learn(self, learner: DemandLearner) -> None:
+        """What was ordered before the play begins is known already, as it would be on any later day."""
+        assert self._store is not None
+        for begin in range(0, len(self.case.before), 100):
+            sold = [
+                Sold(one.channel, line.sku, Sale(one.at_ms, line.quantity))
+                for one in self.case.before[begin : begin + 100]
+                for line in one.order.lines
+            ]
+            await self._store.write(await learner.learn(sold))
+
+    # --- the play ---------------------------------------------------------------------------------
+
+    async def _until(self, at_ms: int) -> None:
+        await self.clock.sleep((at_ms - self.clock.now_ms()) / 1000)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _play(self) -> Figures:
+        await self._start()
+        await self._until(self.case.begin_ms)
+        before = self._counted()
+        deliveries = self.case.deliveries()
+        ordered: dict[str, int] = {}
+        for one in self.case.placings:
+            while deliveries and deliveries[0][0] <= one.at_ms:
+                at_ms, arrives = deliveries.pop(0)
+                await self._until(at_ms)
+                if arrives:
+                    self.truth.receive(ordered)
+                    self.erp.receive(ordered)
+                    ordered = {}
+                else:
+                    ordered = self.truth.short(self.case.target)
+            await self._until(one.at_ms)
+            self._place(one)
+        counted = {name: calls - before[name] for name, calls in self._counted().items()}
+        await self._until(self.case.end_ms + CLOSING_MS + self.setting.batch_ms)
+        return await self._figures(counted)
+
+    def _place(self, one: Placing) -> None:
+        channel = self.channels[one.channel]
+        accepted = []
+        oversold = 0
+        for line in one.order.lines:
+            beyond = self.truth.ask(line.sku, line.quantity, channel.shows(line.sku))
+            if beyond is not None:
+                accepted.append((line, channel.take(line.sku, line.quantity)))
+                oversold += beyond
+        if not accepted:
+            return
+        self.truth.orders += 1
+        self.truth.orders_oversold += oversold > 0
+        channel.report(
+            order_of(one.order.id, one.at_ms, accepted),
+            after_s=self.setting.unseen_s,
+            event_s=one.event_s,
+            lost=one.luck < self.setting.lost,
+        )
+
+    # --- what it came to --------------------------------------------------------------------------
+
+    def _systems(self) -> dict[str, LeanChannel | LeanErp]:
+        return {**self.channels, ERP: self.erp}
+
+    def _counted(self) -> dict[str, Counter[str]]:
+        return {
+            name: Counter({f"calls {what}": n for what, n in system.wire.counted.calls.items()})
+            + Counter({f"values {what}": n for what, n in system.wire.counted.values.items()})
+            for name, system in self._systems().items()
+        }
+
+    async def _figures(self, counted: Mapping[str, Counter[str]]) -> Figures:
+        def of(name: str, which: str, *, reads: bool) -> int:
+            return sum(
+                n
+                for what, n in counted[name].items()
+                if what.startswith(which) and (" read" in what) is reads
+            )
+
+        parked = [] if self._store is None else await self._store.read("parked_open", after=0, limit=10_000)
+        return Figures(
+            setting=self.setting,
+            truth=self.truth,
+            sellable=perfect(self.case).sold,
+            calls={name: of(name, "calls", reads=False) for name in counted},
+            reads={name: of(name, "calls", reads=True) for name in counted},
+            writes={name: of(name, "values", reads=False) for name in counted},
+            parked=len(parked),
+            differ=self._differ(),
+            operations={name: dict(sorted(one.items())) for name, one in counted.items()},
+        )
+
+    def _differ(self) -> int:
+        """Numbers that the ERP and the truth, or without a buffer a channel and the truth, do not share."""
+        there = {sku: max(0, units) for sku, units in self.truth.stock.items()}
+        differ = sum(sum(self.erp.available[sku]) != units for sku, units in self.truth.stock.items())
+        if self.setting.buffer == NO_BUFFER:
+            differ += sum(
+                channel.shows(sku) != units
+                for channel in self.channels.values()
+                for sku, units in there.items()
+            )
+        return differ
