@@ -50,9 +50,7 @@ def test_figures_that_an_order_does_not_move_account_for_nothing_of_it(basis, fa
 def test_with_segments_a_change_is_kept_by_its_own_deadline(segments, kept):
     stock = Route(Flow.INVENTORY, "erp", "shop", 5_000, segments=segments)
     row = ("A", stock.name, "running", 1, START_MS, START_MS + 1_000, 0, 0, 0)
-    results = Results(
-        "shop", "set_stock", Routes([stock]), {"A": row}, START_MS + 2_000, StockBasis.AVAILABLE
-    )
+    results = Results("shop", "set_stock", Routes([stock]), {"A": row}, START_MS + 2_000, Capabilities())
     results._lag("A")
     (write,) = results.writes()
     assert [(row["lag_ms"], row["kept"]) for row in write.rows] == [(2_000, kept)]

@@ -194,7 +194,9 @@ async def test_a_figure_from_before_an_order_was_sent_leaves_no_doubt(sent_ago_m
         b.deriver.watch(lambda system, order_key: since_ms, lambda system, key: True, lambda: None)
         await b.figure("A", 10)  # received at START_MS
         await b.order("market", "1", "A", 2)
-        await b.put("held_seen", system="shop", key=stock_key("A", "shop-1"), held=10, now_ms=START_MS)
+        await b.put(
+            "held_seen", system="shop", key=stock_key("A", "shop-1"), held=10, rev=None, now_ms=START_MS
+        )
         (target,) = (await b.deriver.compute(b.routes.of(Flow.INVENTORY, sink="shop")[0], ["A"])).targets
         assert (target.quantity, target.undecided) == (8, undecided)
 
