@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 import apsw
 
 from syncline.connectors.shopify.simulator.app import HttpApp
+from syncline.freshness.risk import EPSILON
+from syncline.freshness.velocity import Thresholds
 from syncline.model.copying import replace
 from syncline.ports import Request, Response, Transport
 from syncline.runtime.clock import SystemClock
@@ -196,6 +198,9 @@ class Stage:
             (SystemConfig(SHOP, "shopify", shop), SystemConfig(ERP, "netsuite", erp)),
             self.world.routes(),
             self.folder,
+            EPSILON,
+            {},
+            Thresholds(),
         )
         access = Access(None, self.clock, None, secret=secret.encode(), token_bytes=secrets.token_bytes)
         self.world.erp.configure_push(access.hook_url(self.url, ERP), [PUSH_SECRET])

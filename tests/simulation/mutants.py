@@ -17,7 +17,6 @@ from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.ports import WebhookRequest
 from syncline.simulate.simulation import Plan
 from syncline.simulate.world import World
-from syncline.stores.sqlite import SqliteStore
 
 
 def retries_without_look_up(patch: pytest.MonkeyPatch) -> None:
@@ -129,15 +128,6 @@ def skips_what_a_read_found(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Poller, "read_once", forgetful)
 
 
-def ends_what_changed_meanwhile(patch: pytest.MonkeyPatch) -> None:
-    read = SqliteStore.read
-
-    async def forgetful(self, statement, **parameters):
-        return [] if statement == "attempts_of" else await read(self, statement, **parameters)
-
-    patch.setattr(SqliteStore, "read", forgetful)
-
-
 # Each with the plan and the seeds of which at least one must show it. The engine without a mistake
 # passes all of them. The first that shows it ends the search, so a long list costs a caught one nothing.
 SOME_SEEDS = (8, 5, 3, 9, 1, 2, 7, 6, 11, 12)
@@ -150,7 +140,6 @@ MUTANTS = {
     ignores_the_overlap: (Plan(kills=0, troubles=("search lags", "subscriptions removed")), (1, 2, 3)),
     drops_what_is_parked: (Plan(), SOME_SEEDS),
     answers_before_it_stores: (Plan(), SOME_SEEDS),
-    ends_what_changed_meanwhile: (Plan(), (101, *SOME_SEEDS)),
     skips_what_a_read_found: (
         Plan(kills=0, troubles=("webhooks lost", "pushes lost", "subscriptions removed")),
         (1, 2, 3),

@@ -1,0 +1,113 @@
+"""What a lane makes of a call whose outcome it does not know."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+from tests.unit.support import START_MS, play
+
+from syncline.engine.delivery.build import Send
+from syncline.engine.delivery.lane import Lane
+from syncline.engine.ids import Ids
+from syncline.engine.leases import Lease
+from syncline.engine.routes import Route, Routes, stock_key
+from syncline.model.capabilities import Capabilities
+from syncline.model.change import Flow
+from syncline.model.delivery import Operation, Outcome, Result
+from syncline.model.errors import OutcomeUnknown
+from syncline.model.payloads import SetStock
+from syncline.ports import Write
+from syncline.stores.sqlite import SqliteStore
+
+KEY = stock_key("A", "70")
+ROUTE = Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "70"})
+
+
+class Sink:
+    """Takes numbers; the answer to the first one is lost."""
+
+    operations: ClassVar = {
+        "set_stock": Operation("set_stock", retry_same_key_ms=60_000),
+        "read_stock": Operation("read_stock", reads_only=True),
+    }
+
+    def __init__(self, before_it_is_lost) -> None:
+        self._before_it_is_lost = before_it_is_lost
+        self.calls: list[tuple[str, int]] = []
+
+    async def deliver(self, operation, items, key):
+        self.calls.append((key, items[0].payload.quantity))
+        if len(self.calls) == 1:
+            await self._before_it_is_lost()
+            raise OutcomeUnknown("the answer was lost")
+        return [Outcome(Result.DONE)]
+
+
+class Builder:
+    """Builds what is wanted at the moment."""
+
+    def __init__(self) -> None:
+        self.quantity = 5
+
+    async def build(self, operation, deliveries, now_ms):
+        return {key: Send(SetStock("A", "i", "70", self.quantity, 9)) for key in deliveries}
+
+
+class Governor:
+    async def ready(self, *, urgent):
+        return None
+
+
+def touch(quantity_changed_ms: int) -> Write:
+    return Write("delivery_touch", [{
+        "system": "shop", "operation": "set_stock", "key": KEY, "route": ROUTE.name,
+        "changed_at_ms": quantity_changed_ms, "deliver_by_ms": quantity_changed_ms + 5_000,
+        "not_before_ms": quantity_changed_ms, "now_ms": quantity_changed_ms, "wanted": 1, "rev": 0,
+    }])  # fmt: skip
+
+
+@pytest.mark.parametrize(("meanwhile", "sent"), [(False, [5, 5]), (True, [5, 5, 7])])
+def test_a_call_ends_what_it_carried_and_not_what_changed_before_its_outcome_was_known(meanwhile, sent):
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        builder = Builder()
+
+        async def change() -> None:
+            if meanwhile:
+                builder.quantity = 7
+                lane.offer((await store.write(touch(clock.now_ms())))[0][0])
+
+        sink = Sink(change)
+        system = SimpleNamespace(
+            name="shop", sink=sink, governor=Governor(), capabilities=Capabilities(compare_and_set=True)
+        )
+        lane = Lane(
+            system=system,
+            store=store,
+            clock=clock,
+            rng=Random(1),
+            ids=Ids(clock, Random(2)),
+            routes=Routes([ROUTE]),
+            builder=builder,
+            lease=Lease(store, clock, "lane:shop", "me"),
+            on_stored=lambda: None,
+            on_stale=lambda _: None,
+            offer=lambda rows: [lane.offer(row) for row in rows],
+        )
+        await store.write(touch(START_MS))
+        running = asyncio.get_running_loop().create_task(lane.run())
+        await clock.sleep(30)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await lane.stop()
+        assert lane.pending() == 0
+        return sink.calls
+
+    calls = play(story)
+    assert [quantity for _, quantity in calls] == sent
+    assert calls[0] == calls[1], "the same key asks for the same effect"
+    assert len({key for key, _ in calls}) == len(set(sent))
