@@ -100,6 +100,7 @@ class Applier:
             except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 self._offset = -1  # as after a restart: read again how far we are
+                self._deriver.deferred()  # if only its answer was lost, it may have marked something for later
                 await self._clock.sleep(STORE_RETRY_S)
                 continue
             if not more:
