@@ -306,6 +306,18 @@ async def test_it_runs_at_the_start_and_at_each_full_hour():
         assert s.slept == [3_000, 3_600, 3_600]
 
 
+async def test_without_a_rule_that_follows_the_hour_it_runs_daily():
+    fixed = Layer(Level.NETWORK, {"safety_stock": 1})
+    plain, hourly = route("shop", fixed), route("market", fixed, segments={Velocity.HIGH: 1_000})
+    for routes, steps_s in (((plain,), 86_400), ((plain, hourly), 3_600)):
+        async with shops(*routes) as s:
+            s.now_ms += 600_000
+            with pytest.raises(Enough):
+                await s.survey.run()
+            assert s.slept[1:] == [steps_s, steps_s]
+            assert s.slept[0] <= steps_s - 600
+
+
 async def test_it_rests_between_pages(monkeypatch):
     monkeypatch.setattr(module, "PAGE", 1)
     async with shops() as s:

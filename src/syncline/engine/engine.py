@@ -25,7 +25,6 @@ from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
 from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
-from syncline.freshness.demand import HOUR_MS
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
@@ -54,7 +53,6 @@ class Engine:
         calls_max: Mapping[str, int] | None = None,
         items_interval_ms: int = ITEMS_INTERVAL_MS,
         lease_ttl_ms: int = TTL_MS,
-        survey_interval_ms: int = HOUR_MS,
         epsilon: float = EPSILON,
         checkouts: Mapping[str, Checkout] | None = None,
         hears_events: bool = True,
@@ -146,7 +144,6 @@ class Engine:
             thresholds=thresholds or Thresholds(),
             guard=lambda: self._apply_lease.guard,
             wake=self.applier.wake,
-            interval_ms=survey_interval_ms,
         )
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)

@@ -1,4 +1,4 @@
-"""Every hour, every SKU: how fast it sells, what its ``auto`` buffers amount to, and what they give back.
+"""Every hour, or every day where no rule follows the hour, every SKU: how fast it sells, what its ``auto`` buffers amount to, and what they give back.
 
 A buffer follows the hour of the week, and a class is left only after a while: nothing that happens to a SKU
 tells of either. So all of them are looked at once an hour, and those whose buffer changed are computed again.
@@ -31,6 +31,7 @@ from syncline.model.records import StockLevel
 from syncline.ports import Clock, Store, System, Write
 
 PAGE = 200  # SKUs between two turns of everything else
+DAY_MS = 24 * HOUR_MS
 REST = (
     4.0  # for each second of work so many of rest: a million SKUs at a few channels still fit into the hour
 )
@@ -79,7 +80,7 @@ NOTHING = Found(0, {}, {})
 
 
 class Survey:
-    """Looks at every SKU once an hour. Reads and writes the store; what is kept in memory is the latest report."""
+    """Looks at every SKU from time to time. Reads and writes the store; what is kept in memory is the latest report."""
 
     def __init__(
         self,
@@ -94,7 +95,6 @@ class Survey:
         thresholds: Thresholds,
         guard: Callable[[], Write],
         wake: Callable[[], None],
-        interval_ms: int = HOUR_MS,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -106,11 +106,13 @@ class Survey:
         self._thresholds = thresholds
         self._guard = guard
         self._wake = wake
-        self._interval_ms = interval_ms
+        # Without a rule that follows the hour, only the counts of classes are made: they change in weeks.
+        hourly = any(route.rules.auto or route.segments for route in routes.of(Flow.INVENTORY))
+        self._interval_ms = HOUR_MS if hourly else DAY_MS
         self.latest = NOTHING
 
     async def run(self) -> None:
-        """Survey at the start and at each full hour, until cancelled.
+        """Survey at the start and at each full hour, or day, until cancelled.
 
         Raises:
             Fenced: another worker took over.

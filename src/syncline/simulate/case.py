@@ -30,7 +30,7 @@ from syncline.engine.engine import POLL_INTERVAL_MS, Engine
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.demand import Sale
 from syncline.freshness.risk import EPSILON
-from syncline.inventory.rules import AUTO_BUFFER, NO_BUFFER, Buffer, Layer, Level, Rules
+from syncline.inventory.rules import NO_BUFFER, Buffer, Layer, Level, Rules
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.runtime.config import DEFAULT_TOLERANCE_MS, duration_ms
@@ -59,7 +59,6 @@ RECONCILE_MS = 7 * DAY_MS  # events and delta reads carry the week; a full read 
 # Nobody adds goods here, and a store in memory has one owner.
 ITEMS_MS = 7 * DAY_MS
 LEASE_MS = 3 * HOUR_MS
-SURVEY_MS = 7 * DAY_MS
 LEARN_DAYS = 28  # what the engine had seen of orders when the play begins, if the history goes back so far
 
 _BATCH = re.compile(r"batch:(\w+)")
@@ -383,7 +382,6 @@ class Play:
             items_interval_ms=ITEMS_MS,
             lease_ttl_ms=LEASE_MS,
             # Without ``auto`` buffers a survey changes no number.
-            survey_interval_ms=HOUR_MS if self.setting.buffer == AUTO_BUFFER else SURVEY_MS,
             owner="case",
             epsilon=self.setting.epsilon,
             checkouts={

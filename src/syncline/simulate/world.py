@@ -47,7 +47,7 @@ def orders_per_s_max() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fresh each flow is to be, how often is read and surveyed, and how long a lease lasts; milliseconds."""
+    """How fresh each flow is to be, how often is read, and how long a lease lasts; milliseconds."""
 
     inventory_ms: int = 15_000
     orders_ms: int = 20_000
@@ -56,7 +56,6 @@ class Pace:
     reconcile_ms: int = 6 * 3_600_000
     items_ms: int = ITEMS_INTERVAL_MS
     lease_ttl_ms: int = TTL_MS
-    survey_ms: int = 3_600_000
 
 
 class World:
@@ -193,7 +192,6 @@ class World:
             calls_max={SHOP: 16, ERP: SLOTS},
             items_interval_ms=self.pace.items_ms,
             lease_ttl_ms=self.pace.lease_ttl_ms,
-            survey_interval_ms=self.pace.survey_ms,
             owner="embedded",  # one process owns the store, so a restart need not wait for its own leases
         )
 
