@@ -195,6 +195,22 @@ async def test_a_segment_promises_its_class_another_tolerance():
 # --- buffers -------------------------------------------------------------------------------------------
 
 
+async def test_what_holds_may_take_follows_a_buffer_that_changed():
+    async def stale(s):
+        return [(row[0], row[3]) for row in await s.store.read("shelves", skus=["A", "B"], now_ms=s.now_ms)]
+
+    async with shops() as s:
+        await s.sold("market", "A", *rush(until_ms=HOUR * HOUR_MS - 1))
+        for sku in ("A", "B"):
+            await s.store.write(
+                Write("shelf_open", [{"sku": sku, "pool": "p"}]),
+                Write("shelf_put", [{"sku": sku, "pool": "p", "free": 9, "as_of_ms": s.now_ms, "rev": 1}]),
+            )
+        assert await stale(s) == [("A", 0), ("B", 0)]
+        await s.survey.once()
+        assert await stale(s) == [("A", 1), ("B", 0)]
+
+
 async def test_only_what_changed_with_the_hour_is_computed_again():
     async with shops() as s:
         await s.sold("market", "A", *rush(until_ms=HOUR * HOUR_MS - 1))

@@ -227,6 +227,8 @@ class Survey:
             await self._store.write(
                 self._guard(),
                 Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in marks]),
+                # What holds may take is less what a buffer keeps back.
+                Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(marks)]),
                 Write("standing_put", puts),
                 Write("standing_drop", drops),
             )
