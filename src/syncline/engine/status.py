@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from syncline.engine.delivery.lane import CALLS_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
+from syncline.engine.notices import Drift, Subscriptions
 from syncline.engine.routes import Route
 from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
@@ -106,6 +107,8 @@ class LaneStatus:
     waited_s: float
     down_since_ms: int
     last_error: str
+    failing_since_ms: int = 0  # nothing has worked since; 0: the last call did
+    last_ok_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,9 @@ class PollerStatus:
     events_found: int
     paused: bool
     last_error: str
+    trouble: str = ""  # failing, refused (the credential) or throttled
+    failing_since_ms: int = 0
+    last_ok_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,9 @@ class IngressStatus:
     forged: int
     refused: int
     last_at_ms: int
+    news: int = 0  # however it came
+    told: int = 0  # news that events brought
+    missed: int = 0  # news that a read had to find although events tell of such
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,17 @@ class Unseen:
     location: str
     units: int
     since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedGroup:
+    """Parked work of one kind at one system."""
+
+    system: str
+    operation: str
+    reason: str
+    count: int
+    oldest_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +213,9 @@ class Status:
     ingress: tuple[IngressStatus, ...]
     store: StoreStatus
     parked: int
+    parked_groups: tuple[ParkedGroup, ...]
+    drift: tuple[Drift, ...]
+    subscriptions: tuple[Subscriptions, ...]
     unseen: tuple[Unseen, ...]
     holds: tuple[HeldAt, ...]
     classes: dict[str, int]
@@ -224,6 +247,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
     for route in engine.routes.all:
         lags = await _lags(engine, route, now_ms)
         routes.append(_route(engine, route, pollers, lags, work, sends, now_ms))
+    groups = tuple(ParkedGroup(*row) for row in await engine.store.read("parked_groups"))
     parked = (await engine.store.read("parked_count"))[0][0]
     unseen = tuple(
         Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
@@ -239,6 +263,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
             forged=counts.forged,
             refused=counts.refused,
             last_at_ms=counts.last_at_ms,
+            news=engine.applier.news[name],
+            told=engine.applier.told[name],
+            missed=engine.applier.missed[name],
         )
         for name, counts in engine.ingress.received.items()
     )
@@ -267,6 +294,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
         ingress=ingress,
         store=store,
         parked=parked,
+        parked_groups=groups,
+        drift=tuple(engine.notices.drifts.values()),
+        subscriptions=tuple(engine.notices.audits.values()),
         unseen=unseen,
         holds=await held_by_channel(engine),
         classes=engine.survey.latest.classes,
@@ -326,6 +356,9 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
                 events_found=poller.events_found,
                 paused=poller.paused,
                 last_error=clean(poller.last_error),
+                trouble=poller.trouble,
+                failing_since_ms=poller.failing_since_ms,
+                last_ok_ms=poller.last_ok_ms,
             ),
         )
     return found
@@ -367,7 +400,9 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
                 throttled=round(usage.get("throttled", 0)),
                 waited_s=usage.get("waited_s", 0.0),
                 down_since_ms=lane.down_since_ms,
-                last_error=clean(lane.last_error) if state != "ok" else "",
+                last_error=clean(lane.last_error) if state != "ok" or lane.failing_since_ms else "",
+                failing_since_ms=lane.failing_since_ms,
+                last_ok_ms=lane.last_ok_ms,
             ),
         )
     return found
