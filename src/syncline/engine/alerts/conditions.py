@@ -286,7 +286,8 @@ def _events(status: Status, trends: Trends) -> Iterator[Condition]:
             title,
             _flows_of(name, status) + " found by reads until then.",
             mend=mend,
-            causes=(f"system_down/{name}", f"credential_refused/{name}", *STOPS[:1]),
+            after_ms=MINUTE_MS if audit.fault else 0,
+            causes=(f"system_down/{name}", f"credential_refused/{name}", f"budget/{name}", *STOPS[:1]),
         )
     for address in status.ingress:
         name = address.system

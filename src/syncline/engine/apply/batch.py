@@ -213,7 +213,9 @@ class Batch:
         elif verdict == "applied" and (
             before is None or before.hash != self._known[system, change.kind, change.key].hash
         ):
-            late = via is not Via.READ and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
+            # What a read says of a record that is known differs in details from what an event says of it.
+            new = before is None or change.kind is Kind.STOCK
+            late = new and via is not Via.READ and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
             self.heard[system, change.kind, Heard.MISSED if late else Heard.READ] += 1
 
     def _notice(self, system: str, change: Change, before: _Known | None) -> str:
