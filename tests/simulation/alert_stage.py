@@ -11,12 +11,15 @@ import base64
 import hashlib
 import hmac
 import json
+from decimal import Decimal
 from email.message import EmailMessage
 from random import Random
 
 from syncline.engine.alerts.watch import Settings, Watch
 from syncline.engine.alerts.ways import WebhookWay
+from syncline.engine.routes import Routes
 from syncline.engine.subscriptions import keep
+from syncline.model.copying import replace
 from syncline.model.errors import Retryable
 from syncline.ports import Clock
 from syncline.runtime.mail import MailWay
@@ -97,7 +100,7 @@ class Stage:
         *,
         order_every_s: float = ORDER_EVERY_S,
         orders: int = 400,
-        expires: dict[str, int] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.rng = Random(seed)
         self.loop = VirtualLoop(START_MS)
@@ -107,12 +110,16 @@ class Stage:
         self.into = FaultyTransport(self.apps, self.clock, Random(seed + 2))
         self.world = World(clock=VirtualClock(self.loop), rng=Random(seed + 3), transport=self.into)
         self.world.clock = self.clock  # Syncline's; the vendors' is right whatever happens to it
+        routes = self.world.routes
+        self.world.routes = lambda: Routes(
+            [replace(route, guard_cut_share=Decimal("0.3")) for route in routes().all]
+        )
         self.hooks = HooksApp()
         self.store = SqliteStore.open(":memory:", now_ms=START_MS)
         self.pager = Pager(self.clock)
         self.postbox = Postbox(self.clock)
         self.disk = (80 * 10**9, 100 * 10**9)
-        self.expires = expires or {}
+        self.settings = settings or Settings()
         self.order_every_s = order_every_s
         self.history = generate_history(seed, orders=orders, skus=40)
         self.trading = asyncio.Event()
@@ -156,9 +163,7 @@ class Stage:
         self.engine = self.world.open_engine(SeverableStore(self.store, self.switch), systems, rng)
         webhook = WebhookWay(self.apps, self.clock, url=f"{PAGER}/alerts", key=KEY)
         mail = MailWay(self.postbox, sender="syncline@example.com", recipients=["ops@example.com"])
-        self.watch = Watch(
-            self.engine, [webhook, mail], Settings(expires=self.expires), disk=lambda: self.disk
-        )
+        self.watch = Watch(self.engine, [webhook, mail], self.settings, disk=lambda: self.disk)
         self.hooks.engine = self.engine
         self.world.erp.configure_push(f"{HOOKS}/hooks/{ERP}", ["simulated-push-secret-0123456789"])
         self.tasks = [
@@ -171,7 +176,7 @@ class Stage:
     async def _end(self) -> None:
         """As the service does it: an engine that ends by an error says so last of all."""
         await asyncio.wait([self.tasks[0]])
-        if not self.tasks[0].cancelled():
+        if not self.tasks[0].cancelled() and self.tasks[0].exception() is not None:
             self.tasks[1].cancel()
             await self.watch.farewell("another worker owns it now")
 

@@ -17,6 +17,7 @@ import pytest
 from tests.simulation.alert_stage import START_MS, WARM_UP_S, Stage
 
 from syncline.connectors.shopify.simulator.commerce import CartLine
+from syncline.engine.alerts.watch import Settings
 from syncline.engine.operations import Operations
 from syncline.engine.status import status
 from syncline.freshness.feeds import REMEMBERED_H
@@ -139,7 +140,7 @@ def emptied(poll: Any) -> Any:
             for event in page.events:
                 rows = msgspec.json.decode(event.body)
                 for row in rows:
-                    row["on_hand"] = row["available"] = 0
+                    row["on_hand"] = row["available"] = "0"
                 body = msgspec.json.encode(rows)
                 events.append(msgspec.structs.replace(event, event_id=f"{event.event_id}:cut", body=body))
             yield Page(tuple(events), page.cursor, page.last)
@@ -183,6 +184,13 @@ def rejecting(deliver: Any) -> Any:
     return bad
 
 
+async def accept_again(stage: Stage) -> None:
+    del stage.engine.systems[ERP].sink.deliver
+    operations = Operations(stage.engine)
+    for entry in await operations.parked():
+        await operations.release(entry.id, by="Otto")
+
+
 def sell_unknown(stage: Stage) -> None:
     """The shop sells something that the ERP does not know."""
     world = stage.world
@@ -193,13 +201,21 @@ def sell_unknown(stage: Stage) -> None:
     world.shop.checkout([line], shipping=Decimal(0), tax_rate=Decimal(0), source_reference="ghost")
 
 
+async def list_it(stage: Stage) -> None:
+    """Somebody creates the item in the ERP; the order then goes on by itself."""
+    stage.world.erp.add_item("GHOST", "A lantern nobody listed", Decimal(10))
+    for poller in stage.engine.pollers:
+        if poller.stream.name == "items":
+            poller.nudge()
+
+
 def steal_stock(stage: Stage) -> None:
     """Somebody sets a lower number at the channel, and nobody bought anything."""
     world = stage.world
     sku, erp_at = next((sku, at) for sku, at in world.trade._safe if world.trade.should_show(sku, at) > 20)  # noqa: SLF001
     at = dict(world.trade.locations)[erp_at]
-    stage.stolen = (sku, at)
     world.shop.set_available(sku, at, world.shop.available(sku, at) - 5)
+    world.erp.withdraw(sku, erp_at, 1, by="warehouse")  # the next write meets it
 
 
 async def give_back(stage: Stage) -> None:
@@ -232,6 +248,8 @@ async def take_lease(stage: Stage) -> None:
 
 
 async def come_back(stage: Stage) -> None:
+    rows = [{"name": "apply", "owner": "other", "fence": fence} for fence in range(1, 9)]
+    await stage.store.write(Write("lease_drop", rows))
     await stage.stop()
     stage.start()
 
@@ -256,7 +274,7 @@ def silence(stage: Stage) -> None:
 
 
 def jump_back(stage: Stage) -> None:
-    stage.clock.step_ms -= 600_000
+    stage.clock.step_ms -= 120_000
 
 
 def nothing(stage: Stage) -> None:
@@ -269,16 +287,6 @@ def fill_disk(stage: Stage) -> None:
 
 def clear_disk(stage: Stage) -> None:
     stage.disk = (80 * 10**9, 100 * 10**9)
-
-
-def lose_pager(stage: Stage) -> None:
-    """Nobody takes webhooks; found by the first message, here of an alert that is expected."""
-    stage.pager.down = True
-    fill_disk(stage)
-
-
-def mend_pager(stage: Stage) -> None:
-    stage.pager.down = False
 
 
 FAULTS = [
@@ -304,7 +312,9 @@ FAULTS = [
         begin=nothing,
         end=lambda stage: stage.watch._trends.expires.clear(),  # noqa: SLF001 (a restart with a new day)
         missed_s=60.0,
-        stage={"expires": {ERP: START_MS + round(WARM_UP_S + 60) * 1000 + 30 * 86_400_000}},
+        stage={
+            "settings": Settings(expires={ERP: START_MS + round(WARM_UP_S + 60) * 1000 + 30 * 86_400_000})
+        },
     ),
     Fault(
         "subscription_deleted",
@@ -374,13 +384,14 @@ FAULTS = [
         "order_that_cannot_be_mapped",
         "parked/erp.unknown_sku",
         begin=sell_unknown,
-        end=settle_all,
+        end=list_it,
         missed_s=TOLERANCE_S,
     ),
     Fault(
         "sink_rejects_values",
         "parked/erp.rejected",
-        **wrapped(sink(ERP), "deliver", rejecting),
+        begin=wrapped(sink(ERP), "deliver", rejecting)["begin"],
+        end=accept_again,
         missed_s=NEXT_ORDER_S + TOLERANCE_S,
         lasts_s=300.0,
     ),
@@ -457,3 +468,152 @@ def test_a_fault_alarms_once_in_time_and_is_closed(fault):
     assert len(stage.postbox.taken) == len(said)
     assert after_s <= MINUTE_S, (told_s, after_s)
     print(f"{fault.name}: told {told_s:.0f} s after it began, {after_s:.0f} s after the tolerance was missed")
+
+
+def test_there_are_faults_enough():
+    assert len({fault.name for fault in FAULTS}) >= 20
+
+
+def test_a_day_without_faults_alarms_nobody():
+    async def a_day(stage: Stage) -> None:
+        await stage.clock.sleep(86_400.0)
+
+    stage = Stage(order_every_s=300.0)
+    stage.play(a_day)
+    assert len(stage.world.trade.placed) > 200
+    assert stage.watch.looks > 8_000
+    assert stage.pager.taken == []
+    assert stage.postbox.taken == []
+    assert stage.watch.book.entries == []
+
+
+async def erp_down_for(stage: Stage, seconds: float) -> None:
+    stage.world.erp.faults.down = True
+    await stage.clock.sleep(seconds)
+    stage.world.erp.faults.down = False
+
+
+def test_an_outage_that_nobody_can_notice_in_time_alarms_nobody():
+    async def blip(stage: Stage) -> None:
+        for _ in range(5):
+            await erp_down_for(stage, 15.0)
+            await stage.clock.sleep(300.0)
+
+    stage = Stage()
+    stage.play(blip)
+    assert stage.pager.taken == []
+
+
+def test_what_comes_and_goes_is_one_alert():
+    async def flapping(stage: Stage) -> None:
+        for _ in range(12):
+            await erp_down_for(stage, 120.0)
+            await stage.clock.sleep(100.0)
+        await stage.clock.sleep(7200.0)
+
+    stage = Stage()
+    stage.play(flapping)
+    said = [message["event"] for _, message in stage.pager.taken]
+    assert said[0] == "opened"
+    assert said[-1] == "closed"
+    assert said.count("opened") == 1
+    assert len(said) <= 8, said
+    assert {message["thread"] for _, message in stage.pager.taken} == {stage.pager.taken[0][1]["thread"]}
+
+
+def test_a_restart_neither_forgets_an_alert_nor_tells_it_again():
+    async def restarted(stage: Stage) -> None:
+        stage.world.erp.faults.down = True
+        await stage.until(lambda: stage.heard("opened"), 240.0)
+        for _ in range(3):
+            await stage.stop()
+            stage.start()
+            await stage.clock.sleep(400.0)
+        assert [event["event"] for _, event in stage.pager.taken] == ["opened"]
+        stage.world.erp.faults.down = False
+        await stage.until(lambda: stage.heard("closed"), 1200.0)
+        await stage.stop()
+        stage.start()
+        await stage.clock.sleep(1200.0)
+
+    stage = Stage()
+    stage.play(restarted)
+    assert [message["event"] for _, message in stage.pager.taken] == ["opened", "closed"]
+    assert len(stage.postbox.taken) == 2
+
+
+def test_an_alert_is_repeated_in_growing_intervals_until_somebody_looks_after_it():
+    async def long(stage: Stage) -> list[float]:
+        stage.engine.notices.drift(SHOP, "inventory", found=3, repaired=0)
+        await stage.clock.sleep(8 * 3600.0)
+        moments = [at for at, _ in stage.heard("opened", "repeated")]
+        audit = Operations(stage.engine).audit
+        await stage.watch.acknowledge("drift/shop.inventory", by="Otto", audit=audit)
+        await stage.stop()
+        stage.start()
+        stage.engine.notices.drift(SHOP, "inventory", found=3, repaired=0)
+        await stage.clock.sleep(86_400.0)
+        assert len(stage.heard("opened", "repeated")) == len(moments)
+        assert (await audit.newest(limit=1))[0].actor == "Otto"
+        return moments
+
+    stage = Stage(order_every_s=1800.0)
+    moments = stage.play(long)
+    gaps = [round((b - a) / 3600) for a, b in zip(moments, moments[1:], strict=False)]
+    assert gaps == [1, 2, 4]
+
+
+def test_parked_work_that_waits_long_is_said_to_be_worse_in_time():
+    async def forgotten(stage: Stage) -> float:
+        sell_unknown(stage)
+        await stage.until(lambda: stage.heard("opened"), 80.0)
+        return stage.heard("opened")[0][0] + await stage.until(lambda: stage.heard("worse"), 3600.0)
+
+    stage = Stage(settings=Settings(parked_after_ms=1_800_000))
+    stage.play(forgotten)
+    (opened_s, key), (worse_s, _) = stage.heard()
+    assert key == "parked/erp.unknown_sku"
+    assert 1_740 < worse_s - opened_s < 1_800 + MINUTE_S
+    assert [message["severity"] for _, message in stage.pager.taken] == ["warning", "critical"]
+
+
+def test_a_way_out_that_fails_is_told_by_the_other_and_catches_up():
+    async def deaf(stage: Stage) -> None:
+        stage.pager.down = True
+        fill_disk(stage)
+        await stage.until(lambda: len(stage.postbox.taken) == 2, 240.0)
+        placed = len(stage.world.trade.placed)
+        await stage.clock.sleep(600.0)
+        assert len(stage.world.trade.placed) > placed
+        assert all(route.late == 0 for route in (await status(stage.engine, stage.clock.now_ms())).routes)
+        clear_disk(stage)
+        await stage.clock.sleep(600.0)
+        stage.pager.down = False
+        await stage.clock.sleep(1200.0)
+
+    stage = Stage()
+    stage.play(deaf)
+    subjects = [mail["Subject"] for _, mail in stage.postbox.taken]
+    assert subjects == [
+        "[Syncline] The disk of the store has 3.0 GB left",
+        "[Syncline] Alerts do not get out by webhook",
+        "[Syncline] ended: The disk of the store has 3.0 GB left",
+        "[Syncline] ended: Alerts do not get out by webhook",
+    ]
+    assert [message["event"] for _, message in stage.pager.taken] == ["closed", "closed"]
+
+
+def test_what_a_person_has_paused_alarms_nobody():
+    async def paused(stage: Stage) -> None:
+        lane = stage.engine.lanes[SHOP]
+        lane.paused = True
+        await stage.clock.sleep(3600.0)
+        assert any(route.late for route in (await status(stage.engine, stage.clock.now_ms())).routes)
+        assert stage.pager.taken == []
+        lane.paused = False
+        lane.offer((SHOP, "set_stock", "none", "available", 1, 0, 0))
+        await stage.clock.sleep(1200.0)
+
+    stage = Stage()
+    stage.play(paused)
+    assert stage.pager.taken == []

@@ -33,6 +33,9 @@ TEXT_MAX = 300
 KEPT_SHARE_MIN = 0.99
 KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
 
+FOLLOWS_ORDER = ("put_payment", "put_refund")
+FOLLOWERS_MAX = 5  # payments and refunds of one order
+
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
     Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
@@ -82,6 +85,7 @@ class RouteStatus:
     oldest_deadline_ms: int | None
     oldest_changed_at_ms: int | None
     state: str  # ok, late, attention or starting
+    late_behind_parked: int = 0  # of the late ones, those that follow an order which is parked
     blind: bool = False
     blind_writes: int = 0
     window_ms: int = 0
@@ -472,12 +476,20 @@ def _route(
         oldest_deadline_ms=min((row[5] for row in waiting), default=None),
         oldest_changed_at_ms=min((row[6] for row in waiting), default=None),
         state=state,
+        late_behind_parked=min(late, _behind_parked(mine)),
         blind=route.flow is Flow.INVENTORY and not sink.compare_and_set,
         blind_writes=exposure.writes,
         window_ms=round(1000 * exposure.seconds / max(1, exposure.writes)),
         window_ms_max=round(1000 * exposure.longest_s),
         exposed_unit_s=exposure.unit_seconds,
     )
+
+
+def _behind_parked(work: Sequence[Row]) -> int:
+    """How many late deliveries there are of what follows an order, where orders are parked."""
+    parked: int = sum(row[4] for row in work if row[3] == DeliveryState.PARKED and row[1] == "put_order")
+    late: int = sum(row[7] for row in work if row[3] != DeliveryState.PARKED and row[1] in FOLLOWS_ORDER)
+    return min(late, FOLLOWERS_MAX * parked)
 
 
 def _bounds(route: Route, detection: Detection, backlog_ms: int, send_ms: int) -> tuple[Bound, int | None]:

@@ -119,40 +119,44 @@ class Book:
 
     def look(self, found: Sequence[Condition], now_ms: int, at_s: float) -> None:
         """Take in what is wrong now."""
+        found = [each for each in found if not (each.tail and self._explained(each, now_ms))]
         self._first_s = {each.key: self._first_s.get(each.key, at_s) for each in found}
         present = {each.key: each for each in found}
         parts: dict[str, list[Condition]] = {}
         for each in found:
-            root = self._root(each, present, at_s, set())
-            if each.tail and root == each.key and self._explained(each, now_ms):
-                continue
-            parts.setdefault(root, []).append(each)
-        fresh = 0
+            parts.setdefault(self._root(each, present, at_s, set()), []).append(each)
+        untold = 0
         for key, group in sorted(parts.items(), key=lambda part: _rank(part[0], part[1])):
+            head = present.get(key)
             entry = self.find(key)
-            early = None if entry else next((one for each in group if (one := self.find(each.key))), None)
-            if early is not None:
-                if not self._lasts(present[key], now_ms, at_s):
-                    self._update(early, present[early.key], [present[early.key]], now_ms, at_s)
+            if entry is None and head is not None:
+                lasts = at_s - self._first_s[key] >= head.after_ms / 1000
+                entry = self._before(head, group)
+                if entry is not None and not lasts:  # not sure yet that this is the cause of what was told
+                    own = present.get(entry.key)
+                    self._update(entry, own, [own] if own else group, now_ms, at_s)
                     continue
-                entry = self._adopt(early, present[key])
-            if entry is None:
-                due = [each for each in group if self._lasts(each, now_ms, at_s)]
-                head = present.get(key)
-                if head is None or not due:
+                if not lasts:
                     continue
-                if sum(e.open for e in self.entries) >= OPEN_MAX:
-                    fresh += 1
-                    continue
-                entry = self._begin(head, now_ms)
-                self._seen[entry.id] = _Seen(at_s, at_s, _calm_s(entry.times))
-            self._update(entry, present.get(key), group, now_ms, at_s)
-        if fresh:
-            head = many(fresh)
-            over = self.find(head.key) or self._begin(head, now_ms)
-            self._seen.setdefault(over.id, _Seen(at_s, at_s, CALM_S))
-            self._update(over, head, [head], now_ms, at_s)
+                if entry is not None:
+                    self._adopt(entry, head)
+                elif len(self.open()) < OPEN_MAX:
+                    entry = self._begin(head, now_ms)
+                    self._seen[entry.id] = _Seen(at_s, at_s, _calm_s(entry.times))
+                else:
+                    untold += 1
+            if entry is not None:
+                self._update(entry, head, group, now_ms, at_s)
+        if untold:
+            rest = many(untold)
+            entry = self.find(rest.key) or self._begin(rest, now_ms)
+            self._update(entry, rest, [rest], now_ms, at_s)
         self._end(now_ms, at_s)
+
+    def _before(self, head: Condition, group: Sequence[Condition]) -> Entry | None:
+        """The open entry that turns out to be this: of something that follows from it, or of a cause that is over."""
+        keys = [*(each.key for each in group), *head.causes]
+        return next((entry for key in keys if (entry := self.find(key))), None)
 
     def _root(self, each: Condition, present: Mapping[str, Condition], at_s: float, passed: set[str]) -> str:
         """The key of the alert that this belongs to: its cause's, or that of the cause's cause."""
@@ -170,22 +174,16 @@ class Book:
     def _explained(self, each: Condition, now_ms: int) -> bool:
         """Whether a figure over past time shows what an alert has told already."""
         return any(
-            entry.key in each.causes and (entry.open or now_ms - entry.closed_at_ms < TAIL_MS)
+            (entry.key in each.causes or _system(entry.key) in each.around)
+            and (entry.open or now_ms - entry.closed_at_ms < TAIL_MS)
             for entry in self.entries
         )
 
-    def _lasts(self, each: Condition, now_ms: int, at_s: float) -> bool:
-        seen_ms = 1000 * (at_s - self._first_s[each.key])
-        since_ms = now_ms - each.since_ms if each.since_ms else 0
-        return max(seen_ms, since_ms) >= each.after_ms
-
-    def _adopt(self, entry: Entry, head: Condition) -> Entry:
-        """An entry that was opened for what now turns out to follow from a cause is the cause's entry."""
+    def _adopt(self, entry: Entry, head: Condition) -> None:
         entry.key, entry.kind = head.key, head.kind
         self._fill(entry, head)
         entry.severity = CRITICAL if CRITICAL in (entry.severity, head.severity) else head.severity
         self._say(entry, "changed", entry.said_at_ms)
-        return entry
 
     def _begin(self, head: Condition, now_ms: int) -> Entry:
         for before in self.closed():
@@ -283,6 +281,10 @@ class Book:
             entry.told = {name: n for name, n in entry.told.items() if name in known}
             if not entry.open:
                 entry.told |= dict.fromkeys(known - set(entry.told), entry.n)
+
+
+def _system(key: str) -> str:
+    return key.partition("/")[2].partition(".")[0]
 
 
 def _calm_s(times: int) -> float:

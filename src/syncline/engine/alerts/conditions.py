@@ -21,11 +21,13 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 
 PARKED_MANY = 25
+MISSED_MIN = 5
 PARKED_AFTER_MS = DAY_MS
 EXPIRY_WARN_MS = 30 * DAY_MS
 EXPIRY_CRITICAL_MS = 3 * DAY_MS
 READ_LATE_MS = 2 * MINUTE_MS
 LATE_AFTER_MS = 30_000
+DATED = ("forged", "credential_refused")  # signatures and tokens carry a time
 UNSEEN_AFTER_MAX_MS = 10 * MINUTE_MS
 GUARDS = ("snapshot_",)  # reasons of what waits as a whole, not one record
 RECORDS = {
@@ -44,7 +46,8 @@ class Condition:
 
     ``since_ms`` of 0: since it was first seen. While one of ``causes`` holds, or its alert has not closed yet,
     this is a part of that alert and keeps it open, unless it is only a ``tail``: a figure over past time that
-    shows the cause for a while after it ended.
+    shows the cause for a while after it ended. A tail is not told at all while the book has, or had within the
+    hour, an alert of one of its causes or of a system that it is ``around``.
     """
 
     key: str
@@ -57,6 +60,7 @@ class Condition:
     after_ms: int = 0
     causes: tuple[str, ...] = ()
     tail: bool = False
+    around: tuple[str, ...] = ()
 
 
 def condition(
@@ -71,6 +75,7 @@ def condition(
     after_ms: int | None = None,
     causes: Sequence[str] = (),
     tail: bool = False,
+    around: Sequence[str] = (),
 ) -> Condition:
     """A condition with what its kind says where nothing else is said."""
     known = KINDS[kind]
@@ -85,6 +90,7 @@ def condition(
         after_ms=known.after_s * 1000 if after_ms is None else after_ms,
         causes=tuple(causes),
         tail=tail,
+        around=tuple(around),
     )
 
 
@@ -97,6 +103,10 @@ def conditions(status: Status, trends: Trends, *, parked_after_ms: int = PARKED_
         *_reads(status, trends),
         *_routes(status, trends),
         *_people(status, parked_after_ms),
+    ]
+    found = [
+        replace(each, causes=(*each.causes, "clock/machine")) if each.kind in DATED else each
+        for each in found
     ]
     if trends.jumped_just_now:  # ages and deadlines are read from that clock
         found = [
@@ -202,7 +212,8 @@ class Failing:
 def failing(lane: LaneStatus, reads: Sequence[PollerStatus]) -> Failing | None:
     """Whether a system as a whole fails, or a part of it, or nothing."""
     parts: list[tuple[int, bool, str]] = []
-    if lane.failing_since_ms and lane.pending and lane.state != "paused":
+    by_lane = bool(lane.failing_since_ms and lane.pending and lane.state != "paused")
+    if by_lane:
         parts.append((lane.failing_since_ms, lane.state == "refused", lane.last_error))
     parts += [
         (read.failing_since_ms, read.trouble == "refused", read.last_error)
@@ -217,7 +228,7 @@ def failing(lane: LaneStatus, reads: Sequence[PollerStatus]) -> Failing | None:
         since_ms=min(part[0] for part in parts if part[0] > worked_ms)
         if worked_ms < newest_ms
         else newest_ms,
-        whole=worked_ms < newest_ms,
+        whole=worked_ms < newest_ms and (by_lane or len(parts) > 1),  # one read alone may be a missing right
         refused=any(part[1] for part in parts),
         error=parts[-1][2] or parts[0][2],
     )
@@ -375,17 +386,19 @@ def _routes(status: Status, trends: Trends) -> Iterator[Condition]:
             continue  # it begins, or a person has stopped it
         if _misfits(route):
             yield _promise(route)
-        elif route.late or (route.bound_ms or 0) > route.tolerance_ms:
+        elif route.late > route.late_behind_parked or (route.bound_ms or 0) > route.tolerance_ms:
             slow.setdefault(route.sink, []).append(route)
-        if missed_often(route.lags) and not route.late:
+        too_late = route.lags.delivered - route.lags.kept
+        if missed_often(route.lags) and too_late >= MISSED_MIN and not route.late:
             yield condition(
                 "missed",
                 route.name,
-                f"{_title(route)}: {plural(route.lags.delivered - route.lags.kept, 'change')} of "
+                f"{_title(route)}: {plural(too_late, 'change')} of "
                 f"{route.lags.delivered:,} came too late in the last hour",
                 f"The longest took {duration(route.lags.max_ms)}; {duration(route.tolerance_ms)} are promised.",
-                causes=[*_of(route.source), *_of(route.sink), f"behind/{route.sink}", *STOPS],
+                causes=STOPS,
                 tail=True,
+                around=(route.source, route.sink),
             )
     for source, routes in old.items():
         reads = [
@@ -432,7 +445,7 @@ def _promise(route: RouteStatus) -> Condition:
 
 
 def _behind(sink: str, routes: Sequence[RouteStatus], status: Status) -> Condition:
-    late = sum(route.late for route in routes)
+    late = sum(route.late - route.late_behind_parked for route in routes)
     causes = [*_of(sink), *STOPS]
     for route in routes:
         causes += [cause for cause in _of(route.source) if cause not in causes]

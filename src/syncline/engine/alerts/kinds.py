@@ -34,7 +34,7 @@ _ALL = (
         "A system does not answer",
         "Every call to it and every read of it fails. Nothing is lost: what is for it waits, and goes out in order of "
         "deadline once it answers.",
-        "when nothing of it has worked for 20 seconds, beginning with the first failure",
+        "when what is sent to it, or several reads of it, have failed for 20 seconds and nothing has worked since",
         "Look at the vendor's status page and at the network between. Nothing to do in Syncline: it goes on by itself.",
         after_s=20,
     ),
@@ -155,9 +155,10 @@ _ALL = (
         WARNING,
         "Promises were missed again and again",
         "More than one in a hundred changes of the last hour came too late, each by too little to alert by itself.",
-        "when that is so and no other alert of its systems explains it",
+        "when that is so for five minutes, with five or more of them, and no other alert of its systems explains it",
         "The strip on the overview shows when. If it goes on, look at the lane's budget.",
         "the route",
+        after_s=300,
     ),
     Kind(
         "parked",
@@ -203,7 +204,6 @@ _ALL = (
         "when events have waited for 30 seconds and not one was taken in",
         "Look for `store_refused` in the log of the process, and at the disk. Then restart.",
         "the store",
-        after_s=30,
     ),
     Kind(
         "store",
@@ -230,7 +230,7 @@ _ALL = (
         WARNING,
         "The clock jumped",
         "Ages and deadlines are computed from it, so they were wrong for a moment; signatures with a time may be refused.",
-        "when the machine's time moved by more than five seconds against its own steady clock; closed an hour later",
+        "when the machine's time moved by more than five seconds against its own steady clock; closed a quarter of an hour later",
         "Look at the time service of the machine (`timedatectl`, chrony).",
         "the machine",
     ),

@@ -25,7 +25,8 @@ LOST_MIN = 3
 LOST_SHARE = 0.2
 FORGED_MIN = 5
 JUMP_MS = 5_000
-JUMP_TOLD_S = 3600.0
+JUMP_TOLD_S = 900.0
+STUCK_MS = 30_000
 JUMP_EXPLAINS_S = 300.0
 LOOKS_MAX = 400
 DISK_EVERY_S = 60.0
@@ -127,8 +128,10 @@ class Trends:
         wrong = {lane.system for lane in status.lanes if lane.state in ("refused", "outage", "paused")}
         wrong |= {read.system for read in status.pollers if read.paused or read.trouble}
         for address in status.ingress:
-            if self._starting or self.up_ms < WINDOW_S * 1000 or address.system in wrong:
-                # What happened while nobody listened or nobody told, reads find.
+            # What happened while nobody listened or nobody told, reads find.
+            if self._starting or self.up_ms < WINDOW_S * 1000:
+                self._heard_from_s[address.system] = at_s
+            elif address.system in wrong:
                 self._heard_from_s[address.system] = at_s + CATCH_UP_S
         self._listen(status, wrong)
 
@@ -152,7 +155,7 @@ class Trends:
         if not status.store.backlog or self._stuck is None or self._stuck[0] != status.store.applied_to:
             self._stuck = (status.store.applied_to, at_s)
         stuck_ms = round((at_s - self._stuck[1]) * 1000)
-        self.stuck_since_ms = status.now_ms - stuck_ms if stuck_ms else 0
+        self.stuck_since_ms = status.now_ms - stuck_ms if stuck_ms >= STUCK_MS else 0
 
     def _space(self, disk: tuple[int, int] | None, at_s: float) -> None:
         if disk is None:

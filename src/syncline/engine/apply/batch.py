@@ -210,8 +210,9 @@ class Batch:
         system, via = logged.event.system, logged.event.via
         if via is Via.EVENT and verdict in ("applied", "to be read"):
             self.heard[system, change.kind, Heard.TOLD] += 1
-        elif verdict == "applied" and (
-            before is None or before.hash != self._known[system, change.kind, change.key].hash
+        elif verdict == "to be read" or (
+            verdict == "applied"
+            and (before is None or before.hash != self._known[system, change.kind, change.key].hash)
         ):
             # What a read says of a record that is known differs in details from what an event says of it.
             new = before is None or change.kind is Kind.STOCK
