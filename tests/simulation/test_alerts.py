@@ -7,6 +7,7 @@ signature at their address, and e-mails in their postbox.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -212,7 +213,7 @@ async def list_it(stage: Stage) -> None:
 def steal_stock(stage: Stage) -> None:
     """Somebody sets a lower number at the channel, and nobody bought anything."""
     world = stage.world
-    sku, erp_at = next((sku, at) for sku, at in world.trade._safe if world.trade.should_show(sku, at) > 20)  # noqa: SLF001
+    sku, erp_at = next((sku, at) for sku, at in world.trade._safe if world.trade.should_show(sku, at) > 20)
     at = dict(world.trade.locations)[erp_at]
     world.shop.set_available(sku, at, world.shop.available(sku, at) - 5)
     world.erp.withdraw(sku, erp_at, 1, by="warehouse")  # the next write meets it
@@ -266,7 +267,7 @@ def learned_steady(stage: Stage) -> None:
     """Three weeks in which something came in forty of sixty minutes, day and night."""
     now_h = START_MS // HOUR_MS
     busy = {str(now_h - back): 40 for back in range(1, REMEMBERED_H)}
-    stage.watch._trends.recall({SHOP: busy})  # noqa: SLF001 (what a year of running would have left there)
+    stage.watch._trends.recall({SHOP: busy})
 
 
 def silence(stage: Stage) -> None:
@@ -310,7 +311,7 @@ FAULTS = [
         "credential_expires_soon",
         "credential_expiring/erp",
         begin=nothing,
-        end=lambda stage: stage.watch._trends.expires.clear(),  # noqa: SLF001 (a restart with a new day)
+        end=lambda stage: stage.watch._trends.expires.clear(),
         missed_s=60.0,
         stage={
             "settings": Settings(expires={ERP: START_MS + round(WARM_UP_S + 60) * 1000 + 30 * 86_400_000})
@@ -466,8 +467,9 @@ def test_a_fault_alarms_once_in_time_and_is_closed(fault):
     assert {key for _, key in said} >= {fault.key}, said
     assert said[-1] == ("closed", fault.key), said
     assert len(stage.postbox.taken) == len(said)
-    assert after_s <= MINUTE_S, (told_s, after_s)
-    print(f"{fault.name}: told {told_s:.0f} s after it began, {after_s:.0f} s after the tolerance was missed")
+    assert after_s <= MINUTE_S, (
+        f"told {told_s:.0f} s after it began, {after_s:.0f} s after the tolerance was missed"
+    )
 
 
 def test_there_are_faults_enough():
@@ -509,7 +511,7 @@ def test_what_comes_and_goes_is_one_alert():
         for _ in range(12):
             await erp_down_for(stage, 120.0)
             await stage.clock.sleep(100.0)
-        await stage.clock.sleep(7200.0)
+        await stage.clock.sleep(2400.0)
 
     stage = Stage()
     stage.play(flapping)
@@ -517,7 +519,7 @@ def test_what_comes_and_goes_is_one_alert():
     assert said[0] == "opened"
     assert said[-1] == "closed"
     assert said.count("opened") == 1
-    assert len(said) <= 8, said
+    assert len(said) <= 10, said
     assert {message["thread"] for _, message in stage.pager.taken} == {stage.pager.taken[0][1]["thread"]}
 
 
@@ -559,7 +561,7 @@ def test_an_alert_is_repeated_in_growing_intervals_until_somebody_looks_after_it
 
     stage = Stage(order_every_s=1800.0)
     moments = stage.play(long)
-    gaps = [round((b - a) / 3600) for a, b in zip(moments, moments[1:], strict=False)]
+    gaps = [round((b - a) / 3600) for a, b in itertools.pairwise(moments)]
     assert gaps == [1, 2, 4]
 
 
@@ -600,7 +602,8 @@ def test_a_way_out_that_fails_is_told_by_the_other_and_catches_up():
         "[Syncline] ended: The disk of the store has 3.0 GB left",
         "[Syncline] ended: Alerts do not get out by webhook",
     ]
-    assert [message["event"] for _, message in stage.pager.taken] == ["closed", "closed"]
+    caught_up = [(message["event"], message["kind"]) for _, message in stage.pager.taken]
+    assert caught_up == [("opened", "way_failing"), ("closed", "disk"), ("closed", "way_failing")]
 
 
 def test_what_a_person_has_paused_alarms_nobody():

@@ -85,6 +85,7 @@ class RouteStatus:
     oldest_deadline_ms: int | None
     oldest_changed_at_ms: int | None
     state: str  # ok, late, attention or starting
+    send_typical_ms: int = 0  # the median, where send_ms is the worst of a hundred
     late_behind_parked: int = 0  # of the late ones, those that follow an order which is parked
     blind: bool = False
     blind_writes: int = 0
@@ -437,7 +438,8 @@ def _route(
     times = sorted(ms for op in OPERATIONS_OF.get(route.flow, ()) for ms in sends.get((route.sink, op), ()))
     sink = engine.systems[route.sink].capabilities
     send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS + sink.applies_after_ms
-    backlog_ms = _backlog_ms(engine, route, pending, percentile(times, 0.5) if times else SEND_ASSUMED_MS)
+    typical_ms = percentile(times, 0.5) if times else SEND_ASSUMED_MS
+    backlog_ms = _backlog_ms(engine, route, pending, typical_ms)
     worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
     exposure = engine.lanes[route.sink].blind.exposure
     age_ms = now_ms - covers_ms if covers_ms else None
@@ -476,6 +478,7 @@ def _route(
         oldest_deadline_ms=min((row[5] for row in waiting), default=None),
         oldest_changed_at_ms=min((row[6] for row in waiting), default=None),
         state=state,
+        send_typical_ms=typical_ms,
         late_behind_parked=min(late, _behind_parked(mine)),
         blind=route.flow is Flow.INVENTORY and not sink.compare_and_set,
         blind_writes=exposure.writes,

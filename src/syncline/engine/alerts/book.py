@@ -124,7 +124,7 @@ class Book:
         present = {each.key: each for each in found}
         parts: dict[str, list[Condition]] = {}
         for each in found:
-            parts.setdefault(self._root(each, present, at_s, set()), []).append(each)
+            parts.setdefault(self._root(each, present, at_s), []).append(each)
         untold = 0
         for key, group in sorted(parts.items(), key=lambda part: _rank(part[0], part[1])):
             head = present.get(key)
@@ -158,18 +158,25 @@ class Book:
         keys = [*(each.key for each in group), *head.causes]
         return next((entry for key in keys if (entry := self.find(key))), None)
 
-    def _root(self, each: Condition, present: Mapping[str, Condition], at_s: float, passed: set[str]) -> str:
-        """The key of the alert that this belongs to: its cause's, or that of the cause's cause."""
-        passed.add(each.key)
-        for cause in each.causes:
-            if cause in present and cause not in passed:
-                return self._root(present[cause], present, at_s, passed)
-            entry = self.find(cause)
-            if entry is not None and cause not in passed:
-                seen = self._seen.get(entry.id)
-                if seen is None or at_s - seen.cause_at_s < LINGER_S:
-                    return cause
-        return each.key
+    def _root(self, each: Condition, present: Mapping[str, Condition], at_s: float) -> str:
+        """The key of the alert that this belongs to: its cause's, or that of the cause's cause.
+
+        Should causes ever name each other in a circle, it is the same one for all of them.
+        """
+        path = [each.key]
+        while path[-1] in present:
+            causes = present[path[-1]].causes
+            cause = next((key for key in causes if key in present or self._lingers(key, at_s)), path[-1])
+            if cause in path:
+                return min(path[path.index(cause) :])
+            path.append(cause)
+        return path[-1]
+
+    def _lingers(self, key: str, at_s: float) -> bool:
+        """Whether a cause that is over is still told as one, because what followed from it may take a while."""
+        entry = self.find(key)
+        seen = self._seen.get(entry.id) if entry is not None else None
+        return entry is not None and (seen is None or at_s - seen.cause_at_s < LINGER_S)
 
     def _explained(self, each: Condition, now_ms: int) -> bool:
         """Whether a figure over past time shows what an alert has told already."""
@@ -187,7 +194,8 @@ class Book:
 
     def _begin(self, head: Condition, now_ms: int) -> Entry:
         for before in self.closed():
-            if before.key == head.key and now_ms - before.closed_at_ms < AGAIN_MS:
+            if before.key in (head.key, *head.causes) and now_ms - before.closed_at_ms < AGAIN_MS:
+                before.key, before.kind = head.key, head.kind
                 before.closed_at_ms = before.repeats = 0
                 before.times += 1
                 before.severity = head.severity

@@ -22,6 +22,8 @@ from syncline.model.copying import replace
 
 PARKED_MANY = 25
 MISSED_MIN = 5
+PAUSE_SHOWS_S = 3_900.0  # in the figures of the last hour
+SEND_SHOWS_MS = 11 * MINUTE_MS  # one slow call is in the worst case for ten minutes
 PARKED_AFTER_MS = DAY_MS
 EXPIRY_WARN_MS = 30 * DAY_MS
 EXPIRY_CRITICAL_MS = 3 * DAY_MS
@@ -374,7 +376,6 @@ def _reads(status: Status, trends: Trends) -> Iterator[Condition]:
 
 
 def _routes(status: Status, trends: Trends) -> Iterator[Condition]:
-    paused = {lane.system for lane in status.lanes if lane.state == "paused"}
     unread = {read.system for read in status.pollers if read.paused}
     old: dict[str, list[RouteStatus]] = {}
     slow: dict[str, list[RouteStatus]] = {}
@@ -382,14 +383,15 @@ def _routes(status: Status, trends: Trends) -> Iterator[Condition]:
         age_ms = min(route.age_ms or 0, trends.up_ms)
         if age_ms > route.age_limit_ms and route.source not in unread:
             old.setdefault(route.source, []).append(route)
-        if route.age_ms is None or route.sink in paused:
+        if route.age_ms is None or trends.paused(route.sink, route.source):
             continue  # it begins, or a person has stopped it
         if _misfits(route):
             yield _promise(route)
         elif route.late > route.late_behind_parked or (route.bound_ms or 0) > route.tolerance_ms:
             slow.setdefault(route.sink, []).append(route)
         too_late = route.lags.delivered - route.lags.kept
-        if missed_often(route.lags) and too_late >= MISSED_MIN and not route.late:
+        rested = not trends.paused(route.sink, route.source, within_s=PAUSE_SHOWS_S)
+        if missed_often(route.lags) and too_late >= MISSED_MIN and not route.late and rested:
             yield condition(
                 "missed",
                 route.name,
@@ -432,6 +434,11 @@ def _misfits(route: RouteStatus) -> bool:
     return route.detect_ms + SEND_ASSUMED_MS > route.tolerance_ms and not route.late
 
 
+def _crowded(route: RouteStatus) -> bool:
+    """Whether the promise does not fit even if every call takes no longer than usual."""
+    return route.detect_ms + route.queue_ms + route.send_typical_ms > route.tolerance_ms
+
+
 def _promise(route: RouteStatus) -> Condition:
     least = -(-(route.detect_ms + route.send_ms) // MINUTE_MS) * MINUTE_MS
     return condition(
@@ -471,6 +478,7 @@ def _behind(sink: str, routes: Sequence[RouteStatus], status: Status) -> Conditi
         sink,
         f"{_title(worst)}: the worst case is {duration(worst.bound_ms)}, the tolerance {duration(worst.tolerance_ms)}",
         f"Nothing is late yet. Waiting takes {duration(worst.queue_ms)} of it, a call {duration(worst.send_ms)}.",
+        after_ms=None if any(_crowded(route) for route in routes) else SEND_SHOWS_MS,
         causes=causes,
         tail=True,
     )

@@ -135,7 +135,7 @@ _ALL = (
         WARNING,
         "A lane cannot keep its deadlines",
         "With what waits now, and at the pace that is measured, changes reach this system later than promised.",
-        "when the computed worst case has not fitted the tolerance for a minute, before the first miss; critical when "
+        "when the computed worst case has not fitted the tolerance for a minute, or for eleven if single calls are slow: before the first miss; critical when "
         "changes have been past their deadline for 30 seconds",
         "Look at the lane's budget and at how long its calls take. A larger tolerance lets more changes share a call.",
         after_s=60,

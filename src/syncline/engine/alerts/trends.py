@@ -17,6 +17,7 @@ from syncline.freshness.feeds import SILENCE, rate_per_min, remember
 WINDOW_S = 600.0
 MINUTE_S = 60.0
 CATCH_UP_S = 300.0
+RESUME_S = 600.0
 THROTTLED_MIN = 3
 THROTTLED_SHARE = 0.25
 FULL_SHARE = 0.9
@@ -95,6 +96,7 @@ class Trends:
         self._lanes: dict[str, deque[_Look]] = {}
         self._heard: dict[str, deque[_Heard]] = {}
         self._heard_from_s: dict[str, float] = {}
+        self._paused_s: dict[str, float] = {}
         self._feeds: dict[str, _Feed] = {}
         self._disks: deque[tuple[float, int]] = deque(maxlen=DISK_LOOKS_MAX)
         self._now_s = 0.0
@@ -127,6 +129,10 @@ class Trends:
             heard.append(_Heard(at_s, address.told, address.missed, accepted, address.forged))
         wrong = {lane.system for lane in status.lanes if lane.state in ("refused", "outage", "paused")}
         wrong |= {read.system for read in status.pollers if read.paused or read.trouble}
+        for name in [lane.system for lane in status.lanes if lane.state == "paused"]:
+            self._paused_s[name] = at_s
+        for name in [read.system for read in status.pollers if read.paused]:
+            self._paused_s[name] = at_s
         for address in status.ingress:
             # What happened while nobody listened or nobody told, reads find.
             if self._starting or self.up_ms < WINDOW_S * 1000:
@@ -182,6 +188,10 @@ class Trends:
             paces.append((was - free) / (at_s - at))
         pace = min(paces)
         return round(1000 * free / pace) if pace > 0 else 0
+
+    def paused(self, *systems: str, within_s: float = RESUME_S) -> bool:
+        """Whether a person has one of these paused, or had a while ago: what waited is late when it goes on."""
+        return any(self._now_s - self._paused_s.get(system, -1e18) < within_s for system in systems)
 
     # --- systems --------------------------------------------------------------------------------------
 
