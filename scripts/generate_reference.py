@@ -470,7 +470,7 @@ def watched() -> Any:
     """As much of a watch as its metrics need: one open alert, one way out, a disk."""
     way = importlib.import_module("syncline.engine.alerts.watch").WayStatus("email", 1, 0, 0, "")
     book = types.SimpleNamespace(open=list)
-    return types.SimpleNamespace(book=book, ways=lambda: [way], disk=(1, 2))
+    return types.SimpleNamespace(book=book, ways=lambda: [way], disk=(1, 2), looks=1)
 
 
 def metrics() -> str:

@@ -22,9 +22,10 @@ from tests.web.support import NOW_MS, Client, StillClock, make_site
 from syncline.engine.alerts.book import Book
 from syncline.engine.alerts.conditions import condition
 from syncline.engine.alerts.messages import message_of, trial
+from syncline.engine.alerts.watch import Watch
 from syncline.engine.alerts.ways import WebhookWay, secret_bytes, signature
 from syncline.model.errors import Misconfigured, OutcomeUnknown, Rejected, Retryable
-from syncline.ports import Response
+from syncline.ports import Response, Write
 from syncline.runtime.config import parse
 from syncline.runtime.mail import MailWay, Smtp
 from syncline.web.metrics import exposition
@@ -123,7 +124,7 @@ async def test_the_rule_file_uses_only_metrics_that_a_scrape_shows(site):
             assert rule["annotations"]["summary"]
             assert rule["annotations"]["description"]
             seen += 1
-    assert seen == 20
+    assert seen == 21
 
 
 async def test_every_kind_of_alert_that_rules_name_exists(site):
@@ -342,6 +343,49 @@ def test_messages_of_one_alert_are_a_thread_and_no_title_breaks_a_header():
     assert last["In-Reply-To"] == first["Message-ID"]
 
 
+# --- looking ----------------------------------------------------------------------------------------------
+
+
+async def test_a_look_that_fails_does_not_end_the_looking(site, monkeypatch):
+    watch = Watch(site.engine)
+    looks = []
+
+    async def bad() -> None:
+        looks.append(len(looks))
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(watch, "look", bad)
+    task = asyncio.ensure_future(watch.run())
+    for _ in range(200):
+        await asyncio.sleep(0)  # noqa: TID251 (lets tasks run; no time passes)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(looks) >= 3
+
+
+async def test_a_book_of_another_version_is_begun_anew(site):
+    row = {"system": "syncline", "stream": "alerts", "position": '{"entries": 7}', "covers_ms": 0}
+    await site.store.write(Write("cursor_put", [row]))
+    watch = Watch(site.engine)
+    assert await watch._load()
+    assert watch.book.entries == []
+
+
+async def test_a_store_that_does_not_answer_is_told(site, monkeypatch):
+    async def deaf(statement, **parameters):
+        raise Retryable("the disk is full")
+
+    watch = Watch(site.engine)
+    monkeypatch.setattr(site.store, "read", deaf)
+    assert not await watch._load()
+    for _ in range(4):
+        await watch.look()
+        site.clock.at_ms += 10_000
+    (entry,) = watch.book.open()
+    assert entry.key == "store/store"
+    assert "the disk is full" in entry.mend
+
+
 # --- telling ------------------------------------------------------------------------------------------------
 
 
@@ -362,8 +406,6 @@ class Sulking:
 
 async def told_by(site, way, looks: int = 400) -> None:
     """Let a watch with this way run for a while on its own clock."""
-    from syncline.engine.alerts.watch import Watch
-
     watch = Watch(site.engine, [way])
     task = asyncio.ensure_future(watch._tell(watch._roads[0]))
     watch.book.look((DOWN,), NOW_MS, 0.0)

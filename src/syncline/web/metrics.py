@@ -217,6 +217,7 @@ def _alerts(watch: Watch) -> Iterator[Metric]:
     for way in watch.ways():
         sent.add_metric([way.name], way.sent)
         failing.add_metric([way.name], bool(way.failing_since_ms))
+    yield CounterMetricFamily("syncline_alert_looks", "Looks for what is wrong", value=watch.looks)
     yield from (lasting, sent, failing)
     if watch.disk is not None:
         free, total = watch.disk

@@ -147,7 +147,10 @@ class Watch:
                 group.create_task(self._tell(road), name=f"alerts by {road.way.name}")
             while True:
                 began_s = self._clock.monotonic()
-                await self.look()
+                try:
+                    await self.look()
+                except Exception:  # whatever it is, what is known goes on being told
+                    log.exception("looking failed", action="alerts_failed")
                 cost_s = self._clock.monotonic() - began_s
                 await self._clock.sleep(max(LOOK_S, cost_s / COST_SHARE))
 
@@ -169,9 +172,6 @@ class Watch:
             seen = await status(self._engine, now_ms)
         except SynclineError as error:
             found.append(store_silent(str(error)))
-        except Exception:
-            log.exception("looking failed", action="alerts_failed")
-            found.append(store_silent("Looking at the status failed; see the log."))
         else:
             self._trends.look(seen, at_s, self._disk())
             found += conditions(seen, self._trends, parked_after_ms=self._settings.parked_after_ms)
@@ -193,16 +193,18 @@ class Watch:
         except SynclineError as error:
             log.warning("the book of alerts cannot be read", action="alerts_unread", error=str(error))
             return False
-        if rows:
-            kept = msgspec.json.decode(rows[0][0], type=Kept)
-            self.book.entries = kept.entries
-            self._learned = kept.learned
-            self._trends.recall(kept.learned)
-        if noted and noted[0][0]:
-            end = msgspec.json.decode(noted[0][0], type=Entry)
-            if all(entry.id != end.id for entry in self.book.entries):
-                self.book.entries.append(end)
-                self.book.changed = True
+        try:
+            kept = msgspec.json.decode(rows[0][0], type=Kept) if rows else Kept()
+            end = msgspec.json.decode(noted[0][0], type=Entry) if noted else None
+        except msgspec.MsgspecError as error:  # of another version; what is wrong is found again
+            log.warning("the book of alerts cannot be understood", action="alerts_unread", error=str(error))
+            kept, end = Kept(), None
+        self.book.entries = kept.entries
+        self._learned = kept.learned
+        self._trends.recall(kept.learned)
+        if end is not None and all(entry.id != end.id for entry in self.book.entries):
+            self.book.entries.append(end)
+            self.book.changed = True
         self.book.keep_ways(road.way.name for road in self._roads)
         return True
 
