@@ -16,18 +16,17 @@ import msgspec
 import structlog
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import decode
 from syncline.engine.derive.buffers import AutoBuffers
 from syncline.engine.derive.demand import DemandLearner, Known
+from syncline.engine.figures import figure
 from syncline.engine.routes import Route, Routes, split_key
 from syncline.freshness.demand import HOUR_MS, demand_of
 from syncline.freshness.recovered import Recovered, Tally
 from syncline.freshness.velocity import ORDER, Standing, Thresholds, Velocity, classify, peak_units_min
 from syncline.inventory.availability import offered
 from syncline.inventory.rules import BufferKind, allow
-from syncline.model.change import Flow, Kind
+from syncline.model.change import Flow
 from syncline.model.errors import OutcomeUnknown, Retryable
-from syncline.model.records import StockLevel
 from syncline.ports import Clock, Store, System, Write
 
 PAGE = 200  # SKUs between two turns of everything else
@@ -255,9 +254,10 @@ class Survey:
                 continue
             asked = sorted(set().union(*(wanted for _, wanted in mine)))
             basis = self._systems[source].capabilities.stock_read_basis
-            for key, body, _, _ in await self._store.read("stock_of_skus", system=source, skus=asked):
-                sku, location = split_key(key)
-                level: StockLevel = decode(Kind.STOCK, body)
+            held_back = self._routes.holds_vanished(source)
+            for row in await self._store.read("stock_of_skus", system=source, skus=asked):
+                sku, location = split_key(row[0])
+                level = figure(row, held_back=held_back)
                 at = found.setdefault((source, sku), {})
                 for route, wanted in mine:
                     rule = route.rule_for(sku)

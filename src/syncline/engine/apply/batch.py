@@ -80,6 +80,8 @@ class Batch:
         self._held: dict[tuple[str, str], set[str]] = {}
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
+        self._back: set[tuple[str, Kind, str]] = set()
+        self._seen: dict[tuple[str, Kind, str], dict[str, Any]] = {}
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
@@ -138,21 +140,41 @@ class Batch:
             }
         )
 
-    def park_cut(self, system: str, skus: list[str], figures: int) -> None:
-        """Keep word of a full read that took away too much; its figures are left as they were."""
-        some = ", ".join(sorted(set(skus))[:10])
+    def park_cut(self, system: str, detail: str) -> None:
+        """Keep word of a full read that takes away too much; its figures are left as they were."""
         self.parked.append(
             {
                 "system": system,
                 "operation": "snapshot",
                 "key": "stock",
                 "reason": "snapshot_cut",
-                "detail": f"{len(skus)} of {figures} figures that were read together lose more than half, among them "
-                f"{some}. They stay as they were; all other changes go on",
+                "detail": detail,
                 "payload": "",
                 "now_ms": self._now_ms,
             }
         )
+
+    def back(self, system: str, kind: Kind, key: str) -> None:
+        """A record is told of that the last full read did not contain: its number may follow it again."""
+        self._back.add((system, kind, key))
+
+    def leave(self, logged: LoggedEvent, change: Change) -> None:
+        """Leave a record as it was, of which a full read tells: it is there, whatever it says."""
+        self.unchanged += 1
+        self._there(logged, change)
+
+    def _there(self, logged: LoggedEvent, change: Change) -> None:
+        system = logged.event.system
+        if logged.event.via is not Via.SNAPSHOT or (system, change.kind, change.key) not in self._known:
+            return
+        self._seen[system, change.kind, change.key] = {
+            "system": system,
+            "kind": change.kind.value,
+            "key": change.key,
+            "seen_ms": logged.received_at_ms,
+        }
+        if isinstance(change.value, StockLevel) and (system, change.kind, change.key) in self._back:
+            self._mark(change.value.sku, self._now_ms)
 
     def apply(self, logged: LoggedEvent, change: Change) -> None:
         """Apply one change, or find that it changes nothing."""
@@ -162,12 +184,14 @@ class Batch:
         absurd = fault(value)
         if absurd:
             self.park(logged, "absurd_quantity", absurd)
+            self._there(logged, change)
             verdict = "set aside"
         elif isinstance(value, Notice):
             verdict = self._notice(system, change, before)
         elif before is not None and not self.news(system, change):
             same = change.version == before.version
             verdict = "duplicate" if same else "older"
+            self._there(logged, change)
             if same and isinstance(value, Order) and _differs(value, before.value):
                 # Shopify's updated_at has whole seconds: two edits in one second look alike.
                 self._read_order(system, change.key, change.changed_at_ms, linger_ms=0)
@@ -215,7 +239,9 @@ class Batch:
             same = before is not None and before.hash == hash_
             if not same:
                 self._mark(value.sku, change.changed_at_ms)
-            elif logged.event.via is Via.SNAPSHOT and self._proves(system, value):
+            elif (system, change.kind, change.key) in self._back or (
+                logged.event.via is Via.SNAPSHOT and self._proves(system, value)
+            ):
                 self._mark(value.sku, self._now_ms)
             else:
                 # Its newer stamp may contain demand that it could not before: that is all it can change,
@@ -538,6 +564,7 @@ class Batch:
         return [
             Write("progress_put", [{"consumer": consumer, "offset": offset}]),
             Write("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
+            Write("record_seen", list(self._seen.values())),
             Write("demand_want", list(self._wants.values())),
             Write("demand_known", list(self._erp.values())),
             Write("held_explain", explained),
