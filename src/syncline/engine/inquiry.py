@@ -197,14 +197,14 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
     erp = engine.systems[route.source].capabilities
     rows = await engine.store.read("stock_of_skus", system=route.source, skus=[part])
     observed = {split_key(row[0])[1]: row[2] for row in rows}
-    missing = {split_key(row[0])[1]: _missing(row, engine.clock.now_ms()) for row in rows}
+    lacking = {split_key(row[0])[1]: _missing(row, engine.clock.now_ms()) for row in rows}
     basis = erp.stock_read_basis
     steps = [
         Step(
             f"{route.source} says{of}, at {at}",
             f"{offered(level, basis)}",
             f"{'available' if basis is StockBasis.AVAILABLE else 'on hand less committed'}; "
-            f"{units(level.on_hand)} on hand, {units(level.committed)} committed{missing.get(at, '')}",
+            f"{units(level.on_hand)} on hand, {units(level.committed)} committed{lacking.get(at, '')}",
             observed.get(at),
         )
         for at, level in levels.items()

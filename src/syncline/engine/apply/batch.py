@@ -32,6 +32,7 @@ LEARN_WITHIN_MS = 86_400_000
 # every day. It is a prime, so that all have their turn however many days lie between two reads.
 PROVEN_DAYS = 11
 DAY_MS = 86_400_000
+SECOND_MS = 1_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
@@ -75,6 +76,7 @@ class Batch:
         self._restamped: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}
         self._moved_at: dict[tuple[str, str], int] = {}
+        self._moved_until: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
@@ -384,7 +386,8 @@ class Batch:
             if old is None and not quantity and not taken:
                 # It went and came back before we heard of it; whoever wrote the number meanwhile undid one half.
                 if at_channel:
-                    self._moved(channel, stock_key(sku, at_channel), 0, order.placed_at_ms)
+                    stamp_ms = order.placed_at_ms
+                    self._moved(channel, stock_key(sku, at_channel), 0, stamp_ms, order.updated_at_ms)
                     self._mark(sku, changed_at_ms)
                 continue
             by = taken - (old["taken"] if old else 0)
@@ -392,7 +395,7 @@ class Batch:
                 shop = at_channel or self._routes.channel_location(channel, location)
                 if shop:
                     stamp_ms = order.placed_at_ms if by > 0 else order.updated_at_ms
-                    self._moved(channel, stock_key(sku, shop), by, stamp_ms)
+                    self._moved(channel, stock_key(sku, shop), by, stamp_ms, order.updated_at_ms)
             row = {
                 "channel": channel,
                 "order_key": order.key,
@@ -417,9 +420,13 @@ class Batch:
         """Whether no other channel is told of stock."""
         return all(route.sink == channel for route in self._routes.of(Flow.INVENTORY))
 
-    def _moved(self, channel: str, key: str, by: int, stamp_ms: int) -> None:
-        """An order took units off a channel's own number, or gave some back, at a moment of the channel's clock."""
+    def _moved(self, channel: str, key: str, by: int, stamp_ms: int, last_ms: int) -> None:
+        """An order took units off a channel's own number, or gave some back, between two moments of its clock."""
         at_ms = stamp_ms - self._ahead_ms.get(channel, 0)
+        # A stamp of whole seconds says only in which of them it was.
+        until_ms = max(stamp_ms, last_ms) + (SECOND_MS - 1 if max(stamp_ms, last_ms) % SECOND_MS == 0 else 0)
+        until_ms -= self._ahead_ms.get(channel, 0)
+        self._moved_until[channel, key] = max(self._moved_until.get((channel, key), until_ms), until_ms)
         self._taken[channel, key] = self._taken.get((channel, key), 0) + by
         self._moved_at[channel, key] = min(self._moved_at.get((channel, key), at_ms), at_ms)
 
@@ -551,7 +558,13 @@ class Batch:
     def writes(self, consumer: str, offset: int) -> list[Write]:
         """Everything that the batch amounts to. The last two writes return touched deliveries."""
         explained = [
-            {"system": system, "key": key, "by": by, "moved_at_ms": self._moved_at[system, key]}
+            {
+                "system": system,
+                "key": key,
+                "by": by,
+                "moved_at_ms": self._moved_at[system, key],
+                "until_ms": self._moved_until[system, key],
+            }
             for (system, key), by in self._taken.items()
             if by >= 0
         ]

@@ -232,12 +232,18 @@ RETURNING binding.key;
 
 -- name: held_explain
 -- key: system key
+-- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
+-- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
 UPDATE binding SET
-    held = held - r.by + least(greatest(unseen, 0), r.by), unseen = unseen - least(greatest(unseen, 0), r.by),
+    held = held - r.by + least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by),
+    unseen = unseen - least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by),
     doubt = CASE WHEN r.moved_at_ms < first_read_ms + 5000
-                 THEN doubt + r.by - least(greatest(unseen, 0), r.by) ELSE doubt END,
-    stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint)
+                 THEN doubt + r.by - least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by)
+                 ELSE doubt END,
+    stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1
+                 WHEN unseen > 0 AND r.by > 0 AND r.moved_at_ms <= asked_ms AND asked_ms < r.until_ms THEN 1
+                 ELSE stale END, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint, until_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
 
@@ -247,8 +253,8 @@ WITH r AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
     AS r(system text, key text, held bigint, rev bigint, now_ms bigint)),
 known AS (SELECT b.system, b.key, b.rev FROM r
     JOIN binding AS b ON b.system = r.system AND b.kind = 'stock' AND b.key = r.key FOR UPDATE OF b)
-INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
-SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
+SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms, r.now_ms
 FROM r LEFT JOIN known ON known.system = r.system AND known.key = r.key
 WHERE r.rev IS NULL OR known.rev IS NULL OR known.rev = r.rev
 ON CONFLICT (system, kind, key) DO UPDATE
@@ -256,8 +262,16 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE greatest(binding.unseen + binding.held - excluded.held + binding.doubt_back,
                            least(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
     held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
-    first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+    asked_ms = excluded.asked_ms, first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
+
+-- name: held_asked
+-- key: system key
+-- A reading that was just stored was asked for earlier than it was answered.
+UPDATE binding SET asked_ms = r.asked_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, asked_ms bigint, now_ms bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.asked_ms = r.now_ms
+RETURNING binding.key;
 
 -- name: held_refuted
 -- key: system key

@@ -177,28 +177,39 @@ UPDATE binding SET
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
+-- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
+-- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
 -- name: held_explain
 UPDATE binding SET
-    held = held - :by + min(max(unseen, 0), :by), unseen = unseen - min(max(unseen, 0), :by),
-    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt + :by - min(max(unseen, 0), :by)
+    held = held - :by + min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
+    unseen = unseen - min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
+    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt + :by - min(max(unseen, 0) * (:until_ms <= asked_ms), :by)
                  ELSE doubt END,
-    stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
+    stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1
+                 WHEN unseen > 0 AND :by > 0 AND :moved_at_ms <= asked_ms AND asked_ms < :until_ms THEN 1
+                 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both. A reading
 -- with a revision counts only if nothing was heard of the number since it was asked for.
 -- name: held_seen
-INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
-VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms)
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
+VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE max(binding.unseen + binding.held - excluded.held + binding.doubt_back,
                            min(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
     held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
-    first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+    asked_ms = excluded.asked_ms, first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 WHERE :rev IS NULL OR binding.rev = :rev
 RETURNING key, unseen;
+
+-- A reading that was just stored was asked for earlier than it was answered.
+-- name: held_asked
+UPDATE binding SET asked_ms = :asked_ms
+WHERE system = :system AND kind = 'stock' AND key = :key AND asked_ms = :now_ms
+RETURNING key;
 
 -- name: held_refuted
 UPDATE binding SET stale = 1, rev = rev + 1

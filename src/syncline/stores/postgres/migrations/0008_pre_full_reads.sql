@@ -17,3 +17,7 @@ CREATE TABLE doubted (
     body           text COLLATE "C" NOT NULL,
     PRIMARY KEY (system, key)
 );
+
+-- When a channel's number was last asked for: what moved later cannot be what that reading found missing.
+ALTER TABLE binding ADD COLUMN asked_ms bigint NOT NULL DEFAULT 0;
+UPDATE binding SET asked_ms = confirmed_at_ms WHERE kind = 'stock' AND unseen > 0;
