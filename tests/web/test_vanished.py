@@ -9,6 +9,7 @@ import pytest
 from tests.web.full_reads import Erp, ask_about, erp_with, parked, read, reading, stock, tell
 from tests.web.support import MINUTE, StillClock, make_engine
 
+from syncline.engine.catalog import Catalog
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import explain
 from syncline.engine.operations import NotPossible, Operations
@@ -259,6 +260,10 @@ async def test_items_that_vanish_from_the_erps_list_are_one_finding():
     skipped.remove("S31")
     await list_items()
     assert await vanished(engine, Kind.ITEM) == ["S07", "S31"]
+    restarted = Catalog(engine.store)
+    await restarted.load(["erp"])
+    for catalog in (engine.catalog, restarted):
+        assert [sku for sku in SKUS if not catalog.listed("erp", sku)] == ["S07", "S31"]
     (entry,) = await Operations(engine).parked()
     assert (entry.reason, entry.key, entry.title) == (
         "sku_vanished",
@@ -271,3 +276,4 @@ async def test_items_that_vanish_from_the_erps_list_are_one_finding():
     listed[:] = SKUS
     await list_items()
     assert (await parked(engine), await vanished(engine, Kind.ITEM)) == ([], [])
+    assert all(engine.catalog.listed("erp", sku) for sku in SKUS)

@@ -87,7 +87,7 @@ class Engine:
             lease=self._apply_lease,
             offer=self.offer,
         )
-        self.full_reads = FullReads(store, clock, self.systems, routes, self.applier)
+        self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
         self.lanes = {
             name: Lane(

@@ -15,7 +15,7 @@ from syncline.engine.derive.demand import Sold
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
 from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
-from syncline.inventory.availability import units
+from syncline.inventory.availability import needed, units
 from syncline.inventory.rules import BufferKind
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
@@ -354,7 +354,7 @@ class Batch:
         for line in order.lines:
             if not line.sku:
                 continue
-            quantity = 0 if order.cancelled_at_ms is not None else max(0, units(line.quantity))
+            quantity = 0 if order.cancelled_at_ms is not None else max(0, needed(line.quantity))
             taken = units(line.taken)
             left = quantity
             if not line.allocations:
@@ -446,7 +446,7 @@ class Batch:
         wanted: dict[str, int] = {}
         for line in order.lines:
             if line.sku and line.id not in known:
-                wanted[line.sku] = wanted.get(line.sku, 0) + units(line.quantity)
+                wanted[line.sku] = wanted.get(line.sku, 0) + needed(line.quantity)
         for sku, quantity in wanted.items():
             if quantity > 0:
                 self.sold.append(Sold(channel, sku, Sale(sold_at_ms, quantity)))
@@ -504,7 +504,7 @@ class Batch:
         # An order that commits nothing (any more) is not in the ERP's figures: its demand is ours again.
         for line in erp.lines if erp.commits_stock else ():
             at = held.setdefault(line.sku, {})
-            at[line.location] = at.get(line.location, 0) + units(line.quantity)
+            at[line.location] = at.get(line.location, 0) + needed(line.quantity)
         rows = list(self._demand[channel, order_key].values())
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere

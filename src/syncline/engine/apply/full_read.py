@@ -19,6 +19,7 @@ import structlog
 from syncline.engine.apply.applier import Applier
 from syncline.engine.apply.doubt import SOME_MAX, some
 from syncline.engine.apply.guards import cut, share_of, too_many
+from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.routes import Routes, split_key
 from syncline.engine.words import plural
@@ -55,12 +56,19 @@ class FullReads:
     """Judges the full reads of the systems that stock comes from."""
 
     def __init__(
-        self, store: Store, clock: Clock, systems: Mapping[str, System], routes: Routes, applier: Applier
+        self,
+        store: Store,
+        clock: Clock,
+        systems: Mapping[str, System],
+        routes: Routes,
+        catalog: Catalog,
+        applier: Applier,
     ) -> None:
         self._store = store
         self._clock = clock
         self._systems = systems
         self._routes = routes
+        self._catalog = catalog
         self._applier = applier
         self._tallies = applier.tallies
 
@@ -261,6 +269,7 @@ class FullReads:
                 "vanished", system=system, kind=Kind.ITEM.value, after="", limit=1
             ):
                 await self._resolve(system, [("vanished_items", ITEMS)])
+            await self._catalog.look_for_vanished(system)
         async with self._tallies.lock:
             judged = replace(await self._tallies.of(system), items_judged_ms=began_ms)
             await self._applier.keep(self._tallies.put(system, judged))
