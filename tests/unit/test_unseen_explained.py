@@ -50,7 +50,12 @@ async def missing(store: SqliteStore, units: int) -> None:
 
 async def heard(store: SqliteStore, *orders) -> tuple[int | None, int]:
     """What the channel is known to hold, and what is missed, once these orders are heard of."""
-    batch = Batch(ROUTES, {"shop": None, "erp": None}, Catalog(None), READ_MS + 5_000)
+    batch = Batch(
+        ROUTES,
+        {"shop": Capabilities(order_stamp_ms=1_000), "erp": Capabilities()},
+        Catalog(None),
+        READ_MS + 5_000,
+    )
     for number, one in enumerate(orders, 1):
         event = replace(logged(number), received_at_ms=READ_MS + 5_000)
         batch.apply(event, change(Kind.ORDER, one.key, one))
@@ -69,16 +74,13 @@ def placed(at_ms: int, units: int = 3, *, key: str = "7001", updated_ms: int | N
 @pytest.mark.parametrize(
     ("orders", "expected"),
     [
-        ([placed(READ_MS - 1)], (7, 0)),  # it was in that reading
+        ([placed(READ_MS - 1_400)], (7, 0)),  # it was in that reading
+        ([placed(READ_MS - 1_000)], (7, 0)),
+        ([placed(READ_MS - 999)], (None, 3)),  # in that second: nobody knows, so it is read again
         ([placed(READ_MS + 1)], (4, 3)),  # it is another one; somebody else's units are still missed
         ([placed(READ_MS + 200)], (4, 3)),  # after the question, before the answer
-        (
-            [placed(READ_MS - 1, updated_ms=READ_MS + 1)],
-            (None, 3),
-        ),  # before or after: nobody knows, so it is read
-        ([placed(READ_MS // 1_000 * 1_000)], (None, 3)),  # in that second
-        ([placed(READ_MS // 1_000 * 1_000 - 1_000)], (7, 0)),
-        ([placed(READ_MS - 1, 2), placed(READ_MS + 1, 1, key="7002")], (None, 3)),  # heard of together
+        ([placed(READ_MS - 1_400, updated_ms=READ_MS + 600)], (None, 3)),  # placed before, changed after
+        ([placed(READ_MS - 1_400, 2), placed(READ_MS + 600, 1, key="7002")], (None, 3)),  # heard of together
     ],
 )
 def test_an_order_explains_what_the_reading_could_have_contained(orders, expected):

@@ -60,6 +60,10 @@ async def reading(engine: Engine, erp: Erp):
     engine.systems["erp"].source.poll = erp.poll
     await engine.applier._lease.take()
     applying = asyncio.create_task(engine.applier.run())
+    mine = asyncio.current_task()
+    applying.add_done_callback(
+        lambda task: None if task.cancelled() else mine.cancel()
+    )  # nobody waits for it in vain
     try:
         yield
     finally:

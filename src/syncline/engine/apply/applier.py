@@ -14,6 +14,7 @@ import structlog
 
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.doubt import Doubts, Read, reading
+from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.apply.tally import Tallies
 from syncline.engine.catalog import Catalog
@@ -23,7 +24,7 @@ from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
-from syncline.model.change import Change, Kind, LoggedEvent
+from syncline.model.change import Change, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.records import Order
@@ -57,6 +58,7 @@ class Applier:
         self._store = store
         self._clock = clock
         self._systems = systems
+        self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
         self._catalog = catalog
         self._deriver = deriver
@@ -68,6 +70,7 @@ class Applier:
         self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
         self._full = False
         self._progress = asyncio.Event()
+        self._memory = Memory()
         self._suspicion = Suspicion(store, lease)
         self.tallies = Tallies(store)
         self._doubts = Doubts(store, clock, systems, routes, self.tallies)
@@ -112,6 +115,7 @@ class Applier:
         Whatever is appended or marked after this looked wakes the applier.
         """
         if self._offset < 0:
+            self._memory.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
@@ -153,7 +157,7 @@ class Applier:
         return []
 
     def _batch(self) -> Batch:
-        return Batch(self._routes, self._systems, self._catalog, self._clock.now_ms(), self._ahead_ms)
+        return Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
@@ -167,9 +171,7 @@ class Applier:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
-        figures = await self._load(
-            batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
-        )
+        figures = await self._load(batch, decoded)
         weighed = await self._doubts.weigh(batch, decoded, figures)
         for _, freed in weighed.freed:
             batch.apply(*freed)
@@ -186,6 +188,7 @@ class Applier:
             self._lease.guard, learned, *weighed.writes, *batch.writes(CONSUMER, self._offset)
         )
         failpoint("applier.after_write")
+        self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
         for item_system, item in batch.items:
@@ -231,6 +234,7 @@ class Applier:
             return await self._store.write(self._lease.guard, *writes)
         except BaseException:
             self.tallies.forget()
+            self._memory.forget()
             raise
 
     async def take_doubted(self, system: str, since_ms: int) -> None:
@@ -239,44 +243,71 @@ class Applier:
             async with self.tallies.lock:
                 batch = self._batch()
                 readings: list[Read] = [reading(system, row) for row in rows if row[4] >= since_ms]
-                await self._load(batch, [(system, change) for _, change in readings])
+                await self._load(batch, [(logged, [change]) for logged, change in readings])
                 for one in readings:
                     batch.apply(*one)
                 drop = Write("doubted_drop", [{"system": system, "key": row[0]} for row in rows])
                 await self.keep(drop, *batch.writes(CONSUMER, self._offset))
+                self._memory.stored(batch.records())
             self.wake()
 
-    async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> dict[tuple[str, str], str]:
-        """Tell the batch what is known; returns the stock figures before, as stored."""
+    async def _load(
+        self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
+    ) -> dict[tuple[str, str], str]:
+        """Tell the batch what is known; returns the stock figures that a full read is held against, as stored."""
         figures: dict[tuple[str, str], str] = {}
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
-        orders: dict[str, dict[str, None]] = {}
-        numbers: dict[str, set[str]] = {}
-        channels = list(self._systems)
-        for system, change in changes:
-            keys.setdefault((system, change.kind), {})[change.key] = None
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                name = (system, change.kind, change.key)
+                record = None if logged.event.via is Via.SNAPSHOT else self._memory.get(name)
+                if record is not None:
+                    batch.known(name, record)
+                else:
+                    keys.setdefault((system, change.kind), {})[change.key] = None
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
-            if kind in (Kind.STOCK, Kind.ITEM) and (await self.tallies.of(system)).vanished:
-                for (key,) in await self._store.read(
-                    "vanished_among", system=system, kind=kind.value, keys=list(wanted)
-                ):
-                    batch.back(system, kind, key)
             for key, version, tiebreak, hash_, body, _, _ in rows:
                 value = decode(kind, body) if kind is Kind.ORDER else None
                 if kind is Kind.STOCK:
                     figures[system, key] = body
-                batch.known(system, kind, key, version, tiebreak, hash_, value)
-        for system, change in changes:
-            if not batch.news(system, change):
-                continue
-            if isinstance(change.value, Order):
-                orders.setdefault(system, {})[change.key] = None
-                numbers.setdefault(system, set()).update((change.key, change.value.number))
-            elif change.kind is Kind.ERP_ORDER:
-                parsed = parse_reference(change.key, channels)
-                if parsed is not None:
-                    orders.setdefault(parsed[0], {})[parsed[1]] = None
+                batch.known((system, kind, key), Known(version, tiebreak, hash_, value))
+        await self._load_vanished(batch, decoded)
+        await self._load_demand(batch, decoded)
+        return figures
+
+    async def _load_vanished(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is told of again although the last full read lacked it."""
+        keys: dict[tuple[str, Kind], dict[str, None]] = {}
+        for logged, changes in decoded:
+            for change in changes:
+                if change.kind in (Kind.STOCK, Kind.ITEM):
+                    keys.setdefault((logged.event.system, change.kind), {})[change.key] = None
+        for (system, kind), told in keys.items():
+            if (await self.tallies.of(system)).vanished:
+                for (key,) in await self._store.read(
+                    "vanished_among", system=system, kind=kind.value, keys=list(told)
+                ):
+                    batch.back(system, kind, key)
+
+    async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""
+        orders: dict[str, dict[str, None]] = {}
+        numbers: dict[str, set[str]] = {}
+        channels = list(self._systems)
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                if not batch.news(system, change):
+                    continue
+                if isinstance(change.value, Order):
+                    orders.setdefault(system, {})[change.key] = None
+                    numbers.setdefault(system, set()).update((change.key, change.value.number))
+                elif change.kind is Kind.ERP_ORDER:
+                    parsed = parse_reference(change.key, channels)
+                    if parsed is not None:
+                        orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
@@ -284,4 +315,3 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
-        return figures

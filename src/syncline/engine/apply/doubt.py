@@ -16,6 +16,7 @@ from typing import Any
 
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.guards import cut, fault, share_of, too_many
+from syncline.engine.apply.known import Known
 from syncline.engine.apply.tally import Tallies, Tally
 from syncline.engine.codec import decode, encode
 from syncline.engine.routes import Routes, split_key
@@ -172,7 +173,7 @@ class Doubts:
         for key, version, tiebreak, hash_, *_ in await self._store.read(
             "records_get", system=name, kind=Kind.STOCK.value, keys=list(keys)
         ):
-            batch.known(name, Kind.STOCK, key, version, tiebreak, hash_, None)
+            batch.known((name, Kind.STOCK, key), Known(version, tiebreak, hash_, None))
 
 
 def some(names: Collection[str]) -> str:
