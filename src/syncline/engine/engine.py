@@ -88,7 +88,7 @@ class Engine:
             offer=self.offer,
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
-        self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
+        self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
         self.lanes = {
             name: Lane(
                 system=system,
