@@ -90,8 +90,10 @@ MEANING: dict[str, dict[str, str]] = {
         "sku_rules": "SKU = rule of that SKU on this channel. What it leaves out, a farther level decides.",
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
-        "guard_cut_share": "A full read of stock that would halve or empty more than this part of what is read together waits for "
-        "a person; other changes go on. 1: never ask.",
+        "guard_cut_share": "A full read of stock waits for a person if more than this part of the SKUs that had stock would be "
+        "emptied, halved or missing; other changes go on. 1: never ask.",
+        "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
+        "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
     },

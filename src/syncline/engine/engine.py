@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 
 import structlog
 
 from syncline.engine.apply.applier import Applier
+from syncline.engine.apply.full_read import FullReads
 from syncline.engine.capture.ingress import Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
@@ -30,7 +32,7 @@ from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.ports import Clock, Row, Store, System, Write
+from syncline.ports import Clock, PollStream, Row, Store, System, Write
 
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
@@ -87,6 +89,7 @@ class Engine:
             lease=self._apply_lease,
             offer=self.offer,
         )
+        self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
         self.lanes = {
             name: Lane(
@@ -120,6 +123,7 @@ class Engine:
                 rng=rng,
                 on_stored=self.applier.wake,
                 applied=self.applier.reached,
+                judge=self._judge(system.name, stream),
             )
             for system in systems
             for stream in system.source.streams
@@ -151,6 +155,11 @@ class Engine:
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
+
+    def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
+        """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""
+        judged = stream.snapshot and (Flow.INVENTORY in stream.flows or Flow.CATALOG in stream.flows)
+        return partial(self.full_reads.judge, system) if judged and self.full_reads.concerns(system) else None
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
         """How often a stream is read: the shortest interval of the routes that it serves; 0: never."""
@@ -214,9 +223,9 @@ class Engine:
             if poller.system.name == system and not poller.stream.snapshot:
                 poller.nudge()
 
-    def read_again(self, system: str) -> None:
+    async def read_again(self, system: str) -> None:
         """Read all of a system's stock now, and believe it however much it takes away."""
-        self.applier.accept_cuts(system)
+        await self.applier.accept_cuts(system)
         for poller in self.pollers:
             if (
                 poller.system.name == system

@@ -112,6 +112,7 @@ class RouteConfig(
     sku_rules: dict[str, RuleConfig] = {}
     rounding_tolerance: Decimal = Decimal("0.02")
     guard_cut_share: Decimal = Decimal("0.3")
+    vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
 
 
@@ -407,6 +408,7 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         rules=rules_of(field, route.sink, route.rule, route.sku_rules, network, route.locations),
         rounding_tolerance=route.rounding_tolerance,
         guard_cut_share=route.guard_cut_share,
+        hold_vanished=route.vanished == "hold",
         segments={
             Velocity(name): duration_ms(text, f"{field}.segments.{name}")
             for name, text in route.segments.items()

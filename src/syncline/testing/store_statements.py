@@ -114,7 +114,7 @@ class StatementConformance(Opens):
             await record(store, "A\x1f9", 1)  # an order
             rows = await store.read("stock_of_skus", system="shop", skus=["A", "B", "Ä", "C"])
             expected = ["A\x1f", "A\x1f1", "A\x1f2", "B\x1f1", "Ä\x1f1"]
-            assert rows == [(key, key, 2, 1) for key in expected]
+            assert rows == [(key, key, 2, 1, 0, 0) for key in expected]
             rows = await store.read("bindings_of_skus", system="shop", skus=["A", "B", "Ä", "C"])
             assert rows == [(key, 1, 0, 1, T0) for key in expected]
             assert await store.read("stock_of_skus", system="erp", skus=["A"]) == []

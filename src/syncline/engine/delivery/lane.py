@@ -326,7 +326,7 @@ class Lane:
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 await self._clock.sleep(STORE_RETRY_S)
 
-    def _results(self, operation: str, known: dict[str, Row]) -> Results:
+    def _results(self, operation: str, known: dict[str, Row], asked_ms: int | None = None) -> Results:
         return Results(
             self.system.name,
             operation,
@@ -334,6 +334,7 @@ class Lane:
             known,
             self._clock.now_ms(),
             self.system.capabilities,
+            asked_ms=asked_ms,
         )
 
     async def _call(
@@ -345,6 +346,7 @@ class Lane:
         notes: dict[str, str],
     ) -> None:
         items = [Item(key, payload) for key, payload in payloads.items()]
+        asked_ms = self._clock.now_ms()
         self.calls += 1
         self.items += len(items)
         if self.blind.concerns(operation):
@@ -362,7 +364,7 @@ class Lane:
             started_at_ms = self._clock.now_ms()
             self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes, accepted))
             return
-        await self._finish(intent, operation, answered, known, notes, close=True)
+        await self._finish(intent, operation, answered, known, notes, close=True, asked_ms=asked_ms)
 
     async def _ask(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
         try:
@@ -430,10 +432,11 @@ class Lane:
         notes: dict[str, str],
         *,
         close: bool,
+        asked_ms: int | None = None,
     ) -> None:
         """Write what became of each item, then free the records."""
         self._adapt(operation, outcomes)
-        results = self._results(operation, known)
+        results = self._results(operation, known, asked_ms)
         reads_only = self._operation(operation).reads_only
         events = [outcome.facts["event"] for _, outcome in outcomes if "event" in outcome.facts]
         if events:
