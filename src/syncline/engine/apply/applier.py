@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import structlog
 
+from syncline.engine.adoption import Adoption
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.guards import cuts, fault, too_many
 from syncline.engine.apply.suspicion import Suspicion
@@ -54,9 +55,11 @@ class Applier:
         learner: DemandLearner,
         lease: Lease,
         offer: Callable[[Sequence[Row]], None],
+        adoption: Adoption | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._adoption = adoption or Adoption(store, routes, {})
         self._systems = systems
         self._routes = routes
         self._catalog = catalog
@@ -162,6 +165,7 @@ class Applier:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
+        decoded = await self._adoption.renamed(decoded)
         figures = await self._load(
             batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
         )
@@ -278,6 +282,8 @@ class Applier:
                 if parsed is not None:
                     orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
+            for order_key in await self._adoption.shipped_elsewhere(channel, list(wanted)):
+                batch.shipped_elsewhere(channel, order_key)
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
         for channel, names in numbers.items():

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
@@ -42,9 +43,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Nothing to send: the other side holds it already, or it concerns nobody any more."""
+    """Nothing to send: the other side holds it already, or it concerns nobody any more.
+
+    ``holds`` is what the ERP's order is taken to hold from now on: reference, its id, version and
+    fingerprint.
+    """
 
     reason: str
+    holds: tuple[str, str, int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,20 @@ class Builder:
     """Builds the payloads of one sink's deliveries."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, routes: Routes, deriver: StockDeriver, system: str
+        self,
+        store: Store,
+        catalog: Catalog,
+        routes: Routes,
+        deriver: StockDeriver,
+        system: str,
+        adoption: Adoption | None = None,
     ) -> None:
         self._store = store
         self._catalog = catalog
         self._routes = routes
         self._deriver = deriver
         self._system = system
+        self._adoption = adoption or Adoption(store, routes, {})
 
     async def build(self, operation: str, deliveries: dict[str, Due], now_ms: int) -> dict[str, Built]:
         """Build every key of a call: what is due, to what should happen with it."""
@@ -188,8 +201,16 @@ class Builder:
             if external_id and (sent == fingerprint or version > int(revision)):
                 built[key] = Skip("the ERP holds this revision, or a newer one")
                 continue
+            if external_id and not sent:
+                # Adopted without its lines: as it is read first, so it is taken to be there.
+                holds = (reference, external_id, order.updated_at_ms, fingerprint)
+                built[key] = Skip("adopted as it is", holds)
+                continue
             if order.cancelled_at_ms is not None and not external_id:
                 built[key] = Skip("cancelled before the ERP heard of it")
+                continue
+            if not external_id and is_before(order, route, self._adoption):
+                built[key] = await self._before(order, reference)
                 continue
             fault = sum_fault(order, route.rounding_tolerance)
             if fault:
@@ -206,8 +227,29 @@ class Builder:
             if order.customer is not None:
                 customer = replace(order.customer, key=_customer_reference(route, order.customer))
                 order = replace(order, customer=customer)
-            built[key] = Send(PutOrder(reference, order, items, external_id), note=fingerprint)
+            foreign = () if external_id else self._adoption.foreign(route.source, order)
+            built[key] = Send(PutOrder(reference, order, items, external_id, foreign), note=fingerprint)
         return built
+
+    async def _before(self, order: Order, reference: str) -> Built:
+        """An order from before the start moment that the ERP does not hold, as far as is known."""
+        if reference in await self._adoption.adopted(self._system, [reference]):
+            return Skip("placed before the start moment; left alone")
+        return Refuse(
+            "before_the_start",
+            f"order {order.number} was placed before the moment from which orders are taken over, and was not seen "
+            "then; if it is to be exported, stop the service and run `syncline adopt --apply --orders-from` with an "
+            "earlier moment, which looks for it in the ERP first",
+        )
+
+    async def _others_had(self, reference: str, at_ms: int) -> str:
+        """Why money or goods of an order are none of our business; "" if they are."""
+        was = (await self._adoption.adopted(self._system, [reference])).get(reference)
+        if was is None:
+            return ""
+        if was.state is State.LEFT:
+            return "its order was placed before the start moment, and left alone"
+        return "it was there when its order was adopted, so whoever wrote that has told it" if at_ms <= was.at_ms else ""
 
     def _order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
         items: list[OrderItem] = []
@@ -253,6 +295,8 @@ class Builder:
             payment = next((p for p in order.payments if p.id == payment_id), None) if order else None
             if order is None or payment is None:
                 built[key] = Skip("the channel does not know this payment any more")
+            elif why := await self._others_had(reference, payment.received_at_ms):
+                built[key] = Skip(why)
             elif not external_id:
                 built[key] = self._without_order(order)
             else:
@@ -275,6 +319,9 @@ class Builder:
             refund = next((r for r in order.refunds if r.id == refund_id), None) if order else None
             if order is None or refund is None:
                 built[key] = Skip("the channel does not know this refund any more")
+                continue
+            if why := await self._others_had(reference, refund.created_at_ms):
+                built[key] = Skip(why)
                 continue
             if not external_id:
                 built[key] = self._without_order(order)
