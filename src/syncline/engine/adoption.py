@@ -37,6 +37,7 @@ class State(StrEnum):
     OPEN = "open"  # somebody wrote it to the ERP, and some of it was still to be sent
     CLOSED = "closed"  # the same, with nothing to be sent
     LEFT = "left"  # placed before the start moment and not in the ERP: known, not exported
+    EXPORT = "export"  # not in the ERP and ours to be exported: nobody else has told anything of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,9 @@ class Adoption:
             try:
                 self._routes.recipes = Recipes({**made, **new})
             except ValueError as error:
-                raise Misconfigured(f"what was adopted does not go with [kits], [units] or [aliases]: {error}") from error
+                raise Misconfigured(
+                    f"what was adopted does not go with [kits], [units] or [aliases]: {error}"
+                ) from error
 
     def start_ms(self, channel: str) -> int:
         """Orders of a channel placed before are not ours; 0 where all are."""
@@ -148,7 +151,7 @@ class Adoption:
         for route in self._routes.of(Flow.ORDERS, source=channel) if self.active else ():
             names = {reference_of(channel, key): key for key in keys}
             for reference, was in (await self.adopted(route.sink, list(names))).items():
-                if was.state is not State.OPEN:
+                if was.state in (State.CLOSED, State.LEFT):
                     found.add(names[reference])
         return found
 
@@ -197,7 +200,9 @@ def _called(change: Change, reference: str) -> Change:
     return msgspec.structs.replace(change, key=reference, value=replace(value, key=reference))
 
 
-def adopted_rows(erp: str, reference: str, *, external_id: str, name: str, was: Adopted) -> list[dict[str, Any]]:
+def adopted_rows(
+    erp: str, reference: str, *, external_id: str, name: str, was: Adopted
+) -> list[dict[str, Any]]:
     """The rows of ``binding_put`` that make an order of others ours; its own binding not included."""
     row = {"system": erp, "now_ms": was.at_ms}
     rows = [
@@ -211,7 +216,9 @@ def adopted_rows(erp: str, reference: str, *, external_id: str, name: str, was: 
         }
     ]
     if name and name.lower() != reference:
-        rows.append({**row, "kind": ALIAS, "key": name.lower(), "external_id": reference, "version": 0, "hash": ""})
+        rows.append(
+            {**row, "kind": ALIAS, "key": name.lower(), "external_id": reference, "version": 0, "hash": ""}
+        )
     return rows
 
 

@@ -52,7 +52,7 @@ class FoundOrder(Struct, frozen=True):
 
     ``name`` is how the ERP's changes call it: its external id, or what the connector makes of its own
     id. ``followed``: whether changes of it are told at all, as the system is configured. ``values``
-    are the fields by which it was asked for.
+    are the fields by which it was asked for. ``gone``: it was cancelled or closed.
     """
 
     id: str
@@ -61,6 +61,7 @@ class FoundOrder(Struct, frozen=True):
     status: str
     followed: bool
     values: dict[str, str]
+    gone: bool = False
 
 
 Listed = ListedItem | ListedPlace | ListedOrder

@@ -9,6 +9,8 @@ from typing import Protocol
 from syncline.model.census import FoundOrder, Listed
 from syncline.model.change import Cursor, Event
 
+REFERENCE = "reference"  # the field of an ERP's order that carries our own reference
+
 
 @dataclass(frozen=True, slots=True)
 class CensusPage:
@@ -58,10 +60,12 @@ class OrderBook(Protocol):
         ...
 
     async def find_orders(self, wanted: Mapping[str, Sequence[str]]) -> list[FoundOrder]:
-        """The orders that hold one of the values in its field; exact, and in no order."""
+        """The orders that hold one of the values in its field; exact but for case, and in no order.
+
+        ``REFERENCE`` asks for those that we have written ourselves.
+        """
         ...
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:
         """What the ERP holds of some orders now, by its ids, told under the references given for them."""
         ...
-

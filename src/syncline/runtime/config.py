@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.engine.adoption import AdoptRules
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.risk import EPSILON
@@ -149,6 +150,28 @@ class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     reports_checkouts: bool | None = None
 
 
+class AdoptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
+    """``[adopt.NAME]``: how the connector before a channel's wrote goods and orders to the ERP."""
+
+    items: list[str] = ["sku"]
+    orders: dict[str, str] = {}
+
+    def rules(self, field: str) -> AdoptRules:
+        """The same for the engine.
+
+        Raises:
+            Misconfigured: a template would be the same for every order.
+        """
+        for name, template in self.orders.items():
+            if not any(mark in template for mark in ("{id}", "{name}", "{number}")):
+                raise Misconfigured(
+                    f"{field}.orders.{name}: {template!r} names no order; use {{id}}, {{name}} or {{number}} in it"
+                )
+        if not self.items:
+            raise Misconfigured(f'{field}.items: name at least one key, such as "sku"')
+        return AdoptRules(tuple(self.items), tuple(self.orders.items()))
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -163,6 +186,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risk: RiskConfig = RiskConfig()
     channels: dict[str, ChannelConfig] = {}
     velocity: VelocityConfig = VelocityConfig()
+    adopt: dict[str, AdoptConfig] = {}
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -184,6 +208,7 @@ class Config(msgspec.Struct, frozen=True):
     epsilon: float
     checkouts: Mapping[str, Checkout]
     thresholds: Thresholds
+    adopt: Mapping[str, AdoptRules] = {}
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -232,6 +257,7 @@ def _known_fields() -> list[str]:
             RiskConfig,
             ChannelConfig,
             VelocityConfig,
+            AdoptConfig,
             RouteConfig,
             RulesConfig,
             GroupConfig,
@@ -288,7 +314,14 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         for name, channel in file.channels.items()
     }
     thresholds = file.velocity.thresholds()
-    return Config(file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts, thresholds)
+    adopt = {}
+    for name, section in file.adopt.items():
+        if name not in {system.name for system in systems}:
+            raise Misconfigured(f"adopt.{name}: no [systems.{name}] is configured")
+        adopt[name] = section.rules(f"adopt.{name}")
+    return Config(
+        file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts, thresholds, adopt
+    )
 
 
 def load(path: Path) -> Config:

@@ -18,10 +18,12 @@ from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
 from syncline.model.census import FoundOrder, ListedItem, ListedPlace
 from syncline.model.change import Cursor, Event
 from syncline.model.errors import Misconfigured, Retryable
-from syncline.ports import CensusPage, Clock
+from syncline.ports import REFERENCE, CensusPage, Clock
 
 PAGES_MAX = 10_000
-ORDERS_MAX = 900  # values in one list; the database behind SuiteQL takes 1,000, and duplicates need room on the page
+ORDERS_MAX = (
+    900  # values in one list; the database behind SuiteQL takes 1,000, and duplicates need room on the page
+)
 LINES_OF_MAX = 300  # orders whose lines are asked for at once
 KEY_START = -(2**31)
 _FIELD = re.compile(r"externalid|otherrefnum|memo|tranid|custbody[a-z0-9_]{1,80}")
@@ -91,8 +93,11 @@ class NetSuiteCensus:
         fields = [field for field, values in wanted.items() if values]
         if not fields:
             return []
-        self.check_fields(fields)
-        sql = queries.orders_with({field: len(wanted[field]) for field in fields})
+        columns = ["externalid" if field == REFERENCE else field for field in fields]
+        self.check_fields(columns)
+        sql = queries.orders_with(
+            [(column, len(wanted[field])) for column, field in zip(columns, fields, strict=True)]
+        )
         values = [value for field in fields for value in wanted[field]]
         found: list[FoundOrder] = []
         after = KEY_START
@@ -113,6 +118,7 @@ class NetSuiteCensus:
             queries.letter(row.get("status")),
             followed=bool(rows.order_name(row, self._settings)),
             values={field: str(row[f"f{n}"]) for n, field in enumerate(fields) if f"f{n}" in row},
+            gone=queries.letter(row.get("status")) in ("C", "H"),
         )
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:

@@ -89,13 +89,13 @@ def listed_items(fields: Sequence[str], places: int) -> str:
     )
 
 
-def orders_with(values: Mapping[str, int]) -> str:
-    """Sales orders by fields: a list of values for each; parameters: the values in order, then the last id.
+def orders_with(values: Sequence[tuple[str, int]]) -> str:
+    """Sales orders by columns, each with how many values are asked for; parameters: the values in order, then the last id.
 
-    The caller has checked that the fields are names of columns; they come back as ``f0``, ``f1`` ...
+    The caller has checked that they are names of columns; they come back as ``f0``, ``f1`` ...
     """
-    shown = "".join(f", t.{field} AS f{n}" for n, field in enumerate(values))
-    wanted = " OR ".join(f"t.{field} IN ({_marks(count)})" for field, count in values.items())
+    shown = "".join(f", t.{field} AS f{n}" for n, (field, _) in enumerate(values))
+    wanted = " OR ".join(f"t.{field} IN ({_marks(count)})" for field, count in values)
     return (
         "SELECT t.id AS id, t.status AS status, t.foreigntotal AS total, t.externalid AS externalid"
         f"{shown} FROM transaction t WHERE t.type = 'SalesOrd' AND ({wanted}) AND t.id > ? ORDER BY t.id"

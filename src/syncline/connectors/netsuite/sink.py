@@ -206,6 +206,8 @@ class NetSuiteSink:
         found = {order.id: order for order in await self._census.find_orders(wanted)}
         if not found:
             return None
+        alive = {number: order for number, order in found.items() if not order.gone}
+        found = alive if len(alive) == 1 else found
         if len(found) > 1:
             raise Rejected(
                 f"NetSuite holds order {put.order.number} more than once, as {', '.join(found)}: close all but one "

@@ -142,7 +142,9 @@ class ShopifyCensus:
 
 
 def _since(at_ms: int) -> str:
-    return f"updated_at:>='{datetime.fromtimestamp(max(0, at_ms) // 1000, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+    return (
+        f"updated_at:>='{datetime.fromtimestamp(max(0, at_ms) // 1000, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+    )
 
 
 def _item(node: _Variant) -> ListedItem:

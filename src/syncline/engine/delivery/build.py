@@ -245,11 +245,15 @@ class Builder:
     async def _others_had(self, reference: str, at_ms: int) -> str:
         """Why money or goods of an order are none of our business; "" if they are."""
         was = (await self._adoption.adopted(self._system, [reference])).get(reference)
-        if was is None:
+        if was is None or was.state is State.EXPORT:
             return ""
         if was.state is State.LEFT:
             return "its order was placed before the start moment, and left alone"
-        return "it was there when its order was adopted, so whoever wrote that has told it" if at_ms <= was.at_ms else ""
+        return (
+            "it was there when its order was adopted, so whoever wrote that has told it"
+            if at_ms <= was.at_ms
+            else ""
+        )
 
     def _order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
         items: list[OrderItem] = []
