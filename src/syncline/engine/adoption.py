@@ -42,10 +42,26 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """One order of before: ``at_ms`` is when it became ours, on our clock."""
+    """One order of before.
+
+    ``at_ms`` is its own stamp, on the channel's clock, when it became ours: what it showed until then
+    was told by others. ``erp_ms`` is the ERP's clock when its order was read; 0 if it was not.
+    """
 
     state: State
     at_ms: int
+    erp_ms: int = 0
+
+    @property
+    def text(self) -> str:
+        """State and stamp of the ERP, as a binding keeps them."""
+        return f"{self.state.value}@{self.erp_ms}"
+
+    @classmethod
+    def of(cls, at_ms: int, text: str) -> Adopted:
+        """What a binding says."""
+        state, _, erp_ms = text.partition("@")
+        return cls(State(state), at_ms, int(erp_ms))
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -143,7 +159,7 @@ class Adoption:
         if not self.active or not references:
             return {}
         rows = await self._store.read("bindings_get", system=erp, kind=ADOPTED, keys=list(references))
-        return {row[0]: Adopted(State(row[3]), row[2]) for row in rows}
+        return {row[0]: Adopted.of(row[2], row[3]) for row in rows}
 
     async def shipped_elsewhere(self, channel: str, keys: Sequence[str]) -> set[str]:
         """Orders of which only what is still to be sent is demand: nobody will ever tell of the rest."""
@@ -201,24 +217,15 @@ def _called(change: Change, reference: str) -> Change:
 
 
 def adopted_rows(
-    erp: str, reference: str, *, external_id: str, name: str, was: Adopted
+    erp: str, reference: str, *, external_id: str, name: str, was: Adopted, now_ms: int
 ) -> list[dict[str, Any]]:
     """The rows of ``binding_put`` that make an order of others ours; its own binding not included."""
-    row = {"system": erp, "now_ms": was.at_ms}
-    rows = [
-        {
-            **row,
-            "kind": ADOPTED,
-            "key": reference,
-            "external_id": external_id,
-            "version": was.at_ms,
-            "hash": was.state.value,
-        }
-    ]
+    row = {"system": erp, "now_ms": now_ms}
+    adopted = {"kind": ADOPTED, "key": reference, "external_id": external_id}
+    rows = [{**row, **adopted, "version": was.at_ms, "hash": was.text}]
     if name and name.lower() != reference:
-        rows.append(
-            {**row, "kind": ALIAS, "key": name.lower(), "external_id": reference, "version": 0, "hash": ""}
-        )
+        alias = {"kind": ALIAS, "key": name.lower(), "external_id": reference}
+        rows.append({**row, **alias, "version": 0, "hash": ""})
     return rows
 
 

@@ -298,7 +298,7 @@ class Adopter:
             )
             marks = await self._store.read("bindings_get", system=report.erp, kind=ADOPTED, keys=keys)
             ours = {row[0] for row in bound if row[1]}
-            was = {row[0]: State(row[3]) for row in marks}
+            was = {row[0]: Adopted.of(row[2], row[3]).state for row in marks}
             work += [v for reference, v in some.items() if _is_new(v, reference in ours, was.get(reference))]
         return work
 
@@ -328,12 +328,18 @@ class Adopter:
                         "now_ms": now_ms,
                     }
                 )
-                was = Adopted(State.OPEN if fate is Fate.ADOPT else State.CLOSED, now_ms)
-                bindings += adopted_rows(report.erp, reference, external_id=one.id, name=one.name, was=was)
+                stamp_ms = verdict.erp.erp_stamp_ms if verdict.erp is not None else 0
+                state = State.OPEN if fate is Fate.ADOPT else State.CLOSED
+                was = Adopted(state, bindings[-1]["version"], stamp_ms)
+                bindings += adopted_rows(
+                    report.erp, reference, external_id=one.id, name=one.name, was=was, now_ms=now_ms
+                )
             elif fate in (Fate.LEAVE, Fate.FORGET, Fate.EXPORT):
                 state = State.EXPORT if fate is Fate.EXPORT else State.LEFT
-                was = Adopted(state, now_ms)
-                bindings += adopted_rows(report.erp, reference, external_id="", name="", was=was)
+                was = Adopted(state, order.updated_at_ms)
+                bindings += adopted_rows(
+                    report.erp, reference, external_id="", name="", was=was, now_ms=now_ms
+                )
                 if fate is Fate.EXPORT and verdict.whole is not None:
                     again += [{**row, "now_ms": now_ms} for row in _deliveries(report.erp, verdict.whole)]
         return [Write("binding_put", bindings), Write("parked_put", parked), Write("delivery_release", again)]

@@ -383,6 +383,10 @@ class Builder:
                 built[key] = Skip("the ERP does not know this shipment any more")
                 continue
             shipment: Shipment = decode(Kind.SHIPMENT, rows[0][4])
+            told = await self._others_shipped(route, order_key, shipment)
+            if told is not None:
+                built[key] = told
+                continue
             lines: dict[tuple[str, str], int] = {}
             for line in shipment.lines:
                 at = self._routes.channel_location(route.sink, line.location)
@@ -398,6 +402,26 @@ class Builder:
                 ),
             )
         return built
+
+    async def _others_shipped(self, route: Route, order_key: str, shipment: Shipment) -> Built | None:
+        """A shipment of which the connector before may have told the channel; ``None`` for one of ours."""
+        reference = reference_of(route.sink, order_key)
+        was = (await self._adoption.adopted(route.source, [reference])).get(reference)
+        if was is None:
+            return None
+        order = (await self._orders(route.sink, [order_key])).get(order_key)
+        left = (
+            sum(at.remaining for line in order.lines for at in line.allocations) if order is not None else 0
+        )
+        if was.state is State.CLOSED and not left:
+            return Skip("its order was adopted with nothing left to be sent")
+        if shipment.shipped_at_ms <= was.erp_ms and not shipment.tracking:
+            return Refuse(
+                "shipped_before",
+                f"the ERP's shipment {shipment.key} left before its order was adopted and has no tracking number, so "
+                "nobody can say whether the channel was told: look there, then tell it by hand or discard this",
+            )
+        return None
 
     def _as_sold(self, lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
         """What was shipped, in the packs and under the names that the order has; whole packs only."""

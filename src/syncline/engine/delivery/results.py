@@ -294,9 +294,15 @@ class Results:
         self._bind(Kind.ORDER.value, payload.reference, outcome, order.updated_at_ms, note)
         route = self._routes.named(self._known[key][1]) if key in self._known else None
         if "adopted" in outcome.facts:
-            was = Adopted(State.OPEN, self._now_ms)
-            name, number = outcome.facts["adopted"], outcome.facts["external_id"]
-            for row in adopted_rows(self._system, payload.reference, external_id=number, name=name, was=was):
+            rows = adopted_rows(
+                self._system,
+                payload.reference,
+                external_id=str(outcome.facts["external_id"]),
+                name=outcome.facts["adopted"],
+                was=Adopted(State.OPEN, order.updated_at_ms),
+                now_ms=self._now_ms,
+            )
+            for row in rows:
                 self._add("binding_put", **row)
         if route is None:
             return
