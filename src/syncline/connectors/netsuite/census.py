@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from syncline.connectors.netsuite import queries, rows
+from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.delta import Place
-from syncline.connectors.netsuite.erpclock import ErpClock
+from syncline.connectors.netsuite.erpclock import ErpClock, Reading
 from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
 from syncline.model.census import FoundOrder, ListedItem, ListedPlace
 from syncline.model.change import Cursor, Event
@@ -25,6 +25,7 @@ ORDERS_MAX = (
     900  # values in one list; the database behind SuiteQL takes 1,000, and duplicates need room on the page
 )
 LINES_OF_MAX = 300  # orders whose lines are asked for at once
+STAMP_MS = 1_000  # stamps have whole seconds
 KEY_START = -(2**31)
 _FIELD = re.compile(r"externalid|otherrefnum|memo|tranid|custbody[a-z0-9_]{1,80}")
 _ITEM_FIELD = re.compile(r"externalid|upccode|displayname|description|custitem[a-z0-9_]{1,80}")
@@ -123,7 +124,7 @@ class NetSuiteCensus:
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:
         began_ms = self._clock.now_ms()
-        await self._erp.read()  # learns which expression for its clock the account accepts
+        reading = await self._erp.read()  # also learns which expression for its clock the account accepts
         wanted = [int(order) for order in orders]
         lines: defaultdict[str, list[Row]] = defaultdict(list)
         for start in range(0, len(wanted), LINES_OF_MAX):
@@ -142,13 +143,25 @@ class NetSuiteCensus:
                 self._name,
                 lines[order],
                 self._settings,
-                erp_ms=min(self._erp.stamp(line) for line in lines[order]),
+                erp_ms=self._since_ms(lines[order], reading),
                 changed_ms=began_ms,
                 key=reference,
             )
             for order, reference in orders.items()
             if lines[order]
         ]
+
+    def _since_ms(self, lines: Sequence[Row], reading: Reading) -> int:
+        """Since when the account's figures contain an order: its last edit, or at the latest its reading.
+
+        Levels that were read between the two contain it, and nothing else would have them read again.
+        """
+        read_ms = min(self._erp.stamp(line) for line in lines)
+        stamp = lines[0].get("lm")
+        if self._erp.zone is None or not reading.proven or not stamp:
+            return read_ms
+        edited_ms = zones.parse_local(stamp, self._erp.zone, reading.utc_ms)
+        return min(read_ms, edited_ms + STAMP_MS)
 
 
 def _item(row: Row, fields: Sequence[str]) -> ListedItem:
