@@ -70,7 +70,7 @@ class Stage:
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that an adoption may write."""
-        return {table: self.rows(f'SELECT * FROM "{table}" ORDER BY 1, 2, 3') for table in TABLES}  # noqa: S608
+        return {table: self.rows(f'SELECT * FROM "{table}" ORDER BY 1, 2, 3') for table in TABLES}
 
     def unexpected(self) -> list[tuple[str, int]]:
         """Orders that the ERP holds another number of times than once; what was odd before stays so."""

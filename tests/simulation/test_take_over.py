@@ -7,12 +7,14 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+from bench.adopt import fewest_calls, past_of
 from tests.simulation.take_over import SMALL, Stage, play
 
 from syncline.connectors.shopify.simulator import CartLine
 from syncline.engine import failpoints
 from syncline.engine.adopt import adopter
 from syncline.engine.adopt.orders import Fate
+from syncline.engine.adopt.report import ChannelReport
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.simulate.severable import Killed, SeverableStore, Switch
@@ -350,3 +352,43 @@ def test_without_the_references_of_the_connector_before_orders_are_only_left_alo
         assert stage.unexpected() == []
 
     play(story)
+
+
+def test_both_sides_are_read_once_and_hardly_anything_else():
+    """What comes with any size: a token, two readings of a clock, the newest order, pages that are not full."""
+
+    async def story(stage: Stage) -> None:
+        survey = await stage.adopt(apply=True)
+        ledgers = (stage.world.shop.ledger, stage.world.erp.ledger)
+        calls = sum(sum(ledger.calls_by_operation.values()) for ledger in ledgers)
+        assert calls <= fewest_calls(stage.past, survey.channels[0]) + 8
+        await stage.adopt(apply=True)
+        again = sum(sum(ledger.calls_by_operation.values()) for ledger in ledgers) - calls
+        assert again <= 8
+        assert stage.breaches() == 0
+
+    play(story, past_of(2_000, 1_000))
+
+
+@pytest.mark.parametrize("seed_", range(1, 4))
+def test_an_adoption_that_is_throttled_and_cut_off_reads_all_the_same(seed_):
+    async def story(stage: Stage) -> None:
+        rng = Random(seed_)
+        for vendor in (stage.world.erp, stage.world.shop):
+            vendor.faults.error_before_rate = vendor.faults.throttle_rate = 0.2
+        rough = [(report.channel, counts(report)) for report in (await stage.adopt()).channels]
+        for vendor in (stage.world.erp, stage.world.shop):
+            assert vendor.ledger.calls_by_operation
+            vendor.faults.error_before_rate = vendor.faults.throttle_rate = 0.0
+        store = stage.store
+        stage.store = type(store).open(":memory:", now_ms=stage.clock.now_ms() + rng.randrange(9))
+        assert [(report.channel, counts(report)) for report in (await stage.adopt()).channels] == rough
+        await stage.store.close()
+        stage.store = store
+
+    play(story, seed=seed_)
+
+
+def counts(report: ChannelReport) -> list[int]:
+    """How many orders share each fate, and how many goods are matched."""
+    return [len(report.matches.exact), *(len(report.of(fate)) for fate in Fate)]
