@@ -114,9 +114,7 @@ def test_a_killed_adoption_goes_on_and_ends_as_if_it_had_not_been(monkeypatch):
             for writes in range(1, 200):
                 dying = DyingStore(stage.store, Switch(), writes, committed=committed)
                 try:
-                    await stage.past.adopter(dying, stage.systems, Random(3)).run(
-                        apply=True, orders_from_ms=stage.clock.now_ms() if writes == 1 else None
-                    )
+                    await stage.past.adopter(dying, stage.systems, Random(3)).run(apply=True)
                 except Killed:
                     continue
                 break
@@ -255,6 +253,23 @@ def test_an_order_of_before_is_exported_once_if_the_start_moment_is_moved_before
     play(story)
 
 
+def test_no_order_falls_between_the_connector_before_and_ours():
+    """It was switched off, and buyers went on: what was ordered since its last export is exported by us."""
+
+    async def story(stage: Stage) -> None:
+        since = [stage.past.order() for _ in range(3)]
+        await stage.wait(3_600)
+        survey = await stage.adopt(apply=True)
+        (report,) = survey.channels
+        assert {v.order.key for v in report.of(Fate.EXPORT)} == {str(order.id) for order in since}
+        stage.go_live()
+        await stage.wait(QUIET_S)
+        assert stage.unexpected() == []
+        assert len(stage.world.erp.deposits()) == len(since)
+
+    play(story)
+
+
 def test_what_a_person_confirms_is_kept_in_agreement():
     async def story(stage: Stage) -> None:
         survey = await stage.adopt()
@@ -299,7 +314,7 @@ def test_an_open_order_of_before_counts_until_the_erp_contains_it_and_not_twice(
         erp = stage.world.erp
         at_first = erp.available(held, erp_at), erp.available(unheard, erp_at)
         await stage.wait(60)
-        await stage.adopt(apply=True)
+        await stage.adopt(apply=True, orders_from_ms=stage.clock.now_ms())
         stage.go_live()
         await stage.wait(QUIET_S)
         for sku in (held, unheard):

@@ -31,7 +31,10 @@ def adopt(
         False, "--apply", help="Write it. Without, nothing but what was read is kept."
     ),
     orders_from: str = typer.Option(
-        "", "--orders-from", help="Since when orders are ours, such as 2026-01-31T00:00:00Z; default: now."
+        "",
+        "--orders-from",
+        help="Since when orders are ours: now, or such as 2026-01-31T00:00:00Z. Default: after the newest that the "
+        "ERP holds.",
     ),
     suggestions: Path | None = typer.Option(None, "--suggestions", help="Write the suggestions to this CSV."),
     decisions: Path | None = typer.Option(None, "--decisions", help="That CSV with the decisions filled in."),

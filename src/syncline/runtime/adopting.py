@@ -29,15 +29,19 @@ VERDICTS = {"confirm": True, "yes": True, "refuse": False, "no": False}
 
 
 def moment_ms(text: str) -> int:
-    """An instant as a person writes it, in milliseconds since the epoch.
+    """An instant as a person writes it, or ``now``, in milliseconds since the epoch.
 
     Raises:
         Misconfigured: it is none, or says no offset.
     """
+    if text == "now":
+        return SystemClock().now_ms()
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Misconfigured(f"--orders-from {text}: write a moment such as 2026-01-31T00:00:00Z") from error
+        raise Misconfigured(
+            f"--orders-from {text}: write now, or a moment such as 2026-01-31T00:00:00Z"
+        ) from error
     if moment.tzinfo is None:
         raise Misconfigured(f"--orders-from {text}: say the offset too, such as 2026-01-31T00:00:00Z")
     return round(moment.timestamp() * 1000)

@@ -153,7 +153,7 @@ class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 class AdoptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
     """``[adopt.NAME]``: how the connector before a channel's wrote goods and orders to the ERP."""
 
-    items: list[str] = ["sku"]
+    items: list[str] = msgspec.field(default_factory=lambda: ["sku"])
     orders: dict[str, str] = {}
 
     def rules(self, field: str) -> AdoptRules:

@@ -7,7 +7,7 @@ truth is counted in the simulators' own ledgers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -73,13 +73,14 @@ class TakeOver:
 
     # --- the past -------------------------------------------------------------------------------------
 
-    async def live(self) -> Left:
-        """Let the past happen. Takes as much time as it says: on a virtual clock, none."""
+    async def live(self, pass_time: Callable[[float], Awaitable[None]] | None = None) -> Left:
+        """Let the past happen, ``GAP_S`` from order to order; on a virtual clock that takes no time."""
+        wait = pass_time or self.world.clock.sleep
         self._goods()
         past, left = self.past, self.left
         first_open = past.orders - past.open
         for n in range(past.orders):
-            await self.world.clock.sleep(GAP_S)
+            await wait(GAP_S)
             order = self.order()
             if n < first_open:
                 self._export(order)
@@ -229,6 +230,14 @@ class TakeOver:
                 or (txn.external_id is None and txn.fields.get("otherRefNum") == order.name)
             )
         ]
+
+    def held(self) -> dict[int, int]:
+        """How many of the shop's orders the ERP holds how often."""
+        counts: dict[int, int] = {}
+        for order in self.world.shop.orders.values():
+            times = len(self.in_erp(order))
+            counts[times] = counts.get(times, 0) + 1
+        return counts
 
     def wrong_numbers(self) -> list[tuple[str, int, int]]:
         """SKUs of which the shop shows something else than the ERP has available, less what is only in the shop."""

@@ -71,7 +71,8 @@ class Adopter:
         """Read and judge; with ``apply``, write what follows. Goes on where an earlier run was ended.
 
         Args:
-            orders_from_ms: since when orders are ours; by default as before, or now.
+            orders_from_ms: since when orders are ours; by default as before, else from the newest
+                order on that the ERP holds.
             apply: whether to write more than what was read.
 
         Returns:
@@ -109,12 +110,13 @@ class Adopter:
         for channel, erp in channels.items():
             before = await self._start(channel)
             start_ms = orders_from_ms
-            if start_ms is None:
-                start_ms = before.orders_from_ms if before is not None else now_ms
+            if start_ms is None and before is not None:
+                start_ms = before.orders_from_ms
             report = await self._survey(channel, erp, start_ms)
-            found.append((report, Start(start_ms)))
+            start = Start(report.orders_from_ms)
+            found.append((report, start))
             if apply:
-                await self._apply(report, before, Start(start_ms))
+                await self._apply(report, before, start)
         if apply:
             await self._begin(cursors, found)
         return Survey(now_ms, apply, [report for report, _ in found])
@@ -148,7 +150,7 @@ class Adopter:
 
     # --- reading and judging ------------------------------------------------------------------------
 
-    async def _survey(self, channel: str, erp: str, start_ms: int) -> ChannelReport:
+    async def _survey(self, channel: str, erp: str, start_ms: int | None) -> ChannelReport:
         here, there = self._systems[channel], self._systems[erp]
         fields = sorted(
             {key for name in self._rules for key in self._rules_of(name).items if key not in BUILT_IN}
@@ -173,18 +175,19 @@ class Adopter:
             route.locations if route is not None else {},
         )
         aliases = _aliases(matches, ours, theirs)
-        verdicts = await self._verdicts(channel, erp, start_ms, aliases, {x.sku for x in theirs.values()})
+        goods = {item.sku for item in theirs.values()}
+        verdicts, from_ms = await self._verdicts(channel, erp, start_ms, aliases, goods)
         await self._suggest(channel, matches)
         return ChannelReport(
-            channel, erp, start_ms, ours, theirs, matches, aliases, (known, near, wrong), verdicts
+            channel, erp, from_ms, ours, theirs, matches, aliases, (known, near, wrong), verdicts
         )
 
     async def _verdicts(
-        self, channel: str, erp: str, start_ms: int, aliases: Mapping[str, str], goods: set[str]
-    ) -> list[Verdict]:
+        self, channel: str, erp: str, start_ms: int | None, aliases: Mapping[str, str], goods: set[str]
+    ) -> tuple[list[Verdict], int]:
         book = self._systems[erp].order_book
         if book is None or not self._routes.of(Flow.ORDERS, source=channel, sink=erp):
-            return []
+            return [], start_ms if start_ms is not None else self._clock.now_ms()
         await self._reader.lists(self._systems[channel], "orders")
         orders: dict[str, ListedOrder] = await self._reader.listed(channel, "orders")
         search = OrderSearch(

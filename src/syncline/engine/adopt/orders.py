@@ -165,16 +165,21 @@ class OrderSearch:
     async def judge(
         self,
         orders: Mapping[str, ListedOrder],
-        orders_from_ms: int,
+        orders_from_ms: int | None,
         stocked_as: Callable[[str], tuple[str, int]],
         goods: Collection[str],
-    ) -> list[Verdict]:
-        """What is to be done with each order. Reads whole what is still to be sent or exported.
+    ) -> tuple[list[Verdict], int]:
+        """What is to be done with each order, and since when orders are ours. Reads whole what matters.
 
+        Without a moment it is that of the newest order that the ERP holds: what the connector
+        before had not exported when it was switched off is ours, so no order falls between the two.
         ``stocked_as`` leads from a SKU of the channel to the ERP's, and how many of that one unit is.
         ``goods`` are the ERP's SKUs that are sold there: others on its orders (freight, tax) are not compared.
         """
         found = await self.look_up(orders)
+        if orders_from_ms is None:
+            newest_ms = max((orders[key].placed_at_ms for key, some in found.items() if some), default=None)
+            orders_from_ms = self._now_ms() if newest_ms is None else newest_ms
         claims: Counter[str] = Counter(one.id for some in found.values() for one in some)
         verdicts = []
         for key, order in orders.items():
@@ -186,7 +191,7 @@ class OrderSearch:
         await self._read_erp([v for v in verdicts if v.fate is Fate.ADOPT and v.whole is not None])
         for verdict in verdicts:
             _compare(verdict, stocked_as, goods)
-        return verdicts
+        return verdicts, orders_from_ms
 
     async def _read_whole(self, verdicts: Sequence[Verdict]) -> None:
         kept = await self._shelf.rows(self._channel.name, WHOLE, Kept)

@@ -83,7 +83,7 @@ class ChannelReport:
                 "without_sku": [self._said(id_) for id_ in self.matches.blank],
                 "shared_at_the_channel": {key: len(ids) for key, ids in self.matches.doubled.items()},
                 "shared_in_the_erp": {key: len(ids) for key, ids in self.matches.doubled_there.items()},
-                "unmatched": [self._said(id_) for id_ in self.matches.unmatched],
+                "unmatched": [self._said(id_) for id_ in self._lost()],
                 "only_in_the_erp": len(self.matches.unmatched_there),
                 "units_unmatched": str(self._units()),
             },
@@ -110,8 +110,13 @@ class ChannelReport:
             },
         }
 
+    def _lost(self) -> list[str]:
+        """Variants for which there is not even a suggestion."""
+        suggested = {one.ours for one in self.matches.suggested}
+        return [id_ for id_ in self.matches.unmatched if id_ not in suggested]
+
     def _units(self) -> Decimal:
-        left = [*self.matches.unmatched, *self.matches.blank]
+        left = [*self._lost(), *self.matches.blank]
         return sum((max(Decimal(0), self.ours[id_].quantity) for id_ in left), Decimal(0))
 
     def _said(self, id_: str) -> dict[str, str]:
@@ -166,11 +171,13 @@ class ChannelReport:
             [f"{key}: {len(ids)} items" for key, ids in matches.doubled_there.items()],
         )
         lines += _some(
-            f"    {len(matches.unmatched)} variants are like nothing in the ERP",
-            [self._line(id_) for id_ in matches.unmatched],
+            f"    {len(self._lost())} variants are like nothing in the ERP",
+            [self._line(id_) for id_ in self._lost()],
         )
-        if matches.unmatched_there:
-            lines.append(f"    {len(matches.unmatched_there)} items of the ERP are not sold there")
+        suggested = {one.theirs for one in matches.suggested}
+        unsold = [id_ for id_ in matches.unmatched_there if id_ not in suggested]
+        if unsold:
+            lines.append(f"    {len(unsold)} items of the ERP are not sold there")
         if self._units():
             lines.append(
                 f"    {self._units()} units on sale are of variants without an item: nobody will watch them"
