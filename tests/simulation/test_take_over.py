@@ -10,6 +10,8 @@ import pytest
 from bench.adopt import fewest_calls, past_of
 from tests.simulation.take_over import SMALL, Stage, play
 
+from syncline.connectors.netsuite import CONNECTOR as NETSUITE
+from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify.simulator import CartLine
 from syncline.engine import failpoints
 from syncline.engine.adopt import adopter
@@ -17,9 +19,10 @@ from syncline.engine.adopt.orders import Fate
 from syncline.engine.adopt.report import ChannelReport
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.ports import Opening
 from syncline.simulate.severable import Killed, SeverableStore, Switch
 from syncline.simulate.takeover import RULES
-from syncline.simulate.world import SHOP
+from syncline.simulate.world import ERP, SHOP
 
 pytestmark = pytest.mark.simulation
 QUIET_S = 1_200.0
@@ -266,6 +269,32 @@ def test_no_order_falls_between_the_connector_before_and_ours():
         await stage.wait(QUIET_S)
         assert stage.unexpected() == []
         assert len(stage.world.erp.deposits()) == len(since)
+
+    play(story)
+
+
+def test_what_was_parked_is_adopted_once_it_is_mended():
+    """An order exported twice, until one of the two is closed; orders of which nothing is told, until it is."""
+
+    async def story(stage: Stage) -> None:
+        (twice,) = stage.left.twice
+        shop, erp = stage.world.settings()
+        clock, apps = stage.clock, stage.apps
+        silent = [
+            SHOPIFY.open(Opening(SHOP, shop, clock, Random(1), apps)),
+            NETSUITE.open(Opening(ERP, erp, clock, Random(2), apps)),
+        ]
+        await stage.past.adopter(stage.store, silent, Random(3)).run(apply=True)
+        unnamed = {("adopt", str(key)): "adopted_unfollowed" for key in stage.left.unnamed}
+        differs = {("adopt", str(key)): "adopted_differs" for key in stage.left.different}
+        assert stage.parked() == {**unnamed, **differs, ("adopt", str(twice)): "adopted_twice"}
+        first, second = stage.past.in_erp(stage.world.shop.orders[twice])
+        stage.world.erp.close_order(second)
+        await stage.adopt(apply=True)
+        assert stage.parked() == differs
+        bound = dict(stage.rows("SELECT key, external_id FROM binding WHERE kind = 'order'"))
+        assert bound[f"shop-{twice}"] == str(first)
+        assert all(f"shop-{key}" in bound for key in stage.left.unnamed)
 
     play(story)
 

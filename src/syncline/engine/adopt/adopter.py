@@ -310,13 +310,16 @@ class Adopter:
         bindings: list[dict[str, Any]] = []
         parked: list[dict[str, Any]] = []
         again: list[dict[str, Any]] = []
+        over: list[dict[str, Any]] = []
         for verdict in verdicts:
             order, fate = verdict.order, verdict.fate
             reference = reference_of(report.channel, order.key)
             why = verdict.why_parked()
+            note = {"system": report.erp, "operation": "adopt", "key": order.key, "now_ms": now_ms}
             if why:
-                at = {"system": report.erp, "operation": "adopt", "key": order.key, "payload": ""}
-                parked.append({**at, "reason": why[0], "detail": why[1][:2000], "now_ms": now_ms})
+                parked.append({**note, "reason": why[0], "detail": why[1][:2000], "payload": ""})
+            else:
+                over.append({**note, "resolution": "adopted", "by": "syncline"})
             if fate in (Fate.ADOPT, Fate.CLOSE):
                 one = verdict.found[0]
                 whole = verdict.whole
@@ -344,8 +347,17 @@ class Adopter:
                     report.erp, reference, external_id="", name="", was=was, now_ms=now_ms
                 )
                 if fate is Fate.EXPORT and verdict.whole is not None:
-                    again += [{**row, "now_ms": now_ms} for row in _deliveries(report.erp, verdict.whole)]
-        return [Write("binding_put", bindings), Write("parked_put", parked), Write("delivery_release", again)]
+                    released = [{**row, "now_ms": now_ms} for row in _deliveries(report.erp, verdict.whole)]
+                    again += released
+                    over += [
+                        {**row, "resolution": "exported after all", "by": "syncline"} for row in released
+                    ]
+        return [
+            Write("binding_put", bindings),
+            Write("parked_put", parked),
+            Write("parked_resolve", over),
+            Write("delivery_release", again),
+        ]
 
     async def _begin(self, cursors: Sequence[Cursor], found: Sequence[tuple[ChannelReport, Start]]) -> None:
         """The end: streams begin where the reading did, and orders are ours from the start moment on."""

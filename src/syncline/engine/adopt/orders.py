@@ -110,11 +110,11 @@ class OrderSearch:
     async def look_up(self, orders: Mapping[str, ListedOrder]) -> dict[str, list[FoundOrder]]:
         """Which orders of the ERP stand for each of these.
 
-        What was found once is not asked for again; whatever was not, or twice, may have changed. Our own
+        What was found once, as it should be, is not asked for again; all else may have changed. Our own
         reference is asked for where no other was found: an earlier store of ours may have exported it.
         """
         known = await self._shelf.rows(self._channel.name, FOUND, list[FoundOrder])
-        asked = [order for key, order in orders.items() if len(known.get(key, ())) != 1]
+        asked = [order for key, order in orders.items() if not _settled(known.get(key, ()))]
         fields = dict(self._rules.orders)
         if fields:
             await self._ask(asked, fields, known)
@@ -247,6 +247,10 @@ class OrderSearch:
                 verdict = by_reference.get(change.key)
                 if verdict is not None and isinstance(change.value, ErpOrder):
                     verdict.erp, verdict.erp_event = change.value, event
+
+
+def _settled(found: Sequence[FoundOrder]) -> bool:
+    return len(found) == 1 and found[0].followed and not found[0].gone
 
 
 def _fate(

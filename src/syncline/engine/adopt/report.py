@@ -243,10 +243,13 @@ class Survey:
     def next_step(self) -> str:
         """What to do now."""
         if not self.applied:
-            return "Nothing was written. Answer the suggestions, mend what is wrong, then run `syncline adopt --apply`."
+            return (
+                "Nothing was written. Answer the suggestions and mend what is wrong. Then switch the other connector "
+                "off and run `syncline adopt --apply`."
+            )
         return (
-            "Written. Next: switch the other connector off, then `syncline run`; it looks every new order up in the "
-            "ERP before it creates it."
+            "Written. With the other connector off, start the service: `syncline run`. It looks every new order up in "
+            "the ERP before it creates it."
         )
 
 
