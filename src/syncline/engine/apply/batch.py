@@ -9,6 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from syncline.engine.apply.guards import fault
+from syncline.engine.apply.known import Known, Name
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
@@ -17,10 +18,11 @@ from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
 from syncline.inventory.availability import units
 from syncline.inventory.rules import BufferKind
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
-from syncline.ports import Row, System, Write
+from syncline.ports import Row, Write
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
 # already, the order is read once for all of them.
@@ -35,25 +37,13 @@ DAY_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
-class _Known:
-    """The newest version of a record that we hold, in the store or from earlier in the batch."""
-
-    __slots__ = ("hash", "tiebreak", "value", "version")
-
-    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any) -> None:
-        self.version = version
-        self.tiebreak = tiebreak
-        self.hash = hash_
-        self.value = value
-
-
 class Batch:
     """Applies changes one after the other against what is known, and collects the writes."""
 
     def __init__(
         self,
         routes: Routes,
-        systems: Mapping[str, System],
+        systems: Mapping[str, Capabilities],
         catalog: Catalog,
         now_ms: int,
         ahead_ms: dict[str, int] | None = None,
@@ -61,11 +51,12 @@ class Batch:
         self._routes = routes
         self._ahead_ms = ahead_ms if ahead_ms is not None else {}
         self._systems = list(systems)
+        self._stamp_ms = {name: able.order_stamp_ms for name, able in systems.items()}
         self._auto = {route.source for route in routes.of(Flow.INVENTORY) if route.rules.auto}
         self._catalog = catalog
         self._now_ms = now_ms
-        self._known: dict[tuple[str, Kind, str], _Known] = {}
-        self._records: dict[tuple[str, Kind, str], dict[str, Any]] = {}
+        self._known: dict[Name, Known] = {}
+        self._records: dict[Name, dict[str, Any]] = {}
         # By channel and order, then by line and location.
         self._demand: defaultdict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
         self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
@@ -89,11 +80,9 @@ class Batch:
 
     # --- what is known before ---------------------------------------------------------------------
 
-    def known(
-        self, system: str, kind: Kind, key: str, version: int, tiebreak: int, hash_: str, value: Any
-    ) -> None:
+    def known(self, name: Name, record: Known) -> None:
         """The store's newest version of a record."""
-        self._known[system, kind, key] = _Known(version, tiebreak, hash_, value)
+        self._known[name] = record
 
     def news(self, system: str, change: Change) -> bool:
         """Whether a change is newer than what the store has; only such a one touches demand."""
@@ -198,7 +187,7 @@ class Batch:
                 "now_ms": logged.received_at_ms,
             }
 
-    def _notice(self, system: str, change: Change, before: _Known | None) -> str:
+    def _notice(self, system: str, change: Change, before: Known | None) -> str:
         if (
             before is not None
             and before.value is not None
@@ -210,7 +199,7 @@ class Batch:
         self._read_order(system, change.key, change.changed_at_ms, linger_ms=linger_ms)
         return "to be read"
 
-    def _store(self, logged: LoggedEvent, change: Change, before: _Known | None) -> str:
+    def _store(self, logged: LoggedEvent, change: Change, before: Known | None) -> str:
         system, value = logged.event.system, change.value
         hash_ = record_fingerprint(change.kind, value)
         if isinstance(value, Order):
@@ -233,7 +222,7 @@ class Batch:
             self._mark(value.sku, change.changed_at_ms)
         elif isinstance(value, Shipment):
             self._shipment(system, value, change.changed_at_ms)
-        self._known[system, change.kind, change.key] = _Known(change.version, change.tiebreak, hash_, value)
+        self._known[system, change.kind, change.key] = Known(change.version, change.tiebreak, hash_, value)
         self._records[system, change.kind, change.key] = {
             "system": system,
             "kind": change.kind.value,
@@ -286,7 +275,7 @@ class Batch:
         change: Change,
         order: Order,
         hash_: str,
-        before: _Known | None,
+        before: Known | None,
     ) -> tuple[Order, str]:
         previous: Order | None = before.value if before is not None else None
         if not order.complete:
@@ -307,6 +296,10 @@ class Batch:
 
     def _read_order(self, channel: str, key: str, changed_at_ms: int, *, linger_ms: int) -> None:
         tolerance = min((r.tolerance_ms for r in self._routes.of(Flow.ORDERS, source=channel)), default=0)
+        # Read while its stamp may still be given again, it would have to be read once more.
+        stamp_ms = self._stamp_ms[channel]
+        settled_ms = changed_at_ms - self._ahead_ms.get(channel, 0) + stamp_ms
+        linger_ms = max(linger_ms, min(settled_ms - self._now_ms, stamp_ms))
         before = self._reads.get((channel, key))
         if before is not None:  # as delivery_touch does it: what is asked for earlier stays
             changed_at_ms = min(changed_at_ms, before["changed_at_ms"])
@@ -529,6 +522,10 @@ class Batch:
             self._fact(route, "create_shipment", f"{parsed[1]}{SEP}{shipment.key}", changed_at_ms)
 
     # --- one transaction --------------------------------------------------------------------------
+
+    def records(self) -> list[tuple[Name, Known]]:
+        """The records that its transaction stores."""
+        return [(name, self._known[name]) for name in self._records]
 
     def writes(self, consumer: str, offset: int) -> list[Write]:
         """Everything that the batch amounts to. The last two writes return touched deliveries."""
