@@ -113,6 +113,7 @@ MEANING: dict[str, dict[str, str]] = {
         "the ERP's item that holds the shop's SKU. Left out: `sku`.",
         "orders": "Fields of the ERP's orders in which the connector before wrote something of the shop's, with how: `{id}`, "
         "`{name}` and `{number}` stand for the shop's id, the order's name, and the digits of the name.",
+        "customers": "The same of the ERP's customers, by `{id}`. Left out: customers are not read.",
     },
     "velocity": {
         "high": "A SKU that sells faster than this is high.",

@@ -10,9 +10,10 @@ from tests.connectors.netsuite_world import World, run
 
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify import ShopifySettings
-from syncline.connectors.shopify.simulator import CartLine, ShopifySimulator
+from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.model.census import ListedItem, ListedOrder
 from syncline.model.change import Kind, LoggedEvent
+from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import Misconfigured
 from syncline.model.payloads import OrderItem, PutOrder
@@ -210,6 +211,25 @@ def test_every_item_is_listed_with_what_is_available_where_it_is_asked_for():
     run(story)
 
 
+def test_every_customer_is_listed_and_one_who_is_known_buys():
+    async def story(world: World) -> None:
+        number = world.sim.add_customer("SHOPIFY-7", companyName="Known", email="k@example.com")
+        census = world.system.census
+        assert census is not None
+        (page,) = [page async for page in census.read("customers", "", fields=["entityid"])]
+        (one,) = [row for row in page.rows if row.id == str(number)]
+        assert (one.name, one.email, one.reference) == ("Known", "k@example.com", "SHOPIFY-7")
+        assert one.fields == {"entityid": f"CUST{number}"}
+        with pytest.raises(Misconfigured, match="no field of a customer"):
+            await anext(census.read("customers", "", fields=["creditlimit"]))
+        made = len(world.sim.account.customers)
+        outcome = await world.do("put_order", replace(put(world), customer_external_id=str(number)))
+        assert world.sim.account.txns[int(outcome.facts["external_id"])].entity == number
+        assert len(world.sim.account.customers) == made
+
+    run(story)
+
+
 # --- Shopify -----------------------------------------------------------------------------------------------
 
 
@@ -244,6 +264,22 @@ def test_variants_without_a_sku_and_with_the_same_one_are_listed_too():
         rest = [row async for page in system.census.read("items", pages[0].position) for row in page.rows]
         assert {row.id for row in pages[0].rows} | {row.id for row in rest} == {row.id for row in rows}
         assert len(rest) <= 602 - 250 + 1
+
+    shop_story(story)
+
+
+def test_every_customer_of_the_shop_is_listed():
+    async def story(shop, system, clock):
+        at = shop.add_location("Main")
+        shop.add_product("A", "Thing", Decimal(10), {at: 5_000})
+        for n in range(300):
+            shop.checkout([CartLine("A", 1, None)], customer=Buyer("Ada", f"{n}", f"{n}@example.com"))
+        pages = [page async for page in system.census.read("customers", "")]
+        rows = [row for page in pages for row in page.rows]
+        assert [len(page.rows) for page in pages] == [250, 50]
+        assert (rows[7].name, rows[7].email) == ("Ada 7", "7@example.com")
+        rest = [row async for page in system.census.read("customers", pages[0].position) for row in page.rows]
+        assert rest == rows[250:]
 
     shop_story(story)
 

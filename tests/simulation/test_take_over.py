@@ -12,9 +12,10 @@ from tests.simulation.take_over import SMALL, Stage, play
 
 from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY
-from syncline.connectors.shopify.simulator import CartLine
+from syncline.connectors.shopify.simulator import Buyer, CartLine, OrderRecord
 from syncline.engine import failpoints
 from syncline.engine.adopt import adopter
+from syncline.engine.adopt.adopter import Adopter
 from syncline.engine.adopt.orders import Fate
 from syncline.engine.adopt.report import ChannelReport
 from syncline.model.copying import replace
@@ -269,6 +270,49 @@ def test_no_order_falls_between_the_connector_before_and_ours():
         await stage.wait(QUIET_S)
         assert stage.unexpected() == []
         assert len(stage.world.erp.deposits()) == len(since)
+
+    play(story)
+
+
+def test_a_buyer_whom_the_erp_knows_is_not_made_again():
+    """By what the connector before wrote; by e-mail only once a person has said so; else a new one."""
+
+    async def story(stage: Stage) -> None:
+        buyers = [Buyer("Known", "By id", "id@example.com"), Buyer("Known", "By mail", "mail@example.com")]
+        buyers.append(Buyer("Not", "Known", "new@example.com"))
+        cart = [CartLine(stage.left.skus[0], 1, None)]
+        shop, erp = stage.world.shop, stage.world.erp
+
+        def orders() -> list[OrderRecord]:
+            return [shop.orders[shop.checkout(cart, customer=buyer).order_id] for buyer in buyers]
+
+        for order in orders():
+            stage.past._export(order)
+        ids = {one.buyer.last_name: one.id for one in shop.state.customers.values()}
+        by_id = erp.add_customer(f"SHOPIFY-{ids['By id']}", companyName="By id")
+        by_mail = erp.add_customer(None, companyName="By mail", email="mail@example.com")
+        await stage.wait(60)
+
+        def taker() -> Adopter:
+            one = stage.past.adopter(stage.store, stage.systems, Random(3))
+            one._rules = {SHOP: replace(RULES[SHOP], customers=(("externalid", "SHOPIFY-{id}"),))}
+            return one
+
+        (report,) = (await taker().run()).channels
+        (suggested,) = report.buyers.matches.suggested
+        assert suggested.theirs == str(by_mail)
+        await taker().decide({suggested.id: True})
+        await taker().run(apply=True)
+        stage.go_live()
+        await stage.wait(60)
+        before = len(erp.account.customers)
+        made = orders()
+        await stage.wait(QUIET_S)
+        assert stage.unexpected() == []
+        found = [erp.account.txns[stage.past.in_erp(order)[0]].entity for order in made]
+        assert found[:2] == [by_id, by_mail]
+        assert found[2] not in (by_id, by_mail)
+        assert len(erp.account.customers) == before + 1
 
     play(story)
 

@@ -38,6 +38,7 @@ def test_the_section_says_by_what_a_channel_is_matched():
         ("[adopt.shoop]", r"adopt.shoop: no \[systems.shoop\]"),
         ('[adopt.shop]\norders = { memo = "SHOP" }', "names no order"),
         ("[adopt.shop]\nitems = []", "at least one key"),
+        ('[adopt.shop]\ncustomers = { externalid = "{name}" }', "names no customer"),
         ('[adopt.shop]\norder = { memo = "{id}" }', "did you mean `orders`"),
     ],
 )

@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncline.engine.adopt.matching import (
+    OURS,
     Decision,
     Matches,
+    match_customers,
     match_items,
     match_places,
     plain,
     suggestion_id,
 )
-from syncline.model.census import ListedItem, ListedPlace
+from syncline.model.census import ListedCustomer, ListedItem, ListedPlace
 
 
 def item(id_: str, sku: str = "", *, title: str = "", barcode: str = "", **fields: str) -> ListedItem:
@@ -135,3 +137,31 @@ def test_locations_go_by_the_map_then_by_their_names():
     assert [(pair.theirs, pair.ours) for pair in known] == [("1", "70")]
     assert [(pair.theirs, pair.ours) for pair in near] == [("2", "71")]
     assert wrong == ["location 9 of the ERP does not exist", "location 99 of the channel does not exist"]
+
+
+def test_customers_go_by_what_was_written_and_an_e_mail_is_only_suggested():
+    ours = [
+        ListedCustomer("1", "Ada", "ada@example.com"),
+        ListedCustomer("2", "Ben", "ben@example.com"),
+        ListedCustomer("3", "Cem", "cem@example.com"),
+        ListedCustomer("4", "Dee", "Dee@example.com "),
+        ListedCustomer("5", "Eve", "eve@example.com"),
+    ]
+    theirs = [
+        ListedCustomer("a", "Ada", fields={"externalid": "SHOPIFY-1"}),
+        ListedCustomer("b", "Ben", reference="SHOP-C-2"),
+        ListedCustomer("c", "Cem", "cem@example.com"),
+        ListedCustomer("d", "Cem again", "cem@example.com"),
+        ListedCustomer("e", "D.", "dee@example.com"),
+    ]
+    by = (("externalid", "Shopify-{id}"),)
+    found = match_customers("shop", ours, theirs, by, {})
+    assert pairs(found) == {("1", "a", "externalid"), ("2", "b", OURS)}
+    assert [(one.ours, one.theirs) for one in found.suggested] == [("4", "e")]
+    assert found.doubled_there == {"e-mail cem@example.com": ["c", "d"]}
+    (suggested,) = found.suggested
+    for confirmed in (True, False):
+        decided = {suggested.id: Decision("4", "e", "the same e-mail", confirmed, "customer")}
+        found = match_customers("shop", ours, theirs, by, decided)
+        assert found.suggested == []
+        assert (("4", "e") in {(pair.ours, pair.theirs) for pair in found.exact}) is confirmed

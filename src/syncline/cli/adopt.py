@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
 
@@ -51,6 +55,7 @@ def adopt(
         return
     import msgspec
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
 
     from syncline.runtime import adopting
     from syncline.runtime.config import load
@@ -59,14 +64,22 @@ def adopt(
     configure()
     since_ms = adopting.moment_ms(orders_from) if orders_from else None
     decided = adopting.decisions_of(decisions) if decisions is not None else {}
-    with Console(stderr=True).status("reading") as status:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def progress(what: str, count: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], completed=count)
+
         survey = asyncio.run(
             adopting.adopt(
                 load(config),
                 decisions=decided,
                 orders_from_ms=since_ms,
                 apply=apply,
-                progress=lambda what, count: status.update(f"{what}: {count}"),
+                progress=progress,
             )
         )
     whole = msgspec.json.format(msgspec.json.encode(survey.as_json()), indent=2)

@@ -3,9 +3,10 @@
 ``syncline adopt`` writes it, while no engine runs; an order of others that is found later, in the
 moment in which it would have been created, is added by the engine itself.
 
-In the store: a ``start`` row of the adoption for each channel, and bindings of three kinds.
+In the store: a ``start`` row of the adoption for each channel, and bindings of four kinds.
 ``adopted`` (key: our reference of an order) says when and how it came to us; ``alias`` (key: what
-the ERP calls it) leads to our reference; ``sku`` (key: a channel's SKU) to the ERP's.
+the ERP calls it) leads to our reference; ``sku`` (key: a channel's SKU) to the ERP's,
+and ``customer`` (key: our reference of a buyer) to the ERP's id.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from syncline.inventory.recipes import Recipes
 from syncline.model.change import Change, Flow, Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.model.records import ErpOrder, Order, Shipment
+from syncline.model.records import Customer, ErpOrder, Order, Shipment
 from syncline.ports import Store
 
 PAGE = 5_000
-ADOPTED, ALIAS, SKU = "adopted", "alias", "sku"
+ADOPTED, ALIAS, SKU, CUSTOMER = "adopted", "alias", "sku", "customer"
 START = "start"
 DIGITS = "0123456789"
 
@@ -76,11 +77,13 @@ class AdoptRules:
     """By what a channel's goods and orders are found in the ERP.
 
     ``items`` are tried in order: ``sku``, ``barcode``, or a field of the ERP's item that holds the
-    channel's SKU. ``orders`` are fields of the ERP's order with the template of what stands there.
+    channel's SKU. ``orders`` are fields of the ERP's order with the template of what stands there,
+    ``customers`` the same of its customers; without any, customers are not read.
     """
 
     items: tuple[str, ...] = ("sku",)
     orders: tuple[tuple[str, str], ...] = ()
+    customers: tuple[tuple[str, str], ...] = ()
 
 
 def fill(template: str, key: str, number: str) -> str:
@@ -153,6 +156,13 @@ class Adoption:
         if rules is None:
             return ()
         return tuple((field, fill(template, order.key, order.number)) for field, template in rules.orders)
+
+    async def customer(self, erp: str, customer: Customer | None) -> str:
+        """The ERP's id of a buyer whom it knew before us; "" if it did not. ``key`` is our reference."""
+        if not self.active or customer is None or not customer.key:
+            return ""
+        rows = await self._store.read("bindings_get", system=erp, kind=CUSTOMER, keys=[customer.key])
+        return str(rows[0][1]) if rows else ""
 
     async def adopted(self, erp: str, references: Sequence[str]) -> dict[str, Adopted]:
         """Which of some orders came to us from others, by our reference."""

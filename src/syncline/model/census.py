@@ -34,6 +34,16 @@ class ListedPlace(Struct, frozen=True):
     name: str
 
 
+class ListedCustomer(Struct, frozen=True):
+    """One buyer. ``reference`` is the external id, where the system keeps one for us."""
+
+    id: str
+    name: str = ""
+    email: str = ""
+    reference: str = ""
+    fields: dict[str, str] = {}
+
+
 class ListedOrder(Struct, frozen=True):
     """An order of a channel, without its lines. ``open``: something of it is still to be sent."""
 
@@ -64,4 +74,4 @@ class FoundOrder(Struct, frozen=True):
     gone: bool = False
 
 
-Listed = ListedItem | ListedPlace | ListedOrder
+Listed = ListedItem | ListedPlace | ListedCustomer | ListedOrder

@@ -73,7 +73,8 @@ class PutOrder(Struct, frozen=True):
     ``reference`` is the external id that makes it findable. ``external_id`` is the ERP's own id
     once known: then this is a revision, which replaces the lines of the order found there. ``foreign``
     are fields and values under which somebody else may have written it: an order found by one of them
-    is adopted, and nothing is created.
+    is adopted, and nothing is created. ``customer_external_id`` is the ERP's id of a buyer whom it knew
+    before us; without one the buyer is found, or made, by our own reference.
     """
 
     reference: str
@@ -81,6 +82,7 @@ class PutOrder(Struct, frozen=True):
     items: tuple[OrderItem, ...]
     external_id: str = ""
     foreign: tuple[tuple[str, str], ...] = ()
+    customer_external_id: str = ""
 
 
 class PutPayment(Struct, frozen=True):

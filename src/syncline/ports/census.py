@@ -27,11 +27,11 @@ class Census(Protocol):
     def read(
         self, what: str, position: str, *, fields: Sequence[str] = (), places: Sequence[str] = ()
     ) -> AsyncIterator[CensusPage]:
-        """List ``items``, ``places`` or ``orders`` from a position ("" for the beginning) to the end.
+        """List ``items``, ``places``, ``customers`` or ``orders`` from a position ("" for the beginning) to the end.
 
         Orders come in the order of their last change, and the position after the last page is where
         the next reading goes on: what changed since is told then. ``fields`` are further fields of
-        items, ``places`` the locations whose quantities count; none means all.
+        items or customers, ``places`` the locations whose quantities count; none means all.
 
         Raises:
             Throttled, Retryable, OutcomeUnknown, AuthExpired: go on later from the last position.

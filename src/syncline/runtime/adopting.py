@@ -24,7 +24,7 @@ from syncline.runtime.transport import AiohttpTransport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-COLUMNS = ("decision", "id", "channel", "sku", "title", "erp_sku", "erp_title", "why")
+COLUMNS = ("decision", "id", "channel", "kind", "sku", "title", "erp_sku", "erp_title", "why")
 VERDICTS = {"confirm": True, "yes": True, "refuse": False, "no": False}
 
 
@@ -114,8 +114,10 @@ def suggestions_csv(survey: Survey) -> str:
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     for channel in survey.channels:
-        for row in channel.as_json()["items"]["suggested"]:
-            table.writerow({"decision": "", "channel": channel.channel, **row})
+        found = channel.as_json()
+        for kind in ("items", "customers"):
+            for row in found[kind]["suggested"]:
+                table.writerow({"decision": "", "channel": channel.channel, "kind": kind[:-1], **row})
     return text.getvalue()
 
 

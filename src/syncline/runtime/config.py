@@ -155,6 +155,7 @@ class AdoptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
 
     items: list[str] = msgspec.field(default_factory=lambda: ["sku"])
     orders: dict[str, str] = {}
+    customers: dict[str, str] = {}
 
     def rules(self, field: str) -> AdoptRules:
         """The same for the engine.
@@ -167,9 +168,14 @@ class AdoptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
                 raise Misconfigured(
                     f"{field}.orders.{name}: {template!r} names no order; use {{id}}, {{name}} or {{number}} in it"
                 )
+        for name, template in self.customers.items():
+            if "{id}" not in template:
+                raise Misconfigured(
+                    f"{field}.customers.{name}: {template!r} names no customer; use {{id}} in it"
+                )
         if not self.items:
             raise Misconfigured(f'{field}.items: name at least one key, such as "sku"')
-        return AdoptRules(tuple(self.items), tuple(self.orders.items()))
+        return AdoptRules(tuple(self.items), tuple(self.orders.items()), tuple(self.customers.items()))
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

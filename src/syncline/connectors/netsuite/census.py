@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -15,7 +15,7 @@ from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.delta import Place
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
 from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
-from syncline.model.census import FoundOrder, ListedItem, ListedPlace
+from syncline.model.census import FoundOrder, Listed, ListedCustomer, ListedItem, ListedPlace
 from syncline.model.change import Cursor, Event
 from syncline.model.errors import Misconfigured, Retryable
 from syncline.ports import REFERENCE, CensusPage, Clock
@@ -28,6 +28,7 @@ LINES_OF_MAX = 300  # orders whose lines are asked for at once
 STAMP_MS = 1_000  # stamps have whole seconds
 KEY_START = -(2**31)
 _FIELD = re.compile(r"externalid|otherrefnum|memo|tranid|custbody[a-z0-9_]{1,80}")
+_CUSTOMER_FIELD = re.compile(r"externalid|entityid|custentity[a-z0-9_]{1,80}")
 _ITEM_FIELD = re.compile(r"externalid|upccode|displayname|description|custitem[a-z0-9_]{1,80}")
 
 
@@ -54,24 +55,25 @@ class NetSuiteCensus:
             listed = tuple(ListedPlace(str(row["id"]), str(row.get("name", ""))) for row in found)
             yield CensusPage(listed, "", last=True)
             return
-        if what != "items":
+        at = [int(place) for place in places]
+        make: Callable[[Row, Sequence[str]], Listed]
+        if what == "items":
+            _check(fields, _ITEM_FIELD, "an item: use externalid, upccode", "custitem")
+            sql, make = queries.listed_items(fields, len(at)), _item
+        elif what == "customers":
+            _check(fields, _CUSTOMER_FIELD, "a customer: use externalid, entityid", "custentity")
+            sql, make, at = queries.listed_customers(fields), _customer, []
+        else:
             raise ValueError(f"NetSuite lists no {what!r}.")
-        for field in fields:
-            if not _ITEM_FIELD.fullmatch(field):
-                raise Misconfigured(
-                    f"{field!r} is no field of an item: use externalid, upccode or the id of a custom field, "
-                    "which begins with custitem"
-                )
         after = int(position) if position else KEY_START
-        sql = queries.listed_items(fields, len(places))
         for _ in range(PAGES_MAX):
-            page = await self._client.query(sql, [*(int(place) for place in places), after])
+            page = await self._client.query(sql, [*at, after])
             last = len(page) < PAGE_MAX
             after = int(page[-1]["id"]) if page else after
-            yield CensusPage(tuple(_item(row, fields) for row in page), str(after), last)
+            yield CensusPage(tuple(make(row, fields) for row in page), str(after), last)
             if last:
                 return
-        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of items.")
+        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of {what}.")
 
     async def begin(self) -> tuple[Cursor, ...]:
         """The stream of transactions goes on from the account's clock as it is now."""
@@ -173,6 +175,25 @@ def _item(row: Row, fields: Sequence[str]) -> ListedItem:
         _amount(row.get("available")),
         {field: str(row[f"f{n}"]) for n, field in enumerate(fields) if f"f{n}" in row},
     )
+
+
+def _customer(row: Row, fields: Sequence[str]) -> ListedCustomer:
+    person = " ".join(part for part in (_text(row, "firstname"), _text(row, "lastname")) if part)
+    return ListedCustomer(
+        str(row["id"]),
+        _text(row, "companyname") or person,
+        _text(row, "email"),
+        _text(row, "externalid"),
+        {field: str(row[f"f{n}"]) for n, field in enumerate(fields) if f"f{n}" in row},
+    )
+
+
+def _check(fields: Sequence[str], allowed: re.Pattern[str], what: str, custom: str) -> None:
+    for field in fields:
+        if not allowed.fullmatch(field):
+            raise Misconfigured(
+                f"{field!r} is no field of {what} or the id of a custom field, which begins with {custom}"
+            )
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -89,6 +89,19 @@ def listed_items(fields: Sequence[str], places: int) -> str:
     )
 
 
+def listed_customers(fields: Sequence[str]) -> str:
+    """Every active customer; parameter: the last id.
+
+    The caller has checked that ``fields`` are names of columns; they come back as ``f0``, ``f1`` ...
+    """
+    more = "".join(f", c.{field} AS f{n}" for n, field in enumerate(fields))
+    return (
+        "SELECT c.id AS id, c.externalid AS externalid, c.companyname AS companyname, c.firstname AS firstname, "
+        f"c.lastname AS lastname, c.email AS email{more} "
+        "FROM customer c WHERE c.isinactive = 'F' AND c.id > ? ORDER BY c.id"
+    )
+
+
 def orders_with(values: Sequence[tuple[str, int]]) -> str:
     """Sales orders by columns, each with how many values are asked for; parameters: the values in order, then the last id.
 

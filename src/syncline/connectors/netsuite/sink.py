@@ -152,6 +152,8 @@ class NetSuiteSink:
 
     async def _customer(self, put: PutOrder) -> dict[str, str]:
         """The buyer, made if need be. An upsert by external id has the same effect however often it runs."""
+        if put.customer_external_id:
+            return {"id": put.customer_external_id}
         customer = put.order.customer
         if customer is None or not customer.key or not self._settings.create_customers:
             if not self._settings.web_customer:

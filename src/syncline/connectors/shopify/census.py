@@ -14,7 +14,7 @@ from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.connectors.shopify.source import OrdersPosition
 from syncline.connectors.shopify.wire import number, to_ms
-from syncline.model.census import ListedItem, ListedOrder, ListedPlace
+from syncline.model.census import ListedCustomer, ListedItem, ListedOrder, ListedPlace
 from syncline.model.change import Cursor
 from syncline.model.errors import Misconfigured, Retryable
 from syncline.ports import CensusPage, Clock
@@ -35,6 +35,10 @@ class _Variant(Struct, frozen=True, rename="camel"):
 
 class _Variants(Struct, frozen=True, rename="camel"):
     product_variants: wire.Connection[_Variant]
+
+
+class _Customers(Struct, frozen=True):
+    customers: wire.Connection[wire.GqlCustomer]
 
 
 class _Place(Struct, frozen=True):
@@ -79,7 +83,12 @@ class ShopifyCensus:
     ) -> AsyncIterator[CensusPage]:
         if fields:
             raise Misconfigured(f"Shopify lists no field {fields[0]!r} of a variant; sku and barcode it does")
-        reader = {"items": self._items, "places": self._places, "orders": self._orders}[what]
+        reader = {
+            "items": self._items,
+            "places": self._places,
+            "orders": self._orders,
+            "customers": self._customers,
+        }[what]
         async for page in reader(position):
             yield page
 
@@ -106,6 +115,24 @@ class ShopifyCensus:
             if page_number % PAGES_PER_QUERY == 0 or after is None:
                 query, after = f"id:>{position}", None
         raise Retryable(f"reading variants did not end after {PAGES_MAX} pages")
+
+    async def _customers(self, position: str) -> AsyncIterator[CensusPage]:
+        """By id, as variants are."""
+        after: str | None = None
+        query = f"id:>{position}" if position else None
+        for page_number in range(1, PAGES_MAX + 1):
+            variables = {"query": query, "after": after}
+            answer = await self._client.call(documents.LISTED_CUSTOMERS, variables, _Customers)
+            nodes, info = answer.customers.nodes, answer.customers.page_info
+            last = not info.has_next_page
+            position = number(nodes[-1].id) if nodes else position
+            yield CensusPage(tuple(_customer(node) for node in nodes), position, last)
+            if last:
+                return
+            after = info.end_cursor
+            if page_number % PAGES_PER_QUERY == 0 or after is None:
+                query, after = f"id:>{position}", None
+        raise Retryable(f"reading customers did not end after {PAGES_MAX} pages")
 
     async def _orders(self, position: str) -> AsyncIterator[CensusPage]:
         """By their last change. The search index lags, so a reading begins a while before its position."""
@@ -155,6 +182,11 @@ def _item(node: _Variant) -> ListedItem:
         node.barcode or "",
         Decimal(node.inventory_quantity or 0),
     )
+
+
+def _customer(node: wire.GqlCustomer) -> ListedCustomer:
+    address = node.default_email_address
+    return ListedCustomer(number(node.id), node.display_name, address.email_address if address else "")
 
 
 def _order(node: _Order) -> ListedOrder:

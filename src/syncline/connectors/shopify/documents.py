@@ -190,6 +190,14 @@ LISTED_ORDERS = Document(
   }}
 }}""",
 )
+LISTED_CUSTOMERS = Document(
+    "ListedCustomers",
+    f"""query ListedCustomers($query: String, $after: String) {{
+  customers(first: 250, after: $after, sortKey: ID, query: $query) {{
+    nodes {{ id displayName defaultEmailAddress {{ emailAddress }} }} {_PAGE}
+  }}
+}}""",
+)
 LOCATIONS = Document(
     "Locations", f"query Locations {{ locations(first: 250) {{ nodes {{ id name }} {_PAGE} }} }}"
 )

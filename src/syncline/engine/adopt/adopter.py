@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from syncline.engine.adopt.matching import Decision, Matches, match_items, match_places
+from syncline.engine.adopt.matching import OURS, Decision, Matches, match_customers, match_items, match_places
 from syncline.engine.adopt.orders import Fate, OrderSearch, Verdict
 from syncline.engine.adopt.reading import Reader, Shelf
-from syncline.engine.adopt.report import ChannelReport, Survey
+from syncline.engine.adopt.report import Buyers, ChannelReport, Survey
 from syncline.engine.adoption import (
     ADOPTED,
+    CUSTOMER,
     SKU,
     START,
     Adopted,
@@ -29,8 +30,8 @@ from syncline.engine.adoption import (
 from syncline.engine.codec import encode, order_fingerprint
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
-from syncline.engine.routes import SEP, Route, Routes, reference_of
-from syncline.model.census import ListedItem, ListedOrder
+from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of
+from syncline.model.census import ListedCustomer, ListedItem, ListedOrder
 from syncline.model.change import Cursor, Event, Flow, Kind
 from syncline.model.errors import Busy, Misconfigured
 from syncline.model.records import Order
@@ -40,6 +41,7 @@ CHUNK = 100  # orders in one transaction
 ROWS = 2_000
 SUGGESTION, DECISION = "suggestion", "decision"
 BUILT_IN = ("sku", "barcode")
+ITEM = "item"
 
 
 class Adopter:
@@ -166,8 +168,13 @@ class Adopter:
         theirs: dict[str, ListedItem] = await self._reader.listed(erp, "items")
         decided = await self._shelf.rows(channel, DECISION, Decision)
         matches = match_items(
-            channel, list(ours.values()), list(theirs.values()), self._rules_of(channel).items, decided
+            channel,
+            list(ours.values()),
+            list(theirs.values()),
+            self._rules_of(channel).items,
+            _of_kind(decided, ITEM),
         )
+        buyers = await self._buyers(here, there, _of_kind(decided, CUSTOMER))
         route = self._route(channel, erp)
         known, near, wrong = match_places(
             list((await self._reader.listed(channel, "places")).values()),
@@ -177,9 +184,9 @@ class Adopter:
         aliases = _aliases(matches, ours, theirs)
         goods = {item.sku for item in theirs.values()}
         verdicts, from_ms = await self._verdicts(channel, erp, start_ms, aliases, goods)
-        await self._suggest(channel, matches)
+        await self._suggest(channel, {ITEM: matches, CUSTOMER: buyers.matches})
         return ChannelReport(
-            channel, erp, from_ms, ours, theirs, matches, aliases, (known, near, wrong), verdicts
+            channel, erp, from_ms, buyers, ours, theirs, matches, aliases, (known, near, wrong), verdicts
         )
 
     async def _verdicts(
@@ -208,10 +215,28 @@ class Adopter:
 
         return await search.judge(orders, start_ms, stocked_as, goods)
 
-    async def _suggest(self, channel: str, matches: Matches) -> None:
+    async def _buyers(self, here: System, there: System, decided: Mapping[str, Decision]) -> Buyers:
+        """Customers, where it is declared how the connector before wrote them."""
+        templates = self._rules_of(here.name).customers
+        if not templates:
+            return Buyers({}, {}, Matches())
+        # What one channel asks for is read for all, or they would read it again in turns.
+        fields = sorted({name for rules in self._rules.values() for name, _ in rules.customers})
+        await self._reader.lists(here, "customers")
+        await self._reader.lists(there, "customers", fields=fields)
+        ours: dict[str, ListedCustomer] = await self._reader.listed(here.name, "customers")
+        theirs: dict[str, ListedCustomer] = await self._reader.listed(there.name, "customers")
+        matches = match_customers(here.name, list(ours.values()), list(theirs.values()), templates, decided)
+        return Buyers(ours, theirs, matches)
+
+    async def _suggest(self, channel: str, found: Mapping[str, Matches]) -> None:
         """Keep what is suggested, so that a person can answer by its id."""
         await self._shelf.forget(channel, SUGGESTION)
-        rows = {one.id: Decision(one.ours, one.theirs, one.by, confirmed=False) for one in matches.suggested}
+        rows = {
+            one.id: Decision(one.ours, one.theirs, one.by, confirmed=False, kind=kind)
+            for kind, matches in found.items()
+            for one in matches.suggested
+        }
         for start in range(0, len(rows), ROWS):
             await self._shelf.put(channel, SUGGESTION, dict(list(rows.items())[start : start + ROWS]))
 
@@ -232,7 +257,7 @@ class Adopter:
             known = await self._shelf.rows(channel, SUGGESTION, Decision)
             known |= await self._shelf.rows(channel, DECISION, Decision)
             rows = {
-                id_: Decision(one.ours, one.theirs, one.by, confirmed=left.pop(id_))
+                id_: Decision(one.ours, one.theirs, one.by, confirmed=left.pop(id_), kind=one.kind)
                 for id_, one in known.items()
                 if id_ in left
             }
@@ -244,7 +269,7 @@ class Adopter:
 
     async def _apply(self, report: ChannelReport, before: Start | None, start: Start) -> None:
         """Write one channel's aliases and orders. What is there already is left as it is."""
-        names = await self._new_aliases(report)
+        names = await self._new_aliases(report) + await self._new_buyers(report)
         work = await self._work(report)
         if not names and not work and before == start:
             return
@@ -287,6 +312,33 @@ class Adopter:
                 }
                 for sku in some
                 if same.get(sku) != report.aliases[sku]
+            ]
+        return rows
+
+    async def _new_buyers(self, report: ChannelReport) -> list[dict[str, Any]]:
+        """Bindings of customers; who bears our own reference is found by it."""
+        wanted = {
+            customer_reference(report.channel, pair.ours): pair.theirs
+            for pair in report.buyers.matches.exact
+            if pair.by != OURS
+        }
+        rows: list[dict[str, Any]] = []
+        keys = sorted(wanted)
+        for at in range(0, len(keys), ROWS):
+            some = keys[at : at + ROWS]
+            known = await self._store.read("bindings_get", system=report.erp, kind=CUSTOMER, keys=some)
+            same = {row[0]: row[1] for row in known}
+            row = {
+                "system": report.erp,
+                "kind": CUSTOMER,
+                "version": 0,
+                "hash": "",
+                "now_ms": self._clock.now_ms(),
+            }
+            rows += [
+                {**row, "key": key, "external_id": wanted[key]}
+                for key in some
+                if same.get(key) != wanted[key]
             ]
         return rows
 
@@ -379,6 +431,10 @@ class Adopter:
         if rows or starts:
             await self._shelf.write(Write("cursor_put", rows), Write("adoption_put", starts))
         failpoint("adopt.ended")
+
+
+def _of_kind(decided: Mapping[str, Decision], kind: str) -> dict[str, Decision]:
+    return {id_: one for id_, one in decided.items() if one.kind == kind}
 
 
 def _aliases(

@@ -13,15 +13,18 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
-from syncline.model.census import ListedItem, ListedPlace
+from syncline.engine.routes import customer_reference
+from syncline.model.census import ListedCustomer, ListedItem, ListedPlace
 
 BLOCK_MAX = 20  # candidates of one block: more say nothing
 NEAR_CHARS_MIN = 5  # shorter keys differ in one sign without meaning the same
 NEAR_CHARS_MAX = 40
 TITLE_RATIO_MIN = 0.9
+OURS = "our own reference"
 WORDS_LOOKED_UP = 2  # the rarest words of a title
 SIGNS = re.compile(r"[\W_]+")
 ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
@@ -50,6 +53,7 @@ class Decision(msgspec.Struct, frozen=True):
     theirs: str
     by: str
     confirmed: bool
+    kind: str = "item"
 
 
 @dataclass(slots=True)
@@ -220,6 +224,69 @@ def _by_title(
             ).ratio()
             if ratio >= TITLE_RATIO_MIN:
                 yield item.id, id_, f"titles alike by {ratio:.0%}"
+
+
+def match_customers(
+    channel: str,
+    ours: Sequence[ListedCustomer],
+    theirs: Sequence[ListedCustomer],
+    templates: Sequence[tuple[str, str]],
+    decided: Mapping[str, Decision],
+) -> Matches:
+    """Match buyers: by the external id that we would give, by what others wrote, and then by e-mail.
+
+    The same e-mail is a suggestion only: people share one, and change it.
+    """
+    found = Matches()
+    free, free_there = {one.id: one for one in ours}, {one.id: one for one in theirs}
+    ways: list[tuple[str, Callable[[ListedCustomer], str], Callable[[ListedCustomer], str]]] = [
+        (
+            OURS,
+            lambda one: customer_reference(channel, one.id),
+            lambda one: one.reference.lower(),
+        )
+    ]
+    ways += [(name, partial(_filled, template), partial(_field, name)) for name, template in templates]
+    for by, value, value_there in ways:
+        there = _grouped(free_there.values(), value_there)
+        for key, ids in _grouped(free.values(), value).items():
+            if len(there.get(key, ())) == 1 and len(ids) == 1:
+                found.exact.append(Pair(ids[0], there[key][0], by))
+                del free[ids[0]], free_there[there[key][0]]
+            elif len(there.get(key, ())) > 1:
+                found.doubled_there[f"{by} {key}"] = there[key]
+    for one in decided.values():
+        if one.confirmed and one.ours in free and one.theirs in free_there:
+            found.exact.append(Pair(one.ours, one.theirs, f"confirmed: {one.by}"))
+            del free[one.ours], free_there[one.theirs]
+    there = _grouped(free_there.values(), lambda one: one.email.strip().lower())
+    for email, ids in _grouped(free.values(), lambda one: one.email.strip().lower()).items():
+        if len(there.get(email, ())) > 1:
+            found.doubled_there[f"e-mail {email}"] = there[email]
+        elif email in there and len(ids) == 1:
+            id_ = suggestion_id(f"{channel} customer", ids[0], there[email][0])
+            if id_ not in decided:
+                found.suggested.append(Suggestion(ids[0], there[email][0], "the same e-mail", id_))
+    found.unmatched, found.unmatched_there = list(free), list(free_there)
+    return found
+
+
+def _filled(template: str, one: ListedCustomer) -> str:
+    return template.replace("{id}", one.id).lower()
+
+
+def _field(name: str, one: ListedCustomer) -> str:
+    return one.fields.get(name, "").lower()
+
+
+def _grouped(
+    customers: Iterable[ListedCustomer], value: Callable[[ListedCustomer], str]
+) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for one in customers:
+        if value(one):
+            groups.setdefault(value(one), []).append(one.id)
+    return groups
 
 
 def match_places(

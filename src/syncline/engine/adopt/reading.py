@@ -11,7 +11,7 @@ import structlog
 
 from syncline.engine.codec import encode
 from syncline.engine.failpoints import failpoint
-from syncline.model.census import Listed, ListedItem, ListedOrder, ListedPlace
+from syncline.model.census import Listed, ListedCustomer, ListedItem, ListedOrder, ListedPlace
 from syncline.model.errors import Misconfigured, OutcomeUnknown, Retryable, Throttled
 from syncline.ports import Census, Clock, Store, System, Write
 
@@ -26,7 +26,12 @@ PROGRESS = "progress"
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-_TYPES: dict[str, type[Listed]] = {"items": ListedItem, "places": ListedPlace, "orders": ListedOrder}
+_TYPES: dict[str, type[Listed]] = {
+    "items": ListedItem,
+    "places": ListedPlace,
+    "customers": ListedCustomer,
+    "orders": ListedOrder,
+}
 
 
 class Stand(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 from syncline.engine.adopt.matching import Matches, Pair
 from syncline.engine.adopt.orders import Fate, Verdict, money
-from syncline.model.census import ListedItem
+from syncline.model.census import ListedCustomer, ListedItem
 
 SHOWN_MAX = 20  # of each kind, in words; all of them are in the JSON
 FATES = {
@@ -24,6 +24,15 @@ FATES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Buyers:
+    """The customers of both sides; empty where it is not declared how they were written."""
+
+    ours: Mapping[str, ListedCustomer]
+    theirs: Mapping[str, ListedCustomer]
+    matches: Matches
+
+
 @dataclass(slots=True)
 class ChannelReport:
     """One channel: everything that was read, and what was made of it."""
@@ -31,6 +40,7 @@ class ChannelReport:
     channel: str
     erp: str
     orders_from_ms: int
+    buyers: Buyers
     ours: Mapping[str, ListedItem]
     theirs: Mapping[str, ListedItem]
     matches: Matches
@@ -87,6 +97,25 @@ class ChannelReport:
                 "only_in_the_erp": len(self.matches.unmatched_there),
                 "units_unmatched": str(self._units()),
             },
+            "customers": {
+                "at_the_channel": len(self.buyers.ours),
+                "in_the_erp": len(self.buyers.theirs),
+                "matched": len(self.buyers.matches.exact),
+                "suggested": [
+                    {
+                        "id": one.id,
+                        "sku": self.buyers.ours[one.ours].email,
+                        "title": self.buyers.ours[one.ours].name,
+                        "erp_sku": one.theirs,
+                        "erp_title": self.buyers.theirs[one.theirs].name,
+                        "why": one.by,
+                    }
+                    for one in self.buyers.matches.suggested
+                ],
+                "shared_in_the_erp": {
+                    key: len(ids) for key, ids in self.buyers.matches.doubled_there.items()
+                },
+            },
             "locations": {
                 "mapped": {pair.theirs: pair.ours for pair in known},
                 "same_name_not_mapped": {pair.theirs: pair.ours for pair in near},
@@ -135,6 +164,7 @@ class ChannelReport:
             f"{self.channel} and {self.erp}",
             *self._item_words(),
             *self._place_words(),
+            *self._buyer_words(),
             *self._order_words(),
             *self._change_words(),
         ]
@@ -193,6 +223,23 @@ class ChannelReport:
         lines = [f"  Locations: {len(known)} mapped"]
         lines += [f"    of one name but not in the map: {pair.theirs} = {pair.ours}" for pair in near]
         return lines + [f"    WRONG: {what}" for what in wrong]
+
+    def _buyer_words(self) -> list[str]:
+        buyers, matches = self.buyers, self.buyers.matches
+        if not buyers.ours and not buyers.theirs:
+            return []
+        lines = [f"  Customers: {len(matches.exact)} of {len(buyers.ours)} matched"]
+        lines += _some(
+            f"    {len(matches.suggested)} suggestions wait for a person, as those of items do",
+            [
+                f"{one.id}  {buyers.ours[one.ours].name} = {buyers.theirs[one.theirs].name}? {one.by}"
+                for one in matches.suggested
+            ],
+        )
+        return lines + _some(
+            f"    {len(matches.doubled_there)} keys are shared by customers of the ERP: not matched by them",
+            [f"{key}: {len(ids)} customers" for key, ids in matches.doubled_there.items()],
+        )
 
     def _order_words(self) -> list[str]:
         lines = [f"  Orders, ours from {moment(self.orders_from_ms)} on:"]

@@ -14,7 +14,7 @@ from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
-from syncline.engine.routes import Route, Routes, reference_of, split_key
+from syncline.engine.routes import Route, Routes, customer_reference, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
 from syncline.model.copying import replace
@@ -228,7 +228,9 @@ class Builder:
                 customer = replace(order.customer, key=_customer_reference(route, order.customer))
                 order = replace(order, customer=customer)
             foreign = () if external_id else self._adoption.foreign(route.source, order)
-            built[key] = Send(PutOrder(reference, order, items, external_id, foreign), note=fingerprint)
+            buyer = "" if external_id else await self._adoption.customer(self._system, order.customer)
+            put = PutOrder(reference, order, items, external_id, foreign, buyer)
+            built[key] = Send(put, note=fingerprint)
         return built
 
     async def _before(self, order: Order, reference: str) -> Built:
@@ -447,8 +449,7 @@ class Builder:
 
 
 def _customer_reference(route: Route, customer: Customer) -> str:
-    """The external id of a channel's customer in the ERP: two shops may count from the same number."""
-    return reference_of(route.source, f"c-{customer.key}")
+    return customer_reference(route.source, customer.key)
 
 
 def sum_fault(order: Order, tolerance: Decimal) -> str:
