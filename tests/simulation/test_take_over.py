@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from decimal import Decimal
 from random import Random
 
@@ -313,6 +314,37 @@ def test_a_buyer_whom_the_erp_knows_is_not_made_again():
         assert found[:2] == [by_id, by_mail]
         assert found[2] not in (by_id, by_mail)
         assert len(erp.account.customers) == before + 1
+
+    play(story)
+
+
+def test_an_order_that_is_over_at_the_shop_only_is_reported():
+    async def story(stage: Stage) -> None:
+        over = stage.world.shop.orders[stage.left.open[-1]]
+        stage.world.shop.cancel_order(over.id, True)
+        await stage.wait(60)
+        (report,) = (await stage.adopt(apply=True)).channels
+        (found,) = [v for v in report.of(Fate.CLOSE) if v.differs]
+        assert found.order.number == over.name
+        assert found.differs == ["cancelled at the channel, and still to be sent in the ERP"]
+        assert ("adopt", str(over.id)) not in stage.parked()
+        assert any(over.name in line for line in report.words())
+
+    play(story)
+
+
+def test_a_list_whose_reading_was_ended_before_its_first_page_is_read_again():
+    """What was read for other fields is dropped; a kill in between must not leave the old mark on nothing."""
+
+    async def story(stage: Stage) -> None:
+        whole = counts((await stage.adopt()).channels[0])
+        for writes in range(1, 12):
+            dying = DyingStore(stage.store, Switch(), writes, committed=True)
+            other = stage.past.adopter(dying, stage.systems, Random(3))
+            other._rules = {SHOP: replace(RULES[SHOP], items=("sku", "externalid", "barcode"))}
+            with contextlib.suppress(Killed):
+                await other.run()
+            assert counts((await stage.adopt()).channels[0]) == whole
 
     play(story)
 

@@ -62,7 +62,8 @@ class FoundOrder(Struct, frozen=True):
 
     ``name`` is how the ERP's changes call it: its external id, or what the connector makes of its own
     id. ``followed``: whether changes of it are told at all, as the system is configured. ``values``
-    are the fields by which it was asked for. ``gone``: it was cancelled or closed.
+    are the fields by which it was asked for. ``gone``: it was cancelled or closed;
+    ``open``: goods of it are still to leave.
     """
 
     id: str
@@ -72,6 +73,7 @@ class FoundOrder(Struct, frozen=True):
     followed: bool
     values: dict[str, str]
     gone: bool = False
+    open: bool = False
 
 
 Listed = ListedItem | ListedPlace | ListedCustomer | ListedOrder

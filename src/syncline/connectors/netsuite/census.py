@@ -122,6 +122,7 @@ class NetSuiteCensus:
             followed=bool(rows.order_name(row, self._settings)),
             values={field: str(row[f"f{n}"]) for n, field in enumerate(fields) if f"f{n}" in row},
             gone=queries.letter(row.get("status")) in ("C", "H"),
+            open=queries.letter(row.get("status")) in ("A", "B", "D", "E"),
         )
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:

@@ -76,7 +76,9 @@ class Verdict:
                 "adopted_unread",
                 f"order {order.number} could not be read whole, so nothing of it was told",
             )
-        if self.differs:
+        if (
+            self.differs and self.fate is Fate.ADOPT
+        ):  # those that are over may be thousands: they are reported
             return (
                 "adopted_differs",
                 f"order {order.number}, the ERP's order {ids}: {'; '.join(self.differs)}",
@@ -268,8 +270,11 @@ def _fate(
 
 
 def _compare(verdict: Verdict, stocked_as: Callable[[str], tuple[str, int]], goods: Collection[str]) -> None:
-    """What the ERP's order says otherwise than the channel's; an order that is over is not compared."""
+    """What the ERP's order says otherwise than the channel's; of one that is over, only whether it is over there."""
     order, whole, erp = verdict.order, verdict.whole, verdict.erp
+    if verdict.fate is Fate.CLOSE and verdict.found[0].open:
+        over = "cancelled" if order.cancelled else "sent"
+        verdict.differs.append(f"{over} at the channel, and still to be sent in the ERP")
     if verdict.fate is not Fate.ADOPT or whole is None:
         return
     total = verdict.found[0].total

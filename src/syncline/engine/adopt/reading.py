@@ -132,8 +132,9 @@ class Reader:
         elif stand.asked != asked and stand.position and what != "orders":
             stand = Stand()
         if not stand.position and not stand.rows:
-            await self._shelf.forget(system.name, what)
             stand = Stand(began_ms=self._clock.now_ms(), asked=asked)
+            await self._shelf.put(system.name, PROGRESS, {what: stand})  # before the rows it counted are gone
+            await self._shelf.forget(system.name, what)
         tries = 0
         while True:
             try:

@@ -251,11 +251,19 @@ class ChannelReport:
             head = f"    {len(some)} ({sums}) {what}"
             named = fate not in (Fate.CLOSE, Fate.FORGET, Fate.ADOPT)
             lines += _some(head, [verdict.order.number for verdict in some]) if named else [head]
-        differing = [v for v in self.verdicts if v.differs]
-        return lines + _some(
-            f"    {len(differing)} say something else in the ERP: adopted as they are, and parked to be looked at",
-            [f"{v.order.number}: {'; '.join(v.differs)}" for v in differing],
-        )
+        for fate, what in (
+            (Fate.ADOPT, "say something else in the ERP: adopted as they are, and parked to be looked at"),
+            (
+                Fate.CLOSE,
+                "are over at the channel, but not in the ERP, whose stock they hold: close them there",
+            ),
+        ):
+            differing = [verdict for verdict in self.of(fate) if verdict.differs]
+            lines += _some(
+                f"    {len(differing)} {what}",
+                [f"{v.order.number}: {'; '.join(v.differs)}" for v in differing],
+            )
+        return lines
 
     def _change_words(self) -> list[str]:
         changes = self.changes()

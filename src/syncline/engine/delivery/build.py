@@ -210,8 +210,10 @@ class Builder:
                 built[key] = Skip("cancelled before the ERP heard of it")
                 continue
             if not external_id and is_before(order, route, self._adoption):
-                built[key] = await self._before(order, reference)
-                continue
+                before = await self._before(order, reference)
+                if before is not None:
+                    built[key] = before
+                    continue
             fault = sum_fault(order, route.rounding_tolerance)
             if fault:
                 built[key] = Refuse("does_not_add_up", fault)
@@ -233,10 +235,12 @@ class Builder:
             built[key] = Send(put, note=fingerprint)
         return built
 
-    async def _before(self, order: Order, reference: str) -> Built:
-        """An order from before the start moment that the ERP does not hold, as far as is known."""
-        if reference in await self._adoption.adopted(self._system, [reference]):
-            return Skip("placed before the start moment; left alone")
+    async def _before(self, order: Order, reference: str) -> Built | None:
+        """An order from before the start moment that the ERP does not hold, as far as is known; ``None``: export it."""
+        was = (await self._adoption.adopted(self._system, [reference])).get(reference)
+        if was is not None:
+            left = was.state is State.LEFT
+            return Skip("placed before the start moment; left alone") if left else None
         return Refuse(
             "before_the_start",
             f"order {order.number} was placed before the moment from which orders are taken over, and was not seen "
