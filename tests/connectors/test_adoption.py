@@ -84,6 +84,34 @@ def test_an_order_that_others_wrote_is_adopted_and_not_written(external_id):
     run(story, orders_without_external_id=True)
 
 
+def test_an_order_of_others_is_in_the_figures_since_its_last_edit():
+    """Levels that were read since contain it, and nothing would have them read again."""
+
+    async def story(world: World) -> None:
+        number = theirs(world)
+        edited_ms = world.clock.now_ms()
+        await world.clock.sleep(600)
+        outcome = await world.do("put_order", put(world, *BY))
+        (change,) = world.system.source.decode(LoggedEvent(1, world.clock.now_ms(), outcome.facts["event"]))
+        assert change.value.external_id == str(number)
+        assert edited_ms <= change.value.erp_stamp_ms <= edited_ms + 1_000
+
+    run(story)
+
+
+@pytest.mark.parametrize("zone", ["", "Europe/London"])
+def test_an_order_of_others_is_dated_by_its_reading_where_the_zone_is_not_proven(zone):
+    async def story(world: World) -> None:
+        theirs(world)
+        await world.clock.sleep(600)
+        began_ms = world.clock.now_ms()
+        outcome = await world.do("put_order", put(world, *BY))
+        (change,) = world.system.source.decode(LoggedEvent(1, world.clock.now_ms(), outcome.facts["event"]))
+        assert change.value.erp_stamp_ms >= began_ms
+
+    run(story, timezone=zone)
+
+
 def test_an_order_that_nobody_wrote_is_created():
     async def story(world: World) -> None:
         theirs(world, "SHOPIFY-1002", "#1002")
