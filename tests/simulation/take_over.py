@@ -53,11 +53,18 @@ class Stage:
         if self._running and self._running[0].done():
             self._running[0].result()
 
-    async def stop(self) -> None:
+    async def halt(self) -> None:
+        """Stop the service cleanly, and the vendors with it."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         self._running = []
+        if self.engine is not None:
+            await self.engine.stop()
+        self.engine = None
+
+    async def stop(self) -> None:
+        await self.halt()
         await self.store.close()
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from decimal import Decimal
 from random import Random
@@ -205,11 +204,7 @@ def test_an_adoption_after_going_live_touches_nothing_that_the_engine_wrote():
         binding = "SELECT external_id, version, hash FROM binding WHERE kind = 'order' AND key = ?"
         before = stage.rows(binding, f"shop-{order.id}")
         assert len(before) == 1
-        for task in stage._running:
-            task.cancel()
-        await asyncio.gather(*stage._running, return_exceptions=True)
-        stage._running = []
-        await stage.engine.stop()
+        await stage.halt()
         await stage.adopt(apply=True)
         assert stage.rows(binding, f"shop-{order.id}") == before
         stage.go_live()
@@ -241,11 +236,7 @@ def test_an_order_of_before_is_exported_once_if_the_start_moment_is_moved_before
         await stage.wait(QUIET_S)
         missing = [stage.world.shop.orders[order_id] for order_id in stage.left.missing]
         assert [len(stage.past.in_erp(order)) for order in missing] == [0, 0]
-        for task in stage._running:
-            task.cancel()
-        await asyncio.gather(*stage._running, return_exceptions=True)
-        assert stage.engine is not None
-        await stage.engine.stop()
+        await stage.halt()
         await stage.adopt(apply=True, orders_from_ms=min(order.created_ms for order in missing))
         stage.go_live()
         await stage.wait(QUIET_S)
@@ -388,6 +379,47 @@ def test_an_order_that_was_done_with_is_left_as_it_is_when_it_is_heard_of_again(
         )
         assert stage.past.wrong_numbers() == []
         assert stage.world.erp.deposits() == []
+
+    play(story)
+
+
+def test_an_order_from_before_the_start_that_nobody_has_seen_waits_for_a_person():
+    """Such as one that the shop let nobody see when everything was read. It is neither lost nor guessed about."""
+
+    async def story(stage: Stage) -> None:
+        await stage.adopt(apply=True, orders_from_ms=stage.clock.now_ms() + 3_600_000)
+        stage.go_live()
+        await stage.wait(60)
+        order = stage.past.order()
+        await stage.wait(QUIET_S)
+        reasons = {key.partition("\x1f")[0]: reason for (_, key), reason in stage.parked().items()}
+        assert reasons[str(order.id)] == "before_the_start"
+        assert stage.past.in_erp(order) == []
+        await stage.halt()
+        await stage.adopt(apply=True, orders_from_ms=order.created_ms - 1_000)
+        stage.go_live()
+        await stage.wait(QUIET_S)
+        assert len(stage.past.in_erp(order)) == 1
+        assert str(order.id) not in {key.partition("\x1f")[0] for _, key in stage.parked()}
+
+    play(story)
+
+
+def test_a_parcel_of_before_without_a_number_is_told_by_a_person():
+    async def story(stage: Stage) -> None:
+        *_, older, newer = (stage.world.shop.orders[order_id] for order_id in stage.left.open)
+        (erp_id,) = stage.past.in_erp(older)
+        stage.world.erp.ship(erp_id, tracking=None)
+        await stage.wait(60)
+        await stage.adopt(apply=True)
+        stage.go_live()
+        await stage.wait(60)
+        (erp_id,) = stage.past.in_erp(newer)
+        stage.world.erp.ship(erp_id, tracking=None)
+        await stage.wait(QUIET_S)
+        assert older.fulfillments == []
+        assert "shipped_before" in stage.parked().values()
+        assert len(newer.fulfillments) == 1
 
     play(story)
 
