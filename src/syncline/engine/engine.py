@@ -89,7 +89,7 @@ class Engine:
             offer=self.offer,
             adoption=self.adoption,
         )
-        self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
+        self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
         self.lanes = {
             name: Lane(
                 system=system,

@@ -528,7 +528,7 @@ class Batch:
         return [(name, self._known[name]) for name in self._records]
 
     def writes(self, consumer: str, offset: int) -> list[Write]:
-        """Everything that the batch amounts to. The last two writes return touched deliveries."""
+        """Everything that the batch amounts to. Only the last two writes tell: the deliveries that they touched."""
         explained = [
             {"system": system, "key": key, "by": by, "moved_at_ms": self._moved_at[system, key]}
             for (system, key), by in self._taken.items()
@@ -541,21 +541,21 @@ class Batch:
         ]
         touched = sorted(self._restamped | self._dirty.keys() | self._later.keys())
         return [
-            Write("progress_put", [{"consumer": consumer, "offset": offset}]),
-            Write("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
-            Write("demand_want", list(self._wants.values())),
-            Write("demand_known", list(self._erp.values())),
-            Write("held_explain", explained),
-            Write("held_shift", returned),
-            Write("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
-            Write(
+            _silently("progress_put", [{"consumer": consumer, "offset": offset}]),
+            _silently("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
+            _silently("demand_want", list(self._wants.values())),
+            _silently("demand_known", list(self._erp.values())),
+            _silently("held_explain", explained),
+            _silently("held_shift", returned),
+            _silently("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
+            _silently(
                 "dirty_mark_waiting",
                 [
                     {"sku": sku, "changed_at_ms": self._now_ms}
                     for sku in self._routes.recipes.users(sorted(self._restamped - self._dirty.keys()))
                 ],
             ),
-            Write(
+            _silently(
                 "dirty_mark_later",
                 [
                     {"sku": sku, "changed_at_ms": at, "not_before_ms": self._now_ms + READ_SOON_MS}
@@ -563,13 +563,17 @@ class Batch:
                     if sku not in self._dirty
                 ],
             ),
-            Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(touched)]),
-            Write("hold_replace", list(self._replaced.values())),
-            Write("trace_put", list(self._traces.values())),
-            Write("parked_put", self.parked),
+            _silently("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(touched)]),
+            _silently("hold_replace", list(self._replaced.values())),
+            _silently("trace_put", list(self._traces.values())),
+            _silently("parked_put", self.parked),
             Write("delivery_touch", list(self._reads.values())),
             Write("delivery_fact", list(self._facts.values())),
         ]
+
+
+def _silently(statement: str, rows: list[dict[str, Any]]) -> Write:
+    return Write(statement, rows, told=False)
 
 
 def _differs(order: Order, known: Order) -> bool:
