@@ -512,6 +512,27 @@ BROKEN = {
     "never believes a number again": says("held_seen", "stale = 0", "stale = binding.stale"),
     "lets unseen units go with the number": says("unseen_release", "unseen = 0", "unseen = 0, held = held - unseen"),
     "lists what is not unseen": says("unseen", "AND unseen > 0", ""),
+    "believes what was told late": says("heard_put", "WHERE excluded.stamp_ms >= heard.stamp_ms", ""),
+    "keeps the first word of a moment": says("heard_put", "excluded.stamp_ms >= heard", "excluded.stamp_ms > heard"),
+    "keeps the number that was told first": says("heard_put", "number = excluded.number,", ""),
+    "keeps the stamp that was told first": says("heard_put", "stamp_ms = excluded.stamp_ms,", ""),
+    "keeps when it was first to be looked at": says("heard_put", ", check_ms = excluded.check_ms", ""),
+    "compares with what was refuted": says("heard_get", "CASE WHEN b.stale THEN NULL ELSE b.held END", "b.held"),
+    "compares with nothing": says("heard_get", "AND b.held IS NOT NULL", ""),
+    "hears what others told": says("heard_get", "h.system = b.system AND", ""),
+    "knows what others hold": says("heard_get", "b.system = :system AND", "(b.system = :system OR 1) AND"),
+    "takes every open delivery for a write under way": says("heard_get", "AND d.state = 'running'", ""),
+    "takes a reading for a write": says("heard_get", "AND d.operation = 'set_stock'", ""),
+    "takes another's write for its own": says("heard_get", "AND d.key = b.key", ""),
+    "looks at every number": says("heard_checks", "h.check_ms > 0", "1"),
+    "looks at numbers in any order": says("heard_checks", "ORDER BY h.check_ms", "ORDER BY -h.check_ms"),
+    "looks at what was refuted": says("heard_checks", "CASE WHEN b.stale THEN NULL ELSE b.held END", "b.held"),
+    "limits no looks": says("heard_checks", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "looks at a number for ever": says("heard_checked", "check_ms = 0 WHERE", "check_ms = check_ms WHERE"),
+    "has looked at what was told since": says("heard_checked", "AND stamp_ms = :stamp_ms", "AND :stamp_ms = :stamp_ms"),
+    "has looked at what is to be looked at later": says("heard_checked", "AND check_ms = :check_ms", "AND :check_ms = :check_ms"),
+    "has looked at the numbers of others": says("heard_checked", "system = :system AND", ":system = :system AND"),
+    "has looked at all numbers": says("heard_checked", "AND key = :key", "AND :key = :key"),
     "keeps settled demand settled": says("demand_want", ", settled = 0", ""),
     "keeps known demand settled": says("demand_known", "erp_quantity = :quantity, settled = 0", "erp_quantity = :quantity"),
     "settles by any figure": says("demand_settle", "AND erp_quantity = :erp_quantity", ""),
@@ -906,6 +927,9 @@ CAUGHT_BY = {
         "bindings_are_paged_by_key",
     ],
     "takes the first look for a loss": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+        "what_was_told_stands_beside_what_is_known",
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
@@ -1054,6 +1078,8 @@ CAUGHT_BY = {
         "a_write_moves_what_is_held_by_its_difference",
     ],
     "keeps a refuted number": [
+        "what_was_told_stands_beside_what_is_known",
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
         "a_refuted_number_is_unknown_until_it_is_read_again",
     ],
     "never believes a number again": [
@@ -1064,6 +1090,69 @@ CAUGHT_BY = {
     ],
     "lists what is not unseen": [
         "unseen_units_are_listed_and_can_be_let_go",
+    ],
+    "believes what was told late": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps the first word of a moment": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps the number that was told first": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps the stamp that was told first": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps when it was first to be looked at": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "compares with what was refuted": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "compares with nothing": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "hears what others told": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "knows what others hold": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "takes every open delivery for a write under way": [
+        "a_write_under_way_is_told",
+    ],
+    "takes a reading for a write": [
+        "a_write_under_way_is_told",
+    ],
+    "takes another's write for its own": [
+        "a_write_under_way_is_told",
+    ],
+    "looks at every number": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "looks at numbers in any order": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "looks at what was refuted": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "limits no looks": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "looks at a number for ever": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at what was told since": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at what is to be looked at later": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at the numbers of others": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at all numbers": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
     ],
     "keeps settled demand settled": [
         "settled_demand_opens_again_when_it_changes",

@@ -8,6 +8,7 @@ batch is applied again, and whatever it had changed already is not newer any mor
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ import structlog
 
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.guards import cuts, fault, too_many
+from syncline.engine.apply.heard import Checks, Verdict
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -22,10 +24,10 @@ from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
-from syncline.engine.routes import Routes, parse_reference
+from syncline.engine.routes import Routes, parse_reference, split_key
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
-from syncline.model.records import Order, StockLevel
+from syncline.model.records import ChannelLevel, Order, StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
@@ -70,11 +72,15 @@ class Applier:
         self._full = False
         self._progress = asyncio.Event()
         self._suspicion = Suspicion(store, lease)
+        self._checks = Checks(store, clock, routes, self.wake)
         self._accepted_until_ms: dict[str, int] = {}
         self._ahead_ms: dict[str, int] = {}
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
+        self.told: Counter[tuple[str, Verdict]] = (
+            Counter()
+        )  # numbers that channels told, by what they turned out to be
 
     def wake(self) -> None:
         """Something was appended or marked."""
@@ -116,6 +122,7 @@ class Applier:
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
             await self._suspicion.begin(self._offset)
+            self._checks.begin()
         if not self._ahead:
             at_once = 1 if self._suspicion.suspicious else APPLY_MAX
             self._ahead = await self._store.events(self._offset, at_once)
@@ -129,6 +136,7 @@ class Applier:
         self._progress.set()
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
+        self._offer(await self._checks.step(self._lease.guard))
         return bool(self._ahead) or self._full or derived == DERIVE_MAX
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
@@ -179,6 +187,9 @@ class Applier:
         failpoint("applier.after_write")
         if batch.deferred:
             self._deriver.deferred()
+        if batch.levels.to_check:
+            self._checks.expect()
+        self.told.update(batch.levels.verdicts)
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)
         if batch.items:
@@ -259,7 +270,8 @@ class Applier:
         numbers: dict[str, set[str]] = {}
         channels = list(self._systems)
         for system, change in changes:
-            keys.setdefault((system, change.kind), {})[change.key] = None
+            if change.kind is not Kind.LEVEL:
+                keys.setdefault((system, change.kind), {})[change.key] = None
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
@@ -284,4 +296,37 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
+        await self._load_levels(batch, changes)
         return figures
+
+    async def _load_levels(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> None:
+        """Tell the batch what is known of numbers that channels told, and of what will explain some of them."""
+        told: dict[str, dict[str, list[int]]] = {}
+        unplaced: dict[str, set[str]] = {}
+        for system, change in changes:
+            value = change.value
+            if isinstance(value, ChannelLevel):
+                key = batch.levels.key_of(system, value)
+                told.setdefault(system, {}).setdefault(key, []).append(value.number)
+            elif isinstance(value, Order) and not value.complete and batch.news(system, change):
+                unplaced.setdefault(system, set()).update(line.sku for line in value.lines)
+        for system, numbers in told.items():
+            for row in await self._store.read("heard_get", system=system, keys=list(numbers)):
+                batch.levels.known(system, row)
+            falling = {
+                split_key(key)[0]
+                for key, some in numbers.items()
+                if batch.levels.falls(system, key, min(some))
+            }
+            if falling:
+                for channel, _, _, location, sku, quantity, *_ in await self._store.read(
+                    "demand_open", skus=sorted(falling)
+                ):
+                    if channel == system and not location:
+                        batch.levels.unplaced(system, sku, quantity)
+        if len(self._routes.of(Flow.INVENTORY)) > 1:
+            for system, skus in unplaced.items():
+                for key, _, unseen, *_ in await self._store.read(
+                    "bindings_of_skus", system=system, skus=sorted(skus)
+                ):
+                    batch.unseen_known(system, split_key(key)[0], max(0, unseen))

@@ -9,6 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from syncline.engine.apply.guards import fault
+from syncline.engine.apply.heard import Levels
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
@@ -19,7 +20,16 @@ from syncline.inventory.availability import units
 from syncline.inventory.rules import BufferKind
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
-from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
+from syncline.model.records import (
+    Allocation,
+    ChannelLevel,
+    ErpOrder,
+    Item,
+    Notice,
+    Order,
+    Shipment,
+    StockLevel,
+)
 from syncline.ports import Row, System, Write
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
@@ -80,6 +90,8 @@ class Batch:
         self._held: dict[tuple[str, str], set[str]] = {}
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
+        self._unseen: dict[tuple[str, str], int] = {}
+        self.levels = Levels(catalog, now_ms)
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
@@ -117,6 +129,10 @@ class Batch:
     def hold_known(self, channel: str, order_key: str, sku: str) -> None:
         """A SKU that a checkout holds for an order, named by its key or its number."""
         self._held.setdefault((channel, order_key), set()).add(sku)
+
+    def unseen_known(self, channel: str, sku: str, units: int) -> None:
+        """Units that a channel lost to something that nobody has told us of."""
+        self._unseen[channel, sku] = self._unseen.get((channel, sku), 0) + units
 
     # --- applying ---------------------------------------------------------------------------------
 
@@ -157,8 +173,12 @@ class Batch:
     def apply(self, logged: LoggedEvent, change: Change) -> None:
         """Apply one change, or find that it changes nothing."""
         system = logged.event.system
-        before = self._known.get((system, change.kind, change.key))
         value = change.value
+        if isinstance(value, ChannelLevel):
+            self.levels.tell(system, change, value)
+            self.unchanged += 1  # whatever it turns out to be: no record is
+            return
+        before = self._known.get((system, change.kind, change.key))
         absurd = fault(value)
         if absurd:
             self.park(logged, "absurd_quantity", absurd)
@@ -382,7 +402,7 @@ class Batch:
                 "erp_stamp_ms": old["erp_stamp_ms"] if old else None,
             }
             self._wants[channel, order.key, line_id, location] = row
-            if location or order.complete or not self._alone(channel):
+            if location or order.complete or not self._told_already(channel, sku, quantity):
                 self._mark(sku, changed_at_ms)
             else:  # concerns this channel's own number only, which the read of the order will tell
                 self._mark_later(sku, changed_at_ms)
@@ -390,6 +410,14 @@ class Batch:
     def _alone(self, channel: str) -> bool:
         """Whether no other channel is told of stock."""
         return all(route.sink == channel for route in self._routes.of(Flow.INVENTORY))
+
+    def _told_already(self, channel: str, sku: str, quantity: int) -> bool:
+        """Whether no other channel has to be told: there is none, or the units that are gone were seen before."""
+        return self._unseen.get((channel, sku), 0) >= quantity or self._alone(channel)
+
+    def _mark_fallen(self, channel: str, sku: str, changed_at_ms: int) -> None:
+        """Units are gone; where nobody else has to be told, there is time to hear of the order that explains it."""
+        (self._mark_later if self._alone(channel) else self._mark)(sku, changed_at_ms)
 
     def _moved(self, channel: str, key: str, by: int, stamp_ms: int) -> None:
         """An order took units off a channel's own number, or gave some back, at a moment of the channel's clock."""
@@ -520,6 +548,12 @@ class Batch:
         for route in self._routes.of(Flow.ORDER_STATUS, source=system, sink=parsed[0]):
             self._fact(route, "create_shipment", f"{parsed[1]}{SEP}{shipment.key}", changed_at_ms)
 
+    def _tell_unplaced(self) -> None:
+        """What this batch's orders want from nobody knows where explains numbers that it tells."""
+        for (channel, _, _, location), row in self._wants.items():
+            if not location:
+                self.levels.unplaced(channel, row["sku"], row["quantity"])
+
     # --- one transaction --------------------------------------------------------------------------
 
     def writes(self, consumer: str, offset: int) -> list[Write]:
@@ -534,6 +568,8 @@ class Batch:
             for (system, key), by in self._taken.items()
             if by < 0
         ]
+        self._tell_unplaced()
+        told = self.levels.writes(self._taken, self._mark_fallen)
         touched = sorted(self._restamped | self._dirty.keys() | self._later.keys())
         return [
             Write("progress_put", [{"consumer": consumer, "offset": offset}]),
@@ -542,6 +578,7 @@ class Batch:
             Write("demand_known", list(self._erp.values())),
             Write("held_explain", explained),
             Write("held_shift", returned),
+            *told,
             Write("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
             Write(
                 "dirty_mark_waiting",

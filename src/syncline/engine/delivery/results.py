@@ -226,6 +226,7 @@ class Results:
                 by=payload.quantity - payload.expected,
                 now_ms=self._now_ms,
             )
+            self._told(key, payload.quantity, outcome)
             if outcome.facts.get("doubtful"):
                 self._refute(key)
                 self.stale = True
@@ -241,6 +242,7 @@ class Results:
                 rev=rev,
                 now_ms=self._now_ms,
             )
+            self._told(key, outcome.facts["held"], outcome)
             if self._blind:
                 self._undone_until_now(key, 0)
             self._add("dirty_mark", sku=split_key(key)[0], changed_at_ms=self._now_ms)
@@ -267,6 +269,13 @@ class Results:
         """What the channel holds is not known any more, and is read."""
         self._add("held_refuted", system=self._system, key=key)
         self._read_stock(key)
+
+    def _told(self, key: str, number: int, outcome: Outcome) -> None:
+        """What the channel said with a stamp of its own: an event with an older one has nothing to say any more."""
+        if outcome.facts.get("stamp_ms"):
+            stamp_ms = outcome.facts["stamp_ms"]
+            row = {"system": self._system, "key": key, "number": number, "stamp_ms": stamp_ms}
+            self._add("heard_put", **row, check_ms=0)
 
     def _undone_until_now(self, key: str, by: int) -> None:
         """What moved there before now and is heard of later may have been undone, or read already."""
