@@ -512,6 +512,13 @@ BROKEN = {
     "never believes a number again": says("held_seen", "stale = 0", "stale = binding.stale"),
     "lets unseen units go with the number": says("unseen_release", "unseen = 0", "unseen = 0, held = held - unseen"),
     "lists what is not unseen": says("unseen", "AND unseen > 0", ""),
+    "sets the first number again": says("held_first", "WHERE binding.held IS NULL", ""),
+    "sets no first number": says("held_first", "SET held = excluded.held,", "SET"),
+    "counts a first number as read": says("held_first", ":held, 0, :now_ms", ":held, 1, :now_ms"),
+    "takes no first number for a reading": says("held_first", ":now_ms, :now_ms)", ":now_ms, 0)"),
+    "takes no first number of a binding for a reading": says(
+        "held_first", "first_read_ms = excluded.first_read_ms", "first_read_ms = 0"
+    ),
     "believes what was told late": says("heard_put", "WHERE excluded.stamp_ms >= heard.stamp_ms", ""),
     "keeps the first word of a moment": says("heard_put", "excluded.stamp_ms >= heard", "excluded.stamp_ms > heard"),
     "keeps the number that was told first": says("heard_put", "number = excluded.number,", ""),
@@ -994,6 +1001,7 @@ CAUGHT_BY = {
         "the_erp_holds_at_most_what_it_was_last_sent",
     ],
     "believes a first reading": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "the_first_reading_is_the_first_that_was_read",
         "what_a_blind_write_may_have_undone_is_in_doubt",
@@ -1049,6 +1057,7 @@ CAUGHT_BY = {
         "the_first_reading_is_the_first_that_was_read",
     ],
     "explains without a new revision": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_reading_that_was_overtaken_changes_nothing",
         "an_order_explains_unseen_units_first",
@@ -1090,6 +1099,21 @@ CAUGHT_BY = {
     ],
     "lists what is not unseen": [
         "unseen_units_are_listed_and_can_be_let_go",
+    ],
+    "sets the first number again": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "sets no first number": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "counts a first number as read": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "takes no first number for a reading": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "takes no first number of a binding for a reading": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "believes what was told late": [
         "what_a_channel_told_is_kept_until_it_tells_something_newer",

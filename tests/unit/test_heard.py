@@ -406,3 +406,12 @@ def test_what_a_channel_answers_with_a_stamp_is_as_good_as_told(operation, paylo
     rows = [row for write in results.writes("i") if write.statement == "heard_put" for row in write.rows]
     told = {"system": "shop", "key": KEY, "number": number, "stamp_ms": stamp_ms, "check_ms": 0}
     assert rows == ([told] if stamp_ms else [])
+
+
+@pytest.mark.parametrize("reserved", [0, 2])
+def test_what_a_channel_has_set_aside_counts_as_gone_when_it_is_first_read(reserved):
+    results = Results("shop", "read_stock", Routes([]), {}, START_MS, Capabilities(compare_and_set=True))
+    facts = {"held": 6, "reserved": reserved}
+    results._done(Sent(KEY, ReadStock("A", "sA", "L1")), Outcome(Result.DONE, facts=facts), "")
+    told = [(w.statement, row["held"]) for w in results.writes() for row in w.rows if "held" in row]
+    assert told == ([("held_first", 8)] if reserved else []) + [("held_seen", 6)]

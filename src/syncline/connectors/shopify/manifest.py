@@ -11,6 +11,7 @@ import msgspec
 
 from syncline.model.capabilities import (
     AVAILABLE_OWN_ORDERS_SUBTRACTED,
+    BeforeOrder,
     Capabilities,
     LimitKind,
     StockBasis,
@@ -140,7 +141,8 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
     stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
-    # Nothing is reserved before the order exists. That takes as long as the payment: an assumption, for Shopify
+    before_order=(BeforeOrder.EVENTS, BeforeOrder.READINGS, BeforeOrder.RESERVED),
+    # For a checkout nothing is reserved before the order exists. That takes as long as the payment: an assumption, for Shopify
     # states no figure; two minutes are enough for a redirect to a bank.
     checkout_ms=120_000,
     limit=LimitKind.QUERY_COST,

@@ -234,6 +234,9 @@ class Results:
             # What was heard of a number while it was read may be in the reading or not. Where every write carries
             # its expectation, the next one finds out; else the number is read once more.
             rev = int(note) if self._blind and note else None
+            if outcome.facts.get("reserved", 0) > 0:
+                before = outcome.facts["held"] + outcome.facts["reserved"]
+                self._add("held_first", system=self._system, key=key, held=before, now_ms=self._now_ms)
             self._add(
                 "held_seen",
                 system=self._system,

@@ -183,6 +183,15 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
     first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
 
+-- name: held_first
+-- key: system key
+INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_ms)
+SELECT r.system, 'stock', r.key, r.held, 0, r.now_ms, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_ms bigint)
+ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_ms = excluded.first_read_ms
+WHERE binding.held IS NULL
+RETURNING key;
+
 -- name: held_refuted
 -- key: system key
 UPDATE binding SET stale = 1, rev = rev + 1

@@ -137,6 +137,15 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
 WHERE :rev IS NULL OR binding.rev = :rev
 RETURNING key, unseen;
 
+-- What a channel had set aside before it was first read is gone from its number, and no order tells of it: so the number
+-- counts as lowered by it.
+-- name: held_first
+INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_ms)
+VALUES (:system, 'stock', :key, :held, 0, :now_ms, :now_ms)
+ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_ms = excluded.first_read_ms
+WHERE binding.held IS NULL
+RETURNING key;
+
 -- name: held_refuted
 UPDATE binding SET stale = 1, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key
