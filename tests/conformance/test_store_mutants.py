@@ -534,6 +534,7 @@ BROKEN = {
     "looks at every number": says("heard_checks", "h.check_ms > 0", "1"),
     "looks at numbers in any order": says("heard_checks", "ORDER BY h.check_ms", "ORDER BY -h.check_ms"),
     "looks at what was refuted": says("heard_checks", "CASE WHEN b.stale THEN NULL ELSE b.held END", "b.held"),
+    "forgets to look at what was not read": says("heard_checks", "LEFT JOIN", "JOIN"),
     "limits no looks": says("heard_checks", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
     "looks at a number for ever": says("heard_checked", "check_ms = 0 WHERE", "check_ms = check_ms WHERE"),
     "has looked at what was told since": says("heard_checked", "AND stamp_ms = :stamp_ms", "AND :stamp_ms = :stamp_ms"),
@@ -1158,6 +1159,9 @@ CAUGHT_BY = {
         "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
     ],
     "looks at what was refuted": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "forgets to look at what was not read": [
         "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
     ],
     "limits no looks": [

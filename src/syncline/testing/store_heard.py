@@ -82,13 +82,14 @@ class HeardConformance(Opens):
                 await tell(store, 4, T0, check_ms, key)
             await see(store, 3)
             await put(store, "held_refuted", system="shop", key="B\x1f1")
-            await tell(store, 4, T0, 8, "unknown")  # nobody has read it: there is nothing to compare with
+            await tell(store, None, T0, 8, "unread")
             first, second = ("shop", "B\x1f1", 4, T0, 7, None, 0), ("shop", KEY, 4, T0, 9, 3, 2)
-            assert await store.read("heard_checks", limit=9) == [first, second]
+            between = ("shop", "unread", None, T0, 8, None, 0)
+            assert await store.read("heard_checks", limit=9) == [first, between, second]
             assert await store.read("heard_checks", limit=1) == [first]
             row = {"system": "shop", "key": KEY, "stamp_ms": T0, "check_ms": 9}
             for told in ({"stamp_ms": T0 - 1}, {"check_ms": 8}, {"system": "erp"}, {"key": "D\x1f1"}):
                 assert await put(store, "heard_checked", **{**row, **told}) == []
             assert await put(store, "heard_checked", **row) == [(KEY,)]
-            assert await store.read("heard_checks", limit=9) == [first]
+            assert await store.read("heard_checks", limit=9) == [first, between]
             assert await heard(store) == [(KEY, 3, 2, 2, 4, T0, 0, 0)]

@@ -91,7 +91,7 @@ class Batch:
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self._unseen: dict[tuple[str, str], int] = {}
-        self.levels = Levels(catalog, now_ms)
+        self.levels = Levels(routes, catalog, now_ms)
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []

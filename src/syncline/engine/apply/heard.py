@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     FALL = "fall"  # fewer units than explained: unseen demand
     RISE = "rise"  # more units than explained
     UNSURE = "unsure"  # looked at a little later
-    UNKNOWN = "unknown"  # of something that is not sold by any route, or was never read
+    UNKNOWN = "unknown"  # of something that no route sells there, or that was never read
 
 
 class Known(NamedTuple):
@@ -103,7 +103,8 @@ class Told(NamedTuple):
 class Levels:
     """The numbers that the events of one batch tell, judged once everything else in the batch is known."""
 
-    def __init__(self, catalog: Catalog, now_ms: int) -> None:
+    def __init__(self, routes: Routes, catalog: Catalog, now_ms: int) -> None:
+        self._routes = routes
         self._catalog = catalog
         self._now_ms = now_ms
         self._known: dict[tuple[str, str], Known] = {}
@@ -115,7 +116,8 @@ class Levels:
     def key_of(self, system: str, value: ChannelLevel) -> str:
         """The key of a number's binding; "" where the channel sells nothing of ours under that id."""
         sku = self._catalog.sku_of(system, value.stock_id)
-        return stock_key(sku, value.location) if sku else ""
+        sold = sku and self._routes.erp_location(system, value.location)
+        return stock_key(sku, value.location) if sold else ""
 
     def known(self, system: str, row: Row) -> None:
         """A row of ``heard_get``."""
@@ -133,10 +135,10 @@ class Levels:
     def tell(self, system: str, change: Change, value: ChannelLevel) -> None:
         """A channel told a number."""
         key = self.key_of(system, value)
-        told = Told(split_key(key)[0] if key else "", value.number, change.version, change.changed_at_ms)
-        if (system, key) not in self._known:
+        if not key:
             self.verdicts[system, Verdict.UNKNOWN] += 1
             return
+        told = Told(split_key(key)[0], value.number, change.version, change.changed_at_ms)
         before = self._told.get((system, key))
         if before is not None:  # one of the two is older, or they are the same
             same = before.stamp_ms == told.stamp_ms and before.number == told.number
@@ -158,7 +160,7 @@ class Levels:
         fallen: list[dict[str, Any]] = []
         heard: list[dict[str, Any]] = []
         for (system, key), told in self._told.items():
-            known = self._known[system, key]
+            known = self._known.get((system, key))
             verdict = judge(
                 known,
                 told.number,
@@ -167,12 +169,13 @@ class Levels:
                 unplaced=self._unplaced.get((system, told.sku), 0),
             )
             self.verdicts[system, verdict] += 1
-            again = told.stamp_ms == known.stamp_ms and told.number == known.number
-            if verdict is Verdict.OLDER or (verdict is Verdict.ECHO and again):
+            if verdict is Verdict.OLDER:
                 continue
-            if verdict is Verdict.ECHO:
+            if known is not None and verdict is Verdict.ECHO:
+                if (told.number, told.stamp_ms) == (known.number, known.stamp_ms):
+                    continue
                 check_ms = known.check_ms if known.unseen > 0 else 0
-            else:
+            else:  # that of which nothing is known may be being read for the first time
                 check_ms = self._now_ms + CHECK_AFTER_MS
                 self.to_check = True
             heard.append(
@@ -184,7 +187,7 @@ class Levels:
                     "check_ms": check_ms,
                 }
             )
-            if verdict is Verdict.FALL:
+            if known is not None and verdict is Verdict.FALL:
                 # If the number was written or read meanwhile, this changes nothing, and it is read again.
                 row = {"system": system, "key": key, "held": told.number}
                 fallen.append({**row, "rev": known.rev, "now_ms": self._now_ms})
@@ -232,7 +235,7 @@ class Checks:
         self._wake()
 
     async def _look(self, guard: Write, due: Sequence[Row], now_ms: int) -> list[Row]:
-        """Read those that are still not explained; what was refuted is being read anyway."""
+        """Read those that are still not explained; what was refuted, or never read, is read anyway or by nobody."""
         reads = [
             self._reading(system, key, now_ms)
             for system, key, number, _, _, held, unseen in due

@@ -189,8 +189,9 @@ WHERE excluded.stamp_ms >= heard.stamp_ms
 RETURNING key;
 
 -- name: heard_checks
-SELECT h.system, h.key, h.number, h.stamp_ms, h.check_ms, CASE WHEN b.stale THEN NULL ELSE b.held END, b.unseen
-FROM heard AS h JOIN binding AS b ON b.system = h.system AND b.kind = 'stock' AND b.key = h.key
+SELECT h.system, h.key, h.number, h.stamp_ms, h.check_ms, CASE WHEN b.stale THEN NULL ELSE b.held END,
+       coalesce(b.unseen, 0)
+FROM heard AS h LEFT JOIN binding AS b ON b.system = h.system AND b.kind = 'stock' AND b.key = h.key
 WHERE h.check_ms > 0 ORDER BY h.check_ms, h.system, h.key LIMIT :limit;
 
 -- What was told since is looked at by itself.
