@@ -62,7 +62,8 @@ class Capabilities:
     Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
-    which there is no order yet, such as drafts; what is not, a buffer has to cover.
+    which there is no order yet, such as drafts; what is not, a buffer has to cover. ``order_stamp_ms``: for so
+    long an order may change again under the same stamp, so it is read after that.
     """
 
     webhooks: bool = False
@@ -85,4 +86,5 @@ class Capabilities:
     )
     limit: LimitKind = LimitKind.NONE
     event_delay_ms: int = 0
+    order_stamp_ms: int = 0
     replica_lag_ms: int = 0

@@ -17,6 +17,7 @@ import structlog
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.guards import cuts, fault, too_many
 from syncline.engine.apply.heard import Checks, Verdict
+from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -27,7 +28,7 @@ from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference, split_key
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
-from syncline.model.records import ChannelLevel, Order, StockLevel
+from syncline.model.records import Order, StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
@@ -60,6 +61,7 @@ class Applier:
         self._store = store
         self._clock = clock
         self._systems = systems
+        self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
         self._catalog = catalog
         self._deriver = deriver
@@ -71,6 +73,7 @@ class Applier:
         self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
         self._full = False
         self._progress = asyncio.Event()
+        self._memory = Memory()
         self._suspicion = Suspicion(store, lease)
         self._checks = Checks(store, clock, routes, self.wake)
         self._accepted_until_ms: dict[str, int] = {}
@@ -118,6 +121,7 @@ class Applier:
         Whatever is appended or marked after this looked wakes the applier.
         """
         if self._offset < 0:
+            self._memory.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
@@ -160,7 +164,7 @@ class Applier:
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
-        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms(), self._ahead_ms)
+        batch = Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
         decoded: list[tuple[LoggedEvent, list[Change]]] = []
         count = 0
         for logged in events:
@@ -170,9 +174,7 @@ class Applier:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
-        figures = await self._load(
-            batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
-        )
+        figures = await self._load(batch, decoded)
         doubted = self._doubted(batch, decoded, figures)
         for logged, changes in decoded:
             for change in changes:
@@ -185,6 +187,7 @@ class Applier:
         failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
+        self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
         if batch.levels.to_check:
@@ -262,33 +265,54 @@ class Applier:
                 batch.park_cut(name, list(cut.values()), len(read))
         return doubted
 
-    async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> dict[tuple[str, str], str]:
-        """Tell the batch what is known; returns the stock figures before, as stored."""
+    async def _load(
+        self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
+    ) -> dict[tuple[str, str], str]:
+        """Tell the batch what is known; returns the stock figures that a full read is held against, as stored."""
         figures: dict[tuple[str, str], str] = {}
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
-        orders: dict[str, dict[str, None]] = {}
-        numbers: dict[str, set[str]] = {}
-        channels = list(self._systems)
-        for system, change in changes:
-            if change.kind is not Kind.LEVEL:
-                keys.setdefault((system, change.kind), {})[change.key] = None
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                if change.kind is Kind.LEVEL:
+                    continue
+                name = (system, change.kind, change.key)
+                record = None if logged.event.via is Via.SNAPSHOT else self._memory.get(name)
+                if record is not None:
+                    batch.known(name, record)
+                else:
+                    keys.setdefault((system, change.kind), {})[change.key] = None
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
                 value = decode(kind, body) if kind is Kind.ORDER else None
                 if kind is Kind.STOCK:
                     figures[system, key] = body
-                batch.known(system, kind, key, version, tiebreak, hash_, value)
-        for system, change in changes:
-            if not batch.news(system, change):
-                continue
-            if isinstance(change.value, Order):
-                orders.setdefault(system, {})[change.key] = None
-                numbers.setdefault(system, set()).update((change.key, change.value.number))
-            elif change.kind is Kind.ERP_ORDER:
-                parsed = parse_reference(change.key, channels)
-                if parsed is not None:
-                    orders.setdefault(parsed[0], {})[parsed[1]] = None
+                batch.known((system, kind, key), Known(version, tiebreak, hash_, value))
+        await self._load_demand(batch, decoded)
+        await self._load_unseen(batch, decoded)
+        await batch.levels.load(
+            self._store, [(logged.event.system, change) for logged, changes in decoded for change in changes]
+        )
+        return figures
+
+    async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""
+        orders: dict[str, dict[str, None]] = {}
+        numbers: dict[str, set[str]] = {}
+        channels = list(self._systems)
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                if not batch.news(system, change):
+                    continue
+                if isinstance(change.value, Order):
+                    orders.setdefault(system, {})[change.key] = None
+                    numbers.setdefault(system, set()).update((change.key, change.value.number))
+                elif change.kind is Kind.ERP_ORDER:
+                    parsed = parse_reference(change.key, channels)
+                    if parsed is not None:
+                        orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
@@ -296,37 +320,22 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
-        await self._load_levels(batch, changes)
-        return figures
 
-    async def _load_levels(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> None:
-        """Tell the batch what is known of numbers that channels told, and of what will explain some of them."""
-        told: dict[str, dict[str, list[int]]] = {}
-        unplaced: dict[str, set[str]] = {}
-        for system, change in changes:
-            value = change.value
-            if isinstance(value, ChannelLevel):
-                key = batch.levels.key_of(system, value)
-                told.setdefault(system, {}).setdefault(key, []).append(value.number)
-            elif isinstance(value, Order) and not value.complete and batch.news(system, change):
-                unplaced.setdefault(system, set()).update(line.sku for line in value.lines)
-        for system, numbers in told.items():
-            for row in await self._store.read("heard_get", system=system, keys=list(numbers)):
-                batch.levels.known(system, row)
-            falling = {
-                split_key(key)[0]
-                for key, some in numbers.items()
-                if batch.levels.falls(system, key, min(some))
-            }
-            if falling:
-                for channel, _, _, location, sku, quantity, *_ in await self._store.read(
-                    "demand_open", skus=sorted(falling)
-                ):
-                    if channel == system and not location:
-                        batch.levels.unplaced(system, sku, quantity)
-        if len(self._routes.of(Flow.INVENTORY)) > 1:
-            for system, skus in unplaced.items():
-                for key, _, unseen, *_ in await self._store.read(
-                    "bindings_of_skus", system=system, skus=sorted(skus)
-                ):
-                    batch.unseen_known(system, split_key(key)[0], max(0, unseen))
+    async def _load_unseen(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is gone already of goods in orders that are still to be read.
+
+        It matters only where another channel sells the same.
+        """
+        if len(self._routes.of(Flow.INVENTORY)) < 2:
+            return
+        wanted: dict[str, set[str]] = {}
+        for logged, changes in decoded:
+            for change in changes:
+                if isinstance(change.value, Order) and not change.value.complete:
+                    skus = wanted.setdefault(logged.event.system, set())
+                    skus.update(line.sku for line in change.value.lines)
+        for system, skus in wanted.items():
+            for key, _, unseen, *_ in await self._store.read(
+                "bindings_of_skus", system=system, skus=sorted(skus)
+            ):
+                batch.unseen_known(system, split_key(key)[0], max(0, unseen))

@@ -119,14 +119,24 @@ class Levels:
         sold = sku and self._routes.erp_location(system, value.location)
         return stock_key(sku, value.location) if sold else ""
 
-    def known(self, system: str, row: Row) -> None:
-        """A row of ``heard_get``."""
-        self._known[system, row[0]] = Known(*row[1:])
-
-    def falls(self, system: str, key: str, number: int) -> bool:
-        """Whether a number is lower than what is known."""
-        known = self._known.get((system, key))
-        return known is not None and known.held is not None and number < known.held
+    async def load(self, store: Store, changes: Sequence[tuple[str, Change]]) -> None:
+        """Read what is known of the numbers that some changes tell, and what will explain those that fell."""
+        lowest: dict[str, dict[str, int]] = {}
+        for system, change in changes:
+            value = change.value
+            if isinstance(value, ChannelLevel) and (key := self.key_of(system, value)):
+                at = lowest.setdefault(system, {})
+                at[key] = min(value.number, at.get(key, value.number))
+        for system, numbers in lowest.items():
+            falling: set[str] = set()
+            for row in await store.read("heard_get", system=system, keys=list(numbers)):
+                known = self._known[system, row[0]] = Known(*row[1:])
+                if known.held is not None and numbers[row[0]] < known.held:
+                    falling.add(split_key(row[0])[0])
+            rows = await store.read("demand_open", skus=sorted(falling)) if falling else []
+            for channel, _, _, location, sku, quantity, *_ in rows:
+                if channel == system and not location:
+                    self.unplaced(system, sku, quantity)
 
     def unplaced(self, system: str, sku: str, units: int) -> None:
         """The channel's own orders want so many units of which nobody has told yet where they were taken."""
@@ -192,7 +202,7 @@ class Levels:
                 row = {"system": system, "key": key, "held": told.number}
                 fallen.append({**row, "rev": known.rev, "now_ms": self._now_ms})
                 mark(system, told.sku, told.changed_at_ms)
-        return [Write("held_seen", fallen), Write("heard_put", heard)]
+        return [Write("held_seen", fallen, told=False), Write("heard_put", heard, told=False)]
 
 
 class Checks:
