@@ -45,7 +45,6 @@ class Poller:
         self._on_stored = on_stored
         self._applied = applied
         self._nudged = asyncio.Event()
-        self.paused = False
         self.covers_ms = 0
         self.reads = 0
         self.read_ms = 0
@@ -66,8 +65,7 @@ class Poller:
                 await self._rest(self.covers_ms + self.interval_ms - self._clock.now_ms())
         while True:
             began_ms = self._clock.now_ms()
-            if not self.paused:
-                await self._read_until_done()
+            await self._read_until_done()
             await self._rest(began_ms + self.interval_ms - self._clock.now_ms())
 
     async def _rest(self, wait_ms: int) -> None:
