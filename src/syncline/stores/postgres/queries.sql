@@ -934,7 +934,7 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
 
 -- name: held_learned
 -- key: system key
-UPDATE binding SET held = r.held, unseen = greatest(unseen, 0), doubt = 0, doubt_back = 0, first_read_ms = r.now_ms
+UPDATE binding SET held = r.held, unseen = greatest(unseen, 0), doubt_back = 0, first_read_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, ours_ms bigint,
     now_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.held IS NOT NULL

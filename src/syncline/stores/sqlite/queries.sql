@@ -747,7 +747,7 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
 -- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
 -- missing from before stays so. To be followed by held_seen, which then finds what it expects.
 -- name: held_learned
-UPDATE binding SET held = :held, unseen = max(unseen, 0), doubt = 0, doubt_back = 0, first_read_ms = :now_ms
+UPDATE binding SET held = :held, unseen = max(unseen, 0), doubt_back = 0, first_read_ms = :now_ms
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND confirmed_at_ms < :ours_ms
     AND (:rev IS NULL OR rev = :rev)
 RETURNING key;
