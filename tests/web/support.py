@@ -572,6 +572,7 @@ async def make_site(clock=None, *, secure=False, store=None, seeded=True, **opti
     return SimpleNamespace(
         engine=engine,
         operations=operations,
+        switches=app.site.switches,
         access=access,
         tokens=tokens,
         app=app,

@@ -153,6 +153,7 @@ class Engine:
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
+        self.shadow_reader = ShadowReader(self)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
@@ -239,7 +240,7 @@ class Engine:
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")
             group.create_task(self.mode_watch.run(), name="modes")
-            group.create_task(ShadowReader(self).run(), name="shadow")
+            group.create_task(self.shadow_reader.run(), name="shadow")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

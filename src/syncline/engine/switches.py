@@ -52,7 +52,8 @@ class Switches:
         """
         subject = self.named(subject, system=True)
         await self._begin(subject, Stop.PAUSED, "pause", reason, by)
-        return Done(f"{subject} is paused. {self._under_way(subject)}", await self._waiting(subject))
+        told = f"{subject} is paused. {self._under_way(subject)}".strip()
+        return Done(told, await self._waiting(subject))
 
     async def resume(self, subject: str, *, by: str) -> Done:
         """Send again what waits, as it is now, in order of deadline.
