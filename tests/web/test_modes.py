@@ -142,7 +142,7 @@ async def test_the_verdict_says_what_is_paused_by_whom_since_when_and_how_much_w
     seen = await status(site.engine, site.clock.now_ms())
     assert (seen.verdict, seen.reason) == (
         "attention",
-        "Orders from shop to erp is paused, by Ada for 5 s (stocktaking).",
+        "Orders from shop to erp: paused by Ada 5 s ago (stocktaking).",
     )
     assert "3 changes wait, 3 past the deadline" in seen.mend
     route = route_of(seen, ORDERS)
@@ -157,7 +157,7 @@ async def test_a_paused_system_stops_every_route_to_it(site):
     assert [route.name for route in seen.routes if route.state == "paused"] == [STOCK, SHIPMENTS]
     lane = next(lane for lane in seen.lanes if lane.system == "shop")
     assert (lane.state, lane.paused.by) == ("paused", "Ada")
-    assert seen.reason == "shop is paused: nothing is sent to it, by Ada for 0 ms."
+    assert seen.reason == "shop was paused by Ada 0 ms ago: nothing is sent to it."
     assert "1 change for it waits" in seen.mend
 
 

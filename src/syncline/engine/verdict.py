@@ -20,6 +20,7 @@ from syncline.engine.status import (
 from syncline.engine.words import MINUTE_MS, duration, flow_title, plural
 
 BACKLOG_MAX = 5_000  # events that may wait to be applied before it is worth a sentence
+NOTHING = "nothing waits yet"
 LATEST_ONLY = "and only the latest values go out, in order of deadline"
 
 
@@ -68,8 +69,9 @@ def _lanes(lanes: Sequence[LaneStatus], routes: Sequence[RouteStatus], now_ms: i
         if lane.paused is not None:
             yield Problem(
                 "attention",
-                f"{lane.system} is paused: nothing is sent to it, {declared(lane.paused, now_ms)}.",
-                f"Resume it when you are ready. Reading goes on and nothing is lost: {waits}, {LATEST_ONLY}.",
+                f"{lane.system} was paused {declared(lane.paused, now_ms)}: nothing is sent to it.",
+                f"Resume it when you are ready. Reading goes on and nothing is lost: {waits if lane.pending else NOTHING}, "
+                f"{LATEST_ONLY}.",
                 lane.system,
                 declared=True,
             )
@@ -114,20 +116,22 @@ def _routes(
 def _declared(route: RouteStatus, title: str, mode: Mode, now_ms: int) -> Problem:
     """A route that a person paused, or put in shadow."""
     waits = f"{plural(route.pending, 'change')} {'waits' if route.pending == 1 else 'wait'}"
+    if route.late_apart:
+        waits += f", {route.late_apart:,} past the deadline"
+    waits = waits if route.pending else NOTHING
     if mode.mode == Stop.SHADOW:
-        text = f"{title} is in shadow: nothing is written to {route.sink}, {declared(mode, now_ms)}."
+        text = f"{title}: in shadow, {declared(mode, now_ms)}; nothing is written to {route.sink}."
         mend = f"See what would be written under Shadow, and let it go live when that is right; {waits}."
     else:
-        past = f", {route.late_apart:,} past the deadline" if route.late_apart else ""
-        text = f"{title} is paused, {declared(mode, now_ms)}."
-        mend = f"Resume it when you are ready. Reading goes on and nothing is lost: {waits}{past}, {LATEST_ONLY}."
+        text = f"{title}: paused {declared(mode, now_ms)}."
+        mend = f"Resume it when you are ready. Reading goes on and nothing is lost: {waits}, {LATEST_ONLY}."
     return Problem("attention", text, mend, route.name, declared=True)
 
 
 def declared(mode: Mode, now_ms: int) -> str:
-    """By whom, since when and why, to end a sentence with."""
+    """By whom, since when and why, to go on a sentence with."""
     why = f" ({clean(mode.reason)})" if mode.reason else ""
-    return f"by {mode.by} for {duration(now_ms - mode.since_ms)}{why}"
+    return f"by {mode.by} {duration(now_ms - mode.since_ms)} ago{why}"
 
 
 def _reads(pollers: Sequence[PollerStatus]) -> Iterator[Problem]:
