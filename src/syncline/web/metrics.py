@@ -119,7 +119,7 @@ def _lanes(status: Status) -> Iterator[Metric]:
     )
     for lane in status.lanes:
         at = [lane.system]
-        up.add_metric(at, lane.state == "ok")
+        up.add_metric(at, lane.state in ("ok", "paused"))
         share.add_metric(at, lane.used_share)
         waiting.add_metric(at, lane.pending)
         calls.add_metric(at, lane.calls)
