@@ -6,14 +6,17 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 import pytest
-from tests.web.support import MINUTE, NOW_MS, Client, make_site
+from tests.web.support import MINUTE, NOW_MS, SERVER_SECRET, Client, make_site
 
 from syncline.engine.delivery.stops import Difference
+from syncline.engine.inquiry import explain
 from syncline.engine.modes import Stop
 from syncline.engine.operations import NotPossible
 from syncline.engine.status import status
 from syncline.model.change import Event, Via
+from syncline.model.errors import Misconfigured
 from syncline.ports import Write
+from syncline.web.serve import Service, _into_shadow
 
 STOCK, ORDERS, SHIPMENTS = "inventory:erp->shop", "orders:shop->erp", "order_status:erp->shop"
 
@@ -358,3 +361,22 @@ async def test_a_switch_on_a_page_acts_under_the_persons_name_and_comes_back(sit
     body = urlencode({"subject": STOCK}).encode()
     assert (await browser.post("/switch/pause", body, headers=headers)).status == 403
     assert person.name == "Otto"
+
+
+async def test_a_start_in_shadow_declares_it_once_and_refuses_what_is_no_route(site):
+    service = Service.build(site.engine, site.store, site.clock, secret=SERVER_SECRET, public_url="")
+    assert "are in shadow: nothing is written" in await _into_shadow(service, [])
+    assert site.engine.modes.in_shadow() == [route.name for route in site.engine.routes.all]
+    assert {mode.by for mode in site.engine.modes.all} == {"syncline run --shadow"}
+    assert "in shadow already" in await _into_shadow(service, [STOCK])
+    with pytest.raises(Misconfigured, match=r"There is no route 'ordres'.*orders:shop->erp"):
+        await _into_shadow(service, ["ordres"])
+
+
+async def test_an_explanation_says_that_nothing_is_written(site):
+    await site.switches.shadow([STOCK], by="Ada")
+    (told,) = await explain(site.engine, "TEE-RED-M", "shop")
+    assert told.sentence.endswith("Nothing is written there: the route is in shadow.")
+    await site.switches.pause("shop", by="Ada")
+    (told,) = await explain(site.engine, "TEE-RED-M", "shop")
+    assert told.sentence.endswith("the route is paused.")

@@ -33,6 +33,9 @@ class Stop(StrEnum):
     SHADOW = "shadow"
 
 
+WORDS = {Stop.PAUSED: "paused", Stop.SHADOW: "in shadow"}
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One thing that a person switched off. ``subject`` is a route's name, or a system's where it is paused."""

@@ -18,7 +18,7 @@ import structlog
 from syncline.engine.delivery.stops import Aside
 from syncline.engine.modes import Stop
 from syncline.engine.routes import SEP, Route, split_key
-from syncline.engine.words import operation_title
+from syncline.engine.words import key_text, operation_title
 from syncline.model.change import Flow, Kind
 from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Write
@@ -139,12 +139,16 @@ class ShadowRoute:
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """What would have been written: what is there, what was computed, since when and why."""
+    """What would have been written: what is there, what was computed, since when and why.
+
+    ``key`` is the delivery's, ``record`` the same for people.
+    """
 
     route: str
     operation: str
     title: str
     key: str
+    record: str
     there: str
     computed: str
     size: Decimal
@@ -218,6 +222,7 @@ def _differs(operation: str, key: str, entry: Aside, cause: str) -> Differs:
         operation=operation,
         title=operation_title(operation),
         key=key,
+        record=key_text(key),
         there=difference.there,
         computed=difference.computed,
         size=difference.size,

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 from syncline.engine.audit import Audit
 from syncline.engine.engine import Engine
-from syncline.engine.modes import Stop
+from syncline.engine.modes import WORDS, Stop
 from syncline.engine.operations import Done, NotPossible
 from syncline.engine.words import duration, plural
 from syncline.model.errors import Fenced
 from syncline.ports import Write
 
 REASON_MAX = 300
-WORDS = {Stop.PAUSED: "paused", Stop.SHADOW: "in shadow"}
 
 
 class Switches:
@@ -90,7 +89,7 @@ class Switches:
                     raise
             else:
                 begun.append(name)
-        told = " and ".join(begun) or "Nothing more"
+        told = ", ".join(begun) or "Nothing more"
         under_way = " ".join(filter(None, map(self._under_way, begun)))
         is_are = "is" if len(begun) < 2 else "are"
         return Done(f"{told} {is_are} in shadow: nothing is written. {under_way}".strip(), len(begun))

@@ -121,7 +121,8 @@ def _declared(route: RouteStatus, title: str, mode: Mode, now_ms: int) -> Proble
     waits = waits if route.pending else NOTHING
     if mode.mode == Stop.SHADOW:
         text = f"{title}: in shadow, {declared(mode, now_ms)}; nothing is written to {route.sink}."
-        mend = f"See what would be written under Shadow, and let it go live when that is right; {waits}."
+        would = f"{plural(route.pending, 'change')} would be sent"
+        mend = f"See under Shadow what differs, and let it go live when that is right; {would}."
     else:
         text = f"{title}: paused {declared(mode, now_ms)}."
         mend = f"Resume it when you are ready. Reading goes on and nothing is lost: {waits}, {LATEST_ONLY}."

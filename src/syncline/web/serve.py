@@ -201,7 +201,7 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
 async def _into_shadow(service: Service, routes: Sequence[str]) -> str:
     """Put routes in shadow at the start; those that are in shadow already stay so."""
     try:
-        return (await service.app.site.switches.shadow(routes, by="run --shadow")).message
+        return (await service.app.site.switches.shadow(routes, by="syncline run --shadow")).message
     except NotPossible as error:
         if error.code == "already":
             return str(error)
