@@ -1,7 +1,8 @@
 """Routes in shadow: reading on what their channels hold, and telling what would have been written, and why.
 
 Somebody else writes those numbers meanwhile, so what was read gets old without a word. A few keys are therefore read
-again every half minute, those that differ in turn with all others.
+again every half minute, those that differ in turn with all others; and once more after going live, whatever was last
+read before that.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from syncline.engine.routes import SEP, Route, split_key
 from syncline.engine.words import key_text, operation_title
 from syncline.model.change import Flow, Kind
 from syncline.model.errors import OutcomeUnknown, Retryable
-from syncline.ports import Write
+from syncline.ports import Row, Write
 
 if TYPE_CHECKING:
     from syncline.engine.engine import Engine
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 READ_EVERY_S = 30.0
 READ_CALLS = 2  # in that time, for each route: a small part of any vendor's limit
 READ_KEYS_MIN = 10  # where a call reads one number
+PAGE = 1_000  # bindings looked at in one round, where few of them have to be read
+ROUNDS_MAX = (
+    3  # over a channel's numbers after going live; what cannot be read by then is not sold there any more
+)
 LOOK_AGAIN_MAX = 500  # of what would not be sent yet, each time
 LIST_MAX = 200
 VIA = {
@@ -48,12 +53,16 @@ log = structlog.get_logger(__name__)
 
 
 class ShadowReader:
-    """Reads again what the channels of routes in shadow hold, as long as there are any."""
+    """Reads again what the channels of routes in shadow hold, and of those that went live."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._after: dict[str, str] = {}
         self._differing: dict[str, Iterator[str]] = {}
+        self._proved: dict[
+            str, int
+        ] = {}  # routes that went live, and since when they do not need us any more
+        self._rounds: dict[str, int] = {}
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -65,38 +74,76 @@ class ShadowReader:
                 log.warning("the store does not take it", action="store_refused", error=str(error))
 
     async def step(self) -> int:
-        """Ask for the next numbers of every route in shadow; returns for how many."""
-        engine = self._engine
+        """Ask for the next numbers of every route in shadow, or live since a while; returns for how many."""
+        modes = self._engine.modes
         asked = 0
-        for name in engine.modes.in_shadow():
-            route = engine.routes.named(name)
-            if route is None or engine.modes.stop_of(name) is not Stop.SHADOW:
-                continue
-            lane = engine.lanes[route.sink]
-            lane.look_again(LOOK_AGAIN_MAX)
+        for route in self._engine.routes.all:
+            stop = modes.stop_of(route.name)
+            lane = self._engine.lanes[route.sink]
+            if stop is Stop.SHADOW:
+                lane.look_again(LOOK_AGAIN_MAX)
             reading = lane.system.sink.operations.get("read_stock")
-            if route.flow is not Flow.INVENTORY or reading is None:
+            if route.flow is not Flow.INVENTORY or reading is None or stop is Stop.PAUSED:
                 continue
-            keys = await self._next(route, max(READ_KEYS_MIN, READ_CALLS * reading.batch_items_max))
-            now_ms = engine.clock.now_ms()
-            rows = [
-                {
-                    "system": route.sink,
-                    "operation": "read_stock",
-                    "key": key,
-                    "route": name,
-                    "changed_at_ms": now_ms,
-                    "deliver_by_ms": now_ms + round(READ_EVERY_S * 1000),
-                    "not_before_ms": now_ms,
-                    "now_ms": now_ms,
-                    "wanted": 1,
-                    "rev": 0,
-                }
-                for key in keys
-            ]
-            engine.offer((await engine.store.write(Write("delivery_touch", rows)))[0])
-            asked += len(rows)
+            count = max(READ_KEYS_MIN, READ_CALLS * reading.batch_items_max)
+            since_ms = modes.ours_since(route.name)
+            if stop is Stop.SHADOW:
+                self._rounds.pop(route.name, None)
+                asked += await self._ask(route, await self._next(route, count))
+            elif since_ms and self._proved.get(route.name) != since_ms:
+                asked += await self._ask(route, await self._before_live(route, since_ms, count))
         return asked
+
+    async def _ask(self, route: Route, keys: Sequence[str]) -> int:
+        now_ms = self._engine.clock.now_ms()
+        rows = [
+            {
+                "system": route.sink,
+                "operation": "read_stock",
+                "key": key,
+                "route": route.name,
+                "changed_at_ms": now_ms,
+                "deliver_by_ms": now_ms + round(READ_EVERY_S * 1000),
+                "not_before_ms": now_ms,
+                "now_ms": now_ms,
+                "wanted": 1,
+                "rev": 0,
+            }
+            for key in keys
+        ]
+        self._engine.offer((await self._engine.store.write(Write("delivery_touch", rows)))[0])
+        return len(rows)
+
+    async def _before_live(self, route: Route, since_ms: int, count: int) -> list[str]:
+        """What was last read before a route went live: somebody else may have written it since."""
+        if route.name not in self._rounds:
+            self._rounds[route.name] = 0
+            self._after[route.name] = ""
+        rows = await self._page(route, PAGE)
+        places = set(route.locations.values())
+        keys: list[str] = []
+        for key, *_, confirmed_at_ms in rows:
+            if len(keys) == count:
+                return keys
+            self._after[route.name] = key
+            if confirmed_at_ms < since_ms and split_key(key)[1] in places:
+                keys.append(key)
+        if len(rows) < PAGE:  # once round; what was asked for in it is looked at again in the next
+            self._after[route.name] = ""
+            self._rounds[route.name] += 1
+            if self._rounds[route.name] >= ROUNDS_MAX:
+                self._proved[route.name] = since_ms
+                del self._rounds[route.name]
+        return keys
+
+    async def _page(self, route: Route, limit: int) -> list[Row]:
+        return await self._engine.store.read(
+            "bindings_after",
+            system=route.sink,
+            kind=Kind.STOCK.value,
+            after=self._after.get(route.name, ""),
+            limit=limit,
+        )
 
     async def _next(self, route: Route, count: int) -> list[str]:
         """Half of the keys among those that differ, the rest in the order of all that were ever read."""
@@ -111,13 +158,7 @@ class ShadowReader:
             self._differing[route.name] = iter(differing)
             keys = list(islice(self._differing[route.name], count // 2))
         places = set(route.locations.values())
-        rows = await self._engine.store.read(
-            "bindings_after",
-            system=route.sink,
-            kind=Kind.STOCK.value,
-            after=self._after.get(route.name, ""),
-            limit=count - len(keys),
-        )
+        rows = await self._page(route, count - len(keys))
         self._after[route.name] = rows[-1][0] if len(rows) == count - len(keys) and rows else ""
         return list(dict.fromkeys([*keys, *(row[0] for row in rows if split_key(row[0])[1] in places)]))
 

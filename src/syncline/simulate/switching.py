@@ -6,6 +6,7 @@ ended, no write of that route reaches the vendor, whatever is lost, killed or st
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -70,13 +71,27 @@ class Switching:
         calls = self._world.erp.ledger.calls_by_operation
         return sum(count for name, count in calls.items() if name.rsplit(".", 1)[-1] not in READS)
 
+    async def _write_beside(self) -> None:
+        """What ran before us goes on writing numbers at the shop, never more than there are, until we are live."""
+        world, rng = self._world, self._rng
+        while True:
+            await self._clock.sleep(rng.uniform(1, 15))
+            erp_at, shop_at = rng.choice(world.trade.locations)
+            sku = rng.choice(world.trade.skus)
+            world.shop.set_available(
+                sku, shop_at, rng.randint(0, max(0, world.trade.should_show(sku, erp_at)))
+            )
+
     async def play(self, routes: Routes, until_s: float) -> None:
         """Go live, route by route; then pause, resume and rehearse at random until a moment; in the end all is live."""
         names = [route.name for route in routes.all]
         self._rng.shuffle(names)
+        beside = asyncio.get_running_loop().create_task(self._write_beside())
         for name in names:
             await self._clock.sleep(self._rng.uniform(20, 240))
             await self._look()
+            if name.startswith(Flow.INVENTORY):
+                beside.cancel()
             await self._go_on(name, "live", [name])
         while self._clock.monotonic() < until_s:
             await self._clock.sleep(self._rng.uniform(5, 120))
