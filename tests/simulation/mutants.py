@@ -154,6 +154,10 @@ def forgets_what_waited_for_a_pause(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Lane, "changed", lambda self, routes: None)
 
 
+def takes_what_others_wrote_for_units_that_fell(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Modes, "ours_since", lambda self, route: 0)
+
+
 # Each with the plan and the seeds of which at least one must show it. The engine without a mistake
 # passes all of them. The first that shows it ends the search, so a long list costs a caught one nothing.
 SOME_SEEDS = (8, 5, 3, 9, 1, 2, 7, 6, 11, 12)
@@ -177,4 +181,5 @@ MUTANTS = {
     ),
     starts_before_it_knows_what_is_stopped: (Plan(switches=True), SOME_SEEDS),
     forgets_what_waited_for_a_pause: (Plan(switches=True), SOME_SEEDS),
+    takes_what_others_wrote_for_units_that_fell: (Plan(switches=True), SOME_SEEDS),
 }

@@ -8,12 +8,14 @@ from urllib.parse import urlencode
 import pytest
 from tests.web.support import MINUTE, NOW_MS, SERVER_SECRET, Client, make_site
 
+from syncline.engine import shadow as shadow_module
 from syncline.engine.delivery.stops import Difference
 from syncline.engine.inquiry import explain
 from syncline.engine.modes import Stop
 from syncline.engine.operations import NotPossible
 from syncline.engine.status import status
 from syncline.model.change import Event, Via
+from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import Write
 from syncline.web.serve import Service, _into_shadow
@@ -302,11 +304,8 @@ async def test_what_a_channel_holds_is_read_on_in_turns(site):
 
 async def test_the_reads_of_a_large_channel_go_round(site):
     await site.switches.shadow([STOCK], by="Ada")
-    site.engine.lanes["shop"].system.sink.operations["read_stock"] = (
-        site.engine.lanes["shop"]
-        .system.sink.operations["set_stock"]
-        .__class__("read_stock", 1, reads_only=True)
-    )
+    operations = site.engine.lanes["shop"].system.sink.operations
+    operations["read_stock"] = Operation("read_stock", 1, reads_only=True)
     seen = [
         {"system": "shop", "key": f"K{n:02}\x1fL1", "held": 1, "rev": None, "now_ms": NOW_MS}
         for n in range(20)
@@ -314,6 +313,50 @@ async def test_the_reads_of_a_large_channel_go_round(site):
     await site.store.write(Write("held_seen", seen))
     asked = [await site.engine.shadow_reader.step() for _ in range(4)]
     assert asked == [10, 10, 4, 10]
+
+
+async def test_what_was_read_before_going_live_is_read_once_more(site):
+    reader = site.engine.shadow_reader
+    await site.switches.shadow([STOCK], by="Ada")
+    site.clock.at_ms += MINUTE
+    await site.switches.live(STOCK, by="Ada")
+    since = site.clock.now_ms()
+    keys = [f"{sku}\x1f{at}" for sku in ("MUG-01", "TEE-RED-M") for at in ("L1", "L2")]
+    seen = {"system": "shop", "held": 1, "rev": None}
+    await site.store.write(
+        Write(
+            "held_seen",
+            [{**seen, "key": keys[0], "now_ms": since}, {**seen, "key": "X\x1felsewhere", "now_ms": 1}],
+        )
+    )
+    await site.switches.pause(STOCK, by="Ada")
+    assert await reader.step() == 0
+    await site.switches.resume(STOCK, by="Ada")
+    assert await reader.step() == 3  # not the one that was read since, nor what is not mapped
+    await site.store.write(Write("held_seen", [{**seen, "key": key, "now_ms": since} for key in keys[:3]]))
+    assert await reader.step() == 1  # what failed to be read
+    assert [await reader.step() for _ in range(3)] == [1, 0, 0]  # and then it is not sold there any more
+    await site.switches.shadow([STOCK], by="Ada")
+    assert await reader.step() == 4
+    site.clock.at_ms += MINUTE
+    await site.switches.live(STOCK, by="Ada")
+    assert await reader.step() == 4  # another time, another reading
+
+
+async def test_a_large_channel_is_read_once_more_in_steps(site, monkeypatch):
+    monkeypatch.setattr(shadow_module, "PAGE", 6)
+    operations = site.engine.lanes["shop"].system.sink.operations
+    operations["read_stock"] = Operation("read_stock", 1, reads_only=True)
+    await site.switches.shadow([STOCK], by="Ada")
+    seen = [
+        {"system": "shop", "key": f"K{n:02}\x1fL1", "held": 1, "rev": None, "now_ms": NOW_MS - 1}
+        for n in range(20)
+    ]
+    await site.store.write(Write("held_seen", seen))
+    site.clock.at_ms += MINUTE
+    await site.switches.live(STOCK, by="Ada")
+    asked = [await site.engine.shadow_reader.step() for _ in range(5)]
+    assert asked == [6, 6, 6, 6, 0]
 
 
 # --- pages ---------------------------------------------------------------------------------------------
