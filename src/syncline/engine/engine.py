@@ -87,7 +87,7 @@ class Engine:
             lease=self._apply_lease,
             offer=self.offer,
         )
-        self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
+        self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
         self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed)
         self.modes = self.mode_watch.modes
         self.lanes = {
