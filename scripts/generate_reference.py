@@ -268,8 +268,8 @@ def cli() -> str:
     command = typer.main.get_command(importlib.import_module("syncline.cli").app)
     parts = ["# Command line\n"]
     for path, found in commands(command, ("syncline",)):
-        arguments = [p.name for p in found.params if p.param_type_name == "argument"]
-        usage = " ".join([*path, *(f"<{name}>" for name in arguments)])
+        arguments = [p for p in found.params if p.param_type_name == "argument"]
+        usage = " ".join([*path, *(f"<{p.name}>" if p.required else f"[<{p.name}>]" for p in arguments)])
         parts.append(f"\n## {' '.join(path)}\n\n```text\n{usage}\n```\n\n{(found.help or '').strip()}\n")
         rows = [
             [

@@ -801,6 +801,35 @@ BROKEN = {
     "lists holds in any order": says("holds_open", "ORDER BY expires_at_ms, reference", "ORDER BY reference"),
     "sums up holds that ended": says("holds_summary", "state IN ('open', 'confirmed') AND", ""),
     "sums up each pool": says("holds_summary", "AND main = 1", ""),
+    "declares again what is so already": says("mode_begin", "DO NOTHING", "DO UPDATE SET actor = excluded.actor"),
+    "ends what is over": says("mode_end", "AND until_ms IS NULL", ""),
+    "ends every mode of a subject": says("mode_end", "AND mode = :mode", "AND :mode = :mode"),
+    "tells what is over first": says("modes", "until_ms IS NOT NULL, ", ""),
+    "tells the oldest mode first": says("modes", "id DESC", "id"),
+    "tells apart what was in time": says("lags_apart", "kept = 0 AND EXISTS", "EXISTS"),
+    "tells apart by the modes of others": says("lags_apart", "subject IN (:route, :sink)", "subject IN (:route, :sink, 'erp')"),
+    "tells nothing apart by its sink": says("lags_apart", "subject IN (:route, :sink)", "subject IN (:route) AND :sink = :sink"),
+    "tells apart what had landed": says("lags_apart", "since_ms < delivered_at_ms", "since_ms <= delivered_at_ms"),
+    "tells apart what changed afterwards": says("lags_apart", "until_ms > delivered_at_ms - lag_ms", "until_ms >= delivered_at_ms - lag_ms"),
+    "tells nothing apart while it lasts": says("lags_apart", "until_ms IS NULL OR", ""),
+    "tells the longest of all": says("lags_apart", "CASE WHEN apart THEN 0 ELSE lag_ms END", "lag_ms"),
+    "tells apart the lags of all routes": says("lags_apart", "WHERE route = :route", "WHERE :route = :route"),
+    "tells apart the lags of all time": says("lags_apart", "AND delivered_at_ms >= :since", "AND :since = :since"),
+    "tells apart what is due": says("late_apart", "deliver_by_ms < :now_ms", "deliver_by_ms <= :now_ms"),
+    "tells apart what changed when it was over": says("late_apart", "first_changed_at_ms < :before", "first_changed_at_ms <= :before"),
+    "tells apart what has ended": says("late_apart", "'running')", "'running', 'completed')"),
+    "tells nothing apart that runs": says("late_apart", ", 'running'", ""),
+    "tells apart what other routes have late": says("late_apart", "route = :route", ":route = :route"),
+    "tells apart what other systems have late": says("late_apart", "system = :system", ":system = :system"),
+    "learns what is ours": says("held_learned", "AND confirmed_at_ms < :ours_ms", "AND :ours_ms = :ours_ms"),
+    "learns in spite of a newer revision": says("held_learned", "(:rev IS NULL OR rev = :rev)", "(:rev = :rev OR 1)"),
+    "forgets what fell before": says("held_learned", "unseen = max(unseen, 0)", "unseen = 0"),
+    "keeps what came back": says("held_learned", "unseen = max(unseen, 0)", "unseen = unseen"),
+    "keeps the doubt of what came back": says("held_learned", "doubt_back = 0, ", ""),
+    "believes what it learns at once": says("held_learned", ", first_read_ms = :now_ms", ""),
+    "learns for every system": says("held_learned", "system = :system", ":system = :system"),
+    "takes any record's origin": says("record_origins", "r.system = :system AND r.kind = :kind", ":system = :kind OR r.kind > ''"),
+    "knows no record without its event": says("record_origins", "LEFT JOIN", "JOIN"),
     "counts the lines of holds": says("holds_summary", "count(DISTINCT reference)", "count(reference)"),
     "keeps what an adoption read first": says("adoption_put", "body = excluded.body", "body = adoption.body"),
     "tells what was read of other systems": says("adoption_after", "system = :system AND", ":system = :system AND"),
@@ -816,6 +845,93 @@ BROKEN = {
 
 # Mutant: the tests that fail on it, without their "test_". Every other test passes.
 CAUGHT_BY = {
+    "declares again what is so already": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "ends what is over": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "ends every mode of a subject": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "tells what is over first": [
+        "what_holds_is_told_before_what_is_over",
+    ],
+    "tells the oldest mode first": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "tells apart what was in time": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart by the modes of others": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells nothing apart by its sink": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart what had landed": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart what changed afterwards": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells nothing apart while it lasts": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells the longest of all": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart the lags of all routes": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart the lags of all time": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart what is due": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what changed when it was over": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what has ended": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells nothing apart that runs": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what other routes have late": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what other systems have late": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "learns what is ours": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "learns in spite of a newer revision": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "forgets what fell before": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "keeps what came back": [
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
+    ],
+    "keeps the doubt of what came back": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "believes what it learns at once": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "learns for every system": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "takes any record's origin": [
+        "a_record_knows_by_what_it_came",
+    ],
+    "knows no record without its event": [
+        "a_record_knows_by_what_it_came",
+    ],
     "answers before it commits": [
         "what_was_accepted_is_there_after_a_restart",
     ],
@@ -1223,6 +1339,7 @@ CAUGHT_BY = {
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
         "a_reading_is_as_old_as_the_question",
         "a_reading_that_was_overtaken_changes_nothing",
         "a_refuted_number_is_unknown_until_it_is_read_again",
@@ -1237,6 +1354,7 @@ CAUGHT_BY = {
         "unseen_units_are_listed_and_can_be_let_go",
         "what_a_blind_write_may_have_undone_is_in_doubt",
         "what_an_order_may_explain_is_read_again",
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
         "what_is_explained_is_not_in_doubt",
     ],
     "takes an unknown number for none": [
@@ -1253,6 +1371,7 @@ CAUGHT_BY = {
         "a_shift_moves_what_is_held_and_nothing_else",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "units_that_vanish_are_unseen_until_they_come_back",
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
         "what_is_explained_is_not_in_doubt",
     ],
     "counts a return twice": [
@@ -1262,6 +1381,7 @@ CAUGHT_BY = {
     "forgets unseen units at the next look": [
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
         "an_order_explains_nothing_that_was_missed_before_it",
         "units_that_vanish_are_unseen_until_they_come_back",
         "what_an_order_may_explain_is_read_again",
@@ -1306,6 +1426,7 @@ CAUGHT_BY = {
     ],
     "believes a first reading of returns": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
     ],
     "doubts no order": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
@@ -1359,6 +1480,7 @@ CAUGHT_BY = {
     ],
     "shifts without a new revision": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
     ],
@@ -1686,6 +1808,7 @@ CAUGHT_BY = {
     "finishes every key": [
         "deliveries_are_counted_by_route_and_state",
         "pending_deliveries_are_found_again_after_a_restart",
+        "what_is_late_is_told_apart_by_when_it_changed",
     ],
     "makes up what it finishes": [
         "finishing_what_does_not_exist_changes_nothing",

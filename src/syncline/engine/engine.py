@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -24,9 +24,11 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
+from syncline.engine.shadow import ShadowReader
 from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
@@ -95,6 +97,8 @@ class Engine:
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
+        self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed)
+        self.modes = self.mode_watch.modes
         self.lanes = {
             name: Lane(
                 system=system,
@@ -108,6 +112,7 @@ class Engine:
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,
                 offer=self.offer,
+                modes=self.modes,
                 **({"calls_max": calls_max[name]} if calls_max and name in calls_max else {}),
             )
             for name, system in self.systems.items()
@@ -158,6 +163,7 @@ class Engine:
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
+        self.shadow_reader = ShadowReader(self)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
@@ -215,6 +221,10 @@ class Engine:
             if lane is not None:
                 lane.offer(row)
 
+    def _modes_changed(self, routes: Collection[str]) -> None:
+        for lane in self.lanes.values():
+            lane.changed(routes)
+
     def _on_stale(self, channel: str) -> None:
         """The channel's number moved without us: perhaps an order that we have not heard of."""
         for poller in self.pollers:
@@ -248,6 +258,7 @@ class Engine:
         """
         await self._apply_lease.take()
         await self.adoption.load()
+        await self.mode_watch.refresh()
         await self.catalog.load(self.systems)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
@@ -256,6 +267,8 @@ class Engine:
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")
+            group.create_task(self.mode_watch.run(), name="modes")
+            group.create_task(self.shadow_reader.run(), name="shadow")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

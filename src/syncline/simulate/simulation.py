@@ -31,6 +31,7 @@ from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
 from syncline.simulate.staff import Staff
+from syncline.simulate.switching import Switching
 from syncline.simulate.trade import Truth
 from syncline.simulate.transport import AsgiTransport
 from syncline.simulate.world import Pace, World
@@ -72,6 +73,7 @@ class Plan:
     asides: int = 8  # drafts that reserve, and numbers edited by hand
     second_thoughts: bool = True  # buyers cancel and cut orders, sometimes too late for the warehouse
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
+    switches: bool = False  # all begins in shadow and goes live, and somebody pauses and resumes
 
 
 @dataclass(slots=True)
@@ -94,6 +96,8 @@ class Report:
     virtual_s: float = 0.0
     digest: str = ""
     violations: list[str] = field(default_factory=list)
+    differences: int = 0  # listed at once by routes in shadow
+    stops: int = 0  # pauses, and times that a route went back to shadow
 
     def text(self) -> str:
         """Everything, one fact a line; equal runs print equal text."""
@@ -110,6 +114,7 @@ class Report:
             f"kills: {self.kills.total()}",
             *(f"  {count:>4}  {where}" for where, count in sorted(self.kills.items())),
             f"agreed after {self.converged_after_s:.1f} s; digest {self.digest}",
+            *([f"stops: {self.stops}, differences in shadow: {self.differences}"] if self.stops else ()),
             f"truth: {self.truth}",
             f"breaches: {dict(sorted(self.breaches.items()))}",
             f"parked: {self.parked}",
@@ -194,6 +199,8 @@ class Simulation:
         self._hooks = HooksApp()
         self._store: Store = SqliteStore.open(":memory:", now_ms=START_MS)
         self._switch = Switch()
+        self._transport: SeverableTransport | None = None
+        self._left: list[SeverableTransport] = []  # of processes that died
         self._dead = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
@@ -228,8 +235,8 @@ class Simulation:
         self._dead = asyncio.Event()
         store = SeverableStore(self._store, self._switch)
         rng = Random(self._rng.getrandbits(64))
-        transport = SeverableTransport(self._outbound, self._switch)
-        systems = self.world.open_systems(transport, rng)
+        self._transport = SeverableTransport(self._outbound, self._switch)
+        systems = self.world.open_systems(self._transport, rng)
         self.engine = self.world.open_engine(store, systems, rng)
         self._running = self.loop.create_task(self.engine.run())
         self._hooks.engine = self.engine
@@ -262,6 +269,7 @@ class Simulation:
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             _only_death(result)
         self.engine = None
+        self._left = [one for one in (*self._left, self._transport) if one is not None and one.abroad]
         self._preparing = None
         self.kills[where] += 1
         # Leases of the dead end by themselves; the new process is the same owner of the same store.
@@ -319,6 +327,7 @@ class Simulation:
         self._apps.register(f"https://{world.shop.shop}", world.shop)
         world.run_people()
         staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
+        switching = await self._switching() if plan.switches else None
         self._start()
         await self._prepare()
         # Most shops are open already while both sides are read for the first time.
@@ -326,16 +335,35 @@ class Simulation:
 
         people = self.loop.create_task(self._people(history.orders[: plan.orders]))
         aside = self.loop.create_task(self._break_things() if plan.faults else self._watch())
+        until_s = self.clock.monotonic() + plan.minutes * 60
+        played = self.loop.create_task(switching.play(world.routes(), until_s)) if switching else None
         await self._live_and_die()
         await people
         await staff
+        if played is not None:
+            await played
         if plan.faults:
             aside.cancel()
             await asyncio.gather(aside, return_exceptions=True)
             self._mend()
         problems, after_s = await self._converge()
         aside.cancel()
-        return await self._report([*problems, *await self._restart_idle()], after_s)
+        report = await self._report([*problems, *await self._restart_idle()], after_s)
+        if switching is not None:
+            report.violations += switching.violations
+            report.differences, report.stops = switching.differences, switching.stops
+        return report
+
+    async def _switching(self) -> Switching:
+        switching = Switching(
+            self.world,
+            self.clock,
+            Random(self._rng.getrandbits(64)),
+            lambda: self.engine,
+            lambda: any(transport.abroad for transport in self._left),
+        )
+        await switching.begin(self._store, self.world.routes())
+        return switching
 
     async def _people(self, orders: list[HistoryOrder]) -> None:
         """Buyers and staff, spread over the minutes of the plan."""

@@ -32,6 +32,7 @@ from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
 from syncline.testing.store_heard import HeardConformance
 from syncline.testing.store_holds import HoldConformance
+from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_surveys import SurveyConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
@@ -45,6 +46,7 @@ class StoreConformance(
     HeardConformance,
     DeliveryConformance,
     HoldConformance,
+    ModeConformance,
     SurveyConformance,
     AdoptionConformance,
     FullReadConformance,

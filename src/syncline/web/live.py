@@ -40,8 +40,11 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
         lags = await site.snapshots.lags()
         for index, route in enumerate(status.routes):
             part(f"route-{index}", "route", route=route)
+            declared = {mode.mode for mode in route.modes if mode.subject == route.name}
+            part(f"switch-{index}", "switch", route=route, index=index, own=declared.__contains__)
             part(f"strip-{index}", "strip", route=route, rows=lags.get(route.name, []))
         part("lanes", "lanes")
+        part("systems", "systems")
         part("recovered", "recovered", history=await site.snapshots.recovered())
     elif page == "alerts":
         part("alert-cards", "alert_cards", alerts=alerts_of(site))

@@ -45,6 +45,13 @@ def _routes(status: Status) -> Iterator[Metric]:
     parked = gauge("parked", "Deliveries that need a person")
     delivered = gauge("delivered_last_hour", "Changes that landed in the last hour")
     kept = gauge("kept_last_hour", "Changes that landed within the tolerance in the last hour")
+    apart = gauge("late_by_mode_last_hour", "Of those, too late because of a pause or shadow")
+    waits = gauge("late_by_mode", "Deliveries past their deadline because of a pause or shadow")
+    stopped = GaugeMetricFamily(
+        "syncline_route_stopped",
+        "1 while a person has the route paused or in shadow",
+        labels=["route", "mode"],
+    )
     lag = GaugeMetricFamily(
         "syncline_lag_seconds", "Delivered minus changed, last hour", labels=["route", "quantile"]
     )
@@ -79,13 +86,32 @@ def _routes(status: Status) -> Iterator[Metric]:
         parked.add_metric(at, route.parked)
         delivered.add_metric(at, route.lags.delivered)
         kept.add_metric(at, route.lags.kept)
+        apart.add_metric(at, route.lags.apart)
+        waits.add_metric(at, route.late_apart)
+        for mode in ("paused", "shadow"):
+            stopped.add_metric([*at, mode], any(one.mode == mode for one in route.modes))
         for quantile, ms in (
             ("0.5", route.lags.p50_ms),
             ("0.99", route.lags.p99_ms),
             ("1", route.lags.max_ms),
         ):
             lag.add_metric([*at, quantile], ms / 1000)
-    yield from (age, tolerance, limit, bound, lost, pending, late, parked, delivered, kept, lag)
+    yield from (
+        age,
+        tolerance,
+        limit,
+        bound,
+        lost,
+        pending,
+        late,
+        parked,
+        delivered,
+        kept,
+        apart,
+        waits,
+        lag,
+        stopped,
+    )
     yield from (blind, window, longest, exposed)
 
 
@@ -106,7 +132,7 @@ def _lanes(status: Status) -> Iterator[Metric]:
     )
     for lane in status.lanes:
         at = [lane.system]
-        up.add_metric(at, lane.state == "ok")
+        up.add_metric(at, lane.state in ("ok", "paused"))
         refused.add_metric(at, lane.state == "refused")
         paused.add_metric(at, lane.state == "paused")
         share.add_metric(at, lane.used_share)

@@ -113,7 +113,7 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
     lags = route.lags
     if not lags.delivered and not route.late:
         parts.append(Markup('<text x="50%" y="{}">Nothing landed in the last hour.</text>').format(BASE - 12))
-    missed = lags.delivered - lags.kept
+    missed = lags.delivered - lags.apart - lags.kept
     label = (
         "No change landed in the last hour."
         if not lags.delivered
@@ -124,6 +124,7 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
                 if missed
                 else f"all within {duration(route.tolerance_ms)}."
             )
+            + (f" {plural(lags.apart, 'more', 'more')} had waited for a pause." if lags.apart else "")
         )
     )
     return Markup('<svg class="strip" role="img" aria-label="{}" height="{}" width="100%">{}</svg>').format(

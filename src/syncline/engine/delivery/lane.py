@@ -9,6 +9,7 @@ an intent without a result is resolved before its records are touched again.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from random import Random
@@ -20,10 +21,13 @@ from syncline.engine.codec import decode_payloads, encode
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.queue import DueQueue
+from syncline.engine.delivery.rehearse import Rehearsal
 from syncline.engine.delivery.results import Results
+from syncline.engine.delivery.stops import Aside, Stops
 from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
+from syncline.engine.modes import Modes, Stop
 from syncline.engine.routes import Routes, split_key
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
@@ -62,6 +66,7 @@ class Lane:
         on_stale: Callable[[str], None],
         offer: Callable[[Sequence[Row]], None],
         calls_max: int = CALLS_MAX,
+        modes: Modes | None = None,
     ) -> None:
         self.system = system
         self._store = store
@@ -89,7 +94,8 @@ class Lane:
         self._batch_max: dict[str, int] = {}
         self._in_vain: dict[str, int] = {}  # writes in a row that were accepted and never took effect
         self.blind = BlindWrites(system.capabilities, clock, self._ask)
-        self.paused = False
+        self.stops = Stops(modes)
+        self._rehearsal = Rehearsal(system, clock, self.stops)
         self.calls = 0
         self.items = 0
         self.last_error = ""
@@ -102,7 +108,7 @@ class Lane:
 
     def pending(self) -> int:
         """Deliveries that wait or are under way."""
-        return sum(len(queue) for queue in self._queues.values()) + len(self._busy)
+        return sum(len(queue) for queue in self._queues.values()) + len(self._busy) + len(self.stops)
 
     def works_on(self, order_key: str) -> int | None:
         """Since when a call about an order is under way, or its outcome unknown; ``None`` if there is none."""
@@ -111,7 +117,9 @@ class Lane:
     def at_rest(self, key: str) -> bool:
         """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
         queue = self._queues.get("set_stock")
-        return self._loaded and queue is not None and key not in queue and f"stock {key}" not in self._busy
+        if not self._loaded or queue is None or key in queue or ("set_stock", key) in self.stops:
+            return False
+        return f"stock {key}" not in self._busy
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
@@ -119,6 +127,7 @@ class Lane:
         queue = self._queues.get(operation)
         if queue is None:
             return
+        self.stops.forget(operation, key)
         if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
             queue.put(key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE)
             urgent = self._operation(operation).urgent
@@ -126,6 +135,25 @@ class Lane:
                 self._signals[urgent].set()
         else:
             queue.discard(key)
+
+    def changed(self, routes: Collection[str]) -> None:
+        """Some routes were paused, resumed, or put in shadow or live: look at what they held back again."""
+        for operation, key, entry in self.stops.release(routes):
+            self._queue_again(operation, key, entry)
+
+    def look_again(self, limit: int) -> None:
+        """Look again at what a route in shadow would not send yet: it may be able to by now."""
+        for operation, key in self.stops.waiting(limit):
+            entry = self.stops.take(operation, key)
+            if entry is not None:
+                self._queue_again(operation, key, entry)
+
+    def _queue_again(self, operation: str, key: str, entry: Aside) -> None:
+        if key not in self._queues[operation]:  # else it was touched meanwhile
+            self._queues[operation].put(
+                key, entry.deliver_by_ms, entry.not_before_ms, may_ride=entry.may_ride
+            )
+        self._signals[self._operation(operation).urgent].set()
 
     def _operation(self, name: str) -> Operation:
         return self.system.sink.operations[name]
@@ -178,9 +206,6 @@ class Lane:
         while True:
             signal.clear()
             wait = max(0.0, self._paused_until - self._clock.monotonic())
-            if self.paused:
-                await signal.wait()
-                continue
             if wait:
                 await self._clock.sleep(wait)
                 continue
@@ -273,6 +298,7 @@ class Lane:
 
     async def _deliver(self, operation: str, keys: list[str]) -> None:
         free = list(keys)
+        sending: Counter[str] = Counter()
         try:
             rows = await self._store.read(
                 "deliveries_get",
@@ -281,9 +307,14 @@ class Lane:
                 keys=keys,
             )
             known = {row[0]: row for row in rows}
+            reads_only = self._operation(operation).reads_only
+            if not reads_only:
+                self.stops.hold(operation, known, Stop.PAUSED)
             results = self._results(operation, known)
             due = {key: Due(self._routes.named(known[key][1]), known[key][4]) for key in keys if key in known}
             built = await self._builder.build(operation, due, self._clock.now_ms())
+            if not reads_only:
+                await self._rehearsal.compare(self._operation(operation), built, known, results)
             sends: dict[str, Send] = {}
             for key, what in built.items():
                 if isinstance(what, Send):
@@ -295,8 +326,11 @@ class Lane:
                 elif isinstance(what, Refuse):
                     results.park(key, what.reason, what.detail, "")
             payloads = {key: send.payload for key, send in sends.items()}
+            if not reads_only:
+                self.stops.hold_back(operation, payloads, known)
+                sending.update(known[key][1] for key in payloads if key in known)
+                self.stops.sending.update(sending)
             intent = self._ids.new()
-            reads_only = self._operation(operation).reads_only
             begin = list(results.writes())
             if payloads and not reads_only:
                 begin += results.begin(intent, payloads)
@@ -311,6 +345,7 @@ class Lane:
                 free = []
         finally:
             self._slots.release()
+            self.stops.sending.subtract(sending)
             if free:
                 self._give_back(operation, free)
 
@@ -335,6 +370,7 @@ class Lane:
             self._clock.now_ms(),
             self.system.capabilities,
             asked_ms=asked_ms,
+            ours_since=self.stops.modes.ours_since,
         )
 
     async def _call(
@@ -523,7 +559,9 @@ class Lane:
             if blind:
                 outcomes = await self._read_back(items, intent, age_ms, accepted)
             elif rules.retry_same_key_ms > age_ms:
-                outcomes = await self._ask(operation, items, intent)
+                if self.stops.any(known):
+                    continue  # sending it once more is sending: it waits for its routes
+                outcomes = await self._ask_again(operation, items, intent, known)
             elif rules.look_up:
                 outcomes = [await self._look_up(operation, item, age_ms) for item in items]
             else:
@@ -544,6 +582,17 @@ class Lane:
             ]
             if settled:
                 await self._finish(intent, operation, settled, known, notes, close=not items)
+
+    async def _ask_again(
+        self, operation: str, items: Sequence[Item], intent: str, known: dict[str, Row]
+    ) -> list[Outcome]:
+        """Send a call whose outcome is not known once more, under its key."""
+        sending = Counter(row[1] for row in known.values())
+        self.stops.sending.update(sending)
+        try:
+            return await self._ask(operation, items, intent)
+        finally:
+            self.stops.sending.subtract(sending)
 
     async def _read_back(
         self, items: Sequence[Item], key: str, age_ms: int, accepted: Collection[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -35,7 +35,9 @@ class Results:
         capabilities: Capabilities,
         *,
         asked_ms: int | None = None,
+        ours_since: Callable[[str], int] = lambda _route: 0,
     ) -> None:
+        self._ours_since = ours_since
         self._system = system
         self._operation = operation
         self._routes = routes
@@ -232,11 +234,26 @@ class Results:
                 uncounted=int(outage),
             )
 
+    def adopt(self, item: Item, outcome: Outcome, note: str) -> None:
+        """What was to be sent is there already, by somebody else's hand or from before."""
+        self._finish(item.key, DeliveryState.COMPLETED, reason="it was there already")
+        self._resolve(item.key, "found there")
+        self._took_effect(item, outcome, note)
+
+    def found(self, item: Item, outcome: Outcome) -> None:
+        """An order is there under our reference; whether as it should be is not known yet."""
+        order = item.payload
+        self._bind(Kind.ORDER.value, order.reference, outcome, 0, "")
+
     def _done(self, item: Item, outcome: Outcome, note: str) -> None:
+        self._finish(item.key, DeliveryState.COMPLETED)
+        self._resolve(item.key, "delivered")
+        self._lag(item.key)
+        self._took_effect(item, outcome, note)
+
+    def _took_effect(self, item: Item, outcome: Outcome, note: str) -> None:
+        """Remember what the other side holds now."""
         key, payload = item.key, item.payload
-        self._finish(key, DeliveryState.COMPLETED)
-        self._resolve(key, "delivered")
-        self._lag(key)
         if isinstance(payload, SetStock):
             self._add(
                 "held_written",
@@ -256,14 +273,12 @@ class Results:
             if outcome.facts.get("reserved", 0) > 0:
                 before = outcome.facts["held"] + outcome.facts["reserved"]
                 self._add("held_first", system=self._system, key=key, held=before, now_ms=self._now_ms)
-            self._add(
-                "held_seen",
-                system=self._system,
-                key=key,
-                held=outcome.facts["held"],
-                rev=rev,
-                now_ms=self._now_ms,
-            )
+            read = {"system": self._system, "key": key, "held": outcome.facts["held"], "rev": rev}
+            # Where others write the number too, it need not be what we expect.
+            ours_ms = self._ours_since(self._known[key][1]) if key in self._known else 0
+            if ours_ms:
+                self._add("held_learned", **read, ours_ms=ours_ms, now_ms=self._now_ms)
+            self._add("held_seen", **read, now_ms=self._now_ms)
             self._add(
                 "held_asked", system=self._system, key=key, asked_ms=self._asked_ms, now_ms=self._now_ms
             )
@@ -413,7 +428,7 @@ class Results:
         """The collected rows. With ``close`` the intent is finished as well."""
         writes = [
             Write(statement, rows, told=statement in TOUCHING)
-            for statement, rows in self._rows.items()
+            for statement, rows in sorted(self._rows.items(), key=lambda at: at[0] != "held_learned")
             if intent is not None or statement != "attempt_put"
         ]
         if intent is not None and close:

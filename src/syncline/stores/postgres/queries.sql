@@ -1051,3 +1051,52 @@ DELETE FROM adoption WHERE (system, kind, key) IN (
     LATERAL (SELECT a.system, a.kind, a.key FROM adoption AS a
              WHERE a.system = r.system AND a.kind = r.kind LIMIT r."limit") AS old)
 RETURNING key;
+
+-- What is paused or in shadow, and what was.
+
+-- name: mode_begin
+-- key: subject mode
+-- in the order given: it numbers its rows
+INSERT INTO mode (subject, mode, since_ms, actor, reason)
+SELECT r.subject, r.mode, r.now_ms, r.actor, r.reason
+FROM jsonb_to_recordset($1::jsonb) AS r(subject text, mode text, actor text, reason text, now_ms bigint)
+ON CONFLICT (subject, mode) WHERE until_ms IS NULL DO NOTHING
+RETURNING subject;
+
+-- name: mode_end
+-- key: subject mode
+UPDATE mode SET until_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(subject text, mode text, now_ms bigint)
+WHERE mode.subject = r.subject AND mode.mode = r.mode AND mode.until_ms IS NULL
+RETURNING mode.subject;
+
+-- name: modes
+SELECT subject, mode, since_ms, until_ms, actor, reason FROM mode
+ORDER BY until_ms IS NOT NULL, id DESC LIMIT :limit;
+
+-- name: lags_apart
+SELECT coalesce(sum(apart::int), 0)::bigint, coalesce(max(CASE WHEN apart THEN 0 ELSE lag_ms END), 0) FROM (
+    SELECT l.lag_ms, l.kept = 0 AND EXISTS (
+        SELECT 1 FROM mode AS m WHERE m.subject IN (:route, :sink) AND m.since_ms < l.delivered_at_ms
+            AND (m.until_ms IS NULL OR m.until_ms > l.delivered_at_ms - l.lag_ms)) AS apart
+    FROM lag AS l WHERE l.route = :route AND l.delivered_at_ms >= :since) AS seen;
+
+-- name: late_apart
+SELECT count(*) FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
+
+-- name: held_learned
+-- key: system key
+UPDATE binding SET held = r.held, unseen = greatest(unseen, 0), doubt_back = 0, first_read_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, ours_ms bigint,
+    now_ms bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.held IS NOT NULL
+    AND confirmed_at_ms < r.ours_ms AND (r.rev IS NULL OR binding.rev = r.rev)
+RETURNING binding.key;
+
+-- name: record_origins
+SELECT r.key, r.changed_at_ms, coalesce(e.via, '') FROM record AS r
+LEFT JOIN event AS e ON e."offset" = r."offset"
+WHERE r.system = :system AND r.kind = :kind
+    AND r.key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));

@@ -845,3 +845,44 @@ SELECT key, body FROM adoption WHERE system = :system AND kind = :kind AND key >
 DELETE FROM adoption WHERE (system, kind, key) IN (
     SELECT a.system, a.kind, a.key FROM adoption AS a WHERE a.system = :system AND a.kind = :kind LIMIT :limit)
 RETURNING key;
+
+-- What is paused or in shadow, and what was.
+
+-- name: mode_begin
+INSERT INTO mode (subject, mode, since_ms, actor, reason) VALUES (:subject, :mode, :now_ms, :actor, :reason)
+ON CONFLICT (subject, mode) WHERE until_ms IS NULL DO NOTHING
+RETURNING subject;
+
+-- name: mode_end
+UPDATE mode SET until_ms = :now_ms WHERE subject = :subject AND mode = :mode AND until_ms IS NULL
+RETURNING subject;
+
+-- name: modes
+SELECT subject, mode, since_ms, until_ms, actor, reason FROM mode
+ORDER BY until_ms IS NOT NULL, id DESC LIMIT :limit;
+
+-- Lags of changes that waited while their route or its sink was paused or in shadow, and the longest of the others.
+-- name: lags_apart
+SELECT coalesce(sum(apart), 0), coalesce(max(CASE WHEN apart THEN 0 ELSE lag_ms END), 0) FROM (
+    SELECT lag_ms, kept = 0 AND EXISTS (
+        SELECT 1 FROM mode WHERE subject IN (:route, :sink) AND since_ms < delivered_at_ms
+            AND (until_ms IS NULL OR until_ms > delivered_at_ms - lag_ms)) AS apart
+    FROM lag WHERE route = :route AND delivered_at_ms >= :since);
+
+-- name: late_apart
+SELECT count(*) FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
+
+-- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
+-- missing from before stays so. To be followed by held_seen, which then finds what it expects.
+-- name: held_learned
+UPDATE binding SET held = :held, unseen = max(unseen, 0), doubt_back = 0, first_read_ms = :now_ms
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND confirmed_at_ms < :ours_ms
+    AND (:rev IS NULL OR rev = :rev)
+RETURNING key;
+
+-- name: record_origins
+SELECT r.key, r.changed_at_ms, coalesce(e.via, '') FROM record AS r
+LEFT JOIN event AS e ON e."offset" = r."offset"
+WHERE r.system = :system AND r.kind = :kind AND r.key IN (SELECT value FROM json_each(:keys));
