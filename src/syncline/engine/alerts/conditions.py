@@ -104,7 +104,7 @@ def conditions(status: Status, trends: Trends, *, parked_after_ms: int = PARKED_
         *_events(status, trends),
         *_reads(status, trends),
         *_routes(status, trends),
-        *_people(status, parked_after_ms),
+        *_people(status, trends, parked_after_ms),
     ]
     found = [
         replace(each, causes=(*each.causes, "clock/machine")) if each.kind in DATED else each
@@ -484,7 +484,7 @@ def _behind(sink: str, routes: Sequence[RouteStatus], status: Status) -> Conditi
 # --- what a person has to decide --------------------------------------------------------------------------
 
 
-def _people(status: Status, parked_after_ms: int) -> Iterator[Condition]:
+def _people(status: Status, trends: Trends, parked_after_ms: int) -> Iterator[Condition]:
     for group in status.parked_groups:
         age_ms = status.now_ms - group.oldest_at_ms
         if group.reason.startswith(GUARDS):
@@ -510,7 +510,15 @@ def _people(status: Status, parked_after_ms: int) -> Iterator[Condition]:
     fell: dict[str, int] = {}
     for row in status.unseen:
         fell[row.system] = fell.get(row.system, 0) + row.units
+    # Where a person holds back what is written, it is not read again either, which is how most of it is explained.
+    stopped = {
+        route.sink
+        for route in status.routes
+        if route.flow == Flow.INVENTORY and trends.paused(route.name, route.sink)
+    }
     for system, units in fell.items():
+        if system in stopped:
+            continue
         skus = len({row.sku for row in status.unseen if row.system == system})
         found_ms = min(
             (
