@@ -21,6 +21,9 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.reconcile.differences import Settings
+from syncline.engine.reconcile.reconciler import Reconciler
+from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
 from syncline.engine.survey import Survey
@@ -57,6 +60,7 @@ class Engine:
         checkouts: Mapping[str, Checkout] | None = None,
         hears_events: bool = True,
         thresholds: Thresholds | None = None,
+        reconcile: Settings | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -148,6 +152,7 @@ class Engine:
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
+        self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
@@ -228,6 +233,7 @@ class Engine:
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")
+            group.create_task(self.reconciler.run(), name="reconcile")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

@@ -13,6 +13,7 @@ from syncline.ports.connector import (
     Verified,
     WebhookRequest,
 )
+from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
 
@@ -22,8 +23,10 @@ __all__ = [
     "Governor",
     "Opening",
     "Page",
+    "Part",
     "PollStream",
     "Request",
+    "Rereads",
     "Response",
     "Row",
     "Sink",

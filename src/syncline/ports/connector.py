@@ -11,6 +11,7 @@ from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, LoggedEvent, Via
 from syncline.model.delivery import Item, Operation, Outcome
 from syncline.ports.clock import Clock
+from syncline.ports.rereads import NOTHING, Rereads
 from syncline.ports.transport import Transport
 
 
@@ -26,7 +27,10 @@ class Governor(Protocol):
         ...
 
     def usage(self) -> Mapping[str, float]:
-        """For screens and metrics: ``limit``, ``in_use``, ``calls``, ``throttled``, ``waited_s``."""
+        """For screens and metrics: ``limit``, ``in_use``, ``calls``, ``throttled``, ``waited_s``.
+
+        ``per_s`` is what may be spent each second: points, or seconds of open calls. Without a limit it is left out.
+        """
         ...
 
 
@@ -159,6 +163,7 @@ class System:
     governor: Governor
     prepare: Callable[[str], Any] | None = None  # async: subscribe webhooks to a public URL
     check: Callable[[], Any] | None = None  # async: list of (what, ok, how to mend)
+    rereads: Rereads = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
