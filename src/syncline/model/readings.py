@@ -33,9 +33,10 @@ class Placed(Struct, frozen=True):
 
 
 class Booked(Struct, frozen=True):
-    """An ERP's order that stands for one of a channel: it carries its reference, or was entered for it by hand.
+    """An ERP's order that stands for one of a channel: it ``carries`` its reference, or was entered for it by hand.
 
-    ``units`` are what it still takes or took of each of the ERP's SKUs, lines closed before their shipment left out.
+    ``units`` are what it still takes or took of each of the ERP's SKUs, lines closed before their shipment left out;
+    empty where lines were not read.
     """
 
     reference: str
@@ -43,3 +44,4 @@ class Booked(Struct, frozen=True):
     status: str
     total: Decimal
     units: Mapping[str, Decimal]
+    carries: bool = True

@@ -26,6 +26,7 @@ from syncline.engine.status import status
 from syncline.model.errors import OutcomeUnknown, SynclineError
 from syncline.ports import Clock, Request, Response, Store, Timer
 from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.disagree import Disagreement, explained, prove
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport, NetworkFaults
@@ -39,6 +40,7 @@ START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 HOOKS = "https://syncline.simulated"
 CONVERGE_MS_MAX = 3 * 3_600_000
 STEP_S = 20.0
+QUIET_S = 900.0
 ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
@@ -68,6 +70,7 @@ class Plan:
     faults: bool = True
     troubles: tuple[str, ...] = ()  # only these; empty: all of them
     second_thoughts: bool = True  # buyers cancel and cut orders, sometimes too late for the warehouse
+    reconciles: bool = False  # in the end differences are planted, and both sides are proved
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
 
 
@@ -328,6 +331,8 @@ class Simulation:
             self._mend()
         problems, after_s = await self._converge()
         aside.cancel()
+        if plan.reconciles:
+            problems += await self._reconcile()
         return await self._report([*problems, *await self._restart_idle()], after_s)
 
     async def _people(self, orders: list[HistoryOrder]) -> None:
@@ -471,6 +476,29 @@ class Simulation:
         effects = Counter({f"shop {name}": count for name, count in shop.items()})
         effects.update({f"erp {name}": count for name, count in erp.items() if name != "token"})
         return effects
+
+    async def _reconcile(self) -> list[str]:
+        """A proof of what agrees names nothing; one of what was planted names just that, and mends it."""
+        assert self.engine is not None
+        world, reconciler = self.world, self.engine.reconciler
+        await self.clock.sleep(STEP_S)
+        found, problem = await prove(reconciler, self._store, self.clock, dry_run=True)
+        wrong = {one for one in found if not explained(world, one)}
+        problems = [problem] if problem else []
+        problems += [f"{len(wrong)} differences where there are none: {sorted(wrong)[:3]}"] if wrong else []
+        await self.clock.sleep(
+            QUIET_S
+        )  # documents of a moment ago are read once more, and their figures with them
+        disagreement = Disagreement(world, Random(self._rng.getrandbits(64)))
+        planted = disagreement.plant()
+        again, problem = await prove(reconciler, self._store, self.clock, dry_run=False)
+        problems += [problem] if problem else []
+        for text, odd in (("were not found", planted - again), ("were not planted", again - found - planted)):
+            if odd:
+                problems.append(f"{len(odd)} differences {text}: {sorted(odd)[:3]}")
+        disagreement.undo()
+        more, _ = await self._converge()
+        return problems + more
 
     async def _restart_idle(self) -> list[str]:
         """Recovery is idempotent: restarts with nothing to do have no effect."""

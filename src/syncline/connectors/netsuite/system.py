@@ -8,6 +8,7 @@ from syncline.connectors.netsuite import queries, zones
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import CAPABILITIES, PUSH_SECRET_BYTES_MIN, NetSuiteSettings
+from syncline.connectors.netsuite.rereads import Rereader
 from syncline.connectors.netsuite.sink import NetSuiteSink
 from syncline.connectors.netsuite.source import NetSuiteSource
 from syncline.model.errors import SynclineError
@@ -37,6 +38,7 @@ def open_system(opening: Opening) -> System:
         NetSuiteSink(settings, client),
         governor,
         check=check.run,
+        rereads=Rereader(opening.name, settings, opening.clock, client).rereads(),
     )
 
 

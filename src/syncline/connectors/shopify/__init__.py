@@ -6,6 +6,7 @@ from random import Random
 
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, ShopifySettings
+from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
 from syncline.connectors.shopify.source import ShopifySource
@@ -31,6 +32,7 @@ def open_system(opening: Opening) -> System:
         governor=governor,
         prepare=setup.prepare,
         check=setup.check,
+        rereads=Rereader(settings, client=client, clock=opening.clock).rereads(),
     )
 
 

@@ -189,7 +189,7 @@ class OrderReconciliation:
             if order is not None and order.placed_at_ms < since_ms:
                 continue  # the channel shows old orders to nobody
             booked = seen.booked[reference_of(route.source, key)]
-            if any(units for row in booked for units in row.units.values()):
+            if any(not row.units or any(row.units.values()) for row in booked):
                 ids = ", ".join(row.external_id for row in booked)
                 detail = (
                     f"{route.sink} has {booked[0].reference} as {ids}; {route.source} shows no order {key}"
@@ -211,11 +211,13 @@ class OrderReconciliation:
             ids = ", ".join(sorted({row.external_id for row in booked}))
             detail = f"{route.sink} has order {placed.number} more than once: {ids}"
             return Difference(key, key, Cause.DUPLICATE, detail, witness=ids)
-        if order is None and not booked:
+        if order is None and not any(row.carries for row in booked):
             if placed.cancelled:
                 return None
             detail = f"order {placed.number} was never captured, and {route.sink} has none with its reference"
-            return Difference(key, key, Cause.MISSING_IN_ERP, detail)
+            if booked:
+                detail += f", but {booked[0].external_id} names its number"
+            return Difference(key, key, Cause.MISSING_IN_ERP, detail, asks=bool(booked))
         if order is None or _newer(placed, order):
             detail = f"order {placed.number} changed in {route.source}, and nobody told"
             witness = "" if order is None else str(order.updated_at_ms)
@@ -223,14 +225,19 @@ class OrderReconciliation:
         if not order.complete:
             return Difference(key, key, Cause.IN_FLIGHT, f"order {placed.number} is still to be read whole")
         witness = f"{order.updated_at_ms} {bound[1]}"
-        if not booked:
+        carrying = [row for row in booked if row.carries]
+        if not carrying:
             if placed.cancelled:
                 return None
             detail = f"order {placed.number}: {route.sink} has none with its reference"
+            if booked:
+                detail += f", but {booked[0].external_id} names its number"
             if bound[0]:
                 detail += f"; it was there as {bound[0]}, so somebody deleted it or took the reference off"
-            return Difference(key, key, Cause.MISSING_IN_ERP, detail, witness=witness, asks=bool(bound[0]))
-        return self._contents(route, placed, booked[0], order, witness)
+            return Difference(
+                key, key, Cause.MISSING_IN_ERP, detail, witness=witness, asks=bool(bound[0] or booked)
+            )
+        return self._contents(route, placed, carrying[0], order, witness)
 
     def _contents(
         self, route: Route, placed: Placed, booked: Booked, order: Order, witness: str
