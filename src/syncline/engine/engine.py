@@ -23,6 +23,7 @@ from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
+from syncline.engine.reconcile.subscriptions import Subscriptions
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
@@ -37,6 +38,7 @@ from syncline.ports import Clock, Row, Store, System
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
 ITEMS_INTERVAL_MS = 3_600_000
+ON_DEMAND = Settings(every_ms=0)
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +62,7 @@ class Engine:
         checkouts: Mapping[str, Checkout] | None = None,
         hears_events: bool = True,
         thresholds: Thresholds | None = None,
-        reconcile: Settings | None = None,
+        reconcile: Settings = ON_DEMAND,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -153,6 +155,7 @@ class Engine:
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
+        self.subscriptions = Subscriptions(clock, self.systems, self.pollers)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:

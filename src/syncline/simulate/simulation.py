@@ -197,6 +197,7 @@ class Simulation:
         self._dead = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.engine: Engine | None = None
         self.faults: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
@@ -230,6 +231,8 @@ class Simulation:
         systems = self.world.open_systems(transport, rng)
         self.engine = self.world.open_engine(store, systems, rng)
         self._running = self.loop.create_task(self.engine.run())
+        watch = self.engine.subscriptions.keep(lambda system: f"{HOOKS}/hooks/{system}", lambda _: None)
+        self._watching = self.loop.create_task(watch)
         self._hooks.engine = self.engine
         self._apps.register(HOOKS, self._hooks)
 
@@ -253,8 +256,7 @@ class Simulation:
         assert self._running is not None
         assert self.engine is not None
         tasks = [self._running, *(task for lane in self.engine.lanes.values() for task in lane._tasks)]  # noqa: SLF001
-        if self._preparing is not None:
-            tasks.append(self._preparing)
+        tasks += [task for task in (self._preparing, self._watching) if task is not None]
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
@@ -417,8 +419,8 @@ class Simulation:
         ]
         found = [self._setting(*setting) for setting in settings]
         found.append(_Trouble("tokens revoked", erp.revoke_tokens, lambda: None))
-        # Shopify removes subscriptions after failures; until somebody looks, only reads find anything.
-        found.append(_Trouble("subscriptions removed", shop.state.subscriptions.clear, self._prepare))
+        # Shopify removes subscriptions after failures; until the watch looks, only reads find anything.
+        found.append(_Trouble("subscriptions removed", shop.state.subscriptions.clear, lambda: None))
         return [trouble for trouble in found if not self.plan.troubles or trouble.name in self.plan.troubles]
 
     @staticmethod

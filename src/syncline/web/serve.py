@@ -28,7 +28,6 @@ from syncline.web.access import Access, login_link, private_file
 from syncline.web.app import WebApp, build_app
 
 STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight included
-PREPARE_RETRY_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -211,18 +210,11 @@ def _root_cause(error: BaseException) -> BaseException:
 
 
 async def _prepare(service: Service, public_url: str, say: Callable[[str], object]) -> None:
-    """Subscribe the webhooks of every system that can, and try again until it worked."""
+    """Subscribe the webhooks of every system that can, and look after them as long as the service runs."""
     if not public_url:
         say("No [server] public_url: events cannot reach us, every flow is polled.")
         return
     for name, system in service.engine.systems.items():
         if system.prepare is None and system.capabilities.webhooks:
             say(f"{name}: send its events to {service.access.hook_url(public_url, name)}")
-        while system.prepare is not None:
-            try:
-                for sentence in await system.prepare(service.access.hook_url(public_url, name)) or ():
-                    say(f"{name}: {sentence}")
-                break
-            except SynclineError as error:
-                log.warning("subscribing failed", action="prepare_failed", system=name, error=str(error))
-                await service.engine.clock.sleep(PREPARE_RETRY_S)
+    await service.engine.subscriptions.keep(lambda name: service.access.hook_url(public_url, name), say)

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
+from syncline.web import proofs
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.api import Replay, replay, shown_to
 from syncline.web.live import events, parts_of
@@ -213,6 +214,7 @@ ENDPOINTS = (
     Endpoint("POST", "/unseen/release", Role.OPERATOR, _unseen, page=True),
     Endpoint("GET", "/holds", Role.VIEWER, _holds, page=True),
     Endpoint("POST", "/holds/release", Role.OPERATOR, _release_hold, page=True),
+    *proofs.PAGES,
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
     Endpoint("GET", "/system", Role.VIEWER, _system, page=True),

@@ -170,7 +170,7 @@ SHARE_ROWS_MIN = 500
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How often both sides are proved, at which share of each vendor's limit, and how much is repaired."""
+    """How often both sides are proved (0: only when asked), at which share of the limits, and what is repaired."""
 
     every_ms: int = DAY_MS
     budget: Decimal = Decimal("0.05")

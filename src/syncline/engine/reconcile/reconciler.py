@@ -70,6 +70,11 @@ class Proof:
     over: bool = False
 
     @property
+    def by_itself(self) -> bool:
+        """Whether nobody asked for it: then it keeps to the declared share of the limits."""
+        return self.asked_by == BY_ITSELF
+
+    @property
     def found(self) -> int:
         """Differences that are somebody's to mend, or were mended."""
         return sum(n for cause, n in self.counts.items() if MEANINGS[Cause(cause)].drift)
@@ -98,7 +103,7 @@ class Reconciler:
         settling: Settling,
         declared: Sequence[Reconciliation],
         *,
-        settings: Settings | None,
+        settings: Settings,
         guard: Callable[[], Write],
         expected: Callable[[Route], int],
         ready: Callable[[Route], bool],
@@ -110,8 +115,8 @@ class Reconciler:
         self._systems = systems
         self._settling = settling
         self._declared = {one.flow: one for one in declared}
-        self.settings = settings or Settings()
-        self._by_itself = settings is not None
+        self.settings = settings
+        self._by_itself = settings.every_ms > 0
         self._guard = guard
         self._expected = expected
         self._ready = ready
@@ -146,7 +151,7 @@ class Reconciler:
             )
         asked = []
         for one in able:
-            before = next((p for p in self.running if p.route == one.name and p.asked_by != BY_ITSELF), None)
+            before = next((p for p in self.running if p.route == one.name and not p.by_itself), None)
             if before is not None and before.dry_run == dry_run:
                 asked.append(before)
             elif len(self.running) < ASKED_MAX:
@@ -175,6 +180,10 @@ class Reconciler:
                     self.latest[route.name] = proof
         self._loaded = True
 
+    def due_ms(self, route: Route) -> int | None:
+        """When a route is proved again by itself; ``None``: never."""
+        return self._due_ms(route) if self._by_itself and not self.impossible(route) else None
+
     def _due_ms(self, route: Route) -> int:
         last = self.latest.get(route.name)
         return 0 if last is None else last.started_at_ms + self.settings.every_ms
@@ -200,9 +209,7 @@ class Reconciler:
             try:
                 await self._begin_due(now_ms)
                 ready = [one for one in self.running if one.not_before_ms <= now_ms]
-                proof = min(
-                    ready, key=lambda one: (one.asked_by == BY_ITSELF, one.started_at_ms), default=None
-                )
+                proof = min(ready, key=lambda one: (one.by_itself, one.started_at_ms), default=None)
                 if proof is not None:
                     await self._advance(proof)
                     await self._clock.sleep(0)
@@ -287,7 +294,7 @@ class Reconciler:
 
     def _pace(self, proof: Proof, costs: Mapping[str, float], took_s: float) -> None:
         """Leave the vendors' limits to others: what was spent may not exceed the declared share of them."""
-        if proof.asked_by != BY_ITSELF:
+        if not proof.by_itself:
             return
         share = float(self.settings.budget)
         rest_s = 0.0

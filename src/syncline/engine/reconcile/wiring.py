@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from syncline.engine.engine import Engine
 
 
-def reconciler_of(engine: Engine, settings: Settings | None, guard: Callable[[], Write]) -> Reconciler:
-    """Put together what proves the engine's routes. Without settings it works only when it is asked to."""
+def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]) -> Reconciler:
+    """Put together what proves the engine's routes."""
 
     def items_read_ms(system: str) -> int:
         """When a system's items were last read whole; what was made since may be unknown."""
@@ -60,7 +60,7 @@ def reconciler_of(engine: Engine, settings: Settings | None, guard: Callable[[],
         engine.lanes,
         builders,
         guard=guard,
-        window_ms=(settings or Settings()).orders_ms,
+        window_ms=settings.orders_ms,
     )
     settling = Settling(engine.store, engine.clock, engine.systems, engine.pollers, engine.lanes)
     return Reconciler(
