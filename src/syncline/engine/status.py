@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from syncline.engine.delivery.lane import CALLS_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
+from syncline.engine.reconcile.history import (
+    RouteProof,
+    SubscriptionsView,
+    route_proofs,
+    subscriptions,
+    troubles,
+)
 from syncline.engine.routes import Route
 from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
@@ -197,6 +204,8 @@ class Status:
     holds: tuple[HeldAt, ...]
     classes: dict[str, int]
     recovered: dict[str, RecoveredAt]
+    proofs: tuple[RouteProof, ...]
+    subscriptions: tuple[SubscriptionsView, ...]
 
 
 def missed_often(lags: Lags) -> bool:
@@ -243,7 +252,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
         for name, counts in engine.ingress.received.items()
     )
     store = await _store(engine)
-    problems = tuple(judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms))
+    proofs = await route_proofs(engine)
+    by_itself = engine.reconciler.settings.every_ms > 0
+    problems = (
+        *judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms),
+        *(Problem("attention", *trouble) for trouble in troubles(proofs, by_itself=by_itself)),
+    )
     starting = bool(routes) and any(route.state == "starting" for route in routes)
     if problems:
         verdict, reason, mend = problems[0].severity, problems[0].text, problems[0].mend
@@ -271,6 +285,8 @@ async def status(engine: Engine, now_ms: int) -> Status:
         holds=await held_by_channel(engine),
         classes=engine.survey.latest.classes,
         recovered=engine.survey.latest.recovered,
+        proofs=proofs,
+        subscriptions=subscriptions(engine),
     )
 
 

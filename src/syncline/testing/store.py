@@ -29,6 +29,7 @@ from syncline.ports import Store, Write
 from syncline.testing.store_bindings import BindingConformance
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_holds import HoldConformance
+from syncline.testing.store_proofs import ProofConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_surveys import SurveyConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
@@ -37,7 +38,12 @@ BUCKET_MS = 16 * DAY_MS
 
 
 class StoreConformance(
-    StatementConformance, BindingConformance, DeliveryConformance, HoldConformance, SurveyConformance
+    StatementConformance,
+    BindingConformance,
+    DeliveryConformance,
+    HoldConformance,
+    SurveyConformance,
+    ProofConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

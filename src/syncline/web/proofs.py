@@ -80,7 +80,7 @@ async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
         actor=person.name, action="reconcile", subject=subject, after="dry run" if asked.dry_run else ""
     )
     site.snapshots.forget()
-    return [await proof(site.engine, one.id) for one in begun]
+    return [view for one in begun if (view := await proof(site.engine, one.id)) is not None]
 
 
 async def _stand(site: Site, request: Request, person: Person) -> Response:
@@ -92,7 +92,10 @@ async def _begin(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _proof(site: Site, request: Request, person: Person) -> Response:
-    return _answer(await proof(site.engine, request.path_params["id"]))
+    found = await proof(site.engine, request.path_params["id"])
+    if found is None:
+        raise NotPossible("not_found", "There is no such proof.", "See /v1/reconcile for those there are.")
+    return _answer(found)
 
 
 async def _trend(site: Site, request: Request, person: Person) -> Response:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncline.engine.engine import Engine
-from syncline.engine.operations import NotPossible
 from syncline.engine.reconcile.differences import MEANINGS, Cause
 from syncline.engine.reconcile.reconciler import Proof, Reconciler, proof_of
 from syncline.engine.routes import Route
-from syncline.engine.words import duration, key_text
+from syncline.engine.words import duration, key_text, plural
 
 LIST_MAX = 500
 TREND_MS = 92 * 86_400_000
@@ -98,6 +97,43 @@ def _view(proof: Proof) -> ProofView:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionsView:
+    """One system's subscriptions: when they were last seen whole, and how many were missing since the start."""
+
+    system: str
+    checked_at_ms: int
+    renewed: int
+    renewed_at_ms: int
+    error: str
+
+
+def subscriptions(engine: Engine) -> tuple[SubscriptionsView, ...]:
+    """Every system that events are subscribed to at."""
+    return tuple(
+        SubscriptionsView(name, seen.checked_at_ms, seen.renewed, seen.renewed_at_ms, seen.error)
+        for name, seen in engine.subscriptions.seen.items()
+    )
+
+
+def troubles(routes: Sequence[RouteProof], *, by_itself: bool) -> Iterator[tuple[str, str, str]]:
+    """What a person should know of proofs: a sentence, what to do, and where."""
+    for route in routes:
+        if route.waiting:
+            verb = "waits" if route.waiting == 1 else "wait"
+            yield (
+                f"{plural(route.waiting, 'difference')} of {key_text(route.route)} {verb} for a decision.",
+                "Open Reconcile, look at some of them, then approve or decline their repair.",
+                route.route,
+            )
+        if by_itself and route.cannot and route.due_at_ms is not None:
+            yield (
+                f"{key_text(route.route)} is not proved as often as declared.",
+                route.cannot,
+                route.route,
+            )
+
+
 async def route_proofs(engine: Engine) -> tuple[RouteProof, ...]:
     """Every route that can be reconciled at all."""
     reconciler = engine.reconciler
@@ -157,21 +193,13 @@ def _cannot(
     )
 
 
-async def proof(engine: Engine, proof_id: str) -> ProofView:
-    """One proof, running or done.
-
-    Raises:
-        NotPossible: there is none of that id.
-    """
+async def proof(engine: Engine, proof_id: str) -> ProofView | None:
+    """One proof, running or done; ``None`` if there is none of that id."""
     for one in (*engine.reconciler.running, *engine.reconciler.latest.values()):
         if one.id == proof_id:
             return _view(one)
     rows = await engine.store.read("proof_get", id=proof_id)
-    if not rows:
-        raise NotPossible(
-            "not_found", f"There is no proof {proof_id!r}.", "See /v1/reconcile for those there are."
-        )
-    return _view(proof_of(rows[0]))
+    return _view(proof_of(rows[0])) if rows else None
 
 
 async def trend(engine: Engine, route: str) -> list[ProofView]:
