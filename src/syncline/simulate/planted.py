@@ -39,6 +39,7 @@ BOOKED_CHUNK = 1_000
 START_MS = 1_790_000_000_000
 STOCKED = 200  # units of each SKU at each location in the beginning
 UNMAPPED_MAX = 100
+LOST_SKUS = 10  # of which orders are lost
 FIRST_READ_S = 3_600.0
 CLOSING_S = 600.0
 
@@ -342,7 +343,7 @@ class PlantedWorld:
 
     async def plant(self, count: int) -> None:
         """Plant differences of all kinds; each is of a SKU or an order of its own."""
-        rng, quiet = self._rng, list(self.quiet)
+        rng, quiet = self._rng, self.quiet[:-LOST_SKUS]
         rng.shuffle(quiet)
         of_orders = count * ORDERS_OF_TEN // 10
         # Orders that are in both systems, to be hurt later.
@@ -399,7 +400,7 @@ class PlantedWorld:
         cause = ORDER_CAUSES[n % len(ORDER_CAUSES)]
         key = order.key
         if cause is Cause.MISSING_IN_ERP:
-            lost = self.buy(self.quiet[-10:], lost=True)
+            lost = self.buy(self.quiet[-LOST_SKUS:], lost=True)
             if lost is None:
                 return
             # Its units fell at the shop without a word as well; both are found.
