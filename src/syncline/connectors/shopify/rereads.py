@@ -92,10 +92,12 @@ class Rereader:
             _Variants,
         )
         nodes = answer.product_variants.nodes
-        rows = tuple(_shown(node, locations) for node in nodes)
+        rows = [_shown(node, locations) for node in nodes]
         info = answer.product_variants.page_info
         moved = self._moved(place, info, [row.external_id for row in rows])
-        return Part(rows, began_ms, moved, documents.requested_cost(document.text))
+        # A search by id may count a variant's stock id as well, and then repeats the one that it begins after.
+        fresh = tuple(row for row in rows if int(number(row.external_id)) > int(place.since or 0))
+        return Part(fresh, began_ms, moved, documents.requested_cost(document.text))
 
     async def shown_of(self, items: Sequence[Item], locations: Sequence[str]) -> Part[Shown]:
         """Some variants; those that are gone are left out."""
