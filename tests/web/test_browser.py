@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.web.proofs import prove_some
 from tests.web.support import hold_some, make_site, park_message, park_order, recover_some, trouble
 
 from syncline.ports import Write
@@ -209,8 +210,10 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
         "sku": "/search?q=TEE-RED-M",
         "search": "/search",
         "holds": "/holds",
+        "reconcile": "/reconcile",
         "system": "/system?verify=1",
     }
+    server.do(prove_some(server.site.engine))
     server.do(hold_some(server.site.engine))
     server.do(recover_some(server.site.engine))
     server.site.app.site.snapshots.forget()
