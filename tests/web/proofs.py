@@ -37,12 +37,14 @@ async def prove_some(engine) -> None:
     proofs.append(
         {
             **base,
-            "id": "now", "route": stock.name, "state": "running", "asked_by": "anna", "rows": 41_200,
-
-                "started_at_ms": now_ms - 600_000,
-                "ended_at_ms": None,
-                "body": msgspec.json.encode(kept).decode()
-            ,
+            "id": "now",
+            "route": stock.name,
+            "state": "running",
+            "asked_by": "anna",
+            "rows": 41_200,
+            "started_at_ms": now_ms - 600_000,
+            "ended_at_ms": None,
+            "body": msgspec.json.encode(kept).decode(),
         }
     )
     found = [

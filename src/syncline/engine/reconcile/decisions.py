@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncline.engine.engine import Engine
 from syncline.engine.operations import Done, NotPossible, Operations
 from syncline.engine.reconcile.differences import Cause, Difference
-from syncline.engine.words import plural
+from syncline.engine.words import key_text, plural
 from syncline.model.errors import Fenced
 from syncline.ports import Row, Write
 
@@ -17,6 +17,8 @@ async def decide(
 ) -> Done:
     """Approve or decline the repair of one difference, or of all that wait on a route; recorded with the name.
 
+    ``key`` is the record's, or how it is shown.
+
     Raises:
         NotPossible: nothing of that kind waits.
     """
@@ -26,7 +28,7 @@ async def decide(
     rows: list[Row] = await engine.store.read(
         "differences_open", route=route, state="waiting", cause=cause, limit=DECIDE_MAX
     )
-    rows = [row for row in rows if not key or row[1] == key]
+    rows = [row for row in rows if key in ("", row[1], key_text(row[1]))]
     if not rows:
         raise NotPossible("nothing_waits", "Nothing of that kind waits for a decision.", "Reload the page.")
     state = "repairing" if approve else "declined"
