@@ -15,6 +15,7 @@ import structlog
 
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.guards import cuts, fault, too_many
+from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -58,6 +59,7 @@ class Applier:
         self._store = store
         self._clock = clock
         self._systems = systems
+        self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
         self._catalog = catalog
         self._deriver = deriver
@@ -69,6 +71,7 @@ class Applier:
         self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
         self._full = False
         self._progress = asyncio.Event()
+        self._memory = Memory()
         self._suspicion = Suspicion(store, lease)
         self._accepted_until_ms: dict[str, int] = {}
         self._ahead_ms: dict[str, int] = {}
@@ -112,6 +115,7 @@ class Applier:
         Whatever is appended or marked after this looked wakes the applier.
         """
         if self._offset < 0:
+            self._memory.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
@@ -152,7 +156,7 @@ class Applier:
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
-        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms(), self._ahead_ms)
+        batch = Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
         decoded: list[tuple[LoggedEvent, list[Change]]] = []
         count = 0
         for logged in events:
@@ -162,9 +166,7 @@ class Applier:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
-        figures = await self._load(
-            batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
-        )
+        figures = await self._load(batch, decoded)
         doubted = self._doubted(batch, decoded, figures)
         for logged, changes in decoded:
             for change in changes:
@@ -177,6 +179,7 @@ class Applier:
         failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
+        self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
         for item_system, item in batch.items:
@@ -251,32 +254,48 @@ class Applier:
                 batch.park_cut(name, list(cut.values()), len(read))
         return doubted
 
-    async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> dict[tuple[str, str], str]:
-        """Tell the batch what is known; returns the stock figures before, as stored."""
+    async def _load(
+        self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
+    ) -> dict[tuple[str, str], str]:
+        """Tell the batch what is known; returns the stock figures that a full read is held against, as stored."""
         figures: dict[tuple[str, str], str] = {}
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
-        orders: dict[str, dict[str, None]] = {}
-        numbers: dict[str, set[str]] = {}
-        channels = list(self._systems)
-        for system, change in changes:
-            keys.setdefault((system, change.kind), {})[change.key] = None
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                name = (system, change.kind, change.key)
+                record = None if logged.event.via is Via.SNAPSHOT else self._memory.get(name)
+                if record is not None:
+                    batch.known(name, record)
+                else:
+                    keys.setdefault((system, change.kind), {})[change.key] = None
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
                 value = decode(kind, body) if kind is Kind.ORDER else None
                 if kind is Kind.STOCK:
                     figures[system, key] = body
-                batch.known(system, kind, key, version, tiebreak, hash_, value)
-        for system, change in changes:
-            if not batch.news(system, change):
-                continue
-            if isinstance(change.value, Order):
-                orders.setdefault(system, {})[change.key] = None
-                numbers.setdefault(system, set()).update((change.key, change.value.number))
-            elif change.kind is Kind.ERP_ORDER:
-                parsed = parse_reference(change.key, channels)
-                if parsed is not None:
-                    orders.setdefault(parsed[0], {})[parsed[1]] = None
+                batch.known((system, kind, key), Known(version, tiebreak, hash_, value))
+        await self._load_demand(batch, decoded)
+        return figures
+
+    async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""
+        orders: dict[str, dict[str, None]] = {}
+        numbers: dict[str, set[str]] = {}
+        channels = list(self._systems)
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                if not batch.news(system, change):
+                    continue
+                if isinstance(change.value, Order):
+                    orders.setdefault(system, {})[change.key] = None
+                    numbers.setdefault(system, set()).update((change.key, change.value.number))
+                elif change.kind is Kind.ERP_ORDER:
+                    parsed = parse_reference(change.key, channels)
+                    if parsed is not None:
+                        orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
@@ -284,4 +303,3 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
-        return figures
