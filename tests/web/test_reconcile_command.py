@@ -20,8 +20,18 @@ DIFFERENCE = {
 
 def proof(**more):
     return {
-        "id": "p1", "route": STOCK, "rows": 0, "expected": 900, "found": 0, "counts": {}, "repaired": 0,
-        "units": 0, "waiting": 0, "started_at_ms": 1_000, "ended_at_ms": None, **more,
+        "id": "p1",
+        "route": STOCK,
+        "rows": 0,
+        "expected": 900,
+        "found": 0,
+        "counts": {},
+        "repaired": 0,
+        "units": 0,
+        "waiting": 0,
+        "started_at_ms": 1_000,
+        "ended_at_ms": None,
+        **more,
     }
 
 

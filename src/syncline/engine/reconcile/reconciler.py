@@ -382,7 +382,9 @@ class Reconciler:
                 await what.repair(route, repairs)
             except Fenced:
                 raise
-            except SynclineError as error:  # what was not handed over is found, and handed over, by the next proof
+            except (
+                SynclineError
+            ) as error:  # what was not handed over is found, and handed over, by the next proof
                 log.warning("not repaired", action="repair_failed", route=route.name, error=str(error))
             else:
                 log.info("repaired", action="reconcile_repaired", route=route.name, records=len(repairs))
