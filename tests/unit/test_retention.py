@@ -233,4 +233,4 @@ def test_a_sweep_has_an_end_even_where_the_backlog_has_none(monkeypatch):
 
     store = Endless()
     assert asyncio.run(janitor(store).sweep()) == 33
-    assert store.calls == 33  # nine kinds of rows, three steps each
+    assert store.calls == 33  # eleven kinds of rows, three steps each
