@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from types import SimpleNamespace
 
 import pytest
 from tests.unit.support import START_MS, change, line, order, play
 
-from syncline.engine.apply.applier import Applier
+from syncline.engine.apply.applier import HEARD_BYTES_MAX, HEARD_MAX, Applier
 from syncline.engine.apply.known import Known, Memory
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes
 from syncline.model.capabilities import Capabilities
-from syncline.model.change import Event, Kind, Via
+from syncline.model.change import Event, Kind, LoggedEvent, Via
 from syncline.model.errors import OutcomeUnknown
 from syncline.stores.sqlite import SqliteStore
 
@@ -29,6 +30,7 @@ class Watched:
         self.lost = 0
         self.batches = 0
         self.asked: list[str] = []
+        self.looks = 0
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -37,6 +39,10 @@ class Watched:
         if statement == "records_get":
             self.asked += parameters["keys"]
         return await self._store.read(statement, **parameters)
+
+    async def events(self, after, limit):
+        self.looks += 1
+        return await self._store.events(after, limit)
 
     async def write(self, *writes):
         found = await self._store.write(*writes)
@@ -48,8 +54,13 @@ class Watched:
         return found
 
 
-def told(store: Watched, *events: tuple[Via, str]) -> tuple[list[int], int]:
-    """Events about orders, one after the other; when the deriver heard of something deferred, and the place reached."""
+def told(
+    store: Watched, *events: tuple[Via, str], heard_too: Container[int] = (), after_s: float = 10
+) -> tuple[list[int], int]:
+    """Events about orders, one after the other; when the deriver heard of something deferred, and the place reached.
+
+    Of those ``heard_too`` the applier is told as they are appended, of the others that there is something.
+    """
 
     def decode(logged):
         key = logged.event.body.decode()
@@ -79,9 +90,13 @@ def told(store: Watched, *events: tuple[Via, str]) -> tuple[list[int], int]:
         running = asyncio.get_running_loop().create_task(applier.run())
         for number, (via, key) in enumerate(events):
             event = Event("shop", "t", f"e{number}", via, START_MS, key.encode())
-            await store.append([event], received_at_ms=START_MS)
-            applier.wake()
-            await clock.sleep(10)
+            (offset,) = await store.append([event], received_at_ms=START_MS)
+            if number in heard_too:
+                applier.hear(LoggedEvent(offset, START_MS, event))
+            else:
+                applier.wake()
+            await clock.sleep(after_s)
+        await clock.sleep(10)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert applier.applied >= len(events) - store.lost and not applier.parked
@@ -116,6 +131,40 @@ def test_a_full_read_is_held_against_the_store_itself():
     watched = store()
     told(watched, (Via.EVENT, "1"), (Via.SNAPSHOT, "1"))
     assert watched.asked == ["1", "1"]
+
+
+FEW = [(Via.EVENT, str(n)) for n in range(6)]
+
+
+@pytest.mark.parametrize("after_s", [0, 10])
+@pytest.mark.parametrize("unheard", [(), (0,), (2,), (5,), (1, 3)])
+def test_what_was_heard_is_applied_in_its_turn_whatever_came_between(unheard, after_s):
+    watched = store()
+    heard_too = set(range(6)) - set(unheard)
+    _, offset = told(watched, *FEW, heard_too=heard_too, after_s=after_s)
+    assert offset == 6 and watched.asked == [str(n) for n in range(6)]  # each once, and in order
+
+
+def test_what_was_heard_is_not_read_from_the_log():
+    watched = store()
+    told(watched, *FEW, heard_too=range(6))
+    assert watched.looks == 1  # at the start
+
+
+def test_after_a_lost_answer_the_log_itself_is_read():
+    watched = store(lose=3)
+    _, offset = told(watched, *FEW, heard_too=range(6))
+    assert offset == 6 and watched.looks == 2
+
+
+def test_more_than_can_be_kept_in_mind_is_read_from_the_log():
+    many = [(Via.EVENT, str(n)) for n in range(2 * HEARD_MAX)]
+    watched = store()
+    _, offset = told(watched, *many, heard_too=range(len(many)), after_s=0)
+    assert offset == len(many) and watched.asked == [key for _, key in many]
+    large = [(Via.EVENT, "1"), (Via.EVENT, "1" * (HEARD_BYTES_MAX + 1))]
+    watched = store()
+    assert told(watched, *large, heard_too=range(2))[1] == 2 and watched.looks == 2
 
 
 @pytest.mark.parametrize("kind", [Kind.ORDER, Kind.STOCK])

@@ -32,6 +32,8 @@ from syncline.ports import Clock, Row, Store, System, Write
 APPLY_MAX = 200  # events in one transaction
 CHANGES_MAX = 1_000  # changes after which a transaction takes no further event: nothing else runs meanwhile
 CONSUMER = "apply"
+HEARD_MAX = 200  # events kept between the log and their turn
+HEARD_BYTES_MAX = 65_536  # of one of them
 RELEASE_MAX = 1_000
 STORE_RETRY_S = 1.0
 ACCEPTED_MS = 3_600_000  # for so long a full read is believed after a person said so; a restart ends it
@@ -69,6 +71,8 @@ class Applier:
         self._signal = asyncio.Event()
         self._offset = -1
         self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
+        self._heard: dict[int, LoggedEvent] = {}  # as they were appended, by offset
+        self._look = True  # something may be in the log that was not heard
         self._full = False
         self._progress = asyncio.Event()
         self._memory = Memory()
@@ -81,6 +85,15 @@ class Applier:
 
     def wake(self) -> None:
         """Something was appended or marked."""
+        self._look = True
+        self._signal.set()
+
+    def hear(self, logged: LoggedEvent) -> None:
+        """This was appended. It need not be read again when its turn comes, if nothing else comes before it."""
+        if len(self._heard) < HEARD_MAX and len(logged.event.body) <= HEARD_BYTES_MAX:
+            self._heard[logged.offset] = logged
+        else:
+            self._look = True
         self._signal.set()
 
     @property
@@ -119,11 +132,10 @@ class Applier:
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
+            self._look = True
             await self._suspicion.begin(self._offset)
         if not self._ahead:
-            at_once = 1 if self._suspicion.suspicious else APPLY_MAX
-            self._ahead = await self._store.events(self._offset, at_once)
-            self._full = len(self._ahead) == at_once
+            self._ahead = await self._next()
         if self._ahead:
             if self._suspicion.suspicious:
                 await self._suspicion.trying(self._ahead[0].offset)
@@ -134,6 +146,26 @@ class Applier:
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
         return bool(self._ahead) or self._full or derived == DERIVE_MAX
+
+    async def _next(self) -> list[LoggedEvent]:
+        """The events after our place: those that were heard as they came, else what the log has."""
+        at = self._offset
+        if not self._look and not self._suspicion.suspicious:
+            heard: list[LoggedEvent] = []
+            while len(heard) < APPLY_MAX and (logged := self._heard.pop(at + 1, None)) is not None:
+                heard.append(logged)
+                at += 1
+            if heard:
+                self._full = bool(self._heard)
+                return heard
+        self._look = False
+        at_once = 1 if self._suspicion.suspicious else APPLY_MAX
+        events = await self._store.events(self._offset, at_once)
+        self._full = len(events) == at_once
+        self._look = self._look or self._full
+        reached = events[-1].offset if events else self._offset
+        self._heard = {offset: logged for offset, logged in self._heard.items() if offset > reached}
+        return events
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event
