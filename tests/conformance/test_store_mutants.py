@@ -610,6 +610,8 @@ BROKEN = {
     "times an attempt by its result": says("attempt_put", "result = excluded.result,", "result = excluded.result, at_ms = excluded.at_ms,"),
     "keeps the first reason parked": says("parked_put", "reason = excluded.reason,", ""),
     "counts resolved entries": says("parked_count", "WHERE resolved_at_ms IS NULL", ""),
+    "counts what is resolved by kind": says("parked_groups", "WHERE resolved_at_ms IS NULL", ""),
+    "tells the newest of a kind": says("parked_groups", "min(", "max("),
     "resolves again and again": says("parked_resolve", "AND resolved_at_ms IS NULL", ""),
     "edits what is resolved": says("parked_edit", "AND resolved_at_ms IS NULL", ""),
     "keeps the first verdict": says("trace_put", "SET verdict = excluded.verdict", "SET verdict = trace.verdict"),
@@ -1421,6 +1423,12 @@ CAUGHT_BY = {
     ],
     "counts resolved entries": [
         "a_resolved_entry_stays_and_a_new_one_opens",
+    ],
+    "counts what is resolved by kind": [
+        "parked_work_is_counted_by_kind_with_its_oldest",
+    ],
+    "tells the newest of a kind": [
+        "parked_work_is_counted_by_kind_with_its_oldest",
     ],
     "resolves again and again": [
         "a_resolved_entry_stays_and_a_new_one_opens",

@@ -202,7 +202,7 @@ class Stage:
             EPSILON,
             {},
             Thresholds(),
-            Settings(every_ms=0),  # a proof would mend what a crash had lost, and hide it
+            reconcile=Settings(every_ms=0),  # a proof would mend what a crash had lost, and hide it
         )
         access = Access(None, self.clock, None, secret=secret.encode(), token_bytes=secrets.token_bytes)
         self.world.erp.configure_push(access.hook_url(self.url, ERP), [PUSH_SECRET])

@@ -66,7 +66,7 @@ def test_removed_subscriptions_are_back_and_what_was_not_told_is_found():
                 assert took_s < 10 * BACK_S
             await simulation.clock.sleep(37.0)
         assert simulation.engine is not None
-        assert simulation.engine.subscriptions.seen[SHOP].renewed == 40 * len(TOPICS)
+        assert simulation.engine.notices.audits[SHOP].mended == len(TOPICS)
         return worst_back, worst_found
 
     try:

@@ -216,6 +216,7 @@ def test_a_restart_goes_on_where_everything_was_judged(monkeypatch):
             guard=reconciler._guard,
             expected=lambda _: 0,
             ready=lambda _: True,
+            ended=lambda *_: None,
         )
         await fresh.load()
         (again,) = [each for each in fresh.running if each.route == one.stock.name]

@@ -6,8 +6,6 @@ import pytest
 from tests.web.proofs import prove_some
 from tests.web.support import Client, make_site
 
-from syncline.engine.reconcile.subscriptions import Subscribed
-
 
 @pytest.fixture
 async def site():
@@ -117,8 +115,7 @@ async def test_what_waits_is_a_problem_until_somebody_decides(site):
     ]
 
 
-async def test_metrics_tell_of_proofs_differences_and_subscriptions(site):
-    site.engine.subscriptions.seen["shop"] = Subscribed(checked_at_ms=site.clock.now_ms() - 9_000, renewed=8)
+async def test_metrics_tell_of_proofs_and_differences(site):
     text = (await client(site, "viewer").get("/metrics")).text
     for line in (
         'syncline_proof_rows{route="inventory:erp->shop"} 99998.0',
@@ -126,8 +123,6 @@ async def test_metrics_tell_of_proofs_differences_and_subscriptions(site):
         'syncline_proof_differed{route="inventory:erp->shop"} 5.0',
         'syncline_differences{cause="missed event",route="inventory:erp->shop"} 1.0',
         'syncline_differences_waiting{route="inventory:erp->shop"} 2.0',
-        'syncline_subscriptions_renewed_total{system="shop"} 8.0',
-        'syncline_subscriptions_age_seconds{system="shop"} 9.0',
     ):
         assert line in text
 

@@ -45,7 +45,7 @@ def service(monkeypatch):
         asked.append((method, path, body))
         return answers[path.partition("?")[0]].pop(0)
 
-    monkeypatch.setattr(reconcile, "_call", call)
+    monkeypatch.setattr(reconcile, "call", call)
     return asked, answers
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from syncline.cli.operate import CONFIG, JSON, _call, _show
+from syncline.cli.operate import CONFIG, JSON, call, show
 
 EVERY_S = 1.0
 
@@ -36,10 +36,10 @@ def reconcile(
     json: bool = JSON,
 ) -> None:
     """Read both sides again now, name each difference, repair within limits. Exits with 1 if anything differs."""
-    proofs = _call(config, "POST", "/v1/reconcile", {"flow": flow, "dry_run": dry_run})
+    proofs = call(config, "POST", "/v1/reconcile", {"flow": flow, "dry_run": dry_run})
     done = [_followed(config, proof, quiet=json) for proof in proofs]
     if json:
-        _show(done, json=True)
+        show(done, json=True)
     else:
         for proof in done:
             _tell(config, proof)
@@ -57,7 +57,7 @@ def _followed(config: Path, proof: dict[str, Any], *, quiet: bool) -> dict[str, 
             of = f" of about {max(told, proof['expected'])}" if proof["expected"] else ""
             typer.echo(f"{proof['route']}: {told}{of} rows, {proof['found']} differ", err=True)
         rest.wait(EVERY_S)
-        proof = _call(config, "GET", f"/v1/reconcile/proofs/{proof['id']}")
+        proof = call(config, "GET", f"/v1/reconcile/proofs/{proof['id']}")
     return proof
 
 
@@ -70,7 +70,7 @@ def _tell(config: Path, proof: dict[str, Any]) -> None:
     if proof["waiting"]:
         typer.echo(f"  {proof['waiting']} wait for a decision: syncline differences list {proof['route']!r}")
     query = urllib.parse.urlencode({"route": proof["route"]})
-    for one in _call(config, "GET", f"/v1/reconcile/differences?{query}") if proof["found"] else ():
+    for one in call(config, "GET", f"/v1/reconcile/differences?{query}") if proof["found"] else ():
         typer.echo(f"  {one['state']:9}  {one['cause']}: {one['where']}: {one['detail']}")
 
 
@@ -82,7 +82,7 @@ def differences_list(
 ) -> None:
     """List what differs on a route, as far as the last proof tells."""
     query = urllib.parse.urlencode({"route": route, "state": state})
-    _show(_call(config, "GET", f"/v1/reconcile/differences?{query}"), json=json)
+    show(call(config, "GET", f"/v1/reconcile/differences?{query}"), json=json)
 
 
 ROUTE = typer.Argument(help="The route's name, as `syncline status` shows it.")
@@ -95,7 +95,7 @@ def differences_approve(
 ) -> None:
     """Have what waits repaired after all."""
     body = {"route": route, "key": key, "cause": cause, "approve": True}
-    _show(_call(config, "POST", "/v1/reconcile/decide", body), json=json)
+    show(call(config, "POST", "/v1/reconcile/decide", body), json=json)
 
 
 def differences_decline(
@@ -103,4 +103,4 @@ def differences_decline(
 ) -> None:
     """Leave what waits as it is."""
     body = {"route": route, "key": key, "cause": cause, "approve": False}
-    _show(_call(config, "POST", "/v1/reconcile/decide", body), json=json)
+    show(call(config, "POST", "/v1/reconcile/decide", body), json=json)

@@ -21,9 +21,9 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.notices import Notices
 from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
-from syncline.engine.reconcile.subscriptions import Subscriptions
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
@@ -33,7 +33,7 @@ from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.ports import Clock, Row, Store, System
+from syncline.ports import Clock, Row, Store, System, Write
 
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
@@ -75,6 +75,7 @@ class Engine:
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
+        self.notices = Notices(clock)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
@@ -155,7 +156,6 @@ class Engine:
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
-        self.subscriptions = Subscriptions(clock, self.systems, self.pollers)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
@@ -196,6 +196,11 @@ class Engine:
         )
         return RECONCILE_INTERVAL_MS if usual.normal_ms is None else usual.normal_ms
 
+    @property
+    def guard(self) -> Write:
+        """Makes a transaction fail with ``Fenced`` once another worker applies the log of this store."""
+        return self._apply_lease.guard
+
     def offer(self, rows: Sequence[Row]) -> None:
         """Deliveries were touched: tell the lanes that drive them."""
         for row in rows:
@@ -207,6 +212,12 @@ class Engine:
         """The channel's number moved without us: perhaps an order that we have not heard of."""
         for poller in self.pollers:
             if poller.system.name == channel and Flow.ORDERS in poller.stream.flows:
+                poller.nudge()
+
+    def read_changes(self, system: str) -> None:
+        """Read a system's changes now: events of the last while may not have reached us."""
+        for poller in self.pollers:
+            if poller.system.name == system and not poller.stream.snapshot:
                 poller.nudge()
 
     def read_again(self, system: str) -> None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from syncline.engine.delivery.lane import CALLS_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
+from syncline.engine.notices import Drift, Subscriptions
 from syncline.engine.reconcile.history import (
     RouteProof,
-    SubscriptionsView,
     route_proofs,
-    subscriptions,
     troubles,
 )
 from syncline.engine.routes import Route
@@ -38,6 +37,9 @@ GRACE_MS = 5_000  # a read that is this late is not news yet
 TEXT_MAX = 300
 KEPT_SHARE_MIN = 0.99
 KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
+
+FOLLOWS_ORDER = ("put_payment", "put_refund")
+FOLLOWERS_MAX = 5  # payments and refunds of one order
 
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
@@ -88,6 +90,8 @@ class RouteStatus:
     oldest_deadline_ms: int | None
     oldest_changed_at_ms: int | None
     state: str  # ok, late, attention or starting
+    send_typical_ms: int = 0  # the median, where send_ms is the worst of a hundred
+    late_behind_parked: int = 0  # of the late ones, those that follow an order which is parked
     blind: bool = False
     blind_writes: int = 0
     window_ms: int = 0
@@ -113,6 +117,8 @@ class LaneStatus:
     waited_s: float
     down_since_ms: int
     last_error: str
+    failing_since_ms: int = 0  # nothing has worked since; 0: the last call did
+    last_ok_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,9 @@ class PollerStatus:
     events_found: int
     paused: bool
     last_error: str
+    trouble: str = ""  # failing, refused (the credential) or throttled
+    failing_since_ms: int = 0
+    last_ok_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,9 @@ class IngressStatus:
     forged: int
     refused: int
     last_at_ms: int
+    news: int = 0  # however it came
+    told: int = 0  # news that events brought
+    missed: int = 0  # news that a read had to find although events tell of such
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,17 @@ class Unseen:
     location: str
     units: int
     since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedGroup:
+    """Parked work of one kind at one system."""
+
+    system: str
+    operation: str
+    reason: str
+    count: int
+    oldest_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +223,14 @@ class Status:
     ingress: tuple[IngressStatus, ...]
     store: StoreStatus
     parked: int
+    parked_groups: tuple[ParkedGroup, ...]
+    drift: tuple[Drift, ...]
+    subscriptions: tuple[Subscriptions, ...]
     unseen: tuple[Unseen, ...]
     holds: tuple[HeldAt, ...]
     classes: dict[str, int]
     recovered: dict[str, RecoveredAt]
     proofs: tuple[RouteProof, ...]
-    subscriptions: tuple[SubscriptionsView, ...]
 
 
 def missed_often(lags: Lags) -> bool:
@@ -233,6 +258,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
     for route in engine.routes.all:
         lags = await _lags(engine, route, now_ms)
         routes.append(_route(engine, route, pollers, lags, work, sends, now_ms))
+    groups = tuple(ParkedGroup(*row) for row in await engine.store.read("parked_groups"))
     parked = (await engine.store.read("parked_count"))[0][0]
     unseen = tuple(
         Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
@@ -248,6 +274,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
             forged=counts.forged,
             refused=counts.refused,
             last_at_ms=counts.last_at_ms,
+            news=engine.applier.news[name],
+            told=engine.applier.told[name],
+            missed=engine.applier.missed[name],
         )
         for name, counts in engine.ingress.received.items()
     )
@@ -281,12 +310,14 @@ async def status(engine: Engine, now_ms: int) -> Status:
         ingress=ingress,
         store=store,
         parked=parked,
+        parked_groups=groups,
+        drift=tuple(engine.notices.drifts.values()),
+        subscriptions=tuple(engine.notices.audits.values()),
         unseen=unseen,
         holds=await held_by_channel(engine),
         classes=engine.survey.latest.classes,
         recovered=engine.survey.latest.recovered,
         proofs=proofs,
-        subscriptions=subscriptions(engine),
     )
 
 
@@ -342,6 +373,9 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
                 events_found=poller.events_found,
                 paused=poller.paused,
                 last_error=clean(poller.last_error),
+                trouble=poller.trouble,
+                failing_since_ms=poller.failing_since_ms,
+                last_ok_ms=poller.last_ok_ms,
             ),
         )
     return found
@@ -383,7 +417,9 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
                 throttled=round(usage.get("throttled", 0)),
                 waited_s=usage.get("waited_s", 0.0),
                 down_since_ms=lane.down_since_ms,
-                last_error=clean(lane.last_error) if state != "ok" else "",
+                last_error=clean(lane.last_error) if state != "ok" or lane.failing_since_ms else "",
+                failing_since_ms=lane.failing_since_ms,
+                last_ok_ms=lane.last_ok_ms,
             ),
         )
     return found
@@ -414,7 +450,8 @@ def _route(
     times = sorted(ms for op in OPERATIONS_OF.get(route.flow, ()) for ms in sends.get((route.sink, op), ()))
     sink = engine.systems[route.sink].capabilities
     send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS + sink.applies_after_ms
-    backlog_ms = _backlog_ms(engine, route, pending, percentile(times, 0.5) if times else SEND_ASSUMED_MS)
+    typical_ms = percentile(times, 0.5) if times else SEND_ASSUMED_MS
+    backlog_ms = _backlog_ms(engine, route, pending, typical_ms)
     worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
     exposure = engine.lanes[route.sink].blind.exposure
     age_ms = now_ms - covers_ms if covers_ms else None
@@ -453,12 +490,21 @@ def _route(
         oldest_deadline_ms=min((row[5] for row in waiting), default=None),
         oldest_changed_at_ms=min((row[6] for row in waiting), default=None),
         state=state,
+        send_typical_ms=typical_ms,
+        late_behind_parked=min(late, _behind_parked(mine)),
         blind=route.flow is Flow.INVENTORY and not sink.compare_and_set,
         blind_writes=exposure.writes,
         window_ms=round(1000 * exposure.seconds / max(1, exposure.writes)),
         window_ms_max=round(1000 * exposure.longest_s),
         exposed_unit_s=exposure.unit_seconds,
     )
+
+
+def _behind_parked(work: Sequence[Row]) -> int:
+    """How many late deliveries there are of what follows an order, where orders are parked."""
+    parked: int = sum(row[4] for row in work if row[3] == DeliveryState.PARKED and row[1] == "put_order")
+    late: int = sum(row[7] for row in work if row[3] != DeliveryState.PARKED and row[1] in FOLLOWS_ORDER)
+    return min(late, FOLLOWERS_MAX * parked)
 
 
 def _bounds(route: Route, detection: Detection, backlog_ms: int, send_ms: int) -> tuple[Bound, int | None]:

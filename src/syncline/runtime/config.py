@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits, Settings
 from syncline.engine.routes import Route, Routes
@@ -26,7 +27,9 @@ from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
 from syncline.model.change import Flow
+from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.quantities import (
     FenceConfig,
     GroupConfig,
@@ -212,6 +215,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: dict[str, ChannelConfig] = {}
     velocity: VelocityConfig = VelocityConfig()
     reconcile: ReconcileConfig = ReconcileConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -233,7 +237,9 @@ class Config(msgspec.Struct, frozen=True):
     epsilon: float
     checkouts: Mapping[str, Checkout]
     thresholds: Thresholds
-    reconcile: Settings
+    alerts: AlertsConfig = AlertsConfig()
+    watch: Watch = Watch()
+    reconcile: Settings = Settings()
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -283,6 +289,9 @@ def _known_fields() -> list[str]:
             ChannelConfig,
             VelocityConfig,
             ReconcileConfig,
+            AlertsConfig,
+            EmailConfig,
+            WebhookConfig,
             RouteConfig,
             RulesConfig,
             GroupConfig,
@@ -339,9 +348,19 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         for name, channel in file.channels.items()
     }
     thresholds = file.velocity.thresholds()
-    reconcile = file.reconcile.settings()
+    watched = file.alerts.check({s.name for s in systems}, duration_ms)
     return Config(
-        file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts, thresholds, reconcile
+        file.store,
+        file.server,
+        systems,
+        routes,
+        folder,
+        file.risk.epsilon,
+        checkouts,
+        thresholds,
+        alerts=file.alerts,
+        watch=replace(watched, public_url=file.server.public_url),
+        reconcile=file.reconcile.settings(),
     )
 
 

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from syncline.engine import failpoints
 from syncline.engine.engine import Engine
 from syncline.engine.status import status
+from syncline.engine.subscriptions import keep
 from syncline.model.errors import OutcomeUnknown, SynclineError
 from syncline.ports import Clock, Request, Response, Store, Timer
 from syncline.simulate.clock import VirtualClock, VirtualLoop
@@ -33,7 +34,7 @@ from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
 from syncline.simulate.trade import Truth
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import Pace, World
+from syncline.simulate.world import SHOP, Pace, World
 from syncline.stores.sqlite import SqliteStore
 
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
@@ -231,7 +232,7 @@ class Simulation:
         systems = self.world.open_systems(transport, rng)
         self.engine = self.world.open_engine(store, systems, rng)
         self._running = self.loop.create_task(self.engine.run())
-        watch = self.engine.subscriptions.keep(lambda system: f"{HOOKS}/hooks/{system}", lambda _: None)
+        watch = keep(self.engine, SHOP, f"{HOOKS}/hooks/{SHOP}", lambda _: None)
         self._watching = self.loop.create_task(watch)
         self._hooks.engine = self.engine
         self._apps.register(HOOKS, self._hooks)

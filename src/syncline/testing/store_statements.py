@@ -387,6 +387,20 @@ class StatementConformance(Opens):
             rows = await store.read("parked_like", **{"from": "1", "to": "2"}, limit=9)
             assert [(row[0], row[7]) for row in rows] == [(second, None), (first, T0 + 5)]
 
+    async def test_parked_work_is_counted_by_kind_with_its_oldest(self) -> None:
+        async with self.store() as store:
+            for n, key in enumerate(("1", "2", "3")):
+                await park(store, key, now_ms=T0 + 5 - n)
+            await park(store, "4", reason="unknown_sku")
+            await park(store, "1", operation="apply", now_ms=T0 + 9)
+            at = {"system": "erp", "operation": "put_order", "key": "3"}
+            await put(store, "parked_resolve", **at, resolution="released", by="ann", now_ms=T0 + 9)
+            assert await store.read("parked_groups") == [
+                ("erp", "apply", "rejected", 1, T0 + 9),
+                ("erp", "put_order", "rejected", 2, T0 + 4),
+                ("erp", "put_order", "unknown_sku", 1, T0),
+            ]
+
     async def test_only_an_open_entry_can_be_edited(self) -> None:
         async with self.store() as store:
             (first,) = (await park(store))[0]

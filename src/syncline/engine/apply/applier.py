@@ -8,12 +8,13 @@ batch is applied again, and whatever it had changed already is not newer any mor
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import structlog
 
-from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.batch import Batch, Heard
 from syncline.engine.apply.guards import cuts, fault, too_many
 from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
@@ -82,6 +83,10 @@ class Applier:
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
+        self._told_kinds: set[tuple[str, Kind]] = set()
+        self.news: Counter[str] = Counter()  # by system, however it came
+        self.told: Counter[str] = Counter()  # news that events brought, by system
+        self.missed: Counter[str] = Counter()  # news that a read had to find although events tell of such
 
     def wake(self) -> None:
         """Something was appended or marked."""
@@ -221,9 +226,19 @@ class Applier:
         self.applied += batch.applied
         self.unchanged += batch.unchanged
         self.parked += len(batch.parked)
+        self._count(batch)
         for rows in results[-2:]:
             self._offer(rows)
         return len(decoded)
+
+    def _count(self, batch: Batch) -> None:
+        for (system, kind, heard), count in batch.heard.items():
+            self.news[system] += count
+            if heard is Heard.TOLD:
+                self.told[system] += count
+                self._told_kinds.add((system, kind))
+            elif heard is Heard.MISSED and (system, kind) in self._told_kinds:
+                self.missed[system] += count
 
     async def _release_unknown(self) -> None:
         """New SKUs came: orders that were parked for want of one are tried again by themselves."""

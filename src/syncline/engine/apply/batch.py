@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 from zlib import crc32
 
@@ -28,6 +29,7 @@ from syncline.ports import Row, Write
 # already, the order is read once for all of them.
 READ_SOON_MS = 2_000  # an order of which an event told is read within
 READ_LINGER_MS = 2_000
+EVENT_LATE_MS = 60_000  # what is older when a read finds it, no event will tell any more
 # An order that is first heard of later belongs to the time before us: what else was sold then is not known.
 LEARN_WITHIN_MS = 86_400_000
 # A full read has one in so many of the numbers that it leaves as they are computed again all the same, others
@@ -35,6 +37,14 @@ LEARN_WITHIN_MS = 86_400_000
 PROVEN_DAYS = 11
 DAY_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
+
+
+class Heard(StrEnum):
+    """How a piece of news came: an event told it, a read found it long after one should have, or soon."""
+
+    TOLD = "told"
+    MISSED = "missed"
+    READ = "read"
 
 
 class Batch:
@@ -74,6 +84,7 @@ class Batch:
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
+        self.heard: Counter[tuple[str, Kind, Heard]] = Counter()
         self.applied = 0
         self.unchanged = 0
 
@@ -167,6 +178,7 @@ class Batch:
             self.applied += 1
         else:
             self.unchanged += 1
+        self._count(logged, change, verdict, before)
         if change.kind in (Kind.ORDER, Kind.SHIPMENT, Kind.ERP_ORDER):
             key = change.key
             if change.kind is Kind.ERP_ORDER:
@@ -181,6 +193,20 @@ class Batch:
                 "verdict": verdict,
                 "now_ms": logged.received_at_ms,
             }
+
+    def _count(self, logged: LoggedEvent, change: Change, verdict: str, before: Known | None) -> None:
+        """Count news by how it came."""
+        system, via = logged.event.system, logged.event.via
+        if via is Via.EVENT and verdict in ("applied", "to be read"):
+            self.heard[system, change.kind, Heard.TOLD] += 1
+        elif verdict == "to be read" or (
+            verdict == "applied"
+            and (before is None or before.hash != self._known[system, change.kind, change.key].hash)
+        ):
+            # What a read says of a record that is known differs in details from what an event says of it.
+            new = before is None or change.kind is Kind.STOCK
+            late = new and via is not Via.READ and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
+            self.heard[system, change.kind, Heard.MISSED if late else Heard.READ] += 1
 
     def _notice(self, system: str, change: Change, before: Known | None) -> str:
         if (

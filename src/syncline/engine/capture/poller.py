@@ -51,6 +51,9 @@ class Poller:
         self.read_ms = 0
         self.failures = 0
         self.last_error = ""
+        self.trouble = ""  # why it fails now: failing, refused (the credential) or throttled
+        self.failing_since_ms = 0
+        self.last_ok_ms = 0
         self.events_found = 0
 
     def nudge(self) -> None:
@@ -91,6 +94,8 @@ class Poller:
                 self.failures += 1
                 tries += 1
                 self.last_error = str(error)
+                self.trouble = _trouble(error)
+                self.failing_since_ms = self.failing_since_ms or self._clock.now_ms()
                 wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(tries, 10)) * (
                     0.5 + self._rng.random() / 2
                 )
@@ -107,7 +112,8 @@ class Poller:
                 )
                 await self._clock.sleep(min(wait_s, AUTH_RETRY_S))
             else:
-                self.last_error = ""
+                self.last_error = self.trouble = ""
+                self.failing_since_ms = 0
                 return
 
     async def read_once(self) -> int:
@@ -120,6 +126,7 @@ class Poller:
         last_offset = 0
         async for page in self.system.source.poll(self.stream.name, cursor):
             pages += 1
+            self.last_ok_ms = self._clock.now_ms()
             if pages > PAGES_MAX:
                 raise RuntimeError(
                     f"{self.stream.name}: more than {PAGES_MAX} pages, the vendor's paging loops"
@@ -148,3 +155,10 @@ class Poller:
         self.events_found += found
         self.read_ms = round((self._clock.monotonic() - began) * 1000)
         return found
+
+
+def _trouble(error: Exception) -> str:
+    """Whose fault it is, as far as the error says."""
+    if isinstance(error, AuthExpired):
+        return "refused"
+    return "throttled" if isinstance(error, Throttled) else "failing"

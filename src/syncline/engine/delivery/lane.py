@@ -95,6 +95,8 @@ class Lane:
         self.last_error = ""
         self.auth_failed = False
         self.down_since_ms = 0
+        self.failing_since_ms = 0  # nothing has worked since; 0: the last call did
+        self.last_ok_ms = 0
 
     # --- what is to be done -------------------------------------------------------------------------
 
@@ -373,6 +375,7 @@ class Lane:
             outcomes = await self.system.sink.deliver(operation, items, key)
         except AuthExpired as error:
             self.auth_failed = True
+            self.failing_since_ms = self.failing_since_ms or self._clock.now_ms()
             self._pause(AUTH_RETRY_S, str(error))
             return [Outcome(Result.THROTTLED, str(error), AUTH_RETRY_S)] * len(items)
         except Throttled as error:
@@ -398,8 +401,10 @@ class Lane:
             self._failing.clear()
             self._probes = 0
             self.auth_failed = False
-            self.down_since_ms = 0
+            self.down_since_ms = self.failing_since_ms = 0
+            self.last_ok_ms = self._clock.now_ms()
             return
+        self.failing_since_ms = self.failing_since_ms or self._clock.now_ms()
         for item, outcome in bad:
             self._failing[item.key] = None
             self.last_error = outcome.message

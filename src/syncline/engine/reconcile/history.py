@@ -97,25 +97,6 @@ def _view(proof: Proof) -> ProofView:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionsView:
-    """One system's subscriptions: when they were last seen whole, and how many were missing since the start."""
-
-    system: str
-    checked_at_ms: int
-    renewed: int
-    renewed_at_ms: int
-    error: str
-
-
-def subscriptions(engine: Engine) -> tuple[SubscriptionsView, ...]:
-    """Every system that events are subscribed to at."""
-    return tuple(
-        SubscriptionsView(name, seen.checked_at_ms, seen.renewed, seen.renewed_at_ms, seen.error)
-        for name, seen in engine.subscriptions.seen.items()
-    )
-
-
 def troubles(routes: Sequence[RouteProof], *, by_itself: bool) -> Iterator[tuple[str, str, str]]:
     """What a person should know of proofs: a sentence, what to do, and where."""
     for route in routes:

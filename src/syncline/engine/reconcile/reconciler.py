@@ -107,7 +107,9 @@ class Reconciler:
         guard: Callable[[], Write],
         expected: Callable[[Route], int],
         ready: Callable[[Route], bool],
+        ended: Callable[[Route, int, int], None],
     ) -> None:
+        """``ended`` hears of each whole proof that was no dry run: its route, what drifted, and what was repaired."""
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -120,6 +122,7 @@ class Reconciler:
         self._guard = guard
         self._expected = expected
         self._ready = ready
+        self._ended = ended
         self._signal = asyncio.Event()
         self._loaded = False
         self.running: list[Proof] = []
@@ -442,6 +445,9 @@ class Reconciler:
         proof.over = True
         if state == "done":
             self.latest[proof.route] = proof
+            route = self._routes.named(proof.route)
+            if route is not None and not proof.dry_run:
+                self._ended(route, proof.found, proof.repaired)
         log.info(
             "proof done", action="reconcile_done", route=proof.route, rows=proof.rows, counts=proof.counts
         )

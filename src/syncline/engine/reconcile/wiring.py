@@ -37,6 +37,9 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
             return engine.catalog.count(route.sink) * len(route.locations)
         return 0
 
+    def ended(route: Route, found: int, repaired: int) -> None:
+        engine.notices.drift(route.sink, route.flow.value, found=found, repaired=repaired)
+
     stock = StockReconciliation(
         engine.store,
         engine.clock,
@@ -75,4 +78,5 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         guard=guard,
         expected=expected,
         ready=ready,
+        ended=ended,
     )

@@ -760,6 +760,10 @@ FROM parked WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
 -- name: parked_count
 SELECT count(*) FROM parked WHERE resolved_at_ms IS NULL;
 
+-- name: parked_groups
+SELECT system, operation, reason, count(*), min(parked_at_ms) FROM parked
+WHERE resolved_at_ms IS NULL GROUP BY system, operation, reason ORDER BY system, operation, reason;
+
 -- name: parked_with_reason
 SELECT system, operation, key, payload FROM parked
 WHERE resolved_at_ms IS NULL AND reason = :reason ORDER BY id LIMIT :limit;
