@@ -69,6 +69,9 @@ NUMBERS = {
     "lag_ms",
     "free",
     "asked",
+    "units",
+    "rows",
+    "dry_run",
 }
 
 
@@ -77,8 +80,10 @@ def value(statement, name):
         return st.sampled_from([0, 10**9])  # an id
     if statement == "audit_put" and name in ("before", "after"):
         return words
-    if statement == "parked_resolve" and name == "by":
+    if statement in ("parked_resolve", "difference_decide") and name == "by":
         return words
+    if statement.startswith("difference") and name == "state":
+        return st.sampled_from(["", "named", "repairing", "waiting", "declined"])
     if name in VALUES:
         return VALUES[name]
     if name in NUMBERS:

@@ -839,6 +839,63 @@ BROKEN = {
     "forgets what was read of other systems": says("forget_adoption", "a.system = :system AND", ":system = :system AND"),
     "forgets what was read of other kinds": says("forget_adoption", "AND a.kind = :kind", "AND :kind = :kind"),
     "forgets all that was read at once": says("forget_adoption", "LIMIT :limit", "LIMIT :limit + 9"),
+    "keeps the first state of a proof": says("proof_put", "state = excluded.state", "state = proof.state"),
+    "keeps a proof running": says("proof_put", "ended_at_ms = excluded.ended_at_ms", "ended_at_ms = proof.ended_at_ms"),
+    "keeps the first place of a proof": says("proof_put", "position = excluded.position", "position = proof.position"),
+    "keeps the first rows of a proof": says("proof_put", "rows = excluded.rows", "rows = proof.rows"),
+    "keeps the first body of a proof": says("proof_put", "body = excluded.body", "body = proof.body"),
+    "lets a proof begin anew": says("proof_put", "SET state", "SET started_at_ms = excluded.started_at_ms, state"),
+    "tells every proof": says("proof_get", "id = :id", "(id = :id OR EXISTS (SELECT 1 FROM proof WHERE id <> :id))"),
+    "tells the proofs of others": says("proofs", "route = :route AND", ":route = :route AND"),
+    "tells proofs before the first": says("proofs", "AND started_at_ms >= :since", "AND :since = :since"),
+    "tells proofs oldest first": says("proofs", "started_at_ms DESC, id DESC", "started_at_ms, id"),
+    "limits no proofs": says("proofs", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "forgets young proofs": says("forget_proofs", ":before", "(:before + 1)"),
+    "forgets proofs that run": says("forget_proofs", "AND state <> 'running'", ""),
+    "forgets proofs without a limit": says("forget_proofs", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "keeps the first words of a difference": says("difference_put", "detail = excluded.detail", "detail = difference.detail"),
+    "keeps the first units of a difference": says("difference_put", "units = excluded.units", "units = difference.units"),
+    "keeps the first subject of a difference": says("difference_put", "subject = excluded.subject", "subject = difference.subject"),
+    "keeps the first proof of a difference": says("difference_put", "proof = excluded.proof", "proof = difference.proof"),
+    "keeps when a difference was seen first": says("difference_put", "seen_at_ms = excluded.seen_at_ms", "seen_at_ms = difference.seen_at_ms"),
+    "counts no finding again": says("difference_put", "difference.times + 1", "difference.times"),
+    "keeps a difference closed": says("difference_put", "closed_at_ms = NULL", "closed_at_ms = difference.closed_at_ms"),
+    "forgets that somebody decided": says("difference_put", "IN ('waiting', 'declined')", "IN ('waiting')"),
+    "forgets that somebody has to decide": says("difference_put", "IN ('waiting', 'declined')", "IN ('declined')"),
+    "remembers what was decided of another": says("difference_put", "difference.closed_at_ms IS NULL AND difference.state", "difference.state"),
+    "remembers who decided of another": says("difference_put", "decided_by = CASE WHEN difference.closed_at_ms IS NULL", "decided_by = CASE WHEN 1"),
+    "forgets who decided": says("difference_put", "THEN difference.decided_by ELSE", "THEN '' ELSE"),
+    "remembers when another began": says("difference_put", "first_at_ms = CASE WHEN difference.closed_at_ms IS NULL", "first_at_ms = CASE WHEN 1"),
+    "forgets when a difference began": says("difference_put", "THEN difference.first_at_ms ELSE", "THEN excluded.first_at_ms ELSE"),
+    "closes what was found": says("difference_gone", "AND proof <> :proof", "AND :proof = :proof"),
+    "closes the differences of others": says("difference_gone", "route = :route AND", ":route = :route AND"),
+    "closes differences twice": says("difference_gone", "AND closed_at_ms IS NULL", ""),
+    "decides twice": says("difference_decide", "AND state = 'waiting'", "AND state <> 'named'"),
+    "decides what does not wait": says("difference_decide", "AND state = 'waiting'", "AND state <> 'declined'"),
+    "decides what is gone": says("difference_decide", "AND closed_at_ms IS NULL", ""),
+    "decides for every cause": says("difference_decide", "AND cause = :cause", "AND :cause = :cause"),
+    "decides for every route": says("difference_decide", "route = :route", ":route = :route"),
+    "decides in nobody's name": says("difference_decide", ", decided_by = :by", ""),
+    "finds the differences of others": says("differences_of", "route = :route AND", ":route = :route AND"),
+    "finds differences that went": says("differences_of", "AND closed_at_ms IS NULL", ""),
+    "finds other differences": says("differences_of", "AND key IN (SELECT value FROM json_each(:keys))", "AND :keys = :keys"),
+    "lists differences that went": says("differences_open", "closed_at_ms IS NULL AND", ""),
+    "lists the differences of others": says("differences_open", "route = :route AND", ":route = :route AND"),
+    "lists differences of every state": says("differences_open", "state = :state)", ":state = :state)"),
+    "lists differences of every cause": says("differences_open", "cause = :cause)", ":cause = :cause)"),
+    "lists differences without a limit": says("differences_open", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "counts differences that went": says("difference_counts", "WHERE closed_at_ms IS NULL", ""),
+    "counts the last of a kind as the first": says("difference_counts", "min(first_at_ms)", "max(first_at_ms)"),
+    "forgets young differences": says("forget_differences", ":before", "(:before + 1)"),
+    "forgets differences without a limit": says("forget_differences", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "loses every binding of a key": says("binding_lost", "AND kind = :kind", "AND :kind = :kind"),
+    "loses bindings everywhere": says("binding_lost", "system = :system AND", ":system = :system AND"),
+    "loses every binding of a kind": says("binding_lost", "AND key = :key", "AND :key = :key"),
+    "keeps the id of what is lost": says("binding_lost", "external_id = '', ", ""),
+    "keeps the version of what is lost": says("binding_lost", "version = 0, ", ""),
+    "keeps what was sent to what is lost": says("binding_lost", "hash = '', ", ""),
+    "keeps the revision of what is lost": says("binding_lost", "rev = rev + 1", "rev = rev"),
+    "tells every mark": says("dirty_of", "WHERE sku IN (SELECT value FROM json_each(:skus))", "WHERE :skus = :skus"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -2235,6 +2292,183 @@ CAUGHT_BY = {
     ],
     "forgets all that was read at once": [
         "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "keeps the first state of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps a proof running": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps the first place of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps the first rows of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps the first body of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "lets a proof begin anew": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells every proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells the proofs of others": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells proofs before the first": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells proofs oldest first": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "limits no proofs": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "forgets young proofs": [
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "forgets proofs that run": [
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "forgets proofs without a limit": [
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "keeps the first words of a difference": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "keeps the first units of a difference": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "keeps the first subject of a difference": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "keeps the first proof of a difference": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "keeps when a difference was seen first": [
+        "a_difference_found_again_is_the_same_one",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "counts no finding again": [
+        "a_difference_found_again_is_the_same_one",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "keeps a difference closed": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "forgets that somebody decided": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "forgets that somebody has to decide": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "remembers what was decided of another": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "remembers who decided of another": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "forgets who decided": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "remembers when another began": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "forgets when a difference began": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "closes what was found": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "closes the differences of others": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "closes differences twice": [
+        "differences_that_went_are_forgotten_by_time",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "decides twice": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides what does not wait": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides what is gone": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "decides for every cause": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides for every route": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides in nobody's name": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "finds the differences of others": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "finds differences that went": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "finds other differences": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "lists differences that went": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "lists the differences of others": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "lists differences of every state": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "lists differences of every cause": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "lists differences without a limit": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "counts differences that went": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "counts the last of a kind as the first": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "forgets young differences": [
+        "differences_that_went_are_forgotten_by_time",
+    ],
+    "forgets differences without a limit": [
+        "differences_that_went_are_forgotten_by_time",
+    ],
+    "loses every binding of a key": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "loses bindings everywhere": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "loses every binding of a kind": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps the id of what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps the version of what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps what was sent to what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps the revision of what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "tells every mark": [
+        "which_of_some_skus_are_marked",
     ],
 }
 

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.web.proofs import prove_some
 from tests.web.support import (
     hold_some,
     make_site,
@@ -218,11 +219,13 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
         "sku": "/search?q=TEE-RED-M",
         "search": "/search",
         "holds": "/holds",
+        "reconcile": "/reconcile",
         "alerts": "/alerts",
         "shadow": "/shadow",
         "system": "/system?verify=1",
     }
     alert(server.site)
+    server.do(prove_some(server.site.engine))
     server.do(hold_some(server.site.engine))
     server.do(recover_some(server.site.engine))
     server.do(rehearse_some(server.site))

@@ -26,6 +26,9 @@ from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
+from syncline.engine.reconcile.differences import Settings
+from syncline.engine.reconcile.reconciler import Reconciler
+from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.routes import Routes
 from syncline.engine.shadow import ShadowReader
@@ -40,6 +43,7 @@ from syncline.ports import Clock, PollStream, Row, Store, System, Write
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
 ITEMS_INTERVAL_MS = 3_600_000
+ON_DEMAND = Settings(every_ms=0)
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +68,7 @@ class Engine:
         hears_events: bool = True,
         thresholds: Thresholds | None = None,
         adopt: Mapping[str, AdoptRules] | None = None,
+        reconcile: Settings = ON_DEMAND,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -164,6 +169,7 @@ class Engine:
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.shadow_reader = ShadowReader(self)
+        self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
@@ -269,6 +275,7 @@ class Engine:
             group.create_task(self.survey.run(), name="survey")
             group.create_task(self.mode_watch.run(), name="modes")
             group.create_task(self.shadow_reader.run(), name="shadow")
+            group.create_task(self.reconciler.run(), name="reconcile")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

@@ -14,6 +14,11 @@ from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
 from syncline.engine.modes import Mode
 from syncline.engine.notices import Drift, Subscriptions
+from syncline.engine.reconcile.history import (
+    RouteProof,
+    route_proofs,
+    troubles,
+)
 from syncline.engine.routes import Route
 from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
@@ -239,6 +244,7 @@ class Status:
     holds: tuple[HeldAt, ...]
     classes: dict[str, int]
     recovered: dict[str, RecoveredAt]
+    proofs: tuple[RouteProof, ...]
 
 
 def missed_often(lags: Lags) -> bool:
@@ -291,7 +297,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
         for name, counts in engine.ingress.received.items()
     )
     store = await _store(engine)
-    problems = tuple(judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms))
+    proofs = await route_proofs(engine)
+    by_itself = engine.reconciler.settings.every_ms > 0
+    problems = (
+        *judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms),
+        *(Problem("attention", *trouble) for trouble in troubles(proofs, by_itself=by_itself)),
+    )
     starting = bool(routes) and any(route.state == "starting" for route in routes)
     if problems:
         verdict, reason, mend = problems[0].severity, problems[0].text, problems[0].mend
@@ -322,6 +333,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
         holds=await held_by_channel(engine),
         classes=engine.survey.latest.classes,
         recovered=engine.survey.latest.recovered,
+        proofs=proofs,
     )
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from syncline.web.access import Person
 from syncline.web.alerts import alerts_of
+from syncline.web.proofs import parts as proof_parts
 from syncline.web.site import Refusal, Site
 
 WATCHERS_MAX = 64
@@ -54,6 +55,8 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
         part("store", "store")
     elif page == "holds":
         part("holds", "holds")
+    elif page == "reconcile":
+        part("proofs", "proofs", **await proof_parts(site))
     elif page == "parked":
         part("parked", "parked", entries=await site.operations.parked())
     return parts

@@ -26,6 +26,7 @@ class _Once(Collector):
         yield from _lanes(self._status)
         yield from _reads(self._status)
         yield from _stock(self._status)
+        yield from _proofs(self._status)
         yield from _store(self._status)
         if self._watch is not None:
             yield from _alerts(self._watch)
@@ -204,6 +205,30 @@ def _stock(status: Status) -> Iterator[Metric]:
         for reason, count in at.refused.items():
             refused.add_metric([at.channel, reason], count)
     yield from (classes, kept, units, money, holds, held, refused)
+
+
+def _proofs(status: Status) -> Iterator[Metric]:
+    age = GaugeMetricFamily(
+        "syncline_proof_age_seconds", "Since the last whole proof of a route ended", labels=["route"]
+    )
+    rows = GaugeMetricFamily("syncline_proof_rows", "Rows that it compared", labels=["route"])
+    found = GaugeMetricFamily("syncline_proof_differed", "Rows of it that differed", labels=["route"])
+    open_ = GaugeMetricFamily(
+        "syncline_differences", "Differences that stand, as far as is known", labels=["route", "cause"]
+    )
+    waiting = GaugeMetricFamily(
+        "syncline_differences_waiting", "Differences that wait for a decision", labels=["route"]
+    )
+    for proof in status.proofs:
+        at = [proof.route]
+        if proof.latest is not None and proof.latest.ended_at_ms is not None:
+            age.add_metric(at, (status.now_ms - proof.latest.ended_at_ms) / 1000)
+            rows.add_metric(at, proof.latest.rows)
+            found.add_metric(at, proof.latest.found)
+        for cause, count in proof.open.items():
+            open_.add_metric([*at, cause], count)
+        waiting.add_metric(at, proof.waiting)
+    yield from (age, rows, found, open_, waiting)
 
 
 def _store(status: Status) -> Iterator[Metric]:

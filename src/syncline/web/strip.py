@@ -12,6 +12,7 @@ from math import sqrt
 
 from markupsafe import Markup
 
+from syncline.engine.reconcile.history import ProofView
 from syncline.engine.routes import split_key
 from syncline.engine.status import WINDOW_MS, RouteStatus
 from syncline.engine.survey import RecoveredAt
@@ -139,7 +140,15 @@ def course(found: Sequence[RecoveredAt]) -> Markup:
 
     Coordinates are stretched to the picture, the stroke is not.
     """
-    values = [(one.at_ms, one.units) for one in found]
+    return _line([(one.at_ms, one.units) for one in found])
+
+
+def drift(past: Sequence[ProofView]) -> Markup:
+    """Records that differed, proof by proof, from the first to the last."""
+    return _line([(one.started_at_ms, one.found) for one in reversed(past)])
+
+
+def _line(values: Sequence[tuple[int, int]]) -> Markup:
     first, last = values[0][0], values[-1][0]
     low, high = min(0, *(n for _, n in values)), max(0, *(n for _, n in values))
     span, height = max(1, last - first), max(1, high - low)

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
+from syncline.web import proofs
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
@@ -258,6 +259,7 @@ ENDPOINTS = (
     Endpoint("POST", "/holds/release", Role.OPERATOR, _release_hold, page=True),
     Endpoint("GET", "/shadow", Role.VIEWER, _shadow, page=True),
     Endpoint("POST", "/switch/{action}", Role.OPERATOR, _switch, page=True),
+    *proofs.PAGES,
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
     Endpoint("GET", "/system", Role.VIEWER, _system, page=True),

@@ -114,6 +114,12 @@ class Lane:
         """Since when a call about an order is under way, or its outcome unknown; ``None`` if there is none."""
         return self._busy.get(f"order {order_key}")
 
+    def reading(self) -> set[str]:
+        """The orders that wait to be read, or that have any call in flight."""
+        queue = self._queues.get("read_order")
+        busy = {record.removeprefix("order ") for record in self._busy if record.startswith("order ")}
+        return busy if queue is None else busy | queue.keys()
+
     def at_rest(self, key: str) -> bool:
         """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
         queue = self._queues.get("set_stock")

@@ -886,3 +886,73 @@ RETURNING key;
 SELECT r.key, r.changed_at_ms, coalesce(e.via, '') FROM record AS r
 LEFT JOIN event AS e ON e."offset" = r."offset"
 WHERE r.system = :system AND r.kind = :kind AND r.key IN (SELECT value FROM json_each(:keys));
+
+-- name: dirty_of
+SELECT sku FROM dirty WHERE sku IN (SELECT value FROM json_each(:skus)) ORDER BY sku;
+
+-- name: binding_lost
+UPDATE binding SET external_id = '', version = 0, hash = '', rev = rev + 1
+WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
+-- name: proof_put
+INSERT INTO proof (id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body)
+VALUES (:id, :route, :state, :asked_by, :dry_run, :started_at_ms, :ended_at_ms, :position, :rows, :body)
+ON CONFLICT (id) DO UPDATE
+SET state = excluded.state, ended_at_ms = excluded.ended_at_ms, position = excluded.position, rows = excluded.rows,
+    body = excluded.body
+RETURNING id;
+
+-- name: proof_get
+SELECT id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body FROM proof WHERE id = :id;
+
+-- name: proofs
+SELECT id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body FROM proof
+WHERE route = :route AND started_at_ms >= :since ORDER BY started_at_ms DESC, id DESC LIMIT :limit;
+
+-- What a person decided stands as long as the difference does; one that had gone and is back begins anew.
+-- name: difference_put
+INSERT INTO difference (route, key, cause, subject, detail, units, state, proof, first_at_ms, seen_at_ms, times)
+VALUES (:route, :key, :cause, :subject, :detail, :units, :state, :proof, :now_ms, :now_ms, 1)
+ON CONFLICT (route, key, cause) DO UPDATE
+SET subject = excluded.subject, detail = excluded.detail, units = excluded.units, proof = excluded.proof,
+    seen_at_ms = excluded.seen_at_ms, times = difference.times + 1, closed_at_ms = NULL,
+    state = CASE WHEN difference.closed_at_ms IS NULL AND difference.state IN ('waiting', 'declined')
+                 THEN difference.state ELSE excluded.state END,
+    first_at_ms = CASE WHEN difference.closed_at_ms IS NULL THEN difference.first_at_ms ELSE excluded.first_at_ms END,
+    decided_by = CASE WHEN difference.closed_at_ms IS NULL THEN difference.decided_by ELSE '' END
+RETURNING key, state;
+
+-- name: difference_gone
+UPDATE difference SET closed_at_ms = :now_ms
+WHERE route = :route AND closed_at_ms IS NULL AND proof <> :proof
+RETURNING key;
+
+-- name: difference_decide
+UPDATE difference SET state = :state, decided_by = :by
+WHERE route = :route AND key = :key AND cause = :cause AND state = 'waiting' AND closed_at_ms IS NULL
+RETURNING key;
+
+-- name: differences_of
+SELECT key, cause, state FROM difference
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
+-- name: differences_open
+SELECT route, key, cause, subject, detail, units, state, first_at_ms, seen_at_ms, times, decided_by FROM difference
+WHERE closed_at_ms IS NULL AND route = :route AND (:state = '' OR state = :state) AND (:cause = '' OR cause = :cause)
+ORDER BY key, cause LIMIT :limit;
+
+-- name: difference_counts
+SELECT route, cause, state, count(*), sum(units), min(first_at_ms) FROM difference WHERE closed_at_ms IS NULL
+GROUP BY route, cause, state ORDER BY route, cause, state;
+
+-- name: forget_proofs
+DELETE FROM proof WHERE id IN (
+    SELECT id FROM proof WHERE started_at_ms < :before AND state <> 'running' LIMIT :limit)
+RETURNING id;
+
+-- name: forget_differences
+DELETE FROM difference WHERE (route, key, cause) IN (
+    SELECT route, key, cause FROM difference WHERE closed_at_ms < :before LIMIT :limit)
+RETURNING key;
