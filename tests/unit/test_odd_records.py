@@ -19,7 +19,7 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
 from syncline.model.records import Allocation, Item, OrderLine, StockLevel
-from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Wire, Told, order_of
+from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Told, Wire, order_of
 from syncline.stores.sqlite import SqliteStore
 
 MAIN = LOCATIONS[0]
