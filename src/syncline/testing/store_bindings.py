@@ -84,7 +84,7 @@ class BindingConformance(Opens):
                 assert await put(store, "held_first", **row, held=9, now_ms=T0) == []
                 assert await held(store) == (7, 2, rev + 1, T0)
                 # It was the first reading: what moved before it and is heard of later may be in it.
-                await put(store, "held_explain", **row, by=3, moved_at_ms=T0)
+                await put(store, "held_explain", **row, by=3, moved_at_ms=T0, until_ms=T0)
                 rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                 assert rows == [("A\x1f1", None, 0, rev + 2, T0)]
 
