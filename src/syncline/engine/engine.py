@@ -22,6 +22,7 @@ from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.retention import Janitor
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes
 from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
@@ -69,6 +70,7 @@ class Engine:
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
+        self.rewind = Rewind(store, clock, routes)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
@@ -94,11 +96,12 @@ class Engine:
                 rng=rng,
                 ids=self.ids,
                 routes=routes,
-                builder=Builder(store, self.catalog, routes, self.deriver, name),
+                builder=Builder(store, self.catalog, routes, self.deriver, name, self.rewind),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,
                 offer=self.offer,
+                rewind=self.rewind,
                 **({"calls_max": calls_max[name]} if calls_max and name in calls_max else {}),
             )
             for name, system in self.systems.items()
@@ -195,6 +198,10 @@ class Engine:
             if lane is not None:
                 lane.offer(row)
 
+    def _wake_lanes(self) -> None:
+        for lane in self.lanes.values():
+            lane.wake()
+
     def _on_stale(self, channel: str) -> None:
         """The channel's number moved without us: perhaps an order that we have not heard of."""
         for poller in self.pollers:
@@ -221,6 +228,7 @@ class Engine:
         """
         await self._apply_lease.take()
         await self.catalog.load(self.systems)
+        await self.rewind.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
@@ -228,6 +236,7 @@ class Engine:
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")
+            group.create_task(self.rewind.run(self.applier, self.pollers, self._wake_lanes), name="rewind")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

@@ -305,7 +305,8 @@ class Simulation:
 
     # --- the play ---------------------------------------------------------------------------------
 
-    async def _play(self) -> Report:
+    async def _open(self) -> list[HistoryOrder]:
+        """Stock on both sides, everybody at work, Syncline started; returns what buyers will want."""
         world, plan = self.world, self.plan
         history = generate_history(self._rng.getrandbits(32), orders=plan.orders * 3, skus=plan.skus)
         case = stock_case(history.orders)
@@ -315,10 +316,15 @@ class Simulation:
         world.run_people()
         self._start()
         await self._prepare()
+        return history.orders
+
+    async def _play(self) -> Report:
+        plan = self.plan
+        orders = await self._open()
         # Most shops are open already while both sides are read for the first time.
         await self.clock.sleep(self._rng.choice((0.0, 3.0, 10.0, 120.0)))
 
-        people = self.loop.create_task(self._people(history.orders[: plan.orders]))
+        people = self.loop.create_task(self._people(orders[: plan.orders]))
         aside = self.loop.create_task(self._break_things() if plan.faults else self._watch())
         await self._live_and_die()
         await people

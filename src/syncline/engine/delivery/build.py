@@ -13,10 +13,12 @@ from decimal import Decimal
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
-from syncline.engine.routes import Route, Routes, reference_of, split_key
+from syncline.engine.rewind import Rewind
+from syncline.engine.routes import SEP, Route, Routes, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
 from syncline.model.copying import replace
+from syncline.model.delivery import DeliveryState, Outcome
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,
@@ -64,8 +66,18 @@ class Refuse:
     detail: str
 
 
-Built = Send | Skip | Wait | Refuse
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Nothing to send: it was looked up, and is there. ``payload`` is what it was found to be."""
 
+    payload: Payload
+    outcome: Outcome
+    note: str
+
+
+Built = Send | Skip | Wait | Refuse | Found
+
+REVISIONS_MAX = 100  # of one order that are looked at
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
@@ -83,8 +95,15 @@ class Builder:
     """Builds the payloads of one sink's deliveries."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, routes: Routes, deriver: StockDeriver, system: str
+        self,
+        store: Store,
+        catalog: Catalog,
+        routes: Routes,
+        deriver: StockDeriver,
+        system: str,
+        rewind: Rewind,
     ) -> None:
+        self._rewind = rewind
         self._store = store
         self._catalog = catalog
         self._routes = routes
@@ -189,7 +208,12 @@ class Builder:
                 built[key] = Skip("the ERP holds this revision, or a newer one")
                 continue
             if order.cancelled_at_ms is not None and not external_id:
-                built[key] = Skip("cancelled before the ERP heard of it")
+                # A store that was restored may have forgotten that it had told the ERP: that is looked up.
+                built[key] = (
+                    Send(PutOrder(reference, order, ()), note=fingerprint)
+                    if self._rewind.looks_up(order.placed_at_ms)
+                    else Skip("cancelled before the ERP heard of it")
+                )
                 continue
             fault = sum_fault(order, route.rounding_tolerance)
             if fault:
@@ -254,7 +278,7 @@ class Builder:
             if order is None or payment is None:
                 built[key] = Skip("the channel does not know this payment any more")
             elif not external_id:
-                built[key] = self._without_order(order)
+                built[key] = await self._without_order(order)
             else:
                 customer = _customer_reference(route, order.customer) if order.customer else ""
                 built[key] = Send(
@@ -277,7 +301,7 @@ class Builder:
                 built[key] = Skip("the channel does not know this refund any more")
                 continue
             if not external_id:
-                built[key] = self._without_order(order)
+                built[key] = await self._without_order(order)
                 continue
             lines = {line.id: line for line in order.lines}
             items: list[OrderItem] = []
@@ -308,10 +332,24 @@ class Builder:
             )
         return built
 
-    def _without_order(self, order: Order) -> Built:
-        if order.cancelled_at_ms is not None:
+    async def _without_order(self, order: Order) -> Built:
+        if order.cancelled_at_ms is not None and not await self._looked_for(order):
             return Skip("the order was cancelled before the ERP heard of it")
         return Wait("the order is not in the ERP yet")
+
+    async def _looked_for(self, order: Order) -> bool:
+        """Whether a cancelled order may be in the ERP all the same, and is still being looked for there."""
+        if not self._rewind.looks_up(order.placed_at_ms):
+            return False
+        rows = await self._store.read(
+            "deliveries_range",
+            system=self._system,
+            operation="put_order",
+            **{"from": order.key + SEP, "to": order.key + chr(ord(SEP) + 1)},
+            limit=REVISIONS_MAX,
+        )
+        ended = (DeliveryState.COMPLETED, DeliveryState.SUPERSEDED, DeliveryState.CANCELLED)
+        return any(row[4] not in ended for row in rows)
 
     # --- order status -----------------------------------------------------------------------------
 

@@ -18,12 +18,14 @@ import structlog
 
 from syncline.engine.codec import decode_payloads, encode
 from syncline.engine.delivery.blind import BlindWrites
-from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.looking import Looking
 from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.results import Results
 from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
@@ -61,9 +63,12 @@ class Lane:
         on_stored: Callable[[], None],
         on_stale: Callable[[str], None],
         offer: Callable[[Sequence[Row]], None],
+        rewind: Rewind,
         calls_max: int = CALLS_MAX,
     ) -> None:
         self.system = system
+        self._rewind = rewind
+        self._looking = Looking(system, clock, rewind)
         self._store = store
         self._clock = clock
         self._rng = rng
@@ -124,6 +129,11 @@ class Lane:
                 self._signals[urgent].set()
         else:
             queue.discard(key)
+
+    def wake(self) -> None:
+        """Look again at what is due."""
+        for signal in self._signals.values():
+            signal.set()
 
     def _operation(self, name: str) -> Operation:
         return self.system.sink.operations[name]
@@ -204,7 +214,11 @@ class Lane:
 
     def _due(self, names: Sequence[str], now_ms: int) -> list[str]:
         """Operations with something due, the most urgent first."""
-        due = [(at, name) for name in names if (at := self._queues[name].due(now_ms)) is not None]
+        due = [
+            (at, name)
+            for name in names
+            if not self._rewind.holds_back(name) and (at := self._queues[name].due(now_ms)) is not None
+        ]
         return [name for _, name in sorted(due)]
 
     def _next_call(self, names: Sequence[str], now_ms: int) -> tuple[str, list[str]] | None:
@@ -282,6 +296,7 @@ class Lane:
             results = self._results(operation, known)
             due = {key: Due(self._routes.named(known[key][1]), known[key][4]) for key in keys if key in known}
             built = await self._builder.build(operation, due, self._clock.now_ms())
+            built = await self._looking.before(operation, built, known)
             sends: dict[str, Send] = {}
             for key, what in built.items():
                 if isinstance(what, Send):
@@ -292,6 +307,8 @@ class Lane:
                     results.wait(key, what)
                 elif isinstance(what, Refuse):
                     results.park(key, what.reason, what.detail, "")
+                elif isinstance(what, Found):
+                    results.adopt(Item(key, what.payload), what.outcome, what.note)
             payloads = {key: send.payload for key, send in sends.items()}
             intent = self._ids.new()
             reads_only = self._operation(operation).reads_only

@@ -108,6 +108,12 @@ class Results:
             now_ms=self._now_ms,
         )
 
+    def adopt(self, item: Item, outcome: Outcome, note: str) -> None:
+        """It was looked up before it was sent, and is there: by another life of ours, so its lag is not known."""
+        self._finish(item.key, DeliveryState.COMPLETED, reason="found there, so it was not sent")
+        self._resolve(item.key, "delivered")
+        self._hold(item, outcome, note)
+
     def begin(self, intent: str, payloads: dict[str, Payload]) -> list[Write]:
         """The intent of a call, written before it is made."""
         blind = payloads if self._blind and self._operation == "set_stock" else ()
@@ -254,7 +260,13 @@ class Results:
                 now_ms=self._now_ms,
             )
             self.marked = True
-        elif isinstance(payload, PutOrder):
+        else:
+            self._hold(item, outcome, note)
+
+    def _hold(self, item: Item, outcome: Outcome, note: str) -> None:
+        """A fact is at the other side: remember under which id."""
+        key, payload = item.key, item.payload
+        if isinstance(payload, PutOrder):
             self._order_held(key, payload, outcome, note)
         elif isinstance(payload, PutPayment | PutRefund):
             self._bind(
