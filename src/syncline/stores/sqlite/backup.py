@@ -11,12 +11,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
 from syncline.model.errors import Misconfigured
+from syncline.stores.held import Held
 from syncline.stores.rewind import rewind_statements
 from syncline.stores.sqlite.store import PACKAGE, check_engine, check_file_system, connect, migrate
 from syncline.stores.sqlite.writer import lock_database, make_private
@@ -25,15 +25,6 @@ from syncline.stores.statements import load_migrations
 STEP_PAGES = 512  # 4 MB
 SPARE_BYTES = 64 * 1024 * 1024  # of disk that a copy leaves free
 FAULTS_MAX = 5  # of an integrity check that are told
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a database holds: the migrations applied, and how far its log and its applier have come."""
-
-    migrations: tuple[str, ...]
-    log_offset: int
-    applied_offset: int
 
 
 def held_in(connection: apsw.Connection) -> Held:
@@ -80,10 +71,11 @@ def check(connection: apsw.Connection) -> None:
         raise Misconfigured(f"{connection.filename} is damaged: {'; '.join(faults)}")
 
 
-def backup(path: str, to: Path) -> Held:
+def backup(path: str, to: Path, *, seal: Callable[[Path, Held], None]) -> Held:
     """Write a checked copy of the database at ``path`` to ``to``, which must not exist; safe while it is in use.
 
-    The copy appears under its name when it is whole, checked and on disk, readable by its owner alone.
+    The copy appears under its name when it is whole, checked and on disk, readable by its owner alone; ``seal`` is
+    called with it just before.
 
     Raises:
         Misconfigured: there is no database, no room, ``to`` exists, or the copy is damaged.
@@ -107,6 +99,7 @@ def backup(path: str, to: Path) -> Held:
             target.close()
             source.close()
         _sync(part)
+        seal(part, held)
         part.rename(to)
     _sync(to.parent)
     return held
