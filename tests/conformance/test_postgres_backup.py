@@ -10,9 +10,11 @@ from tests.conformance.postgres_server import ROLE, NoServerError, PostgresServe
 from syncline.engine.rewind import STREAM, SYSTEM
 from syncline.model.change import Event, Via
 from syncline.model.errors import Misconfigured
+from syncline.ports import Write
 from syncline.runtime.backup import back_up, mark_restored, put_back
 from syncline.runtime.config import StoreConfig
 from syncline.stores.postgres import PostgresStore, backup
+from syncline.stores.postgres.health import look
 
 NOW_MS = 1_790_000_000_000
 
@@ -70,3 +72,18 @@ async def test_without_the_program_the_command_is_said_without_the_password(serv
         await backup.backup(url, tmp_path / "d", environment={"PATH": ""}, seal=lambda *_: None)
     assert "--schema=syncline" in str(refused.value) and "hush" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_doctor_looks_at_a_server(server):
+    store = await PostgresStore.open(server.dsn, now_ms=NOW_MS)
+    await store.append([Event("shop", "t", "e9", Via.EVENT, NOW_MS, b"{}")], received_at_ms=NOW_MS)
+    await store.write(
+        Write("lease_take", [{"name": "apply", "owner": "one", "now_ms": NOW_MS, "ttl_ms": 1_000}])
+    )
+    await store.close()
+    seen = await look(server.dsn, now_ms=NOW_MS)
+    assert seen.engine.startswith("PostgreSQL") and not seen.faults and not seen.pending
+    assert (seen.owner, seen.last_ms) == ("worker one", NOW_MS) and seen.size_bytes > 0
+    assert (await look(server.dsn, now_ms=NOW_MS + 1_000)).owner == ""
+    assert "no schema" in (await look(server.dsn.replace("/syncline?", "/postgres?"), now_ms=0)).faults[0][0]
+    assert (await look(server.dsn.replace(str(server.port), "1"), now_ms=0)).faults

@@ -12,3 +12,20 @@ class Held:
     migrations: tuple[str, ...]
     log_offset: int
     applied_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What can be seen of a store from outside, whether or not a service works with it.
+
+    ``faults``: why it cannot be trusted, each with what to do; then the rest may be empty. ``first_ms`` and ``last_ms``:
+    when the oldest and the newest event of the log was received; 0 where there is none.
+    """
+
+    engine: str
+    faults: tuple[tuple[str, str], ...] = ()
+    pending: tuple[str, ...] = ()
+    owner: str = ""
+    size_bytes: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
