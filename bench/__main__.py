@@ -47,7 +47,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version}")
     results, failed = [], []
     for name in arguments.names or NAMES:
         began = time.perf_counter()

@@ -52,7 +52,7 @@ async def serve(kind: str, folder: str) -> None:
             plan="plus",
         )
         system = SHOPIFY.open(Opening("shop", settings, clock, Random(1), Nowhere()))
-        ingress = Ingress(store, clock, {"shop": system}, lambda: None)
+        ingress = Ingress(store, clock, {"shop": system}, lambda _: None)
         # One generator stands for all the vendor's addresses, so the limit for one source is lifted.
         hooks = Hooks(ingress, clock, {"shop": TOKEN}, per_s=1e6, burst=1_000_000)
         listener = Listener(hooks, "127.0.0.1", 0)

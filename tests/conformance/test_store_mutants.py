@@ -147,6 +147,20 @@ class ForgetsGuards(Whole):
         return super().write_rows([replace(write, guard=False) for write in writes])
 
 
+class DoesOnlyWhatItTells(Whole):
+    """Takes what nobody asks about for what nobody wants."""
+
+    def write_rows(self, writes):
+        return super().write_rows([replace(write, rows=write.rows if write.told else []) for write in writes])
+
+
+class GuardsOnlyWhatItTells(Whole):
+    """Silent statements do not say how many rows they touched."""
+
+    def write_rows(self, writes):
+        return super().write_rows([replace(write, guard=write.guard and write.told) for write in writes])
+
+
 class GuardsOnlyTheFirstRow(Whole):
     def write_rows(self, writes):
         return super().write_rows([
@@ -414,6 +428,8 @@ OPEN = "'available', 'scheduled', 'retryable'"
 BROKEN = {
     "answers before it commits": AnswersBeforeItCommits,
     "forgets guards": ForgetsGuards,
+    "does only what it tells": DoesOnlyWhatItTells,
+    "guards only what it tells": GuardsOnlyWhatItTells,
     "guards only the first row": GuardsOnlyTheFirstRow,
     "guards only what follows": GuardsOnlyWhatFollows,
     "commits each statement": CommitsEachStatement,
@@ -710,6 +726,13 @@ CAUGHT_BY = {
         "a_guard_counts_every_row",
         "a_guard_that_fails_undoes_the_statements_before_it",
         "lines_are_taken_together_or_not_at_all",
+        "what_need_not_be_told_is_done_all_the_same",
+    ],
+    "does only what it tells": [
+        "what_need_not_be_told_is_done_all_the_same",
+    ],
+    "guards only what it tells": [
+        "what_need_not_be_told_is_done_all_the_same",
     ],
     "guards only the first row": [
         "a_guard_counts_every_row",
@@ -719,6 +742,7 @@ CAUGHT_BY = {
     "guards only what follows": [
         "a_guard_that_fails_undoes_the_statements_before_it",
         "a_transaction_that_fails_changes_nothing",
+        "what_need_not_be_told_is_done_all_the_same",
     ],
     "commits each statement": [
         "a_transaction_that_fails_changes_nothing",

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from tests.unit.support import START_MS, change, line, logged, order
 
 from syncline.engine.apply.batch import DAY_MS, PROVEN_DAYS, READ_LINGER_MS, UNMAPPED, Batch
+from syncline.engine.apply.known import Known
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import AUTO_BUFFER, Layer, Level, Rules
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow, Kind, Via
 from syncline.model.copying import replace
 from syncline.model.records import (
@@ -34,6 +36,7 @@ from syncline.model.records import (
 )
 
 NOW = START_MS + 60_000
+SYSTEMS = {"shop": Capabilities(), "erp": Capabilities()}
 ROUTES = Routes(
     [
         Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "70", "2": "71"}),
@@ -58,9 +61,9 @@ class Desk:
         self.batch = self._new()
 
     def _new(self) -> Batch:
-        batch = Batch(self.routes, {"shop": None, "erp": None}, Catalog(None), NOW)
-        for (system, kind, key), (version, tiebreak, hash_, value) in self.known.items():
-            batch.known(system, kind, key, version, tiebreak, hash_, value if kind is Kind.ORDER else None)
+        batch = Batch(self.routes, SYSTEMS, Catalog(None), NOW)
+        for name, (version, tiebreak, hash_, value) in self.known.items():
+            batch.known(name, Known(version, tiebreak, hash_, value if name[1] is Kind.ORDER else None))
         for row in self.demand.values():
             names = (
                 "channel",
@@ -462,6 +465,19 @@ def test_what_an_event_shows_already_is_read_a_little_later_and_what_is_new_at_o
     assert due_ms(fewer) == due_ms(same, fewer) == due_ms(fewer, fewer) == NOW
 
 
+@pytest.mark.parametrize(
+    ("age_ms", "ahead_ms", "wait_ms"),
+    [(0, 0, 1_200), (300, 0, 900), (1_200, 0, 0), (60_000, 0, 0), (-5_000, 5_000, 1_200), (-5_000, 0, 1_200)],
+)
+def test_an_order_is_read_when_its_stamp_cannot_be_given_again(age_ms, ahead_ms, wait_ms):
+    shop = Capabilities(order_stamp_ms=1_200)
+    batch = Batch(ROUTES, {**SYSTEMS, "shop": shop}, Catalog(None), NOW, {"shop": ahead_ms})
+    whole = order(line("l", "A", 2), complete=False)
+    batch.apply(logged(1), change(Kind.ORDER, whole.key, whole, version=NOW - age_ms))
+    (row,) = next(write.rows for write in batch.writes("apply", 1) if write.statement == "delivery_touch")
+    assert row["not_before_ms"] == NOW + wait_ms
+
+
 def test_the_erps_order_before_ours_is_kept_and_harms_nothing():
     """A message may overtake the webhook. Then our own call, which finds the order there, releases it."""
     desk = Desk()
@@ -574,10 +590,9 @@ def test_an_unchanged_figure_counts_only_for_demand_that_waits_and_starts_no_lag
 def proved(now_ms: int = NOW, routes: Routes = ROUTES, level: StockLevel | None = None) -> bool:
     """Whether a full read that tells what is known has the number computed again."""
     level = level or figure(5)
-    batch = Batch(routes, {"shop": None, "erp": None}, Catalog(None), now_ms)
-    batch.known(
-        "erp", Kind.STOCK, stock_key("A", "1"), START_MS, 0, record_fingerprint(Kind.STOCK, level), None
-    )
+    batch = Batch(routes, SYSTEMS, Catalog(None), now_ms)
+    known = Known(START_MS, 0, record_fingerprint(Kind.STOCK, level), None)
+    batch.known(("erp", Kind.STOCK, stock_key("A", "1")), known)
     event = logged(99, system="erp", via=Via.SNAPSHOT)
     batch.apply(event, change(Kind.STOCK, stock_key("A", "1"), level, version=START_MS + 9))
     written = {write.statement: list(write.rows) for write in batch.writes("apply", 99)}

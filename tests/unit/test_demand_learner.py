@@ -10,6 +10,7 @@ import pytest
 from tests.unit.support import START_MS, change, line, logged, order
 
 from syncline.engine.apply.batch import LEARN_WITHIN_MS, Batch
+from syncline.engine.apply.known import Known
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode
 from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Sold, Wrong
@@ -71,9 +72,9 @@ class Told:
 
     def apply(self, value, version):
         self.offset += 1
-        batch = Batch(Routes([]), {"shop": None}, Catalog(None), START_MS)
+        batch = Batch(Routes([]), {"shop": Capabilities()}, Catalog(None), START_MS)
         if self.known is not None:
-            batch.known("shop", Kind.ORDER, value.key, *self.known)
+            batch.known(("shop", Kind.ORDER, value.key), Known(*self.known))
         event = logged(self.offset)
         batch.apply(event, change(Kind.ORDER, value.key, value, version=version))
         if batch.applied:
@@ -108,7 +109,7 @@ def test_what_was_sold_long_before_we_heard_of_it_teaches_nothing():
 
 
 def test_nothing_is_sold_in_the_future():
-    batch = Batch(Routes([]), {"shop": None}, Catalog(None), START_MS)
+    batch = Batch(Routes([]), {"shop": Capabilities()}, Catalog(None), START_MS)
     ahead = order(line("1", "A", 2), placed_at_ms=START_MS + 10**15)
     batch.apply(logged(1), change(Kind.ORDER, ahead.key, ahead))
     assert [one.sale for one in batch.sold] == [Sale(START_MS, 2)]

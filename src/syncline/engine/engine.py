@@ -87,7 +87,7 @@ class Engine:
             lease=self._apply_lease,
             offer=self.offer,
         )
-        self.ingress = Ingress(store, clock, self.systems, self.applier.wake)
+        self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
         self.lanes = {
             name: Lane(
                 system=system,

@@ -53,7 +53,8 @@ class Capabilities:
 
     Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
-    counts once it was read back. 0: at once.
+    counts once it was read back. 0: at once. ``order_stamp_ms``: for so long an order may change again
+    under the same stamp, so it is read after that.
     """
 
     webhooks: bool = False
@@ -75,4 +76,5 @@ class Capabilities:
     )
     limit: LimitKind = LimitKind.NONE
     event_delay_ms: int = 0
+    order_stamp_ms: int = 0
     replica_lag_ms: int = 0

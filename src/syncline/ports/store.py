@@ -22,12 +22,14 @@ class Write:
     """One statement and its rows, part of a transaction.
 
     Rows must be unique by the statement's key. With ``guard``, every row has to be touched;
-    otherwise the whole transaction is undone and ``Fenced`` is raised.
+    otherwise the whole transaction is undone and ``Fenced`` is raised. Without ``told`` nobody asks what
+    the statement returns, and the store may save itself the telling.
     """
 
     statement: str
     rows: Sequence[Mapping[str, Any]]
     guard: bool = False
+    told: bool = True
 
 
 class Store(Protocol):

@@ -264,6 +264,18 @@ class StoreConformance(
             await store.write(mark, Write("lease_check", [lease], guard=True))
             assert await store.read("dirty", now_ms=T0, limit=9) == [("A", 1, 1)]
 
+    async def test_what_need_not_be_told_is_done_all_the_same(self) -> None:
+        """A write whose rows nobody wants does what it does otherwise, and a guard counts all the same."""
+        async with self.store() as store:
+            row = {"consumer": "apply", "offset": 7}
+            await store.write(Write("progress_put", [row], told=False))
+            assert await store.read("progress_get", consumer="apply") == [(7,)]
+            lease = {"name": "apply", "owner": "nobody", "fence": 1}
+            ahead = Write("progress_put", [{**row, "offset": 9}], told=False)
+            with pytest.raises(Fenced):
+                await store.write(ahead, Write("lease_check", [lease], guard=True, told=False))
+            assert await store.read("progress_get", consumer="apply") == [(7,)]
+
     async def test_a_guard_counts_every_row(self) -> None:
         async with self.store() as store:
             for name in ("one", "two"):

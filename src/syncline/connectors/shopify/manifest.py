@@ -120,6 +120,9 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return self._shown()
 
 
+# `updatedAt` has whole seconds; the rest is for clocks that differ a little.
+ORDER_STAMP_MS = 1_000 + 200
+
 CAPABILITIES = Capabilities(
     webhooks=True,
     webhook_signature="HMAC-SHA256 (base64) over the raw body, X-Shopify-Hmac-Sha256",
@@ -138,6 +141,7 @@ CAPABILITIES = Capabilities(
     checkout_ms=120_000,
     limit=LimitKind.QUERY_COST,
     event_delay_ms=5_000,
+    order_stamp_ms=ORDER_STAMP_MS,
 )
 
 # Idempotency keys are kept for 24 h (https://shopify.dev/docs/api/usage/implementing-idempotency);

@@ -41,7 +41,7 @@ def order_from_webhook(body: bytes, topic: str = "orders/updated") -> Order:
     Raises:
         Rejected: the body is not an order that can be understood.
     """
-    order = wire.decode(body, wire.RestOrder, topic)
+    order = wire.rest_order(body, topic)
     total = _rest(order.current_total_price_set, order.current_total_price)
     tax = _rest(order.current_total_tax_set, order.current_total_tax)
     shipping = _rest_shipping(order)

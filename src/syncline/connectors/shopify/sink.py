@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
-from syncline.connectors.shopify.manifest import OPERATIONS, ShopifySettings
+from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.orders import OrderReader
 from syncline.connectors.shopify.shipments import Shipper
 from syncline.connectors.shopify.wire import number, to_ms
@@ -22,7 +22,6 @@ from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetSto
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
-SETTLE_MS = 200
 # Codes that name no line and mean: this key is spent, send again under a new one.
 _NEW_KEY = frozenset({"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"})
 _STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
@@ -183,7 +182,7 @@ class ShopifySink:
         if 0 <= began_ms - updated_ms < STAMP_MS:
             # Stamps have whole seconds. The order may change again under the same one, and that change
             # would then look like what we hold already; so it is read when its second is over.
-            wait_s = (updated_ms + STAMP_MS + SETTLE_MS - began_ms) / 1000
+            wait_s = (updated_ms + ORDER_STAMP_MS - began_ms) / 1000
             return Outcome(
                 Result.WAIT, f"order {first.name} changed in this very second", retry_after_s=wait_s
             )

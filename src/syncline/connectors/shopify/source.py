@@ -122,7 +122,7 @@ class ShopifySource:
         # Refused before it is acknowledged: Shopify then sends it again, and the merchant can see why.
         # The shape is enough to know that nothing was cut; what the order means is found when it is applied.
         if topic in ORDER_TOPICS:
-            order = wire.decode(event.body, wire.RestOrder, topic)
+            order = wire.rest_order(event.body, topic)
             to_ms(order.updated_at, "updated_at")
         else:
             self._changes(event)

@@ -7,6 +7,7 @@ quantities and ids bounded integers, moments carry their offset. Fields that we 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -372,6 +373,7 @@ class AnyObject(Struct, frozen=True):
     """Any JSON object; for topics that we only pass on."""
 
 
+KEPT_BYTES_MAX = 65_536  # of a body that is kept decoded
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
@@ -397,3 +399,17 @@ def decode(body: bytes, kind: type[T], what: str) -> T:
             "Shopify sends the original again",
         ) from None
     return decoded
+
+
+def rest_order(body: bytes, topic: str) -> RestOrder:
+    """The order of a webhook. One that was just verified is usually applied next, so the last few are kept.
+
+    Raises:
+        Rejected: as ``decode`` does.
+    """
+    return _rest_order(body, topic) if len(body) <= KEPT_BYTES_MAX else decode(body, RestOrder, topic)
+
+
+@lru_cache(maxsize=16)
+def _rest_order(body: bytes, topic: str) -> RestOrder:
+    return decode(body, RestOrder, topic)

@@ -15,6 +15,7 @@ import structlog
 
 from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.guards import cuts, fault, too_many
+from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
@@ -31,6 +32,8 @@ from syncline.ports import Clock, Row, Store, System, Write
 APPLY_MAX = 200  # events in one transaction
 CHANGES_MAX = 1_000  # changes after which a transaction takes no further event: nothing else runs meanwhile
 CONSUMER = "apply"
+HEARD_MAX = 200  # events kept between the log and their turn
+HEARD_BYTES_MAX = 65_536  # of one of them
 RELEASE_MAX = 1_000
 STORE_RETRY_S = 1.0
 ACCEPTED_MS = 3_600_000  # for so long a full read is believed after a person said so; a restart ends it
@@ -58,6 +61,7 @@ class Applier:
         self._store = store
         self._clock = clock
         self._systems = systems
+        self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
         self._catalog = catalog
         self._deriver = deriver
@@ -67,8 +71,11 @@ class Applier:
         self._signal = asyncio.Event()
         self._offset = -1
         self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
+        self._heard: dict[int, LoggedEvent] = {}  # as they were appended, by offset
+        self._look = True  # something may be in the log that was not heard
         self._full = False
         self._progress = asyncio.Event()
+        self._memory = Memory()
         self._suspicion = Suspicion(store, lease)
         self._accepted_until_ms: dict[str, int] = {}
         self._ahead_ms: dict[str, int] = {}
@@ -78,6 +85,15 @@ class Applier:
 
     def wake(self) -> None:
         """Something was appended or marked."""
+        self._look = True
+        self._signal.set()
+
+    def hear(self, logged: LoggedEvent) -> None:
+        """This was appended. It need not be read again when its turn comes, if nothing else comes before it."""
+        if len(self._heard) < HEARD_MAX and len(logged.event.body) <= HEARD_BYTES_MAX:
+            self._heard[logged.offset] = logged
+        else:
+            self._look = True
         self._signal.set()
 
     @property
@@ -112,14 +128,14 @@ class Applier:
         Whatever is appended or marked after this looked wakes the applier.
         """
         if self._offset < 0:
+            self._memory.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
+            self._look = True
             await self._suspicion.begin(self._offset)
         if not self._ahead:
-            at_once = 1 if self._suspicion.suspicious else APPLY_MAX
-            self._ahead = await self._store.events(self._offset, at_once)
-            self._full = len(self._ahead) == at_once
+            self._ahead = await self._next()
         if self._ahead:
             if self._suspicion.suspicious:
                 await self._suspicion.trying(self._ahead[0].offset)
@@ -130,6 +146,26 @@ class Applier:
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
         return bool(self._ahead) or self._full or derived == DERIVE_MAX
+
+    async def _next(self) -> list[LoggedEvent]:
+        """The events after our place: those that were heard as they came, else what the log has."""
+        at = self._offset
+        if not self._look and not self._suspicion.suspicious:
+            heard: list[LoggedEvent] = []
+            while len(heard) < APPLY_MAX and (logged := self._heard.pop(at + 1, None)) is not None:
+                heard.append(logged)
+                at += 1
+            if heard:
+                self._full = bool(self._heard)
+                return heard
+        self._look = False
+        at_once = 1 if self._suspicion.suspicious else APPLY_MAX
+        events = await self._store.events(self._offset, at_once)
+        self._full = len(events) == at_once
+        self._look = self._look or self._full
+        reached = events[-1].offset if events else self._offset
+        self._heard = {offset: logged for offset, logged in self._heard.items() if offset > reached}
+        return events
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event
@@ -152,7 +188,7 @@ class Applier:
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
-        batch = Batch(self._routes, self._systems, self._catalog, self._clock.now_ms(), self._ahead_ms)
+        batch = Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
         decoded: list[tuple[LoggedEvent, list[Change]]] = []
         count = 0
         for logged in events:
@@ -162,9 +198,7 @@ class Applier:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
-        figures = await self._load(
-            batch, [(logged.event.system, change) for logged, changes in decoded for change in changes]
-        )
+        figures = await self._load(batch, decoded)
         doubted = self._doubted(batch, decoded, figures)
         for logged, changes in decoded:
             for change in changes:
@@ -177,6 +211,7 @@ class Applier:
         failpoint("applier.before_write")
         results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
         failpoint("applier.after_write")
+        self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
         for item_system, item in batch.items:
@@ -251,32 +286,48 @@ class Applier:
                 batch.park_cut(name, list(cut.values()), len(read))
         return doubted
 
-    async def _load(self, batch: Batch, changes: Sequence[tuple[str, Change]]) -> dict[tuple[str, str], str]:
-        """Tell the batch what is known; returns the stock figures before, as stored."""
+    async def _load(
+        self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
+    ) -> dict[tuple[str, str], str]:
+        """Tell the batch what is known; returns the stock figures that a full read is held against, as stored."""
         figures: dict[tuple[str, str], str] = {}
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
-        orders: dict[str, dict[str, None]] = {}
-        numbers: dict[str, set[str]] = {}
-        channels = list(self._systems)
-        for system, change in changes:
-            keys.setdefault((system, change.kind), {})[change.key] = None
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                name = (system, change.kind, change.key)
+                record = None if logged.event.via is Via.SNAPSHOT else self._memory.get(name)
+                if record is not None:
+                    batch.known(name, record)
+                else:
+                    keys.setdefault((system, change.kind), {})[change.key] = None
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
                 value = decode(kind, body) if kind is Kind.ORDER else None
                 if kind is Kind.STOCK:
                     figures[system, key] = body
-                batch.known(system, kind, key, version, tiebreak, hash_, value)
-        for system, change in changes:
-            if not batch.news(system, change):
-                continue
-            if isinstance(change.value, Order):
-                orders.setdefault(system, {})[change.key] = None
-                numbers.setdefault(system, set()).update((change.key, change.value.number))
-            elif change.kind is Kind.ERP_ORDER:
-                parsed = parse_reference(change.key, channels)
-                if parsed is not None:
-                    orders.setdefault(parsed[0], {})[parsed[1]] = None
+                batch.known((system, kind, key), Known(version, tiebreak, hash_, value))
+        await self._load_demand(batch, decoded)
+        return figures
+
+    async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""
+        orders: dict[str, dict[str, None]] = {}
+        numbers: dict[str, set[str]] = {}
+        channels = list(self._systems)
+        for logged, changes in decoded:
+            system = logged.event.system
+            for change in changes:
+                if not batch.news(system, change):
+                    continue
+                if isinstance(change.value, Order):
+                    orders.setdefault(system, {})[change.key] = None
+                    numbers.setdefault(system, set()).update((change.key, change.value.number))
+                elif change.kind is Kind.ERP_ORDER:
+                    parsed = parse_reference(change.key, channels)
+                    if parsed is not None:
+                        orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
@@ -284,4 +335,3 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
-        return figures

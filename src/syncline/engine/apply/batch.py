@@ -9,6 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from syncline.engine.apply.guards import fault
+from syncline.engine.apply.known import Known, Name
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
@@ -17,10 +18,11 @@ from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
 from syncline.inventory.availability import units
 from syncline.inventory.rules import BufferKind
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
-from syncline.ports import Row, System, Write
+from syncline.ports import Row, Write
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
 # already, the order is read once for all of them.
@@ -35,25 +37,13 @@ DAY_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
-class _Known:
-    """The newest version of a record that we hold, in the store or from earlier in the batch."""
-
-    __slots__ = ("hash", "tiebreak", "value", "version")
-
-    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any) -> None:
-        self.version = version
-        self.tiebreak = tiebreak
-        self.hash = hash_
-        self.value = value
-
-
 class Batch:
     """Applies changes one after the other against what is known, and collects the writes."""
 
     def __init__(
         self,
         routes: Routes,
-        systems: Mapping[str, System],
+        systems: Mapping[str, Capabilities],
         catalog: Catalog,
         now_ms: int,
         ahead_ms: dict[str, int] | None = None,
@@ -61,11 +51,12 @@ class Batch:
         self._routes = routes
         self._ahead_ms = ahead_ms if ahead_ms is not None else {}
         self._systems = list(systems)
+        self._stamp_ms = {name: able.order_stamp_ms for name, able in systems.items()}
         self._auto = {route.source for route in routes.of(Flow.INVENTORY) if route.rules.auto}
         self._catalog = catalog
         self._now_ms = now_ms
-        self._known: dict[tuple[str, Kind, str], _Known] = {}
-        self._records: dict[tuple[str, Kind, str], dict[str, Any]] = {}
+        self._known: dict[Name, Known] = {}
+        self._records: dict[Name, dict[str, Any]] = {}
         # By channel and order, then by line and location.
         self._demand: defaultdict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
         self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
@@ -88,11 +79,9 @@ class Batch:
 
     # --- what is known before ---------------------------------------------------------------------
 
-    def known(
-        self, system: str, kind: Kind, key: str, version: int, tiebreak: int, hash_: str, value: Any
-    ) -> None:
+    def known(self, name: Name, record: Known) -> None:
         """The store's newest version of a record."""
-        self._known[system, kind, key] = _Known(version, tiebreak, hash_, value)
+        self._known[name] = record
 
     def news(self, system: str, change: Change) -> bool:
         """Whether a change is newer than what the store has; only such a one touches demand."""
@@ -193,7 +182,7 @@ class Batch:
                 "now_ms": logged.received_at_ms,
             }
 
-    def _notice(self, system: str, change: Change, before: _Known | None) -> str:
+    def _notice(self, system: str, change: Change, before: Known | None) -> str:
         if (
             before is not None
             and before.value is not None
@@ -205,7 +194,7 @@ class Batch:
         self._read_order(system, change.key, change.changed_at_ms, linger_ms=linger_ms)
         return "to be read"
 
-    def _store(self, logged: LoggedEvent, change: Change, before: _Known | None) -> str:
+    def _store(self, logged: LoggedEvent, change: Change, before: Known | None) -> str:
         system, value = logged.event.system, change.value
         hash_ = record_fingerprint(change.kind, value)
         if isinstance(value, Order):
@@ -228,7 +217,7 @@ class Batch:
             self._mark(value.sku, change.changed_at_ms)
         elif isinstance(value, Shipment):
             self._shipment(system, value, change.changed_at_ms)
-        self._known[system, change.kind, change.key] = _Known(change.version, change.tiebreak, hash_, value)
+        self._known[system, change.kind, change.key] = Known(change.version, change.tiebreak, hash_, value)
         self._records[system, change.kind, change.key] = {
             "system": system,
             "kind": change.kind.value,
@@ -281,7 +270,7 @@ class Batch:
         change: Change,
         order: Order,
         hash_: str,
-        before: _Known | None,
+        before: Known | None,
     ) -> tuple[Order, str]:
         previous: Order | None = before.value if before is not None else None
         if not order.complete:
@@ -302,6 +291,10 @@ class Batch:
 
     def _read_order(self, channel: str, key: str, changed_at_ms: int, *, linger_ms: int) -> None:
         tolerance = min((r.tolerance_ms for r in self._routes.of(Flow.ORDERS, source=channel)), default=0)
+        # Read while its stamp may still be given again, it would have to be read once more.
+        stamp_ms = self._stamp_ms[channel]
+        settled_ms = changed_at_ms - self._ahead_ms.get(channel, 0) + stamp_ms
+        linger_ms = max(linger_ms, min(settled_ms - self._now_ms, stamp_ms))
         before = self._reads.get((channel, key))
         if before is not None:  # as delivery_touch does it: what is asked for earlier stays
             changed_at_ms = min(changed_at_ms, before["changed_at_ms"])
@@ -522,8 +515,12 @@ class Batch:
 
     # --- one transaction --------------------------------------------------------------------------
 
+    def records(self) -> list[tuple[Name, Known]]:
+        """The records that its transaction stores."""
+        return [(name, self._known[name]) for name in self._records]
+
     def writes(self, consumer: str, offset: int) -> list[Write]:
-        """Everything that the batch amounts to. The last two writes return touched deliveries."""
+        """Everything that the batch amounts to. Only the last two writes tell: the deliveries that they touched."""
         explained = [
             {"system": system, "key": key, "by": by, "moved_at_ms": self._moved_at[system, key]}
             for (system, key), by in self._taken.items()
@@ -536,21 +533,21 @@ class Batch:
         ]
         touched = sorted(self._restamped | self._dirty.keys() | self._later.keys())
         return [
-            Write("progress_put", [{"consumer": consumer, "offset": offset}]),
-            Write("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
-            Write("demand_want", list(self._wants.values())),
-            Write("demand_known", list(self._erp.values())),
-            Write("held_explain", explained),
-            Write("held_shift", returned),
-            Write("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
-            Write(
+            _silently("progress_put", [{"consumer": consumer, "offset": offset}]),
+            _silently("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
+            _silently("demand_want", list(self._wants.values())),
+            _silently("demand_known", list(self._erp.values())),
+            _silently("held_explain", explained),
+            _silently("held_shift", returned),
+            _silently("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
+            _silently(
                 "dirty_mark_waiting",
                 [
                     {"sku": sku, "changed_at_ms": self._now_ms}
                     for sku in self._routes.recipes.users(sorted(self._restamped - self._dirty.keys()))
                 ],
             ),
-            Write(
+            _silently(
                 "dirty_mark_later",
                 [
                     {"sku": sku, "changed_at_ms": at, "not_before_ms": self._now_ms + READ_SOON_MS}
@@ -558,13 +555,17 @@ class Batch:
                     if sku not in self._dirty
                 ],
             ),
-            Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(touched)]),
-            Write("hold_replace", list(self._replaced.values())),
-            Write("trace_put", list(self._traces.values())),
-            Write("parked_put", self.parked),
+            _silently("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(touched)]),
+            _silently("hold_replace", list(self._replaced.values())),
+            _silently("trace_put", list(self._traces.values())),
+            _silently("parked_put", self.parked),
             Write("delivery_touch", list(self._reads.values())),
             Write("delivery_fact", list(self._facts.values())),
         ]
+
+
+def _silently(statement: str, rows: list[dict[str, Any]]) -> Write:
+    return Write(statement, rows, told=False)
 
 
 def _differs(order: Order, known: Order) -> bool:

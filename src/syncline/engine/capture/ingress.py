@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from syncline.engine.failpoints import failpoint
+from syncline.model.change import LoggedEvent
 from syncline.model.errors import Busy, Forged, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Clock, Store, System, WebhookRequest
 
@@ -43,7 +44,7 @@ class Ingress:
         store: Store,
         clock: Clock,
         systems: Mapping[str, System],
-        on_stored: Callable[[], None],
+        on_stored: Callable[[LoggedEvent], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -85,5 +86,5 @@ class Ingress:
             counts.duplicates += 1
         else:
             counts.accepted += 1
-            self._on_stored()
+            self._on_stored(LoggedEvent(offsets[0], now_ms, event))
         return STORED

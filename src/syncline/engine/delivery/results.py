@@ -129,8 +129,13 @@ class Results:
                         "now_ms": self._now_ms,
                     }
                 ],
+                told=False,
             ),
-            Write("delivery_run", [{**self._at(key), "now_ms": self._now_ms} for key in payloads]),
+            Write(
+                "delivery_run",
+                [{**self._at(key), "now_ms": self._now_ms} for key in payloads],
+                told=False,
+            ),
             Write(
                 "attempt_put",
                 [
@@ -144,11 +149,17 @@ class Results:
                     }
                     for key in payloads
                 ],
+                told=False,
             ),
-            Write("demand_sent", [row for key in payloads for row in self._order_sent(key, payloads[key])]),
+            Write(
+                "demand_sent",
+                [row for key in payloads for row in self._order_sent(key, payloads[key])],
+                told=False,
+            ),
             Write(
                 "held_blind",
                 [{"system": self._system, "key": key, "until_ms": FAR_MS, "by": 0} for key in blind],
+                told=False,
             ),
         ]
 
@@ -379,12 +390,13 @@ class Results:
     def writes(self, intent: str | None = None, *, close: bool = False) -> list[Write]:
         """The collected rows. With ``close`` the intent is finished as well."""
         writes = [
-            Write(statement, rows)
+            Write(statement, rows, told=statement in TOUCHING)
             for statement, rows in self._rows.items()
             if intent is not None or statement != "attempt_put"
         ]
         if intent is not None and close:
-            writes.append(Write("intent_finish", [{"id": intent, "result": "known", "now_ms": self._now_ms}]))
+            row = {"id": intent, "result": "known", "now_ms": self._now_ms}
+            writes.append(Write("intent_finish", [row], told=False))
         self._rows = {}
         return writes
 

@@ -119,7 +119,8 @@ class DemandLearner:
             for category, sales in sorted(taught.items())
         }
         packed |= {sku: pack_sales(at) for sku, at in by_sku.items()}
-        return Write("velocity_put", [{"key": key, "learned": state.hex()} for key, state in packed.items()])
+        rows = [{"key": key, "learned": state.hex()} for key, state in packed.items()]
+        return Write("velocity_put", rows, told=False)
 
     async def deadlines(
         self, wrong: Sequence[Wrong], channels: Mapping[str, Sequence[str]], now_ms: int

@@ -490,6 +490,7 @@ class StockDeriver:
                     }
                     for d in settles.values()
                 ],
+                told=False,
             ),
             *self._marks_done(dirty, later),
         )
@@ -517,7 +518,7 @@ class StockDeriver:
             else:
                 done.append({"sku": marked, "seq": seq})
         self._deferred = self._deferred or bool(deferred)
-        return [Write("dirty_done", done), Write("dirty_defer", deferred)]
+        return [Write("dirty_done", done, told=False), Write("dirty_defer", deferred, told=False)]
 
     async def _wake_later(self) -> None:
         """Be woken when the first of what was deferred is due."""

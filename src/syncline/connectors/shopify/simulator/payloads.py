@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator.commerce import Commerce
 
@@ -25,7 +27,9 @@ from syncline.connectors.shopify.simulator.records import (
 )
 
 TIME_ZONE = "Europe/London"
+LINES_TOLD_MAX = 20_000  # lines kept as JSON: some 20 MB
 _ZONE = ZoneInfo(TIME_ZONE)
+_encode = msgspec.json.Encoder().encode
 
 
 @lru_cache(maxsize=4096)
@@ -114,7 +118,28 @@ def _tax_lines(shop: Commerce, order: OrderRecord, minor: int) -> list[dict[str,
     ]
 
 
-def _line(shop: Commerce, line: OrderLine) -> dict[str, Any]:
+def _line(shop: Commerce, line: OrderLine, quantity: int | None = None) -> msgspec.Raw:
+    """A line as JSON; it is told many times, and seldom otherwise than the last time."""
+    variant = line.variant
+    state = (
+        line.quantity if quantity is None else quantity,
+        line.current_quantity,
+        line.open_quantity,
+        line.fulfilled_quantity,
+        variant.sku,
+        variant.title,
+        variant.tracked,
+    )
+    told = shop.state.lines_told.get(line.id)
+    if told is None or told[0] != state:
+        if len(shop.state.lines_told) >= LINES_TOLD_MAX:
+            shop.state.lines_told.clear()
+        told = state, msgspec.Raw(_encode(_line_fields(shop, line) | {"quantity": state[0]}))
+        shop.state.lines_told[line.id] = told
+    return told[1]
+
+
+def _line_fields(shop: Commerce, line: OrderLine) -> dict[str, Any]:
     variant, currency = line.variant, shop.currency
     if not line.open_quantity:
         status = "fulfilled" if line.fulfilled_quantity else None
@@ -176,8 +201,10 @@ def order(shop: Commerce, of: OrderRecord) -> dict[str, Any]:
     buyer = of.customer.buyer if of.customer else None
     subtotal, tax, discounts = of.subtotal_minor(), of.tax_minor(), of.discounts_minor()
     total = subtotal + tax + of.shipping_minor
-    current_subtotal, current_tax = of.current_subtotal_minor(), of.current_tax_minor()
-    current_discounts = of.current_discounts_minor()
+    current_subtotal, current_tax, current_discounts = subtotal, tax, discounts
+    if any(line.current_quantity != line.quantity for line in of.lines):
+        current_subtotal, current_tax = of.current_subtotal_minor(), of.current_tax_minor()
+        current_discounts = of.current_discounts_minor()
     current_total = current_subtotal + current_tax + of.current_shipping_minor()
     gross = subtotal + discounts
     address = _address(buyer) if buyer else None
@@ -354,5 +381,5 @@ def fulfillment(shop: Commerce, of: Fulfillment) -> dict[str, Any]:
         "tracking_url": first.url if first else None,
         "tracking_urls": [t.url for t in of.tracking if t.url],
         "updated_at": local_time(of.updated_ms),
-        "line_items": [{**_line(shop, x.line), "quantity": x.quantity} for x in of.lines],
+        "line_items": [_line(shop, x.line, x.quantity) for x in of.lines],
     }

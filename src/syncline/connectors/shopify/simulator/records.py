@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import ClassVar
 
 # Shopify's own names of the states that add up to `on_hand`; `incoming` is outside of it
@@ -147,6 +148,12 @@ class Customer:
     created_ms: int
 
 
+@lru_cache(maxsize=65_536)
+def tax_on(net_minor: int, rate: Decimal) -> int:
+    """Tax on a net amount, both in minor units: half up."""
+    return int((rate * net_minor).to_integral_value(ROUND_HALF_UP))
+
+
 @dataclass(slots=True)
 class OrderLine:
     """A line of an order. ``quantity`` never falls; edits and refunds lower ``current_quantity``."""
@@ -185,9 +192,7 @@ class OrderLine:
     def tax_for(self, quantity: int) -> int:
         """Tax on ``quantity`` units: rate times net, half up per line, in minor units."""
         rate = self.order.tax_rate
-        if not rate:
-            return 0
-        return int((rate * self.net_for(quantity)).to_integral_value(ROUND_HALF_UP))
+        return tax_on(self.net_for(quantity), rate) if rate else 0
 
 
 @dataclass(slots=True)

@@ -7,6 +7,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from syncline.connectors.shopify.simulator.records import (
     ON_HAND_PARTS,
     QUANTITY_NAMES,
@@ -42,6 +44,7 @@ class ShopState:
         self.refunds: dict[int, Refund] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self.movements: Counter[str] = Counter()
+        self.lines_told: dict[int, tuple[tuple[object, ...], msgspec.Raw]] = {}  # rendered last, by line
         self._next_order_number = 1001
         # The search index lags behind the records (contract section 4): changes wait in a queue
         # until they are old enough, and the dict then holds orders in the order of their update.
