@@ -24,7 +24,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -38,6 +38,28 @@ REFERENCE = ROOT / "docs" / "reference"
 NOTICE = "<!-- Written by `make docs` from the code. Edit the code. -->\n"
 
 MEANING: dict[str, dict[str, str]] = {
+    "alerts": {
+        "repeat": "How long after the first message an alert that lasts is told again. Each further pause is twice as long.",
+        "repeat_max": "The longest of those pauses.",
+        "parked_after": "From which age on parked work is critical.",
+        "expires": "System = the day on which its credential ends, such as `{ erp = 2027-05-31 }`; told from 30 days before.",
+        "log": "Every message is a line of the log, too.",
+        "email": "See [alerts.email].",
+        "webhook": "See [alerts.webhook].",
+    },
+    "email": {
+        "host": "The SMTP server.",
+        "port": "Its port: 587 for `starttls`, 465 for `tls`.",
+        "security": "`none` only for a relay that wants no password.",
+        "user": "Name to log in with; empty: no login.",
+        "password": "Its password, as `env:NAME` or `file:PATH`.",
+        "from": "The sender's address.",
+        "to": "Who is told.",
+    },
+    "alert_webhook": {
+        "url": "Where messages are POSTed; `https`, or `http` on this machine.",
+        "secret": "Signs each message: at least 24 bytes chosen by chance, or `whsec_` and base64. As `env:NAME` or `file:PATH`.",
+    },
     "store": {
         "path": "The SQLite file, beside the configuration. Local disks only; its folder is made if it is missing.",
         "url": "`postgresql://…` uses PostgreSQL instead of the file. Give it as `env:NAME`: it holds a password.",
@@ -68,8 +90,10 @@ MEANING: dict[str, dict[str, str]] = {
         "sku_rules": "SKU = rule of that SKU on this channel. What it leaves out, a farther level decides.",
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
-        "guard_cut_share": "A full read of stock that would halve or empty more than this part of what is read together waits for "
-        "a person; other changes go on. 1: never ask.",
+        "guard_cut_share": "A full read of stock waits for a person if more than this part of the SKUs that had stock would be "
+        "emptied, halved or missing; other changes go on. 1: never ask.",
+        "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
+        "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
     },
@@ -279,6 +303,7 @@ def kind(type_: Any) -> str:
         Decimal: "number",
         float: "number",
         datetime: "moment",
+        date: "day",
     }
     return words.get(type_, "table" if inspect.isclass(type_) else str(type_))
 
@@ -336,6 +361,7 @@ def readme_settings(connector: Any) -> dict[str, str]:
 def configuration() -> str:
     """Every key of ``syncline.toml``."""
     config = importlib.import_module("syncline.runtime.config")
+    alerts = importlib.import_module("syncline.runtime.alerts")
     parts = [
         (
             "# Configuration\n\n"
@@ -352,6 +378,12 @@ def configuration() -> str:
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),
         "\n## [channels.NAME]\n\nWhat no connector can know of one channel's buyers; NAME is that of its system.\n\n"
         + settings(config.ChannelConfig, MEANING["channels"], "channels"),
+        "\n## [alerts]\n\nWithout it alerts are on the dashboard and in the log. See "
+        "[get alerted](../howto/get-alerted.md).\n\n"
+        + settings(alerts.AlertsConfig, MEANING["alerts"], "alerts"),
+        "\n### [alerts.email]\n\n" + settings(alerts.EmailConfig, MEANING["email"], "alerts.email"),
+        "\n### [alerts.webhook]\n\n"
+        + settings(alerts.WebhookConfig, MEANING["alert_webhook"], "alerts.webhook"),
         (
             "\n## [rules]\n\n"
             "Rules hold from far to near: the network, that is `[rules]` itself; the channel, `rule` of its route; "
@@ -436,11 +468,18 @@ def sample(type_: Any) -> Any:
     return {int: 1, float: 1.0, str: "x", bool: True, Decimal: Decimal(1)}[type_]
 
 
+def watched() -> Any:
+    """As much of a watch as its metrics need: one open alert, one way out, a disk."""
+    way = importlib.import_module("syncline.engine.alerts.watch").WayStatus("email", 1, 0, 0, "")
+    book = types.SimpleNamespace(open=list)
+    return types.SimpleNamespace(book=book, ways=lambda: [way], disk=(1, 2), looks=1)
+
+
 def metrics() -> str:
     """Every metric of ``/metrics``."""
     status = importlib.import_module("syncline.engine.status").Status
     exposition = importlib.import_module("syncline.web.metrics").exposition
-    text = exposition(sample(status)).decode()
+    text = exposition(sample(status), watched()).decode()
     rows = []
     for name, meaning in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE):
         type_ = re.search(rf"^# TYPE {name} (\w+)$", text, re.MULTILINE)
@@ -452,6 +491,25 @@ def metrics() -> str:
         "[how to read them](../howto/read-the-dashboard.md). Labels are configured names: nothing personal is among "
         "them.\n\n" + table(["metric", "meaning", "type", "labels"], rows)
     )
+
+
+def alerts() -> str:
+    """Every kind of alert."""
+    kinds = importlib.import_module("syncline.engine.alerts.kinds").KINDS
+    rows = [
+        [f"[`{kind.name}`](#{kind.name})", kind.title, kind.severity, kind.parts] for kind in kinds.values()
+    ]
+    head = (
+        "# Alerts\n\nAn alert is one cause. Its key is its kind, a slash, and what it is about, such as "
+        "`system_down/erp`. `critical`: data is wrong, late or not moving now. `warning`: it will be, or a person has to look "
+        "within the day. Each message says besides what is at stake: which flows, how many changes, since when. How they "
+        "are told is in [get alerted](../howto/get-alerted.md).\n\n"
+    )
+    each = [
+        f"\n## {kind.name}\n\n**{kind.title}.** {kind.meaning}\n\n- Opens {kind.opens}.\n- What to do: {kind.mend}\n"
+        for kind in kinds.values()
+    ]
+    return "".join([head, table(["kind", "what", "at first", "about"], rows), *each])
 
 
 def api() -> str:
@@ -474,6 +532,7 @@ def api() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "alerts.md": alerts,
     "api.md": api,
     "cli.md": cli,
     "configuration.md": configuration,

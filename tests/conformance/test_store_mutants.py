@@ -481,6 +481,61 @@ BROKEN = {
     "counts records without their system": says("record_count", "GROUP BY system, kind", "GROUP BY kind"),
     "pages records by their case": says("records_after", "ORDER BY key", "ORDER BY key COLLATE NOCASE"),
     "finds stock by the beginning": says("stock_of_skus", "s.value || char(32)", "s.value || char(127)"),
+    "explains what was missed before": says("held_explain", "(:until_ms <= asked_ms)", "1"),
+    "explains by the beginning": says("held_explain", ":until_ms <= asked_ms", ":moved_at_ms <= asked_ms"),
+    "explains nothing at the last moment": says("held_explain", ":until_ms <= asked_ms", ":until_ms < asked_ms"),
+    "reads nothing again": says("held_explain", "asked_ms < :until_ms THEN 1", "asked_ms < :until_ms THEN stale"),
+    "reads again without need": says("held_explain", "unseen > 0 AND", ""),
+    "reads again for nothing": says("held_explain", "AND :by > 0", ""),
+    "reads again what came later": says("held_explain", "AND :moved_at_ms <= asked_ms", ""),
+    "reads again what was explained": says("held_explain", "AND asked_ms < :until_ms THEN", "THEN"),
+    "forgets when it asked": says("held_seen", "asked_ms = excluded.asked_ms,", ""),
+    "believes that it asked when it was answered": says("held_asked", "SET asked_ms = :asked_ms", "SET asked_ms = asked_ms"),
+    "lowers any reading": says("held_asked", "AND asked_ms = :now_ms", ""),
+    "keeps what vanished in its place": says("record_put", "vanished_ms = 0,", "vanished_ms = record.vanished_ms,"),
+    "keeps what is gone": says("record_put", "gone = 0", "gone = record.gone"),
+    "sees and forgets": says("record_seen", "max(seen_ms, :seen_ms)", "seen_ms"),
+    "sees ever less": says("record_seen", "max(seen_ms, :seen_ms)", ":seen_ms"),
+    "sees what vanished without a word": says("record_seen", "vanished_ms = 0", "vanished_ms = vanished_ms"),
+    "sees all kinds at once": says("record_seen", "AND kind = :kind", ""),
+    "counts orders as figures": says("read_places", "AND kind = 'stock'", ""),
+    "counts the figures of others": says("read_places", "system = :system AND", ""),
+    "counts places from the key on": says("read_places", "key > :after", "key >= :after"),
+    "counts all places at once": says("read_places", "LIMIT :limit", ""),
+    "counts what was told a moment late": says("read_places", ">= :began_ms", "> :began_ms"),
+    "counts only what is new": says("read_places", "max(observed_at_ms, seen_ms)", "observed_at_ms"),
+    "counts nothing as known": says("read_places", "vanished_ms > 0 AS known", "0 AS known"),
+    "says how far each place goes": says("read_places", "max(max(key)) OVER ()", "max(key)"),
+    "lacks what was told just then": says("read_absent", "< :began_ms", "<= :began_ms"),
+    "lacks what was seen": says("read_absent", "max(observed_at_ms, seen_ms)", "observed_at_ms"),
+    "lacks what it lacked before": says("read_absent", "AND vanished_ms = 0", ""),
+    "lacks all kinds": says("read_absent", "AND kind = :kind", ""),
+    "lacks what others have": says("read_absent", "system = :system AND", ""),
+    "lacks from the key on": says("read_absent", "key > :after", "key >= :after"),
+    "lacks without end": says("read_absent", "LIMIT :limit", ""),
+    "marks what was told just then": says("record_vanish", "< :began_ms", "<= :began_ms"),
+    "marks what was seen": says("record_vanish", "AND max(observed_at_ms, seen_ms) < :began_ms", ""),
+    "marks again": says("record_vanish", "AND vanished_ms = 0", ""),
+    "marks all kinds": says("record_vanish", "AND kind = :kind", ""),
+    "takes away what is there": says("record_gone", "AND vanished_ms > 0", ""),
+    "takes away again": says("record_gone", "AND gone = 0", ""),
+    "takes away all kinds": says("record_gone", "AND kind = :kind", ""),
+    "lists what is there as vanished": says("vanished", "AND vanished_ms > 0", ""),
+    "lists what vanished of all kinds": says("vanished", "AND kind = :kind", ""),
+    "lists what vanished elsewhere": says("vanished", "system = :system AND", ""),
+    "lists what vanished from the key on": says("vanished", "key > :after", "key >= :after"),
+    "lists what vanished without end": says("vanished", "LIMIT :limit", ""),
+    "finds what is there among what vanished": says("vanished_among", "AND r.vanished_ms > 0", ""),
+    "finds all kinds among what vanished": says("vanished_among", "AND r.kind = :kind", ""),
+    "finds others' among what vanished": says("vanished_among", "r.system = :system AND", ""),
+    "keeps the first doubt": says("doubted_put", "version = excluded.version,", ""),
+    "keeps the first body doubted": says("doubted_put", ", body = excluded.body", ""),
+    "finds doubts by the beginning": says("doubted_of_skus", "s.value || char(32)", "s.value || char(127)"),
+    "finds others' doubts": says("doubted_of_skus", "d.system = :system", "1"),
+    "begins with others' doubts": says("doubted_first", "WHERE system = :system", ""),
+    "begins with all doubts": says("doubted_first", "LIMIT :limit", ""),
+    "drops others' doubts": says("doubted_drop", "system = :system AND", ""),
+    "drops all doubts": says("doubted_drop", "AND key = :key", ""),
     "finds bindings by the beginning": says("bindings_of_skus", "s.value || char(32)", "s.value || char(127)"),
     "finds orders among items": says("orders_numbered", "kind = 'order' AND", ""),
     "lets a binding's version fall": says("binding_put", "max(binding.version, excluded.version)", "excluded.version"),
@@ -493,7 +548,9 @@ BROKEN = {
     "forgets units that came back": says("held_seen", "ELSE max(binding.unseen", "ELSE max(0, binding.unseen"),
     "counts a return twice": says("held_shift", "- min(max(-unseen, 0), max(:by, 0))", ""),
     "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
-    "explains held units first": says("held_explain", "held = held - :by + min(max(unseen, 0), :by)", "held = held - :by"),
+    "explains held units first": says(
+        "held_explain", "held = held - :by + min(max(unseen, 0) * (:until_ms <= asked_ms), :by)", "held = held - :by"
+    ),
     "trusts what was sent before": says("demand_sent", "AND erp_quantity >", "AND 0 AND erp_quantity >"),
     "raises what was sent": says("demand_sent", "AND erp_quantity >", "AND erp_quantity <>"),
     "sends one location's units to all": says("demand_sent", "AND v.value ->> 1 = location), 0)", "), 0)"),
@@ -509,7 +566,9 @@ BROKEN = {
     "doubts returns always": says(
         "held_shift", ":moved_at_ms < first_read_ms + 5000\n                      THEN doubt_back", "1 THEN doubt_back"
     ),
-    "doubts what is explained": says("held_explain", "doubt + :by - min(max(unseen, 0), :by)", "doubt + :by"),
+    "doubts what is explained": says(
+        "held_explain", "doubt + :by - min(max(unseen, 0) * (:until_ms <= asked_ms), :by)", "doubt + :by"
+    ),
     "doubts returns that were seen": says("held_shift", "doubt_back - :by + min(max(-unseen, 0), max(:by, 0))", "doubt_back - :by"),
     "keeps its doubts": says("held_seen", "doubt = 0, doubt_back = 0", "doubt = binding.doubt, doubt_back = binding.doubt_back"),
     "resolves no doubt of orders": says("held_seen", "+ binding.doubt, 0", ", 0"),
@@ -610,6 +669,8 @@ BROKEN = {
     "times an attempt by its result": says("attempt_put", "result = excluded.result,", "result = excluded.result, at_ms = excluded.at_ms,"),
     "keeps the first reason parked": says("parked_put", "reason = excluded.reason,", ""),
     "counts resolved entries": says("parked_count", "WHERE resolved_at_ms IS NULL", ""),
+    "counts what is resolved by kind": says("parked_groups", "WHERE resolved_at_ms IS NULL", ""),
+    "tells the newest of a kind": says("parked_groups", "min(", "max("),
     "resolves again and again": says("parked_resolve", "AND resolved_at_ms IS NULL", ""),
     "edits what is resolved": says("parked_edit", "AND resolved_at_ms IS NULL", ""),
     "keeps the first verdict": says("trace_put", "SET verdict = excluded.verdict", "SET verdict = trace.verdict"),
@@ -889,18 +950,21 @@ CAUGHT_BY = {
     ],
     "ignores the version": [
         "only_a_newer_version_replaces_a_record",
+        "what_vanished_is_marked_once_until_it_is_told_again",
     ],
     "ignores the tiebreak": [
         "only_a_newer_version_replaces_a_record",
     ],
     "replaces a record by its equal": [
         "only_a_newer_version_replaces_a_record",
+        "what_vanished_is_marked_once_until_it_is_told_again",
     ],
     "keeps a record's old hash": [
         "a_newer_record_replaces_every_column",
     ],
     "mixes up kinds": [
         "records_are_kept_apart_by_system_and_kind",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
     ],
     "counts records without their system": [
         "records_are_kept_apart_by_system_and_kind",
@@ -910,6 +974,192 @@ CAUGHT_BY = {
     ],
     "finds stock by the beginning": [
         "stock_is_found_by_sku_and_not_by_its_beginning",
+    ],
+    "explains what was missed before": [
+        "a_reading_is_as_old_as_the_question",
+        "an_order_explains_nothing_that_was_missed_before_it",
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "explains by the beginning": [
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "explains nothing at the last moment": [
+        "a_reading_is_as_old_as_the_question",
+        "an_order_explains_nothing_that_was_missed_before_it",
+        "an_order_explains_unseen_units_first",
+        "what_an_order_may_explain_is_read_again",
+        "what_is_explained_is_not_in_doubt",
+    ],
+    "reads nothing again": [
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "reads again without need": [
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "reads again for nothing": [
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "reads again what came later": [
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "reads again what was explained": [
+        "an_order_explains_unseen_units_first",
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "forgets when it asked": [
+        "a_reading_is_as_old_as_the_question",
+        "an_order_explains_nothing_that_was_missed_before_it",
+        "an_order_explains_unseen_units_first",
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "believes that it asked when it was answered": [
+        "a_reading_is_as_old_as_the_question",
+    ],
+    "lowers any reading": [
+        "a_reading_is_as_old_as_the_question",
+    ],
+    "keeps what vanished in its place": [
+        "only_what_vanished_can_be_gone",
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "keeps what is gone": [
+        "only_what_vanished_can_be_gone",
+    ],
+    "sees and forgets": [
+        "places_are_counted_in_pieces",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "sees ever less": [
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "sees what vanished without a word": [
+        "places_are_counted_in_pieces",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "sees all kinds at once": [
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "counts orders as figures": [
+        "places_are_counted_in_pieces",
+    ],
+    "counts the figures of others": [
+        "places_are_counted_in_pieces",
+    ],
+    "counts places from the key on": [
+        "places_are_counted_in_pieces",
+    ],
+    "counts all places at once": [
+        "places_are_counted_in_pieces",
+    ],
+    "counts what was told a moment late": [
+        "places_are_counted_in_pieces",
+    ],
+    "counts only what is new": [
+        "places_are_counted_in_pieces",
+    ],
+    "counts nothing as known": [
+        "places_are_counted_in_pieces",
+    ],
+    "says how far each place goes": [
+        "places_are_counted_in_pieces",
+    ],
+    "lacks what was told just then": [
+        "what_a_full_read_lacks_is_what_was_not_told_since_it_began",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "lacks what was seen": [
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "lacks what it lacked before": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "lacks all kinds": [
+        "what_a_full_read_lacks_is_what_was_not_told_since_it_began",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "lacks what others have": [
+        "what_a_full_read_lacks_is_what_was_not_told_since_it_began",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+    ],
+    "lacks from the key on": [
+        "what_a_full_read_lacks_is_what_was_not_told_since_it_began",
+    ],
+    "lacks without end": [
+        "what_a_full_read_lacks_is_what_was_not_told_since_it_began",
+    ],
+    "marks what was told just then": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "marks what was seen": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "marks again": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "marks all kinds": [
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "takes away what is there": [
+        "only_what_vanished_can_be_gone",
+    ],
+    "takes away again": [
+        "only_what_vanished_can_be_gone",
+    ],
+    "takes away all kinds": [
+        "only_what_vanished_can_be_gone",
+    ],
+    "lists what is there as vanished": [
+        "only_what_vanished_can_be_gone",
+        "what_is_seen_again_is_there_although_it_says_nothing_newer",
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "lists what vanished of all kinds": [
+        "only_what_vanished_can_be_gone",
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "lists what vanished elsewhere": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "lists what vanished from the key on": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "lists what vanished without end": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "finds what is there among what vanished": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "finds all kinds among what vanished": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "finds others' among what vanished": [
+        "what_vanished_is_marked_once_until_it_is_told_again",
+    ],
+    "keeps the first doubt": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "keeps the first body doubted": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "finds doubts by the beginning": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "finds others' doubts": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "begins with others' doubts": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "begins with all doubts": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "drops others' doubts": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "drops all doubts": [
+        "what_is_doubted_is_kept_as_it_was_read_last",
     ],
     "finds bindings by the beginning": [
         "stock_is_found_by_sku_and_not_by_its_beginning",
@@ -933,17 +1183,20 @@ CAUGHT_BY = {
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_reading_is_as_old_as_the_question",
         "a_reading_that_was_overtaken_changes_nothing",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
         "a_write_moves_what_is_held_by_its_difference",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
+        "an_order_explains_nothing_that_was_missed_before_it",
         "an_order_explains_unseen_units_first",
         "stock_is_found_by_sku_and_not_by_its_beginning",
         "the_first_look_at_a_channel_explains_itself",
         "units_that_vanish_are_unseen_until_they_come_back",
         "unseen_units_are_listed_and_can_be_let_go",
         "what_a_blind_write_may_have_undone_is_in_doubt",
+        "what_an_order_may_explain_is_read_again",
         "what_is_explained_is_not_in_doubt",
     ],
     "takes an unknown number for none": [
@@ -969,10 +1222,15 @@ CAUGHT_BY = {
     "forgets unseen units at the next look": [
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "an_order_explains_nothing_that_was_missed_before_it",
         "units_that_vanish_are_unseen_until_they_come_back",
+        "what_an_order_may_explain_is_read_again",
     ],
     "explains held units first": [
+        "a_reading_is_as_old_as_the_question",
+        "an_order_explains_nothing_that_was_missed_before_it",
         "an_order_explains_unseen_units_first",
+        "what_an_order_may_explain_is_read_again",
         "what_is_explained_is_not_in_doubt",
     ],
     "trusts what was sent before": [
@@ -1000,8 +1258,10 @@ CAUGHT_BY = {
     ],
     "believes no reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "an_order_explains_unseen_units_first",
         "the_first_reading_is_the_first_that_was_read",
         "what_a_blind_write_may_have_undone_is_in_doubt",
+        "what_an_order_may_explain_is_read_again",
     ],
     "believes a first reading of returns": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
@@ -1043,7 +1303,9 @@ CAUGHT_BY = {
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
     ],
     "takes the last reading for the first": [
+        "an_order_explains_unseen_units_first",
         "the_first_reading_is_the_first_that_was_read",
+        "what_an_order_may_explain_is_read_again",
     ],
     "takes no reading for the first": [
         "the_first_reading_is_the_first_that_was_read",
@@ -1364,6 +1626,12 @@ CAUGHT_BY = {
     ],
     "counts resolved entries": [
         "a_resolved_entry_stays_and_a_new_one_opens",
+    ],
+    "counts what is resolved by kind": [
+        "parked_work_is_counted_by_kind_with_its_oldest",
+    ],
+    "tells the newest of a kind": [
+        "parked_work_is_counted_by_kind_with_its_oldest",
     ],
     "resolves again and again": [
         "a_resolved_entry_stays_and_a_new_one_opens",

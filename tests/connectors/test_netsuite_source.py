@@ -323,3 +323,15 @@ def test_tracking_is_read_from_the_record_where_the_table_is_refused():
         assert [c.value.tracking for c in changes if c.kind is Kind.SHIPMENT] == [("1Z-9",)]
 
     run(story)
+
+
+def test_a_full_read_of_items_names_those_that_it_leaves_out():
+    async def story(w: World) -> None:
+        first = [page async for page in w.system.source.poll("items", None)]
+        told = {change.key for change in w.changes([e for page in first for e in page.events])}
+        assert told and not any(page.present for page in first)
+        again = [page async for page in w.system.source.poll("items", None)]
+        assert not any(page.events for page in again)
+        assert {(Kind.ITEM, key) for key in told} == {name for page in again for name in page.present}
+
+    run(story)

@@ -15,6 +15,7 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, stock_key
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Cursor, Event, Flow, Kind, Via
 from syncline.model.records import StockLevel
 from syncline.ports import Page, PollStream
@@ -67,7 +68,7 @@ async def opened() -> tuple[Watched, Source, Applier]:
     applier = Applier(
         store=store,
         clock=CLOCK,
-        systems={"erp": SimpleNamespace(source=source)},
+        systems={"erp": SimpleNamespace(source=source, capabilities=Capabilities())},
         routes=Routes([]),
         catalog=Catalog(None),
         deriver=SimpleNamespace(step=nothing),

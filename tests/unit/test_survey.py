@@ -18,6 +18,7 @@ from syncline.engine.routes import Route, Routes, stock_key
 from syncline.engine.survey import Found, RecoveredAt, Survey
 from syncline.freshness.demand import HOUR_MS, Sale
 from syncline.freshness.velocity import Thresholds, Velocity
+from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import AUTO_BUFFER, Layer, Level, Rules
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities
 from syncline.model.change import Flow, Kind
@@ -46,12 +47,12 @@ def route(channel, *layers, segments=None, locations=("1",)):
 class Shops:
     """Two channels on one stock, and the survey that looks at them."""
 
-    def __init__(self, store, routes):
+    def __init__(self, store, routes, recipes=None):
         self.store = store
         self.now_ms = HOUR * HOUR_MS
         self.woken = 0
         self.catalog = Catalog(store)
-        self.routes = Routes(routes)
+        self.routes = Routes(routes, recipes)
         self.learner = DemandLearner(store, category_of=self.catalog.category)
         self.slept = []
         self.spent_s = 0.0
@@ -122,12 +123,12 @@ class Enough(Exception):
 
 
 @asynccontextmanager
-async def shops(*routes, skus=("A", "B")):
+async def shops(*routes, skus=("A", "B"), recipes=None):
     store = SqliteStore.open(":memory:", now_ms=START_MS)
     await store.write(
         Write("lease_take", [{"name": "apply", "owner": "me", "now_ms": START_MS, "ttl_ms": 60_000}])
     )
-    found = Shops(store, routes or [route("shop"), route("market")])
+    found = Shops(store, routes or [route("shop"), route("market")], recipes)
     for n in range(400):  # most goods sell seldom
         await found.sold("market", f"Z{n}", Sale(HOUR * HOUR_MS - (400 - n) * HOUR_MS, 1))
     for channel in ("shop", "market"):
@@ -227,6 +228,8 @@ async def test_only_what_changed_with_the_hour_is_computed_again():
         assert (await s.dirty(), s.woken) == ([], 1)
         s.now_ms += 6 * HOUR_MS  # the rush is over
         await s.survey.once()
+        s.now_ms += HOUR_MS
+        await s.survey.once()
         assert await s.dirty() == ["A"]
         assert (await s.buffers.units(s.routes.all[0], ["A"]))["A"] < size["A"]
 
@@ -280,6 +283,20 @@ async def test_stock_given_back_is_told_in_units_and_money_over_time():
         assert [one.at_ms for one in history] == [HOUR * HOUR_MS, (HOUR + 1) * HOUR_MS]
         assert history[0] == now
         assert len(await s.survey.history(name, (HOUR + 1) * HOUR_MS)) == 1
+
+
+async def test_of_a_kit_is_there_what_its_scarcest_part_makes_at_each_location():
+    own = Layer(Level.CHANNEL, {"buffer": AUTO_BUFFER, "safety_stock": 1}, "shop")
+    recipes = Recipes({"SET": {"A": 2, "B": 1}, "CASE": {"B": 12}, "NONE": {"A": 1, "X": 1}})
+    shop = route("shop", own, locations=("1", "2", "3"))
+    async with shops(shop, skus=("A", "B", "SET", "CASE", "NONE"), recipes=recipes) as s:
+        for sku, units, at in (("A", 8, "1"), ("B", 30, "1"), ("A", 21, "2"), ("B", 4, "2"), ("B", 50, "3")):
+            await s.there(sku, units, at)
+        there = await s.survey._there(["A", "SET", "CASE", "NONE"], s.routes.all)
+        # 7 and 29 make 3 sets; 20 and 3 make 3; of A there is nothing at the third.
+        assert {sku: next(iter(at.values())) for (_, sku), at in there.items()} == {
+            "A": 7 + 20, "SET": 3 + 3, "CASE": 2 + 0 + 4,
+        }  # fmt: skip
 
 
 async def test_only_what_an_auto_route_may_show_is_given_back():
@@ -357,3 +374,69 @@ async def test_a_store_that_does_not_take_it_is_tried_again(monkeypatch):
             await s.survey.run()
         assert s.slept == [60, 60, 3_480]
         assert s.survey.latest != Found(0, {}, {})
+
+
+# --- when a buffer gets smaller --------------------------------------------------------------------------
+
+
+async def test_a_buffer_that_shrinks_rides_along_or_waits_for_the_next_survey():
+    async with shops() as s:
+        await s.there("A", 500)
+        await s.sold("market", "A", *rush(until_ms=HOUR * HOUR_MS - 1))
+        await s.survey.once()
+        assert await s.dirty() == ["A"]
+        grown = (await s.standing())[2]
+        s.now_ms += 6 * HOUR_MS
+        await s.survey.once()
+        assert await s.dirty() == []
+        smaller = (await s.standing())[2]
+        assert smaller.endswith("-") and smaller != grown
+        s.now_ms += HOUR_MS
+        await s.survey.once()
+        assert await s.dirty() == ["A"]
+        assert not (await s.standing())[2].endswith("-")
+
+
+async def test_a_buffer_that_grew_back_is_computed_all_the_same():
+    async with shops() as s:
+        await s.there("A", 500)
+        await s.sold("market", "A", *rush(until_ms=HOUR * HOUR_MS - 1))
+        await s.survey.once()
+        grown = (await s.standing())[2]
+        await s.dirty()
+        s.now_ms += 6 * HOUR_MS
+        await s.survey.once()  # what is shown may follow the smaller one from here on
+        await s.sold("market", "A", *rush(each_minute=4, until_ms=s.now_ms - 1))
+        s.now_ms += HOUR_MS
+        await s.survey.once()
+        assert await s.dirty() == ["A"]
+        assert (await s.standing())[2] != grown
+
+
+async def test_a_number_that_comes_back_from_nothing_does_not_wait():
+    async with shops() as s:
+        await s.sold("market", "A", *rush(until_ms=HOUR * HOUR_MS - 1))
+        await s.survey.once()
+        await s.dirty()
+        size = int((await s.standing())[2].split(",")[0])
+        await s.there("A", size)  # the buffer keeps back all of it
+        s.now_ms += 6 * HOUR_MS
+        await s.survey.once()
+        assert await s.dirty() == ["A"]
+        assert not (await s.standing())[2].endswith("-")
+
+
+async def test_the_last_of_a_buffer_is_given_up_in_two_surveys():
+    async with shops() as s:
+        await s.there("A", 500)
+        await s.sold("market", "A", *rush(hours=1))
+        await s.survey.once()
+        await s.dirty()
+        s.now_ms += 400 * DAY_H * HOUR_MS
+        found = []
+        for _ in range(4):
+            await s.survey.once()
+            found.append((await s.dirty(), (await s.standing() or ("", "", None))[2]))
+            s.now_ms += HOUR_MS
+        assert [marked for marked, _ in found] == [[], ["A"], [], []]
+        assert found[0][1].endswith("-") and not (found[1][1] or "").endswith("-")

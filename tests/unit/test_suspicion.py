@@ -13,6 +13,7 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Event, Via
 from syncline.stores.sqlite import SqliteStore
 
@@ -48,7 +49,7 @@ async def a_life(store, source) -> None:
     applier = Applier(
         store=store,
         clock=CLOCK,
-        systems={"shop": SimpleNamespace(source=source)},
+        systems={"shop": SimpleNamespace(source=source, capabilities=Capabilities())},
         routes=Routes([]),
         catalog=Catalog(None),
         deriver=SimpleNamespace(step=no_derivation),

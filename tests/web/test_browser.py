@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.web.support import hold_some, make_site, park_message, park_order, recover_some, trouble
 
+from syncline.engine.alerts.conditions import condition
 from syncline.ports import Write
 from syncline.runtime.clock import SystemClock
 from syncline.web.access import login_link
@@ -209,8 +210,10 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
         "sku": "/search?q=TEE-RED-M",
         "search": "/search",
         "holds": "/holds",
+        "alerts": "/alerts",
         "system": "/system?verify=1",
     }
+    alert(server.site)
     server.do(hold_some(server.site.engine))
     server.do(recover_some(server.site.engine))
     server.site.app.site.snapshots.forget()
@@ -226,6 +229,30 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
                 page.screenshot(path=str(Path(SHOTS) / f"{name}-{width}-{scheme}.png"), full_page=True)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) > 380) is (scheme == "light")
+
+
+def alert(site) -> None:
+    """The ERP does not answer, and what follows from that."""
+    down = condition(
+        "system_down", "erp", "erp does not answer", "Orders from shop: 14 changes for erp wait."
+    )
+    late = condition("behind", "erp", "14 changes for erp are past the deadline", causes=("system_down/erp",))
+    for at_s in range(0, 60, 10):
+        site.app.site.watch.book.look((down, late), site.clock.now_ms(), float(at_s))
+
+
+def test_an_alert_is_looked_after_under_a_name(page, server):
+    log_in(page, server)
+    page.get_by_role("heading", level=1).wait_for()
+    alert(server.site)
+    page.get_by_role("link", name="erp does not answer").click()  # it came by itself
+    page.get_by_text("14 changes for erp wait").wait_for()
+    page.get_by_text("What follows from it").click()
+    page.get_by_text("14 changes for erp are past the deadline").wait_for()
+    page.get_by_role("button", name="I look after it").click()
+    page.get_by_text("Otto looks after it").wait_for()
+    entry = server.do(server.site.operations.audit.newest(limit=1))[0]
+    assert (entry.actor, entry.action, entry.subject) == ("Otto", "alert_acknowledged", "system_down/erp")
 
 
 def test_a_hold_is_released_under_a_name(page, server):

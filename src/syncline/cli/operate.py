@@ -34,7 +34,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(parked, name="parked")
 
 
-def _call(config: Path, method: str, path: str, body: Any = None) -> Any:
+def call(config: Path, method: str, path: str, body: Any = None) -> Any:
+    """Ask the running service, with the token beside the configuration.
+
+    Raises:
+        Misconfigured, Rejected, Retryable: in the words that the user reads.
+    """
     from syncline.model.errors import Misconfigured, Rejected, Retryable
     from syncline.runtime.config import server_of
 
@@ -66,42 +71,43 @@ def _call(config: Path, method: str, path: str, body: Any = None) -> Any:
         ) from error
 
 
-def _show(value: Any, json: bool, indent: int = 0) -> None:
+def show(value: Any, json: bool, indent: int = 0) -> None:
+    """Print an answer, for a person or a machine."""
     if json:
         typer.echo(json_module.dumps(value))
     elif isinstance(value, dict):
         for key, item in value.items():
             if isinstance(item, dict | list) and item:
                 typer.echo(f"{' ' * indent}{key}:")
-                _show(item, False, indent + 2)
+                show(item, False, indent + 2)
             else:
                 typer.echo(f"{' ' * indent}{key}: {'' if item is None or item in ([], {}) else item}")
     elif isinstance(value, list):
         for item in value:
             typer.echo(f"{' ' * indent}-")
-            _show(item, False, indent + 2)
+            show(item, False, indent + 2)
     else:
         typer.echo(f"{' ' * indent}{value}")
 
 
 def status(config: Path = CONFIG, json: bool = JSON) -> None:
     """Each flow and route: age now, bounds, tolerance, what is stuck and why."""
-    _show(_call(config, "GET", "/v1/status"), json)
+    show(call(config, "GET", "/v1/status"), json)
 
 
 def parked_list(config: Path = CONFIG, json: bool = JSON) -> None:
     """List what waits for a person."""
-    _show(_call(config, "GET", "/v1/parked"), json)
+    show(call(config, "GET", "/v1/parked"), json)
 
 
 def parked_show(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
     """Show one entry with its payload."""
-    _show(_call(config, "GET", f"/v1/parked/{number}"), json)
+    show(call(config, "GET", f"/v1/parked/{number}"), json)
 
 
 def parked_release(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
     """Try again, with what is true now."""
-    _show(_call(config, "POST", f"/v1/parked/{number}/release", {}), json)
+    show(call(config, "POST", f"/v1/parked/{number}/release", {}), json)
 
 
 def parked_edit(
@@ -111,15 +117,15 @@ def parked_edit(
     json: bool = JSON,
 ) -> None:
     """Replace the payload of an event that could not be applied; the original stays in the audit log."""
-    _show(
-        _call(config, "POST", f"/v1/parked/{number}/edit", {"payload": payload.read_text(encoding="utf-8")}),
+    show(
+        call(config, "POST", f"/v1/parked/{number}/edit", {"payload": payload.read_text(encoding="utf-8")}),
         json,
     )
 
 
 def parked_discard(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
     """Decide that it will not be done."""
-    _show(_call(config, "POST", f"/v1/parked/{number}/discard", {}), json)
+    show(call(config, "POST", f"/v1/parked/{number}/discard", {}), json)
 
 
 def replay(
@@ -131,13 +137,13 @@ def replay(
     from syncline.model.errors import Rejected
 
     if "->" in key:
-        _show(_call(config, "POST", "/v1/replay", {"route": key}), json)
+        show(call(config, "POST", "/v1/replay", {"route": key}), json)
         return
     try:
-        done = _call(config, "POST", "/v1/replay", {"order": key})
+        done = call(config, "POST", "/v1/replay", {"order": key})
     except Rejected:
-        done = _call(config, "POST", "/v1/replay", {"sku": key})
-    _show(done, json)
+        done = call(config, "POST", "/v1/replay", {"sku": key})
+    show(done, json)
 
 
 def explain(
@@ -148,4 +154,4 @@ def explain(
 ) -> None:
     """Why a channel shows the number it shows: every input, its age, the rule, and the write."""
     query = urllib.parse.urlencode({"sku": sku, "channel": channel})
-    _show(_call(config, "GET", f"/v1/explain?{query}"), json)
+    show(call(config, "GET", f"/v1/explain?{query}"), json)

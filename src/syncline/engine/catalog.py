@@ -22,6 +22,7 @@ class Catalog:
         self._store = store
         self._items: dict[str, dict[str, Item]] = {}
         self._sizes: dict[str, dict[str, int]] = {}
+        self._vanished: dict[str, set[str]] = {}
 
     async def load(self, systems: Iterable[str]) -> None:
         """Read every system's items; called once before anything is derived."""
@@ -41,6 +42,18 @@ class Catalog:
                 if len(rows) < PAGE:
                     break
                 after = rows[-1][0]
+            await self.look_for_vanished(system)
+
+    async def look_for_vanished(self, system: str) -> None:
+        """Read which items a system's last full read lacked. They stay what they were until it says otherwise."""
+        found: set[str] = set()
+        after = ""
+        while rows := await self._store.read(
+            "vanished", system=system, kind=Kind.ITEM.value, after=after, limit=PAGE
+        ):
+            after = rows[-1][0]
+            found.update(row[0] for row in rows)
+        self._vanished[system] = found
 
     def put(self, system: str, item: Item) -> None:
         """Remember an item that was just stored."""
@@ -52,6 +65,11 @@ class Catalog:
             item = replace(item, category=intern(item.category))  # one text for all goods of a category
             sizes[item.category] = sizes.get(item.category, 0) + 1
         items[item.sku] = item
+        self._vanished.get(system, set()).discard(item.sku)
+
+    def listed(self, system: str, sku: str) -> bool:
+        """Whether a system has a SKU, and its last full read did as well."""
+        return self.get(system, sku) is not None and sku not in self._vanished.get(system, ())
 
     def get(self, system: str, sku: str) -> Item | None:
         """The item of a SKU in a system; ``None`` if it does not exist there."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 
 import structlog
 
 from syncline.engine.apply.applier import Applier
+from syncline.engine.apply.full_read import FullReads
 from syncline.engine.capture.ingress import Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
@@ -21,6 +23,7 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.notices import Notices
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes
@@ -30,7 +33,7 @@ from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.ports import Clock, Row, Store, System
+from syncline.ports import Clock, PollStream, Row, Store, System, Write
 
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
@@ -71,6 +74,7 @@ class Engine:
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
         self.rewind = Rewind(store, clock, routes)
+        self.notices = Notices(clock)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
@@ -87,6 +91,7 @@ class Engine:
             lease=self._apply_lease,
             offer=self.offer,
         )
+        self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
         self.lanes = {
             name: Lane(
@@ -121,6 +126,7 @@ class Engine:
                 rng=rng,
                 on_stored=self.applier.wake,
                 applied=self.applier.reached,
+                judge=self._judge(system.name, stream),
             )
             for system in systems
             for stream in system.source.streams
@@ -152,6 +158,11 @@ class Engine:
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
+
+    def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
+        """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""
+        judged = stream.snapshot and (Flow.INVENTORY in stream.flows or Flow.CATALOG in stream.flows)
+        return partial(self.full_reads.judge, system) if judged and self.full_reads.concerns(system) else None
 
     def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
         """How often a stream is read: the shortest interval of the routes that it serves; 0: never."""
@@ -191,6 +202,11 @@ class Engine:
         )
         return RECONCILE_INTERVAL_MS if usual.normal_ms is None else usual.normal_ms
 
+    @property
+    def guard(self) -> Write:
+        """Makes a transaction fail with ``Fenced`` once another worker applies the log of this store."""
+        return self._apply_lease.guard
+
     def offer(self, rows: Sequence[Row]) -> None:
         """Deliveries were touched: tell the lanes that drive them."""
         for row in rows:
@@ -208,9 +224,15 @@ class Engine:
             if poller.system.name == channel and Flow.ORDERS in poller.stream.flows:
                 poller.nudge()
 
-    def read_again(self, system: str) -> None:
+    def read_changes(self, system: str) -> None:
+        """Read a system's changes now: events of the last while may not have reached us."""
+        for poller in self.pollers:
+            if poller.system.name == system and not poller.stream.snapshot:
+                poller.nudge()
+
+    async def read_again(self, system: str) -> None:
         """Read all of a system's stock now, and believe it however much it takes away."""
-        self.applier.accept_cuts(system)
+        await self.applier.accept_cuts(system)
         for poller in self.pollers:
             if (
                 poller.system.name == system

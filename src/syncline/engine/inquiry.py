@@ -196,14 +196,15 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
     levels = computed.levels[part]
     erp = engine.systems[route.source].capabilities
     rows = await engine.store.read("stock_of_skus", system=route.source, skus=[part])
-    observed = {split_key(key)[1]: observed_at for key, _, observed_at, _ in rows}
+    observed = {split_key(row[0])[1]: row[2] for row in rows}
+    lacking = {split_key(row[0])[1]: _missing(row, engine.clock.now_ms()) for row in rows}
     basis = erp.stock_read_basis
     steps = [
         Step(
             f"{route.source} says{of}, at {at}",
             f"{offered(level, basis)}",
             f"{'available' if basis is StockBasis.AVAILABLE else 'on hand less committed'}; "
-            f"{units(level.on_hand)} on hand, {units(level.committed)} committed",
+            f"{units(level.on_hand)} on hand, {units(level.committed)} committed{lacking.get(at, '')}",
             observed.get(at),
         )
         for at, level in levels.items()
@@ -248,6 +249,15 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
         if lost
     ]
     return steps
+
+
+def _missing(row: Row, now_ms: int) -> str:
+    """Why a figure is to be doubted; "" where the last full read contained it."""
+    _, _, _, _, vanished_ms, gone = row
+    if not vanished_ms:
+        return ""
+    told = "a person said that nothing is there" if gone else "unconfirmed"
+    return f"; in no full read for {duration(now_ms - vanished_ms)}: {told}"
 
 
 async def _placed(engine: Engine, lines: Sequence[Demand]) -> dict[tuple[str, str], int]:

@@ -40,8 +40,14 @@ MEANINGS: Mapping[str, str] = {
     "or discard it: the next full read brings the record again.",
     "absurd_quantity": "A quantity is no number, or larger than anybody's stock. What was known before stays. Correct it "
     "at its source and discard this, or correct this and release it.",
-    "snapshot_cut": "A full read would empty or halve too many shelves at once, as a truncated feed does. Look at the ERP. If "
+    "snapshot_cut": "A full read would empty, halve or leave out too many SKUs, as a truncated feed does. Look at the ERP. If "
     "it is right, release this: stock is read again and believed. If not, discard it and mend the feed.",
+    "location_vanished": "A full read no longer contains anything of a location. Is it closed, or does the reader lack the "
+    "right to see it? If nothing is there any more, release this: its figures count as nothing until the ERP tells of "
+    "them again. If not, mend the feed, or discard this; what was known goes on counting as the route says.",
+    "sku_vanished": "A full read no longer contains what was there before: deleted, made inactive, or renamed in the ERP. If "
+    "nothing is there any more, release this where it can be: it counts as nothing until the ERP tells of it again. "
+    "If it was renamed, name the new SKU under [aliases]. Else discard this.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",
@@ -57,8 +63,13 @@ MEANINGS: Mapping[str, str] = {
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
+VANISHED = frozenset({"vanished_location", "vanished_rows"})
+
 TITLES = {
     "snapshot": "A full read takes away too much",
+    "vanished_location": "A location is missing from the ERP's stock",
+    "vanished_rows": "Stock figures are missing from the ERP",
+    "vanished_items": "Items are missing from the ERP",
     "compare_total": "An order's total differs",
     "confirm_hold": "A checkout was confirmed too late",
     "await_order": "A confirmed hold never became an order",
@@ -212,8 +223,13 @@ class Operations:
             return Done("Released: the message is being taken in again.", 1)
         if entry.operation == "snapshot":
             await self._audited(entry, "release", by, "stock is read again, and believed", resolve)
-            self._engine.read_again(entry.system)
+            await self._engine.read_again(entry.system)
             return Done("Released: stock is read again, and believed.", 1)
+        if entry.operation in VANISHED:
+            count = await self._engine.full_reads.believe_gone(entry.system, entry.operation, entry.key)
+            told = f"{plural(count, 'figure')} count as nothing until the ERP tells of them again"
+            await self._audited(entry, "release", by, told, resolve)
+            return Done(f"Released: {told}.", 1)
         touched = await self._audited(
             entry,
             "release",
@@ -256,7 +272,7 @@ class Operations:
         """
         entry = await self._open(number)
         writes = [self._resolve(entry, "discarded", by)]
-        if entry.operation not in ("apply", "snapshot") and entry.operation not in NOTES:
+        if entry.operation not in {"apply", "snapshot", *VANISHED, *NOTES}:
             row = {
                 "system": entry.system,
                 "operation": entry.operation,

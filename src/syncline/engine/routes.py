@@ -32,7 +32,8 @@ class Route:
     ``locations`` maps ERP locations to channel locations, in order of priority; a location that is
     not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
     another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
-    ``guard_cut_share`` of its figures waits for a person; 1 never does.
+    ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
+    contains goes on counting, unless ``hold_vanished``.
     """
 
     flow: Flow
@@ -45,6 +46,7 @@ class Route:
     poll_interval_ms: int = 0
     reconcile_interval_ms: int = 0
     guard_cut_share: Decimal = Decimal(1)
+    hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
 
     @property
@@ -84,6 +86,10 @@ class Routes:
             and (source is None or route.source == source)
             and (sink is None or route.sink == sink)
         ]
+
+    def holds_vanished(self, source: str) -> bool:
+        """Whether stock counts as nothing that a system's full read no longer contains: if one of its routes says so."""
+        return any(route.hold_vanished for route in self.of(Flow.INVENTORY, source=source))
 
     def erp_location(self, channel: str, location: str) -> str:
         """The ERP location behind a channel's location; "" if it is not mapped."""

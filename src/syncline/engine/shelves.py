@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from syncline.engine.codec import decode
+from syncline.engine.figures import figure
 from syncline.engine.routes import SEP, Route, Routes, split_key
 from syncline.inventory.availability import Demand, publish
 from syncline.inventory.recipes import by_base
 from syncline.inventory.rules import QuantityRule, Terms, allow
-from syncline.model.change import Flow, Kind
+from syncline.model.change import Flow
 from syncline.model.errors import Retryable
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Write
@@ -205,12 +205,11 @@ class Shelves:
             skus = sorted({sku for sku, _ in of_source})
             levels: dict[str, dict[str, StockLevel]] = {}
             observed: dict[tuple[str, str], int] = {}
-            for key, body, observed_ms, _ in await self._store.read(
-                "stock_of_skus", system=source, skus=skus
-            ):
-                sku, at = split_key(key)
-                levels.setdefault(sku, {})[at] = decode(Kind.STOCK, body)
-                observed[sku, at] = observed_ms
+            held_back = self._routes.holds_vanished(source)
+            for row in await self._store.read("stock_of_skus", system=source, skus=skus):
+                sku, at = split_key(row[0])
+                levels.setdefault(sku, {})[at] = figure(row, held_back=held_back)
+                observed[sku, at] = row[2]
             sold: dict[str, list[Demand]] = {}
             users = self._routes.recipes.users(skus)
             for channel, order_key, line_id, location, sku, *rest in await self._store.read(

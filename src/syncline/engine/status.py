@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from syncline.engine.delivery.lane import CALLS_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
+from syncline.engine.notices import Drift, Subscriptions
 from syncline.engine.routes import Route
 from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
@@ -31,6 +32,9 @@ GRACE_MS = 5_000  # a read that is this late is not news yet
 TEXT_MAX = 300
 KEPT_SHARE_MIN = 0.99
 KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
+
+FOLLOWS_ORDER = ("put_payment", "put_refund")
+FOLLOWERS_MAX = 5  # payments and refunds of one order
 
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
@@ -81,6 +85,8 @@ class RouteStatus:
     oldest_deadline_ms: int | None
     oldest_changed_at_ms: int | None
     state: str  # ok, late, attention or starting
+    send_typical_ms: int = 0  # the median, where send_ms is the worst of a hundred
+    late_behind_parked: int = 0  # of the late ones, those that follow an order which is parked
     blind: bool = False
     blind_writes: int = 0
     window_ms: int = 0
@@ -106,6 +112,8 @@ class LaneStatus:
     waited_s: float
     down_since_ms: int
     last_error: str
+    failing_since_ms: int = 0  # nothing has worked since; 0: the last call did
+    last_ok_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,9 @@ class PollerStatus:
     events_found: int
     paused: bool
     last_error: str
+    trouble: str = ""  # failing, refused (the credential) or throttled
+    failing_since_ms: int = 0
+    last_ok_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,9 @@ class IngressStatus:
     forged: int
     refused: int
     last_at_ms: int
+    news: int = 0  # however it came
+    told: int = 0  # news that events brought
+    missed: int = 0  # news that a read had to find although events tell of such
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,17 @@ class Unseen:
     location: str
     units: int
     since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedGroup:
+    """Parked work of one kind at one system."""
+
+    system: str
+    operation: str
+    reason: str
+    count: int
+    oldest_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +218,9 @@ class Status:
     ingress: tuple[IngressStatus, ...]
     store: StoreStatus
     parked: int
+    parked_groups: tuple[ParkedGroup, ...]
+    drift: tuple[Drift, ...]
+    subscriptions: tuple[Subscriptions, ...]
     unseen: tuple[Unseen, ...]
     holds: tuple[HeldAt, ...]
     classes: dict[str, int]
@@ -224,6 +252,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
     for route in engine.routes.all:
         lags = await _lags(engine, route, now_ms)
         routes.append(_route(engine, route, pollers, lags, work, sends, now_ms))
+    groups = tuple(ParkedGroup(*row) for row in await engine.store.read("parked_groups"))
     parked = (await engine.store.read("parked_count"))[0][0]
     unseen = tuple(
         Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
@@ -239,6 +268,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
             forged=counts.forged,
             refused=counts.refused,
             last_at_ms=counts.last_at_ms,
+            news=engine.applier.news[name],
+            told=engine.applier.told[name],
+            missed=engine.applier.missed[name],
         )
         for name, counts in engine.ingress.received.items()
     )
@@ -273,6 +305,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
         ingress=ingress,
         store=store,
         parked=parked,
+        parked_groups=groups,
+        drift=tuple(engine.notices.drifts.values()),
+        subscriptions=tuple(engine.notices.audits.values()),
         unseen=unseen,
         holds=await held_by_channel(engine),
         classes=engine.survey.latest.classes,
@@ -332,6 +367,9 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
                 events_found=poller.events_found,
                 paused=poller.paused,
                 last_error=clean(poller.last_error),
+                trouble=poller.trouble,
+                failing_since_ms=poller.failing_since_ms,
+                last_ok_ms=poller.last_ok_ms,
             ),
         )
     return found
@@ -373,7 +411,9 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
                 throttled=round(usage.get("throttled", 0)),
                 waited_s=usage.get("waited_s", 0.0),
                 down_since_ms=lane.down_since_ms,
-                last_error=clean(lane.last_error) if state != "ok" else "",
+                last_error=clean(lane.last_error) if state != "ok" or lane.failing_since_ms else "",
+                failing_since_ms=lane.failing_since_ms,
+                last_ok_ms=lane.last_ok_ms,
             ),
         )
     return found
@@ -404,7 +444,8 @@ def _route(
     times = sorted(ms for op in OPERATIONS_OF.get(route.flow, ()) for ms in sends.get((route.sink, op), ()))
     sink = engine.systems[route.sink].capabilities
     send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS + sink.applies_after_ms
-    backlog_ms = _backlog_ms(engine, route, pending, percentile(times, 0.5) if times else SEND_ASSUMED_MS)
+    typical_ms = percentile(times, 0.5) if times else SEND_ASSUMED_MS
+    backlog_ms = _backlog_ms(engine, route, pending, typical_ms)
     worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
     exposure = engine.lanes[route.sink].blind.exposure
     age_ms = now_ms - covers_ms if covers_ms else None
@@ -443,12 +484,21 @@ def _route(
         oldest_deadline_ms=min((row[5] for row in waiting), default=None),
         oldest_changed_at_ms=min((row[6] for row in waiting), default=None),
         state=state,
+        send_typical_ms=typical_ms,
+        late_behind_parked=min(late, _behind_parked(mine)),
         blind=route.flow is Flow.INVENTORY and not sink.compare_and_set,
         blind_writes=exposure.writes,
         window_ms=round(1000 * exposure.seconds / max(1, exposure.writes)),
         window_ms_max=round(1000 * exposure.longest_s),
         exposed_unit_s=exposure.unit_seconds,
     )
+
+
+def _behind_parked(work: Sequence[Row]) -> int:
+    """How many late deliveries there are of what follows an order, where orders are parked."""
+    parked: int = sum(row[4] for row in work if row[3] == DeliveryState.PARKED and row[1] == "put_order")
+    late: int = sum(row[7] for row in work if row[3] != DeliveryState.PARKED and row[1] in FOLLOWS_ORDER)
+    return min(late, FOLLOWERS_MAX * parked)
 
 
 def _bounds(route: Route, detection: Detection, backlog_ms: int, send_ms: int) -> tuple[Bound, int | None]:

@@ -16,16 +16,17 @@ import msgspec
 import structlog
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import decode
 from syncline.engine.derive.buffers import AutoBuffers
 from syncline.engine.derive.demand import DemandLearner, Known
+from syncline.engine.figures import figure
 from syncline.engine.routes import Route, Routes, split_key
 from syncline.freshness.demand import HOUR_MS, demand_of
 from syncline.freshness.recovered import Recovered, Tally
 from syncline.freshness.velocity import ORDER, Standing, Thresholds, Velocity, classify, peak_units_min
 from syncline.inventory.availability import offered
 from syncline.inventory.rules import BufferKind, allow
-from syncline.model.change import Flow, Kind
+from syncline.model.capabilities import StockBasis
+from syncline.model.change import Flow
 from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Store, System, Write
@@ -76,6 +77,9 @@ class Found:
     recovered: dict[str, RecoveredAt]
 
 
+# After sizes that are smaller than they were: nothing was marked for it. What is shown is too little by that, which
+# costs no promise; whatever else has the number computed takes it along, or the next survey, if it did not grow back.
+SHRUNK = "-"
 NOTHING = Found(0, {}, {})
 
 
@@ -193,6 +197,9 @@ class Survey:
             learned = classify(_standing(row), self._units_min(sku, known, now_ms), now_ms, self._thresholds)
             holds = [learned.velocity]
             sizes = [0] * len(routes)
+            before = "" if row is None else row[2]
+            sizes_before = _sizes(before, len(routes))
+            urgent = False
             for place, route in enumerate(routes):
                 item = self._catalog.get(route.sink, sku)
                 if item is None:
@@ -204,13 +211,17 @@ class Survey:
                     continue
                 units, expected = self._buffers.size(route, sku, known, hour)
                 sizes[place] = units
+                urgent = urgent or units > sizes_before[place]
                 if (route.source, sku) in there:
                     shown = allow(rule, there[route.source, sku].get(route.name, 0)).capped
+                    urgent = urgent or units < shown <= sizes_before[place]  # from nothing to something
                     tallies[route.name].add(units, expected, shown, item.price, item.currency)
             classes[max(holds[1:] or holds, key=ORDER.index)] += 1
-            before, buffers = "" if row is None else row[2], _sizes_text(sizes)
-            if before != buffers:
+            buffers = _sizes_text(sizes)
+            if before.endswith(SHRUNK) or (before != buffers and urgent):
                 marks.append(sku)
+            elif before != buffers:
+                buffers += SHRUNK
             if learned == Standing() and not buffers:
                 if row is not None:
                     drops.append({"sku": sku})
@@ -241,8 +252,9 @@ class Survey:
         """What the sources say is there to be sold by each ``auto`` route, by (source, SKU).
 
         The figures as they are, less safety stock: what is open or held for the moment makes no difference
-        to how much a buffer keeps back over time. A kit has no stock of its own and is left out.
+        to how much a buffer keeps back over time. Of a kit there are as many as its parts make at one location.
         """
+        recipes = self._routes.recipes
         found: dict[tuple[str, str], dict[str, int]] = {}
         for source in dict.fromkeys(route.source for route in routes):
             mine = [
@@ -254,16 +266,18 @@ class Survey:
             if not mine:
                 continue
             asked = sorted(set().union(*(wanted for _, wanted in mine)))
+            levels: dict[str, dict[str, StockLevel]] = {}
             basis = self._systems[source].capabilities.stock_read_basis
-            for key, body, _, _ in await self._store.read("stock_of_skus", system=source, skus=asked):
-                sku, location = split_key(key)
-                level: StockLevel = decode(Kind.STOCK, body)
-                at = found.setdefault((source, sku), {})
-                for route, wanted in mine:
-                    rule = route.rule_for(sku)
-                    if sku in wanted and location in route.locations and location not in rule.excluded:
-                        left = max(0, offered(level, basis) - rule.safety_at(location))
-                        at[route.name] = at.get(route.name, 0) + left
+            held_back = self._routes.holds_vanished(source)
+            for row in await self._store.read("stock_of_skus", system=source, skus=recipes.bases(asked)):
+                sku, location = split_key(row[0])
+                levels.setdefault(sku, {})[location] = figure(row, held_back=held_back)
+            for route, wanted in mine:
+                for sku in sorted(wanted):
+                    parts = recipes.parts(sku)
+                    if all(part in levels for part in parts):
+                        at = found.setdefault((source, sku), {})
+                        at[route.name] = sum(_left(route, sku, parts, levels, basis).values())
         return found
 
     def _units_min(self, sku: str, known: Known, now_ms: int) -> float:
@@ -310,6 +324,33 @@ class Survey:
         """What a route's buffers gave back, hour by hour, oldest first; at most ``HISTORY_MAX`` of them."""
         rows = await self._store.read("surveys", subject=route, since=since_ms, limit=HISTORY_MAX)
         return [_report(at_ms, body.encode()) for at_ms, body in reversed(rows)]
+
+
+def _left(
+    route: Route,
+    sku: str,
+    parts: Mapping[str, int],
+    levels: Mapping[str, Mapping[str, StockLevel]],
+    basis: StockBasis,
+) -> dict[str, int]:
+    """Units of a SKU at each location of a route: whole ones, of the scarcest part."""
+    found: dict[str, int] = {}
+    for location in route.locations:
+        each = []
+        for part, count in parts.items():
+            rule, level = route.rule_for(part), levels[part].get(location)
+            if level is None or location in (*rule.excluded, *route.rule_for(sku).excluded):
+                each.append(0)
+            else:
+                each.append(max(0, offered(level, basis) - rule.safety_at(location)) // count)
+        found[location] = min(each)
+    return found
+
+
+def _sizes(text: str, count: int) -> list[int]:
+    """The buffers that ``_sizes_text`` wrote."""
+    sizes = [int(units or 0) for units in text.removesuffix(SHRUNK).split(",")]
+    return sizes + [0] * (count - len(sizes))
 
 
 def _sizes_text(sizes: Sequence[int]) -> str:

@@ -36,7 +36,7 @@ OPERATIONS = {
 }
 
 # What is parked only so that somebody knows: nothing is to be sent.
-NOTES = frozenset({"compare_total", "confirm_hold", "await_order"})
+NOTES = frozenset({"compare_total", "confirm_hold", "await_order", "vanished_items"})
 
 
 def flow_title(flow: str) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from math import floor
+from math import ceil, floor
 
 from msgspec import Struct, field
 
@@ -159,6 +159,11 @@ class Published(Struct, frozen=True):
 def units(quantity: Decimal) -> int:
     """Whole base units: fractions are rounded down, since half a unit cannot be promised."""
     return floor(quantity)
+
+
+def needed(quantity: Decimal) -> int:
+    """Whole base units that it takes to serve what somebody wants: fractions are rounded up."""
+    return ceil(quantity)
 
 
 def offered(level: StockLevel, basis: StockBasis) -> int:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Protocol
 
 from syncline.model.capabilities import Capabilities
-from syncline.model.change import Change, Cursor, Event, Flow, LoggedEvent, Via
+from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
 from syncline.model.delivery import Item, Operation, Outcome
 from syncline.ports.clock import Clock
 from syncline.ports.transport import Transport
@@ -66,11 +66,15 @@ class Page:
     The cursor moves only with the page's events, in one transaction, so a crash on any page costs
     nothing but reading it again. ``last`` ends the read; then everything in the stream's scope is
     confirmed as of ``cursor.covers_ms``.
+
+    A page of a full read may leave out the events of records that it knows to be told already. It names
+    them in ``present``, by kind and key, or they count as missing from the source.
     """
 
     events: tuple[Event, ...]
     cursor: Cursor
     last: bool
+    present: tuple[tuple[Kind, str], ...] = ()
 
 
 class Source(Protocol):

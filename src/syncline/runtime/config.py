@@ -19,13 +19,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.engine.alerts.watch import Settings
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
 from syncline.model.change import Flow
+from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.quantities import (
     FenceConfig,
     GroupConfig,
@@ -109,6 +112,7 @@ class RouteConfig(
     sku_rules: dict[str, RuleConfig] = {}
     rounding_tolerance: Decimal = Decimal("0.02")
     guard_cut_share: Decimal = Decimal("0.3")
+    vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
 
 
@@ -163,6 +167,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risk: RiskConfig = RiskConfig()
     channels: dict[str, ChannelConfig] = {}
     velocity: VelocityConfig = VelocityConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -184,6 +189,8 @@ class Config(msgspec.Struct, frozen=True):
     epsilon: float
     checkouts: Mapping[str, Checkout]
     thresholds: Thresholds
+    alerts: AlertsConfig = AlertsConfig()
+    watch: Settings = Settings()
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -232,6 +239,9 @@ def _known_fields() -> list[str]:
             RiskConfig,
             ChannelConfig,
             VelocityConfig,
+            AlertsConfig,
+            EmailConfig,
+            WebhookConfig,
             RouteConfig,
             RulesConfig,
             GroupConfig,
@@ -293,7 +303,19 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         for name, channel in file.channels.items()
     }
     thresholds = file.velocity.thresholds()
-    return Config(file.store, file.server, systems, routes, folder, file.risk.epsilon, checkouts, thresholds)
+    watch = file.alerts.check({s.name for s in systems}, duration_ms)
+    return Config(
+        file.store,
+        file.server,
+        systems,
+        routes,
+        folder,
+        file.risk.epsilon,
+        checkouts,
+        thresholds,
+        alerts=file.alerts,
+        watch=replace(watch, public_url=file.server.public_url),
+    )
 
 
 def load(path: Path) -> Config:
@@ -391,6 +413,7 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         rules=rules_of(field, route.sink, route.rule, route.sku_rules, network, route.locations),
         rounding_tolerance=route.rounding_tolerance,
         guard_cut_share=route.guard_cut_share,
+        hold_vanished=route.vanished == "hold",
         segments={
             Velocity(name): duration_ms(text, f"{field}.segments.{name}")
             for name, text in route.segments.items()

@@ -28,6 +28,7 @@ from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
 from syncline.testing.store_bindings import BindingConformance
 from syncline.testing.store_deliveries import DeliveryConformance
+from syncline.testing.store_full_reads import FullReadConformance
 from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_surveys import SurveyConformance
@@ -37,7 +38,12 @@ BUCKET_MS = 16 * DAY_MS
 
 
 class StoreConformance(
-    StatementConformance, BindingConformance, DeliveryConformance, HoldConformance, SurveyConformance
+    StatementConformance,
+    BindingConformance,
+    DeliveryConformance,
+    HoldConformance,
+    SurveyConformance,
+    FullReadConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

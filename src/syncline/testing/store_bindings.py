@@ -14,13 +14,24 @@ async def held(store: Store, key: str = "A\x1f1") -> Row:
     return rows[0][4:] if rows else ()
 
 
-async def hold(store: Store, quantity: int, unseen: int = 0) -> None:
-    """Make the channel hold ``quantity`` at revision 1 or 2, ``unseen`` of a loss unexplained."""
+async def explain(
+    store: Store, by: int, moved_at_ms: int = T0 - 9_000, until_ms: int | None = None
+) -> list[Row]:
+    """An order took units, by default before the reading."""
+    return await put(
+        store, "held_explain", system="shop", key="A\x1f1", by=by, moved_at_ms=moved_at_ms,
+        until_ms=moved_at_ms if until_ms is None else until_ms,
+    )  # fmt: skip
+
+
+async def hold(store: Store, quantity: int, unseen: int = 0, *, seen_ms: int = T0) -> None:
+    """Make the channel hold ``quantity`` at revision 1 or 2, ``unseen`` of a loss unexplained since a reading."""
     if unseen:
         await put(
             store, "held_seen", system="shop", key="A\x1f1", held=quantity + unseen, rev=None, now_ms=T0
         )
-    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, rev=None, now_ms=T0)
+    now_ms = seen_ms if unseen else T0
+    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, rev=None, now_ms=now_ms)
 
 
 class BindingConformance(Opens):
@@ -67,7 +78,7 @@ class BindingConformance(Opens):
             )  # fmt: skip
             row = {"system": "shop", "key": "A\x1f1"}
             assert await put(store, "held_shift", **row, by=1, moved_at_ms=T0) == []
-            assert await put(store, "held_explain", **row, by=1, moved_at_ms=T0) == []
+            assert await explain(store, 1) == []
             assert await put(store, "held_seen", **row, held=2, rev=None, now_ms=T0 + 1) == [("A\x1f1", 0)]
             assert await held(store) == (2, 0, 2, T0 + 1)
 
@@ -85,11 +96,55 @@ class BindingConformance(Opens):
             (10, 0, 3, (7, 0)), (10, 5, 3, (10, 2)), (10, 3, 3, (10, 0)), (10, 2, 5, (7, 0)), (0, 0, 2, (-2, 0)),
         ):  # fmt: skip
             async with self.store() as store:
-                await hold(store, quantity, unseen)
-                rev = (await held(store))[2]
-                row = {"system": "shop", "key": "A\x1f1", "by": by, "moved_at_ms": LATER}
-                assert await put(store, "held_explain", **row) == [("A\x1f1",)]
-                assert await held(store) == (*left, rev + 1, T0)
+                await hold(store, quantity, unseen, seen_ms=LATER + 9)
+                *_, rev, at_ms = await held(store)
+                assert await explain(store, by, LATER, LATER + 9) == [("A\x1f1",)]
+                assert await held(store) == (*left, rev + 1, at_ms)
+                assert (await store.read("bindings_of_skus", system="shop", skus=["A"]))[0][1] == left[0]
+
+    async def test_an_order_explains_nothing_that_was_missed_before_it(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 5, seen_ms=LATER)
+            assert await explain(store, 3, LATER + 1, LATER + 1) == [("A\x1f1",)]
+            assert (await held(store))[:2] == (7, 5)  # the units that are missed are another order's
+            look = {"system": "shop", "key": "A\x1f1", "held": 7, "rev": None, "now_ms": LATER + 9}
+            assert await put(store, "held_seen", **look) == [("A\x1f1", 5)]
+            assert (await store.read("bindings_of_skus", system="shop", skus=["A"]))[0][1] == 7
+            await explain(store, 5, LATER + 2, LATER + 9)
+            assert (await held(store))[:2] == (7, 0)
+
+    async def test_what_an_order_may_explain_is_read_again(self) -> None:
+        for unseen, by, from_ms, until_ms, known in (
+            (5, 3, LATER, LATER + 1, False), (5, 3, LATER - 9, LATER + 9, False), (5, 3, LATER + 1, LATER + 2, True),
+            (5, 3, LATER - 9, LATER, True), (0, 3, LATER - 9, LATER + 9, True), (5, 0, LATER - 9, LATER + 9, True),
+        ):  # fmt: skip
+            async with self.store() as store:
+                await hold(store, 10, unseen, seen_ms=LATER)
+                again = {"system": "shop", "key": "A\x1f1", "held": 10, "rev": None, "now_ms": LATER}
+                await put(store, "held_seen", **again)
+                await explain(store, by, from_ms, until_ms)
+                explained = min(unseen, by) if until_ms <= LATER else 0
+                assert (await held(store))[:2] == (10 - by + explained, unseen - explained)
+                number = (await store.read("bindings_of_skus", system="shop", skus=["A"]))[0][1]
+                assert (number is not None) is known
+                # Whether it was in that reading or not, the next one tells.
+                for seen in (10, 7):
+                    row = {"system": "shop", "key": "A\x1f1", "held": seen, "rev": None, "now_ms": LATER + 99}
+                    ((_, left),) = await put(store, "held_seen", **row)
+                    if not known:
+                        assert left == (2 if seen == 10 else 5)
+
+    async def test_a_reading_is_as_old_as_the_question(self) -> None:
+        async with self.store() as store:
+            await hold(store, 10, 5, seen_ms=LATER)
+            row = {"system": "shop", "key": "A\x1f1", "now_ms": LATER}
+            assert await put(store, "held_asked", **{**row, "key": "B\x1f1"}, asked_ms=LATER - 9) == []
+            assert await put(store, "held_asked", **{**row, "now_ms": LATER + 1}, asked_ms=LATER + 1) == []
+            assert await put(store, "held_asked", **row, asked_ms=LATER - 9) == [("A\x1f1",)]
+            await explain(store, 3, LATER - 8, LATER - 8)
+            assert (await held(store))[:2] == (7, 5)
+            await explain(store, 3, LATER - 9, LATER - 9)
+            assert (await held(store))[:2] == (7, 2)
 
     async def test_a_first_reading_that_may_contain_an_order_heard_later_is_not_believed(self) -> None:
         for moved_at_ms, believed in ((T0 + 4_999, None), (T0 - 60_000, None), (T0 + 5_000, 3)):
@@ -99,8 +154,7 @@ class BindingConformance(Opens):
                     await hold(store, 10)
                     written = {"system": "shop", "key": "A\x1f1", "by": -3, "now_ms": T0 + 7_000}
                     await put(store, "held_written", **written)  # whatever else happened to the number since
-                    row = {"system": "shop", "key": "A\x1f1", "by": 4, "moved_at_ms": moved_at_ms}
-                    assert await put(store, "held_explain", **row) == [("A\x1f1",)]
+                    assert await explain(store, 4, moved_at_ms) == [("A\x1f1",)]
                     rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                     assert rows == [("A\x1f1", believed, 0, 3, T0 + 7_000)]
                     look = {
@@ -144,7 +198,7 @@ class BindingConformance(Opens):
         ):  # the units were missed already when their order, or return, was heard of
             await hold(store, 10, 3)
             row = {"system": "shop", "key": "A\x1f1", "by": 3, "moved_at_ms": T0}
-            await put(store, "held_explain", **row)
+            await explain(store, 3, T0)
             look = {"system": "shop", "key": "A\x1f1", "held": 12, "rev": None, "now_ms": T0}
             assert await put(store, "held_seen", **look) == [("A\x1f1", -2)]
             await put(store, "held_shift", **{**row, "by": 2})
@@ -158,7 +212,7 @@ class BindingConformance(Opens):
             late = {"system": "shop", "key": "A\x1f1", "held": 10, "rev": None, "now_ms": LATER}
             await put(store, "held_seen", **late)
             for at_ms, believed in ((T0 + 5_000, 9), (T0 + 4_999, None)):
-                await put(store, "held_explain", system="shop", key="A\x1f1", by=1, moved_at_ms=at_ms)
+                await explain(store, 1, at_ms)
                 rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                 assert rows[0][1] == believed
 
@@ -167,7 +221,7 @@ class BindingConformance(Opens):
             async with self.store() as store:
                 await hold(store, 10)
                 row = {"system": "shop", "key": "A\x1f1", "moved_at_ms": T0}
-                await put(store, "held_explain", **row, by=2)  # believed: 8, or still 10
+                await explain(store, 2, T0)  # believed: 8, or still 10
                 await put(store, "held_shift", **row, by=3)  # believed: 11, or still 8
                 look = {"system": "shop", "key": "A\x1f1", "held": seen, "rev": None, "now_ms": T0}
                 left = await put(store, "held_seen", **look)
@@ -181,7 +235,7 @@ class BindingConformance(Opens):
                 row = {"system": "shop", "key": "A\x1f1"}
                 assert await put(store, "held_blind", **row, until_ms=LATER, by=0) == [("A\x1f1",)]
                 assert await held(store) == (10, 0, rev + 1, T0)
-                await put(store, "held_explain", **row, by=1, moved_at_ms=moved_at_ms)
+                await explain(store, 1, moved_at_ms)
                 rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                 assert rows[0][1] == believed
                 assert await put(store, "held_blind", **{**row, "key": "B\x1f1"}, until_ms=LATER, by=0) == []
@@ -206,7 +260,7 @@ class BindingConformance(Opens):
             row = {"system": "shop", "key": "A\x1f1"}
             first = {**row, "held": 10, "rev": 0, "now_ms": T0}
             assert await put(store, "held_seen", **first) == [("A\x1f1", 0)]
-            await put(store, "held_explain", **row, by=1, moved_at_ms=LATER)
+            await explain(store, 1, LATER)
             known = await held(store)
             assert known == (9, 0, 2, T0)
             assert await put(store, "held_seen", **{**row, "held": 7, "rev": 1, "now_ms": LATER}) == []

@@ -114,7 +114,7 @@ class StatementConformance(Opens):
             await record(store, "A\x1f9", 1)  # an order
             rows = await store.read("stock_of_skus", system="shop", skus=["A", "B", "Ä", "C"])
             expected = ["A\x1f", "A\x1f1", "A\x1f2", "B\x1f1", "Ä\x1f1"]
-            assert rows == [(key, key, 2, 1) for key in expected]
+            assert rows == [(key, key, 2, 1, 0, 0) for key in expected]
             rows = await store.read("bindings_of_skus", system="shop", skus=["A", "B", "Ä", "C"])
             assert rows == [(key, 1, 0, 1, T0) for key in expected]
             assert await store.read("stock_of_skus", system="erp", skus=["A"]) == []
@@ -386,6 +386,20 @@ class StatementConformance(Opens):
             assert [row[7:] for row in rows] == [(T0, T0 + 5, "released", "ann")]
             rows = await store.read("parked_like", **{"from": "1", "to": "2"}, limit=9)
             assert [(row[0], row[7]) for row in rows] == [(second, None), (first, T0 + 5)]
+
+    async def test_parked_work_is_counted_by_kind_with_its_oldest(self) -> None:
+        async with self.store() as store:
+            for n, key in enumerate(("1", "2", "3")):
+                await park(store, key, now_ms=T0 + 5 - n)
+            await park(store, "4", reason="unknown_sku")
+            await park(store, "1", operation="apply", now_ms=T0 + 9)
+            at = {"system": "erp", "operation": "put_order", "key": "3"}
+            await put(store, "parked_resolve", **at, resolution="released", by="ann", now_ms=T0 + 9)
+            assert await store.read("parked_groups") == [
+                ("erp", "apply", "rejected", 1, T0 + 9),
+                ("erp", "put_order", "rejected", 2, T0 + 4),
+                ("erp", "put_order", "unknown_sku", 1, T0),
+            ]
 
     async def test_only_an_open_entry_can_be_edited(self) -> None:
         async with self.store() as store:

@@ -16,7 +16,7 @@ from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.web import checkout
+from syncline.web import alerts, checkout
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -289,6 +289,7 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/v1/accounts/delete", ADMIN, _account_drop, "Delete an account", takes=OldAccount, gives=Done
     ),
+    *alerts.ENDPOINTS,
     *checkout.ENDPOINTS,
     Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description"),
 )

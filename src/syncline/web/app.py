@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from syncline import __version__
+from syncline.engine.alerts.watch import Watch
 from syncline.engine.capture.ingress import BODY_BYTES_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.operations import Operations
@@ -40,7 +41,7 @@ async def _health(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _metrics(site: Site, request: Request, person: Person) -> Response:
-    body = exposition(await site.snapshots.status())
+    body = exposition(await site.snapshots.status(), site.watch)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -113,6 +114,7 @@ def build_app(
     body_seconds: float = BODY_SECONDS,
     hooks_per_s: float = PER_S,
     hooks_burst: int = BURST,
+    watch: Watch | None = None,
 ) -> WebApp:
     """Put the web application together.
 
@@ -126,6 +128,7 @@ def build_app(
         body_seconds: how long a webhook's body may take to arrive.
         hooks_per_s: webhooks that one source may send in a second, on average.
         hooks_burst: webhooks that one source may send at once.
+        watch: the alerts; one that tells nobody if it is left out.
     """
     site = Site(
         engine,
@@ -134,6 +137,7 @@ def build_app(
         public_url=public_url,
         trusted_proxies=trusted_proxies,
         version=__version__,
+        watch=watch or Watch(engine),
     )
     hooks = Hooks(
         engine.ingress,

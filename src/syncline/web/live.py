@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from syncline.web.access import Person
+from syncline.web.alerts import alerts_of
 from syncline.web.site import Refusal, Site
 
 WATCHERS_MAX = 64
+ALERTS_MAX = 5  # more than that nobody reads in five seconds; the rest is a page away
 EVERY_S = 1.0
 LIFE_S = 900.0  # then the browser connects anew, and rights are checked again
 QUIET_S = 15.0  # proxies close what is silent for longer
@@ -22,7 +24,11 @@ QUIET_S = 15.0  # proxies close what is silent for longer
 async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
     """The live parts of a page as HTML, by name; the same templates that the page itself is made of."""
     status = await site.snapshots.status()
-    parts = {"parked-count": str(status.parked) if status.parked else ""}
+    open_count = len(site.watch.book.open())
+    parts = {
+        "parked-count": str(status.parked) if status.parked else "",
+        "alerts-count": str(open_count) if open_count else "",
+    }
     values: Mapping[str, Any] = {"status": status}
 
     def part(name: str, template: str, **more: Any) -> None:
@@ -30,12 +36,15 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
 
     if page == "overview":
         part("verdict", "verdict")
+        part("alerts", "alerts", alerts=alerts_of(site), most=ALERTS_MAX)
         lags = await site.snapshots.lags()
         for index, route in enumerate(status.routes):
             part(f"route-{index}", "route", route=route)
             part(f"strip-{index}", "strip", route=route, rows=lags.get(route.name, []))
         part("lanes", "lanes")
         part("recovered", "recovered", history=await site.snapshots.recovered())
+    elif page == "alerts":
+        part("alert-cards", "alert_cards", alerts=alerts_of(site))
     elif page == "system":
         part("reads", "reads")
         part("webhooks", "webhooks")

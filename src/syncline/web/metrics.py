@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from syncline.engine.alerts.kinds import CRITICAL, KINDS, WARNING
+from syncline.engine.alerts.watch import Watch
 from syncline.engine.status import Status
 
 
 class _Once(Collector):
     """Hands one status over as metrics."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, watch: Watch | None) -> None:
         self._status = status
+        self._watch = watch
 
     def collect(self) -> Iterator[Metric]:
         yield from _routes(self._status)
@@ -23,6 +27,8 @@ class _Once(Collector):
         yield from _reads(self._status)
         yield from _stock(self._status)
         yield from _store(self._status)
+        if self._watch is not None:
+            yield from _alerts(self._watch)
 
 
 def _routes(status: Status) -> Iterator[Metric]:
@@ -32,6 +38,7 @@ def _routes(status: Status) -> Iterator[Metric]:
     age = gauge("age_seconds", "Since the source was last confirmed")
     tolerance = gauge("tolerance_seconds", "How old data may become")
     bound = gauge("bound_seconds", "Computed worst case")
+    limit = gauge("age_limit_seconds", "How old the source's confirmation may become")
     lost = gauge("bound_if_event_lost_seconds", "Computed worst case if an event is lost")
     pending = gauge("pending", "Deliveries that wait or are under way")
     late = gauge("late", "Deliveries past their deadline")
@@ -61,6 +68,7 @@ def _routes(status: Status) -> Iterator[Metric]:
         for family, ms in (
             (age, route.age_ms),
             (tolerance, route.tolerance_ms),
+            (limit, route.age_limit_ms),
             (bound, route.bound_ms),
             (lost, route.bound_if_event_lost_ms),
         ):
@@ -77,12 +85,16 @@ def _routes(status: Status) -> Iterator[Metric]:
             ("1", route.lags.max_ms),
         ):
             lag.add_metric([*at, quantile], ms / 1000)
-    yield from (age, tolerance, bound, lost, pending, late, parked, delivered, kept, lag)
+    yield from (age, tolerance, limit, bound, lost, pending, late, parked, delivered, kept, lag)
     yield from (blind, window, longest, exposed)
 
 
 def _lanes(status: Status) -> Iterator[Metric]:
     up = GaugeMetricFamily("syncline_lane_up", "1 while the system accepts calls", labels=["system"])
+    refused = GaugeMetricFamily(
+        "syncline_lane_refused", "1 while the credential is refused", labels=["system"]
+    )
+    paused = GaugeMetricFamily("syncline_lane_paused", "1 while a person has paused it", labels=["system"])
     share = GaugeMetricFamily("syncline_lane_limit_used", "Share of the API limit in use", labels=["system"])
     waiting = GaugeMetricFamily(
         "syncline_lane_pending", "Deliveries waiting for the system", labels=["system"]
@@ -95,32 +107,43 @@ def _lanes(status: Status) -> Iterator[Metric]:
     for lane in status.lanes:
         at = [lane.system]
         up.add_metric(at, lane.state == "ok")
+        refused.add_metric(at, lane.state == "refused")
+        paused.add_metric(at, lane.state == "paused")
         share.add_metric(at, lane.used_share)
         waiting.add_metric(at, lane.pending)
         calls.add_metric(at, lane.calls)
         throttled.add_metric(at, lane.throttled)
         waited.add_metric(at, lane.waited_s)
-    yield from (up, share, waiting, calls, throttled, waited)
+    yield from (up, refused, paused, share, waiting, calls, throttled, waited)
 
 
 def _reads(status: Status) -> Iterator[Metric]:
     labels = ["system", "stream"]
     age = GaugeMetricFamily("syncline_read_age_seconds", "Since the last complete read began", labels=labels)
+    failing = GaugeMetricFamily("syncline_read_failing", "1 while the read fails", labels=labels)
     reads = CounterMetricFamily("syncline_reads", "Complete reads", labels=labels)
     failures = CounterMetricFamily("syncline_read_failures", "Reads that failed", labels=labels)
     for poller in status.pollers:
         at = [poller.system, poller.stream]
         if poller.age_ms is not None:
             age.add_metric(at, poller.age_ms / 1000)
+        failing.add_metric(at, bool(poller.trouble))
         reads.add_metric(at, poller.reads)
         failures.add_metric(at, poller.failures)
     webhooks = CounterMetricFamily(
         "syncline_webhooks", "Webhooks by what became of them", labels=["system", "result"]
     )
+    news = CounterMetricFamily(
+        "syncline_news",
+        "Changes by how they came: told by an event, or missed by one",
+        labels=["system", "how"],
+    )
     for address in status.ingress:
+        news.add_metric([address.system, "told"], address.told)
+        news.add_metric([address.system, "missed"], address.missed)
         for result in ("accepted", "duplicates", "forged", "refused"):
             webhooks.add_metric([address.system, result], getattr(address, result))
-    yield from (age, reads, failures, webhooks)
+    yield from (age, failing, reads, failures, webhooks, news)
 
 
 def _stock(status: Status) -> Iterator[Metric]:
@@ -159,6 +182,18 @@ def _stock(status: Status) -> Iterator[Metric]:
 
 def _store(status: Status) -> Iterator[Metric]:
     yield GaugeMetricFamily("syncline_backlog", "Events not taken in yet", value=status.store.backlog)
+    yield GaugeMetricFamily(
+        "syncline_log_applied", "How far the log has been applied", value=status.store.applied_to
+    )
+    oldest = min((group.oldest_at_ms for group in status.parked_groups), default=status.now_ms)
+    yield GaugeMetricFamily(
+        "syncline_parked_oldest_seconds",
+        "How long the oldest of it waits",
+        value=(status.now_ms - oldest) / 1000,
+    )
+    yield GaugeMetricFamily(
+        "syncline_drift", "Differences that comparisons left", value=sum(each.left for each in status.drift)
+    )
     yield GaugeMetricFamily("syncline_parked_all", "Everything that needs a person", value=status.parked)
     yield GaugeMetricFamily(
         "syncline_unseen_units",
@@ -171,9 +206,28 @@ def _store(status: Status) -> Iterator[Metric]:
     yield verdict
 
 
-def exposition(status: Status) -> bytes:
+def _alerts(watch: Watch) -> Iterator[Metric]:
+    lasting = GaugeMetricFamily("syncline_alerts", "Open alerts", labels=["kind", "severity"])
+    count = Counter((entry.kind, entry.severity) for entry in watch.book.open())
+    for kind in KINDS.values():
+        for severity in (CRITICAL, WARNING):
+            lasting.add_metric([kind.name, severity], count[kind.name, severity])
+    sent = CounterMetricFamily("syncline_alert_messages", "Alert messages that got out", labels=["way"])
+    failing = GaugeMetricFamily("syncline_alert_way_failing", "1 while a way out fails", labels=["way"])
+    for way in watch.ways():
+        sent.add_metric([way.name], way.sent)
+        failing.add_metric([way.name], bool(way.failing_since_ms))
+    yield CounterMetricFamily("syncline_alert_looks", "Looks for what is wrong", value=watch.looks)
+    yield from (lasting, sent, failing)
+    if watch.disk is not None:
+        free, total = watch.disk
+        yield GaugeMetricFamily("syncline_disk_free_bytes", "Free on the store's disk", value=free)
+        yield GaugeMetricFamily("syncline_disk_bytes", "Size of the store's disk", value=total)
+
+
+def exposition(status: Status, watch: Watch | None = None) -> bytes:
     """The text that Prometheus scrapes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(status))
+    registry.register(_Once(status, watch))
     text: bytes = generate_latest(registry)
     return text

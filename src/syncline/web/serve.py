@@ -16,11 +16,14 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from syncline.engine.alerts.watch import Watch
 from syncline.engine.engine import Engine
 from syncline.engine.failpoints import arm_from
 from syncline.engine.operations import Operations
-from syncline.model.errors import Misconfigured, SynclineError
+from syncline.engine.subscriptions import keep
+from syncline.model.errors import Busy, Misconfigured, SynclineError
 from syncline.ports import Clock, Store
+from syncline.runtime.alerts import disk_of
 from syncline.runtime.app import open_engine, open_store
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.config import Config, environment
@@ -29,7 +32,6 @@ from syncline.web.access import Access, login_link, private_file
 from syncline.web.app import WebApp, build_app
 
 STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight included
-PREPARE_RETRY_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -93,11 +95,13 @@ class Listener:
 class Service:
     """An engine with its web application."""
 
-    def __init__(self, engine: Engine, app: WebApp, access: Access) -> None:
+    def __init__(self, engine: Engine, app: WebApp, access: Access, watch: Watch) -> None:
         self.engine = engine
+        self.watch = watch
         self.app = app
         self.access = access
         self._running: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     @classmethod
     def build(
@@ -110,6 +114,7 @@ class Service:
         public_url: str,
         metrics_token: str = "",
         trusted_proxies: Collection[str] = (),
+        watch: Watch | None = None,
     ) -> Service:
         """Put the parts together; nothing runs yet."""
         operations = Operations(engine)
@@ -122,17 +127,25 @@ class Service:
             metrics_token=metrics_token,
             secure=public_url.startswith("https://"),
         )
-        app = build_app(engine, access, operations, public_url=public_url, trusted_proxies=trusted_proxies)
-        return cls(engine, app, access)
+        watch = watch or Watch(engine)
+        app = build_app(
+            engine, access, operations, public_url=public_url, trusted_proxies=trusted_proxies, watch=watch
+        )
+        return cls(engine, app, access, watch)
 
     def start(self) -> asyncio.Task[None]:
         """Start the engine; the task ends only with an error or by ``stop``."""
-        self._running = asyncio.get_running_loop().create_task(self.engine.run(), name="engine")
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(self.engine.run(), name="engine")
+        self._watching = loop.create_task(self.watch.run(), name="watch")
         return self._running
 
     async def stop(self) -> None:
         """Stop cleanly: no call is cut off, whatever is unanswered is resolved at the next start."""
         self.app.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -171,6 +184,12 @@ async def serve(config: Config, *, say: Callable[[str], object]) -> None:
             public_url=config.server.public_url,
             metrics_token=config.server.metrics_token,
             trusted_proxies=config.server.trusted_proxies,
+            watch=Watch(
+                engine,
+                config.alerts.ways(clock, transport),
+                config.watch,
+                disk=disk_of(folder / config.store.path if not config.store.url else folder),
+            ),
         )
         token = await service.access.first_start(token_file)
         listener = Listener(service.app, config.server.host, config.server.port)
@@ -187,7 +206,10 @@ async def serve(config: Config, *, say: Callable[[str], object]) -> None:
         # Side by side, because each may take most of the ten seconds.
         await asyncio.gather(service.stop(), listener.stop())
         if failed is not None:
-            raise _root_cause(failed)
+            cause = _root_cause(failed)
+            if not isinstance(cause, Busy):  # it runs, only not here
+                await service.watch.farewell(str(cause) or type(cause).__name__)
+            raise cause
         say("Stopped.")
     finally:
         await transport.close()
@@ -223,18 +245,13 @@ def _root_cause(error: BaseException) -> BaseException:
 
 
 async def _prepare(service: Service, public_url: str, say: Callable[[str], object]) -> None:
-    """Subscribe the webhooks of every system that can, and try again until it worked."""
+    """Subscribe the webhooks of every system that can, and look after them."""
     if not public_url:
         say("No [server] public_url: events cannot reach us, every flow is polled.")
         return
-    for name, system in service.engine.systems.items():
-        if system.prepare is None and system.capabilities.webhooks:
-            say(f"{name}: send its events to {service.access.hook_url(public_url, name)}")
-        while system.prepare is not None:
-            try:
-                for sentence in await system.prepare(service.access.hook_url(public_url, name)) or ():
-                    say(f"{name}: {sentence}")
-                break
-            except SynclineError as error:
-                log.warning("subscribing failed", action="prepare_failed", system=name, error=str(error))
-                await service.engine.clock.sleep(PREPARE_RETRY_S)
+    async with asyncio.TaskGroup() as group:
+        for name, system in service.engine.systems.items():
+            address = service.access.hook_url(public_url, name)
+            if system.prepare is None and system.capabilities.webhooks:
+                say(f"{name}: send its events to {address}")
+            group.create_task(keep(service.engine, name, address, say), name=f"subscriptions {name}")

@@ -13,6 +13,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from syncline.engine.alerts.watch import Watch
 from syncline.engine.engine import Engine
 from syncline.engine.operations import NotPossible, Operations
 from syncline.engine.status import Status, lag_rows, status
@@ -160,8 +161,10 @@ class Site:
         public_url: str,
         trusted_proxies: Collection[str],
         version: str,
+        watch: Watch,
     ) -> None:
         self.engine = engine
+        self.watch = watch
         self.clock = engine.clock
         self.access = access
         self.operations = operations

@@ -11,6 +11,7 @@ from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
 from syncline.web.access import SESSION_MS, Person, Role
+from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
 from syncline.web.live import events, parts_of
 from syncline.web.site import Endpoint, Refusal, Site
@@ -22,6 +23,7 @@ TOLD = {
     "unseen": "These units may be sold again; the numbers are being computed.",
     "hold": "These units may be sold again; the numbers are being computed.",
     "hold_over": "This hold had ended already; nothing was given back.",
+    "alert": "Noted. It is not repeated until it gets worse, or ends and comes back.",
     "replayed": "It is being compared with the truth again; only a difference is sent.",
 }
 
@@ -91,6 +93,19 @@ async def _unseen(site: Site, request: Request, person: Person) -> Response:
     )
     site.snapshots.forget()
     return RedirectResponse("/parked?done=unseen", 303)
+
+
+async def _alerts(site: Site, request: Request, person: Person) -> Response:
+    parts = await parts_of(site, "alerts", person)
+    told = TOLD.get(request.query_params.get("done", ""), "")
+    status = await site.snapshots.status()
+    return site.render("alerts.html", person, status=status, alerts=alerts_of(site), parts=parts, told=told)
+
+
+async def _look_after(site: Site, request: Request, person: Person) -> Response:
+    key = (await site.form(request)).get("key", "")[:KEY_MAX]
+    await site.watch.acknowledge(key, by=person.name, audit=site.operations.audit)
+    return RedirectResponse("/alerts?done=alert", 303)
 
 
 async def _holds(site: Site, request: Request, person: Person) -> Response:
@@ -205,6 +220,8 @@ async def _logout(site: Site, request: Request, person: Person) -> Response:
 
 ENDPOINTS = (
     Endpoint("GET", "/", Role.VIEWER, _overview, page=True),
+    Endpoint("GET", "/alerts", Role.VIEWER, _alerts, page=True),
+    Endpoint("POST", "/alerts/ack", Role.OPERATOR, _look_after, page=True),
     Endpoint("GET", "/parked", Role.VIEWER, _parked, page=True),
     Endpoint("GET", "/parked/{id:int}", Role.VIEWER, _entry, page=True),
     Endpoint("POST", "/parked/{id:int}/release", Role.OPERATOR, _release, page=True),

@@ -186,6 +186,11 @@ def shipment_event(
     return Event(system, "shipment.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
+def sku_of(row: Row) -> str:
+    """The SKU of an item."""
+    return _text(row, "sku")
+
+
 def item_event(system: str, row: Row, *, erp_ms: int, changed_ms: int) -> Event:
     """One item. Its id names its content and the moment of its last edit, so a change back is seen."""
     body = ItemRow(_text(row, "sku"), _text(row, "id"), _text(row, "title"), erp_ms)

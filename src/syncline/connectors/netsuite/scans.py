@@ -10,7 +10,7 @@ from syncline.connectors.netsuite import queries, rows
 from syncline.connectors.netsuite.client import PAGE_MAX, Client
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import ITEMS, STOCK
-from syncline.model.change import Cursor, Via
+from syncline.model.change import Cursor, Kind, Via
 from syncline.model.errors import Retryable
 from syncline.ports import Clock, Page
 
@@ -82,14 +82,17 @@ class Scans:
         for _ in range(PAGES_MAX):
             page = await self._client.query(sql, [place.item])
             events = []
+            present = []
             for row in page:
                 event = rows.item_event(self._system, row, erp_ms=self._erp.stamp(row), changed_ms=since_ms)
                 if self._sent.get(str(row["id"])) != event.event_id:
                     events.append((str(row["id"]), event))
+                else:
+                    present.append((Kind.ITEM, rows.sku_of(row)))
             last = len(page) < PAGE_MAX
             after = Place() if last else Place(place.began, int(page[-1]["id"]))
             moved = self._cursor(ITEMS.name, after, place.began if last else covers_ms)
-            yield Page(tuple(event for _, event in events), moved, last)
+            yield Page(tuple(event for _, event in events), moved, last, tuple(present))
             if len(self._sent) > REMEMBERED_MAX:
                 self._sent.clear()
             self._sent.update((key, event.event_id) for key, event in events)

@@ -8,15 +8,16 @@ batch is applied again, and whatever it had changed already is not newer any mor
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 
 import structlog
 
-from syncline.engine.apply.batch import Batch
-from syncline.engine.apply.guards import cuts, fault, too_many
+from syncline.engine.apply.batch import Batch, Heard
+from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
+from syncline.engine.apply.tally import Tallies
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.derive.demand import DemandLearner
@@ -24,9 +25,10 @@ from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference
-from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
+from syncline.model.change import Change, Kind, LoggedEvent, Via
+from syncline.model.copying import replace
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
-from syncline.model.records import Order, StockLevel
+from syncline.model.records import Order
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
@@ -36,8 +38,6 @@ HEARD_MAX = 200  # events kept between the log and their turn
 HEARD_BYTES_MAX = 65_536  # of one of them
 RELEASE_MAX = 1_000
 STORE_RETRY_S = 1.0
-ACCEPTED_MS = 3_600_000  # for so long a full read is believed after a person said so; a restart ends it
-ALL = Decimal(1)
 
 log = structlog.get_logger(__name__)
 
@@ -77,11 +77,16 @@ class Applier:
         self._progress = asyncio.Event()
         self._memory = Memory()
         self._suspicion = Suspicion(store, lease)
-        self._accepted_until_ms: dict[str, int] = {}
+        self.tallies = Tallies(store)
+        self._doubts = Doubts(store, clock, systems, routes, self.tallies)
         self._ahead_ms: dict[str, int] = {}
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
+        self._told_kinds: set[tuple[str, Kind]] = set()
+        self.news: Counter[str] = Counter()  # by system, however it came
+        self.told: Counter[str] = Counter()  # news that events brought, by system
+        self.missed: Counter[str] = Counter()  # news that a read had to find although events tell of such
 
     def wake(self) -> None:
         """Something was appended or marked."""
@@ -132,6 +137,7 @@ class Applier:
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             self._ahead = []
+            self.tallies.forget()
             self._look = True
             await self._suspicion.begin(self._offset)
         if not self._ahead:
@@ -139,7 +145,8 @@ class Applier:
         if self._ahead:
             if self._suspicion.suspicious:
                 await self._suspicion.trying(self._ahead[0].offset)
-            taken = await self._apply(self._ahead)
+            async with self.tallies.lock:
+                taken = await self._apply(self._ahead)
             del self._ahead[:taken]
             self._suspicion.applied(self._offset)
         self._progress.set()
@@ -186,9 +193,12 @@ class Applier:
             batch.park(logged, "decoder_failed", f"{type(error).__name__}: {error}")
         return []
 
+    def _batch(self) -> Batch:
+        return Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
+
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
-        batch = Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
+        batch = self._batch()
         decoded: list[tuple[LoggedEvent, list[Change]]] = []
         count = 0
         for logged in events:
@@ -199,17 +209,21 @@ class Applier:
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
         figures = await self._load(batch, decoded)
-        doubted = self._doubted(batch, decoded, figures)
+        weighed = await self._doubts.weigh(batch, decoded, figures)
+        for _, freed in weighed.freed:
+            batch.apply(*freed)
         for logged, changes in decoded:
             for change in changes:
-                if (logged.offset, change.key) in doubted:
-                    batch.unchanged += 1
+                if (logged.offset, change.key) in weighed.held:
+                    batch.leave(logged, change)
                 else:
                     batch.apply(logged, change)
         learned = await self._learner.learn(batch.sold)
         self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
-        results = await self._store.write(self._lease.guard, learned, *batch.writes(CONSUMER, self._offset))
+        results = await self._store.write(
+            self._lease.guard, learned, *weighed.writes, *batch.writes(CONSUMER, self._offset)
+        )
         failpoint("applier.after_write")
         self._memory.stored(batch.records())
         if batch.deferred:
@@ -221,9 +235,19 @@ class Applier:
         self.applied += batch.applied
         self.unchanged += batch.unchanged
         self.parked += len(batch.parked)
+        self._count(batch)
         for rows in results[-2:]:
             self._offer(rows)
         return len(decoded)
+
+    def _count(self, batch: Batch) -> None:
+        for (system, kind, heard), count in batch.heard.items():
+            self.news[system] += count
+            if heard is Heard.TOLD:
+                self.told[system] += count
+                self._told_kinds.add((system, kind))
+            elif heard is Heard.MISSED and (system, kind) in self._told_kinds:
+                self.missed[system] += count
 
     async def _release_unknown(self) -> None:
         """New SKUs came: orders that were parked for want of one are tried again by themselves."""
@@ -245,46 +269,34 @@ class Applier:
         )
         self._offer(results[1])
 
-    def accept_cuts(self, system: str) -> None:
-        """A person has looked: full reads of a system's stock are believed for a while."""
-        self._accepted_until_ms[system] = self._clock.now_ms() + ACCEPTED_MS
+    async def accept_cuts(self, system: str) -> None:
+        """A person has looked: the next full read of a system's stock is believed."""
+        async with self.tallies.lock:
+            tally = replace(await self.tallies.of(system), accepted_ms=self._clock.now_ms())
+            await self.keep(self.tallies.put(system, tally))
 
-    def _doubted(
-        self,
-        batch: Batch,
-        decoded: Sequence[tuple[LoggedEvent, list[Change]]],
-        figures: Mapping[tuple[str, str], str],
-    ) -> set[tuple[int, str]]:
-        """Figures of a full read that take away too much at once: a truncated or emptied feed looks so.
+    async def keep(self, *writes: Write) -> list[list[Row]]:
+        """Write something about full reads; its caller has the lock of the tallies."""
+        try:
+            return await self._store.write(self._lease.guard, *writes)
+        except BaseException:
+            self.tallies.forget()
+            self._memory.forget()
+            raise
 
-        They are left out, and one entry for the system is parked; everything else goes on.
-        """
-        doubted: set[tuple[int, str]] = set()
-        for name, system in self._systems.items():
-            share = min(
-                (r.guard_cut_share for r in self._routes.of(Flow.INVENTORY, source=name)), default=ALL
-            )
-            if share >= 1 or self._clock.now_ms() < self._accepted_until_ms.get(name, 0):
-                continue
-            read = [
-                (logged.offset, change.key, change.value)
-                for logged, changes in decoded
-                if logged.event.system == name and logged.event.via is Via.SNAPSHOT
-                for change in changes
-                if isinstance(change.value, StockLevel)
-                and (name, change.key) in figures
-                and not fault(change.value)
-            ]
-            basis = system.capabilities.stock_read_basis
-            cut = {
-                (offset, key): level.sku
-                for offset, key, level in read
-                if cuts(decode(Kind.STOCK, figures[name, key]), level, basis)
-            }
-            if too_many(cut, len(read), share):
-                doubted |= cut.keys()
-                batch.park_cut(name, list(cut.values()), len(read))
-        return doubted
+    async def take_doubted(self, system: str, since_ms: int) -> None:
+        """Take the doubted figures that were read since a moment, and drop older ones."""
+        while rows := await self._store.read("doubted_first", system=system, limit=CHANGES_MAX):
+            async with self.tallies.lock:
+                batch = self._batch()
+                readings: list[Read] = [reading(system, row) for row in rows if row[4] >= since_ms]
+                await self._load(batch, [(logged, [change]) for logged, change in readings])
+                for one in readings:
+                    batch.apply(*one)
+                drop = Write("doubted_drop", [{"system": system, "key": row[0]} for row in rows])
+                await self.keep(drop, *batch.writes(CONSUMER, self._offset))
+                self._memory.stored(batch.records())
+            self.wake()
 
     async def _load(
         self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
@@ -308,8 +320,23 @@ class Applier:
                 if kind is Kind.STOCK:
                     figures[system, key] = body
                 batch.known((system, kind, key), Known(version, tiebreak, hash_, value))
+        await self._load_vanished(batch, decoded)
         await self._load_demand(batch, decoded)
         return figures
+
+    async def _load_vanished(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is told of again although the last full read lacked it."""
+        keys: dict[tuple[str, Kind], dict[str, None]] = {}
+        for logged, changes in decoded:
+            for change in changes:
+                if change.kind in (Kind.STOCK, Kind.ITEM):
+                    keys.setdefault((logged.event.system, change.kind), {})[change.key] = None
+        for (system, kind), told in keys.items():
+            if (await self.tallies.of(system)).vanished:
+                for (key,) in await self._store.read(
+                    "vanished_among", system=system, kind=kind.value, keys=list(told)
+                ):
+                    batch.back(system, kind, key)
 
     async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
         """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""

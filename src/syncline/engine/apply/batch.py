@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 from zlib import crc32
 
@@ -16,7 +17,7 @@ from syncline.engine.derive.demand import Sold
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
 from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
-from syncline.inventory.availability import units
+from syncline.inventory.availability import needed, units
 from syncline.inventory.rules import BufferKind
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
@@ -28,6 +29,7 @@ from syncline.ports import Row, Write
 # already, the order is read once for all of them.
 READ_SOON_MS = 2_000  # an order of which an event told is read within
 READ_LINGER_MS = 2_000
+EVENT_LATE_MS = 60_000  # what is older when a read finds it, no event will tell any more
 # An order that is first heard of later belongs to the time before us: what else was sold then is not known.
 LEARN_WITHIN_MS = 86_400_000
 # A full read has one in so many of the numbers that it leaves as they are computed again all the same, others
@@ -35,6 +37,14 @@ LEARN_WITHIN_MS = 86_400_000
 PROVEN_DAYS = 11
 DAY_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
+
+
+class Heard(StrEnum):
+    """How a piece of news came: an event told it, a read found it long after one should have, or soon."""
+
+    TOLD = "told"
+    MISSED = "missed"
+    READ = "read"
 
 
 class Batch:
@@ -66,14 +76,18 @@ class Batch:
         self._restamped: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}
         self._moved_at: dict[tuple[str, str], int] = {}
+        self._moved_until: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
+        self._back: set[tuple[str, Kind, str]] = set()
+        self._seen: dict[tuple[str, Kind, str], dict[str, Any]] = {}
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
+        self.heard: Counter[tuple[str, Kind, Heard]] = Counter()
         self.applied = 0
         self.unchanged = 0
 
@@ -127,21 +141,41 @@ class Batch:
             }
         )
 
-    def park_cut(self, system: str, skus: list[str], figures: int) -> None:
-        """Keep word of a full read that took away too much; its figures are left as they were."""
-        some = ", ".join(sorted(set(skus))[:10])
+    def park_cut(self, system: str, detail: str) -> None:
+        """Keep word of a full read that takes away too much; its figures are left as they were."""
         self.parked.append(
             {
                 "system": system,
                 "operation": "snapshot",
                 "key": "stock",
                 "reason": "snapshot_cut",
-                "detail": f"{len(skus)} of {figures} figures that were read together lose more than half, among them "
-                f"{some}. They stay as they were; all other changes go on",
+                "detail": detail,
                 "payload": "",
                 "now_ms": self._now_ms,
             }
         )
+
+    def back(self, system: str, kind: Kind, key: str) -> None:
+        """A record is told of that the last full read did not contain: its number may follow it again."""
+        self._back.add((system, kind, key))
+
+    def leave(self, logged: LoggedEvent, change: Change) -> None:
+        """Leave a record as it was, of which a full read tells: it is there, whatever it says."""
+        self.unchanged += 1
+        self._there(logged, change)
+
+    def _there(self, logged: LoggedEvent, change: Change) -> None:
+        system = logged.event.system
+        if logged.event.via is not Via.SNAPSHOT or (system, change.kind, change.key) not in self._known:
+            return
+        self._seen[system, change.kind, change.key] = {
+            "system": system,
+            "kind": change.kind.value,
+            "key": change.key,
+            "seen_ms": logged.received_at_ms,
+        }
+        if isinstance(change.value, StockLevel) and (system, change.kind, change.key) in self._back:
+            self._mark(change.value.sku, self._now_ms)
 
     def apply(self, logged: LoggedEvent, change: Change) -> None:
         """Apply one change, or find that it changes nothing."""
@@ -151,12 +185,14 @@ class Batch:
         absurd = fault(value)
         if absurd:
             self.park(logged, "absurd_quantity", absurd)
+            self._there(logged, change)
             verdict = "set aside"
         elif isinstance(value, Notice):
             verdict = self._notice(system, change, before)
         elif before is not None and not self.news(system, change):
             same = change.version == before.version
             verdict = "duplicate" if same else "older"
+            self._there(logged, change)
             if same and isinstance(value, Order) and _differs(value, before.value):
                 # Shopify's updated_at has whole seconds: two edits in one second look alike.
                 self._read_order(system, change.key, change.changed_at_ms, linger_ms=0)
@@ -167,6 +203,7 @@ class Batch:
             self.applied += 1
         else:
             self.unchanged += 1
+        self._count(logged, change, verdict, before)
         if change.kind in (Kind.ORDER, Kind.SHIPMENT, Kind.ERP_ORDER):
             key = change.key
             if change.kind is Kind.ERP_ORDER:
@@ -181,6 +218,20 @@ class Batch:
                 "verdict": verdict,
                 "now_ms": logged.received_at_ms,
             }
+
+    def _count(self, logged: LoggedEvent, change: Change, verdict: str, before: Known | None) -> None:
+        """Count news by how it came."""
+        system, via = logged.event.system, logged.event.via
+        if via is Via.EVENT and verdict in ("applied", "to be read"):
+            self.heard[system, change.kind, Heard.TOLD] += 1
+        elif verdict == "to be read" or (
+            verdict == "applied"
+            and (before is None or before.hash != self._known[system, change.kind, change.key].hash)
+        ):
+            # What a read says of a record that is known differs in details from what an event says of it.
+            new = before is None or change.kind is Kind.STOCK
+            late = new and via is not Via.READ and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
+            self.heard[system, change.kind, Heard.MISSED if late else Heard.READ] += 1
 
     def _notice(self, system: str, change: Change, before: Known | None) -> str:
         if (
@@ -204,7 +255,9 @@ class Batch:
             same = before is not None and before.hash == hash_
             if not same:
                 self._mark(value.sku, change.changed_at_ms)
-            elif logged.event.via is Via.SNAPSHOT and self._proves(system, value):
+            elif (system, change.kind, change.key) in self._back or (
+                logged.event.via is Via.SNAPSHOT and self._proves(system, value)
+            ):
                 self._mark(value.sku, self._now_ms)
             else:
                 # Its newer stamp may contain demand that it could not before: that is all it can change,
@@ -319,7 +372,7 @@ class Batch:
         for line in order.lines:
             if not line.sku:
                 continue
-            quantity = 0 if order.cancelled_at_ms is not None else max(0, units(line.quantity))
+            quantity = 0 if order.cancelled_at_ms is not None else max(0, needed(line.quantity))
             taken = units(line.taken)
             left = quantity
             if not line.allocations:
@@ -351,7 +404,8 @@ class Batch:
             if old is None and not quantity and not taken:
                 # It went and came back before we heard of it; whoever wrote the number meanwhile undid one half.
                 if at_channel:
-                    self._moved(channel, stock_key(sku, at_channel), 0, order.placed_at_ms)
+                    stamp_ms = order.placed_at_ms
+                    self._moved(channel, stock_key(sku, at_channel), 0, stamp_ms, order.updated_at_ms)
                     self._mark(sku, changed_at_ms)
                 continue
             by = taken - (old["taken"] if old else 0)
@@ -359,7 +413,7 @@ class Batch:
                 shop = at_channel or self._routes.channel_location(channel, location)
                 if shop:
                     stamp_ms = order.placed_at_ms if by > 0 else order.updated_at_ms
-                    self._moved(channel, stock_key(sku, shop), by, stamp_ms)
+                    self._moved(channel, stock_key(sku, shop), by, stamp_ms, order.updated_at_ms)
             row = {
                 "channel": channel,
                 "order_key": order.key,
@@ -384,9 +438,12 @@ class Batch:
         """Whether no other channel is told of stock."""
         return all(route.sink == channel for route in self._routes.of(Flow.INVENTORY))
 
-    def _moved(self, channel: str, key: str, by: int, stamp_ms: int) -> None:
-        """An order took units off a channel's own number, or gave some back, at a moment of the channel's clock."""
+    def _moved(self, channel: str, key: str, by: int, stamp_ms: int, last_ms: int) -> None:
+        """An order took units off a channel's own number, or gave some back, between two moments of its clock."""
         at_ms = stamp_ms - self._ahead_ms.get(channel, 0)
+        # A stamp of whole seconds says only in which of them it was.
+        until_ms = max(stamp_ms, last_ms) + self._stamp_ms[channel] - self._ahead_ms.get(channel, 0)
+        self._moved_until[channel, key] = max(self._moved_until.get((channel, key), until_ms), until_ms)
         self._taken[channel, key] = self._taken.get((channel, key), 0) + by
         self._moved_at[channel, key] = min(self._moved_at.get((channel, key), at_ms), at_ms)
 
@@ -406,7 +463,7 @@ class Batch:
         wanted: dict[str, int] = {}
         for line in order.lines:
             if line.sku and line.id not in known:
-                wanted[line.sku] = wanted.get(line.sku, 0) + units(line.quantity)
+                wanted[line.sku] = wanted.get(line.sku, 0) + needed(line.quantity)
         for sku, quantity in wanted.items():
             if quantity > 0:
                 self.sold.append(Sold(channel, sku, Sale(sold_at_ms, quantity)))
@@ -464,7 +521,7 @@ class Batch:
         # An order that commits nothing (any more) is not in the ERP's figures: its demand is ours again.
         for line in erp.lines if erp.commits_stock else ():
             at = held.setdefault(line.sku, {})
-            at[line.location] = at.get(line.location, 0) + units(line.quantity)
+            at[line.location] = at.get(line.location, 0) + needed(line.quantity)
         rows = list(self._demand[channel, order_key].values())
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
@@ -522,7 +579,13 @@ class Batch:
     def writes(self, consumer: str, offset: int) -> list[Write]:
         """Everything that the batch amounts to. Only the last two writes tell: the deliveries that they touched."""
         explained = [
-            {"system": system, "key": key, "by": by, "moved_at_ms": self._moved_at[system, key]}
+            {
+                "system": system,
+                "key": key,
+                "by": by,
+                "moved_at_ms": self._moved_at[system, key],
+                "until_ms": self._moved_until[system, key],
+            }
             for (system, key), by in self._taken.items()
             if by >= 0
         ]
@@ -535,6 +598,7 @@ class Batch:
         return [
             _silently("progress_put", [{"consumer": consumer, "offset": offset}]),
             _silently("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
+            _silently("record_seen", list(self._seen.values())),
             _silently("demand_want", list(self._wants.values())),
             _silently("demand_known", list(self._erp.values())),
             _silently("held_explain", explained),

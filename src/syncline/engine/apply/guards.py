@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from decimal import Decimal
 
-from syncline.inventory.availability import offered
-from syncline.model.capabilities import StockBasis
+from syncline.engine.routes import Routes
+from syncline.model.change import Flow
 from syncline.model.records import Order, Record, StockLevel
 
 UNITS_MAX = 1_000_000_000  # more of one SKU than anybody has; a barcode in the wrong column has 13 digits
-CUT_FIGURES_MIN = 20  # fewer figures of a full read say nothing about the rest
+CUT_SKUS_MIN = 20  # fewer SKUs say nothing about the rest
 
 
 def fault(record: Record) -> str:
@@ -44,12 +43,16 @@ def _possible(quantity: Decimal) -> bool:
     return quantity.is_finite() and abs(quantity) <= UNITS_MAX
 
 
-def cuts(before: StockLevel, after: StockLevel, basis: StockBasis) -> bool:
+def cut(before: int, after: int) -> bool:
     """Whether a figure takes away what there was, or more than half of it."""
-    had = offered(before, basis)
-    return had > 0 and 2 * max(0, offered(after, basis)) < had
+    return before > 0 and 2 * max(0, after) < before
 
 
-def too_many(cut: Collection[object], figures: int, share: Decimal) -> bool:
-    """Whether so many of the figures read together are cut that the reading is to be doubted."""
-    return figures >= CUT_FIGURES_MIN and len(cut) > share * figures
+def too_many(cuts: int, skus: int, share: Decimal) -> bool:
+    """Whether so many of the SKUs that had stock are cut that the reading is to be doubted."""
+    return skus >= CUT_SKUS_MIN and cuts > share * skus
+
+
+def share_of(routes: Routes, system: str) -> Decimal:
+    """How many of a system's SKUs a full read may cut: the least that one of its routes allows; 1 never asks."""
+    return min((r.guard_cut_share for r in routes.of(Flow.INVENTORY, source=system)), default=Decimal(1))

@@ -257,9 +257,13 @@ class Builder:
         return tuple(items), unknown
 
     def _stocked(self, sku: str) -> tuple[Item | None, int]:
-        """The system's item for a sold SKU, and how many of it one is: its own, or what it is a pack of."""
+        """The system's item for a sold SKU, and how many of it one is: its own, or what it is a pack of.
+
+        One that the system does not list any more was renamed if the recipes have another name for it.
+        """
         item = self._catalog.get(self._system, sku) if sku else None
-        stocked = self._routes.recipes.stocked_as(sku) if item is None else None
+        listed = item is not None and self._catalog.listed(self._system, sku)
+        stocked = None if listed else self._routes.recipes.stocked_as(sku)
         if stocked is None:
             return item, 1
         return self._catalog.get(self._system, stocked[0]), stocked[1]
@@ -422,6 +426,11 @@ def sum_fault(order: Order, tolerance: Decimal) -> str:
     for line in order.lines:
         if line.quantity < 0:
             return f"order {order.number}, line {line.id} ({line.sku}): quantity {line.quantity} is negative"
+        if line.quantity % 1:
+            return (
+                f"order {order.number}, line {line.id} ({line.sku}): quantity {line.quantity} is no whole number of units; "
+                "sell it by a smaller unit"
+            )
         if line.unit_price < 0:
             return (
                 f"order {order.number}, line {line.id} ({line.sku}): unit price {line.unit_price} is negative"

@@ -100,6 +100,8 @@ class Lane:
         self.last_error = ""
         self.auth_failed = False
         self.down_since_ms = 0
+        self.failing_since_ms = 0  # nothing has worked since; 0: the last call did
+        self.last_ok_ms = 0
 
     # --- what is to be done -------------------------------------------------------------------------
 
@@ -341,7 +343,7 @@ class Lane:
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 await self._clock.sleep(STORE_RETRY_S)
 
-    def _results(self, operation: str, known: dict[str, Row]) -> Results:
+    def _results(self, operation: str, known: dict[str, Row], asked_ms: int | None = None) -> Results:
         return Results(
             self.system.name,
             operation,
@@ -349,6 +351,7 @@ class Lane:
             known,
             self._clock.now_ms(),
             self.system.capabilities,
+            asked_ms=asked_ms,
         )
 
     async def _call(
@@ -360,6 +363,7 @@ class Lane:
         notes: dict[str, str],
     ) -> None:
         items = [Item(key, payload) for key, payload in payloads.items()]
+        asked_ms = self._clock.now_ms()
         self.calls += 1
         self.items += len(items)
         if self.blind.concerns(operation):
@@ -377,13 +381,14 @@ class Lane:
             started_at_ms = self._clock.now_ms()
             self._spawn(self._resolve_later(intent, operation, left, started_at_ms, notes, accepted))
             return
-        await self._finish(intent, operation, answered, known, notes, close=True)
+        await self._finish(intent, operation, answered, known, notes, close=True, asked_ms=asked_ms)
 
     async def _ask(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
         try:
             outcomes = await self.system.sink.deliver(operation, items, key)
         except AuthExpired as error:
             self.auth_failed = True
+            self.failing_since_ms = self.failing_since_ms or self._clock.now_ms()
             self._pause(AUTH_RETRY_S, str(error))
             return [Outcome(Result.THROTTLED, str(error), AUTH_RETRY_S)] * len(items)
         except Throttled as error:
@@ -409,8 +414,10 @@ class Lane:
             self._failing.clear()
             self._probes = 0
             self.auth_failed = False
-            self.down_since_ms = 0
+            self.down_since_ms = self.failing_since_ms = 0
+            self.last_ok_ms = self._clock.now_ms()
             return
+        self.failing_since_ms = self.failing_since_ms or self._clock.now_ms()
         for item, outcome in bad:
             self._failing[item.key] = None
             self.last_error = outcome.message
@@ -442,10 +449,11 @@ class Lane:
         notes: dict[str, str],
         *,
         close: bool,
+        asked_ms: int | None = None,
     ) -> None:
         """Write what became of each item, then free the records."""
         self._adapt(operation, outcomes)
-        results = self._results(operation, known)
+        results = self._results(operation, known, asked_ms)
         reads_only = self._operation(operation).reads_only
         events = [outcome.facts["event"] for _, outcome in outcomes if "event" in outcome.facts]
         if events:

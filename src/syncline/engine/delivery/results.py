@@ -32,12 +32,15 @@ class Results:
         known: dict[str, Row],
         now_ms: int,
         capabilities: Capabilities,
+        *,
+        asked_ms: int | None = None,
     ) -> None:
         self._system = system
         self._operation = operation
         self._routes = routes
         self._known = known
         self._now_ms = now_ms
+        self._asked_ms = now_ms if asked_ms is None else asked_ms
         self._basis = capabilities.stock_read_basis
         self._blind = not capabilities.compare_and_set
         self._rows: dict[str, list[dict[str, Any]]] = {}
@@ -257,6 +260,9 @@ class Results:
                 held=outcome.facts["held"],
                 rev=rev,
                 now_ms=self._now_ms,
+            )
+            self._add(
+                "held_asked", system=self._system, key=key, asked_ms=self._asked_ms, now_ms=self._now_ms
             )
             if self._blind:
                 self._undone_until_now(key, 0)

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import islice
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import decode
 from syncline.engine.derive.demand import DemandLearner, Wrong
+from syncline.engine.figures import figure
 from syncline.engine.routes import Route, Routes, split_key, stock_key
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, start_at
 from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
@@ -17,7 +17,7 @@ from syncline.inventory.contracts import number_to_write, open_by_location
 from syncline.inventory.recipes import Recipes, assemble, by_base, demand_on
 from syncline.inventory.rules import ALONE, BufferKind, QuantityRule, Terms, fence_left
 from syncline.model.capabilities import OwnOrders, StockBasis, StockContract
-from syncline.model.change import Flow, Kind
+from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.records import StockLevel
 from syncline.ports import Clock, Row, Store, System, Timer, Write
@@ -164,11 +164,12 @@ class StockDeriver:
 
         levels: dict[str, dict[str, StockLevel]] = {}
         received: dict[str, int] = {}  # the newest figure of a SKU, by our clock
-        for key, body, observed_ms, _ in stock_rows:
-            sku, location = split_key(key)
+        held_back = self._routes.holds_vanished(route.source)
+        for stored in stock_rows:
+            sku, location = split_key(stored[0])
             if location in route.locations:
-                levels.setdefault(sku, {})[location] = decode(Kind.STOCK, body)
-                received[sku] = max(observed_ms, received.get(sku, 0))
+                levels.setdefault(sku, {})[location] = figure(stored, held_back=held_back)
+                received[sku] = max(stored[2], received.get(sku, 0))
         sold: dict[str, list[Demand]] = {}
         for (
             channel,

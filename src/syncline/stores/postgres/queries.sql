@@ -86,7 +86,7 @@ ORDER BY system, key LIMIT :limit;
 SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system, kind;
 
 -- name: stock_of_skus
-SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms
+SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms, r.vanished_ms, r.gone
 FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
 JOIN record AS r ON r.system = :system AND r.kind = 'stock'
     AND r.key >= s.value || chr(31) AND r.key < s.value || chr(32)
@@ -102,9 +102,85 @@ FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, versio
 ON CONFLICT (system, kind, key) DO UPDATE
 SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
     observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", hash = excluded.hash,
-    body = excluded.body
+    body = excluded.body, vanished_ms = 0, gone = 0
 WHERE (excluded.version, excluded.tiebreak) > (record.version, record.tiebreak)
 RETURNING key;
+
+-- name: record_seen
+-- key: system kind key
+-- A full read contains a record, and tells nothing newer of it.
+UPDATE record SET seen_ms = greatest(record.seen_ms, r.seen_ms), vanished_ms = 0, gone = 0
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, seen_ms bigint)
+WHERE record.system = r.system AND record.kind = r.kind AND record.key = r.key
+RETURNING record.key;
+
+-- name: read_places
+-- How many stock figures a location has, how many of them were told since a moment, and how many are known not to be.
+-- Every row says how far these keys go.
+SELECT CASE WHEN strpos(p.key, chr(31)) > 0 THEN substr(p.key, strpos(p.key, chr(31)) + 1) ELSE p.key END,
+    count(*), sum(p.told)::bigint, sum(p.known)::bigint, max(max(p.key)) OVER ()
+FROM (SELECT key, CASE WHEN greatest(observed_at_ms, seen_ms) >= :began_ms THEN 1 ELSE 0 END AS told,
+             CASE WHEN vanished_ms > 0 THEN 1 ELSE 0 END AS known
+      FROM record WHERE system = :system AND kind = 'stock' AND key > :after ORDER BY key LIMIT :limit) AS p
+GROUP BY 1 ORDER BY 1;
+
+-- name: read_absent
+SELECT key, body FROM record
+WHERE system = :system AND kind = :kind AND key > :after AND greatest(observed_at_ms, seen_ms) < :began_ms
+    AND vanished_ms = 0
+ORDER BY key LIMIT :limit;
+
+-- name: record_vanish
+-- key: system kind key
+UPDATE record SET vanished_ms = r.began_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, began_ms bigint)
+WHERE record.system = r.system AND record.kind = r.kind AND record.key = r.key
+    AND greatest(record.observed_at_ms, record.seen_ms) < r.began_ms AND record.vanished_ms = 0
+RETURNING record.key;
+
+-- name: record_gone
+-- key: system kind key
+UPDATE record SET gone = 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text)
+WHERE record.system = r.system AND record.kind = r.kind AND record.key = r.key
+    AND record.vanished_ms > 0 AND record.gone = 0
+RETURNING record.key;
+
+-- name: vanished
+SELECT key, vanished_ms, gone FROM record
+WHERE system = :system AND kind = :kind AND vanished_ms > 0 AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: vanished_among
+SELECT r.key FROM jsonb_array_elements_text(:keys::jsonb) AS k(value)
+JOIN record AS r ON r.system = :system AND r.kind = :kind AND r.key = k.value AND r.vanished_ms > 0
+ORDER BY r.key;
+
+-- name: doubted_put
+-- key: system key
+INSERT INTO doubted (system, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", body)
+SELECT r.system, r.key, r.version, r.tiebreak, r.changed_at_ms, r.observed_at_ms, r."offset", r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, version bigint, tiebreak bigint,
+    changed_at_ms bigint, observed_at_ms bigint, "offset" bigint, body text)
+ON CONFLICT (system, key) DO UPDATE
+SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
+    observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", body = excluded.body
+RETURNING key;
+
+-- name: doubted_of_skus
+SELECT d.key, d.version, d.tiebreak, d.changed_at_ms, d.observed_at_ms, d."offset", d.body
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
+JOIN doubted AS d ON d.system = :system AND d.key >= s.value || chr(31) AND d.key < s.value || chr(32)
+ORDER BY d.key;
+
+-- name: doubted_first
+SELECT key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", body FROM doubted
+WHERE system = :system ORDER BY key LIMIT :limit;
+
+-- name: doubted_drop
+-- key: system key
+DELETE FROM doubted USING jsonb_to_recordset($1::jsonb) AS r(system text, key text)
+WHERE doubted.system = r.system AND doubted.key = r.key
+RETURNING doubted.key;
 
 -- name: bindings_get
 SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
@@ -156,12 +232,18 @@ RETURNING binding.key;
 
 -- name: held_explain
 -- key: system key
+-- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
+-- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
 UPDATE binding SET
-    held = held - r.by + least(greatest(unseen, 0), r.by), unseen = unseen - least(greatest(unseen, 0), r.by),
+    held = held - r.by + least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by),
+    unseen = unseen - least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by),
     doubt = CASE WHEN r.moved_at_ms < first_read_ms + 5000
-                 THEN doubt + r.by - least(greatest(unseen, 0), r.by) ELSE doubt END,
-    stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint)
+                 THEN doubt + r.by - least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by)
+                 ELSE doubt END,
+    stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1
+                 WHEN unseen > 0 AND r.by > 0 AND r.moved_at_ms <= asked_ms AND asked_ms < r.until_ms THEN 1
+                 ELSE stale END, rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint, until_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
 RETURNING binding.key;
 
@@ -171,8 +253,8 @@ WITH r AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
     AS r(system text, key text, held bigint, rev bigint, now_ms bigint)),
 known AS (SELECT b.system, b.key, b.rev FROM r
     JOIN binding AS b ON b.system = r.system AND b.kind = 'stock' AND b.key = r.key FOR UPDATE OF b)
-INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
-SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
+SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms, r.now_ms
 FROM r LEFT JOIN known ON known.system = r.system AND known.key = r.key
 WHERE r.rev IS NULL OR known.rev IS NULL OR known.rev = r.rev
 ON CONFLICT (system, kind, key) DO UPDATE
@@ -180,8 +262,16 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE greatest(binding.unseen + binding.held - excluded.held + binding.doubt_back,
                            least(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
     held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
-    first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+    asked_ms = excluded.asked_ms, first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
+
+-- name: held_asked
+-- key: system key
+-- A reading that was just stored was asked for earlier than it was answered.
+UPDATE binding SET asked_ms = r.asked_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, asked_ms bigint, now_ms bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.asked_ms = r.now_ms
+RETURNING binding.key;
 
 -- name: held_refuted
 -- key: system key
@@ -759,6 +849,10 @@ FROM parked WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
 
 -- name: parked_count
 SELECT count(*) FROM parked WHERE resolved_at_ms IS NULL;
+
+-- name: parked_groups
+SELECT system, operation, reason, count(*), min(parked_at_ms) FROM parked
+WHERE resolved_at_ms IS NULL GROUP BY system, operation, reason ORDER BY system, operation, reason;
 
 -- name: parked_with_reason
 SELECT system, operation, key, payload FROM parked

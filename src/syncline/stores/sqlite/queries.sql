@@ -59,7 +59,7 @@ WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :lim
 SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system, kind;
 
 -- name: stock_of_skus
-SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms FROM json_each(:skus) AS s
+SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms, r.vanished_ms, r.gone FROM json_each(:skus) AS s
 CROSS JOIN record AS r ON r.system = :system AND r.kind = 'stock'
     AND r.key >= s.value || char(31) AND r.key < s.value || char(32)
 ORDER BY r.key;
@@ -70,8 +70,71 @@ VALUES (:system, :kind, :key, :version, :tiebreak, :changed_at_ms, :observed_at_
 ON CONFLICT (system, kind, key) DO UPDATE
 SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
     observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", hash = excluded.hash,
-    body = excluded.body
+    body = excluded.body, vanished_ms = 0, gone = 0
 WHERE (excluded.version, excluded.tiebreak) > (record.version, record.tiebreak)
+RETURNING key;
+
+-- A full read contains a record, and tells nothing newer of it.
+-- name: record_seen
+UPDATE record SET seen_ms = max(seen_ms, :seen_ms), vanished_ms = 0, gone = 0
+WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
+-- How many stock figures a location has, how many of them were told since a moment, and how many are known not to be.
+-- Every row says how far these keys go.
+-- name: read_places
+SELECT substr(key, instr(key, char(31)) + 1), count(*), sum(told), sum(known), max(max(key)) OVER ()
+FROM (SELECT key, max(observed_at_ms, seen_ms) >= :began_ms AS told, vanished_ms > 0 AS known FROM record
+      WHERE system = :system AND kind = 'stock' AND key > :after ORDER BY key LIMIT :limit)
+GROUP BY 1 ORDER BY 1;
+
+-- name: read_absent
+SELECT key, body FROM record
+WHERE system = :system AND kind = :kind AND key > :after AND max(observed_at_ms, seen_ms) < :began_ms
+    AND vanished_ms = 0
+ORDER BY key LIMIT :limit;
+
+-- name: record_vanish
+UPDATE record SET vanished_ms = :began_ms
+WHERE system = :system AND kind = :kind AND key = :key AND max(observed_at_ms, seen_ms) < :began_ms
+    AND vanished_ms = 0
+RETURNING key;
+
+-- name: record_gone
+UPDATE record SET gone = 1
+WHERE system = :system AND kind = :kind AND key = :key AND vanished_ms > 0 AND gone = 0
+RETURNING key;
+
+-- name: vanished
+SELECT key, vanished_ms, gone FROM record
+WHERE system = :system AND kind = :kind AND vanished_ms > 0 AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: vanished_among
+SELECT r.key FROM json_each(:keys) AS k
+CROSS JOIN record AS r ON r.system = :system AND r.kind = :kind AND r.key = k.value AND r.vanished_ms > 0
+ORDER BY r.key;
+
+-- name: doubted_put
+INSERT INTO doubted (system, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", body)
+VALUES (:system, :key, :version, :tiebreak, :changed_at_ms, :observed_at_ms, :offset, :body)
+ON CONFLICT (system, key) DO UPDATE
+SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
+    observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", body = excluded.body
+RETURNING key;
+
+-- name: doubted_of_skus
+SELECT d.key, d.version, d.tiebreak, d.changed_at_ms, d.observed_at_ms, d."offset", d.body
+FROM json_each(:skus) AS s
+CROSS JOIN doubted AS d ON d.system = :system
+    AND d.key >= s.value || char(31) AND d.key < s.value || char(32)
+ORDER BY d.key;
+
+-- name: doubted_first
+SELECT key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", body FROM doubted
+WHERE system = :system ORDER BY key LIMIT :limit;
+
+-- name: doubted_drop
+DELETE FROM doubted WHERE system = :system AND key = :key
 RETURNING key;
 
 -- name: bindings_get
@@ -114,28 +177,39 @@ UPDATE binding SET
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
+-- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
+-- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
 -- name: held_explain
 UPDATE binding SET
-    held = held - :by + min(max(unseen, 0), :by), unseen = unseen - min(max(unseen, 0), :by),
-    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt + :by - min(max(unseen, 0), :by)
+    held = held - :by + min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
+    unseen = unseen - min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
+    doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt + :by - min(max(unseen, 0) * (:until_ms <= asked_ms), :by)
                  ELSE doubt END,
-    stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
+    stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1
+                 WHEN unseen > 0 AND :by > 0 AND :moved_at_ms <= asked_ms AND asked_ms < :until_ms THEN 1
+                 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both. A reading
 -- with a revision counts only if nothing was heard of the number since it was asked for.
 -- name: held_seen
-INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms)
-VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms)
+INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
+VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE max(binding.unseen + binding.held - excluded.held + binding.doubt_back,
                            min(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
     held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
-    first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+    asked_ms = excluded.asked_ms, first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
 WHERE :rev IS NULL OR binding.rev = :rev
 RETURNING key, unseen;
+
+-- A reading that was just stored was asked for earlier than it was answered.
+-- name: held_asked
+UPDATE binding SET asked_ms = :asked_ms
+WHERE system = :system AND kind = 'stock' AND key = :key AND asked_ms = :now_ms
+RETURNING key;
 
 -- name: held_refuted
 UPDATE binding SET stale = 1, rev = rev + 1
@@ -584,6 +658,10 @@ FROM parked WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
 
 -- name: parked_count
 SELECT count(*) FROM parked WHERE resolved_at_ms IS NULL;
+
+-- name: parked_groups
+SELECT system, operation, reason, count(*), min(parked_at_ms) FROM parked
+WHERE resolved_at_ms IS NULL GROUP BY system, operation, reason ORDER BY system, operation, reason;
 
 -- name: parked_with_reason
 SELECT system, operation, key, payload FROM parked
