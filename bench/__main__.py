@@ -33,6 +33,7 @@ NAMES = (
     "year",
     "urgency",
     "oversell",
+    "adopt",
 )
 
 

@@ -132,6 +132,13 @@ MEANING: dict[str, dict[str, str]] = {
         "reports_checkouts": "Whether we hear of that checkout at once: the channel exposes what it reserves, or its checkout "
         "asks for a hold. Then its time does not count. Left out: `exposes_reserved` of the capabilities.",
     },
+    "adopt": {
+        "items": "By what its variants are matched to items of the ERP, exactly, in this order: `sku`, `barcode`, or a field of "
+        "the ERP's item that holds the shop's SKU. Left out: `sku`.",
+        "orders": "Fields of the ERP's orders in which the connector before wrote something of the shop's, with how: `{id}`, "
+        "`{name}` and `{number}` stand for the shop's id, the order's name, and the digits of the name.",
+        "customers": "The same of the ERP's customers, by `{id}`. Left out: customers are not read.",
+    },
     "velocity": {
         "high": "A SKU that sells faster than this is high.",
         "medium": "One that sells faster than this is medium, and any other low.",
@@ -384,6 +391,9 @@ def configuration() -> str:
         "\n### [alerts.email]\n\n" + settings(alerts.EmailConfig, MEANING["email"], "alerts.email"),
         "\n### [alerts.webhook]\n\n"
         + settings(alerts.WebhookConfig, MEANING["alert_webhook"], "alerts.webhook"),
+        "\n## [adopt.NAME]\n\nA channel that was [taken over](../howto/take-over-from-another-connector.md) from another "
+        "connector; NAME is that of its system.\n\n"
+        + settings(config.AdoptConfig, MEANING["adopt"], "adopt"),
         (
             "\n## [rules]\n\n"
             "Rules hold from far to near: the network, that is `[rules]` itself; the channel, `rule` of its route; "

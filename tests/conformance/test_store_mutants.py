@@ -773,6 +773,14 @@ BROKEN = {
     "sums up holds that ended": says("holds_summary", "state IN ('open', 'confirmed') AND", ""),
     "sums up each pool": says("holds_summary", "AND main = 1", ""),
     "counts the lines of holds": says("holds_summary", "count(DISTINCT reference)", "count(reference)"),
+    "keeps what an adoption read first": says("adoption_put", "body = excluded.body", "body = adoption.body"),
+    "tells what was read of other systems": says("adoption_after", "system = :system AND", ":system = :system AND"),
+    "tells what was read of other kinds": says("adoption_after", "kind = :kind AND", ":kind = :kind AND"),
+    "tells what was read from the first again": says("adoption_after", "AND key > :after", "AND :after = :after"),
+    "tells what was read in any order": says("adoption_after", "ORDER BY key LIMIT", "ORDER BY key DESC LIMIT"),
+    "forgets what was read of other systems": says("forget_adoption", "a.system = :system AND", ":system = :system AND"),
+    "forgets what was read of other kinds": says("forget_adoption", "AND a.kind = :kind", "AND :kind = :kind"),
+    "forgets all that was read at once": says("forget_adoption", "LIMIT :limit", "LIMIT :limit + 9"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -1963,6 +1971,30 @@ CAUGHT_BY = {
     ],
     "counts the lines of holds": [
         "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
+    ],
+    "keeps what an adoption read first": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "tells what was read of other systems": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "tells what was read of other kinds": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "tells what was read from the first again": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "tells what was read in any order": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "forgets what was read of other systems": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "forgets what was read of other kinds": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "forgets all that was read at once": [
+        "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
     ],
 }
 

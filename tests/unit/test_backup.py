@@ -125,7 +125,7 @@ async def test_a_restore_brings_back_the_log_and_leaves_the_mark(tmp_path, live)
     assert (await store.read("bindings_get", system="erp", kind="order", keys=["shop-1"]))[0][1:4] == (
         "5",
         1,
-        "",
+        "rewound",
     )
     assert (await store.read("bindings_get", system="shop", kind="stock", keys=["A\x1f70"]))[0][4:6] == (
         None,
@@ -217,7 +217,7 @@ def test_every_table_that_tells_of_others_is_thought_of():
     forgotten = {name for name in tables if f" {name} " in text}
     assert forgotten == {"binding", "shelf", "intent", "delivery", "record", "cursor", "lease"}
     assert tables - forgotten == {
-        "account", "doubted", "attempt", "audit", "demand", "dirty", "event", "event_seen", "hold", "lag", "migration", "parked",
+        "account", "adoption", "doubted", "attempt", "audit", "demand", "dirty", "event", "event_seen", "hold", "lag", "migration", "parked",
         "progress", "standing", "survey", "trace", "velocity",
     }  # fmt: skip
 

@@ -97,6 +97,11 @@ def test_an_order_that_is_there_as_it_is_now_is_adopted():
     assert sink.asked == [NEW, KNOWN]
 
 
+def test_an_order_that_another_connector_made_is_adopted_as_it_is():
+    theirs = Outcome(Result.DONE, facts={"external_id": "5001", "adopted": "#7001"})
+    assert looked(Sink(theirs)) == Found(NEW, theirs, "note")
+
+
 def test_an_order_that_is_there_as_it_was_is_revised():
     assert looked(Sink(DONE, None)) == Send(KNOWN, "note")
 

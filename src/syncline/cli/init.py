@@ -75,6 +75,10 @@ tolerance = "1h"
 # count = 12
 # [aliases]                         # a SKU that was renamed
 # MUG-OLD = "MUG"
+
+# [adopt.shop]                      # taken over from another connector: see `syncline adopt`
+# items = ["sku", "barcode"]        # by what variants are matched to items, exact, in this order
+# orders = { externalid = "SHOPIFY-{id}", otherrefnum = "{name}" }   # where it wrote orders' ids or names
 """
 
 

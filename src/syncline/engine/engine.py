@@ -9,6 +9,7 @@ from random import Random
 
 import structlog
 
+from syncline.engine.adoption import Adoption, AdoptRules
 from syncline.engine.apply.applier import Applier
 from syncline.engine.apply.full_read import FullReads
 from syncline.engine.capture.ingress import Ingress
@@ -61,6 +62,7 @@ class Engine:
         checkouts: Mapping[str, Checkout] | None = None,
         hears_events: bool = True,
         thresholds: Thresholds | None = None,
+        adopt: Mapping[str, AdoptRules] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -77,6 +79,7 @@ class Engine:
         self.notices = Notices(clock)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
+        self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
@@ -90,6 +93,7 @@ class Engine:
             learner=self.learner,
             lease=self._apply_lease,
             offer=self.offer,
+            adoption=self.adoption,
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
@@ -101,7 +105,7 @@ class Engine:
                 rng=rng,
                 ids=self.ids,
                 routes=routes,
-                builder=Builder(store, self.catalog, routes, self.deriver, name, self.rewind),
+                builder=Builder(store, self.catalog, routes, self.deriver, name, self.rewind, self.adoption),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,
@@ -245,10 +249,12 @@ class Engine:
         """Run until cancelled.
 
         Raises:
+            Misconfigured: an adoption was broken off in the middle of its writing.
             Busy: another worker drives a lane, or the log, of this store.
             Fenced: another worker took over.
         """
         await self._apply_lease.take()
+        await self.adoption.load()
         await self.catalog.load(self.systems)
         await self.rewind.load()
         async with asyncio.TaskGroup() as group:

@@ -60,6 +60,18 @@ MEANINGS: Mapping[str, str] = {
     "it, then discard this note.",
     "no_order": "The hold was confirmed, but its order did not arrive in time. Its units are for sale again. Look "
     "for the order in the shop, then discard this note.",
+    "adopted_twice": "The connector before exported an order more than once. Close all but one in the ERP, stop the "
+    "service and run `syncline adopt --apply` again.",
+    "adopted_unfollowed": "The connector before exported an order without an external id, so nothing would be told of it. "
+    "Mend the setting, stop the service and run `syncline adopt --apply` again.",
+    "adopted_differs": "The ERP's order says something else than the shop's. It was adopted as it is: correct the one "
+    "that is wrong, then discard this note.",
+    "adopted_unread": "The order could not be read whole when it was taken over. Look at it in the shop and in the ERP, "
+    "then discard this note.",
+    "before_the_start": "The order is older than the moment from which orders were taken over, and was not seen then. "
+    "See to it that it is in the ERP once, then discard this.",
+    "shipped_before": "Goods left before their order was taken over, and nothing tells whether the shop knows. Look "
+    "there, then discard this.",
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
@@ -67,6 +79,7 @@ VANISHED = frozenset({"vanished_location", "vanished_rows"})
 
 TITLES = {
     "snapshot": "A full read takes away too much",
+    "adopt": "An order that was taken over needs a look",
     "vanished_location": "A location is missing from the ERP's stock",
     "vanished_rows": "Stock figures are missing from the ERP",
     "vanished_items": "Items are missing from the ERP",

@@ -116,6 +116,11 @@ def reference_of(channel: str, key: str) -> str:
     return f"{channel}-{key}".lower()
 
 
+def customer_reference(channel: str, key: str) -> str:
+    """The external id of a channel's customer in the ERP: two shops may count from the same number."""
+    return reference_of(channel, f"c-{key}")
+
+
 def parse_reference(reference: str, channels: Sequence[str]) -> tuple[str, str] | None:
     """The channel and key behind a reference; ``None`` for somebody else's."""
     lowered = reference.lower()

@@ -30,13 +30,14 @@ OPERATIONS = {
     "put_refund": "record a refund",
     "create_shipment": "announce a shipment",
     "apply": "take in a message",
+    "adopt": "take over an order",
     "compare_total": "compare an order's total",
     "confirm_hold": "confirm a hold",
     "await_order": "meet a hold's order",
 }
 
 # What is parked only so that somebody knows: nothing is to be sent.
-NOTES = frozenset({"compare_total", "confirm_hold", "await_order", "vanished_items"})
+NOTES = frozenset({"adopt", "compare_total", "confirm_hold", "await_order", "vanished_items"})
 
 
 def flow_title(flow: str) -> str:

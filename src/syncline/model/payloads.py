@@ -10,7 +10,8 @@ operation            payload        outcome facts when done
                                     ``Result.ACCEPTED`` where it is applied later
 ``read_stock``       ReadStock      ``held``: int, what the channel holds now
 ``read_order``       ReadOrder      ``event``: Event, the order as read, to be appended
-``put_order``        PutOrder       ``external_id``: str
+``put_order``        PutOrder       ``external_id``: str; where an order of others was found,
+                                    ``adopted``: its name, and ``event``: Event, what it holds
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
@@ -70,13 +71,18 @@ class PutOrder(Struct, frozen=True):
     """Make the ERP hold this order as it is now.
 
     ``reference`` is the external id that makes it findable. ``external_id`` is the ERP's own id
-    once known: then this is a revision, which replaces the lines of the order found there.
+    once known: then this is a revision, which replaces the lines of the order found there. ``foreign``
+    are fields and values under which somebody else may have written it: an order found by one of them
+    is adopted, and nothing is created. ``customer_external_id`` is the ERP's id of a buyer whom it knew
+    before us; without one the buyer is found, or made, by our own reference.
     """
 
     reference: str
     order: Order
     items: tuple[OrderItem, ...]
     external_id: str = ""
+    foreign: tuple[tuple[str, str], ...] = ()
+    customer_external_id: str = ""
 
 
 class PutPayment(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """What Syncline needs from outside, as Protocols: time, transport, storage, sources and sinks."""
 
+from syncline.ports.census import REFERENCE, Census, CensusPage, OrderBook
 from syncline.ports.clock import Clock, Timer
 from syncline.ports.connector import (
     Connector,
@@ -17,10 +18,14 @@ from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
 
 __all__ = [
+    "REFERENCE",
+    "Census",
+    "CensusPage",
     "Clock",
     "Connector",
     "Governor",
     "Opening",
+    "OrderBook",
     "Page",
     "PollStream",
     "Request",

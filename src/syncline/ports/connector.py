@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
 from syncline.model.delivery import Item, Operation, Outcome
+from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
 from syncline.ports.transport import Transport
 
@@ -163,6 +164,8 @@ class System:
     governor: Governor
     prepare: Callable[[str], Any] | None = None  # async: subscribe webhooks to a public URL
     check: Callable[[], Any] | None = None  # async: list of (what, ok, how to mend)
+    census: Census | None = None  # lists everything, for `syncline adopt`
+    order_book: OrderBook | None = None  # finds orders under the references of others
 
 
 @dataclass(frozen=True, slots=True)

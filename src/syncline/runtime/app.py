@@ -56,4 +56,5 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         checkouts=config.checkouts,
         thresholds=config.thresholds,
         hears_events=bool(config.server.public_url),
+        adopt=config.adopt,
     )

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.engine.adoption import AdoptRules
 from syncline.engine.alerts.watch import Settings
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.routes import Route, Routes
@@ -153,6 +154,34 @@ class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     reports_checkouts: bool | None = None
 
 
+class AdoptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
+    """``[adopt.NAME]``: how the connector before a channel's wrote goods and orders to the ERP."""
+
+    items: list[str] = msgspec.field(default_factory=lambda: ["sku"])
+    orders: dict[str, str] = {}
+    customers: dict[str, str] = {}
+
+    def rules(self, field: str) -> AdoptRules:
+        """The same for the engine.
+
+        Raises:
+            Misconfigured: a template would be the same for every order.
+        """
+        for name, template in self.orders.items():
+            if not any(mark in template for mark in ("{id}", "{name}", "{number}")):
+                raise Misconfigured(
+                    f"{field}.orders.{name}: {template!r} names no order; use {{id}}, {{name}} or {{number}} in it"
+                )
+        for name, template in self.customers.items():
+            if "{id}" not in template:
+                raise Misconfigured(
+                    f"{field}.customers.{name}: {template!r} names no customer; use {{id}} in it"
+                )
+        if not self.items:
+            raise Misconfigured(f'{field}.items: name at least one key, such as "sku"')
+        return AdoptRules(tuple(self.items), tuple(self.orders.items()), tuple(self.customers.items()))
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -167,6 +196,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risk: RiskConfig = RiskConfig()
     channels: dict[str, ChannelConfig] = {}
     velocity: VelocityConfig = VelocityConfig()
+    adopt: dict[str, AdoptConfig] = {}
     alerts: AlertsConfig = AlertsConfig()
 
 
@@ -189,6 +219,7 @@ class Config(msgspec.Struct, frozen=True):
     epsilon: float
     checkouts: Mapping[str, Checkout]
     thresholds: Thresholds
+    adopt: Mapping[str, AdoptRules] = {}
     alerts: AlertsConfig = AlertsConfig()
     watch: Settings = Settings()
 
@@ -239,6 +270,7 @@ def _known_fields() -> list[str]:
             RiskConfig,
             ChannelConfig,
             VelocityConfig,
+            AdoptConfig,
             AlertsConfig,
             EmailConfig,
             WebhookConfig,
@@ -304,6 +336,11 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     }
     thresholds = file.velocity.thresholds()
     watch = file.alerts.check({s.name for s in systems}, duration_ms)
+    adopt = {}
+    for name, section in file.adopt.items():
+        if name not in {system.name for system in systems}:
+            raise Misconfigured(f"adopt.{name}: no [systems.{name}] is configured")
+        adopt[name] = section.rules(f"adopt.{name}")
     return Config(
         file.store,
         file.server,
@@ -313,6 +350,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         file.risk.epsilon,
         checkouts,
         thresholds,
+        adopt,
         alerts=file.alerts,
         watch=replace(watch, public_url=file.server.public_url),
     )

@@ -16,10 +16,14 @@ from syncline.runtime.clock import SystemClock
 from syncline.runtime.transport import AiohttpTransport
 from syncline.sdk.simulator import Simulator
 from syncline.simulate.history import generate_history, stock_case
+from syncline.simulate.takeover import GAP_S, Past, TakeOver
 from syncline.simulate.trade import LOCATION_NAMES
-from syncline.simulate.world import ACCESS_TOKEN, SHOP_DOMAIN, WEBHOOK_SECRET
+from syncline.simulate.world import ACCESS_TOKEN, SHOP_DOMAIN, WEBHOOK_SECRET, World
 
 SKUS = 40
+PAST = "past"  # a shop and its ERP, to be taken over
+ORDER_EVERY_S = 30.0
+LOOK_S = 2.0
 
 
 async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[str], object]) -> None:
@@ -28,28 +32,92 @@ async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[s
     Raises:
         Misconfigured: there is no simulator of that name.
     """
+    if system == PAST:
+        await serve_past(port=port, seed=seed, say=say)
+        return
     makers = {"shopify": _shopify, "netsuite": _netsuite}
     if system not in makers:
-        raise Misconfigured(f"there is no simulator called {system!r}; there are {', '.join(makers)}")
+        raise Misconfigured(
+            f"there is no simulator called {system!r}; there are {', '.join([*makers, PAST])}"
+        )
     async with AiohttpTransport() as transport:
         simulator = makers[system](Random(seed), transport, seed, port, say)
         people = asyncio.get_running_loop().create_task(simulator.run())
-        server = uvicorn.Server(
-            uvicorn.Config(
-                simulator,
-                host="127.0.0.1",
-                port=port,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-            ),
-        )
+        server = _server(simulator, port)
         say(f"Listening on http://127.0.0.1:{port} - Ctrl-C ends it.")
         try:
             await server.serve()
         finally:
             people.cancel()
             await asyncio.gather(people, return_exceptions=True)
+
+
+def _server(simulator: Simulator, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        simulator, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off"
+    )
+    return uvicorn.Server(config)
+
+
+class _Earlier(SystemClock):
+    """The machine's clock, put back while a past is made up."""
+
+    def __init__(self, behind_s: float) -> None:
+        super().__init__()
+        self.behind_s = behind_s
+
+    def now_ms(self) -> int:
+        return super().now_ms() - round(self.behind_s * 1000)
+
+    async def catch_up(self, seconds: float) -> None:
+        """Let some of the past go by."""
+        self.behind_s = max(0.0, self.behind_s - seconds)
+
+
+async def serve_past(*, port: int, seed: int, say: Callable[[str], object]) -> None:
+    """Serve a shop, and an ERP on the next port, that another connector has kept until now.
+
+    Buyers go on ordering; what the ledgers hold is said whenever it changes.
+    """
+    size = Past(skus=60, orders=60, open=14)
+    clock = _Earlier((size.orders + 1) * GAP_S)
+    async with AiohttpTransport() as transport:
+        world = World(clock=clock, rng=Random(seed), transport=transport, sockets=True)
+        past = TakeOver(world, size, Random(seed))
+        await past.live(clock.catch_up)
+        clock.behind_s = 0.0
+        say(f"A simulated Shopify shop with a past on http://127.0.0.1:{port}")
+        say(f"A simulated NetSuite account that goes with it on http://127.0.0.1:{port + 1}")
+        say("Another connector kept both until now. It is off, and buyers go on ordering. Ctrl-C ends it.")
+        say("private key (made for this run):")
+        say(world.settings()[1].private_key)
+        loop = asyncio.get_running_loop()
+        people = [*world.run_people(), loop.create_task(_trade(past, say))]
+        try:
+            await asyncio.gather(_server(world.shop, port).serve(), _server(world.erp, port + 1).serve())
+        finally:
+            for task in people:
+                task.cancel()
+            await asyncio.gather(*people, return_exceptions=True)
+
+
+async def _trade(past: TakeOver, say: Callable[[str], object]) -> None:
+    said, rest_s = "", ORDER_EVERY_S
+    while True:
+        held = past.held()
+        often = sum(count for times, count in held.items() if times > 1)
+        now = (
+            f"{sum(held.values())} orders at the shop; in the ERP {held.get(1, 0)} of them once, "
+            f"{held.get(0, 0)} never, {often} more than once"
+        )
+        if now != said:
+            say(now)
+        said = now
+        await past.world.clock.sleep(LOOK_S)
+        rest_s -= LOOK_S
+        if rest_s <= 0:
+            rest_s = ORDER_EVERY_S
+            past.order()
 
 
 def _shopify(

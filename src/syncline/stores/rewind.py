@@ -24,7 +24,8 @@ def rewind_statements(*, restored_at_ms: int, taken_at_ms: int) -> list[str]:
         "UPDATE delivery SET state = 'available' WHERE state = 'running'",
         # An order that is as it was at the backup may have been sent otherwise meanwhile.
         "UPDATE record SET hash = '' WHERE kind = 'order'",
-        "UPDATE binding SET hash = '' WHERE kind = 'order'",
+        # (None at all means that it was adopted without its lines, which stays so.)
+        "UPDATE binding SET hash = 'rewound' WHERE kind = 'order' AND hash <> ''",
         # Places stay as they were, so everything after them is read again; nothing is confirmed until then.
         "UPDATE cursor SET covers_ms = 0",
         "UPDATE lease SET expires_at_ms = 0",

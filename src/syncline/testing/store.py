@@ -26,6 +26,7 @@ import pytest
 from syncline.model.change import Cursor, Event, Via
 from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
+from syncline.testing.store_adoption import AdoptionConformance
 from syncline.testing.store_bindings import BindingConformance
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
@@ -43,6 +44,7 @@ class StoreConformance(
     DeliveryConformance,
     HoldConformance,
     SurveyConformance,
+    AdoptionConformance,
     FullReadConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""

@@ -184,7 +184,8 @@ class Delta:
             for key, lines in (await self._lines(others)).items()
             if lines[0].get("type") == "SalesOrd"
         }
-        ours = {key: lines for key, lines in orders.items() if lines[0].get("externalid")}
+        names = {key: rows.order_name(lines[0], self._settings) for key, lines in orders.items()}
+        ours = {key: lines for key, lines in orders.items() if names[key]}
         events = [
             rows.order_event(
                 self._system,
@@ -201,7 +202,7 @@ class Delta:
             rows.shipment_event(
                 self._system,
                 lines,
-                str(ours[sources[key]][0]["externalid"]),
+                names[sources[key]],
                 tracking.get(key, ()),
                 erp_ms=self._stamp(lines),
                 changed_ms=self._changed(lines[0], read),

@@ -73,6 +73,8 @@ class NetSuiteSettings:
     approve_orders: bool = True  # orders arrive as Pending Fulfillment rather than Pending Approval
     subsidiary: str = ""
     price_level: str = "-1"  # the custom level: without it a given rate does not stick
+    # Tell of sales orders that carry no external id too: an adopted one may have been written so.
+    orders_without_external_id: bool = False
     currencies: dict[str, str] = field(default_factory=dict)  # ISO code -> internal id; empty: one currency
 
     def validate(self) -> None:

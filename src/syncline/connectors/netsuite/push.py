@@ -18,6 +18,7 @@ from functools import lru_cache
 import msgspec
 
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
+from syncline.connectors.netsuite.rows import order_name
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Forged, Rejected
 from syncline.model.records import ErpLine, ErpOrder, Shipment, ShipmentLine, StockLevel
@@ -255,7 +256,7 @@ def decode(logged: LoggedEvent, settings: NetSuiteSettings) -> list[Change]:
     ]
     if record.type == "salesorder" and (order := _order(body, settings)) is not None:
         changes.append(change(Kind.ERP_ORDER, order.key, order))
-    elif record.type == "itemfulfillment" and (shipment := _shipment(body, changed)) is not None:
+    elif record.type == "itemfulfillment" and (shipment := _shipment(body, changed, settings)) is not None:
         changes.append(change(Kind.SHIPMENT, shipment.key, shipment))
     return changes
 
@@ -267,7 +268,7 @@ def _partial(record: Document) -> bool:
 
 def _order(body: Body, settings: NetSuiteSettings) -> ErpOrder | None:
     record = body.record
-    key = record.external_id
+    key = _name(record.external_id, record.id, settings)
     if not key:
         return None
     if record.event == "delete":
@@ -291,12 +292,17 @@ def _order(body: Body, settings: NetSuiteSettings) -> ErpOrder | None:
     )
 
 
-def _shipment(body: Body, shipped_at_ms: int) -> Shipment | None:
+def _name(external_id: str | None, number: str, settings: NetSuiteSettings) -> str:
+    return order_name({"externalid": external_id, "id": number}, settings)
+
+
+def _shipment(body: Body, shipped_at_ms: int, settings: NetSuiteSettings) -> Shipment | None:
     record = body.record
     source = record.created_from
-    if record.event == "delete" or record.ship_status != "C" or _partial(record):
+    if record.event == "delete" or record.ship_status != "C" or _partial(record) or source is None:
         return None
-    if source is None or not source.external_id:
+    order = _name(source.external_id, source.id, settings)
+    if not order:
         return None
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in record.lines:
@@ -304,7 +310,7 @@ def _shipment(body: Body, shipped_at_ms: int) -> Shipment | None:
             units[line.sku, line.location or ""] += Decimal(line.quantity)
     return Shipment(
         record.id,
-        source.external_id,
+        order,
         shipped_at_ms,
         tuple(ShipmentLine(sku, location, n) for (sku, location), n in units.items() if n),
         tracking=tuple(dict.fromkeys(p.number for p in record.tracking if p.number)),

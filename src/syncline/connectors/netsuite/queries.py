@@ -7,7 +7,7 @@ Browser 2026.1, and the analytics catalogue). NULL columns are absent from an an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
@@ -69,6 +69,49 @@ def all_items(now: str) -> str:
         f"SELECT i.id AS id, i.itemid AS sku, i.displayname AS title, i.itemtype AS type, "
         f"TO_CHAR(i.lastmodifieddate,{SECONDS}) AS lm, {now} AS erp_now "
         f"FROM item i WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND i.id > ? ORDER BY i.id"
+    )
+
+
+def listed_items(fields: Sequence[str], places: int) -> str:
+    """Everything that can be sold, with what is available; parameters: the places, then the last id.
+
+    The caller has checked that ``fields`` are names of columns; they come back as ``f0``, ``f1`` ...
+    """
+    more = "".join(f", i.{field} AS f{n}" for n, field in enumerate(fields))
+    groups = "".join(f", i.{field}" for field in fields)
+    at = f" AND l.location IN ({_marks(places)})" if places else ""
+    return (
+        "SELECT i.id AS id, i.itemid AS sku, i.displayname AS title, i.upccode AS barcode, "
+        f"SUM(l.quantityavailable) AS available{more} "
+        f"FROM item i LEFT JOIN aggregateitemlocation l ON l.item = i.id{at} "
+        f"WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND i.id > ? "
+        f"GROUP BY i.id, i.itemid, i.displayname, i.upccode{groups} ORDER BY i.id"
+    )
+
+
+def listed_customers(fields: Sequence[str]) -> str:
+    """Every active customer; parameter: the last id.
+
+    The caller has checked that ``fields`` are names of columns; they come back as ``f0``, ``f1`` ...
+    """
+    more = "".join(f", c.{field} AS f{n}" for n, field in enumerate(fields))
+    return (
+        "SELECT c.id AS id, c.externalid AS externalid, c.companyname AS companyname, c.firstname AS firstname, "
+        f"c.lastname AS lastname, c.email AS email{more} "
+        "FROM customer c WHERE c.isinactive = 'F' AND c.id > ? ORDER BY c.id"
+    )
+
+
+def orders_with(values: Sequence[tuple[str, int]]) -> str:
+    """Sales orders by columns, each with how many values are asked for; parameters: the values in order, then the last id.
+
+    The caller has checked that they are names of columns; they come back as ``f0``, ``f1`` ...
+    """
+    shown = "".join(f", t.{field} AS f{n}" for n, (field, _) in enumerate(values))
+    wanted = " OR ".join(f"t.{field} IN ({_marks(count)})" for field, count in values)
+    return (
+        "SELECT t.id AS id, t.status AS status, t.foreigntotal AS total, t.externalid AS externalid"
+        f"{shown} FROM transaction t WHERE t.type = 'SalesOrd' AND ({wanted}) AND t.id > ? ORDER BY t.id"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -134,6 +134,14 @@ def _stock_event(system: str, levels: list[StockRow], via: Via) -> Event:
     return Event(system, "stock.rows", event_id, via, min(x.changed_ms for x in levels), body)
 
 
+def order_name(head: Mapping[str, object], settings: NetSuiteSettings) -> str:
+    """How a sales order is called: its external id; without one "#" and its id, or "" where such are not told."""
+    name = str(head.get("externalid") or "")
+    if name or not settings.orders_without_external_id:
+        return name
+    return f"#{head.get('txn', head.get('id', ''))}"
+
+
 def order_event(
     system: str,
     lines: Sequence[Row],
@@ -141,8 +149,12 @@ def order_event(
     *,
     erp_ms: int,
     changed_ms: int,
+    key: str = "",
 ) -> Event:
-    """One sales order. Its id names its content: read again unchanged, it is a duplicate."""
+    """One sales order. Its id names its content: read again unchanged, it is a duplicate.
+
+    ``key`` is the reference under which it is told, where that is not its own name.
+    """
     head = lines[0]
     status = queries.letter(head.get("status"))
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
@@ -153,7 +165,8 @@ def order_event(
         gone = line.get("isclosed") == "T" or status == "C"
         quantity = _decimal(line.get("done") or "0") if gone else _decimal(line["quantity"])
         units[_text(line, "sku"), _text(line, "location")] += abs(quantity)
-    body = OrderRow(_text(head, "externalid"), _text(head, "txn"), status, _units(units), erp_ms)
+    name = key or order_name(head, settings)
+    body = OrderRow(name, _text(head, "txn"), status, _units(units), erp_ms)
     event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 

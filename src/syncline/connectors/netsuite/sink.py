@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from syncline.connectors.netsuite import mapping
+from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client, Missing
 from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
 from syncline.model.delivery import Item, Operation, Outcome, Result
@@ -25,9 +26,10 @@ ORDER_FIELDS = "externalId,entity,total,currency"
 class NetSuiteSink:
     """One account, written."""
 
-    def __init__(self, settings: NetSuiteSettings, client: Client) -> None:
+    def __init__(self, settings: NetSuiteSettings, client: Client, census: NetSuiteCensus) -> None:
         self._settings = settings
         self._client = client
+        self._census = census
         self._customers: OrderedDict[str, None] = OrderedDict()  # external ids known to exist
         self._entities: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
 
@@ -78,6 +80,8 @@ class NetSuiteSink:
             return await self._revise(put)
         if mapping.external_id(put.reference) != put.reference:
             raise Rejected(f"The reference {put.reference!r} may contain letters, digits, '_' and '-' only.")
+        if (adopted := await self._adopted(put)) is not None:
+            return adopted
         body = mapping.create_body(put, await self._customer(put), self._settings)
         try:
             # An upsert adds lines to an order that exists; ``replace`` makes a repetition harmless.
@@ -148,6 +152,8 @@ class NetSuiteSink:
 
     async def _customer(self, put: PutOrder) -> dict[str, str]:
         """The buyer, made if need be. An upsert by external id has the same effect however often it runs."""
+        if put.customer_external_id:
+            return {"id": put.customer_external_id}
         customer = put.order.customer
         if customer is None or not customer.key or not self._settings.create_customers:
             if not self._settings.web_customer:
@@ -173,7 +179,7 @@ class NetSuiteSink:
         try:
             record = await self._client.get("salesOrder", ident, expand=True, urgent=True)
         except Missing:
-            return None
+            return await self._adopted(put) if not put.external_id else None
         if not put.external_id:
             _check_reference(record, put.reference)
             return self._judge(put, record)
@@ -189,6 +195,40 @@ class NetSuiteSink:
         difference = abs(Decimal(outcome.facts.get("total_difference", "0")))
         # The right lines at the wrong prices may be the state before: sending it again is harmless.
         return outcome if difference <= self._settings.rounding_tolerance else None
+
+    async def _adopted(self, put: PutOrder) -> Outcome | None:
+        """The order as somebody else wrote it, if so; then it is left as it is.
+
+        Raises:
+            Rejected: it was written more than once.
+        """
+        wanted: dict[str, list[str]] = {}
+        for field, value in put.foreign:
+            wanted.setdefault(field, []).append(value)
+        found = {order.id: order for order in await self._census.find_orders(wanted)}
+        if not found:
+            return None
+        alive = {number: order for number, order in found.items() if not order.gone}
+        found = alive if len(alive) == 1 else found
+        if len(found) > 1:
+            raise Rejected(
+                f"NetSuite holds order {put.order.number} more than once, as {', '.join(found)}: close all but one "
+                "there, then release this."
+            )
+        (order,) = found.values()
+        if not order.followed:
+            raise Rejected(
+                f"NetSuite's order {order.id} is order {put.order.number} and has no external id: set "
+                "netsuite.orders_without_external_id, then release this."
+            )
+        facts: dict[str, Any] = {
+            "external_id": order.id,
+            "adopted": order.name,
+            "commits_stock": False,  # what it really holds, line by line, its event tells
+            "total_difference": f"{order.total - put.order.total:f}",
+        }
+        events = await self._census.order_events({order.id: put.reference})
+        return Outcome(Result.DONE, facts=facts | ({"event": events[0]} if events else {}))
 
     # -- payments -----------------------------------------------------------------------------
 

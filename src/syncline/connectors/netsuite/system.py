@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from syncline.connectors.netsuite import queries, zones
+from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import CAPABILITIES, PUSH_SECRET_BYTES_MIN, NetSuiteSettings
@@ -28,15 +29,19 @@ def open_system(opening: Opening) -> System:
     settings.validate()
     governor = ConcurrencySlots(opening.clock, settings.slots)
     client = Client(settings, opening.clock, opening.rng, opening.transport, governor)
-    check = Check(settings, client, ErpClock(settings, opening.clock, client), opening.clock.now_ms)
+    erp_clock = ErpClock(settings, opening.clock, client)
+    check = Check(settings, client, erp_clock, opening.clock.now_ms)
+    census = NetSuiteCensus(opening.name, settings, opening.clock, client, erp_clock)
     return System(
         opening.name,
         "netsuite",
         CAPABILITIES,
         NetSuiteSource(opening.name, settings, opening.clock, client),
-        NetSuiteSink(settings, client),
+        NetSuiteSink(settings, client, census),
         governor,
         check=check.run,
+        census=census,
+        order_book=census,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from syncline.connectors.shopify.census import ShopifyCensus
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, ShopifySettings
 from syncline.connectors.shopify.setup import Setup
@@ -31,6 +32,7 @@ def open_system(opening: Opening) -> System:
         governor=governor,
         prepare=setup.prepare,
         check=setup.check,
+        census=ShopifyCensus(opening.name, settings, client=client, clock=opening.clock),
     )
 
 

@@ -170,6 +170,37 @@ ITEMS = Document(
   shop {{ currencyCode }}
 }}""",
 )
+# For an adoption: everything there is, with what tells it apart.
+LISTED_ITEMS = Document(
+    "ListedItems",
+    f"""query ListedItems($query: String, $after: String) {{
+  productVariants(first: 250, after: $after, sortKey: ID, query: $query) {{
+    nodes {{ id sku displayName barcode inventoryQuantity }} {_PAGE}
+  }}
+}}""",
+)
+LISTED_ORDERS = Document(
+    "ListedOrders",
+    f"""query ListedOrders($query: String, $after: String) {{
+  orders(first: 250, after: $after, sortKey: UPDATED_AT, query: $query) {{
+    nodes {{
+      id name createdAt processedAt updatedAt cancelledAt displayFulfillmentStatus
+      currentTotalPriceSet {_MONEY}
+    }} {_PAGE}
+  }}
+}}""",
+)
+LISTED_CUSTOMERS = Document(
+    "ListedCustomers",
+    f"""query ListedCustomers($query: String, $after: String) {{
+  customers(first: 250, after: $after, sortKey: ID, query: $query) {{
+    nodes {{ id displayName defaultEmailAddress {{ emailAddress }} }} {_PAGE}
+  }}
+}}""",
+)
+LOCATIONS = Document(
+    "Locations", f"query Locations {{ locations(first: 250) {{ nodes {{ id name }} {_PAGE} }} }}"
+)
 SET_STOCK = Document(
     "SetStock",
     """mutation SetStock($input: InventorySetQuantitiesInput!, $key: String!) {

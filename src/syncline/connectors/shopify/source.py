@@ -37,7 +37,7 @@ ORDER_TOPICS = frozenset(
 PART_TOPICS = frozenset({"refunds/create", "fulfillments/create", "fulfillments/update"})
 
 
-class _OrdersPosition(Struct, frozen=True):
+class OrdersPosition(Struct, frozen=True):
     """Where the poll of orders stands, on Shopify's clock. Nothing before ``floor_ms`` is ours."""
 
     updated_ms: int
@@ -210,7 +210,7 @@ class ShopifySource:
                 Cursor(
                     self._name,
                     "orders",
-                    msgspec.json.encode(_OrdersPosition(seen_ms, position.floor_ms)).decode(),
+                    msgspec.json.encode(OrdersPosition(seen_ms, position.floor_ms)).decode(),
                     began_ms if last else covered_ms,
                 ),
                 last,
@@ -228,20 +228,20 @@ class ShopifySource:
                 used.clear()
         raise Retryable(f"reading orders did not end after {PAGES_MAX} pages")
 
-    async def _orders_position(self, cursor: Cursor | None) -> _OrdersPosition:
+    async def _orders_position(self, cursor: Cursor | None) -> OrdersPosition:
         if cursor is not None:
             try:
-                return msgspec.json.decode(cursor.position, type=_OrdersPosition)
+                return msgspec.json.decode(cursor.position, type=OrdersPosition)
             except msgspec.MsgspecError as error:
                 raise Retryable(
                     f"the stored cursor of orders is unreadable ({error}); delete it to begin anew"
                 ) from None
         if self._settings.orders_since_ms is not None:
-            return _OrdersPosition(self._settings.orders_since_ms, self._settings.orders_since_ms)
+            return OrdersPosition(self._settings.orders_since_ms, self._settings.orders_since_ms)
         # From now on: but "now" on Shopify's clock, so after its newest change.
         newest = await self._client.call(documents.ORDERS_NEWEST, {}, _Orders, urgent=True)
         floor_ms = max((_ms(node) + 1000 for node in newest.orders.nodes), default=0)
-        return _OrdersPosition(floor_ms, floor_ms)
+        return OrdersPosition(floor_ms, floor_ms)
 
     def _notice_event(self, node: wire.OrderStamp, updated_ms: int) -> Event:
         return Event(

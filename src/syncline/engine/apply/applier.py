@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from syncline.engine.adoption import Adoption
 from syncline.engine.apply.batch import Batch, Heard
 from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.known import Known, Memory
@@ -57,9 +58,11 @@ class Applier:
         learner: DemandLearner,
         lease: Lease,
         offer: Callable[[Sequence[Row]], None],
+        adoption: Adoption | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._adoption = adoption or Adoption(store, routes, {})
         self._systems = systems
         self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
@@ -208,6 +211,7 @@ class Applier:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
+        decoded = await self._adoption.renamed(decoded)
         figures = await self._load(batch, decoded)
         weighed = await self._doubts.weigh(batch, decoded, figures)
         for _, freed in weighed.freed:
@@ -356,6 +360,8 @@ class Applier:
                     if parsed is not None:
                         orders.setdefault(parsed[0], {})[parsed[1]] = None
         for channel, wanted in orders.items():
+            for order_key in await self._adoption.shipped_elsewhere(channel, list(wanted)):
+                batch.shipped_elsewhere(channel, order_key)
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
         for channel, names in numbers.items():

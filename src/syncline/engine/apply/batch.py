@@ -80,6 +80,7 @@ class Batch:
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
+        self._elsewhere: set[tuple[str, str]] = set()
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self._back: set[tuple[str, Kind, str]] = set()
@@ -120,6 +121,10 @@ class Batch:
     def hold_known(self, channel: str, order_key: str, sku: str) -> None:
         """A SKU that a checkout holds for an order, named by its key or its number."""
         self._held.setdefault((channel, order_key), set()).add(sku)
+
+    def shipped_elsewhere(self, channel: str, order_key: str) -> None:
+        """An order of which the ERP will not tell what becomes of it: only what is still to be sent counts."""
+        self._elsewhere.add((channel, order_key))
 
     # --- applying ---------------------------------------------------------------------------------
 
@@ -368,11 +373,14 @@ class Batch:
     def _wants_of(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """What the order asks of stock now, line by line and location by location."""
         stored = dict(self._demand[channel, order.key])
+        elsewhere = (channel, order.key) in self._elsewhere
         wanted: dict[tuple[str, str], tuple[str, int, int, str]] = {}
         for line in order.lines:
             if not line.sku:
                 continue
             quantity = 0 if order.cancelled_at_ms is not None else max(0, needed(line.quantity))
+            if elsewhere and order.complete:
+                quantity = min(quantity, sum(units(at.remaining) for at in line.allocations))
             taken = units(line.taken)
             left = quantity
             if not line.allocations:
@@ -387,7 +395,7 @@ class Batch:
                 continue
             for index, at in enumerate(line.allocations):
                 last = index == len(line.allocations) - 1
-                there = left if last else min(left, units(at.quantity))
+                there = left if last else min(left, units(at.remaining if elsewhere else at.quantity))
                 took = taken if last else min(taken, units(at.quantity))
                 left -= there
                 taken -= took

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import SEP, Route, Routes, reference_of, split_key
+from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
 from syncline.model.copying import replace
@@ -44,9 +45,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Nothing to send: the other side holds it already, or it concerns nobody any more."""
+    """Nothing to send: the other side holds it already, or it concerns nobody any more.
+
+    ``holds`` is what the ERP's order is taken to hold from now on: reference, its id, version and
+    fingerprint.
+    """
 
     reason: str
+    holds: tuple[str, str, int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class Builder:
         deriver: StockDeriver,
         system: str,
         rewind: Rewind,
+        adoption: Adoption | None = None,
     ) -> None:
         self._rewind = rewind
         self._store = store
@@ -109,6 +116,7 @@ class Builder:
         self._routes = routes
         self._deriver = deriver
         self._system = system
+        self._adoption = adoption or Adoption(store, routes, {})
 
     async def build(self, operation: str, deliveries: dict[str, Due], now_ms: int) -> dict[str, Built]:
         """Build every key of a call: what is due, to what should happen with it."""
@@ -207,6 +215,11 @@ class Builder:
             if external_id and (sent == fingerprint or version > int(revision)):
                 built[key] = Skip("the ERP holds this revision, or a newer one")
                 continue
+            if external_id and not sent:
+                # Adopted without its lines: as it is read first, so it is taken to be there.
+                holds = (reference, external_id, order.updated_at_ms, fingerprint)
+                built[key] = Skip("adopted as it is", holds)
+                continue
             if order.cancelled_at_ms is not None and not external_id:
                 # A store that was restored may have forgotten that it had told the ERP: that is looked up.
                 built[key] = (
@@ -215,6 +228,11 @@ class Builder:
                     else Skip("cancelled before the ERP heard of it")
                 )
                 continue
+            if not external_id and is_before(order, route, self._adoption):
+                before = await self._before(order, reference)
+                if before is not None:
+                    built[key] = before
+                    continue
             fault = sum_fault(order, route.rounding_tolerance)
             if fault:
                 built[key] = Refuse("does_not_add_up", fault)
@@ -230,8 +248,37 @@ class Builder:
             if order.customer is not None:
                 customer = replace(order.customer, key=_customer_reference(route, order.customer))
                 order = replace(order, customer=customer)
-            built[key] = Send(PutOrder(reference, order, items, external_id), note=fingerprint)
+            foreign = () if external_id else self._adoption.foreign(route.source, order)
+            buyer = "" if external_id else await self._adoption.customer(self._system, order.customer)
+            put = PutOrder(reference, order, items, external_id, foreign, buyer)
+            built[key] = Send(put, note=fingerprint)
         return built
+
+    async def _before(self, order: Order, reference: str) -> Built | None:
+        """An order from before the start moment that the ERP does not hold, as far as is known; ``None``: export it."""
+        was = (await self._adoption.adopted(self._system, [reference])).get(reference)
+        if was is not None:
+            left = was.state is State.LEFT
+            return Skip("placed before the start moment; left alone") if left else None
+        return Refuse(
+            "before_the_start",
+            f"order {order.number} was placed before the moment from which orders are taken over, and was not seen "
+            "then; if it is to be exported, stop the service and run `syncline adopt --apply --orders-from` with an "
+            "earlier moment, which looks for it in the ERP first",
+        )
+
+    async def _others_had(self, reference: str, at_ms: int) -> str:
+        """Why money or goods of an order are none of our business; "" if they are."""
+        was = (await self._adoption.adopted(self._system, [reference])).get(reference)
+        if was is None or was.state is State.EXPORT:
+            return ""
+        if was.state is State.LEFT:
+            return "its order was placed before the start moment, and left alone"
+        return (
+            "it was there when its order was adopted, so whoever wrote that has told it"
+            if at_ms <= was.at_ms
+            else ""
+        )
 
     def _order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
         items: list[OrderItem] = []
@@ -281,6 +328,8 @@ class Builder:
             payment = next((p for p in order.payments if p.id == payment_id), None) if order else None
             if order is None or payment is None:
                 built[key] = Skip("the channel does not know this payment any more")
+            elif why := await self._others_had(reference, payment.received_at_ms):
+                built[key] = Skip(why)
             elif not external_id:
                 built[key] = await self._without_order(order)
             else:
@@ -303,6 +352,9 @@ class Builder:
             refund = next((r for r in order.refunds if r.id == refund_id), None) if order else None
             if order is None or refund is None:
                 built[key] = Skip("the channel does not know this refund any more")
+                continue
+            if why := await self._others_had(reference, refund.created_at_ms):
+                built[key] = Skip(why)
                 continue
             if not external_id:
                 built[key] = await self._without_order(order)
@@ -374,6 +426,10 @@ class Builder:
                 built[key] = Skip("the ERP does not know this shipment any more")
                 continue
             shipment: Shipment = decode(Kind.SHIPMENT, rows[0][4])
+            told = await self._others_shipped(route, order_key, shipment)
+            if told is not None:
+                built[key] = told
+                continue
             lines: dict[tuple[str, str], int] = {}
             for line in shipment.lines:
                 at = self._routes.channel_location(route.sink, line.location)
@@ -389,6 +445,26 @@ class Builder:
                 ),
             )
         return built
+
+    async def _others_shipped(self, route: Route, order_key: str, shipment: Shipment) -> Built | None:
+        """A shipment of which the connector before may have told the channel; ``None`` for one of ours."""
+        reference = reference_of(route.sink, order_key)
+        was = (await self._adoption.adopted(route.source, [reference])).get(reference)
+        if was is None:
+            return None
+        order = (await self._orders(route.sink, [order_key])).get(order_key)
+        left = (
+            sum(at.remaining for line in order.lines for at in line.allocations) if order is not None else 0
+        )
+        if was.state is State.CLOSED and not left:
+            return Skip("its order was adopted with nothing left to be sent")
+        if shipment.shipped_at_ms <= was.erp_ms and not shipment.tracking:
+            return Refuse(
+                "shipped_before",
+                f"the ERP's shipment {shipment.key} left before its order was adopted and has no tracking number, so "
+                "nobody can say whether the channel was told: look there, then tell it by hand or discard this",
+            )
+        return None
 
     def _as_sold(self, lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
         """What was shipped, in the packs and under the names that the order has; whole packs only."""
@@ -414,8 +490,7 @@ class Builder:
 
 
 def _customer_reference(route: Route, customer: Customer) -> str:
-    """The external id of a channel's customer in the ERP: two shops may count from the same number."""
-    return reference_of(route.source, f"c-{customer.key}")
+    return customer_reference(route.source, customer.key)
 
 
 def sum_fault(order: Order, tolerance: Decimal) -> str:

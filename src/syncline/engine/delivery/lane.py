@@ -304,7 +304,7 @@ class Lane:
                 if isinstance(what, Send):
                     sends[key] = what
                 elif isinstance(what, Skip):
-                    results.skip(key, what.reason)
+                    results.skip(key, what.reason, what.holds)
                 elif isinstance(what, Wait):
                     results.wait(key, what)
                 elif isinstance(what, Refuse):

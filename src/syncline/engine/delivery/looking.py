@@ -54,7 +54,14 @@ class Looking:
         if isinstance(found, Wait):
             return found
         payload = send.payload
-        if found is not None and isinstance(payload, PutOrder) and not payload.external_id and _there(found):
+        theirs = found is not None and "adopted" in found.facts  # another connector's: taken as it is
+        if (
+            found is not None
+            and isinstance(payload, PutOrder)
+            and not payload.external_id
+            and _there(found)
+            and not theirs
+        ):
             # It is there; whether as it is now is another question.
             payload = replace(payload, external_id=str(found.facts["external_id"]))
             found = await self._find(operation, Item(key, payload))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from syncline.engine.adoption import Adopted, State, adopted_rows
 from syncline.engine.codec import encode
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
@@ -76,8 +77,12 @@ class Results:
 
     # --- before the call ----------------------------------------------------------------------------
 
-    def skip(self, key: str, reason: str) -> None:
-        """Nothing had to be sent."""
+    def skip(self, key: str, reason: str, holds: tuple[str, str, int, str] | None = None) -> None:
+        """Nothing had to be sent. ``holds`` is what the ERP's order is taken to hold from now on."""
+        if holds is not None:
+            reference, external_id, version, hash_ = holds
+            facts = Outcome(Result.DONE, facts={"external_id": external_id})
+            self._bind(Kind.ORDER.value, reference, facts, version, hash_)
         state = DeliveryState.SUPERSEDED if self._operation == "set_stock" else DeliveryState.COMPLETED
         generation = self._known[key][3] if key in self._known else 0
         # Ended by comparison, so a change that came meanwhile makes it available again.
@@ -317,6 +322,17 @@ class Results:
         order = payload.order
         self._bind(Kind.ORDER.value, payload.reference, outcome, order.updated_at_ms, note)
         route = self._routes.named(self._known[key][1]) if key in self._known else None
+        if "adopted" in outcome.facts:
+            rows = adopted_rows(
+                self._system,
+                payload.reference,
+                external_id=str(outcome.facts["external_id"]),
+                name=outcome.facts["adopted"],
+                was=Adopted(State.OPEN, order.updated_at_ms),
+                now_ms=self._now_ms,
+            )
+            for row in rows:
+                self._add("binding_put", **row)
         if route is None:
             return
         assert payload.reference == reference_of(route.source, order.key)

@@ -991,3 +991,22 @@ SELECT system, operation, key, route, state, generation, first_changed_at_ms, de
        attempts, reason, updated_at_ms
 FROM delivery WHERE system = :system AND operation = :operation AND key >= :from AND key < :to
 ORDER BY key LIMIT :limit;
+
+-- name: adoption_put
+-- key: system kind key
+INSERT INTO adoption (system, kind, key, body)
+SELECT r.system, r.kind, r.key, r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, body text)
+ON CONFLICT (system, kind, key) DO UPDATE SET body = excluded.body
+RETURNING key;
+
+-- name: adoption_after
+SELECT key, body FROM adoption WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: forget_adoption
+DELETE FROM adoption WHERE (system, kind, key) IN (
+    SELECT old.system, old.kind, old.key
+    FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, "limit" bigint),
+    LATERAL (SELECT a.system, a.kind, a.key FROM adoption AS a
+             WHERE a.system = r.system AND a.kind = r.kind LIMIT r."limit") AS old)
+RETURNING key;

@@ -793,3 +793,16 @@ SELECT system, operation, key, route, state, generation, first_changed_at_ms, de
        attempts, reason, updated_at_ms
 FROM delivery WHERE system = :system AND operation = :operation AND key >= :from AND key < :to
 ORDER BY key LIMIT :limit;
+
+-- name: adoption_put
+INSERT INTO adoption (system, kind, key, body) VALUES (:system, :kind, :key, :body)
+ON CONFLICT (system, kind, key) DO UPDATE SET body = excluded.body
+RETURNING key;
+
+-- name: adoption_after
+SELECT key, body FROM adoption WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
+
+-- name: forget_adoption
+DELETE FROM adoption WHERE (system, kind, key) IN (
+    SELECT a.system, a.kind, a.key FROM adoption AS a WHERE a.system = :system AND a.kind = :kind LIMIT :limit)
+RETURNING key;

@@ -167,6 +167,39 @@ class People:
         self.documents.fulfil(order, [(line, line.committed)], by=by)
         return take
 
+    def enter_order(
+        self,
+        lines: Iterable[tuple[str, int, int, Decimal]],
+        *,
+        external_id: str | None = None,
+        by: str = "another connector",
+        **fields: str,
+    ) -> int:
+        """Enter a sales order as somebody else would: a person, or another connector.
+
+        Args:
+            lines: SKU, location, units and rate.
+            external_id: under which it is entered; several orders may have none.
+            by: who; the truth ledger only.
+            fields: REST body fields (``otherRefNum``, ``memo``).
+
+        Returns:
+            The order's id. It is pending fulfilment, so it commits stock.
+        """
+        order = self.account.new_txn(
+            "salesOrder",
+            entity=self._walk_in(),
+            status="B",
+            by=by,
+            external_id=external_id,
+            fields=dict(fields),
+        )
+        for sku, place, quantity, rate in lines:
+            line = self.account.new_line(order, self._item(sku), self._place(place), quantity)
+            self.documents.price(line, rate, None, custom=True)
+        self.documents.settle_order(order, "create")
+        return order.id
+
     # -- working orders -----------------------------------------------------------------------
 
     def approve(self, order_id: int) -> None:

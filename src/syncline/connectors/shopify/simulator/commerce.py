@@ -54,10 +54,23 @@ class Commerce:
         return self.state.add_location(name).id
 
     def add_product(
-        self, sku: str, title: str, price: Decimal, quantities: Mapping[int, int], *, product_type: str = ""
+        self,
+        sku: str,
+        title: str,
+        price: Decimal,
+        quantities: Mapping[int, int],
+        *,
+        product_type: str = "",
+        barcode: str = "",
+        careless: bool = False,
     ) -> Variant:
-        """Create a product with one tracked variant, stocked where ``quantities`` names a location."""
-        return self.state.add_variant(sku, title, price, quantities, product_type=product_type)
+        """Create a product with one tracked variant, stocked where ``quantities`` names a location.
+
+        A ``careless`` merchant may leave the SKU empty, or give one that exists.
+        """
+        return self.state.add_variant(
+            sku, title, price, quantities, product_type=product_type, barcode=barcode, careless=careless
+        )
 
     def set_available(self, sku: str, location_id: int, quantity: int) -> None:
         """A merchant's edit by hand in the admin; stocks the item there if it was not."""

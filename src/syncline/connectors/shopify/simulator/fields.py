@@ -263,6 +263,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "shipsInventory": _value(value=True),
     },
     "ProductVariant": {
+        "barcode": lambda _s, v, _a: v.barcode or None,
         "createdAt": _time("created_ms"),
         "displayName": lambda _s, v, _a: f"{v.title} - Default Title",
         "id": _id("ProductVariant", "variant_id"),

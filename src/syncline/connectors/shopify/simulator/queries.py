@@ -238,6 +238,24 @@ def _status_fits(order: OrderRecord, value: str) -> bool:
     }.get(value.lower(), False)
 
 
+# -- customers
+
+
+def _customers(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
+    """By id; of the filters only ``id``, the others are not simulated."""
+    nodes = list(shop.state.customers.values())
+    if arguments.get("sortKey", "ID") != "ID":
+        raise FieldRefused(f"sortKey {arguments['sortKey']} is not simulated", "BAD_REQUEST")
+    for group in parse_query(arguments.get("query") or ""):
+        for term in group:
+            if term.field != "id":
+                shop.ledger.breach("unknown_search_field")
+                continue
+            nodes = [one for one in nodes if compare(term.op, one.id, int(term.value)) is not term.negated]
+    nodes.sort(key=lambda one: one.id)
+    return paginate(nodes, lambda one: (one.id, one.id), arguments)
+
+
 # -- webhook subscriptions
 
 
@@ -252,6 +270,7 @@ def _subscriptions(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 
 
 QUERIES: dict[str, Resolver] = {
+    "customers": _customers,
     "currentAppInstallation": lambda shop, _n, _a: shop,
     "fulfillment": _of("Fulfillment", "fulfillments"),
     "fulfillmentOrder": _of("FulfillmentOrder", "fulfillment_orders"),
@@ -273,6 +292,7 @@ QUERIES: dict[str, Resolver] = {
 
 # Which scope a field needs (shopify.dev "access-scopes"). A write scope includes its read scope.
 SCOPES: dict[tuple[str, str], frozenset[str]] = {
+    ("QueryRoot", "customers"): frozenset({"read_customers"}),
     ("QueryRoot", "inventoryItem"): frozenset({"read_inventory"}),
     ("QueryRoot", "inventoryItems"): frozenset({"read_inventory"}),
     ("QueryRoot", "inventoryLevel"): frozenset({"read_inventory"}),

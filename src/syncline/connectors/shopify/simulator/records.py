@@ -123,6 +123,7 @@ class Variant:
     updated_ms: int
     tracked: bool = True
     product_type: str = ""
+    barcode: str = ""
     levels: dict[int, Level] = field(default_factory=dict)
 
     @property

@@ -71,11 +71,24 @@ class ShopState:
         return location
 
     def add_variant(
-        self, sku: str, title: str, price: Decimal, quantities: Mapping[int, int], *, product_type: str = ""
+        self,
+        sku: str,
+        title: str,
+        price: Decimal,
+        quantities: Mapping[int, int],
+        *,
+        product_type: str = "",
+        barcode: str = "",
+        careless: bool = False,
     ) -> Variant:
-        """A new product with one variant, stocked at the given locations."""
-        if sku in self.skus:
-            raise ValueError(f"SKU {sku!r} exists already")
+        """A new product with one variant, stocked at the given locations.
+
+        Shopify lets a SKU be empty or used twice. Here only who is ``careless`` may do that, and then
+        no cart finds the variant by its SKU.
+        """
+        known = not sku or sku in self.skus
+        if known and not careless:
+            raise ValueError(f"SKU {sku!r} is empty or exists already")
         now = self.clock.now_ms()
         variant = Variant(
             variant_id=self.new_id(),
@@ -87,13 +100,15 @@ class ShopState:
             created_ms=now,
             updated_ms=now,
             product_type=product_type,
+            barcode=barcode,
         )
         for location_id, quantity in quantities.items():
             level = self.activate(variant, self.locations[location_id])
             level.available = quantity
         self.variants[variant.variant_id] = variant
         self.items[variant.inventory_item_id] = variant
-        self.skus[sku] = variant
+        if not known:
+            self.skus[sku] = variant
         return variant
 
     def activate(self, variant: Variant, location: Location) -> Level:
