@@ -51,7 +51,7 @@ VALUES = {
     "stream": st.sampled_from(["orders", "items"]), "reference": st.sampled_from(["r1", "r2", "r3"]),
     "pool": st.sampled_from(["p", "q"]), "line": st.integers(0, 1), "main": st.integers(0, 1), "binds": st.integers(0, 1), "firm": st.booleans(),
     "subject": st.sampled_from(["velocity", "r"]), "velocity": st.sampled_from(["high", "low"]), "buffers": words,
-    "slow_since_ms": st.none() | times,
+    "slow_since_ms": st.none() | times, "number": st.none() | st.integers(-3, 4),
     "learned": st.binary(max_size=9).map(bytes.hex),
     "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),
 }  # fmt: skip

@@ -587,6 +587,35 @@ BROKEN = {
     "never believes a number again": says("held_seen", "stale = 0", "stale = binding.stale"),
     "lets unseen units go with the number": says("unseen_release", "unseen = 0", "unseen = 0, held = held - unseen"),
     "lists what is not unseen": says("unseen", "AND unseen > 0", ""),
+    "sets the first number again": says("held_first", "WHERE binding.held IS NULL", ""),
+    "sets no first number": says("held_first", "SET held = excluded.held,", "SET"),
+    "counts a first number as read": says("held_first", ":held, 0, :now_ms", ":held, 1, :now_ms"),
+    "takes no first number for a reading": says("held_first", ":now_ms, :now_ms)", ":now_ms, 0)"),
+    "takes no first number of a binding for a reading": says(
+        "held_first", "first_read_ms = excluded.first_read_ms", "first_read_ms = 0"
+    ),
+    "believes what was told late": says("heard_put", "WHERE excluded.stamp_ms >= heard.stamp_ms", ""),
+    "keeps the first word of a moment": says("heard_put", "excluded.stamp_ms >= heard", "excluded.stamp_ms > heard"),
+    "keeps the number that was told first": says("heard_put", "number = excluded.number,", ""),
+    "keeps the stamp that was told first": says("heard_put", "stamp_ms = excluded.stamp_ms,", ""),
+    "keeps when it was first to be looked at": says("heard_put", ", check_ms = excluded.check_ms", ""),
+    "compares with what was refuted": says("heard_get", "CASE WHEN b.stale THEN NULL ELSE b.held END", "b.held"),
+    "compares with nothing": says("heard_get", "AND b.held IS NOT NULL", ""),
+    "hears what others told": says("heard_get", "h.system = b.system AND", ""),
+    "knows what others hold": says("heard_get", "b.system = :system AND", "(b.system = :system OR 1) AND"),
+    "takes every open delivery for a write under way": says("heard_get", "AND d.state = 'running'", ""),
+    "takes a reading for a write": says("heard_get", "AND d.operation = 'set_stock'", ""),
+    "takes another's write for its own": says("heard_get", "AND d.key = b.key", ""),
+    "looks at every number": says("heard_checks", "h.check_ms > 0", "1"),
+    "looks at numbers in any order": says("heard_checks", "ORDER BY h.check_ms", "ORDER BY -h.check_ms"),
+    "looks at what was refuted": says("heard_checks", "CASE WHEN b.stale THEN NULL ELSE b.held END", "b.held"),
+    "forgets to look at what was not read": says("heard_checks", "LEFT JOIN", "JOIN"),
+    "limits no looks": says("heard_checks", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "looks at a number for ever": says("heard_checked", "check_ms = 0 WHERE", "check_ms = check_ms WHERE"),
+    "has looked at what was told since": says("heard_checked", "AND stamp_ms = :stamp_ms", "AND :stamp_ms = :stamp_ms"),
+    "has looked at what is to be looked at later": says("heard_checked", "AND check_ms = :check_ms", "AND :check_ms = :check_ms"),
+    "has looked at the numbers of others": says("heard_checked", "system = :system AND", ":system = :system AND"),
+    "has looked at all numbers": says("heard_checked", "AND key = :key", "AND :key = :key"),
     "keeps settled demand settled": says("demand_want", ", settled = 0", ""),
     "keeps known demand settled": says("demand_known", "erp_quantity = :quantity, settled = 0", "erp_quantity = :quantity"),
     "settles by any figure": says("demand_settle", "AND erp_quantity = :erp_quantity", ""),
@@ -1188,6 +1217,9 @@ CAUGHT_BY = {
         "bindings_are_paged_by_key",
     ],
     "takes the first look for a loss": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+        "what_was_told_stands_beside_what_is_known",
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
@@ -1260,6 +1292,7 @@ CAUGHT_BY = {
         "the_erp_holds_at_most_what_it_was_last_sent",
     ],
     "believes a first reading": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "the_first_reading_is_the_first_that_was_read",
         "what_a_blind_write_may_have_undone_is_in_doubt",
@@ -1319,6 +1352,7 @@ CAUGHT_BY = {
         "the_first_reading_is_the_first_that_was_read",
     ],
     "explains without a new revision": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_reading_that_was_overtaken_changes_nothing",
         "an_order_explains_unseen_units_first",
@@ -1348,6 +1382,8 @@ CAUGHT_BY = {
         "a_write_moves_what_is_held_by_its_difference",
     ],
     "keeps a refuted number": [
+        "what_was_told_stands_beside_what_is_known",
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
         "a_refuted_number_is_unknown_until_it_is_read_again",
     ],
     "never believes a number again": [
@@ -1358,6 +1394,87 @@ CAUGHT_BY = {
     ],
     "lists what is not unseen": [
         "unseen_units_are_listed_and_can_be_let_go",
+    ],
+    "sets the first number again": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "sets no first number": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "counts a first number as read": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "takes no first number for a reading": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "takes no first number of a binding for a reading": [
+        "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "believes what was told late": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps the first word of a moment": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps the number that was told first": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps the stamp that was told first": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "keeps when it was first to be looked at": [
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
+    ],
+    "compares with what was refuted": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "compares with nothing": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "hears what others told": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "knows what others hold": [
+        "what_was_told_stands_beside_what_is_known",
+    ],
+    "takes every open delivery for a write under way": [
+        "a_write_under_way_is_told",
+    ],
+    "takes a reading for a write": [
+        "a_write_under_way_is_told",
+    ],
+    "takes another's write for its own": [
+        "a_write_under_way_is_told",
+    ],
+    "looks at every number": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "looks at numbers in any order": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "looks at what was refuted": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "forgets to look at what was not read": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "limits no looks": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "looks at a number for ever": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at what was told since": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at what is to be looked at later": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at the numbers of others": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
+    ],
+    "has looked at all numbers": [
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
     ],
     "keeps settled demand settled": [
         "settled_demand_opens_again_when_it_changes",

@@ -20,7 +20,7 @@ from syncline.model.change import Cursor, Kind, LoggedEvent, Via
 from syncline.model.delivery import Item, Result
 from syncline.model.errors import AuthExpired, Misconfigured, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
-from syncline.model.records import Notice, Shipment
+from syncline.model.records import ChannelLevel, Notice, Shipment
 from syncline.ports import Opening, Request, Response, System, WebhookRequest
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 
@@ -103,7 +103,7 @@ def stock(n: int) -> list[SetStock]:
 
 
 def set_answer(*errors: dict[str, Any]) -> dict[str, Any]:
-    group = None if errors else {"id": "gid://shopify/InventoryAdjustmentGroup/1"}
+    group = None if errors else {"createdAt": "2026-09-21T14:13:20Z"}
     return data(inventorySetQuantities={"inventoryAdjustmentGroup": group, "userErrors": list(errors)})
 
 
@@ -222,8 +222,29 @@ def test_an_address_that_cannot_be_one_spoils_no_batch():
     assert len(transport.requests[0]["variables"]["input"]["quantities"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("group", "facts"),
+    [
+        ({"createdAt": "2026-09-21T14:13:20Z"}, {"stamp_ms": 1_790_000_000_000}),
+        ({"createdAt": "0001-01-01T00:00:00Z"}, {}),  # no moment; the numbers are set all the same
+        ({}, {}),
+        (None, {}),  # nothing had to be changed
+    ],
+)
+def test_set_stock_tells_when_it_took_effect_by_shopifys_clock(group, facts):
+    answer = data(inventorySetQuantities={"inventoryAdjustmentGroup": group, "userErrors": []})
+    outcomes, _ = deliver("set_stock", stock(2), answer)
+    assert [(o.result, o.facts) for o in outcomes] == [(Result.DONE, facts)] * 2
+
+
 def test_read_stock_tells_held_and_what_is_not_stocked():
-    level = {"quantities": [{"name": "available", "quantity": -3}]}
+    stamp = "2026-09-21T14:13:20Z"
+    level = {
+        "quantities": [
+            {"name": "available", "quantity": -3, "updatedAt": stamp},
+            {"name": "reserved", "quantity": 2, "updatedAt": None},
+        ]
+    }
     outcomes, _ = deliver(
         "read_stock",
         [ReadStock(s, f"gid://shopify/InventoryItem/{i}", "9") for i, s in enumerate("ABC", 1)],
@@ -233,7 +254,7 @@ def test_read_stock_tells_held_and_what_is_not_stocked():
             s2=None,
         ),
     )
-    assert outcomes[0].facts == {"held": -3}
+    assert outcomes[0].facts == {"held": -3, "reserved": 2, "stamp_ms": 1_790_000_000_000}
     assert outcomes[1].result == Result.REJECTED
     assert "not stocked at this location" in outcomes[1].message
     assert outcomes[2].result == Result.REJECTED
@@ -547,6 +568,45 @@ def test_parts_of_an_order_are_notices(topic, body):
     (change,) = source().decode(LoggedEvent(1, START_MS, event))
     assert change.value == Notice("7001")
     assert change.version == 1_789_996_400_000
+
+
+LEVEL = {
+    "inventory_item_id": 501,
+    "location_id": 70,
+    "available": 7,
+    "updated_at": "2026-09-21T15:13:20+01:00",
+    "admin_graphql_api_id": "gid://shopify/InventoryLevel/70?inventory_item_id=501",
+}
+
+
+def levels(**change: Any) -> list[Any]:
+    body = json.dumps({**LEVEL, **change}).encode()
+    asked = source()
+    event = asked.verify(signed(body, x_shopify_topic="inventory_levels/update")).event
+    return asked.decode(LoggedEvent(1, START_MS, event))
+
+
+def test_a_level_is_what_the_shop_says_of_its_own_number():
+    (change,) = levels()
+    assert (change.kind, change.key, change.version) == (Kind.LEVEL, "501\x1f70", 1_790_000_000_000)
+    assert change.value == ChannelLevel("gid://shopify/InventoryItem/501", "70", 7)
+    assert levels(available=-3)[0].value.number == -3  # a shop can sell more than it has
+    assert levels(available=None) == []  # not tracked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"available": 1.5},
+        {"available": 10**12},
+        {"location_id": None},
+        {"inventory_item_id": -1},
+        {"updated_at": "today"},
+    ],
+)
+def test_a_level_that_cannot_be_is_refused(change):
+    with pytest.raises(Rejected):
+        levels(**change)
 
 
 def test_unknown_topics_give_nothing():

@@ -149,12 +149,38 @@ def adds_up(order: Order) -> bool:
 
 def test_prepare_subscribes_once_and_check_is_green():
     async def test(world: World) -> None:
-        assert len(await world.system.prepare(HOOK)) == 8
+        assert len(await world.system.prepare(HOOK)) == 9
         assert await world.system.prepare(HOOK) == []
         moved = await world.system.prepare(HOOK + "/new")
-        assert len(moved) == 8
+        assert len(moved) == 9
         assert all("moved" in line for line in moved)
         assert [line for line in await world.system.check() if not line[1]] == []
+
+    run(test)
+
+
+def test_a_shop_that_is_to_tell_no_numbers_is_not_asked_to():
+    async def test(world: World) -> None:
+        done = await world.system.prepare(HOOK)
+        assert len(done) == 8
+        assert not [line for line in done if "INVENTORY" in line]
+        assert [line for line in await world.system.check() if not line[1]] == []
+
+    run(test, level_events=False)
+
+
+def test_what_the_shop_tells_of_a_number_is_dated_as_our_write_and_our_reading_of_it():
+    async def test(world: World) -> None:
+        first, _ = stocked(world)
+        await world.system.prepare(HOOK)
+        await world.clock.sleep(3)
+        stock_id = f"gid://shopify/InventoryItem/{world.shop.state.skus['A'].inventory_item_id}"
+        (wrote,) = await world.deliver("set_stock", SetStock("A", stock_id, str(first), 90, 100))
+        (read,) = await world.deliver("read_stock", ReadStock("A", stock_id, str(first)))
+        ((echo,),) = [world.changes(event) for event in await world.webhooks()]
+        assert (echo.value.stock_id, echo.value.location, echo.value.number) == (stock_id, str(first), 90)
+        assert wrote.facts["stamp_ms"] == read.facts["stamp_ms"] == echo.version
+        assert (read.facts["held"], read.facts["reserved"]) == (90, 0)
 
     run(test)
 
@@ -217,7 +243,8 @@ def test_a_cancelled_order_gives_back_what_was_restocked(restock, taken):
         await world.webhooks()
         world.shop.cancel_order(placed.order_id, restock=restock)
         events = await world.webhooks()
-        assert {e.topic for e in events} == {"orders/cancelled", "orders/updated", "refunds/create"}
+        topics = {"orders/cancelled", "orders/updated", "refunds/create"}
+        assert {e.topic for e in events} == topics | ({"inventory_levels/update"} if restock else set())
         orders = [world.order(e) for e in events if e.topic.startswith("orders/")]
         orders.append(await world.read(placed.order_id))
         for order in orders:

@@ -782,6 +782,67 @@ def test_a_webhook_is_signed_with_the_oldest_secret():
     run(story)
 
 
+def test_a_draft_that_reserves_takes_stock_until_it_is_deleted_completed_or_over():
+    async def story(w: World) -> None:
+        def states() -> tuple[int, ...]:
+            found = w.shop.quantities("A", w.first)
+            return tuple(found[name] for name in ("available", "reserved", "committed", "on_hand"))
+
+        until = START_MS + 3_600_000
+        lines = [CartLine("A", 2), CartLine("B", 1)]
+        assert states() == (5, 0, 0, 5)
+        first = w.shop.reserve_draft(lines, until)
+        assert states() == (3, 2, 0, 5)
+        w.shop.delete_draft(first)
+        assert states() == (5, 0, 0, 5)
+        second, third = w.shop.reserve_draft(lines, until), w.shop.reserve_draft(lines, until)
+        assert states() == (1, 4, 0, 5)
+        order = w.shop.orders[w.shop.complete_draft(second)]
+        assert states() == (1, 2, 2, 5)
+        assert [(line.sku, line.quantity) for line in order.lines] == [("A", 2), ("B", 1)]
+        await w.clock.sleep(3_599)
+        assert (list(w.shop.drafts), states()) == ([third], (1, 2, 2, 5))
+        await w.clock.sleep(2)
+        assert (w.shop.drafts, states()) == ({}, (3, 0, 2, 5))
+        w.shop.reserve_draft([CartLine("A", 9)], until)  # the admin does not look at what is there
+        assert states()[:2] == (-6, 9)
+
+    run(story)
+
+
+def test_every_change_of_a_number_is_told_and_nothing_else():
+    async def story(w: World) -> None:
+        await w.subscribe("INVENTORY_LEVELS_UPDATE")
+        item = w.shop.state.skus["A"].inventory_item_id
+
+        async def told() -> list[int]:
+            await w.quiet()
+            await w.clock.sleep(2)
+            got, w.receiver.got[:] = w.receiver.payloads(), []
+            assert {payload["inventory_item_id"] for payload in got} <= {item}
+            return [payload["available"] for payload in got]
+
+        order = w.order(("A", 2))
+        assert await told() == [3]
+        await w.set("k1", w.line("A", 7, 3))
+        assert await told() == [7], "our own write comes back"
+        await w.set("k2", w.line("A", 9, 3))
+        await w.set("k3", w.line("A", 7, 7))
+        assert await told() == [], "refused, and as it was"
+        w.shop.edit_order(order.id, "A", 3)
+        assert await told() == [6]
+        w.shop.set_available("A", w.first, 4)
+        assert await told() == [4]
+        draft = w.shop.reserve_draft([CartLine("A", 1)], START_MS + 3_600_000)
+        assert await told() == [3]
+        w.shop.complete_draft(draft)
+        assert await told() == [], "reserved before, committed now"
+        w.shop.cancel_order(order.id, restock=True)
+        assert await told() == [6]
+
+    run(story)
+
+
 def test_retries_carry_the_first_payload_and_end_with_the_subscription():
     async def story(w: World) -> None:
         await w.subscribe("ORDERS_CREATE")

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from syncline.engine.apply.heard import Levels
 from syncline.engine.capture.ingress import Answer, Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.delivery.lane import Lane
@@ -14,7 +15,7 @@ from syncline.engine.derive import stock
 from syncline.model.change import Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
-from syncline.ports import WebhookRequest
+from syncline.ports import WebhookRequest, Write
 from syncline.simulate.simulation import Plan
 from syncline.simulate.world import World
 
@@ -128,6 +129,22 @@ def skips_what_a_read_found(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Poller, "read_once", forgetful)
 
 
+def takes_a_fall_for_the_number_to_beat(patch: pytest.MonkeyPatch) -> None:
+    """Believes what the shop tells of its number, and asks nobody where the units went."""
+    writes = Levels.writes
+
+    def believes(self, moved, mark):
+        fallen, heard = writes(self, moved, mark)
+        known = [self._known[row["system"], row["key"]] for row in fallen.rows]
+        moves = [
+            {"system": row["system"], "key": row["key"], "by": row["held"] - at.held, "now_ms": row["now_ms"]}
+            for row, at in zip(fallen.rows, known, strict=True)
+        ]
+        return [Write("held_written", moves), replace(heard, rows=[{**r, "check_ms": 0} for r in heard.rows])]
+
+    patch.setattr(Levels, "writes", believes)
+
+
 # Each with the plan and the seeds of which at least one must show it. The engine without a mistake
 # passes all of them. The first that shows it ends the search, so a long list costs a caught one nothing.
 SOME_SEEDS = (8, 5, 3, 9, 1, 2, 7, 6, 11, 12)
@@ -140,6 +157,7 @@ MUTANTS = {
     ignores_the_overlap: (Plan(kills=0, troubles=("search lags", "subscriptions removed")), (1, 2, 3)),
     drops_what_is_parked: (Plan(), SOME_SEEDS),
     answers_before_it_stores: (Plan(), SOME_SEEDS),
+    takes_a_fall_for_the_number_to_beat: (Plan(kills=0, faults=False, asides=20), (1, 2, 3)),
     skips_what_a_read_found: (
         Plan(kills=0, troubles=("webhooks lost", "pushes lost", "subscriptions removed")),
         (1, 2, 3),

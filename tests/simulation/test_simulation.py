@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -80,11 +81,47 @@ def test_a_seed_gives_the_same_report_in_any_process(environment):
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_trade_without_faults_raises_no_alarm(number):
-    report = Simulation(number, Plan(faults=False, kills=0, second_thoughts=False)).run()
+    report = Simulation(number, Plan(faults=False, kills=0, second_thoughts=False, asides=0)).run()
     assert report.violations == [], told(report)
     assert report.parked == [], told(report)
     assert report.alarms == [], told(report)
     assert not report.breaches, told(report)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_the_shop_echoes_makes_no_write_and_hardly_a_reading(number):
+    """Our writes come back as events, and so do orders; nothing is written because of them."""
+
+    def played(*, level_events: bool) -> tuple[int, int, Counter[str]]:
+        """Calls that wrote stock, calls that read it, and what the shop told."""
+        simulation = Simulation(number, Plan(faults=False, kills=0, second_thoughts=False, asides=0))
+        simulation.world.level_events = level_events
+        report = simulation.run()
+        assert report.violations == [], told(report)
+        assert simulation.engine is not None
+        shop = simulation.world.shop.ledger
+        reads = sum(n for name, n in shop.calls_by_operation.items() if name.startswith("inventoryItem"))
+        verdicts = {verdict.value: n for (_, verdict), n in simulation.engine.applier.levels.items()}
+        return shop.effects["inventorySetQuantities"], reads, Counter(verdicts)
+
+    written, read, verdicts = played(level_events=True)
+    without, read_without, none = played(level_events=False)
+    assert verdicts["echo"] > 50
+    assert not none
+    assert written <= without + 2
+    assert read <= read_without + verdicts.total() // 50
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_staff_set_aside_in_the_shop_is_shown_nowhere(number):
+    played = Simulation(number, Plan(faults=False, kills=0, asides=20))
+    report = played.run()
+    assert report.violations == [], told(report)
+    assert report.truth.units_oversold == 0, told(report)
+    staff = played.staff
+    assert staff.drafts > 5
+    assert staff.completed
+    assert staff.edits
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

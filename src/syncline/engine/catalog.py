@@ -23,11 +23,13 @@ class Catalog:
         self._items: dict[str, dict[str, Item]] = {}
         self._sizes: dict[str, dict[str, int]] = {}
         self._vanished: dict[str, set[str]] = {}
+        self._by_stock_id: dict[str, dict[str, str]] = {}  # of systems that were asked for one
 
     async def load(self, systems: Iterable[str]) -> None:
         """Read every system's items; called once before anything is derived."""
         for system in systems:
             self._items[system], self._sizes[system] = {}, {}
+            self._by_stock_id.pop(system, None)
             after = ""
             while True:
                 rows = await self._store.read(
@@ -65,6 +67,8 @@ class Catalog:
             item = replace(item, category=intern(item.category))  # one text for all goods of a category
             sizes[item.category] = sizes.get(item.category, 0) + 1
         items[item.sku] = item
+        if system in self._by_stock_id:
+            self._by_stock_id[system][item.stock_id] = item.sku
         self._vanished.get(system, set()).discard(item.sku)
 
     def listed(self, system: str, sku: str) -> bool:
@@ -74,6 +78,14 @@ class Catalog:
     def get(self, system: str, sku: str) -> Item | None:
         """The item of a SKU in a system; ``None`` if it does not exist there."""
         return self._items.get(system, {}).get(sku)
+
+    def sku_of(self, system: str, stock_id: str) -> str:
+        """The SKU that a system keeps stock of under an id; "" if there is none."""
+        found = self._by_stock_id.get(system)
+        if found is None:
+            items = self._items.get(system, {})
+            found = self._by_stock_id[system] = {item.stock_id: sku for sku, item in items.items()}
+        return found.get(stock_id, "")
 
     def skus(self, system: str) -> list[str]:
         """The SKUs of a system, as they are now."""

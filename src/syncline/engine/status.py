@@ -156,7 +156,10 @@ class IngressStatus:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """The log, how far it has been applied, and what is known of each system's catalog."""
+    """The log, how far it has been applied, and what is known of each system's catalog.
+
+    ``told`` counts the numbers that a system told by itself, by what they turned out to be.
+    """
 
     kind: str
     log_end: int
@@ -165,6 +168,7 @@ class StoreStatus:
     applied: int
     unchanged: int
     skus: dict[str, int]
+    told: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,4 +543,10 @@ async def _store(engine: Engine) -> StoreStatus:
         applied=engine.applier.applied,
         unchanged=engine.applier.unchanged,
         skus={name: engine.catalog.count(name) for name in engine.systems},
+        told={
+            name: {
+                verdict.value: count for (at, verdict), count in engine.applier.levels.items() if at == name
+            }
+            for name in engine.systems
+        },
     )

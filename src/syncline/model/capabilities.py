@@ -47,14 +47,23 @@ class LimitKind(StrEnum):
     NONE = "none"
 
 
+class BeforeOrder(StrEnum):
+    """What a channel shows of units that somebody has taken before an order tells of them."""
+
+    EVENTS = "its number, by event"
+    READINGS = "its number, when it is read"
+    RESERVED = "units set aside, when its number is read"
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What one kind of system offers. No field is ``None``: absent means ``False``, 0 or empty.
 
     Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
-    counts once it was read back. 0: at once. ``order_stamp_ms``: for so long an order may change again
-    under the same stamp, so it is read after that.
+    counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
+    which there is no order yet, such as drafts; what is not, a buffer has to cover. ``order_stamp_ms``: for so
+    long an order may change again under the same stamp, so it is read after that.
     """
 
     webhooks: bool = False
@@ -70,6 +79,7 @@ class Capabilities:
     multi_location: bool = False
     stock_read_basis: StockBasis = StockBasis.AVAILABLE
     stock_contract: StockContract = PLAIN
+    before_order: tuple[BeforeOrder, ...] = ()
     exposes_reserved: bool = False
     checkout_ms: int = (
         0  # from a buyer's commitment until the order exists, where nothing is known of the shop

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     ORDER = "order"  # the channel's order id
     ERP_ORDER = "erp_order"  # the same key, on the ERP's side
     SHIPMENT = "shipment"  # the ERP's fulfilment id
+    LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
 
 
 class Via(StrEnum):

@@ -9,6 +9,8 @@ operation            payload        outcome facts when done
 ``set_stock``        SetStock       none; ``Result.STALE`` where the expectation failed,
                                     ``Result.ACCEPTED`` where it is applied later
 ``read_stock``       ReadStock      ``held``: int, what the channel holds now
+                                    ``reserved``: int, what it has set aside without an
+                                    order, if it tells
 ``read_order``       ReadOrder      ``event``: Event, the order as read, to be appended
 ``put_order``        PutOrder       ``external_id``: str; where an order of others was found,
                                     ``adopted``: its name, and ``event``: Event, what it holds
@@ -16,6 +18,9 @@ operation            payload        outcome facts when done
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
 ==================== ============== =========================================================
+
+``set_stock`` and ``read_stock`` also tell ``stamp_ms``, where the channel stamps its numbers: when the number became
+what it is, by the channel's clock. It is compared with the versions of ``ChannelLevel`` changes.
 """
 
 from __future__ import annotations

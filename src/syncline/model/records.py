@@ -217,4 +217,16 @@ class Notice(Struct, frozen=True):
     key: str
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice
+class ChannelLevel(Struct, frozen=True):
+    """What a channel tells of its own number at one of its locations, whoever changed it.
+
+    It is compared with what the channel is known to hold, and not kept: the number is the channel's, but what it
+    should be is not. The change's version is the channel's own stamp of the number.
+    """
+
+    stock_id: str
+    location: str
+    number: int
+
+
+Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel

@@ -30,6 +30,7 @@ from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
+from syncline.simulate.staff import Staff
 from syncline.simulate.trade import Truth
 from syncline.simulate.transport import AsgiTransport
 from syncline.simulate.world import Pace, World
@@ -41,6 +42,7 @@ CONVERGE_MS_MAX = 3 * 3_600_000
 STEP_S = 20.0
 ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
+STAFF = 0x57AFF
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
 EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id")
 
@@ -67,6 +69,7 @@ class Plan:
     kills: int = 2  # each is followed by another one during recovery, every third time
     faults: bool = True
     troubles: tuple[str, ...] = ()  # only these; empty: all of them
+    asides: int = 8  # drafts that reserve, and numbers edited by hand
     second_thoughts: bool = True  # buyers cancel and cut orders, sometimes too late for the warehouse
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
 
@@ -197,6 +200,8 @@ class Simulation:
         self.engine: Engine | None = None
         self.faults: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
+        # By itself, so that what staff do in the shop leaves the rest of a seed's story as it is.
+        self.staff = Staff(clock=self.clock, rng=Random(seed ^ STAFF), trade=self.world.trade)
         self.edits = 0
         self.received = 0
         self.alarms: dict[str, None] = {}
@@ -314,6 +319,7 @@ class Simulation:
         self._apps.register(world.erp.origin, world.erp)
         self._apps.register(f"https://{world.shop.shop}", world.shop)
         world.run_people()
+        staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
         self._start()
         await self._prepare()
         return history.orders
@@ -328,6 +334,7 @@ class Simulation:
         aside = self.loop.create_task(self._break_things() if plan.faults else self._watch())
         await self._live_and_die()
         await people
+        await staff
         if plan.faults:
             aside.cancel()
             await asyncio.gather(aside, return_exceptions=True)

@@ -73,6 +73,7 @@ class Trade:
         self._safe: list[tuple[str, int]] = []
         self._withdrawn_at: dict[tuple[str, int], int] = {}
         self._promised: Counter[tuple[str, int]] = Counter()
+        self._aside: Counter[tuple[str, int]] = Counter()
         self._not_in_erp: dict[int, list[tuple[str, int, int]]] = {}
         self._to_ship: dict[int, None] = {}
         self._deficit: dict[tuple[str, int], int] = {}
@@ -192,6 +193,23 @@ class Trade:
                     self._judge(sku, at)
             self._to_ship[order_id] = None
 
+    def set_aside(self, sku: str, at: int, units: int) -> None:
+        """Units that the shop keeps back without an order, of which the ERP is not told; negative: no more."""
+        self.settle()
+        self._aside[sku, at] += units
+        self._promised[sku, at] += units
+        self._judge(sku, at)
+
+    def adopt(self, order_id: int) -> None:
+        """An order that staff made."""
+        self.units_asked += sum(line.quantity for line in self.shop.orders[order_id].lines)
+        self.placed.append(order_id)
+        self._promise(order_id)
+
+    def shop_location(self, erp_at: int) -> int:
+        """The shop's id of a location."""
+        return self._shop_of[erp_at]
+
     # --- staff ------------------------------------------------------------------------------------
 
     def withdraw(self) -> int:
@@ -208,6 +226,8 @@ class Trade:
         if now_ms - self._withdrawn_at.get((sku, at), -WITHDRAWAL_GAP_MS) < WITHDRAWAL_GAP_MS:
             return 0
         by = "warehouse" if self._rng.random() < 0.5 else "sales rep"
+        if self._aside[sku, at]:  # nobody could know in the ERP that these are promised
+            return 0
         took = self.erp.withdraw(sku, at, self.erp.safety_stock(sku, at), by=by)
         if took:
             self._withdrawn_at[sku, at] = now_ms
@@ -245,8 +265,9 @@ class Trade:
     # --- truth ------------------------------------------------------------------------------------
 
     def should_show(self, sku: str, erp_at: int) -> int:
-        """What the rule shows of the ERP's ledger at one location."""
-        return max(0, self.erp.available(sku, erp_at) - self.erp.safety_stock(sku, erp_at))
+        """What the rule shows of the ERP's ledger at one location, less what the shop set aside there itself."""
+        there = self.erp.available(sku, erp_at) - self.erp.safety_stock(sku, erp_at)
+        return max(0, there - self._aside[sku, erp_at])
 
     def mismatches(self) -> list[tuple[str, int, int, int]]:
         """SKU, ERP location, what the shop shows, what the rule says; only where they differ."""

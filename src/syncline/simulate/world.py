@@ -59,7 +59,10 @@ class Pace:
 
 
 class World:
-    """Simulators, people and a transport between everybody."""
+    """Simulators, people and a transport between everybody.
+
+    ``level_events``: whether the shop tells every change of its numbers.
+    """
 
     def __init__(
         self,
@@ -69,8 +72,10 @@ class World:
         transport: Transport,
         pace: Pace | None = None,
         sockets: bool = False,
+        level_events: bool = True,
     ) -> None:
         self.clock = clock
+        self.level_events = level_events
         self.rng = rng
         self.pace = pace or Pace()
         self._private_key, public_key, self._kid = make_certificate()
@@ -150,6 +155,7 @@ class World:
             webhook_secrets=(WEBHOOK_SECRET,),
             plan=PLAN,
             base_url=shop_url,
+            level_events=self.level_events,
         )
         erp = NETSUITE.settings(
             account=self.erp.account_id,

@@ -26,7 +26,7 @@ from syncline.model.delivery import Result
 from syncline.ports import Request, Response
 from syncline.simulate.clock import VirtualLoop
 from syncline.testing.bench import START_MS, ConnectorBench, Send, Surroundings
-from syncline.testing.sink import deliver
+from syncline.testing.sink_stock import deliver
 from syncline.testing.source import pull
 from syncline.testing.suite import Suite, conformance, some, writes_of
 

@@ -16,16 +16,16 @@ from itertools import count
 
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Outcome, Result
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
+from syncline.model.errors import AuthExpired, SynclineError
 from syncline.model.payloads import SetStock
 from syncline.ports import Request, Response, System, WebhookRequest
 from syncline.testing.bench import ConnectorBench, LoseAnswer, Send, unreachable
+from syncline.testing.sink_stock import StockWrites, deliver
 from syncline.testing.suite import (
-    Suite,
     batch_of,
     conformance,
+    edited,
     failure_of,
-    posts_of,
     results,
     some,
     writes_of,
@@ -45,20 +45,6 @@ FACTS = {
     "create_shipment": "external_id",
 }
 NOTHING_DONE = (Result.NOT_SENT, Result.RETRY, Result.THROTTLED, Result.WAIT, Result.STALE, Result.REJECTED)
-
-
-async def deliver(system: System, operation: str, items: list[Item], key: str) -> list[Outcome]:
-    """One call, with what a Sink may raise for the whole of it sorted as the engine's lane does."""
-    try:
-        outcomes = await system.sink.deliver(operation, items, key)
-    except Throttled as error:
-        return [Outcome(Result.THROTTLED, str(error), error.retry_after_s)] * len(items)
-    except Retryable as error:
-        return [Outcome(Result.NOT_SENT, str(error))] * len(items)
-    except OutcomeUnknown as error:
-        return [Outcome(Result.UNKNOWN, str(error))] * len(items)
-    assert len(outcomes) == len(items), f"{len(outcomes)} outcomes for {len(items)} items"
-    return outcomes
 
 
 async def resolve(
@@ -98,7 +84,7 @@ async def resolve(
     raise AssertionError(f"{operation} came to no end in {TRIES_MAX} tries: {outcome}")
 
 
-class SinkConformance(Suite):
+class SinkConformance(StockWrites):
     """What every Sink has to do."""
 
     @conformance()
@@ -313,7 +299,7 @@ class SinkConformance(Suite):
         if system.capabilities.webhooks:
             await bench.subscribe(system)
             (key,) = bench.add(1)
-            post = (await posts_of(bench, lambda: bench.edit(key)))[-1]
+            post = await edited(bench, system, key)
             for forged in (bench.unsigned(post), replace(post, body=b"{}"), bench.sign(post, b"{}")):
                 shown += [str(await failure_of(_verify(system, forged)))]
         for secret in some(bench.facts.secrets, "secret of the bench"):

@@ -19,7 +19,7 @@ from syncline.model.copying import replace
 from syncline.model.errors import AuthExpired, Forged, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Page, System, WebhookRequest
 from syncline.testing.bench import ConnectorBench, cut
-from syncline.testing.suite import Books, Suite, changes_of, conformance, failure_of, posts_of, some
+from syncline.testing.suite import Books, Suite, changes_of, conformance, edited, failure_of, posts_of, some
 
 FUZZ_ROUNDS = 400
 DECIMALS = ("0.1", "0.7", "19.99", "1234567.89", "0.000001", "0.30000001")
@@ -228,7 +228,7 @@ class SourceConformance(Suite):
         await bench.subscribe(system)
         (key,) = bench.add(1)
         await bench.around.clock.sleep(APART_S)
-        post = (await posts_of(bench, lambda: bench.edit(key)))[-1]
+        post = await edited(bench, system, key)
         return system, key, post
 
     @conformance(needs=lambda c: c.webhooks, because="it has no webhooks")
@@ -272,7 +272,7 @@ class SourceConformance(Suite):
         posts: list[WebhookRequest] = []
         for _ in range(2):
             await bench.around.clock.sleep(APART_S)
-            posts.append((await posts_of(bench, lambda: bench.edit(key)))[-1])
+            posts.append(await edited(bench, system, key))
         await bench.around.clock.sleep(APART_S)
         told = [[system.source.verify(post).event] for post in posts]
         read, _ = await pull(bench, system)

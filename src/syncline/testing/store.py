@@ -30,6 +30,7 @@ from syncline.testing.store_adoption import AdoptionConformance
 from syncline.testing.store_bindings import BindingConformance
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
+from syncline.testing.store_heard import HeardConformance
 from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_surveys import SurveyConformance
@@ -41,6 +42,7 @@ BUCKET_MS = 16 * DAY_MS
 class StoreConformance(
     StatementConformance,
     BindingConformance,
+    HeardConformance,
     DeliveryConformance,
     HoldConformance,
     SurveyConformance,

@@ -70,6 +70,24 @@ class BindingConformance(Opens):
             assert await put(store, "held_seen", **row) == [("A\x1f1", 0)]
             assert await held(store) == (7, 0, 1, T0)
 
+    async def test_what_was_set_aside_before_the_first_look_is_unseen(self) -> None:
+        row = {"system": "shop", "key": "A\x1f1"}
+        for known in (False, True):
+            async with self.store() as store:
+                if known:  # a binding that has no number yet
+                    bound = {"kind": "stock", "external_id": "x", "version": 1, "hash": "", "now_ms": T0}
+                    await put(store, "binding_put", **row, **bound)
+                rev = int(known)
+                assert await put(store, "held_first", **row, held=9, now_ms=T0) == [("A\x1f1",)]
+                assert await held(store) == (9, 0, rev, T0)
+                assert await put(store, "held_seen", **row, held=7, rev=rev, now_ms=T0) == [("A\x1f1", 2)]
+                assert await put(store, "held_first", **row, held=9, now_ms=T0) == []
+                assert await held(store) == (7, 2, rev + 1, T0)
+                # It was the first reading: what moved before it and is heard of later may be in it.
+                await put(store, "held_explain", **row, by=3, moved_at_ms=T0)
+                rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
+                assert rows == [("A\x1f1", None, 0, rev + 2, T0)]
+
     async def test_a_binding_without_a_number_has_lost_nothing(self) -> None:
         async with self.store() as store:
             await put(

@@ -11,7 +11,7 @@ import pytest
 
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Event, Kind, LoggedEvent
-from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import Rejected, SynclineError
 from syncline.model.payloads import ReadOrder
 from syncline.model.records import Notice
@@ -25,19 +25,23 @@ POSTS_WAIT_S = 5.0
 T = TypeVar("T")
 Story = Callable[[Any, Any], Coroutine[Any, Any, None]]
 Needs = Callable[[Capabilities], bool]
+Offers = Callable[[Mapping[str, Operation]], bool]
 
 
-def conformance(needs: Needs | None = None, *, because: str = "") -> Callable[[Story], Callable[[Any], None]]:
+def conformance(
+    needs: Needs | None = None, *, operations: Offers | None = None, because: str = ""
+) -> Callable[[Story], Callable[[Any], None]]:
     """Make a test of a story ``async (self, bench)``, told on virtual time.
 
     Args:
         needs: what the connector's capabilities must say for the test to apply.
+        operations: what its Sink must offer for that.
         because: what is declared where they say otherwise; the reason of the skip.
     """
 
     def mark(story: Story) -> Callable[[Any], None]:
         def test(self: Suite) -> None:
-            self.play(story, needs, because)
+            self.play(story, needs, operations, because)
 
         test.__name__ = story.__name__
         test.__qualname__ = story.__qualname__
@@ -75,26 +79,28 @@ class Suite:
         """The names of all conformance tests of this suite."""
         return [name for name in dir(cls) if getattr(getattr(cls, name), "conformance", False)]
 
-    def play(self, story: Story, needs: Needs | None, because: str) -> None:
+    def play(self, story: Story, needs: Needs | None, offers: Offers | None, because: str) -> None:
         """Tell a story, and judge it by the waiver that it may have."""
         waiver = self.waivers.get(story.__name__)
         if waiver is None:
-            self._tell(story, needs, because)
+            self._tell(story, needs, offers, because)
             return
         today = date.today().isoformat()  # noqa: TID251, DTZ011 (a waiver ends on the reader's calendar)
         assert today <= waiver.expires, f"this waiver ended on {waiver.expires}: {waiver.reason}"
         try:
-            self._tell(story, needs, because)
+            self._tell(story, needs, offers, because)
         except Exception:  # noqa: BLE001 (whatever the failure is, it is the one that was waived)
             pytest.xfail(f"until {waiver.expires}: {waiver.reason}")
         pytest.fail(f"passes now, so take its waiver away: {waiver.reason}")
 
-    def _tell(self, story: Story, needs: Needs | None, because: str) -> None:
+    def _tell(self, story: Story, needs: Needs | None, offers: Offers | None, because: str) -> None:
         loop = VirtualLoop(START_MS)
         bench: ConnectorBench | None = None
         try:
             bench = type(self).bench(Surroundings(loop, self.seed))
             if needs is not None and not needs(bench.connector.capabilities):
+                pytest.skip(f"declared: {because}")
+            if offers is not None and not offers(bench.open().sink.operations):
                 pytest.skip(f"declared: {because}")
             loop.run_until_complete(story(self, bench))
         finally:
@@ -201,6 +207,14 @@ async def posts_of(
         runner.cancel()
         await asyncio.gather(runner, return_exceptions=True)
     return some(mailbox.posts[before:], "webhook that the vendor sent")
+
+
+async def edited(bench: ConnectorBench, system: System, key: str) -> WebhookRequest:
+    """The last webhook about a record that the vendor sends when it is edited; other things may be told with it."""
+    posts = await posts_of(bench, lambda: bench.edit(key))
+    kind = bench.facts.kind
+    about = [post for post in posts if changes_of(system, [system.source.verify(post).event], kind)]
+    return some(about, "webhook about the record")[-1]
 
 
 async def failure_of(work: Awaitable[Any]) -> SynclineError | None:

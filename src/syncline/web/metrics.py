@@ -200,6 +200,15 @@ def _store(status: Status) -> Iterator[Metric]:
         "Units that fell without an order",
         value=sum(row.units for row in status.unseen),
     )
+    told = CounterMetricFamily(
+        "syncline_level_events",
+        "Numbers that a channel told by itself, by what they turned out to be",
+        labels=["system", "verdict"],
+    )
+    for system, verdicts in status.store.told.items():
+        for name, count in verdicts.items():
+            told.add_metric([system, name], count)
+    yield told
     verdict = GaugeMetricFamily("syncline_verdict", "1 for the verdict that holds", labels=["verdict"])
     for name in ("ok", "starting", "attention", "late"):
         verdict.add_metric([name], name == status.verdict)

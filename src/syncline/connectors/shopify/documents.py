@@ -98,7 +98,7 @@ def read_levels(count: int) -> Document:
     variables = ", ".join(f"$i{i}: ID!, $l{i}: ID!" for i in range(count))
     fields = " ".join(
         f"s{i}: inventoryItem(id: $i{i}) {{ id inventoryLevel(locationId: $l{i}) "
-        '{ quantities(names: ["available"]) { name quantity } } }'
+        '{ quantities(names: ["available", "reserved"]) { name quantity updatedAt } } }'
         for i in range(count)
     )
     return Document("ReadLevels", f"query ReadLevels({variables}) {{ {fields} }}")
@@ -205,7 +205,7 @@ SET_STOCK = Document(
     "SetStock",
     """mutation SetStock($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) {
-    inventoryAdjustmentGroup { id }
+    inventoryAdjustmentGroup { createdAt }
     userErrors { code field message }
   }
 }""",

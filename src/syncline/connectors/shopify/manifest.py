@@ -11,6 +11,7 @@ import msgspec
 
 from syncline.model.capabilities import (
     AVAILABLE_OWN_ORDERS_SUBTRACTED,
+    BeforeOrder,
     Capabilities,
     LimitKind,
     StockBasis,
@@ -43,6 +44,7 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ``webhook_secrets`` are all the client secrets that may sign at present: after a rotation Shopify
     goes on with the oldest unrevoked one for up to an hour. ``orders_since`` (RFC 3339) is where the
     first read of orders begins; without it, orders changed before the first read are left alone.
+    ``level_events``: whether Shopify is asked to tell every change of a number.
     """
 
     shop: str
@@ -54,6 +56,7 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     order_overlap_s: int = 120
     orders_since: str = ""
     notify_customer: bool = False
+    level_events: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -82,6 +85,11 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             if not (loopback or own) or parts.query or parts.fragment:
                 # The token goes with every call, so it goes to this shop or stays on this machine.
                 raise Misconfigured("base_url: leave it empty, or name a loopback address (a simulator)")
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The webhooks that are subscribed."""
+        return tuple(topic for topic in TOPICS if self.level_events or topic != LEVELS)
 
     @property
     def origin(self) -> str:
@@ -136,7 +144,8 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
     stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
-    # Nothing is reserved before the order exists. That takes as long as the payment: an assumption, for Shopify
+    before_order=(BeforeOrder.EVENTS, BeforeOrder.READINGS, BeforeOrder.RESERVED),
+    # For a checkout nothing is reserved before the order exists. That takes as long as the payment: an assumption, for Shopify
     # states no figure; two minutes are enough for a redirect to a bank.
     checkout_ms=120_000,
     limit=LimitKind.QUERY_COST,
@@ -171,7 +180,9 @@ TOPICS: dict[str, str] = {
     "REFUNDS_CREATE": "refunds/create",
     "FULFILLMENTS_CREATE": "fulfillments/create",
     "FULFILLMENTS_UPDATE": "fulfillments/update",
+    "INVENTORY_LEVELS_UPDATE": "inventory_levels/update",
 }
+LEVELS = "INVENTORY_LEVELS_UPDATE"
 
 SCOPES = (
     "read_products",

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
-from syncline.connectors.shopify.manifest import SCOPES, TOPICS, ShopifySettings
+from syncline.connectors.shopify.manifest import SCOPES, ShopifySettings
 from syncline.model.errors import Rejected, Retryable, SynclineError
 
 PAGES_MAX = 50
@@ -72,7 +72,7 @@ class Setup:
         """
         held = await self._subscriptions()
         done = []
-        for topic in TOPICS:
+        for topic in self._settings.topics:
             ours = [entry for entry in held if entry.topic == topic]
             if any(entry.uri == public_url for entry in ours):
                 continue
@@ -146,7 +146,7 @@ class Setup:
             held = {entry.topic for entry in await self._subscriptions()}
         except SynclineError as error:
             return ("webhook subscriptions", False, str(error))
-        missing = [topic for topic in TOPICS if topic not in held]
+        missing = [topic for topic in self._settings.topics if topic not in held]
         return (
             "webhook subscriptions",
             not missing,

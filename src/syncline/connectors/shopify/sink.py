@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from syncline.connectors.shopify.shipments import Shipper
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
 from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
 from syncline.ports import Clock
 
@@ -27,17 +28,23 @@ _NEW_KEY = frozenset({"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "IDEMPOTENCY_KEY_PA
 _STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
 
 
+class _Group(Struct, frozen=True, rename="camel"):
+    created_at: wire.Moment | None = None
+
+
 class _Written(Struct, frozen=True, rename="camel"):
     user_errors: tuple[UserError, ...]
+    inventory_adjustment_group: _Group | None = None
 
 
 class _StockSet(Struct, frozen=True, rename="camel"):
     inventory_set_quantities: _Written | None = None
 
 
-class _Quantity(Struct, frozen=True):
+class _Quantity(Struct, frozen=True, rename="camel"):
     name: str
     quantity: wire.Level
+    updated_at: wire.Moment | None = None
 
 
 class _Level(Struct, frozen=True):
@@ -123,7 +130,7 @@ class ShopifySink:
                 written = answer.inventory_set_quantities
                 if written is None:
                     raise OutcomeUnknown("Shopify said nothing about the stock that was set")
-                results = _stock_outcomes(len(sent), written.user_errors)
+                results = _stock_outcomes(len(sent), written.user_errors, written.inventory_adjustment_group)
             except AuthExpired:
                 raise
             except SynclineError as error:
@@ -235,10 +242,11 @@ def _unfit(payload: Any) -> Outcome | None:
     return None
 
 
-def _stock_outcomes(count: int, errors: Sequence[UserError]) -> list[Outcome]:
+def _stock_outcomes(count: int, errors: Sequence[UserError], group: _Group | None = None) -> list[Outcome]:
     """One outcome per line. A call is all or nothing: any error means that nothing was applied."""
     if not errors:
-        return [Outcome(Result.DONE)] * count
+        # Without a group nothing had to be changed, and there is no moment at which it was.
+        return [Outcome(Result.DONE, facts=_stamp(group.created_at if group else None))] * count
     named: dict[int, UserError] = {}
     for error in errors:
         index = _index(error.field, count)
@@ -290,7 +298,20 @@ def _level_outcome(payload: ReadStock, found: _StockItem | None) -> Outcome:
             f"{payload.sku}: not stocked at this location ({payload.location}); in Shopify open the product, "
             "Inventory, Edit locations, and tick it",
         )
-    for entry in found.inventory_level.quantities:
-        if entry.name == "available":
-            return Outcome(Result.DONE, facts={"held": entry.quantity})
-    return Outcome(Result.RETRY, f"{payload.sku}: Shopify did not say what is available")
+    told = {entry.name: entry for entry in found.inventory_level.quantities}
+    available, reserved = told.get("available"), told.get("reserved")
+    if available is None:
+        return Outcome(Result.RETRY, f"{payload.sku}: Shopify did not say what is available")
+    facts = {"held": available.quantity, "reserved": reserved.quantity if reserved is not None else 0}
+    return Outcome(Result.DONE, facts=facts | _stamp(available.updated_at))
+
+
+def _stamp(moment: datetime | None) -> dict[str, int]:
+    """When the number became what it is, by Shopify's clock; nothing where that cannot be understood.
+
+    What the call did is known without it, so it spoils nothing.
+    """
+    try:
+        return {} if moment is None else {"stamp_ms": to_ms(moment, "a stamp")}
+    except Rejected:
+        return {}

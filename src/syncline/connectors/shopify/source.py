@@ -19,7 +19,7 @@ from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.errors import Forged, Rejected, Retryable
-from syncline.model.records import Notice
+from syncline.model.records import ChannelLevel, Notice
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 
 BODY_BYTES_MAX = 8 * 1024 * 1024  # an order of 1,112 lines has about 3 MB
@@ -160,6 +160,8 @@ class ShopifySource:
         if topic in PART_TOPICS or topic.startswith("fulfillments/"):
             part = wire.decode(body, wire.RestPart, topic)
             return [_notice(str(part.order_id), to_ms(part.updated_at or part.created_at, "updated_at"))]
+        if topic == "inventory_levels/update":
+            return _level(wire.decode(body, wire.RestLevel, topic))
         if topic == "item":
             item, changed = mapping.item_from_read(body)
             return [Change(Kind.ITEM, item.sku, changed, 0, changed, item)] if item.sku else []
@@ -303,6 +305,16 @@ def _edited(body: wire.RestEdited) -> Change:
     if body.id is None or body.updated_at is None:
         raise Rejected("orders/edited: order_edit is missing, so it is not known which order was edited")
     return _notice(str(body.id), to_ms(body.updated_at, "updated_at"))
+
+
+def _level(body: wire.RestLevel) -> list[Change]:
+    """Whoever changed the number: a buyer, a draft, a person, another app, or we."""
+    if body.available is None:
+        return []
+    stamp_ms = to_ms(body.updated_at, "updated_at")
+    location = str(body.location_id)
+    level = ChannelLevel(f"gid://shopify/InventoryItem/{body.inventory_item_id}", location, body.available)
+    return [Change(Kind.LEVEL, f"{body.inventory_item_id}\x1f{location}", stamp_ms, 0, stamp_ms, level)]
 
 
 def _notice(key: str, version: int) -> Change:

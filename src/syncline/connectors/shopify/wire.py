@@ -369,6 +369,15 @@ class RestEdited(Struct, frozen=True):
     updated_at: Moment | None = None
 
 
+class RestLevel(Struct, frozen=True):
+    """The body of ``inventory_levels/update``; ``available`` is null where Shopify does not track the item."""
+
+    inventory_item_id: Id
+    location_id: Id
+    updated_at: Moment
+    available: Level | None = None
+
+
 class AnyObject(Struct, frozen=True):
     """Any JSON object; for topics that we only pass on."""
 

@@ -16,6 +16,7 @@ import structlog
 from syncline.engine.adoption import Adoption
 from syncline.engine.apply.batch import Batch, Heard
 from syncline.engine.apply.doubt import Doubts, Read, reading
+from syncline.engine.apply.heard import Checks, Verdict
 from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.apply.tally import Tallies
@@ -25,8 +26,8 @@ from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
-from syncline.engine.routes import Routes, parse_reference
-from syncline.model.change import Change, Kind, LoggedEvent, Via
+from syncline.engine.routes import Routes, parse_reference, split_key
+from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.records import Order
@@ -82,6 +83,7 @@ class Applier:
         self._suspicion = Suspicion(store, lease)
         self.tallies = Tallies(store)
         self._doubts = Doubts(store, clock, systems, routes, self.tallies)
+        self._checks = Checks(store, clock, routes, self.wake)
         self._ahead_ms: dict[str, int] = {}
         self.applied = 0
         self.unchanged = 0
@@ -90,6 +92,9 @@ class Applier:
         self.news: Counter[str] = Counter()  # by system, however it came
         self.told: Counter[str] = Counter()  # news that events brought, by system
         self.missed: Counter[str] = Counter()  # news that a read had to find although events tell of such
+        self.levels: Counter[tuple[str, Verdict]] = (
+            Counter()
+        )  # numbers that channels told, and what of it came
 
     def wake(self) -> None:
         """Something was appended or marked."""
@@ -143,6 +148,7 @@ class Applier:
             self.tallies.forget()
             self._look = True
             await self._suspicion.begin(self._offset)
+            self._checks.begin()
         if not self._ahead:
             self._ahead = await self._next()
         if self._ahead:
@@ -155,6 +161,7 @@ class Applier:
         self._progress.set()
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
+        self._offer(await self._checks.step(self._lease.guard))
         return bool(self._ahead) or self._full or derived == DERIVE_MAX
 
     async def _next(self) -> list[LoggedEvent]:
@@ -232,6 +239,9 @@ class Applier:
         self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
+        if batch.levels.to_check:
+            self._checks.expect()
+        self.levels.update(batch.levels.verdicts)
         for item_system, item in batch.items:
             self._catalog.put(item_system, item)
         if batch.items:
@@ -311,6 +321,8 @@ class Applier:
         for logged, changes in decoded:
             system = logged.event.system
             for change in changes:
+                if change.kind is Kind.LEVEL:
+                    continue
                 name = (system, change.kind, change.key)
                 record = None if logged.event.via is Via.SNAPSHOT else self._memory.get(name)
                 if record is not None:
@@ -326,6 +338,10 @@ class Applier:
                 batch.known((system, kind, key), Known(version, tiebreak, hash_, value))
         await self._load_vanished(batch, decoded)
         await self._load_demand(batch, decoded)
+        await self._load_unseen(batch, decoded)
+        await batch.levels.load(
+            self._store, [(logged.event.system, change) for logged, changes in decoded for change in changes]
+        )
         return figures
 
     async def _load_vanished(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
@@ -368,3 +384,22 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
+
+    async def _load_unseen(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
+        """Tell the batch what is gone already of goods in orders that are still to be read.
+
+        It matters only where another channel sells the same.
+        """
+        if len(self._routes.of(Flow.INVENTORY)) < 2:
+            return
+        wanted: dict[str, set[str]] = {}
+        for logged, changes in decoded:
+            for change in changes:
+                if isinstance(change.value, Order) and not change.value.complete:
+                    skus = wanted.setdefault(logged.event.system, set())
+                    skus.update(line.sku for line in change.value.lines)
+        for system, skus in wanted.items():
+            for key, _, unseen, *_ in await self._store.read(
+                "bindings_of_skus", system=system, skus=sorted(skus)
+            ):
+                batch.unseen_known(system, split_key(key)[0], max(0, unseen))

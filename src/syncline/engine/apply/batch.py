@@ -10,7 +10,9 @@ from typing import Any
 from zlib import crc32
 
 from syncline.engine.apply.guards import fault
+from syncline.engine.apply.heard import Levels
 from syncline.engine.apply.known import Known, Name
+from syncline.engine.apply.revisions import differs, with_allocations
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
@@ -21,8 +23,15 @@ from syncline.inventory.availability import needed, units
 from syncline.inventory.rules import BufferKind
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
-from syncline.model.copying import replace
-from syncline.model.records import Allocation, ErpOrder, Item, Notice, Order, Shipment, StockLevel
+from syncline.model.records import (
+    ChannelLevel,
+    ErpOrder,
+    Item,
+    Notice,
+    Order,
+    Shipment,
+    StockLevel,
+)
 from syncline.ports import Row, Write
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
@@ -85,6 +94,8 @@ class Batch:
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self._back: set[tuple[str, Kind, str]] = set()
         self._seen: dict[tuple[str, Kind, str], dict[str, Any]] = {}
+        self._unseen: dict[tuple[str, str], int] = {}
+        self.levels = Levels(routes, catalog, now_ms)
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
@@ -125,6 +136,10 @@ class Batch:
     def shipped_elsewhere(self, channel: str, order_key: str) -> None:
         """An order of which the ERP will not tell what becomes of it: only what is still to be sent counts."""
         self._elsewhere.add((channel, order_key))
+
+    def unseen_known(self, channel: str, sku: str, units: int) -> None:
+        """Units that a channel lost to something that nobody has told us of."""
+        self._unseen[channel, sku] = self._unseen.get((channel, sku), 0) + units
 
     # --- applying ---------------------------------------------------------------------------------
 
@@ -185,8 +200,12 @@ class Batch:
     def apply(self, logged: LoggedEvent, change: Change) -> None:
         """Apply one change, or find that it changes nothing."""
         system = logged.event.system
-        before = self._known.get((system, change.kind, change.key))
         value = change.value
+        if isinstance(value, ChannelLevel):
+            self.levels.tell(system, change, value)
+            self.unchanged += 1  # whatever it turns out to be: no record is
+            return
+        before = self._known.get((system, change.kind, change.key))
         absurd = fault(value)
         if absurd:
             self.park(logged, "absurd_quantity", absurd)
@@ -198,7 +217,7 @@ class Batch:
             same = change.version == before.version
             verdict = "duplicate" if same else "older"
             self._there(logged, change)
-            if same and isinstance(value, Order) and _differs(value, before.value):
+            if same and isinstance(value, Order) and differs(value, before.value):
                 # Shopify's updated_at has whole seconds: two edits in one second look alike.
                 self._read_order(system, change.key, change.changed_at_ms, linger_ms=0)
                 verdict = "to be read"
@@ -333,9 +352,9 @@ class Batch:
         previous: Order | None = before.value if before is not None else None
         if not order.complete:
             if previous is not None:
-                order = _with_allocations(order, previous)
+                order = with_allocations(order, previous)
                 hash_ = before.hash if before is not None else ""
-            quiet = previous is not None and not _differs(order, previous)
+            quiet = previous is not None and not differs(order, previous)
             linger_ms = READ_LINGER_MS if quiet else 0
             self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
         self._wants_of(channel, order, change.changed_at_ms)
@@ -437,7 +456,7 @@ class Batch:
                 "erp_stamp_ms": old["erp_stamp_ms"] if old else None,
             }
             self._wants[channel, order.key, line_id, location] = row
-            if location or order.complete or not self._alone(channel):
+            if location or order.complete or not self._told_already(channel, sku, quantity):
                 self._mark(sku, changed_at_ms)
             else:  # concerns this channel's own number only, which the read of the order will tell
                 self._mark_later(sku, changed_at_ms)
@@ -445,6 +464,14 @@ class Batch:
     def _alone(self, channel: str) -> bool:
         """Whether no other channel is told of stock."""
         return all(route.sink == channel for route in self._routes.of(Flow.INVENTORY))
+
+    def _told_already(self, channel: str, sku: str, quantity: int) -> bool:
+        """Whether no other channel has to be told: there is none, or the units that are gone were seen before."""
+        return self._unseen.get((channel, sku), 0) >= quantity or self._alone(channel)
+
+    def _mark_fallen(self, channel: str, sku: str, changed_at_ms: int) -> None:
+        """Units are gone; where nobody else has to be told, there is time to hear of the order that explains it."""
+        (self._mark_later if self._alone(channel) else self._mark)(sku, changed_at_ms)
 
     def _moved(self, channel: str, key: str, by: int, stamp_ms: int, last_ms: int) -> None:
         """An order took units off a channel's own number, or gave some back, between two moments of its clock."""
@@ -578,6 +605,12 @@ class Batch:
         for route in self._routes.of(Flow.ORDER_STATUS, source=system, sink=parsed[0]):
             self._fact(route, "create_shipment", f"{parsed[1]}{SEP}{shipment.key}", changed_at_ms)
 
+    def _tell_unplaced(self) -> None:
+        """What this batch's orders want from nobody knows where explains numbers that it tells."""
+        for (channel, _, _, location), row in self._wants.items():
+            if not location:
+                self.levels.unplaced(channel, row["sku"], row["quantity"])
+
     # --- one transaction --------------------------------------------------------------------------
 
     def records(self) -> list[tuple[Name, Known]]:
@@ -602,6 +635,8 @@ class Batch:
             for (system, key), by in self._taken.items()
             if by < 0
         ]
+        self._tell_unplaced()
+        told = self.levels.writes(self._taken, self._mark_fallen)
         touched = sorted(self._restamped | self._dirty.keys() | self._later.keys())
         return [
             _silently("progress_put", [{"consumer": consumer, "offset": offset}]),
@@ -611,6 +646,7 @@ class Batch:
             _silently("demand_known", list(self._erp.values())),
             _silently("held_explain", explained),
             _silently("held_shift", returned),
+            *told,
             _silently("dirty_mark", [{"sku": sku, "changed_at_ms": at} for sku, at in self._dirty.items()]),
             _silently(
                 "dirty_mark_waiting",
@@ -638,29 +674,3 @@ class Batch:
 
 def _silently(statement: str, rows: list[dict[str, Any]]) -> Write:
     return Write(statement, rows, told=False)
-
-
-def _differs(order: Order, known: Order) -> bool:
-    """Whether an event of equal version shows something else than what we hold."""
-
-    def visible(of: Order) -> tuple[Any, ...]:
-        lines = tuple((line.id, line.quantity) for line in of.lines)
-        return of.cancelled_at_ms is None, of.total, lines, len(of.refunds)
-
-    return visible(order) != visible(known)
-
-
-def _with_allocations(order: Order, previous: Order) -> Order:
-    """An event's order with the allocations and money facts that a full read had told before."""
-    before = {line.id: line for line in previous.lines}
-    lines = []
-    for line in order.lines:
-        old = before.get(line.id)
-        allocations: tuple[Allocation, ...] = old.allocations if old is not None else ()
-        lines.append(replace(line, allocations=allocations))
-    return replace(
-        order,
-        lines=tuple(lines),
-        payments=order.payments or previous.payments,
-        refunds=order.refunds or previous.refunds,
-    )

@@ -251,6 +251,7 @@ class Results:
                 by=payload.quantity - payload.expected,
                 now_ms=self._now_ms,
             )
+            self._told(key, payload.quantity, outcome)
             if outcome.facts.get("doubtful"):
                 self._refute(key)
                 self.stale = True
@@ -258,6 +259,9 @@ class Results:
             # What was heard of a number while it was read may be in the reading or not. Where every write carries
             # its expectation, the next one finds out; else the number is read once more.
             rev = int(note) if self._blind and note else None
+            if outcome.facts.get("reserved", 0) > 0:
+                before = outcome.facts["held"] + outcome.facts["reserved"]
+                self._add("held_first", system=self._system, key=key, held=before, now_ms=self._now_ms)
             self._add(
                 "held_seen",
                 system=self._system,
@@ -269,6 +273,7 @@ class Results:
             self._add(
                 "held_asked", system=self._system, key=key, asked_ms=self._asked_ms, now_ms=self._now_ms
             )
+            self._told(key, outcome.facts["held"], outcome)
             if self._blind:
                 self._undone_until_now(key, 0)
             self._add("dirty_mark", sku=split_key(key)[0], changed_at_ms=self._now_ms)
@@ -301,6 +306,13 @@ class Results:
         """What the channel holds is not known any more, and is read."""
         self._add("held_refuted", system=self._system, key=key)
         self._read_stock(key)
+
+    def _told(self, key: str, number: int, outcome: Outcome) -> None:
+        """What the channel said with a stamp of its own: an event with an older one has nothing to say any more."""
+        if outcome.facts.get("stamp_ms"):
+            stamp_ms = outcome.facts["stamp_ms"]
+            row = {"system": self._system, "key": key, "number": number, "stamp_ms": stamp_ms}
+            self._add("heard_put", **row, check_ms=0)
 
     def _undone_until_now(self, key: str, by: int) -> None:
         """What moved there before now and is heard of later may have been undone, or read already."""

@@ -273,6 +273,15 @@ FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, asked_ms bigint, 
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.asked_ms = r.now_ms
 RETURNING binding.key;
 
+-- name: held_first
+-- key: system key
+INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_ms)
+SELECT r.system, 'stock', r.key, r.held, 0, r.now_ms, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_ms bigint)
+ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_ms = excluded.first_read_ms
+WHERE binding.held IS NULL
+RETURNING key;
+
 -- name: held_refuted
 -- key: system key
 UPDATE binding SET stale = 1, rev = rev + 1
@@ -301,6 +310,38 @@ UPDATE binding SET unseen = 0, rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND unseen > 0
 RETURNING binding.key;
+
+-- name: heard_get
+SELECT b.key, CASE WHEN b.stale <> 0 THEN NULL ELSE b.held END, b.unseen, b.rev, h.number, coalesce(h.stamp_ms, 0),
+       coalesce(h.check_ms, 0), (EXISTS (SELECT 1 FROM delivery AS d WHERE d.system = b.system
+           AND d.operation = 'set_stock' AND d.key = b.key AND d.state = 'running'))::int
+FROM jsonb_array_elements_text(:keys::jsonb) AS k(value)
+JOIN binding AS b ON b.system = :system AND b.kind = 'stock' AND b.key = k.value AND b.held IS NOT NULL
+LEFT JOIN heard AS h ON h.system = b.system AND h.key = b.key
+ORDER BY b.key;
+
+-- name: heard_put
+-- key: system key
+INSERT INTO heard (system, key, number, stamp_ms, check_ms)
+SELECT r.system, r.key, r.number, r.stamp_ms, r.check_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, number bigint, stamp_ms bigint, check_ms bigint)
+ON CONFLICT (system, key) DO UPDATE
+SET number = excluded.number, stamp_ms = excluded.stamp_ms, check_ms = excluded.check_ms
+WHERE excluded.stamp_ms >= heard.stamp_ms
+RETURNING key;
+
+-- name: heard_checks
+SELECT h.system, h.key, h.number, h.stamp_ms, h.check_ms, CASE WHEN b.stale <> 0 THEN NULL ELSE b.held END,
+       coalesce(b.unseen, 0)
+FROM heard AS h LEFT JOIN binding AS b ON b.system = h.system AND b.kind = 'stock' AND b.key = h.key
+WHERE h.check_ms > 0 ORDER BY h.check_ms, h.system, h.key LIMIT :limit;
+
+-- name: heard_checked
+-- key: system key
+UPDATE heard SET check_ms = 0
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, stamp_ms bigint, check_ms bigint)
+WHERE heard.system = r.system AND heard.key = r.key AND heard.stamp_ms = r.stamp_ms AND heard.check_ms = r.check_ms
+RETURNING heard.key;
 
 -- name: demand_open
 SELECT d.channel, d.order_key, d.line_id, d.location, d.sku, d.quantity, d.erp_before, d.erp_quantity,

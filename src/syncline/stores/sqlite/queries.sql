@@ -211,6 +211,15 @@ UPDATE binding SET asked_ms = :asked_ms
 WHERE system = :system AND kind = 'stock' AND key = :key AND asked_ms = :now_ms
 RETURNING key;
 
+-- What a channel had set aside before it was first read is gone from its number, and no order tells of it: so the number
+-- counts as lowered by it.
+-- name: held_first
+INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_ms)
+VALUES (:system, 'stock', :key, :held, 0, :now_ms, :now_ms)
+ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_ms = excluded.first_read_ms
+WHERE binding.held IS NULL
+RETURNING key;
+
 -- name: held_refuted
 UPDATE binding SET stale = 1, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key
@@ -232,6 +241,36 @@ RETURNING key;
 -- name: unseen_release
 UPDATE binding SET unseen = 0, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND unseen > 0
+RETURNING key;
+
+-- What a channel is known to hold and what it told last; whether a write of the number is under way decides what an
+-- event can mean.
+-- name: heard_get
+SELECT b.key, CASE WHEN b.stale THEN NULL ELSE b.held END, b.unseen, b.rev, h.number, coalesce(h.stamp_ms, 0),
+       coalesce(h.check_ms, 0), EXISTS (SELECT 1 FROM delivery AS d WHERE d.system = b.system
+           AND d.operation = 'set_stock' AND d.key = b.key AND d.state = 'running')
+FROM json_each(:keys) AS k
+CROSS JOIN binding AS b ON b.system = :system AND b.kind = 'stock' AND b.key = k.value AND b.held IS NOT NULL
+LEFT JOIN heard AS h ON h.system = b.system AND h.key = b.key
+ORDER BY b.key;
+
+-- name: heard_put
+INSERT INTO heard (system, key, number, stamp_ms, check_ms)
+VALUES (:system, :key, :number, :stamp_ms, :check_ms)
+ON CONFLICT (system, key) DO UPDATE
+SET number = excluded.number, stamp_ms = excluded.stamp_ms, check_ms = excluded.check_ms
+WHERE excluded.stamp_ms >= heard.stamp_ms
+RETURNING key;
+
+-- name: heard_checks
+SELECT h.system, h.key, h.number, h.stamp_ms, h.check_ms, CASE WHEN b.stale THEN NULL ELSE b.held END,
+       coalesce(b.unseen, 0)
+FROM heard AS h LEFT JOIN binding AS b ON b.system = h.system AND b.kind = 'stock' AND b.key = h.key
+WHERE h.check_ms > 0 ORDER BY h.check_ms, h.system, h.key LIMIT :limit;
+
+-- What was told since is looked at by itself.
+-- name: heard_checked
+UPDATE heard SET check_ms = 0 WHERE system = :system AND key = :key AND stamp_ms = :stamp_ms AND check_ms = :check_ms
 RETURNING key;
 
 -- name: demand_open

@@ -11,7 +11,7 @@ from random import Random
 
 from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.app import VERSIONS, HttpApp
-from syncline.connectors.shopify.simulator.commerce import Commerce
+from syncline.connectors.shopify.simulator.drafts import Draft, Drafting
 from syncline.connectors.shopify.simulator.idempotency import Keys
 from syncline.connectors.shopify.simulator.limits import RESTORE_RATE, Bucket
 from syncline.connectors.shopify.simulator.records import (
@@ -54,7 +54,7 @@ ALL_SCOPES = (
 )
 
 
-class ShopifySimulator(Commerce, Simulator):
+class ShopifySimulator(Drafting, Simulator):
     """One shop with its stock, orders, limits, webhooks and faults.
 
     Deterministic in its clock and random source: ``state_digest`` of two equal runs is equal.
@@ -82,6 +82,7 @@ class ShopifySimulator(Commerce, Simulator):
         self.allow_http = allow_http
         self.scopes: set[str] = set(ALL_SCOPES)
         self.state = ShopState(clock)
+        self.drafts: dict[int, Draft] = {}
         self.keys = Keys()
         self.bucket = Bucket(clock, RESTORE_RATE[plan])
         self.hooks = Webhooks(
@@ -159,7 +160,8 @@ class ShopifySimulator(Commerce, Simulator):
             repr(sorted(counter.items()))
             for counter in (self.ledger.calls_by_operation, self.ledger.effects, self.ledger.breaches)
         )
-        return self.state.digest([*counters, repr((self.effects, self.hooks.sent, self.hooks.lost))])
+        drafts = repr([(draft.id, draft.until_ms) for draft in self.drafts.values()])
+        return self.state.digest([*counters, drafts, repr((self.effects, self.hooks.sent, self.hooks.lost))])
 
     # -- what the API's mutations report back
 
