@@ -23,7 +23,7 @@ from syncline.simulate.simulation import START_MS, Plan
 from syncline.stores.sqlite import backup
 
 SEEDS = range(1, 13)
-CALM = Plan(faults=False, kills=0)
+CALM = Plan(faults=False, kills=0, asides=0)
 LOST_MS_MIN = 30_000
 
 pytestmark = pytest.mark.simulation

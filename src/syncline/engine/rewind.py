@@ -62,8 +62,11 @@ class Rewind:
         return self.mark is not None and not self.mark.caught_up
 
     def holds_back(self, operation: str) -> bool:
-        """Whether nothing of an operation is sent at the moment: numbers, while nobody knows what they rest on."""
-        return operation == "set_stock" and self.catching_up
+        """Whether nothing of an operation is sent at the moment: numbers, while nobody knows what they rest on.
+
+        They are not read either: an order of before the reading must not be heard of after it.
+        """
+        return operation in STATE_OPERATIONS and self.catching_up
 
     def looks_up(self, since_ms: int) -> bool:
         """Whether a fact of this moment may have been sent by the store that was replaced."""

@@ -7,6 +7,7 @@ ERP was given before must not even be given again, whether or not it would have 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import apsw
@@ -30,6 +31,8 @@ class Restoring(Simulation):
 
     def __init__(self, seed: int, plan: Plan | None = None) -> None:
         super().__init__(seed, plan)
+        # The first reading after a restore is a first one again: what was edited by hand before it, nobody can know.
+        self.staff.read_after_s = math.inf
         self.lost_ms = 0  # between the copy and the death
         self.forgotten_events = 0  # acknowledged, and not in the copy
 

@@ -310,8 +310,8 @@ class Simulation:
 
     # --- the play ---------------------------------------------------------------------------------
 
-    async def _open(self) -> list[HistoryOrder]:
-        """Stock on both sides, everybody at work, Syncline started; returns what buyers will want."""
+    async def _open(self) -> tuple[list[HistoryOrder], asyncio.Task[None]]:
+        """Stock on both sides, everybody at work, Syncline started; returns what buyers will want, and staff's day."""
         world, plan = self.world, self.plan
         history = generate_history(self._rng.getrandbits(32), orders=plan.orders * 3, skus=plan.skus)
         case = stock_case(history.orders)
@@ -322,11 +322,11 @@ class Simulation:
         staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
         self._start()
         await self._prepare()
-        return history.orders
+        return history.orders, staff
 
     async def _play(self) -> Report:
         plan = self.plan
-        orders = await self._open()
+        orders, staff = await self._open()
         # Most shops are open already while both sides are read for the first time.
         await self.clock.sleep(self._rng.choice((0.0, 3.0, 10.0, 120.0)))
 

@@ -423,9 +423,11 @@ class Results:
 
     def writes(self, intent: str | None = None, *, close: bool = False) -> list[Write]:
         """The collected rows. With ``close`` the intent is finished as well."""
+        # What was set aside before the first reading comes before the reading, whichever item of the call told it.
+        in_order = sorted(self._rows.items(), key=lambda one: one[0] != "held_first")
         writes = [
             Write(statement, rows, told=statement in TOUCHING)
-            for statement, rows in self._rows.items()
+            for statement, rows in in_order
             if intent is not None or statement != "attempt_put"
         ]
         if intent is not None and close:
