@@ -34,6 +34,7 @@ NAMES = (
     "urgency",
     "oversell",
     "adopt",
+    "reconcile",
 )
 
 

@@ -145,6 +145,16 @@ MEANING: dict[str, dict[str, str]] = {
         "leave_share": "A class is left only by a SKU that is slower than this part of its threshold,",
         "leave_after": "for so long without a break. It is entered at once.",
     },
+    "reconcile": {
+        "every": 'Time between two proofs of a route, an hour at least; `"never"`: only when somebody asks.',
+        "budget": "Part of each vendor's limit that a proof may use besides everything else. One that is asked for takes what "
+        "urgent calls leave.",
+        "orders_since": "Orders that changed within so long are compared. Shopify hides those of more than 60 days from most apps.",
+        "repair": "Whether anything is mended unasked. Without it differences are only named.",
+        "max_records": "Records that one proof mends unasked; the rest waits for a person.",
+        "max_units": "Units by which it may change them, all together.",
+        "max_share": "Part of the rows compared so far that it mends unasked; 500 rows count at least.",
+    },
     "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
     "units": {
         "of": "The SKU that is stocked.",
@@ -268,8 +278,8 @@ def cli() -> str:
     command = typer.main.get_command(importlib.import_module("syncline.cli").app)
     parts = ["# Command line\n"]
     for path, found in commands(command, ("syncline",)):
-        arguments = [p.name for p in found.params if p.param_type_name == "argument"]
-        usage = " ".join([*path, *(f"<{name}>" for name in arguments)])
+        arguments = [p for p in found.params if p.param_type_name == "argument"]
+        usage = " ".join([*path, *(f"<{p.name}>" if p.required else f"[<{p.name}>]" for p in arguments)])
         parts.append(f"\n## {' '.join(path)}\n\n```text\n{usage}\n```\n\n{(found.help or '').strip()}\n")
         rows = [
             [
@@ -383,6 +393,8 @@ def configuration() -> str:
         "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
         "\n## [velocity]\n\nWhere the classes of SKUs begin, in units a minute of the peak hour, over all channels. See `segments` of a "
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),
+        "\n## [reconcile]\n\nHow both sides are proved to agree. See [how to reconcile](../howto/reconcile.md).\n\n"
+        + settings(config.ReconcileConfig, MEANING["reconcile"], "reconcile"),
         "\n## [channels.NAME]\n\nWhat no connector can know of one channel's buyers; NAME is that of its system.\n\n"
         + settings(config.ChannelConfig, MEANING["channels"], "channels"),
         "\n## [alerts]\n\nWithout it alerts are on the dashboard and in the log. See "

@@ -23,7 +23,7 @@ STATEMENTS = {name: parse_statement(sql) for name, sql in load_queries("syncline
 WRITES = {name: statement for name, statement in STATEMENTS.items() if statement.columns}
 READS = {name: statement for name, statement in STATEMENTS.items() if not statement.columns}
 NUMBERED = {"parked_put", "parked_resolve", "lag_put", "audit_put"}  # return ids, which need not be the same
-SERIAL = {"parked", "lag", "audit"}
+SERIAL = {"parked", "lag", "audit", "mode"}
 OWN = {"parked_edit", "parked_get"}  # ask for an id
 
 keys = st.sampled_from(["A\x1f1", "A\x1f2", "AB\x1f1", "A", "ä\x1f1", 'it\'s "1"', ""])
@@ -50,8 +50,9 @@ VALUES = {
     "since": times, "after": keys, "from": keys, "to": keys, "consumer": st.sampled_from(["apply"]),
     "stream": st.sampled_from(["orders", "items"]), "reference": st.sampled_from(["r1", "r2", "r3"]),
     "pool": st.sampled_from(["p", "q"]), "line": st.integers(0, 1), "main": st.integers(0, 1), "binds": st.integers(0, 1), "firm": st.booleans(),
-    "subject": st.sampled_from(["velocity", "r"]), "velocity": st.sampled_from(["high", "low"]), "buffers": words,
+    "subject": st.sampled_from(["velocity", "r", "a"]), "velocity": st.sampled_from(["high", "low"]), "buffers": words,
     "slow_since_ms": st.none() | times, "number": st.none() | st.integers(-3, 4),
+    "mode": st.sampled_from(["paused", "shadow"]), "sink": st.sampled_from(["", "velocity"]),
     "learned": st.binary(max_size=9).map(bytes.hex),
     "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),
 }  # fmt: skip
@@ -68,6 +69,9 @@ NUMBERS = {
     "lag_ms",
     "free",
     "asked",
+    "units",
+    "rows",
+    "dry_run",
 }
 
 
@@ -76,8 +80,10 @@ def value(statement, name):
         return st.sampled_from([0, 10**9])  # an id
     if statement == "audit_put" and name in ("before", "after"):
         return words
-    if statement == "parked_resolve" and name == "by":
+    if statement in ("parked_resolve", "difference_decide") and name == "by":
         return words
+    if statement.startswith("difference") and name == "state":
+        return st.sampled_from(["", "named", "repairing", "waiting", "declined"])
     if name in VALUES:
         return VALUES[name]
     if name in NUMBERS:

@@ -801,6 +801,35 @@ BROKEN = {
     "lists holds in any order": says("holds_open", "ORDER BY expires_at_ms, reference", "ORDER BY reference"),
     "sums up holds that ended": says("holds_summary", "state IN ('open', 'confirmed') AND", ""),
     "sums up each pool": says("holds_summary", "AND main = 1", ""),
+    "declares again what is so already": says("mode_begin", "DO NOTHING", "DO UPDATE SET actor = excluded.actor"),
+    "ends what is over": says("mode_end", "AND until_ms IS NULL", ""),
+    "ends every mode of a subject": says("mode_end", "AND mode = :mode", "AND :mode = :mode"),
+    "tells what is over first": says("modes", "until_ms IS NOT NULL, ", ""),
+    "tells the oldest mode first": says("modes", "id DESC", "id"),
+    "tells apart what was in time": says("lags_apart", "kept = 0 AND EXISTS", "EXISTS"),
+    "tells apart by the modes of others": says("lags_apart", "subject IN (:route, :sink)", "subject IN (:route, :sink, 'erp')"),
+    "tells nothing apart by its sink": says("lags_apart", "subject IN (:route, :sink)", "subject IN (:route) AND :sink = :sink"),
+    "tells apart what had landed": says("lags_apart", "since_ms < delivered_at_ms", "since_ms <= delivered_at_ms"),
+    "tells apart what changed afterwards": says("lags_apart", "until_ms > delivered_at_ms - lag_ms", "until_ms >= delivered_at_ms - lag_ms"),
+    "tells nothing apart while it lasts": says("lags_apart", "until_ms IS NULL OR", ""),
+    "tells the longest of all": says("lags_apart", "CASE WHEN apart THEN 0 ELSE lag_ms END", "lag_ms"),
+    "tells apart the lags of all routes": says("lags_apart", "WHERE route = :route", "WHERE :route = :route"),
+    "tells apart the lags of all time": says("lags_apart", "AND delivered_at_ms >= :since", "AND :since = :since"),
+    "tells apart what is due": says("late_apart", "deliver_by_ms < :now_ms", "deliver_by_ms <= :now_ms"),
+    "tells apart what changed when it was over": says("late_apart", "first_changed_at_ms < :before", "first_changed_at_ms <= :before"),
+    "tells apart what has ended": says("late_apart", "'running')", "'running', 'completed')"),
+    "tells nothing apart that runs": says("late_apart", ", 'running'", ""),
+    "tells apart what other routes have late": says("late_apart", "route = :route", ":route = :route"),
+    "tells apart what other systems have late": says("late_apart", "system = :system", ":system = :system"),
+    "learns what is ours": says("held_learned", "AND confirmed_at_ms < :ours_ms", "AND :ours_ms = :ours_ms"),
+    "learns in spite of a newer revision": says("held_learned", "(:rev IS NULL OR rev = :rev)", "(:rev = :rev OR 1)"),
+    "forgets what fell before": says("held_learned", "unseen = max(unseen, 0)", "unseen = 0"),
+    "keeps what came back": says("held_learned", "unseen = max(unseen, 0)", "unseen = unseen"),
+    "keeps the doubt of what came back": says("held_learned", "doubt_back = 0, ", ""),
+    "believes what it learns at once": says("held_learned", ", first_read_ms = :now_ms", ""),
+    "learns for every system": says("held_learned", "system = :system", ":system = :system"),
+    "takes any record's origin": says("record_origins", "r.system = :system AND r.kind = :kind", ":system = :kind OR r.kind > ''"),
+    "knows no record without its event": says("record_origins", "LEFT JOIN", "JOIN"),
     "counts the lines of holds": says("holds_summary", "count(DISTINCT reference)", "count(reference)"),
     "keeps what an adoption read first": says("adoption_put", "body = excluded.body", "body = adoption.body"),
     "tells what was read of other systems": says("adoption_after", "system = :system AND", ":system = :system AND"),
@@ -810,12 +839,156 @@ BROKEN = {
     "forgets what was read of other systems": says("forget_adoption", "a.system = :system AND", ":system = :system AND"),
     "forgets what was read of other kinds": says("forget_adoption", "AND a.kind = :kind", "AND :kind = :kind"),
     "forgets all that was read at once": says("forget_adoption", "LIMIT :limit", "LIMIT :limit + 9"),
+    "keeps the first state of a proof": says("proof_put", "state = excluded.state", "state = proof.state"),
+    "keeps a proof running": says("proof_put", "ended_at_ms = excluded.ended_at_ms", "ended_at_ms = proof.ended_at_ms"),
+    "keeps the first place of a proof": says("proof_put", "position = excluded.position", "position = proof.position"),
+    "keeps the first rows of a proof": says("proof_put", "rows = excluded.rows", "rows = proof.rows"),
+    "keeps the first body of a proof": says("proof_put", "body = excluded.body", "body = proof.body"),
+    "lets a proof begin anew": says("proof_put", "SET state", "SET started_at_ms = excluded.started_at_ms, state"),
+    "tells every proof": says("proof_get", "id = :id", "(id = :id OR EXISTS (SELECT 1 FROM proof WHERE id <> :id))"),
+    "tells the proofs of others": says("proofs", "route = :route AND", ":route = :route AND"),
+    "tells proofs before the first": says("proofs", "AND started_at_ms >= :since", "AND :since = :since"),
+    "tells proofs oldest first": says("proofs", "started_at_ms DESC, id DESC", "started_at_ms, id"),
+    "limits no proofs": says("proofs", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "forgets young proofs": says("forget_proofs", ":before", "(:before + 1)"),
+    "forgets proofs that run": says("forget_proofs", "AND state <> 'running'", ""),
+    "forgets proofs without a limit": says("forget_proofs", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "keeps the first words of a difference": says("difference_put", "detail = excluded.detail", "detail = difference.detail"),
+    "keeps the first units of a difference": says("difference_put", "units = excluded.units", "units = difference.units"),
+    "keeps the first subject of a difference": says("difference_put", "subject = excluded.subject", "subject = difference.subject"),
+    "keeps the first proof of a difference": says("difference_put", "proof = excluded.proof", "proof = difference.proof"),
+    "keeps when a difference was seen first": says("difference_put", "seen_at_ms = excluded.seen_at_ms", "seen_at_ms = difference.seen_at_ms"),
+    "counts no finding again": says("difference_put", "difference.times + 1", "difference.times"),
+    "keeps a difference closed": says("difference_put", "closed_at_ms = NULL", "closed_at_ms = difference.closed_at_ms"),
+    "forgets that somebody decided": says("difference_put", "IN ('waiting', 'declined')", "IN ('waiting')"),
+    "forgets that somebody has to decide": says("difference_put", "IN ('waiting', 'declined')", "IN ('declined')"),
+    "remembers what was decided of another": says("difference_put", "difference.closed_at_ms IS NULL AND difference.state", "difference.state"),
+    "remembers who decided of another": says("difference_put", "decided_by = CASE WHEN difference.closed_at_ms IS NULL", "decided_by = CASE WHEN 1"),
+    "forgets who decided": says("difference_put", "THEN difference.decided_by ELSE", "THEN '' ELSE"),
+    "remembers when another began": says("difference_put", "first_at_ms = CASE WHEN difference.closed_at_ms IS NULL", "first_at_ms = CASE WHEN 1"),
+    "forgets when a difference began": says("difference_put", "THEN difference.first_at_ms ELSE", "THEN excluded.first_at_ms ELSE"),
+    "closes what was found": says("difference_gone", "AND proof <> :proof", "AND :proof = :proof"),
+    "closes the differences of others": says("difference_gone", "route = :route AND", ":route = :route AND"),
+    "closes differences twice": says("difference_gone", "AND closed_at_ms IS NULL", ""),
+    "decides twice": says("difference_decide", "AND state = 'waiting'", "AND state <> 'named'"),
+    "decides what does not wait": says("difference_decide", "AND state = 'waiting'", "AND state <> 'declined'"),
+    "decides what is gone": says("difference_decide", "AND closed_at_ms IS NULL", ""),
+    "decides for every cause": says("difference_decide", "AND cause = :cause", "AND :cause = :cause"),
+    "decides for every route": says("difference_decide", "route = :route", ":route = :route"),
+    "decides in nobody's name": says("difference_decide", ", decided_by = :by", ""),
+    "finds the differences of others": says("differences_of", "route = :route AND", ":route = :route AND"),
+    "finds differences that went": says("differences_of", "AND closed_at_ms IS NULL", ""),
+    "finds other differences": says("differences_of", "AND key IN (SELECT value FROM json_each(:keys))", "AND :keys = :keys"),
+    "lists differences that went": says("differences_open", "closed_at_ms IS NULL AND", ""),
+    "lists the differences of others": says("differences_open", "route = :route AND", ":route = :route AND"),
+    "lists differences of every state": says("differences_open", "state = :state)", ":state = :state)"),
+    "lists differences of every cause": says("differences_open", "cause = :cause)", ":cause = :cause)"),
+    "lists differences without a limit": says("differences_open", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "counts differences that went": says("difference_counts", "WHERE closed_at_ms IS NULL", ""),
+    "counts the last of a kind as the first": says("difference_counts", "min(first_at_ms)", "max(first_at_ms)"),
+    "forgets young differences": says("forget_differences", ":before", "(:before + 1)"),
+    "forgets differences without a limit": says("forget_differences", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "loses every binding of a key": says("binding_lost", "AND kind = :kind", "AND :kind = :kind"),
+    "loses bindings everywhere": says("binding_lost", "system = :system AND", ":system = :system AND"),
+    "loses every binding of a kind": says("binding_lost", "AND key = :key", "AND :key = :key"),
+    "keeps the id of what is lost": says("binding_lost", "external_id = '', ", ""),
+    "keeps the version of what is lost": says("binding_lost", "version = 0, ", ""),
+    "keeps what was sent to what is lost": says("binding_lost", "hash = '', ", ""),
+    "keeps the revision of what is lost": says("binding_lost", "rev = rev + 1", "rev = rev"),
+    "tells every mark": says("dirty_of", "WHERE sku IN (SELECT value FROM json_each(:skus))", "WHERE :skus = :skus"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
 
 # Mutant: the tests that fail on it, without their "test_". Every other test passes.
 CAUGHT_BY = {
+    "declares again what is so already": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "ends what is over": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "ends every mode of a subject": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "tells what is over first": [
+        "what_holds_is_told_before_what_is_over",
+    ],
+    "tells the oldest mode first": [
+        "a_mode_begins_once_ends_once_and_what_is_over_stays",
+    ],
+    "tells apart what was in time": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart by the modes of others": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells nothing apart by its sink": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart what had landed": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart what changed afterwards": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells nothing apart while it lasts": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells the longest of all": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart the lags of all routes": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart the lags of all time": [
+        "lags_are_told_apart_if_their_change_waited_for_a_pause",
+    ],
+    "tells apart what is due": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what changed when it was over": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what has ended": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells nothing apart that runs": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what other routes have late": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what other systems have late": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "learns what is ours": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "learns in spite of a newer revision": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "forgets what fell before": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "keeps what came back": [
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
+    ],
+    "keeps the doubt of what came back": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "believes what it learns at once": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "learns for every system": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+    ],
+    "takes any record's origin": [
+        "a_record_knows_by_what_it_came",
+    ],
+    "knows no record without its event": [
+        "a_record_knows_by_what_it_came",
+    ],
     "answers before it commits": [
         "what_was_accepted_is_there_after_a_restart",
     ],
@@ -1223,6 +1396,7 @@ CAUGHT_BY = {
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
         "a_reading_is_as_old_as_the_question",
         "a_reading_that_was_overtaken_changes_nothing",
         "a_refuted_number_is_unknown_until_it_is_read_again",
@@ -1237,6 +1411,7 @@ CAUGHT_BY = {
         "unseen_units_are_listed_and_can_be_let_go",
         "what_a_blind_write_may_have_undone_is_in_doubt",
         "what_an_order_may_explain_is_read_again",
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
         "what_is_explained_is_not_in_doubt",
     ],
     "takes an unknown number for none": [
@@ -1253,6 +1428,7 @@ CAUGHT_BY = {
         "a_shift_moves_what_is_held_and_nothing_else",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "units_that_vanish_are_unseen_until_they_come_back",
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
         "what_is_explained_is_not_in_doubt",
     ],
     "counts a return twice": [
@@ -1262,6 +1438,7 @@ CAUGHT_BY = {
     "forgets unseen units at the next look": [
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
         "an_order_explains_nothing_that_was_missed_before_it",
         "units_that_vanish_are_unseen_until_they_come_back",
         "what_an_order_may_explain_is_read_again",
@@ -1306,6 +1483,7 @@ CAUGHT_BY = {
     ],
     "believes a first reading of returns": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
     ],
     "doubts no order": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
@@ -1359,6 +1537,7 @@ CAUGHT_BY = {
     ],
     "shifts without a new revision": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_number_that_others_write_is_learned_and_nothing_fell",
         "a_refuted_number_is_unknown_until_it_is_read_again",
         "a_shift_moves_what_is_held_and_nothing_else",
     ],
@@ -1686,6 +1865,7 @@ CAUGHT_BY = {
     "finishes every key": [
         "deliveries_are_counted_by_route_and_state",
         "pending_deliveries_are_found_again_after_a_restart",
+        "what_is_late_is_told_apart_by_when_it_changed",
     ],
     "makes up what it finishes": [
         "finishing_what_does_not_exist_changes_nothing",
@@ -2112,6 +2292,183 @@ CAUGHT_BY = {
     ],
     "forgets all that was read at once": [
         "what_an_adoption_has_read_is_told_by_key_and_forgotten_by_kind",
+    ],
+    "keeps the first state of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps a proof running": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps the first place of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps the first rows of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "keeps the first body of a proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "lets a proof begin anew": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells every proof": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells the proofs of others": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells proofs before the first": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "tells proofs oldest first": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "limits no proofs": [
+        "a_proof_is_kept_up_to_date_and_told_newest_first",
+    ],
+    "forgets young proofs": [
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "forgets proofs that run": [
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "forgets proofs without a limit": [
+        "proofs_that_ended_are_forgotten_by_time",
+    ],
+    "keeps the first words of a difference": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "keeps the first units of a difference": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "keeps the first subject of a difference": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "keeps the first proof of a difference": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "keeps when a difference was seen first": [
+        "a_difference_found_again_is_the_same_one",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "counts no finding again": [
+        "a_difference_found_again_is_the_same_one",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "keeps a difference closed": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "forgets that somebody decided": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "forgets that somebody has to decide": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "remembers what was decided of another": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "remembers who decided of another": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "forgets who decided": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "remembers when another began": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "forgets when a difference began": [
+        "a_difference_found_again_is_the_same_one",
+    ],
+    "closes what was found": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "closes the differences of others": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "closes differences twice": [
+        "differences_that_went_are_forgotten_by_time",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "decides twice": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides what does not wait": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides what is gone": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "decides for every cause": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides for every route": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "decides in nobody's name": [
+        "what_a_person_has_to_decide_waits_and_stands",
+    ],
+    "finds the differences of others": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "finds differences that went": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "finds other differences": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "lists differences that went": [
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "lists the differences of others": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+        "what_a_whole_proof_did_not_find_is_gone",
+    ],
+    "lists differences of every state": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "lists differences of every cause": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "lists differences without a limit": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "counts differences that went": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "counts the last of a kind as the first": [
+        "differences_are_listed_by_state_and_cause_and_counted",
+    ],
+    "forgets young differences": [
+        "differences_that_went_are_forgotten_by_time",
+    ],
+    "forgets differences without a limit": [
+        "differences_that_went_are_forgotten_by_time",
+    ],
+    "loses every binding of a key": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "loses bindings everywhere": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "loses every binding of a kind": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps the id of what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps the version of what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps what was sent to what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "keeps the revision of what is lost": [
+        "a_binding_is_lost_and_can_be_made_again",
+    ],
+    "tells every mark": [
+        "which_of_some_skus_are_marked",
     ],
 }
 

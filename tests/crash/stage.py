@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import apsw
 
 from syncline.connectors.shopify.simulator.app import HttpApp
+from syncline.engine.reconcile.differences import Settings
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
 from syncline.model.copying import replace
@@ -205,6 +206,7 @@ class Stage:
             EPSILON,
             {},
             Thresholds(),
+            reconcile=Settings(every_ms=0),  # a proof would mend what a crash had lost, and hide it
         )
         access = Access(None, self.clock, None, secret=secret.encode(), token_bytes=secrets.token_bytes)
         self.world.erp.configure_push(access.hook_url(self.url, ERP), [PUSH_SECRET])

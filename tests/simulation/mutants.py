@@ -11,7 +11,9 @@ from syncline.engine.capture.ingress import Answer, Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.results import Results
+from syncline.engine.delivery.stops import Stops
 from syncline.engine.derive import stock
+from syncline.engine.modes import Modes, ModeWatch, Stop
 from syncline.model.change import Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
@@ -145,6 +147,34 @@ def takes_a_fall_for_the_number_to_beat(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Levels, "writes", believes)
 
 
+def forgets_who_paused_what(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Modes, "stop_of", lambda self, route: Stop.NONE)
+
+
+def sends_again_while_stopped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Stops, "any", lambda self, known: False)
+
+
+def starts_before_it_knows_what_is_stopped(patch: pytest.MonkeyPatch) -> None:
+    refresh = ModeWatch.refresh
+
+    async def later(self):
+        if self in begun:
+            await refresh(self)
+        begun.append(self)
+
+    begun: list[ModeWatch] = []
+    patch.setattr(ModeWatch, "refresh", later)
+
+
+def forgets_what_waited_for_a_pause(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lane, "changed", lambda self, routes: None)
+
+
+def takes_what_others_wrote_for_units_that_fell(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Modes, "ours_since", lambda self, route: 0)
+
+
 # Each with the plan and the seeds of which at least one must show it. The engine without a mistake
 # passes all of them. The first that shows it ends the search, so a long list costs a caught one nothing.
 SOME_SEEDS = (8, 5, 3, 9, 1, 2, 7, 6, 11, 12)
@@ -162,4 +192,12 @@ MUTANTS = {
         Plan(kills=0, troubles=("webhooks lost", "pushes lost", "subscriptions removed")),
         (1, 2, 3),
     ),
+    forgets_who_paused_what: (Plan(switches=True), SOME_SEEDS),
+    sends_again_while_stopped: (
+        Plan(switches=True, kills=0, troubles=("answers lost", "shop fails after")),
+        (2, *SOME_SEEDS),
+    ),
+    starts_before_it_knows_what_is_stopped: (Plan(switches=True), SOME_SEEDS),
+    forgets_what_waited_for_a_pause: (Plan(switches=True), SOME_SEEDS),
+    takes_what_others_wrote_for_units_that_fell: (Plan(switches=True), SOME_SEEDS),
 }

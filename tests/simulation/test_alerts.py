@@ -19,8 +19,10 @@ from tests.simulation.alert_stage import START_MS, WARM_UP_S, Stage
 
 from syncline.connectors.shopify.simulator.commerce import CartLine
 from syncline.engine.alerts.watch import Settings
+from syncline.engine.audit import Audit
 from syncline.engine.operations import Operations
 from syncline.engine.status import status
+from syncline.engine.switches import Switches
 from syncline.freshness.feeds import REMEMBERED_H
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import Retryable
@@ -606,15 +608,19 @@ def test_a_way_out_that_fails_is_told_by_the_other_and_catches_up():
     assert caught_up == [("opened", "way_failing"), ("closed", "disk"), ("closed", "way_failing")]
 
 
-def test_what_a_person_has_paused_alarms_nobody():
+@pytest.mark.parametrize("route", [False, True])
+def test_what_a_person_has_paused_alarms_nobody(route):
     async def paused(stage: Stage) -> None:
-        lane = stage.engine.lanes[SHOP]
-        lane.paused = True
+        (stock,) = [
+            one.name for one in stage.engine.routes.all if one.sink == SHOP and one.flow == "inventory"
+        ]
+        subject = stock if route else SHOP
+        switches = Switches(stage.engine, Audit(stage.engine.store, stage.clock))
+        await switches.pause(subject, by="ana")
         await stage.clock.sleep(3600.0)
-        assert any(route.late for route in (await status(stage.engine, stage.clock.now_ms())).routes)
+        assert any(one.late_apart for one in (await status(stage.engine, stage.clock.now_ms())).routes)
         assert stage.pager.taken == []
-        lane.paused = False
-        lane.offer((SHOP, "set_stock", "none", "available", 1, 0, 0))
+        await switches.resume(subject, by="ana")
         await stage.clock.sleep(1200.0)
 
     stage = Stage()

@@ -50,10 +50,12 @@ class Story(Restoring):
         super().__init__(7, CALM)
         self._tell = tell
 
-    async def _play(self):
-        await self._open()
+    async def _people(self, orders):
+        """Nobody but who the story tells of."""
+
+    async def _live_and_die(self):
         await self.clock.sleep(120)
-        return await self._tell(self)
+        await self._tell(self)
 
     async def order(self) -> int:
         """A buyer's order of two; it reaches the ERP while Syncline lives."""

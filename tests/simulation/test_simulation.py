@@ -131,6 +131,15 @@ def test_ten_restarts_with_nothing_to_do_have_no_effect(number):
     assert report.kills["idle"] == 10
 
 
+@pytest.mark.parametrize("number", range(1, 13))
+def test_nothing_is_written_while_stopped_and_everything_agrees_afterwards(number, record_property):
+    """From shadow to live, paused and resumed at random, under faults and kills."""
+    report = Simulation(number, Plan(switches=True)).run()
+    assert report.violations == [], f"Simulation({number}, Plan(switches=True)).run()\n{report.text()}"
+    assert report.stops >= 5 and report.differences >= 1
+    record_property("total:simulation:stops", report.stops)
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_checker_catches(mutant, monkeypatch):
     plan, seeds = MUTANTS[mutant]

@@ -218,9 +218,8 @@ def test_however_things_come_and_go_each_cause_has_one_open_entry(story):
         assert len(open_keys) == len(set(open_keys))
     looks.look(for_s=2000)
     assert looks.book.open() == []
-    for entry in looks.book.entries:
-        said = [event for _, event, key in looks.said if key == entry.key]
-        assert said[-1:] in (["closed"], []), said
+    # By entry, not by key: what was told may turn out to be another cause's, and keep its name when it ends.
+    assert {entry.event for entry in looks.book.entries} <= {"closed"}
 
 
 def test_every_kind_says_what_it_means_and_what_to_do():

@@ -27,7 +27,7 @@ def seen(now_ms: int, **changes):
         lanes=[lane],
         ingress=[address],
         pollers=[],
-        routes=[SimpleNamespace(source="shop", age_ms=1)],
+        routes=[SimpleNamespace(name="orders", source="shop", age_ms=1, modes=())],
         store=SimpleNamespace(backlog=0, applied_to=0),
     )
     for name, value in changes.items():
@@ -214,12 +214,11 @@ def lane(failing_since_ms=0, last_ok_ms=0, state="ok", pending=1):
     )
 
 
-def read(failing_since_ms=0, last_ok_ms=0, trouble="", paused=False):
+def read(failing_since_ms=0, last_ok_ms=0, trouble=""):
     return SimpleNamespace(
         failing_since_ms=failing_since_ms,
         last_ok_ms=last_ok_ms,
         trouble=trouble,
-        paused=paused,
         last_error="500",
     )
 
@@ -235,7 +234,6 @@ def read(failing_since_ms=0, last_ok_ms=0, trouble="", paused=False):
         ((lane(0, 40), [read(100, 50, "failing"), read(110, 60, "failing")]), True),
         ((lane(100, 50, pending=0), [read()]), None),  # nothing is left to try
         ((lane(100, 50, "paused"), [read()]), None),
-        ((lane(), [read(100, 50, "failing", paused=True)]), None),
         ((lane(), [read(100, 50, "throttled")]), None),
     ],
 )

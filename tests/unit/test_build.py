@@ -104,7 +104,7 @@ def test_the_erp_is_given_what_it_stocks(builder):
     placed = order(
         line("l1", "CASE", 3, "90.00", ("70", 2), ("71", 1)), line("l2", "OLD", 2), line("l3", "B", 1)
     )
-    items, unknown = builder._order_items(ORDERS, placed)
+    items, unknown = builder.order_items(ORDERS, placed)
     assert unknown == []
     assert [(i.line_id, i.item_id, i.sku, i.location, i.quantity, i.in_pack) for i in items] == [
         ("l1", "501", "A", "1", 24, 12),
@@ -115,9 +115,9 @@ def test_the_erp_is_given_what_it_stocks(builder):
 
 
 def test_a_kit_needs_an_item_in_the_erp_and_a_pack_may_have_one(builder):
-    assert builder._order_items(ORDERS, order(line("l1", "SET", 1)))[1] == ["'SET'"]
+    assert builder.order_items(ORDERS, order(line("l1", "SET", 1)))[1] == ["'SET'"]
     builder._catalog.put("erp", Item("CASE", "900"))
-    items, _ = builder._order_items(ORDERS, order(line("l1", "CASE", 3)))
+    items, _ = builder.order_items(ORDERS, order(line("l1", "CASE", 3)))
     assert [(i.item_id, i.sku, i.quantity, i.in_pack) for i in items] == [("900", "CASE", 3, 1)]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from syncline.cli.init import TEMPLATE
 from syncline.engine.derive.buffers import Checkout
+from syncline.engine.reconcile.differences import Limits
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
@@ -504,3 +505,34 @@ def test_what_the_template_leaves_commented_out_is_right(tmp_path):
     assert routes.recipes.parts("MUG-12") == {"MUG": 12}
     assert routes.all[0].rules.of("KAYAK").won["unique"] == "SKU KAYAK"
     assert routes.all[0].rule_for("LANTERN").cap == 10
+
+
+def test_proofs_are_daily_and_cheap_unless_said_otherwise(read):
+    settings = read(GOOD).reconcile
+    assert (settings.every_ms, settings.budget, settings.repair) == (86_400_000, Decimal("0.05"), True)
+    assert settings.limits == Limits(500, 5_000, Decimal("0.02"))
+    asked = (
+        '\n[reconcile]\nevery = "never"\nbudget = "12.5 %"\norders_since = "7d"\nrepair = false\n'
+        'max_records = 0\nmax_units = 9\nmax_share = "100%"\n'
+    )
+    settings = read(GOOD + asked).reconcile
+    assert (settings.every_ms, settings.budget, settings.orders_ms) == (0, Decimal("0.125"), 7 * 86_400_000)
+    assert (settings.repair, settings.limits) == (False, Limits(0, 9, Decimal(1)))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('every = "30m"', "once an hour is the most"),
+        ('every = "soon"', "reconcile.every: 'soon' is no duration"),
+        ('budget = "0%"', "nothing can be read at 0 %"),
+        ('budget = "101%"', "reconcile.budget: '101%' is no share"),
+        ('budget = "0.05"', "is no share"),
+        ('max_share = "-1%"', "reconcile.max_share"),
+        ("max_records = -1", "max_records"),
+        ("max_record = 1", "did you mean `max_records`"),
+    ],
+)
+def test_a_proof_that_cannot_be_made_is_refused(read, line, words):
+    with pytest.raises(Misconfigured, match=re.escape(words)):
+        read(GOOD + f"\n[reconcile]\n{line}\n")

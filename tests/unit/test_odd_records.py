@@ -19,7 +19,7 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
 from syncline.model.records import Allocation, Item, OrderLine, StockLevel
-from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Wire, _Told, order_of
+from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Told, Wire, order_of
 from syncline.stores.sqlite import SqliteStore
 
 MAIN = LOCATIONS[0]
@@ -35,7 +35,7 @@ class Erp(LeanErp):
         self._event(levels=[StockLevel(sku, MAIN, units, units, Decimal(0), self.wire.clock.now_ms())])
 
     def _event(self, **told) -> None:
-        self.source.visible.append(self.source.event(_Told(**told), self.wire.clock.now_ms()))
+        self.source.visible.append(self.source.event(Told(**told), self.wire.clock.now_ms()))
         self.wire.tell(0.1, partial(self._tell, self.name, len(self.source.visible) - 1))
 
     def rename(self, old: str, new: str) -> None:

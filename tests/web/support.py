@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import msgspec
 
 from syncline.engine.codec import encode
+from syncline.engine.delivery.stops import Difference
 from syncline.engine.engine import Engine
 from syncline.engine.holds import Line
 from syncline.engine.operations import Operations
@@ -527,6 +528,25 @@ async def hold_some(engine) -> None:
     engine.holds.refused["shop", "not_enough"] += 3
 
 
+async def rehearse_some(site, routes=("inventory:erp->shop", "orders:shop->erp")) -> None:
+    """Stock in shadow with differences of several kinds, and the shop paused besides."""
+    stock, orders = "inventory:erp->shop", "orders:shop->erp"
+    await site.switches.shadow(routes, reason="first week beside the old connector", by="Ada")
+    await site.switches.pause("erp", reason="its books are being closed", by="Otto")
+    now = site.clock.now_ms()
+    for n, (sku, there, computed) in enumerate((("MUG-01", 9, 4), ("TEE-RED-M", 20, 21), ("SOCK-42", 0, 58))):
+        row = (stock_key(sku, "L1"), stock, "available", 1, now - n * MINUTE, now, now, 0, "")
+        difference = Difference(str(there), str(computed), Decimal(abs(there - computed)), "", now - 3_000)
+        site.engine.lanes["shop"].stops.put("set_stock", row, difference)
+    for key, there, computed, note in (
+        ("551042\x1f1", "not there", "order #1042: 1 line, 39.80 EUR", ""),
+        ("551043\x1f1", "", "", "it would be parked: order #1043: no item in erp has the SKU 'TEE-GREEN-S'"),
+    ):
+        row = (key, orders, "available", 1, now - 20 * MINUTE, now, now, 0, "")
+        difference = Difference(there, computed, Decimal(40), note, now - 9_000)
+        site.engine.lanes["erp"].stops.put("put_order", row, difference)
+
+
 async def recover_some(engine) -> None:
     """A week of hourly figures of what ``auto`` buffers give back."""
     route = engine.routes.of(Flow.INVENTORY)[0].name
@@ -572,6 +592,7 @@ async def make_site(clock=None, *, secure=False, store=None, seeded=True, **opti
     return SimpleNamespace(
         engine=engine,
         operations=operations,
+        switches=app.site.switches,
         access=access,
         tokens=tokens,
         app=app,

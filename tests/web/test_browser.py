@@ -11,7 +11,16 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.web.support import hold_some, make_site, park_message, park_order, recover_some, trouble
+from tests.web.proofs import prove_some
+from tests.web.support import (
+    hold_some,
+    make_site,
+    park_message,
+    park_order,
+    recover_some,
+    rehearse_some,
+    trouble,
+)
 
 from syncline.engine.alerts.conditions import condition
 from syncline.ports import Write
@@ -210,12 +219,16 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
         "sku": "/search?q=TEE-RED-M",
         "search": "/search",
         "holds": "/holds",
+        "reconcile": "/reconcile",
         "alerts": "/alerts",
+        "shadow": "/shadow",
         "system": "/system?verify=1",
     }
     alert(server.site)
+    server.do(prove_some(server.site.engine))
     server.do(hold_some(server.site.engine))
     server.do(recover_some(server.site.engine))
+    server.do(rehearse_some(server.site))
     server.site.app.site.snapshots.forget()
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
@@ -270,6 +283,59 @@ def test_a_hold_is_released_under_a_name(page, server):
     assert page.locator("table.holds tbody tr").count() == 3
     entry = server.do(server.site.operations.audit.newest(limit=1))[0]
     assert (entry.actor, entry.action, entry.subject) == ("Otto", "release hold", "till-0042 at shop")
+
+
+def test_a_system_is_paused_and_resumed_under_a_name(page, server):
+    log_in(page, server)
+    page.get_by_label("Pause shop").click()
+    page.get_by_label("Why, for whoever looks later").locator("visible=true").fill("stocktaking")
+    page.get_by_role("button", name="Yes, pause it").locator("visible=true").click()
+    page.wait_for_url(re.compile("done=pause"))
+    page.get_by_role("heading", level=1).get_by_text("shop was paused by Otto").wait_for()
+    assert page.get_by_text("stocktaking").count() >= 2
+    assert (
+        page.locator(".route .chip", has_text="paused").count() == 4
+    )  # two routes, each with what was declared
+    page.get_by_role("button", name="Resume shop").click()
+    page.get_by_text("Resumed. What waits goes out").wait_for()
+    entries = server.do(server.site.operations.audit.newest(limit=2))
+    assert [(e.actor, e.action, e.subject) for e in entries] == [
+        ("Otto", "resume", "shop"),
+        ("Otto", "pause", "shop"),
+    ]
+
+
+def test_a_form_of_a_switch_stays_open_while_the_page_lives(page, server):
+    log_in(page, server)
+    page.get_by_text("live", exact=True).wait_for()
+    page.get_by_label("Pause inventory:erp->shop").click()
+    page.locator("h1").click()  # the focus goes elsewhere
+    page.locator('[data-part="route-2"]').get_by_text("22 changes").wait_for()
+    now = server.site.clock.now_ms()
+    row = {"route": "order_status:erp->shop", "key": "x", "lag_ms": 900, "kept": 1, "now_ms": now}
+    server.do(server.site.store.write(Write("lag_put", [row])))
+    page.locator('[data-part="route-2"]').get_by_text("23 changes").wait_for(timeout=8_000)
+    assert page.get_by_label("Why, for whoever looks later").locator("visible=true").count() == 1
+
+
+def test_a_route_goes_into_shadow_and_live_again(page, server):
+    log_in(page, server)
+    page.get_by_label("Put inventory:erp->shop in shadow").click()
+    page.get_by_role("button", name="Yes, only compare").locator("visible=true").click()
+    page.get_by_text("In shadow. What would be written is compared").wait_for()
+    page.get_by_role("link", name="What would be written").click()
+    page.get_by_text("Nothing differs").wait_for()
+    server.do(rehearse_some(server.site, ["orders:shop->erp"]))
+    page.goto("/shadow?order=largest")
+    rows = page.locator("table.differences tbody th")
+    assert rows.first.inner_text().startswith("SOCK-42")
+    page.get_by_role("link", name="Newest first").click()
+    page.wait_for_url(re.compile("newest"))
+    assert rows.first.inner_text().startswith("MUG-01") and rows.count() == 5
+    page.get_by_label("Let inventory:erp->shop go live").click()
+    page.get_by_role("button", name="Yes, go live").locator("visible=true").click()
+    page.get_by_text("Live. What differs goes out").wait_for()
+    assert server.do(server.site.operations.audit.newest(limit=1))[0].action == "live"
 
 
 def test_trouble_is_named_with_its_cause_and_what_to_do(page, server):

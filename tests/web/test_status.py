@@ -95,9 +95,7 @@ async def test_a_read_that_does_not_come_makes_the_route_late(engine):
     ("spoil", "says", "mend"),
     [
         (lambda e: setattr(e.lanes["shop"], "auth_failed", True), "shop refuses our credential.", "Renew"),
-        (lambda e: setattr(e.lanes["shop"], "paused", True), "shop is paused", "Resume"),
         (lambda e: setattr(e.pollers[0], "last_error", "no\r\n\x1b[31mroute"), "Reading transactions", "no"),
-        (lambda e: setattr(e.pollers[0], "paused", True), "is paused", "Resume"),
         (lambda e: setattr(e.ingress.received["shop"], "forged", 5_000), "wrong signature", "secret"),
     ],
 )

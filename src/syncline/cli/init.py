@@ -61,6 +61,10 @@ from = "erp"
 to = "shop"
 tolerance = "1h"
 
+# [reconcile]                       # both sides are read again and compared
+# every = "24h"
+# budget = "5%"                     # of each vendor's limit
+
 # [rules]                           # for every channel; nearer rules win, field by field
 # safety_stock = 1
 # [rules.locations.1]               # one ERP location

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -24,10 +24,15 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
+from syncline.engine.reconcile.differences import Settings
+from syncline.engine.reconcile.reconciler import Reconciler
+from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes
+from syncline.engine.shadow import ShadowReader
 from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
@@ -39,6 +44,7 @@ from syncline.ports import Clock, PollStream, Row, Store, System, Write
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
 ITEMS_INTERVAL_MS = 3_600_000
+ON_DEMAND = Settings(every_ms=0)
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +69,7 @@ class Engine:
         hears_events: bool = True,
         thresholds: Thresholds | None = None,
         adopt: Mapping[str, AdoptRules] | None = None,
+        reconcile: Settings = ON_DEMAND,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -97,6 +104,8 @@ class Engine:
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
+        self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed)
+        self.modes = self.mode_watch.modes
         self.lanes = {
             name: Lane(
                 system=system,
@@ -111,6 +120,7 @@ class Engine:
                 on_stale=self._on_stale,
                 offer=self.offer,
                 rewind=self.rewind,
+                modes=self.modes,
                 **({"calls_max": calls_max[name]} if calls_max and name in calls_max else {}),
             )
             for name, system in self.systems.items()
@@ -161,6 +171,8 @@ class Engine:
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
         self._anew = Anew(store, clock, routes, self.applier.wake)
+        self.shadow_reader = ShadowReader(self)
+        self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
@@ -222,6 +234,10 @@ class Engine:
         for lane in self.lanes.values():
             lane.wake()
 
+    def _modes_changed(self, routes: Collection[str]) -> None:
+        for lane in self.lanes.values():
+            lane.changed(routes)
+
     def _on_stale(self, channel: str) -> None:
         """The channel's number moved without us: perhaps an order that we have not heard of."""
         for poller in self.pollers:
@@ -255,6 +271,7 @@ class Engine:
         """
         await self._apply_lease.take()
         await self.adoption.load()
+        await self.mode_watch.refresh()
         await self.catalog.load(self.systems)
         await self.rewind.load()
         async with asyncio.TaskGroup() as group:
@@ -265,6 +282,9 @@ class Engine:
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")
             group.create_task(self.rewind.run(self.applier, self.pollers, self._wake_lanes), name="rewind")
+            group.create_task(self.mode_watch.run(), name="modes")
+            group.create_task(self.shadow_reader.run(), name="shadow")
+            group.create_task(self.reconciler.run(), name="reconcile")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
             for poller in self.pollers:

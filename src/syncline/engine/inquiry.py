@@ -11,6 +11,7 @@ from syncline.engine.codec import decode
 from syncline.engine.derive.buffers import Sized
 from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
+from syncline.engine.modes import WORDS
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
 from syncline.engine.words import NOTES, duration, flow_title, operation_title, plural
@@ -160,6 +161,8 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         if all(at.held is not None for at in shown)
         else "; what it holds has not been read yet."
     )
+    if stop := engine.modes.stop_of(route.name):
+        sentence += f" Nothing is written there: the route is {WORDS[stop]}."
     return Explanation(
         sku,
         route.sink,

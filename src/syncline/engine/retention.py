@@ -14,6 +14,7 @@ DAY_MS = 86_400_000
 EVENTS_KEPT_MS = 30 * DAY_MS
 DETAILS_KEPT_MS = 30 * DAY_MS
 SURVEYS_KEPT_MS = 92 * DAY_MS
+PROOFS_KEPT_MS = 400 * DAY_MS  # a trend is told over a year
 SEEN_BUCKET_MS = 16 * DAY_MS
 EVERY_S = 6 * 3600.0  # a sweep walks over the deliveries that ended; what is kept a month can wait for it
 STEP = 2_000
@@ -48,6 +49,8 @@ class Janitor:
             ("forget_deliveries", {"before": before, "limit": STEP}),
             ("forget_holds", {"before": before, "limit": STEP}),
             ("forget_surveys", {"before": now_ms - SURVEYS_KEPT_MS, "limit": STEP}),
+            ("forget_proofs", {"before": now_ms - PROOFS_KEPT_MS, "limit": STEP}),
+            ("forget_differences", {"before": now_ms - PROOFS_KEPT_MS, "limit": STEP}),
         ]
         deleted = 0
         for statement, row in jobs:

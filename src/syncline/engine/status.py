@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from syncline.engine.delivery.lane import CALLS_MAX
 from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
+from syncline.engine.modes import Mode
 from syncline.engine.notices import Drift, Subscriptions
+from syncline.engine.reconcile.history import (
+    RouteProof,
+    route_proofs,
+    troubles,
+)
 from syncline.engine.routes import Route
 from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
@@ -45,7 +51,11 @@ OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Lags:
-    """What was measured on the changes that landed in the last hour."""
+    """What was measured on the changes that landed in the last hour.
+
+    ``apart`` came too late because they waited while the route was paused or in shadow. They are among those
+    ``delivered``; neither the share nor the durations contain them.
+    """
 
     delivered: int
     kept: int
@@ -53,6 +63,7 @@ class Lags:
     p50_ms: int
     p99_ms: int
     max_ms: int
+    apart: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,8 @@ class RouteStatus:
 
     ``blind``: its channel compares nothing, so that an order between a reading and the write is overwritten.
     ``window_ms`` is the mean of that time since the start, and ``exposed_unit_s`` the units offered in it, times
-    seconds.
+    seconds. ``modes`` are what a person declared for it or for its sink; ``late_apart`` counts what is past its
+    deadline because of that, now or before, which ``late`` leaves out.
     """
 
     name: str
@@ -84,7 +96,7 @@ class RouteStatus:
     parked: int
     oldest_deadline_ms: int | None
     oldest_changed_at_ms: int | None
-    state: str  # ok, late, attention or starting
+    state: str  # ok, late, attention, starting, paused or shadow
     send_typical_ms: int = 0  # the median, where send_ms is the worst of a hundred
     late_behind_parked: int = 0  # of the late ones, those that follow an order which is parked
     blind: bool = False
@@ -92,6 +104,8 @@ class RouteStatus:
     window_ms: int = 0
     window_ms_max: int = 0
     exposed_unit_s: float = 0.0
+    late_apart: int = 0
+    modes: tuple[Mode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,7 @@ class LaneStatus:
     last_error: str
     failing_since_ms: int = 0  # nothing has worked since; 0: the last call did
     last_ok_ms: int = 0
+    paused: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +146,6 @@ class PollerStatus:
     reads: int
     failures: int
     events_found: int
-    paused: bool
     last_error: str
     trouble: str = ""  # failing, refused (the credential) or throttled
     failing_since_ms: int = 0
@@ -195,12 +209,13 @@ class ParkedGroup:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, in plain words, and what to do about it."""
+    """One thing that is wrong, in plain words, and what to do about it. ``declared``: a person wants it so."""
 
     severity: str  # late or attention
     text: str
     mend: str
     where: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +244,13 @@ class Status:
     holds: tuple[HeldAt, ...]
     classes: dict[str, int]
     recovered: dict[str, RecoveredAt]
+    proofs: tuple[RouteProof, ...]
 
 
 def missed_often(lags: Lags) -> bool:
     """Whether more of the last hour's changes came too late than may pass without a word."""
-    return (
-        lags.kept_share is not None and lags.delivered >= KEPT_SAMPLE_MIN and lags.kept_share < KEPT_SHARE_MIN
-    )
+    counted = lags.delivered - lags.apart
+    return lags.kept_share is not None and counted >= KEPT_SAMPLE_MIN and lags.kept_share < KEPT_SHARE_MIN
 
 
 def clean(text: str) -> str:
@@ -255,7 +270,10 @@ async def status(engine: Engine, now_ms: int) -> Status:
     routes = []
     for route in engine.routes.all:
         lags = await _lags(engine, route, now_ms)
-        routes.append(_route(engine, route, pollers, lags, work, sends, now_ms))
+        mine = [row for row in work if row[2] == route.name]
+        late = sum(row[7] for row in mine if row[3] != DeliveryState.PARKED)
+        apart = await _late_apart(engine, route, late, now_ms)
+        routes.append(_route(engine, route, pollers, lags, mine, apart, sends, now_ms))
     groups = tuple(ParkedGroup(*row) for row in await engine.store.read("parked_groups"))
     parked = (await engine.store.read("parked_count"))[0][0]
     unseen = tuple(
@@ -279,7 +297,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
         for name, counts in engine.ingress.received.items()
     )
     store = await _store(engine)
-    problems = tuple(judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms))
+    proofs = await route_proofs(engine)
+    by_itself = engine.reconciler.settings.every_ms > 0
+    problems = (
+        *judge(routes, lanes, pollers, ingress, store, parked, unseen, now_ms),
+        *(Problem("attention", *trouble) for trouble in troubles(proofs, by_itself=by_itself)),
+    )
     starting = bool(routes) and any(route.state == "starting" for route in routes)
     if problems:
         verdict, reason, mend = problems[0].severity, problems[0].text, problems[0].mend
@@ -316,6 +339,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
         holds=await held_by_channel(engine),
         classes=engine.survey.latest.classes,
         recovered=engine.survey.latest.recovered,
+        proofs=proofs,
     )
 
 
@@ -329,15 +353,40 @@ async def _lags(engine: Engine, route: Route, now_ms: int) -> Lags:
     delivered, kept, longest = totals[0]
     if not delivered:
         return Lags(0, 0, None, 0, 0, 0)
-    values = sorted(row[2] for row in await lag_rows(engine, route.name, now_ms))
+    rows = await lag_rows(engine, route.name, now_ms)
+    apart = 0
+    if engine.modes.stopped_until(route.name):
+        ((apart, longest),) = await engine.store.read(
+            "lags_apart", route=route.name, sink=route.sink, since=now_ms - WINDOW_MS
+        )
+        rows = [
+            row
+            for row in rows
+            if row[3] or not engine.modes.stopped_within(route.name, row[1] - row[2], row[1])
+        ]
+    values = sorted(row[2] for row in rows)
     return Lags(
         delivered=delivered,
         kept=kept,
-        kept_share=kept / delivered,
-        p50_ms=percentile(values, 0.5),
-        p99_ms=percentile(values, 0.99),
+        kept_share=kept / (delivered - apart) if delivered > apart else None,
+        p50_ms=percentile(values, 0.5) if values else 0,
+        p99_ms=percentile(values, 0.99) if values else 0,
         max_ms=longest,
+        apart=apart,
     )
+
+
+async def _late_apart(engine: Engine, route: Route, late: int, now_ms: int) -> int:
+    """Of what is past its deadline: what waits, or waited, because a person declared it."""
+    stopped_until_ms = engine.modes.stopped_until(route.name)
+    if not late or not stopped_until_ms:
+        return 0
+    if engine.modes.stop_of(route.name):
+        return late
+    rows = await engine.store.read(
+        "late_apart", system=route.sink, route=route.name, now_ms=now_ms, before=stopped_until_ms
+    )
+    return int(rows[0][0])
 
 
 async def _sends(engine: Engine, now_ms: int) -> dict[tuple[str, str], list[int]]:
@@ -369,7 +418,6 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
                 reads=poller.reads,
                 failures=poller.failures,
                 events_found=poller.events_found,
-                paused=poller.paused,
                 last_error=clean(poller.last_error),
                 trouble=poller.trouble,
                 failing_since_ms=poller.failing_since_ms,
@@ -392,11 +440,12 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
         usage = lane.system.governor.usage()
         limit = usage.get("limit", 0.0)
         in_use = max(0.0, usage.get("in_use", 0.0))
+        paused = engine.modes.of_system(name)
         if lane.auth_failed:
             state = "refused"
         elif lane.in_outage:
             state = "outage"
-        elif lane.paused:
+        elif paused is not None:
             state = "paused"
         else:
             state = "ok"
@@ -415,9 +464,12 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
                 throttled=round(usage.get("throttled", 0)),
                 waited_s=usage.get("waited_s", 0.0),
                 down_since_ms=lane.down_since_ms,
-                last_error=clean(lane.last_error) if state != "ok" or lane.failing_since_ms else "",
+                last_error=clean(lane.last_error)
+                if state not in ("ok", "paused") or lane.failing_since_ms
+                else "",
                 failing_since_ms=lane.failing_since_ms,
                 last_ok_ms=lane.last_ok_ms,
+                paused=paused,
             ),
         )
     return found
@@ -428,7 +480,8 @@ def _route(
     route: Route,
     pollers: Sequence[PollerStatus],
     lags: Lags,
-    work: Sequence[Row],
+    mine: Sequence[Row],
+    apart: int,
     sends: Mapping[tuple[str, str], list[int]],
     now_ms: int,
 ) -> RouteStatus:
@@ -441,21 +494,23 @@ def _route(
         reconcile_interval_ms=min((p.interval_ms for p in reads if p.snapshot), default=0),
         read_ms=max((p.read_ms for p in reads), default=0),
     )
-    mine = [row for row in work if row[2] == route.name]
     waiting = [row for row in mine if row[3] != DeliveryState.PARKED]
     pending = sum(row[4] for row in waiting)
-    late = sum(row[7] for row in waiting)
+    late = sum(row[7] for row in waiting) - apart
     times = sorted(ms for op in OPERATIONS_OF.get(route.flow, ()) for ms in sends.get((route.sink, op), ()))
     sink = engine.systems[route.sink].capabilities
     send_ms = percentile(times, 0.99) if times else SEND_ASSUMED_MS + sink.applies_after_ms
     typical_ms = percentile(times, 0.5) if times else SEND_ASSUMED_MS
-    backlog_ms = _backlog_ms(engine, route, pending, typical_ms)
+    going = 0 if engine.modes.stop_of(route.name) else pending  # what is held back delays nothing
+    backlog_ms = _backlog_ms(engine, route, going, typical_ms)
     worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
     exposure = engine.lanes[route.sink].blind.exposure
     age_ms = now_ms - covers_ms if covers_ms else None
     limit_ms = max(route.tolerance_ms, lost_ms or 0) + GRACE_MS
     if late or (age_ms is not None and age_ms > limit_ms):
         state = "late"
+    elif stop := engine.modes.stop_of(route.name):
+        state = stop.value
     elif age_ms is None and reads:
         state = "starting"
     elif (
@@ -495,6 +550,8 @@ def _route(
         window_ms=round(1000 * exposure.seconds / max(1, exposure.writes)),
         window_ms_max=round(1000 * exposure.longest_s),
         exposed_unit_s=exposure.unit_seconds,
+        late_apart=apart,
+        modes=engine.modes.of_route(route.name),
     )
 
 

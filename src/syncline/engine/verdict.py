@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from syncline.engine.modes import Mode, Stop
 from syncline.engine.status import (
     GRACE_MS,
     IngressStatus,
@@ -13,11 +14,14 @@ from syncline.engine.status import (
     RouteStatus,
     StoreStatus,
     Unseen,
+    clean,
     missed_often,
 )
 from syncline.engine.words import MINUTE_MS, duration, flow_title, plural
 
 BACKLOG_MAX = 5_000  # events that may wait to be applied before it is worth a sentence
+NOTHING = "nothing waits yet"
+LATEST_ONLY = "and only the latest values go out, in order of deadline"
 
 
 def judge(
@@ -62,12 +66,14 @@ def _lanes(lanes: Sequence[LaneStatus], routes: Sequence[RouteStatus], now_ms: i
                 "If it lasts, look at the vendor's status page.",
                 lane.system,
             )
-        elif lane.state == "paused":
+        if lane.paused is not None:
             yield Problem(
-                severity,
-                f"{lane.system} is paused: nothing is sent to it.",
-                f"Resume it when you are ready; {waits}.",
+                "attention",
+                f"{lane.system} was paused {declared(lane.paused, now_ms)}: nothing is sent to it.",
+                f"Resume it when you are ready. Reading goes on and nothing is lost: {waits if lane.pending else NOTHING}, "
+                f"{LATEST_ONLY}.",
                 lane.system,
+                declared=True,
             )
 
 
@@ -93,6 +99,9 @@ def _routes(
                 mend,
                 route.name,
             )
+        for mode in route.modes:
+            if mode.subject == route.name:
+                yield _declared(route, title, mode, now_ms)
         if route.age_ms is not None and route.age_ms > route.age_limit_ms:
             errors = [p.last_error for p in pollers if p.system == route.source and p.last_error]
             yield Problem(
@@ -104,6 +113,28 @@ def _routes(
             )
 
 
+def _declared(route: RouteStatus, title: str, mode: Mode, now_ms: int) -> Problem:
+    """A route that a person paused, or put in shadow."""
+    waits = f"{plural(route.pending, 'change')} {'waits' if route.pending == 1 else 'wait'}"
+    if route.late_apart:
+        waits += f", {route.late_apart:,} past the deadline"
+    waits = waits if route.pending else NOTHING
+    if mode.mode == Stop.SHADOW:
+        text = f"{title}: in shadow, {declared(mode, now_ms)}; nothing is written to {route.sink}."
+        would = f"{plural(route.pending, 'change')} would be sent"
+        mend = f"See under Shadow what differs, and let it go live when that is right; {would}."
+    else:
+        text = f"{title}: paused {declared(mode, now_ms)}."
+        mend = f"Resume it when you are ready. Reading goes on and nothing is lost: {waits}, {LATEST_ONLY}."
+    return Problem("attention", text, mend, route.name, declared=True)
+
+
+def declared(mode: Mode, now_ms: int) -> str:
+    """By whom, since when and why, to go on a sentence with."""
+    why = f" ({clean(mode.reason)})" if mode.reason else ""
+    return f"by {mode.by} {duration(now_ms - mode.since_ms)} ago{why}"
+
+
 def _reads(pollers: Sequence[PollerStatus]) -> Iterator[Problem]:
     for poller in pollers:
         if poller.last_error:
@@ -111,13 +142,6 @@ def _reads(pollers: Sequence[PollerStatus]) -> Iterator[Problem]:
                 "attention",
                 f"Reading {poller.stream} from {poller.system} fails.",
                 f"It is tried again by itself. {poller.system} says: {poller.last_error}",
-                poller.system,
-            )
-        elif poller.paused:
-            yield Problem(
-                "attention",
-                f"Reading {poller.stream} from {poller.system} is paused.",
-                "Resume it when you are ready; until then changes are only seen as events.",
                 poller.system,
             )
 
@@ -180,8 +204,8 @@ def _promises(routes: Sequence[RouteStatus]) -> Iterator[Problem]:
         elif missed_often(lags):
             yield Problem(
                 "attention",
-                f"{title}: {plural(lags.delivered - lags.kept, 'change')} of {lags.delivered:,} came too late "
-                "in the last hour.",
+                f"{title}: {plural(lags.delivered - lags.apart - lags.kept, 'change')} of "
+                f"{lags.delivered - lags.apart:,} came too late in the last hour.",
                 "The strip shows when. If it goes on, look at the lane's budget.",
                 route.name,
             )

@@ -14,6 +14,7 @@ from syncline.ports.connector import (
     Verified,
     WebhookRequest,
 )
+from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
 
@@ -27,8 +28,10 @@ __all__ = [
     "Opening",
     "OrderBook",
     "Page",
+    "Part",
     "PollStream",
     "Request",
+    "Rereads",
     "Response",
     "Row",
     "Sink",

@@ -12,6 +12,7 @@ from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
 from syncline.model.delivery import Item, Operation, Outcome
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
+from syncline.ports.rereads import NOTHING, Rereads
 from syncline.ports.transport import Transport
 
 
@@ -27,7 +28,10 @@ class Governor(Protocol):
         ...
 
     def usage(self) -> Mapping[str, float]:
-        """For screens and metrics: ``limit``, ``in_use``, ``calls``, ``throttled``, ``waited_s``."""
+        """For screens and metrics: ``limit``, ``in_use``, ``calls``, ``throttled``, ``waited_s``.
+
+        ``per_s`` is what may be spent each second: points, or seconds of open calls. Without a limit it is left out.
+        """
         ...
 
 
@@ -166,6 +170,7 @@ class System:
     check: Callable[[], Any] | None = None  # async: list of (what, ok, how to mend)
     census: Census | None = None  # lists everything, for `syncline adopt`
     order_book: OrderBook | None = None  # finds orders under the references of others
+    rereads: Rereads = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

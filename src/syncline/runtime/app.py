@@ -55,6 +55,7 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         epsilon=config.epsilon,
         checkouts=config.checkouts,
         thresholds=config.thresholds,
+        reconcile=config.reconcile,
         hears_events=bool(config.server.public_url),
         adopt=config.adopt,
     )

@@ -20,8 +20,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from syncline.engine.adoption import AdoptRules
-from syncline.engine.alerts.watch import Settings
+from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
+from syncline.engine.reconcile.differences import Limits, Settings
 from syncline.engine.routes import Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
@@ -44,6 +45,7 @@ from syncline.runtime.registry import connectors
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)\s*%")
 _DURATION = re.compile(r"(\d{1,6})\s*(ms|s|m|h|d)")
 
 DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
@@ -53,6 +55,8 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
+DEFAULT_LIMITS = Limits()
+EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
 IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS)
@@ -68,6 +72,19 @@ def duration_ms(text: str, field: str) -> int:
     if match is None:
         raise Misconfigured(f'{field}: {text!r} is no duration; write for example "5s", "4m", "1h" or "1d"')
     return int(match[1]) * _UNITS[match[2]]
+
+
+def share(text: str, field: str) -> Decimal:
+    """A share such as ``"5%"`` or ``"2.5 %"``, between nothing and all.
+
+    Raises:
+        Misconfigured: the text is none.
+    """
+    match = _SHARE.fullmatch(text.strip())
+    value = Decimal(match[1]) / 100 if match else Decimal(-1)
+    if not 0 <= value <= 1:
+        raise Misconfigured(f'{field}: {text!r} is no share; write for example "5%", at most "100%"')
+    return value
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +164,37 @@ class VelocityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Thresholds(self.high, self.medium, self.leave_share, leave_after_ms)
 
 
+class ReconcileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[reconcile]``: how often both sides are proved, what that may cost, and how much is repaired unasked."""
+
+    every: str = "24h"
+    budget: str = "5%"
+    orders_since: str = "30d"
+    repair: bool = True
+    max_records: Annotated[int, msgspec.Meta(ge=0)] = DEFAULT_LIMITS.records
+    max_units: Annotated[int, msgspec.Meta(ge=0)] = DEFAULT_LIMITS.units
+    max_share: str = "2%"
+
+    def settings(self) -> Settings:
+        """The same for the engine.
+
+        Raises:
+            Misconfigured: a value makes no sense.
+        """
+        budget = share(self.budget, "reconcile.budget")
+        if not budget:
+            raise Misconfigured(
+                'reconcile.budget: nothing can be read at 0 %; write every = "never" to prove on demand'
+            )
+        orders_ms = duration_ms(self.orders_since, "reconcile.orders_since")
+        never = self.every == "never"
+        every_ms = 0 if never else duration_ms(self.every, "reconcile.every")
+        if not never and every_ms < EVERY_MS_MIN:
+            raise Misconfigured(f"reconcile.every: {self.every!r} is too often; once an hour is the most")
+        limits = Limits(self.max_records, self.max_units, share(self.max_share, "reconcile.max_share"))
+        return Settings(every_ms, budget, orders_ms, self.repair, limits)
+
+
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
     """``[channels.NAME]``: what a system cannot say of its own buyers. Left out: as its connector declares."""
 
@@ -197,6 +245,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: dict[str, ChannelConfig] = {}
     velocity: VelocityConfig = VelocityConfig()
     adopt: dict[str, AdoptConfig] = {}
+    reconcile: ReconcileConfig = ReconcileConfig()
     alerts: AlertsConfig = AlertsConfig()
 
 
@@ -221,7 +270,8 @@ class Config(msgspec.Struct, frozen=True):
     thresholds: Thresholds
     adopt: Mapping[str, AdoptRules] = {}
     alerts: AlertsConfig = AlertsConfig()
-    watch: Settings = Settings()
+    watch: Watch = Watch()
+    reconcile: Settings = Settings()
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -271,6 +321,7 @@ def _known_fields() -> list[str]:
             ChannelConfig,
             VelocityConfig,
             AdoptConfig,
+            ReconcileConfig,
             AlertsConfig,
             EmailConfig,
             WebhookConfig,
@@ -335,7 +386,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         for name, channel in file.channels.items()
     }
     thresholds = file.velocity.thresholds()
-    watch = file.alerts.check({s.name for s in systems}, duration_ms)
+    watched = file.alerts.check({s.name for s in systems}, duration_ms)
     adopt = {}
     for name, section in file.adopt.items():
         if name not in {system.name for system in systems}:
@@ -352,7 +403,8 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         thresholds,
         adopt,
         alerts=file.alerts,
-        watch=replace(watch, public_url=file.server.public_url),
+        watch=replace(watched, public_url=file.server.public_url),
+        reconcile=file.reconcile.settings(),
     )
 
 

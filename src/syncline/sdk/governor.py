@@ -118,6 +118,7 @@ class ConcurrencySlots(_Gate):
     def usage(self) -> Mapping[str, float]:
         return {
             "limit": self._slots,
+            "per_s": self._slots,
             "in_use": self._in_use,
             "calls": self.calls,
             "throttled": self.throttled,
@@ -197,6 +198,7 @@ class CostBucket(_Gate):
         self._refill()
         return {
             "limit": self._capacity,
+            "per_s": self._restore,
             "in_use": self._capacity - self._level,
             "calls": self.calls,
             "throttled": self.throttled,

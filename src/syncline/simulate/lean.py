@@ -120,7 +120,7 @@ class FreeGovernor:
         return {}
 
 
-class _Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True):
     """The body of an event: records of one kind or several, as they were."""
 
     items: list[Item] = []
@@ -130,7 +130,7 @@ class _Told(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-_decode = msgspec.json.Decoder(_Told).decode
+_decode = msgspec.json.Decoder(Told).decode
 
 
 class LeanSource:
@@ -143,7 +143,7 @@ class LeanSource:
         self.streams = tuple(streams)
         self.visible: list[Event] = []
 
-    def event(self, told: _Told, at_ms: int, via: Via = Via.EVENT) -> Event:
+    def event(self, told: Told, at_ms: int, via: Via = Via.EVENT) -> Event:
         """A new fact, not yet visible to anybody."""
         return Event(self._name, "told", f"{self._name} {len(self.visible)}", via, at_ms, _encode(told))
 
@@ -254,7 +254,7 @@ class LeanChannel:
 
         def known() -> None:
             place = len(self.source.visible)
-            self.source.visible.append(self.source.event(_Told(orders=[order]), order.placed_at_ms))
+            self.source.visible.append(self.source.event(Told(orders=[order]), order.placed_at_ms))
             if self._tells and not lost:
                 self.wire.tell(event_s, partial(self._tell, self.name, place))
 
@@ -358,7 +358,7 @@ class LeanErp:
                 for index in range(len(LOCATIONS))
             ]
             event_id = f"{self.name} stock {began_ms} {begin} {last}"
-            yield Event(self.name, "told", event_id, Via.SNAPSHOT, now_ms, _encode(_Told(levels=levels)))
+            yield Event(self.name, "told", event_id, Via.SNAPSHOT, now_ms, _encode(Told(levels=levels)))
 
     def _level(self, sku: str, index: int, stamp_ms: int, began_ms: int | None = None) -> StockLevel:
         units = Decimal(self.available[sku][index])
@@ -430,7 +430,7 @@ class LeanErp:
         for begin in range(0, len(where), LEVELS_MAX):
             levels = [self._level(sku, index, now_ms) for sku, index in where[begin : begin + LEVELS_MAX]]
             place = len(self.source.visible)
-            self.source.visible.append(self.source.event(_Told(levels=levels, held=held), now_ms))
+            self.source.visible.append(self.source.event(Told(levels=levels, held=held), now_ms))
             held = []
             event_s, lost = self._rng.uniform(*EVENT_S), self._rng.random() < self._lost
             if self._tells and not lost:
@@ -441,7 +441,7 @@ def _item_events(name: str, skus: Iterable[str], at_ms: int) -> Iterable[Event]:
     wanted = list(skus)
     for begin in range(0, len(wanted), PAGE_MAX):
         items = [Item(sku, sku, sku) for sku in wanted[begin : begin + PAGE_MAX]]
-        yield Event(name, "told", f"{name} items {begin}", Via.SNAPSHOT, at_ms, _encode(_Told(items=items)))
+        yield Event(name, "told", f"{name} items {begin}", Via.SNAPSHOT, at_ms, _encode(Told(items=items)))
 
 
 def order_of(

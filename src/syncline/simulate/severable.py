@@ -79,6 +79,11 @@ class SeverableTransport(Transport):
         self._switch.check()
         return answer
 
+    @property
+    def abroad(self) -> bool:
+        """Whether requests are on their way, whoever sent them."""
+        return bool(self._abroad)
+
     def _arrived(self, task: asyncio.Task[Response]) -> None:
         self._abroad.discard(task)
         if not task.cancelled():

@@ -23,23 +23,27 @@ from urllib.parse import urlsplit
 from syncline.engine import failpoints
 from syncline.engine.engine import Engine
 from syncline.engine.status import status
+from syncline.engine.subscriptions import keep
 from syncline.model.errors import OutcomeUnknown, SynclineError
 from syncline.ports import Clock, Request, Response, Store, Timer
 from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.disagree import Disagreement, explained, prove
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
 from syncline.simulate.staff import Staff
+from syncline.simulate.switching import Switching
 from syncline.simulate.trade import Truth
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import Pace, World
+from syncline.simulate.world import SHOP, Pace, World
 from syncline.stores.sqlite import SqliteStore
 
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 HOOKS = "https://syncline.simulated"
 CONVERGE_MS_MAX = 3 * 3_600_000
 STEP_S = 20.0
+QUIET_S = 900.0
 ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
 STAFF = 0x57AFF
@@ -71,7 +75,9 @@ class Plan:
     troubles: tuple[str, ...] = ()  # only these; empty: all of them
     asides: int = 8  # drafts that reserve, and numbers edited by hand
     second_thoughts: bool = True  # buyers cancel and cut orders, sometimes too late for the warehouse
+    reconciles: bool = False  # in the end differences are planted, and both sides are proved
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
+    switches: bool = False  # all begins in shadow and goes live, and somebody pauses and resumes
 
 
 @dataclass(slots=True)
@@ -94,6 +100,8 @@ class Report:
     virtual_s: float = 0.0
     digest: str = ""
     violations: list[str] = field(default_factory=list)
+    differences: int = 0  # listed at once by routes in shadow
+    stops: int = 0  # pauses, and times that a route went back to shadow
 
     def text(self) -> str:
         """Everything, one fact a line; equal runs print equal text."""
@@ -110,6 +118,7 @@ class Report:
             f"kills: {self.kills.total()}",
             *(f"  {count:>4}  {where}" for where, count in sorted(self.kills.items())),
             f"agreed after {self.converged_after_s:.1f} s; digest {self.digest}",
+            *([f"stops: {self.stops}, differences in shadow: {self.differences}"] if self.stops else ()),
             f"truth: {self.truth}",
             f"breaches: {dict(sorted(self.breaches.items()))}",
             f"parked: {self.parked}",
@@ -194,9 +203,12 @@ class Simulation:
         self._hooks = HooksApp()
         self._store: Store = SqliteStore.open(":memory:", now_ms=START_MS)
         self._switch = Switch()
+        self._transport: SeverableTransport | None = None
+        self._left: list[SeverableTransport] = []  # of processes that died
         self._dead = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.engine: Engine | None = None
         self.faults: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
@@ -228,10 +240,12 @@ class Simulation:
         self._dead = asyncio.Event()
         store = SeverableStore(self._store, self._switch)
         rng = Random(self._rng.getrandbits(64))
-        transport = SeverableTransport(self._outbound, self._switch)
-        systems = self.world.open_systems(transport, rng)
+        self._transport = SeverableTransport(self._outbound, self._switch)
+        systems = self.world.open_systems(self._transport, rng)
         self.engine = self.world.open_engine(store, systems, rng)
         self._running = self.loop.create_task(self.engine.run())
+        watch = keep(self.engine, SHOP, f"{HOOKS}/hooks/{SHOP}", lambda _: None)
+        self._watching = self.loop.create_task(watch)
         self._hooks.engine = self.engine
         self._apps.register(HOOKS, self._hooks)
 
@@ -255,13 +269,13 @@ class Simulation:
         assert self._running is not None
         assert self.engine is not None
         tasks = [self._running, *(task for lane in self.engine.lanes.values() for task in lane._tasks)]  # noqa: SLF001
-        if self._preparing is not None:
-            tasks.append(self._preparing)
+        tasks += [task for task in (self._preparing, self._watching) if task is not None]
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             _only_death(result)
         self.engine = None
+        self._left = [one for one in (*self._left, self._transport) if one is not None and one.abroad]
         self._preparing = None
         self.kills[where] += 1
         # Leases of the dead end by themselves; the new process is the same owner of the same store.
@@ -310,8 +324,7 @@ class Simulation:
 
     # --- the play ---------------------------------------------------------------------------------
 
-    async def _open(self) -> tuple[list[HistoryOrder], asyncio.Task[None]]:
-        """Stock on both sides, everybody at work, Syncline started; returns what buyers will want, and staff's day."""
+    async def _play(self) -> Report:
         world, plan = self.world, self.plan
         history = generate_history(self._rng.getrandbits(32), orders=plan.orders * 3, skus=plan.skus)
         case = stock_case(history.orders)
@@ -320,28 +333,45 @@ class Simulation:
         self._apps.register(f"https://{world.shop.shop}", world.shop)
         world.run_people()
         staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
+        switching = await self._switching() if plan.switches else None
         self._start()
         await self._prepare()
-        return history.orders, staff
-
-    async def _play(self) -> Report:
-        plan = self.plan
-        orders, staff = await self._open()
         # Most shops are open already while both sides are read for the first time.
         await self.clock.sleep(self._rng.choice((0.0, 3.0, 10.0, 120.0)))
 
-        people = self.loop.create_task(self._people(orders[: plan.orders]))
+        people = self.loop.create_task(self._people(history.orders[: plan.orders]))
         aside = self.loop.create_task(self._break_things() if plan.faults else self._watch())
+        until_s = self.clock.monotonic() + plan.minutes * 60
+        played = self.loop.create_task(switching.play(world.routes(), until_s)) if switching else None
         await self._live_and_die()
         await people
         await staff
+        if played is not None:
+            await played
         if plan.faults:
             aside.cancel()
             await asyncio.gather(aside, return_exceptions=True)
             self._mend()
         problems, after_s = await self._converge()
         aside.cancel()
-        return await self._report([*problems, *await self._restart_idle()], after_s)
+        if plan.reconciles:
+            problems += await self._reconcile()
+        report = await self._report([*problems, *await self._restart_idle()], after_s)
+        if switching is not None:
+            report.violations += switching.violations
+            report.differences, report.stops = switching.differences, switching.stops
+        return report
+
+    async def _switching(self) -> Switching:
+        switching = Switching(
+            self.world,
+            self.clock,
+            Random(self._rng.getrandbits(64)),
+            lambda: self.engine,
+            lambda: any(transport.abroad for transport in self._left),
+        )
+        await switching.begin(self._store, self.world.routes())
+        return switching
 
     async def _people(self, orders: list[HistoryOrder]) -> None:
         """Buyers and staff, spread over the minutes of the plan."""
@@ -425,8 +455,8 @@ class Simulation:
         ]
         found = [self._setting(*setting) for setting in settings]
         found.append(_Trouble("tokens revoked", erp.revoke_tokens, lambda: None))
-        # Shopify removes subscriptions after failures; until somebody looks, only reads find anything.
-        found.append(_Trouble("subscriptions removed", shop.state.subscriptions.clear, self._prepare))
+        # Shopify removes subscriptions after failures; until the watch looks, only reads find anything.
+        found.append(_Trouble("subscriptions removed", shop.state.subscriptions.clear, lambda: None))
         return [trouble for trouble in found if not self.plan.troubles or trouble.name in self.plan.troubles]
 
     @staticmethod
@@ -484,6 +514,29 @@ class Simulation:
         effects = Counter({f"shop {name}": count for name, count in shop.items()})
         effects.update({f"erp {name}": count for name, count in erp.items() if name != "token"})
         return effects
+
+    async def _reconcile(self) -> list[str]:
+        """A proof of what agrees names nothing; one of what was planted names just that, and mends it."""
+        assert self.engine is not None
+        world, reconciler = self.world, self.engine.reconciler
+        await self.clock.sleep(STEP_S)
+        found, problem = await prove(reconciler, self._store, self.clock, dry_run=True)
+        wrong = {one for one in found if not explained(world, one)}
+        problems = [problem] if problem else []
+        problems += [f"{len(wrong)} differences where there are none: {sorted(wrong)[:3]}"] if wrong else []
+        await self.clock.sleep(
+            QUIET_S
+        )  # documents of a moment ago are read once more, and their figures with them
+        disagreement = Disagreement(world, Random(self._rng.getrandbits(64)))
+        planted = disagreement.plant()
+        again, problem = await prove(reconciler, self._store, self.clock, dry_run=False)
+        problems += [problem] if problem else []
+        for text, odd in (("were not found", planted - again), ("were not planted", again - found - planted)):
+            if odd:
+                problems.append(f"{len(odd)} differences {text}: {sorted(odd)[:3]}")
+        disagreement.undo()
+        more, _ = await self._converge()
+        return problems + more
 
     async def _restart_idle(self) -> list[str]:
         """Recovery is idempotent: restarts with nothing to do have no effect."""

@@ -303,7 +303,7 @@ class Trade:
             present += bool(orders)
             lost += not orders
             doubled += max(0, len(orders) - 1)
-            if orders and not self._overtaken(order_id, orders[0]):
+            if orders and not self.overtaken(order_id, orders[0]):
                 lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
                 cancelled = self.shop.orders[order_id].cancelled_ms is not None
                 totals_wrong += not cancelled and self._total(order_id) != orders[0].total
@@ -360,7 +360,7 @@ class Trade:
                     lines[key] += part.total
         return lines
 
-    def _overtaken(self, order_id: int, erp: OrderTruth) -> bool:
+    def overtaken(self, order_id: int, erp: OrderTruth) -> bool:
         """Whether more has left the ERP than the shop's order still wants: the buyer was too late."""
         wanted: Counter[str] = Counter()
         for (sku, _, _), quantity in self._lines(order_id).items():

@@ -32,6 +32,8 @@ from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
 from syncline.testing.store_heard import HeardConformance
 from syncline.testing.store_holds import HoldConformance
+from syncline.testing.store_modes import ModeConformance
+from syncline.testing.store_proofs import ProofConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_surveys import SurveyConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
@@ -45,9 +47,11 @@ class StoreConformance(
     HeardConformance,
     DeliveryConformance,
     HoldConformance,
+    ModeConformance,
     SurveyConformance,
     AdoptionConformance,
     FullReadConformance,
+    ProofConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

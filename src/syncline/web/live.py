@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from syncline.web.access import Person
 from syncline.web.alerts import alerts_of
+from syncline.web.proofs import parts as proof_parts
 from syncline.web.site import Refusal, Site
 
 WATCHERS_MAX = 64
@@ -40,8 +41,11 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
         lags = await site.snapshots.lags()
         for index, route in enumerate(status.routes):
             part(f"route-{index}", "route", route=route)
+            declared = {mode.mode for mode in route.modes if mode.subject == route.name}
+            part(f"switch-{index}", "switch", route=route, index=index, own=declared.__contains__)
             part(f"strip-{index}", "strip", route=route, rows=lags.get(route.name, []))
         part("lanes", "lanes")
+        part("systems", "systems")
         part("recovered", "recovered", history=await site.snapshots.recovered())
     elif page == "alerts":
         part("alert-cards", "alert_cards", alerts=alerts_of(site))
@@ -51,6 +55,8 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
         part("store", "store")
     elif page == "holds":
         part("holds", "holds")
+    elif page == "reconcile":
+        part("proofs", "proofs", **await proof_parts(site))
     elif page == "parked":
         part("parked", "parked", entries=await site.operations.parked())
     return parts

@@ -26,6 +26,7 @@ class _Once(Collector):
         yield from _lanes(self._status)
         yield from _reads(self._status)
         yield from _stock(self._status)
+        yield from _proofs(self._status)
         yield from _store(self._status)
         if self._watch is not None:
             yield from _alerts(self._watch)
@@ -45,6 +46,13 @@ def _routes(status: Status) -> Iterator[Metric]:
     parked = gauge("parked", "Deliveries that need a person")
     delivered = gauge("delivered_last_hour", "Changes that landed in the last hour")
     kept = gauge("kept_last_hour", "Changes that landed within the tolerance in the last hour")
+    apart = gauge("late_by_mode_last_hour", "Of those, too late because of a pause or shadow")
+    waits = gauge("late_by_mode", "Deliveries past their deadline because of a pause or shadow")
+    stopped = GaugeMetricFamily(
+        "syncline_route_stopped",
+        "1 while a person has the route paused or in shadow",
+        labels=["route", "mode"],
+    )
     lag = GaugeMetricFamily(
         "syncline_lag_seconds", "Delivered minus changed, last hour", labels=["route", "quantile"]
     )
@@ -79,13 +87,32 @@ def _routes(status: Status) -> Iterator[Metric]:
         parked.add_metric(at, route.parked)
         delivered.add_metric(at, route.lags.delivered)
         kept.add_metric(at, route.lags.kept)
+        apart.add_metric(at, route.lags.apart)
+        waits.add_metric(at, route.late_apart)
+        for mode in ("paused", "shadow"):
+            stopped.add_metric([*at, mode], any(one.mode == mode for one in route.modes))
         for quantile, ms in (
             ("0.5", route.lags.p50_ms),
             ("0.99", route.lags.p99_ms),
             ("1", route.lags.max_ms),
         ):
             lag.add_metric([*at, quantile], ms / 1000)
-    yield from (age, tolerance, limit, bound, lost, pending, late, parked, delivered, kept, lag)
+    yield from (
+        age,
+        tolerance,
+        limit,
+        bound,
+        lost,
+        pending,
+        late,
+        parked,
+        delivered,
+        kept,
+        apart,
+        waits,
+        lag,
+        stopped,
+    )
     yield from (blind, window, longest, exposed)
 
 
@@ -106,7 +133,7 @@ def _lanes(status: Status) -> Iterator[Metric]:
     )
     for lane in status.lanes:
         at = [lane.system]
-        up.add_metric(at, lane.state == "ok")
+        up.add_metric(at, lane.state in ("ok", "paused"))
         refused.add_metric(at, lane.state == "refused")
         paused.add_metric(at, lane.state == "paused")
         share.add_metric(at, lane.used_share)
@@ -178,6 +205,30 @@ def _stock(status: Status) -> Iterator[Metric]:
         for reason, count in at.refused.items():
             refused.add_metric([at.channel, reason], count)
     yield from (classes, kept, units, money, holds, held, refused)
+
+
+def _proofs(status: Status) -> Iterator[Metric]:
+    age = GaugeMetricFamily(
+        "syncline_proof_age_seconds", "Since the last whole proof of a route ended", labels=["route"]
+    )
+    rows = GaugeMetricFamily("syncline_proof_rows", "Rows that it compared", labels=["route"])
+    found = GaugeMetricFamily("syncline_proof_differed", "Rows of it that differed", labels=["route"])
+    open_ = GaugeMetricFamily(
+        "syncline_differences", "Differences that stand, as far as is known", labels=["route", "cause"]
+    )
+    waiting = GaugeMetricFamily(
+        "syncline_differences_waiting", "Differences that wait for a decision", labels=["route"]
+    )
+    for proof in status.proofs:
+        at = [proof.route]
+        if proof.latest is not None and proof.latest.ended_at_ms is not None:
+            age.add_metric(at, (status.now_ms - proof.latest.ended_at_ms) / 1000)
+            rows.add_metric(at, proof.latest.rows)
+            found.add_metric(at, proof.latest.found)
+        for cause, count in proof.open.items():
+            open_.add_metric([*at, cause], count)
+        waiting.add_metric(at, proof.waiting)
+    yield from (age, rows, found, open_, waiting)
 
 
 def _store(status: Status) -> Iterator[Metric]:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from syncline.engine.words import SECOND_MS, duration, flow_title, key_text, operation_title, plural
 from syncline.ports import Clock, Row
 from syncline.web.access import Access, Person, Role
-from syncline.web.strip import axis, course, strip
+from syncline.web.strip import axis, course, drift, strip
 
 
 def utc(ms: int) -> str:
@@ -102,6 +102,7 @@ class Pages:
             min=min,
             strip=self._strip,
             course=course,
+            drift=drift,
             axis=lambda rows: axis(rows, self._clock.now_ms()),
             now=self._now,
         )

@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from syncline.engine.alerts.watch import Watch
 from syncline.engine.engine import Engine
 from syncline.engine.failpoints import arm_from
-from syncline.engine.operations import Operations
+from syncline.engine.operations import NotPossible, Operations
 from syncline.engine.subscriptions import keep
 from syncline.model.errors import Busy, Misconfigured, SynclineError
 from syncline.ports import Clock, Store
@@ -153,8 +153,11 @@ class Service:
             await asyncio.wait([stopping], timeout=STOP_S)
 
 
-async def serve(config: Config, *, say: Callable[[str], object]) -> None:
+async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequence[str] | None = None) -> None:
     """Run Syncline until SIGTERM or SIGINT.
+
+    With ``shadow``, these routes (none named: all) are put in shadow before anything can be sent. They stay so, at
+    later starts too, until somebody lets them go live.
 
     Raises:
         Misconfigured: store, port or a system cannot work as configured.
@@ -192,6 +195,8 @@ async def serve(config: Config, *, say: Callable[[str], object]) -> None:
             ),
         )
         token = await service.access.first_start(token_file)
+        if shadow is not None:
+            say(await _into_shadow(service, shadow))
         listener = Listener(service.app, config.server.host, config.server.port)
         listener.start()
         running = service.start()
@@ -225,6 +230,16 @@ def _stopper(stop: asyncio.Event, number: int) -> Callable[[], None]:
         stop.set()
 
     return signalled
+
+
+async def _into_shadow(service: Service, routes: Sequence[str]) -> str:
+    """Put routes in shadow at the start; those that are in shadow already stay so."""
+    try:
+        return (await service.app.site.switches.shadow(routes, by="syncline run --shadow")).message
+    except NotPossible as error:
+        if error.code == "already":
+            return str(error)
+        raise Misconfigured(f"{error} {error.mend}") from error
 
 
 def _token_of(path: Path) -> str:

@@ -18,6 +18,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.operations import NotPossible, Operations
 from syncline.engine.status import Status, lag_rows, status
 from syncline.engine.survey import Found, RecoveredAt
+from syncline.engine.switches import Switches
 from syncline.model.errors import SynclineError
 from syncline.ports import Row
 from syncline.web.access import Access, Person, Role
@@ -168,6 +169,7 @@ class Site:
         self.clock = engine.clock
         self.access = access
         self.operations = operations
+        self.switches = Switches(engine, operations.audit)
         self.public_url = public_url
         self.version = version
         self.snapshots = Snapshots(engine)

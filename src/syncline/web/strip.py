@@ -12,6 +12,7 @@ from math import sqrt
 
 from markupsafe import Markup
 
+from syncline.engine.reconcile.history import ProofView
 from syncline.engine.routes import split_key
 from syncline.engine.status import WINDOW_MS, RouteStatus
 from syncline.engine.survey import RecoveredAt
@@ -113,7 +114,7 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
     lags = route.lags
     if not lags.delivered and not route.late:
         parts.append(Markup('<text x="50%" y="{}">Nothing landed in the last hour.</text>').format(BASE - 12))
-    missed = lags.delivered - lags.kept
+    missed = lags.delivered - lags.apart - lags.kept
     label = (
         "No change landed in the last hour."
         if not lags.delivered
@@ -124,6 +125,7 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
                 if missed
                 else f"all within {duration(route.tolerance_ms)}."
             )
+            + (f" {plural(lags.apart, 'more', 'more')} had waited for a pause." if lags.apart else "")
         )
     )
     return Markup('<svg class="strip" role="img" aria-label="{}" height="{}" width="100%">{}</svg>').format(
@@ -138,7 +140,15 @@ def course(found: Sequence[RecoveredAt]) -> Markup:
 
     Coordinates are stretched to the picture, the stroke is not.
     """
-    values = [(one.at_ms, one.units) for one in found]
+    return _line([(one.at_ms, one.units) for one in found])
+
+
+def drift(past: Sequence[ProofView]) -> Markup:
+    """Records that differed, proof by proof, from the first to the last."""
+    return _line([(one.started_at_ms, one.found) for one in reversed(past)])
+
+
+def _line(values: Sequence[tuple[int, int]]) -> Markup:
     first, last = values[0][0], values[-1][0]
     low, high = min(0, *(n for _, n in values)), max(0, *(n for _, n in values))
     span, height = max(1, last - first), max(1, high - low)

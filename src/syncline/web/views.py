@@ -1,4 +1,4 @@
-"""The pages: overview, parked, holds, search, system, login."""
+"""The pages: overview, parked, holds, shadow, search, system, login."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from starlette.responses import RedirectResponse, Response
 from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
+from syncline.web import proofs
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
 from syncline.web.live import events, parts_of
+from syncline.web.modes import act, report
 from syncline.web.site import Endpoint, Refusal, Site
 
 TOLD = {
@@ -24,6 +26,10 @@ TOLD = {
     "hold": "These units may be sold again; the numbers are being computed.",
     "hold_over": "This hold had ended already; nothing was given back.",
     "alert": "Noted. It is not repeated until it gets worse, or ends and comes back.",
+    "pause": "Paused. Reading goes on; nothing more is sent, and what waits is kept.",
+    "resume": "Resumed. What waits goes out as it is now, in order of deadline.",
+    "shadow": "In shadow. What would be written is compared and listed; nothing is written.",
+    "live": "Live. What differs goes out in order of deadline; what is right already is left alone.",
     "replayed": "It is being compared with the truth again; only a difference is sent.",
 }
 
@@ -31,7 +37,8 @@ TOLD = {
 async def _overview(site: Site, request: Request, person: Person) -> Response:
     status = await site.snapshots.status()
     parts = await parts_of(site, "overview", person)
-    return site.render("overview.html", person, status=status, parts=parts)
+    told = TOLD.get(request.query_params.get("done", ""), "")
+    return site.render("overview.html", person, status=status, parts=parts, told=told)
 
 
 async def _parked(site: Site, request: Request, person: Person) -> Response:
@@ -129,6 +136,26 @@ async def _release_hold(site: Site, request: Request, person: Person) -> Respons
     done = await site.operations.release_hold((await site.form(request)).get("reference", ""), by=person.name)
     site.snapshots.forget()
     return RedirectResponse(f"/holds?done={'hold' if done.count else 'hold_over'}", 303)
+
+
+async def _shadow(site: Site, request: Request, person: Person) -> Response:
+    return site.render(
+        "shadow.html",
+        person,
+        status=await site.snapshots.status(),
+        report=await report(site, request),
+        asked=request.query_params.get("route", "").strip(),
+        order=request.query_params.get("order", "") or "newest",
+        told=TOLD.get(request.query_params.get("done", ""), ""),
+    )
+
+
+async def _switch(site: Site, request: Request, person: Person) -> Response:
+    form = await site.form(request)
+    action = request.path_params["action"]
+    await act(site, action, form.get("subject", ""), form.get("reason", ""), person)
+    page = "/shadow" if form.get("page") == "shadow" else "/"
+    return RedirectResponse(f"{page}?done={action}", 303)
 
 
 async def _search(site: Site, request: Request, person: Person) -> Response:
@@ -230,6 +257,9 @@ ENDPOINTS = (
     Endpoint("POST", "/unseen/release", Role.OPERATOR, _unseen, page=True),
     Endpoint("GET", "/holds", Role.VIEWER, _holds, page=True),
     Endpoint("POST", "/holds/release", Role.OPERATOR, _release_hold, page=True),
+    Endpoint("GET", "/shadow", Role.VIEWER, _shadow, page=True),
+    Endpoint("POST", "/switch/{action}", Role.OPERATOR, _switch, page=True),
+    *proofs.PAGES,
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
     Endpoint("GET", "/system", Role.VIEWER, _system, page=True),

@@ -39,6 +39,11 @@ class ErpRow:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+def otherrefnum(number: str) -> str:
+    """The number under which a buyer knows an order, as the field holds it."""
+    return number[:REFERENCE_CHARS_MAX]
+
+
 def external_id(text: str) -> str:
     """An external id that fits a URL: letters, digits, ``_`` and ``-`` (contract sheet section 3)."""
     if _EXTERNAL_ID.fullmatch(text):
@@ -193,7 +198,7 @@ def _header(put: PutOrder, settings: NetSuiteSettings) -> dict[str, Any]:
     order = put.order
     memo = ": ".join(x for x in (order.number, order.note) if x)
     body: dict[str, Any] = {
-        "otherRefNum": (order.po_number or order.number)[:REFERENCE_CHARS_MAX],
+        "otherRefNum": otherrefnum(order.po_number or order.number),
         "memo": memo[:MEMO_CHARS_MAX],
     }
     if not settings.shipping_item:

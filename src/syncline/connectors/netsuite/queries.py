@@ -149,3 +149,30 @@ def letter(status: object) -> str:
 def counts_for_stock(row: Mapping[str, Any], settings: NetSuiteSettings) -> bool:
     """Whether a line stands for goods: it has units, and is not a carrier of tax or discount."""
     return row.get("quantity") is not None and str(row.get("item")) not in settings.amount_items
+
+
+# Orders by the references that they carry. Every transaction has a main line without an item, so one that lost
+# all its lines is found as well.
+_ORDER = "t.id AS id, t.externalid AS externalid, t.otherrefnum AS number, t.status AS status, t.foreigntotal AS total"
+_ORDER_LINES = (
+    f"SELECT {_ORDER}, tl.id AS line, tl.item AS item, i.itemid AS sku, tl.quantity AS quantity, "
+    "tl.quantityshiprecv AS done, tl.isclosed AS isclosed FROM transaction t "
+    "JOIN transactionline tl ON tl.transaction = t.id LEFT JOIN item i ON i.id = tl.item "
+    "WHERE t.type = 'SalesOrd' AND tl.taxline = 'F' "
+)
+_ORDER_KEYSET = "AND (t.id > ? OR (t.id = ? AND tl.id > ?)) ORDER BY t.id, tl.id"
+# Parameters: the pattern of the references, the least local time of creation, the last id.
+BOOKED = (
+    f"SELECT {_ORDER} FROM transaction t WHERE t.type = 'SalesOrd' AND t.externalid LIKE ? "
+    f"AND t.createddate >= TO_DATE(?,{SECONDS}) AND t.id > ? ORDER BY t.id"
+)
+
+
+def booked_by_reference(references: int) -> str:
+    """Sales orders by their external ids; parameters: those, then the keyset (order, order, line)."""
+    return f"{_ORDER_LINES}AND t.externalid IN ({_marks(references)}) {_ORDER_KEYSET}"
+
+
+def booked_by_hand(numbers: int) -> str:
+    """Sales orders without an external id by the number that a buyer knows; parameters: numbers, then the keyset."""
+    return f"{_ORDER_LINES}AND t.externalid IS NULL AND t.otherrefnum IN ({_marks(numbers)}) {_ORDER_KEYSET}"

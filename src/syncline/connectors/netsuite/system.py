@@ -9,6 +9,7 @@ from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import CAPABILITIES, PUSH_SECRET_BYTES_MIN, NetSuiteSettings
+from syncline.connectors.netsuite.rereads import Rereader
 from syncline.connectors.netsuite.sink import NetSuiteSink
 from syncline.connectors.netsuite.source import NetSuiteSource
 from syncline.model.errors import SynclineError
@@ -42,6 +43,7 @@ def open_system(opening: Opening) -> System:
         check=check.run,
         census=census,
         order_book=census,
+        rereads=Rereader(opening.name, settings, opening.clock, client).rereads(),
     )
 
 

@@ -7,6 +7,7 @@ from random import Random
 from syncline.connectors.shopify.census import ShopifyCensus
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, ShopifySettings
+from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
 from syncline.connectors.shopify.source import ShopifySource
@@ -33,6 +34,7 @@ def open_system(opening: Opening) -> System:
         prepare=setup.prepare,
         check=setup.check,
         census=ShopifyCensus(opening.name, settings, client=client, clock=opening.clock),
+        rereads=Rereader(settings, client=client, clock=opening.clock).rereads(),
     )
 
 

@@ -104,6 +104,61 @@ def read_levels(count: int) -> Document:
     return Document("ReadLevels", f"query ReadLevels({variables}) {{ {fields} }}")
 
 
+def shown_page(locations: int) -> int:
+    """How many variants fit into one reading of their stock at so many locations."""
+    return min(250, (COST_MAX - 2) // (2 + 2 * locations))
+
+
+@lru_cache(maxsize=16)
+def shown(locations: int) -> Document:
+    """Variants in the order of their ids with what they show; variables ``l0`` ... are locations."""
+    variables = ", ".join(f"$l{i}: ID!" for i in range(locations))
+    levels = " ".join(f"l{i}: {_level(f'$l{i}')}" for i in range(locations))
+    return Document(
+        "Shown",
+        f"query Shown($query: String, $after: String, {variables}) {{ "
+        f"productVariants(first: {shown_page(locations)}, after: $after, sortKey: ID, query: $query) {{ "
+        f"nodes {{ id sku inventoryItem {{ id tracked {levels} }} }} {_PAGE} }} }}",
+    )
+
+
+@lru_cache(maxsize=64)
+def shown_of(variants: int, locations: int) -> Document:
+    """The same of some variants: variables ``v0`` ... are their ids."""
+    variables = ", ".join(
+        [f"$l{i}: ID!" for i in range(locations)] + [f"$v{i}: ID!" for i in range(variants)]
+    )
+    levels = " ".join(f"l{i}: {_level(f'$l{i}')}" for i in range(locations))
+    fields = " ".join(
+        f"v{i}: productVariant(id: $v{i}) {{ id sku inventoryItem {{ id tracked {levels} }} }}"
+        for i in range(variants)
+    )
+    return Document("ShownOf", f"query ShownOf({variables}) {{ {fields} }}")
+
+
+def _level(location: str) -> str:
+    return (
+        f'inventoryLevel(locationId: {location}) {{ quantities(names: ["available"]) {{ name quantity }} }}'
+    )
+
+
+_PLACED = f"{{ id name createdAt updatedAt cancelledAt currentTotalPriceSet {_MONEY} }}"
+PLACED = Document(
+    "Placed",
+    f"""query Placed($query: String!, $after: String) {{
+  orders(first: 100, after: $after, sortKey: ID, query: $query) {{ nodes {_PLACED} {_PAGE} }}
+}}""",
+)
+
+
+@lru_cache(maxsize=64)
+def placed_of(count: int) -> Document:
+    """Several orders as they are listed: variables ``o0`` ... are their ids."""
+    variables = ", ".join(f"$o{i}: ID!" for i in range(count))
+    fields = " ".join(f"o{i}: order(id: $o{i}) {_PLACED}" for i in range(count))
+    return Document("PlacedOf", f"query PlacedOf({variables}) {{ {fields} }}")
+
+
 ORDER_LINES = Document(
     "OrderLines",
     f"""query OrderLines($id: ID!, $after: String) {{

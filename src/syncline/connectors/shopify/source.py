@@ -195,7 +195,7 @@ class ShopifySource:
         for page_number in range(1, PAGES_MAX + 1):
             answer = await self._client.call(
                 documents.ORDERS_CHANGED,
-                {"query": f"updated_at:>='{_stamp(start_ms)}'", "after": after},
+                {"query": f"updated_at:>='{search_stamp(start_ms)}'", "after": after},
                 _Orders,
                 urgent=True,
             )
@@ -221,9 +221,9 @@ class ShopifySource:
                 return
             after = _next(info, used)
             if page_number % PAGES_PER_QUERY == 0:
-                if _stamp(seen_ms) == _stamp(start_ms):
+                if search_stamp(seen_ms) == search_stamp(start_ms):
                     raise Retryable(
-                        f"more than {PAGES_PER_QUERY * 250} orders were changed in one second ({_stamp(start_ms)}); "
+                        f"more than {PAGES_PER_QUERY * 250} orders were changed in one second ({search_stamp(start_ms)}); "
                         "Shopify cannot page past that: set orders_since to a later moment and read them in bulk",
                     )
                 start_ms, after = seen_ms, None
@@ -249,7 +249,7 @@ class ShopifySource:
         return Event(
             system=self._name,
             topic="order.notice",
-            event_id=f"{number(node.id)}@{_stamp(updated_ms)}",
+            event_id=f"{number(node.id)}@{search_stamp(updated_ms)}",
             via=Via.POLL,
             occurred_at_ms=updated_ms,
             body=msgspec.json.encode(node),
@@ -341,9 +341,21 @@ def _triggered_ms(text: str, received_ms: int) -> int:
     return triggered_ms if plausible else received_ms
 
 
-def _stamp(ms: int) -> str:
+def search_stamp(ms: int) -> str:
     """RFC 3339 in UTC, whole seconds, as Shopify's search and stamps have it."""
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def orders_floor_ms(cursor: Cursor | None, settings: ShopifySettings) -> int | None:
+    """Before which moment no order is ours; ``None`` where nothing was read yet."""
+    if cursor is None:
+        return settings.orders_since_ms
+    try:
+        return msgspec.json.decode(cursor.position, type=OrdersPosition).floor_ms
+    except msgspec.MsgspecError as error:
+        raise Retryable(
+            f"the stored cursor of orders is unreadable ({error}); delete it to begin anew"
+        ) from None
 
 
 def _ms(node: Any) -> int:

@@ -104,7 +104,7 @@ def conditions(status: Status, trends: Trends, *, parked_after_ms: int = PARKED_
         *_events(status, trends),
         *_reads(status, trends),
         *_routes(status, trends),
-        *_people(status, parked_after_ms),
+        *_people(status, trends, parked_after_ms),
     ]
     found = [
         replace(each, causes=(*each.causes, "clock/machine")) if each.kind in DATED else each
@@ -220,7 +220,7 @@ def failing(lane: LaneStatus, reads: Sequence[PollerStatus]) -> Failing | None:
     parts += [
         (read.failing_since_ms, read.trouble == "refused", read.last_error)
         for read in reads
-        if read.trouble in ("failing", "refused") and not read.paused
+        if read.trouble in ("failing", "refused")
     ]
     if not parts:
         return None
@@ -344,8 +344,6 @@ def _flows_of(system: str, status: Status) -> str:
 
 def _reads(status: Status, trends: Trends) -> Iterator[Condition]:
     for read in status.pollers:
-        if read.paused:
-            continue
         name = read.system
         place = f"{name}.{read.stream}"
         causes = (f"system_down/{name}", f"credential_refused/{name}", f"budget/{name}", *STOPS)
@@ -376,21 +374,20 @@ def _reads(status: Status, trends: Trends) -> Iterator[Condition]:
 
 
 def _routes(status: Status, trends: Trends) -> Iterator[Condition]:
-    unread = {read.system for read in status.pollers if read.paused}
     old: dict[str, list[RouteStatus]] = {}
     slow: dict[str, list[RouteStatus]] = {}
     for route in status.routes:
         age_ms = min(route.age_ms or 0, trends.up_ms)
-        if age_ms > route.age_limit_ms and route.source not in unread:
+        if age_ms > route.age_limit_ms:
             old.setdefault(route.source, []).append(route)
-        if route.age_ms is None or trends.paused(route.sink, route.source):
+        if route.age_ms is None or trends.paused(route.name, route.sink):
             continue  # it begins, or a person has stopped it
         if _misfits(route):
             yield _promise(route)
         elif route.late > route.late_behind_parked or (route.bound_ms or 0) > route.tolerance_ms:
             slow.setdefault(route.sink, []).append(route)
-        too_late = route.lags.delivered - route.lags.kept
-        rested = not trends.paused(route.sink, route.source, within_s=PAUSE_SHOWS_S)
+        too_late = route.lags.delivered - route.lags.kept - route.lags.apart
+        rested = not trends.paused(route.name, route.sink, within_s=PAUSE_SHOWS_S)
         if missed_often(route.lags) and too_late >= MISSED_MIN and not route.late and rested:
             yield condition(
                 "missed",
@@ -487,7 +484,7 @@ def _behind(sink: str, routes: Sequence[RouteStatus], status: Status) -> Conditi
 # --- what a person has to decide --------------------------------------------------------------------------
 
 
-def _people(status: Status, parked_after_ms: int) -> Iterator[Condition]:
+def _people(status: Status, trends: Trends, parked_after_ms: int) -> Iterator[Condition]:
     for group in status.parked_groups:
         age_ms = status.now_ms - group.oldest_at_ms
         if group.reason.startswith(GUARDS):
@@ -513,7 +510,15 @@ def _people(status: Status, parked_after_ms: int) -> Iterator[Condition]:
     fell: dict[str, int] = {}
     for row in status.unseen:
         fell[row.system] = fell.get(row.system, 0) + row.units
+    # Where a person holds back what is written, it is not read again either, which is how most of it is explained.
+    stopped = {
+        route.sink
+        for route in status.routes
+        if route.flow == Flow.INVENTORY and trends.paused(route.name, route.sink)
+    }
     for system, units in fell.items():
+        if system in stopped:
+            continue
         skus = len({row.sku for row in status.unseen if row.system == system})
         found_ms = min(
             (

@@ -128,10 +128,10 @@ class Trends:
             accepted = address.accepted + address.duplicates
             heard.append(_Heard(at_s, address.told, address.missed, accepted, address.forged))
         wrong = {lane.system for lane in status.lanes if lane.state in ("refused", "outage", "paused")}
-        wrong |= {read.system for read in status.pollers if read.paused or read.trouble}
+        wrong |= {read.system for read in status.pollers if read.trouble}
         for name in [lane.system for lane in status.lanes if lane.state == "paused"]:
             self._paused_s[name] = at_s
-        for name in [read.system for read in status.pollers if read.paused]:
+        for name in [route.name for route in status.routes if route.modes]:
             self._paused_s[name] = at_s
         for address in status.ingress:
             # What happened while nobody listened or nobody told, reads find.
@@ -189,9 +189,9 @@ class Trends:
         pace = min(paces)
         return round(1000 * free / pace) if pace > 0 else 0
 
-    def paused(self, *systems: str, within_s: float = RESUME_S) -> bool:
-        """Whether a person has one of these paused, or had a while ago: what waited is late when it goes on."""
-        return any(self._now_s - self._paused_s.get(system, -1e18) < within_s for system in systems)
+    def paused(self, *names: str, within_s: float = RESUME_S) -> bool:
+        """Whether a person stopped one of these systems or routes, or had a while ago: what waited is late then."""
+        return any(self._now_s - self._paused_s.get(name, -1e18) < within_s for name in names)
 
     # --- systems --------------------------------------------------------------------------------------
 

@@ -52,7 +52,6 @@ class Poller:
         self._judge = judge
         self._repeats = False
         self._nudged = asyncio.Event()
-        self.paused = False
         self.covers_ms = 0
         self.reads = 0
         self.read_ms = 0
@@ -78,8 +77,7 @@ class Poller:
             began_ms = self._clock.now_ms()
             if self._judge is not None:
                 self._nudged.clear()  # who asks from here on wants a read of its own
-            if not self.paused:
-                await self._read_until_done()
+            await self._read_until_done()
             await self._rest(began_ms + self.interval_ms - self._clock.now_ms())
 
     async def _rest(self, wait_ms: int) -> None:

@@ -237,7 +237,7 @@ class Builder:
             if fault:
                 built[key] = Refuse("does_not_add_up", fault)
                 continue
-            items, unknown = self._order_items(route, order)
+            items, unknown = self.order_items(route, order)
             if unknown:
                 built[key] = Refuse(
                     "unknown_sku",
@@ -280,7 +280,8 @@ class Builder:
             else ""
         )
 
-    def _order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
+    def order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
+        """The lines that the ERP's order should have, and the SKUs that it has no item for."""
         items: list[OrderItem] = []
         unknown: list[str] = []
         for line in order.lines:

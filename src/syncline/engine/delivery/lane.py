@@ -9,6 +9,7 @@ an intent without a result is resolved before its records are touched again.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from random import Random
@@ -21,10 +22,13 @@ from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
 from syncline.engine.delivery.queue import DueQueue
+from syncline.engine.delivery.rehearse import Rehearsal
 from syncline.engine.delivery.results import Results
+from syncline.engine.delivery.stops import Aside, Stops
 from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
+from syncline.engine.modes import Modes, Stop
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
 from syncline.model.change import Kind
@@ -65,6 +69,7 @@ class Lane:
         offer: Callable[[Sequence[Row]], None],
         rewind: Rewind,
         calls_max: int = CALLS_MAX,
+        modes: Modes | None = None,
     ) -> None:
         self.system = system
         self._rewind = rewind
@@ -94,7 +99,8 @@ class Lane:
         self._batch_max: dict[str, int] = {}
         self._in_vain: dict[str, int] = {}  # writes in a row that were accepted and never took effect
         self.blind = BlindWrites(system.capabilities, clock, self._ask)
-        self.paused = False
+        self.stops = Stops(modes)
+        self._rehearsal = Rehearsal(system, clock, self.stops)
         self.calls = 0
         self.items = 0
         self.last_error = ""
@@ -107,16 +113,24 @@ class Lane:
 
     def pending(self) -> int:
         """Deliveries that wait or are under way."""
-        return sum(len(queue) for queue in self._queues.values()) + len(self._busy)
+        return sum(len(queue) for queue in self._queues.values()) + len(self._busy) + len(self.stops)
 
     def works_on(self, order_key: str) -> int | None:
         """Since when a call about an order is under way, or its outcome unknown; ``None`` if there is none."""
         return self._busy.get(f"order {order_key}")
 
+    def reading(self) -> set[str]:
+        """The orders that wait to be read, or that have any call in flight."""
+        queue = self._queues.get("read_order")
+        busy = {record.removeprefix("order ") for record in self._busy if record.startswith("order ")}
+        return busy if queue is None else busy | queue.keys()
+
     def at_rest(self, key: str) -> bool:
         """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
         queue = self._queues.get("set_stock")
-        return self._loaded and queue is not None and key not in queue and f"stock {key}" not in self._busy
+        if not self._loaded or queue is None or key in queue or ("set_stock", key) in self.stops:
+            return False
+        return f"stock {key}" not in self._busy
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
@@ -124,6 +138,7 @@ class Lane:
         queue = self._queues.get(operation)
         if queue is None:
             return
+        self.stops.forget(operation, key)
         if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
             queue.put(key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE)
             urgent = self._operation(operation).urgent
@@ -136,6 +151,25 @@ class Lane:
         """Look again at what is due."""
         for signal in self._signals.values():
             signal.set()
+
+    def changed(self, routes: Collection[str]) -> None:
+        """Some routes were paused, resumed, or put in shadow or live: look at what they held back again."""
+        for operation, key, entry in self.stops.release(routes):
+            self._queue_again(operation, key, entry)
+
+    def look_again(self, limit: int) -> None:
+        """Look again at what a route in shadow would not send yet: it may be able to by now."""
+        for operation, key in self.stops.waiting(limit):
+            entry = self.stops.take(operation, key)
+            if entry is not None:
+                self._queue_again(operation, key, entry)
+
+    def _queue_again(self, operation: str, key: str, entry: Aside) -> None:
+        if key not in self._queues[operation]:  # else it was touched meanwhile
+            self._queues[operation].put(
+                key, entry.deliver_by_ms, entry.not_before_ms, may_ride=entry.may_ride
+            )
+        self._signals[self._operation(operation).urgent].set()
 
     def _operation(self, name: str) -> Operation:
         return self.system.sink.operations[name]
@@ -188,9 +222,6 @@ class Lane:
         while True:
             signal.clear()
             wait = max(0.0, self._paused_until - self._clock.monotonic())
-            if self.paused:
-                await signal.wait()
-                continue
             if wait:
                 await self._clock.sleep(wait)
                 continue
@@ -287,6 +318,7 @@ class Lane:
 
     async def _deliver(self, operation: str, keys: list[str]) -> None:
         free = list(keys)
+        sending: Counter[str] = Counter()
         try:
             rows = await self._store.read(
                 "deliveries_get",
@@ -295,9 +327,14 @@ class Lane:
                 keys=keys,
             )
             known = {row[0]: row for row in rows}
+            reads_only = self._operation(operation).reads_only
+            if not reads_only:
+                self.stops.hold(operation, known, Stop.PAUSED)
             results = self._results(operation, known)
             due = {key: Due(self._routes.named(known[key][1]), known[key][4]) for key in keys if key in known}
             built = await self._builder.build(operation, due, self._clock.now_ms())
+            if not reads_only:
+                await self._rehearsal.compare(self._operation(operation), built, known, results)
             built = await self._looking.before(operation, built, known)
             sends: dict[str, Send] = {}
             for key, what in built.items():
@@ -312,8 +349,11 @@ class Lane:
                 elif isinstance(what, Found):
                     results.adopt(Item(key, what.payload), what.outcome, what.note)
             payloads = {key: send.payload for key, send in sends.items()}
+            if not reads_only:
+                self.stops.hold_back(operation, payloads, known)
+                sending.update(known[key][1] for key in payloads if key in known)
+                self.stops.sending.update(sending)
             intent = self._ids.new()
-            reads_only = self._operation(operation).reads_only
             begin = list(results.writes())
             if payloads and not reads_only:
                 begin += results.begin(intent, payloads)
@@ -328,6 +368,7 @@ class Lane:
                 free = []
         finally:
             self._slots.release()
+            self.stops.sending.subtract(sending)
             if free:
                 self._give_back(operation, free)
 
@@ -352,6 +393,7 @@ class Lane:
             self._clock.now_ms(),
             self.system.capabilities,
             asked_ms=asked_ms,
+            ours_since=self.stops.modes.ours_since,
         )
 
     async def _call(
@@ -540,7 +582,9 @@ class Lane:
             if blind:
                 outcomes = await self._read_back(items, intent, age_ms, accepted)
             elif rules.retry_same_key_ms > age_ms:
-                outcomes = await self._ask(operation, items, intent)
+                if self.stops.any(known):
+                    continue  # sending it once more is sending: it waits for its routes
+                outcomes = await self._ask_again(operation, items, intent, known)
             elif rules.look_up:
                 outcomes = [await self._look_up(operation, item, age_ms) for item in items]
             else:
@@ -561,6 +605,17 @@ class Lane:
             ]
             if settled:
                 await self._finish(intent, operation, settled, known, notes, close=not items)
+
+    async def _ask_again(
+        self, operation: str, items: Sequence[Item], intent: str, known: dict[str, Row]
+    ) -> list[Outcome]:
+        """Send a call whose outcome is not known once more, under its key."""
+        sending = Counter(row[1] for row in known.values())
+        self.stops.sending.update(sending)
+        try:
+            return await self._ask(operation, items, intent)
+        finally:
+            self.stops.sending.subtract(sending)
 
     async def _read_back(
         self, items: Sequence[Item], key: str, age_ms: int, accepted: Collection[str]

@@ -31,6 +31,10 @@ class DueQueue:
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
+    def keys(self) -> set[str]:
+        """All that wait."""
+        return set(self._entries)
+
     def put(self, key: str, deliver_by_ms: int, not_before_ms: int, *, may_ride: bool) -> None:
         """Add a key or replace its times.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,9 @@ STALE_ROUNDS_MAX = 3
 ATTEMPTS_MAX = 50
 TOUCHING = ("delivery_touch", "delivery_finish", "delivery_hasten", "delivery_release")
 
+# Statements that have to precede held_seen, in their order.
+BEFORE_READING = {"held_learned": 0, "held_first": 1}
+
 
 class Results:
     """Collects the outcomes of one call; ``writes`` is the transaction that makes them last."""
@@ -35,7 +38,9 @@ class Results:
         capabilities: Capabilities,
         *,
         asked_ms: int | None = None,
+        ours_since: Callable[[str], int] = lambda _route: 0,
     ) -> None:
+        self._ours_since = ours_since
         self._system = system
         self._operation = operation
         self._routes = routes
@@ -115,12 +120,6 @@ class Results:
             payload=payload,
             now_ms=self._now_ms,
         )
-
-    def adopt(self, item: Item, outcome: Outcome, note: str) -> None:
-        """It was looked up before it was sent, and is there: by another life of ours, so its lag is not known."""
-        self._finish(item.key, DeliveryState.COMPLETED, reason="found there, so it was not sent")
-        self._resolve(item.key, "delivered")
-        self._hold(item, outcome, note)
 
     def begin(self, intent: str, payloads: dict[str, Payload]) -> list[Write]:
         """The intent of a call, written before it is made."""
@@ -238,11 +237,26 @@ class Results:
                 uncounted=int(outage),
             )
 
+    def adopt(self, item: Item, outcome: Outcome, note: str) -> None:
+        """What was to be sent is there already, by somebody else's hand or from before."""
+        self._finish(item.key, DeliveryState.COMPLETED, reason="it was there already")
+        self._resolve(item.key, "found there")
+        self._took_effect(item, outcome, note)
+
+    def found(self, item: Item, outcome: Outcome) -> None:
+        """An order is there under our reference; whether as it should be is not known yet."""
+        order = item.payload
+        self._bind(Kind.ORDER.value, order.reference, outcome, 0, "")
+
     def _done(self, item: Item, outcome: Outcome, note: str) -> None:
+        self._finish(item.key, DeliveryState.COMPLETED)
+        self._resolve(item.key, "delivered")
+        self._lag(item.key)
+        self._took_effect(item, outcome, note)
+
+    def _took_effect(self, item: Item, outcome: Outcome, note: str) -> None:
+        """Remember what the other side holds now."""
         key, payload = item.key, item.payload
-        self._finish(key, DeliveryState.COMPLETED)
-        self._resolve(key, "delivered")
-        self._lag(key)
         if isinstance(payload, SetStock):
             self._add(
                 "held_written",
@@ -262,14 +276,12 @@ class Results:
             if outcome.facts.get("reserved", 0) > 0:
                 before = outcome.facts["held"] + outcome.facts["reserved"]
                 self._add("held_first", system=self._system, key=key, held=before, now_ms=self._now_ms)
-            self._add(
-                "held_seen",
-                system=self._system,
-                key=key,
-                held=outcome.facts["held"],
-                rev=rev,
-                now_ms=self._now_ms,
-            )
+            read = {"system": self._system, "key": key, "held": outcome.facts["held"], "rev": rev}
+            # Where others write the number too, it need not be what we expect.
+            ours_ms = self._ours_since(self._known[key][1]) if key in self._known else 0
+            if ours_ms:
+                self._add("held_learned", **read, ours_ms=ours_ms, now_ms=self._now_ms)
+            self._add("held_seen", **read, now_ms=self._now_ms)
             self._add(
                 "held_asked", system=self._system, key=key, asked_ms=self._asked_ms, now_ms=self._now_ms
             )
@@ -287,13 +299,7 @@ class Results:
                 now_ms=self._now_ms,
             )
             self.marked = True
-        else:
-            self._hold(item, outcome, note)
-
-    def _hold(self, item: Item, outcome: Outcome, note: str) -> None:
-        """A fact is at the other side: remember under which id."""
-        key, payload = item.key, item.payload
-        if isinstance(payload, PutOrder):
+        elif isinstance(payload, PutOrder):
             self._order_held(key, payload, outcome, note)
         elif isinstance(payload, PutPayment | PutRefund):
             self._bind(
@@ -423,8 +429,8 @@ class Results:
 
     def writes(self, intent: str | None = None, *, close: bool = False) -> list[Write]:
         """The collected rows. With ``close`` the intent is finished as well."""
-        # What was set aside before the first reading comes before the reading, whichever item of the call told it.
-        in_order = sorted(self._rows.items(), key=lambda one: one[0] != "held_first")
+        # What is known of a number otherwise comes before its reading, whichever item of the call told it.
+        in_order = sorted(self._rows.items(), key=lambda one: BEFORE_READING.get(one[0], len(BEFORE_READING)))
         writes = [
             Write(statement, rows, told=statement in TOUCHING)
             for statement, rows in in_order

@@ -1051,3 +1051,140 @@ DELETE FROM adoption WHERE (system, kind, key) IN (
     LATERAL (SELECT a.system, a.kind, a.key FROM adoption AS a
              WHERE a.system = r.system AND a.kind = r.kind LIMIT r."limit") AS old)
 RETURNING key;
+
+-- What is paused or in shadow, and what was.
+
+-- name: mode_begin
+-- key: subject mode
+-- in the order given: it numbers its rows
+INSERT INTO mode (subject, mode, since_ms, actor, reason)
+SELECT r.subject, r.mode, r.now_ms, r.actor, r.reason
+FROM jsonb_to_recordset($1::jsonb) AS r(subject text, mode text, actor text, reason text, now_ms bigint)
+ON CONFLICT (subject, mode) WHERE until_ms IS NULL DO NOTHING
+RETURNING subject;
+
+-- name: mode_end
+-- key: subject mode
+UPDATE mode SET until_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(subject text, mode text, now_ms bigint)
+WHERE mode.subject = r.subject AND mode.mode = r.mode AND mode.until_ms IS NULL
+RETURNING mode.subject;
+
+-- name: modes
+SELECT subject, mode, since_ms, until_ms, actor, reason FROM mode
+ORDER BY until_ms IS NOT NULL, id DESC LIMIT :limit;
+
+-- name: lags_apart
+SELECT coalesce(sum(apart::int), 0)::bigint, coalesce(max(CASE WHEN apart THEN 0 ELSE lag_ms END), 0) FROM (
+    SELECT l.lag_ms, l.kept = 0 AND EXISTS (
+        SELECT 1 FROM mode AS m WHERE m.subject IN (:route, :sink) AND m.since_ms < l.delivered_at_ms
+            AND (m.until_ms IS NULL OR m.until_ms > l.delivered_at_ms - l.lag_ms)) AS apart
+    FROM lag AS l WHERE l.route = :route AND l.delivered_at_ms >= :since) AS seen;
+
+-- name: late_apart
+SELECT count(*) FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
+
+-- name: held_learned
+-- key: system key
+UPDATE binding SET held = r.held, unseen = greatest(unseen, 0), doubt_back = 0, first_read_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, ours_ms bigint,
+    now_ms bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.held IS NOT NULL
+    AND confirmed_at_ms < r.ours_ms AND (r.rev IS NULL OR binding.rev = r.rev)
+RETURNING binding.key;
+
+-- name: record_origins
+SELECT r.key, r.changed_at_ms, coalesce(e.via, '') FROM record AS r
+LEFT JOIN event AS e ON e."offset" = r."offset"
+WHERE r.system = :system AND r.kind = :kind
+    AND r.key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+
+-- name: dirty_of
+SELECT sku FROM dirty WHERE sku = ANY (ARRAY(SELECT jsonb_array_elements_text(:skus::jsonb))) ORDER BY sku;
+
+-- name: binding_lost
+-- key: system kind key
+UPDATE binding SET external_id = '', version = 0, hash = '', rev = rev + 1
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text)
+WHERE binding.system = r.system AND binding.kind = r.kind AND binding.key = r.key
+RETURNING binding.key;
+
+-- name: proof_put
+-- key: id
+INSERT INTO proof (id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body)
+SELECT r.id, r.route, r.state, r.asked_by, r.dry_run, r.started_at_ms, r.ended_at_ms, r.position, r.rows, r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(id text, route text, state text, asked_by text, dry_run bigint,
+    started_at_ms bigint, ended_at_ms bigint, position text, rows bigint, body text)
+ON CONFLICT (id) DO UPDATE
+SET state = excluded.state, ended_at_ms = excluded.ended_at_ms, position = excluded.position, rows = excluded.rows,
+    body = excluded.body
+RETURNING id;
+
+-- name: proof_get
+SELECT id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body FROM proof WHERE id = :id;
+
+-- name: proofs
+SELECT id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body FROM proof
+WHERE route = :route AND started_at_ms >= :since ORDER BY started_at_ms DESC, id DESC LIMIT :limit;
+
+-- What a person decided stands as long as the difference does; one that had gone and is back begins anew.
+-- name: difference_put
+-- key: route key cause
+INSERT INTO difference (route, key, cause, subject, detail, units, state, proof, first_at_ms, seen_at_ms, times)
+SELECT r.route, r.key, r.cause, r.subject, r.detail, r.units, r.state, r.proof, r.now_ms, r.now_ms, 1
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, key text, cause text, subject text, detail text, units bigint,
+    state text, proof text, now_ms bigint)
+ON CONFLICT (route, key, cause) DO UPDATE
+SET subject = excluded.subject, detail = excluded.detail, units = excluded.units, proof = excluded.proof,
+    seen_at_ms = excluded.seen_at_ms, times = difference.times + 1, closed_at_ms = NULL,
+    state = CASE WHEN difference.closed_at_ms IS NULL AND difference.state IN ('waiting', 'declined')
+                 THEN difference.state ELSE excluded.state END,
+    first_at_ms = CASE WHEN difference.closed_at_ms IS NULL THEN difference.first_at_ms ELSE excluded.first_at_ms END,
+    decided_by = CASE WHEN difference.closed_at_ms IS NULL THEN difference.decided_by ELSE '' END
+RETURNING key, state;
+
+-- name: difference_gone
+-- key: route
+UPDATE difference SET closed_at_ms = r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, proof text, now_ms bigint)
+WHERE difference.route = r.route AND difference.closed_at_ms IS NULL AND difference.proof <> r.proof
+RETURNING difference.key;
+
+-- name: difference_decide
+-- key: route key cause
+UPDATE difference SET state = r.state, decided_by = r.by
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, key text, cause text, state text, by text)
+WHERE difference.route = r.route AND difference.key = r.key AND difference.cause = r.cause
+    AND difference.state = 'waiting' AND difference.closed_at_ms IS NULL
+RETURNING difference.key;
+
+-- name: differences_of
+SELECT key, cause, state FROM difference
+WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
+-- name: differences_open
+SELECT route, key, cause, subject, detail, units, state, first_at_ms, seen_at_ms, times, decided_by FROM difference
+WHERE closed_at_ms IS NULL AND route = :route AND (:state = '' OR state = :state) AND (:cause = '' OR cause = :cause)
+ORDER BY key, cause LIMIT :limit;
+
+-- name: difference_counts
+SELECT route, cause, state, count(*), CAST(sum(units) AS BIGINT), min(first_at_ms) FROM difference
+WHERE closed_at_ms IS NULL
+GROUP BY route, cause, state ORDER BY route, cause, state;
+
+-- name: forget_proofs
+DELETE FROM proof WHERE id IN (
+    SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT p.id FROM proof AS p
+             WHERE p.started_at_ms < r.before AND p.state <> 'running' LIMIT r."limit") AS old)
+RETURNING id;
+
+-- name: forget_differences
+DELETE FROM difference WHERE (route, key, cause) IN (
+    SELECT old.route, old.key, old.cause FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT d.route, d.key, d.cause FROM difference AS d
+             WHERE d.closed_at_ms < r.before LIMIT r."limit") AS old)
+RETURNING key;

@@ -845,3 +845,114 @@ SELECT key, body FROM adoption WHERE system = :system AND kind = :kind AND key >
 DELETE FROM adoption WHERE (system, kind, key) IN (
     SELECT a.system, a.kind, a.key FROM adoption AS a WHERE a.system = :system AND a.kind = :kind LIMIT :limit)
 RETURNING key;
+
+-- What is paused or in shadow, and what was.
+
+-- name: mode_begin
+INSERT INTO mode (subject, mode, since_ms, actor, reason) VALUES (:subject, :mode, :now_ms, :actor, :reason)
+ON CONFLICT (subject, mode) WHERE until_ms IS NULL DO NOTHING
+RETURNING subject;
+
+-- name: mode_end
+UPDATE mode SET until_ms = :now_ms WHERE subject = :subject AND mode = :mode AND until_ms IS NULL
+RETURNING subject;
+
+-- name: modes
+SELECT subject, mode, since_ms, until_ms, actor, reason FROM mode
+ORDER BY until_ms IS NOT NULL, id DESC LIMIT :limit;
+
+-- Lags of changes that waited while their route or its sink was paused or in shadow, and the longest of the others.
+-- name: lags_apart
+SELECT coalesce(sum(apart), 0), coalesce(max(CASE WHEN apart THEN 0 ELSE lag_ms END), 0) FROM (
+    SELECT lag_ms, kept = 0 AND EXISTS (
+        SELECT 1 FROM mode WHERE subject IN (:route, :sink) AND since_ms < delivered_at_ms
+            AND (until_ms IS NULL OR until_ms > delivered_at_ms - lag_ms)) AS apart
+    FROM lag WHERE route = :route AND delivered_at_ms >= :since);
+
+-- name: late_apart
+SELECT count(*) FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
+
+-- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
+-- missing from before stays so. To be followed by held_seen, which then finds what it expects.
+-- name: held_learned
+UPDATE binding SET held = :held, unseen = max(unseen, 0), doubt_back = 0, first_read_ms = :now_ms
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND confirmed_at_ms < :ours_ms
+    AND (:rev IS NULL OR rev = :rev)
+RETURNING key;
+
+-- name: record_origins
+SELECT r.key, r.changed_at_ms, coalesce(e.via, '') FROM record AS r
+LEFT JOIN event AS e ON e."offset" = r."offset"
+WHERE r.system = :system AND r.kind = :kind AND r.key IN (SELECT value FROM json_each(:keys));
+
+-- name: dirty_of
+SELECT sku FROM dirty WHERE sku IN (SELECT value FROM json_each(:skus)) ORDER BY sku;
+
+-- name: binding_lost
+UPDATE binding SET external_id = '', version = 0, hash = '', rev = rev + 1
+WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
+-- name: proof_put
+INSERT INTO proof (id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body)
+VALUES (:id, :route, :state, :asked_by, :dry_run, :started_at_ms, :ended_at_ms, :position, :rows, :body)
+ON CONFLICT (id) DO UPDATE
+SET state = excluded.state, ended_at_ms = excluded.ended_at_ms, position = excluded.position, rows = excluded.rows,
+    body = excluded.body
+RETURNING id;
+
+-- name: proof_get
+SELECT id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body FROM proof WHERE id = :id;
+
+-- name: proofs
+SELECT id, route, state, asked_by, dry_run, started_at_ms, ended_at_ms, position, rows, body FROM proof
+WHERE route = :route AND started_at_ms >= :since ORDER BY started_at_ms DESC, id DESC LIMIT :limit;
+
+-- What a person decided stands as long as the difference does; one that had gone and is back begins anew.
+-- name: difference_put
+INSERT INTO difference (route, key, cause, subject, detail, units, state, proof, first_at_ms, seen_at_ms, times)
+VALUES (:route, :key, :cause, :subject, :detail, :units, :state, :proof, :now_ms, :now_ms, 1)
+ON CONFLICT (route, key, cause) DO UPDATE
+SET subject = excluded.subject, detail = excluded.detail, units = excluded.units, proof = excluded.proof,
+    seen_at_ms = excluded.seen_at_ms, times = difference.times + 1, closed_at_ms = NULL,
+    state = CASE WHEN difference.closed_at_ms IS NULL AND difference.state IN ('waiting', 'declined')
+                 THEN difference.state ELSE excluded.state END,
+    first_at_ms = CASE WHEN difference.closed_at_ms IS NULL THEN difference.first_at_ms ELSE excluded.first_at_ms END,
+    decided_by = CASE WHEN difference.closed_at_ms IS NULL THEN difference.decided_by ELSE '' END
+RETURNING key, state;
+
+-- name: difference_gone
+UPDATE difference SET closed_at_ms = :now_ms
+WHERE route = :route AND closed_at_ms IS NULL AND proof <> :proof
+RETURNING key;
+
+-- name: difference_decide
+UPDATE difference SET state = :state, decided_by = :by
+WHERE route = :route AND key = :key AND cause = :cause AND state = 'waiting' AND closed_at_ms IS NULL
+RETURNING key;
+
+-- name: differences_of
+SELECT key, cause, state FROM difference
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
+-- name: differences_open
+SELECT route, key, cause, subject, detail, units, state, first_at_ms, seen_at_ms, times, decided_by FROM difference
+WHERE closed_at_ms IS NULL AND route = :route AND (:state = '' OR state = :state) AND (:cause = '' OR cause = :cause)
+ORDER BY key, cause LIMIT :limit;
+
+-- name: difference_counts
+SELECT route, cause, state, count(*), sum(units), min(first_at_ms) FROM difference WHERE closed_at_ms IS NULL
+GROUP BY route, cause, state ORDER BY route, cause, state;
+
+-- name: forget_proofs
+DELETE FROM proof WHERE id IN (
+    SELECT id FROM proof WHERE started_at_ms < :before AND state <> 'running' LIMIT :limit)
+RETURNING id;
+
+-- name: forget_differences
+DELETE FROM difference WHERE (route, key, cause) IN (
+    SELECT route, key, cause FROM difference WHERE closed_at_ms < :before LIMIT :limit)
+RETURNING key;

@@ -1,0 +1,56 @@
+"""What a person decides about differences that Syncline does not mend by itself."""
+
+from __future__ import annotations
+
+from syncline.engine.engine import Engine
+from syncline.engine.operations import Done, NotPossible, Operations
+from syncline.engine.reconcile.differences import Cause, Difference
+from syncline.engine.words import key_text, plural
+from syncline.model.errors import Fenced
+from syncline.ports import Row, Write
+
+DECIDE_MAX = 500  # differences in one decision
+
+
+async def decide(
+    engine: Engine, operations: Operations, *, route: str, key: str, cause: str, approve: bool, by: str
+) -> Done:
+    """Approve or decline the repair of one difference, or of all that wait on a route; recorded with the name.
+
+    ``key`` is the record's, or how it is shown.
+
+    Raises:
+        NotPossible: nothing of that kind waits.
+    """
+    of = engine.routes.named(route)
+    if of is None:
+        raise NotPossible("not_found", f"There is no route {route!r}.", "See Reconcile for the names.")
+    rows: list[Row] = await engine.store.read(
+        "differences_open", route=route, state="waiting", cause=cause, limit=DECIDE_MAX
+    )
+    rows = [row for row in rows if key in ("", row[1], key_text(row[1]))]
+    if not rows:
+        raise NotPossible("nothing_waits", "Nothing of that kind waits for a decision.", "Reload the page.")
+    state = "repairing" if approve else "declined"
+    decided = [{"route": route, "key": row[1], "cause": row[2], "state": state, "by": by} for row in rows]
+    try:
+        await operations.audit.write(
+            Write("difference_decide", decided, guard=True),
+            actor=by,
+            action="approve repair" if approve else "decline repair",
+            subject=f"{plural(len(rows), 'difference')} of {route}",
+            before="; ".join(f"{row[2]}: {row[4]}" for row in rows)[:10_000],
+            after=state,
+        )
+    except Fenced as error:
+        raise NotPossible(
+            "moved_on", "This was decided meanwhile.", "Reload the page and look again."
+        ) from error
+    if approve:
+        await engine.reconciler.repair(
+            of, [Difference(row[1], row[3], Cause(row[2]), row[4], row[5]) for row in rows]
+        )
+    told = plural(len(rows), "difference")
+    if approve:
+        return Done(f"{told} given to the ordinary way; the next proof shows what became of it.", len(rows))
+    return Done(f"{told} left as it is, until it goes by itself.", len(rows))
