@@ -119,7 +119,8 @@ def test_a_stranger_takes_a_shop_over_by_the_page(tmp_path):
     stranger = Stranger(tmp_path)
     steps = commands()
     serves = steps.index(".venv/bin/syncline simulator past --port 9101 | tee past.txt")
-    runs = steps.index(".venv/bin/syncline run")
+    runs = steps.index(".venv/bin/syncline run --shadow")
+    live = steps.index(".venv/bin/syncline live order_status") + 1
     with ExitStack() as stack:
         stack.callback(end, stranger.start(steps[serves], "terminal.txt"))
         said = stranger.until("past.txt", "orders at the shop")
@@ -139,12 +140,16 @@ def test_a_stranger_takes_a_shop_over_by_the_page(tmp_path):
         service = stranger.start(steps[runs], "service.txt")
         stack.callback(end, service)
         stranger.until("service.txt", "Syncline listens")
-        # Whatever was ordered meanwhile arrives, and nothing of before does again.
+        # In shadow nobody writes: what was ordered meanwhile is nowhere in the ERP.
+        stranger.until("past.txt", r"orders at the shop; in the ERP \d+ of them once, [3-9] never, 1 more")
+        for step in steps[runs + 1 : live]:
+            stranger.do(step)
+        # Now it arrives, and nothing of before does again.
         stranger.until(
             "past.txt",
             r"\n(?:6[1-9]|[7-9]\d) orders at the shop; in the ERP \d+ of them once, 2 never, 1 more",
         )
-        for step in steps[runs + 1 :]:
+        for step in steps[live:]:
             stranger.do(step)
         parked = json.loads(stranger.do(".venv/bin/syncline parked list --json"))
         assert {entry["reason"] for entry in parked} == {"adopted_twice", "adopted_differs"}

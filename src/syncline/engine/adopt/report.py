@@ -303,8 +303,9 @@ class Survey:
                 "off and run `syncline adopt --apply`."
             )
         return (
-            "Written. With the other connector off, start the service: `syncline run`. It looks every new order up in "
-            "the ERP before it creates it."
+            "Written. With the other connector off, rehearse: `syncline run --shadow` computes and compares, and "
+            "writes nothing. `syncline live` with a route then lets it write; every new order is looked up in the ERP "
+            "before it is created."
         )
 
 
