@@ -108,9 +108,11 @@ class Acknowledged(Transport):
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
         self.events: set[tuple[str, str]] = set()
+        self.statuses: Counter[int] = Counter()
 
     async def send(self, request: Request) -> Response:
         answer = await self._inner.send(request)
+        self.statuses[answer.status] += 1
         if 200 <= answer.status < 300:
             system = urlsplit(request.url).path.split("/")[2]
             self.events.add((system, next(request.headers[n] for n in EVENT_IDS if n in request.headers)))

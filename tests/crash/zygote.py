@@ -22,6 +22,7 @@ from syncline.engine.delivery import lane
 from syncline.model.copying import replace
 from syncline.model.errors import SynclineError
 from syncline.runtime.config import Config
+from syncline.runtime.logs import configure
 from syncline.runtime.registry import connectors
 from syncline.web.serve import serve
 
@@ -45,6 +46,7 @@ def live(config: Config, setting: str, log: Path) -> None:
     os.dup2(out, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ["SYNCLINE_FAILPOINT"] = setting
+    configure()
     status = 70
     try:
         uvloop.run(serve(config, say=lambda text: None))

@@ -151,7 +151,9 @@ def tree() -> dict[tuple[str, ...], set[str]]:
 
 
 def invocations() -> list[Any]:
-    command = re.compile(r"(?:^|[\s/=;(])syncline((?: [^\s|;#)]+)*)")
+    # An account, a service and a container are called so too: `-u syncline`, `--now syncline`.
+    other = "".join(rf"(?<!{word} )" for word in ("-u", "-o", "-g", "--now", "--name", "exec"))
+    command = re.compile(rf"(?:^|[\s/=;(]){other}syncline((?: [^\s|;#)]+)*)")
     return [
         pytest.param(match[1].split(), id=f"{name_of(page)}: syncline{match[1]}")
         for page in PAGES

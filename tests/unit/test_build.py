@@ -11,6 +11,7 @@ from tests.unit.support import line, order
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder, sum_fault
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.recipes import Recipes
 from syncline.model.change import Flow
@@ -95,7 +96,8 @@ def builder() -> Builder:
     catalog = Catalog(None)
     catalog.put("erp", Item("A", "501"))
     catalog.put("erp", Item("B", "502"))
-    return Builder(None, catalog, Routes([STOCK, ORDERS], RECIPES), None, "erp")
+    routes = Routes([STOCK, ORDERS], RECIPES)
+    return Builder(None, catalog, routes, None, "erp", Rewind(None, None, routes))
 
 
 def test_the_erp_is_given_what_it_stocks(builder):

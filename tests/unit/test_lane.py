@@ -14,6 +14,7 @@ from syncline.engine.delivery.build import Send
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
@@ -97,6 +98,7 @@ def test_a_call_ends_what_it_carried_and_not_what_changed_before_its_outcome_was
             on_stored=lambda: None,
             on_stale=lambda _: None,
             offer=lambda rows: [lane.offer(row) for row in rows],
+            rewind=Rewind(store, clock, Routes([ROUTE])),
         )
         await store.write(touch(START_MS))
         running = asyncio.get_running_loop().create_task(lane.run())

@@ -11,7 +11,7 @@ from syncline.freshness.velocity import Velocity
 from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Item, Outcome, Result
-from syncline.model.payloads import OrderItem, PutOrder
+from syncline.model.payloads import OrderItem, PutOrder, ReadStock
 
 ROUTE = Route(Flow.ORDERS, "shop", "erp", 10_000)
 KEY = "7001\x1f1"
@@ -54,3 +54,12 @@ def test_with_segments_a_change_is_kept_by_its_own_deadline(segments, kept):
     results._lag("A")
     (write,) = results.writes()
     assert [(row["lag_ms"], row["kept"]) for row in write.rows] == [(2_000, kept)]
+
+
+def test_what_was_set_aside_before_the_first_reading_is_written_before_any_reading_of_the_call():
+    results = Results("shop", "read_stock", Routes([]), {}, START_MS, Capabilities(compare_and_set=True))
+    for sku, reserved in (("A", 0), ("B", 2)):
+        outcome = Outcome(Result.DONE, facts={"held": 5, "reserved": reserved})
+        results._done(Item(f"{sku}\x1f70", ReadStock(sku, "1", "70")), outcome, "")
+    order = [write.statement for write in results.writes()]
+    assert order.index("held_first") < order.index("held_seen")

@@ -17,6 +17,7 @@ from syncline.engine.delivery.stops import DIFFERENCES_MAX, Difference, Stops
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
 from syncline.engine.modes import Modes
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
@@ -99,6 +100,7 @@ class World:
             on_stored=lambda: None,
             on_stale=lambda _: None,
             offer=lambda rows: [self.lane.offer(row) for row in rows],
+            rewind=Rewind(self.store, clock, Routes([])),
             modes=self.modes,
         )
         self._running = None

@@ -10,6 +10,7 @@ import pytest
 from tests.conformance.postgres_server import NoServerError, PostgresServer
 from tests.web.support import NOW_MS, Client, make_site, record
 
+from syncline.engine.rewind import Mark
 from syncline.engine.routes import stock_key
 from syncline.model.change import Kind
 from syncline.model.records import Item, StockLevel
@@ -48,6 +49,14 @@ async def test_a_cart_is_held_confirmed_and_met_by_its_order(site, till):
     assert released == ["released", "released"]
     late = await till.post("/v1/holds/cart-1/confirm")
     assert (late.status, late.json()["error"]["code"]) == (409, "released")
+
+
+async def test_nothing_is_promised_while_a_restored_store_is_catching_up(site, till):
+    site.engine.rewind.mark = Mark(NOW_MS)
+    answer = await till.post("/v1/holds", CART)
+    assert (answer.status, answer.json()["error"]["code"]) == (503, "restored")
+    site.engine.rewind.mark = Mark(NOW_MS, caught_up=True)
+    assert (await till.post("/v1/holds", CART)).status == 200
 
 
 async def test_availability_tells_quantity_places_age_and_bound(till):

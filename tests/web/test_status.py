@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_message, park_order, seed, trouble
 
+from syncline.engine.rewind import Mark
 from syncline.engine.status import status
 from syncline.engine.words import duration, plural
 from syncline.ports import Write
@@ -32,6 +33,16 @@ async def test_before_the_first_read_nothing_is_claimed():
     assert seen.verdict == "starting"
     assert [r.age_ms for r in seen.routes] == [None, None, None]
     assert seen.routes[0].lags.kept_share is None
+
+
+async def test_a_restored_store_says_that_it_is_catching_up():
+    engine = await make_engine(StillClock())
+    engine.rewind.mark = Mark(NOW_MS)
+    seen = await look(engine)
+    assert seen.verdict == "starting"
+    assert "was restored" in seen.reason
+    engine.rewind.mark = Mark(NOW_MS, caught_up=True)
+    assert "was restored" not in (await look(engine)).reason
 
 
 async def test_age_is_since_the_newest_completed_read_of_a_stream_that_confirms_the_flow(engine):

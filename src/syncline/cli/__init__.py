@@ -7,7 +7,20 @@ import sys
 import typer
 
 from syncline import __version__
-from syncline.cli import adopt, alert, connectors, demo, init, modes, operate, reconcile, run, simulator
+from syncline.cli import (
+    adopt,
+    alert,
+    backup,
+    connectors,
+    demo,
+    doctor,
+    init,
+    modes,
+    operate,
+    reconcile,
+    run,
+    simulator,
+)
 
 app = typer.Typer(
     name="syncline",
@@ -17,7 +30,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (init, adopt, run, operate, reconcile, modes, alert, demo, simulator, connectors):
+for module in (
+    init,
+    adopt,
+    run,
+    operate,
+    reconcile,
+    modes,
+    alert,
+    backup,
+    doctor,
+    demo,
+    simulator,
+    connectors,
+):
     module.register(app)
 
 

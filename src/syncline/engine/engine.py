@@ -30,6 +30,7 @@ from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.survey import Survey
@@ -81,6 +82,7 @@ class Engine:
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
+        self.rewind = Rewind(store, clock, routes)
         self.notices = Notices(clock)
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
@@ -112,11 +114,12 @@ class Engine:
                 rng=rng,
                 ids=self.ids,
                 routes=routes,
-                builder=Builder(store, self.catalog, routes, self.deriver, name, self.adoption),
+                builder=Builder(store, self.catalog, routes, self.deriver, name, self.rewind, self.adoption),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,
                 offer=self.offer,
+                rewind=self.rewind,
                 modes=self.modes,
                 **({"calls_max": calls_max[name]} if calls_max and name in calls_max else {}),
             )
@@ -227,6 +230,10 @@ class Engine:
             if lane is not None:
                 lane.offer(row)
 
+    def _wake_lanes(self) -> None:
+        for lane in self.lanes.values():
+            lane.wake()
+
     def _modes_changed(self, routes: Collection[str]) -> None:
         for lane in self.lanes.values():
             lane.changed(routes)
@@ -266,6 +273,7 @@ class Engine:
         await self.adoption.load()
         await self.mode_watch.refresh()
         await self.catalog.load(self.systems)
+        await self.rewind.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
@@ -273,6 +281,7 @@ class Engine:
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")
+            group.create_task(self.rewind.run(self.applier, self.pollers, self._wake_lanes), name="rewind")
             group.create_task(self.mode_watch.run(), name="modes")
             group.create_task(self.shadow_reader.run(), name="shadow")
             group.create_task(self.reconciler.run(), name="reconcile")

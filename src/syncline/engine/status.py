@@ -309,6 +309,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
     elif not routes:
         verdict, reason = "attention", "No route is configured."
         mend = "Add [[routes]] to syncline.toml; syncline init writes an example."
+    elif engine.rewind.catching_up:
+        verdict, reason = (
+            "starting",
+            "The store was restored: what came after its backup is being read again.",
+        )
+        mend = "Nothing to do: numbers are sent once that has ended."
     elif starting:
         verdict, reason = "starting", "Syncline is reading its systems for the first time."
         mend = "Nothing to do: this ends by itself."

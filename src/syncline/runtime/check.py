@@ -8,9 +8,10 @@ from pathlib import Path
 from random import Random
 
 from syncline.model.errors import SynclineError
+from syncline.ports import Clock, Transport
 from syncline.runtime.app import open_store, open_systems
 from syncline.runtime.clock import SystemClock
-from syncline.runtime.config import load
+from syncline.runtime.config import Config, load
 from syncline.runtime.transport import AiohttpTransport
 
 
@@ -52,7 +53,18 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
         )
     transport = AiohttpTransport()
     try:
-        for system in open_systems(config, clock, Random(), transport):
+        async for finding in check_systems(config, clock, Random(), transport):
+            yield finding
+    finally:
+        await transport.close()
+
+
+async def check_systems(
+    config: Config, clock: Clock, rng: Random, transport: Transport
+) -> AsyncIterator[Finding]:
+    """Ask each system whether its credentials, scopes and subscriptions are as they should be."""
+    try:
+        for system in open_systems(config, clock, rng, transport):
             if system.check is None:
                 continue
             try:
@@ -62,5 +74,3 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
                 yield Finding(f"{system.name}: could not be checked", ok=False, mend=str(error))
     except SynclineError as error:
         yield Finding("systems", ok=False, mend=str(error))
-    finally:
-        await transport.close()

@@ -341,6 +341,11 @@ def environment(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def whole_environment() -> dict[str, str]:
+    """All of the environment, for a program that is started."""
+    return dict(os.environ)
+
+
 def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
     """Read a configuration.
 
@@ -527,3 +532,23 @@ def server_of(path: Path) -> ServerConfig:
         return msgspec.convert(section, ServerConfig, strict=False)
     except msgspec.ValidationError as error:
         raise Misconfigured(_explain(error, _fields(ServerConfig))) from error
+
+
+def store_of(path: Path) -> tuple[StoreConfig, Path]:
+    """Only ``[store]`` and the configuration's folder, for commands that need no vendor's secret.
+
+    Raises:
+        Misconfigured: the file is missing or the section is wrong.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{path} does not exist; give --config") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}") from error
+    folder = path.resolve().parent
+    section = _resolve(raw.get("store", {}), os.environ, folder, "store")
+    try:
+        return msgspec.convert(section, StoreConfig, strict=False), folder
+    except msgspec.ValidationError as error:
+        raise Misconfigured(_explain(error, _fields(StoreConfig))) from error

@@ -6,10 +6,11 @@ looks like a credential are masked, wherever they come from.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -28,6 +29,24 @@ def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[st
 
 def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class Steady:
+    """Where log lines go. One that cannot be written (a full disk, a reader that went away) is lost, and nothing else."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write, or do not."""
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do not."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
 
 
 def configure(*, level: int = logging.INFO, plain: bool = False) -> None:
@@ -55,6 +74,6 @@ def configure(*, level: int = logging.INFO, plain: bool = False) -> None:
             *(() if plain else (structlog.processors.format_exc_info,)),
             last,
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", Steady(sys.stderr))),
         cache_logger_on_first_use=False,
     )

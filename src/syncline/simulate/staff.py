@@ -29,6 +29,7 @@ class Staff:
         self._clock = clock
         self._rng = rng
         self._trade = trade
+        self.read_after_s = READ_AFTER_S
         self.drafts = 0
         self.completed = 0
         self.edits = 0
@@ -39,7 +40,7 @@ class Staff:
         async with asyncio.TaskGroup() as group:
             for _ in range(times):
                 await self._clock.sleep(self._rng.expovariate(times / (minutes * 60)))
-                if self._rng.random() < 0.6 or self._clock.monotonic() - began < READ_AFTER_S:
+                if self._rng.random() < 0.6 or self._clock.monotonic() - began < self.read_after_s:
                     group.create_task(self.draft())
                 else:
                     group.create_task(self.edit())

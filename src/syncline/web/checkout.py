@@ -118,6 +118,8 @@ async def _body(site: Site, request: Request) -> bytes:
 
 async def _hold(site: Site, request: Request, person: Person) -> Response:
     await _body(site, request)
+    if site.engine.rewind.catching_up:  # nobody knows yet what may be promised
+        raise Refusal(503, "restored", "The store was restored and is catching up.", "Try again in a minute.")
     new = await site.json(request, NewHold)
     try:
         held = await site.engine.holds.reserve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import signal
 import socket
@@ -167,7 +168,7 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stopper(stop, number))
     folder = config.folder
     token_file = folder / config.server.token_file
     store = await open_store(config, clock)
@@ -207,8 +208,8 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
         preparing.cancel()
         waiting.cancel()
         failed = running.exception() if running.done() and not running.cancelled() else None
-        await service.stop()
-        await listener.stop()
+        # Side by side, because each may take most of the ten seconds.
+        await asyncio.gather(service.stop(), listener.stop())
         if failed is not None:
             cause = _root_cause(failed)
             if not isinstance(cause, Busy):  # it runs, only not here
@@ -218,6 +219,17 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
     finally:
         await transport.close()
         await store.close()
+
+
+def _stopper(stop: asyncio.Event, number: int) -> Callable[[], None]:
+    """The first signal asks for a clean stop; a second one ends at once, as ``kill -9`` would: that is survived too."""
+
+    def signalled() -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    return signalled
 
 
 async def _into_shadow(service: Service, routes: Sequence[str]) -> str:

@@ -14,10 +14,12 @@ from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
-from syncline.engine.routes import Route, Routes, customer_reference, reference_of, split_key
+from syncline.engine.rewind import Rewind
+from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
 from syncline.model.copying import replace
+from syncline.model.delivery import DeliveryState, Outcome
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,
@@ -70,8 +72,18 @@ class Refuse:
     detail: str
 
 
-Built = Send | Skip | Wait | Refuse
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Nothing to send: it was looked up, and is there. ``payload`` is what it was found to be."""
 
+    payload: Payload
+    outcome: Outcome
+    note: str
+
+
+Built = Send | Skip | Wait | Refuse | Found
+
+REVISIONS_MAX = 100  # of one order that are looked at
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
@@ -95,8 +107,10 @@ class Builder:
         routes: Routes,
         deriver: StockDeriver,
         system: str,
+        rewind: Rewind,
         adoption: Adoption | None = None,
     ) -> None:
+        self._rewind = rewind
         self._store = store
         self._catalog = catalog
         self._routes = routes
@@ -207,7 +221,12 @@ class Builder:
                 built[key] = Skip("adopted as it is", holds)
                 continue
             if order.cancelled_at_ms is not None and not external_id:
-                built[key] = Skip("cancelled before the ERP heard of it")
+                # A store that was restored may have forgotten that it had told the ERP: that is looked up.
+                built[key] = (
+                    Send(PutOrder(reference, order, ()), note=fingerprint)
+                    if self._rewind.looks_up(order.placed_at_ms)
+                    else Skip("cancelled before the ERP heard of it")
+                )
                 continue
             if not external_id and is_before(order, route, self._adoption):
                 before = await self._before(order, reference)
@@ -313,7 +332,7 @@ class Builder:
             elif why := await self._others_had(reference, payment.received_at_ms):
                 built[key] = Skip(why)
             elif not external_id:
-                built[key] = self._without_order(order)
+                built[key] = await self._without_order(order)
             else:
                 customer = _customer_reference(route, order.customer) if order.customer else ""
                 built[key] = Send(
@@ -339,7 +358,7 @@ class Builder:
                 built[key] = Skip(why)
                 continue
             if not external_id:
-                built[key] = self._without_order(order)
+                built[key] = await self._without_order(order)
                 continue
             lines = {line.id: line for line in order.lines}
             items: list[OrderItem] = []
@@ -370,10 +389,24 @@ class Builder:
             )
         return built
 
-    def _without_order(self, order: Order) -> Built:
-        if order.cancelled_at_ms is not None:
+    async def _without_order(self, order: Order) -> Built:
+        if order.cancelled_at_ms is not None and not await self._looked_for(order):
             return Skip("the order was cancelled before the ERP heard of it")
         return Wait("the order is not in the ERP yet")
+
+    async def _looked_for(self, order: Order) -> bool:
+        """Whether a cancelled order may be in the ERP all the same, and is still being looked for there."""
+        if not self._rewind.looks_up(order.placed_at_ms):
+            return False
+        rows = await self._store.read(
+            "deliveries_range",
+            system=self._system,
+            operation="put_order",
+            **{"from": order.key + SEP, "to": order.key + chr(ord(SEP) + 1)},
+            limit=REVISIONS_MAX,
+        )
+        ended = (DeliveryState.COMPLETED, DeliveryState.SUPERSEDED, DeliveryState.CANCELLED)
+        return any(row[4] not in ended for row in rows)
 
     # --- order status -----------------------------------------------------------------------------
 

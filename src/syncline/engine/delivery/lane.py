@@ -19,7 +19,8 @@ import structlog
 
 from syncline.engine.codec import decode_payloads, encode
 from syncline.engine.delivery.blind import BlindWrites
-from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.looking import Looking
 from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.rehearse import Rehearsal
 from syncline.engine.delivery.results import Results
@@ -28,6 +29,7 @@ from syncline.engine.failpoints import failpoint
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
 from syncline.engine.modes import Modes, Stop
+from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
@@ -65,10 +67,13 @@ class Lane:
         on_stored: Callable[[], None],
         on_stale: Callable[[str], None],
         offer: Callable[[Sequence[Row]], None],
+        rewind: Rewind,
         calls_max: int = CALLS_MAX,
         modes: Modes | None = None,
     ) -> None:
         self.system = system
+        self._rewind = rewind
+        self._looking = Looking(system, clock, rewind)
         self._store = store
         self._clock = clock
         self._rng = rng
@@ -141,6 +146,11 @@ class Lane:
                 self._signals[urgent].set()
         else:
             queue.discard(key)
+
+    def wake(self) -> None:
+        """Look again at what is due."""
+        for signal in self._signals.values():
+            signal.set()
 
     def changed(self, routes: Collection[str]) -> None:
         """Some routes were paused, resumed, or put in shadow or live: look at what they held back again."""
@@ -237,7 +247,11 @@ class Lane:
 
     def _due(self, names: Sequence[str], now_ms: int) -> list[str]:
         """Operations with something due, the most urgent first."""
-        due = [(at, name) for name in names if (at := self._queues[name].due(now_ms)) is not None]
+        due = [
+            (at, name)
+            for name in names
+            if not self._rewind.holds_back(name) and (at := self._queues[name].due(now_ms)) is not None
+        ]
         return [name for _, name in sorted(due)]
 
     def _next_call(self, names: Sequence[str], now_ms: int) -> tuple[str, list[str]] | None:
@@ -321,6 +335,7 @@ class Lane:
             built = await self._builder.build(operation, due, self._clock.now_ms())
             if not reads_only:
                 await self._rehearsal.compare(self._operation(operation), built, known, results)
+            built = await self._looking.before(operation, built, known)
             sends: dict[str, Send] = {}
             for key, what in built.items():
                 if isinstance(what, Send):
@@ -331,6 +346,8 @@ class Lane:
                     results.wait(key, what)
                 elif isinstance(what, Refuse):
                     results.park(key, what.reason, what.detail, "")
+                elif isinstance(what, Found):
+                    results.adopt(Item(key, what.payload), what.outcome, what.note)
             payloads = {key: send.payload for key, send in sends.items()}
             if not reads_only:
                 self.stops.hold_back(operation, payloads, known)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import structlog
 
-from syncline.engine.delivery.build import Built, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.build import Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Difference, Stops
 from syncline.engine.modes import Stop
@@ -62,7 +62,7 @@ class Rehearsal:
         for key, what in list(built.items()):
             if key not in known or self._stops.stop_of(known[key]) is not Stop.SHADOW:
                 continue
-            if isinstance(what, Skip) or (isinstance(what, Wait) and operation.name == "set_stock"):
+            if isinstance(what, Skip | Found) or (isinstance(what, Wait) and operation.name == "set_stock"):
                 continue  # ended by comparison, or what is there has to be read first
             del built[key]
             if isinstance(what, Send):

@@ -21,6 +21,9 @@ STALE_ROUNDS_MAX = 3
 ATTEMPTS_MAX = 50
 TOUCHING = ("delivery_touch", "delivery_finish", "delivery_hasten", "delivery_release")
 
+# Statements that have to precede held_seen, in their order.
+BEFORE_READING = {"held_learned": 0, "held_first": 1}
+
 
 class Results:
     """Collects the outcomes of one call; ``writes`` is the transaction that makes them last."""
@@ -426,9 +429,11 @@ class Results:
 
     def writes(self, intent: str | None = None, *, close: bool = False) -> list[Write]:
         """The collected rows. With ``close`` the intent is finished as well."""
+        # What is known of a number otherwise comes before its reading, whichever item of the call told it.
+        in_order = sorted(self._rows.items(), key=lambda one: BEFORE_READING.get(one[0], len(BEFORE_READING)))
         writes = [
             Write(statement, rows, told=statement in TOUCHING)
-            for statement, rows in sorted(self._rows.items(), key=lambda at: at[0] != "held_learned")
+            for statement, rows in in_order
             if intent is not None or statement != "attempt_put"
         ]
         if intent is not None and close:

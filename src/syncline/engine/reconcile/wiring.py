@@ -53,7 +53,7 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         items_read_ms=items_read_ms,
     )
     builders = {
-        name: Builder(engine.store, engine.catalog, engine.routes, engine.deriver, name)
+        name: Builder(engine.store, engine.catalog, engine.routes, engine.deriver, name, engine.rewind)
         for name in engine.systems
     }
     orders = OrderReconciliation(

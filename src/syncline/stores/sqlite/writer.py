@@ -32,6 +32,8 @@ from syncline.stores.sqlite.store import Append, SqliteStore, connect
 BATCH_MAX = 512  # transactions in one commit
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
 CHECKPOINT_EVERY_PAGES = 4_000
+# Nobody writes while the log is begun anew, so that does not wait for a reader that takes its time, such as a backup.
+CHECKPOINT_WAIT_MS = 50
 # How long a busy event loop keeps the writer from going on. Python's 5 ms are longer than a commit takes.
 SWITCH_S = 0.001
 
@@ -81,6 +83,7 @@ class LiveSqliteStore(Store):
         self._lock = lock
         self._reader = SqliteStore(connect(path, read_only=True))
         self._checkpointer = connect(path)
+        self._checkpointer.set_busy_timeout(CHECKPOINT_WAIT_MS)
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._waiting = 0
         self._broken: BaseException | None = None
