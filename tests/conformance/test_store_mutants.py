@@ -1199,6 +1199,7 @@ CAUGHT_BY = {
         "an_order_explains_unseen_units_first",
         "what_an_order_may_explain_is_read_again",
         "what_is_explained_is_not_in_doubt",
+        "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "reads nothing again": [
         "what_an_order_may_explain_is_read_again",
@@ -1221,6 +1222,7 @@ CAUGHT_BY = {
         "an_order_explains_nothing_that_was_missed_before_it",
         "an_order_explains_unseen_units_first",
         "what_an_order_may_explain_is_read_again",
+        "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "believes that it asked when it was answered": [
         "a_reading_is_as_old_as_the_question",
