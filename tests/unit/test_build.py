@@ -7,16 +7,20 @@ from decimal import Decimal
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.unit.support import line, order
+from tests.unit.support import START_MS, line, order, play
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.delivery.build import Builder, sum_fault
+from syncline.engine.codec import encode
+from syncline.engine.delivery.build import Builder, Due, Send, sum_fault
+from syncline.engine.delivery.results import FOUND
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import SEP, Route, Routes, reference_of
 from syncline.inventory.recipes import Recipes
 from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.records import Item
+from syncline.ports import Write
+from syncline.stores.sqlite import SqliteStore
 
 TOLERANCE = Decimal("0.02")
 money = st.decimals("0", "99999.99", places=2)
@@ -82,6 +86,38 @@ def test_tax_counts_once(included, fine):
 def test_a_negative_line_is_named_before_any_sum():
     placed = order(line("l7", "SKU-9", -1, "10.00"))
     assert sum_fault(placed, TOLERANCE) == "order #7001, line l7 (SKU-9): quantity -1 is negative"
+
+
+# --- an order that is there already --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sent", "sends"), [("", False), (FOUND, True), ("other", True)])
+def test_what_was_only_found_is_compared_whole_and_what_was_adopted_is_left_as_it_is(sent, sends):
+    placed = order(line("l1", "A", 2, "10.00", ("70", 2)))
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        record = {
+            "system": "shop", "kind": "order", "key": "7001", "version": 1, "tiebreak": 1, "changed_at_ms": START_MS,
+            "observed_at_ms": START_MS, "offset": 1, "hash": "", "body": encode(placed),
+        }  # fmt: skip
+        bound = {
+            "system": "erp", "kind": "order", "key": reference_of("shop", "7001"), "external_id": "77", "version": 0,
+            "hash": sent, "now_ms": START_MS,
+        }  # fmt: skip
+        await store.write(Write("record_put", [record]), Write("binding_put", [bound]))
+        catalog = Catalog(None)
+        catalog.put("erp", Item("A", "501"))
+        routes = Routes([STOCK, ORDERS])
+        builder = Builder(store, catalog, routes, None, "erp", Rewind(None, None, routes))
+        due = {f"7001{SEP}1": Due(ORDERS, START_MS)}
+        (built,) = (await builder.build("put_order", due, START_MS)).values()
+        return built
+
+    built = play(story)
+    assert isinstance(built, Send) is sends
+    if sends:
+        assert built.payload.external_id == "77"
 
 
 # --- packs and other names -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tests.unit.support import START_MS, line, order, play
 
 from syncline.engine.delivery.build import Refuse, Send, Skip, Wait
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.delivery.results import FOUND
 from syncline.engine.delivery.stops import DIFFERENCES_MAX, Difference, Stops
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
@@ -409,7 +410,7 @@ def test_an_order_that_is_there_is_bound_then_compared_whole_and_not_sent_again(
         world.builds[key] = lambda: next(steps)
         await world.touch(key, IN, operation="put_order")
         await world.run()
-        assert await bound() == ("77", 0, "")  # it is there; what it says is not known to be right
+        assert await bound() == ("77", 0, FOUND)  # it is there; what it says is not known to be right
         assert world.differences()[key].there == "77, otherwise"
         await world.touch(key, IN, operation="put_order")
         await world.run()

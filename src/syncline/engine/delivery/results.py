@@ -19,6 +19,9 @@ from syncline.ports import Row, Write
 
 STALE_ROUNDS_MAX = 3
 ATTEMPTS_MAX = 50
+# Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
+# stands for an order that was adopted, which is right as it is.)
+FOUND = "found"
 TOUCHING = ("delivery_touch", "delivery_finish", "delivery_hasten", "delivery_release")
 
 # Statements that have to precede held_seen, in their order.
@@ -246,7 +249,7 @@ class Results:
     def found(self, item: Item, outcome: Outcome) -> None:
         """An order is there under our reference; whether as it should be is not known yet."""
         order = item.payload
-        self._bind(Kind.ORDER.value, order.reference, outcome, 0, "")
+        self._bind(Kind.ORDER.value, order.reference, outcome, 0, FOUND)
 
     def _done(self, item: Item, outcome: Outcome, note: str) -> None:
         self._finish(item.key, DeliveryState.COMPLETED)
