@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -202,15 +203,24 @@ FROM json_each(?1) AS e
 """
 
 
+@cache
+def _statements() -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
+    """The statements by name; the same without what they tell; and the names of those that take lists.
+
+    Telling costs SQLite more than half of what a small write does.
+    """
+    queries = load_queries(PACKAGE)
+    silent = {name: _RETURNING.sub("", sql) for name, sql in queries.items()}
+    return queries, silent, frozenset(name for name, sql in queries.items() if "json_each" in sql)
+
+
 class SqliteStore(Store):
     """Every method commits before it returns, in the calling thread."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._queries = load_queries(PACKAGE)
-        # Telling costs SQLite more than half of what a small write does.
-        self._silent = {name: _RETURNING.sub("", sql) for name, sql in self._queries.items()}
-        self._with_lists = {name for name, sql in self._queries.items() if "json_each" in sql}
+        queries, silent, self._with_lists = _statements()
+        self._queries, self._silent = dict(queries), dict(silent)
 
     @classmethod
     def open(cls, path: str, *, now_ms: int) -> SqliteStore:
