@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
+from syncline.engine import figures
 from syncline.engine.apply.heard import Levels
 from syncline.engine.capture.ingress import Answer, Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Stops
-from syncline.engine.derive import stock
 from syncline.engine.modes import Modes, ModeWatch, Stop
 from syncline.model.change import Kind
 from syncline.model.copying import replace
@@ -63,13 +63,13 @@ def flies_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def publishes_one_too_many(patch: pytest.MonkeyPatch) -> None:
-    decode = stock.decode
+    decode = figures.decode
 
     def wrong_figure(kind, text):
         level = decode(kind, text)
         return replace(level, available=level.available + 1) if kind is Kind.STOCK else level
 
-    patch.setattr(stock, "decode", wrong_figure)
+    patch.setattr(figures, "decode", wrong_figure)
 
 
 def ignores_the_overlap(patch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def takes_a_fall_for_the_number_to_beat(patch: pytest.MonkeyPatch) -> None:
     writes = Levels.writes
 
     def believes(self, moved, mark):
-        fallen, heard = writes(self, moved, mark)
+        _, fallen, heard = writes(self, moved, mark)
         known = [self._known[row["system"], row["key"]] for row in fallen.rows]
         moves = [
             {"system": row["system"], "key": row["key"], "by": row["held"] - at.held, "now_ms": row["now_ms"]}
@@ -192,12 +192,12 @@ MUTANTS = {
         Plan(kills=0, troubles=("webhooks lost", "pushes lost", "subscriptions removed")),
         (1, 2, 3),
     ),
-    forgets_who_paused_what: (Plan(switches=True), SOME_SEEDS),
+    forgets_who_paused_what: (Plan(switches=True, asides=0), SOME_SEEDS),
     sends_again_while_stopped: (
-        Plan(switches=True, kills=0, troubles=("answers lost", "shop fails after")),
+        Plan(switches=True, asides=0, kills=0, troubles=("answers lost", "shop fails after")),
         (2, *SOME_SEEDS),
     ),
-    starts_before_it_knows_what_is_stopped: (Plan(switches=True), SOME_SEEDS),
-    forgets_what_waited_for_a_pause: (Plan(switches=True), SOME_SEEDS),
-    takes_what_others_wrote_for_units_that_fell: (Plan(switches=True), SOME_SEEDS),
+    starts_before_it_knows_what_is_stopped: (Plan(switches=True, asides=0), SOME_SEEDS),
+    forgets_what_waited_for_a_pause: (Plan(switches=True, asides=0), SOME_SEEDS),
+    takes_what_others_wrote_for_units_that_fell: (Plan(switches=True, asides=0), SOME_SEEDS),
 }

@@ -90,6 +90,8 @@ class Engine:
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
+        self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed)
+        self.modes = self.mode_watch.modes
         self.applier = Applier(
             store=store,
             clock=clock,
@@ -101,11 +103,10 @@ class Engine:
             lease=self._apply_lease,
             offer=self.offer,
             adoption=self.adoption,
+            ours_since=self.modes.ours_since,
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
-        self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed)
-        self.modes = self.mode_watch.modes
         self.lanes = {
             name: Lane(
                 system=system,

@@ -60,6 +60,7 @@ class Applier:
         lease: Lease,
         offer: Callable[[Sequence[Row]], None],
         adoption: Adoption | None = None,
+        ours_since: Callable[[str], int] = lambda _route: 0,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -79,6 +80,7 @@ class Applier:
         self._look = True  # something may be in the log that was not heard
         self._full = False
         self._progress = asyncio.Event()
+        self._ours_since = ours_since
         self._memory = Memory()
         self._suspicion = Suspicion(store, lease)
         self.tallies = Tallies(store)
@@ -204,7 +206,14 @@ class Applier:
         return []
 
     def _batch(self) -> Batch:
-        return Batch(self._routes, self._capabilities, self._catalog, self._clock.now_ms(), self._ahead_ms)
+        return Batch(
+            self._routes,
+            self._capabilities,
+            self._catalog,
+            self._clock.now_ms(),
+            self._ahead_ms,
+            self._ours_since,
+        )
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 from zlib import crc32
@@ -66,6 +66,7 @@ class Batch:
         catalog: Catalog,
         now_ms: int,
         ahead_ms: dict[str, int] | None = None,
+        ours_since: Callable[[str], int] = lambda _route: 0,
     ) -> None:
         self._routes = routes
         self._ahead_ms = ahead_ms if ahead_ms is not None else {}
@@ -95,7 +96,7 @@ class Batch:
         self._back: set[tuple[str, Kind, str]] = set()
         self._seen: dict[tuple[str, Kind, str], dict[str, Any]] = {}
         self._unseen: dict[tuple[str, str], int] = {}
-        self.levels = Levels(routes, catalog, now_ms)
+        self.levels = Levels(routes, catalog, now_ms, ours_since)
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []

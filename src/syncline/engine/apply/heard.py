@@ -26,6 +26,7 @@ from syncline.ports import Clock, Row, Store, Timer, Write
 CHECK_AFTER_MS = (
     5_000  # by then an order that an event ran ahead of has been read, and a write's answer is there
 )
+CLOCKS_MS = 120_000  # by so much a channel's clock may be ahead of ours
 CHECKS_MAX = 200  # numbers looked at in one go
 NEVER_MS = 1 << 62
 
@@ -38,6 +39,7 @@ class Verdict(StrEnum):
     AWAITED = "awaited"  # fewer units, which an order that is being read explains
     FALL = "fall"  # fewer units than explained: unseen demand
     RISE = "rise"  # more units than explained
+    FOREIGN = "foreign"  # what somebody else wrote while our route is in shadow
     UNSURE = "unsure"  # looked at a little later
     UNKNOWN = "unknown"  # of something that no route sells there, or that was never read
 
@@ -103,10 +105,17 @@ class Told(NamedTuple):
 class Levels:
     """The numbers that the events of one batch tell, judged once everything else in the batch is known."""
 
-    def __init__(self, routes: Routes, catalog: Catalog, now_ms: int) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        catalog: Catalog,
+        now_ms: int,
+        ours_since: Callable[[str], int] = lambda _route: 0,
+    ) -> None:
         self._routes = routes
         self._catalog = catalog
         self._now_ms = now_ms
+        self._ours_since = ours_since
         self._known: dict[tuple[str, str], Known] = {}
         self._unplaced: dict[tuple[str, str], int] = {}
         self._told: dict[tuple[str, str], Told] = {}
@@ -168,6 +177,7 @@ class Levels:
             mark: told of each channel and SKU of which units are gone, and since when.
         """
         fallen: list[dict[str, Any]] = []
+        learned: list[dict[str, Any]] = []
         heard: list[dict[str, Any]] = []
         for (system, key), told in self._told.items():
             known = self._known.get((system, key))
@@ -178,10 +188,29 @@ class Levels:
                 moved=(system, key) in moved,
                 unplaced=self._unplaced.get((system, told.sku), 0),
             )
+            ours_ms = self._ours_ms(system) if verdict in (Verdict.FALL, Verdict.RISE) else 0
+            if ours_ms > self._now_ms:
+                verdict = Verdict.FOREIGN
+            elif told.changed_at_ms < ours_ms + CLOCKS_MS:
+                verdict = (
+                    Verdict.UNSURE
+                )  # written by somebody else before we went live, or not: the channel says
             self.verdicts[system, verdict] += 1
             if verdict is Verdict.OLDER:
                 continue
-            if known is not None and verdict is Verdict.ECHO:
+            if known is not None and verdict is Verdict.FOREIGN:
+                row = {
+                    "system": system,
+                    "key": key,
+                    "held": told.number,
+                    "rev": known.rev,
+                    "now_ms": self._now_ms,
+                }
+                learned.append({**row, "ours_ms": ours_ms})
+                fallen.append(row)
+                mark(system, told.sku, told.changed_at_ms)
+                check_ms = 0
+            elif known is not None and verdict is Verdict.ECHO:
                 if (told.number, told.stamp_ms) == (known.number, known.stamp_ms):
                     continue
                 check_ms = known.check_ms if known.unseen > 0 else 0
@@ -202,7 +231,18 @@ class Levels:
                 row = {"system": system, "key": key, "held": told.number}
                 fallen.append({**row, "rev": known.rev, "now_ms": self._now_ms})
                 mark(system, told.sku, told.changed_at_ms)
-        return [Write("held_seen", fallen, told=False), Write("heard_put", heard, told=False)]
+        return [
+            Write("held_learned", learned, told=False),
+            Write("held_seen", fallen, told=False),
+            Write("heard_put", heard, told=False),
+        ]
+
+    def _ours_ms(self, system: str) -> int:
+        """Since when we alone write a channel's numbers; later than now: we do not."""
+        return max(
+            (self._ours_since(route.name) for route in self._routes.of(Flow.INVENTORY, sink=system)),
+            default=0,
+        )
 
 
 class Checks:
