@@ -19,7 +19,7 @@ FOUND_S = 300  # an order that nobody told of
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_after_faults_a_proof_names_what_was_planted_and_nothing_else(number, record_property):
-    report = Simulation(number, Plan(reconciles=True)).run()
+    report = Simulation(number, Plan(reconciles=True, asides=0)).run()
     assert report.violations == [], report.text()
     record_property("total:reconcile:seeds", 1)
 
@@ -33,7 +33,7 @@ def test_what_is_hidden_from_the_proof_is_missed(monkeypatch):
         return found - {min(found)}
 
     monkeypatch.setattr(disagree.Disagreement, "plant", one_less)
-    report = Simulation(1, Plan(reconciles=True)).run()
+    report = Simulation(1, Plan(reconciles=True, asides=0)).run()
     assert any("were not planted" in violation for violation in report.violations)
 
 

@@ -471,6 +471,29 @@ def test_a_look_up_that_fails_is_tried_again(error):
     told(story, [mode(IN.name, "shadow")])
 
 
+def test_a_route_that_goes_live_while_its_order_is_looked_up_sends_it():
+    async def story(world):
+        async def goes_live(payload):
+            world.say()
+            await asyncio.sleep(0)
+
+        asked = world.sink.look_up
+
+        async def look_up(operation, item):
+            found = await asked(operation, item)
+            await goes_live(item)
+            return found
+
+        world.sink.look_up = look_up
+        world.builds["7001\x1f1"] = send_order()
+        await world.touch("7001\x1f1", IN, operation="put_order")
+        await world.run()
+        assert world.differences() == {}
+        assert len(world.sink.sent) == 1
+
+    told(story, [mode(IN.name, "shadow")])
+
+
 def test_where_nothing_can_be_looked_up_that_is_said():
     async def story(world):
         payment = Payment("5", Decimal("12.50"), "GBP", START_MS)

@@ -543,6 +543,7 @@ class Simulation:
         if not self.plan.restarts:
             return []
         await self.clock.sleep(STEP_S)
+        await self._prepare()  # subscriptions that were removed last are nothing to do with a restart
         before = self._effects()
         for _ in range(self.plan.restarts):
             await self._kill("idle")

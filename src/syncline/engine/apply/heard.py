@@ -188,8 +188,9 @@ class Levels:
                 moved=(system, key) in moved,
                 unplaced=self._unplaced.get((system, told.sku), 0),
             )
-            ours_ms = self._ours_ms(system) if verdict in (Verdict.FALL, Verdict.RISE) else 0
-            if ours_ms > self._now_ms:
+            differs = verdict in (Verdict.FALL, Verdict.RISE, Verdict.AWAITED)
+            ours_ms = self._ours_ms(system) if differs else 0
+            if ours_ms > self._now_ms and verdict is not Verdict.AWAITED:
                 verdict = Verdict.FOREIGN
             elif told.changed_at_ms < ours_ms + CLOCKS_MS:
                 verdict = (

@@ -93,6 +93,9 @@ class Rehearsal:
         except Exception as error:
             log.exception("look-up failed", action="sink_failed", system=self._system.name)
             return Wait(f"not looked up: {type(error).__name__}", LOOK_AGAIN_S)
+        if self._stops.stop_of(row) is not Stop.SHADOW:
+            # Put aside now, nobody would take it out again: whoever went live has been through what was aside.
+            return Wait("its route left shadow while it was looked up", 0.0)
         if found is None:
             ident = send.payload.external_id if isinstance(send.payload, PutOrder) else ""
             self._differs(operation, row, f"{ident}, otherwise" if ident else "not there", computed, size)
