@@ -136,7 +136,7 @@ def takes_a_fall_for_the_number_to_beat(patch: pytest.MonkeyPatch) -> None:
     writes = Levels.writes
 
     def believes(self, moved, mark):
-        _, fallen, heard = writes(self, moved, mark)
+        _, fallen, _, heard = writes(self, moved, mark)
         known = [self._known[row["system"], row["key"]] for row in fallen.rows]
         moves = [
             {"system": row["system"], "key": row["key"], "by": row["held"] - at.held, "now_ms": row["now_ms"]}

@@ -27,6 +27,7 @@ CHECK_AFTER_MS = (
     5_000  # by then an order that an event ran ahead of has been read, and a write's answer is there
 )
 CLOCKS_MS = 120_000  # by so much a channel's clock may be ahead of ours
+STAMP_MS = 1_200  # stamps may have whole seconds, and clocks differ a little
 CHECKS_MAX = 200  # numbers looked at in one go
 NEVER_MS = 1 << 62
 
@@ -232,9 +233,19 @@ class Levels:
                 row = {"system": system, "key": key, "held": told.number}
                 fallen.append({**row, "rev": known.rev, "now_ms": self._now_ms})
                 mark(system, told.sku, told.changed_at_ms)
+        # Whatever was ordered before a number was told is in it, stamps of whole seconds or not. What is ordered in the
+        # moment after changes the number again, which is told as well.
+        asked = [
+            {
+                **{name: row[name] for name in ("system", "key", "now_ms")},
+                "asked_ms": row["now_ms"] + STAMP_MS,
+            }
+            for row in fallen
+        ]
         return [
             Write("held_learned", learned, told=False),
             Write("held_seen", fallen, told=False),
+            Write("held_asked", asked, told=False),
             Write("heard_put", heard, told=False),
         ]
 
