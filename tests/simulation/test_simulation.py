@@ -111,8 +111,7 @@ def test_what_the_shop_echoes_makes_no_write_and_hardly_a_reading(number):
     assert verdicts["echo"] > 50
     assert not none
     assert written <= without + 2
-    # A number is read where an order's stamp cannot say whether what the shop told contains it.
-    assert read <= read_without + verdicts.total() // 10
+    assert read <= read_without + verdicts.total() // 50
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -235,12 +235,14 @@ class Levels:
                 mark(system, told.sku, told.changed_at_ms)
         # Whatever was ordered before a number was told is in it, stamps of whole seconds or not. What is ordered in the
         # moment after changes the number again, which is told as well.
+        # Not where another connector wrote the numbers for a time: what fell may have been its doing.
         asked = [
             {
                 **{name: row[name] for name in ("system", "key", "now_ms")},
                 "asked_ms": row["now_ms"] + STAMP_MS,
             }
             for row in fallen
+            if not self._ours_ms(row["system"])
         ]
         return [
             Write("held_learned", learned, told=False),
