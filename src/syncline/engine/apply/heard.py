@@ -193,10 +193,9 @@ class Levels:
             ours_ms = self._ours_ms(system) if differs else 0
             if ours_ms > self._now_ms and verdict is not Verdict.AWAITED:
                 verdict = Verdict.FOREIGN
-            elif told.changed_at_ms < ours_ms + CLOCKS_MS:
-                verdict = (
-                    Verdict.UNSURE
-                )  # written by somebody else before we went live, or not: the channel says
+            elif ours_ms and told.changed_at_ms < ours_ms + CLOCKS_MS:
+                # Written by somebody else before we went live, or not: the channel says.
+                verdict = Verdict.UNSURE
             self.verdicts[system, verdict] += 1
             if verdict is Verdict.OLDER:
                 continue
@@ -235,14 +234,14 @@ class Levels:
                 mark(system, told.sku, told.changed_at_ms)
         # Whatever was ordered before a number was told is in it, stamps of whole seconds or not. What is ordered in the
         # moment after changes the number again, which is told as well.
-        # Not where another connector wrote the numbers for a time: what fell may have been its doing.
+        learnt = {row["key"] for row in learned}
         asked = [
             {
                 **{name: row[name] for name in ("system", "key", "now_ms")},
                 "asked_ms": row["now_ms"] + STAMP_MS,
             }
             for row in fallen
-            if not self._ours_ms(row["system"])
+            if row["key"] not in learnt
         ]
         return [
             Write("held_learned", learned, told=False),
