@@ -96,7 +96,7 @@ class Batch:
         self._back: set[tuple[str, Kind, str]] = set()
         self._seen: dict[tuple[str, Kind, str], dict[str, Any]] = {}
         self._unseen: dict[tuple[str, str], int] = {}
-        self.levels = Levels(routes, catalog, now_ms, ours_since)
+        self.levels = Levels(routes, catalog, now_ms, self._stamp_ms, ours_since)
         self.items: list[tuple[str, Item]] = []
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []

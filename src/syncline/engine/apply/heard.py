@@ -12,7 +12,7 @@ of readings.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -27,7 +27,6 @@ CHECK_AFTER_MS = (
     5_000  # by then an order that an event ran ahead of has been read, and a write's answer is there
 )
 CLOCKS_MS = 120_000  # by so much a channel's clock may be ahead of ours
-STAMP_MS = 1_200  # stamps may have whole seconds, and clocks differ a little
 CHECKS_MAX = 200  # numbers looked at in one go
 NEVER_MS = 1 << 62
 
@@ -111,11 +110,14 @@ class Levels:
         routes: Routes,
         catalog: Catalog,
         now_ms: int,
+        stamp_ms: Mapping[str, int],
         ours_since: Callable[[str], int] = lambda _route: 0,
     ) -> None:
+        """``stamp_ms``: for how long a channel may give one stamp again. ``ours_since``: as ``Modes`` tells it."""
         self._routes = routes
         self._catalog = catalog
         self._now_ms = now_ms
+        self._stamp_ms = stamp_ms
         self._ours_since = ours_since
         self._known: dict[tuple[str, str], Known] = {}
         self._unplaced: dict[tuple[str, str], int] = {}
@@ -238,7 +240,7 @@ class Levels:
         asked = [
             {
                 **{name: row[name] for name in ("system", "key", "now_ms")},
-                "asked_ms": row["now_ms"] + STAMP_MS,
+                "asked_ms": row["now_ms"] + self._stamp_ms[row["system"]],
             }
             for row in fallen
             if row["key"] not in learnt
