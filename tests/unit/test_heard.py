@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from tests.unit.support import START_MS, line, order
 from syncline.engine.apply.heard import CHECK_AFTER_MS, CHECKS_MAX, Checks, Known, Told, Verdict, judge
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.results import Results
+from syncline.engine.modes import FOREIGN_MS
 from syncline.engine.routes import Routes
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities
 from syncline.model.change import Change, Event, Kind, Via
@@ -178,6 +181,39 @@ async def test_an_order_that_comes_after_its_fall_explains_it_and_nothing_is_rea
     assert await world.holds_now() == (7, 0)
     assert await world.shown("outlet") == 7
     assert await world.reads() == 0
+
+
+@pytest.mark.parametrize("live_since_ms", [0, START_MS - 86_400_000])
+async def test_an_order_of_the_very_second_explains_its_fall_too(live_since_ms):
+    """Its stamp may be given for a while after the number was told; whether we were in shadow once changes nothing."""
+    world = await Shop.open()
+    world.applier._ours_since = lambda _route: live_since_ms
+    world.applier._capabilities["shop"] = replace(world.applier._capabilities["shop"], order_stamp_ms=1_200)
+    second = (world.clock.at_ms - START_MS) // S
+    await world.level((7, second))
+    await world.buys(3, read=True, second=second)
+    assert await world.holds_now() == (7, 0)
+    assert await world.reads() == 0
+
+
+async def test_what_somebody_else_writes_beside_a_route_in_shadow_is_no_fall():
+    world = await Shop.open()
+    world.applier._ours_since = lambda _route: FOREIGN_MS
+    await world.level((7, 1))
+    await world.level((12, 2))
+    assert await world.holds_now() == (12, 0)
+    assert [await world.shown(at) for at in ("shop", "outlet")] == [10, 10]
+    assert world.applier.levels == {("shop", Verdict.FOREIGN): 2}
+    assert await world.reads() == 0
+
+
+async def test_what_is_told_late_of_the_time_in_shadow_is_read():
+    world = await Shop.open()
+    world.applier._ours_since = lambda _route: START_MS - 3 * S
+    await world.level((7, 1))
+    assert await world.holds_now() == (10, 0)
+    assert world.applier.levels == {("shop", Verdict.UNSURE): 1}
+    assert await world.reads() == 1
 
 
 async def test_an_order_that_is_still_being_read_explains_a_fall_and_counts_once():
