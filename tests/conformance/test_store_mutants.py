@@ -545,7 +545,7 @@ BROKEN = {
     "takes the first look for a loss": says("held_seen", "VALUES (:system, 'stock', :key, :held, 0", "VALUES (:system, 'stock', :key, :held, 1"),
     "takes an unknown number for none": says("held_seen", "WHEN binding.held IS NULL THEN 0", "WHEN binding.held IS NULL THEN 1"),
     "shifts an unknown number": says("held_shift", "AND held IS NOT NULL", ""),
-    "forgets units that came back": says("held_seen", "ELSE max(binding.unseen", "ELSE max(0, binding.unseen"),
+    "forgets units that came back": says("held_seen", "max(binding.unseen", "max(0, binding.unseen"),
     "counts a return twice": says("held_shift", "- min(max(-unseen, 0), max(:by, 0))", ""),
     "forgets unseen units at the next look": says("held_seen", "binding.unseen + binding.held", "binding.held"),
     "explains held units first": says(
@@ -575,6 +575,21 @@ BROKEN = {
     "resolves no doubt of returns": says("held_seen", "+ binding.doubt_back", ""),
     "takes the last reading for the first": says("held_seen", "ELSE binding.first_read_ms", "ELSE excluded.first_read_ms"),
     "takes no reading for the first": says("held_seen", "THEN excluded.first_read_ms", "THEN binding.first_read_ms"),
+    "trusts a reading that had an order to decide": says("held_seen", "OR binding.doubt <> 0", ""),
+    "trusts a reading that had a return to decide": says("held_seen", "OR binding.doubt_back <> 0", ""),
+    "trusts a reading before which too much may be explained": says("held_seen", "OR binding.credited <> 0", ""),
+    "takes what is set aside for ordered": says("held_seen", "min(u.units + binding.credited * (binding.aside > 0), binding.aside)", "u.units"),
+    "takes ordered units for set aside": says("held_seen", "min(u.units + binding.credited * (binding.aside > 0), binding.aside)", "binding.aside"),
+    "takes all that was explained for set aside": says("held_seen", "min(u.units + binding.credited * (binding.aside > 0), binding.aside)", "u.units + binding.credited"),
+    "is told of nothing by what is not set aside": says("held_seen", " * (binding.aside > 0)", ""),
+    "sets aside what later orders explained": says("held_explain", ":moved_at_ms < first_read_ms + 5000 THEN credited", "1 THEN credited"),
+    "remembers no order that explained": says("held_explain", "THEN credited + min", "THEN credited + 0 * min"),
+    "remembers orders that explained for ever": says("held_seen", "credited = 0", "credited = binding.credited"),
+    "remembers what is set aside for ever": says("held_seen", "aside = 0", "aside = binding.aside"),
+    "forgets what is set aside": says("held_aside", "SET aside = :aside", "SET aside = aside + 0 * :aside"),
+    "sets aside everywhere": says("held_aside", "AND key = :key", "AND :key = :key"),
+    "sets aside on every system": says("held_aside", "system = :system AND", ":system = :system AND"),
+    "sets aside what was never read": says("held_aside", "AND held IS NOT NULL", ""),
     "explains without a new revision": says("held_explain", ", rev = rev + 1", ""),
     "shifts without a new revision": says("held_shift", ", rev = rev + 1", ""),
     "believes a blind write": says("held_blind", "first_read_ms = :until_ms", "first_read_ms = first_read_ms"),
@@ -1212,6 +1227,7 @@ CAUGHT_BY = {
     ],
     "reads again what came later": [
         "what_an_order_may_explain_is_read_again",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "reads again what was explained": [
         "an_order_explains_unseen_units_first",
@@ -1222,10 +1238,12 @@ CAUGHT_BY = {
         "an_order_explains_nothing_that_was_missed_before_it",
         "an_order_explains_unseen_units_first",
         "what_an_order_may_explain_is_read_again",
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
         "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "believes that it asked when it was answered": [
         "a_reading_is_as_old_as_the_question",
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "lowers any reading": [
         "a_reading_is_as_old_as_the_question",
@@ -1444,6 +1462,7 @@ CAUGHT_BY = {
         "an_order_explains_nothing_that_was_missed_before_it",
         "units_that_vanish_are_unseen_until_they_come_back",
         "what_an_order_may_explain_is_read_again",
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "explains held units first": [
         "a_reading_is_as_old_as_the_question",
@@ -1451,6 +1470,7 @@ CAUGHT_BY = {
         "an_order_explains_unseen_units_first",
         "what_an_order_may_explain_is_read_again",
         "what_is_explained_is_not_in_doubt",
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "trusts what was sent before": [
         "the_erp_holds_at_most_what_it_was_last_sent",
@@ -1471,10 +1491,12 @@ CAUGHT_BY = {
         "the_erp_holds_at_most_what_it_was_last_sent",
     ],
     "believes a first reading": [
-        "what_was_set_aside_before_the_first_look_is_unseen",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
         "the_first_reading_is_the_first_that_was_read",
         "what_a_blind_write_may_have_undone_is_in_doubt",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+        "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "believes no reading": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
@@ -1482,6 +1504,7 @@ CAUGHT_BY = {
         "the_first_reading_is_the_first_that_was_read",
         "what_a_blind_write_may_have_undone_is_in_doubt",
         "what_an_order_may_explain_is_read_again",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "believes a first reading of returns": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
@@ -1490,6 +1513,8 @@ CAUGHT_BY = {
     "doubts no order": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
+        "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "doubts orders always": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
@@ -1498,6 +1523,7 @@ CAUGHT_BY = {
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "what_is_explained_is_not_in_doubt",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "doubts returns always": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
@@ -1517,6 +1543,7 @@ CAUGHT_BY = {
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
+        "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
     ],
     "resolves no doubt of returns": [
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
@@ -1529,7 +1556,66 @@ CAUGHT_BY = {
         "what_an_order_may_explain_is_read_again",
     ],
     "takes no reading for the first": [
+        "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
         "the_first_reading_is_the_first_that_was_read",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+    ],
+    "trusts a reading that had an order to decide": [
+        "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+    ],
+    "trusts a reading that had a return to decide": [
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+    ],
+    "trusts a reading before which too much may be explained": [
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+    ],
+    "takes what is set aside for ordered": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "takes ordered units for set aside": [
+        "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
+        "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
+        "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_shift_moves_what_is_held_and_nothing_else",
+        "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
+        "units_that_vanish_are_unseen_until_they_come_back",
+        "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
+        "what_is_explained_is_not_in_doubt",
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "takes all that was explained for set aside": [
+        "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
+        "what_is_explained_is_not_in_doubt",
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "is told of nothing by what is not set aside": [
+        "what_is_explained_is_not_in_doubt",
+    ],
+    "sets aside what later orders explained": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "remembers no order that explained": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+    ],
+    "remembers orders that explained for ever": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "remembers what is set aside for ever": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "forgets what is set aside": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "sets aside everywhere": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "sets aside on every system": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+    ],
+    "sets aside what was never read": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "explains without a new revision": [
         "what_was_set_aside_before_the_first_look_is_unseen",
@@ -1569,6 +1655,7 @@ CAUGHT_BY = {
     ],
     "never believes a number again": [
         "a_refuted_number_is_unknown_until_it_is_read_again",
+        "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "lets unseen units go with the number": [
         "unseen_units_are_listed_and_can_be_let_go",
@@ -1580,15 +1667,18 @@ CAUGHT_BY = {
         "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "sets no first number": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
         "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "counts a first number as read": [
         "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "takes no first number for a reading": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
         "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "takes no first number of a binding for a reading": [
+        "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
         "what_was_set_aside_before_the_first_look_is_unseen",
     ],
     "believes what was told late": [

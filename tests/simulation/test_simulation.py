@@ -133,17 +133,7 @@ def test_ten_restarts_with_nothing_to_do_have_no_effect(number):
     assert report.kills["idle"] == 10
 
 
-# What seed 7 finds is not mended yet, and is counted as what it is. An order from before we went live is heard of late,
-# and in doubt; the reading that decides finds units missing for a second order that nobody has told yet, believes
-# the least unseen, and the second order then explains too little. The number is too high until it is read again.
-LATE_TWICE = pytest.mark.xfail(
-    strict=True, reason="known: two orders that are heard of late after shadow leave a number too high"
-)
-
-
-@pytest.mark.parametrize(
-    "number", [pytest.param(n, marks=LATE_TWICE if n == 7 else ()) for n in range(1, 13)]
-)
+@pytest.mark.parametrize("number", range(1, 13))
 def test_nothing_is_written_while_stopped_and_everything_agrees_afterwards(number, record_property):
     """From shadow to live, paused and resumed at random, under faults and kills."""
     report = Simulation(number, SWITCHES).run()

@@ -33,31 +33,37 @@ async def missing(store: SqliteStore, units: int) -> None:
     """A reading finds so many units missing of ten; it was asked for at ``READ_MS`` and answered later."""
     first = {"system": "shop", "key": KEY, "held": 10, "rev": None, "now_ms": START_MS - 600_000}
     await store.write(Write("held_seen", [first]))
+    await read(store, 10 - units)
+
+
+async def read(store: SqliteStore, number: int, *, reserved: int = 0, asked_ms: int = READ_MS) -> int:
+    """The shop answers a reading with a number, and with what it has set aside; returns what is unseen then."""
     known = {KEY: ("read_stock", "", "running", 1, START_MS, START_MS, 0, 0, 0)}
-    results = Results(
-        "shop",
-        "read_stock",
-        ROUTES,
-        known,
-        READ_MS + 300,
-        Capabilities(compare_and_set=True),
-        asked_ms=READ_MS,
-    )
-    outcome = Outcome(Result.DONE, facts={"held": 10 - units})
+    shop = Capabilities(compare_and_set=True)
+    results = Results("shop", "read_stock", ROUTES, known, asked_ms + 300, shop, asked_ms=asked_ms)
+    outcome = Outcome(Result.DONE, facts={"held": number, "reserved": reserved})
     results._done(Item(KEY, ReadStock("A", "s", "70")), outcome, "")
     await store.write(*results.writes())
+    ((*_, unseen, _, _),) = await store.read("bindings_of_skus", system="shop", skus=["A"])
+    return unseen
 
 
-async def heard(store: SqliteStore, *orders) -> tuple[int | None, int]:
-    """What the channel is known to hold, and what is missed, once these orders are heard of."""
+async def heard(
+    store: SqliteStore, *orders, at_ms: int = READ_MS + 5_000, ahead_ms: int = 0
+) -> tuple[int | None, int]:
+    """What the channel is known to hold, and what is missed, once these orders are heard of.
+
+    ``ahead_ms``: by how much the channel's clock is known to be ahead of ours.
+    """
     batch = Batch(
         ROUTES,
         {"shop": Capabilities(order_stamp_ms=1_000), "erp": Capabilities()},
         Catalog(None),
-        READ_MS + 5_000,
+        at_ms,
+        {"shop": ahead_ms},
     )
     for number, one in enumerate(orders, 1):
-        event = replace(logged(number), received_at_ms=READ_MS + 5_000)
+        event = replace(logged(number), received_at_ms=at_ms)
         batch.apply(event, change(Kind.ORDER, one.key, one))
     await store.write(*batch.writes("apply", 1))
     ((_, held, unseen, _, _),) = await store.read("bindings_of_skus", system="shop", skus=["A"])
@@ -100,3 +106,64 @@ def test_the_other_orders_units_are_kept_back_until_it_is_heard_of():
         return yet, await heard(store, placed(READ_MS - 1_500, 3, key="7000"))
 
     assert asyncio.run(story()) == ((5, 3), (5, 0))
+
+
+@pytest.mark.parametrize("second", [2, 3, 5, 9])
+def test_a_second_order_heard_of_after_a_late_one_leaves_the_number_as_it_is(second):
+    """The first is in the first reading. The second is in the next one already, which has to decide about the first."""
+
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await read(store, 20, asked_ms=READ_MS - 60_000)
+        assert await heard(store, placed(READ_MS - 90_000, 3)) == (None, 0)
+        await read(store, 20 - second)
+        assert await heard(store, placed(READ_MS - 20_000, second, key="7002")) == (None, 0)
+        unseen = await read(store, 20 - second, asked_ms=READ_MS + 6_000)
+        later = placed(READ_MS + 60_000, 1, key="7003")
+        return unseen, await heard(store, later, at_ms=READ_MS + 62_000)
+
+    assert asyncio.run(story()) == (0, (20 - second - 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("reserved", "orders", "unseen"),
+    [
+        (3, [placed(READ_MS - 30_000, 2)], 3),  # the draft's units are still its own
+        (3, [placed(READ_MS - 30_000, 5)], 3),
+        (1, [placed(READ_MS - 30_000, 2)], 1),  # another draft was completed: it is this order
+        (0, [placed(READ_MS - 30_000, 3)], 0),
+        (9, [placed(READ_MS - 30_000, 2)], 3),  # what an app set aside since lowers no number
+    ],
+)
+def test_what_a_shop_has_set_aside_is_not_explained_by_an_order_from_before_the_first_reading(
+    reserved, orders, unseen
+):
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        assert await read(store, 10, reserved=3) == 3
+        held, _ = await heard(store, *orders)
+        assert held is None
+        return await read(store, 10, reserved=reserved, asked_ms=READ_MS + 6_000)
+
+    assert asyncio.run(story()) == unseen
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "expected"),
+    [
+        (0, None),  # how far ahead that clock is is learned from this very order, which may be heard of late
+        (24_999, None),
+        (25_000, (7, 3)),
+        (30_000, (7, 3)),  # known: it is heard of at once, so it was placed after the reading
+        (60_000, (10, 0)),  # known, and it was placed before
+    ],
+)
+def test_an_order_by_which_a_clock_is_learned_may_be_older_than_it_seems(ahead_ms, expected):
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await missing(store, 3)
+        stamped = placed(READ_MS + 35_000, 3)
+        held, unseen = await heard(store, stamped, at_ms=READ_MS + 5_000, ahead_ms=ahead_ms)
+        return None if held is None else (held + 3, unseen)
+
+    assert asyncio.run(story()) == expected

@@ -15,8 +15,8 @@ def rewind_statements(*, restored_at_ms: int, taken_at_ms: int) -> list[str]:
     mark = json.dumps({"restored_at_ms": restored, "taken_at_ms": taken, "caught_up": False})
     return [
         # What the channels hold now has to be read: what was written since is not known, nor what explains it.
-        """UPDATE binding SET held = NULL, unseen = 0, stale = 0, doubt = 0, doubt_back = 0, first_read_ms = 0,
-           asked_ms = 0, rev = rev + 1 WHERE kind = 'stock'""",
+        """UPDATE binding SET held = NULL, unseen = 0, stale = 0, doubt = 0, doubt_back = 0, credited = 0, aside = 0,
+           first_read_ms = 0, asked_ms = 0, rev = rev + 1 WHERE kind = 'stock'""",
         "DELETE FROM heard",
         "UPDATE shelf SET stale = 1, rev = rev + 1",
         # Calls that were under way had an end, which nobody knows: their records are looked up like all others. Their

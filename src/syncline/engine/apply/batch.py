@@ -10,7 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from syncline.engine.apply.guards import fault
-from syncline.engine.apply.heard import Levels
+from syncline.engine.apply.heard import CLOCKS_MS, Levels
 from syncline.engine.apply.known import Known, Name
 from syncline.engine.apply.revisions import differs, with_allocations
 from syncline.engine.catalog import Catalog
@@ -39,6 +39,7 @@ from syncline.ports import Row, Write
 READ_SOON_MS = 2_000  # an order of which an event told is read within
 READ_LINGER_MS = 2_000
 EVENT_LATE_MS = 60_000  # what is older when a read finds it, no event will tell any more
+FURTHER_MS = 5_000  # by so much more may an order that is heard of at once be ahead of what its channel was known to be
 # An order that is first heard of later belongs to the time before us: what else was sold then is not known.
 LEARN_WITHIN_MS = 86_400_000
 # A full read has one in so many of the numbers that it leaves as they are computed again all the same, others
@@ -85,8 +86,11 @@ class Batch:
         self._later: dict[str, int] = {}
         self._restamped: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}
-        self._moved_at: dict[tuple[str, str], int] = {}
+        self._moved_at: dict[tuple[str, str], int] = {}  # by the channel's clock
         self._moved_until: dict[tuple[str, str], int] = {}
+        self._further: set[str] = (
+            set()
+        )  # channels whose clock turned out to be much further ahead than was known
         self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
@@ -340,7 +344,10 @@ class Batch:
     def _learn_clock(self, channel: str, order: Order, received_at_ms: int) -> None:
         """A stamp from the future tells by how much a channel's clock is ahead of ours, at least."""
         ahead_ms = max(order.placed_at_ms, order.updated_at_ms) - received_at_ms
-        self._ahead_ms[channel] = max(ahead_ms, self._ahead_ms.get(channel, 0))
+        known_ms = self._ahead_ms.get(channel, 0)
+        self._ahead_ms[channel] = max(ahead_ms, known_ms)
+        if ahead_ms > known_ms + FURTHER_MS:
+            self._further.add(channel)
 
     def _order(
         self,
@@ -476,12 +483,24 @@ class Batch:
 
     def _moved(self, channel: str, key: str, by: int, stamp_ms: int, last_ms: int) -> None:
         """An order took units off a channel's own number, or gave some back, between two moments of its clock."""
-        at_ms = stamp_ms - self._ahead_ms.get(channel, 0)
-        # A stamp of whole seconds says only in which of them it was.
-        until_ms = max(stamp_ms, last_ms) + self._stamp_ms[channel] - self._ahead_ms.get(channel, 0)
-        self._moved_until[channel, key] = max(self._moved_until.get((channel, key), until_ms), until_ms)
-        self._taken[channel, key] = self._taken.get((channel, key), 0) + by
-        self._moved_at[channel, key] = min(self._moved_at.get((channel, key), at_ms), at_ms)
+        at = channel, key
+        until_ms = max(stamp_ms, last_ms)
+        self._taken[at] = self._taken.get(at, 0) + by
+        self._moved_at[at] = min(self._moved_at.get(at, stamp_ms), stamp_ms)
+        self._moved_until[at] = max(self._moved_until.get(at, until_ms), until_ms)
+
+    def _began_ms(self, at: tuple[str, str]) -> int:
+        """The earliest moment of our clock at which a number may have moved.
+
+        An order by which we learn how far ahead its channel's clock is may itself be heard of late: then the clock is
+        further ahead still, and the order is older than it seems.
+        """
+        ahead_ms = self._ahead_ms.get(at[0], 0)
+        return self._moved_at[at] - (max(ahead_ms, CLOCKS_MS) if at[0] in self._further else ahead_ms)
+
+    def _ended_ms(self, at: tuple[str, str]) -> int:
+        """The latest moment. A stamp of whole seconds says only in which of them it was."""
+        return self._moved_until[at] + self._stamp_ms[at[0]] - self._ahead_ms.get(at[0], 0)
 
     def _replaces_hold(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """From here on the order is the demand: what its checkout held is held no more."""
@@ -622,18 +641,18 @@ class Batch:
         """Everything that the batch amounts to. Only the last two writes tell: the deliveries that they touched."""
         explained = [
             {
-                "system": system,
-                "key": key,
+                "system": at[0],
+                "key": at[1],
                 "by": by,
-                "moved_at_ms": self._moved_at[system, key],
-                "until_ms": self._moved_until[system, key],
+                "moved_at_ms": self._began_ms(at),
+                "until_ms": self._ended_ms(at),
             }
-            for (system, key), by in self._taken.items()
+            for at, by in self._taken.items()
             if by >= 0
         ]
         returned = [
-            {"system": system, "key": key, "by": -by, "moved_at_ms": self._moved_at[system, key]}
-            for (system, key), by in self._taken.items()
+            {"system": at[0], "key": at[1], "by": -by, "moved_at_ms": self._began_ms(at)}
+            for at, by in self._taken.items()
             if by < 0
         ]
         self._tell_unplaced()

@@ -240,6 +240,9 @@ UPDATE binding SET
     doubt = CASE WHEN r.moved_at_ms < first_read_ms + 5000
                  THEN doubt + r.by - least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by)
                  ELSE doubt END,
+    credited = CASE WHEN r.moved_at_ms < first_read_ms + 5000
+                    THEN credited + least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by)
+                    ELSE credited END,
     stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1
                  WHEN unseen > 0 AND r.by > 0 AND r.moved_at_ms <= asked_ms AND asked_ms < r.until_ms THEN 1
                  ELSE stale END, rev = rev + 1
@@ -259,10 +262,14 @@ FROM r LEFT JOIN known ON known.system = r.system AND known.key = r.key
 WHERE r.rev IS NULL OR known.rev IS NULL OR known.rev = r.rev
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE greatest(binding.unseen + binding.held - excluded.held + binding.doubt_back,
-                           least(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
-    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
-    asked_ms = excluded.asked_ms, first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+                  ELSE (SELECT greatest(u.units, least(u.units + CASE WHEN binding.aside > 0 THEN binding.credited ELSE 0 END, binding.aside)) FROM (SELECT
+                           greatest(binding.unseen + binding.held - excluded.held + binding.doubt_back,
+                               least(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) AS units) AS u) END,
+    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, credited = 0, aside = 0, rev = binding.rev + 1,
+    confirmed_at_ms = excluded.confirmed_at_ms,
+    asked_ms = excluded.asked_ms,
+    first_read_ms = CASE WHEN binding.held IS NULL OR binding.doubt <> 0 OR binding.doubt_back <> 0 OR binding.credited <> 0
+                         THEN excluded.first_read_ms ELSE binding.first_read_ms END
 RETURNING key, unseen;
 
 -- name: held_asked
@@ -281,6 +288,13 @@ FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, now_
 ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_ms = excluded.first_read_ms
 WHERE binding.held IS NULL
 RETURNING key;
+
+-- name: held_aside
+-- key: system key
+UPDATE binding SET aside = r.aside
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, aside bigint)
+WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
+RETURNING binding.key;
 
 -- name: held_refuted
 -- key: system key

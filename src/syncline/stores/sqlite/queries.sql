@@ -185,23 +185,31 @@ UPDATE binding SET
     unseen = unseen - min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
     doubt = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN doubt + :by - min(max(unseen, 0) * (:until_ms <= asked_ms), :by)
                  ELSE doubt END,
+    credited = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN credited + min(max(unseen, 0) * (:until_ms <= asked_ms), :by) ELSE credited END,
     stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1
                  WHEN unseen > 0 AND :by > 0 AND :moved_at_ms <= asked_ms AND asked_ms < :until_ms THEN 1
                  ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
--- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both. A reading
--- with a revision counts only if nothing was heard of the number since it was asked for.
+-- Of what is in doubt, as much is believed as leaves the least unseen: the nearest to nothing between both; only what
+-- the channel itself says that it has set aside is believed to be missing. What a reading had to decide it may have
+-- decided wrongly, for orders that nobody told yet are in it too: so what moved before it and is heard of later is
+-- in doubt as with the first one. A reading with a revision counts only if nothing was heard of the number since it
+-- was asked for.
 -- name: held_seen
 INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
 VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
-                  ELSE max(binding.unseen + binding.held - excluded.held + binding.doubt_back,
-                           min(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) END,
-    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms,
-    asked_ms = excluded.asked_ms, first_read_ms = CASE WHEN binding.held IS NULL THEN excluded.first_read_ms ELSE binding.first_read_ms END
+                  ELSE (SELECT max(u.units, min(u.units + binding.credited * (binding.aside > 0), binding.aside)) FROM (SELECT
+                           max(binding.unseen + binding.held - excluded.held + binding.doubt_back,
+                               min(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) AS units) AS u) END,
+    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, credited = 0, aside = 0, rev = binding.rev + 1,
+    confirmed_at_ms = excluded.confirmed_at_ms,
+    asked_ms = excluded.asked_ms,
+    first_read_ms = CASE WHEN binding.held IS NULL OR binding.doubt <> 0 OR binding.doubt_back <> 0 OR binding.credited <> 0
+                         THEN excluded.first_read_ms ELSE binding.first_read_ms END
 WHERE :rev IS NULL OR binding.rev = :rev
 RETURNING key, unseen;
 
@@ -218,6 +226,13 @@ INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_m
 VALUES (:system, 'stock', :key, :held, 0, :now_ms, :now_ms)
 ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_ms = excluded.first_read_ms
 WHERE binding.held IS NULL
+RETURNING key;
+
+-- What a channel has set aside when it is read, which no order from before the first reading explains. To be followed
+-- by held_seen.
+-- name: held_aside
+UPDATE binding SET aside = :aside
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- name: held_refuted
