@@ -609,6 +609,14 @@ BROKEN = {
     "takes no first number of a binding for a reading": says(
         "held_first", "first_read_ms = excluded.first_read_ms", "first_read_ms = 0"
     ),
+    "looks at every order's number again": says("heard_again", "AND b.unseen > 0", ""),
+    "looks at numbers that fell again": says("heard_again", "AND b.held <> heard.number", ""),
+    "looks again later than was said": says("heard_again", "AND check_ms = 0", ""),
+    "looks at what misses units elsewhere": says("heard_again", "AND b.key = heard.key", ""),
+    "looks at what misses units on another system": says("heard_again", "b.system = heard.system", "1"),
+    "looks again at all numbers of a system": says("heard_again", "AND key = :key", "AND :key = :key"),
+    "looks again at a number of all systems": says("heard_again", "system = :system", ":system = :system"),
+    "looks at nothing again": says("heard_again", "SET check_ms = :check_ms", "SET check_ms = 0 * :check_ms"),
     "believes what was told late": says("heard_put", "WHERE excluded.stamp_ms >= heard.stamp_ms", ""),
     "keeps the first word of a moment": says("heard_put", "excluded.stamp_ms >= heard", "excluded.stamp_ms > heard"),
     "keeps the number that was told first": says("heard_put", "number = excluded.number,", ""),
@@ -1410,12 +1418,10 @@ CAUGHT_BY = {
         "bindings_are_paged_by_key",
     ],
     "takes the first look for a loss": [
-        "what_a_channel_told_is_kept_until_it_tells_something_newer",
-        "what_was_told_stands_beside_what_is_known",
-        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
         "a_number_that_others_write_is_learned_and_nothing_fell",
         "a_reading_is_as_old_as_the_question",
         "a_reading_that_was_overtaken_changes_nothing",
@@ -1425,14 +1431,17 @@ CAUGHT_BY = {
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "an_order_explains_nothing_that_was_missed_before_it",
         "an_order_explains_unseen_units_first",
+        "numbers_to_be_looked_at_come_in_order_and_are_looked_at_once",
         "stock_is_found_by_sku_and_not_by_its_beginning",
         "the_first_look_at_a_channel_explains_itself",
         "units_that_vanish_are_unseen_until_they_come_back",
         "unseen_units_are_listed_and_can_be_let_go",
         "what_a_blind_write_may_have_undone_is_in_doubt",
+        "what_a_channel_told_is_kept_until_it_tells_something_newer",
         "what_an_order_may_explain_is_read_again",
         "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
         "what_is_explained_is_not_in_doubt",
+        "what_was_told_stands_beside_what_is_known",
     ],
     "takes an unknown number for none": [
         "a_binding_without_a_number_has_lost_nothing",
@@ -1680,6 +1689,30 @@ CAUGHT_BY = {
     "takes no first number of a binding for a reading": [
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
         "what_was_set_aside_before_the_first_look_is_unseen",
+    ],
+    "looks at every order's number again": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks at numbers that fell again": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks again later than was said": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks at what misses units elsewhere": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks at what misses units on another system": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks again at all numbers of a system": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks again at a number of all systems": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
+    ],
+    "looks at nothing again": [
+        "a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing",
     ],
     "believes what was told late": [
         "what_a_channel_told_is_kept_until_it_tells_something_newer",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
+
 import pytest
 
 from syncline.connectors.shopify.manifest import TOPICS
-from syncline.engine.routes import reference_of
+from syncline.engine.reconcile.differences import Cause
+from syncline.engine.routes import reference_of, stock_key
+from syncline.model.change import Event, Flow, Via
 from syncline.simulate import disagree
 from syncline.simulate.history import generate_history, stock_case
 from syncline.simulate.simulation import Plan, Simulation
 from syncline.simulate.world import SHOP, World
+from syncline.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.simulation
 
@@ -19,7 +25,7 @@ FOUND_S = 300  # an order that nobody told of
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_after_faults_a_proof_names_what_was_planted_and_nothing_else(number, record_property):
-    report = Simulation(number, Plan(reconciles=True, asides=0)).run()
+    report = Simulation(number, Plan(reconciles=True)).run()
     assert report.violations == [], report.text()
     record_property("total:reconcile:seeds", 1)
 
@@ -33,8 +39,56 @@ def test_what_is_hidden_from_the_proof_is_missed(monkeypatch):
         return found - {min(found)}
 
     monkeypatch.setattr(disagree.Disagreement, "plant", one_less)
-    report = Simulation(1, Plan(reconciles=True, asides=0)).run()
+    report = Simulation(1, Plan(reconciles=True)).run()
     assert any("were not planted" in violation for violation in report.violations)
+
+
+AT_MS = 1_772_438_400_000
+
+
+@pytest.mark.parametrize(
+    ("told_s", "changes", "units", "true"),
+    [
+        (None, [(9, -2)], 2, True),
+        (None, [(9, -2)], 1, False),  # by another number: something else is wrong, too
+        (None, [(9, -2), (20, 2)], 2, True),  # a reading found the first one
+        (None, [], 2, False),
+        (8, [(9, -2)], 2, True),
+        (9, [(9, -2)], 2, False),  # the shop told the number, so we have to know it
+        (12, [(9, -2), (20, 1)], 1, True),
+        (12, [(9, -2), (20, 1)], 2, False),
+    ],
+)
+async def test_a_difference_is_true_only_where_staff_changed_just_so_much_and_nobody_told(
+    told_s, changes, units, true
+):
+    simulation = Simulation(1, Plan(faults=False))
+    try:
+        world, shop = simulation.world, simulation.world.shop
+        place = shop.add_location("Main")
+        shop.add_product("A", "A", Decimal(1), {place: 5})
+        item = shop.state.skus["A"].inventory_item_id
+        simulation.staff.changes["A", place] += [(AT_MS + s * 1000 + 300, by) for s, by in changes]
+        stamp = "" if told_s is None else f"2026-03-02T09:00:{told_s:02}+01:00"
+        body = {"inventory_item_id": item, "location_id": place, "available": 3, "updated_at": stamp}
+        other = {**body, "location_id": place + 1, "updated_at": "2026-03-02T09:00:59+01:00"}
+
+        class Known(SqliteStore):
+            async def read(self, statement, **parameters):
+                assert statement == "differences_open"
+                key = stock_key("A", str(place))
+                return [(parameters["route"], key, parameters["cause"], "A", "", units, "named")]
+
+        store = Known.open(":memory:", now_ms=AT_MS)
+        events = [
+            Event(SHOP, disagree.LEVEL, str(n), Via.EVENT, AT_MS, json.dumps(one).encode())
+            for n, one in enumerate([other] if told_s is None else [body, other])
+        ]
+        await store.append(events, received_at_ms=AT_MS)
+        found = await disagree.untold(world, simulation.staff, world.routes().of(Flow.INVENTORY), store)
+        assert found == ({(stock_key("A", str(place)), Cause.CHANGED_AT_CHANNEL)} if true else set())
+    finally:
+        simulation.loop.close()
 
 
 def test_removed_subscriptions_are_back_and_what_was_not_told_is_found():

@@ -244,6 +244,19 @@ async def test_more_units_gone_than_an_order_wants_are_unseen():
     assert await world.shown("outlet") == 5
 
 
+@pytest.mark.parametrize(("gone", "reads"), [(2, 1), (0, 0)])
+async def test_a_draft_that_becomes_an_order_is_found_out_by_a_number_that_does_not_fall(gone, reads):
+    """Its units are gone since the draft, which a reading has found. The order that it became takes no others."""
+    world = await Shop.open()
+    await world.read("shop", 10 - gone)
+    await world.buys(2, read=True)
+    assert await world.holds_now() == (8 - gone, gone)
+    assert await world.reads() == reads
+    await world.read("shop", 10 - 2)
+    assert await world.holds_now() == (8, 0)
+    assert await world.shown("outlet") == 8
+
+
 async def test_other_channels_are_not_told_twice_of_an_order_whose_fall_was_heard_before_it():
     world = await Shop.open()
     await world.level((7, 1))

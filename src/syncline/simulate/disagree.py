@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from random import Random
 
 from syncline.connectors.netsuite.simulator.state import Txn
 from syncline.engine.reconcile.differences import MEANINGS, Cause
 from syncline.engine.reconcile.reconciler import Reconciler
-from syncline.engine.routes import reference_of, stock_key
+from syncline.engine.routes import Route, reference_of, split_key, stock_key
 from syncline.ports import Clock, Store
+from syncline.simulate.staff import Staff
 from syncline.simulate.world import SHOP, World
 
 Found = tuple[str, str]  # key and cause
@@ -17,6 +20,9 @@ MORE = 6  # units that appear without a word
 SKUS = 6
 STEP_S = 5.0
 PROOF_MAX_S = 3_600.0
+LEVEL = "inventory_levels/update"
+EVENTS_MAX = 1_000_000
+STAMP_MS = 1_000  # what was told under one stamp of the shop
 
 
 class Disagreement:
@@ -53,15 +59,14 @@ class Disagreement:
         for n, order_id in enumerate(self._rng.sample(orders, min(2, len(orders)))):
             txn = self._txn(order_id)
             assert txn is not None
+            wanted = self._world.shop.orders[order_id].cancelled_ms is None
+            # Goods that had left before the shop cancelled stay on the ERP's order; cancelled in both, it takes nothing.
+            takes = wanted or self._world.trade.overtaken(order_id, self._world.erp.order(txn.id))
             self._rename(txn, reference_of(SHOP, f"9{order_id}") if n else None)
-            if n:
+            if n and takes:
                 expected.add((f"9{order_id}", Cause.UNKNOWN_TO_SHOP))
-            if self._world.shop.orders[order_id].cancelled_ms is None:
+            if wanted:
                 expected.add((str(order_id), Cause.MISSING_IN_ERP))
-            elif n:
-                expected.discard(
-                    (f"9{order_id}", Cause.UNKNOWN_TO_SHOP)
-                )  # cancelled in both: it takes nothing
         return expected
 
     def _txn(self, order_id: int) -> Txn | None:
@@ -114,4 +119,33 @@ def explained(world: World, found: Found) -> bool:
     return erp_id is not None and world.trade.overtaken(int(key), world.erp.order(erp_id))
 
 
-__all__ = ["Disagreement", "Found", "explained", "prove"]
+async def untold(world: World, staff: Staff, routes: Iterable[Route], store: Store) -> set[Found]:
+    """Numbers that staff changed at the shop, and of which nobody told us: to name them is what a proof is for.
+
+    Webhooks get lost, and no read of changes tells of a level. So there may be such a number after faults, right at
+    the shop and another one in our books: what was given back there still counts as unseen here. It is a true difference
+    only if no event in the log tells of the number since staff changed it, and if it is by as many units as staff
+    changed it (a reading may have found some of the changes, the first ones). Orders have no part in it: they are
+    told by themselves.
+    """
+    told_ms: dict[tuple[int, int], int] = {}
+    for logged in await store.events(0, EVENTS_MAX):
+        if logged.event.system == SHOP and logged.event.topic == LEVEL:
+            body = json.loads(logged.event.body)
+            at = body["inventory_item_id"], body["location_id"]
+            stamp_ms = round(datetime.fromisoformat(body["updated_at"]).timestamp() * 1000)
+            told_ms[at] = max(stamp_ms, told_ms.get(at, stamp_ms))
+    found: set[Found] = set()
+    for route in routes:
+        cause = Cause.CHANGED_AT_CHANNEL.value
+        rows = await store.read("differences_open", route=route.name, state="", cause=cause, limit=10_000)
+        for _, key, _, sku, _, units, *_ in rows:
+            place = int(split_key(key)[1])
+            since_ms = told_ms.get((world.shop.state.skus[sku].inventory_item_id, place), 0)
+            changes = [by for at_ms, by in staff.changes[sku, place] if at_ms >= since_ms + STAMP_MS]
+            if units in {abs(sum(changes[first:])) for first in range(len(changes))}:
+                found.add((key, cause))
+    return found
+
+
+__all__ = ["Disagreement", "Found", "explained", "prove", "untold"]

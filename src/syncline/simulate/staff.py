@@ -7,6 +7,7 @@ both systems, and no channel may show them.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from random import Random
 
 from syncline.connectors.shopify.simulator import CartLine
@@ -33,6 +34,8 @@ class Staff:
         self.drafts = 0
         self.completed = 0
         self.edits = 0
+        # By SKU and the shop's location: when staff changed its number, by the shop's clock, and by how much.
+        self.changes: defaultdict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
 
     async def work(self, times: int, minutes: float) -> None:
         """Set something aside so many times, over about so many minutes; ends when all is over that ends."""
@@ -59,6 +62,7 @@ class Staff:
         if ends == "over" and not stays:
             until_ms = shop.clock.now_ms() + round(lasts_s * 1000)
         draft_id = shop.reserve_draft([CartLine(sku, units)], until_ms)
+        self._changed(sku, at, -units)
         self._trade.set_aside(sku, at, units)
         self.drafts += 1
         if stays:
@@ -68,8 +72,10 @@ class Staff:
         if ends == "completed":
             self._trade.adopt(shop.complete_draft(draft_id))
             self.completed += 1
-        elif ends == "deleted":
+            return
+        if ends == "deleted":
             shop.delete_draft(draft_id)
+        self._changed(sku, at, units)
 
     async def edit(self) -> None:
         """Somebody takes units off a number by hand, and puts them back later."""
@@ -91,6 +97,11 @@ class Staff:
     def _change(self, sku: str, at: int, by: int) -> None:
         shop, place = self._trade.shop, self._trade.shop_location(at)
         shop.set_available(sku, place, shop.available(sku, place) + by)
+        self._changed(sku, at, by)
+
+    def _changed(self, sku: str, at: int, by: int) -> None:
+        shop = self._trade.shop
+        self.changes[sku, self._trade.shop_location(at)].append((shop.clock.now_ms(), by))
 
     def _pick(self, locations: list[tuple[int, int]]) -> tuple[str, int, int] | None:
         """A SKU, the ERP location and the units that the shop shows there; ``None`` if it shows nothing."""

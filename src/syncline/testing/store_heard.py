@@ -75,6 +75,24 @@ class HeardConformance(Opens):
             await put(store, "delivery_run", **at, now_ms=T0)
             assert [row[7] for row in await heard(store)] == [0]
 
+    async def test_a_number_that_did_not_fall_with_its_order_is_looked_at_where_units_are_missing(
+        self,
+    ) -> None:
+        for number, unseen, check_ms, again in (
+            (5, 2, 0, True), (3, 2, 0, False), (5, 0, 0, False), (5, 2, 7, False), (None, 2, 0, False),
+        ):  # fmt: skip
+            async with self.store() as store:
+                for system, key in (("shop", KEY), ("shop", "B\x1f1"), ("till", KEY), ("till", "B\x1f1")):
+                    await see(store, 3 + unseen, key, system)
+                    await see(store, 3, key, system)
+                    await tell(store, number, T0, check_ms, key, system)
+                row = {"system": "shop", "key": KEY, "check_ms": 9}
+                assert await put(store, "heard_again", **row) == ([(KEY,)] if again else [])
+                looked = [row[:5] for row in await store.read("heard_checks", limit=9) if row[4] == 9]
+                assert looked == ([("shop", KEY, number, T0, 9)] if again else [])
+                await put(store, "unseen_release", system="shop", key="B\x1f1")
+                assert await put(store, "heard_again", **{**row, "key": "B\x1f1"}) == []
+
     async def test_numbers_to_be_looked_at_come_in_order_and_are_looked_at_once(self) -> None:
         async with self.store() as store:
             for key, check_ms in ((KEY, 9), ("B\x1f1", 7), ("C\x1f1", 0)):

@@ -12,7 +12,7 @@ of readings.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -170,13 +170,13 @@ class Levels:
 
     def writes(
         self,
-        moved: Container[tuple[str, str]],
+        moved: Mapping[tuple[str, str], int],
         mark: Callable[[str, str, int], None],
     ) -> list[Write]:
         """What they amount to.
 
         Args:
-            moved: what orders of the same batch moved, by system and key.
+            moved: by how much orders of the same batch lowered numbers, by system and key.
             mark: told of each channel and SKU of which units are gone, and since when.
         """
         fallen: list[dict[str, Any]] = []
@@ -245,7 +245,15 @@ class Levels:
             for row in fallen
             if row["key"] not in learnt
         ]
+        # An order may have been a draft before, whose units are gone already: then the number does not fall again.
+        again = [
+            {"system": system, "key": key, "check_ms": self._now_ms + CHECK_AFTER_MS}
+            for (system, key), by in moved.items()
+            if by > 0
+        ]
+        self.to_check = self.to_check or bool(again)
         return [
+            Write("heard_again", again, told=False),
             Write("held_learned", learned, told=False),
             Write("held_seen", fallen, told=False),
             Write("held_asked", asked, told=False),

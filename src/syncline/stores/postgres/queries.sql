@@ -350,6 +350,14 @@ SELECT h.system, h.key, h.number, h.stamp_ms, h.check_ms, CASE WHEN b.stale <> 0
 FROM heard AS h LEFT JOIN binding AS b ON b.system = h.system AND b.kind = 'stock' AND b.key = h.key
 WHERE h.check_ms > 0 ORDER BY h.check_ms, h.system, h.key LIMIT :limit;
 
+-- name: heard_again
+-- key: system key
+UPDATE heard SET check_ms = r.check_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, check_ms bigint)
+WHERE heard.system = r.system AND heard.key = r.key AND heard.check_ms = 0 AND EXISTS (SELECT 1 FROM binding AS b
+    WHERE b.system = heard.system AND b.kind = 'stock' AND b.key = heard.key AND b.unseen > 0 AND b.held <> heard.number)
+RETURNING heard.key;
+
 -- name: heard_checked
 -- key: system key
 UPDATE heard SET check_ms = 0

@@ -283,6 +283,13 @@ SELECT h.system, h.key, h.number, h.stamp_ms, h.check_ms, CASE WHEN b.stale THEN
 FROM heard AS h LEFT JOIN binding AS b ON b.system = h.system AND b.kind = 'stock' AND b.key = h.key
 WHERE h.check_ms > 0 ORDER BY h.check_ms, h.system, h.key LIMIT :limit;
 
+-- Where units are missing that the order did not explain, and the channel has not told the number without the order's.
+-- name: heard_again
+UPDATE heard SET check_ms = :check_ms
+WHERE system = :system AND key = :key AND check_ms = 0 AND EXISTS (SELECT 1 FROM binding AS b WHERE b.system = heard.system
+    AND b.kind = 'stock' AND b.key = heard.key AND b.unseen > 0 AND b.held <> heard.number)
+RETURNING key;
+
 -- What was told since is looked at by itself.
 -- name: heard_checked
 UPDATE heard SET check_ms = 0 WHERE system = :system AND key = :key AND stamp_ms = :stamp_ms AND check_ms = :check_ms
