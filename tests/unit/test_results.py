@@ -62,4 +62,4 @@ def test_what_was_set_aside_before_the_first_reading_is_written_before_any_readi
         outcome = Outcome(Result.DONE, facts={"held": 5, "reserved": reserved})
         results._done(Item(f"{sku}\x1f70", ReadStock(sku, "1", "70")), outcome, "")
     order = [write.statement for write in results.writes()]
-    assert order.index("held_first") < order.index("held_aside") < order.index("held_seen")
+    assert order.index("held_aside") < order.index("held_first") < order.index("held_seen")

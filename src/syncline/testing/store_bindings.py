@@ -279,13 +279,14 @@ class BindingConformance(Opens):
 
     async def test_what_is_still_set_aside_was_not_explained_by_an_order_from_before(self) -> None:
         row = {"system": "shop", "key": "A\x1f1"}
+        told = {**row, "ours_ms": 0, "rev": None}
         for moved_at_ms, aside, left in ((T0, 0, 0), (T0, 1, 1), (T0, 2, 2), (T0, 9, 2), (T0 + 5_000, 2, 0)):
             async with self.store() as store:
-                assert await put(store, "held_aside", **row, aside=2) == []
+                assert await put(store, "held_aside", **told, aside=2) == []
                 bound = {"kind": "stock", "external_id": "x", "version": 1, "hash": "", "now_ms": T0}
                 for key in ("A\x1f1", "B\x1f1"):
                     await put(store, "binding_put", **{**row, "key": key}, **bound)
-                assert await put(store, "held_aside", **row, aside=2) == []
+                assert await put(store, "held_aside", **told, aside=2) == []
                 await put(store, "held_first", **row, held=9, now_ms=T0)
                 await put(store, "held_seen", **row, held=7, rev=None, now_ms=T0)
                 await put(store, "held_asked", **row, asked_ms=LATER, now_ms=T0)
@@ -293,19 +294,36 @@ class BindingConformance(Opens):
                 assert (await held(store))[:2] == (7, 0)
                 rev = (await held(store))[2]
                 await put(store, "held_seen", **{**row, "key": "B\x1f1"}, held=7, rev=None, now_ms=T0)
-                assert await put(store, "held_aside", **{**row, "key": "B\x1f1"}, aside=2) == [("B\x1f1",)]
-                assert await put(store, "held_aside", system="till", key="A\x1f1", aside=2) == []
-                assert await put(store, "held_aside", **row, aside=aside) == [("A\x1f1",)]
+                assert await put(store, "held_aside", **{**told, "key": "B\x1f1"}, aside=2) == [("B\x1f1",)]
+                assert await put(store, "held_aside", **{**told, "system": "till"}, aside=2) == []
+                assert await put(store, "held_aside", **told, aside=aside) == [("A\x1f1",)]
                 assert (await held(store))[2] == rev
                 look = {**row, "held": 7, "rev": None, "now_ms": LATER}
                 assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
                 # That is all that this order may have explained wrongly.
-                await put(store, "held_aside", **row, aside=9)
+                await put(store, "held_aside", **told, aside=9)
                 assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
-                # And what was set aside then says nothing about the next order.
+                # What is set aside says nothing about later orders.
                 await put(store, "held_seen", **{**look, "held": 4})
-                await explain(store, left + 3, LATER)
-                assert await put(store, "held_seen", **{**look, "held": 4}) == [("A\x1f1", 0)]
+                await explain(store, 3, LATER + 5_000, LATER)
+                assert await put(store, "held_seen", **{**look, "held": 4}) == [("A\x1f1", left)]
+
+    async def test_what_is_set_aside_beside_others_who_write_is_missing_until_it_is_so_no_more(self) -> None:
+        row = {"system": "shop", "key": "A\x1f1"}
+        for missed, before, aside, left in (
+            (0, 0, 2, 2), (2, 0, 2, 2), (3, 0, 2, 3), (2, 2, 0, 0), (3, 2, 0, 1), (2, 2, 1, 1), (-1, 0, 0, 0), (-1, 0, 2, 2),
+        ):  # fmt: skip
+            for ours_ms, rev, known in (
+                (T0 + 1, None, left), (T0, None, missed), (T0 + 1, 2, left), (T0 + 1, 1, missed),
+            ):  # fmt: skip
+                async with self.store() as store:
+                    look = {**row, "rev": None, "now_ms": T0}
+                    await put(store, "held_seen", **look, held=9)
+                    await put(store, "held_aside", **row, aside=before, ours_ms=0, rev=None)
+                    await put(store, "held_seen", **look, held=9 - missed)
+                    told = await put(store, "held_aside", **row, aside=aside, ours_ms=ours_ms, rev=rev)
+                    assert told == ([] if rev == 1 else [("A\x1f1",)])
+                    assert await held(store) == (9 - missed, known, 2, T0)
 
     async def test_what_a_blind_write_may_have_undone_is_in_doubt(self) -> None:
         for moved_at_ms, believed in ((LATER + 4_999, None), (LATER + 5_000, 9)):

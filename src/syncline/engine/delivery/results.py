@@ -25,7 +25,7 @@ FOUND = "found"
 TOUCHING = ("delivery_touch", "delivery_finish", "delivery_hasten", "delivery_release")
 
 # Statements that have to precede held_seen, in their order.
-BEFORE_READING = {"held_learned": 0, "held_first": 1, "held_aside": 2}
+BEFORE_READING = {"held_aside": 0, "held_learned": 1, "held_first": 2}
 
 
 class Results:
@@ -277,13 +277,14 @@ class Results:
             # its expectation, the next one finds out; else the number is read once more.
             rev = int(note) if self._blind and note else None
             if outcome.facts.get("reserved", 0) > 0:
-                aside = outcome.facts["reserved"]
-                before = outcome.facts["held"] + aside
+                before = outcome.facts["held"] + outcome.facts["reserved"]
                 self._add("held_first", system=self._system, key=key, held=before, now_ms=self._now_ms)
-                self._add("held_aside", system=self._system, key=key, aside=aside)
             read = {"system": self._system, "key": key, "held": outcome.facts["held"], "rev": rev}
             # Where others write the number too, it need not be what we expect.
             ours_ms = self._ours_since(self._known[key][1]) if key in self._known else 0
+            if "reserved" in outcome.facts:
+                told = {"aside": max(0, outcome.facts["reserved"]), "ours_ms": ours_ms, "rev": rev}
+                self._add("held_aside", system=self._system, key=key, **told)
             if ours_ms:
                 self._add("held_learned", **read, ours_ms=ours_ms, now_ms=self._now_ms)
             self._add("held_seen", **read, now_ms=self._now_ms)

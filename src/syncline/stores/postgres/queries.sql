@@ -265,7 +265,7 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE (SELECT greatest(u.units, least(u.units + CASE WHEN binding.aside > 0 THEN binding.credited ELSE 0 END, binding.aside)) FROM (SELECT
                            greatest(binding.unseen + binding.held - excluded.held + binding.doubt_back,
                                least(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) AS units) AS u) END,
-    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, credited = 0, aside = 0, rev = binding.rev + 1,
+    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, credited = 0, rev = binding.rev + 1,
     confirmed_at_ms = excluded.confirmed_at_ms,
     asked_ms = excluded.asked_ms,
     first_read_ms = CASE WHEN binding.held IS NULL OR binding.doubt <> 0 OR binding.doubt_back <> 0 OR binding.credited <> 0
@@ -291,9 +291,13 @@ RETURNING key;
 
 -- name: held_aside
 -- key: system key
-UPDATE binding SET aside = r.aside
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, aside bigint)
+UPDATE binding SET
+    unseen = CASE WHEN confirmed_at_ms < r.ours_ms THEN greatest(unseen - greatest(binding.aside - r.aside, 0), r.aside)
+                  ELSE unseen END,
+    aside = r.aside
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, aside bigint, ours_ms bigint, rev bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
+    AND (r.rev IS NULL OR binding.rev = r.rev)
 RETURNING binding.key;
 
 -- name: held_refuted

@@ -205,7 +205,7 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE (SELECT max(u.units, min(u.units + binding.credited * (binding.aside > 0), binding.aside)) FROM (SELECT
                            max(binding.unseen + binding.held - excluded.held + binding.doubt_back,
                                min(binding.unseen + binding.held - excluded.held + binding.doubt, 0)) AS units) AS u) END,
-    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, credited = 0, aside = 0, rev = binding.rev + 1,
+    held = excluded.held, stale = 0, doubt = 0, doubt_back = 0, credited = 0, rev = binding.rev + 1,
     confirmed_at_ms = excluded.confirmed_at_ms,
     asked_ms = excluded.asked_ms,
     first_read_ms = CASE WHEN binding.held IS NULL OR binding.doubt <> 0 OR binding.doubt_back <> 0 OR binding.credited <> 0
@@ -228,11 +228,13 @@ ON CONFLICT (system, kind, key) DO UPDATE SET held = excluded.held, first_read_m
 WHERE binding.held IS NULL
 RETURNING key;
 
--- What a channel has set aside when it is read, which no order from before the first reading explains. To be followed
--- by held_seen.
+-- What a channel has set aside when it is read, which no order from before the first reading explains. Where others write
+-- the number, that is all that tells of it: what is set aside is missing, and what is so no more is not. To be followed by held_seen.
 -- name: held_aside
-UPDATE binding SET aside = :aside
-WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
+UPDATE binding SET
+    unseen = CASE WHEN confirmed_at_ms < :ours_ms THEN max(unseen - max(aside - :aside, 0), :aside) ELSE unseen END,
+    aside = :aside
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND (:rev IS NULL OR rev = :rev)
 RETURNING key;
 
 -- name: held_refuted
