@@ -49,7 +49,7 @@ SHIP_HOUR = 16  # the parcels of a day leave together
 # this play. A store in memory has one owner, which pauses nothing; ten million renewals, and as many looks
 # for pauses, would be half of the time.
 PACE = Pace(
-    poll_ms=HOUR_MS, reconcile_ms=7 * DAY_MS, items_ms=DAY_MS, lease_ttl_ms=3 * HOUR_MS, modes_ms=DAY_MS
+    poll_ms=HOUR_MS, reconcile_ms=7 * DAY_MS, items_ms=7 * DAY_MS, lease_ttl_ms=3 * HOUR_MS, modes_ms=DAY_MS
 )
 
 
