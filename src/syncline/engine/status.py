@@ -276,10 +276,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
         routes.append(_route(engine, route, pollers, lags, mine, apart, sends, now_ms))
     groups = tuple(ParkedGroup(*row) for row in await engine.store.read("parked_groups"))
     parked = (await engine.store.read("parked_count"))[0][0]
+    fallen = await engine.store.read("unseen", limit=UNSEEN_MAX)
+    since = engine.notices.fallen(fallen)
     unseen = tuple(
-        Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
-        for system, key, units, at in await engine.store.read("unseen", limit=UNSEEN_MAX)
-        if now_ms - at >= UNSEEN_GRACE_MS
+        Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, since[system, key])
+        for system, key, units, _ in fallen
+        if now_ms - since[system, key] >= UNSEEN_GRACE_MS
     )
     ingress = tuple(
         IngressStatus(
@@ -290,9 +292,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
             forged=counts.forged,
             refused=counts.refused,
             last_at_ms=counts.last_at_ms,
-            news=engine.applier.news[name],
-            told=engine.applier.told[name],
-            missed=engine.applier.missed[name],
+            news=engine.applier.news.all[name],
+            told=engine.applier.news.told[name],
+            missed=engine.applier.news.missed(name, now_ms),
         )
         for name, counts in engine.ingress.received.items()
     )
