@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncline.engine.codec import decode
+from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.derive.buffers import Sized
 from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
@@ -522,7 +523,8 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
             kind=Kind.ORDER.value,
             keys=[reference],
         )
-        facts.append(Fact(f"In {route.sink}", bound[0][1] if bound and bound[0][1] else "not yet"))
+        missing = "discarded" if await discarded(engine.store, route.sink, [reference]) else "not yet"
+        facts.append(Fact(f"In {route.sink}", bound[0][1] if bound and bound[0][1] else missing))
     if reference:
         facts.append(Fact("Reference", reference))
     if order.cancelled_at_ms is not None:
@@ -613,6 +615,13 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
         if not channel or (row[0], row[1], row[2]) in known
     ]
     moments = [_attempt(row) for row in attempts]
+    moments += [
+        Moment(
+            row[11], f"{operation_title(row[1]).capitalize()}: not to be done", clean(row[10]), row[0], "warn"
+        )
+        for row in deliveries
+        if row[10] == WHY
+    ]
     # A lag is stored with the result of the call that ended it, so that moment finds it by the index.
     ended = sorted({row[4] for row in attempts if row[4]})
     lags = [
