@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.modes import WORDS
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
+from syncline.engine.told import Told, quantity, told
 from syncline.engine.words import NOTES, duration, flow_title, operation_title, plural
 from syncline.inventory.availability import Demand, Published, arriving, offered, outstanding, units
 from syncline.inventory.rules import BufferKind, QuantityRule, Resolved
@@ -78,6 +78,8 @@ class Shown:
     confirmed_at_ms: int | None
     last_write: str
     last_write_at_ms: int | None
+    last_told: str = ""  # by the channel itself, as far as the newest events reach
+    last_told_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         note = f"{route.sink} takes them off the number by itself until they are shipped"
         steps.append(Step("Added back: its own open orders", f"+ {added}", note))
         steps.append(Step("Written in total", f"{published.total + added}"))
+    heard = await _told(engine, sku, [route.sink])
     shown = [
         await _shown(
             engine,
@@ -151,6 +154,7 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
             published.supply,
             published.demand,
             published.unseen,
+            heard,
         )
         for target in computed.targets
     ]
@@ -386,10 +390,11 @@ async def _shown(
     engine: Engine,
     route: Route,
     key: str,
-    quantity: int,
+    target: int,
     supply: Mapping[str, int],
     demand: Mapping[str, int],
     unseen: Mapping[str, int],
+    heard: Sequence[Told],
 ) -> Shown:
     location = split_key(key)[1]
     erp = engine.routes.erp_location(route.sink, location)
@@ -400,27 +405,23 @@ async def _shown(
     if mine:
         _, _, _, started_ms, finished_ms, result, message, _, items = mine[0]
         at_ms = finished_ms or started_ms
-        told = RESULTS[Result(result)][0] if result else "is under way"
-        last = f"writing {_quantity(items, key)} {told}" + (f": {clean(message)}" if message else "")
+        became = RESULTS[Result(result)][0] if result else "is under way"
+        last = f"writing {quantity(items, key)} {became}" + (f": {clean(message)}" if message else "")
+    said = next((one for one in heard if one.key == key), None)
     return Shown(
         erp_location=erp,
         location=location,
         supply=supply.get(erp, 0),
         demand=demand.get(erp, 0),
         unseen=unseen.get(erp, 0),
-        target=quantity,
+        target=target,
         held=bindings[0][4] if bindings else None,
         confirmed_at_ms=bindings[0][7] if bindings else None,
         last_write=last,
         last_write_at_ms=at_ms,
+        last_told=said.text if said else "",
+        last_told_at_ms=said.at_ms if said else None,
     )
-
-
-def _quantity(items: str, key: str) -> str:
-    try:
-        return str(json.loads(items)[key]["quantity"])
-    except (ValueError, KeyError, TypeError):
-        return "a number"
 
 
 # --- the life of an order or a SKU ---------------------------------------------------------------------
@@ -551,6 +552,10 @@ async def _sku_life(engine: Engine, sku: str, systems: Sequence[str]) -> Life:
         ),
         sku,
     )
+    moments += [
+        Moment(one.at_ms, f"Told {one.number} at {split_key(one.key)[1]}", one.meaning, one.system)
+        for one in await _told(engine, sku, channels)
+    ]
     facts = [Fact("Sold by", ", ".join(systems)), Fact("Title", title)]
     return Life(
         kind="sku",
@@ -562,6 +567,11 @@ async def _sku_life(engine: Engine, sku: str, systems: Sequence[str]) -> Life:
         moments=_in_order(moments),
         channels=channels,
     )
+
+
+async def _told(engine: Engine, sku: str, channels: Sequence[str]) -> list[Told]:
+    attempts = await engine.store.read("attempts_like", limit=ROWS_MAX, **_range(sku))
+    return await told(engine, sku, channels, attempts)
 
 
 def _in_order(moments: Sequence[Moment]) -> tuple[Moment, ...]:
@@ -674,7 +684,7 @@ def _attempt(row: Row) -> Moment:
     system, operation, key, started_ms, finished_ms, result, message, _, items = row
     what = operation_title(operation).capitalize()
     if operation == "set_stock":
-        what = f"Show {_quantity(items, key)} at {split_key(key)[1]}"
+        what = f"Show {quantity(items, key)} at {split_key(key)[1]}"
     told, tone = RESULTS[Result(result)] if result else ("is under way", "plain")
     took = f" ({duration(finished_ms - started_ms)})" if finished_ms else ""
     return Moment(finished_ms or started_ms, f"{what}: {told}{took}", clean(message), system, tone)
