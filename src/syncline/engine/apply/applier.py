@@ -69,6 +69,7 @@ class Applier:
         self._systems = systems
         self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
+        self._sells = {route.sink for route in routes.of(Flow.INVENTORY)}
         self._catalog = catalog
         self._deriver = deriver
         self._learner = learner
@@ -236,7 +237,12 @@ class Applier:
                     batch.leave(logged, change)
                 else:
                     batch.apply(logged, change)
-        learned = await self._learner.learn(batch.sold)
+        listed = [
+            (name, item.sku)
+            for name, item in batch.items
+            if name in self._sells and self._catalog.get(name, item.sku) is None
+        ]
+        learned = await self._learner.learn(batch.sold, listed, self._clock.now_ms())
         self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
         results = await self._store.write(
