@@ -46,8 +46,11 @@ LINES_OF_THE_HISTORY = 527_725
 SECONDS_MAX = 600.0
 SHIP_HOUR = 16  # the parcels of a day leave together
 # Webhooks carry the day; polls and the weekly snapshot are what a lost one costs. Nobody adds goods in
-# this play. A store in memory has one owner, and ten million renewals would be a third of the time.
-PACE = Pace(poll_ms=HOUR_MS, reconcile_ms=7 * DAY_MS, items_ms=DAY_MS, lease_ttl_ms=3 * HOUR_MS)
+# this play. A store in memory has one owner, which pauses nothing; ten million renewals, and as many looks
+# for pauses, would be half of the time.
+PACE = Pace(
+    poll_ms=HOUR_MS, reconcile_ms=7 * DAY_MS, items_ms=DAY_MS, lease_ttl_ms=3 * HOUR_MS, modes_ms=DAY_MS
+)
 
 
 log = structlog.get_logger(__name__)

@@ -37,8 +37,8 @@ BIN = ROOT / ".venv" / "bin"
 TOTAL_LIMIT_S = 45 * 60  # a stuck run ends; two free cores need well under 15 minutes
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
-# The tests that need the machine to themselves: they start servers and browsers, or measure time.
-ALONE = "acceptance or browser or crash"
+# The tests that start servers and browsers. Most of their time they wait, so two files run side by side.
+SERVERS = "acceptance or browser or crash"
 
 
 @dataclass
@@ -136,9 +136,9 @@ def tool(*command: str | Path, limit_s: float = 180) -> Callable[[Runner], Resul
 
 
 def suite(
-    name: str, marker: str, *, parallel: bool, limit_s: float, folders: Sequence[str] = ("tests",)
+    name: str, marker: str, *, by: str = "test", limit_s: float, folders: Sequence[str] = ("tests",)
 ) -> Callable[[Runner], Result]:
-    """A stage of pytest, counted from the report that pytest writes."""
+    """A stage of pytest, counted from the report that pytest writes. ``by``: what workers share out, test or file."""
 
     def run(runner: Runner) -> Result:
         result = Result()
@@ -148,7 +148,7 @@ def suite(
             return result
         report = OUT / f"{name}.xml"
         report.unlink(missing_ok=True)
-        workers = ["-n", str(CORES), "--dist", "worksteal"] if parallel else ["-n", "0"]
+        workers = ["-n", str(CORES), "--dist", {"test": "worksteal", "file": "loadfile"}[by]]
         command: list[str | Path] = [
             BIN / "pytest",
             *existing,
@@ -257,15 +257,14 @@ STAGES: dict[str, Callable[[Runner], Result]] = {
     "imports": tool(BIN / "lint-imports"),
     "everyday": suite(
         "everyday",
-        f"not slow and not simulation and not ({ALONE})",
-        parallel=True,
+        f"not slow and not simulation and not ({SERVERS})",
         limit_s=150,
         folders=("tests/tidy", "tests/unit", "tests/conformance", "tests/connectors"),
     ),
     # The three below divide all of tests/ between them, so a test without any marker still runs once.
-    "tests": suite("tests", f"not simulation and not ({ALONE})", parallel=True, limit_s=900),
-    "simulation": suite("simulation", f"simulation and not ({ALONE})", parallel=True, limit_s=900),
-    "acceptance": suite("acceptance", ALONE, parallel=False, limit_s=900),
+    "tests": suite("tests", f"not simulation and not ({SERVERS})", limit_s=900),
+    "simulation": suite("simulation", f"simulation and not ({SERVERS})", limit_s=900),
+    "acceptance": suite("acceptance", SERVERS, by="file", limit_s=900),
     "suitescript": suitescript,
     "examples": examples,
 }

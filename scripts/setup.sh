@@ -39,9 +39,11 @@ fi
 usable() { command -v "$1" >/dev/null && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 can_make_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
+# The system's own comes first: distributions compile it with profile guidance, which version managers
+# leave out unless asked, and which makes Syncline about a fifth faster.
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 /usr/bin/python3}; do
+    for candidate in ${PYTHON:-/usr/bin/python3 python3 python3.13 python3.12 python3.11}; do
         if usable "$candidate" && { [[ ${1:-} == any ]] || can_make_venv "$candidate"; }; then
             printf '%s\n' "$candidate"
             return

@@ -319,7 +319,10 @@ MUTANTS = (
 )
 
 
+CATCHING = (1, 13, 16, 23)  # who believes the vendor's clock is seldom wrong: 3 seeds of the first 23
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_the_books_catch(mutant, monkeypatch):
     mutant(monkeypatch)
-    assert any(market.play() for number in range(1, 24) for market in kinds(number))
+    assert any(market.play() for number in CATCHING for market in kinds(number))

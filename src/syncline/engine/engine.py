@@ -25,6 +25,7 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
 from syncline.engine.reconcile.differences import Settings
@@ -65,6 +66,7 @@ class Engine:
         calls_max: Mapping[str, int] | None = None,
         items_interval_ms: int = ITEMS_INTERVAL_MS,
         lease_ttl_ms: int = TTL_MS,
+        modes_interval_ms: int = MODES_INTERVAL_MS,
         epsilon: float = EPSILON,
         checkouts: Mapping[str, Checkout] | None = None,
         hears_events: bool = True,
@@ -92,7 +94,7 @@ class Engine:
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
-        self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed)
+        self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed, modes_interval_ms)
         self.modes = self.mode_watch.modes
         self.applier = Applier(
             store=store,
@@ -240,6 +242,7 @@ class Engine:
     def _modes_changed(self, routes: Collection[str]) -> None:
         for lane in self.lanes.values():
             lane.changed(routes)
+        self.shadow_reader.wake()
 
     def _on_stale(self, channel: str) -> None:
         """The channel's number moved without us: perhaps an order that we have not heard of."""

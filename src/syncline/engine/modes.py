@@ -2,7 +2,7 @@
 
 A route or a system that is paused sends nothing; a route in shadow computes what it would send and sends nothing.
 Reading goes on in both. The store's table ``mode`` is the truth: it outlasts the process, and another one that writes
-to it is heard of within ``REFRESH_S``.
+to it is heard of within ``INTERVAL_MS``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from syncline.engine.routes import Routes
 from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Clock, Row, Store
 
-REFRESH_S = 2.0
+INTERVAL_MS = 2_000
 MODES_MAX = 1_000  # read at once: what holds now, then the newest of what is over
 FOREIGN_MS = 1 << 53  # later than any moment: as long as somebody else writes a channel's numbers
 
@@ -124,8 +124,10 @@ class ModeWatch:
         clock: Clock,
         routes: Routes,
         changed: Callable[[Collection[str]], None],
+        interval_ms: int = INTERVAL_MS,
     ) -> None:
         self._store = store
+        self._interval_ms = interval_ms
         self._clock = clock
         self._changed = changed
         self._alone = asyncio.Lock()
@@ -142,7 +144,7 @@ class ModeWatch:
     async def run(self) -> None:
         """Stay informed of what other processes declare, until cancelled."""
         while True:
-            await self._clock.sleep(REFRESH_S)
+            await self._clock.sleep(self._interval_ms / 1000)
             try:
                 await self.refresh()
             except (Retryable, OutcomeUnknown) as error:  # a database that restarts: what was known holds on

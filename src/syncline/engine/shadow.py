@@ -7,6 +7,7 @@ read before that.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,7 @@ from syncline.engine.modes import Stop
 from syncline.engine.routes import SEP, Route, split_key
 from syncline.engine.words import key_text, operation_title
 from syncline.model.change import Flow, Kind
+from syncline.model.delivery import Operation
 from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Row, Write
 
@@ -63,15 +65,36 @@ class ShadowReader:
             str, int
         ] = {}  # routes that went live, and since when they do not need us any more
         self._rounds: dict[str, int] = {}
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """What is stopped has changed."""
+        self._wanted.set()
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled, whenever a route is in shadow or was so of late."""
         while True:
+            self._wanted.clear()
+            if not self._needed():
+                await self._wanted.wait()
             await self._engine.clock.sleep(READ_EVERY_S)
             try:
                 await self.step()
             except (Retryable, OutcomeUnknown) as error:
                 log.warning("the store does not take it", action="store_refused", error=str(error))
+
+    def _needed(self) -> bool:
+        modes = self._engine.modes
+        return any(
+            modes.stop_of(route.name) is Stop.SHADOW
+            or (self._reading(route) and self._proved.get(route.name, 0) != modes.ours_since(route.name))
+            for route in self._engine.routes.all
+        )
+
+    def _reading(self, route: Route) -> Operation | None:
+        """How the numbers that a route writes are read at its channel, if it writes any."""
+        sink = self._engine.lanes[route.sink].system.sink
+        return sink.operations.get("read_stock") if route.flow is Flow.INVENTORY else None
 
     async def step(self) -> int:
         """Ask for the next numbers of every route in shadow, or live since a while; returns for how many."""
@@ -79,11 +102,10 @@ class ShadowReader:
         asked = 0
         for route in self._engine.routes.all:
             stop = modes.stop_of(route.name)
-            lane = self._engine.lanes[route.sink]
             if stop is Stop.SHADOW:
-                lane.look_again(LOOK_AGAIN_MAX)
-            reading = lane.system.sink.operations.get("read_stock")
-            if route.flow is not Flow.INVENTORY or reading is None or stop is Stop.PAUSED:
+                self._engine.lanes[route.sink].look_again(LOOK_AGAIN_MAX)
+            reading = self._reading(route)
+            if reading is None or stop is Stop.PAUSED:
                 continue
             count = max(READ_KEYS_MIN, READ_CALLS * reading.batch_items_max)
             since_ms = modes.ours_since(route.name)

@@ -18,6 +18,7 @@ from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.engine.engine import ITEMS_INTERVAL_MS, Engine
 from syncline.engine.leases import TTL_MS
+from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
@@ -47,7 +48,10 @@ def orders_per_s_max() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fresh each flow is to be, how often is read, and how long a lease lasts; milliseconds."""
+    """How fresh each flow is to be, how often is read, and how long a lease lasts; milliseconds.
+
+    ``modes_ms``: how often is looked whether another process paused something.
+    """
 
     inventory_ms: int = 15_000
     orders_ms: int = 20_000
@@ -56,6 +60,7 @@ class Pace:
     reconcile_ms: int = 6 * 3_600_000
     items_ms: int = ITEMS_INTERVAL_MS
     lease_ttl_ms: int = TTL_MS
+    modes_ms: int = MODES_INTERVAL_MS
 
 
 class World:
@@ -198,6 +203,7 @@ class World:
             calls_max={SHOP: 16, ERP: SLOTS},
             items_interval_ms=self.pace.items_ms,
             lease_ttl_ms=self.pace.lease_ttl_ms,
+            modes_interval_ms=self.pace.modes_ms,
             owner="embedded",  # one process owns the store, so a restart need not wait for its own leases
         )
 

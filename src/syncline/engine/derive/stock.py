@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import DemandLearner, Wrong
-from syncline.engine.figures import figure
-from syncline.engine.routes import Route, Routes, split_key, stock_key
+from syncline.engine.derive.facts import Facts, read_facts
+from syncline.engine.routes import Route, Routes, stock_key
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, start_at
 from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
 from syncline.inventory.contracts import number_to_write, open_by_location
@@ -146,8 +146,13 @@ class StockDeriver:
         """Be told what some SKUs are promised on a route, in milliseconds."""
         self._tolerances = tolerances
 
-    async def compute(self, route: Route, skus: Sequence[str]) -> Computed:
-        """Compute the numbers of some SKUs from what is stored now.
+    async def facts(self, source: str, skus: Sequence[str]) -> Facts:
+        """What numbers of SKUs are computed from, for every route that sells the source's stock."""
+        now_ms = self._clock.now_ms()
+        return await read_facts(self._store, self._routes, source, skus, now_ms=now_ms)
+
+    async def compute(self, route: Route, skus: Sequence[str], facts: Facts | None = None) -> Computed:
+        """Compute the numbers of some SKUs from what is stored now, or from ``facts`` that were read of them.
 
         A SKU that the ERP has never given a figure for, or that the channel does not have, gets no
         target: nothing is ever written out of ignorance.
@@ -155,42 +160,12 @@ class StockDeriver:
         wanted = [sku for sku in skus if self._catalog.get(route.sink, sku) is not None]
         if not wanted:
             return Computed([], [], [], {}, {}, {})
+        facts = facts or await self.facts(route.source, wanted)
         recipes = self._routes.recipes
-        bases = recipes.bases(wanted) if recipes else wanted
-        users = recipes.users(bases) if recipes else wanted
-        stock_rows = await self._store.read("stock_of_skus", system=route.source, skus=bases)
-        demand_rows = await self._store.read("demand_open", skus=users)
-        binding_rows = await self._store.read("bindings_of_skus", system=route.sink, skus=wanted)
-
-        levels: dict[str, dict[str, StockLevel]] = {}
-        received: dict[str, int] = {}  # the newest figure of a SKU, by our clock
-        held_back = self._routes.holds_vanished(route.source)
-        for stored in stock_rows:
-            sku, location = split_key(stored[0])
-            if location in route.locations:
-                levels.setdefault(sku, {})[location] = figure(stored, held_back=held_back)
-                received[sku] = max(stored[2], received.get(sku, 0))
-        sold: dict[str, list[Demand]] = {}
-        for (
-            channel,
-            order_key,
-            line_id,
-            location,
-            sku,
-            quantity,
-            before,
-            known,
-            erp_ms,
-            our_ms,
-        ) in demand_rows:
-            sold.setdefault(sku, []).append(
-                Demand(channel, order_key, line_id, location, sku, quantity, before, known, erp_ms, our_ms),
-            )
-        bindings: dict[str, Row] = {row[0]: row for row in binding_rows}
+        levels, sold, bindings = facts.levels_of(route), facts.sold, facts.bindings[route.sink]
         demands = by_base(recipes, sold)
-        unseen = await self._unseen(route, users, bindings if users is wanted else None)
-        terms = await self.terms(route, wanted if bases is wanted else [*wanted, *bases])
-        held = by_base(recipes, await self._held(route, users))
+        terms = await self.terms(route, [*wanted, *recipes.bases(wanted)] if recipes else wanted)
+        held = by_base(recipes, self._held(route, facts.holds))
 
         erp = self._systems[route.source].capabilities
         replica_lag_ms = erp.replica_lag_ms
@@ -199,13 +174,13 @@ class StockDeriver:
             recipes,
             levels,
             {sku: [*demands.get(sku, ()), *held.get(sku, ())] for sku in demands | held} if held else demands,
-            unseen,
+            facts.unseen,
             terms,
             replica_lag_ms,
             erp.stock_read_basis,
             self._clock.now_ms(),
         )
-        doubt = partial(self._perhaps_contained, route.source, received)
+        doubt = partial(self._perhaps_contained, route, facts)
         contract = self._systems[route.sink].capabilities.stock_contract
         lowers = contract.own_orders is OwnOrders.LOWER_THE_NUMBER
         untaken = await self._untaken(contract, route, wanted)
@@ -267,49 +242,29 @@ class StockDeriver:
         unsettled = [line for sku in wanted for line in sold.get(sku, []) if id(line) not in ended]
         return Computed(targets, done, unsettled, published, levels, demands, held)
 
-    def _perhaps_contained(self, erp: str, received: Mapping[str, int], line: Demand) -> bool:
+    def _perhaps_contained(self, route: Route, facts: Facts, line: Demand) -> bool:
         """Whether the ERP may account for a line although its figures cannot prove it yet.
 
         What was received before an order was first sent cannot contain it.
         """
         if line.erp_quantity > 0:
             return True
-        since_ms = self._under_way(erp, line.order_key)
-        return since_ms is not None and received.get(line.sku, 0) >= since_ms
+        since_ms = self._under_way(route.source, line.order_key)
+        if since_ms is None:
+            return False
+        received = facts.received.get(line.sku, {})
+        return any(at_ms >= since_ms for place, at_ms in received.items() if place in route.locations)
 
-    async def _held(self, route: Route, skus: Sequence[str]) -> dict[str, list[Demand]]:
+    def _held(self, route: Route, holds: Sequence[Row]) -> dict[str, list[Demand]]:
         """What checkouts hold, as demand. A channel that subtracts its own orders will subtract its holds'."""
-        rows = await self._store.read("holds_of_skus", skus=list(skus), now_ms=self._clock.now_ms())
         contract = self._systems[route.sink].capabilities.stock_contract
         own = "" if contract.own_orders is OwnOrders.NOT_SUBTRACTED else route.sink
         held: dict[str, list[Demand]] = {}
-        for sku, reference, line, _, channel, location, quantity, main in rows:
+        for sku, reference, line, _, channel, location, quantity, main in holds:
             if main and quantity and channel != own:
                 demand = Demand(channel, reference, str(line), location, sku, quantity)
                 held.setdefault(sku, []).append(demand)
         return held
-
-    async def _unseen(
-        self, route: Route, skus: Sequence[str], own: dict[str, Row] | None
-    ) -> dict[str, dict[str, int]]:
-        """Units that any channel lost to something nobody has told us of, by base SKU and ERP location."""
-        parts = self._routes.recipes.parts
-        found: dict[str, dict[str, int]] = {}
-        for other in self._routes.of(Flow.INVENTORY, source=route.source):
-            if other.sink == route.sink and own is not None:
-                rows = list(own.values())
-            else:
-                rows = await self._store.read("bindings_of_skus", system=other.sink, skus=list(skus))
-            for row in rows:
-                if row[2] <= 0:  # below zero: units that came back before anybody told us
-                    continue
-                sku, location = split_key(row[0])
-                erp_location = self._routes.erp_location(other.sink, location)
-                if erp_location:
-                    for part, count in parts(sku).items():
-                        at = found.setdefault(part, {})
-                        at[erp_location] = at.get(erp_location, 0) + row[2] * count
-        return found
 
     async def _untaken(
         self, contract: StockContract, route: Route, skus: Sequence[str]
@@ -422,20 +377,20 @@ class StockDeriver:
         settles: dict[tuple[str, str, str, str], Demand] = {}
         open_lines: list[Demand] = []
         rounds: list[tuple[Route, set[str], Computed, Mapping[str, int]]] = []
-        for route in self._routes.of(Flow.INVENTORY):
-            # Asked before anything is read. A delivery that is not open now can only begin later, and is
-            # then built from what we are about to read, or newer; so where the channel holds what it
-            # should, no delivery has to be told. One that is open may carry a number from before.
-            at_rest = {
-                key
-                for sku in changed_at
-                for location in route.locations.values()
-                if self._at_rest(route.sink, key := stock_key(sku, location))
-            }
-            computed = await self.compute(route, list(changed_at))
+        routes = self._routes.of(Flow.INVENTORY)
+        # Asked before anything is read. A delivery that is not open now can only begin later, and is
+        # then built from what we are about to read, or newer; so where the channel holds what it
+        # should, no delivery has to be told. One that is open may carry a number from before.
+        at_rest_of = {route.name: self._resting(route, changed_at) for route in routes}
+        facts = {
+            source: await self.facts(source, list(changed_at))
+            for source in dict.fromkeys(route.source for route in routes)
+        }
+        for route in routes:
+            computed = await self.compute(route, list(changed_at), facts[route.source])
             skus = list(dict.fromkeys(target.sku for target in computed.targets))
             promised = await self._tolerances(route, skus) if skus else {}
-            rounds.append((route, at_rest, computed, promised))
+            rounds.append((route, at_rest_of[route.name], computed, promised))
             await self._clock.sleep(0)
         sooner = await self._sooner(
             [(route, computed, promised) for route, _, computed, promised in rounds], changed_at, now_ms
@@ -497,6 +452,15 @@ class StockDeriver:
         )
         await self._wake_later()
         return len(dirty), results[1]
+
+    def _resting(self, route: Route, skus: Iterable[str]) -> set[str]:
+        """The numbers of SKUs that no open delivery of a route carries."""
+        return {
+            key
+            for sku in skus
+            for location in route.locations.values()
+            if self._at_rest(route.sink, key := stock_key(sku, location))
+        }
 
     def _waits_for_a_place(self, route: Route, target: Target, now_ms: int) -> int | None:
         """Until when a number is left alone because nobody knows yet where the channel's own order takes from."""

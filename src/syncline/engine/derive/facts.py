@@ -1,0 +1,85 @@
+"""What is stored of some SKUs, read once for all routes that sell a source's stock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from syncline.engine.figures import figure
+from syncline.engine.routes import Route, Routes, split_key
+from syncline.inventory.availability import Demand
+from syncline.model.change import Flow
+from syncline.model.records import StockLevel
+from syncline.ports import Row, Store
+
+Levels = dict[str, dict[str, StockLevel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the numbers of some SKUs hang on, as it was read together.
+
+    ``levels`` and ``received``, a figure's arrival by our clock in milliseconds, are by base SKU and ERP location;
+    ``sold`` by SKU as it was sold; ``bindings`` by sink and key; ``unseen`` counts units by base SKU and ERP location
+    that any channel lost to something nobody has told us of.
+    """
+
+    levels: Levels
+    received: dict[str, dict[str, int]]
+    sold: dict[str, list[Demand]]
+    holds: list[Row]
+    bindings: dict[str, dict[str, Row]]
+    unseen: dict[str, dict[str, int]]
+    _at: dict[tuple[str, ...], Levels] = field(default_factory=dict)
+
+    def levels_of(self, route: Route) -> Levels:
+        """The figures at the locations that a route sells from."""
+        places = tuple(route.locations)
+        found = self._at.get(places)
+        if found is None:
+            found = self._at[places] = {
+                sku: here
+                for sku, at in self.levels.items()
+                if (here := {place: level for place, level in at.items() if place in route.locations})
+            }
+        return found
+
+
+async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[str], *, now_ms: int) -> Facts:
+    """Read what is stored of SKUs, of their parts, and of whatever else is made of those."""
+    recipes = routes.recipes
+    bases = recipes.bases(skus) if recipes else skus
+    users = list(recipes.users(bases) if recipes else skus)
+    levels: Levels = {}
+    received: dict[str, dict[str, int]] = {}
+    held_back = routes.holds_vanished(source)
+    for row in await store.read("stock_of_skus", system=source, skus=list(bases)):
+        sku, location = split_key(row[0])
+        levels.setdefault(sku, {})[location] = figure(row, held_back=held_back)
+        received.setdefault(sku, {})[location] = row[2]
+    sold: dict[str, list[Demand]] = {}
+    for row in await store.read("demand_open", skus=users):
+        line = Demand(*row)
+        sold.setdefault(line.sku, []).append(line)
+    sinks = dict.fromkeys(route.sink for route in routes.of(Flow.INVENTORY, source=source))
+    bindings = {
+        sink: {row[0]: row for row in await store.read("bindings_of_skus", system=sink, skus=users)}
+        for sink in sinks
+    }
+    holds = await store.read("holds_of_skus", skus=users, now_ms=now_ms)
+    return Facts(levels, received, sold, holds, bindings, _unseen(routes, bindings))
+
+
+def _unseen(routes: Routes, bindings: dict[str, dict[str, Row]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for sink, rows in bindings.items():
+        for key, _, units, *_ in rows.values():
+            if units <= 0:  # below zero: units that came back before anybody told us
+                continue
+            sku, location = split_key(key)
+            erp_location = routes.erp_location(sink, location)
+            if erp_location:
+                for part, count in routes.recipes.parts(sku).items():
+                    at = found.setdefault(part, {})
+                    at[erp_location] = at.get(erp_location, 0) + units * count
+    return found
