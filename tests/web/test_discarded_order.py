@@ -150,6 +150,7 @@ async def test_the_life_of_the_order_says_what_was_settled(site, number):
     await tried(site, "put_payment", PAYMENT)
     (life,) = await search(site.engine, "#1043")
     assert ("In erp", "discarded") in [(fact.label, fact.value) for fact in life.facts]
+    assert life.discarded
     told = [(moment.what, moment.detail) for moment in life.moments]
     assert ("Parked entry discarded by Otto", "") in told
     assert ("Record a payment: not to be done", WHY) in told
@@ -172,3 +173,7 @@ async def test_the_page_says_so(site, number):
     session = Client(site.app, site.tokens["operator"])
     done = await session.get("/parked?done=discarded_with")
     assert "What waited for this order is settled with it." in done.text
+    back = "this takes that back"
+    assert back not in (await session.get("/search?q=1043")).text
+    await site.operations.discard(number, by="Otto")
+    assert back in (await session.get("/search?q=1043")).text

@@ -458,6 +458,7 @@ class Life:
     facts: tuple[Fact, ...]
     moments: tuple[Moment, ...]
     channels: tuple[str, ...] = ()
+    discarded: bool = False  # an order that a person decided not to have in the ERP
 
 
 async def search(engine: Engine, query: str) -> list[Life]:
@@ -515,7 +516,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
         Fact("Total", f"{order.total} {order.currency}"),
         Fact("Lines", plural(len(order.lines), "line")),
     ]
-    reference = ""
+    reference, given_up = "", False
     for route in engine.routes.of(Flow.ORDERS, source=channel):
         reference = reference_of(channel, key)
         bound = await engine.store.read(
@@ -524,8 +525,9 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
             kind=Kind.ORDER.value,
             keys=[reference],
         )
-        missing = "discarded" if await discarded(engine.store, route.sink, [reference]) else "not yet"
-        facts.append(Fact(f"In {route.sink}", bound[0][1] if bound and bound[0][1] else missing))
+        there = bound[0][1] if bound else ""
+        given_up = not there and bool(await discarded(engine.store, route.sink, [reference]))
+        facts.append(Fact(f"In {route.sink}", there or ("discarded" if given_up else "not yet")))
     if reference:
         facts.append(Fact("Reference", reference))
     if order.cancelled_at_ms is not None:
@@ -538,6 +540,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
         summary=_summary(deliveries),
         facts=tuple(facts),
         moments=_in_order([*moments, *work]),
+        discarded=given_up,
     )
 
 
