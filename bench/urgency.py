@@ -108,9 +108,9 @@ def _buffers(report: Report, book: Book, now_ms: int, case) -> None:
     )
     hours = book.season.trade_h(now_ms, now_ms + EXPOSED_MS)
     tally, sizes = Tally(), []
-    for sku, at in book.sales.items():
+    for sku in book.sales:
         others = together(
-            [one for channel in ("B", "C") if (one := demand_of(at.get(channel), book.season, now_ms))]
+            [one for channel in ("B", "C") if (one := demand_of(book.at(sku, channel), book.season, now_ms))]
         )
         sizes.append(0 if others is None else buffer_for(others, hours))
         expected = 0.0 if others is None else others.rate * hours

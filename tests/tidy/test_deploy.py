@@ -6,14 +6,23 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
+
+from syncline.runtime.config import server_of, store_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service")) + sorted(DEPLOY.glob("*.timer"))
 PROGRAM = "/opt/syncline/.venv/bin/syncline"
 EXPOSURE_MAX = 2.0  # of ten, as systemd counts
+KEYS = {  # of a service in the Compose specification, as far as they are used: a misspelt one would be refused, or do nothing
+    "build", "cap_drop", "depends_on", "environment", "healthcheck", "image", "networks", "ports", "read_only",
+    "restart", "secrets", "security_opt", "stop_grace_period", "tmpfs", "volumes",
+}  # fmt: skip
 
 
 def test_there_are_units():
@@ -71,3 +80,76 @@ def test_the_image_is_built_from_what_there_is_and_runs_as_nobody_special():
     assert "src" in copied and all((ROOT / name).exists() for name in copied)
     assert re.search(r"^USER \d+$", text, re.MULTILINE) and "HEALTHCHECK" in text
     assert "apt-get" not in text and text.count("--only-binary :all:") == 2
+
+
+# --- Syncline and PostgreSQL together ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def test_the_compose_file_names_only_what_it_has(compose):
+    assert set(compose) == {"name", "services", "networks", "volumes", "secrets"}
+    assert set(compose["services"]) == {"syncline", "database"}
+    for name, service in compose["services"].items():
+        assert set(service) <= KEYS, name
+        assert set(service.get("depends_on", {})) <= set(compose["services"])
+        assert set(service["networks"]) <= set(compose["networks"])
+        assert set(service.get("secrets", ())) <= set(compose["secrets"])
+        for volume in service["volumes"]:
+            source, target = volume.split(":")
+            assert source in compose["volumes"] or source.startswith("./")
+            assert target.startswith("/var/lib/")
+    used = [name for service in compose["services"].values() for name in service.get("secrets", ())]
+    assert sorted(used) == sorted(compose["secrets"])
+    waits = compose["services"]["syncline"]["depends_on"]["database"]["condition"]
+    assert waits == "service_healthy" and compose["services"]["database"]["healthcheck"]["test"]
+
+
+def test_the_compose_file_fits_the_image(compose):
+    syncline = compose["services"]["syncline"]
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    build = syncline["build"]
+    assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == DEPLOY / "Containerfile"
+    for name, value in build["args"].items():
+        assert re.search(rf"^ARG {name}=", text, re.MULTILINE)
+        assert (ROOT / "requirements" / f"{value}.txt").exists()
+    assert f"VOLUME {syncline['volumes'][0].split(':')[1]}" in text
+    assert f"EXPOSE {syncline['ports'][0].rsplit(':', 1)[1]}" in text
+
+
+def test_nobody_reaches_the_database_and_the_service_only_from_this_machine(compose):
+    syncline, database = compose["services"]["syncline"], compose["services"]["database"]
+    assert "ports" not in database and database["networks"] == ["inside"]
+    assert compose["networks"]["inside"] == {"internal": True}
+    assert all(port.startswith("127.0.0.1:") for port in syncline["ports"])
+    assert syncline["read_only"] is True and syncline["cap_drop"] == ["ALL"]
+    for service in (syncline, database):
+        assert "no-new-privileges:true" in service["security_opt"]
+        told = str(service.get("environment", {}))
+        assert "POSTGRES_PASSWORD'" not in told  # by a file only
+        assert ":latest" not in service["image"]
+
+
+def test_the_settings_that_go_with_the_compose_file_name_its_database(compose, tmp_path):
+    page = (ROOT / "docs/howto/run-in-production.md").read_text(encoding="utf-8")
+    (settings,) = [
+        text for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "postgres_url" in text
+    ]
+    (printed,) = re.findall(r"printf '(\S+)'", page)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "postgres_url").write_text(printed.replace("%s", "0a1b"), encoding="utf-8")
+    config = tmp_path / "syncline.toml"
+    config.write_text(settings, encoding="utf-8")
+    assert server_of(config).host == "0.0.0.0"
+    url = urlsplit(store_of(config)[0].url)
+    database = compose["services"]["database"]["environment"]
+    assert (url.username, url.path) == (database["POSTGRES_USER"], f"/{database['POSTGRES_DB']}")
+    assert url.hostname in compose["services"]
+    volume = compose["services"]["syncline"]["volumes"][0].split(":")[0].removeprefix("./")
+    kept = compose["secrets"][database["POSTGRES_PASSWORD_FILE"].rpartition("/")[2]]["file"].removeprefix(
+        "./"
+    )
+    assert kept.startswith(f"{volume}/") and f"deploy/{kept}" in page

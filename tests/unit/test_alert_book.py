@@ -21,7 +21,12 @@ HOUR_S = 3600
 
 
 def wrong(
-    key: str, *causes: str, severity: str = WARNING, after_s: float = 0, tail: bool = False
+    key: str,
+    *causes: str,
+    severity: str = WARNING,
+    after_s: float = 0,
+    tail: bool = False,
+    around: tuple[str, ...] = (),
 ) -> Condition:
     return Condition(
         key=key,
@@ -33,6 +38,7 @@ def wrong(
         after_ms=round(after_s * 1000),
         causes=causes,
         tail=tail,
+        around=around,
     )
 
 
@@ -123,6 +129,20 @@ def test_a_figure_over_past_time_says_nothing_that_was_told():
     assert looks.events() == [("opened", "system_down/erp"), ("closed", "system_down/erp")]
     looks.look(tail, for_s=600)
     assert looks.events()[2:] == [("opened", "missed/r")]
+
+
+def test_a_figure_over_past_time_and_its_cause_are_one_alert_whichever_is_seen_first():
+    tail = wrong("missed/r", tail=True, around=("erp",))
+    together = Looks()
+    together.look(wrong("events_lost/erp"), tail, for_s=60)
+    assert together.events() == [("opened", "events_lost/erp")]
+    before = Looks()
+    before.look(tail, for_s=40)
+    before.look(wrong("events_lost/erp"), tail, for_s=60)
+    assert before.events() == [("opened", "missed/r"), ("changed", "events_lost/erp")]
+    elsewhere = Looks()
+    elsewhere.look(wrong("events_lost/shop"), tail)
+    assert len(elsewhere.book.open()) == 2
 
 
 def test_what_comes_back_is_the_same_alert_and_has_to_be_calm_for_longer():

@@ -103,6 +103,16 @@ async def test_the_buffer_is_the_smallest_that_the_others_exceed_with_epsilon():
         assert exceeds(both, found, 1.0) <= 0.02 < exceeds(both, found - 1, 1.0)
 
 
+@pytest.mark.parametrize(("listed_days_ago", "kept"), [(None, True), (2, True), (90, False)])
+async def test_what_has_not_sold_elsewhere_for_long_needs_no_buffer_against_it(listed_days_ago, kept):
+    async with shelf(checkouts={"market": Checkout(2 * HOUR_MS)}, epsilon=0.02) as s:
+        if listed_days_ago is not None:  # of the store's first day: it counts from the end of that
+            at_ms = START_MS - listed_days_ago * 24 * HOUR_MS
+            await s.store.write(await s.learner.learn([], [("market", "A")], at_ms))
+        await s.sold("market", "B", *often(minutes=30))
+        assert (await s.size("shop") > 0) is kept
+
+
 async def test_nobody_else_nothing_learned_or_too_rare_keeps_nothing_back():
     async with shelf([route("shop")]) as s:
         await s.sold("shop", "A", *often())

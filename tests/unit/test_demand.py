@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from syncline.freshness.demand import (
     BUCKET_MAX,
     BUCKETS,
+    CATEGORY_SHAPE,
     CLUSTER,
     EDGES,
     FAST_H,
@@ -154,6 +155,25 @@ def test_a_sku_that_never_sold_has_the_demand_of_its_category():
     assert demand.rate == season.rate
     assert [units for units, _ in demand.lines] == [1, 12]
     assert sum(share for _, share in demand.lines) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("weeks", [0, 1, 4, 52])
+def test_a_sku_sells_the_less_the_longer_it_has_been_there_without_a_sale(weeks):
+    _, season, at_ms = played(0.5, 4)
+    listed = Sales(at_ms - weeks * WEEK_MS)
+    assert not listed.sold
+    demand = demand_of(listed, season, at_ms)
+    hours = exposure_h(season.trade_h(listed.at_ms, at_ms), SLOW_H)
+    assert demand.rate == pytest.approx(CATEGORY_SHAPE / (CATEGORY_SHAPE / season.rate + hours))
+    assert (demand.rate == season.rate) == (
+        weeks == 0
+    )  # and no sale is near that another one would cluster with
+    assert demand.lines == demand_of(None, season, at_ms).lines
+
+
+def test_what_is_listed_from_a_moment_to_come_is_new():
+    _, season, at_ms = played(0.5, 4)
+    assert demand_of(Sales(at_ms + WEEK_MS), season, at_ms).rate == season.rate
 
 
 def test_the_first_sale_of_a_sku_says_little_and_a_hundred_say_all():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.unit.support import START_MS, change, line, logged, order
+from tests.web.support import StillClock, make_engine
 
 from syncline.engine.apply.batch import LEARN_WITHIN_MS, Batch
 from syncline.engine.apply.known import Known
@@ -16,9 +17,9 @@ from syncline.engine.codec import encode
 from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Sold, Wrong
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.routes import Route, Routes, stock_key
-from syncline.freshness.demand import HOUR_MS, Sale
+from syncline.freshness.demand import HOUR_MS, Sale, Sales
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities
-from syncline.model.change import Flow, Kind
+from syncline.model.change import Event, Flow, Kind, Via
 from syncline.model.copying import replace
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Write
@@ -152,6 +153,64 @@ def test_channels_are_learned_apart():
             "market": 5,
         }
         assert known.season("A").pairs == 2
+
+    story(tell)
+
+
+DAY_MS = 24 * HOUR_MS
+
+
+def test_what_has_not_sold_is_known_since_the_first_day_of_the_store_or_since_it_was_listed():
+    async def tell(store):
+        learner = DemandLearner(store)
+
+        async def hear(*listed, sold=(), at_ms):
+            await store.write(await learner.learn(sold, listed, at_ms))
+
+        assert (await learner.known(["A"])).at("A", "shop") is None
+        await hear(("shop", "A"), at_ms=START_MS)
+        await hear(("shop", "B"), at_ms=START_MS + DAY_MS - 1)
+        store.asked.clear()
+        await hear(("shop", "C"), at_ms=START_MS + DAY_MS - 1)
+        assert store.asked == []  # a catalog that is read for the first time costs nothing
+        later_ms = START_MS + 9 * DAY_MS
+        await hear(("shop", "NEW"), ("market", "A"), at_ms=later_ms)
+        await hear(("shop", "NEW"), at_ms=later_ms + 1)
+        again = await DemandLearner(store).known(["A", "B", "NEW"])
+        assert [again.at(sku, "shop") for sku in ("A", "B", "NEW")] == [
+            Sales(START_MS + DAY_MS),
+            Sales(START_MS + DAY_MS),
+            Sales(later_ms),
+        ]
+        assert again.at("A", "market") == Sales(later_ms)
+        assert set(again.seasons) == {""}
+
+    story(tell)
+
+
+def test_the_first_sale_of_what_was_listed_counts_as_the_first():
+    async def tell(store):
+        learner = DemandLearner(store)
+        await store.write(await learner.learn([], [("shop", "OLD")], START_MS - 9 * DAY_MS))
+        await store.write(await learner.learn([], [("shop", "A")], START_MS - DAY_MS))
+        await teach(store, hourly(3))
+        await teach(store, hourly(3), sku="B")
+        known = await learner.known(["A", "B"])
+        assert known.seasons[""].pairs == 2
+        assert known.at("A", "shop") == known.at("B", "shop")
+
+    story(tell)
+
+
+def test_the_longer_something_did_not_sell_the_later_its_number_is_due():
+    async def tell(store):
+        learner = DemandLearner(store)
+        await store.write(await learner.learn([], [("shop", "OLD")], START_MS - 90 * DAY_MS))
+        await store.write(await learner.learn([], [("shop", "NEW")], START_MS))
+        await teach(store, hourly(200))
+        wrong = [Wrong(sku, 1, START_MS + 9 * DAY_MS, too_high=True) for sku in ("OLD", "NEW")]
+        old_ms, new_ms = await learner.deadlines(wrong, {"OLD": ["shop"], "NEW": ["shop"]}, START_MS)
+        assert old_ms - START_MS > 2 * (new_ms - START_MS)
 
     story(tell)
 
@@ -325,3 +384,32 @@ def test_a_sku_with_a_tolerance_of_its_own_is_due_by_that(held, urgent):
     assert story(tell) == (2_000, 0)
     deliver_by_ms, _ = story(slow)
     assert (deliver_by_ms < HOUR_TOLERANCE_MS) is urgent
+
+
+async def test_the_applier_tells_what_a_channel_begins_to_sell():
+    engine = await make_engine(StillClock())
+
+    async def hear(system, sku):
+        def decode(logged):
+            return [change(Kind.ITEM, sku, Item(sku, f"g-{sku}"), version=logged.offset)]
+
+        engine.systems[system].source.decode = decode
+        at_ms = engine.clock.now_ms()
+        event = Event(system, "item", f"{sku}{at_ms}", Via.EVENT, at_ms, b"{}")
+        await engine.store.append([event], received_at_ms=at_ms)
+        engine.applier.wake()
+        while await engine.applier.step():
+            pass
+
+    await engine.applier._lease.take()
+    await hear("shop", "OLD")
+    first_ms = engine.clock.now_ms()
+    engine.clock.at_ms += 2 * DAY_MS
+    for system, sku in (("shop", "NEW"), ("erp", "RAW"), ("shop", "OLD")):
+        await hear(system, sku)
+    rows = await engine.store.read("velocity_get", keys=["OLD", "NEW", "RAW"])
+    assert [row[0] for row in rows] == ["NEW"]
+    known = await engine.learner.known(["NEW", "OLD"])
+    assert known.at("NEW", "shop").at_ms == first_ms + 2 * DAY_MS
+    assert known.at("OLD", "shop").at_ms == first_ms + DAY_MS
+    await engine.store.close()

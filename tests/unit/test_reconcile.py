@@ -16,6 +16,7 @@ from syncline.engine.reconcile.decisions import decide
 from syncline.engine.reconcile.differences import MEANINGS, Cause, Limits, Settings
 from syncline.engine.reconcile.history import differences, proof, route_proofs, trend
 from syncline.engine.reconcile.reconciler import BY_ITSELF, Reconciler
+from syncline.engine.rewind import CATCHING_UP, Mark
 from syncline.engine.routes import stock_key
 from syncline.model.errors import Misconfigured, Retryable
 from syncline.ports import Write
@@ -215,7 +216,7 @@ def test_a_restart_goes_on_where_everything_was_judged(monkeypatch):
             settings=reconciler.settings,
             guard=reconciler._guard,
             expected=lambda _: 0,
-            ready=lambda _: True,
+            unready=lambda _: "",
             ended=lambda *_: None,
         )
         await fresh.load()
@@ -280,6 +281,52 @@ def test_a_number_that_nobody_computed_again_is_computed_and_written():
         assert one.channel.numbers[sku][0] == 200
 
     world(skus=40, per_minute=0.001).run(story)
+
+
+def test_nothing_differs_while_a_restored_store_is_still_catching_up():
+    """What was ordered, sold and sent after the backup is not known yet: it looks like a hundred differences."""
+
+    async def story(one):
+        await one.plant(100)
+        sent = one.channel.wire.counted.values["set_stock"]
+        orders = len(one.erp.booked)
+        one.engine.rewind.mark = Mark(one.clock.now_ms())
+        proofs = await one.engine.reconciler.ask(flow="", route="", dry_run=False, by="anna")
+        await one.clock.sleep(3_600)
+        assert [(proof.rows, proof.counts, proof.repaired, proof.over) for proof in proofs] == [
+            (0, {}, 0, False),
+            (0, {}, 0, False),
+        ]
+        assert {proof.error for proof in proofs} == {CATCHING_UP}
+        assert await opened(one, one.stock) == await opened(one, one.sales) == {}
+        assert one.channel.wire.counted.values["set_stock"] == sent and len(one.erp.booked) == orders
+        one.engine.rewind.mark = Mark(one.clock.now_ms(), caught_up=True)
+        while not all(proof.over for proof in proofs):
+            await one.clock.sleep(5)
+        assert all(proof.found for proof in proofs)
+
+    world(skus=300, per_minute=0.001).run(story)
+
+
+def test_nobody_approves_a_repair_while_a_restored_store_is_still_catching_up():
+    async def story(one):
+        for sku in one.quiet[:12]:
+            one.channel.numbers[sku][0] += 3
+        proofs = await one.engine.reconciler.ask(flow="inventory", route="", dry_run=False, by="anna")
+        while not proofs[0].over:
+            await one.clock.sleep(5)
+        operations = Operations(one.engine)
+        waits = await opened(one, one.stock)
+        one.engine.rewind.mark = Mark(one.clock.now_ms())
+        asked = {"route": one.stock.name, "key": "", "cause": "", "approve": True, "by": "anna"}
+        with pytest.raises(NotPossible) as told:
+            await decide(one.engine, operations, **asked)
+        assert told.value.code == "catching_up"
+        assert await opened(one, one.stock) == waits and "waiting" in waits.values()
+        one.engine.rewind.mark = None
+        assert (await decide(one.engine, operations, **asked)).count == 12
+
+    world(skus=100, per_minute=0.001, limits=Limits(0, 0, Decimal(1))).run(story)
 
 
 def test_every_cause_says_what_it_means_and_what_to_do():

@@ -17,6 +17,7 @@ from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.delivery.pace import Pace
 from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
 from syncline.engine.derive.demand import DemandLearner
@@ -86,6 +87,7 @@ class Engine:
         self.ids = Ids(clock, rng)
         self.rewind = Rewind(store, clock, routes)
         self.notices = Notices(clock)
+        self.paces = {system.name: Pace(clock.monotonic()) for system in systems}
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})

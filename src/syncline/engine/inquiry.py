@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from syncline.engine.codec import decode
+from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.derive.buffers import Sized
 from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
 from syncline.engine.modes import WORDS
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
+from syncline.engine.told import Told, quantity, told
 from syncline.engine.words import NOTES, duration, flow_title, operation_title, plural
 from syncline.inventory.availability import Demand, Published, arriving, offered, outstanding, units
 from syncline.inventory.rules import BufferKind, QuantityRule, Resolved
@@ -77,6 +78,8 @@ class Shown:
     confirmed_at_ms: int | None
     last_write: str
     last_write_at_ms: int | None
+    last_told: str = ""  # by the channel itself, as far as the newest events reach
+    last_told_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
         note = f"{route.sink} takes them off the number by itself until they are shipped"
         steps.append(Step("Added back: its own open orders", f"+ {added}", note))
         steps.append(Step("Written in total", f"{published.total + added}"))
+    heard = await _told(engine, sku, [route.sink])
     shown = [
         await _shown(
             engine,
@@ -150,6 +154,7 @@ async def _explain(engine: Engine, route: Route, sku: str) -> Explanation:
             published.supply,
             published.demand,
             published.unseen,
+            heard,
         )
         for target in computed.targets
     ]
@@ -385,10 +390,11 @@ async def _shown(
     engine: Engine,
     route: Route,
     key: str,
-    quantity: int,
+    target: int,
     supply: Mapping[str, int],
     demand: Mapping[str, int],
     unseen: Mapping[str, int],
+    heard: Sequence[Told],
 ) -> Shown:
     location = split_key(key)[1]
     erp = engine.routes.erp_location(route.sink, location)
@@ -399,27 +405,23 @@ async def _shown(
     if mine:
         _, _, _, started_ms, finished_ms, result, message, _, items = mine[0]
         at_ms = finished_ms or started_ms
-        told = RESULTS[Result(result)][0] if result else "is under way"
-        last = f"writing {_quantity(items, key)} {told}" + (f": {clean(message)}" if message else "")
+        became = RESULTS[Result(result)][0] if result else "is under way"
+        last = f"writing {quantity(items, key)} {became}" + (f": {clean(message)}" if message else "")
+    said = next((one for one in heard if one.key == key), None)
     return Shown(
         erp_location=erp,
         location=location,
         supply=supply.get(erp, 0),
         demand=demand.get(erp, 0),
         unseen=unseen.get(erp, 0),
-        target=quantity,
+        target=target,
         held=bindings[0][4] if bindings else None,
         confirmed_at_ms=bindings[0][7] if bindings else None,
         last_write=last,
         last_write_at_ms=at_ms,
+        last_told=said.text if said else "",
+        last_told_at_ms=said.at_ms if said else None,
     )
-
-
-def _quantity(items: str, key: str) -> str:
-    try:
-        return str(json.loads(items)[key]["quantity"])
-    except (ValueError, KeyError, TypeError):
-        return "a number"
 
 
 # --- the life of an order or a SKU ---------------------------------------------------------------------
@@ -456,6 +458,7 @@ class Life:
     facts: tuple[Fact, ...]
     moments: tuple[Moment, ...]
     channels: tuple[str, ...] = ()
+    discarded: bool = False  # an order that a person decided not to have in the ERP
 
 
 async def search(engine: Engine, query: str) -> list[Life]:
@@ -513,7 +516,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
         Fact("Total", f"{order.total} {order.currency}"),
         Fact("Lines", plural(len(order.lines), "line")),
     ]
-    reference = ""
+    reference, given_up = "", False
     for route in engine.routes.of(Flow.ORDERS, source=channel):
         reference = reference_of(channel, key)
         bound = await engine.store.read(
@@ -522,7 +525,9 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
             kind=Kind.ORDER.value,
             keys=[reference],
         )
-        facts.append(Fact(f"In {route.sink}", bound[0][1] if bound and bound[0][1] else "not yet"))
+        there = bound[0][1] if bound else ""
+        given_up = not there and bool(await discarded(engine.store, route.sink, [reference]))
+        facts.append(Fact(f"In {route.sink}", there or ("discarded" if given_up else "not yet")))
     if reference:
         facts.append(Fact("Reference", reference))
     if order.cancelled_at_ms is not None:
@@ -535,6 +540,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
         summary=_summary(deliveries),
         facts=tuple(facts),
         moments=_in_order([*moments, *work]),
+        discarded=given_up,
     )
 
 
@@ -549,6 +555,10 @@ async def _sku_life(engine: Engine, sku: str, systems: Sequence[str]) -> Life:
         ),
         sku,
     )
+    moments += [
+        Moment(one.at_ms, f"Told {one.number} at {split_key(one.key)[1]}", one.meaning, one.system)
+        for one in await _told(engine, sku, channels)
+    ]
     facts = [Fact("Sold by", ", ".join(systems)), Fact("Title", title)]
     return Life(
         kind="sku",
@@ -560,6 +570,11 @@ async def _sku_life(engine: Engine, sku: str, systems: Sequence[str]) -> Life:
         moments=_in_order(moments),
         channels=channels,
     )
+
+
+async def _told(engine: Engine, sku: str, channels: Sequence[str]) -> list[Told]:
+    attempts = await engine.store.read("attempts_like", limit=ROWS_MAX, **_range(sku))
+    return await told(engine, sku, channels, attempts)
 
 
 def _in_order(moments: Sequence[Moment]) -> tuple[Moment, ...]:
@@ -613,6 +628,13 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
         if not channel or (row[0], row[1], row[2]) in known
     ]
     moments = [_attempt(row) for row in attempts]
+    moments += [
+        Moment(
+            row[11], f"{operation_title(row[1]).capitalize()}: not to be done", clean(row[10]), row[0], "warn"
+        )
+        for row in deliveries
+        if row[10] == WHY
+    ]
     # A lag is stored with the result of the call that ended it, so that moment finds it by the index.
     ended = sorted({row[4] for row in attempts if row[4]})
     lags = [
@@ -665,7 +687,7 @@ def _attempt(row: Row) -> Moment:
     system, operation, key, started_ms, finished_ms, result, message, _, items = row
     what = operation_title(operation).capitalize()
     if operation == "set_stock":
-        what = f"Show {_quantity(items, key)} at {split_key(key)[1]}"
+        what = f"Show {quantity(items, key)} at {split_key(key)[1]}"
     told, tone = RESULTS[Result(result)] if result else ("is under way", "plain")
     took = f" ({duration(finished_ms - started_ms)})" if finished_ms else ""
     return Moment(finished_ms or started_ms, f"{what}: {told}{took}", clean(message), system, tone)

@@ -1,4 +1,4 @@
-"""What parts of the engine find out that no counter tells: differences left over, subscriptions missing.
+"""What parts of the engine find out that no counter tells: differences left over, subscriptions missing, falls.
 
 Whoever compares both sides, or looks after subscriptions, says here what was found last; the status and
 the alerts read it. In memory: whoever looks says it again after a restart.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from syncline.ports import Clock
+from syncline.ports import Clock, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Notices:
         self._clock = clock
         self.drifts: dict[tuple[str, str], Drift] = {}
         self.audits: dict[str, Subscriptions] = {}
+        self._fallen: dict[tuple[str, str], int] = {}
 
     def drift(self, system: str, flow: str, *, found: int, repaired: int) -> None:
         """A comparison of one flow at one system ended."""
@@ -50,3 +51,18 @@ class Notices:
     def subscriptions(self, system: str, *, mended: Sequence[str] = (), fault: str = "") -> None:
         """A system's webhook subscriptions were looked at."""
         self.audits[system] = Subscriptions(system, len(mended), fault, self._clock.now_ms())
+
+    def fallen(self, rows: Sequence[Row]) -> dict[tuple[str, str], int]:
+        """Units are missing at a channel without an order; returns since when, by system and key.
+
+        A row says when its number was last confirmed, which every write and reading of it renews. So on a SKU that
+        sells well a fall would be new for ever; what counts is how long every look has found units missing.
+
+        Args:
+            rows: as the store's ``unseen`` tells them, all that there are now.
+        """
+        self._fallen = {
+            (system, key): min(at_ms, self._fallen.get((system, key), at_ms))
+            for system, key, _, at_ms in rows
+        }
+        return self._fallen

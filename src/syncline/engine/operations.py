@@ -15,9 +15,10 @@ from typing import Any
 
 from syncline.engine.audit import Audit
 from syncline.engine.capture.ingress import BODY_BYTES_MAX
+from syncline.engine.delivery.discarded import FOLLOWERS, OPEN, WHY, discard, discarded, following
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import deliveries_of, order_keys
-from syncline.engine.routes import SEP, split_key
+from syncline.engine.routes import SEP, reference_of, split_key
 from syncline.engine.words import NOTES, operation_title, plural
 from syncline.model.change import Event, Flow, Kind, LoggedEvent
 from syncline.model.delivery import DeliveryState
@@ -280,11 +281,20 @@ class Operations:
     async def discard(self, number: int, *, by: str) -> Done:
         """Decide that this work is not to be done. It stays in the history.
 
+        An order that the ERP does not have is discarded whole: its other revisions, payments and refunds, those to
+        come too, wait for it no longer. A replay of the order takes that back.
+
         Raises:
             NotPossible: it is resolved, or moved on meanwhile.
         """
         entry = await self._open(number)
         writes = [self._resolve(entry, "discarded", by)]
+        told, settled = "Discarded. It stays in the history.", 0
+        if entry.operation == "put_order":
+            more, parts, settled = await self._order_given_up(entry, by)
+            writes += more
+            if parts:
+                told += f" What waited for this order is settled with it: {parts}."
         if entry.operation not in {"apply", "snapshot", *VANISHED, *NOTES}:
             row = {
                 "system": entry.system,
@@ -293,8 +303,55 @@ class Operations:
                 "now_ms": self._clock.now_ms(),
             }
             writes.insert(0, Write("delivery_cancel", [row], guard=True))
-        await self._audited(entry, "discard", by, "discarded", *writes)
-        return Done("Discarded. It stays in the history.", 1)
+        await self._audited(entry, "discard", by, "discarded" if not settled else told, *writes)
+        if settled:
+            self._engine.lanes[entry.system].wake()
+        return Done(told, 1 + settled)
+
+    async def _order_given_up(self, entry: Parked, by: str) -> tuple[list[Write], str, int]:
+        """What discarding an order settles besides the entry: the writes, in words, and how many deliveries.
+
+        Those that are parked end here; the others end by themselves when they are tried next, as do later ones.
+
+        Raises:
+            NotPossible: a call about the order is under way, so it may be in the ERP in a moment.
+        """
+        order_key = split_key(entry.key)[0]
+        rows = await following(self._store, entry.system, order_key)
+        route = next((self._engine.routes.named(row[3]) for row in rows if row[2] == entry.key), None)
+        if route is None:
+            return [], "", 0
+        reference = reference_of(route.source, order_key)
+        bound = await self._store.read(
+            "bindings_get", system=entry.system, kind=Kind.ORDER.value, keys=[reference]
+        )
+        if bound and bound[0][1]:  # it is there: only this revision of it is not to be
+            return [], "", 0
+        if self._engine.lanes[entry.system].works_on(order_key) is not None:
+            raise NotPossible(
+                "under_way",
+                "The order is being written at this very moment, in another revision.",
+                "Look at it again in a minute.",
+            )
+        now_ms = self._clock.now_ms()
+        waiting = [row for row in rows if row[4] in OPEN and (row[1], row[2]) != (entry.operation, entry.key)]
+        parked = [
+            {"system": entry.system, "operation": row[1], "key": row[2], "now_ms": now_ms}
+            for row in waiting
+            if row[4] == DeliveryState.PARKED
+        ]
+        writes = [
+            discard(entry.system, reference, now_ms),
+            Write("delivery_cancel", parked),
+            Write(
+                "parked_resolve",
+                [{**at, "resolution": "discarded with its order", "by": by} for at in parked],
+            ),
+        ]
+        nouns = {"put_order": "revision", "put_payment": "payment", "put_refund": "refund"}
+        count = {name: sum(row[1] == name for row in waiting) for name in nouns}
+        parts = ", ".join(plural(count[name], noun) for name, noun in nouns.items() if count[name])
+        return writes, parts, len(waiting)
 
     def _resolve(self, entry: Parked, resolution: str, by: str) -> Write:
         row = {
@@ -394,7 +451,7 @@ class Operations:
         return Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus])
 
     async def replay_order(self, query: str, *, by: str) -> Done:
-        """Read one order again at its channel, and let whatever of it does not move go on.
+        """Read one order again at its channel, and let whatever of it does not move go on, also what was discarded.
 
         What was delivered is only asked for again where the call compares with the other side first.
 
@@ -409,6 +466,7 @@ class Operations:
         now_ms = self._clock.now_ms()
         releases: list[dict[str, Any]] = []
         reads: list[dict[str, Any]] = []
+        taken_back: list[Write] = []
         for channel, key in keys:
             if "read_order" in self._engine.systems[channel].sink.operations:
                 reads.append(
@@ -426,17 +484,26 @@ class Operations:
                     }
                 )
             rows = await deliveries_of(self._engine, key)
+            reference = reference_of(channel, key)
+            given_up = {
+                route.sink
+                for route in self._engine.routes.of(Flow.ORDERS, source=channel)
+                if await discarded(self._store, route.sink, [reference])
+            }
+            taken_back += [discard(system, reference, now_ms, stands=False) for system in given_up]
             releases += [
                 {"system": system, "operation": operation, "key": of, "now_ms": now_ms}
-                for system, operation, of, route, state, *_ in rows
+                for system, operation, of, route, state, *_, reason, _ in rows
                 if self._is_of(channel, system, route)
                 and operation != "read_order"
                 and (
                     state == DeliveryState.RETRYABLE
-                    or (state == DeliveryState.COMPLETED and operation in COMPARED)
+                    or (state == DeliveryState.COMPLETED and (operation in COMPARED or reason == WHY))
+                    or (state == DeliveryState.CANCELLED and system in given_up and operation in FOLLOWERS)
                 )
             ]
         results = await self.audit.write(
+            *taken_back,
             Write("delivery_touch", reads),
             Write("delivery_release", releases),
             actor=by,
@@ -444,7 +511,7 @@ class Operations:
             subject=f"order {query}",
             after=f"{plural(len(releases), 'delivery', 'deliveries')} asked again, {plural(len(reads), 'read')}",
         )
-        for rows in results:
+        for rows in results[len(taken_back) :]:
             self._engine.offer(rows)
         return Done(
             "The order is read again and compared; only a difference is sent.", len(reads) + len(releases)

@@ -30,6 +30,7 @@ MARGIN_MS = 600_000
 # What cannot be looked up for so long (a vendor that is down, an order that waits) holds the numbers back no longer.
 FACTS_WAIT_S_MAX = 900.0
 LOOK_S = 1.0
+CATCHING_UP = "the store was restored, and what came after its backup is still being read and looked up"
 
 log = structlog.get_logger(__name__)
 

@@ -276,10 +276,12 @@ async def status(engine: Engine, now_ms: int) -> Status:
         routes.append(_route(engine, route, pollers, lags, mine, apart, sends, now_ms))
     groups = tuple(ParkedGroup(*row) for row in await engine.store.read("parked_groups"))
     parked = (await engine.store.read("parked_count"))[0][0]
+    fallen = await engine.store.read("unseen", limit=UNSEEN_MAX)
+    since = engine.notices.fallen(fallen)
     unseen = tuple(
-        Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, at)
-        for system, key, units, at in await engine.store.read("unseen", limit=UNSEEN_MAX)
-        if now_ms - at >= UNSEEN_GRACE_MS
+        Unseen(system, key.partition("\x1f")[0], key.partition("\x1f")[2], units, since[system, key])
+        for system, key, units, _ in fallen
+        if now_ms - since[system, key] >= UNSEEN_GRACE_MS
     )
     ingress = tuple(
         IngressStatus(
@@ -290,9 +292,9 @@ async def status(engine: Engine, now_ms: int) -> Status:
             forged=counts.forged,
             refused=counts.refused,
             last_at_ms=counts.last_at_ms,
-            news=engine.applier.news[name],
-            told=engine.applier.told[name],
-            missed=engine.applier.missed[name],
+            news=engine.applier.news.all[name],
+            told=engine.applier.news.told[name],
+            missed=engine.applier.news.missed(name, now_ms),
         )
         for name, counts in engine.ingress.received.items()
     )
@@ -438,6 +440,9 @@ def _lanes(engine: Engine, work: Sequence[Row]) -> list[LaneStatus]:
     found = []
     for name, lane in engine.lanes.items():
         usage = lane.system.governor.usage()
+        engine.paces[name].look(
+            engine.clock.monotonic(), usage.get("calls", lane.calls), usage.get("waited_s", 0.0)
+        )
         limit = usage.get("limit", 0.0)
         in_use = max(0.0, usage.get("in_use", 0.0))
         paused = engine.modes.of_system(name)
@@ -575,15 +580,15 @@ def _bounds(route: Route, detection: Detection, backlog_ms: int, send_ms: int) -
 
 
 def _backlog_ms(engine: Engine, route: Route, pending: int, call_ms: int) -> int:
-    """How long what waits now would take, at the pace that was measured."""
+    """How long what waits now would take, at the pace of the last minutes."""
     if not pending:
         return 0
     system = engine.systems[route.sink]
     operations = [system.sink.operations.get(name) for name in OPERATIONS_OF.get(route.flow, ())]
     batch = max((operation.batch_items_max for operation in operations if operation is not None), default=1)
-    usage = system.governor.usage()
-    slots = usage.get("limit", 1.0) if system.capabilities.limit is LimitKind.CONCURRENCY else CALLS_MAX
-    waited_ms = 1000 * usage.get("waited_s", 0.0) / max(1.0, usage.get("calls", 1.0))
+    limit = system.governor.usage().get("limit", 1.0)
+    slots = limit if system.capabilities.limit is LimitKind.CONCURRENCY else CALLS_MAX
+    waited_ms = 1000 * engine.paces[route.sink].wait_s
     calls = -(-pending // batch)
     return round((calls - 1) * max(waited_ms, call_ms / max(1.0, min(slots, CALLS_MAX))))
 

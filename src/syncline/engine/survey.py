@@ -282,12 +282,11 @@ class Survey:
 
     def _units_min(self, sku: str, known: Known, now_ms: int) -> float:
         """Units a minute in the peak hour, over all channels that sell a SKU."""
-        sales = known.sales(sku)
         speed = 0.0
         for sink in dict.fromkeys(route.sink for route in self._routes.of(Flow.INVENTORY)):
             if self._catalog.get(sink, sku) is not None:
                 season = known.season(sku)
-                demand = demand_of(sales.get(sink), season, now_ms, clustered=False)
+                demand = demand_of(known.at(sku, sink), season, now_ms, clustered=False)
                 if demand is not None:
                     speed += peak_units_min(demand, season)
         return speed

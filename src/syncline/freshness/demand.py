@@ -173,7 +173,8 @@ class Sales:
     """What one channel sold of one SKU.
 
     ``fast`` and ``slow`` are fading counts of sales, ``age_h`` the trade hours since the first one,
-    ``sizes`` counts of sales by bucket of quantity.
+    ``sizes`` counts of sales by bucket of quantity. Of what has never sold there, ``at_ms`` is when it was first
+    seen there and all else is 0.
     """
 
     at_ms: int
@@ -182,6 +183,11 @@ class Sales:
     slow: float = 0.0
     largest: int = 0
     sizes: tuple[int, ...] = (0,) * BUCKETS
+
+    @property
+    def sold(self) -> bool:
+        """Whether it ever sold."""
+        return self.slow > 0
 
     def learn(self, sale: Sale, season: Season) -> Sales:
         """What is known after one more sale. One that is heard of late counts as if made by now."""
@@ -221,7 +227,8 @@ def pace_of(
 ) -> tuple[float, float]:
     """The rate and the shape of ``demand_of``, which is less work where quantities do not matter.
 
-    The rate is 0 when nothing at all is known.
+    The rate is 0 when nothing at all is known. What has not sold for so long is believed to sell the less:
+    ``a / (a / typical + time)``, with ``a`` what the category's rate is worth and time that fades.
     """
     typical = season.rate
     shape = CATEGORY_SHAPE
@@ -235,7 +242,7 @@ def pace_of(
     rush_rate = rush / (RUSH_SHAPE / rate + exposure_h(age_h, FAST_H))
     if rush_rate > rate:
         rate, shape = rush_rate, min(shape, rush)
-    if clustered:
+    if clustered and sales.sold:
         rate *= 1 + CLUSTER * 0.5 ** (passed_h / CLUSTER_H)
     return rate, shape
 
@@ -243,7 +250,8 @@ def pace_of(
 def demand_of(sales: Sales | None, season: Season, now_ms: int, *, clustered: bool = True) -> Demand | None:
     """The demand of one channel for one SKU, seen from now; ``None`` when nothing at all is known.
 
-    A SKU that never sold at the channel has the demand of its category. ``clustered`` counts that a
+    A SKU that never sold at the channel has the demand of its category, and less the longer it is known to have
+    been there; without ``sales`` that is not known. ``clustered`` counts that a
     sale is likelier just after another one; leave it out for what describes days, such as a class.
     """
     rate, shape = pace_of(sales, season, now_ms, clustered=clustered)

@@ -33,8 +33,15 @@ class _Gate:
         self._timer: asyncio.Task[None] | None = None
         self.calls = 0
         self.throttled = 0
-        self.waited_s = 0.0
+        self._waited_s = 0.0  # by those that wait no longer
+        self._waiting = 0
+        self._began_s = 0.0  # the sum of when those began that wait now
         self.throttled_until_ms = 0
+
+    @property
+    def waited_s(self) -> float:
+        """How long calls have waited, those that still do included: a limit that lets nothing through shows at once."""
+        return self._waited_s + max(0.0, self._waiting * self._clock.monotonic() - self._began_s)
 
     def _delay(self, cost: float, urgent: bool) -> float | None:
         """Seconds until ``cost`` could be taken; 0 now; ``None`` when only a release can tell."""
@@ -45,6 +52,16 @@ class _Gate:
 
     async def _wait(self, cost: float, urgent: bool) -> None:
         began = self._clock.monotonic()
+        self._waiting += 1
+        self._began_s += began
+        try:
+            await self._passed(cost, urgent)
+        finally:
+            self._waiting -= 1
+            self._began_s = self._began_s - began if self._waiting else 0.0
+            self._waited_s += self._clock.monotonic() - began
+
+    async def _passed(self, cost: float, urgent: bool) -> None:
         while True:
             delay = self._pause_left() or self._delay(cost, urgent)
             if delay == 0 and (urgent or not self._urgent):
@@ -65,7 +82,6 @@ class _Gate:
                 elif future.done() and not future.cancelled():
                     self._wake()  # woken and cancelled at once: the wake-up belongs to the next in line
                 raise
-        self.waited_s += self._clock.monotonic() - began
 
     def _wake(self) -> None:
         for queue in (self._urgent, self._ordinary):

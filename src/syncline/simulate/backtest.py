@@ -46,27 +46,35 @@ def placed(orders: Iterable[HistoryOrder], *, seconds_known: bool = False) -> li
 
 
 class Book:
-    """What was learned from the orders so far, all goods in one category."""
+    """What was learned from the orders so far, all goods in one category.
+
+    A SKU counts as listed at every channel since it first sold at one of them: a history of orders tells no more.
+    """
 
     def __init__(self) -> None:
         self.season = Season()
         self.sales: dict[str, dict[str, Sales]] = {}
+        self.listed_ms: dict[str, int] = {}
 
     def learn(self, order: Placed) -> None:
         """One more order."""
         new = 0
         sales = [Sale(order.at_ms, quantity) for quantity in order.units.values()]
         for sku, sale in zip(order.units, sales, strict=True):
+            self.listed_ms.setdefault(sku, order.at_ms)
             at = self.sales.setdefault(sku, {})
             before = at.get(order.channel)
             new += before is None
             at[order.channel] = (before or Sales(order.at_ms)).learn(sale, self.season)
         self.season = self.season.learn(sales, new_pairs=new)
 
+    def at(self, sku: str, channel: str) -> Sales:
+        """What one channel sold of a SKU, be it nothing since it is there."""
+        return self.sales[sku].get(channel) or Sales(self.listed_ms[sku])
+
     def demands(self, sku: str, channels: Sequence[str], now_ms: int) -> list[Demand]:
         """The demand of every channel for a SKU."""
-        at = self.sales.get(sku, {})
-        found = [demand_of(at.get(channel), self.season, now_ms) for channel in channels]
+        found = [demand_of(self.at(sku, channel), self.season, now_ms) for channel in channels]
         return [one for one in found if one is not None]
 
 

@@ -22,6 +22,7 @@ TOLD = {
     "released": "Released. It goes on by itself.",
     "saved": "Saved. The original text is kept in the audit log. Release the entry to take the message in.",
     "discarded": "Discarded. It stays in the history.",
+    "discarded_with": "Discarded. It stays in the history. What waited for this order is settled with it.",
     "unseen": "These units may be sold again; the numbers are being computed.",
     "hold": "These units may be sold again; the numbers are being computed.",
     "hold_over": "This hold had ended already; nothing was given back.",
@@ -64,9 +65,9 @@ async def _release(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _discard(site: Site, request: Request, person: Person) -> Response:
-    await site.operations.discard(request.path_params["id"], by=person.name)
+    done = await site.operations.discard(request.path_params["id"], by=person.name)
     site.snapshots.forget()
-    return RedirectResponse("/parked?done=discarded", 303)
+    return RedirectResponse(f"/parked?done={'discarded_with' if done.count > 1 else 'discarded'}", 303)
 
 
 async def _edit(site: Site, request: Request, person: Person) -> Response:

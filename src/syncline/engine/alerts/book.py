@@ -17,6 +17,7 @@ import msgspec
 from syncline.engine.alerts.conditions import Condition, many
 from syncline.engine.alerts.kinds import CRITICAL
 from syncline.engine.words import DAY_MS, HOUR_MS, MINUTE_MS
+from syncline.model.copying import replace
 
 OPEN_MAX = 100
 CLOSED_MAX = 100
@@ -120,6 +121,7 @@ class Book:
     def look(self, found: Sequence[Condition], now_ms: int, at_s: float) -> None:
         """Take in what is wrong now."""
         found = [each for each in found if not (each.tail and self._explained(each, now_ms))]
+        found = [_placed(each, found) if each.tail else each for each in found]
         self._first_s = {each.key: self._first_s.get(each.key, at_s) for each in found}
         present = {each.key: each for each in found}
         parts: dict[str, list[Condition]] = {}
@@ -289,6 +291,12 @@ class Book:
             entry.told = {name: n for name, n in entry.told.items() if name in known}
             if not entry.open:
                 entry.told |= dict.fromkeys(known - set(entry.told), entry.n)
+
+
+def _placed(tail: Condition, found: Sequence[Condition]) -> Condition:
+    """A figure over past time, as a part of what is wrong with its systems now, told before it or not yet."""
+    around = [each.key for each in found if not each.tail and _system(each.key) in tail.around]
+    return replace(tail, causes=(*tail.causes, *around))
 
 
 def _system(key: str) -> str:

@@ -70,8 +70,8 @@ _ALL = (
         WARNING,
         "Events do not arrive",
         "Reads find changes that events should have told. Nothing is lost, but each is as late as the interval of reads.",
-        "when within ten minutes reads found three or more such changes, older than a minute, and they are a fifth or "
-        "more of all news",
+        "when within ten minutes reads found three or more such changes of which no event had told after a minute, and "
+        "they are a fifth or more of all news",
         "Look whether the webhook address can be reached from outside and what the vendor's delivery log says.",
     ),
     Kind(

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from syncline.engine.adoption import Adoption
-from syncline.engine.apply.batch import Batch, Heard
+from syncline.engine.apply.batch import Batch
 from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.heard import Checks, Verdict
 from syncline.engine.apply.known import Known, Memory
+from syncline.engine.apply.news import News
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.apply.tally import Tallies
 from syncline.engine.catalog import Catalog
@@ -68,6 +69,7 @@ class Applier:
         self._systems = systems
         self._capabilities = {name: system.capabilities for name, system in systems.items()}
         self._routes = routes
+        self._sells = {route.sink for route in routes.of(Flow.INVENTORY)}
         self._catalog = catalog
         self._deriver = deriver
         self._learner = learner
@@ -90,10 +92,7 @@ class Applier:
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
-        self._told_kinds: set[tuple[str, Kind]] = set()
-        self.news: Counter[str] = Counter()  # by system, however it came
-        self.told: Counter[str] = Counter()  # news that events brought, by system
-        self.missed: Counter[str] = Counter()  # news that a read had to find although events tell of such
+        self.news = News()
         self.levels: Counter[tuple[str, Verdict]] = (
             Counter()
         )  # numbers that channels told, and what of it came
@@ -238,7 +237,12 @@ class Applier:
                     batch.leave(logged, change)
                 else:
                     batch.apply(logged, change)
-        learned = await self._learner.learn(batch.sold)
+        listed = [
+            (name, item.sku)
+            for name, item in batch.items
+            if name in self._sells and self._catalog.get(name, item.sku) is None
+        ]
+        learned = await self._learner.learn(batch.sold, listed, self._clock.now_ms())
         self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
         results = await self._store.write(
@@ -258,19 +262,10 @@ class Applier:
         self.applied += batch.applied
         self.unchanged += batch.unchanged
         self.parked += len(batch.parked)
-        self._count(batch)
+        self.news.count(batch.heard, batch.told, batch.found, self._clock.now_ms())
         for rows in results[-2:]:
             self._offer(rows)
         return len(decoded)
-
-    def _count(self, batch: Batch) -> None:
-        for (system, kind, heard), count in batch.heard.items():
-            self.news[system] += count
-            if heard is Heard.TOLD:
-                self.told[system] += count
-                self._told_kinds.add((system, kind))
-            elif heard is Heard.MISSED and (system, kind) in self._told_kinds:
-                self.missed[system] += count
 
     async def _release_unknown(self) -> None:
         """New SKUs came: orders that were parked for want of one are tried again by themselves."""

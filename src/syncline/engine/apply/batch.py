@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any
 from zlib import crc32
 
 from syncline.engine.apply.guards import fault
 from syncline.engine.apply.heard import CLOCKS_MS, Levels
 from syncline.engine.apply.known import Known, Name
+from syncline.engine.apply.news import EVENT_LATE_MS, Heard
 from syncline.engine.apply.revisions import differs, with_allocations
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
@@ -38,7 +38,6 @@ from syncline.ports import Row, Write
 # already, the order is read once for all of them.
 READ_SOON_MS = 2_000  # an order of which an event told is read within
 READ_LINGER_MS = 2_000
-EVENT_LATE_MS = 60_000  # what is older when a read finds it, no event will tell any more
 FURTHER_MS = 5_000  # by so much more may an order that is heard of at once be ahead of what its channel was known to be
 # An order that is first heard of later belongs to the time before us: what else was sold then is not known.
 LEARN_WITHIN_MS = 86_400_000
@@ -47,14 +46,6 @@ LEARN_WITHIN_MS = 86_400_000
 PROVEN_DAYS = 11
 DAY_MS = 86_400_000
 UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
-
-
-class Heard(StrEnum):
-    """How a piece of news came: an event told it, a read found it long after one should have, or soon."""
-
-    TOLD = "told"
-    MISSED = "missed"
-    READ = "read"
 
 
 class Batch:
@@ -105,6 +96,8 @@ class Batch:
         self.sold: list[Sold] = []
         self.parked: list[dict[str, Any]] = []
         self.heard: Counter[tuple[str, Kind, Heard]] = Counter()
+        self.told: set[tuple[str, Kind, str]] = set()  # records that an event told of, news or not
+        self.found: dict[tuple[str, Kind, str], None] = {}  # by a read, before an event could be late
         self.applied = 0
         self.unchanged = 0
 
@@ -251,6 +244,8 @@ class Batch:
     def _count(self, logged: LoggedEvent, change: Change, verdict: str, before: Known | None) -> None:
         """Count news by how it came."""
         system, via = logged.event.system, logged.event.via
+        if via is Via.EVENT:
+            self.told.add((system, change.kind, change.key))
         if via is Via.EVENT and verdict in ("applied", "to be read"):
             self.heard[system, change.kind, Heard.TOLD] += 1
         elif verdict == "to be read" or (
@@ -259,8 +254,11 @@ class Batch:
         ):
             # What a read says of a record that is known differs in details from what an event says of it.
             new = before is None or change.kind is Kind.STOCK
-            late = new and via is not Via.READ and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
+            unasked = new and via in (Via.POLL, Via.SNAPSHOT)
+            late = unasked and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
             self.heard[system, change.kind, Heard.MISSED if late else Heard.READ] += 1
+            if unasked and not late:
+                self.found[system, change.kind, change.key] = None
 
     def _notice(self, system: str, change: Change, before: Known | None) -> str:
         if (

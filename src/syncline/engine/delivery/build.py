@@ -13,6 +13,7 @@ from decimal import Decimal
 from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode, order_fingerprint
+from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
@@ -200,6 +201,11 @@ class Builder:
 
     async def _put_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
         built: dict[str, Built] = {}
+        given_up = await discarded(
+            self._store,
+            self._system,
+            [reference_of(route.source, split_key(key)[0]) for key, route in deliveries.items() if route],
+        )
         for key, route in deliveries.items():
             if route is None:
                 built[key] = Skip("its route is not configured any more")
@@ -219,6 +225,9 @@ class Builder:
                 # Adopted without its lines: as it is read first, so it is taken to be there.
                 holds = (reference, external_id, order.updated_at_ms, fingerprint)
                 built[key] = Skip("adopted as it is", holds)
+                continue
+            if not external_id and reference in given_up:
+                built[key] = Skip(WHY)
                 continue
             if order.cancelled_at_ms is not None and not external_id:
                 # A store that was restored may have forgotten that it had told the ERP: that is looked up.
@@ -332,7 +341,7 @@ class Builder:
             elif why := await self._others_had(reference, payment.received_at_ms):
                 built[key] = Skip(why)
             elif not external_id:
-                built[key] = await self._without_order(order)
+                built[key] = await self._without_order(order, reference)
             else:
                 customer = _customer_reference(route, order.customer) if order.customer else ""
                 built[key] = Send(
@@ -358,7 +367,7 @@ class Builder:
                 built[key] = Skip(why)
                 continue
             if not external_id:
-                built[key] = await self._without_order(order)
+                built[key] = await self._without_order(order, reference)
                 continue
             lines = {line.id: line for line in order.lines}
             items: list[OrderItem] = []
@@ -389,9 +398,11 @@ class Builder:
             )
         return built
 
-    async def _without_order(self, order: Order) -> Built:
+    async def _without_order(self, order: Order, reference: str) -> Built:
         if order.cancelled_at_ms is not None and not await self._looked_for(order):
             return Skip("the order was cancelled before the ERP heard of it")
+        if await discarded(self._store, self._system, [reference]):
+            return Skip(WHY)
         return Wait("the order is not in the ERP yet")
 
     async def _looked_for(self, order: Order) -> bool:

@@ -267,8 +267,8 @@ def _sales(
     Just after a sale the next one is likelier, so the buffer is largest then and falls with the hours that
     follow.
     """
-    sales = [known.sales(used).get(exposure.channel) for exposure, used, _ in pairs]
-    return sales, max([hour * HOUR_MS, *(one.at_ms for one in sales if one is not None)])
+    sales = [known.at(used, exposure.channel) for exposure, used, _ in pairs]
+    return sales, max([hour * HOUR_MS, *(one.at_ms for one in sales if one is not None and one.sold)])
 
 
 def exposed_h(season: Season, exposed_ms: int, hour: int) -> float:

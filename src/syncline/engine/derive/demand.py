@@ -22,6 +22,9 @@ from syncline.ports import Row, Store, Write
 
 # No SKU contains the separator, so a category's row is never taken for one. The row without a name is of all goods.
 CATEGORY = SEP
+# Since when it is known what no channel has sold, as a moment in milliseconds; no category has such a name either.
+SINCE = SEP + SEP + "since"
+FIRST_READ_MS = 86_400_000  # what a new store hears of within a day was there before
 CATEGORY_SALES_MIN = 100.0  # fading over weeks: with fewer, all goods tell more about a SKU than its category
 URGENT_MS = (
     5_000  # what is promised from a change to a channel; a deadline that has passed already helps nobody
@@ -55,8 +58,15 @@ class Known:
     """What is stored of the demand for some SKUs, read at one moment. Bytes until somebody asks."""
 
     def __init__(
-        self, seasons: Mapping[str, Season], states: Mapping[str, bytes], category_of: Callable[[str], str]
+        self,
+        seasons: Mapping[str, Season],
+        states: Mapping[str, bytes],
+        category_of: Callable[[str], str],
+        since_ms: int = 0,
     ) -> None:
+        """``since_ms``: from when on every SKU that no row tells of was there and did not sell; 0: nobody knows."""
+        self.since_ms = since_ms
+        self._unsold = Sales(since_ms) if since_ms else None
         self.seasons = seasons
         self._states = states
         self._category_of = category_of
@@ -78,9 +88,16 @@ class Known:
             found = self._sales[sku] = unpack_sales(self.state(sku))
         return found
 
+    def at(self, sku: str, channel: str) -> Sales | None:
+        """What one channel sold of a SKU, be it nothing since it is there; ``None`` where nobody knows since when."""
+        return self.sales(sku).get(channel, self._unsold)
+
 
 class DemandLearner:
-    """Reads and writes what is known of demand. Holds nothing itself, so a crash or a second reader is harmless.
+    """Reads and writes what is known of demand. Holds nothing that changes, so a crash or a second reader is harmless.
+
+    A SKU that a channel begins to sell after the first day of the store has a row from then on, with no sales. All
+    others without one were there since that day, so a catalog of a million needs a million rows only once it has sold.
 
     ``epsilon`` is how likely it may be, at each decision, that more is sold than there is. ``category_of``
     names the category of a SKU that has a profile of its own; "" for all others.
@@ -95,19 +112,32 @@ class DemandLearner:
     ) -> None:
         self._store = store
         self._category_of = category_of
+        self._since_ms = 0
         self.epsilon = epsilon
 
-    async def learn(self, sold: Sequence[Sold]) -> Write:
-        """What these sales make of what is known: to be written in the transaction that applies them."""
-        if not sold:
+    async def learn(
+        self, sold: Sequence[Sold], listed: Sequence[tuple[str, str]] = (), now_ms: int = 0
+    ) -> Write:
+        """What these sales make of what is known: to be written in the transaction that applies them.
+
+        Args:
+            sold: what was bought.
+            listed: channels and SKUs that were not heard of before.
+            now_ms: the moment; without it, nothing is said about what has not sold.
+        """
+        if self._since_ms > now_ms:
+            listed = ()
+        if not sold and not listed:
             return Write("velocity_put", [])
-        known = await self.known({one.sku for one in sold})
+        known = await self.known({*(one.sku for one in sold), *(sku for _, sku in listed)})
         by_sku = {sku: dict(known.sales(sku)) for sku in dict.fromkeys(one.sku for one in sold)}
         taught: dict[str, list[Sale]] = {}
         new_pairs: dict[str, int] = {}
         for one in sold:
             at = by_sku[one.sku]
             before = at.get(one.channel)
+            if before is not None and not before.sold:
+                before = None
             for category in {"", self._category_of(one.sku)}:
                 taught.setdefault(category, []).append(one.sale)
                 new_pairs[category] = new_pairs.get(category, 0) + (before is None)
@@ -118,6 +148,12 @@ class DemandLearner:
             )
             for category, sales in sorted(taught.items())
         }
+        if now_ms and not known.since_ms:
+            packed[SINCE] = (now_ms + FIRST_READ_MS).to_bytes(8, "big")
+        elif now_ms and now_ms >= known.since_ms:
+            for channel, sku in listed:
+                at = by_sku.setdefault(sku, dict(known.sales(sku)))
+                at.setdefault(channel, Sales(now_ms))
         packed |= {sku: pack_sales(at) for sku, at in by_sku.items()}
         rows = [{"key": key, "learned": state.hex()} for key, state in packed.items()]
         return Write("velocity_put", rows, told=False)
@@ -137,8 +173,8 @@ class DemandLearner:
         known = await self.known({one.sku for one in wrong if one.too_high})
         demands: dict[str, list[Demand]] = {}
         for sku in {one.sku for one in wrong}:
-            at, season = known.sales(sku), known.season(sku)
-            found = (demand_of(at.get(channel), season, now_ms) for channel in channels.get(sku, ()))
+            season = known.season(sku)
+            found = (demand_of(known.at(sku, channel), season, now_ms) for channel in channels.get(sku, ()))
             demands[sku] = [one for one in found if one is not None]
         return [
             min(
@@ -164,7 +200,7 @@ class DemandLearner:
         asked = sorted(skus)
         categories = sorted({"", *map(self._category_of, asked)})
         rows: list[Row] = await self._store.read(
-            "velocity_get", keys=[*(CATEGORY + name for name in categories), *asked]
+            "velocity_get", keys=[SINCE, *(CATEGORY + name for name in categories), *asked]
         )
         states: dict[str, bytes] = dict(rows)
         seasons = {
@@ -172,4 +208,5 @@ class DemandLearner:
             for name in categories
             if (packed := states.pop(CATEGORY + name, None)) is not None
         }
-        return Known({"": Season(), **seasons}, states, self._category_of)
+        self._since_ms = int.from_bytes(states.pop(SINCE, b""), "big")
+        return Known({"": Season(), **seasons}, states, self._category_of, self._since_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from syncline.engine.engine import Engine
 from syncline.engine.operations import Done, NotPossible, Operations
 from syncline.engine.reconcile.differences import Cause, Difference
+from syncline.engine.rewind import CATCHING_UP
 from syncline.engine.words import key_text, plural
 from syncline.model.errors import Fenced
 from syncline.ports import Row, Write
@@ -20,8 +21,10 @@ async def decide(
     ``key`` is the record's, or how it is shown.
 
     Raises:
-        NotPossible: nothing of that kind waits.
+        NotPossible: nothing of that kind waits, or a store that was restored is not to be mended from yet.
     """
+    if approve and engine.rewind.catching_up:
+        raise NotPossible("catching_up", f"Not now: {CATCHING_UP}.", "Decide once that has ended.")
     of = engine.routes.named(route)
     if of is None:
         raise NotPossible("not_found", f"There is no route {route!r}.", "See Reconcile for the names.")

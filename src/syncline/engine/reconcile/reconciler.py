@@ -106,10 +106,10 @@ class Reconciler:
         settings: Settings,
         guard: Callable[[], Write],
         expected: Callable[[Route], int],
-        ready: Callable[[Route], bool],
+        unready: Callable[[Route], str],
         ended: Callable[[Route, int, int], None],
     ) -> None:
-        """``ended`` hears of each whole proof that was no dry run: its route, what drifted, and what was repaired."""
+        """``unready`` says why a route cannot be compared yet, or "". ``ended`` hears of each whole proof that was no dry run: its route, what drifted, and what was repaired."""
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -121,7 +121,7 @@ class Reconciler:
         self._by_itself = settings.every_ms > 0
         self._guard = guard
         self._expected = expected
-        self._ready = ready
+        self._unready = unready
         self._ended = ended
         self._signal = asyncio.Event()
         self._loaded = False
@@ -261,8 +261,8 @@ class Reconciler:
         route = self._routes.named(proof.route)
         if route is None or route.flow not in self._declared:  # not configured any more
             await self._end(proof, "stopped")
-        elif not self._ready(route):
-            proof.error = "both sides are still being read for the first time"
+        elif why := self._unready(route):
+            proof.error = why
             proof.not_before_ms = self._clock.now_ms() + READY_MS
         else:
             await self._round(proof, route)

@@ -11,6 +11,7 @@ from syncline.engine.reconcile.orders import OrderReconciliation
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.settle import Settling
 from syncline.engine.reconcile.stock import StockReconciliation
+from syncline.engine.rewind import CATCHING_UP
 from syncline.engine.routes import Route
 from syncline.model.change import Flow
 from syncline.ports import Write
@@ -27,10 +28,13 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         reads = [p for p in engine.pollers if p.system.name == system and Flow.CATALOG in p.stream.flows]
         return min((poller.covers_ms for poller in reads), default=0)
 
-    def ready(route: Route) -> bool:
-        """Whether both systems were read whole once: before that everything differs from what is known."""
+    def unready(route: Route) -> str:
+        """Why nothing is compared yet: before both systems were read, everything differs from what is known."""
+        if engine.rewind.catching_up:
+            return CATCHING_UP
         ends = (route.source, route.sink)
-        return all(p.covers_ms for p in engine.pollers if p.system.name in ends)
+        read = all(p.covers_ms for p in engine.pollers if p.system.name in ends)
+        return "" if read else "both sides are still being read for the first time"
 
     def expected(route: Route) -> int:
         if route.flow is Flow.INVENTORY:
@@ -77,6 +81,6 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         settings=settings,
         guard=guard,
         expected=expected,
-        ready=ready,
+        unready=unready,
         ended=ended,
     )
