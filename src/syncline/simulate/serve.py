@@ -9,6 +9,7 @@ from random import Random
 
 import uvicorn
 
+from syncline.connectors.business_central.simulator import CLIENT_ID, CLIENT_SECRET, BusinessCentralSimulator
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
 from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.model.errors import Misconfigured
@@ -35,7 +36,7 @@ async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[s
     if system == PAST:
         await serve_past(port=port, seed=seed, say=say)
         return
-    makers = {"shopify": _shopify, "netsuite": _netsuite}
+    makers = {"shopify": _shopify, "netsuite": _netsuite, "business-central": _business_central}
     if system not in makers:
         raise Misconfigured(
             f"there is no simulator called {system!r}; there are {', '.join([*makers, PAST])}"
@@ -170,4 +171,29 @@ def _netsuite(
     say(f"  client id syncline-demo-client, certificate id {kid}, base URL http://127.0.0.1:{port}")
     say("  private key (made for this run):")
     say(private_key)
+    return erp
+
+
+def _business_central(
+    rng: Random,
+    transport: AiohttpTransport,
+    seed: int,
+    port: int,
+    say: Callable[[str], object],
+) -> Simulator:
+    erp = BusinessCentralSimulator(clock=SystemClock(), rng=rng, transport=transport)
+    codes = [erp.add_location(name.upper()[:10], name) for name in LOCATION_NAMES]
+    case = stock_case(generate_history(seed, orders=400, skus=SKUS).orders)
+    for sku in sorted(case.target):
+        erp.add_item(sku, case.titles[sku], case.prices[sku])
+        for code, quantity in zip(codes, case.split(sku), strict=True):
+            if quantity:
+                erp.receive(sku, code, quantity)
+    say(
+        f"A simulated Business Central, {len(case.target)} SKUs at locations {', '.join(codes)}; "
+        "our extension is installed."
+    )
+    say(f"  tenant {erp.tenant}, environment {erp.environment}, company id {erp.company_id}")
+    say(f"  client id {CLIENT_ID}, client secret {CLIENT_SECRET}")
+    say(f"  base URL and login URL http://127.0.0.1:{port}, payment journal WEB")
     return erp

@@ -1,0 +1,285 @@
+"""What people inside the product do, at once and by documents; and the company as it is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from syncline.connectors.business_central.simulator.documents import BANK_ACCOUNT, SALES_ACCOUNT, Documents
+from syncline.connectors.business_central.simulator.schema import EMPTY_GUID, ENTITIES
+from syncline.connectors.business_central.simulator.state import ZERO, Company, Record
+from syncline.connectors.business_central.simulator.writes import Writes
+
+COUNTRIES = {
+    "GB": "Great Britain",
+    "IE": "Ireland",
+    "FR": "France",
+    "DE": "Germany",
+    "US": "USA",
+    "NL": "Netherlands",
+}
+TAX_ACCOUNT = "5610"
+FREIGHT_ACCOUNT = "6710"
+WALK_IN = "WALKIN"
+
+
+class People:
+    """Acts at once and synchronously; mixed into the simulator."""
+
+    company: Company
+    documents: Documents
+    writes: Writes
+
+    # -- setting up ---------------------------------------------------------------------------
+
+    def set_up_company(self) -> None:
+        """Currencies, countries, accounts and a payment journal."""
+        company = self.company
+        for code in ("EUR", "USD", "GBP"):
+            if code != company.currency:
+                company.insert("currencies", {"code": code, "displayName": code})
+        for code, name in COUNTRIES.items():
+            company.insert("countriesRegions", {"code": code, "displayName": name})
+        accounts = {
+            BANK_ACCOUNT: "Bank", SALES_ACCOUNT: "Sales", TAX_ACCOUNT: "Sales tax", FREIGHT_ACCOUNT: "Freight",
+        }  # fmt: skip
+        for number, name in accounts.items():
+            company.insert("accounts", {"number": number, "displayName": name})
+        company.insert("customerPaymentJournals", {"code": "WEB", "displayName": "Web payments"})
+
+    def set_tax(self, code: str, percent: Decimal | str) -> None:
+        """What a tax code charges from now on."""
+        self.company.tax[code] = Decimal(percent)
+
+    def add_location(self, code: str, name: str = "") -> str:
+        """Add a location; returns its code."""
+        self.company.insert("locations", {"code": code.upper(), "displayName": name or code})
+        self.company.commit()
+        return code.upper()
+
+    def add_item(self, number: str, title: str, price: Decimal | str, *, kind: str = "Inventory") -> str:
+        """Add an item; returns its id."""
+        made = self.writes.create(
+            ENTITIES["items"],
+            {
+                "number": number,
+                "displayName": title,
+                "unitPrice": Decimal(price),
+                "type": kind,
+                "baseUnitOfMeasureCode": "PCS",
+            },
+        )
+        self.company.commit()
+        return made.id
+
+    def add_variant(self, number: str, code: str, title: str = "") -> str:
+        """Add a variant of an item; returns its id."""
+        item = self._item(number)
+        made = self.writes.create(
+            ENTITIES["itemVariants"], {"itemId": item.id, "code": code, "description": title or code}
+        )
+        self.company.commit()
+        return made.id
+
+    def edit_item(self, number: str, **fields: Any) -> None:
+        """Edit an item; this moves its stamp."""
+        self.writes.change(ENTITIES["items"], self._item(number), fields)
+        self.company.commit()
+
+    def delete_item(self, number: str) -> None:
+        """Delete an item, and the row that tells of its stock."""
+        company = self.company
+        item = self._item(number)
+        for key, row in list(company.level_rows.items()):
+            if key[0] == item.values["number"]:
+                company.delete("stockLevels", company.tables["stockLevels"][row])
+                del company.level_rows[key], company.levels[key]
+        for entry in [
+            e for e in company.tables["itemLedgerEntries"].values() if e.values["_key"][0] == number
+        ]:
+            del company.tables["itemLedgerEntries"][entry.id]
+        company.delete("items", item)
+        company.commit()
+
+    def add_customer(self, number: str, name: str, **fields: Any) -> str:
+        """Add a customer; returns its id."""
+        made = self.writes.create(ENTITIES["customers"], {"number": number, "displayName": name, **fields})
+        self.company.commit()
+        return made.id
+
+    def edit_customer(self, number: str, **fields: Any) -> None:
+        """Edit a customer."""
+        found = self.company.find("customers", "number", number)
+        assert found is not None
+        self.writes.change(ENTITIES["customers"], found, fields)
+        self.company.commit()
+
+    def add_price(self, price_list: str, number: str, price: Decimal | str, **fields: Any) -> str:
+        """Add a line to a price list; returns its id."""
+        lines = self.company.tables["priceListLines"]
+        made = self.company.insert(
+            "priceListLines",
+            {
+                "priceListCode": price_list,
+                "lineNumber": (len(lines) + 1) * 10_000,
+                "itemNumber": number,
+                "unitPrice": Decimal(price),
+                "sourceType": "All_x0020_Customers",
+                "status": "Active",
+                **fields,
+            },
+        )
+        self.company.commit()
+        return made.id
+
+    # -- stock --------------------------------------------------------------------------------
+
+    def receive(self, number: str, location: str, quantity: int | Decimal, *, variant: str = "") -> None:
+        """Goods come in."""
+        self._post(number, variant, location, Decimal(quantity), "Positive_x0020_Adjmt_x002E_")
+
+    def withdraw(self, number: str, location: str, quantity: int | Decimal, *, variant: str = "") -> None:
+        """Goods are gone."""
+        self._post(number, variant, location, -Decimal(quantity), "Negative_x0020_Adjmt_x002E_")
+
+    def transfer(self, number: str, start: str, end: str, quantity: int | Decimal) -> None:
+        """Goods change their place."""
+        self._enter(number, "", start, -Decimal(quantity), "Transfer")
+        self._post(number, "", end, Decimal(quantity), "Transfer")
+
+    def _enter(self, number: str, variant: str, location: str, quantity: Decimal, kind: str) -> None:
+        item = self._item(number)
+        if location and self.company.find("locations", "code", location) is None:
+            raise ValueError(f"There is no location {location}.")
+        key = (item.values["number"], variant.upper(), location.upper())
+        self.documents.enter(key, quantity, kind, self.company.number("journal", 1, "J"))
+
+    def _post(self, number: str, variant: str, location: str, quantity: Decimal, kind: str) -> None:
+        self._enter(number, variant, location, quantity, kind)
+        self.company.commit()
+
+    # -- orders -------------------------------------------------------------------------------
+
+    def sell(self, lines: Sequence[tuple[str, str, int]], **fields: Any) -> str:
+        """Type in a sales order of (item, location, units); returns its id."""
+        if self.company.find("customers", "number", WALK_IN) is None:
+            self.add_customer(WALK_IN, "Other channels")
+        made = self.writes.create(
+            ENTITIES["salesOrders"],
+            {
+                "customerNumber": WALK_IN,
+                **fields,
+                "salesOrderLines": [
+                    {
+                        "lineType": "Item",
+                        "lineObjectNumber": number,
+                        "quantity": quantity,
+                        "locationId": self.location_id(location),
+                    }
+                    for number, location, quantity in lines
+                ],
+            },
+        )
+        self.company.commit()
+        return made.id
+
+    def release(self, order_id: str, *, status: str = "Open") -> None:
+        """Release an order (on the wire "Open"), reopen it ("Draft") or send it for approval."""
+        order = self.order_record(order_id)
+        order.values["status"] = status
+        self.company.touch("salesOrders", order)
+        self.company.commit()
+
+    def change_line(self, order_id: str, sequence: int, **fields: Any) -> None:
+        """Change a line of an order by its sequence."""
+        line = self._line(order_id, sequence)
+        self.writes.change(ENTITIES["salesOrderLines"], line, fields)
+        self.company.commit()
+
+    def delete_order(self, order_id: str) -> None:
+        """Delete an order; whoever only reads never hears of it."""
+        self.writes.delete(ENTITIES["salesOrders"], self.order_record(order_id))
+        self.company.commit()
+
+    def ship(
+        self,
+        order_id: str,
+        *,
+        lines: Mapping[int, int] | None = None,
+        tracking: str = "",
+        agent: str = "",
+    ) -> list[str]:
+        """Ship units by sequence, or all that is open, in one shipment for each location; returns their numbers."""
+        order = self.order_record(order_id)
+        by_place: dict[str, list[tuple[Record, Decimal]]] = {}
+        for line, open_units in self.open_lines(order):
+            wanted = open_units if lines is None else Decimal(lines.get(line.values["sequence"], 0))
+            units = min(open_units, wanted)
+            if units > 0:
+                by_place.setdefault(line.values["locationId"], []).append((line, units))
+        made = [
+            self.documents.ship(order, picks, tracking=tracking, agent=agent).values["number"]
+            for picks in by_place.values()
+        ]
+        self.company.commit()
+        return made
+
+    def invoice(self, order_id: str) -> str:
+        """Invoice what was shipped; returns the invoice's number. A finished order is deleted by it."""
+        made = self.documents.invoice(self.order_record(order_id))
+        self.company.commit()
+        return str(made.values["number"])
+
+    def set_tracking(self, number: str, tracking: str, agent: str = "") -> None:
+        """Write a package number on a posted shipment."""
+        shipment = self.company.find("salesShipments", "number", number)
+        assert shipment is not None
+        shipment.values.update(packageTrackingNumber=tracking, shippingAgentCode=agent)
+        self.company.touch("salesShipments", shipment)
+        self.company.commit()
+
+    def post_payments(self, code: str = "WEB") -> int:
+        """Post a payment journal; returns how many lines it had."""
+        journal = self.company.find("customerPaymentJournals", "code", code)
+        assert journal is not None
+        posted = self.documents.post_payments(journal)
+        self.company.commit()
+        return posted
+
+    def post_memo(self, memo_id: str) -> None:
+        """Post a credit memo; its goods are back in stock."""
+        self.documents.post_memo(self.company.tables["salesCreditMemos"][memo_id])
+        self.company.commit()
+
+    # -- helpers ------------------------------------------------------------------------------
+
+    def open_lines(self, order: Record) -> list[tuple[Record, Decimal]]:
+        """The lines of an order with goods that are still to be shipped, and how many."""
+        return [
+            (line, line.values["quantity"] - line.values["shippedQuantity"])
+            for line in self.company.children("salesOrderLines", order.id)
+            if line.values["lineType"] == "Item"
+            and line.values["quantity"] - line.values["shippedQuantity"] > ZERO
+        ]
+
+    def order_record(self, order_id: str) -> Record:
+        """An order's row."""
+        return self.company.tables["salesOrders"][order_id]
+
+    def _line(self, order_id: str, sequence: int) -> Record:
+        for line in self.company.children("salesOrderLines", order_id):
+            if line.values["sequence"] == sequence:
+                return line
+        raise ValueError(f"There is no line {sequence}.")
+
+    def _item(self, number: str) -> Record:
+        found = self.company.find("items", "number", number.upper())
+        if found is None:
+            raise ValueError(f"There is no item {number}.")
+        return found
+
+    def location_id(self, code: str) -> str:
+        """The id of a location."""
+        found = self.company.find("locations", "code", code.upper())
+        return EMPTY_GUID if found is None else found.id

@@ -1,0 +1,570 @@
+"""What the pages publish: entities, their fields, and what may be done with them. Data only.
+
+Field names, lengths and the flags are those of the API pages' source (``APIV2 - …``, Microsoft, BCApps and
+ALAppExtensions), contract sheet section 5; fields that no integration of ours could touch are left out. The
+entities of the group ``connect`` are those of our own extension, ``../extension``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
+EMPTY_DATE = "0001-01-01"
+EMPTY_INSTANT = "0001-01-01T00:00:00Z"
+STANDARD = "v2.0"
+EXTENSION = "syncline/connect/v1.0"
+
+_DEFAULTS: dict[str, Any] = {
+    "guid": EMPTY_GUID,
+    "code": "",
+    "text": "",
+    "decimal": Decimal(0),
+    "int": 0,
+    "bool": False,
+    "date": EMPTY_DATE,
+    "instant": EMPTY_INSTANT,
+    "enum": "_x0020_",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: ``kind``, longest text, and who may write it (``""`` nobody, ``c`` create, ``cu`` always)."""
+
+    kind: str
+    size: int = 0
+    write: str = ""
+    values: tuple[str, ...] = ()  # of an enum, as they stand on the wire
+    default: Any = None
+
+    @property
+    def empty(self) -> Any:
+        """The value of a field that nobody has set."""
+        return _DEFAULTS[self.kind] if self.default is None else self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity set. ``verbs`` are the letters of create, update, delete; reading is always there."""
+
+    name: str
+    singular: str
+    title: str  # as messages call it
+    fields: dict[str, Field]
+    verbs: str = ""
+    api: str = STANDARD
+    many: dict[str, str] = field(
+        default_factory=dict
+    )  # navigation -> the child's field that names its parent
+    one: dict[str, tuple[str, str]] = field(default_factory=dict)  # navigation -> (entity set, our field)
+    actions: tuple[str, ...] = ()
+    webhooks: bool = False
+
+
+def _id() -> dict[str, Field]:
+    return {"id": Field("guid")}
+
+
+def _stamp() -> dict[str, Field]:
+    return {"lastModifiedDateTime": Field("instant")}
+
+
+def _address(prefix: str, write: str) -> dict[str, Field]:
+    def name(rest: str) -> str:
+        return f"{prefix}{rest}" if prefix else rest[0].lower() + rest[1:]
+
+    return {
+        name("AddressLine1"): Field("text", 100, write),
+        name("AddressLine2"): Field("text", 50, write),
+        name("City"): Field("text", 30, write),
+        name("Country"): Field("code", 10, write),
+        name("State"): Field("text", 30, write),
+        name("PostCode" if prefix else "PostalCode"): Field("code", 20, write),
+    }
+
+
+DOCUMENT_STATUS = ("Draft", "In_x0020_Review", "Open")
+INVOICE_STATUS = ("_x0020_", "Draft", "In_x0020_Review", "Open", "Paid", "Canceled", "Corrective")
+LINE_TYPES = (
+    "Comment",
+    "Account",
+    "Item",
+    "Resource",
+    "Fixed_x0020_Asset",
+    "Charge",
+    "Allocation_x0020_Account",
+)
+BLOCKED = ("_x0020_", "Ship", "Invoice", "All")
+
+
+def _document(status: tuple[str, ...]) -> dict[str, Field]:
+    return {
+        **_id(),
+        "number": Field("code", 20),
+        "externalDocumentNumber": Field("code", 35, "cu"),
+        "postingDate": Field("date", 0, "cu"),
+        "customerId": Field("guid", 0, "cu"),
+        "customerNumber": Field("code", 20, "cu"),
+        "customerName": Field("text", 100),
+        "billToName": Field("text", 100),
+        "billToCustomerId": Field("guid", 0, "cu"),
+        "billToCustomerNumber": Field("code", 20, "cu"),
+        **_address("sellTo", "cu"),
+        **_address("billTo", ""),
+        "currencyId": Field("guid", 0, "cu"),
+        "currencyCode": Field("text", 10, "cu"),
+        "pricesIncludeTax": Field("bool", 0, "cu"),
+        "salesperson": Field("code", 20, "cu"),
+        "discountAmount": Field("decimal", 0, "cu"),
+        "totalAmountExcludingTax": Field("decimal"),
+        "totalTaxAmount": Field("decimal"),
+        "totalAmountIncludingTax": Field("decimal"),
+        "status": Field("enum", values=status, default="Draft"),
+        **_stamp(),
+        "phoneNumber": Field("text", 30, "cu"),
+        "email": Field("text", 80, "cu"),
+    }
+
+
+def _ship_to() -> dict[str, Field]:
+    return {
+        "shipToName": Field("text", 100, "cu"),
+        "shipToContact": Field("text", 100, "cu"),
+        **_address("shipTo", "cu"),
+    }
+
+
+def _line() -> dict[str, Field]:
+    return {
+        **_id(),
+        "documentId": Field("guid", 0, "c"),
+        "sequence": Field("int", 0, "c"),
+        "itemId": Field("guid", 0, "cu"),
+        "accountId": Field("guid", 0, "cu"),
+        "lineType": Field("enum", 0, "c", LINE_TYPES, "Item"),
+        "lineObjectNumber": Field("code", 20, "c"),
+        "description": Field("text", 100, "cu"),
+        "unitOfMeasureCode": Field("code", 10, "cu"),
+        "quantity": Field("decimal", 0, "cu"),
+        "unitPrice": Field("decimal", 0, "cu"),
+        "discountAmount": Field("decimal", 0, "cu"),
+        "discountPercent": Field("decimal", 0, "cu"),
+        "discountAppliedBeforeTax": Field("bool"),
+        "amountExcludingTax": Field("decimal"),
+        "taxCode": Field("code", 20, "cu"),
+        "taxPercent": Field("decimal"),
+        "totalTaxAmount": Field("decimal"),
+        "amountIncludingTax": Field("decimal"),
+        "invoiceDiscountAllocation": Field("decimal"),
+        "netAmount": Field("decimal"),
+        "netTaxAmount": Field("decimal"),
+        "netAmountIncludingTax": Field("decimal"),
+        "shipmentDate": Field("date", 0, "cu"),
+        "itemVariantId": Field("guid", 0, "cu"),
+        "locationId": Field("guid", 0, "cu"),
+    }
+
+
+_LOCATION_OF_LINE = {"location": ("locations", "locationId")}
+
+ENTITIES = {
+    entity.name: entity
+    for entity in (
+        Entity(
+            "companies",
+            "company",
+            "Company",
+            {
+                **_id(),
+                "systemVersion": Field("text"),
+                "timestamp": Field("int"),
+                "name": Field("text", 30),
+                "displayName": Field("text", 250),
+                "businessProfileId": Field("text"),
+            },
+        ),
+        Entity(
+            "items",
+            "item",
+            "Item",
+            {
+                **_id(),
+                "number": Field("code", 20, "cu"),
+                "displayName": Field("text", 100, "cu"),
+                "displayName2": Field("text", 50, "cu"),
+                "type": Field("enum", 0, "cu", ("Inventory", "Service", "Non-Inventory"), "Inventory"),
+                "itemCategoryId": Field("guid", 0, "cu"),
+                "itemCategoryCode": Field("code", 20, "cu"),
+                "blocked": Field("bool", 0, "cu"),
+                "gtin": Field("code", 14, "cu"),
+                "inventory": Field("decimal"),
+                "unitPrice": Field("decimal", 0, "cu"),
+                "priceIncludesTax": Field("bool", 0, "cu"),
+                "unitCost": Field("decimal", 0, "cu"),
+                "taxGroupCode": Field("code", 20, "cu"),
+                "baseUnitOfMeasureCode": Field("code", 10, "cu"),
+                **_stamp(),
+            },
+            "cud",
+            many={"itemVariants": "itemId"},
+            webhooks=True,
+        ),
+        Entity(
+            "itemVariants",
+            "itemVariant",
+            "Item Variant",
+            {
+                **_id(),
+                "itemId": Field("guid", 0, "cu"),
+                "itemNumber": Field("code", 20, "cu"),
+                "code": Field("code", 10, "cu"),
+                "description": Field("text", 100, "cu"),
+            },
+            "cud",
+        ),
+        Entity(
+            "locations",
+            "location",
+            "Location",
+            {
+                **_id(),
+                "code": Field("code", 10, "cu"),
+                "displayName": Field("text", 100, "cu"),
+                "contact": Field("text", 100, "cu"),
+                **_address("", "cu"),
+                "phoneNumber": Field("text", 30, "cu"),
+                "email": Field("text", 80, "cu"),
+                "website": Field("text", 80, "cu"),
+                **_stamp(),
+            },
+            "cud",
+        ),
+        Entity(
+            "customers",
+            "customer",
+            "Customer",
+            {
+                **_id(),
+                "number": Field("code", 20, "cu"),
+                "displayName": Field("text", 100, "cu"),
+                "type": Field("enum", 0, "cu", ("Company", "Person"), "Company"),
+                **_address("", "cu"),
+                "phoneNumber": Field("text", 30, "cu"),
+                "email": Field("text", 80, "cu"),
+                "website": Field("text", 80, "cu"),
+                "salespersonCode": Field("code", 20, "cu"),
+                "balanceDue": Field("decimal"),
+                "creditLimit": Field("decimal", 0, "cu"),
+                "taxLiable": Field("bool", 0, "cu"),
+                "taxRegistrationNumber": Field("text", 20, "cu"),
+                "currencyId": Field("guid", 0, "cu"),
+                "currencyCode": Field("text", 10, "cu"),
+                "blocked": Field("enum", 0, "cu", BLOCKED, "_x0020_"),
+                **_stamp(),
+            },
+            "cud",
+            webhooks=True,
+        ),
+        Entity(
+            "salesOrders",
+            "salesOrder",
+            "Sales Order",
+            {
+                **_document(DOCUMENT_STATUS),
+                **_ship_to(),
+                "orderDate": Field("date", 0, "cu"),
+                "partialShipping": Field("bool", 0, "cu"),
+                "requestedDeliveryDate": Field("date", 0, "cu"),
+                "discountAppliedBeforeTax": Field("bool"),
+                "fullyShipped": Field("bool"),
+            },
+            "cud",
+            many={"salesOrderLines": "documentId"},
+            actions=("Microsoft.NAV.shipAndInvoice",),
+            webhooks=True,
+        ),
+        Entity(
+            "salesOrderLines",
+            "salesOrderLine",
+            "Sales Line",
+            {
+                **_line(),
+                "shippedQuantity": Field("decimal"),
+                "invoicedQuantity": Field("decimal"),
+                "invoiceQuantity": Field("decimal", 0, "cu"),
+                "shipQuantity": Field("decimal", 0, "cu"),
+            },
+            "cud",
+            one=_LOCATION_OF_LINE,
+        ),
+        Entity(
+            "salesInvoices",
+            "salesInvoice",
+            "Sales Invoice",
+            {
+                **_document(INVOICE_STATUS),
+                "invoiceDate": Field("date"),
+                "dueDate": Field("date"),
+                "orderId": Field("guid"),
+                "orderNumber": Field("code", 20),
+                "remainingAmount": Field("decimal"),
+            },
+            webhooks=True,
+        ),
+        Entity(
+            "salesShipments",
+            "salesShipment",
+            "Sales Shipment",
+            {
+                **_id(),
+                "number": Field("code", 20),
+                "externalDocumentNumber": Field("code", 35),
+                "postingDate": Field("date"),
+                "customerId": Field("guid"),
+                "customerNumber": Field("code", 20),
+                "customerName": Field("text", 100),
+                **{name: Field(x.kind, x.size) for name, x in _ship_to().items()},
+                "currencyCode": Field("text", 10),
+                "orderNumber": Field("code", 20),
+                **_stamp(),
+            },
+            many={"salesShipmentLines": "documentId"},
+        ),
+        Entity(
+            "salesShipmentLines",
+            "salesShipmentLine",
+            "Sales Shipment Line",
+            {
+                **_id(),
+                "documentId": Field("guid"),
+                "documentNo": Field("code", 20),
+                "sequence": Field("int"),
+                "lineType": Field("enum", values=LINE_TYPES, default="Item"),
+                "lineObjectNumber": Field("code", 20),
+                "description": Field("text", 100),
+                "unitOfMeasureCode": Field("code", 10),
+                "unitPrice": Field("decimal"),
+                "quantity": Field("decimal"),
+                "discountPercent": Field("decimal"),
+                "taxPercent": Field("decimal"),
+                "shipmentDate": Field("date"),
+            },
+        ),
+        Entity(
+            "salesCreditMemos",
+            "salesCreditMemo",
+            "Sales Credit Memo",
+            {
+                **_document(INVOICE_STATUS),
+                "creditMemoDate": Field("date", 0, "cu"),
+                "invoiceId": Field("guid", 0, "cu"),
+                "invoiceNumber": Field("code", 20),
+            },
+            "cud",
+            many={"salesCreditMemoLines": "documentId"},
+            actions=("Microsoft.NAV.post",),
+            webhooks=True,
+        ),
+        Entity(
+            "salesCreditMemoLines",
+            "salesCreditMemoLine",
+            "Sales Line",
+            _line(),
+            "cud",
+            one=_LOCATION_OF_LINE,
+        ),
+        Entity(
+            "customerPaymentJournals",
+            "customerPaymentJournal",
+            "Gen. Journal Batch",
+            {
+                **_id(),
+                "code": Field("code", 10, "cu"),
+                "displayName": Field("text", 100, "cu"),
+                **_stamp(),
+            },
+            "cud",
+            many={"customerPayments": "journalId"},
+            webhooks=True,
+        ),
+        Entity(
+            "customerPayments",
+            "customerPayment",
+            "Gen. Journal Line",
+            {
+                **_id(),
+                "journalId": Field("guid", 0, "c"),
+                "journalDisplayName": Field("code", 10),
+                "lineNumber": Field("int", 0, "cu"),
+                "customerId": Field("guid", 0, "cu"),
+                "customerNumber": Field("code", 20, "cu"),
+                "postingDate": Field("date", 0, "cu"),
+                "documentNumber": Field("code", 20, "cu"),
+                "externalDocumentNumber": Field("code", 35, "cu"),
+                "amount": Field("decimal", 0, "cu"),
+                "description": Field("text", 100, "cu"),
+                "comment": Field("text", 250, "cu"),
+                **_stamp(),
+            },
+            "cud",
+        ),
+        Entity(
+            "generalLedgerEntries",
+            "generalLedgerEntry",
+            "G/L Entry",
+            {
+                **_id(),
+                "entryNumber": Field("int"),
+                "postingDate": Field("date"),
+                "documentNumber": Field("code", 20),
+                "documentType": Field("enum", values=("_x0020_", "Payment", "Invoice", "Credit_x0020_Memo")),
+                "accountNumber": Field("code", 20),
+                "description": Field("text", 100),
+                "debitAmount": Field("decimal"),
+                "creditAmount": Field("decimal"),
+                **_stamp(),
+            },
+            webhooks=True,
+        ),
+        Entity(
+            "itemLedgerEntries",
+            "itemLedgerEntry",
+            "Item Ledger Entry",
+            {
+                **_id(),
+                "entryNumber": Field("int"),
+                "itemNumber": Field("code", 20),
+                "postingDate": Field("date"),
+                "entryType": Field(
+                    "enum",
+                    values=("Sale", "Positive_x0020_Adjmt_x002E_", "Negative_x0020_Adjmt_x002E_", "Transfer"),
+                ),
+                "documentNumber": Field("code", 20),
+                "description": Field("text", 100),
+                "quantity": Field("decimal"),
+                **_stamp(),
+            },
+        ),
+        Entity(
+            "accounts",
+            "account",
+            "G/L Account",
+            {**_id(), "number": Field("code", 20), "displayName": Field("text", 100), **_stamp()},
+            webhooks=True,
+        ),
+        Entity(
+            "currencies",
+            "currency",
+            "Currency",
+            {**_id(), "code": Field("code", 10), "displayName": Field("text", 30), **_stamp()},
+            webhooks=True,
+        ),
+        Entity(
+            "countriesRegions",
+            "countryRegion",
+            "Country/Region",
+            {**_id(), "code": Field("code", 10), "displayName": Field("text", 50), **_stamp()},
+            webhooks=True,
+        ),
+        # -- our extension ----------------------------------------------------------------------------
+        Entity(
+            "stockLevels",
+            "stockLevel",
+            "Syncline Stock Level",
+            {
+                **_id(),
+                "entryNumber": Field("int"),
+                "itemId": Field("guid"),
+                "itemNumber": Field("code", 20),
+                "variantCode": Field("code", 10),
+                "locationCode": Field("code", 10),
+                "inventory": Field("decimal"),
+                "quantityOnSalesOrder": Field("decimal"),
+                "rowVersion": Field("int"),
+                "asOf": Field("instant"),
+                **_stamp(),
+            },
+            api=EXTENSION,
+            webhooks=True,
+        ),
+        Entity(
+            "shipments",
+            "shipment",
+            "Sales Shipment Header",
+            {
+                **_id(),
+                "number": Field("code", 20),
+                "orderNumber": Field("code", 20),
+                "externalDocumentNumber": Field("code", 35),
+                "postingDate": Field("date"),
+                "packageTrackingNumber": Field("text", 50),
+                "shippingAgentCode": Field("code", 10),
+                "createdAt": Field("instant"),
+                "rowVersion": Field("int"),
+                "asOf": Field("instant"),
+                **_stamp(),
+            },
+            api=EXTENSION,
+            many={"shipmentLines": "documentNumber"},
+            webhooks=True,
+        ),
+        Entity(
+            "shipmentLines",
+            "shipmentLine",
+            "Sales Shipment Line",
+            {
+                **_id(),
+                "documentNumber": Field("code", 20),
+                "lineNumber": Field("int"),
+                "orderLineNumber": Field("int"),
+                "itemNumber": Field("code", 20),
+                "variantCode": Field("code", 10),
+                "locationCode": Field("code", 10),
+                "quantityBase": Field("decimal"),
+            },
+            api=EXTENSION,
+        ),
+        Entity(
+            "priceListLines",
+            "priceListLine",
+            "Price List Line",
+            {
+                **_id(),
+                "priceListCode": Field("code", 20),
+                "lineNumber": Field("int"),
+                "sourceType": Field(
+                    "enum", values=("All_x0020_Customers", "Customer", "Customer_x0020_Price_x0020_Group")
+                ),
+                "sourceNumber": Field("code", 20),
+                "itemNumber": Field("code", 20),
+                "variantCode": Field("code", 10),
+                "unitOfMeasureCode": Field("code", 10),
+                "minimumQuantity": Field("decimal"),
+                "unitPrice": Field("decimal"),
+                "currencyCode": Field("code", 10),
+                "startingDate": Field("date"),
+                "endingDate": Field("date"),
+                "status": Field("enum", values=("Draft", "Active", "Inactive"), default="Draft"),
+                "rowVersion": Field("int"),
+                **_stamp(),
+            },
+            api=EXTENSION,
+            webhooks=True,
+        ),
+        Entity(
+            "changeMarks",
+            "changeMark",
+            "Change Mark",
+            {**_id(), "minimumActiveRowVersion": Field("int"), "asOf": Field("instant")},
+            api=EXTENSION,
+        ),
+    )
+}
+
+# The child's field holds the parent's number, not its id.
+BY_NUMBER = {"shipmentLines"}
+# A temporary buffer behind the page: it cannot be read without its document.
+BUFFERED = {"salesOrderLines", "salesCreditMemoLines"}

@@ -1,0 +1,484 @@
+"""Creating, changing and deleting records, with the checks of the pages and of the tables behind them.
+
+Texts stand in the pages' source (``APIV2 - …``) unless marked as an assumption.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from syncline.connectors.business_central.simulator.documents import Documents, empty
+from syncline.connectors.business_central.simulator.errors import (
+    ApiError,
+    bad_request,
+    dialog,
+    no_property,
+    not_in_table,
+    same_key,
+    too_long,
+)
+from syncline.connectors.business_central.simulator.odata import instant_ms
+from syncline.connectors.business_central.simulator.schema import EMPTY_GUID, ENTITIES, Entity, Field
+from syncline.connectors.business_central.simulator.state import LINE_STEP, ZERO, Company, Record
+
+_GUID = re.compile(r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_EDM = {"guid": "Guid", "decimal": "Decimal", "int": "Int32", "bool": "Boolean", "date": "Date", "instant": "DateTimeOffset"}  # fmt: skip
+UNIT_PRICE = Decimal("0.00001")  # the general ledger setup's default precision of unit amounts
+HEADERS = {"salesOrderLines": "salesOrders", "salesCreditMemoLines": "salesCreditMemos"}
+KEYS = {"items": "number", "customers": "number", "locations": "code"}
+
+
+class Writes:
+    """The writing side of one company."""
+
+    def __init__(self, company: Company, documents: Documents, breach: Callable[[str], None]) -> None:
+        self._company = company
+        self._documents = documents
+        self._breach = breach
+        self.manual_numbers = True  # whether the number series lets people give numbers
+        self._makers: dict[str, Callable[[dict[str, Any]], Record]] = {
+            "customers": self._make_customers,
+            "itemVariants": self._make_item_variants,
+            "salesOrders": self._make_sales_orders,
+            "salesOrderLines": partial(self._make_line, "salesOrderLines"),
+            "salesCreditMemos": self._make_sales_credit_memos,
+            "salesCreditMemoLines": partial(self._make_line, "salesCreditMemoLines"),
+            "customerPayments": self._make_customer_payments,
+        }
+        self._changers: dict[str, Callable[[Record, dict[str, Any]], None]] = {
+            "salesOrders": partial(self._change_header, "salesOrders"),
+            "salesOrderLines": partial(self._change_line, "salesOrderLines"),
+            "salesCreditMemos": self._change_sales_credit_memos,
+            "salesCreditMemoLines": partial(self._change_line, "salesCreditMemoLines"),
+        }
+
+    # -- the three verbs --------------------------------------------------------------------------
+
+    def create(
+        self, entity: Entity, body: Mapping[str, Any], parent: tuple[str, str] | None = None
+    ) -> Record:
+        """Make a record, and what is nested in it.
+
+        Raises:
+            ApiError: in the vendor's words; the caller takes back what was written before.
+        """
+        given, nested = self._checked(entity, body, "c")
+        if parent is not None:
+            given.setdefault(*parent)
+        maker = self._makers.get(entity.name)
+        record = self._plain(entity, given) if maker is None else maker(given)
+        before = len(self._company.changes)
+        try:
+            for name, rows in nested.items():
+                for row in rows:
+                    self.create(ENTITIES[name], row, (entity.many[name], record.id))
+        except ApiError:
+            self._take_back(entity, record, before)
+            raise
+        return record
+
+    def _take_back(self, entity: Entity, record: Record, before: int) -> None:
+        """A nested record was refused: the whole is one transaction (an assumption), so nothing stays."""
+        company = self._company
+        for name in entity.many:
+            if name in HEADERS:
+                self._documents.remove(HEADERS[name], record)
+                break
+            for child in [x for x in company.tables[name].values() if record.id in x.values.values()]:
+                company.delete(name, child)
+        else:
+            company.delete(entity.name, record)
+        # The record itself and what was nested in it; rows of stock that were touched show what they showed.
+        del company.changes[max(0, before - 1) :]
+
+    def change(self, entity: Entity, record: Record, body: Mapping[str, Any]) -> None:
+        """Change a record.
+
+        Raises:
+            ApiError: in the vendor's words.
+        """
+        given, nested = self._checked(entity, body, "u")
+        if nested:
+            # Documented as unsupported; the words are an assumption.
+            raise bad_request(f"Deep update of '{next(iter(nested))}' is not supported.")
+        changer = self._changers.get(entity.name)
+        if changer is not None:
+            changer(record, given)
+            return
+        self._unique(entity, given, record)
+        self._references(entity.title, given)
+        record.values.update(given)
+        self._company.touch(entity.name, record)
+
+    def delete(self, entity: Entity, record: Record) -> None:
+        """Delete a record.
+
+        Raises:
+            ApiError: something depends on it.
+        """
+        company = self._company
+        if entity.name in ("salesOrders", "salesCreditMemos"):
+            lines = list(company.children(f"{entity.name[:-1]}Lines", record.id))
+            for line in lines:
+                self._check_unshipped(line)
+            self._documents.remove(entity.name, record)
+        elif entity.name in HEADERS:
+            self._check_unshipped(record)
+            header = company.tables[HEADERS[entity.name]][record.values["documentId"]]
+            self._check_open(entity.name, header)
+            self._documents.forget(record)
+            company.lines[entity.name, header.id].pop(record.id, None)
+            company.delete(entity.name, record)
+            self._documents.settle(HEADERS[entity.name], header)
+            company.touch(HEADERS[entity.name], header)
+        else:
+            if entity.name == "customers" and company.find("salesOrders", "customerId", record.id):
+                # The words are an assumption.
+                raise dialog(
+                    f"You cannot delete Customer {record.values['number']} because there are documents for it."
+                )
+            company.delete(entity.name, record)
+
+    # -- reading a body ---------------------------------------------------------------------------
+
+    def _checked(
+        self, entity: Entity, body: Mapping[str, Any], verb: str
+    ) -> tuple[dict[str, Any], dict[str, list[Mapping[str, Any]]]]:
+        given: dict[str, Any] = {}
+        nested: dict[str, list[Mapping[str, Any]]] = {}
+        for name, value in body.items():
+            if "@" in name:
+                continue  # annotations carry no data
+            if name in entity.many and isinstance(value, list) and all(isinstance(x, dict) for x in value):
+                nested[name] = value
+                continue
+            field = entity.fields.get(name)
+            if field is None:
+                self._breach("unknown_field")
+                raise no_property(name, entity.singular)
+            if verb not in field.write:
+                self._breach("read_only_field")
+                # The words are an assumption.
+                raise bad_request(f"Control '{name}' is read-only.")
+            given[name] = self._value(name, field, value)
+        return given, nested
+
+    def _value(self, name: str, field: Field, value: Any) -> Any:
+        kind = field.kind
+        if value is None:
+            return field.empty
+        if kind in ("code", "text"):
+            if not isinstance(value, str):
+                raise _not_a(name, value, "String")
+            text = value.strip().upper() if kind == "code" else value
+            if field.size and len(text) > field.size:
+                raise too_long(text, field.size)
+            return text
+        if kind == "decimal" and isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return Decimal(value)
+        if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if kind == "bool" and isinstance(value, bool):
+            return value
+        if kind == "guid" and isinstance(value, str) and _GUID.fullmatch(value):
+            return value.lower()
+        if kind == "date" and isinstance(value, str) and _DATE.fullmatch(value):
+            return value
+        if kind == "instant" and isinstance(value, str):
+            instant_ms(value)
+            return value
+        if kind == "enum" and isinstance(value, str):
+            if value not in field.values:
+                raise bad_request(f"The value '{value}' is not one of the values of '{name}'.")
+            return value
+        raise _not_a(name, value, _EDM.get(kind, "String"))
+
+    # -- plain records ----------------------------------------------------------------------------
+
+    def _plain(self, entity: Entity, given: dict[str, Any]) -> Record:
+        self._unique(entity, given, None)
+        self._references(entity.title, given)
+        return self._company.insert(entity.name, given)
+
+    def _unique(self, entity: Entity, given: Mapping[str, Any], record: Record | None) -> None:
+        key = KEYS.get(entity.name)
+        if key is None or not given.get(key):
+            return
+        found = self._company.find(entity.name, key, given[key])
+        if found is not None and found is not record:
+            raise same_key(entity.title, given[key])
+
+    def _references(self, table: str, given: Mapping[str, Any]) -> None:
+        company = self._company
+        for name in ("country", "sellToCountry", "shipToCountry"):
+            if given.get(name) and company.find("countriesRegions", "code", given[name]) is None:
+                raise not_in_table("Country/Region Code", table, given[name], "Country/Region")
+        code = given.get("currencyCode", "").upper()
+        if code not in ("", company.currency) and company.find("currencies", "code", code) is None:
+            raise dialog('The "currencyCode" does not match to a Currency.')
+
+    # -- customers --------------------------------------------------------------------------------
+
+    def _make_customers(self, given: dict[str, Any]) -> Record:
+        if not given.get("displayName"):
+            raise dialog('A "displayName" must be provided.')
+        if given.get("number"):
+            if not self.manual_numbers:
+                raise dialog(
+                    "You may not enter numbers manually. If you want to enter numbers manually, please activate "
+                    "Manual Nos. in No. Series CUST."
+                )
+        else:
+            given["number"] = self._company.number("customer", 10_001, "C")
+        given.setdefault("currencyCode", self._company.currency)
+        return self._plain(ENTITIES["customers"], given)
+
+    def _make_item_variants(self, given: dict[str, Any]) -> Record:
+        item = self._company.tables["items"].get(given.get("itemId", EMPTY_GUID))
+        if item is None:
+            raise dialog('The "itemId" does not match to an Item.')
+        given["itemNumber"] = item.values["number"]
+        return self._company.insert("itemVariants", given)
+
+    # -- documents --------------------------------------------------------------------------------
+
+    def _customer(self, given: Mapping[str, Any]) -> Record | None:
+        company = self._company
+        by_id = given.get("customerId", EMPTY_GUID)
+        found = None
+        if not empty(by_id):
+            found = company.tables["customers"].get(by_id)
+            if found is None:
+                raise dialog("The sell-to customer cannot be found.")
+        if number := given.get("customerNumber"):
+            if found is not None and found.values["number"] != number:
+                raise dialog("The sell-to customer values do not match to a specific Customer.")
+            found = found or company.find("customers", "number", number)
+            if found is None:
+                raise dialog("The sell-to customer cannot be found.")
+        return found
+
+    def _header(self, table: str, given: dict[str, Any], number: str) -> Record:
+        company = self._company
+        customer = self._customer(given)
+        if customer is None:
+            raise dialog('A "customerNumber" or a "customerId" must be provided.')
+        self._references("Sales Header", given)
+        held = customer.values
+        if held["blocked"] == "All" or (table == "salesOrders" and held["blocked"] == "Invoice"):
+            raise dialog(
+                f"You cannot create this type of document when Customer {held['number']} is blocked with type "
+                f"{held['blocked']}"
+            )
+        values = {
+            "postingDate": company.today(),
+            "shipToName": held["displayName"],
+            "currencyCode": held["currencyCode"],
+            **given,
+            "number": number,
+            "customerId": customer.id,
+            "customerNumber": held["number"],
+            "customerName": held["displayName"],
+            "billToName": held["displayName"],
+            "billToCustomerId": customer.id,
+            "billToCustomerNumber": held["number"],
+        }
+        record = company.insert(table, values)
+        self._documents.settle(table, record)
+        return record
+
+    def _make_sales_orders(self, given: dict[str, Any]) -> Record:
+        given.setdefault("orderDate", self._company.today())
+        return self._header("salesOrders", given, self._company.number("order", 101_001))
+
+    def _make_sales_credit_memos(self, given: dict[str, Any]) -> Record:
+        given.setdefault("creditMemoDate", self._company.today())
+        return self._header("salesCreditMemos", given, self._company.number("memo", 1001))
+
+    def _change_sales_credit_memos(self, record: Record, given: dict[str, Any]) -> None:
+        if record.values["status"] != "Draft":
+            raise dialog("The credit memo has been posted already.")
+        self._change_header("salesCreditMemos", record, given)
+
+    def _change_header(self, table: str, record: Record, given: dict[str, Any]) -> None:
+        customer = self._customer(given)
+        if customer is not None and customer.id != record.values["customerId"]:
+            # The words are an assumption.
+            raise dialog("The customer of a document with lines cannot be changed here.")
+        self._references("Sales Header", given)
+        record.values.update({k: v for k, v in given.items() if k not in ("customerId", "customerNumber")})
+        self._documents.settle(table, record)
+        self._company.touch(table, record)
+
+    # -- lines ------------------------------------------------------------------------------------
+
+    def _make_line(self, table: str, given: dict[str, Any]) -> Record:
+        company = self._company
+        header = company.tables[HEADERS[table]].get(given.get("documentId", EMPTY_GUID))
+        if header is None:
+            raise dialog("You must specify an Id or a Document Id to get the lines.")
+        self._check_open(table, header)
+        held = [x.values["sequence"] for x in company.children(table, header.id)]
+        given.setdefault("sequence", (max(held) if held else 0) + LINE_STEP)
+        if given["sequence"] in held:
+            raise same_key("Sales Line", str(given["sequence"]))
+        self._object(given)
+        self._places(given, given.get("itemId", EMPTY_GUID))
+        given.setdefault("taxCode", "STANDARD")
+        self._tax(given)
+        self._round(given)
+        line = company.insert(table, given)
+        self._units(line)
+        company.adopt(table, header.id, line)
+        self._documents.settle(HEADERS[table], header)
+        company.touch(HEADERS[table], header)
+        return line
+
+    def _change_line(self, table: str, record: Record, given: dict[str, Any]) -> None:
+        company = self._company
+        header = company.tables[HEADERS[table]][record.values["documentId"]]
+        self._check_open(table, header)
+        if given.get("itemId", record.values["itemId"]) != record.values["itemId"]:
+            # The words are an assumption.
+            raise dialog("The item of a line cannot be changed. Delete and insert the line again.")
+        self._places(given, record.values["itemId"])
+        shipped = record.values.get("shippedQuantity", ZERO)
+        if given.get("quantity", shipped) < shipped:
+            raise dialog(f"Quantity must not be below {shipped:f} in Sales Line.")
+        if "taxCode" in given:
+            self._tax(given)
+        self._round(given)
+        record.values.update(given)
+        self._units(record)
+        company.touch(table, record)
+        self._documents.settle(HEADERS[table], header)
+        company.touch(HEADERS[table], header)
+
+    def _object(self, given: dict[str, Any]) -> None:
+        """What a line is about: by id or by number, both only if they agree."""
+        company = self._company
+        kind = given.get("lineType", "Item")
+        number = given.get("lineObjectNumber", "")
+        item_id, account_id = given.get("itemId", EMPTY_GUID), given.get("accountId", EMPTY_GUID)
+        if not empty(item_id) and not empty(account_id):
+            raise dialog('Both "itemId" and "accountId" are specified. Specify only one of them.')
+        if kind == "Account" or not empty(account_id):
+            account = company.tables["accounts"].get(account_id) or (
+                company.find("accounts", "number", number) if number else None
+            )
+            if account is None:
+                raise dialog("Account does not exist.")
+            given.update(lineType="Account", accountId=account.id, lineObjectNumber=account.values["number"])
+            given.setdefault("description", account.values["displayName"])
+        elif kind == "Item":
+            item = company.tables["items"].get(item_id) or (
+                company.find("items", "number", number) if number else None
+            )
+            if item is None:
+                raise dialog("Item does not exist.")
+            held = item.values
+            if held["blocked"]:
+                raise dialog(
+                    f"Blocked must be equal to 'No'  in Item: No.={held['number']}. Current value is 'Yes'."
+                )
+            given.update(lineType="Item", itemId=item.id, lineObjectNumber=held["number"])
+            given.setdefault("description", held["displayName"])
+            given.setdefault("unitPrice", held["unitPrice"])
+            given.setdefault("unitOfMeasureCode", held["baseUnitOfMeasureCode"])
+        elif kind != "Comment":
+            raise bad_request(f"Lines of type '{kind}' are not simulated.")
+
+    def _places(self, given: Mapping[str, Any], item: str) -> None:
+        company = self._company
+        location = given.get("locationId", EMPTY_GUID)
+        if not empty(location) and location not in company.tables["locations"]:
+            # The words are an assumption.
+            raise dialog('The "locationId" does not match to a Location.')
+        variant = given.get("itemVariantId", EMPTY_GUID)
+        if not empty(variant):
+            found = company.tables["itemVariants"].get(variant)
+            if found is None or found.values["itemId"] != item:
+                # The words are an assumption.
+                raise dialog('The "itemVariantId" does not match to a variant of the item.')
+
+    def _tax(self, given: dict[str, Any]) -> None:
+        rate = self._company.tax.get(given["taxCode"])
+        if rate is None:
+            raise not_in_table(
+                "VAT Prod. Posting Group", "Sales Line", given["taxCode"], "VAT Product Posting Group"
+            )
+        given["taxPercent"] = rate
+
+    @staticmethod
+    def _round(given: dict[str, Any]) -> None:
+        if "unitPrice" in given:
+            given["unitPrice"] = given["unitPrice"].quantize(UNIT_PRICE)
+
+    @staticmethod
+    def _units(line: Record) -> None:
+        held = line.values
+        if "shippedQuantity" in held:
+            held["shipQuantity"] = held["quantity"] - held["shippedQuantity"]
+            held["invoiceQuantity"] = held["quantity"] - held["invoicedQuantity"]
+
+    def _check_open(self, table: str, header: Record) -> None:
+        """Lines of a released order stand; on the wire its status is Open, in the product Released."""
+        status, number = header.values["status"], header.values["number"]
+        if table == "salesOrderLines" and status != "Draft":
+            current = "Released" if status == "Open" else "Pending Approval"
+            raise dialog(
+                "Status must be equal to 'Open'  in Sales Header: Document Type=Order, "
+                f"No.={number}. Current value is '{current}'."
+            )
+        if table == "salesCreditMemoLines" and status != "Draft":
+            raise dialog("The credit memo has been posted already.")
+
+    @staticmethod
+    def _check_unshipped(line: Record) -> None:
+        if line.values.get("shippedQuantity", ZERO) != line.values.get("invoicedQuantity", ZERO):
+            # The words are an assumption.
+            raise dialog(
+                "You cannot delete the sales line because it has been shipped and not invoiced: "
+                f"Line No.={line.values['sequence']}."
+            )
+
+    # -- payments ---------------------------------------------------------------------------------
+
+    def _make_customer_payments(self, given: dict[str, Any]) -> Record:
+        company = self._company
+        journal = company.tables["customerPaymentJournals"].get(given.get("journalId", EMPTY_GUID))
+        if journal is None:
+            raise dialog("You must specify a journal batch ID or a journal ID to get a journal line.")
+        customer = None
+        if not empty(given.get("customerId", EMPTY_GUID)):
+            customer = company.tables["customers"].get(given["customerId"])
+            if customer is None:
+                raise dialog('The "customerId" does not match to a Customer.')
+        elif given.get("customerNumber"):
+            customer = company.find("customers", "number", given["customerNumber"])
+            if customer is None:
+                raise dialog('The "customerNumber" does not match to a Customer.')
+        held = [
+            x.values["lineNumber"]
+            for x in company.tables["customerPayments"].values()
+            if x.values["journalId"] == journal.id
+        ]
+        given.setdefault("lineNumber", (max(held) if held else 0) + LINE_STEP)
+        given.setdefault("documentNumber", company.number(f"payment {journal.id}", 1, "P"))
+        given.setdefault("postingDate", company.today())
+        given["journalDisplayName"] = journal.values["code"]
+        if customer is not None:
+            given.update(customerId=customer.id, customerNumber=customer.values["number"])
+            given.setdefault("description", customer.values["displayName"])
+        return company.insert("customerPayments", given)
+
+
+def _not_a(name: str, value: Any, kind: str) -> Exception:
+    return bad_request(
+        f"Cannot convert the literal '{str(value)[:50]}' of '{name}' to the expected type 'Edm.{kind}'."
+    )
