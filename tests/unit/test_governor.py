@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.support import play
 
 from syncline.sdk import governor as governors
-from syncline.sdk.governor import ConcurrencySlots, CostBucket
+from syncline.sdk.governor import ConcurrencySlots, CostBucket, RatedSlots
 
 
 class VendorBucket:
@@ -298,5 +298,68 @@ def test_limits_of_nothing_are_refused():
         for capacity, restore in ((0, 1), (1, 0)):
             with pytest.raises(ValueError, match="above 0"):
                 CostBucket(clock, capacity=capacity, restore_per_s=restore)
+
+    play(story)
+
+
+# --- slots and a window --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 5), st.integers(20, 200), st.integers(0, 2**32))
+def test_a_window_of_calls_is_kept_wherever_it_begins(slots, calls, seed):
+    async def story(clock):
+        rng = Random(seed)
+        gate = RatedSlots(clock, slots=slots, calls=calls, window_s=60.0)
+        made: list[tuple[float, int]] = []
+        running, most = 0, 0
+
+        async def call() -> None:
+            nonlocal running, most
+            await clock.sleep(rng.uniform(0, 20))
+            cost = rng.randint(1, max(1, calls // 20))
+            await gate.acquire(cost, urgent=rng.random() < 0.3)
+            made.append((clock.monotonic(), cost))
+            running += 1
+            most = max(most, running)
+            await clock.sleep(rng.uniform(0, 0.2))
+            running -= 1
+            gate.release()
+
+        await together(*(call() for _ in range(calls)))
+        assert gate.usage()["calls"] == calls == len(made)
+        assert most <= slots
+        for begin, _ in made:
+            assert sum(cost for at, cost in made if begin <= at < begin + 60.0) <= calls
+
+    play(story)
+
+
+def test_what_can_never_be_paid_and_limits_that_are_none_are_refused():
+    async def story(clock):
+        gate = RatedSlots(clock, slots=1, calls=100, window_s=60.0)
+        with pytest.raises(ValueError, match="never fits"):
+            await gate.acquire(11)
+        for wrong in ({"slots": 0}, {"calls": 9}, {"window_s": 0}):
+            with pytest.raises(ValueError, match="at least"):
+                RatedSlots(clock, **{"slots": 1, "calls": 100, "window_s": 60.0, **wrong})
+
+    play(story)
+
+
+def test_an_urgent_call_finds_a_slot_that_others_may_not_take():
+    async def story(clock):
+        gate = RatedSlots(clock, slots=2, calls=600, window_s=60.0)
+        await gate.acquire()
+        waiting = asyncio.create_task(gate.acquire())
+        await clock.sleep(1)
+        assert not waiting.done()
+        await gate.ready(urgent=True)
+        await gate.acquire(urgent=True)
+        assert gate.usage()["in_use"] == 2
+        gate.release()
+        gate.release()
+        await waiting
+        assert gate.usage()["waited_s"] > 0
 
     play(story)

@@ -8,6 +8,7 @@ import hmac
 import pytest
 from tests.web.support import HOOK_SECRET, Client, StillClock, make_site
 
+from syncline.model.copying import replace
 from syncline.model.errors import Retryable
 from syncline.web.limits import RateLimit, source_of
 
@@ -149,3 +150,44 @@ def test_addresses_cannot_be_guessed_from_one_another(tmp_path):
     tokens = {name: site.access.hook_token(name) for name in ("shop", "erp")}
     assert len(set(tokens.values())) == 2 and all(len(token) == 32 for token in tokens.values())
     assert site.app.hook_urls["shop"] == f"http://syncline.test/hooks/shop/{tokens['shop']}"
+
+
+def shakes_hands(site, system: str = "shop") -> None:
+    known = site.engine.systems[system]
+    capabilities = replace(known.capabilities, webhook_handshake="validationToken")
+    site.engine.systems[system] = replace(known, capabilities=capabilities)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_address_gives_the_token_back_where_its_connector_shakes_hands(site, method):
+    shakes_hands(site)
+    client = Client(site.app)
+    answer = await client.ask(method, address(site), query="validationToken=a%3Cb%3E%20c")
+    assert (answer.status, answer.body) == (200, b"a<b> c")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert await site.store.events(0, 9) == []
+
+
+async def test_nobody_else_gets_anything_back(site):
+    client = Client(site.app)
+    asked = "validationToken=abc"
+    without = await client.post(address(site), query=asked)
+    shakes_hands(site)
+    plain = await client.post("/hooks/shop/" + "x" * 32, query=asked)
+    other = await client.post("/hooks/nosuch/" + site.access.hook_token("shop"), query=asked)
+    assert {(x.status, x.body) for x in (without, plain, other)} == {(401, without.body)}
+    for odd in (
+        "validationToken=",
+        "validationToken=" + "x" * 1_001,
+        "validationToken=a%0Ab",
+        "&".join(["a=1"] * 30),
+        "x=1",
+    ):
+        assert (await client.post(address(site), query=odd)).status == 401
+
+
+async def test_a_webhook_with_a_query_is_a_webhook(site):
+    shakes_hands(site)
+    assert (await Client(site.app).post(address(site), BODY, headers=signed(), query="x=1")).status == 200
+    assert len(await site.store.events(0, 9)) == 1

@@ -110,7 +110,7 @@ class Engine:
             ours_since=self.modes.ours_since,
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
-        self.ingress = Ingress(store, clock, self.systems, self.applier.hear)
+        self.ingress = Ingress(store, clock, self.systems, self.applier.hear, self._announced)
         self.lanes = {
             name: Lane(
                 system=system,
@@ -255,6 +255,11 @@ class Engine:
         for poller in self.pollers:
             if poller.system.name == system and not poller.stream.snapshot:
                 poller.nudge()
+
+    def _announced(self, system: str, streams: Sequence[str]) -> None:
+        for poller in self.pollers:
+            if poller.system.name == system and poller.stream.name in streams:
+                poller.announce()
 
     async def read_again(self, system: str) -> None:
         """Read all of a system's stock now, and believe it however much it takes away."""

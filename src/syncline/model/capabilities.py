@@ -59,7 +59,9 @@ class BeforeOrder(StrEnum):
 class Capabilities:
     """What one kind of system offers. No field is ``None``: absent means ``False``, 0 or empty.
 
-    Without ``compare_and_set`` a number is read just before it is written, and the time between is the
+    ``webhook_handshake`` is the query parameter whose value the address has to give back before events are sent to
+    it. ``webhooks_announce``: they only say that something changed, with a shared secret inside and no signature, so
+    they state no value and lead to a read. Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``order_stamp_ms``: for so
@@ -68,6 +70,8 @@ class Capabilities:
 
     webhooks: bool = False
     webhook_signature: str = ""
+    webhook_handshake: str = ""
+    webhooks_announce: bool = False
     delta_poll: tuple[str, ...] = ()
     deletes_seen: bool = False
     compare_and_set: bool = False

@@ -46,9 +46,13 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A webhook whose signature holds, ready to be appended."""
+    """A webhook whose signature holds, ready to be appended.
+
+    ``reads`` are the streams that it only announces changes of: they are read at once.
+    """
 
     event: Event
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

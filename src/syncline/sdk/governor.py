@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from syncline.ports import Clock
 
 WAITERS_MAX = 10_000
+BURST_SHARE = 10  # of a window's calls, one in so many may come at once
 
 
 class _Gate:
@@ -220,3 +221,55 @@ class CostBucket(_Gate):
             "throttled": self.throttled,
             "waited_s": self.waited_s,
         }
+
+
+class RatedSlots(CostBucket):
+    """At most ``slots`` calls at once, and at most ``calls`` in any ``window_s``.
+
+    A tenth of the window's calls may come at once; the rest is spread evenly, so that the window is kept wherever it
+    begins and nobody waits for minutes after a burst.
+
+    Source: Microsoft, "Operational limits for Business Central online": 6,000 requests in a sliding five minutes and
+    five running at once, for each caller.
+    """
+
+    def __init__(
+        self, clock: Clock, *, slots: int, calls: int, window_s: float, reserve: float = 0.2
+    ) -> None:
+        if slots < 1 or calls < BURST_SHARE or window_s <= 0:
+            raise ValueError(f"slots must be at least 1, calls at least {BURST_SHARE}, window_s above 0")
+        burst = calls // BURST_SHARE
+        super().__init__(clock, capacity=burst, restore_per_s=(calls - burst) / window_s, reserve=reserve)
+        self._slots = slots
+        self._held_back = min(slots - 1, max(1, round(slots * reserve))) if reserve else 0
+        self._open = 0
+
+    def _delay(self, cost: float, urgent: bool) -> float | None:
+        if self._open >= (self._slots if urgent else self._slots - self._held_back):
+            return None  # only a release can tell
+        return super()._delay(cost, urgent)
+
+    async def ready(self, *, urgent: bool = False) -> None:
+        await self._wait(1, urgent)
+        self._wake()  # nothing was taken: whoever is next may look too
+
+    async def acquire(self, cost: float = 1.0, *, urgent: bool = False) -> None:
+        """Take a slot and ``cost`` calls. Give the slot back with ``release`` when the answer is there or lost.
+
+        Raises:
+            ValueError: the cost is above what may come at once and could never be paid.
+        """
+        if cost > self._capacity:
+            raise ValueError(f"a call of {cost} never fits into {self._capacity} at once")
+        await self._wait(cost, urgent)
+        self._level -= cost
+        self._open += 1
+        self.calls += 1
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self._open -= 1
+        self._wake()
+
+    def usage(self) -> Mapping[str, float]:
+        return {**super().usage(), "limit": self._slots, "per_s": self._slots, "in_use": self._open}

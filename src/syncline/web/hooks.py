@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from http import HTTPStatus
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -24,6 +25,8 @@ BUFFERED_BYTES_MAX = 256 * 1024 * 1024
 BODY_SECONDS = 10.0
 PER_S = 500.0
 BURST = 1_000
+FIELDS_MAX = 20
+TOKEN_CHARS_MAX = 1_000
 REFUSED = Answer(401, "signature refused")
 
 
@@ -66,6 +69,8 @@ class Hooks:
         if wait:
             self.limited += 1
             return Answer(429, "too many requests", retry_after_s=max(1, round(wait)))
+        if scope.get("query_string") and (shaken := self._handshake(scope)) is not None:
+            return shaken
         if scope["method"] != "POST":
             return Answer(405, "send webhooks with POST")
         if len(self._deadlines) >= READERS_MAX or self._buffered > BUFFERED_BYTES_MAX:
@@ -97,11 +102,31 @@ class Hooks:
         finally:
             self._buffered -= held
 
-    async def _accept(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _handshake(self, scope: Scope) -> Answer | None:
+        """Give a vendor the token back by which it makes sure that the address is meant, where its connector says so."""
+        system, known = self._addressed(scope["path"])
+        name = self._ingress.handshake(system) if known else ""
+        if not name:
+            return None
+        try:
+            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=FIELDS_MAX)
+        except ValueError:
+            return None
+        token = given.get(name, [""])[0]
+        if not token or len(token) > TOKEN_CHARS_MAX or not token.isprintable():
+            return None
+        return Answer(200, token, text=True)
+
+    def _addressed(self, path: str) -> tuple[str, bool]:
+        """The system that an address names, and whether it is the right address."""
         system, _, token = path[len(PREFIX) :].partition("/")
         known = self._tokens.get(system, b"")
+        return system, hmac.compare_digest(known or b"-", token.encode())
+
+    async def _accept(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        system, known = self._addressed(path)
         # Compared in any case, and a wrong address costs a signature over the body like a right one.
-        if not hmac.compare_digest(known or b"-", token.encode()):
+        if not known:
             hmac.digest(b"nobody", body, "sha256")
             return REFUSED
         return await self._ingress.accept(system, headers, body)
@@ -116,10 +141,12 @@ async def _send(send: Send, answer: Answer) -> None:
 def _messages(answer: Answer) -> tuple[Message, Message]:
     """An answer as ASGI has it. Nearly all are "stored", which needs no words and so one write to the socket."""
     body = b"" if answer.status == HTTPStatus.OK else msgspec.json.encode({"message": answer.message})
+    if answer.text:
+        body = answer.message.encode()
     headers = [(b"content-length", str(len(body)).encode())]
     if body:
         headers += [
-            (b"content-type", b"application/json"),
+            (b"content-type", b"text/plain; charset=utf-8" if answer.text else b"application/json"),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
         ]

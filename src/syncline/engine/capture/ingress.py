@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncline.engine.failpoints import failpoint
@@ -20,6 +20,7 @@ class Answer:
     status: int
     message: str
     retry_after_s: int = 0
+    text: bool = False  # the sentence is the answer itself, not a message
 
 
 STORED = Answer(200, "stored")
@@ -45,11 +46,13 @@ class Ingress:
         clock: Clock,
         systems: Mapping[str, System],
         on_stored: Callable[[LoggedEvent], None],
+        on_announced: Callable[[str, Sequence[str]], None] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._systems = systems
         self._on_stored = on_stored
+        self._on_announced = on_announced
         self.received: dict[str, Received] = {name: Received() for name in systems}
 
     async def accept(self, system: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -66,7 +69,7 @@ class Ingress:
         counts = self.received[system]
         now_ms = self._clock.now_ms()
         try:
-            event = known.source.verify(WebhookRequest(headers, body, now_ms)).event
+            verified = known.source.verify(WebhookRequest(headers, body, now_ms))
         except Forged:
             counts.forged += 1
             return Answer(401, "signature refused")
@@ -74,7 +77,7 @@ class Ingress:
             counts.refused += 1
             return Answer(422, str(error))
         try:
-            offsets = await self._store.append([event], received_at_ms=now_ms)
+            offsets = await self._store.append([verified.event], received_at_ms=now_ms)
         except (Retryable, Busy, OutcomeUnknown) as error:
             return Answer(503, str(error), retry_after_s=5)
         except Rejected as error:
@@ -86,5 +89,13 @@ class Ingress:
             counts.duplicates += 1
         else:
             counts.accepted += 1
-            self._on_stored(LoggedEvent(offsets[0], now_ms, event))
+            self._on_stored(LoggedEvent(offsets[0], now_ms, verified.event))
+        if verified.reads and self._on_announced is not None:
+            # A crash before the read costs its interval: a process that starts reads every stream.
+            self._on_announced(system, verified.reads)
         return STORED
+
+    def handshake(self, system: str) -> str:
+        """The query parameter by which a system makes sure of an address; "" if it does not."""
+        known = self._systems.get(system)
+        return "" if known is None else known.capabilities.webhook_handshake

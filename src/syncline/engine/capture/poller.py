@@ -52,6 +52,7 @@ class Poller:
         self._judge = judge
         self._repeats = False
         self._nudged = asyncio.Event()
+        self._announced = False
         self.covers_ms = 0
         self.reads = 0
         self.read_ms = 0
@@ -66,6 +67,11 @@ class Poller:
         """Read now rather than at the next interval."""
         self._nudged.set()
 
+    def announce(self) -> None:
+        """Something changed: read now, and once more if the read under way may have passed it already."""
+        self._announced = True
+        self._nudged.set()
+
     async def run(self) -> None:
         """Read until cancelled."""
         rows = await self._store.read("cursor_get", system=self.system.name, stream=self.stream.name)
@@ -75,13 +81,14 @@ class Poller:
                 await self._rest(self.covers_ms + self.interval_ms - self._clock.now_ms())
         while True:
             began_ms = self._clock.now_ms()
+            self._announced = False
             if self._judge is not None:
                 self._nudged.clear()  # who asks from here on wants a read of its own
             await self._read_until_done()
             await self._rest(began_ms + self.interval_ms - self._clock.now_ms())
 
     async def _rest(self, wait_ms: int) -> None:
-        if self._judge is None:
+        if self._judge is None and not self._announced:
             self._nudged.clear()
         if wait_ms <= 0:
             await self._clock.sleep(0)
