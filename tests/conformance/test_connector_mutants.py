@@ -26,6 +26,7 @@ from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Rejected, Retryable
 from syncline.model.payloads import ReadStock, SetStock
 from syncline.ports import Page, Sink, Source, System, Verified, WebhookRequest
+from syncline.testing.announcements import Announcements
 from syncline.testing.bench import Surroundings, Waiver
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
@@ -603,7 +604,8 @@ def test_a_broken_simulator_fails_exactly_its_test(mutant):
     ids=["source", "sink", "simulator"],
 )
 def test_every_conformance_test_has_a_mutant(suite, mutants):
-    elsewhere = StockWrites.conformance_tests()  # tests/conformance/test_stock_sink_mutants.py
+    # tests/conformance/test_stock_sink_mutants.py and test_announcement_mutants.py
+    elsewhere = StockWrites.conformance_tests() + Announcements.conformance_tests()
     tests = [test for test in suite.conformance_tests() if test not in elsewhere]
     assert sorted(mutant.test for mutant in mutants) == sorted(tests)
 

@@ -18,8 +18,9 @@ from syncline.model.change import Change, Cursor, Event, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.errors import AuthExpired, Forged, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Page, System, WebhookRequest
+from syncline.testing.announcements import UNSIGNED, Announcements, signs
 from syncline.testing.bench import ConnectorBench, cut
-from syncline.testing.suite import Books, Suite, changes_of, conformance, edited, failure_of, posts_of, some
+from syncline.testing.suite import Books, changes_of, conformance, edited, failure_of, posts_of, some
 
 FUZZ_ROUNDS = 400
 DECIMALS = ("0.1", "0.7", "19.99", "1234567.89", "0.000001", "0.30000001")
@@ -72,7 +73,7 @@ def keys_of(bench: ConnectorBench, system: System, events: list[Event]) -> list[
     return [change.key for change in changes_of(system, events, bench.facts.kind)]
 
 
-class SourceConformance(Suite):
+class SourceConformance(Announcements):
     """What every Source has to do."""
 
     # --- reads --------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ class SourceConformance(Suite):
         post = await edited(bench, system, key)
         return system, key, post
 
-    @conformance(needs=lambda c: c.webhooks, because="it has no webhooks")
+    @conformance(needs=signs, because=UNSIGNED)
     async def test_a_webhook_that_is_not_rightly_signed_is_refused(self, bench: ConnectorBench) -> None:
         system, _, post = await self._posted(bench)
         system.source.verify(post)
@@ -264,7 +265,7 @@ class SourceConformance(Suite):
         assert ids.count(ids[0]) > 1, "nothing to check: the vendor did not send it again"
         assert first.event_id not in ids, "another event has the same id"
 
-    @conformance(needs=lambda c: c.webhooks, because="it has no webhooks")
+    @conformance(needs=signs, because=UNSIGNED)
     async def test_webhooks_and_reads_of_one_record_converge_in_any_order(
         self, bench: ConnectorBench
     ) -> None:
@@ -293,7 +294,7 @@ class SourceConformance(Suite):
             failure = _verify(system, bench.sign(post, short))
             assert isinstance(failure, Rejected), f"{share}/8 of a body were taken: {failure!r}"
 
-    @conformance(needs=lambda c: c.webhooks, because="it has no webhooks")
+    @conformance(needs=signs, because=UNSIGNED)
     async def test_decimals_are_exact(self, bench: ConnectorBench) -> None:
         system, _, post = await self._posted(bench)
         numbers = [

@@ -211,9 +211,16 @@ async def posts_of(
 
 async def edited(bench: ConnectorBench, system: System, key: str) -> WebhookRequest:
     """The last webhook about a record that the vendor sends when it is edited; other things may be told with it."""
-    posts = await posts_of(bench, lambda: bench.edit(key))
-    kind = bench.facts.kind
-    about = [post for post in posts if changes_of(system, [system.source.verify(post).event], kind)]
+    delay_s = system.capabilities.event_delay_ms / 1000
+    posts = await posts_of(bench, lambda: bench.edit(key), wait_s=30.0 + 2 * delay_s)
+
+    def tells(post: WebhookRequest) -> bool:
+        verified = system.source.verify(post)
+        return bench.facts.delta in verified.reads or bool(
+            changes_of(system, [verified.event], bench.facts.kind)
+        )
+
+    about = [post for post in posts if tells(post)]
     return some(about, "webhook about the record")[-1]
 
 

@@ -1,1 +1,15 @@
-"""Dynamics 365 Business Central."""
+"""Dynamics 365 Business Central: API v2.0, and pages of our own extension for what it does not tell."""
+
+from syncline.connectors.business_central.manifest import CAPABILITIES, BusinessCentralSettings
+from syncline.connectors.business_central.system import open_system
+from syncline.ports import Connector
+
+CONNECTOR = Connector(
+    "business_central",
+    "Dynamics 365 Business Central",
+    BusinessCentralSettings,
+    CAPABILITIES,
+    open_system,
+)
+
+__all__ = ["CONNECTOR", "BusinessCentralSettings"]

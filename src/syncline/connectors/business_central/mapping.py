@@ -1,0 +1,364 @@
+"""Canonical orders, payments and refunds as Business Central's records, and the arithmetic that keeps totals equal.
+
+Field names: the source of the API pages ``APIV2 - Sales Orders``, ``- Sales Order Lines``, ``- Customers``,
+``- Customer Payments``, ``- Sales Credit Memos``; contract sheet section 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from syncline.connectors.business_central.client import Row
+from syncline.connectors.business_central.manifest import BusinessCentralSettings
+from syncline.connectors.business_central.rows import NO_GUID, text
+from syncline.model.errors import Rejected
+from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.model.records import ZERO, Address, Customer, Order
+
+UNIT_PRICE = Decimal("0.00001")  # what the general ledger setup keeps by default
+CENT = Decimal("0.01")
+REFERENCE_CHARS_MAX = 35  # externalDocumentNumber
+NUMBER_CHARS_MAX = 20  # of a customer
+NAME_CHARS_MAX = 100
+DIGEST_CHARS = 12
+_NUMBER = re.compile(r"[A-Z0-9_-]+")
+
+
+def reference_of(put: PutOrder) -> str:
+    """The external document number of an order: our reference, in the upper case in which it is held.
+
+    Raises:
+        Rejected: it does not fit, and cut short it could not be told from another.
+    """
+    if len(put.reference) > REFERENCE_CHARS_MAX:
+        raise Rejected(
+            f"The reference {put.reference!r} is longer than the {REFERENCE_CHARS_MAX} characters of an external "
+            "document number: give the channel a shorter name."
+        )
+    return put.reference.upper()
+
+
+def short_reference(reference: str) -> str:
+    """An external document number for what is only looked up by us: cut short with a digest where it is too long."""
+    return _short(reference, REFERENCE_CHARS_MAX)
+
+
+def customer_number(key: str, settings: BusinessCentralSettings) -> str:
+    """The number of a customer that we create: the same for the same buyer, so that it exists once."""
+    return settings.customer_prefix.upper() + _short(key, NUMBER_CHARS_MAX - len(settings.customer_prefix))
+
+
+def _short(name: str, most: int) -> str:
+    upper = name.upper()
+    if len(upper) <= most and _NUMBER.fullmatch(upper):
+        return upper
+    # Two names that differ only in what is cut off or replaced must stay two.
+    digest = hashlib.sha256(upper.encode()).hexdigest()[:DIGEST_CHARS].upper()
+    kept = re.sub(r"[^A-Z0-9_-]", "_", upper)[: max(0, most - DIGEST_CHARS - 1)]
+    return f"{kept}-{digest}"[-most:]
+
+
+def day(at_ms: int) -> str:
+    """The date of an instant; online services keep UTC."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d}"
+
+
+# -- customers and addresses ------------------------------------------------------------------------
+
+
+def customer_body(customer: Customer, order: Order, number: str) -> dict[str, Any]:
+    """A customer as the channel knows it: a company where the billing address names one."""
+    billing = order.billing
+    company = billing.company.strip() if billing else ""
+    name = company or customer.name or (billing.name if billing else "") or customer.email or customer.key
+    body = {
+        "number": number,
+        "displayName": name.strip()[:NAME_CHARS_MAX],
+        "type": "Company" if company else "Person",
+        "email": customer.email[:80],
+        "phoneNumber": customer.phone[:30],
+    }
+    if billing is not None:
+        body |= _address("", billing)
+    return {key: value for key, value in body.items() if value}
+
+
+def _address(prefix: str, address: Address) -> dict[str, str]:
+    def name(rest: str) -> str:
+        return f"{prefix}{rest}" if prefix else rest[0].lower() + rest[1:]
+
+    fields = {
+        name("AddressLine1"): address.line1[:100],
+        name("AddressLine2"): address.line2[:50],
+        name("City"): address.city[:30],
+        name("State"): address.region[:30],
+        name("PostCode" if prefix else "PostalCode"): address.postcode[:20],
+        name("Country"): address.country,
+    }
+    return {key: value for key, value in fields.items() if value}
+
+
+# -- lines ------------------------------------------------------------------------------------------
+
+LineKey = tuple[str, str, str]  # item or account, variant, location
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLine:
+    """One line as we want it. ``fields`` may be changed later; what makes it another line is in ``key``."""
+
+    kind: str
+    key: LineKey
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """A new line."""
+        name, variant, location = self.key
+        what = {"itemId": name} if self.kind == "Item" else {"lineObjectNumber": name}
+        body: dict[str, Any] = {"lineType": self.kind, **what, **self.fields}
+        if variant:
+            body["itemVariantId"] = variant
+        if location:
+            body["locationId"] = location
+        return body
+
+
+def shipping_net(order: Order) -> Decimal:
+    """Shipping without tax: what is left of the tax after the lines is in it."""
+    if not order.taxes_included:
+        return order.shipping
+    return order.shipping - (order.tax - sum((line.tax for line in order.lines), ZERO))
+
+
+def wanted_lines(
+    put: PutOrder, locations: Mapping[str, str], settings: BusinessCentralSettings
+) -> list[WantedLine]:
+    """The lines that the ERP's order shall have; ``locations`` are ids by code.
+
+    Raises:
+        Rejected: the order cannot be expressed with these settings; says which one is missing.
+    """
+    order = put.order
+    lines = {line.id: line for line in order.lines}
+    keep = settings.tax == "keep"
+    left = {line.id: line.discount for line in order.lines}
+    rest = {line.id: line.quantity for line in order.lines}
+    wanted = []
+    for item in put.items:
+        line = lines.get(item.line_id)
+        if line is None or line.quantity <= 0:
+            raise Rejected(f"Line {item.line_id} of order {order.number} is not part of the order.")
+        sold = Decimal(item.quantity) / item.in_pack
+        net = line.unit_price * line.quantity - (line.tax if keep and order.taxes_included else ZERO)
+        # A line that several locations share has its discount shared too, to the cent.
+        rest[line.id] -= sold
+        share = left[line.id] if rest[line.id] <= 0 else (line.discount * sold / line.quantity).quantize(CENT)
+        left[line.id] -= share
+        fields = {
+            "quantity": item.quantity,
+            "unitPrice": (net / line.quantity / item.in_pack).quantize(UNIT_PRICE),
+            "discountAmount": share,
+            **_tax(settings),
+        }
+        wanted.append(WantedLine("Item", item_key(item, locations), fields))
+    if keep and order.tax:
+        wanted.append(_charge(settings.tax_account, order.tax, settings))
+    shipping = shipping_net(order) if keep else order.shipping
+    if shipping:
+        if not settings.shipping_account:
+            raise Rejected(
+                f"Order {order.number} carries shipping of {shipping}: set business_central.shipping_account to the "
+                "G/L account that shall carry it."
+            )
+        wanted.append(_charge(settings.shipping_account, shipping, settings))
+    return wanted
+
+
+def item_key(item: OrderItem, locations: Mapping[str, str]) -> LineKey:
+    """Item, variant and location of a line, as ids."""
+    number, _, variant = item.item_id.partition(":")
+    return number, variant, locations.get(item.location, "") if item.location else ""
+
+
+def _tax(settings: BusinessCentralSettings) -> dict[str, str]:
+    return {"taxCode": settings.zero_tax_code.upper()} if settings.tax == "keep" else {}
+
+
+def _charge(account: str, amount: Decimal, settings: BusinessCentralSettings) -> WantedLine:
+    fields = {"quantity": 1, "unitPrice": amount.quantize(UNIT_PRICE), **_tax(settings)}
+    return WantedLine("Account", (account.upper(), "", ""), fields)
+
+
+# -- orders -----------------------------------------------------------------------------------------
+
+
+def header(put: PutOrder, settings: BusinessCentralSettings) -> dict[str, Any]:
+    """What of an order's head may change later."""
+    order = put.order
+    body: dict[str, Any] = {}
+    to = order.shipping_to
+    if to is not None and to != Address():
+        body["shipToName"] = (to.company or to.name)[:NAME_CHARS_MAX]
+        body["shipToContact"] = (to.name if to.company else "")[:NAME_CHARS_MAX]
+        body |= _address("shipTo", to)
+    if order.customer is not None:
+        body |= {"email": order.customer.email[:80], "phoneNumber": order.customer.phone[:30]}
+    return {key: value for key, value in body.items() if value}
+
+
+def create_body(
+    put: PutOrder, customer: Mapping[str, str], lines: Sequence[WantedLine], settings: BusinessCentralSettings
+) -> dict[str, Any]:
+    """A new sales order with its lines; the customer comes first, because it decides the currency."""
+    order = put.order
+    bodies = [line.body() for line in lines]
+    if order.cancelled_at_ms is not None:
+        bodies = [{**body, "quantity": 0, "discountAmount": 0} for body in bodies]
+    return {
+        **customer,
+        "externalDocumentNumber": reference_of(put),
+        "orderDate": day(order.placed_at_ms),
+        "currencyCode": order.currency,
+        "pricesIncludeTax": settings.tax == "erp" and order.taxes_included,
+        **header(put, settings),
+        "salesOrderLines": bodies,
+    }
+
+
+def gone(put: PutOrder) -> bool:
+    """Whether nothing of the order is wanted any more."""
+    return put.order.cancelled_at_ms is not None or not put.items
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of an order's lines: method, what it is sent to, its body and the version it rests on."""
+
+    method: str
+    line: str  # "" for a new one
+    body: dict[str, Any] | None
+    etag: str = ""
+
+
+def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
+    """What turns the lines that are held into the ones wanted; nothing where they are the same.
+
+    Units that were shipped cannot be taken off, so a quantity never falls below them, and a line that is no longer
+    wanted keeps them.
+    """
+    pool: defaultdict[tuple[str, LineKey], list[Row]] = defaultdict(list)
+    for row in held:
+        pool[text(row, "lineType"), _key(row)].append(row)
+    found: list[Step] = []
+    for line in wanted:
+        same = pool.get((line.kind, line.key))
+        if not same:
+            found.append(Step("POST", "", line.body()))
+            continue
+        row = same.pop(0)
+        fields = dict(line.fields)
+        fields["quantity"] = max(Decimal(fields["quantity"]), _number(row, "shippedQuantity"))
+        changed = {name: value for name, value in fields.items() if not _equal(row.get(name), value)}
+        if changed:
+            found.append(Step("PATCH", text(row, "id"), changed, text(row, "@odata.etag")))
+    for rest in pool.values():
+        found += [step for row in rest if (step := _off(row)) is not None]
+    return found
+
+
+def _off(row: Row) -> Step | None:
+    """Take a line off: deleted if nothing of it was shipped, or set to what was."""
+    etag, shipped = text(row, "@odata.etag"), _number(row, "shippedQuantity")
+    if row.get("lineType") not in ("Item", "Account"):
+        return None  # comments are people's
+    if not shipped:
+        return Step("DELETE", text(row, "id"), None, etag)
+    if _number(row, "quantity") == shipped:
+        return None
+    return Step("PATCH", text(row, "id"), {"quantity": shipped}, etag)
+
+
+def cancel_steps(held: Iterable[Row]) -> list[Step]:
+    """Set every line to what was shipped. Lines stay, so that the order is found by its reference for ever."""
+    found = []
+    for row in held:
+        shipped = _number(row, "shippedQuantity")
+        if row.get("lineType") in ("Item", "Account") and _number(row, "quantity") != shipped:
+            fields = {"quantity": shipped, **({} if shipped else {"discountAmount": 0})}
+            found.append(Step("PATCH", text(row, "id"), fields, text(row, "@odata.etag")))
+    return found
+
+
+def _key(row: Row) -> LineKey:
+    def guid(name: str) -> str:
+        value = text(row, name)
+        return "" if value == NO_GUID else value
+
+    if row.get("lineType") == "Account":
+        return text(row, "lineObjectNumber"), "", ""
+    return guid("itemId"), guid("itemVariantId"), guid("locationId")
+
+
+def _number(row: Row, name: str) -> Decimal:
+    return Decimal(str(row.get(name) or 0))
+
+
+def _equal(held: Any, wanted: Any) -> bool:
+    if isinstance(wanted, int | Decimal) and isinstance(held, int | Decimal):
+        return Decimal(held) == Decimal(wanted)
+    return bool(held == wanted)
+
+
+# -- payments and refunds ---------------------------------------------------------------------------
+
+
+def payment_body(put: PutPayment, customer: str) -> dict[str, Any]:
+    """A line of a payment journal. Money that comes in is a credit to the customer: negative.
+
+    The whole reference is the description, which is what general ledger entries keep of it once it is posted.
+    """
+    payment = put.payment
+    return {
+        "customerId": customer,
+        "postingDate": day(payment.received_at_ms),
+        "externalDocumentNumber": short_reference(put.reference),
+        "amount": -payment.amount,
+        "description": description(put.reference),
+        "comment": " ".join(x for x in (payment.gateway, payment.id) if x)[:250],
+    }
+
+
+def description(reference: str) -> str:
+    """A reference as a description; it has to be found again whole."""
+    return reference if len(reference) <= NAME_CHARS_MAX else short_reference(reference)
+
+
+def memo_body(
+    put: PutRefund, customer: str, locations: Mapping[str, str], settings: BusinessCentralSettings
+) -> dict[str, Any]:
+    """A credit memo for the units that come back, over the money that was refunded, tax included."""
+    units = sum(item.quantity for item in put.items)
+    keep = settings.tax == "keep"
+    price = (put.refund.amount / units).quantize(UNIT_PRICE)
+    lines = [
+        WantedLine(
+            "Item",
+            item_key(item, locations),
+            {"quantity": item.quantity, "unitPrice": price, **_tax(settings)},
+        ).body()
+        for item in put.items
+    ]
+    return {
+        "customerId": customer,
+        "externalDocumentNumber": short_reference(put.reference),
+        "creditMemoDate": day(put.refund.created_at_ms),
+        "pricesIncludeTax": not keep,
+        "salesCreditMemoLines": lines,
+    }

@@ -1,0 +1,376 @@
+"""The writing side: orders, payments and returns, each found again by its external document number.
+
+The product knows no idempotency key and nothing makes such a number unique, so what makes a write safe here is to look
+first, and to look for as long as a call may still take effect before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from syncline.connectors.business_central import mapping
+from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
+from syncline.connectors.business_central.manifest import OPERATIONS, BusinessCentralSettings
+from syncline.connectors.business_central.places import Places
+from syncline.connectors.business_central.rows import text
+from syncline.model.delivery import Item, Operation, Outcome, Result
+from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
+from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+
+CACHE_MAX = 100_000
+ENTITY_CHANGED = "Request_EntityChanged"
+SAME_KEY = "Internal_EntityWithSameKeyExists"
+
+
+class BusinessCentralSink:
+    """One company, written."""
+
+    def __init__(self, settings: BusinessCentralSettings, client: Client, places: Places) -> None:
+        self._settings = settings
+        self._client = client
+        self._places = places
+        self._customers: OrderedDict[str, None] = OrderedDict()  # numbers known to exist
+        self._buyers: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
+        self._journal = ""
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        return OPERATIONS
+
+    async def deliver(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
+        return [await self._deliver(operation, item.payload) for item in items]
+
+    async def _deliver(self, operation: str, payload: Any) -> Outcome:
+        try:
+            if operation == "put_order" and isinstance(payload, PutOrder):
+                return await self._put_order(payload)
+            if operation == "put_payment" and isinstance(payload, PutPayment):
+                return await self._put_payment(payload)
+            if operation == "put_refund" and isinstance(payload, PutRefund):
+                return await self._put_refund(payload)
+        except Throttled as error:
+            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
+        except OutcomeUnknown as error:
+            return Outcome(Result.UNKNOWN, str(error))
+        except (Retryable, Busy, Conflict) as error:
+            return Outcome(Result.NOT_SENT, str(error))
+        except Rejected as error:
+            return Outcome(Result.REJECTED, str(error))
+        raise ValueError(f"Business Central has no operation {operation!r} for a {type(payload).__name__}.")
+
+    async def look_up(self, operation: str, item: Item) -> Outcome | None:
+        payload = item.payload
+        try:
+            if isinstance(payload, PutOrder):
+                return await self._find_order(payload)
+            if isinstance(payload, PutPayment):
+                return await self._find_payment(payload)
+            if isinstance(payload, PutRefund):
+                return await self._find_refund(payload)
+        except Rejected as error:
+            return Outcome(Result.REJECTED, str(error))
+        except Conflict as error:
+            raise Retryable(str(error)) from error
+        raise ValueError(f"Business Central has no operation {operation!r} for a {type(payload).__name__}.")
+
+    # -- orders -------------------------------------------------------------------------------
+
+    async def _put_order(self, put: PutOrder) -> Outcome:
+        if put.external_id:
+            return await self._revise(put)
+        # Nothing there refuses a second order of the same number, so we look before each.
+        found = await self._held(put)
+        if found is not None:
+            return found
+        lines = mapping.wanted_lines(put, await self._locations(put.items), self._settings)
+        body = mapping.create_body(put, await self._customer(put), lines, self._settings)
+        return self._judge(put, await self._client.create("salesOrders", body, urgent=True))
+
+    async def _held(self, put: PutOrder) -> Outcome | None:
+        """The order that carries our reference: open, or invoiced whole and so deleted.
+
+        Raises:
+            Rejected: there are several.
+        """
+        carrying = {
+            "filter": f"externalDocumentNumber eq {quoted(mapping.reference_of(put))}",
+        }
+        found = await self._client.rows("salesOrders", carrying, urgent=True)
+        if len(found) > 1:
+            numbers = ", ".join(text(x, "number") for x in found)
+            raise Rejected(
+                f"Business Central holds order {put.order.number} more than once, as {numbers}: delete all but one "
+                "there, then release this."
+            )
+        if found:
+            return self._judge(put, found[0])
+        invoices = await self._client.rows("salesInvoices", carrying, urgent=True)
+        if not invoices:
+            return None
+        return Outcome(
+            Result.DONE,
+            f"It was invoiced already, as {text(invoices[0], 'number')}.",
+            facts={"external_id": text(invoices[0], "orderId")},
+        )
+
+    async def _find_order(self, put: PutOrder) -> Outcome | None:
+        if not put.external_id:
+            return await self._held(put)
+        # A revision: the order is there anyway, the question is whether it looks as asked.
+        row = await self._order(put)
+        if await self._steps(put, row):
+            return None
+        return self._judge(put, row)
+
+    async def _order(self, put: PutOrder) -> dict[str, Any]:
+        try:
+            return await self._client.get(
+                f"salesOrders({put.external_id})", {"expand": "salesOrderLines"}, urgent=True
+            )
+        except Missing as error:
+            raise Rejected(
+                f"Business Central's order for {put.order.number} is not there any more: it was invoiced whole or "
+                f"deleted. Book what changed by hand, then discard this. ({error})"
+            ) from error
+
+    async def _steps(self, put: PutOrder, row: Row) -> list[mapping.Step]:
+        held = row.get("salesOrderLines")
+        if not isinstance(held, list):
+            raise Retryable("Business Central returned the order without its lines.")
+        if mapping.gone(put):
+            return mapping.cancel_steps(held)
+        wanted = mapping.wanted_lines(put, await self._locations(put.items), self._settings)
+        return mapping.steps(held, wanted)
+
+    async def _revise(self, put: PutOrder) -> Outcome:
+        """Change the lines in one transaction; each change rests on the version that was read."""
+        row = await self._order(put)
+        parts = [self._part(put.external_id, step) for step in await self._steps(put, row)]
+        head = {k: v for k, v in mapping.header(put, self._settings).items() if row.get(k) != v}
+        if head and not mapping.gone(put):
+            # Last: every change of a line gives its order a new version.
+            path = f"salesOrders({put.external_id})"
+            parts.append(self._client.inner("PATCH", path, head, "*"))
+        if not parts:
+            return self._judge(put, row)
+        answers = await self._client.together(parts, urgent=True)
+        refused = next((x for x in answers if _status(x) >= 400), None)
+        if refused is not None:
+            return _refusal(refused)
+        if len(answers) < len(parts):
+            raise OutcomeUnknown("Business Central answered only some of the changes.")
+        try:
+            return self._judge(put, await self._order(put))
+        except (Throttled, Retryable, Rejected, AuthExpired) as error:
+            # Whatever happens to the reading, the order was written: AuthExpired would deny that.
+            facts = {"external_id": put.external_id}
+            return Outcome(Result.DONE, f"The total was not checked: {error}", facts=facts)
+
+    def _part(self, order: str, step: mapping.Step) -> dict[str, Any]:
+        path = f"salesOrderLines({step.line})" if step.line else f"salesOrders({order})/salesOrderLines"
+        return self._client.inner(step.method, path, step.body, step.etag)
+
+    def _judge(self, put: PutOrder, row: Row) -> Outcome:
+        """The order is there; its total is the ERP's own, so it is compared."""
+        number = text(row, "id")
+        if not number:
+            raise OutcomeUnknown("Business Central did not tell the order's id.")
+        _keep(self._buyers, number, text(row, "customerId"))
+        facts: dict[str, Any] = {"external_id": number}
+        if mapping.gone(put):
+            return Outcome(Result.DONE, facts=facts)
+        try:
+            total = Decimal(str(row["totalAmountIncludingTax"]))
+        except (KeyError, InvalidOperation):
+            return Outcome(
+                Result.DONE, "The total was not checked: Business Central did not tell it.", facts=facts
+            )
+        difference = total - put.order.total
+        facts["total_difference"] = f"{difference:f}"
+        notes = ""
+        if abs(difference) > self._settings.rounding_tolerance:
+            notes = (
+                f"Business Central's total is {total}, the channel's {put.order.total}: check tax, discount and "
+                f"shipping of order {put.order.number}."
+            )
+        return Outcome(Result.DONE, notes, facts=facts)
+
+    async def _locations(self, items: Sequence[OrderItem]) -> dict[str, str]:
+        codes = dict.fromkeys(item.location for item in items if item.location)
+        return {code: await self._places.id_of(code) for code in codes}
+
+    # -- customers ----------------------------------------------------------------------------
+
+    async def _customer(self, put: PutOrder) -> dict[str, str]:
+        """The buyer, made if need be. Its number is ours, so it cannot be made twice."""
+        if put.customer_external_id:
+            return {"customerId": put.customer_external_id}
+        customer = put.order.customer
+        if customer is None or not customer.key or not self._settings.create_customers:
+            if not self._settings.web_customer:
+                raise Rejected(
+                    f"Order {put.order.number} names no customer: set business_central.web_customer to the number of "
+                    "the one that shall stand for guests."
+                )
+            return {"customerNumber": self._settings.web_customer.upper()}
+        number = mapping.customer_number(customer.key, self._settings)
+        if number not in self._customers and not await self._customer_there(number):
+            try:
+                await self._client.create(
+                    "customers", mapping.customer_body(customer, put.order, number), urgent=True
+                )
+            except OutcomeUnknown as error:
+                raise Retryable(
+                    f"The customer may not be there yet, so the order was not sent: {error}"
+                ) from error
+            except Rejected as error:
+                if SAME_KEY not in str(error):
+                    raise
+        _keep(self._customers, number, None)
+        return {"customerNumber": number}
+
+    async def _customer_there(self, number: str) -> bool:
+        options = {"filter": f"number eq {quoted(number)}", "select": "id"}
+        return bool(await self._client.rows("customers", options, urgent=True))
+
+    async def _buyer(self, order: str) -> str:
+        """The customer of an order, or of the invoice that has taken its place.
+
+        Raises:
+            Rejected: neither is there.
+        """
+        if not self._buyers.get(order):
+            try:
+                row: Row = await self._client.get(f"salesOrders({order})", {"select": "customerId"})
+            except Missing:
+                options = {"filter": f"orderId eq {order}", "select": "customerId"}
+                found = await self._client.rows("salesInvoices", options)
+                if not found:
+                    raise Rejected(
+                        f"Business Central has neither order {order} nor an invoice of it."
+                    ) from None
+                row = found[0]
+            _keep(self._buyers, order, text(row, "customerId"))
+        return self._buyers[order]
+
+    # -- payments -----------------------------------------------------------------------------
+
+    async def _put_payment(self, put: PutPayment) -> Outcome:
+        settings, payment = self._settings, put.payment
+        if payment.amount <= 0:
+            raise Rejected(f"Payment {payment.id} is of {payment.amount}: a payment needs more than zero.")
+        if not settings.payment_journal:
+            raise Rejected(
+                f"Payment {payment.id} of {payment.amount} has nowhere to go: set business_central.payment_journal."
+            )
+        if settings.currency and payment.currency != settings.currency:
+            raise Rejected(
+                f"Payment {payment.id} is in {payment.currency}: the API of payment journals takes the company's own "
+                f"currency, {settings.currency}, only. Enter it by hand, then discard this."
+            )
+        found = await self._find_payment(put)
+        if found is not None:
+            return found
+        body = mapping.payment_body(put, await self._buyer(put.order_external_id))
+        made = await self._client.create(f"{await self._payments()}/customerPayments", body)
+        return _done(text(made, "id"))
+
+    async def _find_payment(self, put: PutPayment) -> Outcome | None:
+        """In the journal while it waits there; once it is posted, by its description in the general ledger."""
+        number = mapping.short_reference(put.reference)
+        waiting = {"filter": f"externalDocumentNumber eq {quoted(number)}", "select": "id"}
+        found = await self._client.rows(f"{await self._payments()}/customerPayments", waiting)
+        if not found:
+            posted = {
+                "filter": f"description eq {quoted(mapping.description(put.reference))}",
+                "select": "id",
+            }
+            found = await self._client.rows("generalLedgerEntries", posted)
+        return _done(text(found[0], "id")) if found else None
+
+    async def _payments(self) -> str:
+        if not self._journal:
+            code = self._settings.payment_journal.upper()
+            options = {"filter": f"code eq {quoted(code)}", "select": "id"}
+            found = await self._client.rows("customerPaymentJournals", options)
+            if not found:
+                raise Rejected(f"Business Central has no customer payment journal {code!r}.")
+            self._journal = text(found[0], "id")
+        return f"customerPaymentJournals({self._journal})"
+
+    # -- refunds ------------------------------------------------------------------------------
+
+    async def _put_refund(self, put: PutRefund) -> Outcome:
+        """A credit memo of the refunded units; posted where the goods went back on the shelf and that is configured."""
+        if not put.items:
+            message = f"No goods come back; the refund of {put.refund.amount} is for the accounts to book."
+            return Outcome(Result.DONE, message, facts={"external_id": ""})
+        memo: Row | None = await self._memo(put)
+        if memo is None:
+            customer = await self._buyer(put.order_external_id)
+            locations = await self._locations(put.items)
+            body = mapping.memo_body(put, customer, locations, self._settings)
+            memo = await self._client.create("salesCreditMemos", body)
+        number = text(memo, "id")
+        if self._unposted(put, memo):
+            try:
+                await self._client.act(f"salesCreditMemos({number})", "post")
+            except (AuthExpired, Throttled, Retryable, Conflict) as error:
+                # They would say that nothing was applied; the credit memo was.
+                raise OutcomeUnknown(f"The credit memo is there, it is not posted: {error}") from error
+            except Rejected:
+                # An earlier call whose answer was lost may have posted it in between.
+                memo = await self._memo(put)
+                if memo is None or self._unposted(put, memo):
+                    raise
+        return _done(number)
+
+    def _unposted(self, put: PutRefund, memo: Row) -> bool:
+        return put.restocked and self._settings.post_returns and text(memo, "status") == "Draft"
+
+    async def _memo(self, put: PutRefund) -> Row | None:
+        number = mapping.short_reference(put.reference)
+        options = {"filter": f"externalDocumentNumber eq {quoted(number)}", "select": "id,status"}
+        found = await self._client.rows("salesCreditMemos", options)
+        return found[0] if found else None
+
+    async def _find_refund(self, put: PutRefund) -> Outcome | None:
+        memo = await self._memo(put) if put.items else None
+        if memo is None:
+            return None
+        if self._unposted(put, memo):
+            return Outcome(
+                Result.RETRY, "The credit memo is there and not posted: sending it again posts it."
+            )
+        return _done(text(memo, "id"))
+
+
+def _status(answer: Row) -> int:
+    status = answer.get("status")
+    return status if isinstance(status, int) else 500
+
+
+def _refusal(answer: Row) -> Outcome:
+    """One change of a transaction was refused, so none was made."""
+    body = answer.get("body")
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    status, words = _status(answer), words_of(error)
+    if status in (404, 409) or error.get("code") == ENTITY_CHANGED:
+        return Outcome(Result.RETRY, f"Somebody changed the order meanwhile: {words}")
+    if status == 429 or status >= 500 or status == 408:
+        return Outcome(Result.RETRY, words)
+    return Outcome(Result.REJECTED, words)
+
+
+def _done(number: str) -> Outcome:
+    return Outcome(Result.DONE, facts={"external_id": number})
+
+
+def _keep(cache: OrderedDict[str, Any], key: str, value: Any) -> None:
+    cache[key] = value
+    while len(cache) > CACHE_MAX:
+        cache.popitem(last=False)
