@@ -182,7 +182,8 @@ def _business_central(
     say: Callable[[str], object],
 ) -> Simulator:
     erp = BusinessCentralSimulator(clock=SystemClock(), rng=rng, transport=transport)
-    codes = [erp.add_location(name.upper()[:10], name) for name in LOCATION_NAMES]
+    codes = [erp.add_location(name.partition(" ")[0], name) for name in LOCATION_NAMES]
+    erp.add_customer("WEB", "Web guests")
     case = stock_case(generate_history(seed, orders=400, skus=SKUS).orders)
     for sku in sorted(case.target):
         erp.add_item(sku, case.titles[sku], case.prices[sku])
@@ -195,5 +196,5 @@ def _business_central(
     )
     say(f"  tenant {erp.tenant}, environment {erp.environment}, company id {erp.company_id}")
     say(f"  client id {CLIENT_ID}, client secret {CLIENT_SECRET}")
-    say(f"  base URL and login URL http://127.0.0.1:{port}, payment journal WEB")
+    say(f"  base URL and login URL http://127.0.0.1:{port}; web customer WEB, payment journal WEB, account 6710")
     return erp
