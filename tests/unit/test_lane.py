@@ -8,19 +8,20 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from tests.unit.support import START_MS, play
+from tests.unit.support import START_MS, line, order, play
 
+from syncline.engine.codec import order_fingerprint
 from syncline.engine.delivery.build import Send
-from syncline.engine.delivery.lane import Lane
+from syncline.engine.delivery.lane import Lane, describe
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import Route, Routes, stock_key
+from syncline.engine.routes import SEP, Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation, Outcome, Result
 from syncline.model.errors import OutcomeUnknown
-from syncline.model.payloads import SetStock
+from syncline.model.payloads import PutOrder, SetStock
 from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore
 
@@ -113,3 +114,52 @@ def test_a_call_ends_what_it_carried_and_not_what_changed_before_its_outcome_was
     assert [quantity for _, quantity in calls] == sent
     assert calls[0] == calls[1], "the same key asks for the same effect"
     assert len({key for key, _ in calls}) == len(set(sent))
+
+
+class Finds:
+    """An ERP that holds the order already: a former process was killed before it heard so."""
+
+    operations: ClassVar = {"put_order": Operation("put_order", look_up=True, look_up_window_ms=60_000)}
+
+    async def look_up(self, operation, item):
+        return Outcome(Result.DONE, facts={"external_id": "5001"})
+
+
+def test_an_order_that_a_former_process_sent_is_bound_with_its_revision():
+    """Bound without, it would count as written by somebody else, and its next revision would be taken for sent."""
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        routes = Routes([Route(Flow.ORDERS, "shop", "erp", 20_000)])
+        sent = PutOrder("shop-7001", order(line("l1", "A", 2)), ())
+        key = f"7001{SEP}{START_MS}"
+        row = {"system": "erp", "operation": "put_order", "now_ms": START_MS}
+        await store.write(Write("intent_put", [{**row, "id": "i1", "items": describe({key: sent})}]))
+        system = SimpleNamespace(
+            name="erp", sink=Finds(), governor=Governor(), capabilities=Capabilities(external_reference=True)
+        )
+        lane = Lane(
+            system=system,
+            store=store,
+            clock=clock,
+            rng=Random(1),
+            ids=Ids(clock, Random(2)),
+            routes=routes,
+            builder=Builder(),
+            lease=Lease(store, clock, "lane:erp", "me"),
+            on_stored=lambda: None,
+            on_stale=lambda _: None,
+            offer=lambda rows: [lane.offer(row) for row in rows],
+            rewind=Rewind(store, clock, routes),
+        )
+        running = asyncio.get_running_loop().create_task(lane.run())
+        await clock.sleep(30)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await lane.stop()
+        ((_, external_id, _, fingerprint, *_),) = await store.read(
+            "bindings_get", system="erp", kind="order", keys=["shop-7001"]
+        )
+        assert (external_id, fingerprint) == ("5001", order_fingerprint(sent.order))
+
+    play(story)

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from syncline.engine.codec import decode_payloads, encode
+from syncline.engine.codec import decode_payloads, encode, order_fingerprint
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
@@ -34,7 +34,7 @@ from syncline.engine.routes import Routes, split_key
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
-from syncline.model.payloads import Payload
+from syncline.model.payloads import Payload, PutOrder
 from syncline.ports import Clock, Row, Store, System, Write
 
 CALLS_MAX = 32  # calls of one lane in flight
@@ -183,7 +183,9 @@ class Lane:
             for key in payloads:
                 open_keys[operation, key] = None
                 self._busy[self._record_of(operation, key)] = started_at_ms
-            self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, {}))
+            # As when it was built: an order that is bound without its revision counts as adopted, and the next is lost.
+            notes = {k: order_fingerprint(x.order) for k, x in payloads.items() if isinstance(x, PutOrder)}
+            self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, notes))
         rows = await self._store.read("deliveries_pending", system=self.system.name)
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
             if operation in self._queues and (operation, key) not in open_keys:
