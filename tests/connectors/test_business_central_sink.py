@@ -261,8 +261,11 @@ def test_what_was_shipped_stays_on_a_revision_and_on_a_cancellation():
         number, item = await placed_order(world)
         world.sim.ship(number, lines={10_000: 3})
         fewer = world.put(order(line("1", "A", 1, "10.00")), ("1", "A", "MAIN", 1), external_id=number)
-        done(await world.do("put_order", fewer))
+        outcome = await world.do("put_order", fewer)
+        done(outcome)
         assert [(x.number, x.quantity) for x in world.sim.order(number).lines] == [("A", 3)]
+        # Two units more than are wanted, because they left: a credit memo takes them off, so nothing is wrong.
+        assert (Decimal(outcome.facts["total_difference"]), outcome.message) == (0, "")
         gone = replace(fewer, order=replace(fewer.order, cancelled_at_ms=START_MS), items=(item,))
         done(await world.do("put_order", gone))
         assert [(x.number, x.quantity) for x in world.sim.order(number).lines] == [("A", 3)]
@@ -343,6 +346,34 @@ def test_a_revision_of_an_order_that_was_invoiced_whole_is_for_a_person():
         outcome = await world.do("put_order", put)
         assert outcome.result is Result.REJECTED
         assert "invoiced whole or deleted" in outcome.message
+        fewer = world.put(order(line("1", "A", 1, "10.00")), ("1", "A", "MAIN", 1), external_id=number)
+        done(await world.do("put_order", fewer))  # all that is wanted left, and the rest is a credit memo's
+        assert await world.find("put_order", fewer) is not None
+
+    run(story)
+
+
+def test_a_revision_of_an_order_that_somebody_deleted_is_for_a_person():
+    async def story(world: World) -> None:
+        number, _ = await placed_order(world)
+        world.sim.delete_order(number)
+        put = world.put(order(line("1", "A", 1, "10.00")), ("1", "A", "MAIN", 1), external_id=number)
+        assert (await world.do("put_order", put)).result is Result.REJECTED
+
+    run(story)
+
+
+def test_units_that_left_keep_their_discount():
+    async def story(world: World) -> None:
+        placed = order(line("1", "A", 4, "10.00", discount=Decimal("1.37")))
+        number = done(await world.do("put_order", world.put(placed, ("1", "A", "MAIN", 4))))
+        world.sim.ship(number, lines={10_000: 3})
+        fewer = order(line("1", "A", 2, "10.00", discount=Decimal("0.68")))
+        put = world.put(fewer, ("1", "A", "MAIN", 2), external_id=number)
+        outcome = await world.do("put_order", put)
+        assert (done(outcome), outcome.message) == (number, "")
+        (held,) = world.sim.order(number).lines
+        assert (held.quantity, held.discount) == (3, Decimal("1.02"))
 
     run(story)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
+from syncline.engine.capture.ingress import Answer
 from syncline.engine.engine import Engine
 
 
@@ -25,6 +27,10 @@ class HooksApp:
         if engine is None:
             raise ConnectionResetError("the process is gone")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        answer = await engine.ingress.accept(scope["path"].rsplit("/", 1)[-1], headers, body)
+        system = scope["path"].rsplit("/", 1)[-1]
+        token = parse_qs(scope["query_string"].decode("latin-1")).get(engine.ingress.handshake(system) or "-")
+        answer = (
+            Answer(200, token[0], text=True) if token else await engine.ingress.accept(system, headers, body)
+        )
         await send({"type": "http.response.start", "status": answer.status, "headers": []})
         await send({"type": "http.response.body", "body": answer.message.encode()})

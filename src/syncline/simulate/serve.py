@@ -196,5 +196,7 @@ def _business_central(
     )
     say(f"  tenant {erp.tenant}, environment {erp.environment}, company id {erp.company_id}")
     say(f"  client id {CLIENT_ID}, client secret {CLIENT_SECRET}")
-    say(f"  base URL and login URL http://127.0.0.1:{port}; web customer WEB, payment journal WEB, account 6710")
+    say(
+        f"  base URL and login URL http://127.0.0.1:{port}; web customer WEB, payment journal WEB, account 6710"
+    )
     return erp

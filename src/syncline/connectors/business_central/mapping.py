@@ -263,14 +263,25 @@ def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
             found.append(Step("POST", "", line.body()))
             continue
         row = same.pop(0)
-        fields = dict(line.fields)
-        fields["quantity"] = max(Decimal(fields["quantity"]), _number(row, "shippedQuantity"))
+        fields = _at_least(line.fields, _number(row, "shippedQuantity"))
+        if fields["quantity"] != line.fields["quantity"] and _number(row, "quantity") == fields["quantity"]:
+            continue  # all of it left, so it stands as it is; what comes back is a credit memo's
         changed = {name: value for name, value in fields.items() if not _equal(row.get(name), value)}
         if changed:
             found.append(Step("PATCH", text(row, "id"), changed, text(row, "@odata.etag")))
     for rest in pool.values():
         found += [step for row in rest if (step := _off(row)) is not None]
     return found
+
+
+def _at_least(fields: Mapping[str, Any], shipped: Decimal) -> dict[str, Any]:
+    """A line's fields for no fewer units than were shipped, with the discount that so many have."""
+    wanted = Decimal(fields["quantity"])
+    if wanted >= shipped:
+        return dict(fields)
+    discount = Decimal(fields.get("discountAmount", ZERO))
+    share = {"discountAmount": (discount * shipped / wanted).quantize(CENT)} if discount else {}
+    return {**fields, "quantity": shipped, **share}
 
 
 def _off(row: Row) -> Step | None:
@@ -283,6 +294,24 @@ def _off(row: Row) -> Step | None:
     if _number(row, "quantity") == shipped:
         return None
     return Step("PATCH", text(row, "id"), {"quantity": shipped}, etag)
+
+
+def kept(held: Sequence[Row], wanted: Sequence[WantedLine]) -> Decimal:
+    """What units cost, tax included, that are no longer wanted and stay on the order because they were shipped.
+
+    They come off by a credit memo, so the order's total is higher than the channel's by as much.
+    """
+    pool: defaultdict[tuple[str, LineKey], list[Decimal]] = defaultdict(list)
+    for line in wanted:
+        pool[line.kind, line.key].append(Decimal(line.fields["quantity"]))
+    worth = ZERO
+    for row in held:
+        same = pool.get((text(row, "lineType"), _key(row)))
+        quantity = _number(row, "quantity")
+        extra = quantity - (same.pop(0) if same else ZERO)
+        if extra > 0 and extra <= _number(row, "shippedQuantity"):
+            worth += (_number(row, "netAmountIncludingTax") * extra / quantity).quantize(CENT)
+    return worth
 
 
 def cancel_steps(held: Iterable[Row]) -> list[Step]:

@@ -6,16 +6,16 @@ first, and to look for as long as a call may still take effect before anything i
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from syncline.connectors.business_central import mapping
 from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
-from syncline.connectors.business_central.manifest import OPERATIONS, BusinessCentralSettings
+from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
 from syncline.connectors.business_central.places import Places
-from syncline.connectors.business_central.rows import text
+from syncline.connectors.business_central.rows import sku_of, text
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
@@ -121,60 +121,99 @@ class BusinessCentralSink:
             return await self._held(put)
         # A revision: the order is there anyway, the question is whether it looks as asked.
         row = await self._order(put)
-        if await self._steps(put, row):
-            return None
-        return self._judge(put, row)
+        if row is None:
+            return await self._finished(put)
+        wanted = await self._wanted(put)
+        return None if self._steps(put, row, wanted) else self._judge(put, row, wanted)
 
-    async def _order(self, put: PutOrder) -> dict[str, Any]:
+    async def _order(self, put: PutOrder) -> dict[str, Any] | None:
+        """The order with its lines; ``None`` if it is not there any more."""
         try:
             return await self._client.get(
                 f"salesOrders({put.external_id})", {"expand": "salesOrderLines"}, urgent=True
             )
-        except Missing as error:
-            raise Rejected(
-                f"Business Central's order for {put.order.number} is not there any more: it was invoiced whole or "
-                f"deleted. Book what changed by hand, then discard this. ({error})"
-            ) from error
+        except Missing:
+            return None
 
-    async def _steps(self, put: PutOrder, row: Row) -> list[mapping.Step]:
-        held = row.get("salesOrderLines")
-        if not isinstance(held, list):
-            raise Retryable("Business Central returned the order without its lines.")
+    async def _finished(self, put: PutOrder) -> Outcome:
+        """An order that was invoiced whole is deleted. Where less is wanted than left, nothing is to be changed.
+
+        Raises:
+            Rejected: more is wanted, or nobody knows what became of it.
+        """
+        options = {"filter": f"orderId eq {put.external_id}", "select": "orderNumber"}
+        invoices = await self._client.rows("salesInvoices", options, urgent=True)
+        left: Counter[tuple[str, str]] = Counter()
+        if invoices:
+            number = quoted(text(invoices[0], "orderNumber"))
+            sent = {"filter": f"orderNumber eq {number}", "expand": "shipmentLines"}
+            for shipment in await self._client.rows("shipments", sent, api=EXTENSION, urgent=True):
+                for line in shipment.get("shipmentLines") or ():
+                    sku = sku_of(
+                        text(line, "itemNumber"), text(line, "variantCode"), self._settings.variant_separator
+                    )
+                    left[sku, text(line, "locationCode")] += int(line.get("quantityBase") or 0)
+        wanted: Counter[tuple[str, str]] = Counter()
+        for item in () if mapping.gone(put) else put.items:
+            wanted[item.sku, item.location] += item.quantity
+        if invoices and wanted <= left:
+            return Outcome(
+                Result.DONE,
+                "The order was invoiced whole before this; what comes back is a credit memo's.",
+                facts={"external_id": put.external_id},
+            )
+        raise Rejected(
+            f"Business Central's order for {put.order.number} is not there any more: it was invoiced whole or deleted. "
+            "Book what changed by hand, then discard this."
+        )
+
+    async def _wanted(self, put: PutOrder) -> list[mapping.WantedLine]:
         if mapping.gone(put):
-            return mapping.cancel_steps(held)
-        wanted = mapping.wanted_lines(put, await self._locations(put.items), self._settings)
-        return mapping.steps(held, wanted)
+            return []
+        return mapping.wanted_lines(put, await self._locations(put.items), self._settings)
+
+    @staticmethod
+    def _steps(put: PutOrder, row: Row, wanted: Sequence[mapping.WantedLine]) -> list[mapping.Step]:
+        held = _lines(row)
+        return mapping.cancel_steps(held) if mapping.gone(put) else mapping.steps(held, wanted)
 
     async def _revise(self, put: PutOrder) -> Outcome:
         """Change the lines in one transaction; each change rests on the version that was read."""
         row = await self._order(put)
-        parts = [self._part(put.external_id, step) for step in await self._steps(put, row)]
+        if row is None:
+            return await self._finished(put)
+        wanted = await self._wanted(put)
+        parts = [self._part(put.external_id, step) for step in self._steps(put, row, wanted)]
         head = {k: v for k, v in mapping.header(put, self._settings).items() if row.get(k) != v}
         if head and not mapping.gone(put):
             # Last: every change of a line gives its order a new version.
             path = f"salesOrders({put.external_id})"
             parts.append(self._client.inner("PATCH", path, head, "*"))
         if not parts:
-            return self._judge(put, row)
+            return self._judge(put, row, wanted)
         answers = await self._client.together(parts, urgent=True)
         refused = next((x for x in answers if _status(x) >= 400), None)
         if refused is not None:
             return _refusal(refused)
         if len(answers) < len(parts):
             raise OutcomeUnknown("Business Central answered only some of the changes.")
+        note = "it is not there any more"
         try:
-            return self._judge(put, await self._order(put))
+            row = await self._order(put)
+            if row is not None:
+                return self._judge(put, row, wanted)
         except (Throttled, Retryable, Rejected, AuthExpired) as error:
             # Whatever happens to the reading, the order was written: AuthExpired would deny that.
-            facts = {"external_id": put.external_id}
-            return Outcome(Result.DONE, f"The total was not checked: {error}", facts=facts)
+            note = str(error)
+        facts = {"external_id": put.external_id}
+        return Outcome(Result.DONE, f"The total was not checked: {note}", facts=facts)
 
     def _part(self, order: str, step: mapping.Step) -> dict[str, Any]:
         path = f"salesOrderLines({step.line})" if step.line else f"salesOrders({order})/salesOrderLines"
         return self._client.inner(step.method, path, step.body, step.etag)
 
-    def _judge(self, put: PutOrder, row: Row) -> Outcome:
-        """The order is there; its total is the ERP's own, so it is compared."""
+    def _judge(self, put: PutOrder, row: Row, wanted: Sequence[mapping.WantedLine] = ()) -> Outcome:
+        """The order is there; its total is the ERP's own, so it is compared. ``wanted`` are a revision's lines."""
         number = text(row, "id")
         if not number:
             raise OutcomeUnknown("Business Central did not tell the order's id.")
@@ -188,6 +227,7 @@ class BusinessCentralSink:
             return Outcome(
                 Result.DONE, "The total was not checked: Business Central did not tell it.", facts=facts
             )
+        total -= mapping.kept(_lines(row), wanted) if put.external_id else 0
         difference = total - put.order.total
         facts["total_difference"] = f"{difference:f}"
         notes = ""
@@ -346,6 +386,13 @@ class BusinessCentralSink:
                 Result.RETRY, "The credit memo is there and not posted: sending it again posts it."
             )
         return _done(text(memo, "id"))
+
+
+def _lines(row: Row) -> list[Row]:
+    held = row.get("salesOrderLines")
+    if not isinstance(held, list):
+        raise Retryable("Business Central returned the order without its lines.")
+    return held
 
 
 def _status(answer: Row) -> int:
