@@ -100,9 +100,8 @@ class Bulk:
         for operation in operations:
             self._queue(operation)
         if errors:
-            error = ApiError(400, str(errors[0]["message"]), errors[0]["parameters"], errors=errors)
-            error.body |= {"bulk_uuid": uuid, "request_items": told}
-            raise error
+            # What was accepted is not told with it.
+            raise ApiError(400, str(errors[0]["message"]), errors[0]["parameters"], errors=errors)
         return {"bulk_uuid": uuid, "request_items": told, "errors": False}
 
     def _queue(self, operation: Operation) -> None:

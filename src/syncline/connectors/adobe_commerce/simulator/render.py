@@ -178,6 +178,7 @@ def shipment(one: Shipment) -> dict[str, Any]:
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
         "tracks": [track(entry, one) for entry in one.tracks],
+        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
         "extension_attributes": {"source_code": one.source},
     }
 

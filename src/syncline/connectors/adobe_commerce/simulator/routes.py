@@ -262,6 +262,7 @@ class Services:
         # Without a source the default one is lowered, whether or not the goods lie there.
         source = arguments.get("source_code", "default")
         made = self._sales.ship(order, _units(call.given), tracks, source)
+        made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
 
     def add_track(self, call: Call) -> Any:

@@ -169,6 +169,7 @@ class Shipment:
     lines: list[tuple[OrderItem, int]]
     tracks: list[Track]
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)
