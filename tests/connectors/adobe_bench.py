@@ -84,6 +84,7 @@ class AdobeCommerceBench:
             access_token=held.access_token,
             access_token_secret=held.access_token_secret,
             page_size=PAGE,
+            order_source=self.place,
             orders_since="2026-09-01T00:00:00Z",
             event_public_keys=tuple(public_pem(key) for key in make_keys()),
             event_client_id=CLIENT_ID,

@@ -461,7 +461,7 @@ def test_an_order_adds_up_whatever_became_of_it():
         assert adds_up(second)
         line = second.lines[1]
         assert (line.quantity, line.taken) == (5, 4), "the two were not sent yet"
-        assert [(at.location, at.quantity) for at in line.allocations] == [("default", 4)]
+        assert [(at.location, at.quantity) for at in line.allocations] == [("default", 5)]
         (refund,) = second.refunds
         assert [(x.quantity, x.shipped) for x in refund.lines] == [(2, False)]
         assert second.total == first.total - refund.amount
@@ -476,6 +476,30 @@ def test_an_order_adds_up_whatever_became_of_it():
         trusting, _ = opened(world, refunds_restock=True)
         assert (await order_of(world, trusting, key)).lines[1].taken == 2
         assert not world.shop.ledger.breaches
+
+    run(story)
+
+
+def test_units_are_told_where_they_left_from_and_where_the_rest_will():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("A", 6))
+        order = world.shop.orders[key]
+        line = order.lines[0].item_id
+
+        async def told() -> list[tuple[str, int, int]]:
+            (one,) = (await order_of(world, system, key)).lines
+            return [(at.location, int(at.quantity), int(at.remaining)) for at in one.allocations]
+
+        assert await told() == [("default", 6, 6)]
+        world.shop.sales.ship(order, {line: 2}, (), "default")
+        assert await told() == [("default", 6, 4)], "a parcel from there changes nothing in the ERP's order"
+        world.shop.sales.ship(order, {line: 1}, (), "leeds")
+        assert await told() == [("leeds", 1, 0), ("default", 5, 3)]
+        other = world.buy(("A", 2))
+        world.shop.sales.ship(world.shop.orders[other], None, (), "leeds")
+        (one,) = (await order_of(world, system, other)).lines
+        assert [(at.location, at.quantity) for at in one.allocations] == [("leeds", 2)]
 
     run(story)
 

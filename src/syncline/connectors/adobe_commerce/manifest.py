@@ -46,7 +46,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
 
     ``auth`` says which credential is sent: an integration's four values (``oauth``), its access token alone
     (``bearer``, which the shop has to allow), or an administrator's name and password (``admin``). ``event_public_keys``
-    are the keys, as PEM, by which Adobe I/O signs events. ``orders_since`` (RFC 3339) is where the first read of orders
+    are the keys, as PEM, by which Adobe I/O signs events. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone.
     """
 
@@ -59,6 +59,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     admin_user: str = ""
     admin_password: str = ""
     store: str = "all"
+    order_source: str = "default"
     stock_writes: StockWrites = "direct"
     stock_items_max: int = ITEMS_MAX
     bulk_applies_after_s: int = 120
@@ -88,6 +89,10 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
         if not _STORE.fullmatch(self.store):
             raise Misconfigured(
                 f"store: {self.store!r} is no store view code; use all, default or one of the shop's"
+            )
+        if not self.order_source or any(letter.isspace() for letter in self.order_source):
+            raise Misconfigured(
+                "order_source: must be the code of a source, as the shop's admin shows it under Sources"
             )
         for name, low, high in (
             ("stock_items_max", 1, BULK_ITEMS_MAX),

@@ -37,23 +37,26 @@ def order_from_event(body: wire.Order) -> Order:
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(wire.WholeOrder(body), restocked=False, complete=False)
+    return _order(wire.WholeOrder(body), source="", restocked=False, complete=False)
 
 
-def order_from_read(body: wire.WholeOrder, *, restocked: bool) -> Order:
-    """An order as a full read tells it. ``restocked``: whether refunded goods are taken to lie in their source again.
+def order_from_read(body: wire.WholeOrder, *, source: str, restocked: bool) -> Order:
+    """An order as a full read tells it.
+
+    ``source`` is where units are taken to leave from that have not left yet. ``restocked``: whether refunded goods are taken
+    to lie in their source again.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(body, restocked=restocked, complete=True)
+    return _order(body, source=source, restocked=restocked, complete=True)
 
 
-def _order(whole: wire.WholeOrder, *, restocked: bool, complete: bool) -> Order:
+def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bool) -> Order:
     order = whole.order
     updated_ms = to_ms(order.updated_at, "updated_at")
     sold = sellable(order.items)
-    lines = tuple(_line(item, whole, restocked=restocked) for item in sold)
+    lines = tuple(_line(item, whole, source=source, restocked=restocked) for item in sold)
     shipping_tax = amount(order.base_shipping_tax_amount, "base_shipping_tax_amount")
     shipping_was = amount(order.base_shipping_amount, "base_shipping_amount")
     shipping = max(ZERO, shipping_was - amount(order.base_shipping_refunded, "base_shipping_refunded"))
@@ -122,7 +125,7 @@ def sellable(items: Sequence[wire.OrderItem]) -> list[wire.OrderItem]:
     return chosen
 
 
-def _line(item: wire.OrderItem, whole: wire.WholeOrder, *, restocked: bool) -> OrderLine:
+def _line(item: wire.OrderItem, whole: wire.WholeOrder, *, source: str, restocked: bool) -> OrderLine:
     what = f"line {item.item_id}"
     ordered = units(item.qty_ordered, f"{what}, qty_ordered")
     if ordered <= 0:
@@ -148,7 +151,7 @@ def _line(item: wire.OrderItem, whole: wire.WholeOrder, *, restocked: bool) -> O
         discount=price * wanted - net_left,
         tax=tax if wanted == ordered else _share(tax, wanted, ordered),
         taken=Decimal(max(0, shipped - returned)),
-        allocations=_allocations(item, whole.shipments),
+        allocations=_allocations(item, whole.shipments, Decimal(wanted), source) if source else (),
     )
 
 
@@ -161,14 +164,23 @@ def _returned(ordered: int, canceled: int, refunded: int, shipped: int) -> int:
     return max(0, refunded - max(0, ordered - canceled - shipped))
 
 
-def _allocations(item: wire.OrderItem, shipments: Iterable[wire.Shipment]) -> tuple[Allocation, ...]:
-    """Where units left from. The shop chooses a source when it ships, so what waits has no place yet."""
+def _allocations(
+    item: wire.OrderItem, shipments: Iterable[wire.Shipment], wanted: Decimal, source: str
+) -> tuple[Allocation, ...]:
+    """Where units left from, and where the rest is taken to leave from: the shop chooses a source when it ships.
+
+    Units of one source are told as one, so that a parcel from where it was expected changes nothing in the ERP's order.
+    """
     sent: defaultdict[str, Decimal] = defaultdict(Decimal)
     for shipment in shipments:
         for line in shipment.items:
-            if line.order_item_id == item.item_id and shipment.source:
-                sent[shipment.source] += line.qty
-    return tuple(Allocation(source, quantity) for source, quantity in sorted(sent.items()))
+            if line.order_item_id == item.item_id:
+                sent[shipment.source or source] += line.qty
+    rest = max(ZERO, wanted - sum(sent.values(), ZERO))
+    elsewhere = [Allocation(at, quantity) for at, quantity in sorted(sent.items()) if at != source]
+    if not rest and source not in sent and elsewhere:
+        return tuple(elsewhere)
+    return (*elsewhere, Allocation(source, sent[source] + rest, remaining=rest))
 
 
 def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:

@@ -147,7 +147,8 @@ class AdobeCommerceSource:
             return [_notice(stamp)]
         if topic == "order.read":
             whole = wire.decode(body, wire.WholeOrder, topic)
-            order = mapping.order_from_read(whole, restocked=self._settings.refunds_restock)
+            held = self._settings
+            order = mapping.order_from_read(whole, source=held.order_source, restocked=held.refunds_restock)
             return [Change(Kind.ORDER, order.key, order.updated_at_ms, 1, order.updated_at_ms, order)]
         if topic == "item":
             found = mapping.item_from_read(body)
