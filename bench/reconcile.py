@@ -16,7 +16,7 @@ from syncline.simulate.planted import PlantedWorld, Verdict
 SKUS, PLANTED, SEED = 33_334, 1_000, 1  # at three locations each
 QUICK_SKUS, QUICK_PLANTED = 1_000, 150
 MEND_S = 900.0
-PER_MINUTE = 50.0
+PER_MINUTE = 55.0  # by chance, so that no fewer than 50 flow
 
 
 def run(*, quick: bool) -> Report:
@@ -45,7 +45,7 @@ def run(*, quick: bool) -> Report:
     )
     report.add("of them not found, or not named", len(first.missed), "", most=0, gated=True)
     report.add("named without being there", len(first.wrong), "", most=0, gated=True)
-    report.add("orders that flowed meanwhile", first.orders / first.took_s * 60, "a minute", least=40)
+    report.add("orders that flowed meanwhile", first.orders / first.took_s * 60, "a minute", least=50)
     report.add("in flight to the end", first.in_flight, "")
     report.add("the whole proof, virtual time", first.took_s, "s")
     mendable = sum(n for cause, n in then.counts.items() if MEANINGS[Cause(cause)].repaired)

@@ -37,7 +37,7 @@ BIN = ROOT / ".venv" / "bin"
 TOTAL_LIMIT_S = 45 * 60  # a stuck run ends; two free cores need well under 15 minutes
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
-# The tests that start servers and browsers. Most of their time they wait, so two files run side by side.
+# The tests that start servers and browsers. Most of their time they wait, so there are more workers than cores.
 SERVERS = "acceptance or browser or crash"
 
 
@@ -148,7 +148,7 @@ def suite(
             return result
         report = OUT / f"{name}.xml"
         report.unlink(missing_ok=True)
-        workers = ["-n", str(CORES), "--dist", {"test": "worksteal", "file": "loadfile"}[by]]
+        workers = ["-n", str(CORES + (by == "file")), "--dist", {"test": "worksteal", "file": "loadfile"}[by]]
         command: list[str | Path] = [
             BIN / "pytest",
             *existing,

@@ -72,6 +72,7 @@ NUMBERS = {
     "units",
     "rows",
     "dry_run",
+    "aside",
 }
 
 

@@ -21,6 +21,8 @@ CHANGES_MIN = 1_000
 FAULTS_MIN = 30
 KINDS_MIN = 10
 KILLS_MIN = 2
+# Twice a hundred of these fit into the time of a test run.
+STORY = Plan(orders=58, minutes=31)
 # Staff change no numbers here: beside another connector that writes them nobody can tell whose a change is.
 SWITCHES = Plan(switches=True, asides=0)
 REPLAYED = (3, 11, 42)
@@ -33,7 +35,7 @@ def told(report: Report) -> str:
 
 
 def test_everything_agrees_after_faults_and_kills(seed, record_property):
-    report = Simulation(seed, Plan()).run()
+    report = Simulation(seed, STORY).run()
     sys.stdout.write(f"{report.text()}\n")
 
     assert report.violations == [], told(report)

@@ -209,10 +209,15 @@ class Rules:
         buffers = (layer.fields.get("buffer") for layer in self.layers)
         return any(buffer is not None and buffer.kind is BufferKind.AUTO for buffer in buffers)
 
-    @property
+    @cached_property
     def fenced(self) -> bool:
         """Whether any SKU has units kept for this channel."""
         return any("fence" in layer.fields for layer in self.layers)
+
+    @cached_property
+    def divides(self) -> bool:
+        """Whether of any SKU the channel gets a part only, or keeps one from others."""
+        return self.fenced or any("share" in layer.fields for layer in self.layers)
 
 
 def _check(layer: Layer) -> None:

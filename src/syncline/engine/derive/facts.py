@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 from syncline.engine.figures import figure
 from syncline.engine.routes import Route, Routes, split_key
-from syncline.inventory.availability import Demand
+from syncline.inventory.availability import Demand, Published
+from syncline.inventory.rules import QuantityRule, Terms
 from syncline.model.change import Flow
 from syncline.model.records import StockLevel
 from syncline.ports import Row, Store
 
 Levels = dict[str, dict[str, StockLevel]]
+Alike = tuple[
+    QuantityRule, Terms, Published
+]  # a number, and all that channels at the same locations differ in
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Facts:
     bindings: dict[str, dict[str, Row]]
     unseen: dict[str, dict[str, int]]
     _at: dict[tuple[str, ...], Levels] = field(default_factory=dict)
+    _numbers: dict[tuple[str, tuple[str, ...]], list[Alike]] = field(default_factory=dict)
 
     def levels_of(self, route: Route) -> Levels:
         """The figures at the locations that a route sells from."""
@@ -43,6 +48,10 @@ class Facts:
                 if (here := {place: level for place, level in at.items() if place in route.locations})
             }
         return found
+
+    def numbers_of(self, route: Route, sku: str) -> list[Alike]:
+        """The numbers of a SKU that were computed from these facts for routes from the same locations."""
+        return self._numbers.setdefault((sku, tuple(route.locations)), [])
 
 
 async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[str], *, now_ms: int) -> Facts:

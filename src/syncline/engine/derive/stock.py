@@ -9,7 +9,7 @@ from itertools import islice
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import DemandLearner, Wrong
-from syncline.engine.derive.facts import Facts, read_facts
+from syncline.engine.derive.facts import Alike, Facts, read_facts
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, start_at
 from syncline.inventory.availability import Demand, Drawn, Published, draw, settled, show
@@ -204,7 +204,9 @@ class StockDeriver:
                 lines = demands.get(sku, [])
                 known = [place for place in locations if place in at]
                 done += [line for line in own if settled(line, at, replica_lag_ms)]
-            numbers = published[sku] = scene.number(sku)
+            # Without holds, which count for some channels only, channels with one rule have one number.
+            alike = facts.numbers_of(route, sku) if sku not in held and sku not in recipes else None
+            numbers = published[sku] = scene.number(sku) if alike is None else scene.number_alike(sku, alike)
             unplaced = sum(
                 line.quantity for line in own if lowers and line.channel == route.sink and not line.location
             )
@@ -287,7 +289,7 @@ class StockDeriver:
         found: dict[str, Terms] = {}
         sized = [sku for sku in skus if route.rule_for(sku).buffer.kind is BufferKind.AUTO]
         auto = await self._auto_units(route, sized) if sized else {}
-        if len(beside) == 1:  # nobody to divide with
+        if len(beside) == 1 or not any(other.rules.divides for other in beside):  # nobody to divide with
             return {sku: Terms(auto_units=auto[sku]) if sku in auto else ALONE for sku in skus}
         sold = await self._sold(beside, route, skus)
         for sku in skus:
@@ -540,6 +542,16 @@ class _Scene:
             drawn[part] = self.draw(part, its, leave_out)
         whole = assemble([(count, drawn[part], self.terms[part].fenced) for part, count in counts.items()])
         return replace(show(whole, rule, self.terms[sku]), parts=drawn)
+
+    def number_alike(self, sku: str, before: list[Alike]) -> Published:
+        """The same as ``number``; taken from ``before`` if a route whose rule is the same has it there already."""
+        rule, terms = self.route.rule_for(sku), self.terms[sku]
+        for its, its_terms, numbers in before:
+            if its == rule and its_terms == terms:
+                return numbers
+        numbers = self.number(sku)
+        before.append((rule, terms, numbers))
+        return numbers
 
     def draw(self, part: str, rule: QuantityRule, leave_out: Callable[[Demand], bool] | None) -> Drawn:
         """What can be drawn of a base SKU, without some of the demand on it."""
