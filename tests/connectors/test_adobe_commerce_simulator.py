@@ -510,6 +510,15 @@ def test_more_calls_at_once_than_workers_are_refused_and_noted():
     run(story, workers=3)
 
 
+def test_an_address_that_is_too_long_is_refused_and_noted():
+    async def story(world: World) -> None:
+        query = {"searchCriteria[filter_groups][0][filters][0][value]": "x" * 8_000}
+        assert (await world.http("GET", "all/V1/orders", query=query)).status == 414
+        assert world.shop.ledger.breaches == {"uri": 1}
+
+    run(story)
+
+
 def test_an_error_after_the_effect_leaves_the_effect():
     async def story(world: World) -> None:
         world.shop.faults.error_after_rate = 1.0

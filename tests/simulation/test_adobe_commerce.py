@@ -53,12 +53,12 @@ CLIENT_ID = "simulated-client"
 SOURCE = "reading"
 SKUS = [f"SKU-{n}" for n in range(8)]
 STOCK = 60
-TRADE_S = 1_800.0
+TRADE_S = 1_500.0
 STEP_S = 60.0
 ALWAYS = NetworkFaults(
     0.02, 0.08, 0.02, 0.02
 )  # while there is trouble: refused, lost, cut, somebody else's page
-AGREE_S_MAX = 3 * 3_600.0
+AGREE_S_MAX = 2 * 3_600.0
 
 
 @dataclass

@@ -62,11 +62,11 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
     shipping = max(ZERO, shipping_was - amount(order.base_shipping_refunded, "base_shipping_refunded"))
     tax_was = amount(order.base_tax_amount, "base_tax_amount")
     # Taxes that lie on no line (on shipping, on fees) stay, shipping's as far as shipping does.
-    tax_gone = sum((i.base_tax_amount for i in sold), ZERO) - sum((line.tax for line in lines), ZERO)
+    tax_gone = sum((i.base_tax_amount or ZERO for i in sold), ZERO) - sum((line.tax for line in lines), ZERO)
     if shipping_was > 0:
         tax_gone += shipping_tax - (shipping_tax * shipping / shipping_was).quantize(_CENT, ROUND_HALF_UP)
     tax = tax_was - tax_gone
-    goods_were = sum((i.base_row_total - i.base_discount_amount for i in sold), ZERO)
+    goods_were = sum((i.base_row_total - (i.base_discount_amount or ZERO) for i in sold), ZERO)
     goods = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
     # Gift cards, store credit and fees are in the total and on no line: then the parts do not add up, here as there.
     total = (
@@ -199,7 +199,7 @@ def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
     items = {item.item_id: item for item in sellable(whole.order.items)}
     # How many units of each line were never sent: those were refunded first, oldest credit memo first.
     unsent = {
-        number: max(ZERO, item.qty_ordered - item.qty_canceled - item.qty_shipped)
+        number: max(ZERO, item.qty_ordered - (item.qty_canceled or ZERO) - (item.qty_shipped or ZERO))
         for number, item in items.items()
     }
     for memo in sorted(whole.creditmemos, key=lambda memo: memo.entity_id):

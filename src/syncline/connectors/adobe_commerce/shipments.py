@@ -145,8 +145,8 @@ def _left(order: wire.Order) -> list[list[Any]]:
     """Units that may still be shipped, line by line: [line, SKU, units]; taken from as parcels are planned."""
     rows: list[list[Any]] = []
     for item in sellable(order.items):
-        gone = item.qty_canceled + item.qty_shipped + item.qty_refunded
-        rows.append([item.item_id, item.sku, max(0, units(item.qty_ordered - gone, "quantities"))])
+        gone = sum(units(n, "quantities") for n in (item.qty_canceled, item.qty_shipped, item.qty_refunded))
+        rows.append([item.item_id, item.sku, max(0, units(item.qty_ordered, "qty_ordered") - gone)])
     return rows
 
 

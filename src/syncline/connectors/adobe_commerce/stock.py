@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from syncline.connectors.adobe_commerce import wire
+from syncline.connectors.adobe_commerce.auth import escape
 from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.manifest import PAGE_MAX, AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.wire import Found
@@ -22,7 +23,8 @@ from syncline.model.payloads import ReadStock, SetStock
 
 PATH = "inventory/source-items"
 REMEMBERED_MAX = 20_000  # queued writes whose end may still be asked for
-PAGES_MAX = 100
+SKU_CHARS_MAX = 4_000  # of SKUs in one address: web servers take 8 KB of it by default
+CONDITION_CHARS = 260  # what a condition of its own adds
 COMPLETE, RETRIABLE, FAILED, OPEN, REJECTED = 1, 2, 3, 4, 5  # of a queued operation
 _LIMIT = re.compile(r'Maximum items of type ".*?" is ([0-9]{1,6})')
 
@@ -67,17 +69,15 @@ class Stock:
         return {(row.sku, row.source_code): row for row in rows}
 
     async def rows(self, skus: Sequence[str], sources: Sequence[str]) -> list[wire.SourceItem]:
-        """The source items of some products in some sources; those that are not assigned are left out.
-
-        Each SKU is a condition of its own: a list would be split at commas, which a SKU may contain.
-        """
+        """The source items of some products in some sources; those that are not assigned are left out."""
         found: list[wire.SourceItem] = []
-        step = max(1, PAGE_MAX // max(1, len(sources)))
-        for start in range(0, len(skus), step):
-            some = skus[start : start + step]
+        for some in _parts(skus, max(1, PAGE_MAX // max(1, len(sources)))):
+            # A list is split at commas, and a SKU may contain one: then it is a condition of its own.
+            listed = ",".join(sku for sku in some if "," not in sku)
+            alone = [("sku", "eq", sku) for sku in some if "," in sku]
             search = Search(size=PAGE_MAX, fields="sku,source_code,quantity")
-            search.where(*(("sku", "eq", sku) for sku in some))
-            search.where(*(("source_code", "eq", source) for source in sources))
+            search.where(*([("sku", "in", listed)] if listed else []), *alone)
+            search.where(("source_code", "in", ",".join(sources)))
             answer = await self._client.get(PATH, search.pairs(), Found[wire.SourceItem])
             if answer.total_count > len(answer.items):
                 raise Retryable(f"the shop shows {len(answer.items)} of {answer.total_count} source items")
@@ -171,6 +171,21 @@ class Stock:
         if row.status == RETRIABLE:
             return Outcome(Result.RETRY, words, 0.0)
         return Outcome(Result.REJECTED, f"Adobe Commerce: {words}")
+
+
+def _parts(skus: Sequence[str], most: int) -> Iterator[list[str]]:
+    """SKUs in parts that one address can carry."""
+    part: list[str] = []
+    chars = 0
+    for sku in skus:
+        length = len(escape(sku)) + (CONDITION_CHARS if "," in sku else 3)
+        if part and (len(part) >= most or chars + length > SKU_CHARS_MAX):
+            yield part
+            part, chars = [], 0
+        part.append(sku)
+        chars += length
+    if part:
+        yield part
 
 
 def _at(payload: SetStock) -> tuple[str, str]:

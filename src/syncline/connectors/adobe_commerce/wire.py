@@ -46,12 +46,14 @@ def to_stamp(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def amount(value: Decimal, field: str) -> Decimal:
-    """An amount or a quantity of a bounded size.
+def amount(value: Decimal | None, field: str) -> Decimal:
+    """An amount or a quantity of a bounded size; what is left out, or null, is zero.
 
     Raises:
         Rejected: it is none.
     """
+    if value is None:
+        return ZERO
     if not value.is_finite() or abs(value) > AMOUNT_MAX:
         raise Rejected(f"{field}: {str(value)[:40]} is no amount")
     if -int(value.as_tuple().exponent) > PLACES_MAX:
@@ -59,15 +61,16 @@ def amount(value: Decimal, field: str) -> Decimal:
     return value
 
 
-def units(value: Decimal, field: str) -> int:
+def units(value: Decimal | None, field: str) -> int:
     """A whole number of units.
 
     Raises:
         Rejected: it is none; goods that are sold by weight cannot be counted in units.
     """
-    if amount(value, field) != value.to_integral_value():
-        raise Rejected(f"{field}: {value} is no whole number of units")
-    return int(value)
+    counted = amount(value, field)
+    if counted != counted.to_integral_value():
+        raise Rejected(f"{field}: {counted} is no whole number of units")
+    return int(counted)
 
 
 class Found(Struct, Generic[T], frozen=True):
@@ -116,11 +119,11 @@ class OrderItem(Struct, frozen=True):
     product_type: str
     name: str = ""
     parent_item_id: Id | None = None
-    qty_canceled: Decimal = ZERO
-    qty_refunded: Decimal = ZERO
-    qty_shipped: Decimal = ZERO
-    base_discount_amount: Decimal = ZERO
-    base_tax_amount: Decimal = ZERO
+    qty_canceled: Decimal | None = None
+    qty_refunded: Decimal | None = None
+    qty_shipped: Decimal | None = None
+    base_discount_amount: Decimal | None = None
+    base_tax_amount: Decimal | None = None
 
 
 class Order(Struct, frozen=True):
@@ -134,12 +137,12 @@ class Order(Struct, frozen=True):
     base_currency_code: Currency
     base_grand_total: Decimal
     items: tuple[OrderItem, ...]
-    base_shipping_amount: Decimal = ZERO
-    base_shipping_tax_amount: Decimal = ZERO
-    base_shipping_refunded: Decimal = ZERO
-    base_tax_amount: Decimal = ZERO
-    base_total_paid: Decimal = ZERO
-    base_total_refunded: Decimal = ZERO
+    base_shipping_amount: Decimal | None = None
+    base_shipping_tax_amount: Decimal | None = None
+    base_shipping_refunded: Decimal | None = None
+    base_tax_amount: Decimal | None = None
+    base_total_paid: Decimal | None = None
+    base_total_refunded: Decimal | None = None
     customer_id: int | None = None
     customer_email: str | None = None
     customer_firstname: str | None = None

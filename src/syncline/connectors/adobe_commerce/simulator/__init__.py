@@ -195,4 +195,4 @@ class AdobeCommerceSimulator(Simulator):
         )
 
     def _order_saved(self, order: Order) -> None:
-        self.events.emit(ORDER_SAVED, render.order(order, self.currency))
+        self.events.emit(ORDER_SAVED, render.as_saved(render.order(order, self.currency)))

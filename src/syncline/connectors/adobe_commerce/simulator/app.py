@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
 
 BODY_MAX = 8 * 1024 * 1024  # assumption: PHP's `post_max_size`, as most hosts set it
+URI_MAX = 8_000  # nginx and Apache take about 8 KB of request line by default
 _FIELDS = re.compile(r"[\w,\[\]]*")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -92,6 +93,9 @@ class HttpApp:
             return name, _Answer(503, page, content_type="text/html; charset=utf-8")
         if len(request.body) > BODY_MAX:
             return name, _Answer(413, b"<html>Request Entity Too Large</html>", content_type="text/html")
+        if len(request.raw_path) + len(request.query_string) > URI_MAX:
+            shop.ledger.breach("uri")
+            return name, _Answer(414, b"<html>414 Request-URI Too Large</html>", content_type="text/html")
         if self._busy >= self._workers or shop.chance(shop.faults.throttle_rate):
             if self._busy >= self._workers:
                 shop.ledger.breach("workers")

@@ -89,6 +89,18 @@ def order(one: Order, currency: str) -> dict[str, Any]:
     return body
 
 
+def as_saved(body: dict[str, Any]) -> dict[str, Any]:
+    """An order as an event's raw data has it: what was never written is null there, where the API says 0 (assumption)."""
+    never = (
+        "base_shipping_refunded",
+        "base_tax_refunded",
+        "base_total_paid",
+        "base_total_refunded",
+        "base_total_canceled",
+    )
+    return body | {name: body[name] or None for name in never}
+
+
 def _address(one: Order, kind: str) -> dict[str, Any]:
     company = {"company": one.buyer.company} if one.buyer.company else {}
     return {
