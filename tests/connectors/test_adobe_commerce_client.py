@@ -17,7 +17,7 @@ from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.auth import sign
 from syncline.connectors.adobe_commerce.client import Problem, words_of
 from syncline.connectors.adobe_commerce.manifest import EVENT_FIELDS
-from syncline.connectors.adobe_commerce.simulator import CartLine, make_keys, public_pem
+from syncline.connectors.adobe_commerce.simulator import Buyer, CartLine, make_keys, public_pem
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, Misconfigured, Rejected, Retryable, Throttled
@@ -735,6 +735,66 @@ def test_what_a_shop_shows_and_lists_is_read_again():
         assert [row.cancelled for row in placed] == [False, True, False]
         assert placed[0].total == Decimal("9.00"), "3.33 and its tax of 0.67, and 5.00"
         assert [row.key for row in (await reads.placed_of(["2", "77", "x"])).rows] == ["2"]
+
+    run(story)
+
+
+async def listed(system: System, what: str, position: str = "", **more: Any) -> list[list[Any]]:
+    assert system.census is not None
+    return [list(page.rows) async for page in system.census.read(what, position, **more)]
+
+
+def test_everything_that_a_shop_has_is_listed():
+    async def story(world: World) -> None:
+        system, _ = opened(world, page_size=2)
+        world.shop.add_product("SHIRT", "Shirt", Decimal(0), {}, kind="configurable")
+        assert [place.id for (place, *_) in [[p] for p in (await listed(system, "places"))[0]]] == [
+            "default",
+            "leeds",
+        ]
+        items = [row for page in await listed(system, "items") for row in page]
+        assert [(row.sku, row.quantity) for row in items] == [("A", 25), ("B", 50), ("C", 7)]
+        some = [row for page in await listed(system, "items", places=["leeds"]) for row in page]
+        assert [row.quantity for row in some] == [20, 0, 3]
+        for n in range(3):
+            world.buy(("B", 1), buyer=Buyer(f"{n}@b.example", "Ada", f"{n}"), registered=True)
+            await world.clock.sleep(60)
+        world.shop.sales.cancel(world.shop.orders[1])
+        customers = [row for page in await listed(system, "customers") for row in page]
+        assert [(row.id, row.name, row.email) for row in customers][2] == ("3", "Ada 2", "2@b.example")
+        orders = [row for page in await listed(system, "orders") for row in page]
+        assert [(row.key, row.open, row.cancelled) for row in orders] == [
+            ("2", True, False),
+            ("3", True, False),
+            ("1", False, True),
+        ]
+        with pytest.raises(Misconfigured, match="lists no field"):
+            await listed(system, "items", fields=["colour"])
+
+    run(story)
+
+
+def test_a_list_goes_on_from_its_position_and_the_stream_from_before_it():
+    async def story(world: World) -> None:
+        system, _ = opened(world, page_size=2)
+        census = system.census
+        assert census is not None
+        for _ in range(5):
+            world.buy(("B", 1))
+            await world.clock.sleep(300)
+        for what in ("orders", "items"):
+            pages = [page async for page in census.read(what, "")]
+            rest = [row for page in await listed(system, what, pages[0].position) for row in page]
+            again = list(pages[0].rows[-1:]) if what == "orders" else []  # it lies within the overlap
+            assert rest == again + [row for page in pages[1:] for row in page.rows]
+        pages = [page async for page in census.read("orders", "")]
+        assert [row.key for (row,) in await listed(system, "orders", pages[-1].position)] == ["5"]
+        (cursor,) = await census.begin()
+        await world.clock.sleep(300)
+        new = world.buy(("B", 1))
+        await world.clock.sleep(5)
+        keys, _ = await read(system, cursor)
+        assert keys == ["5", str(new)], "what was last, and what came"
 
     run(story)
 

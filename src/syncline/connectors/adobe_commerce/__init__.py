@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.manifest import CAPABILITIES, AdobeCommerceSettings, capabilities_of
 from syncline.connectors.adobe_commerce.rereads import Rereader
@@ -30,6 +31,7 @@ def open_system(opening: Opening) -> System:
         sink=AdobeCommerceSink(opening.name, settings, client=client, clock=opening.clock),
         governor=governor,
         check=Setup(settings, client).check,
+        census=AdobeCommerceCensus(opening.name, settings, client=client, clock=opening.clock),
         rereads=Rereader(settings, client=client, clock=opening.clock).rereads(),
     )
 

@@ -169,6 +169,14 @@ class OrderHead(Struct, frozen=True):
     created_at: Stamp
     updated_at: Stamp
     base_grand_total: Decimal
+    base_currency_code: Currency
+
+
+class Customer(Struct, frozen=True):
+    id: Id
+    email: str | None = None
+    firstname: str | None = None
+    lastname: str | None = None
 
 
 class DocumentItem(Struct, frozen=True):

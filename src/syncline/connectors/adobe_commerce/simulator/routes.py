@@ -72,6 +72,7 @@ class Services:
         self._shop = shop
         self._state = shop.state
         self._sales = shop.sales
+        self._rendered: dict[int, tuple[int, dict[str, Any]]] = {}
 
     def parameters(self, route: Route, body: Any, *, asynchronous: bool) -> dict[str, Any]:
         """What a body gives for a service, checked."""
@@ -92,10 +93,15 @@ class Services:
         return {"items": found, "search_criteria": told, "total_count": total}
 
     def orders(self, call: Call) -> Any:
-        currency = self._shop.currency
         # The read replica, where there is one, lags behind; without a lag this is what is there.
-        rows = (render.order(one, currency) for one in self._state.orders.values() if self._shop.visible(one))
+        rows = (self._told(one) for one in self._state.orders.values() if self._shop.visible(one))
         return self._search(call, rows)
+
+    def _told(self, order: Order) -> dict[str, Any]:
+        known = self._rendered.get(order.entity_id)
+        if known is None or known[0] != order.saved:
+            known = self._rendered[order.entity_id] = order.saved, render.order(order, self._shop.currency)
+        return known[1]
 
     def invoices(self, call: Call) -> Any:
         return self._search(call, map(render.invoice, self._state.invoices.values()))

@@ -222,6 +222,7 @@ class Order:
     creditmemos: list[Creditmemo] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
     ext_order_id: str = ""
+    saved: int = 0  # how often; a rendering holds until the next time
 
     @property
     def lines(self) -> list[OrderItem]:
@@ -270,6 +271,7 @@ class ShopState:
 
     def touch(self, order: Order) -> None:
         """Stamp an order as changed now."""
+        order.saved += 1
         order.updated_ms = self.clock.now_ms()
 
     def item_at(self, sku: str, source: str) -> SourceItem | None:
