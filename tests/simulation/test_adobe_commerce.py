@@ -70,6 +70,7 @@ class Play:
     stock_writes: str = "direct"
     events: bool = True
     kills: int = 1
+    depot: bool = False  # a second location, from which nothing is shipped: goods are moved from there
     shipped: int = 0
     refunds: int = 0
     cancelled: int = 0
@@ -102,11 +103,14 @@ class Play:
         apps.register(self.erp.origin, self.erp)
         apps.register(HOOKS, self.hooks)
         self.place = self.erp.add_location("Reading")
-        self.shop.add_source(SOURCE)
+        self.at = {self.place: self.shop.add_source(SOURCE)}
+        if self.depot:
+            self.at[self.erp.add_location("Leeds")] = self.shop.add_source("leeds")
         for sku in SKUS:
             self.erp.add_item(sku, sku, "10.00")
-            self.erp.opening_balance(sku, self.place, STOCK)
-            self.shop.add_product(sku, sku, Decimal("10.00"), {SOURCE: 0})
+            for place in self.at:
+                self.erp.opening_balance(sku, place, STOCK // len(self.at))
+            self.shop.add_product(sku, sku, Decimal("10.00"), dict.fromkeys(self.at.values(), 0))
         self.shop.add_product("FAMILY", "In sizes", Decimal(0), {}, kind="configurable")
         tax = self.erp.add_item("SHOP-TAX", "Tax from the shop", None, kind="OthCharge", role="tax")
         web = self.erp.add_customer("web-customer", companyname="Web customer")
@@ -145,7 +149,7 @@ class Play:
         rng = Random(self.rng.getrandbits(64))
         shop = ADOBE.open(Opening("shop", self.adobe, self.clock, Random(rng.getrandbits(64)), network))
         erp = NETSUITE.open(Opening("erp", self.netsuite, self.clock, Random(rng.getrandbits(64)), network))
-        at = {str(self.place): SOURCE}
+        at = {str(place): source for place, source in self.at.items()}
         routes = [
             Route(
                 Flow.INVENTORY,
@@ -227,8 +231,9 @@ class Play:
     def warehouse(self) -> None:
         rng = self.rng
         if rng.random() < 0.3:
-            self.erp.receive(rng.choice(SKUS), self.place, rng.randint(1, 9))
+            self.erp.receive(rng.choice(SKUS), rng.choice(list(self.at)), rng.randint(1, 9))
             return
+        self.move()
         waiting = [
             orders[0]
             for key, orders in self.booked().items()
@@ -242,6 +247,14 @@ class Play:
             tracking = f"T{self.shipped}" if rng.random() < 0.7 else None
             lines = part if rng.random() < 0.3 else None
             self.shipped += len(self.erp.ship(order.id, tracking=tracking, carrier="UPS", lines=lines))
+
+    def move(self) -> None:
+        """Bring what orders wait for to where they are shipped."""
+        for sku in SKUS:
+            for place in self.at:
+                missing = min(self.erp.backordered(sku, self.place), self.erp.available(sku, place))
+                if place != self.place and missing > 0:
+                    self.erp.transfer(sku, place, self.place, missing)
 
     async def trade(self) -> None:
         ends = self.clock.monotonic() + TRADE_S
@@ -309,6 +322,7 @@ class Play:
         while problems and waited < AGREE_S_MAX and not self.running.done():
             await self.clock.sleep(STEP_S)
             waited += STEP_S
+            self.move()
             problems = self.differences()
         # What agrees has to stay so.
         await self.clock.sleep(3_600.0)
@@ -336,7 +350,8 @@ class Play:
         if sent != told:
             found.append(f"{sent} lines left the warehouse, {told} were told to the shop")
         for sku in SKUS:
-            left, offered = self.erp.available(sku, self.place), self.shop.salable(sku)
+            left = sum(self.erp.available(sku, at) - self.erp.backordered(sku, at) for at in self.at)
+            offered = self.shop.salable(sku)
             if offered != left:
                 found.append(f"{sku}: {left} are left, {offered} are offered")
         return found
@@ -377,7 +392,12 @@ async def _tidy() -> None:
 
 @pytest.mark.parametrize("number", range(1, 7))
 def test_shop_and_erp_agree_in_the_end(number):
-    play = Play(number, stock_writes="bulk" if number % 3 == 0 else "direct", events=number % 5 != 0)
+    play = Play(
+        number,
+        stock_writes="bulk" if number % 3 == 0 else "direct",
+        events=number % 5 != 0,
+        depot=number % 2 == 0,
+    )
     assert play.play() == []
     assert len(play.shop.orders) > 30 and play.shipped > 10, "nothing to check"
 
