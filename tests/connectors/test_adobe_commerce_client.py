@@ -38,7 +38,7 @@ from syncline.ports import Request, Response
         ({"page_size": 301}, "page_size"),
         ({"orders_since": "2026-01-01"}, "orders_since"),
         ({"carrier_code": "Federal Express"}, "carrier_code"),
-        ({"event_client_id": "x"}, "event_public_keys"),
+        ({"event_public_keys": ("x",)}, "event_client_id"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(more, field):
@@ -275,6 +275,34 @@ def test_what_became_of_a_queued_number_is_asked_of_the_queue():
         assert "Could not save Source Item" in refused.message
         other, _ = opened(world, stock_writes="bulk")
         assert await other.sink.look_up("set_stock", good) is None, "another process knows of no call"
+
+    run(story)
+
+
+@pytest.mark.parametrize("ids", [(0, 2), (70, 71)])
+def test_an_operation_is_found_by_its_place_or_by_the_databases_id(ids):
+    """Versions differ; an entry that was rejected is no operation."""
+
+    async def story(world: World) -> None:
+        system, wire = opened(world, stock_writes="bulk")
+        statuses = ("accepted", "rejected", "accepted")
+
+        async def answer(request: Request, send: Any) -> Response:
+            if request.method == "POST":
+                rows = [
+                    {"id": n, "status": status, "error_message": "No."} for n, status in enumerate(statuses)
+                ]
+                return Response(202, {}, json.dumps({"bulk_uuid": "u", "request_items": rows}).encode())
+            ops = [{"id": ids[0], "status": 3, "result_message": "Bad."}, {"id": ids[1], "status": 1}]
+            return Response(200, {}, json.dumps({"operations_list": ops[::-1]}).encode())
+
+        wire.between = answer
+        items = [put(sku, 3) for sku in "ABC"]
+        outcomes = await system.sink.deliver("set_stock", items, "k")
+        assert [o.result.value for o in outcomes] == ["accepted", "rejected", "accepted"]
+        first, second, third = [await system.sink.look_up("set_stock", item) for item in items]
+        assert first is not None and first.result is Result.REJECTED and "Bad." in first.message
+        assert second is None and third is not None and third.result is Result.DONE
 
     run(story)
 

@@ -15,7 +15,7 @@ from syncline.connectors.adobe_commerce.manifest import EVENT_FIELDS
 from syncline.connectors.adobe_commerce.simulator import Buyer, CartLine, make_keys, public_pem
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.delivery import Result
-from syncline.model.errors import Misconfigured, Rejected, Retryable, Throttled
+from syncline.model.errors import Forged, Misconfigured, Rejected, Retryable, Throttled
 from syncline.model.readings import Shown
 from syncline.model.records import Item as SoldItem
 from syncline.model.records import Notice, Order
@@ -408,6 +408,18 @@ def test_children_that_cannot_be_told_from_parents_are_not_counted():
     assert isinstance(seen.value, Order) and len(seen.value.lines) == 1
 
 
+def test_without_a_key_no_event_is_believed():
+    async def story(world: World) -> None:
+        from syncline.ports import WebhookRequest
+
+        for more in ({}, {"event_client_id": "us"}):
+            system, _ = opened(world, **more)
+            with pytest.raises(Forged, match="event_public_keys"):
+                system.source.verify(WebhookRequest({}, b"{}", 0))
+
+    run(story)
+
+
 def test_the_check_says_what_is_missing():
     async def story(world: World) -> None:
         system, _ = opened(world)
@@ -416,6 +428,10 @@ def test_the_check_says_what_is_missing():
         assert [what for what, (ok, _) in found.items() if not ok] == []
         assert "events: none configured, so orders are polled" in found
         assert "sources: default, leeds" in found
+        assert not system.capabilities.webhooks, "no events are promised where none were asked for"
+        half, _ = opened(world, event_client_id="us")
+        assert half.check is not None and half.capabilities.webhooks
+        assert [what for what, ok, _ in await half.check() if not ok] == ["event keys"]
         wrong, _ = opened(world, access_token="another")
         assert wrong.check is not None
         ((what, ok, mend),) = await wrong.check()

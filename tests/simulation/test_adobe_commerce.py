@@ -124,8 +124,8 @@ class Play:
             order_source=SOURCE,
             stock_writes=self.stock_writes,  # type: ignore[arg-type]
             bulk_applies_after_s=60,
-            event_public_keys=tuple(public_pem(key) for key in make_keys()),
-            event_client_id=CLIENT_ID,
+            event_public_keys=tuple(public_pem(key) for key in make_keys()) if self.events else (),
+            event_client_id=CLIENT_ID if self.events else "",
             orders_since="2026-01-01T00:00:00Z",
         )
         self.netsuite = NetSuiteSettings(

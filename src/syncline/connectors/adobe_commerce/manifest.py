@@ -109,9 +109,9 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             raise Misconfigured(
                 f"carrier_code: {self.carrier_code!r} is no carrier of the shop; custom always is one"
             )
-        if bool(self.event_public_keys) != bool(self.event_client_id):
+        if self.event_public_keys and not self.event_client_id:
             raise Misconfigured(
-                "event_public_keys, event_client_id: give both or none; both are checked of every event"
+                "event_client_id: is needed besides event_public_keys; both are checked of every event"
             )
 
     def _check_credentials(self) -> None:
@@ -228,14 +228,16 @@ EVENT_FIELDS = (
 
 
 def capabilities_of(settings: AdobeCommerceSettings) -> Capabilities:
-    """What one shop can do, by how its stock is written."""
-    if settings.stock_writes == "direct":
-        return replace(CAPABILITIES, batch_items_max=settings.stock_items_max)
+    """What one shop can do, by how its stock is written and whether it tells events."""
+    bulk = settings.stock_writes == "bulk"
+    events = bool(settings.event_client_id)  # none are promised where none were asked for
     return replace(
         CAPABILITIES,
+        webhooks=events,
+        event_delay_ms=CAPABILITIES.event_delay_ms if events else 0,
         batch_items_max=settings.stock_items_max,
-        partial_batch=True,
-        applies_after_ms=settings.bulk_applies_after_s * 1000,
+        partial_batch=bulk,
+        applies_after_ms=settings.bulk_applies_after_s * 1000 if bulk else 0,
     )
 
 

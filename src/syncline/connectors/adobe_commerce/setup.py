@@ -43,12 +43,14 @@ class Setup:
         ):
             found.append(await self._may_read(what, path, kind))
         found.append(await self._check_sources())
-        told = (
-            "told by Adobe I/O"
-            if self._settings.event_public_keys
-            else "none configured, so orders are polled"
-        )
-        found.append((f"events: {told}", True, ""))
+        if not self._settings.event_client_id:
+            found.append(("events: none configured, so orders are polled", True, ""))
+        else:
+            mend = (
+                "no event can be believed yet: set event_public_keys to the keys that the headers of a delivery "
+                "name, as Adobe's console shows it"
+            )
+            found.append(("event keys", bool(self._settings.event_public_keys), mend))
         return [(what, ok, "" if ok else mend) for what, ok, mend in found]
 
     async def _may_read(self, what: str, path: str, kind: type) -> tuple[str, bool, str]:

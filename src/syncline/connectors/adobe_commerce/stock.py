@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from syncline.connectors.adobe_commerce import wire
@@ -40,6 +41,23 @@ def outcome_of(error: SynclineError) -> Outcome:
     return Outcome(Result.REJECTED, str(error))
 
 
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A write in the shop's queue: its place in the request, and among the entries that were accepted."""
+
+    uuid: str
+    place: int
+    rank: int
+    entries: int
+
+    def among(self, rows: Sequence[wire.Operation]) -> wire.Operation | None:
+        """Its operation. Ids are places in the request in one version, in another the database's own, in the same order."""
+        if all(row.id < self.entries for row in rows):
+            return next((row for row in rows if row.id == self.place), None)
+        found = sorted(rows, key=lambda row: row.id)
+        return found[self.rank] if self.rank < len(found) else None
+
+
 class Stock:
     """The source items of one shop."""
 
@@ -47,7 +65,7 @@ class Stock:
         self._settings = settings
         self._client = client
         self._rows_max = settings.stock_items_max
-        self._queued: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
+        self._queued: OrderedDict[tuple[str, str], _Queued] = OrderedDict()
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -137,35 +155,38 @@ class Stock:
         except SynclineError as error:
             return [outcome_of(error)] * len(items)
         told = {entry.id: entry for entry in answer.request_items}
-        return [
-            self._taken(item, place, answer.bulk_uuid, told.get(place)) for place, item in enumerate(items)
-        ]
+        outcomes: list[Outcome] = []
+        rank = 0  # among those that were accepted: only they become operations
+        for place, item in enumerate(items):
+            entry = told.get(place)
+            if entry is None:
+                words = f"the shop did not say what became of entry {place} of bulk {answer.bulk_uuid}"
+                outcomes.append(Outcome(Result.UNKNOWN, words))
+            elif entry.status != "accepted":
+                outcomes.append(
+                    Outcome(Result.REJECTED, f"Adobe Commerce: {entry.error_message or entry.status}")
+                )
+            else:
+                self._remember(item, _Queued(answer.bulk_uuid, place, rank, len(items)))
+                rank += 1
+                outcomes.append(Outcome(Result.ACCEPTED, f"entry {place} of bulk {answer.bulk_uuid}"))
+        return outcomes
 
-    def _taken(self, item: Item, place: int, uuid: str, told: wire.RequestItem | None) -> Outcome:
-        if told is None:
-            return Outcome(
-                Result.UNKNOWN, f"the shop did not say what became of entry {place} of bulk {uuid}"
-            )
-        if told.status != "accepted":
-            return Outcome(Result.REJECTED, f"Adobe Commerce: {told.error_message or told.status}")
-        self._queued[_at(item.payload)] = uuid, place
+    def _remember(self, item: Item, queued: _Queued) -> None:
+        self._queued[_at(item.payload)] = queued
         while len(self._queued) > REMEMBERED_MAX:
             self._queued.popitem(last=False)
-        return Outcome(Result.ACCEPTED, f"entry {place} of bulk {uuid}")
 
     async def ended(self, payload: SetStock) -> Outcome | None:
         """What became of a queued write; ``None`` while it waits, and for one that we do not know of."""
         queued = self._queued.get(_at(payload))
         if queued is None:
             return None
-        uuid, place = queued
-        status = await self._client.get(f"bulk/{uuid}/status", (), wire.BulkStatus)
-        # Ids count from 0 in one version and are the database's own in another; their order is that of the request.
-        rows = sorted(status.operations_list, key=lambda row: row.id)
-        if place >= len(rows) or rows[place].status == OPEN:
+        status = await self._client.get(f"bulk/{queued.uuid}/status", (), wire.BulkStatus)
+        row = queued.among(status.operations_list)
+        if row is None or row.status == OPEN:
             return None
-        row = rows[place]
-        words = f"bulk {uuid}: {row.result_message or 'no reason given'}"
+        words = f"bulk {queued.uuid}: {row.result_message or 'no reason given'}"
         if row.status == COMPLETE:
             return Outcome(Result.DONE, words)
         if row.status == RETRIABLE:
