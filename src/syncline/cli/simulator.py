@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 def simulator(
     system: str = typer.Argument(
-        help="Which one: shopify, netsuite, business-central, or past for a shop and its ERP with a history."
+        help="Which one: shopify, adobe-commerce, netsuite, business-central, or past for both with a history."
     ),
     port: int = typer.Option(9101, "--port", help="Loopback port to listen on."),
     seed: int = typer.Option(1, "--seed", help="Seed of its answer times and its goods."),

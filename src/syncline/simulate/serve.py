@@ -9,6 +9,7 @@ from random import Random
 
 import uvicorn
 
+from syncline.connectors.adobe_commerce.simulator import ADMIN, AdobeCommerceSimulator
 from syncline.connectors.business_central.simulator import CLIENT_ID, CLIENT_SECRET, BusinessCentralSimulator
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
 from syncline.connectors.shopify.simulator import ShopifySimulator
@@ -36,7 +37,12 @@ async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[s
     if system == PAST:
         await serve_past(port=port, seed=seed, say=say)
         return
-    makers = {"shopify": _shopify, "netsuite": _netsuite, "business-central": _business_central}
+    makers = {
+        "shopify": _shopify,
+        "adobe-commerce": _adobe_commerce,
+        "netsuite": _netsuite,
+        "business-central": _business_central,
+    }
     if system not in makers:
         raise Misconfigured(
             f"there is no simulator called {system!r}; there are {', '.join([*makers, PAST])}"
@@ -145,6 +151,31 @@ def _shopify(
     say(f"A simulated Shopify shop, {len(case.target)} SKUs at locations {', '.join(map(str, locations))}.")
     say(f"  POST http://127.0.0.1:{port}/admin/api/2026-07/graphql.json")
     say(f"  X-Shopify-Access-Token: {ACCESS_TOKEN}   webhook secret: {WEBHOOK_SECRET}")
+    return shop
+
+
+def _adobe_commerce(
+    rng: Random,
+    transport: AiohttpTransport,
+    seed: int,
+    port: int,
+    say: Callable[[str], object],
+) -> Simulator:
+    shop = AdobeCommerceSimulator(
+        clock=SystemClock(), rng=rng, transport=transport, origin=f"http://127.0.0.1:{port}"
+    )
+    sources = [shop.add_source(name.lower().replace(" ", "-"), name) for name in LOCATION_NAMES]
+    case = stock_case(generate_history(seed, orders=400, skus=SKUS).orders)
+    for sku in sorted(case.target):
+        shop.add_product(
+            sku, case.titles[sku], case.prices[sku], dict(zip(sources, case.split(sku), strict=True))
+        )
+    held, ((admin, password),) = shop.integration, ADMIN.items()
+    say(f"A simulated Adobe Commerce shop, {len(case.target)} SKUs in sources {', '.join(sources)}.")
+    say(f"  base URL http://127.0.0.1:{port}   REST below /rest/all/V1, bulk below /rest/all/async/bulk/V1")
+    say(f"  consumer key {held.consumer_key}   consumer secret {held.consumer_secret}")
+    say(f"  access token {held.access_token}   access token secret {held.access_token_secret}")
+    say(f"  administrator {admin} with password {password}")
     return shop
 
 

@@ -1,0 +1,253 @@
+"""What the Adobe Commerce connector is configured with, and what it can do. Data only."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from syncline.model.capabilities import (
+    SOURCE_QUANTITY_ADD_BACK_OPEN_LINES,
+    Capabilities,
+    LimitKind,
+    StockBasis,
+)
+from syncline.model.change import Flow
+from syncline.model.copying import replace
+from syncline.model.delivery import Operation
+from syncline.model.errors import Misconfigured
+from syncline.ports import PollStream
+
+Auth = Literal["oauth", "bearer", "admin"]
+StockWrites = Literal["direct", "bulk"]
+
+OVERLAP_S_MAX = 86_400
+PAGE_MAX = 300  # the most that a shop with input limits allows
+ITEMS_MAX = 20  # the same, for the rows of one synchronous call
+BULK_ITEMS_MAX = 500  # a shop with limits takes 5,000; more only make the window of each write longer
+CONCURRENCY_MAX = 64
+_STORE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_CARRIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_SECRETS = (
+    "consumer_key",
+    "consumer_secret",
+    "access_token",
+    "access_token_secret",
+    "admin_password",
+)
+
+
+class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One shop of Adobe Commerce or Magento Open Source.
+
+    ``auth`` says which credential is sent: an integration's four values (``oauth``), its access token alone
+    (``bearer``, which the shop has to allow), or an administrator's name and password (``admin``). ``event_public_keys``
+    are the keys, as PEM, by which Adobe I/O signs events. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
+    begins; without it, orders changed before the first read are left alone.
+    """
+
+    base_url: str
+    auth: Auth = "oauth"
+    consumer_key: str = ""
+    consumer_secret: str = ""
+    access_token: str = ""
+    access_token_secret: str = ""
+    admin_user: str = ""
+    admin_password: str = ""
+    store: str = "all"
+    order_source: str = "default"
+    stock_writes: StockWrites = "direct"
+    stock_items_max: int = ITEMS_MAX
+    bulk_applies_after_s: int = 120
+    concurrency: int = 4
+    page_size: int = 100
+    order_overlap_s: int = 120
+    orders_since: str = ""
+    notify_customer: bool = False
+    carrier_code: str = "custom"
+    refunds_restock: bool = False
+    event_public_keys: tuple[str, ...] = ()
+    event_client_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming the field and the mend."""
+        parts = urlsplit(self.base_url)
+        loopback = (parts.hostname or "") in _LOOPBACK and parts.scheme == "http"
+        if not parts.hostname or not (parts.scheme == "https" or loopback) or parts.query or parts.fragment:
+            raise Misconfigured(
+                "base_url: must be the shop's own address, e.g. https://shop.example.com (http only on a loopback address)"
+            )
+        if parts.username or parts.password or "/rest" in parts.path:
+            raise Misconfigured(
+                "base_url: leave out credentials and /rest; only the shop's own address is wanted"
+            )
+        self._check_credentials()
+        if not _STORE.fullmatch(self.store):
+            raise Misconfigured(
+                f"store: {self.store!r} is no store view code; use all, default or one of the shop's"
+            )
+        if not self.order_source or any(letter.isspace() for letter in self.order_source):
+            raise Misconfigured(
+                "order_source: must be the code of a source, as the shop's admin shows it under Sources"
+            )
+        for name, low, high in (
+            ("stock_items_max", 1, BULK_ITEMS_MAX),
+            ("bulk_applies_after_s", 10, 3600),
+            ("concurrency", 1, CONCURRENCY_MAX),
+            ("page_size", 1, PAGE_MAX),
+            ("order_overlap_s", 0, OVERLAP_S_MAX),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise Misconfigured(f"{name}: must be between {low} and {high}")
+        if self.orders_since and self.orders_since_ms is None:
+            raise Misconfigured("orders_since: must be a moment with its offset, e.g. 2026-01-31T00:00:00Z")
+        if not _CARRIER.fullmatch(self.carrier_code):
+            raise Misconfigured(
+                f"carrier_code: {self.carrier_code!r} is no carrier of the shop; custom always is one"
+            )
+        if self.event_public_keys and not self.event_client_id:
+            raise Misconfigured(
+                "event_client_id: is needed besides event_public_keys; both are checked of every event"
+            )
+
+    def _check_credentials(self) -> None:
+        needed = {
+            "oauth": ("consumer_key", "consumer_secret", "access_token", "access_token_secret"),
+            "bearer": ("access_token",),
+            "admin": ("admin_user", "admin_password"),
+        }[self.auth]
+        for name in needed:
+            value = getattr(self, name)
+            if not value or not value.isascii() or not value.isprintable():
+                raise Misconfigured(
+                    f"{name}: is needed where auth is {self.auth!r}, as the shop's admin shows it"
+                )
+
+    @property
+    def origin(self) -> str:
+        """Where calls go, without a trailing slash."""
+        return self.base_url.rstrip("/")
+
+    @property
+    def orders_since_ms(self) -> int | None:
+        """``orders_since`` in milliseconds since the epoch; ``None`` where it is absent or unreadable."""
+        try:
+            moment = datetime.fromisoformat(self.orders_since)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            return None
+        try:
+            return int(moment.timestamp() * 1000)
+        except (OverflowError, ValueError):
+            return None
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        return [
+            (name, "***" if name in _SECRETS and getattr(self, name) else getattr(self, name))
+            for name in self.__struct_fields__
+        ]
+
+    def __repr__(self) -> str:
+        """Everything but the secrets."""
+        return f"AdobeCommerceSettings({', '.join(f'{name}={value!r}' for name, value in self._shown())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for rich, which would otherwise list the fields itself."""
+        return self._shown()
+
+
+# Stamps have whole seconds (contract section 3); the rest is for clocks that differ a little.
+ORDER_STAMP_MS = 1_000 + 200
+
+# Source items are written, and are what is physically there; an order reserves beside them, and its parcel lowers them
+# (magento/inventory, InventoryReservationsApi). Nothing of that is compared, and no key is remembered. An order exists, and
+# reserves, as soon as its buyer has confirmed it: the seconds are those of the call, an assumption.
+CAPABILITIES = Capabilities(
+    webhooks=True,
+    webhook_signature="RSA-SHA256 over the raw body, X-Adobe-Digital-Signature-1 or -2",
+    delta_poll=("orders",),
+    deletes_seen=False,
+    compare_and_set=False,
+    idempotency_keys=False,
+    external_reference=False,
+    batch_items_max=ITEMS_MAX,
+    partial_batch=False,
+    multi_location=True,
+    stock_read_basis=StockBasis.ON_HAND,
+    stock_contract=SOURCE_QUANTITY_ADD_BACK_OPEN_LINES,
+    checkout_ms=5_000,
+    limit=LimitKind.CONCURRENCY,
+    event_delay_ms=60_000,  # sent by a cron job every minute; within a second where they have priority
+    order_stamp_ms=ORDER_STAMP_MS,
+)
+
+OPERATIONS: dict[str, Operation] = {
+    "set_stock": Operation("set_stock", batch_items_max=ITEMS_MAX),
+    "read_stock": Operation("read_stock", batch_items_max=ITEMS_MAX, reads_only=True),
+    "read_order": Operation("read_order", batch_items_max=10, reads_only=True, urgent=True),
+    "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=15_000),
+}
+
+STREAMS = (
+    PollStream("orders", (Flow.ORDERS, Flow.PAYMENTS)),
+    PollStream("items", (Flow.CATALOG,), snapshot=True),
+)
+
+# What an event has to carry for its order to be understood without reading it; with less, the order is read.
+EVENT_FIELDS = (
+    "entity_id",
+    "increment_id",
+    "state",
+    "created_at",
+    "updated_at",
+    "base_currency_code",
+    "base_grand_total",
+    "base_shipping_amount",
+    "base_shipping_tax_amount",
+    "base_shipping_refunded",
+    "base_tax_amount",
+    "items[].item_id",
+    "items[].parent_item_id",
+    "items[].product_type",
+    "items[].sku",
+    "items[].name",
+    "items[].qty_ordered",
+    "items[].qty_canceled",
+    "items[].qty_refunded",
+    "items[].qty_shipped",
+    "items[].base_price",
+    "items[].base_row_total",
+    "items[].base_discount_amount",
+    "items[].base_tax_amount",
+)
+
+
+def capabilities_of(settings: AdobeCommerceSettings) -> Capabilities:
+    """What one shop can do, by how its stock is written and whether it tells events."""
+    bulk = settings.stock_writes == "bulk"
+    events = bool(settings.event_client_id)  # none are promised where none were asked for
+    return replace(
+        CAPABILITIES,
+        webhooks=events,
+        event_delay_ms=CAPABILITIES.event_delay_ms if events else 0,
+        batch_items_max=settings.stock_items_max,
+        partial_batch=bulk,
+        applies_after_ms=settings.bulk_applies_after_s * 1000 if bulk else 0,
+    )
+
+
+def operations_of(settings: AdobeCommerceSettings) -> dict[str, Operation]:
+    """The calls of one shop."""
+    several = settings.stock_items_max
+    return {
+        **OPERATIONS,
+        "set_stock": replace(
+            OPERATIONS["set_stock"], batch_items_max=several, look_up=settings.stock_writes == "bulk"
+        ),
+        "read_stock": replace(OPERATIONS["read_stock"], batch_items_max=several),
+    }

@@ -1,0 +1,280 @@
+"""Theirs to ours: orders, documents and products to canonical records. Pure functions.
+
+A shop states amounts in the order's and in the base currency; the base currency is meant everywhere. What was ordered never
+changes there: cancelled and refunded units are counted beside it, so what is left is reckoned here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+
+from syncline.connectors.adobe_commerce import wire
+from syncline.connectors.adobe_commerce.wire import amount, to_ms, units
+from syncline.model.errors import Rejected
+from syncline.model.records import (
+    ZERO,
+    Address,
+    Allocation,
+    Customer,
+    Item,
+    Order,
+    OrderLine,
+    Payment,
+    Refund,
+    RefundLine,
+)
+
+_CENT = Decimal("0.01")
+PAID = 2  # the state of an invoice whose money came
+SOLD_KINDS = frozenset({"simple", "virtual", "downloadable"})  # products whose stock is kept
+
+
+def order_from_event(body: wire.Order) -> Order:
+    """An order as an event tells it: no allocations, no payments, no refunds.
+
+    Raises:
+        Rejected: it cannot be understood.
+    """
+    return _order(wire.WholeOrder(body), source="", restocked=False, complete=False)
+
+
+def order_from_read(body: wire.WholeOrder, *, source: str, restocked: bool) -> Order:
+    """An order as a full read tells it.
+
+    ``source`` is where units are taken to leave from that have not left yet. ``restocked``: whether refunded goods are taken
+    to lie in their source again.
+
+    Raises:
+        Rejected: it cannot be understood.
+    """
+    return _order(body, source=source, restocked=restocked, complete=True)
+
+
+def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bool) -> Order:
+    order = whole.order
+    updated_ms = to_ms(order.updated_at, "updated_at")
+    sold = sellable(order.items)
+    lines = tuple(_line(item, whole, source=source, restocked=restocked) for item in sold)
+    shipping_tax = amount(order.base_shipping_tax_amount, "base_shipping_tax_amount")
+    shipping_was = amount(order.base_shipping_amount, "base_shipping_amount")
+    shipping = max(ZERO, shipping_was - amount(order.base_shipping_refunded, "base_shipping_refunded"))
+    tax_was = amount(order.base_tax_amount, "base_tax_amount")
+    # Taxes that lie on no line (on shipping, on fees) stay, shipping's as far as shipping does.
+    tax_gone = sum((i.base_tax_amount or ZERO for i in sold), ZERO) - sum((line.tax for line in lines), ZERO)
+    if shipping_was > 0:
+        tax_gone += shipping_tax - (shipping_tax * shipping / shipping_was).quantize(_CENT, ROUND_HALF_UP)
+    tax = tax_was - tax_gone
+    goods_were = sum((i.base_row_total - (i.base_discount_amount or ZERO) for i in sold), ZERO)
+    goods = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
+    # Gift cards, store credit and fees are in the total and on no line: then the parts do not add up, here as there.
+    total = (
+        amount(order.base_grand_total, "base_grand_total")
+        - (goods_were - goods)
+        - (tax_was - tax)
+        - (shipping_was - shipping)
+    )
+    return Order(
+        key=str(order.entity_id),
+        number=order.increment_id,
+        placed_at_ms=to_ms(order.created_at, "created_at"),
+        updated_at_ms=updated_ms,
+        currency=order.base_currency_code,
+        lines=lines,
+        shipping=shipping,
+        tax=tax,
+        total=total,
+        customer=_customer(order),
+        billing=_address(order.billing_address),
+        shipping_to=_address(_shipping_address(order)),
+        po_number=(order.payment.po_number if order.payment else None) or "",
+        note=order.customer_note or "",
+        cancelled_at_ms=updated_ms if order.state == "canceled" else None,
+        payments=tuple(_payments(whole)),
+        refunds=tuple(_refunds(whole, restocked=restocked)),
+        complete=complete,
+    )
+
+
+def sellable(items: Sequence[wire.OrderItem]) -> list[wire.OrderItem]:
+    """The lines that goods and money are on.
+
+    A configurable line carries the price, and the SKU of what was chosen; its child repeats the SKU without a price. A
+    bundle's children carry SKU and price, unless the bundle has a fixed one: then its money is on a line of its own.
+
+    Raises:
+        Rejected: a child whose parent is not there.
+    """
+    by_id = {item.item_id: item for item in items}
+    chosen = []
+    for item in items:
+        parent = by_id.get(item.parent_item_id) if item.parent_item_id is not None else None
+        if item.parent_item_id is not None and parent is None:
+            raise Rejected(f"line {item.item_id}: its parent {item.parent_item_id} is not in the order")
+        if parent is not None and parent.product_type != "bundle":
+            continue
+        if item.product_type == "bundle":
+            if any(one.parent_item_id == item.item_id and one.base_row_total for one in items):
+                continue  # its price is the sum of its parts
+            raise Rejected(
+                f"line {item.item_id} ({item.sku}): a bundle with a fixed price cannot be split into its parts; enter the "
+                "order in the ERP by hand, then discard this entry"
+            )
+        chosen.append(item)
+    return chosen
+
+
+def _line(item: wire.OrderItem, whole: wire.WholeOrder, *, source: str, restocked: bool) -> OrderLine:
+    what = f"line {item.item_id}"
+    ordered = units(item.qty_ordered, f"{what}, qty_ordered")
+    if ordered <= 0:
+        raise Rejected(f"{what}: {ordered} units were ordered")
+    canceled = units(item.qty_canceled, f"{what}, qty_canceled")
+    refunded = units(item.qty_refunded, f"{what}, qty_refunded")
+    shipped = units(item.qty_shipped, f"{what}, qty_shipped")
+    wanted = max(0, ordered - canceled - refunded)
+    price = amount(item.base_price, f"{what}, base_price")
+    row = amount(item.base_row_total, f"{what}, base_row_total")
+    net = row - amount(item.base_discount_amount, f"{what}, base_discount_amount")
+    tax = amount(item.base_tax_amount, f"{what}, base_tax_amount")
+    # Prices are rounded, rows are not multiplied from them: the difference goes into the discount.
+    net_left = net if wanted == ordered else _share(net, wanted, ordered)
+    # A parcel lowers the source; units that came back and were put there again raise it.
+    returned = _returned(ordered, canceled, refunded, shipped) if restocked else 0
+    return OrderLine(
+        id=str(item.item_id),
+        sku=item.sku,
+        title=item.name,
+        quantity=Decimal(wanted),
+        unit_price=price,
+        discount=price * wanted - net_left,
+        tax=tax if wanted == ordered else _share(tax, wanted, ordered),
+        taken=Decimal(max(0, shipped - returned)),
+        allocations=_allocations(item, whole.shipments, Decimal(wanted), source) if source else (),
+    )
+
+
+def _share(value: Decimal, part: int, whole: int) -> Decimal:
+    return (value * part / whole).quantize(_CENT, ROUND_HALF_UP)
+
+
+def _returned(ordered: int, canceled: int, refunded: int, shipped: int) -> int:
+    """Refunded units that had been shipped; those that had not are refunded first."""
+    return max(0, refunded - max(0, ordered - canceled - shipped))
+
+
+def _allocations(
+    item: wire.OrderItem, shipments: Iterable[wire.Shipment], wanted: Decimal, source: str
+) -> tuple[Allocation, ...]:
+    """Where units left from, and where the rest is taken to leave from: the shop chooses a source when it ships.
+
+    Units of one source are told as one, so that a parcel from where it was expected changes nothing in the ERP's order.
+    """
+    sent: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for shipment in shipments:
+        for line in shipment.items:
+            if line.order_item_id == item.item_id:
+                sent[shipment.source or source] += line.qty
+    rest = max(ZERO, wanted - sum(sent.values(), ZERO))
+    elsewhere = [Allocation(at, quantity) for at, quantity in sorted(sent.items()) if at != source]
+    if not rest and source not in sent and elsewhere:
+        return tuple(elsewhere)
+    return (*elsewhere, Allocation(source, sent[source] + rest, remaining=rest))
+
+
+def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:
+    for invoice in whole.invoices:
+        if invoice.state == PAID:
+            yield Payment(
+                id=str(invoice.entity_id),
+                amount=amount(invoice.base_grand_total, "invoice, base_grand_total"),
+                currency=whole.order.base_currency_code,
+                received_at_ms=to_ms(invoice.created_at, "invoice, created_at"),
+                gateway=whole.order.payment.method if whole.order.payment else "",
+            )
+
+
+def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
+    items = {item.item_id: item for item in sellable(whole.order.items)}
+    # How many units of each line were never sent: those were refunded first, oldest credit memo first.
+    unsent = {
+        number: max(ZERO, item.qty_ordered - (item.qty_canceled or ZERO) - (item.qty_shipped or ZERO))
+        for number, item in items.items()
+    }
+    for memo in sorted(whole.creditmemos, key=lambda memo: memo.entity_id):
+        lines = []
+        for line in memo.items:
+            if line.order_item_id not in items or line.qty <= 0:
+                continue
+            kept = min(line.qty, unsent[line.order_item_id])
+            unsent[line.order_item_id] -= kept
+            if kept:
+                lines.append(RefundLine(str(line.order_item_id), kept, restocked=True, shipped=False))
+            if line.qty > kept:
+                lines.append(RefundLine(str(line.order_item_id), line.qty - kept, restocked=restocked))
+        yield Refund(
+            str(memo.entity_id),
+            amount(memo.base_grand_total, "credit memo, base_grand_total"),
+            to_ms(memo.created_at, "credit memo, created_at"),
+            tuple(lines),
+        )
+
+
+def _customer(order: wire.Order) -> Customer | None:
+    name = " ".join(part for part in (order.customer_firstname, order.customer_lastname) if part)
+    if order.customer_id:
+        key = str(order.customer_id)
+    elif order.customer_email:
+        key = f"guest-{order.entity_id}"  # two guests with one address need not be one buyer
+    else:
+        return None
+    phone = order.billing_address.telephone if order.billing_address else None
+    return Customer(key=key, name=name, email=order.customer_email or "", phone=phone or "")
+
+
+def _shipping_address(order: wire.Order) -> wire.Address | None:
+    for assignment in order.extension_attributes.shipping_assignments if order.extension_attributes else ():
+        if assignment.shipping and assignment.shipping.address:
+            return assignment.shipping.address
+    return None
+
+
+def _address(address: wire.Address | None) -> Address | None:
+    if address is None:
+        return None
+    street = [line for line in address.street if line]
+    return Address(
+        name=" ".join(part for part in (address.firstname, address.lastname) if part),
+        company=address.company or "",
+        line1=street[0] if street else "",
+        line2=", ".join(street[1:]),
+        city=address.city or "",
+        region=address.region_code or address.region or "",
+        postcode=address.postcode or "",
+        country=address.country_id or "",
+        phone=address.telephone or "",
+    )
+
+
+def item_from_read(body: bytes) -> tuple[Item, int] | None:
+    """A product as a snapshot read it, and when the shop changed it last; ``None`` for one that keeps no stock.
+
+    A source item is found by SKU, so the SKU is its stock id too.
+
+    Raises:
+        Rejected: the body is no product that can be understood.
+    """
+    product = wire.decode(body, wire.Product, "item")
+    if product.type_id not in SOLD_KINDS or not product.sku:
+        return None
+    price = None if product.price is None else amount(product.price, "item, price")
+    item = Item(
+        sku=product.sku,
+        external_id=str(product.id),
+        stock_id=product.sku,
+        title=product.name,
+        price=price,
+        currency=product.currency,
+    )
+    return item, to_ms(product.updated_at, "item, updated_at")

@@ -1,0 +1,223 @@
+"""What the services take: their parameters and the properties of their data objects, checked strictly.
+
+From admin-schema-2.4.9.yaml (contract section 12). A property that a data object does not have is refused; a top-level
+name that is no parameter is ignored, as the vendor does, but noted: a client that sends one is mistaken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from syncline.connectors.adobe_commerce.simulator.errors import ApiError, required
+from syncline.connectors.adobe_commerce.simulator.search import no_accessor
+
+Note = Callable[[str], None]
+_SALES = "Magento\\Sales\\Api\\Data\\"
+
+# A type is a scalar's name, "[X]" for an array of X, or the name of a class below.
+CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
+    "SourceItem": (
+        "Magento\\InventoryApi\\Api\\Data\\SourceItemInterface",
+        {
+            "sku": "string",
+            "source_code": "string",
+            "quantity": "float",
+            "status": "int",
+            "extension_attributes": "any",
+        },
+    ),
+    "Track": (
+        _SALES + "ShipmentTrackCreationInterface",
+        {
+            "track_number": "string",
+            "title": "string",
+            "carrier_code": "string",
+            "extension_attributes": "any",
+        },
+    ),
+    "ShipmentItem": (
+        _SALES + "ShipmentItemCreationInterface",
+        {"order_item_id": "int", "qty": "float", "extension_attributes": "any"},
+    ),
+    "ShipmentComment": (
+        _SALES + "ShipmentCommentCreationInterface",
+        {"comment": "string", "is_visible_on_front": "int", "extension_attributes": "any"},
+    ),
+    "ShipmentArguments": (
+        _SALES + "ShipmentCreationArgumentsInterface",
+        {"extension_attributes": "ShipmentArgumentsExtension"},
+    ),
+    "ShipmentArgumentsExtension": (
+        _SALES + "ShipmentCreationArgumentsExtensionInterface",
+        {"source_code": "string"},
+    ),
+    "InvoiceItem": (
+        _SALES + "InvoiceItemCreationInterface",
+        {"order_item_id": "int", "qty": "float", "extension_attributes": "any"},
+    ),
+    "CreditmemoItem": (
+        _SALES + "CreditmemoItemCreationInterface",
+        {"order_item_id": "int", "qty": "float", "extension_attributes": "any"},
+    ),
+    "CreditmemoArguments": (
+        _SALES + "CreditmemoCreationArgumentsInterface",
+        {
+            "shipping_amount": "float",
+            "adjustment_positive": "float",
+            "adjustment_negative": "float",
+            "extension_attributes": "CreditmemoArgumentsExtension",
+        },
+    ),
+    "CreditmemoArgumentsExtension": (
+        _SALES + "CreditmemoCreationArgumentsExtensionInterface",
+        {"return_to_stock_items": "[int]"},
+    ),
+    "ShipmentTrack": (
+        _SALES + "ShipmentTrackInterface",
+        {
+            "order_id": "int",
+            "parent_id": "int",
+            "track_number": "string",
+            "title": "string",
+            "carrier_code": "string",
+            "weight": "float",
+            "qty": "float",
+            "description": "string",
+            "extension_attributes": "any",
+        },
+    ),
+    "StatusHistory": (
+        _SALES + "OrderStatusHistoryInterface",
+        {
+            "comment": "string",
+            "is_customer_notified": "int",
+            "is_visible_on_front": "int",
+            "parent_id": "int",
+            "status": "string",
+            "entity_name": "string",
+            "created_at": "string",
+            "extension_attributes": "any",
+        },
+    ),
+    "OrderEntity": (
+        _SALES + "OrderInterface",
+        {"entity_id": "int", "ext_order_id": "string", "increment_id": "string", "status": "string"},
+    ),
+}
+
+# Service -> parameter -> (type, whether it has to be there).
+SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
+    "admin_token": {"username": ("string", True), "password": ("string", True)},
+    "save_source_items": {"sourceItems": ("[SourceItem]", True)},
+    "ship": {
+        "items": ("[ShipmentItem]", False),
+        "notify": ("bool", False),
+        "appendComment": ("bool", False),
+        "comment": ("ShipmentComment", False),
+        "tracks": ("[Track]", False),
+        "packages": ("[any]", False),
+        "arguments": ("ShipmentArguments", False),
+    },
+    "add_track": {"entity": ("ShipmentTrack", True)},
+    "invoice": {
+        "capture": ("bool", False),
+        "items": ("[InvoiceItem]", False),
+        "notify": ("bool", False),
+        "appendComment": ("bool", False),
+        "comment": ("any", False),
+        "arguments": ("any", False),
+    },
+    "refund": {
+        "items": ("[CreditmemoItem]", False),
+        "notify": ("bool", False),
+        "appendComment": ("bool", False),
+        "comment": ("any", False),
+        "arguments": ("CreditmemoArguments", False),
+    },
+    "comment": {"statusHistory": ("StatusHistory", True)},
+    "save_order": {"entity": ("OrderEntity", True)},
+    "none": {},
+}
+
+
+def taken(service: str, given: Any, note: Note, *, items_max: int | None = None) -> dict[str, Any]:
+    """The parameters of a service, checked. ``items_max``: how many entries an array may have, where that is limited.
+
+    Raises:
+        ApiError: in the vendor's words.
+    """
+    if not isinstance(given, dict):
+        raise ApiError(400, "Decoding error: \nSyntax error")
+    found: dict[str, Any] = {}
+    for name, (kind, needed) in SERVICES[service].items():
+        if given.get(name) is None:
+            if needed:
+                raise required(name)
+            continue
+        found[name] = _checked(kind, given[name], note, items_max)
+    if set(given) - set(SERVICES[service]):
+        note("unknown_field")
+    return found
+
+
+def _checked(kind: str, value: Any, note: Note, items_max: int | None) -> Any:
+    if kind == "any":
+        return value
+    if kind.startswith("["):
+        inner = kind[1:-1]
+        if not isinstance(value, list):
+            raise _wrong_type(value, f"{_named(inner)}[]")
+        if items_max is not None and len(value) > items_max:
+            raise ApiError(
+                400, 'Maximum items of type "%type" is %max', {"type": f"\\{_named(inner)}", "max": items_max}
+            )
+        return [_checked(inner, one, note, items_max) for one in value]
+    if kind in CLASSES:
+        owner, properties = CLASSES[kind]
+        if not isinstance(value, dict):
+            raise _wrong_type(value, owner)
+        for name in value:
+            if name not in properties:
+                note("unknown_field")
+                raise no_accessor(name, owner)
+        return {
+            name: _checked(properties[name], one, note, items_max)
+            for name, one in value.items()
+            if one is not None
+        }
+    return _scalar(kind, value)
+
+
+def _scalar(kind: str, value: Any) -> Any:
+    """Scalars are cast as PHP casts them where that loses nothing."""
+    if kind == "bool":
+        if isinstance(value, bool) or value in (0, 1):
+            return bool(value)
+    elif kind == "string":
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if kind == "float":
+            return float(value)
+        if value == int(value):
+            return int(value)
+    elif isinstance(value, str):
+        try:
+            return float(value) if kind == "float" else int(value)
+        except ValueError:
+            pass
+    raise _wrong_type(value, kind)
+
+
+def _wrong_type(value: Any, kind: str) -> ApiError:
+    shown = value if isinstance(value, str | int | float) else "array"
+    return ApiError(
+        400,
+        'The "%value" value\'s type is invalid. The "%type" type was expected. Verify and try again.',
+        {"value": str(shown), "type": kind},
+    )
+
+
+def _named(kind: str) -> str:
+    return CLASSES[kind][0] if kind in CLASSES else kind

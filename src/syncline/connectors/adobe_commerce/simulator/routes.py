@@ -1,0 +1,404 @@
+"""The REST services that are simulated: what each takes, what it does, what it answers.
+
+Names and addresses from admin-schema-2.4.9.yaml and from InventoryApi/etc/webapi.xml (contract sections 5, 8 and 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from syncline.connectors.adobe_commerce.simulator import render
+from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
+from syncline.connectors.adobe_commerce.simulator.fields import taken
+from syncline.connectors.adobe_commerce.simulator.search import Criteria
+from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem
+
+if TYPE_CHECKING:
+    from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
+
+SOURCE_ITEMS_FIELDS = ("sku", "source_code", "quantity", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a service: its path's parameters, its query, and its parameters from the body."""
+
+    path: Mapping[str, str]
+    query: Sequence[tuple[str, str]]
+    given: Mapping[str, Any]
+
+    def number(self, name: str) -> int:
+        """A path parameter that is an id."""
+        text = self.path[name]
+        if not text.isascii() or not text.isdigit():
+            raise ApiError(
+                400,
+                'The "%value" value\'s type is invalid. The "%type" type was expected. Verify and try again.',
+                {"value": text, "type": "int"},
+            )
+        return int(text)
+
+
+Handler = Callable[["Services", Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One service: method, address below ``V1/``, the parameters that it takes, and what it does."""
+
+    method: str
+    template: str
+    service: str
+    handle: Handler
+
+    @property
+    def name(self) -> str:
+        """As the ledger names it."""
+        return f"{self.method} {self.template}"
+
+    @property
+    def parts(self) -> list[str]:
+        """The address in its segments."""
+        return self.template.split("/")
+
+
+class Services:
+    """The services of one shop."""
+
+    def __init__(self, shop: AdobeCommerceSimulator) -> None:
+        self._shop = shop
+        self._state = shop.state
+        self._sales = shop.sales
+        self._rendered: dict[int, tuple[int, dict[str, Any]]] = {}
+
+    def parameters(self, route: Route, body: Any, *, asynchronous: bool) -> dict[str, Any]:
+        """What a body gives for a service, checked."""
+        limits = self._shop.input_limits
+        limit = (self._shop.async_items_max if asynchronous else self._shop.items_max) if limits else None
+        return taken(route.service, body, self._shop.ledger.breach, items_max=limit)
+
+    # --- searches ---------------------------------------------------------------------------------
+
+    def _search(self, call: Call, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        criteria = Criteria(call.query, limited=self._shop.input_limits, note=self._shop.ledger.breach)
+        found, total = criteria.apply(rows)
+        told: dict[str, Any] = {
+            "filter_groups": [],
+            "page_size": criteria.size,
+            "current_page": criteria.page,
+        }
+        return {"items": found, "search_criteria": told, "total_count": total}
+
+    def orders(self, call: Call) -> Any:
+        # The read replica, where there is one, lags behind; without a lag this is what is there.
+        rows = (self._told(one) for one in self._state.orders.values() if self._shop.visible(one))
+        return self._search(call, rows)
+
+    def _told(self, order: Order) -> dict[str, Any]:
+        known = self._rendered.get(order.entity_id)
+        if known is None or known[0] != order.saved:
+            known = self._rendered[order.entity_id] = order.saved, render.order(order, self._shop.currency)
+        return known[1]
+
+    def invoices(self, call: Call) -> Any:
+        return self._search(call, map(render.invoice, self._state.invoices.values()))
+
+    def shipments(self, call: Call) -> Any:
+        return self._search(call, map(render.shipment, self._state.shipments.values()))
+
+    def creditmemos(self, call: Call) -> Any:
+        return self._search(call, map(render.creditmemo, self._state.creditmemos.values()))
+
+    def products(self, call: Call) -> Any:
+        return self._search(call, map(render.product, self._state.products.values()))
+
+    def source_items(self, call: Call) -> Any:
+        return self._search(call, map(render.source_item, self._state.source_items.values()))
+
+    def sources(self, call: Call) -> Any:
+        rows = (
+            {"source_code": s.code, "name": s.name, "enabled": s.enabled}
+            for s in self._state.sources.values()
+        )
+        return self._search(call, rows)
+
+    def stocks(self, call: Call) -> Any:
+        rows = (
+            {
+                "stock_id": stock.id,
+                "name": stock.name,
+                "extension_attributes": {"sales_channels": [{"type": "website", "code": stock.website}]},
+            }
+            for stock in self._state.stocks.values()
+        )
+        return self._search(call, rows)
+
+    def stock_links(self, call: Call) -> Any:
+        rows = (
+            {"stock_id": stock.id, "source_code": code, "priority": place}
+            for stock in self._state.stocks.values()
+            for place, code in enumerate(stock.sources, 1)
+        )
+        return self._search(call, rows)
+
+    def customers(self, call: Call) -> Any:
+        return self._search(call, map(render.customer, self._state.customers.values()))
+
+    # --- single records ---------------------------------------------------------------------------
+
+    def _order(self, call: Call, name: str) -> Order:
+        number = call.number(name)
+        if number not in self._state.orders:
+            raise ApiError(
+                404, "The entity that was requested doesn't exist. Verify the entity and try again."
+            )
+        return self._state.orders[number]
+
+    def order(self, call: Call) -> Any:
+        return render.order(self._order(call, "id"), self._shop.currency)
+
+    def product(self, call: Call) -> Any:
+        found = self._state.products.get(call.path["sku"])
+        if found is None:
+            raise ApiError(
+                404, "The product that was requested doesn't exist. Verify the product and try again."
+            )
+        return render.product(found)
+
+    def customer(self, call: Call) -> Any:
+        number = call.number("customerId")
+        if number not in self._state.customers:
+            raise no_such_entity("customerId", number)
+        return render.customer(self._state.customers[number])
+
+    def store_configs(self, _: Call) -> Any:
+        currency = self._shop.currency
+        return [
+            {
+                "id": 1,
+                "code": "default",
+                "website_id": 1,
+                "locale": "en_GB",
+                "base_currency_code": currency,
+                "default_display_currency_code": currency,
+                "timezone": "Europe/London",
+                "base_url": self._shop.origin + "/",
+            }
+        ]
+
+    def salable(self, call: Call) -> Any:
+        sku, stock_id = call.path["sku"], call.number("stockId")
+        if stock_id not in self._state.stocks:
+            raise no_such_entity("stockId", stock_id)
+        if not any((sku, code) in self._state.source_items for code in self._state.stocks[stock_id].sources):
+            raise ApiError(400, "The requested sku is not assigned to given stock.")
+        return self._state.salable(sku, stock_id)
+
+    def salable_for(self, call: Call) -> Any:
+        wanted = Decimal(call.path["requestedQty"])
+        return {
+            "salable": self._state.salable(call.path["sku"], call.number("stockId")) >= wanted,
+            "errors": [],
+        }
+
+    # --- writes -----------------------------------------------------------------------------------
+
+    def admin_token(self, call: Call) -> Any:
+        return self._shop.issue_admin_token(call.given["username"], call.given["password"])
+
+    def save_source_items(self, call: Call) -> Any:
+        """Absolute numbers; all of them or none (Inventory/Model/SourceItem/Command/SourceItemsSave)."""
+        rows = call.given["sourceItems"]
+        if not rows:
+            raise ApiError(400, "Input data is empty")
+        errors: list[dict[str, Any]] = []
+        for row in rows:
+            errors += _invalid(row)
+        if errors:
+            raise ApiError(400, "Validation Failed", errors=errors)
+        for row in rows:
+            if row["source_code"] not in self._state.sources:
+                # The database's foreign key says so; SourceItemsSave turns every failure into these words.
+                raise ApiError(400, "Could not save Source Item")
+        for row in rows:
+            self._shop.write_source_item(
+                SourceItem(row["sku"], row["source_code"], int(row["quantity"]), row.get("status", 0))
+            )
+        return []
+
+    def cancel(self, call: Call) -> Any:
+        return self._sales.cancel(self._order(call, "id"))
+
+    def hold(self, call: Call) -> Any:
+        return self._sales.hold(self._order(call, "id"))
+
+    def unhold(self, call: Call) -> Any:
+        return self._sales.unhold(self._order(call, "id"))
+
+    def comment(self, call: Call) -> Any:
+        history = call.given["statusHistory"]
+        return self._sales.comment(
+            self._order(call, "id"), history.get("comment", ""), history.get("status", "")
+        )
+
+    def save_order(self, call: Call) -> Any:
+        entity = call.given["entity"]
+        order = self._state.orders.get(entity.get("entity_id", 0))
+        if order is None:
+            raise ApiError(400, "Orders are created by a checkout; a partial entity is not.")
+        if "ext_order_id" in entity:
+            self._sales.external(order, entity["ext_order_id"])
+        return render.order(order, self._shop.currency)
+
+    def invoice(self, call: Call) -> Any:
+        order = self._order(call, "orderId")
+        made = self._sales.invoice(order, _units(call.given), capture=call.given.get("capture", False))
+        return str(made.entity_id)
+
+    def ship(self, call: Call) -> Any:
+        order = self._order(call, "orderId")
+        arguments = call.given.get("arguments", {}).get("extension_attributes", {})
+        tracks = [
+            (one.get("track_number", ""), one.get("title", ""), one.get("carrier_code", ""))
+            for one in call.given.get("tracks", ())
+        ]
+        # Without a source the default one is lowered, whether or not the goods lie there.
+        source = arguments.get("source_code", "default")
+        made = self._sales.ship(order, _units(call.given), tracks, source)
+        made.comment = call.given.get("comment", {}).get("comment", "")
+        return str(made.entity_id)
+
+    def add_track(self, call: Call) -> Any:
+        entity = call.given["entity"]
+        shipment = self._state.shipments.get(entity.get("parent_id", 0))
+        if shipment is None:
+            raise no_such_entity("parent_id", entity.get("parent_id", 0))
+        made = self._sales.add_track(
+            shipment, entity.get("track_number", ""), entity.get("title", ""), entity.get("carrier_code", "")
+        )
+        return render.track(made, shipment)
+
+    def refund(self, call: Call) -> Any:
+        order = self._order(call, "orderId")
+        arguments = call.given.get("arguments", {})
+        back = arguments.get("extension_attributes", {}).get("return_to_stock_items", ())
+        shipping = arguments.get("shipping_amount")
+        made = self._sales.refund(
+            order,
+            _units(call.given),
+            back_to_stock=back,
+            shipping_minor=None if shipping is None else round(shipping * 100),
+        )
+        return str(made.entity_id)
+
+    # --- bulk -------------------------------------------------------------------------------------
+
+    def bulk_status(self, call: Call) -> Any:
+        return self._shop.bulk.status(call.path["bulkUuid"], detailed=False)
+
+    def bulk_detailed(self, call: Call) -> Any:
+        return self._shop.bulk.status(call.path["bulkUuid"], detailed=True)
+
+    def bulk_count(self, call: Call) -> Any:
+        return self._shop.bulk.count(call.path["bulkUuid"], call.number("status"))
+
+
+def _invalid(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Magento/Inventory/Model/SourceItem/Validator: what is said names the field, never the row."""
+    errors: list[dict[str, Any]] = [
+        {"message": '"%field" can not be empty.', "parameters": {"field": field}}
+        for field in ("sku", "source_code")
+        if not str(row.get(field, "")).strip()
+    ]
+    if " " in str(row.get("source_code", "")).strip():
+        errors.append(
+            {"message": '"%field" can not contain whitespaces.', "parameters": {"field": "source_code"}}
+        )
+    if "quantity" not in row:
+        errors.append({"message": '"%field" should be numeric.', "parameters": {"field": "quantity"}})
+    if "status" not in row:
+        errors.append({"message": '"%field" should be numeric.', "parameters": {"field": "status"}})
+    elif row["status"] not in (0, 1):
+        errors.append({"message": '"%field" should a known status.', "parameters": {"field": "status"}})
+    return errors
+
+
+def _units(given: Mapping[str, Any]) -> dict[int, int] | None:
+    """Quantities by order item id; nothing named means everything that is left."""
+    items = given.get("items")
+    if not items:
+        return None
+    found: dict[int, int] = {}
+    for item in items:
+        number = item.get("order_item_id", 0)
+        found[number] = found.get(number, 0) + int(item.get("qty", 0))
+    return found
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("POST", "integration/admin/token", "admin_token", Services.admin_token),
+    Route("GET", "orders", "none", Services.orders),
+    Route("POST", "orders", "save_order", Services.save_order),
+    Route("GET", "orders/{id}", "none", Services.order),
+    Route("POST", "orders/{id}/cancel", "none", Services.cancel),
+    Route("POST", "orders/{id}/hold", "none", Services.hold),
+    Route("POST", "orders/{id}/unhold", "none", Services.unhold),
+    Route("POST", "orders/{id}/comments", "comment", Services.comment),
+    Route("POST", "order/{orderId}/invoice", "invoice", Services.invoice),
+    Route("POST", "order/{orderId}/ship", "ship", Services.ship),
+    Route("POST", "order/{orderId}/refund", "refund", Services.refund),
+    Route("GET", "invoices", "none", Services.invoices),
+    Route("GET", "shipments", "none", Services.shipments),
+    Route("POST", "shipment/track", "add_track", Services.add_track),
+    Route("GET", "creditmemos", "none", Services.creditmemos),
+    Route("GET", "products", "none", Services.products),
+    Route("GET", "products/{sku}", "none", Services.product),
+    Route("GET", "customers/search", "none", Services.customers),
+    Route("GET", "customers/{customerId}", "none", Services.customer),
+    Route("GET", "store/storeConfigs", "none", Services.store_configs),
+    Route("GET", "inventory/source-items", "none", Services.source_items),
+    Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),
+    Route("GET", "inventory/sources", "none", Services.sources),
+    Route("GET", "inventory/stocks", "none", Services.stocks),
+    Route("GET", "inventory/stock-source-links", "none", Services.stock_links),
+    Route("GET", "inventory/get-product-salable-quantity/{sku}/{stockId}", "none", Services.salable),
+    Route(
+        "GET",
+        "inventory/is-product-salable-for-requested-qty/{sku}/{stockId}/{requestedQty}",
+        "none",
+        Services.salable_for,
+    ),
+    Route("GET", "bulk/{bulkUuid}/status", "none", Services.bulk_status),
+    Route("GET", "bulk/{bulkUuid}/detailed-status", "none", Services.bulk_detailed),
+    Route("GET", "bulk/{bulkUuid}/operation-status/{status}", "none", Services.bulk_count),
+)
+
+
+def route_of(method: str, parts: Sequence[str]) -> tuple[Route, dict[str, str]] | None:
+    """The service at an address, and the parameters that the address carries."""
+    for route in ROUTES:
+        if route.method != method or len(route.parts) != len(parts):
+            continue
+        found: dict[str, str] = {}
+        for wanted, given in zip(route.parts, parts, strict=True):
+            if wanted.startswith("{"):
+                found[wanted[1:-1]] = given
+            elif wanted != given:
+                break
+        else:
+            return route, found
+    return None
+
+
+def bulk_route_of(method: str, parts: Sequence[str]) -> Route | None:
+    """The service at a bulk address, where a parameter ``{sku}`` is written ``bySku``."""
+    for route in ROUTES:
+        written = [
+            f"by{part[1].upper()}{part[2:-1]}" if part.startswith("{") else part for part in route.parts
+        ]
+        if route.method == method and method != "GET" and written == list(parts):
+            return route
+    return None

@@ -1,0 +1,633 @@
+"""The simulated shop does what Adobe's pages and Magento's sources say."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from decimal import Decimal
+from typing import Any
+
+import oauthlib.oauth1
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from tests.connectors.adobe_world import HOOK, ORIGIN, World, opened, run, signed
+
+from syncline.connectors.adobe_commerce.simulator import Buyer, CartLine, Hook, make_keys
+from syncline.connectors.adobe_commerce.simulator.events import BYTES_MAX
+from syncline.ports import Request
+
+SOURCE_ITEMS = "inventory/source-items"
+
+
+def row(sku: str, quantity: int, source: str = "default", **more: Any) -> dict[str, Any]:
+    return {"sku": sku, "source_code": source, "quantity": quantity, "status": 1} | more
+
+
+# --- credentials -------------------------------------------------------------------------------------------
+
+
+def test_oauth_takes_what_oauthlib_signs_once_and_nothing_else():
+    async def story(world: World) -> None:
+        url = f"{ORIGIN}/rest/all/V1/orders?searchCriteria%5BpageSize%5D=1"
+        now = world.clock.now_ms()
+
+        async def ask(header: str) -> int:
+            request = Request("GET", url, {"Authorization": header} if header else {})
+            return (await world.transport.send(request)).status
+
+        good = signed(world.shop, "GET", url, now, "once")
+        assert await ask(good) == 200
+        assert await ask(good) == 401, "a nonce was taken twice"
+        assert await ask(signed(world.shop, "GET", url, now - 3600_000, "old")) == 200, (
+            "old stamps are not refused"
+        )
+        assert await ask(signed(world.shop, "GET", url, now + 700_000, "early")) == 401
+        sha1 = signed(
+            world.shop, "GET", url, now, "sha1", signature_method=oauthlib.oauth1.SIGNATURE_HMAC_SHA1
+        )
+        assert await ask(sha1) == 401, "HMAC-SHA1 was removed"
+        other = signed(world.shop, "GET", url.replace("=1", "=2"), now, "query")
+        assert await ask(other) == 401, "the query is signed too"
+        assert await ask(signed(world.shop, "GET", url, now, "secret", client_secret="other")) == 401
+        assert await ask("") == 401
+        assert await ask(f"Bearer {world.shop.integration.access_token}") == 401, "bearer is off by default"
+        assert world.shop.ledger.breaches["auth"] == 7
+        assert "the signature method is not supported" in world.shop.refused
+
+    run(story)
+
+
+def test_a_refusal_names_no_resource_that_the_caller_might_have():
+    async def story(world: World) -> None:
+        answer = await world.http(
+            "GET", "all/V1/orders", query={"searchCriteria": ""}, authorization="Bearer x"
+        )
+        assert answer.status == 401
+        assert answer.body["message"] == "The consumer isn't authorized to access %resources."
+        assert list(answer.body["parameters"]) == ["resources"]
+
+    run(story)
+
+
+def test_bearer_works_where_it_is_switched_on():
+    async def story(world: World) -> None:
+        token = f"Bearer {world.shop.integration.access_token}"
+        answer = await world.http("GET", "all/V1/store/storeConfigs", authorization=token)
+        assert answer.status == 200 and answer.body[0]["base_currency_code"] == "GBP"
+
+    run(story, bearer=True)
+
+
+def test_an_admin_token_lives_four_hours_and_wrong_passwords_lock():
+    async def story(world: World) -> None:
+        sign_in = {"username": "simulated", "password": "simulated-Password-1"}
+        token = (await world.post("integration/admin/token", sign_in)).body
+        assert isinstance(token, str)
+
+        async def works() -> bool:
+            answer = await world.http("GET", "all/V1/store/storeConfigs", authorization=f"Bearer {token}")
+            return answer.status == 200
+
+        assert await works()
+        await world.clock.sleep(4 * 3600 - 60)
+        assert await works()
+        await world.clock.sleep(60)
+        assert not await works()
+        for _ in range(6):
+            answer = await world.post("integration/admin/token", sign_in | {"password": "guess"})
+            assert answer.status == 401 and "account sign-in was incorrect" in answer.body["message"]
+        assert (await world.post("integration/admin/token", sign_in)).status == 401, "not locked"
+
+    run(story)
+
+
+# --- addresses and bodies ----------------------------------------------------------------------------------
+
+
+def test_addresses_have_a_store_or_none_and_unknown_ones_match_no_route():
+    async def story(world: World) -> None:
+        for path in ("V1", "all/V1", "default/V1"):
+            assert (await world.http("GET", f"{path}/store/storeConfigs")).status == 200
+        for path in ("mars/V1/store/storeConfigs", "all/V1/nothing", "all/V2/store/storeConfigs"):
+            answer = await world.http("GET", path)
+            assert (answer.status, answer.body["message"]) == (404, "Request does not match any route.")
+
+    run(story)
+
+
+def test_a_property_that_a_data_object_lacks_is_refused_and_a_name_that_is_no_parameter_ignored():
+    async def story(world: World) -> None:
+        answer = await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 9, qty=3)]})
+        assert answer.status == 400
+        assert answer.body["message"] == (
+            'Property "Qty" does not have accessor method "getQty" in class '
+            '"Magento\\InventoryApi\\Api\\Data\\SourceItemInterface".'
+        )
+        assert world.shop.quantity("A", "default") == 5
+        assert world.shop.ledger.breaches["unknown_field"] == 1
+        answer = await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 9)], "dryRun": True})
+        assert (answer.status, answer.body) == (200, [])
+        assert world.shop.quantity("A", "default") == 9
+        assert world.shop.ledger.breaches["unknown_field"] == 2
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "Decoding error"),
+        ({}, '"%fieldName" is required. Enter and try again.'),
+        ({"sourceItems": 3}, "value's type is invalid"),
+        ({"sourceItems": []}, "Input data is empty"),
+        ({"sourceItems": [row("A", 1, status=7)]}, "Validation Failed"),
+        ({"sourceItems": [row("A", 1), row(" ", 1)]}, "Validation Failed"),
+        ({"sourceItems": [row("A", 1, "mars")]}, "Could not save Source Item"),
+    ],
+)
+def test_a_source_item_that_is_wrong_spoils_the_call(body, words):
+    async def story(world: World) -> None:
+        answer = await world.post(SOURCE_ITEMS, body)
+        assert answer.status == 400 and words in answer.body["message"], answer
+        assert world.shop.quantity("A", "default") == 5 and not world.shop.source_items_written
+
+    run(story)
+
+
+def test_validation_says_what_is_wrong_and_not_where():
+    async def story(world: World) -> None:
+        answer = await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 1), row("", 1)]})
+        assert answer.body["errors"] == [
+            {"message": '"%field" can not be empty.', "parameters": {"field": "sku"}}
+        ]
+
+    run(story)
+
+
+def test_input_limits_are_off_until_they_are_switched_on():
+    async def story(world: World) -> None:
+        answer = await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 9)] * 21})
+        limited = world.shop.input_limits
+        assert answer.status == (400 if limited else 200)
+        page = await world.http("GET", "all/V1/orders", query={"searchCriteria[pageSize]": 301})
+        assert page.status == (400 if limited else 200)
+        if limited:
+            assert answer.body == {
+                "message": 'Maximum items of type "%type" is %max',
+                "parameters": {"type": "\\Magento\\InventoryApi\\Api\\Data\\SourceItemInterface", "max": 20},
+            }
+            assert len((await world.get("orders", searchCriteria=""))["items"]) == 20
+
+    async def with_orders(world: World) -> None:
+        for _ in range(25):
+            world.buy(("B", 1))
+        await story(world)
+
+    run(with_orders)
+    run(with_orders, input_limits=True)
+
+
+# --- searches ----------------------------------------------------------------------------------------------
+
+
+def test_past_the_last_page_the_last_page_comes_again():
+    async def story(world: World) -> None:
+        for _ in range(5):
+            world.buy(("B", 1))
+
+        async def page(number: int) -> Any:
+            query = {"searchCriteria[pageSize]": 2, "searchCriteria[currentPage]": number}
+            query |= {"searchCriteria[sortOrders][0][field]": "entity_id"}
+            query |= {"searchCriteria[sortOrders][0][direction]": "ASC"}
+            answer = await world.get("orders", **query)
+            assert answer["total_count"] == 5
+            return [order["entity_id"] for order in answer["items"]]
+
+        assert [await page(n) for n in (1, 2, 3, 4, 99)] == [[1, 2], [3, 4], [5], [5], [5]]
+
+    run(story)
+
+
+def test_filters_in_a_group_are_alternatives_and_groups_hold_together():
+    async def story(world: World) -> None:
+        for _ in range(4):
+            world.buy(("B", 1))
+            await world.clock.sleep(60)
+        stamp = (await world.get("orders/2"))["updated_at"]
+        assert stamp == "2026-07-01 09:01:00"
+        key = "searchCriteria[filter_groups]"
+        query = {
+            f"{key}[0][filters][0][field]": "updated_at",
+            f"{key}[0][filters][0][value]": stamp,
+            f"{key}[0][filters][0][condition_type]": "gteq",
+            f"{key}[1][filters][0][field]": "updated_at",
+            f"{key}[1][filters][0][value]": stamp,
+            f"{key}[1][filters][0][condition_type]": "gt",
+            f"{key}[1][filters][1][field]": "entity_id",
+            f"{key}[1][filters][1][value]": 2,
+            f"{key}[1][filters][1][condition_type]": "gt",
+            "fields": "items[entity_id],total_count",
+        }
+        answer = await world.get("orders", **query)
+        assert answer == {"items": [{"entity_id": 3}, {"entity_id": 4}], "total_count": 2}
+        named = {f"{key}[0][filters][0][field]": "entity_id", f"{key}[0][filters][0][value]": "1,4,77"}
+        named[f"{key}[0][filters][0][conditionType]"] = "in"
+        assert [o["entity_id"] for o in (await world.get("orders", **named))["items"]] == [1, 4]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({}, '"%fieldName" is required'),
+        ({"searchCriteria[pageSize]": "many"}, "value's type is invalid"),
+        ({"searchCriteria[limit]": 3}, "does not have accessor method"),
+        ({"searchCriteria[sortOrders][0][field]": "colour"}, "Invalid attribute name"),
+    ],
+)
+def test_a_search_that_is_wrong_is_refused(query, words):
+    async def story(world: World) -> None:
+        world.buy(("B", 1))
+        answer = await world.http("GET", "all/V1/orders", query=query or None)
+        assert answer.status == 400 and words in answer.body["message"]
+
+    run(story)
+
+
+# --- stock -------------------------------------------------------------------------------------------------
+
+
+def test_an_order_reserves_and_a_shipment_lowers_the_source_and_compensates():
+    async def story(world: World) -> None:
+        async def figures() -> tuple[int, int, int]:
+            salable = await world.get("inventory/get-product-salable-quantity/A/1")
+            rows = {one["source_code"]: one["quantity"] for one in await world.search(SOURCE_ITEMS, sku="A")}
+            return rows["default"], rows["leeds"], salable
+
+        assert await figures() == (5, 20, 25)
+        order = world.buy(("A", 7))
+        assert await figures() == (5, 20, 18), "an order leaves the source items alone"
+        lines = (await world.get(f"orders/{order}"))["items"]
+        parcel = {
+            "items": [{"order_item_id": lines[0]["item_id"], "qty": 4}],
+            "tracks": [{"track_number": "1Z", "title": "UPS", "carrier_code": "ups"}],
+            "arguments": {"extension_attributes": {"source_code": "leeds"}},
+        }
+        answer = await world.post(f"order/{order}/ship", parcel)
+        assert (answer.status, answer.body) == (200, "1")
+        assert await figures() == (5, 16, 18), "what may be sold does not change when a parcel leaves"
+        (shipment,) = await world.search("shipments", order_id=order)
+        assert shipment["extension_attributes"] == {"source_code": "leeds"}
+        assert [track["track_number"] for track in shipment["tracks"]] == ["1Z"]
+        events = [(r.event, r.quantity) for r in world.shop.state.reservations]
+        assert events == [("order_placed", -7), ("shipment_created", 4)]
+
+    run(story)
+
+
+def test_a_number_from_outside_replaces_what_is_there_and_keeps_reservations():
+    async def story(world: World) -> None:
+        world.buy(("A", 7))
+        assert (await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 2)]})).body == []
+        assert world.shop.quantity("A", "default") == 2
+        assert world.shop.salable("A") == 2 + 20 - 7
+
+    run(story)
+
+
+def test_a_number_without_a_status_is_refused_and_status_0_is_not_sold():
+    async def story(world: World) -> None:
+        bare = row("A", 2)
+        del bare["status"]
+        assert (await world.post(SOURCE_ITEMS, {"sourceItems": [bare]})).status == 400
+        assert (await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 2, status=0)]})).status == 200
+        assert world.shop.salable("A") == 20
+
+    run(story)
+
+
+def test_a_parcel_without_a_source_is_taken_from_the_default_one():
+    async def story(world: World) -> None:
+        order = world.buy(("A", 7))
+        answer = await world.post(f"order/{order}/ship", {})
+        assert answer.status == 400, "the default source has five"
+        assert "Not all of your products are available" in answer.body["message"]
+        order = world.buy(("A", 2))
+        assert (await world.post(f"order/{order}/ship", {})).status == 200
+        assert (world.shop.quantity("A", "default"), world.shop.quantity("A", "leeds")) == (3, 20)
+
+    run(story)
+
+
+def test_nobody_buys_what_is_reserved():
+    async def story(world: World) -> None:
+        world.buy(("A", 25))
+        assert world.shop.checkout([CartLine("A", 1)]).order_id is None
+        assert world.shop.quantity("A", "default") == 5
+
+    run(story)
+
+
+# --- documents ---------------------------------------------------------------------------------------------
+
+
+def test_shipping_twice_is_refused_in_words():
+    async def story(world: World) -> None:
+        order = world.buy(("B", 3))
+        assert (await world.post(f"order/{order}/ship", {})).status == 200
+        answer = await world.post(f"order/{order}/ship", {})
+        assert answer.status == 400
+        assert answer.body["message"] == (
+            "Shipment Document Validation Error(s):\nThe order does not allow a shipment to be created.\n"
+            "You can't create a shipment without products."
+        )
+        assert len(await world.search("shipments", order_id=order)) == 1
+
+    run(story)
+
+
+def test_an_order_goes_from_pending_to_complete_and_closed():
+    async def story(world: World) -> None:
+        order = world.buy(("A", 2), ("B", 3), shipping_minor=450)
+
+        async def state() -> str:
+            return (await world.get(f"orders/{order}"))["state"]
+
+        assert await state() == "new"
+        assert (await world.post(f"order/{order}/invoice", {"capture": True})).body == "1"
+        assert await state() == "processing"
+        whole = await world.get(f"orders/{order}")
+        total = Decimal("20.00") + Decimal("9.99") + Decimal("6.00") + Decimal("4.50")
+        assert Decimal(str(whole["base_grand_total"])) == Decimal(str(whole["base_total_paid"])) == total
+        (invoice,) = await world.search("invoices", order_id=order)
+        assert (invoice["state"], Decimal(str(invoice["base_grand_total"]))) == (2, total)
+        assert (await world.post(f"order/{order}/ship", {})).status == 200
+        assert await state() == "complete"
+        back = {"extension_attributes": {"return_to_stock_items": [whole["items"][0]["item_id"]]}}
+        assert (await world.post(f"order/{order}/refund", {"arguments": back})).status == 200
+        assert await state() == "closed"
+        assert world.shop.quantity("A", "default") == 5, "what goes back to stock lies there again"
+        assert world.shop.quantity("B", "default") == 47, "what does not, does not"
+        (memo,) = await world.search("creditmemos", order_id=order)
+        assert Decimal(str(memo["base_grand_total"])) == total
+
+    run(story)
+
+
+def test_a_cancelled_order_gives_its_reservation_back_and_an_invoiced_one_is_not_cancelled():
+    async def story(world: World) -> None:
+        order = world.buy(("A", 25))
+        assert world.shop.salable("A") == 0
+        assert (await world.post(f"orders/{order}/cancel", {})).body is True
+        assert world.shop.salable("A") == 25
+        assert (await world.post(f"orders/{order}/cancel", {})).body is False
+        paid = world.buy(("A", 1), paid=True)
+        assert (await world.post(f"orders/{paid}/cancel", {})).body is False
+
+    run(story)
+
+
+def test_a_held_order_is_neither_shipped_nor_invoiced():
+    async def story(world: World) -> None:
+        order = world.buy(("A", 1))
+        assert (await world.post(f"orders/{order}/hold", {})).body is True
+        assert (await world.post(f"order/{order}/ship", {})).status == 400
+        assert (await world.post(f"order/{order}/invoice", {})).status == 400
+        assert (await world.post(f"orders/{order}/unhold", {})).body is True
+        assert (await world.post(f"order/{order}/ship", {})).status == 200
+
+    run(story)
+
+
+def test_a_configurable_line_has_a_child_with_the_same_sku_and_no_price():
+    async def story(world: World) -> None:
+        world.shop.add_product("SHIRT", "Shirt", Decimal(0), {}, kind="configurable")
+        order = world.shop.checkout([CartLine("A", 2, configurable="SHIRT")]).order_id
+        parent, child = (await world.get(f"orders/{order}"))["items"]
+        assert (parent["sku"], child["sku"]) == ("A", "A")
+        assert (parent["product_type"], child["parent_item_id"]) == ("configurable", parent["item_id"])
+        assert (parent["base_price"], child["base_price"]) == (10.0, 0.0)
+        assert world.shop.salable("A") == 23, "it is reserved once"
+
+    run(story)
+
+
+# --- bulk --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_accepted_is_applied_later_one_by_one():
+    async def story(world: World) -> None:
+        bodies = [{"sourceItems": [row("A", 1)]}, {"sourceItems": [row("A", 1, "mars")]}]
+        answer = await world.http("POST", "all/async/bulk/V1/inventory/source-items", bodies)
+        assert answer.status == 202 and answer.body["errors"] is False
+        told = [(item["id"], item["status"]) for item in answer.body["request_items"]]
+        assert told == [(0, "accepted"), (1, "accepted")]
+        uuid = answer.body["bulk_uuid"]
+        assert world.shop.quantity("A", "default") == 5
+        assert (await world.get(f"bulk/{uuid}/operation-status/4")) == 2
+        await world.clock.sleep(60)
+        assert world.shop.quantity("A", "default") == 1
+        status = await world.get(f"bulk/{uuid}/status")
+        rows = [(one["id"], one["status"], one["result_message"]) for one in status["operations_list"]]
+        assert rows == [(0, 1, "Service execution success"), (1, 3, "Could not save Source Item")]
+        assert (await world.get(f"bulk/{uuid}/operation-status/3")) == 1
+        detailed = await world.get(f"bulk/{uuid}/detailed-status")
+        assert json.loads(detailed["operations_list"][0]["serialized_data"]) == bodies[0]
+        assert (await world.http("GET", "all/V1/bulk/nothing/status")).status == 404
+
+    run(story)
+
+
+def test_a_rejected_entry_fails_the_call_although_the_rest_is_scheduled():
+    async def story(world: World) -> None:
+        bodies = [{"sourceItems": [row("A", 1)]}, {"sourceItems": [row("B", 1, colour="red")]}]
+        answer = await world.http("POST", "all/async/bulk/V1/inventory/source-items", bodies)
+        assert answer.status == 400
+        assert answer.body["message"] == "Error processing %key element of input data"
+        await world.clock.sleep(60)
+        assert world.shop.quantity("A", "default") == 1, "it was scheduled all the same"
+        assert world.shop.quantity("B", "default") == 50
+
+    run(story)
+
+
+def test_nothing_is_deduplicated_and_nobody_works_without_a_consumer():
+    async def story(world: World) -> None:
+        world.shop.bulk.consumer = False
+        for _ in range(2):
+            bodies = [{"sourceItems": [row("A", 1)]}]
+            await world.http("POST", "all/async/bulk/V1/inventory/source-items", bodies)
+        await world.clock.sleep(86_400)
+        assert world.shop.bulk.undone() == 2 and world.shop.quantity("A", "default") == 5
+        world.shop.bulk.consumer = True
+        await world.clock.sleep(60)
+        assert world.shop.source_items_written == 2
+
+    run(story)
+
+
+def test_path_parameters_of_a_bulk_call_stand_in_the_body():
+    async def story(world: World) -> None:
+        order = world.buy(("A", 1))
+        path = "all/async/bulk/V1/order/byOrderId/ship"
+        assert (await world.http("POST", path, [{"orderId": order}])).status == 202
+        assert (await world.http("POST", path, [{}])).status == 400
+        assert (await world.http("POST", f"all/async/bulk/V1/order/{order}/ship", [{}])).status == 404
+        await world.clock.sleep(60)
+        assert len(await world.search("shipments", order_id=order)) == 1
+
+    run(story)
+
+
+def test_a_deadlock_may_be_tried_again():
+    async def story(world: World) -> None:
+        world.shop.bulk.deadlock_rate = 1.0
+        body = {"sourceItems": [row("A", 1)]}
+        answer = await world.http("POST", "all/async/V1/inventory/source-items", body)
+        assert answer.status == 202
+        await world.clock.sleep(60)
+        (one,) = (await world.get(f"bulk/{answer.body['bulk_uuid']}/status"))["operations_list"]
+        assert one["status"] == 2 and "Deadlock" in one["result_message"]
+        assert world.shop.quantity("A", "default") == 5
+
+    run(story)
+
+
+# --- limits and faults -------------------------------------------------------------------------------------
+
+
+def test_more_calls_at_once_than_workers_are_refused_and_noted():
+    async def story(world: World) -> None:
+        calls = [world.http("GET", "all/V1/store/storeConfigs") for _ in range(7)]
+        statuses = [answer.status for answer in await asyncio.gather(*calls)]
+        assert sorted(statuses) == [200] * 3 + [429] * 4
+        assert world.shop.ledger.breaches["workers"] == 4
+
+    run(story, workers=3)
+
+
+def test_an_address_that_is_too_long_is_refused_and_noted():
+    async def story(world: World) -> None:
+        query = {"searchCriteria[filter_groups][0][filters][0][value]": "x" * 8_000}
+        assert (await world.http("GET", "all/V1/orders", query=query)).status == 414
+        assert world.shop.ledger.breaches == {"uri": 1}
+
+    run(story)
+
+
+def test_an_error_after_the_effect_leaves_the_effect():
+    async def story(world: World) -> None:
+        world.shop.faults.error_after_rate = 1.0
+        answer = await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 1)]})
+        assert answer.status == 500 and "Report ID" in answer.body["message"]
+        assert world.shop.quantity("A", "default") == 1
+        world.shop.faults.error_after_rate = 0.0
+        world.shop.faults.error_before_rate = 1.0
+        assert (await world.post(SOURCE_ITEMS, {"sourceItems": [row("A", 3)]})).status == 500
+        assert world.shop.quantity("A", "default") == 1
+        assert world.shop.ledger.effects == {"POST inventory/source-items": 1}
+
+    run(story)
+
+
+# --- events and hooks --------------------------------------------------------------------------------------
+
+
+def test_a_saved_order_is_told_with_its_registered_fields_and_two_signatures():
+    async def story(world: World) -> None:
+        world.shop.register_events(f"{HOOK}/in", "client-1", ("entity_id", "items[].sku", "payment.method"))
+        runner = asyncio.get_running_loop().create_task(world.shop.run())
+        order = world.buy(("A", 1), ("B", 2))
+        await world.clock.sleep(5)
+        (_, headers, body), *more = world.receiver.got
+        assert not more
+        told = json.loads(body)
+        assert told["recipient_client_id"] == "client-1"
+        assert told["event"]["data"]["value"] == {
+            "entity_id": order,
+            "items": [{"sku": "A"}, {"sku": "B"}],
+            "payment": {"method": "checkmo"},
+        }
+        assert headers["x-adobe-event-id"] == told["event_id"]
+        assert headers["x-adobe-event-code"].endswith("sales_order_save_commit_after")
+        for number, key in enumerate(make_keys(), 1):
+            signature = base64.b64decode(headers[f"x-adobe-digital-signature-{number}"])
+            key.public_key().verify(signature, body, padding.PKCS1v15(), hashes.SHA256())
+            with pytest.raises(InvalidSignature):
+                key.public_key().verify(signature, body + b" ", padding.PKCS1v15(), hashes.SHA256())
+        runner.cancel()
+
+    run(story)
+
+
+def test_an_event_that_is_refused_comes_again_and_one_above_64_kb_is_never_made():
+    async def story(world: World) -> None:
+        world.shop.register_events(f"{HOOK}/in", "client-1")
+        runner = asyncio.get_running_loop().create_task(world.shop.run())
+        world.receiver.status = 503
+        world.buy(("A", 1))
+        await world.clock.sleep(5)
+        world.receiver.status = 200
+        await world.clock.sleep(600)
+        first, second = world.receiver.got
+        assert first[2] == second[2] and world.shop.events.in_flight() == 0
+        world.shop.checkout([CartLine("B", 1)], buyer=Buyer("b@shop.example", company="x" * BYTES_MAX))
+        await world.clock.sleep(600)
+        assert len(world.receiver.got) == 2 and world.shop.events.too_large == 1
+        runner.cancel()
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "required", "refusal"),
+    [
+        ({"op": "success"}, 200, True, ""),
+        ([{"op": "success"}, {"op": "exception", "message": "On hold"}], 200, True, "On hold"),
+        ({"op": "exception", "message": "On hold"}, 200, False, "On hold"),
+        ({"op": "success"}, 500, True, "Sorry"),
+        ({"op": "success"}, 500, False, ""),
+        ({"approved": True}, 200, True, "Sorry"),
+    ],
+)
+def test_a_checkout_asks_its_hook_and_does_as_it_is_told(says, status, required, refusal):
+    async def story(world: World) -> None:
+        key = make_keys()[0]
+        world.receiver.says, world.receiver.status = says, status
+        world.shop.hook = Hook(f"{HOOK}/check", required=required, fallback="Sorry", signing_key=key)
+        done = await world.shop.place([CartLine("A", 2)])
+        assert done.refusal == refusal and (done.order_id is None) == bool(refusal)
+        ((_, headers, body),) = world.receiver.got
+        assert json.loads(body)["order"]["items"] == [{"sku": "A", "qty_ordered": 2}]
+        signature = base64.b64decode(headers["x-adobe-commerce-webhook-signature"])
+        key.public_key().verify(signature, base64.b64encode(body), padding.PKCS1v15(), hashes.SHA256())
+
+    run(story)
+
+
+@pytest.mark.parametrize(("required", "refusal"), [(True, "Sorry"), (False, "")])
+def test_a_hook_that_is_too_slow_stops_the_buyer_only_if_it_is_required(required, refusal):
+    async def story(world: World) -> None:
+        world.receiver.says, world.receiver.slow_s = {"op": "success"}, 2.0
+        world.shop.hook = Hook(f"{HOOK}/check", required=required, timeout_ms=500, fallback="Sorry")
+        assert (await world.shop.place([CartLine("A", 2)])).refusal == refusal
+
+    run(story)
+
+
+def test_the_same_seed_gives_the_same_bytes():
+    async def story(world: World) -> None:
+        for number in range(6):
+            world.buy(("A", 1 + number % 2), paid=bool(number % 2))
+            body = [{"sourceItems": [row("B", 40 + number)]}]
+            await world.http("POST", "all/async/bulk/V1/inventory/source-items", body)
+            await world.clock.sleep(7)
+        request = Request("GET", f"{ORIGIN}/rest/all/V1/orders", {})
+        assert opened(await world.transport.send(request)).status == 401
+
+    digests = [run(story, seed).shop.state_digest() for seed in (3, 3, 4)]
+    assert digests[0] == digests[1] != digests[2]
