@@ -43,7 +43,6 @@ class StockRow(msgspec.Struct, frozen=True):
     erp_ms: int
     read_began_ms: int
     changed_ms: int
-    moments: tuple[int, ...] = ()
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -95,10 +94,8 @@ def digest(*parts: object) -> str:
 # -- to events --------------------------------------------------------------------------------------
 
 
-def stock_row(
-    row: Row, *, erp_ms: int, began_ms: int, changed_ms: int, moments: tuple[int, ...] = ()
-) -> StockRow:
-    """One level as read. ``moments``: when it changed, if several times."""
+def stock_row(row: Row, *, erp_ms: int, began_ms: int, changed_ms: int) -> StockRow:
+    """One level as read."""
     return StockRow(
         _text(row, "sku"),
         _text(row, "location"),
@@ -108,7 +105,6 @@ def stock_row(
         erp_ms,
         began_ms,
         changed_ms,
-        moments,
     )
 
 
@@ -232,9 +228,7 @@ def decode(logged: LoggedEvent) -> list[Change]:
     try:
         if event.topic == "stock.rows":
             return [
-                Change(
-                    Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x), x.moments
-                )
+                Change(Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x))
                 for x in _STOCK.decode(event.body)
             ]
         if event.topic == "erp_order.row":

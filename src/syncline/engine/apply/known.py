@@ -15,15 +15,11 @@ Name = tuple[str, Kind, str]  # system, kind, key
 
 
 class Known:
-    """The newest version of a record that we hold, in the store or from earlier in the batch.
+    """The newest version of a record that we hold, in the store or from earlier in the batch."""
 
-    ``changed_at_ms`` is its last change, as far as we remember it; 0: we do not.
-    """
+    __slots__ = ("hash", "tiebreak", "value", "version")
 
-    __slots__ = ("changed_at_ms", "hash", "tiebreak", "value", "version")
-
-    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any, changed_at_ms: int = 0) -> None:
-        self.changed_at_ms = changed_at_ms
+    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any) -> None:
         self.version = version
         self.tiebreak = tiebreak
         self.hash = hash_
