@@ -283,3 +283,28 @@ def test_a_test_message_says_that_it_is_one():
     assert "Nothing is wrong" in text(message)
     assert "Ada" in text(message)
     assert "alert ack" not in text(message)
+
+
+def test_a_cause_that_comes_while_what_follows_from_it_is_quiet_is_no_other_alert():
+    looks = Looks()
+    down, reads = wrong("system_down/erp", after_s=60), wrong("read_failing/erp.orders", "system_down/erp")
+    looks.look(reads)
+    looks.look(for_s=CALM_S - 20)
+    looks.look(down, for_s=200)
+    assert looks.events() == [("opened", reads.key), ("changed", down.key)]
+
+
+def test_a_cause_that_comes_soon_after_what_follows_from_it_has_ended_is_no_other_alert():
+    looks = Looks()
+    down, reads = wrong("system_down/erp"), wrong("read_failing/erp.orders", "system_down/erp")
+    looks.look(reads)
+    looks.look(for_s=CALM_S + 20)
+    looks.look(down)
+    assert looks.events() == [("opened", reads.key), ("closed", reads.key), ("again", down.key)]
+
+
+def test_what_one_cause_does_not_explain_is_another_alert():
+    looks = Looks()
+    looks.look(wrong("read_failing/erp.orders", "system_down/erp"))
+    looks.look(wrong("system_down/shop"))
+    assert [event for event, _ in looks.events()] == ["opened", "opened"]

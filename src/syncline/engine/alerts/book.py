@@ -36,7 +36,7 @@ class Entry(msgspec.Struct):
     """One alert. ``n`` counts its messages, ``told`` says how many of them each way has taken.
 
     ``event`` is what its newest message says: opened, changed (the cause is known by now), worse, repeated,
-    again or closed.
+    again or closed. ``causes`` are the keys that it may turn out to follow from.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Entry(msgspec.Struct):
     acked_by: str = ""
     acked_at_ms: int = 0
     symptoms: list[str] = []
+    causes: list[str] = []
     told: dict[str, int] = {}
 
     @property
@@ -156,9 +157,13 @@ class Book:
         self._end(now_ms, at_s)
 
     def _before(self, head: Condition, group: Sequence[Condition]) -> Entry | None:
-        """The open entry that turns out to be this: of something that follows from it, or of a cause that is over."""
+        """The open entry that turns out to be this: of something that follows from it, or of a cause that is over.
+
+        What follows from it need not be seen at this very moment.
+        """
         keys = [*(each.key for each in group), *head.causes]
-        return next((entry for key in keys if (entry := self.find(key))), None)
+        known = next((entry for key in keys if (entry := self.find(key))), None)
+        return known or next((entry for entry in self.open() if head.key in entry.causes), None)
 
     def _root(self, each: Condition, present: Mapping[str, Condition], at_s: float) -> str:
         """The key of the alert that this belongs to: its cause's, or that of the cause's cause.
@@ -196,7 +201,8 @@ class Book:
 
     def _begin(self, head: Condition, now_ms: int) -> Entry:
         for before in self.closed():
-            if before.key in (head.key, *head.causes) and now_ms - before.closed_at_ms < AGAIN_MS:
+            same = before.key in (head.key, *head.causes) or head.key in before.causes
+            if same and now_ms - before.closed_at_ms < AGAIN_MS:
                 before.key, before.kind = head.key, head.kind
                 before.closed_at_ms = before.repeats = 0
                 before.times += 1
@@ -227,6 +233,7 @@ class Book:
         entry.title, entry.stake, entry.mend = (
             text[:TEXT_MAX] for text in (head.title, head.stake, head.mend)
         )
+        entry.causes = list(head.causes)
 
     def _update(
         self, entry: Entry, head: Condition | None, group: Sequence[Condition], now_ms: int, at_s: float
