@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -171,6 +172,30 @@ def test_a_second_edit_within_the_stamps_second_is_seen():
         assert (await w.pull("transactions", cursor))[0] == []
 
     run(story, sim={"suiteql_ms": (1.0, 2.0), "record_ms": (1.0, 2.0)})
+
+
+def test_what_changes_between_the_list_and_the_levels_is_dated_by_itself():
+    """It is in the level already, whose document of half a minute ago would else make it look that old."""
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 5)
+        await w.clock.sleep(30)
+        reading = asyncio.ensure_future(w.pull("transactions", cursor))
+        await w.clock.sleep(2.5)  # the clock and the list are read, the lines are being read
+        w.sim.receive("21730", w.place, 7)
+        events, cursor = await reading
+        (level,) = w.changes(events)
+        assert level.value.available == 52
+        first_ms, second_ms = level.moments
+        assert first_ms == level.changed_at_ms
+        assert 30_000 <= second_ms - first_ms <= 36_000
+        (again,) = w.changes((await w.pull("transactions", cursor))[0])
+        assert (again.changed_at_ms, again.moments) == (second_ms, ())
+
+    run(story, sim={"suiteql_ms": (1_000.0, 1_000.0)})
 
 
 def test_a_snapshot_states_every_level_with_new_stamps():

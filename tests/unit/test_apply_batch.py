@@ -587,6 +587,29 @@ def test_an_unchanged_figure_counts_only_for_demand_that_waits_and_starts_no_lag
     assert not written["dirty_mark_waiting"]
 
 
+@pytest.mark.parametrize(
+    ("told", "moments", "since"),
+    [
+        (0, (10, 20, 30), 10),
+        (10, (10, 20, 30), 20),
+        (25, (10, 20, 30), 30),
+        (40, (10, 20, 30), 40),
+        (15, (), 15),
+    ],
+)
+def test_a_figure_differs_since_the_first_change_that_nobody_told_of(told, moments, since):
+    batch = Batch(ROUTES, SYSTEMS, Catalog(None), NOW)
+    key = stock_key("A", "1")
+    batch.known(
+        ("erp", Kind.STOCK, key), Known(START_MS, 0, "another figure", None, told and START_MS + told)
+    )
+    found = change(Kind.STOCK, key, figure(5), version=START_MS + 50)
+    found = replace(found, changed_at_ms=START_MS + 10, moments=tuple(START_MS + at_ms for at_ms in moments))
+    batch.apply(logged(99, system="erp", via=Via.POLL), found)
+    (marks,) = (write.rows for write in batch.writes("apply", 99) if write.statement == "dirty_mark")
+    assert list(marks) == [{"sku": "A", "changed_at_ms": START_MS + since}]
+
+
 def proved(now_ms: int = NOW, routes: Routes = ROUTES, level: StockLevel | None = None) -> bool:
     """Whether a full read that tells what is known has the number computed again."""
     level = level or figure(5)

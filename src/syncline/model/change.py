@@ -70,7 +70,8 @@ class Change(Struct, frozen=True):
 
     ``version`` orders changes of one record by the source's own reckoning; ``tiebreak`` orders
     changes of equal version by how much they know. The same (version, tiebreak) again, or an older
-    one, changes nothing.
+    one, changes nothing. Where a read found that the record changed several times, ``moments`` are these, oldest
+    first, and ``changed_at_ms`` is the first: who was told of some of them can tell since when the rest was missing.
     """
 
     kind: Kind
@@ -79,6 +80,7 @@ class Change(Struct, frozen=True):
     tiebreak: int
     changed_at_ms: int
     value: Record
+    moments: tuple[int, ...] = ()
 
 
 class Cursor(Struct, frozen=True):

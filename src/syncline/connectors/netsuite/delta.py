@@ -26,6 +26,7 @@ from syncline.ports import Clock, Page
 FIRST_LOOK_BACK_MS = 24 * 3600 * 1000  # without a cursor; older documents are in the snapshot's levels
 PAGES_MAX = 10_000
 CHUNK = 100  # documents or items named in one query
+MOMENTS_MAX = 16  # of one level in one read; of more, the first
 REMEMBERED_MAX = 50_000
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
 KEY_START = -(2**31)  # some built-in records have negative ids
@@ -281,13 +282,13 @@ class Delta:
         )
 
     async def _levels(self, headers: Sequence[Row], read: _Read) -> list[Event]:
-        changed: dict[Pair, int] = {}
+        changed: dict[Pair, set[int]] = {}
         for header in headers:
             key = str(header["id"])
             at_ms = self._changed(header, read)
             pairs = self._pairs_of(read.lines.get(key, ())) | self._pairs.get(key, frozenset())
             for pair in pairs:
-                changed[pair] = min(at_ms, changed.get(pair, at_ms))
+                changed.setdefault(pair, set()).add(at_ms)
         items = sorted({int(item) for item, _ in changed})
 
         async def of(chunk: list[int]) -> list[Row]:
@@ -304,17 +305,48 @@ class Delta:
             return found
 
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        read_rows = await self._at_once([partial(of, chunk) for chunk in chunks])
+        for pair, at_ms in await self._since(headers, read):
+            if pair in changed:
+                changed[pair].add(at_ms)
         levels = []
-        for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
+        for rows_ in read_rows:
             for row in rows_:
                 item = str(row["item"])
                 # A line without a location may have touched any of them.
-                since_ms = changed.get((item, str(row["location"])), changed.get((item, "")))
-                if since_ms is None:
+                found = changed.get((item, str(row["location"])), changed.get((item, "")))
+                if found is None:
                     continue
+                moments = tuple(sorted(found)[:MOMENTS_MAX])
                 levels.append(
                     rows.stock_row(
-                        row, erp_ms=self._erp.stamp(row), began_ms=row["began_ms"], changed_ms=since_ms
+                        row,
+                        erp_ms=self._erp.stamp(row),
+                        began_ms=row["began_ms"],
+                        changed_ms=moments[0],
+                        moments=moments if len(moments) > 1 else (),
                     )
                 )
         return rows.stock_events(self._system, levels, Via.POLL)
+
+    async def _since(self, headers: Sequence[Row], read: _Read) -> list[tuple[Pair, int]]:
+        """What else changed until the levels were read, and when.
+
+        It is in the levels already, and would else seem to have changed when the documents did that were listed. The
+        next read tells of the documents themselves.
+        """
+        at = read.place
+        listed = {(str(h["id"]), str(h.get("lm"))) for h in headers}
+        now = await self._client.query(queries.HEADERS, [at.stamp, at.stamp, at.id])
+        later = {
+            str(h["id"]): h
+            for h in now
+            if not self._known(h) and (str(h["id"]), str(h.get("lm"))) not in listed
+        }
+        if not later:
+            return []
+        return [
+            (pair, self._changed(later[key], read))
+            for key, lines in (await self._lines(later)).items()
+            for pair in self._pairs_of(lines)
+        ]

@@ -43,6 +43,7 @@ class StockRow(msgspec.Struct, frozen=True):
     erp_ms: int
     read_began_ms: int
     changed_ms: int
+    moments: tuple[int, ...] = ()
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -94,8 +95,10 @@ def digest(*parts: object) -> str:
 # -- to events --------------------------------------------------------------------------------------
 
 
-def stock_row(row: Row, *, erp_ms: int, began_ms: int, changed_ms: int) -> StockRow:
-    """One level as read."""
+def stock_row(
+    row: Row, *, erp_ms: int, began_ms: int, changed_ms: int, moments: tuple[int, ...] = ()
+) -> StockRow:
+    """One level as read. ``moments``: when it changed, if several times."""
     return StockRow(
         _text(row, "sku"),
         _text(row, "location"),
@@ -105,6 +108,7 @@ def stock_row(row: Row, *, erp_ms: int, began_ms: int, changed_ms: int) -> Stock
         erp_ms,
         began_ms,
         changed_ms,
+        moments,
     )
 
 
@@ -228,7 +232,9 @@ def decode(logged: LoggedEvent) -> list[Change]:
     try:
         if event.topic == "stock.rows":
             return [
-                Change(Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x))
+                Change(
+                    Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x), x.moments
+                )
                 for x in _STOCK.decode(event.body)
             ]
         if event.topic == "erp_order.row":

@@ -274,14 +274,17 @@ class Batch:
 
     def _store(self, logged: LoggedEvent, change: Change, before: Known | None) -> str:
         system, value = logged.event.system, change.value
-        hash_ = record_fingerprint(change.kind, value)
+        hash_, last_ms = record_fingerprint(change.kind, value), change.changed_at_ms
         if isinstance(value, Order):
             self._learn_clock(system, value, logged.received_at_ms)
             value, hash_ = self._order(system, change, value, hash_, before)
         elif isinstance(value, StockLevel):
             same = before is not None and before.hash == hash_
-            if not same:
-                self._mark(value.sku, change.changed_at_ms)
+            told_ms = 0 if before is None else before.changed_at_ms
+            last_ms = max((told_ms, change.changed_at_ms, *change.moments))
+            if not same:  # it differs since the first of its changes that we were not told of
+                moments = change.moments or (change.changed_at_ms,)
+                self._mark(value.sku, next((at_ms for at_ms in moments if at_ms > told_ms), last_ms))
             elif (system, change.kind, change.key) in self._back or (
                 logged.event.via is Via.SNAPSHOT and self._proves(system, value)
             ):
@@ -297,7 +300,9 @@ class Batch:
             self._mark(value.sku, change.changed_at_ms)
         elif isinstance(value, Shipment):
             self._shipment(system, value, change.changed_at_ms)
-        self._known[system, change.kind, change.key] = Known(change.version, change.tiebreak, hash_, value)
+        self._known[system, change.kind, change.key] = Known(
+            change.version, change.tiebreak, hash_, value, last_ms
+        )
         self._records[system, change.kind, change.key] = {
             "system": system,
             "kind": change.kind.value,

@@ -15,11 +15,15 @@ Name = tuple[str, Kind, str]  # system, kind, key
 
 
 class Known:
-    """The newest version of a record that we hold, in the store or from earlier in the batch."""
+    """The newest version of a record that we hold, in the store or from earlier in the batch.
 
-    __slots__ = ("hash", "tiebreak", "value", "version")
+    ``changed_at_ms`` is its last change, as far as we remember it; 0: we do not.
+    """
 
-    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any) -> None:
+    __slots__ = ("changed_at_ms", "hash", "tiebreak", "value", "version")
+
+    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any, changed_at_ms: int = 0) -> None:
+        self.changed_at_ms = changed_at_ms
         self.version = version
         self.tiebreak = tiebreak
         self.hash = hash_
