@@ -226,6 +226,30 @@ def test_calls_in_flight_are_taken_off_the_vendors_statement():
     play(story)
 
 
+def test_who_starts_does_not_know_what_is_left_and_asks_with_one_call():
+    """The process before may have spent everything a moment ago."""
+
+    async def story(clock):
+        gate = CostBucket(clock, capacity=100, restore_per_s=1, reserve=0, answers_tell=True)
+        await gate.acquire(10)
+        others = [asyncio.ensure_future(gate.acquire(10)) for _ in range(3)]
+        await clock.sleep(5)
+        assert [one.done() for one in others] == [False, False, False]
+        gate.settle(10, None)  # no answer: the next one asks, alone again
+        await clock.sleep(1)
+        assert sum(one.done() for one in others) == 1
+        gate.settle(10, 10, available=15)
+        await clock.sleep(1)
+        assert sum(one.done() for one in others) == 2
+        gate.settle(10, 10, available=5)
+        await clock.sleep(2)
+        assert sum(one.done() for one in others) == 2
+        await clock.sleep(5)
+        assert all(one.done() for one in others)
+
+    play(story)
+
+
 def test_a_share_of_the_points_is_kept_for_urgent_calls():
     async def story(clock):
         gate = CostBucket(clock, capacity=100, restore_per_s=10, reserve=0.2)

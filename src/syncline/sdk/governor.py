@@ -151,10 +151,22 @@ class CostBucket(_Gate):
 
     Source: Shopify, "API rate limits": requested cost is debited at once, the difference to the
     actual cost is refunded.
+
+    ``answers_tell``: every answer says what is left. Then calls go one at a time until the first answer: a process
+    that starts does not know what the one before it has spent.
     """
 
-    def __init__(self, clock: Clock, *, capacity: float, restore_per_s: float, reserve: float = 0.2) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        capacity: float,
+        restore_per_s: float,
+        reserve: float = 0.2,
+        answers_tell: bool = False,
+    ) -> None:
         super().__init__(clock, reserve)
+        self._unknown = answers_tell
         if capacity <= 0 or restore_per_s <= 0:
             raise ValueError("capacity and restore_per_s must be above 0")
         self._capacity = capacity
@@ -171,6 +183,8 @@ class CostBucket(_Gate):
 
     def _delay(self, cost: float, urgent: bool) -> float | None:
         self._refill()
+        if self._unknown and self._in_flight:
+            return None
         floor = 0.0 if urgent else min(self._capacity * self._reserve, self._capacity - cost)
         missing = cost + floor - self._level
         return max(missing / self._restore, 0.001) if missing > 1e-9 else 0.0
@@ -204,6 +218,10 @@ class CostBucket(_Gate):
             self._level = min(self._capacity, self._level + max(0.0, cost - actual))
         if available is not None:
             self._level = min(self._level, available - self._in_flight)
+        if self._unknown:
+            self._unknown = available is None
+            for _ in range(len(self._urgent) + len(self._ordinary)):
+                self._wake()
 
     def observe(self, *, capacity: float, restore_per_s: float) -> None:
         """Adopt the limit that the vendor states, so that a plan change needs no restart."""

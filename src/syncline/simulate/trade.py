@@ -193,6 +193,10 @@ class Trade:
                     self._judge(sku, at)
             self._to_ship[order_id] = None
 
+    def aside(self, sku: str, at: int) -> int:
+        """Units of one ERP location that the shop set aside itself."""
+        return self._aside[sku, at]
+
     def set_aside(self, sku: str, at: int, units: int) -> None:
         """Units that the shop keeps back without an order, of which the ERP is not told; negative: no more."""
         self.settle()
@@ -267,7 +271,7 @@ class Trade:
     def should_show(self, sku: str, erp_at: int) -> int:
         """What the rule shows of the ERP's ledger at one location, less what the shop set aside there itself."""
         there = self.erp.available(sku, erp_at) - self.erp.safety_stock(sku, erp_at)
-        return max(0, there - self._aside[sku, erp_at])
+        return max(0, there - self.aside(sku, erp_at))
 
     def mismatches(self) -> list[tuple[str, int, int, int]]:
         """SKU, ERP location, what the shop shows, what the rule says; only where they differ."""

@@ -21,7 +21,7 @@ def open_system(opening: Opening) -> System:
     assert isinstance(opening.rng, Random)
     restore = RESTORE_PER_S[settings.plan]
     # Observed on a standard shop: 2000 points at most, 100 a second. The answers correct both at once.
-    governor = CostBucket(opening.clock, capacity=20.0 * restore, restore_per_s=restore)
+    governor = CostBucket(opening.clock, capacity=20.0 * restore, restore_per_s=restore, answers_tell=True)
     client = Client(settings, clock=opening.clock, transport=opening.transport, governor=governor)
     setup = Setup(settings, client)
     return System(
