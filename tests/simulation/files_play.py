@@ -36,7 +36,6 @@ HOOKS = "https://syncline.simulated"
 SHOP = "simulated.myshopify.com"
 TOKEN = "shpat_simulated"
 SHOP_SECRET = "simulated-client-secret-0123456789"
-SKUS = [f"SKU-{n}" for n in range(8)]
 STOCK = 80
 TRADE_S = 1_800.0
 STEP_S = 60.0
@@ -159,11 +158,12 @@ class Play:
     faults: bool = True
     kills: int = 3
     local: bool = False  # a folder of this machine, whose partner fetches and deletes, and writes slowly
+    goods: int = 8
     shipped: int = 0
     cancelled: int = 0
-    breaches: int = 0
 
     def __post_init__(self) -> None:
+        self.skus = [f"SKU-{n}" for n in range(self.goods)]
         self.rng = Random(self.seed)
         self.loop = VirtualLoop(START_MS)
         self.clock = VirtualClock(self.loop)
@@ -190,7 +190,7 @@ class Play:
         apps.register(ORIGIN, self.store_sim)
         apps.register(HOOKS, self.hooks)
         self.places = [(x, self.shop.add_location(x)) for x in ("MAIN", "NORTH")]
-        for sku in SKUS:
+        for sku in self.skus:
             for code, _ in self.places:
                 self.partner.stock(sku, code, STOCK)
             self.shop.add_product(sku, sku, Decimal("10.00"), {at: 0 for _, at in self.places})
@@ -228,7 +228,15 @@ class Play:
         ]
         at = {code: str(location) for code, location in self.places}
         routes = [
-            Route(Flow.INVENTORY, "erp", "shop", 60_000, locations=at, poll_interval_ms=60_000),
+            Route(
+                Flow.INVENTORY,
+                "erp",
+                "shop",
+                60_000,
+                locations=at,
+                poll_interval_ms=60_000,
+                guard_cut_share=Decimal("0.3"),
+            ),
             Route(Flow.ORDERS, "shop", "erp", 20_000, poll_interval_ms=120_000),
             Route(Flow.ORDER_STATUS, "erp", "shop", 60_000, poll_interval_ms=60_000),
         ]
@@ -267,7 +275,7 @@ class Play:
 
     def buy(self) -> None:
         rng = self.rng
-        cart = [CartLine(sku, rng.randint(1, 4)) for sku in rng.sample(SKUS, rng.randint(1, 3))]
+        cart = [CartLine(sku, rng.randint(1, 4)) for sku in rng.sample(self.skus, rng.randint(1, 3))]
         buyer = Buyer(first_name="A", last_name="buyer", email=f"a{rng.randrange(6)}@shop.example")
         self.shop.checkout(cart, customer=rng.choice((buyer, None)), paid=rng.random() < 0.7)
 
@@ -293,7 +301,7 @@ class Play:
     def staff(self) -> None:
         rng, partner = self.rng, self.partner
         if rng.random() < 0.4:
-            at = rng.choice(SKUS), rng.choice(self.places)[0]
+            at = rng.choice(self.skus), rng.choice(self.places)[0]
             partner.stock(*at, partner.on_hand[at] + rng.randint(1, 9))
             return
         ready = [
@@ -364,8 +372,12 @@ class Play:
     # --- the play ---------------------------------------------------------------------------------
 
     def play(self) -> list[str]:
+        return self.tell(self._play())
+
+    def tell(self, story):
+        """Run a story to its end, then tidy up."""
         try:
-            return self.loop.run_until_complete(self._play())
+            return self.loop.run_until_complete(story)
         finally:
             self.loop.run_until_complete(_tidy())
             self.loop.close()
@@ -420,7 +432,7 @@ class Play:
         sent = sum(len(units) for _, units in self.partner.parcels.values())
         if sent != told:
             found.append(f"{sent} lines left the warehouse, {told} were told to the shop")
-        for sku in SKUS:
+        for sku in self.skus:
             for code, at in self.places:
                 left, offered = self.partner.available(sku, code), self.shop.available(sku, at)
                 if offered != max(0, left):
