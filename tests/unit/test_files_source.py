@@ -10,7 +10,7 @@ from tests.unit.files_place import STOCK, Desk
 
 from syncline.connectors.files import source
 from syncline.connectors.files.manifest import Column, Write
-from syncline.model.change import Cursor, Flow, Kind
+from syncline.model.change import Cursor, Flow
 from syncline.model.records import ErpOrder, Shipment, StockLevel
 
 NAMED = replace(STOCK, stamp="name", stamp_format="%Y%m%d%H%M", lead_s=60)
