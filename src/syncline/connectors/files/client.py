@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from types import MappingProxyType
@@ -116,7 +116,7 @@ class ObjectFolder(Folder):
                 return sorted(found, key=lambda entry: entry.name)
         raise Retryable(f"the listing of {path} has more than {PAGES_MAX} pages")
 
-    async def _listing(self, prefix: str, query: Mapping[str, str]) -> tuple[list[Entry], str]:
+    async def _listing(self, prefix: str, query: Mapping[str, str]) -> tuple[Sequence[Entry], str]:
         query = {"list-type": "2", "encoding-type": "url", "prefix": prefix, **query}
         answer = await self._read("GET", "", query)
         try:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 from xml.sax.saxutils import escape, quoteattr
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,7 @@ TEXT_CHARS_MAX = 4_000
 YEARS = range(2000, 2100)
 SHOWN_CHARS = 60
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _BREAKS = re.compile(r"[\r\n\u2028\u2029\t]+")
 _ROW = msgspec.json.Decoder(list[str] | dict[str, str])  # a record, or why it is none
 
@@ -151,11 +152,15 @@ class Reader:
         self._columns = tuple(columns)
         self.fields = tuple(column.field for column in self._columns)
         self._count = 0  # of cells in every row; 0: not known before the first
+        self._delimiter, self._quote, self._encoding = dialect.delimiter, dialect.quote, dialect.encoding
         self._at: list[int] = []
         if dialect.format == "csv":
             self._at = (
                 self._by_header(header) if header is not None else [c.position - 1 for c in self._columns]
             )
+        # Where no column is a constant, which is nearly always, one call picks all cells.
+        plain = len(self._at) > 1 and not any(column.value for column in self._columns)
+        self._pick = itemgetter(*self._at) if plain else None
 
     def _by_header(self, header: bytes) -> list[int]:
         names = cells(self.text(header), self._dialect.delimiter, self._dialect.quote)
@@ -180,10 +185,10 @@ class Reader:
             Rejected: it is none in this encoding, or has signs that no field may have.
         """
         try:
-            text = raw.decode(self._dialect.encoding)
+            text = raw.decode(self._encoding)
         except UnicodeDecodeError as error:
-            raise Rejected(f"byte {error.start + 1} of the line is no {self._dialect.encoding}") from error
-        if _CONTROL.search(text):
+            raise Rejected(f"byte {error.start + 1} of the line is no {self._encoding}") from error
+        if CONTROL.search(text):
             raise Rejected("the line has a control character")
         return text
 
@@ -193,21 +198,22 @@ class Reader:
         Raises:
             Rejected: it cannot be taken apart.
         """
-        dialect = self._dialect
-        if dialect.format == "xml":
+        if self._pick is None and self._dialect.format == "xml":
             row: list[str] | dict[str, str] = _ROW.decode(raw)
             if isinstance(row, dict):
                 raise Rejected(row["refused"])
             return row
         line = self.text(raw)
-        if dialect.format == "fixed":
+        if self._pick is None and self._dialect.format == "fixed":
             return [column.value or self._slice(line, column) for column in self._columns]
-        found = cells(line, dialect.delimiter, dialect.quote)
+        found = cells(line, self._delimiter, self._quote)
         if not self._count:
             self._count = len(found)
         if len(found) != self._count:
             raise Rejected(f"the line has {len(found)} cells, the others have {self._count}")
         try:
+            if self._pick is not None:
+                return [text.strip() for text in self._pick(found)]
             return [
                 column.value or found[at].strip() for column, at in zip(self._columns, self._at, strict=True)
             ]
@@ -292,7 +298,7 @@ class Writer:
         if isinstance(value, int | Decimal):
             return self._values.write_number(Decimal(value))
         text = _BREAKS.sub(" ", str(value)).strip()
-        if len(text) > TEXT_CHARS_MAX or _CONTROL.search(text):
+        if len(text) > TEXT_CHARS_MAX or CONTROL.search(text):
             raise Rejected(f"{column.field}: {shown(text)} has a control character, or is too long")
         if self._write.formulas == "escape" and self._write.format == "csv" and text.startswith(FORMULA):
             return "'" + text

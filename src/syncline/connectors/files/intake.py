@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -44,11 +43,7 @@ _PACKED = {
 log = structlog.get_logger(__name__)
 
 
-class Numbered(NamedTuple):
-    """A line that holds a record, with its number in the file."""
-
-    number: int
-    raw: bytes
+Numbered = tuple[int, bytes]  # a line that holds a record, after its number in the file
 
 
 @dataclass(slots=True)
@@ -89,7 +84,7 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
         with path.open("rb") as file:
             for kept_line in file:
                 at, _, fields = kept_line.partition(b"\t")
-                yield Numbered(int(at), fields.rstrip(b"\n"))
+                yield int(at), fields.rstrip(b"\n")
         return
     marks = read.trailer.starts.encode(read.encoding) if read.trailer else b"\0"
     header = read.format == "csv" and read.header
@@ -102,7 +97,7 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
             line = raw.rstrip(b"\r\n")
             if len(line) > most:
                 raise Rejected(f"line {number} is longer than {most} bytes (row_bytes_max)")
-            if not line.strip():
+            if not line or line.isspace():
                 continue
             if ends.trailer is not None:
                 raise Rejected(f"line {number} stands behind the trailer in line {ends.trailer_line}")
@@ -114,7 +109,7 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
                 rows += 1
                 if rows > read.rows_max:
                     raise Rejected(f"it has more than {read.rows_max} rows (rows_max)")
-                yield Numbered(number, line)
+                yield number, line
 
 
 def kept(read: Read, spool: Spool, taken: Taken) -> Path:
@@ -377,16 +372,16 @@ class Intake:
             return
         at = reader.fields.index("stamp")
         try:
-            scan.stamp_ms = Values(read).moment(reader.values(row.raw)[at])
+            scan.stamp_ms = Values(read).moment(reader.values(row[1])[at])
         except Rejected as error:
-            raise Rejected(f"line {row.number}: field stamp: {error}") from error
+            raise Rejected(f"line {row[0]}: field stamp: {error}") from error
 
     @staticmethod
     def _total(reader: Reader, values: Values, name: str, row: Numbered) -> Decimal:
         try:
-            return values.number(reader.values(row.raw)[reader.fields.index(name)])
+            return values.number(reader.values(row[1])[reader.fields.index(name)])
         except Rejected as error:
-            raise Rejected(f"line {row.number}: the total cannot be reckoned: {error}") from error
+            raise Rejected(f"line {row[0]}: the total cannot be reckoned: {error}") from error
 
     @staticmethod
     def _trailer(read: Read, ends: Ends, values: Values, rows: int, total: Decimal) -> None:

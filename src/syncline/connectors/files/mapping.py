@@ -122,6 +122,8 @@ class Rows:
         self._taken = taken
         self._changed_ms = changed_ms
         self._at = {name: n for n, name in enumerate(reader.fields)}
+        self._sku, self._location = self._at["sku"], self._at.get("location", -1)
+        self._located = read.kind == "stock"
 
     def key(self, values: Sequence[str]) -> str:
         """The key of a row of stock or items.
@@ -129,8 +131,12 @@ class Rows:
         Raises:
             Rejected: it has none.
         """
-        sku = self._key("sku", values)
-        return f"{sku}{SEP}{self._get('location', values)}" if self._read.kind == "stock" else sku
+        sku = values[self._sku]
+        if not sku or len(sku) > KEY_CHARS_MAX:
+            raise Rejected(f"field sku: {shown(sku)} is no key")
+        if not self._located:
+            return sku
+        return f"{sku}{SEP}{values[self._location] if self._location >= 0 else ''}"
 
     def _get(self, field: str, values: Sequence[str]) -> str:
         at = self._at.get(field)
@@ -138,7 +144,7 @@ class Rows:
 
     def _key(self, field: str, values: Sequence[str]) -> str:
         text = self._get(field, values)
-        if not text or len(text) > KEY_CHARS_MAX or SEP in text:
+        if not text or len(text) > KEY_CHARS_MAX:
             raise Rejected(f"field {field}: {shown(text)} is no key")
         return text
 

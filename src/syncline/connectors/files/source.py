@@ -218,7 +218,7 @@ class FilesSource:
             return Compared()
         against = Compared(again=self._spool.touched() if read.kind == "stock" else set())
         for number, line in enumerate(lines(read, path, Ends())):
-            against.before.add(line.raw)
+            against.before.add(line[1])
             if number % LOOK_ROWS == LOOK_ROWS - 1:
                 await self._clock.sleep(0)
         return against

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from xml.parsers import expat
 
-from syncline.connectors.files.dialect import shown
+from syncline.connectors.files.dialect import CONTROL, shown
 from syncline.connectors.files.manifest import Column
 from syncline.model.errors import Rejected
 
@@ -119,7 +119,10 @@ class _Records:
                 above -= 1
             if place is element and path in element.twice:
                 refused = refused or f"field {column.field}: the record has it twice"
-            values.append(place.values.get(path, ""))
+            value = place.values.get(path, "")
+            if CONTROL.search(value):
+                refused = refused or f"field {column.field}: {shown(value)} has a control character"
+            values.append(value)
         return XmlRow(element.line, values, refused)
 
 
