@@ -13,7 +13,7 @@ from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
-from syncline.ports import PollStream
+from syncline.ports import PollStream, Sample
 
 PUSH_SECRET_BYTES_MIN = 24
 OVERLAP_UNPROVEN_S = 24 * 3600  # contract sheet section 4: 24 h while the zone is unproven
@@ -49,6 +49,23 @@ TRANSACTIONS = PollStream("transactions", (Flow.INVENTORY, Flow.ORDER_STATUS))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 STREAMS = (TRANSACTIONS, STOCK, ITEMS)
+
+
+SAMPLE = Sample(
+    "erp",
+    """\
+account = "1234567"
+client_id = "env:NETSUITE_CLIENT_ID"
+certificate_id = "env:NETSUITE_CERTIFICATE_ID"
+private_key = "file:netsuite.pem"
+push_secrets = ["env:NETSUITE_PUSH_SECRET"]
+timezone = "America/Los_Angeles"    # of the account; without it every poll re-reads 24 hours
+slots = 5                           # concurrent calls that this integration may use
+web_customer = "1001"               # internal id: buys when an order names nobody
+""",
+    location="1",
+    adopt='{ externalid = "SHOP-{id}", otherrefnum = "{name}" }',
+)
 
 
 @dataclass(frozen=True, slots=True)
