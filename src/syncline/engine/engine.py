@@ -132,7 +132,7 @@ class Engine:
         }
         self.deriver.watch(
             lambda system, order_key: self.lanes[system].works_on(order_key),
-            lambda system, key: self.lanes[system].at_rest(key),
+            lambda system, keys: self.lanes[system].at_rest(keys),
             self.applier.wake,
         )
         self.pollers = [
