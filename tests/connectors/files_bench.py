@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 from unittest import mock
 
-from syncline.connectors.files import CONNECTOR, FilesSettings, mapping, source
+from syncline.connectors.files import CONNECTOR, FilesSettings, intake, mapping, source
 from syncline.connectors.files.manifest import Column, Read, Write
 from syncline.connectors.files.simulator import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator
 from syncline.model.change import Change, Kind
@@ -88,6 +88,8 @@ class FilesBench:
         self.rows: dict[str, str] = {}
         self._undo = ExitStack()
         self._undo.enter_context(mock.patch.object(source, "PAGE_ROWS", PAGE))
+        # Another process is asked for its history on its standard output, where a log would have real moments.
+        self._undo.enter_context(mock.patch.object(intake, "log"))
 
     def settings(self) -> FilesSettings:
         return FilesSettings(

@@ -236,13 +236,12 @@ class Writer:
         self._values = Values(write)
 
     def file(self, rows: Sequence[Mapping[str, object]]) -> bytes:
-        """A whole file.
+        """A whole file; raises as ``line`` does."""
+        return self.whole([self.line(row) for row in rows])
 
-        Raises:
-            Rejected: a value does not fit; names the field.
-        """
+    def whole(self, lines: Sequence[bytes]) -> bytes:
+        """A file of lines that are made."""
         write = self._write
-        lines = [self.line(row) for row in rows]
         if write.format == "xml":
             root = write.record.rpartition("/")[0]
             opened = [name for name in (root or write.root).split("/") if name]
@@ -252,7 +251,7 @@ class Writer:
             return b"".join((head.encode("ascii"), start.encode("ascii"), *lines, end.encode("ascii")))
         if write.format == "csv" and write.header:
             names = [self._quoted(column.name) for column in write.columns]
-            lines.insert(0, self._bytes("header", write.delimiter.join(names)) + b"\r\n")
+            return b"".join((self._bytes("header", write.delimiter.join(names)), b"\r\n", *lines))
         return b"".join(lines)
 
     def line(self, row: Mapping[str, object]) -> bytes:

@@ -144,7 +144,6 @@ class Intake:
         self._spool = spool
         self._clock = clock
         self._seen: dict[tuple[str, str], _Seen] = {}
-        self.waiting: dict[str, int] = {}  # files that are not whole yet, by stream
 
     async def take(self, read: Read) -> None:
         """Take every file of a stream that is whole.
@@ -163,18 +162,15 @@ class Intake:
             listed = await self._folder.list(read.path)
             mine = [entry for entry in listed if self._matches(read, entry)]
             self._settling(read, mine, listed_ms)
-        waits = 0
         for entry in sorted(mine, key=lambda each: self._order(read, each))[:FILES_PER_READ_MAX]:
             try:
                 await self._one(read, entry, names, listed_ms)
             except Waits as why:
-                waits += 1
                 log.debug(
                     "a file is not whole yet", action="file_waits", stream=read.stream.name, why=str(why)
                 )
             except Conflict:
                 continue  # somebody took it away meanwhile
-        self.waiting[read.stream.name] = waits
 
     def _matches(self, read: Read, entry: Entry) -> bool:
         return matches(read.pattern, entry.name) is not None

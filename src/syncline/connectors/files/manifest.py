@@ -164,7 +164,7 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     basis: Literal["available", "on_hand"] = "available"
     uncommitted: tuple[str, ...] = ()
     file_bytes_max: int = 512 * 1024 * 1024
-    rows_max: int = 5_000_000
+    rows_max: int = 2_000_000
     row_bytes_max: int = 64 * 1024
     bad_rows_max: int = 100
 

@@ -22,6 +22,7 @@ from syncline.model.payloads import PutOrder, PutPayment, PutRefund, ReadStock, 
 from syncline.ports import Clock, Folder
 
 REVISIONS_MAX = 100  # of one fact that are looked for where the spool knows nothing of it
+PAUSE_ROWS = 5_000  # between two looks at what else is to be done
 NAME_CHARS_MAX = 120
 DIGEST_CHARS = 16
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
@@ -216,7 +217,12 @@ class FilesSink:
             held = {(sku, at): (sku, at, id_, n) for sku, at, id_, n in self._spool.every_number()}
             told = list((held | {(x[0], x[1]): x for x in numbers}).values())
         name = f"{write.prefix}-{now_ms}-{self._spool.next_number():08d}{write.suffix}"
-        body = writer.file([_number(number, now_ms) for number in told])
+        lines: list[bytes] = []
+        for number in told:
+            lines.append(writer.line(_number(number, now_ms)))
+            if len(lines) % PAUSE_ROWS == 0:
+                await self._clock.sleep(0)
+        body = writer.whole(lines)
         await self._folder.stage(write.path, name, body)
         await self._folder.publish(write.path, name, body)
         try:

@@ -194,6 +194,8 @@ class FilesSource:
         page: list[Told] = []
         for told in self._compare(read, entry, against, changed_ms):
             at += 1
+            if at % LOOK_ROWS == 0:
+                await self._clock.sleep(0)
             if place.now and at <= place.at:
                 continue
             page.append(told)
@@ -201,8 +203,6 @@ class FilesSource:
                 events, present = self._page(read, kind, page, changed_ms)
                 page = []
                 yield events, present, replace(place, now=entry.seq, at=at)
-            elif at % LOOK_ROWS == 0:
-                await self._clock.sleep(0)
         events, present = self._page(read, kind, page, changed_ms)
         yield events, present, done
         if read.kind == "stock":

@@ -21,6 +21,7 @@ import apsw
 from syncline.model.errors import Misconfigured, Retryable
 
 BUSY_TIMEOUT_MS = 5_000
+SYNC_BYTES = 4 * 1024 * 1024
 JOURNAL_ROWS_MAX = 1_000  # looked at in one read
 DAY_MS = 86_400_000
 
@@ -86,7 +87,7 @@ class Incoming:
         self.path = folder / f"incoming-{os.getpid()}-{number}.part"
         self._file = self.path.open("wb")
         self._hash, self._md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        self.size = 0
+        self.size = self._unsynced = 0
 
     def write(self, piece: bytes) -> None:
         """The next piece."""
@@ -94,6 +95,11 @@ class Incoming:
         self._hash.update(piece)
         self._md5.update(piece)
         self.size += len(piece)
+        self._unsynced += len(piece)
+        if self._unsynced > SYNC_BYTES:  # bit by bit, so that the end of a large file holds nobody up
+            self._unsynced = 0
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
 
     def end(self) -> None:
         """It is whole: bring it to the disk."""
@@ -126,6 +132,7 @@ class Spool:
             try:
                 for name in ("content", "incoming"):
                     (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._sweep()
                 connection = apsw.Connection(str(self._folder / "journal.sqlite"))
                 connection.set_busy_timeout(BUSY_TIMEOUT_MS)
                 connection.execute("PRAGMA synchronous=FULL")
@@ -138,6 +145,13 @@ class Spool:
                 raise Misconfigured(f"files.spool: {self._folder} cannot be used: {error}") from error
             self._connection = connection
         return self._connection
+
+    def _sweep(self) -> None:
+        """Delete what processes that are gone had begun to receive."""
+        for path in (self._folder / "incoming").glob("incoming-*.part"):
+            process = path.name.split("-")[1]
+            if process != str(os.getpid()) and not Path(f"/proc/{process}").exists():
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _transaction(self) -> Iterator[apsw.Connection]:
