@@ -184,6 +184,12 @@ def test_what_a_spreadsheet_would_run_is_escaped(text):
     assert quantity == "-1", "a number of ours is none of those"
 
 
+def test_a_byte_order_mark_comes_once():
+    body = Writer(replace(CSV, encoding="utf-8-sig")).file([{"sku": "é", "location": "M", "quantity": 1}] * 2)
+    assert body.decode("utf-8-sig").splitlines() == ["SKU,LOCATION,QUANTITY", "é,M,1", "é,M,1"]
+    assert body.count(b"\xef\xbb\xbf") == 1
+
+
 def test_a_line_break_cannot_make_a_second_record():
     body = Writer(CSV).file([{"sku": "A\r\nB,X,1", "location": "M", "quantity": 1}])
     assert read_back(CSV, body) == [["A B,X,1", "M", "1"]]

@@ -11,8 +11,10 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.files_place import STOCK, TRAILED, Desk
 
+from syncline.connectors.files.local import LocalFolder
 from syncline.connectors.files.manifest import Column
 from syncline.model.errors import Retryable
+from syncline.ports import Entry, Folder
 
 
 def reasons(desk: Desk) -> list[str]:
@@ -119,6 +121,12 @@ def test_a_wrong_trailer_refuses_the_whole_file(desks, tmp_path, lines, words):
     assert reasons(desk) == [f"STOCK_1.csv: {words}\n"]
 
 
+def test_a_sku_may_begin_like_the_trailer(desks):
+    desk = desks(replace(STOCK, trailer=TRAILED))
+    desk.leave("STOCK_1.csv", "T-SHIRT,MAIN,3", "T,1,3")
+    assert desk.told()[0] == {"T-SHIRT@MAIN": 3}
+
+
 # --- twice -----------------------------------------------------------------------------------------
 
 
@@ -153,6 +161,35 @@ def test_a_full_file_that_says_the_same_confirms(desks, tmp_path):
         _, refused, cursor = desk.told(cursor)
     assert before is not None and cursor.covers_ms > before.covers_ms
     assert refused == []
+
+
+def test_a_file_that_cannot_be_read_holds_no_other_up_and_is_named(desks, monkeypatch):
+    desk = desks(replace(STOCK, scope="delta", stamp="name", stamp_format="%Y%m%d"))
+    for day in (1, 2, 3):
+        desk.leave(f"STOCK_2026010{day}.csv", f"A{day},MAIN,{day}")
+    whole = LocalFolder.read
+
+    async def read(self, path, name):
+        if name == "STOCK_20260102.csv":
+            raise Retryable(f"{name}: permission denied")
+        async for piece in whole(self, path, name):
+            yield piece
+
+    monkeypatch.setattr(LocalFolder, "read", read)
+    figures: dict[str, int] = {}
+    covers: list[int] = []
+
+    async def poll() -> None:
+        async for page in desk.source.poll("stock_changes", None):
+            figures.update(desk.decoded(list(page.events))[0])
+            covers.append(page.cursor.covers_ms)
+
+    with pytest.raises(Retryable, match=r"STOCK_20260102\.csv: permission denied"):
+        desk.run(poll())
+    assert figures == {"A1@MAIN": 1, "A3@MAIN": 3}
+    assert set(covers) == {0}, "nothing is confirmed while a file cannot be read"
+    monkeypatch.undo()
+    assert desk.told(None, "stock_changes")[0] == {"A1@MAIN": 1, "A2@MAIN": 2, "A3@MAIN": 3}
 
 
 # --- hostile ---------------------------------------------------------------------------------------
@@ -190,6 +227,55 @@ def test_bytes_that_are_no_text_are_no_name(desks, tmp_path):
     figures, refused, _ = desk.told()
     assert figures == {} and "its name cannot be used" in refused[0]
     assert desk.names("in") == []
+
+
+class Lying(Folder):
+    """A place that lists names of its own making, as a hostile server can."""
+
+    def __init__(self, inner: Folder, names: tuple[str, ...]) -> None:
+        self._inner, self._names = inner, names
+        self.moved: list[str] = []
+
+    async def list(self, path):
+        return [Entry(f"STOCK_{name}.csv", 3, 1) for name in self._names]
+
+    async def read(self, path, name):
+        raise AssertionError(f"{name!a} was read")
+        yield b""
+
+    async def find(self, path, name):
+        return None
+
+    async def stage(self, path, name, body):
+        assert "/" not in name
+
+    async def staged(self, path, name):
+        return False
+
+    async def publish(self, path, name, body):
+        assert "/" not in name
+
+    async def move(self, path, name, to, new_name):
+        self.moved.append(name)
+        assert "/" not in new_name
+
+
+def test_a_listing_of_paths_touches_nothing(desks, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("here")
+    names = ("/../../victim", "../victim", "a/b", "\0", "a\0b", f"/{victim}", "x" * 4096, "..\\..\\x")
+    desk = desks(STOCK, keep_days=1)
+    lying: list[Lying] = []
+    desk.around = lambda inner: lying.append(Lying(inner, names)) or lying[-1]
+    desk.spool.close()
+    desk.start()
+    _, refused, cursor = desk.told()
+    assert len(refused) == len(names) and all("its name cannot be used" in each for each in refused)
+    assert not [name for name in lying[0].moved if "/" in name or "\0" in name]
+    desk.run(desk.clock.sleep(3 * 86_400.0))
+    assert desk.told(cursor)[:2] == ({}, []), "told once"
+    assert victim.read_text() == "here"
+    assert {path.name for path in (tmp_path / "spool").iterdir()} == {"content", "incoming", "journal.sqlite"}
 
 
 def test_links_are_not_followed(desks, tmp_path):

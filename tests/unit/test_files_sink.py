@@ -297,6 +297,30 @@ def test_settings_that_cannot_work_are_refused_with_their_mend(settings, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"format": "xml", "record": "a/@b"}, "'@b' is no name of an element"),
+        (
+            {"columns": tuple(Column(x, value="1") for x in ("sku", "quantity"))},
+            "each needs a name for the header",
+        ),
+        ({"kind": "orders"}, "'reference' is missing"),
+        ({"scope": "full", "kind": "orders"}, "is for stock only"),
+        ({"thousands": " "}, "written without them"),
+        ({"name": "../x"}, "letters, digits"),
+    ],
+)
+def test_writes_that_cannot_work_are_refused_with_their_field(change, words):
+    from msgspec.structs import replace as with_
+
+    settings = FilesSettings(
+        folder="/x", spool="/y", reads=(ITEMS,), writes=(with_(NUMBERS, **change),), untold=UNTOLD
+    )
+    with pytest.raises(Misconfigured, match=words):
+        settings.validate()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         ({"pattern": "*"}, None),
         ({"pattern": "STOCK"}, "exactly one"),
         ({"pattern": "../*"}, "exactly one"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +121,18 @@ def test_of_several_full_files_only_the_newest_counts(desks):
     desk.leave("STOCK_202601021200.csv", "A,MAIN,9")
     figures, refused, _ = desk.told(cursor)
     assert figures == {} and "it is older than STOCK_202601030000.csv" in refused[0]
+
+
+def test_a_file_of_changes_that_comes_late_does_not_undo_newer_ones(desks):
+    desk = desks(replace(CHANGES, stamp="modified"))
+    stream, cursor, versions = "stock_changes", None, []
+    for name, moment in (("1", 1_789_000_000), ("3", 1_789_000_200), ("2", 1_789_000_100)):
+        path = desk.leave(f"DELTA_{name}.csv", f"A,MAIN,{name}")
+        os.utime(path, (moment, moment))
+        pages = desk.pages(cursor, stream)
+        cursor = pages[-1].cursor
+        versions += [c.version for page in pages for event in page.events for c in desk.changes(event)]
+    assert versions == [1_789_000_000_000, 1_789_000_200_000, 1_789_000_100_000]
 
 
 def test_a_store_from_a_backup_is_told_again_and_a_new_spool_begins_anew(desks, tmp_path):

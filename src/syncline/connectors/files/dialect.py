@@ -234,6 +234,7 @@ class Writer:
     def __init__(self, write: Write) -> None:
         self._write = write
         self._values = Values(write)
+        self._encoding = "utf-8" if write.encoding == "utf-8-sig" else write.encoding  # its mark comes once
 
     def file(self, rows: Sequence[Mapping[str, object]]) -> bytes:
         """A whole file; raises as ``line`` does."""
@@ -245,14 +246,15 @@ class Writer:
         if write.format == "xml":
             root = write.record.rpartition("/")[0]
             opened = [name for name in (root or write.root).split("/") if name]
-            head = f'<?xml version="1.0" encoding={quoteattr(write.encoding)}?>\n'
+            head = f'<?xml version="1.0" encoding={quoteattr(self._encoding)}?>\n'
             start = "".join(f"<{name}>\n" for name in opened)
             end = "".join(f"</{name}>\n" for name in reversed(opened))
             return b"".join((head.encode("ascii"), start.encode("ascii"), *lines, end.encode("ascii")))
+        mark = b"\xef\xbb\xbf" if write.encoding == "utf-8-sig" else b""
         if write.format == "csv" and write.header:
             names = [self._quoted(column.name) for column in write.columns]
-            return b"".join((self._bytes("header", write.delimiter.join(names)), b"\r\n", *lines))
-        return b"".join(lines)
+            return b"".join((mark, self._bytes("header", write.delimiter.join(names)), b"\r\n", *lines))
+        return b"".join((mark, *lines))
 
     def line(self, row: Mapping[str, object]) -> bytes:
         """One record.
@@ -312,8 +314,9 @@ class Writer:
         return quote + text.replace(quote, quote + quote) + quote
 
     def _bytes(self, field: str, text: str) -> bytes:
-        encoding = "utf-8" if self._write.encoding == "utf-8-sig" else self._write.encoding
         try:
-            return text.encode(encoding)
+            return text.encode(self._encoding)
         except UnicodeEncodeError as error:
-            raise Rejected(f"{field}: {shown(text[error.start])} cannot be written as {encoding}") from error
+            raise Rejected(
+                f"{field}: {shown(text[error.start])} cannot be written as {self._encoding}"
+            ) from error

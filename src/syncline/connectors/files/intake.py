@@ -7,6 +7,7 @@ line alone.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ from syncline.connectors.files.dialect import Reader, Values, moment, shown
 from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.spool import Incoming, Spool, Taken
 from syncline.connectors.files.xmlrows import records
-from syncline.model.errors import Conflict, Rejected, Retryable
+from syncline.model.errors import Conflict, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Clock, Entry, Folder
 
 NAME_BYTES_MAX = 255
@@ -30,6 +31,7 @@ SAFE_CHARS_MAX = 80
 SENTINEL_BYTES_MAX = 4_096
 PAUSE_ROWS = 20_000  # between two looks at what else is to be done
 FILES_PER_READ_MAX = 500
+FAILED_MAX = 3
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PACKED = {
     b"PK\x03\x04": "zip",
@@ -87,6 +89,8 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
                 yield int(at), fields.rstrip(b"\n")
         return
     marks = read.trailer.starts.encode(read.encoding) if read.trailer else b"\0"
+    if read.format == "csv" and read.trailer:  # a whole cell: a SKU may begin like it
+        marks += read.delimiter.encode(read.encoding)
     header = read.format == "csv" and read.header
     most, rows, number = read.row_bytes_max, 0, 0
     with path.open("rb") as file:
@@ -145,8 +149,8 @@ class Intake:
         self._clock = clock
         self._seen: dict[tuple[str, str], _Seen] = {}
 
-    async def take(self, read: Read) -> None:
-        """Take every file of a stream that is whole.
+    async def take(self, read: Read) -> Retryable | None:
+        """Take every file of a stream that is whole; returns why one could not be, which holds no other up.
 
         Raises:
             Throttled, Retryable, OutcomeUnknown, AuthExpired: what was taken is kept; go on later.
@@ -162,6 +166,7 @@ class Intake:
             listed = await self._folder.list(read.path)
             mine = [entry for entry in listed if self._matches(read, entry)]
             self._settling(read, mine, listed_ms)
+        failed: list[Retryable] = []
         for entry in sorted(mine, key=lambda each: self._order(read, each))[:FILES_PER_READ_MAX]:
             try:
                 await self._one(read, entry, names, listed_ms)
@@ -171,6 +176,11 @@ class Intake:
                 )
             except Conflict:
                 continue  # somebody took it away meanwhile
+            except Retryable as error:
+                failed.append(error)
+                if len(failed) == FAILED_MAX:
+                    raise  # it is not the file
+        return failed[0] if failed else None
 
     def _matches(self, read: Read, entry: Entry) -> bool:
         return matches(read.pattern, entry.name) is not None
@@ -206,15 +216,16 @@ class Intake:
 
     async def _one(self, read: Read, entry: Entry, names: set[str], listed_ms: int) -> None:
         if not usable(entry.name):
-            await self._refuse(read, entry, "", "its name cannot be used: give it a plain one", listed_ms)
+            with suppress(Retryable, OutcomeUnknown, Rejected):  # a name that cannot even be moved stays
+                await self._refuse(read, entry, "", "its name cannot be used: give it a plain one", listed_ms)
             return
         if entry.size > read.file_bytes_max:
             why = f"it has {entry.size} bytes, more than {read.file_bytes_max} (file_bytes_max)"
             await self._refuse(read, entry, "", why, listed_ms)
             return
-        # What was left later counts as later, whatever date it was given.
-        last = self._spool.last(read.stream.name)
-        stamp_ms = max(entry.modified_ms, last.stamp_ms if last is not None else 0)
+        stamp_ms = entry.modified_ms
+        if read.scope == "full" and (last := self._spool.last(read.stream.name)) is not None:
+            stamp_ms = max(stamp_ms, last.stamp_ms)  # what was left later counts as later, whatever its date
         if read.stamp == "name":
             try:
                 stamp_ms = _stamp_of_name(read, entry.name)
@@ -449,7 +460,7 @@ class Intake:
 
     async def _refuse(self, read: Read, entry: Entry, sha256: str, why: str, listed_ms: int) -> None:
         """Note why a file is not taken, then put it aside."""
-        known = sha256 or f"{shown_name(entry.name)}:{entry.size}:{entry.modified_ms}"
+        known = sha256 or unread(entry)
         if not any(
             x.state == "rejected" and x.reason == why for x in self._spool.of_content(read.stream.name, known)
         ):
@@ -478,6 +489,12 @@ class Scan:
     stamp_ms: int
     rows: int = 0
     whole: bool | None = None
+
+
+def unread(entry: Entry) -> str:
+    """What stands for the content of a file that was refused unread: nothing of its name is in it."""
+    told = f"{entry.name!a}:{entry.size}:{entry.modified_ms}"
+    return "unread-" + hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def shown_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -100,6 +101,9 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 DATES = frozenset({"stamp", "changed", "shipped_at", "placed_at", "updated_at", "received_at", "created_at"})
 OPERATION_OF = {"orders": "put_order", "payments": "put_payment", "refunds": "put_refund"}
+
+
+_ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 class Column(Struct, frozen=True, forbid_unknown_fields=True):
@@ -460,3 +464,12 @@ def _check_write(where: str, write: Write, kinds: set[str]) -> None:
     if write.thousands:
         raise Misconfigured(f"{where}.thousands: numbers are written without them.")
     _check_dialect(where, write, WRITE_FIELDS[write.kind])
+    if write.format == "csv" and write.header and not all(column.name for column in write.columns):
+        raise Misconfigured(f"{where}.columns: each needs a name for the header.")
+    if write.format == "xml":
+        names = [column.name for column in write.columns] + f"{write.root}/{write.record}".split("/")
+        wrong = [name for name in names if not _ELEMENT.fullmatch(name)]
+        if wrong:
+            raise Misconfigured(
+                f"{where}: {wrong[0]!r} is no name of an element; attributes are not written."
+            )

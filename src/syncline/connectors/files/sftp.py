@@ -82,7 +82,9 @@ class SftpFolder(Folder):
                 login_timeout=CONNECT_S,
                 keepalive_interval=ALIVE_S,
             )
-            self._client = await self._connection.start_sftp_client()
+            self._client = await self._connection.start_sftp_client(
+                path_encoding="utf-8", path_errors="surrogateescape"
+            )
             return self._client
 
     async def _do(
@@ -116,7 +118,11 @@ class SftpFolder(Folder):
     async def list(self, path: str) -> list[Entry]:
         async def work(client: asyncssh.SFTPClient) -> list[Entry]:
             found: list[Entry] = []
+            seen = 0
             async for each in client.scandir(self._at(path)):
+                seen += 1
+                if seen > self._settings.entries_max * 10:
+                    break  # folders and links without end
                 name, about = str(each.filename), each.attrs
                 mode = about.permissions or 0
                 plain = about.type == asyncssh.FILEXFER_TYPE_REGULAR or stat.S_ISREG(mode)

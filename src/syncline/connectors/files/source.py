@@ -106,7 +106,7 @@ class FilesSource:
         read = self._settings.read(stream)
         if read is None:
             raise ValueError(f"files: no stream {stream!r} is declared")
-        await self._intake.take(read)
+        failed = await self._intake.take(read)
         place, covers_ms = self._place(read, cursor)
         while (entry := self._next(read, place)) is not None:
             if entry.state != "accepted":
@@ -121,6 +121,8 @@ class FilesSource:
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
+        if failed is not None:
+            raise failed  # what else has come is told; nothing is confirmed while one cannot be read
         # What has arrived is told; only now does it count as confirmed.
         yield Page((), self._cursor(stream, place, max(covers_ms, place.covers)), last=True)
         self._spool.collect(
