@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from syncline.connectors.files import mapping
@@ -29,6 +30,8 @@ from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 PAGE_ROWS = 5_000
 LOOK_ROWS = 20_000  # between two looks at what else is to be done
 TOLD_CHARS_MAX = 500
+
+log = structlog.get_logger(__name__)
 
 Telling = AsyncGenerator[tuple[tuple[Event, ...], tuple[tuple[Kind, str], ...], "Place"], None]
 
@@ -178,10 +181,10 @@ class FilesSource:
     # --- full files -------------------------------------------------------------------------------------
 
     async def _full(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        older = self._spool.at(place.full) if place.full else None
-        if older is not None and entry.stamp_ms < older.stamp_ms:
-            why = f"it is older than {older.name}, which was taken before: not read"
-            yield (self._refused(entry, why),), (), replace(done, covers=place.covers)
+        newer = self._spool.at(place.full) if place.full else None
+        if newer is not None and entry.stamp_ms < newer.stamp_ms:  # it came late, and says nothing any more
+            log.info("a file came late", action="file_late", file=entry.name, after=newer.name)
+            yield (), (), replace(done, covers=place.covers)
             return
         against = await self._against(read, entry, place)
         # A figure without a stamp of its own may have changed as soon as the file before was read.
