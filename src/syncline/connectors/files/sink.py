@@ -85,6 +85,11 @@ class FilesSink:
             if fate is not None:
                 return fate
             sent = self._spool.sent(operation, put.reference)
+        elif isinstance(put, PutOrder) and put.external_id:
+            raise Rejected(
+                f"order {put.order.number} was written before, and neither the spool nor the folders know it any more: which "
+                "revision this is cannot be told. Tell the partner by hand, then discard this"
+            )
         # One that never appeared gives its place to what is true now.
         revision = 1 if sent is None else sent.revision + (sent.state == "published")
         body = Writer(write).file(_rows(put, revision))

@@ -120,8 +120,9 @@ class Incoming:
 class Spool:
     """The folder of one system. It is opened when it is first used; several may use it at once."""
 
-    def __init__(self, folder: str, rng: Random) -> None:
+    def __init__(self, folder: str, rng: Random, owner: str) -> None:
         self._folder = Path(folder)
+        self._owner = owner
         self._rng = rng
         self._connection: apsw.Connection | None = None
         self._incoming = 0
@@ -140,6 +141,13 @@ class Spool:
                     connection.execute(SCHEMA)
                     fresh = f"{self._rng.getrandbits(64):016x}"
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (fresh,))
+                    connection.execute("INSERT OR IGNORE INTO about VALUES ('owner', ?)", (self._owner,))
+                owner = connection.execute("SELECT value FROM about WHERE name = 'owner'").get
+                if owner != self._owner:
+                    connection.close()
+                    raise Misconfigured(
+                        f"files.spool: {self._folder} belongs to system {owner!r}; give each its own"
+                    )
                 self._id = connection.execute("SELECT value FROM about WHERE name = 'id'").get
             except (OSError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NotADBError) as error:
                 raise Misconfigured(f"files.spool: {self._folder} cannot be used: {error}") from error
