@@ -243,6 +243,30 @@ def test_an_order_has_the_next_full_file_tell_of_its_skus_though_they_stayed_the
     assert desk.told(cursor)[0] == {}
 
 
+def test_what_was_said_of_an_order_is_told_again_once_it_is_found(desks):
+    desk = desks(STATUS)
+    line = "shop-1,A,MAIN,2,open,2026-01-01T08:00:00"
+    desk.leave("STATUS_202601010000.csv", line, header=STATUS_HEADER)
+
+    def told(cursor: Cursor | None) -> tuple[list[tuple[str, int, int]], Cursor]:
+        pages = desk.pages(cursor, "order_status")
+        changes = [c for page in pages for event in page.events for c in desk.changes(event)]
+        return [(c.key, c.version, c.tiebreak) for c in changes], pages[-1].cursor
+
+    (first,), cursor = told(None)
+    desk.spool.say_again("shop-1")
+    desk.spool.say_again("shop-2")  # nothing was said of it
+    (again,), cursor = told(cursor)
+    assert again[:2] == first[:2] and again[2] > first[2]
+    assert told(cursor)[0] == [], "once"
+    desk.spool.say_again("shop-1")
+    (third,), cursor = told(cursor)
+    assert third[2] > again[2]
+    desk.leave("STATUS_202601010100.csv", line.replace(",2,", ",1,"), header=STATUS_HEADER)
+    (fourth,), _ = told(cursor)
+    assert fourth[2] > third[2], "what is said later counts"
+
+
 def test_a_parcel_is_told_with_all_of_its_lines(desks):
     desk = desks(PARCELS)
     desk.leave(

@@ -63,7 +63,11 @@ class FilesSink:
         write = self._settings.write(KIND_OF[operation])
         if write is None:
             return _untold(operation)
-        return await self._fate(write, operation, item.payload)
+        found = await self._fate(write, operation, item.payload)
+        if found is not None and operation == "put_order":
+            # After a restore what was said of it may have been told before the order itself was known again.
+            self._spool.say_again(item.payload.reference)
+        return found
 
     # --- facts ------------------------------------------------------------------------------------------
 

@@ -124,6 +124,13 @@ class FilesSource:
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
+        if read.kind == "order_status" and (told := self._spool.to_say_again()):
+            last = self._spool.last_number()
+            rows = [mapping.again(body, last, times) for _, body, times in told]
+            events = tuple(mapping.order_event(self._name, row) for row in rows)
+            yield Page(events, self._cursor(stream, place, covers_ms), last=False)
+            self._spool.said_again([(reference, times) for reference, _, times in told])
+            self._spool.touch({x.sku: row.stamp_ms for row in rows for x in row.lines})
         if failed is not None:
             raise failed  # what else has come is told; nothing is confirmed while one cannot be read
         # What has arrived is told; only now does it count as confirmed.
@@ -328,6 +335,7 @@ class FilesSource:
             for n in range(0, len(good), mapping.ROWS_PER_EVENT)
         ]
         touched: dict[str, int] = {}
+        said: list[tuple[str, bytes]] = []
         for group, values_of in groups.items():
             if group in spoilt:
                 continue  # an order of which a line is missing is another order
@@ -335,6 +343,7 @@ class FilesSource:
                 if read.kind == "order_status":
                     order = rows.order(values_of)
                     events.append(mapping.order_event(self._name, order))
+                    said.append((order.key, events[-1].body))
                     touched |= {x.sku: max(order.stamp_ms, touched.get(x.sku, 0)) for x in order.lines}
                 else:
                     events.append(mapping.shipment_event(self._name, rows.shipment(values_of)))
@@ -342,6 +351,8 @@ class FilesSource:
                 refused.append(Refusal(entry.name, str(error), first[group], group))
         if read.kind == "stock":
             touched |= {row.sku: row.stamp_ms - read.lead_s * 1000 for row in good}
+        if said:
+            self._spool.said(said, self._clock.now_ms(), self._settings.keep_days)
         if touched and self._settings.read("stock") is not None:
             self._spool.touch(touched)
         events += [
