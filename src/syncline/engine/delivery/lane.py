@@ -31,6 +31,7 @@ from syncline.engine.leases import Lease
 from syncline.engine.modes import Modes, Stop
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
+from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
@@ -127,10 +128,14 @@ class Lane:
 
     def at_rest(self, key: str) -> bool:
         """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
-        queue = self._queues.get("set_stock")
-        if not self._loaded or queue is None or key in queue or ("set_stock", key) in self.stops:
+        return self.rests("set_stock", key)
+
+    def rests(self, operation: str, key: str) -> bool:
+        """The same of any state's delivery."""
+        queue = self._queues.get(operation)
+        if not self._loaded or queue is None or key in queue or (operation, key) in self.stops:
             return False
-        return f"stock {key}" not in self._busy
+        return self._record_of(operation, key) not in self._busy
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
@@ -272,6 +277,8 @@ class Lane:
     def _record_of(self, operation: str, key: str) -> str:
         if operation in ("set_stock", "read_stock"):
             return f"stock {key}"
+        if operation in STATE_OPERATIONS:
+            return f"{STATE_OPERATIONS[operation]} {key}"
         return f"order {split_key(key)[0]}"
 
     def _take_free(self, operation: str, key: str) -> bool:
@@ -347,7 +354,7 @@ class Lane:
                 elif isinstance(what, Wait):
                     results.wait(key, what)
                 elif isinstance(what, Refuse):
-                    results.park(key, what.reason, what.detail, "")
+                    results.park(key, what.reason, what.detail, what.payload)
                 elif isinstance(what, Found):
                     results.adopt(Item(key, what.payload), what.outcome, what.note)
             payloads = {key: send.payload for key, send in sends.items()}
@@ -560,7 +567,7 @@ class Lane:
         A number that was written over nobody knows what is read back, once it took effect or never will; the
         same key again would write it once more. Else the same key again while the vendor remembers
         keys; else a look-up by our reference, repeated over the vendor's consistency window; else a person
-        decides.
+        decides. What sets a record whole needs none of that.
         """
         rules = self._operation(operation)
         rows = await self._store.read(
@@ -583,6 +590,8 @@ class Lane:
             age_ms = self._clock.now_ms() - started_at_ms
             if blind:
                 outcomes = await self._read_back(items, intent, age_ms, accepted)
+            elif rules.sets:  # whatever it did is overwritten by what holds by now
+                outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again", 0.0)] * len(items)
             elif rules.retry_same_key_ms > age_ms:
                 if self.stops.any(known):
                     continue  # sending it once more is sending: it waits for its routes

@@ -264,6 +264,9 @@ TYPES: dict[str, dict[str, Resolver]] = {
     },
     "ProductVariant": {
         "barcode": lambda _s, v, _a: v.barcode or None,
+        "compareAtPrice": lambda _s, v, _a: (
+            None if v.compare_at_minor is None else amount(v.compare_at_minor)
+        ),
         "createdAt": _time("created_ms"),
         "displayName": lambda _s, v, _a: f"{v.title} - Default Title",
         "id": _id("ProductVariant", "variant_id"),
@@ -544,6 +547,12 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "quantity": _get("quantity"),
     },
     "FulfillmentCreatePayload": _payload("fulfillment"),
+    "PriceListFixedPricesUpdatePayload": _payload("deletedFixedPriceVariantIds"),
+    "PriceListPriceUserError": _USER_ERROR,
+    "ProductVariantsBulkUpdatePayload": _payload("productVariants"),
+    "ProductVariantsBulkUpdateUserError": _USER_ERROR,
+    "QuantityPricingByVariantUpdatePayload": _payload("productVariants"),
+    "QuantityPricingByVariantUserError": _USER_ERROR,
     "FulfillmentTrackingInfoUpdatePayload": _payload("fulfillment"),
     "OrderMarkAsPaidPayload": _payload("order"),
     "TagsAddPayload": _payload("node"),

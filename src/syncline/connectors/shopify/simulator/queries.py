@@ -311,5 +311,8 @@ SCOPES: dict[tuple[str, str], frozenset[str]] = {
     ("Mutation", "fulfillmentCreate"): frozenset({"write_merchant_managed_fulfillment_orders"}),
     ("Mutation", "fulfillmentTrackingInfoUpdate"): frozenset({"write_merchant_managed_fulfillment_orders"}),
     ("Mutation", "orderMarkAsPaid"): frozenset({"write_orders"}),
+    ("Mutation", "priceListFixedPricesUpdate"): frozenset({"write_products"}),
+    ("Mutation", "productVariantsBulkUpdate"): frozenset({"write_products"}),
+    ("Mutation", "quantityPricingByVariantUpdate"): frozenset({"write_products"}),
     ("Mutation", "tagsAdd"): frozenset({"write_orders"}),
 }
