@@ -35,7 +35,7 @@ class World:
         for sku in skus:
             self.shop.add_product(sku, sku, Decimal(price), {self.place: 1})
 
-    def item(self, sku: str, *amounts: str, at: str = "", had: bool = False, compare_at: str = "") -> Item:
+    def item(self, sku: str, *amounts: str, at: str = "", had: int | None = 1, compare_at: str = "") -> Item:
         variant = self.shop.state.skus[sku]
         breaks = tuple(
             PriceBreak(Decimal(10 * n) if n else Decimal(1), Decimal(amount))
@@ -46,7 +46,7 @@ class World:
             f"gid://shopify/ProductVariant/{variant.variant_id}",
             f"gid://shopify/Product/{variant.product_id}",
         )
-        return Item(f"{at}/{sku}", SetPrice(sku, *ids, at, tag, had))
+        return Item(f"{at}/{sku}", SetPrice(sku, *ids, at, tag, None if had is None else (Decimal(1),) * had))
 
     async def do(self, operation: str, *items: Item):
         return await self.system.sink.deliver(operation, items, "key")
@@ -112,10 +112,10 @@ def test_lists_are_set_with_their_breaks_and_taken_back():
         assert one.breaks == {ids["B"]: {10: 700, 20: 600}}
         assert two.fixed == {ids["A"]: (500, 600)}
         # Other breaks replace the first ones; a tag without any takes the price off, with what hangs on it.
-        await w.do("set_list_price", w.item("B", "8", "7.5", at=str(one.id), had=True))
+        await w.do("set_list_price", w.item("B", "8", "7.5", at=str(one.id), had=2))
         assert one.breaks == {ids["B"]: {10: 750}}
         gone = [
-            w.item("B", at=str(one.id), had=True),
+            w.item("B", at=str(one.id), had=2),
             w.item("A", at=str(one.id)),
             w.item("C", at=str(one.id)),
         ]
@@ -127,6 +127,12 @@ def test_lists_are_set_with_their_breaks_and_taken_back():
         assert outcomes[1].retry_after_s == 0.0
         assert [x.result for x in await w.do("set_list_price", gone[1])] == [Result.DONE]
         assert one.fixed == {}
+        # Where nobody knows what is there, breaks that may be there go, too; a price that is not there is no matter.
+        one.breaks[ids["A"]] = {5: 100}
+        unknown = [w.item("A", "9", at=str(one.id), had=None), w.item("C", at=str(one.id), had=None)]
+        assert [x.result for x in await w.do("set_list_price", *unknown)] == [Result.WAIT, Result.DONE]
+        assert [x.result for x in await w.do("set_list_price", unknown[0])] == [Result.DONE]
+        assert (one.fixed, one.breaks) == ({ids["A"]: (900, None)}, {})
 
     run(story)
 

@@ -586,6 +586,8 @@ class Operations:
                     after = rows[-1][0]
                 if len(rows) < ITEMS_PAGE:
                     break
+        elif flow := self._engine.states.flow_of(name):
+            count = await self._engine.states_anew.mark_all(flow, route)
         reads = [
             poller
             for poller in self._engine.pollers
@@ -593,7 +595,8 @@ class Operations:
         ]
         for poller in reads:
             poller.nudge()
-        told = f"{plural(count, 'SKU')} computed again, " if count else ""
+        what = "SKU" if route.flow is Flow.INVENTORY else "value"
+        told = f"{plural(count, what)} computed again, " if count else ""
         return Done(f"{told}{plural(len(reads), 'read')} started; only differences are sent.", count)
 
     async def release_unseen(self, system: str, sku: str, location: str, *, by: str) -> Done:

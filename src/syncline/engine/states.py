@@ -110,7 +110,7 @@ class StateFlow(Protocol):
         ...
 
     def payload(self, key: str, content: Any, item: Item, before: Any) -> Payload:
-        """What the Sink is given to write a content."""
+        """What the Sink is given to write a content; ``before`` is what is surely there, ``None`` if nobody knows."""
         ...
 
 

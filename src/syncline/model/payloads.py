@@ -27,6 +27,8 @@ what it is, by the channel's clock. It is compared with the versions of ``Channe
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
 from syncline.model.pricing import PriceTag
@@ -128,7 +130,8 @@ class SetPrice(Struct, frozen=True):
     """Make one price list of the channel say ``content`` of a SKU, and nothing else.
 
     ``price_list`` is the channel's own id of it; "" is the price of the item itself, which has no quantity breaks.
-    ``had_breaks``: as far as is known the list has quantity breaks of the SKU, which are to go.
+    ``had`` are the minimums that the list is known to have prices from; ``None``: nobody knows, so whatever else is
+    there has to go.
     """
 
     sku: str
@@ -136,7 +139,7 @@ class SetPrice(Struct, frozen=True):
     parent_id: str
     price_list: str
     content: PriceTag
-    had_breaks: bool = False
+    had: tuple[Decimal, ...] | None = None
 
 
 Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment | SetPrice

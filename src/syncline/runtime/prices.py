@@ -54,6 +54,10 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             )
         if self.lists and not sink.price_lists:
             raise Misconfigured(f"{field}.lists: this channel has one price for each item; use own")
+        if not sink.compares_prices and (self.compare_at or any(x.compare_at for x in self.lists.values())):
+            raise Misconfigured(
+                f"{field}.compare_at: no price is shown struck through in this channel; leave it out"
+            )
         if OWN in self.lists:
             raise Misconfigured(f'{field}.lists.{OWN}: the items\' own prices are made from "own" itself')
         lists = []

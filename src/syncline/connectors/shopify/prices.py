@@ -63,7 +63,7 @@ class PriceWriter:
         for at, outcome in enumerate(outcomes):
             if outcome is None:
                 payload: SetPrice = items[at].payload
-                breaks = payload.had_breaks or len(payload.content.breaks) > 1
+                breaks = _had_breaks(payload) or len(payload.content.breaks) > 1
                 (broken if breaks else plain).setdefault(payload.price_list, []).append(at)
         groups = [(documents.SET_FIXED, name, members) for name, members in plain.items()]
         groups += [
@@ -160,11 +160,16 @@ def _broken(n: int, payloads: Sequence[SetPrice]) -> dict[str, Any]:
                 for one in payload.content.breaks[1:]
             ],
             "quantityPriceBreaksToDelete": [],
-            "quantityPriceBreaksToDeleteByVariantId": [p.item_id for p in payloads if p.had_breaks],
+            "quantityPriceBreaksToDeleteByVariantId": [p.item_id for p in payloads if _had_breaks(p)],
             "quantityRulesToAdd": [],
             "quantityRulesToDeleteByVariantId": [],
         }
     }
+
+
+def _had_breaks(payload: SetPrice) -> bool:
+    """Whether there may be breaks that have to go."""
+    return payload.had is None or len(payload.had) > 1
 
 
 def _fitting(items: Sequence[Item], members: Sequence[int]) -> list[list[int]]:
@@ -241,7 +246,7 @@ def _named(
 ) -> int | None:
     """Which of the items of a list's mutation an error names; ``None``: none, so all of them."""
     of_breaks = [at for at in added for _ in items[at].payload.content.breaks[1:]]
-    gone = [at for at in (*added, *deleted) if items[at].payload.had_breaks]
+    gone = [at for at in (*added, *deleted) if _had_breaks(items[at].payload)]
     for array, members in (
         ("pricesToAdd", added),
         ("variantIdsToDelete", deleted),

@@ -110,9 +110,9 @@ class PriceFlow:
     def payload(self, key: str, content: PriceTag, item: Item, before: PriceTag | None) -> SetPrice:
         """By the channel's own ids."""
         name, sku = split_key(key)
-        breaks = before is not None and len(before.breaks) > 1
+        had = None if before is None else tuple(one.minimum for one in before.breaks)
         price_list = "" if name == OWN else name
-        return SetPrice(sku, item.external_id, item.parent_id, price_list, content, breaks)
+        return SetPrice(sku, item.external_id, item.parent_id, price_list, content, had)
 
 
 def single(reckoned: Reckoned, at: ChannelList) -> PriceTag:

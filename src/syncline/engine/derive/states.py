@@ -217,7 +217,8 @@ class StateDeriver:
                 return Refuse(reason, detail, text)
         if wanted.content is None:
             return Skip(wanted.why)
-        return Send(flow.payload(key, wanted.content, item, held.content if held is not None else None))
+        surely = held.content if held is not None and held.hash else None
+        return Send(flow.payload(key, wanted.content, item, surely))
 
     async def _approved(self, system: str, operation: str, key: str, text: str) -> bool:
         """Whether the last thing that a person decided of a content was to let exactly this be written."""

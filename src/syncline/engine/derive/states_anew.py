@@ -57,6 +57,16 @@ class StatesAnew:
         rows = await self._store.read("cursor_get", system=SYSTEM, stream=stream_of(route.name))
         if rows and rows[0][0] == now:
             return 0
+        marked = await self.mark_all(flow, route)
+        # Only now: a start that was cut short begins again.
+        row = {"system": SYSTEM, "stream": stream_of(route.name), "position": now, "covers_ms": 0}
+        await self._store.write(Write("cursor_put", [row]))
+        if marked:
+            log.info("the rules changed", action="rules_changed", route=route.name, contents=marked)
+        return marked
+
+    async def mark_all(self, flow: StateFlow, route: Route) -> int:
+        """Mark every content of a route; returns how many."""
         marked, after = 0, ""
         while items := await self._store.read(
             "records_after", system=route.sink, kind=Kind.ITEM.value, after=after, limit=PAGE
@@ -72,11 +82,6 @@ class StatesAnew:
             await self._store.write(Write("state_mark", marks))
             self._marked()
             marked += len(marks)
-        # Only now: a start that was cut short begins again.
-        row = {"system": SYSTEM, "stream": stream_of(route.name), "position": now, "covers_ms": 0}
-        await self._store.write(Write("cursor_put", [row]))
-        if marked:
-            log.info("the rules changed", action="rules_changed", route=route.name, contents=marked)
         return marked
 
     async def _room(self) -> None:
