@@ -73,7 +73,8 @@ class PriceTag(Struct, frozen=True):
 class PriceOrder:
     """Which of several prices counts.
 
-    Of the first kind in ``kinds`` that has a price for the quantity, that one; ``lowest``: the lowest of all kinds.
+    Of the first kind in ``kinds`` that has a price for the quantity, that one; ``lowest``: the lowest of all kinds. What
+    is ``last``, lists by the names that the source gives them, counts only where no other list has a price.
     """
 
     kinds: tuple[PriceKind, ...] = (
@@ -83,10 +84,12 @@ class PriceOrder:
         PriceKind.LIST,
     )
     lowest: bool = False
+    last: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """As it stands in the reference."""
-        return "the lowest" if self.lowest else ", then ".join(self.kinds)
+        told = "the lowest" if self.lowest else ", then ".join(self.kinds)
+        return f"{told}; last {', '.join(self.last)}" if self.last else told
 
 
 USUAL_ORDER = PriceOrder()

@@ -90,6 +90,7 @@ def choose(
     ]
     if not found:
         return None
+    found = [one for one in found if one[1].price_list not in rules.order.last] or found
     if rules.order.lowest:
         return min(found, key=lambda one: (one[1].amount, one[0]))[1]
     return min(found, key=lambda one: one[0])[1]

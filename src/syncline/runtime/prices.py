@@ -90,7 +90,7 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         kinds = tuple(PriceKind(kind) for kind in self.precedence) or usual.kinds
         if missing := [kind.value for kind in PriceKind if kind not in kinds]:
             raise Misconfigured(f"{field}.precedence: say where {', '.join(missing)} prices stand, too")
-        return PriceOrder(kinds, usual.lowest if self.lowest is None else self.lowest)
+        return PriceOrder(kinds, usual.lowest if self.lowest is None else self.lowest, usual.last)
 
     def _jump(self, field: str) -> Decimal:
         match = _PERCENT.fullmatch(self.max_jump.strip())

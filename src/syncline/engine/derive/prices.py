@@ -41,7 +41,7 @@ class PriceFlow:
         rules = route.prices
         lists = [(x.name, x.sources, x.currency, x.unit, x.compare_at) for x in rules.lists]
         kinds = sorted((name, kind.value) for name, kind in rules.kinds.items())
-        order = [kind.value for kind in rules.order.kinds], rules.order.lowest
+        order = [kind.value for kind in rules.order.kinds], rules.order.lowest, rules.order.last
         return fingerprint(lists, kinds, order, rules.decimals, rules.jump_share)
 
     def operation(self, key: str) -> str:
