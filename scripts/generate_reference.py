@@ -109,6 +109,10 @@ MEANING: dict[str, dict[str, str]] = {
         "lowest": "Whether the lowest of all prices counts instead. Left out: as the source has it.",
         "kinds": "List of the source = what kind it is, where its connector takes it for another.",
         "max_jump": "By how much a price may differ from what is shown before a person is asked.",
+        "volatile": "Lists that the ERP itself is asked about whenever somebody asks for a price.",
+        "live_deadline": "How long the ERP may take for that; 30s at most.",
+        "without_live": "What is answered without it: `serve`, the last known price; `refuse`, none.",
+        "max_age": "A price that the ERP has not confirmed for so long is not told. Empty: however old it is.",
         "lists": "Price list of the channel, by its id = see [routes.prices.lists.ID].",
     },
     "price_lists": {

@@ -9,6 +9,7 @@ from syncline.connectors.netsuite import client, prices
 from syncline.model.change import Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.pricing import PriceKind
+from syncline.model.records import Item
 
 
 def told(w: World, events) -> dict[str, list[tuple[str, str, int]]]:
@@ -144,5 +145,25 @@ def test_an_amount_that_is_none_is_refused(text):
         event = type(events[0])("erp", prices.TOPIC, "x", Via.SNAPSHOT, 1, body)
         with pytest.raises(Rejected, match="price"):
             w.system.source.decode(LoggedEvent(1, 1, event))
+
+    run(story)
+
+
+def test_lists_may_be_asked_for_at_this_moment():
+    async def story(w: World) -> None:
+        trade = w.sim.add_price_level("Trade")
+        w.sim.set_price("21730", "9", level=trade)
+        w.sim.set_price("21730", "8", level=trade, quantity=10)
+        w.sim.set_customer_price(w.web, "84406B", level=1)
+        items = [Item("21730", str(w.item)), Item("84406B", str(w.item2)), Item("odd", "no number")]
+        assert w.system.live_prices is not None
+        names = [f"level:{trade}", f"customer:{w.web}", "customer:none"]
+        found = {(one.sku, one.price_list): one for one in await w.system.live_prices(items, names)}
+        assert [int(e.amount) for e in found["21730", f"level:{trade}"].entries] == [9, 8]
+        assert [str(e.amount) for e in found["84406B", f"customer:{w.web}"].entries] == ["2.5"]
+        assert len(found) == 2
+        calls = w.wire.count("POST", "suiteql")
+        assert await w.system.live_prices(items[2:], names) == []
+        assert w.wire.count("POST", "suiteql") <= calls + 1  # its clock only
 
     run(story)

@@ -32,6 +32,7 @@ from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
+from syncline.engine.price_query import PriceQuery
 from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
@@ -197,6 +198,9 @@ class Engine:
         )
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
+        self.price_query = PriceQuery(
+            store, clock, self.catalog, routes, self.systems, self._prices_read_ms, self._price_bound_ms
+        )
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.states_anew = StatesAnew(store, clock, self.states, self._contents_marked)
         self.shadow_reader = ShadowReader(self)
@@ -229,6 +233,18 @@ class Engine:
         if deltas or self.states.flow_of(route.name) is None:
             return route.reconcile_interval_ms or RECONCILE_INTERVAL_MS
         return route.poll_interval_ms or max(POLL_INTERVAL_MS, route.tolerance_ms // READS_PER_TOLERANCE)
+
+    def _price_reads(self, system: str) -> list[Poller]:
+        return [p for p in self.pollers if p.system.name == system and Flow.PRICES in p.stream.flows]
+
+    def _prices_read_ms(self, system: str) -> int:
+        """When a system's prices were last confirmed whole."""
+        return max((p.covers_ms for p in self._price_reads(system) if p.stream.snapshot), default=0)
+
+    def _price_bound_ms(self, route: Route) -> int | None:
+        """How long a change of a price may stay unknown here, where all goes well."""
+        reads = self._price_reads(route.source)
+        return max((p.interval_ms + p.read_ms for p in reads), default=None)
 
     def _contents_marked(self) -> None:
         self.contents.marked()

@@ -150,6 +150,8 @@ class States:
             source, sink = systems[route.source], systems[route.sink]
             if not any(flow.flow in stream.flows for stream in source.source.streams):
                 return f"route {route.name}: {source.connector} tells nothing of {flow.flow.value}"
+            if route.prices.volatile and source.live_prices is None:
+                return f"route {route.name}: {source.connector} cannot be asked for volatile lists"
             if missing := sorted(flow.operations(route) - set(sink.sink.operations)):
                 return f"route {route.name}: {sink.connector} has no way to {operation_title(missing[0])}"
         return ""

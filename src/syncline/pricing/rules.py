@@ -37,6 +37,10 @@ class PriceRules:
 
     ``kinds`` overrides what the source takes one of its lists for. ``decimals`` are kept of what is written. A price that
     differs from what is shown by more than ``jump_share`` of that waits for a person; so does one of nothing.
+
+    Whoever asks for a price has the source itself asked for ``volatile`` lists, within ``live_deadline_ms``; without an
+    answer the last known price is told, unless ``refuse_unless_live``. One that nobody confirmed for ``max_age_ms`` is not
+    told; 0: however old it is.
     """
 
     lists: tuple[ChannelList, ...] = ()
@@ -44,6 +48,10 @@ class PriceRules:
     kinds: Mapping[str, PriceKind] = field(default_factory=dict)
     decimals: int = 6
     jump_share: Decimal = Decimal("0.5")
+    volatile: tuple[str, ...] = ()
+    live_deadline_ms: int = 1_000
+    refuse_unless_live: bool = False
+    max_age_ms: int = 0
 
     def named(self, name: str) -> ChannelList | None:
         """The channel's list of that name."""

@@ -15,6 +15,10 @@ from syncline.pricing.rules import OWN, ChannelList, PriceRules
 
 Kind = Literal["list", "group", "contract", "promotional"]
 Code = Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{3})?\Z")]
+LIVE_MS_MAX = 30_000
+AGE_MS_MAX = 400 * 86_400_000
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d{1,6})\s*(ms|s|m|h|d)")
 _PERCENT = re.compile(r"(\d{1,4}(?:\.\d{1,4})?)\s*%")
 
 
@@ -38,6 +42,10 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     lowest: bool | None = None
     kinds: dict[str, Kind] = {}
     max_jump: str = "50%"
+    volatile: list[str] = []
+    live_deadline: str = "1s"
+    without_live: Literal["serve", "refuse"] = "serve"
+    max_age: str = ""
     lists: dict[str, PriceListConfig] = {}
 
     def rules(self, field: str, source: Capabilities, sink: Capabilities) -> PriceRules:
@@ -81,6 +89,10 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             {name: PriceKind(kind) for name, kind in self.kinds.items()},
             sink.price_decimals,
             self._jump(f"{field}.max_jump"),
+            tuple(self.volatile),
+            _ms(self.live_deadline, f"{field}.live_deadline", LIVE_MS_MAX),
+            self.without_live == "refuse",
+            _ms(self.max_age, f"{field}.max_age", AGE_MS_MAX) if self.max_age else 0,
         )
 
     def _order(self, field: str, usual: PriceOrder) -> PriceOrder:
@@ -97,6 +109,14 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         if match is None or not Decimal(match[1]):
             raise Misconfigured(f'{field}: {self.max_jump!r} is no limit; write for example "50%"')
         return Decimal(match[1]) / 100
+
+
+def _ms(text: str, field: str, most: int) -> int:
+    match = _DURATION.fullmatch(text.strip())
+    value = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < value <= most:
+        raise Misconfigured(f'{field}: {text!r} makes no sense; write for example "800ms" or "2h"')
+    return value
 
 
 def _list(

@@ -98,7 +98,7 @@ class StateConformance(Opens):
     async def test_records_are_told_with_whether_they_are_gone(self) -> None:
         async with self.store() as store:
             record = {
-                "version": 1, "tiebreak": 0, "observed_at_ms": T0, "hash": "", "changed_at_ms": T0, "offset": 1,
+                "version": 1, "tiebreak": 0, "observed_at_ms": T0 + 2, "hash": "", "changed_at_ms": T0, "offset": 1,
             }  # fmt: skip
             for system, kind, key in (
                 ("erp", "price", "a"),
@@ -108,9 +108,9 @@ class StateConformance(Opens):
             ):
                 await put(store, "record_put", system=system, kind=kind, key=key, body=f'"{key}"', **record)
             at = {"system": "erp", "kind": "price", "key": "b"}
-            await put(store, "record_vanish", **at, began_ms=T0 + 1)
+            await put(store, "record_vanish", **at, began_ms=T0 + 3)
             await put(store, "record_gone", **at)
             rows = await store.read(
                 "states_get", system="erp", kind="price", keys=["d", "c", "b", "a", "none"]
             )
-            assert sorted(rows) == [("a", '"a"', 0), ("b", '"b"', 1)]
+            assert sorted(rows) == [("a", '"a"', 0, T0, T0 + 2), ("b", '"b"', 1, T0, T0 + 2)]

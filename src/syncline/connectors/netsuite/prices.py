@@ -19,6 +19,7 @@ from syncline.connectors.netsuite.manifest import PRICES, NetSuiteSettings
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.pricing import ONE, Price, PriceEntry, PriceKind
+from syncline.model.records import Item
 from syncline.ports import Clock, Page
 
 TOPIC = "price.rows"
@@ -110,6 +111,30 @@ class PriceScan:
                 return
             place = after
         raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of prices.")
+
+    async def ask(self, items: Sequence[Item], lists: Sequence[str]) -> list[Price]:
+        """What some lists say of some items at this moment."""
+        ids = [int(item.external_id) for item in items if item.external_id.isdigit()]
+        await self._erp.read()
+        found: list[Price] = []
+        for kind in (LEVEL, CUSTOMER):
+            names = [name.partition(":")[2] for name in lists if name.startswith(f"{kind}:")]
+            numbers = [int(name) for name in names if name.isdigit()]
+            if not ids or not numbers:
+                continue
+            by_level = kind == LEVEL
+            make = queries.prices_of if by_level else queries.customer_prices_of
+            rows = await self._client.query(
+                make(len(ids), len(numbers), self._erp.expression), [*ids, *numbers]
+            )
+            groups: dict[tuple[int, int], list[Row]] = {}
+            for row in rows:
+                groups.setdefault(
+                    (int(row["item"]), int(row["level" if by_level else "customer"])), []
+                ).append(row)
+            records = [self._record(group, by_level, 0) for group in groups.values()]
+            found += [_price(record) for record in records if record is not None]
+        return found
 
     async def _page(self, place: Place, since_ms: int) -> tuple[list[PriceRow], Place | None]:
         """Some whole records, and where the rest begins; ``None`` after the last."""

@@ -38,11 +38,12 @@ class NetSuiteSource:
         self._settings = settings
         erp_clock = ErpClock(settings, clock, client)
         scans = Scans(name, clock, client, erp_clock)
+        self.prices = PriceScan(name, settings, clock, client, erp_clock)
         self._readers: dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]] = {
             TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
-            PRICES.name: PriceScan(name, settings, clock, client, erp_clock).read,
+            PRICES.name: self.prices.read,
         }
 
     @property

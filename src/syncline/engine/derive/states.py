@@ -162,7 +162,7 @@ class StateDeriver:
         needs = {key: flow.needs(route, key) for key in items}
         asked = list(dict.fromkeys(record for records in needs.values() for record in records))
         rows = await self._store.read("states_get", system=route.source, kind=flow.kind.value, keys=asked)
-        records = {key: decode(flow.kind, body) for key, body, gone in rows if not gone}
+        records = {key: decode(flow.kind, body) for key, body, gone, *_ in rows if not gone}
         return {
             key: flow.wanted(
                 route,

@@ -1216,7 +1216,7 @@ DELETE FROM difference WHERE (route, key, cause) IN (
 RETURNING key;
 
 -- name: states_get
-SELECT key, body, gone FROM record
+SELECT key, body, gone, changed_at_ms, observed_at_ms FROM record
 WHERE system = :system AND kind = :kind
     AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
 
