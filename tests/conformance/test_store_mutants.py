@@ -832,6 +832,9 @@ BROKEN = {
     "computes contents after their moment": says("state_marks", "not_before_ms <= :now_ms", "not_before_ms < :now_ms"),
     "computes the newest content first": says("state_marks", "BY changed_at_ms", "BY changed_at_ms DESC"),
     "computes contents route by route": says("state_marks", "BY changed_at_ms, route, key", "BY route, key"),
+    "takes what waits for marked": says("state_marked", "not_before_ms <= :now_ms", ":now_ms = :now_ms"),
+    "takes what is due for waiting": says("state_marked", "not_before_ms <= :now_ms", "not_before_ms < :now_ms"),
+    "takes another route's for marked": says("state_marked", "route = :route AND", ":route = :route AND"),
     "wakes for a moment that is there": says("state_next", "> :now_ms", ">= :now_ms"),
     "wakes for the last moment": says("state_next", "min(", "max("),
     "defers a content that was marked meanwhile": says("state_defer", "AND seq = :seq", "AND :seq = :seq"),
@@ -2443,6 +2446,15 @@ CAUGHT_BY = {
     "computes contents route by route": [
         "a_mark_waits_for_its_moment_unless_something_changes_before",
         "contents_are_computed_oldest_change_first_and_each_once",
+    ],
+    "takes what waits for marked": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "takes what is due for waiting": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "takes another route's for marked": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
     ],
     "wakes for a moment that is there": [
         "a_mark_waits_for_its_moment_unless_something_changes_before",

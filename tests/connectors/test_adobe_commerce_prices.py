@@ -7,9 +7,12 @@ from random import Random
 
 from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
+from syncline.engine.codec import fingerprint
+from syncline.model.change import Kind
 from syncline.model.delivery import Item, Result
 from syncline.model.payloads import SetPrice
 from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.records import Item as StockedItem
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.transport import AsgiTransport
@@ -128,3 +131,27 @@ def test_a_shop_with_input_limits_is_given_no_more_rows_than_it_takes():
         assert len(w.tiers()) == 21
 
     run(story, input_limits=True)
+
+
+def test_prices_are_read_again_as_they_would_have_been_written():
+    async def story(w: World) -> None:
+        told = [price("A", "9", "8.05", group="Wholesale"), price("B,/&", "4", group="Retailer")]
+        await w.do("set_price", price("A", "12.5"))
+        await w.do("set_list_price", *told, price("C", "3", group="Wholesale"))
+        w.calls()
+        ids = {sku: str(w.shop.state.products[sku].entity_id) for sku in ("A", "B,/&")}
+        stocked = [StockedItem(sku, external_id, currency="GBP") for sku, external_id in ids.items()]
+        part = await w.system.rereads.contents[Kind.PRICE](["own", "Wholesale"], stocked)
+        assert w.calls() == {"GET products": 1, "tier-prices-information": 1}
+        found = {(row.group, row.external_id): row.content for row in part.rows}
+        assert found == {
+            ("own", ids["A"]): price("A", "12.5").content,
+            ("own", ids["B,/&"]): price("B,/&", "10").content,
+            ("Wholesale", ids["A"]): told[0].content,
+        }
+        assert {fingerprint(one) for one in found.values()} == {
+            fingerprint(one.content) for one in (price("A", "12.5"), price("B,/&", "10"), told[0])
+        }
+        assert not w.shop.ledger.breaches
+
+    run(story)

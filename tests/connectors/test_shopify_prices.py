@@ -5,15 +5,20 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+import pytest
+
 from syncline.connectors.shopify import CONNECTOR, ShopifySettings
 from syncline.connectors.shopify.documents import COST_MAX, SET_BREAKS, requested_cost, set_lists, set_prices
 from syncline.connectors.shopify.manifest import OPERATIONS
 from syncline.connectors.shopify.simulator import ShopifySimulator
+from syncline.engine.codec import fingerprint
 from syncline.model.change import Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
+from syncline.model.errors import Retryable
 from syncline.model.payloads import SetPrice
 from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.records import Item as StockedItem
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.transport import AsgiTransport
@@ -200,3 +205,38 @@ def test_no_more_calls_than_the_arrays_force():
 def test_the_largest_requests_cost_no_more_than_one_may():
     assert requested_cost(set_prices(OPERATIONS["set_price"].batch_items_max).text) <= COST_MAX
     assert requested_cost(set_lists((SET_BREAKS,) * 50).text) <= COST_MAX
+
+
+def test_prices_are_read_again_as_they_would_have_been_written():
+    async def story(w: World) -> None:
+        w.sell("A", "B", "C", "D", price="10")
+        one = w.shop.add_price_list("One")
+        assert {
+            x.result for x in await w.do("set_price", w.item("A", "12.5", compare_at="15"), w.item("D", "3"))
+        } == {Result.DONE}
+        items = [
+            w.item("A", "9", at=str(one.id), compare_at="9.5"),
+            w.item("B", "8", "7", "6", at=str(one.id)),
+            w.item("D", "5", at=str(one.id)),
+        ]
+        assert {x.result for x in await w.do("set_list_price", *items)} == {Result.DONE}
+        stocked = [StockedItem(sku, w.item(sku).payload.item_id, currency="GBP") for sku in "ABC"]
+        before = w.requests()
+        part = await w.system.rereads.contents[Kind.PRICE](["own", str(one.id)], stocked)
+        assert w.requests() == before + 2
+        assert part.cost <= 2 * COST_MAX
+        names = {item.external_id: item.sku for item in stocked}
+        found = {(row.group, names[row.external_id]): row.content for row in part.rows}
+        ten = PriceTag("GBP", (PriceBreak(Decimal(1), Decimal(10)),))
+        assert found == {  # D was not asked for; C has no price in the list
+            ("own", "A"): w.item("A", "12.5", compare_at="15").payload.content,
+            ("own", "B"): ten,
+            ("own", "C"): ten,
+            (str(one.id), "A"): items[0].payload.content,
+            (str(one.id), "B"): items[1].payload.content,
+        }
+        assert fingerprint(found["own", "C"]) == fingerprint(ten)
+        with pytest.raises(Retryable, match="no price list 999"):
+            await w.system.rereads.contents[Kind.PRICE](["999"], stocked)
+
+    run(story)

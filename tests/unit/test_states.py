@@ -168,9 +168,10 @@ class Stage:
         return [(row[3], row[4]) for row in rows]
 
 
-def staged(story, **options):
+def staged(story, prepare=lambda _: None, **options):
     async def run(clock):
         stage = Stage(clock, **options)
+        prepare(stage)
         stage.start()
         await clock.sleep(100)
         try:

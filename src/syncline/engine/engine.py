@@ -202,7 +202,7 @@ class Engine:
             store, clock, self.catalog, routes, self.systems, self._prices_read_ms, self._price_bound_ms
         )
         self._anew = Anew(store, clock, routes, self.applier.wake)
-        self.states_anew = StatesAnew(store, clock, self.states, self._contents_marked)
+        self.states_anew = StatesAnew(store, clock, self.states, self.wake_contents)
         self.shadow_reader = ShadowReader(self)
         self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
@@ -246,7 +246,8 @@ class Engine:
         reads = self._price_reads(route.source)
         return max((p.interval_ms + p.read_ms for p in reads), default=None)
 
-    def _contents_marked(self) -> None:
+    def wake_contents(self) -> None:
+        """Contents of state records were marked."""
         self.contents.marked()
         self.applier.wake()
 

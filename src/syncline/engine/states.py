@@ -109,6 +109,14 @@ class StateFlow(Protocol):
         """
         ...
 
+    def nothing(self, route: Route, key: str) -> Struct | None:
+        """What a channel shows that has no such content; ``None`` if it always has one."""
+        ...
+
+    def described(self, content: Any) -> str:
+        """A content in a few words."""
+        ...
+
     def payload(self, key: str, content: Any, item: Item, before: Any) -> Payload:
         """What the Sink is given to write a content; ``before`` is what is surely there, ``None`` if nobody knows."""
         ...

@@ -64,6 +64,13 @@ class StateConformance(Opens):
             assert await defer("b", T0 + 20) == [("b",)]
             assert await defer("c", T0 + 10, seq=2) == []
             assert await defer("none", T0 + 10) == []
+            at = {"route": ROUTE, "keys": ["a", "b", "c", "none"]}
+            assert await store.read("state_marked", **at, now_ms=T0 + 19) == [(ROUTE, "c")]
+            assert sorted(await store.read("state_marked", **at, now_ms=T0 + 20)) == [
+                (ROUTE, "b"),
+                (ROUTE, "c"),
+            ]
+            assert await store.read("state_marked", route="other", keys=["a"], now_ms=T0) == [("other", "a")]
             assert await marked(store, T0 + 19) == [("other", "a", 1, T0 - 9), (ROUTE, "c", 1, T0 - 9)]
             assert await store.read("state_next", now_ms=T0) == [(T0 + 20,)]
             assert await store.read("state_next", now_ms=T0 + 19) == [(T0 + 20,)]

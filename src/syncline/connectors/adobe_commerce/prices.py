@@ -1,4 +1,4 @@
-"""Writing prices: products' base prices, and the tier prices of customer groups.
+"""Writing prices, and reading them again: products' base prices, and the tier prices of customer groups.
 
 Every row of a call is judged by itself: 200 with an empty list says that all were taken, and each entry names one that was
 not (contract section 6). A call adds rows and changes those that are there; ``PUT`` would wipe all groups of a product,
@@ -8,20 +8,27 @@ so what has to go is read and deleted by name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import msgspec
 
 from syncline.connectors.adobe_commerce import wire
-from syncline.connectors.adobe_commerce.client import Client, Problem, words_of
+from syncline.connectors.adobe_commerce.client import Client, Problem, Search, words_of
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import SetPrice
+from syncline.model.pricing import ONE, PriceBreak, PriceTag
+from syncline.model.readings import Told
+from syncline.model.records import Item as StockedItem
+from syncline.ports import Clock, Part
 
 BASE, TIERS = "products/base-prices", "products/tier-prices"
 READ_TIERS, DELETE_TIERS = "products/tier-prices-information", "products/tier-prices-delete"
 WEBSITES = 0  # all of them; `store_id` 0 is all store views
+OWN = "own"  # the group of a product's own price, as contents are called
+CENT = Decimal("0.01")
 DONE = Outcome(Result.DONE)
 Row = dict[str, Any]
 At = tuple[str, str]  # a SKU and a customer group
@@ -82,6 +89,63 @@ class PriceWriter:
                     _named(problem, [at for at, _ in some]), f"Adobe Commerce: {words_of(problem)}"
                 )
         return refused
+
+
+class PriceReader:
+    """Reads again what a shop shows of some products, for comparison."""
+
+    def __init__(self, settings: AdobeCommerceSettings, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._rows_max = settings.stock_items_max
+
+    async def read(self, groups: Sequence[str], items: Sequence[StockedItem]) -> Part[Told]:
+        """Base prices, and the tier prices of some customer groups; ``cost`` is how long calls were open, in seconds."""
+        began_ms, began_s = self._clock.now_ms(), self._clock.monotonic()
+        rows: list[Told] = []
+        try:
+            for start in range(0, len(items), self._rows_max):
+                some = items[start : start + self._rows_max]
+                rows += await self._own(some) if OWN in groups else []
+                rows += await self._tiers(some, [group for group in groups if group != OWN])
+        except (Rejected, OutcomeUnknown) as error:  # a reading has no effect
+            raise Retryable(str(error)) from error
+        return Part(tuple(rows), began_ms, "", self._clock.monotonic() - began_s)
+
+    async def _own(self, items: Sequence[StockedItem]) -> list[Told]:
+        search = Search(size=len(items), fields="id,sku,type_id,price,updated_at")
+        search.where(("entity_id", "in", ",".join(item.external_id for item in items)))
+        answer = await self._client.get("products", search.pairs(), wire.Found[wire.Product])
+        currencies = {item.external_id: item.currency for item in items}
+        return [
+            Told(OWN, str(row.id), PriceTag(currencies[str(row.id)], (PriceBreak(ONE, _plain(row.price)),)))
+            for row in answer.items
+            if row.price is not None and str(row.id) in currencies
+        ]
+
+    async def _tiers(self, items: Sequence[StockedItem], groups: Sequence[str]) -> list[Told]:
+        if not groups:
+            return []
+        known = {item.sku: item for item in items}
+        rows = await self._client.post(READ_TIERS, {"skus": list(known)}, list[wire.TierPrice])
+        found: dict[At, list[PriceBreak]] = {}
+        for row in rows:
+            if row.sku in known and row.customer_group in groups:
+                one = PriceBreak(_plain(row.quantity), _plain(row.price))
+                found.setdefault((row.sku, row.customer_group), []).append(one)
+        return [
+            Told(
+                group,
+                known[sku].external_id,
+                PriceTag(known[sku].currency, tuple(sorted(breaks, key=lambda one: one.minimum))),
+            )
+            for (sku, group), breaks in found.items()
+        ]
+
+
+def _plain(number: Decimal) -> Decimal:
+    """As it would have been written: the shop's floats may echo as 29.949999 (contract section 6)."""
+    return number.quantize(CENT, ROUND_HALF_UP).normalize() + 0
 
 
 def _at(payload: SetPrice) -> At:

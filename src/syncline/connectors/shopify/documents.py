@@ -267,6 +267,34 @@ SET_STOCK = Document(
 }""",
     writes=True,
 )
+
+
+@lru_cache(maxsize=256)
+def own_prices(variants: int) -> Document:
+    """What some variants cost: variables ``v0`` ... are their ids."""
+    variables = ", ".join(f"$v{i}: ID!" for i in range(variants))
+    fields = " ".join(
+        f"v{i}: productVariant(id: $v{i}) {{ id price compareAtPrice }}" for i in range(variants)
+    )
+    return Document("OwnPrices", f"query OwnPrices({variables}) {{ {fields} shop {{ currencyCode }} }}")
+
+
+LIST_PRICES_PAGE = 75
+LIST_PRICES = Document(
+    "ListPrices",
+    f"""query ListPrices($list: ID!, $query: String!, $after: String) {{
+  priceList(id: $list) {{
+    currency
+    prices(first: {LIST_PRICES_PAGE}, after: $after, originType: FIXED, query: $query) {{
+      nodes {{
+        variant {{ id }} price {{ amount }} compareAtPrice {{ amount }}
+        quantityPriceBreaks(first: 10) {{ nodes {{ minimumQuantity price {{ amount }} }} }}
+      }}
+      {_PAGE}
+    }}
+  }}
+}}""",
+)
 SET_FIXED, SET_BREAKS = "fixed", "breaks"
 _ERRORS = "{ userErrors { code field message } }"
 

@@ -1,4 +1,4 @@
-"""Writing prices: variants' own, and those of price lists with their quantity breaks.
+"""Writing prices, and reading them again: variants' own, and those of price lists with their quantity breaks.
 
 Each mutation sets whole what it names, so it may be made again. A request carries several mutations, because a
 variant's price is set product by product, and a list's list by list.
@@ -10,17 +10,23 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from syncline.connectors.shopify import documents
+from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.documents import MUTATIONS_MAX, Document
 from syncline.connectors.shopify.wire import number
 from syncline.model.delivery import Item, Outcome, Result
-from syncline.model.errors import OutcomeUnknown
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import SetPrice
-from syncline.model.pricing import PriceTag
+from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.readings import Told
+from syncline.model.records import Item as StockedItem
+from syncline.ports import Clock, Part
 
+PAGES_MAX = 1_000
+OWN = "own"  # the group of a variant's own price, as contents are called
 BREAKS_MAX = 250  # of one mutation: input arrays have at most so many items
 DONE = Outcome(Result.DONE)
 GONE = "PRICE_NOT_FIXED"  # what is to be deleted is not there
@@ -28,6 +34,108 @@ GONE = "PRICE_NOT_FIXED"  # what is to be deleted is not there
 
 class _Written(Struct, frozen=True, rename="camel"):
     user_errors: tuple[UserError, ...]
+
+
+class _Amount(Struct, frozen=True):
+    amount: wire.Amount
+
+
+class _OwnPrice(Struct, frozen=True, rename="camel"):
+    id: wire.Gid
+    price: wire.Amount
+    compare_at_price: wire.Amount | None = None
+
+
+class _Break(Struct, frozen=True, rename="camel"):
+    minimum_quantity: int
+    price: _Amount
+
+
+class _Fixed(Struct, frozen=True, rename="camel"):
+    variant: wire.Ref
+    price: _Amount
+    quantity_price_breaks: wire.Connection[_Break]
+    compare_at_price: _Amount | None = None
+
+
+class _List(Struct, frozen=True):
+    currency: str
+    prices: wire.Connection[_Fixed]
+
+
+class _Lists(Struct, frozen=True, rename="camel"):
+    price_list: _List | None = None
+
+
+class PriceReader:
+    """Reads again what a shop shows of some variants, for comparison."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def read(self, groups: Sequence[str], items: Sequence[StockedItem]) -> Part[Told]:
+        """Their own prices, and those of some lists; ``cost`` in points as we bound them."""
+        began_ms = self._clock.now_ms()
+        rows: list[Told] = []
+        cost = 0.0
+        try:
+            for group in groups:
+                found, points = await (self._own(items) if group == OWN else self._list(group, items))
+                rows += [Told(group, external_id, tag) for external_id, tag in found]
+                cost += points
+        except Rejected as error:  # what refuses a reading can be mended while we wait
+            raise Retryable(str(error)) from error
+        return Part(tuple(rows), began_ms, "", cost)
+
+    async def _own(self, items: Sequence[StockedItem]) -> tuple[list[tuple[str, PriceTag]], float]:
+        document = documents.own_prices(len(items))
+        variables = {f"v{n}": item.external_id for n, item in enumerate(items)}
+        answer = await self._client.call(document, variables, dict[str, Any])
+        currency = msgspec.convert(answer.pop("shop"), wire.Shop).currency_code
+        found = [msgspec.convert(node, _OwnPrice) for node in answer.values() if node is not None]
+        return [
+            (one.id, _tag(currency, [(1, one.price)], one.compare_at_price)) for one in found
+        ], documents.requested_cost(document.text)
+
+    async def _list(
+        self, name: str, items: Sequence[StockedItem]
+    ) -> tuple[list[tuple[str, PriceTag]], float]:
+        query = " OR ".join(f"variant_id:{number(item.external_id)}" for item in items)
+        found: list[tuple[str, PriceTag]] = []
+        after: str | None = None
+        cost = 0.0
+        for _ in range(PAGES_MAX):
+            variables = {"list": _list_id(name), "query": query, "after": after}
+            answer = await self._client.call(documents.LIST_PRICES, variables, _Lists)
+            cost += documents.requested_cost(documents.LIST_PRICES.text)
+            if answer.price_list is None:
+                raise Retryable(f"Shopify has no price list {name}")
+            page = answer.price_list.prices
+            found += [(row.variant.id, _fixed_tag(answer.price_list.currency, row)) for row in page.nodes]
+            after = page.page_info.end_cursor
+            if not page.page_info.has_next_page:
+                return found, cost
+        raise Retryable(f"reading price list {name} did not end after {PAGES_MAX} pages")
+
+
+def _fixed_tag(currency: str, row: _Fixed) -> PriceTag:
+    breaks = [(one.minimum_quantity, one.price.amount) for one in row.quantity_price_breaks.nodes]
+    compare_at = None if row.compare_at_price is None else row.compare_at_price.amount
+    return _tag(currency, [(1, row.price.amount), *breaks], compare_at)
+
+
+def _tag(currency: str, breaks: Sequence[tuple[int, str]], compare_at: str | None) -> PriceTag:
+    """As it would have been written: amounts without trailing zeros."""
+    return PriceTag(
+        currency,
+        tuple(PriceBreak(Decimal(minimum), _amount(amount)) for minimum, amount in sorted(breaks)),
+        None if compare_at is None else _amount(compare_at),
+    )
+
+
+def _amount(text: str) -> Decimal:
+    return Decimal(text).normalize() + 0
 
 
 class PriceWriter:

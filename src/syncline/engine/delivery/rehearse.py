@@ -13,6 +13,7 @@ import structlog
 from syncline.engine.delivery.build import Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Difference, Stops
+from syncline.engine.derive.prices import tag_text
 from syncline.engine.modes import Stop
 from syncline.engine.words import plural
 from syncline.model.delivery import Item, Operation, Result
@@ -51,8 +52,7 @@ def described(payload: Payload) -> tuple[str, Decimal]:
             payload.refund.amount
         )
     if isinstance(payload, SetPrice):
-        breaks = ", ".join(f"{one.amount} from {one.minimum:f}" for one in payload.content.breaks)
-        return f"{breaks or 'no price'} {payload.content.currency}", NOTHING
+        return tag_text(payload.content), NOTHING
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

@@ -107,12 +107,32 @@ class PriceFlow:
             None if odd is None else (odd.reason, odd.detail),
         )
 
+    def nothing(self, route: Route, key: str) -> PriceTag | None:
+        """An item always has a price of its own; a list without one has none."""
+        name, _ = split_key(key)
+        at = route.prices.named(name)
+        return None if at is None or name == OWN else PriceTag(at.currency, ())
+
+    def described(self, content: PriceTag) -> str:
+        """Prices with their minimum."""
+        return tag_text(content)
+
     def payload(self, key: str, content: PriceTag, item: Item, before: PriceTag | None) -> SetPrice:
         """By the channel's own ids."""
         name, sku = split_key(key)
         had = None if before is None else tuple(one.minimum for one in before.breaks)
         price_list = "" if name == OWN else name
         return SetPrice(sku, item.external_id, item.parent_id, price_list, content, had)
+
+
+def tag_text(tag: PriceTag) -> str:
+    """A tag in words, such as "10 GBP, 9 from 12 on"."""
+    if not tag.breaks:
+        return "no price"
+    first, *rest = tag.breaks
+    more = "".join(f", {one.amount:f} from {one.minimum.normalize():f} on" for one in rest)
+    compared = "" if tag.compare_at is None else f" instead of {tag.compare_at:f}"
+    return f"{first.amount:f} {tag.currency}{compared}{more}"
 
 
 def single(reckoned: Reckoned, at: ChannelList) -> PriceTag:

@@ -127,6 +127,13 @@ class StateDeriver:
         self._look = True
         self._wake()
 
+    async def judge(
+        self, route: Route, flow: StateFlow, keys: Sequence[str]
+    ) -> tuple[dict[str, Held], dict[str, Wanted]]:
+        """What a channel was told of some contents, and what they should be now."""
+        held = await self._held(route, flow, keys)
+        return held, await self._wanted(route, flow, keys, held, self._clock.now_ms())
+
     # --- what is stored ---------------------------------------------------------------------------
 
     async def _held(self, route: Route, flow: StateFlow, keys: Sequence[str]) -> dict[str, Held]:

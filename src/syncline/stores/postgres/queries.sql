@@ -1270,3 +1270,7 @@ RETURNING state_mark.key;
 DELETE FROM state_mark USING jsonb_to_recordset($1::jsonb) AS r(route text, key text, seq bigint)
 WHERE state_mark.route = r.route AND state_mark.key = r.key AND state_mark.seq = r.seq
 RETURNING state_mark.key;
+
+-- name: state_marked
+SELECT route, key FROM state_mark
+WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;

@@ -1022,3 +1022,7 @@ RETURNING key;
 -- name: state_done
 DELETE FROM state_mark WHERE route = :route AND key = :key AND seq = :seq
 RETURNING key;
+
+-- name: state_marked
+SELECT route, key FROM state_mark
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND not_before_ms <= :now_ms;

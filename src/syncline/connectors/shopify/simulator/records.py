@@ -139,6 +139,7 @@ class PriceList:
     ``fixed`` holds the price and the one that is compared with; ``breaks`` prices by minimum.
     """
 
+    gid_type: ClassVar[str] = "PriceList"
     id: int
     name: str
     currency: str
