@@ -152,11 +152,11 @@ class Engine:
         }
         self.deriver.watch(
             lambda system, order_key: self.lanes[system].works_on(order_key),
-            lambda system, key: self.lanes[system].at_rest(key),
+            lambda system, keys: self.lanes[system].at_rest(keys),
             self.applier.wake,
         )
         self.contents.watch(
-            lambda system, operation, key: self.lanes[system].rests(operation, key), self.applier.wake
+            lambda system, operation, keys: self.lanes[system].at_rest(keys, operation), self.applier.wake
         )
         self.pollers = [
             Poller(

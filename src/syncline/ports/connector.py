@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
@@ -185,6 +185,20 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
+
+    ``settings`` is TOML, to stand below the line that names the connector. ``location`` is how one of its locations is
+    called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders.
+    """
+
+    part: Literal["erp", "channel"]
+    settings: str
+    location: str
+    adopt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """The code for one kind of system, as registered under ``syncline.connectors``."""
 
@@ -193,6 +207,7 @@ class Connector:
     settings: type[Any]
     capabilities: Capabilities
     open: Callable[[Opening], System]
+    sample: Sample | None = None
 
 
 __all__ = [
@@ -201,6 +216,7 @@ __all__ = [
     "Opening",
     "Page",
     "PollStream",
+    "Sample",
     "Sink",
     "Source",
     "System",

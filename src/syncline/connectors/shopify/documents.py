@@ -279,7 +279,8 @@ def own_prices(variants: int) -> Document:
     return Document("OwnPrices", f"query OwnPrices({variables}) {{ {fields} shop {{ currencyCode }} }}")
 
 
-LIST_PRICES_PAGE = 75
+LIST_PRICES_PAGE = 30
+BREAKS_READ_MAX = 25  # of one price
 LIST_PRICES = Document(
     "ListPrices",
     f"""query ListPrices($list: ID!, $query: String!, $after: String) {{
@@ -288,7 +289,9 @@ LIST_PRICES = Document(
     prices(first: {LIST_PRICES_PAGE}, after: $after, originType: FIXED, query: $query) {{
       nodes {{
         variant {{ id }} price {{ amount }} compareAtPrice {{ amount }}
-        quantityPriceBreaks(first: 10) {{ nodes {{ minimumQuantity price {{ amount }} }} }}
+        quantityPriceBreaks(first: {BREAKS_READ_MAX}) {{
+          nodes {{ minimumQuantity price {{ amount }} }} {_PAGE}
+        }}
       }}
       {_PAGE}
     }}

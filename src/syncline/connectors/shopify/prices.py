@@ -120,6 +120,10 @@ class PriceReader:
 
 
 def _fixed_tag(currency: str, row: _Fixed) -> PriceTag:
+    if row.quantity_price_breaks.page_info.has_next_page:
+        raise Retryable(
+            f"{row.variant.id} has more than {documents.BREAKS_READ_MAX} quantity breaks: more are not read"
+        )
     breaks = [(one.minimum_quantity, one.price.amount) for one in row.quantity_price_breaks.nodes]
     compare_at = None if row.compare_at_price is None else row.compare_at_price.amount
     return _tag(currency, [(1, row.price.amount), *breaks], compare_at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -126,16 +126,17 @@ class Lane:
         busy = {record.removeprefix("order ") for record in self._busy if record.startswith("order ")}
         return busy if queue is None else busy | queue.keys()
 
-    def at_rest(self, key: str) -> bool:
-        """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
-        return self.rests("set_stock", key)
-
-    def rests(self, operation: str, key: str) -> bool:
-        """The same of any state's delivery."""
+    def at_rest(self, keys: Iterable[str], operation: str = "set_stock") -> set[str]:
+        """The states (stock numbers) of which no delivery waits, is under way, or may be in the store unread."""
         queue = self._queues.get(operation)
-        if not self._loaded or queue is None or key in queue or (operation, key) in self.stops:
-            return False
-        return self._record_of(operation, key) not in self._busy
+        if not self._loaded or queue is None:
+            return set()
+        found = {key for key in keys if key not in queue}
+        if self._busy:
+            found = {key for key in found if self._record_of(operation, key) not in self._busy}
+        if len(self.stops):
+            found = {key for key in found if (operation, key) not in self.stops}
+        return found
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""

@@ -41,15 +41,15 @@ class StateDeriver:
         self._clock = clock
         self._catalog = catalog
         self._states = states
-        self._at_rest: Callable[[str, str, str], bool] = lambda _system, _operation, _key: False
+        self._at_rest: Callable[[str, str, list[str]], set[str]] = lambda _system, _operation, _keys: set()
         self._wake: Callable[[], None] = lambda: None
         self._look = True  # a former process may have left some
         self._timer: Timer | None = None
         self._timer_ms = 0
         self._decoders = {flow.kind: msgspec.json.Decoder(flow.content) for flow in states.flows}
 
-    def watch(self, at_rest: Callable[[str, str, str], bool], wake: Callable[[], None]) -> None:
-        """Be told whether no delivery of a content is open; ``wake`` is called when something is due."""
+    def watch(self, at_rest: Callable[[str, str, list[str]], set[str]], wake: Callable[[], None]) -> None:
+        """Be told of which contents no delivery is open; ``wake`` is called when something is due."""
         self._at_rest = at_rest
         self._wake = wake
 
@@ -88,7 +88,10 @@ class StateDeriver:
             keys = [key for _, key, _, _ in rows]
             # Asked before anything is read: a delivery that is not open now can only begin later, and is then built
             # from what we are about to read, or newer.
-            open_keys = {key for key in keys if not self._at_rest(route.sink, flow.operation(key), key)}
+            open_keys = set(keys)
+            for operation in flow.operations(route):
+                mine = [key for key in keys if flow.operation(key) == operation]
+                open_keys -= self._at_rest(route.sink, operation, mine)
             held = await self._held(route, flow, keys)
             open_keys |= await self._parked(route, flow, keys)
             wanted = await self._wanted(route, flow, keys, held, now_ms)

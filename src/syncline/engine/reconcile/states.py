@@ -165,8 +165,7 @@ class StateReconciliation:
             return Difference(one.key, one.subject, Cause.REJECTED_WRITE, detail, witness=one.witness)
         if one.cause is Cause.IN_FLIGHT:
             return one
-        rests = self._lanes[route.sink].rests(self._flow.operation(one.key), one.key)
-        if one.key in marked or not rests:
+        if one.key in marked or not self._lanes[route.sink].at_rest([one.key], self._flow.operation(one.key)):
             return Difference(one.key, one.subject, Cause.IN_FLIGHT, one.detail)
         return one
 
