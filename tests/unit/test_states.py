@@ -267,6 +267,44 @@ def test_an_unknown_outcome_is_set_again_to_what_holds_by_then():
         assert [amounts for call in after for named, amounts in call if named == key][-1] == ["10"]
 
 
+def test_one_price_waits_out_an_hour_in_which_every_answer_is_lost():
+    """One record alone proves no outage; but it is not given up, nor sent twice a second, while nothing works."""
+
+    async def story(stage):
+        stage.shop.answers = [OutcomeUnknown("503")] * 10_000
+        calls = await stage.read(a=said("A", "list", ("12", 1)))
+        calls += await stage.passing(3_600)
+        stage.shop.answers = []
+        return calls, await stage.passing(), await stage.parked()
+
+    calls, after, parked = staged(story)
+    assert len(calls) < 400
+    assert {key for call in after for key, _ in call} == {OWN_A, LIST_A}
+    assert parked == []
+
+
+def test_a_price_whose_every_answer_is_lost_while_others_are_told_is_given_up():
+    async def story(stage):
+        deliver = stage.shop.deliver
+
+        async def lossy(operation, items, key):
+            outcomes = await deliver(operation, items, key)
+            return [
+                Outcome(Result.UNKNOWN, "lost") if item.key == LIST_A else outcome
+                for item, outcome in zip(items, outcomes, strict=True)
+            ]
+
+        stage.shop.deliver = lossy
+        calls = await stage.read(a=said("A", "list", ("12", 1)))
+        for n in range(60):
+            calls += await stage.read(v=said("A", "promo", (str(13 + n % 2), 1)))
+        return calls, await stage.parked()
+
+    calls, parked = staged(story)
+    assert parked == [(LIST_A, "gave_up")]
+    assert 50 <= sum(key == LIST_A for call in calls for key, _ in call) < 200
+
+
 def test_what_was_under_way_when_the_process_died_is_set_again():
     async def story(stage):
         await stage.read(a=said("A", "list", ("10", 1)))

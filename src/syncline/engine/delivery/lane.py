@@ -502,8 +502,9 @@ class Lane:
         *,
         close: bool,
         asked_ms: int | None = None,
+        silent_s: float = 0.0,
     ) -> None:
-        """Write what became of each item, then free the records."""
+        """Write what became of each item, then free the records; ``silent_s``: since when nothing has worked."""
         self._adapt(operation, outcomes)
         results = self._results(operation, known, asked_ms)
         reads_only = self._operation(operation).reads_only
@@ -512,13 +513,15 @@ class Lane:
             await self._store.append(events, received_at_ms=self._clock.now_ms())
         for item, outcome in outcomes:
             attempts = known[item.key][7] if item.key in known else 0
-            delay = outcome.retry_after_s if outcome.retry_after_s is not None else self.backoff(attempts)
+            delay = outcome.retry_after_s
+            if delay is None:
+                delay = max(self.backoff(attempts), min(BACKOFF_MAX_S, silent_s / 4))
             results.outcome(
                 item,
                 outcome,
                 intent,
                 delay_s=delay,
-                outage=self.in_outage,
+                outage=self.in_outage or silent_s > 0,
                 note=notes.get(item.key, ""),
                 stale_rounds=self._rounds(item.key, outcome),
             )
@@ -581,7 +584,7 @@ class Lane:
         sent: dict[str, int] = dict(await self._store.read("attempts_of", intent=intent))
         known = {row[0]: (*row[:3], sent.get(row[0], row[3]), *row[4:]) for row in rows}
         items = [Item(key, payload) for key, payload in payloads.items()]
-        tries = 0
+        tries, silent_s = 0, 0.0
         while items:
             blind = self.blind.concerns(operation)
             age_ms = self._clock.now_ms() - started_at_ms
@@ -592,7 +595,9 @@ class Lane:
             if blind:
                 outcomes = await self._read_back(items, intent, age_ms, accepted)
             elif rules.sets:  # whatever it did is overwritten by what holds by now
-                outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again", 0.0)] * len(items)
+                if 0 < self.failing_since_ms < started_at_ms:  # nothing has worked since an earlier call
+                    silent_s = (self._clock.now_ms() - self.failing_since_ms) / 1000
+                outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again")] * len(items)
             elif rules.retry_same_key_ms > age_ms:
                 if self.stops.any(known):
                     continue  # sending it once more is sending: it waits for its routes
@@ -616,7 +621,9 @@ class Lane:
                 item for item, outcome in zip(items, outcomes, strict=True) if (item, outcome) not in settled
             ]
             if settled:
-                await self._finish(intent, operation, settled, known, notes, close=not items)
+                await self._finish(
+                    intent, operation, settled, known, notes, close=not items, silent_s=silent_s
+                )
 
     async def _ask_again(
         self, operation: str, items: Sequence[Item], intent: str, known: dict[str, Row]
