@@ -928,6 +928,36 @@ BROKEN = {
     "keeps what was sent to what is lost": says("binding_lost", "hash = '', ", ""),
     "keeps the revision of what is lost": says("binding_lost", "rev = rev + 1", "rev = rev"),
     "tells every mark": says("dirty_of", "WHERE sku IN (SELECT value FROM json_each(:skus))", "WHERE :skus = :skus"),
+    "lets a routing be said anew": says("routing_put", "DO NOTHING", "DO UPDATE SET body = excluded.body"),
+    "tells the routing of other channels": says("routings", "channel = :channel AND", ":channel = :channel AND"),
+    "tells the routing of all orders": says("routings", "order_key IN (SELECT value FROM json_each(:orders))", ":orders = :orders"),
+    "tells routings order by order in any order": says("routings", "ORDER BY order_key, ", "ORDER BY order_key DESC, "),
+    "tells routings by their ids": says("routings", "ORDER BY order_key, at_ms, id", "ORDER BY order_key, id"),
+    "tells routings of one moment backwards": says("routings", "at_ms, id", "at_ms, id DESC"),
+    "gives an order again": says("routing_give", "DO NOTHING", "DO UPDATE SET at_ms = excluded.at_ms"),
+    "counts what others were given": says("routing_load", "system = :system AND", ":system = :system AND"),
+    "counts what was given before": says("routing_load", "at_ms >= :day_ms", "at_ms >= :day_ms - 1"),
+    "counts too few of a day": says("routing_load", "at_ms >= :day_ms", "at_ms > :day_ms"),
+    "counts too few of an hour": says("routing_load", "at_ms >= :hour_ms", "at_ms > :hour_ms"),
+    "counts too many of an hour": says("routing_load", "at_ms >= :hour_ms", "at_ms >= :hour_ms - 1"),
+    "counts locations in any order": says("routing_load", "ORDER BY location", "ORDER BY location DESC"),
+    "forgets what was just given": says("forget_given", "at_ms < :before", "at_ms <= :before"),
+    "forgets gifts without a limit": says("forget_given", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "places demand of another version": says("demand_place", "version = :version AND", ":version = :version AND"),
+    "places demand of another tiebreak": says("demand_place", "AND tiebreak = :tiebreak", "AND :tiebreak = :tiebreak"),
+    "places demand by any record": says("demand_place", "kind = 'order' AND", ""),
+    "places demand by another channel's order": says("demand_place", "system = :channel AND", ""),
+    "places demand by any order": says("demand_place", "key = :order_key AND", "key <> '' AND"),
+    "forgets what was taken where demand is placed": says("demand_place", "SET quantity", "SET taken = excluded.taken, quantity"),
+    "leaves demand where it is": says("demand_place", "quantity = excluded.quantity", "quantity = demand.quantity"),
+    "leaves placed demand settled": says("demand_place", ", settled = 0", ""),
+    "tells recent orders of others": says("orders_recent", "system = :system AND", ":system = :system AND"),
+    "tells recent records of any kind": says("orders_recent", "kind = 'order' AND", ""),
+    "tells old orders": says("orders_recent", "changed_at_ms >= :since_ms", "changed_at_ms >= :since_ms - 1"),
+    "tells too few recent orders": says("orders_recent", "changed_at_ms >= :since_ms", "changed_at_ms > :since_ms"),
+    "tells the oldest orders first": says("orders_recent", "changed_at_ms DESC", "changed_at_ms"),
+    "tells orders of one moment in any order": says("orders_recent", "DESC, key", "DESC, key DESC"),
+    "tells recent orders without a limit": says("orders_recent", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -2620,6 +2650,96 @@ CAUGHT_BY = {
     ],
     "tells every mark": [
         "which_of_some_skus_are_marked",
+    ],
+    "lets a routing be said anew": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells the routing of other channels": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells the routing of all orders": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells routings order by order in any order": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells routings by their ids": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells routings of one moment backwards": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "gives an order again": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts what others were given": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts what was given before": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts too few of a day": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts too few of an hour": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts too many of an hour": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts locations in any order": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "forgets what was just given": [
+        "whom_orders_were_given_to_is_forgotten_after_a_while",
+    ],
+    "forgets gifts without a limit": [
+        "whom_orders_were_given_to_is_forgotten_after_a_while",
+    ],
+    "places demand of another version": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand of another tiebreak": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand by any record": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand by another channel's order": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand by any order": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "forgets what was taken where demand is placed": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "leaves demand where it is": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "leaves placed demand settled": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "tells recent orders of others": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells recent records of any kind": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells old orders": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells too few recent orders": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells the oldest orders first": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells orders of one moment in any order": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells recent orders without a limit": [
+        "the_newest_orders_are_told_first",
     ],
 }
 

@@ -18,6 +18,7 @@ from syncline.cli import (
     modes,
     operate,
     reconcile,
+    routing,
     run,
     simulator,
 )
@@ -36,6 +37,7 @@ for module in (
     run,
     operate,
     reconcile,
+    routing,
     modes,
     alert,
     backup,

@@ -11,6 +11,10 @@ from syncline.model.change import Kind
 from syncline.model.payloads import PAYLOADS, Payload
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
 
+# Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
+# stands for an order that was adopted, which is right as it is.)
+FOUND = "found"
+
 _TYPES: dict[Kind, Any] = {
     Kind.STOCK: StockLevel,
     Kind.ITEM: Item,
@@ -72,6 +76,11 @@ def order_fingerprint(order: Order) -> str:
         order.po_number,
         order.note,
     )
+
+
+def put_fingerprint(order: Order, routed: str) -> str:
+    """What of an order the ERP was told: the order, and from where it is sent if that was decided here."""
+    return order_fingerprint(order) + (f":{routed}" if routed else "")
 
 
 def stock_fingerprint(level: StockLevel) -> str:

@@ -34,6 +34,7 @@ from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes
+from syncline.engine.routing import Router
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
@@ -42,6 +43,7 @@ from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, PollStream, Row, Store, System, Write
+from syncline.routing.policy import Policy
 
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
@@ -73,6 +75,7 @@ class Engine:
         thresholds: Thresholds | None = None,
         adopt: Mapping[str, AdoptRules] | None = None,
         reconcile: Settings = ON_DEMAND,
+        routing: Policy | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -108,6 +111,12 @@ class Engine:
             offer=self.offer,
             adoption=self.adoption,
             ours_since=self.modes.ours_since,
+            routed=routing.channels if routing is not None else (),
+        )
+        self.router = (
+            None
+            if routing is None
+            else Router(store, clock, self.catalog, routes, self.systems, self.deriver, routing)
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear, self._announced)
@@ -119,7 +128,17 @@ class Engine:
                 rng=rng,
                 ids=self.ids,
                 routes=routes,
-                builder=Builder(store, self.catalog, routes, self.deriver, name, self.rewind, self.adoption),
+                builder=Builder(
+                    store,
+                    self.catalog,
+                    routes,
+                    self.deriver,
+                    name,
+                    self.rewind,
+                    self.adoption,
+                    router=self.router,
+                    ships_where_allocated=system.capabilities.ships_where_allocated,
+                ),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,

@@ -73,6 +73,8 @@ MEANINGS: Mapping[str, str] = {
     "See to it that it is in the ERP once, then discard this.",
     "shipped_before": "Goods left before their order was taken over, and nothing tells whether the shop knows. Look "
     "there, then discard this.",
+    "no_location": "Locations refused this order, and nobody else has what they refused. Find stock for it, or let the "
+    "locations send it again (`syncline routing allow`), then release this.",
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 

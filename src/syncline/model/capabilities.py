@@ -64,7 +64,8 @@ class Capabilities:
     they state no value and lead to a read. Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
-    which there is no order yet, such as drafts; what is not, a buffer has to cover. ``order_stamp_ms``: for so
+    which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
+    taken only for the location from which the channel itself expects it. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that.
     """
 
@@ -85,6 +86,7 @@ class Capabilities:
     stock_contract: StockContract = PLAIN
     before_order: tuple[BeforeOrder, ...] = ()
     exposes_reserved: bool = False
+    ships_where_allocated: bool = False
     checkout_ms: int = (
         0  # from a buyer's commitment until the order exists, where nothing is known of the shop
     )

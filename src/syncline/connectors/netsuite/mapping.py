@@ -27,6 +27,7 @@ NAME_CHARS_MAX = 83  # companyName
 PART_CHARS_MAX = 32  # firstName, lastName
 LINE_CHARS_MAX = 150
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_LOCATION = re.compile(r"Invalid Field (?:Value|Reference Key) (\S+) for the following field: location\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +311,17 @@ def _pool(held: Iterable[HeldLine]) -> dict[tuple[str, str], list[HeldLine]]:
         # Some accounts put their default location on lines that carry no goods.
         pool[line.item, line.location if line.quantity is not None else ""].append(line)
     return pool
+
+
+def refused_locations(put: PutOrder, words: str) -> list[str]:
+    """The locations of an order that NetSuite's words say it will not take: closed, or not the subsidiary's.
+
+    Nothing else of the order is refused, so it can be sent from elsewhere.
+    """
+    named = _LOCATION.findall(words)
+    if not named or len(named) < words.count("for the following field:"):
+        return []
+    return sorted({item.location for item in put.items if item.location} & set(named))
 
 
 # -- payments and refunds ---------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from syncline.engine.codec import decode_payloads, encode, order_fingerprint
+from syncline.engine.codec import decode_payloads, encode, put_fingerprint
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
@@ -184,7 +184,9 @@ class Lane:
                 open_keys[operation, key] = None
                 self._busy[self._record_of(operation, key)] = started_at_ms
             # As when it was built: an order that is bound without its revision counts as adopted, and the next is lost.
-            notes = {k: order_fingerprint(x.order) for k, x in payloads.items() if isinstance(x, PutOrder)}
+            notes = {
+                k: put_fingerprint(x.order, x.routed) for k, x in payloads.items() if isinstance(x, PutOrder)
+            }
             self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, notes))
         rows = await self._store.read("deliveries_pending", system=self.system.name)
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
@@ -359,9 +361,12 @@ class Lane:
             begin = list(results.writes())
             if payloads and not reads_only:
                 begin += results.begin(intent, payloads)
+                begin += [write for send in sends.values() for write in send.writes]
             if begin:
                 self._offer_all(results.touched(await self._write(*begin), begin))
                 failpoint("lane.after_intent")
+                if any(send.writes for send in sends.values()):
+                    self._on_stored()
             if payloads:
                 free = [key for key in keys if key not in payloads]
                 self._give_back(operation, free)

@@ -980,3 +980,44 @@ RETURNING id;
 DELETE FROM difference WHERE (route, key, cause) IN (
     SELECT route, key, cause FROM difference WHERE closed_at_ms < :before LIMIT :limit)
 RETURNING key;
+
+-- name: routing_put
+INSERT INTO routing (channel, order_key, id, at_ms, said, body)
+VALUES (:channel, :order_key, :id, :now_ms, :said, :body)
+ON CONFLICT (channel, order_key, id) DO NOTHING
+RETURNING id;
+
+-- name: routings
+SELECT order_key, at_ms, said, body FROM routing
+WHERE channel = :channel AND order_key IN (SELECT value FROM json_each(:orders))
+ORDER BY order_key, at_ms, id;
+
+-- An order counts once for a location, from when it was given to it first.
+-- name: routing_give
+INSERT INTO routing_given (channel, order_key, system, location, at_ms)
+VALUES (:channel, :order_key, :system, :location, :now_ms)
+ON CONFLICT (channel, order_key, system, location) DO NOTHING
+RETURNING location;
+
+-- name: routing_load
+SELECT location, count(*), sum(at_ms >= :hour_ms) FROM routing_given
+WHERE system = :system AND at_ms >= :day_ms GROUP BY location ORDER BY location;
+
+-- name: forget_given
+DELETE FROM routing_given WHERE (channel, order_key, system, location) IN (
+    SELECT channel, order_key, system, location FROM routing_given WHERE at_ms < :before LIMIT :limit)
+RETURNING location;
+
+-- Only where the order is still what it was when this was computed; what the channel took stays where it took it.
+-- name: demand_place
+INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
+SELECT :channel, :order_key, :line_id, :location, :sku, :quantity, 0 FROM record
+WHERE system = :channel AND kind = 'order' AND key = :order_key AND version = :version AND tiebreak = :tiebreak
+ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
+SET quantity = excluded.quantity, settled = 0
+RETURNING order_key;
+
+-- name: orders_recent
+SELECT key, body FROM record
+WHERE system = :system AND kind = 'order' AND changed_at_ms >= :since_ms
+ORDER BY changed_at_ms DESC, key LIMIT :limit;
