@@ -194,6 +194,20 @@ def test_refusals_keep_the_vendors_words():
     run(story)
 
 
+@pytest.mark.parametrize("item", ["", "999999"])
+def test_a_location_that_is_refused_is_told_apart_from_everything_else(item):
+    async def story(w: World) -> None:
+        asked = put(w, 2, 1)
+        gone = replace(asked.items[1], location="424242", item_id=item or asked.items[1].item_id)
+        outcome = await w.do("put_order", replace(asked, items=(asked.items[0], gone)))
+        assert outcome.result is Result.REJECTED
+        # Of an order that is refused for something else as well, nothing is gained by sending it from elsewhere.
+        assert outcome.facts == ({} if item else {"refused_locations": ["424242"]})
+        assert (await w.do("put_order", asked)).result is Result.DONE
+
+    run(story)
+
+
 def test_answers_are_sorted_by_what_to_do_next():
     async def story(w: World) -> None:
         payload = put(w, 1)

@@ -214,19 +214,19 @@ class _Planner:
         self._alone = len(set(bases)) == len(bases)
         found = []
         for one in self._case.wanted:
+            needs = [(rooms.get(base, {}), n) for base, n in one.needs.items()]
             row = []
             for at in self._places:
-                have = min((rooms.get(base, {}).get(at, 0) // n for base, n in one.needs.items()), default=0)
-                units = min(max(0, have), one.units)
-                if at in self._closed or (at, one.sku) in self._no_sku:
-                    units = 0
-                if not self._policy.split_lines and units < one.units:
+                units = one.units
+                for room, n in needs:
+                    units = min(units, room.get(at, 0) // n)
+                least = 1 if self._policy.split_lines else one.units
+                if units < least or at in self._closed or (at, one.sku) in self._no_sku:
                     units = 0
                 row.append(units)
-                if not self._alone:
-                    for base, n in one.needs.items():
-                        if base in rooms and at in rooms[base]:
-                            rooms[base][at] -= units * n
+                if units and not self._alone:
+                    for room, n in needs:
+                        room[at] -= units * n
             most = min((pools.get(base, 0) // n for base, n in one.needs.items()), default=0)
             most = min(max(0, most), one.units)
             self._most.append(most if self._policy.split_lines or most == one.units else 0)

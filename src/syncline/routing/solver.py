@@ -29,7 +29,7 @@ from itertools import combinations
 LOCATIONS_MAX = 1_000
 LINES_MAX = 100
 PARCELS_MAX = 6
-STEPS_MAX = 12_000
+STEPS_MAX = 10_000
 SWAPS_MAX = 4  # rounds of exchanges
 
 
@@ -112,7 +112,10 @@ class _Search:
     have: list[list[int]] = field(default_factory=list)  # line, then location
     parcel: list[int] = field(default_factory=list)
     per_line: list[int] = field(default_factory=list)
-    most: list[list[int]] = field(default_factory=list)  # line: what the n best locations have together
+    by_place: list[tuple[int, ...]] = field(default_factory=list)  # location, then line
+    most: list[list[int]] = field(
+        default_factory=list
+    )  # n, then line: what the n best locations have together
     least: int = 0  # cost of a line, wherever it is cheapest
     cheapest_lines: int = 0
     missing_cost: int = 0
@@ -147,9 +150,9 @@ class _Search:
         ]
         self.parcel = [given.parcel_cost[at] + given.split_cost for at in self.order]
         self.per_line = [given.line_cost[at] for at in self.order]
-        for line in lines:
-            best = sorted(self.have[line], reverse=True)[: given.parcels_max]
-            self.most.append([sum(best[:n]) for n in range(given.parcels_max + 1)])
+        best = [sorted(row, reverse=True)[: given.parcels_max] for row in self.have]
+        self.most = [[sum(its[:slots]) for its in best] for slots in range(given.parcels_max + 1)]
+        self.by_place = list(zip(*self.have, strict=True)) if self.have else []
         self.least = min(self.per_line, default=0)
         self.cheapest_lines = self.least * sum(1 for units in self.wanted if units)
         dearest = max(self.parcel, default=0) + len(self.wanted) * max(self.per_line, default=0)
@@ -197,10 +200,16 @@ class _Search:
     def _parts(self, line: int, places: Sequence[int]) -> tuple[tuple[int, ...], int]:
         """Which of some locations send a line at the least cost, and the units that they have not."""
         units, have, cost = self.wanted[line], self.have[line], self.per_line
-        able = [at for at in places if have[at]]
-        whole = [at for at in able if have[at] >= units]
-        if whole and min(cost[at] for at in able) == (least := min(cost[at] for at in whole)):
-            return (next(at for at in whole if cost[at] == least),), 0
+        able, whole, cheapest = [], -1, -1
+        for at in places:
+            if have[at]:
+                able.append(at)
+                if cheapest < 0 or cost[at] < cost[cheapest]:
+                    cheapest = at
+                if have[at] >= units and (whole < 0 or cost[at] < cost[whole]):
+                    whole = at
+        if whole >= 0 and cost[whole] <= cost[cheapest]:
+            return (whole,), 0
         there = min(units, sum(have[at] for at in able))
         found: tuple[int, tuple[int, ...]] | None = None
         for count in range(1, len(able) + 1):
@@ -243,18 +252,24 @@ class _Search:
             for index in range(len(before.places)):
                 rest = before.places[:index] + before.places[index + 1 :]
                 self._offer(rest)
+                fixed, left = sum(self.parcel[at] for at in rest), list(self.wanted)
+                for at in rest:
+                    left = self._less(left, at)
                 for at in range(len(self.order)):
                     if self.steps >= self.steps_max:
                         return
                     self.steps += 1
-                    if at not in before.places and self._could_help(rest, at):
-                        self._offer((*rest, at))
+                    if fixed + self.parcel[at] + self.cheapest_lines >= self.best.cost:
+                        break  # all that follow cost as much or more
+                    if at not in before.places:
+                        self._try((*rest, at), fixed + self.parcel[at], self._less(left, at))
             if self.best is before:
                 return
 
-    def _could_help(self, rest: Sequence[int], at: int) -> bool:
-        fixed = sum(self.parcel[one] for one in rest) + self.parcel[at]
-        return fixed + self.cheapest_lines < self.best.cost
+    def _try(self, places: tuple[int, ...], fixed: int, left: Sequence[int]) -> None:
+        """Offer some locations unless what they lack makes them dearer than the best. ``fixed`` is what their parcels cost."""
+        if fixed + self._floor(left, 0) < self.best.cost:
+            self._offer(places)
 
     def _offer(self, places: Sequence[int]) -> None:
         cost = self._value(places)
@@ -262,7 +277,10 @@ class _Search:
             self.best = _Best(tuple(places), cost)
 
     def _less(self, left: Sequence[int], at: int) -> list[int]:
-        return [max(0, units - self.have[line][at]) for line, units in enumerate(left)]
+        return [
+            units - there if units > there else 0
+            for units, there in zip(left, self.by_place[at], strict=True)
+        ]
 
     # --- the proof ----------------------------------------------------------------------------------
 
@@ -295,7 +313,7 @@ class _Search:
                 self.steps += 1
                 continue
             chosen = (*places, at)
-            self._offer(chosen)
+            self._try(chosen, fixed + self.parcel[at], after)
             if not self._branch(chosen, after, fixed + self.parcel[at], allowed):
                 return False
         if line is None or slots == 1:
@@ -308,9 +326,9 @@ class _Search:
     def _floor(self, left: Sequence[int], slots: int) -> int:
         """What any plan costs besides its parcels: each line once, or else what no further locations could have of it."""
         cost = self.cheapest_lines
-        for line, units in enumerate(left):
-            if units > self.most[line][slots]:
-                cost += (units - self.most[line][slots]) * self.missing_cost - self.least
+        for units, most in zip(left, self.most[slots], strict=True):
+            if units > most:
+                cost += (units - most) * self.missing_cost - self.least
         return cost
 
     def _hardest(self, left: Sequence[int], allowed: int) -> int | None:

@@ -302,7 +302,8 @@ def _explain(error: msgspec.ValidationError, known: list[str]) -> str:
     text = str(error)
     match = re.search(r"unknown field `([^`]+)`", text)
     if match:
-        near = difflib.get_close_matches(match[1], known, n=1)
+        others = [name for name in known if name != match[1]]  # it may be a key of another section
+        near = difflib.get_close_matches(match[1], others, n=1)
         return text + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(sorted(known))}")
     return text
 
