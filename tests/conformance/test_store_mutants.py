@@ -854,9 +854,14 @@ BROKEN = {
     "tells apart what other routes have late": says("late_apart", "route = :route", ":route = :route"),
     "tells apart what other systems have late": says("late_apart", "system = :system", ":system = :system"),
     "learns what is ours": says("held_learned", "AND confirmed_at_ms < :ours_ms", "AND :ours_ms = :ours_ms"),
+    "keeps what an order may explain": says("held_learned", "THEN :held - held ELSE", "THEN 0 ELSE"),
+    "explains more than fell": says("held_learned", "AND held + unseen", "AND held + unseen + 1"),
+    "explains by what is less": says("held_learned", "BETWEEN held AND", "BETWEEN held - 1 AND"),
+    "explains by what is in doubt": says("held_learned", "AND doubt = 0 AND doubt_back = 0", ""),
+    "explains without a doubt": says("held_learned", "stale = 1 AND doubt = 0", "doubt = 0"),
     "learns in spite of a newer revision": says("held_learned", "(:rev IS NULL OR rev = :rev)", "(:rev = :rev OR 1)"),
-    "forgets what fell before": says("held_learned", "unseen = max(unseen, 0)", "unseen = 0"),
-    "keeps what came back": says("held_learned", "unseen = max(unseen, 0)", "unseen = unseen"),
+    "forgets what fell before": says("held_learned", "max(unseen - CASE", "max(0 - CASE"),
+    "keeps what came back": says("held_learned", "ELSE 0 END, 0)", "ELSE 0 END, -99)"),
     "keeps the doubt of what came back": says("held_learned", "doubt_back = 0, ", ""),
     "believes what it learns at once": says("held_learned", ", first_read_ms = :now_ms", ""),
     "learns for every system": says("held_learned", "system = :system", ":system = :system"),
@@ -1032,6 +1037,7 @@ CAUGHT_BY = {
     ],
     "forgets what fell before": [
         "a_number_that_others_write_is_learned_and_nothing_fell",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "keeps what came back": [
         "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
@@ -1251,9 +1257,11 @@ CAUGHT_BY = {
         "a_reading_is_as_old_as_the_question",
         "an_order_explains_nothing_that_was_missed_before_it",
         "what_an_order_may_explain_is_read_again",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "explains by the beginning": [
         "what_an_order_may_explain_is_read_again",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "explains nothing at the last moment": [
         "a_reading_is_as_old_as_the_question",
@@ -1262,9 +1270,11 @@ CAUGHT_BY = {
         "what_an_order_may_explain_is_read_again",
         "what_is_explained_is_not_in_doubt",
         "what_was_set_aside_before_the_first_look_is_unseen",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "reads nothing again": [
         "what_an_order_may_explain_is_read_again",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "reads again without need": [
         "what_an_order_may_explain_is_read_again",
@@ -1291,6 +1301,7 @@ CAUGHT_BY = {
     "believes that it asked when it was answered": [
         "a_reading_is_as_old_as_the_question",
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "lowers any reading": [
         "a_reading_is_as_old_as_the_question",
@@ -1482,6 +1493,7 @@ CAUGHT_BY = {
         "what_is_explained_is_not_in_doubt",
         "what_is_set_aside_beside_others_who_write_is_missing_until_it_is_so_no_more",
         "what_was_told_stands_beside_what_is_known",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "takes an unknown number for none": [
         "a_binding_without_a_number_has_lost_nothing",
@@ -1565,9 +1577,11 @@ CAUGHT_BY = {
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
         "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "doubts orders always": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "doubts no return": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
@@ -1868,6 +1882,7 @@ CAUGHT_BY = {
         "demand_is_settled_only_by_the_figures_it_was_computed_from",
         "settled_demand_opens_again_when_it_changes",
         "the_erp_holds_at_most_what_it_was_last_sent",
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
     ],
     "forgets since when it was sold": [
         "what_a_channel_sold_and_has_not_taken_is_summed",
@@ -2740,6 +2755,21 @@ CAUGHT_BY = {
     ],
     "tells recent orders without a limit": [
         "the_newest_orders_are_told_first",
+    ],
+    "keeps what an order may explain": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains more than fell": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains by what is less": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains by what is in doubt": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains without a doubt": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
 }
 

@@ -563,14 +563,16 @@ class Builder:
 def _as_allocated(lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
     """What was shipped, at the locations where the channel still expects it to be sent from.
 
-    What it expects nowhere stays where it was sent from: the channel says what it makes of that.
+    What it expects nowhere any more is told where it did last: the channel says what it makes of that.
     """
     left: dict[str, int] = {}
     for (sku, _), quantity in lines.items():
         left[sku] = left.get(sku, 0) + quantity
     found: dict[tuple[str, str], int] = {}
+    last: dict[str, str] = {}
     for line in order.lines:
         for at in line.allocations:
+            last[line.sku] = at.location
             take = min(left.get(line.sku, 0), units(at.remaining))
             if take:
                 found[line.sku, at.location] = found.get((line.sku, at.location), 0) + take
@@ -578,7 +580,8 @@ def _as_allocated(lines: dict[tuple[str, str], int], order: Order) -> dict[tuple
     for (sku, location), quantity in lines.items():
         rest = min(left[sku], quantity)
         if rest:
-            found[sku, location] = found.get((sku, location), 0) + rest
+            place = sku, last.get(sku, location)
+            found[place] = found.get(place, 0) + rest
             left[sku] -= rest
     return found
 

@@ -361,11 +361,11 @@ class Lane:
             begin = list(results.writes())
             if payloads and not reads_only:
                 begin += results.begin(intent, payloads)
-                begin += [write for send in sends.values() for write in send.writes]
+                begin += [write for key in payloads for write in sends[key].writes]
             if begin:
                 self._offer_all(results.touched(await self._write(*begin), begin))
                 failpoint("lane.after_intent")
-                if any(send.writes for send in sends.values()):
+                if any(sends[key].writes for key in payloads):
                     self._on_stored()
             if payloads:
                 free = [key for key in keys if key not in payloads]

@@ -1114,7 +1114,11 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
 
 -- name: held_learned
 -- key: system key
-UPDATE binding SET held = r.held, unseen = greatest(unseen, 0), doubt_back = 0, first_read_ms = r.now_ms
+UPDATE binding SET
+    held = r.held, doubt_back = 0, first_read_ms = r.now_ms,
+    unseen = greatest(unseen - CASE WHEN stale = 1 AND doubt = 0 AND doubt_back = 0
+                                         AND r.held BETWEEN binding.held AND binding.held + unseen
+                                    THEN r.held - binding.held ELSE 0 END, 0)
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, ours_ms bigint,
     now_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.held IS NOT NULL

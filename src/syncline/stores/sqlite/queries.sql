@@ -899,9 +899,13 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
     AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
 
 -- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
--- missing from before stays so. To be followed by held_seen, which then finds what it expects.
+-- missing from before stays so, unless it was not known whether an order explains it, and the reading is that much
+-- higher. To be followed by held_seen, which then finds what it expects.
 -- name: held_learned
-UPDATE binding SET held = :held, unseen = max(unseen, 0), doubt_back = 0, first_read_ms = :now_ms
+UPDATE binding SET
+    held = :held, doubt_back = 0, first_read_ms = :now_ms,
+    unseen = max(unseen - CASE WHEN stale = 1 AND doubt = 0 AND doubt_back = 0 AND :held BETWEEN held AND held + unseen
+                               THEN :held - held ELSE 0 END, 0)
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND confirmed_at_ms < :ours_ms
     AND (:rev IS NULL OR rev = :rev)
 RETURNING key;
