@@ -48,7 +48,7 @@ simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays on
 bench: setup ## Measure, each figure beside its limit
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-oversell: setup ## Play the published stock case: oversold, hidden, calls of each design (about half an hour on two cores); FULL=1: the year
+bench-oversell: setup ## Play the published stock case: oversold, hidden, calls of each design (about 20 minutes on two cores); FULL=1: the year
 	@mkdir -p build
 	@$(BIN)/python -m bench oversell --json build/bench-oversell.json $(ARGS)
 

@@ -26,10 +26,10 @@ BODY = (
 )
 Round = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
-RAW = """INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (system, kind, key) DO UPDATE
-SET version = excluded.version, tiebreak = excluded.tiebreak, changed_at_ms = excluded.changed_at_ms,
-observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset", hash = excluded.hash, body = excluded.body
-WHERE excluded.version > record.version"""
+RAW = """INSERT INTO record (system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", hash, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (system, kind, key) DO UPDATE SET version = excluded.version, tiebreak = excluded.tiebreak,
+changed_at_ms = excluded.changed_at_ms, observed_at_ms = excluded.observed_at_ms, "offset" = excluded."offset",
+hash = excluded.hash, body = excluded.body WHERE excluded.version > record.version"""
 
 RAW_POSTGRES = """INSERT INTO "{schema}".bare (system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms,
 "offset", hash, body) SELECT x.system, x.kind, x.key, x.version, x.tiebreak, x.changed_at_ms, x.observed_at_ms,

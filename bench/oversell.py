@@ -25,7 +25,7 @@ from typing import Any
 
 from bench.harness import Meter, Report, hush, orders_file
 from syncline.freshness.risk import EPSILON
-from syncline.inventory.rules import AUTO_BUFFER, NO_BUFFER, fixed, percent
+from syncline.inventory.rules import AUTO_BUFFER, NO_BUFFER, Buffer, fixed, percent
 from syncline.simulate.case import CHANNELS, ERP, Case, Play, Setting, cut
 from syncline.simulate.history import DAY_MS, History, generate_history, read_history, stock_case
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S, Outage
@@ -35,8 +35,6 @@ BATCH = "batch:15m"
 FIXED = (1, 3, 10)
 PERCENT = (1, 5, 10)
 EPSILONS = (EPSILON, 0.005)  # of auto buffers: the default, and one more point of its curve
-FIXED_BUFFERS = tuple(map(fixed, FIXED))
-PERCENT_BUFFERS = tuple(map(percent, PERCENT))
 LOST = 0.01
 # Noon is the busiest hour of the history; every day, or the row would be one draw.
 OUTAGE = Outage(at_ms=12 * 3_600_000, minutes=10)
@@ -55,15 +53,21 @@ class Slice:
 
 
 def settings() -> list[Setting]:
-    """Every row of the table; the second point of the curve of ``auto`` only where time is no matter."""
+    """Every row of the table; the last point of each curve only where time is no matter."""
     epsilons = EPSILONS if full() else EPSILONS[:1]
     rows = [Setting(design) for design in (BATCH, "realtime", "hybrid")]
     rows += [Setting(design, "unseen") for design in (BATCH, "realtime", "hybrid")]
-    rows += [Setting("hybrid", "unseen", buffer=buffer) for buffer in (*FIXED_BUFFERS, *PERCENT_BUFFERS)]
+    rows += [Setting("hybrid", "unseen", buffer=buffer) for curve in curves() for buffer in curve]
     rows += [Setting("hybrid", "unseen", buffer=AUTO_BUFFER, epsilon=epsilon) for epsilon in epsilons]
     rows += [Setting(design, lost=LOST) for design in ("realtime", "hybrid")]
     rows += [Setting(design, outage=OUTAGE) for design in (BATCH, "realtime", "hybrid")]
     return rows
+
+
+def curves() -> tuple[list[Buffer], list[Buffer]]:
+    """Fixed and per-cent buffers, smallest first; the largest of each only where time is no matter."""
+    points = None if full() else -1
+    return [fixed(units) for units in FIXED[:points]], [percent(share) for share in PERCENT[:points]]
 
 
 def full() -> bool:
@@ -209,7 +213,7 @@ def judge(report: Report, rows: Sequence[dict[str, Any]], *, gated: bool = True)
             )
     auto = of("unseen", "hybrid", str(AUTO_BUFFER))
     none = of("unseen", "hybrid")
-    for kind, buffers in (("fixed", FIXED_BUFFERS), ("per cent", PERCENT_BUFFERS)):
+    for kind, buffers in zip(("fixed", "per cent"), curves(), strict=True):
         curve = [of("unseen", "hybrid", str(buffer)) for buffer in buffers]
         points = [(one["units_hidden"], one["units_oversold"]) for one in (none, *curve)]
         there = oversold_at(points, auto["units_hidden"])

@@ -140,7 +140,7 @@ class Free:
 
 
 def _system(name: str, sink: Sink) -> System:
-    return System(name, "bench", Capabilities(), Source(name), sink, Free())  # type: ignore[arg-type]
+    return System(name, "bench", Capabilities(compare_and_set=True), Source(name), sink, Free())  # type: ignore[arg-type]
 
 
 async def _drive(

@@ -29,9 +29,8 @@ def _product(keys: list[str]) -> tuple[float, float, float]:
     put = time.process_time() - began
     size = (_resident() - before) / len(keys)
     began, taken = time.process_time(), 0
-    busy: set[str] = set()
     while taken < len(keys):
-        taken += len(queue.pop(2_000_000, 100, busy))
+        taken += len(queue.pop(2_000_000, 100, lambda _: True))
     return size, put, time.process_time() - began
 
 

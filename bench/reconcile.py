@@ -15,13 +15,14 @@ from syncline.simulate.planted import PlantedWorld, Verdict
 
 SKUS, PLANTED, SEED = 33_334, 1_000, 1  # at three locations each
 QUICK_SKUS, QUICK_PLANTED = 1_000, 150
+NAME = "reconcile"
 MEND_S = 900.0
 PER_MINUTE = 55.0  # by chance, so that no fewer than 50 flow
 
 
 def run(*, quick: bool) -> Report:
     """Plant, prove without and with repair, and prove again."""
-    report = Report("reconcile")
+    report = Report(NAME)
     began = time.process_time()
     limits = Limits(records=100_000, units=10_000_000, share=Decimal(1))
     world = PlantedWorld(

@@ -10,12 +10,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 from oauthlib.oauth1 import Client as OAuth1Client
 from tests.connectors.netsuite_world import SECRET, START_MS, World, key_pair, run
+from tests.connectors.test_netsuite_source import place
 
 from syncline.connectors.netsuite import CONNECTOR, NetSuiteSettings
-from syncline.connectors.netsuite.auth import Tokens, load_signer, tba_header, tba_signature
+from syncline.connectors.netsuite.auth import Credential, load_signer
+from syncline.connectors.netsuite.simulator import OAuth1Secrets
 from syncline.model.copying import replace
 from syncline.model.errors import AuthExpired, Misconfigured, OutcomeUnknown, Retryable, Throttled
 from syncline.ports import Opening, Request, Response
+from syncline.sdk.oauth1 import Keys, authorization, signature
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 
 VECTOR = {
@@ -26,11 +29,20 @@ VECTOR = {
     "nonce": "fjaLirsIcCGVZWzBX0pg",
     "timestamp": "1508242306",
 }
+KEYS = Keys(**{k: VECTOR[k] for k in ("consumer_key", "consumer_secret", "token", "token_secret")})
+STAMP = {"nonce": VECTOR["nonce"], "timestamp_s": VECTOR["timestamp"]}
+TBA = {
+    "auth": "tba",
+    "consumer_key": KEYS.consumer_key,
+    "consumer_secret": KEYS.consumer_secret,
+    "token_id": KEYS.token,
+    "token_secret": KEYS.token_secret,
+}
 RESTLET = "https://123456.restlets.api.netsuite.com/app/site/hosting/restlet.nl"
 
 
 @pytest.mark.parametrize(
-    ("method", "url", "signature"),
+    ("method", "url", "expected"),
     [
         (
             "GET",
@@ -44,8 +56,8 @@ RESTLET = "https://123456.restlets.api.netsuite.com/app/site/hosting/restlet.nl"
         ),
     ],
 )
-def test_the_vendors_vectors(method, url, signature):
-    assert tba_signature(method, url, **VECTOR) == signature
+def test_the_vendors_vectors(method, url, expected):
+    assert signature(KEYS, method, url, **STAMP) == expected
 
 
 @pytest.mark.peer
@@ -63,8 +75,7 @@ def test_an_independent_signer_agrees(query):
         realm="123456_SB1",
     )
     _, headers, _ = peer.sign(url, http_method="POST")
-    fields = {k: VECTOR[k] for k in ("consumer_key", "token", "nonce", "timestamp")}
-    ours = tba_header("123456_SB1", tba_signature("POST", url, **VECTOR), **fields)
+    ours = authorization(KEYS, "POST", url, realm="123456_SB1", **STAMP)
     parts = [set(h.removeprefix("OAuth ").split(", ")) for h in (headers["Authorization"], ours)]
     assert parts[0] == parts[1]
 
@@ -125,20 +136,22 @@ def with_tokens(story, *answers: Response | Exception) -> Endpoint:
         clock = VirtualClock(loop)
         endpoint = Endpoint(*answers)
         settings = NetSuiteSettings("1_SB1", "client", "kid", key_pair()[0])
-        loop.run_until_complete(story(Tokens(settings, clock, Random(1), endpoint), clock))
+        loop.run_until_complete(story(Credential(settings, clock, Random(1), endpoint), clock))
         return endpoint
     finally:
         loop.close()
 
 
 def test_one_token_for_everybody_renewed_before_it_ends():
-    async def story(tokens, clock) -> None:
-        assert set(await asyncio.gather(*(tokens.token() for _ in range(9)))) == {"one"}
+    async def story(held, clock) -> None:
+        call = "GET", "https://1-sb1.suitetalk.api.netsuite.com/x"
+        assert set(await asyncio.gather(*(held.header(*call) for _ in range(9)))) == {"Bearer one"}
         await clock.sleep(3600 - 301)
-        assert await tokens.token() == "one"
+        assert await held.header(*call) == "Bearer one"
         await clock.sleep(2)
-        assert await tokens.token() == "two"
-        assert set(await asyncio.gather(*(tokens.renew("two") for _ in range(9)))) == {"three"}
+        assert await held.header(*call) == "Bearer two"
+        again = (held.again("Bearer two", *call) for _ in range(9))
+        assert set(await asyncio.gather(*again)) == {"Bearer three"}
 
     endpoint = with_tokens(story, granted("one", "3600"), granted("two", None), granted("three"))
     (first, *_) = endpoint.requests
@@ -162,12 +175,37 @@ def test_one_token_for_everybody_renewed_before_it_ends():
     ],
 )
 def test_a_token_endpoint_that_does_not_answer_well(answer, error):
-    async def story(tokens, clock) -> None:
+    async def story(held, clock) -> None:
         with pytest.raises(error):
-            await tokens.token()
-        assert await tokens.token() == "later"
+            await held.try_out()
+        assert await held.header("GET", "https://1-sb1.suitetalk.api.netsuite.com/x") == "Bearer later"
 
     with_tokens(story, answer, granted("later"))
+
+
+def test_an_integration_that_signs_each_call_reads_and_writes():
+    secrets = OAuth1Secrets(KEYS.consumer_key, KEYS.consumer_secret, KEYS.token, KEYS.token_secret)
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        assert all(held for _, held, _ in (await w.system.check())[:4])
+        number = await place(w)
+        changes = w.changes((await w.pull("transactions"))[0])
+        assert {c.key for c in changes} == {f"21730\x1f{w.place}", "shop-1001"}
+        assert w.sim.order(number).external_id == "shop-1001"
+        sent = [request.headers["Authorization"] for request in w.wire.sent]
+        assert all(header.startswith(f'OAuth realm="{w.sim.account_id}"') for header in sent)
+        assert len(set(sent)) == len(sent)  # a nonce is taken once
+        assert not w.wire.count("POST", "oauth2")
+
+    world = run(story, sim={"oauth1": secrets}, **TBA)
+    assert not world.sim.ledger.breaches and KEYS.token_secret not in repr(world.system)
+
+    async def refused(w: World) -> None:
+        name, held, mend = (await w.system.check())[1]
+        assert not held and "role" in mend, name
+
+    run(refused, sim={"oauth1": secrets}, **(TBA | {"token_secret": "other"}))
 
 
 def test_no_secret_shows():
@@ -187,6 +225,8 @@ def test_no_secret_shows():
         ({"account": ""}, "account"),
         ({"account": "1/../2"}, "account"),
         ({"private_key": "x"}, "private_key"),
+        ({"auth": "basic"}, "oauth2, tba"),
+        ({**TBA, "token_secret": ""}, "token_secret"),
         ({"base_url": "http://example.com"}, "base_url"),
         ({"push_secrets": ("short",)}, "push_secrets"),
         ({"timezone": "Mars/Base"}, "timezone"),

@@ -95,6 +95,9 @@ def test_a_push_becomes_levels_and_an_order():
     assert stock.value.erp_stamp_ms == START_MS and stock.value.read_began_ms is None
     assert held.key == "shop-1001" and held.value.commits_stock
     assert [(x.sku, x.location, x.quantity) for x in held.value.lines] == [("21730", "1", 6)]
+    waits = {**LINE, "committed": "4", "backordered": "2"}
+    held = changes_of({**BODY, "record": {**RECORD, "lines": [waits]}})[1]
+    assert held.value.lines[0].quantity == 4  # the others are in no figure of what is available
 
 
 def test_a_push_of_other_documents():

@@ -92,6 +92,48 @@ def test_pending_closed_and_amount_lines():
     run(story, approve_orders=False)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_order_is_told_with_what_is_promised_to_it_whenever_that_changes(restarted):
+    """Units that wait are in no figure of what is available: nobody may take them for accounted for."""
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 3)
+        w.sim.opening_balance("21730", w.other, 9)
+        placed = order(line("a", "21730", 5, "10.00"))
+        items = (OrderItem("a", str(w.item), "21730", str(w.place), 5),)
+        await w.do("put_order", PutOrder("shop-1001", placed, items))
+        cursor = None
+
+        async def told() -> list[tuple[Decimal, int]]:
+            nonlocal cursor
+            await w.clock.sleep(300)
+            if restarted:
+                w.system = w.open()
+            began_ms = w.clock.now_ms() - 300_000
+            events, cursor = await w.pull("transactions", cursor)
+            changes = [c for c in w.changes(events) if c.kind is Kind.ERP_ORDER]
+            assert cursor is not None
+            assert [c.changed_at_ms - began_ms for c in changes if c.changed_at_ms < began_ms - 10_000] == []
+            return [(x.quantity, c.version) for c in changes for x in c.value.lines]
+
+        ((first, read_ms),) = await told()
+        assert first == 3
+        w.sim.receive("21730", w.place, 1)
+        ((more, later_ms),) = await told()
+        assert more == 4 and later_ms > read_ms
+        w.sim.receive("21730", w.place, 4)
+        ((whole, _),) = await told()
+        assert whole == 5
+        w.sim.ship(w.sim.find_order("shop-1001"), tracking=None, lines={1: 2})
+        assert [units for units, _ in await told()] == [5]
+        w.sim.adjust("21730", w.place, -4)
+        ((less, _),) = await told()
+        assert less == 4  # two left the house, and two of the three that had been promised are there
+        assert w.sim.backordered("21730", w.place) == 1
+
+    assert not run(story).sim.ledger.breaches
+
+
 def test_a_line_taken_off_has_its_level_read_again():
     async def story(w: World) -> None:
         w.sim.opening_balance("21730", w.place, 40)

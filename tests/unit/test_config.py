@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from syncline.cli.init import TEMPLATE
+from syncline.cli.init import ROUTES, asked, configuration
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits
 from syncline.freshness.risk import EPSILON
@@ -15,7 +16,8 @@ from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.runtime.config import duration_ms, load, parse, server_of
+from syncline.runtime.config import Config, duration_ms, load, parse, server_of
+from syncline.runtime.registry import connectors
 
 TOKEN = "shpat_very-secret-token-of-the-shop"
 HOOK = "webhook-secret-with-more-than-24-bytes"
@@ -495,16 +497,71 @@ def test_the_server_section_alone_needs_no_secret(tmp_path):
         server_of(path)
 
 
-def test_what_the_template_leaves_commented_out_is_right(tmp_path):
-    (tmp_path / "netsuite.pem").write_text(KEY)
-    secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', TEMPLATE), "x" * 24)
-    secrets |= {"SHOPIFY_ACCESS_TOKEN": TOKEN}
-    examples = re.sub(r"^# (?=\[|\w+(?:-\w+)? = )", "", TEMPLATE, flags=re.MULTILINE)
-    assert examples != TEMPLATE
-    routes = parse(examples, variables=secrets, folder=tmp_path).routes
+def filled_in(text: str, folder: Path) -> Config:
+    """What ``syncline init`` wrote, with all that its owner has to give."""
+    (folder / "netsuite.pem").write_text(KEY)
+    secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', text), "x" * 24)
+    return parse(text, variables=secrets | {"SHOPIFY_ACCESS_TOKEN": TOKEN, "BC_TENANT": "t"}, folder=folder)
+
+
+def test_what_init_leaves_commented_out_is_right(tmp_path):
+    text = configuration(connectors(), "netsuite", ["shopify"], list(ROUTES))
+    examples = re.sub(r"^# (?=\[|\w+(?:-\w+)? = )", "", text, flags=re.MULTILINE)
+    assert examples != text
+    routes = filled_in(examples, tmp_path).routes
     assert routes.recipes.parts("MUG-12") == {"MUG": 12}
     assert routes.all[0].rules.of("KAYAK").won["unique"] == "SKU KAYAK"
     assert routes.all[0].rule_for("LANTERN").cap == 10
+
+
+@pytest.mark.parametrize(
+    "erp", [name for name, one in connectors().items() if one.sample and one.sample.part == "erp"]
+)
+def test_init_writes_any_erp_beside_any_channels(erp, tmp_path):
+    installed = connectors()
+    channels = [name for name, one in installed.items() if one.sample and one.sample.part == "channel"]
+    assert len(channels) > 1
+    for chosen in ([*channels, channels[0]], *([one] for one in channels)):
+        found = filled_in(configuration(installed, erp.replace("_", "-"), chosen, list(ROUTES)), tmp_path)
+        assert len(found.systems) == len(chosen) + 1
+        assert len(found.routes.all) == len(ROUTES) * len(chosen)
+    alone = filled_in(configuration(installed, erp, channels[:1], ["inventory"]), tmp_path)
+    assert [route.flow for route in alone.routes.all] == [Flow.INVENTORY]
+
+
+@pytest.mark.parametrize(
+    ("erp", "channels", "flows", "words"),
+    [
+        (
+            "shopify",
+            ["shopify"],
+            ["orders"],
+            "'shopify' is not an ERP that is installed; there are .*netsuite",
+        ),
+        (
+            "netsuite",
+            ["netsuite"],
+            ["orders"],
+            "'netsuite' is not a sales channel that is installed; there are .*shopify",
+        ),
+        ("netsuite", ["shopify"], ["weather"], "flow 'weather': there are inventory"),
+        ("netsuite", ["shopify"] * 21, ["orders"], "name 20 at most"),
+    ],
+)
+def test_init_says_what_there_is(erp, channels, flows, words):
+    with pytest.raises(Misconfigured, match=words):
+        configuration(connectors(), erp, channels, flows)
+
+
+def test_init_asks_for_systems_and_flows():
+    questions: list[str] = []
+
+    def ask(question: str, default: str) -> str:
+        questions.append(question)
+        return {0: "business-central", 1: "shopify, adobe-commerce"}.get(len(questions) - 1, default)
+
+    assert asked(connectors(), ask) == ("business-central", ["shopify", "adobe-commerce"], list(ROUTES))
+    assert "netsuite" in questions[0] and "adobe_commerce" in questions[1]
 
 
 def test_proofs_are_daily_and_cheap_unless_said_otherwise(read):

@@ -176,7 +176,7 @@ def test_a_paused_route_stops_only_its_own_deliveries():
         await world.run()
         assert numbers(world) == [(B, 5)]
         assert await world.state(A) == "available"
-        assert world.lane.pending() == 1 and not world.lane.at_rest(A) and world.lane.at_rest(B)
+        assert world.lane.pending() == 1 and world.lane.at_rest([A, B]) == {B}
 
     told(story, [mode(ONE.name, "paused")])
 

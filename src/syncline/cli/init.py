@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-TEMPLATE = """\
+if TYPE_CHECKING:
+    from syncline.ports import Connector
+
+ERP, CHANNEL = "netsuite", "shopify"
+CHANNELS_MAX = 20
+NAME_CHARS = 14  # of a system's 16; a number may follow
+
+HEAD = """\
 # Syncline: what is kept in agreement with what, and how old it may become.
 # Secrets are never written here: "env:NAME" takes them from the environment, "file:PATH" from a file.
 # `syncline check` says what is missing and how to mend it.
@@ -19,70 +31,63 @@ path = "syncline.sqlite"            # or: url = "env:SYNCLINE_POSTGRES_URL"  (pi
 host = "127.0.0.1"                  # where the dashboard and the webhooks listen
 port = 8080
 public_url = ""                     # how vendors reach it, e.g. "https://sync.example.com"; empty: polling only
+"""
 
-[systems.erp]                       # the name becomes part of external ids: choose it once
-connector = "netsuite"
-account = "1234567"
-client_id = "env:NETSUITE_CLIENT_ID"
-certificate_id = "env:NETSUITE_CERTIFICATE_ID"
-private_key = "file:netsuite.pem"
-push_secrets = ["env:NETSUITE_PUSH_SECRET"]
-timezone = "America/Los_Angeles"    # of the account; without it every poll re-reads 24 hours
-slots = 5                           # concurrent calls that this integration may use
-web_customer = "1001"               # internal id: buys when an order names nobody
-
-[systems.shop]
-connector = "shopify"
-shop = "your-shop.myshopify.com"
-access_token = "env:SHOPIFY_ACCESS_TOKEN"
-webhook_secrets = ["env:SHOPIFY_CLIENT_SECRET"]
-plan = "standard"
-
+ROUTES = {
+    "inventory": """\
 [[routes]]
 flow = "inventory"
-from = "erp"
-to = "shop"
+from = "{erp}"
+to = "{channel}"
 tolerance = "5s"                    # how old a shown number may become
 poll = "4m"                         # how soon a lost event is found
 reconcile = "1d"                    # how often everything is read again
-locations = { "1" = "70123456789" } # ERP location id = shop location id, most important first
-rule = { safety_stock = 0, buffer = 0 }   # also: share, cap, floor, fence ...; buffer = "5 %" of the pool
-# sku_rules = { LANTERN = { cap = 10 } }   # one SKU on this channel
-
+locations = {{ "{place}" = "{shelf}" }}   # ERP location = the channel's location, most important first
+rule = {{ safety_stock = 0, buffer = 0 }}   # also: share, cap, floor, fence ...; buffer = "5 %" of the pool
+# sku_rules = {{ LANTERN = {{ cap = 10 }} }}   # one SKU on this channel
+""",
+    "orders": """\
 [[routes]]
 flow = "orders"
-from = "shop"
-to = "erp"
+from = "{channel}"
+to = "{erp}"
 tolerance = "10s"
-
+""",
+    "order_status": """\
 [[routes]]
 flow = "order_status"
-from = "erp"
-to = "shop"
+from = "{erp}"
+to = "{channel}"
 tolerance = "1h"
+""",
+}
 
+TAIL = """\
 # [reconcile]                       # both sides are read again and compared
 # every = "24h"
 # budget = "5%"                     # of each vendor's limit
 
 # [rules]                           # for every channel; nearer rules win, field by field
 # safety_stock = 1
-# [rules.locations.1]               # one ERP location
+# [rules.locations.{place}]         # one ERP location
 # safety_stock = 3
 # [rules.skus.KAYAK]                # one SKU: one of a kind
 # unique = true
 
 # [kits.GIFT-SET]                   # sold, but not stocked: made of others
-# components = { MUG = 2, TRAY = 1 }
+# components = {{ MUG = 2, TRAY = 1 }}
 # [units.MUG-12]                    # a pack
 # of = "MUG"
 # count = 12
 # [aliases]                         # a SKU that was renamed
 # MUG-OLD = "MUG"
+"""
 
-# [adopt.shop]                      # taken over from another connector: see `syncline adopt`
+ADOPT = """\
+
+# [adopt.{channel}]                 # taken over from another connector: see `syncline adopt`
 # items = ["sku", "barcode"]        # by what variants are matched to items, exact, in this order
-# orders = { externalid = "SHOPIFY-{id}", otherrefnum = "{name}" }   # where it wrote orders' ids or names
+# orders = {where}   # where it wrote orders' ids or names
 """
 
 
@@ -94,15 +99,118 @@ def register(app: typer.Typer) -> None:
 
 def init(
     path: Path = typer.Argument(Path("syncline.toml"), help="Where to write it."),
+    erp: str = typer.Option("", "--erp", help="The ERP's connector; asked for on a terminal."),
+    channel: list[str] = typer.Option(
+        [], "--channel", help="A sales channel's connector; several may be given."
+    ),
+    flow: list[str] = typer.Option(
+        [], "--flow", help=f"One of {', '.join(ROUTES)}; several may be given, default all."
+    ),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing file."),
 ) -> None:
-    """Write a commented syncline.toml."""
+    """Write a commented syncline.toml for the systems and flows that are to be kept in agreement."""
     from syncline.model.errors import Misconfigured
+    from syncline.runtime.registry import connectors
 
     if path.exists() and not force:
         raise Misconfigured(f"{path} exists already; give another path, or --force to overwrite it")
-    path.write_text(TEMPLATE, encoding="utf-8")
-    typer.echo(f"Wrote {path}. Fill it in, then run `syncline check --config {path}`.")
+    installed = connectors()
+    if not erp and not channel and not flow and sys.stdin.isatty():
+        erp, channel, flow = asked(installed, typer.prompt)
+    text = configuration(installed, erp or ERP, channel or [CHANNEL], flow or list(ROUTES))
+    path.write_text(text, encoding="utf-8")
+    said = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    names = sorted(set(re.findall(r'"env:(\w+)"', said)))
+    files = sorted(set(re.findall(r'"file:([^"]+)"', said)))
+    typer.echo(f"Wrote {path}. Fill it in; secrets go into the environment: {', '.join(names) or 'none'}.")
+    if files:
+        typer.echo(f"It names these files: {', '.join(files)}.")
+    typer.echo(f"Then run `syncline check --config {path}`.")
+
+
+def asked(installed: Mapping[str, Connector], ask: Callable[..., Any]) -> tuple[str, list[str], list[str]]:
+    """Ask for the ERP, the channels and the flows; channels and flows are lists with commas."""
+
+    def several(question: str, default: str) -> list[str]:
+        answer = str(ask(question, default=default))
+        return [part for one in answer.split(",") if (part := one.strip())]
+
+    erps, channels = (", ".join(_of(installed, part)) for part in ("erp", "channel"))
+    return (
+        str(ask(f"Which ERP? ({erps})", default=ERP)).strip(),
+        several(f"Which sales channels, with commas between them? ({channels})", CHANNEL),
+        several("Which flows?", ", ".join(ROUTES)),
+    )
+
+
+def configuration(
+    installed: Mapping[str, Connector], erp: str, channels: Sequence[str], flows: Sequence[str]
+) -> str:
+    """The text of a configuration of one ERP and some channels, for its owner to fill in.
+
+    Raises:
+        Misconfigured: a connector or a flow is unknown; says which there are.
+    """
+    from syncline.model.errors import Misconfigured
+
+    if len(channels) > CHANNELS_MAX:
+        raise Misconfigured(
+            f"{len(channels)} channels: name {CHANNELS_MAX} at most, and copy a section for more"
+        )
+    unknown = [one for one in flows if one not in ROUTES]
+    if unknown:
+        raise Misconfigured(f"flow {unknown[0]!r}: there are {', '.join(ROUTES)}")
+    source = _sampled(installed, erp, "erp")
+    sinks = dict(
+        zip(_names(channels), [_sampled(installed, one, "channel") for one in channels], strict=True)
+    )
+    sections = [HEAD, _system("erp", source, "  # the name becomes part of external ids: choose it once")]
+    sections += [_system(name, sink) for name, sink in sinks.items()]
+    place = source.sample.location if source.sample else ""
+    for name, sink in sinks.items():
+        shelf = sink.sample.location if sink.sample else ""
+        sections += [
+            text.format(erp="erp", channel=name, place=place, shelf=shelf)
+            for flow, text in ROUTES.items()
+            if flow in flows
+        ]
+    tail = TAIL.format(place=place)
+    if source.sample and source.sample.adopt:
+        tail += ADOPT.format(channel=next(iter(sinks)), where=source.sample.adopt)
+    return "\n".join([*sections, tail])
+
+
+def _system(name: str, connector: Connector, note: str = "") -> str:
+    head = f"[systems.{name}]"
+    settings = connector.sample.settings if connector.sample else ""
+    return f"{head:34}{note}".rstrip() + f'\nconnector = "{connector.name}"\n{settings}'
+
+
+def _of(installed: Mapping[str, Connector], part: str) -> list[str]:
+    return [name for name, one in installed.items() if one.sample is not None and one.sample.part == part]
+
+
+def _sampled(installed: Mapping[str, Connector], name: str, part: str) -> Connector:
+    from syncline.model.errors import Misconfigured
+
+    found = installed.get(name.strip().lower().replace("-", "_"))
+    if found is None or found.sample is None or found.sample.part != part:
+        what = "an ERP" if part == "erp" else "a sales channel"
+        raise Misconfigured(
+            f"{name!r} is not {what} that is installed; there are {', '.join(_of(installed, part))}"
+        )
+    return found
+
+
+def _names(channels: Sequence[str]) -> list[str]:
+    """What to call the channels: one is the shop; several are called by their connectors."""
+    if len(channels) == 1:
+        return ["shop"]
+    names: list[str] = []
+    for one in channels:
+        base = re.split(r"[_-]", one.strip().lower())[0][:NAME_CHARS]
+        names.append(next(name for n in count(1) if (name := f"{base}{n if n > 1 else ''}") not in names))
+    return names
 
 
 def check(

@@ -8,12 +8,14 @@ from syncline.ports.connector import (
     Opening,
     Page,
     PollStream,
+    Sample,
     Sink,
     Source,
     System,
     Verified,
     WebhookRequest,
 )
+from syncline.ports.folder import Entry, Folder
 from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
@@ -24,6 +26,8 @@ __all__ = [
     "CensusPage",
     "Clock",
     "Connector",
+    "Entry",
+    "Folder",
     "Governor",
     "Opening",
     "OrderBook",
@@ -34,6 +38,7 @@ __all__ = [
     "Rereads",
     "Response",
     "Row",
+    "Sample",
     "Sink",
     "Source",
     "Store",

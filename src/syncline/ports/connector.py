@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
@@ -60,12 +60,15 @@ class PollStream:
     """Something that can be read for changes since a cursor.
 
     ``snapshot`` streams read everything each time: they prove the delta streams, at the reconcile
-    interval. ``confirms`` lists the flows whose age a completed read renews.
+    interval. ``flows`` are those whose age a completed read renews. ``arrives``: a read looks whether something has come,
+    which costs next to nothing while nothing has; so it is made at the poll interval whatever it reads, and one that
+    finds nothing confirms nothing.
     """
 
     name: str
     flows: tuple[Flow, ...]
     snapshot: bool = False
+    arrives: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,11 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One configured account of an external product, open for use."""
+    """One configured account of an external product, open for use.
+
+    ``believed`` is told which full reads of a flow were judged and believed, by the moment that they cover: a source may
+    leave out of the next what has not changed since. It may be told of one again, or never, if the process ends first.
+    """
 
     name: str
     connector: str
@@ -175,6 +182,21 @@ class System:
     census: Census | None = None  # lists everything, for `syncline adopt`
     order_book: OrderBook | None = None  # finds orders under the references of others
     rereads: Rereads = NOTHING
+    believed: Callable[[Flow, int], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
+
+    ``settings`` is TOML, to stand below the line that names the connector. ``location`` is how one of its locations is
+    called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders.
+    """
+
+    part: Literal["erp", "channel"]
+    settings: str
+    location: str
+    adopt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +208,7 @@ class Connector:
     settings: type[Any]
     capabilities: Capabilities
     open: Callable[[Opening], System]
+    sample: Sample | None = None
 
 
 __all__ = [
@@ -194,6 +217,7 @@ __all__ = [
     "Opening",
     "Page",
     "PollStream",
+    "Sample",
     "Sink",
     "Source",
     "System",

@@ -6,7 +6,12 @@ from random import Random
 
 from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
-from syncline.connectors.adobe_commerce.manifest import CAPABILITIES, AdobeCommerceSettings, capabilities_of
+from syncline.connectors.adobe_commerce.manifest import (
+    CAPABILITIES,
+    SAMPLE,
+    AdobeCommerceSettings,
+    capabilities_of,
+)
 from syncline.connectors.adobe_commerce.rereads import Rereader
 from syncline.connectors.adobe_commerce.setup import Setup
 from syncline.connectors.adobe_commerce.sink import AdobeCommerceSink
@@ -42,6 +47,7 @@ CONNECTOR = Connector(
     settings=AdobeCommerceSettings,
     capabilities=CAPABILITIES,
     open=open_system,
+    sample=SAMPLE,
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

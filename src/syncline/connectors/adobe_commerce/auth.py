@@ -6,16 +6,14 @@ developer.adobe.com/commerce/webapi/get-started/authentication; HMAC-SHA256 is t
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 from random import Random
-from urllib.parse import parse_qsl, quote
 
 import msgspec
 
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable
 from syncline.ports import Clock, Request, Response, Transport
+from syncline.sdk.oauth1 import Keys, authorization
 
 TOKEN_PATH = "/V1/integration/admin/token"  # noqa: S105 - a path
 # Administrators' tokens live four hours unless the shop says otherwise, and it does not tell: a refused one is renewed.
@@ -50,12 +48,13 @@ class Credential:
             Retryable: the shop could not be asked for one.
         """
         if self._settings.auth == "oauth":
-            return sign(
-                self._settings,
+            held = self._settings
+            keys = Keys(held.consumer_key, held.consumer_secret, held.access_token, held.access_token_secret)
+            return authorization(
+                keys,
                 method,
-                url,
-                query,
-                stamp_s=self._clock.now_ms() // 1000,
+                f"{url}?{query}" if query else url,
+                timestamp_s=self._clock.now_ms() // 1000,
                 nonce=f"{self._rng.getrandbits(128):032x}",
             )
         if self._settings.auth == "bearer":
@@ -98,29 +97,3 @@ def _token_of(answer: Response) -> str:
     if not token.isascii() or not token.isprintable():
         raise Retryable("the shop's answer to a request for a token is no token")
     return token
-
-
-def sign(
-    settings: AdobeCommerceSettings, method: str, url: str, query: str, *, stamp_s: int, nonce: str
-) -> str:
-    """An OAuth 1.0a header (RFC 5849) over method, address and query; ``url`` is without the query."""
-    values = {
-        "oauth_consumer_key": settings.consumer_key,
-        "oauth_nonce": nonce,
-        "oauth_signature_method": "HMAC-SHA256",
-        "oauth_timestamp": str(stamp_s),
-        "oauth_token": settings.access_token,
-        "oauth_version": "1.0",
-    }
-    pairs = [*values.items(), *parse_qsl(query, keep_blank_values=True)]
-    encoded = "&".join(f"{k}={v}" for k, v in sorted((escape(k), escape(v)) for k, v in pairs))
-    base = "&".join((method.upper(), escape(url), escape(encoded)))
-    key = f"{escape(settings.consumer_secret)}&{escape(settings.access_token_secret)}"
-    digest = hmac.digest(key.encode(), base.encode(), "sha256")
-    values["oauth_signature"] = base64.b64encode(digest).decode()
-    return "OAuth " + ", ".join(f'{name}="{escape(value)}"' for name, value in values.items())
-
-
-def escape(text: str) -> str:
-    """Percent-encoding as RFC 5849 wants it: everything but unreserved characters."""
-    return quote(text, safe="-._~")

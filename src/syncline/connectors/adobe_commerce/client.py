@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from syncline.connectors.adobe_commerce.auth import Credential, escape
+from syncline.connectors.adobe_commerce.auth import Credential
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
 from syncline.ports import Clock, Request, Response, Transport
 from syncline.sdk.governor import ConcurrencySlots
+from syncline.sdk.oauth1 import escape
 
 TIMEOUT_S = 60.0
 WORDS_MAX = 400

@@ -19,7 +19,7 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
-from syncline.ports import PollStream
+from syncline.ports import PollStream, Sample
 
 Auth = Literal["oauth", "bearer", "admin"]
 StockWrites = Literal["direct", "bulk"]
@@ -38,6 +38,21 @@ _SECRETS = (
     "access_token",
     "access_token_secret",
     "admin_password",
+)
+
+
+SAMPLE = Sample(
+    "channel",
+    """\
+base_url = "https://shop.example.com"
+consumer_key = "env:ADOBE_CONSUMER_KEY"
+consumer_secret = "env:ADOBE_CONSUMER_SECRET"
+access_token = "env:ADOBE_ACCESS_TOKEN"
+access_token_secret = "env:ADOBE_ACCESS_TOKEN_SECRET"
+order_source = "default"            # the source that orders leave from as a rule; it has to be mapped
+orders_since = "2026-11-01T00:00:00Z"   # orders that changed before are left alone
+""",
+    location="default",
 )
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncline.connectors.adobe_commerce import wire
-from syncline.connectors.adobe_commerce.auth import escape
 from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.manifest import PAGE_MAX, AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.wire import Found
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
 from syncline.model.payloads import ReadStock, SetStock
+from syncline.sdk.oauth1 import escape
 
 PATH = "inventory/source-items"
 REMEMBERED_MAX = 20_000  # queued writes whose end may still be asked for

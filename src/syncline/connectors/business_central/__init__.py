@@ -1,6 +1,6 @@
 """Dynamics 365 Business Central: API v2.0, and pages of our own extension for what it does not tell."""
 
-from syncline.connectors.business_central.manifest import CAPABILITIES, BusinessCentralSettings
+from syncline.connectors.business_central.manifest import CAPABILITIES, SAMPLE, BusinessCentralSettings
 from syncline.connectors.business_central.system import open_system
 from syncline.ports import Connector
 
@@ -10,6 +10,7 @@ CONNECTOR = Connector(
     BusinessCentralSettings,
     CAPABILITIES,
     open_system,
+    SAMPLE,
 )
 
 __all__ = ["CONNECTOR", "BusinessCentralSettings"]

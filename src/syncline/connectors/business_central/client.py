@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from syncline.connectors.business_central.auth import Tokens
+from syncline.connectors.business_central.auth import token_of
 from syncline.connectors.business_central.manifest import STANDARD, BusinessCentralSettings
 from syncline.model.errors import AuthExpired, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.ports import Clock, Request, Response, Transport
@@ -62,7 +62,7 @@ class Client:
         self._rng = rng
         self._transport = transport
         self._governor = governor
-        self._tokens = Tokens(settings, clock, transport)
+        self._tokens = token_of(settings, clock, transport)
         self._refusals = 0
 
     async def sign_in(self) -> None:

@@ -11,7 +11,7 @@ from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
-from syncline.ports import PollStream
+from syncline.ports import PollStream, Sample
 
 SECRET_BYTES_MIN = 24
 SECRET_CHARS_MAX = 2048  # clientState; Microsoft, "Working with webhooks"
@@ -63,6 +63,24 @@ ANNOUNCED = {
     (STANDARD, "salesOrders"): ORDERS.name,
     (EXTENSION, "shipments"): SHIPMENTS.name,
 }
+
+
+SAMPLE = Sample(
+    "erp",
+    """\
+tenant = "env:BC_TENANT"
+environment = "production"
+company_id = "66666666-2222-4333-8444-555555555555"   # as companies shows it
+client_id = "env:BC_CLIENT_ID"
+client_secret = "env:BC_CLIENT_SECRET"
+webhook_secrets = ["env:BC_WEBHOOK_SECRET"]
+currency = "GBP"                    # the company's own
+web_customer = "WEB"                # number of who buys when an order names nobody
+shipping_account = "6710"
+payment_journal = "WEB"
+""",
+    location="MAIN",
+)
 
 
 @dataclass(frozen=True, slots=True)

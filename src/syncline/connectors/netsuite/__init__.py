@@ -1,9 +1,9 @@
 """Oracle NetSuite: SuiteTalk REST and SuiteQL, with a user-event script for push."""
 
-from syncline.connectors.netsuite.manifest import CAPABILITIES, NetSuiteSettings
+from syncline.connectors.netsuite.manifest import CAPABILITIES, SAMPLE, NetSuiteSettings
 from syncline.connectors.netsuite.system import open_system
 from syncline.ports import Connector
 
-CONNECTOR = Connector("netsuite", "Oracle NetSuite", NetSuiteSettings, CAPABILITIES, open_system)
+CONNECTOR = Connector("netsuite", "Oracle NetSuite", NetSuiteSettings, CAPABILITIES, open_system, SAMPLE)
 
 __all__ = ["CONNECTOR", "NetSuiteSettings"]

@@ -1,18 +1,16 @@
-"""Access tokens by OAuth 2.0 client credentials, and the older Token-Based Authentication signature.
+"""What goes into ``Authorization``: a token by OAuth 2.0 client credentials, or a signature of each call (TBA).
 
-NetSuite help: section_162755359851 (client credentials), section_1534941088 (TBA). No new TBA
-integration can be made from 2027.1 (section_0525020842), so only its signature is kept here.
+NetSuite help: section_162755359851 (client credentials), section_1534941088 (Token-Based Authentication, which is
+OAuth 1.0a). No new TBA integration can be made from 2027.1 (section_0525020842); accounts that have one may keep it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hmac
 from collections.abc import Callable
 from random import Random
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,15 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
-from syncline.model.errors import AuthExpired, Misconfigured, OutcomeUnknown, Retryable, Throttled
-from syncline.ports import Clock, Request, Transport
+from syncline.model.errors import Misconfigured
+from syncline.ports import Clock, Transport
+from syncline.sdk.oauth1 import Keys, authorization
+from syncline.sdk.tokens import KeptToken
 
 TOKEN_PATH = "/services/rest/auth/oauth2/v1/token"  # noqa: S105 - a path
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE_S = 300  # at most 3600; short, because an assertion is used once, at once
-TOKEN_LIFE_S = 3600
-TOKEN_LIFE_S_MIN = 60
-RENEW_BEFORE_S = 300  # of the token's hour: a call under way must not outlive it
 RSA_BITS = (3072, 4096)
 
 Signer = Callable[[bytes], bytes]
@@ -77,46 +74,59 @@ def load_signer(private_key: str) -> tuple[str, Signer]:
     raise Misconfigured("netsuite.private_key: NetSuite accepts RSA and EC (P-256, P-384, P-521) keys only.")
 
 
-class Tokens:
-    """Keeps one access token alive. Safe for any number of tasks: only one asks at a time.
-
-    There is no refresh token: a new assertion is made each time (section_162755332391).
-    """
+class Credential:
+    """Makes the header of each call."""
 
     def __init__(self, settings: NetSuiteSettings, clock: Clock, rng: Random, transport: Transport) -> None:
         self._settings = settings
         self._clock = clock
         self._rng = rng
-        self._transport = transport
         self._url = settings.root + TOKEN_PATH
+        self._tokens: KeptToken | None = None
+        if settings.auth == "tba":
+            return
         self._algorithm, self._sign = load_signer(settings.private_key)
-        self._token = ""
-        self._renew_at = 0.0
-        self._asking = asyncio.Lock()
+        self._tokens = KeptToken(
+            clock,
+            transport,
+            who="NetSuite's token endpoint",
+            url=self._url,
+            form=self._form,
+            refused=_refused,
+        )
 
-    async def token(self) -> str:
-        """A token with some life left.
+    async def header(self, method: str, url: str) -> str:
+        """The header for one call; a signature is good for this call only.
 
         Raises:
             AuthExpired: the credential is refused.
             Retryable, Throttled: no token could be had now; nothing was sent to any record.
         """
-        if self._fresh():
-            return self._token
-        async with self._asking:
-            if not self._fresh():
-                await self._ask()
-            return self._token
+        return self._signed(method, url) if self._tokens is None else f"Bearer {await self._tokens.token()}"
 
-    async def renew(self, refused: str) -> str:
-        """A token other than ``refused``; whoever comes second gets the one that the first fetched."""
-        async with self._asking:
-            if self._token == refused or not self._fresh():
-                await self._ask()
-            return self._token
+    async def again(self, refused: str, method: str, url: str) -> str:
+        """Another header for a call that was refused with one."""
+        if self._tokens is None:
+            return self._signed(method, url)
+        return f"Bearer {await self._tokens.renew(refused.removeprefix('Bearer '))}"
 
-    def _fresh(self) -> bool:
-        return bool(self._token) and self._clock.monotonic() < self._renew_at
+    async def try_out(self) -> None:
+        """Get a token, where there are any, for a check."""
+        if self._tokens is not None:
+            await self._tokens.token()
+
+    def _signed(self, method: str, url: str) -> str:
+        held = self._settings
+        keys = Keys(held.consumer_key, held.consumer_secret, held.token_id, held.token_secret)
+        # The realm is the account as the product shows it, with its underscore (section_1534941295).
+        return authorization(
+            keys,
+            method,
+            url,
+            timestamp_s=self._clock.now_ms() // 1000,
+            nonce=f"{self._rng.getrandbits(128):032x}",
+            realm=held.account,
+        )
 
     def assertion(self) -> str:
         """A signed JWT, valid once for a few minutes (section_162755359851)."""
@@ -135,109 +145,19 @@ class Tokens:
         signed = ".".join(_b64url(msgspec.json.encode(part)) for part in (header, claims))
         return f"{signed}.{_b64url(self._sign(signed.encode()))}"
 
-    async def _ask(self) -> None:
-        form = urlencode(
-            {
-                "grant_type": "client_credentials",
-                "client_assertion_type": ASSERTION_TYPE,
-                "client_assertion": self.assertion(),
-            },
-        )
-        request = Request(
-            "POST",
-            self._url,
-            {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-            form.encode(),
-            timeout_s=30.0,
-        )
-        began = self._clock.monotonic()
-        try:
-            response = await self._transport.send(request)
-        except OutcomeUnknown as error:
-            raise Retryable("NetSuite's token endpoint did not answer.") from error
-        answer = _object(response.body)
-        if response.status == 429:
-            raise Throttled("NetSuite's token endpoint asked us to slow down.")
-        if response.status in (400, 401, 403):
-            # Bad, expired or unknown assertion: invalid_grant (the status is unsure, so all three count).
-            reason = str(answer.get("error") or answer.get("title") or "no reason given")[:100]
-            raise AuthExpired(
-                f"NetSuite refused the client credentials ({response.status} {reason}): check client_id, "
-                "certificate_id and private_key, the certificate's two years, and this machine's clock.",
-            )
-        token = answer.get("access_token")
-        if response.status != 200 or not isinstance(token, str) or not token:
-            raise Retryable(f"NetSuite's token endpoint answered {response.status} without a token.")
-        self._token = token
-        life = max(TOKEN_LIFE_S_MIN, _seconds(answer.get("expires_in")))
-        self._renew_at = began + max(life - RENEW_BEFORE_S, life / 2)
+    def _form(self) -> bytes:
+        fields = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": self.assertion(),
+        }
+        return urlencode(fields).encode()
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _seconds(value: Any) -> int:
-    # A number or a string: the documents disagree, so both are read.
-    try:
-        return min(int(value), TOKEN_LIFE_S)
-    except (TypeError, ValueError, OverflowError):
-        return TOKEN_LIFE_S
-
-
-def tba_signature(
-    method: str,
-    url: str,
-    *,
-    consumer_key: str,
-    consumer_secret: str,
-    token: str,
-    token_secret: str,
-    nonce: str,
-    timestamp: str,
-) -> str:
-    """The OAuth 1.0a HMAC-SHA256 signature of one request, base64.
-
-    Every query parameter enters the base string; ``realm`` and a JSON body do not
-    (section_1534941088). Proved by that page's vectors in the tests.
-    """
-    parts = urlsplit(url)
-    base_url = f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
-    pairs = [
-        *parse_qsl(parts.query, keep_blank_values=True),
-        ("oauth_consumer_key", consumer_key),
-        ("oauth_nonce", nonce),
-        ("oauth_signature_method", "HMAC-SHA256"),
-        ("oauth_timestamp", timestamp),
-        ("oauth_token", token),
-        ("oauth_version", "1.0"),
-    ]
-    joined = "&".join(f"{name}={value}" for name, value in sorted((_enc(k), _enc(v)) for k, v in pairs))
-    base = "&".join((method.upper(), _enc(base_url), _enc(joined)))
-    key = f"{_enc(consumer_secret)}&{_enc(token_secret)}"
-    return base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha256")).decode()
-
-
-def tba_header(
-    account: str, signature: str, *, consumer_key: str, token: str, nonce: str, timestamp: str
-) -> str:
-    """The ``Authorization`` header that carries a ``tba_signature``. The realm keeps the underscore."""
-    fields = {
-        "realm": account,
-        "oauth_consumer_key": consumer_key,
-        "oauth_token": token,
-        "oauth_signature_method": "HMAC-SHA256",
-        "oauth_timestamp": timestamp,
-        "oauth_nonce": nonce,
-        "oauth_version": "1.0",
-        "oauth_signature": signature,
-    }
-    return "OAuth " + ", ".join(f'{name}="{_enc(value)}"' for name, value in fields.items())
-
-
-def _enc(text: str) -> str:
-    return quote(text, safe="-._~")
+def _refused(status: int, answer: dict[str, Any]) -> str:
+    # Bad, expired or unknown assertion: invalid_grant (the status is unsure, so 400, 401 and 403 count).
+    reason = str(answer.get("error") or answer.get("title") or "no reason given")[:100]
+    return (
+        f"NetSuite refused the client credentials ({status} {reason}): check client_id, certificate_id and private_key, "
+        "the certificate's two years, and this machine's clock."
+    )

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from syncline.connectors.netsuite.auth import Tokens
+from syncline.connectors.netsuite.auth import Credential
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.ports import Clock, Request, Response, Transport
@@ -62,12 +62,12 @@ class Client:
         self._rng = rng
         self._transport = transport
         self._governor = governor
-        self._tokens = Tokens(settings, clock, rng, transport)
+        self._credential = Credential(settings, clock, rng, transport)
         self._refusals = 0
 
     async def sign_in(self) -> None:
         """Get a token, for a check."""
-        await self._tokens.token()
+        await self._credential.try_out()
 
     async def query(self, sql: str, params: Sequence[str | int] = (), *, urgent: bool = False) -> list[Row]:
         """One page of at most 1000 rows of SuiteQL. Callers page by key, never by offset.
@@ -174,14 +174,14 @@ class Client:
         reads: bool,
     ) -> Response:
         try:
-            token = await self._tokens.token()
+            header = await self._credential.header(method, url)
         except Throttled as error:
             raise Throttled(str(error), self._back_off()) from error
-        response = await self._once(method, url, body, headers, token, urgent=urgent, reads=reads)
+        response = await self._once(method, url, body, headers, header, urgent=urgent, reads=reads)
         if response.status == 401:
-            # Refused before anything was done, so it may be sent again with a new token, once.
-            token = await self._tokens.renew(token)
-            response = await self._once(method, url, body, headers, token, urgent=urgent, reads=reads)
+            # Refused before anything was done, so it may be sent again with a new token or signature, once.
+            header = await self._credential.again(header, method, url)
+            response = await self._once(method, url, body, headers, header, urgent=urgent, reads=reads)
         if 200 <= response.status < 300:
             self._refusals = 0
             return response
@@ -193,12 +193,12 @@ class Client:
         url: str,
         body: bytes,
         headers: Mapping[str, str],
-        token: str,
+        authorization: str,
         *,
         urgent: bool,
         reads: bool,
     ) -> Response:
-        sent = {**_STRICT, "Accept": "application/json", **headers, "Authorization": f"Bearer {token}"}
+        sent = {**_STRICT, "Accept": "application/json", **headers, "Authorization": authorization}
         if body:
             sent["Content-Type"] = "application/json"
         await self._governor.acquire(urgent=urgent)
@@ -221,7 +221,7 @@ class Client:
             return Throttled(words, delay)
         if status == 401:
             return AuthExpired(
-                "NetSuite refused a fresh token: check that the role still exists, may log in through web "
+                "NetSuite refused a fresh token or signature: check that the role still exists, may log in through web "
                 "services, and that the integration is enabled.",
             )
         if details is None or status >= 500 or status < 400 or status == 408:

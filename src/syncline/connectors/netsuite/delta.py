@@ -3,6 +3,9 @@
 Pages by key over (lastmodifieddate, id), from the watermark less an overlap, because a document may
 become visible after later ones (contract sheet section 4, watermark pitfalls). What the overlap
 brings again unchanged is not read again; that memory is lost on a restart, which costs calls only.
+
+Stock that comes in is promised to orders that wait for it, and stock that goes is taken from them, without a word in
+the order's stamp: such orders are read again whenever stock of their items moves.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ CHUNK = 100  # documents or items named in one query
 MOMENTS_MAX = 16  # of one level in one read; of more, the first
 REMEMBERED_MAX = 50_000
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
+FAR_MS = 1 << 62
 KEY_START = -(2**31)  # some built-in records have negative ids
 
 Pair = tuple[str, str]  # item, location; "" where a line names none
@@ -63,6 +67,7 @@ class _Read:
     since_ms: int  # ``changed_at`` where a stamp cannot be placed in time
     place: Place
     lines: dict[str, list[Row]] = field(default_factory=dict)
+    orders: dict[str, list[Row]] = field(default_factory=dict)
 
 
 class Delta:
@@ -85,10 +90,15 @@ class Delta:
         # Where a document's lines were, so that a line taken off it still has its level read again.
         self._pairs: OrderedDict[str, frozenset[Pair]] = OrderedDict()
         self._tracking_table = True
+        # Orders with items that wait for stock; until the first read has ended, nobody knows which did.
+        self._waiting: OrderedDict[str, frozenset[int]] = OrderedDict()
+        self._waiting_known = False
 
     async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Pages from the cursor to now."""
         now_ms = self._clock.now_ms()
+        if cursor is None:  # no order was told of before
+            self._waiting_known = True
         reading = await self._erp.read()
         covers_ms = cursor.covers_ms if cursor else 0
         place = self._resume(cursor, reading, now_ms)
@@ -109,6 +119,7 @@ class Delta:
             # Only now is the page stored; a page that was dropped must be read again.
             self._remember(fresh, read)
             if last:
+                self._waiting_known = True
                 return
             read.place = after
         raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of changed transactions.")
@@ -158,7 +169,13 @@ class Delta:
             self._pairs[key] = self._pairs_of(lines)
         while len(self._pairs) > REMEMBERED_MAX:
             self._pairs.popitem(last=False)
-        read.lines = {}
+        for key, lines in read.orders.items():
+            self._waiting.pop(key, None)
+            if waits := frozenset(int(x["item"]) for x in lines if float(x.get("backordered") or 0) > 0):
+                self._waiting[key] = waits
+        while len(self._waiting) > REMEMBERED_MAX:
+            self._waiting.popitem(last=False)
+        read.lines, read.orders = {}, {}
 
     def _instant(self, stamp: object, read: _Read) -> int | None:
         if self._erp.zone is None or not read.reading.proven:
@@ -177,14 +194,17 @@ class Delta:
             if lines[0].get("type") == "ItemShip" and queries.letter(lines[0].get("status")) == "C"
         }
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
+        changed = self._moments(headers, read)
+        promised = await self._promised_anew(changed, read.place.watermark)
         # Whether a shipment moves its order's stamp is unsure, so the order is read with it.
         orders = {k: lines for k, lines in read.lines.items() if lines[0].get("type") == "SalesOrd"}
-        others = [x for x in dict.fromkeys(sources.values()) if x and x not in orders]
+        others = [x for x in dict.fromkeys([*sources.values(), *promised]) if x and x not in orders]
         orders |= {
             key: lines
             for key, lines in (await self._lines(others)).items()
             if lines[0].get("type") == "SalesOrd"
         }
+        read.orders = orders
         names = {key: rows.order_name(lines[0], self._settings) for key, lines in orders.items()}
         ours = {key: lines for key, lines in orders.items() if names[key]}
         events = [
@@ -193,9 +213,9 @@ class Delta:
                 lines,
                 self._settings,
                 erp_ms=self._stamp(lines),
-                changed_ms=self._changed(lines[0], read),
+                changed_ms=max(self._changed(lines[0], read), promised.get(key, 0)),
             )
-            for lines in ours.values()
+            for key, lines in ours.items()
         ]
         mine = {key: lines for key, lines in shipped.items() if sources[key] in ours}
         tracking = await self._tracking(list(mine))
@@ -210,7 +230,7 @@ class Delta:
             )
             for key, lines in mine.items()
         ]
-        return events + await self._levels(headers, read)
+        return events + await self._levels(headers, changed, read)
 
     def _stamp(self, lines: Sequence[Row]) -> int:
         return min(self._erp.stamp(line) for line in lines)
@@ -281,7 +301,8 @@ class Delta:
             (str(x["item"]), str(x.get("location", ""))) for x in lines if str(x.get("item")) not in amounts
         )
 
-    async def _levels(self, headers: Sequence[Row], read: _Read) -> list[Event]:
+    def _moments(self, headers: Sequence[Row], read: _Read) -> dict[Pair, set[int]]:
+        """When documents touched levels."""
         changed: dict[Pair, set[int]] = {}
         for header in headers:
             key = str(header["id"])
@@ -289,6 +310,41 @@ class Delta:
             pairs = self._pairs_of(read.lines.get(key, ())) | self._pairs.get(key, frozenset())
             for pair in pairs:
                 changed.setdefault(pair, set()).add(at_ms)
+        return changed
+
+    async def _promised_anew(self, changed: Mapping[Pair, set[int]], read_ms: int) -> dict[str, int]:
+        """Orders that may have been promised other units of what moved, and since when.
+
+        Those that wait can be asked for, those that waited are remembered. A process that starts remembers none, so
+        it asks for all that have not left. What moved before ``read_ms`` was read by then, unless nothing moved since.
+        """
+        since: dict[int, int] = {}
+        for (item, _), moments in changed.items():
+            news = [at_ms for at_ms in moments if at_ms >= read_ms] or moments
+            since[int(item)] = min(*news, since.get(int(item), FAR_MS))
+        found = {
+            key: min(since[item] for item in waits & since.keys())
+            for key, waits in self._waiting.items()
+            if waits & since.keys()
+        }
+        items = sorted(since)
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            sql = queries.orders_of(len(chunk), waiting=self._waiting_known)
+            at = (KEY_START, KEY_START)
+            for _ in range(PAGES_MAX):
+                page = await self._client.query(sql, [*chunk, at[0], *at])
+                for row in page:
+                    key = str(row["txn"])
+                    found[key] = min(found.get(key, FAR_MS), since[int(row["item"])])
+                if len(page) < PAGE_MAX:
+                    break
+                at = (int(page[-1]["txn"]), int(page[-1]["item"]))
+        return found
+
+    async def _levels(
+        self, headers: Sequence[Row], changed: dict[Pair, set[int]], read: _Read
+    ) -> list[Event]:
         items = sorted({int(item) for item, _ in changed})
 
         async def of(chunk: list[int]) -> list[Row]:

@@ -13,11 +13,16 @@ from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
-from syncline.ports import PollStream
+from syncline.ports import PollStream, Sample
 
 PUSH_SECRET_BYTES_MIN = 24
 OVERLAP_UNPROVEN_S = 24 * 3600  # contract sheet section 4: 24 h while the zone is unproven
 LOOK_UP_WINDOW_MS = 5_000
+
+CREDENTIALS = {
+    "oauth2": ("client_id", "certificate_id", "private_key"),
+    "tba": ("consumer_key", "consumer_secret", "token_id", "token_secret"),
+}
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
@@ -46,6 +51,23 @@ ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 STREAMS = (TRANSACTIONS, STOCK, ITEMS)
 
 
+SAMPLE = Sample(
+    "erp",
+    """\
+account = "1234567"
+client_id = "env:NETSUITE_CLIENT_ID"
+certificate_id = "env:NETSUITE_CERTIFICATE_ID"
+private_key = "file:netsuite.pem"
+push_secrets = ["env:NETSUITE_PUSH_SECRET"]
+timezone = "America/Los_Angeles"    # of the account; without it every poll re-reads 24 hours
+slots = 5                           # concurrent calls that this integration may use
+web_customer = "1001"               # internal id: buys when an order names nobody
+""",
+    location="1",
+    adopt='{ externalid = "SHOP-{id}", otherrefnum = "{name}" }',
+)
+
+
 @dataclass(frozen=True, slots=True)
 class NetSuiteSettings:
     """One NetSuite account and the decisions that are its owner's to make.
@@ -54,9 +76,14 @@ class NetSuiteSettings:
     """
 
     account: str  # as the product shows it: "123456" or "123456_SB1"
-    client_id: str
-    certificate_id: str  # the ``kid`` shown after the certificate was uploaded
-    private_key: str = field(repr=False)  # PEM text
+    client_id: str = ""
+    certificate_id: str = ""  # the ``kid`` shown after the certificate was uploaded
+    private_key: str = field(default="", repr=False)  # PEM text
+    auth: str = "oauth2"  # or "tba": Token-Based Authentication, for integrations made before 2027.1
+    consumer_key: str = ""  # of TBA, as the next three
+    consumer_secret: str = field(default="", repr=False)
+    token_id: str = ""
+    token_secret: str = field(default="", repr=False)
     base_url: str = ""  # for simulators; the account's own address by default
     push_secrets: tuple[str, ...] = field(default=(), repr=False)  # newest first; two during a rotation
     timezone: str = ""  # IANA name of the zone in which the account renders dates
@@ -83,7 +110,9 @@ class NetSuiteSettings:
         Raises:
             Misconfigured: names the field and the mend; never shows a secret.
         """
-        for name in ("account", "client_id", "certificate_id", "private_key"):
+        if self.auth not in CREDENTIALS:
+            raise Misconfigured(f"netsuite.auth must be one of {', '.join(CREDENTIALS)}.")
+        for name in ("account", *CREDENTIALS[self.auth]):
             if not getattr(self, name):
                 raise Misconfigured(
                     f"netsuite.{name} is empty: see the connector's README, section Setting up."

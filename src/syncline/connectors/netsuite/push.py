@@ -281,7 +281,9 @@ def _order(body: Body, settings: NetSuiteSettings) -> ErpOrder | None:
             continue
         # A closed line stands for what was shipped only, and a post does not say how much that was.
         gone = line.closed or record.status == "C"
-        units[line.sku, line.location or ""] += Decimal(0) if gone else Decimal(line.quantity)
+        # What waits for stock is in no figure of what is available.
+        told = Decimal(0) if gone else Decimal(line.quantity) - Decimal(line.backordered or 0)
+        units[line.sku, line.location or ""] += told
     return ErpOrder(
         key,
         record.id,

@@ -124,11 +124,26 @@ def lines_of(transactions: int, now: str) -> str:
         "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, "
         f"t.externalid AS externalid, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, tl.item AS item, "
         "i.itemid AS sku, tl.location AS location, tl.quantity AS quantity, tl.quantityshiprecv AS done, "
+        "tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
         "tl.isclosed AS isclosed, tl.isinventoryaffecting AS moves, tl.createdfrom AS createdfrom, "
         f"{now} AS erp_now FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
         f"JOIN item i ON i.id = tl.item WHERE tl.transaction IN ({_marks(transactions)}) "
         "AND tl.mainline = 'F' AND tl.taxline = 'F' "
         "AND (tl.transaction > ? OR (tl.transaction = ? AND tl.id > ?)) ORDER BY tl.transaction, tl.id"
+    )
+
+
+def orders_of(items: int, *, waiting: bool) -> str:
+    """Sales orders with units of some items that have not left, or of these those that wait for stock.
+
+    Parameters: the items, then the keyset (order, order, item).
+    """
+    which = "tl.quantitybackordered > 0" if waiting else "ABS(tl.quantity) > tl.quantityshiprecv"
+    return (
+        "SELECT DISTINCT tl.transaction AS txn, tl.item AS item "
+        "FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
+        f"WHERE t.type = 'SalesOrd' AND tl.mainline = 'F' AND tl.isclosed = 'F' AND tl.item IN ({_marks(items)}) "
+        f"AND {which} AND (tl.transaction > ? OR (tl.transaction = ? AND tl.item > ?)) ORDER BY tl.transaction, tl.item"
     )
 
 

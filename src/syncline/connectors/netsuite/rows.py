@@ -165,14 +165,24 @@ def order_event(
     for line in lines:
         if not queries.counts_for_stock(line, settings):
             continue
-        # The quantity of a sales line is negative in SuiteQL. Closed: only what was shipped counts.
-        gone = line.get("isclosed") == "T" or status == "C"
-        quantity = _decimal(line.get("done") or "0") if gone else _decimal(line["quantity"])
-        units[_text(line, "sku"), _text(line, "location")] += abs(quantity)
+        units[_text(line, "sku"), _text(line, "location")] += _accounted(line, status)
     name = key or order_name(head, settings)
     body = OrderRow(name, _text(head, "txn"), status, _units(units), erp_ms)
     event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+
+
+def _accounted(line: Row, status: str) -> Decimal:
+    """Units of a sales line that what is available accounts for: it is what is on hand less what is committed.
+
+    What left is not on hand any more. What is backordered is in no figure: it waits until something comes in.
+    """
+    done = abs(_decimal(line.get("done") or "0"))
+    if line.get("isclosed") == "T" or status == "C":
+        return done
+    if line.get("committed") is None:  # nothing that is stocked, so nothing is promised of it
+        return abs(_decimal(line["quantity"]))  # which SuiteQL states as a negative number
+    return abs(_decimal(line["committed"])) + done
 
 
 def shipment_event(

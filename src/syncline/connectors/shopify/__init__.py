@@ -6,7 +6,7 @@ from random import Random
 
 from syncline.connectors.shopify.census import ShopifyCensus
 from syncline.connectors.shopify.client import Client
-from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, ShopifySettings
+from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, SAMPLE, ShopifySettings
 from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
@@ -44,6 +44,7 @@ CONNECTOR = Connector(
     settings=ShopifySettings,
     capabilities=CAPABILITIES,
     open=open_system,
+    sample=SAMPLE,
 )
 
 __all__ = ["CONNECTOR", "ShopifySettings", "open_system"]

@@ -19,7 +19,7 @@ from syncline.model.capabilities import (
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
-from syncline.ports import PollStream
+from syncline.ports import PollStream, Sample
 
 Plan = Literal["standard", "advanced", "plus", "enterprise"]
 
@@ -36,6 +36,18 @@ OVERLAP_S_MAX = 86_400
 _SHOP = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 _VERSION = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+SAMPLE = Sample(
+    "channel",
+    """\
+shop = "your-shop.myshopify.com"
+access_token = "env:SHOPIFY_ACCESS_TOKEN"
+webhook_secrets = ["env:SHOPIFY_CLIENT_SECRET"]
+plan = "standard"
+""",
+    location="70123456789",
+)
 
 
 class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -119,11 +119,10 @@ class ShopifySource:
             occurred_at_ms=_triggered_ms(headers.get("x-shopify-triggered-at", ""), request.received_at_ms),
             body=bytes(request.body),
         )
-        # Refused before it is acknowledged: Shopify then sends it again, and the merchant can see why.
-        # The shape is enough to know that nothing was cut; what the order means is found when it is applied.
+        # What was cut or altered is refused, and Shopify sends it again. What is whole but not as we know it would be
+        # sent again the same, until Shopify ends the subscription: that is accepted, and parked when it is applied.
         if topic in ORDER_TOPICS:
-            order = wire.rest_order(event.body, topic)
-            to_ms(order.updated_at, "updated_at")
+            to_ms(wire.decode(event.body, wire.RestStamp, topic).updated_at, "updated_at")
         else:
             self._changes(event)
         return Verified(event)

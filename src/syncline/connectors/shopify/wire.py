@@ -346,6 +346,13 @@ class RestOrder(Struct, frozen=True):
     note: str | None = None
 
 
+class RestStamp(Struct, frozen=True):
+    """Which order, and when: what says that a body came whole. The rest is judged when it is applied."""
+
+    id: Id
+    updated_at: Moment
+
+
 class RestPart(Struct, frozen=True):
     """What we need of ``refunds/*`` and ``fulfillments/*``: which order, and when."""
 

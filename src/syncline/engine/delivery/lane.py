@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -125,12 +125,17 @@ class Lane:
         busy = {record.removeprefix("order ") for record in self._busy if record.startswith("order ")}
         return busy if queue is None else busy | queue.keys()
 
-    def at_rest(self, key: str) -> bool:
-        """Whether no delivery of a stock number waits, is under way, or may be in the store unread."""
+    def at_rest(self, keys: Iterable[str]) -> set[str]:
+        """The stock numbers of which no delivery waits, is under way, or may be in the store unread."""
         queue = self._queues.get("set_stock")
-        if not self._loaded or queue is None or key in queue or ("set_stock", key) in self.stops:
-            return False
-        return f"stock {key}" not in self._busy
+        if not self._loaded or queue is None:
+            return set()
+        found = {key for key in keys if key not in queue}
+        if self._busy:
+            found = {key for key in found if f"stock {key}" not in self._busy}
+        if len(self.stops):
+            found = {key for key in found if ("set_stock", key) not in self.stops}
+        return found
 
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""

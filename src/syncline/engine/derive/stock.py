@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+from msgspec import Struct
+
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import DemandLearner, Wrong
 from syncline.engine.derive.facts import Alike, Facts, read_facts
@@ -34,8 +36,7 @@ UNPLACED_WAIT_MS = 10_000
 UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What one channel location should show, and what it holds as far as we know.
 
     ``held`` of ``None``: never read. ``rev`` is the binding's revision that this was computed from.
@@ -112,7 +113,7 @@ class StockDeriver:
         self._systems = systems
         self._learner = learner
         self._under_way: Callable[[str, str], int | None] = lambda _system, _order_key: None
-        self._at_rest: Callable[[str, str], bool] = lambda _system, _key: False
+        self._at_rest: Callable[[str, Iterable[str]], set[str]] = lambda _system, _keys: set()
         self._auto_units: AutoUnits = _unknown_units
         self._tolerances: Tolerances = _route_tolerances
         self._wake: Callable[[], None] = lambda: None
@@ -123,7 +124,7 @@ class StockDeriver:
     def watch(
         self,
         under_way: Callable[[str, str], int | None],
-        at_rest: Callable[[str, str], bool],
+        at_rest: Callable[[str, Iterable[str]], set[str]],
         wake: Callable[[], None],
     ) -> None:
         """Be told since when a call about an order is under way to a system, and whether a number is at rest.
@@ -212,23 +213,23 @@ class StockDeriver:
             )
             waiting = open_by_location(untaken[sku], known) if sku in untaken else {}
             most = numbers
+            rows = [(place, bindings.get(stock_key(sku, route.locations[place]))) for place in known]
             # Where the channel holds no more than that, it does not matter how many may be right.
             if any(map(doubt, lines)) and any(
-                _known_at(bindings, route, sku, place)
-                > number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
-                for place in known
+                row is not None
+                and row[1] is not None
+                and row[1] > number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
+                for place, row in rows
             ):
                 most = scene.number(sku, leave_out=doubt)
-            for erp_location in known:
-                published_here = numbers.by_location[erp_location]
-                back = waiting.get(erp_location, 0)
+            for place, row in rows:
+                published_here = numbers.by_location[place]
+                back = waiting.get(place, 0)
                 quantity = number_to_write(contract, published_here, back)
-                location = route.locations[erp_location]
-                key = stock_key(sku, location)
-                row = bindings.get(key)
+                location = route.locations[place]
                 targets.append(
                     Target(
-                        key=key,
+                        key=stock_key(sku, location) if row is None else row[0],
                         sku=sku,
                         location=location,
                         quantity=quantity,
@@ -236,7 +237,9 @@ class StockDeriver:
                         unseen=0 if row is None else row[2],
                         rev=0 if row is None else row[3],
                         unplaced=unplaced,
-                        at_most=number_to_write(contract, most.by_location[erp_location], back),
+                        at_most=quantity
+                        if most is numbers
+                        else number_to_write(contract, most.by_location[place], back),
                         added_back=quantity - published_here,
                     ),
                 )
@@ -344,15 +347,21 @@ class StockDeriver:
         asked: dict[tuple[str, str], Wrong] = {}
         channels: dict[str, dict[str, None]] = {}
         for route, computed, tolerances in rounds:
+            name = route.name
+            for sku in tolerances:
+                channels.setdefault(sku, {})[route.sink] = None
             for target in computed.targets:
-                channels.setdefault(target.sku, {})[route.sink] = None
                 held = target.held
-                too_high = held is not None and held > target.quantity and not target.undecided
+                if held is None or held == target.quantity:
+                    continue
                 tolerance_ms = tolerances[target.sku]
-                if tolerance_ms > SEND_AT_ONCE_MS and (too_high or (held == 0 and target.quantity > 0)):
+                if tolerance_ms <= SEND_AT_ONCE_MS:
+                    continue
+                too_high = held > target.quantity and not target.undecided
+                if too_high or (held == 0 and target.quantity > 0):
                     latest_ms = changed_at[target.sku] + tolerance_ms
                     pool = computed.published[target.sku].pool
-                    asked[route.name, target.key] = Wrong(target.sku, pool, latest_ms, too_high)
+                    asked[name, target.key] = Wrong(target.sku, pool, latest_ms, too_high)
         found: dict[tuple[str, str], int] = {}
         for start in range(0, len(asked), DECIDE_MAX):
             some = list(islice(asked.items(), start, start + DECIDE_MAX))
@@ -398,12 +407,14 @@ class StockDeriver:
             [(route, computed, promised) for route, _, computed, promised in rounds], changed_at, now_ms
         )
         for route, at_rest, computed, promised in rounds:
+            name = route.name
             for target in computed.targets:
-                until_ms = self._waits_for_a_place(route, target, now_ms)
-                if until_ms is not None:
-                    # Only this very channel's own number; when the order was read, the SKU is marked again.
-                    later[target.sku] = min(until_ms, later.get(target.sku, until_ms))
-                    continue
+                if target.unplaced or self._unplaced_until:
+                    until_ms = self._waits_for_a_place(name, target, now_ms)
+                    if until_ms is not None:
+                        # Only this very channel's own number; when the order was read, the SKU is marked again.
+                        later[target.sku] = min(until_ms, later.get(target.sku, until_ms))
+                        continue
                 wanted = target.held is None or target.held != target.quantity
                 if not wanted and target.key in at_rest:
                     continue
@@ -412,13 +423,13 @@ class StockDeriver:
                 unique = route.rule_for(target.sku).unique
                 tolerance_ms = min(UNIQUE_MS, promised[target.sku]) if unique else promised[target.sku]
                 latest_ms = changed_ms + tolerance_ms
-                deliver_by_ms = min(latest_ms, sooner.get((route.name, target.key), latest_ms))
+                deliver_by_ms = min(latest_ms, sooner.get((name, target.key), latest_ms))
                 touches.append(
                     {
                         "system": route.sink,
                         "operation": "set_stock",
                         "key": target.key,
-                        "route": route.name,
+                        "route": name,
                         "changed_at_ms": changed_ms,
                         "deliver_by_ms": deliver_by_ms,
                         "not_before_ms": start_at(changed_ms, deliver_by_ms - changed_ms, now_ms),
@@ -457,16 +468,12 @@ class StockDeriver:
 
     def _resting(self, route: Route, skus: Iterable[str]) -> set[str]:
         """The numbers of SKUs that no open delivery of a route carries."""
-        return {
-            key
-            for sku in skus
-            for location in route.locations.values()
-            if self._at_rest(route.sink, key := stock_key(sku, location))
-        }
+        keys = (stock_key(sku, location) for sku in skus for location in route.locations.values())
+        return self._at_rest(route.sink, keys)
 
-    def _waits_for_a_place(self, route: Route, target: Target, now_ms: int) -> int | None:
+    def _waits_for_a_place(self, name: str, target: Target, now_ms: int) -> int | None:
         """Until when a number is left alone because nobody knows yet where the channel's own order takes from."""
-        at = route.name, target.key
+        at = name, target.key
         if not target.unplaced:
             self._unplaced_until.pop(at, None)
             return None
@@ -566,9 +573,3 @@ class _Scene:
             basis=self.basis,
             now_ms=self.now_ms,
         )
-
-
-def _known_at(bindings: Mapping[str, Row], route: Route, sku: str, place: str) -> int:
-    """What the channel is known to hold for an ERP location; nothing where it was never read."""
-    row = bindings.get(stock_key(sku, route.locations[place]))
-    return -1 if row is None or row[1] is None else int(row[1])

@@ -298,7 +298,7 @@ class StockReconciliation:
             detail = f"{one.detail}. {parked[one.key]}"
             return Difference(one.key, one.subject, Cause.REJECTED_WRITE, detail, one.units, one.witness)
         waits = bool(marked & set(self._routes.recipes.related(one.subject)))
-        if waits or not self._lanes[route.sink].at_rest(one.key):
+        if waits or not self._lanes[route.sink].at_rest([one.key]):
             return Difference(one.key, one.subject, Cause.IN_FLIGHT, one.detail, one.units)
         return one
 

@@ -84,7 +84,8 @@ class LiveSqliteStore(Store):
         self._reader = SqliteStore(connect(path, read_only=True))
         self._checkpointer = connect(path)
         self._checkpointer.set_busy_timeout(CHECKPOINT_WAIT_MS)
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
+        self._gathered: list[_Work] = []
         self._waiting = 0
         self._broken: BaseException | None = None
         self._dirty = threading.Event()
@@ -122,9 +123,18 @@ class LiveSqliteStore(Store):
             raise Retryable("the disk does not keep up: too many transactions wait to be committed")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting += 1
-        self._queue.put((work, future))
+        # What one turn of the loop asks for is handed over together: a thread that is woken for the first would
+        # contend with the loop for the interpreter, and commit it alone.
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((work, future))
         # A caller that is cancelled stops waiting; what it handed over is committed all the same.
         return future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     async def append(
         self,
@@ -150,6 +160,7 @@ class LiveSqliteStore(Store):
         if self._closing:
             return
         self._closing = True
+        self._hand_over()
         self._queue.put(None)
         self._dirty.set()
         for thread in self._threads:
@@ -163,24 +174,21 @@ class LiveSqliteStore(Store):
     # --- the writer thread ------------------------------------------------------------------------
 
     def _write_for_ever(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            batch = [first]
-            stop = False
-            while len(batch) < BATCH_MAX:
+        stop = False
+        while not stop:
+            batch: list[_Work] = []
+            more = self._queue.get()
+            while more is not None:
+                batch += more
+                if len(batch) >= BATCH_MAX:
+                    break
                 try:
-                    work = self._queue.get_nowait()
+                    more = self._queue.get_nowait()
                 except queue.Empty:
                     break
-                if work is None:
-                    stop = True
-                    break
-                batch.append(work)
-            self._commit(batch)
-            if stop:
-                return
+            stop = more is None
+            for start in range(0, len(batch), BATCH_MAX):
+                self._commit(batch[start : start + BATCH_MAX])
 
     def _commit(self, batch: list[_Work]) -> None:
         try:
