@@ -963,6 +963,10 @@ BROKEN = {
     "tells the oldest orders first": says("orders_recent", "changed_at_ms DESC", "changed_at_ms"),
     "tells orders of one moment in any order": says("orders_recent", "DESC, key", "DESC, key DESC"),
     "tells recent orders without a limit": says("orders_recent", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "alters a mapping": says("mapping_put", "DO NOTHING", "DO UPDATE SET text = excluded.text"),
+    "tells any mapping": says("mapping_get", "WHERE number = :number", "WHERE number >= :number"),
+    "tells the oldest mapping first": says("mappings", "DESC", ""),
+    "tells mappings without a limit": says("mappings", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -2770,6 +2774,18 @@ CAUGHT_BY = {
     ],
     "explains without a doubt": [
         "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "alters a mapping": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "tells any mapping": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "tells the oldest mapping first": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "tells mappings without a limit": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
     ],
 }
 

@@ -217,7 +217,7 @@ def test_every_table_that_tells_of_others_is_thought_of():
     forgotten = {name for name in tables if f" {name} " in text}
     assert forgotten == {"binding", "heard", "shelf", "intent", "delivery", "record", "cursor", "lease"}
     assert tables - forgotten == {
-        "account", "adoption", "doubted", "attempt", "audit", "difference", "mode", "proof", "demand", "dirty", "event", "event_seen", "hold", "lag", "migration", "parked",
+        "account", "adoption", "doubted", "attempt", "audit", "difference", "mode", "proof", "demand", "dirty", "event", "event_seen", "hold", "lag", "mapping", "migration", "parked",
         "progress", "routing", "routing_given", "standing", "survey", "trace", "velocity",
     }  # fmt: skip
 

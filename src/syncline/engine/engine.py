@@ -25,6 +25,7 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.mappings import Mappings
 from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
@@ -118,6 +119,7 @@ class Engine:
             if routing is None
             else Router(store, clock, self.catalog, routes, self.systems, self.deriver, routing)
         )
+        self.mappings = Mappings(store, clock, routes, self.systems)
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear, self._announced)
         self.lanes = {
@@ -137,6 +139,7 @@ class Engine:
                     self.rewind,
                     self.adoption,
                     router=self.router,
+                    mappings=self.mappings,
                     ships_where_allocated=system.capabilities.ships_where_allocated,
                 ),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),

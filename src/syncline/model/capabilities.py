@@ -65,7 +65,8 @@ class Capabilities:
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
-    taken only for the location from which the channel itself expects it. ``order_stamp_ms``: for so
+    taken only for the location from which the channel itself expects it. ``order_fields``: a pattern of the fields of the account's own that can
+    be written in an order. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that.
     """
 
@@ -87,6 +88,7 @@ class Capabilities:
     before_order: tuple[BeforeOrder, ...] = ()
     exposes_reserved: bool = False
     ships_where_allocated: bool = False
+    order_fields: str = ""
     checkout_ms: int = (
         0  # from a buyer's commitment until the order exists, where nothing is known of the shop
     )

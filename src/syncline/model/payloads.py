@@ -73,6 +73,17 @@ class OrderItem(Struct, frozen=True):
     in_pack: int = 1
 
 
+class FieldValue(Struct, frozen=True):
+    """The value of a field of the account's own, as a text of its type.
+
+    ``type`` is ``string``, ``decimal``, ``date`` (ISO 8601) or ``boolean`` (``true``, ``false``).
+    """
+
+    name: str
+    type: str
+    text: str
+
+
 class PutOrder(Struct, frozen=True):
     """Make the ERP hold this order as it is now.
 
@@ -81,7 +92,8 @@ class PutOrder(Struct, frozen=True):
     are fields and values under which somebody else may have written it: an order found by one of them
     is adopted, and nothing is created. ``customer_external_id`` is the ERP's id of a buyer whom it knew
     before us; without one the buyer is found, or made, by our own reference. ``routed`` marks what routing decided about
-    the items' locations; empty: they are where the channel expects them.
+    the items' locations; empty: they are where the channel expects them. ``fields`` are written besides, as the mapping has
+    it.
     """
 
     reference: str
@@ -91,6 +103,7 @@ class PutOrder(Struct, frozen=True):
     foreign: tuple[tuple[str, str], ...] = ()
     customer_external_id: str = ""
     routed: str = ""
+    fields: tuple[FieldValue, ...] = ()
 
 
 class PutPayment(Struct, frozen=True):

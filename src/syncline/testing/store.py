@@ -32,6 +32,7 @@ from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
 from syncline.testing.store_heard import HeardConformance
 from syncline.testing.store_holds import HoldConformance
+from syncline.testing.store_mappings import MappingConformance
 from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_proofs import ProofConformance
 from syncline.testing.store_routing import RoutingConformance
@@ -54,6 +55,7 @@ class StoreConformance(
     FullReadConformance,
     ProofConformance,
     RoutingConformance,
+    MappingConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

@@ -35,6 +35,7 @@ CAPABILITIES = Capabilities(
     external_reference=True,  # upsert and look-up by external id
     batch_items_max=1,
     multi_location=True,
+    order_fields="custbody[a-z0-9_]{1,80}",
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
     event_delay_ms=2_000,  # our script posts from afterSubmit; an assumption, not a vendor's figure

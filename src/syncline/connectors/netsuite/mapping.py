@@ -17,7 +17,7 @@ from typing import Any
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.connectors.netsuite.zones import date_text
 from syncline.model.errors import Rejected
-from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.model.payloads import FieldValue, OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.model.records import ZERO, Address, Customer, Order, OrderLine
 
 RATE = Decimal("0.000001")  # unit prices keep six decimals
@@ -204,10 +204,18 @@ def _header(put: PutOrder, settings: NetSuiteSettings) -> dict[str, Any]:
     }
     if not settings.shipping_item:
         body["shippingCost"] = shipping_net(order)
+    body |= {field.name: field_value(field) for field in put.fields}
     for name, address in (("shippingAddress", order.shipping_to), ("billingAddress", order.billing)):
         if address is not None and address != Address():
             body[name] = address_body(address)
     return body
+
+
+def field_value(field: FieldValue) -> Any:
+    """A custom field's value as NetSuite's REST records take it (RB26.1): a date is its text."""
+    if field.type == "decimal":
+        return Decimal(field.text)
+    return field.text == "true" if field.type == "boolean" else field.text
 
 
 # -- revisions --------------------------------------------------------------------------------------

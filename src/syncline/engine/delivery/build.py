@@ -15,10 +15,12 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.codec import FOUND, decode, put_fingerprint
 from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
+from syncline.engine.mappings import Mappings
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
 from syncline.engine.routing import Router
 from syncline.inventory.availability import units
+from syncline.mapping.expressions import MappingError
 from syncline.model.change import Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState, Outcome
@@ -119,9 +121,11 @@ class Builder:
         adoption: Adoption | None = None,
         *,
         router: Router | None = None,
+        mappings: Mappings | None = None,
         ships_where_allocated: bool = False,
     ) -> None:
         self._router = router
+        self._mappings = mappings
         self._ships_where_allocated = ships_where_allocated
         self._rewind = rewind
         self._store = store
@@ -280,12 +284,19 @@ class Builder:
                     "create it there (or correct the SKU in the shop) and the order goes on by itself",
                 )
                 continue
+            try:
+                fields = (
+                    await self._mappings.fields(self._system, order, route.source) if self._mappings else ()
+                )
+            except MappingError as error:
+                built[key] = Refuse("mapping_failed", f"order {order.number}: {error}")
+                continue
             if order.customer is not None:
                 customer = replace(order.customer, key=_customer_reference(route, order.customer))
                 order = replace(order, customer=customer)
             foreign = () if external_id else self._adoption.foreign(route.source, order)
             buyer = "" if external_id else await self._adoption.customer(self._system, order.customer)
-            put = PutOrder(reference, order, items, external_id, foreign, buyer, mark)
+            put = PutOrder(reference, order, items, external_id, foreign, buyer, mark, fields)
             built[key] = Send(put, note=fingerprint, writes=routed.writes if routed is not None else ())
         return built
 

@@ -1270,3 +1270,17 @@ RETURNING order_key;
 SELECT key, body FROM record
 WHERE system = :system AND kind = 'order' AND changed_at_ms >= :since_ms
 ORDER BY changed_at_ms DESC, key LIMIT :limit;
+
+-- name: mapping_put
+-- key: number
+INSERT INTO mapping (number, at_ms, actor, note, restores, text)
+SELECT r.number, r.now_ms, r.by, r.note, r.restores, r.text
+FROM jsonb_to_recordset($1::jsonb) AS r(number bigint, now_ms bigint, by text, note text, restores bigint, text text)
+ON CONFLICT (number) DO NOTHING
+RETURNING number;
+
+-- name: mapping_get
+SELECT number, at_ms, actor, note, restores, text FROM mapping WHERE number = :number;
+
+-- name: mappings
+SELECT number, at_ms, actor, note, restores, text FROM mapping ORDER BY number DESC LIMIT :limit;

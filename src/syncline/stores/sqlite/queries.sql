@@ -1025,3 +1025,15 @@ RETURNING order_key;
 SELECT key, body FROM record
 WHERE system = :system AND kind = 'order' AND changed_at_ms >= :since_ms
 ORDER BY changed_at_ms DESC, key LIMIT :limit;
+
+-- name: mapping_put
+INSERT INTO mapping (number, at_ms, actor, note, restores, text)
+VALUES (:number, :now_ms, :by, :note, :restores, :text)
+ON CONFLICT (number) DO NOTHING
+RETURNING number;
+
+-- name: mapping_get
+SELECT number, at_ms, actor, note, restores, text FROM mapping WHERE number = :number;
+
+-- name: mappings
+SELECT number, at_ms, actor, note, restores, text FROM mapping ORDER BY number DESC LIMIT :limit;
