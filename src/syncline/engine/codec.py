@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
-from syncline.model.payloads import PAYLOADS, Payload
+from syncline.model.payloads import PAYLOADS, Payload, PutOrder
+from syncline.model.pricing import Price
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
 
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
@@ -21,6 +22,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.ORDER: Order,
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
+    Kind.PRICE: Price,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]
@@ -81,6 +83,11 @@ def order_fingerprint(order: Order) -> str:
 def put_fingerprint(order: Order, routed: str) -> str:
     """What of an order the ERP was told: the order, and from where it is sent if that was decided here."""
     return order_fingerprint(order) + (f":{routed}" if routed else "")
+
+
+def sent_fingerprint(put: PutOrder) -> str:
+    """The same of what was sent."""
+    return put_fingerprint(put.order, put.routed)
 
 
 def stock_fingerprint(level: StockLevel) -> str:

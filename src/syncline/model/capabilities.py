@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from syncline.model.pricing import USUAL_ORDER, PriceOrder
+
 
 class StockBasis(StrEnum):
     """Which quantity a stock figure states."""
@@ -65,9 +67,11 @@ class Capabilities:
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
-    taken only for the location from which the channel itself expects it. ``order_fields``: a pattern of the fields of the account's own that can
-    be written in an order. ``order_stamp_ms``: for so
-    long an order may change again under the same stamp, so it is read after that.
+    taken only for the location from which the channel itself expects it. ``order_fields``: a pattern of the fields of the
+    account's own that can be written in an order. ``order_stamp_ms``: for so
+    long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
+    one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
+    which price a system of record takes if several hold, unless a route says otherwise.
     """
 
     webhooks: bool = False
@@ -95,4 +99,8 @@ class Capabilities:
     limit: LimitKind = LimitKind.NONE
     event_delay_ms: int = 0
     order_stamp_ms: int = 0
+    price_lists: bool = False
+    compares_prices: bool = True
+    price_decimals: int = 6
+    price_order: PriceOrder = USUAL_ORDER
     replica_lag_ms: int = 0

@@ -37,6 +37,7 @@ from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_proofs import ProofConformance
 from syncline.testing.store_routing import RoutingConformance
 from syncline.testing.store_statements import StatementConformance
+from syncline.testing.store_states import StateConformance
 from syncline.testing.store_surveys import SurveyConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
 
@@ -54,6 +55,7 @@ class StoreConformance(
     AdoptionConformance,
     FullReadConformance,
     ProofConformance,
+    StateConformance,
     RoutingConformance,
     MappingConformance,
 ):
