@@ -179,6 +179,55 @@ MEANING: dict[str, dict[str, str]] = {
         "max_units": "Units by which it may change them, all together.",
         "max_share": "Part of the rows compared so far that it mends unasked; 500 rows count at least.",
     },
+    "routing": {
+        "channels": "Channels whose accepted orders are routed. Left out: all whose orders go to the ERP that their stock comes from. "
+        "`[]`: quotes only.",
+        "currency": "Of the costs; it is only shown.",
+        "cost_per_parcel": "What each further parcel of an order costs besides: so much a split has to save.",
+        "cost_per_order": "Handling of a parcel.",
+        "cost_per_line": "Handling of each line in it.",
+        "cost_per_km": "Of its way, as the crow flies.",
+        "zones": "List of `{ km = 300, cost = 5 }`, nearest first: a parcel over at most so many kilometres costs so much, instead of "
+        "`cost_per_km`. Beyond the last it costs what the last says.",
+        "orders_per_day": "How many orders a location takes in 24 hours. Left out: as many as there are. A full location is asked only where "
+        "nobody else has the goods.",
+        "orders_per_hour": "The same in 60 minutes.",
+        "parcels_max": "The most parcels of one order, from 1 to 6.",
+        "ship_complete": "Nothing is sent unless all of it can be. An accepted order then stays where its channel expects it.",
+        "split_lines": "Whether units of one line may come from several locations.",
+        "refusals_max": "After more refusals of one order a person decides, from 0 to 20.",
+        "places": "A table of postcodes, CSV or CSV.gz beside the configuration, with the columns `postcode`, `latitude`, `longitude` and, "
+        "if it is of several countries, `country`. Without it only quotes that give coordinates know distances.",
+        "locations": "ERP location id = [routing.locations.ID].",
+        "rules": "See [[routing.rules]].",
+    },
+    "routing_site": {
+        "latitude": "Degrees north.",
+        "longitude": "Degrees east.",
+        "country": "With `postcode`, instead of degrees: looked up in `places`.",
+        "postcode": "See `country`.",
+        "cost_per_order": "Instead of that of [routing], as the keys below.",
+        "cost_per_line": "",
+        "cost_per_km": "",
+        "zones": "",
+        "orders_per_day": "",
+        "orders_per_hour": "",
+    },
+    "routing_rule": {
+        "name": "How reasons call it. Empty: its number.",
+        "channels": "The rule holds for orders of these channels; as with the next four keys, left out: of all.",
+        "countries": "Of the destination, ISO 3166-1 alpha-2.",
+        "regions": "Of the destination, as the channel names them.",
+        "postcodes": "Beginnings of the destination's postcode.",
+        "skus": "It holds for these SKUs only, as the channel names them; `prefer` for orders that have one of them.",
+        "exclude": "ERP locations that send nothing of it.",
+        "prefer": "ERP locations of which a parcel counts as cheaper by `worth` when plans are compared.",
+        "worth": "See `prefer`. The cost that is told is the real one.",
+    },
+    "routing_zone": {
+        "km": "Up to this distance, in kilometres,",
+        "cost": "a parcel costs this.",
+    },
     "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
     "units": {
         "of": "The SKU that is stocked.",
@@ -403,6 +452,7 @@ def configuration() -> str:
     """Every key of ``syncline.toml``."""
     config = importlib.import_module("syncline.runtime.config")
     alerts = importlib.import_module("syncline.runtime.alerts")
+    routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
     parts = [
         (
@@ -432,6 +482,14 @@ def configuration() -> str:
         "\n### [alerts.email]\n\n" + settings(alerts.EmailConfig, MEANING["email"], "alerts.email"),
         "\n### [alerts.webhook]\n\n"
         + settings(alerts.WebhookConfig, MEANING["alert_webhook"], "alerts.webhook"),
+        "\n## [routing]\n\nWhere orders are sent from. Without this section they are sent from where their channel says. See "
+        "[route orders](../howto/route-orders.md).\n\n"
+        + settings(routing.RoutingConfig, MEANING["routing"], "routing"),
+        "\n### [routing.locations.ID]\n\n"
+        + settings(routing.SiteConfig, MEANING["routing_site"], "routing.locations"),
+        "\n### [[routing.rules]]\n\n"
+        + settings(routing.RoutingRuleConfig, MEANING["routing_rule"], "routing.rules"),
+        "\n### zones\n\n" + settings(routing.ZoneConfig, MEANING["routing_zone"], "routing.zones"),
         "\n## [adopt.NAME]\n\nA channel that was [taken over](../howto/take-over-from-another-connector.md) from another "
         "connector; NAME is that of its system.\n\n"
         + settings(config.AdoptConfig, MEANING["adopt"], "adopt"),

@@ -73,6 +73,7 @@ NUMBERS = {
     "rows",
     "dry_run",
     "aside",
+    "restores",
 }
 
 
@@ -83,6 +84,10 @@ def value(statement, name):
         return words
     if statement in ("parked_resolve", "difference_decide") and name == "by":
         return words
+    if statement == "mapping_put" and name == "by":
+        return words
+    if statement.startswith("mapping") and name == "number":
+        return st.integers(1, 3)
     if statement.startswith("difference") and name == "state":
         return st.sampled_from(["", "named", "repairing", "waiting", "declined"])
     if name in VALUES:

@@ -883,9 +883,14 @@ BROKEN = {
     "tells apart what other routes have late": says("late_apart", "route = :route", ":route = :route"),
     "tells apart what other systems have late": says("late_apart", "system = :system", ":system = :system"),
     "learns what is ours": says("held_learned", "AND confirmed_at_ms < :ours_ms", "AND :ours_ms = :ours_ms"),
+    "keeps what an order may explain": says("held_learned", "THEN :held - held ELSE", "THEN 0 ELSE"),
+    "explains more than fell": says("held_learned", "AND held + unseen", "AND held + unseen + 1"),
+    "explains by what is less": says("held_learned", "BETWEEN held AND", "BETWEEN held - 1 AND"),
+    "explains by what is in doubt": says("held_learned", "AND doubt = 0 AND doubt_back = 0", ""),
+    "explains without a doubt": says("held_learned", "stale = 1 AND doubt = 0", "doubt = 0"),
     "learns in spite of a newer revision": says("held_learned", "(:rev IS NULL OR rev = :rev)", "(:rev = :rev OR 1)"),
-    "forgets what fell before": says("held_learned", "unseen = max(unseen, 0)", "unseen = 0"),
-    "keeps what came back": says("held_learned", "unseen = max(unseen, 0)", "unseen = unseen"),
+    "forgets what fell before": says("held_learned", "max(unseen - CASE", "max(0 - CASE"),
+    "keeps what came back": says("held_learned", "ELSE 0 END, 0)", "ELSE 0 END, -99)"),
     "keeps the doubt of what came back": says("held_learned", "doubt_back = 0, ", ""),
     "believes what it learns at once": says("held_learned", ", first_read_ms = :now_ms", ""),
     "learns for every system": says("held_learned", "system = :system", ":system = :system"),
@@ -957,6 +962,40 @@ BROKEN = {
     "keeps what was sent to what is lost": says("binding_lost", "hash = '', ", ""),
     "keeps the revision of what is lost": says("binding_lost", "rev = rev + 1", "rev = rev"),
     "tells every mark": says("dirty_of", "WHERE sku IN (SELECT value FROM json_each(:skus))", "WHERE :skus = :skus"),
+    "lets a routing be said anew": says("routing_put", "DO NOTHING", "DO UPDATE SET body = excluded.body"),
+    "tells the routing of other channels": says("routings", "channel = :channel AND", ":channel = :channel AND"),
+    "tells the routing of all orders": says("routings", "order_key IN (SELECT value FROM json_each(:orders))", ":orders = :orders"),
+    "tells routings order by order in any order": says("routings", "ORDER BY order_key, ", "ORDER BY order_key DESC, "),
+    "tells routings by their ids": says("routings", "ORDER BY order_key, at_ms, id", "ORDER BY order_key, id"),
+    "tells routings of one moment backwards": says("routings", "at_ms, id", "at_ms, id DESC"),
+    "gives an order again": says("routing_give", "DO NOTHING", "DO UPDATE SET at_ms = excluded.at_ms"),
+    "counts what others were given": says("routing_load", "system = :system AND", ":system = :system AND"),
+    "counts what was given before": says("routing_load", "at_ms >= :day_ms", "at_ms >= :day_ms - 1"),
+    "counts too few of a day": says("routing_load", "at_ms >= :day_ms", "at_ms > :day_ms"),
+    "counts too few of an hour": says("routing_load", "at_ms >= :hour_ms", "at_ms > :hour_ms"),
+    "counts too many of an hour": says("routing_load", "at_ms >= :hour_ms", "at_ms >= :hour_ms - 1"),
+    "counts locations in any order": says("routing_load", "ORDER BY location", "ORDER BY location DESC"),
+    "forgets what was just given": says("forget_given", "at_ms < :before", "at_ms <= :before"),
+    "forgets gifts without a limit": says("forget_given", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "places demand of another version": says("demand_place", "version = :version AND", ":version = :version AND"),
+    "places demand of another tiebreak": says("demand_place", "AND tiebreak = :tiebreak", "AND :tiebreak = :tiebreak"),
+    "places demand by any record": says("demand_place", "kind = 'order' AND", ""),
+    "places demand by another channel's order": says("demand_place", "system = :channel AND", ""),
+    "places demand by any order": says("demand_place", "key = :order_key AND", "key <> '' AND"),
+    "forgets what was taken where demand is placed": says("demand_place", "SET quantity", "SET taken = excluded.taken, quantity"),
+    "leaves demand where it is": says("demand_place", "quantity = excluded.quantity", "quantity = demand.quantity"),
+    "leaves placed demand settled": says("demand_place", ", settled = 0", ""),
+    "tells recent orders of others": says("orders_recent", "system = :system AND", ":system = :system AND"),
+    "tells recent records of any kind": says("orders_recent", "kind = 'order' AND", ""),
+    "tells old orders": says("orders_recent", "changed_at_ms >= :since_ms", "changed_at_ms >= :since_ms - 1"),
+    "tells too few recent orders": says("orders_recent", "changed_at_ms >= :since_ms", "changed_at_ms > :since_ms"),
+    "tells the oldest orders first": says("orders_recent", "changed_at_ms DESC", "changed_at_ms"),
+    "tells orders of one moment in any order": says("orders_recent", "DESC, key", "DESC, key DESC"),
+    "tells recent orders without a limit": says("orders_recent", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "alters a mapping": says("mapping_put", "DO NOTHING", "DO UPDATE SET text = excluded.text"),
+    "tells any mapping": says("mapping_get", "WHERE number = :number", "WHERE number >= :number"),
+    "tells the oldest mapping first": says("mappings", "DESC", ""),
+    "tells mappings without a limit": says("mappings", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -1031,6 +1070,7 @@ CAUGHT_BY = {
     ],
     "forgets what fell before": [
         "a_number_that_others_write_is_learned_and_nothing_fell",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "keeps what came back": [
         "what_came_back_unseen_is_no_debt_of_a_number_that_others_write",
@@ -1250,9 +1290,11 @@ CAUGHT_BY = {
         "a_reading_is_as_old_as_the_question",
         "an_order_explains_nothing_that_was_missed_before_it",
         "what_an_order_may_explain_is_read_again",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "explains by the beginning": [
         "what_an_order_may_explain_is_read_again",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "explains nothing at the last moment": [
         "a_reading_is_as_old_as_the_question",
@@ -1261,9 +1303,11 @@ CAUGHT_BY = {
         "what_an_order_may_explain_is_read_again",
         "what_is_explained_is_not_in_doubt",
         "what_was_set_aside_before_the_first_look_is_unseen",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "reads nothing again": [
         "what_an_order_may_explain_is_read_again",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "reads again without need": [
         "what_an_order_may_explain_is_read_again",
@@ -1290,6 +1334,7 @@ CAUGHT_BY = {
     "believes that it asked when it was answered": [
         "a_reading_is_as_old_as_the_question",
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "lowers any reading": [
         "a_reading_is_as_old_as_the_question",
@@ -1481,6 +1526,7 @@ CAUGHT_BY = {
         "what_is_explained_is_not_in_doubt",
         "what_is_set_aside_beside_others_who_write_is_missing_until_it_is_so_no_more",
         "what_was_told_stands_beside_what_is_known",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "takes an unknown number for none": [
         "a_binding_without_a_number_has_lost_nothing",
@@ -1564,9 +1610,11 @@ CAUGHT_BY = {
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
         "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "doubts orders always": [
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "doubts no return": [
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
@@ -1867,6 +1915,7 @@ CAUGHT_BY = {
         "demand_is_settled_only_by_the_figures_it_was_computed_from",
         "settled_demand_opens_again_when_it_changes",
         "the_erp_holds_at_most_what_it_was_last_sent",
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
     ],
     "forgets since when it was sold": [
         "what_a_channel_sold_and_has_not_taken_is_summed",
@@ -2740,6 +2789,123 @@ CAUGHT_BY = {
     ],
     "tells every mark": [
         "which_of_some_skus_are_marked",
+    ],
+    "lets a routing be said anew": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells the routing of other channels": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells the routing of all orders": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells routings order by order in any order": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells routings by their ids": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "tells routings of one moment backwards": [
+        "what_was_said_about_an_orders_routing_is_kept_and_told_in_order",
+    ],
+    "gives an order again": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts what others were given": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts what was given before": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts too few of a day": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts too few of an hour": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts too many of an hour": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "counts locations in any order": [
+        "an_order_counts_once_for_a_location_from_when_it_was_first_given",
+    ],
+    "forgets what was just given": [
+        "whom_orders_were_given_to_is_forgotten_after_a_while",
+    ],
+    "forgets gifts without a limit": [
+        "whom_orders_were_given_to_is_forgotten_after_a_while",
+    ],
+    "places demand of another version": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand of another tiebreak": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand by any record": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand by another channel's order": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "places demand by any order": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "forgets what was taken where demand is placed": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "leaves demand where it is": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "leaves placed demand settled": [
+        "demand_is_placed_only_while_its_order_is_what_it_was_computed_from",
+    ],
+    "tells recent orders of others": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells recent records of any kind": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells old orders": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells too few recent orders": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells the oldest orders first": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells orders of one moment in any order": [
+        "the_newest_orders_are_told_first",
+    ],
+    "tells recent orders without a limit": [
+        "the_newest_orders_are_told_first",
+    ],
+    "keeps what an order may explain": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains more than fell": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains by what is less": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains by what is in doubt": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "explains without a doubt": [
+        "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
+    ],
+    "alters a mapping": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "tells any mapping": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "tells the oldest mapping first": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "tells mappings without a limit": [
+        "a_version_of_the_mapping_is_added_once_and_never_altered",
     ],
 }
 

@@ -10,7 +10,7 @@ from tests.connectors.netsuite_world import START_MS, World, line, order, run
 from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import AuthExpired, Retryable, Throttled
-from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.model.payloads import FieldValue, OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.model.records import Payment, Refund, RefundLine
 from syncline.ports import Response
 
@@ -190,6 +190,52 @@ def test_refusals_keep_the_vendors_words():
         outcome = await w.do("put_order", payload)
         assert outcome.result is Result.REJECTED
         assert "999999" in outcome.message and "item.items[0].item" in outcome.message
+
+    run(story)
+
+
+def test_fields_of_the_account_are_written_as_their_types():
+    fields = (
+        FieldValue("custbody_text", "string", "from the shop"),
+        FieldValue("custbody_net", "decimal", "12.50"),
+        FieldValue("custbody_gift", "boolean", "false"),
+        FieldValue("custbody_due", "date", "2026-11-24"),
+    )
+
+    async def story(w: World) -> None:
+        for field, kind in zip(fields, ("str", "num", "bool", "date"), strict=True):
+            w.sim.define_field("salesOrder", field.name, kind)
+        stocked(w)
+        done = await w.do("put_order", replace(put(w, 2), fields=fields))
+        number = int(done.facts["external_id"])
+        held = w.sim.account.txns[number].fields
+        assert {name: held[name] for name in held if name.startswith("custbody")} == {
+            "custbody_text": "from the shop",
+            "custbody_net": Decimal("12.50"),
+            "custbody_gift": False,
+            "custbody_due": "2026-11-24",
+        }
+        edited = replace(put(w, 1, external_id=str(number)), fields=(replace(fields[0], text="edited"),))
+        assert (await w.do("put_order", edited)).result is Result.DONE
+        assert w.sim.account.txns[number].fields["custbody_text"] == "edited"
+        unknown = replace(
+            put(w, 2), reference="shop-1002", fields=(FieldValue("custbody_gone", "string", "x"),)
+        )
+        assert (await w.do("put_order", unknown)).result is Result.REJECTED
+
+    assert run(story).sim.ledger.breaches == {"unknown_field": 1}  # the last one only
+
+
+@pytest.mark.parametrize("item", ["", "999999"])
+def test_a_location_that_is_refused_is_told_apart_from_everything_else(item):
+    async def story(w: World) -> None:
+        asked = put(w, 2, 1)
+        gone = replace(asked.items[1], location="424242", item_id=item or asked.items[1].item_id)
+        outcome = await w.do("put_order", replace(asked, items=(asked.items[0], gone)))
+        assert outcome.result is Result.REJECTED
+        # Of an order that is refused for something else as well, nothing is gained by sending it from elsewhere.
+        assert outcome.facts == ({} if item else {"refused_locations": ["424242"]})
+        assert (await w.do("put_order", asked)).result is Result.DONE
 
     run(story)
 

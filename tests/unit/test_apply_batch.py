@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.support import START_MS, change, line, logged, order
 
-from syncline.engine.apply.batch import DAY_MS, PROVEN_DAYS, READ_LINGER_MS, UNMAPPED, Batch
+from syncline.engine.apply.batch import DAY_MS, PROVEN_DAYS, READ_LINGER_MS, Batch
 from syncline.engine.apply.known import Known
+from syncline.engine.apply.wants import UNMAPPED
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import record_fingerprint
 from syncline.engine.routes import Route, Routes, reference_of, stock_key

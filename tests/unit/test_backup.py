@@ -227,8 +227,8 @@ def test_every_table_that_tells_of_others_is_thought_of():
         "lease",
     }
     assert tables - forgotten == {
-        "account", "adoption", "doubted", "attempt", "audit", "difference", "mode", "proof", "demand", "dirty", "event", "event_seen", "hold", "lag", "migration", "parked",
-        "progress", "standing", "state_mark", "survey", "trace", "velocity",
+        "account", "adoption", "doubted", "attempt", "audit", "difference", "mode", "proof", "demand", "dirty", "event", "event_seen", "hold", "lag", "mapping", "migration", "parked",
+        "progress", "routing", "routing_given", "standing", "state_mark", "survey", "trace", "velocity",
     }  # fmt: skip
 
 

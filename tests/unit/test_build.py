@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.support import START_MS, line, order, play
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import encode
+from syncline.engine.codec import FOUND, encode
 from syncline.engine.delivery.build import Builder, Due, Send, sum_fault
-from syncline.engine.delivery.results import FOUND
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, reference_of
 from syncline.inventory.recipes import Recipes

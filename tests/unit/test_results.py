@@ -7,11 +7,13 @@ from tests.unit.support import START_MS, line, order
 
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes
+from syncline.engine.routing import past_of
 from syncline.freshness.velocity import Velocity
 from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.payloads import OrderItem, PutOrder, ReadStock
+from syncline.routing.decision import Refusal
 
 ROUTE = Route(Flow.ORDERS, "shop", "erp", 10_000)
 KEY = "7001\x1f1"
@@ -63,3 +65,25 @@ def test_what_was_set_aside_before_the_first_reading_is_written_before_any_readi
         results._done(Item(f"{sku}\x1f70", ReadStock(sku, "1", "70")), outcome, "")
     order = [write.statement for write in results.writes()]
     assert order.index("held_aside") < order.index("held_first") < order.index("held_seen")
+
+
+@pytest.mark.parametrize(("mark", "locations"), [("m", ["2"]), ("", ["2"]), ("m", [])])
+def test_a_location_that_was_chosen_here_and_refused_is_left_out_next(mark, locations):
+    row = ("put_order", ROUTE.name, "running", 1, START_MS, START_MS, 0, 0, 0)
+    results = Results("erp", "put_order", Routes([ROUTE]), {KEY: row}, START_MS, Capabilities())
+    put = PutOrder(
+        "shop-7001", order(line("l1", "A", 1)), (OrderItem("l1", "501", "A", "2", 1),), routed=mark
+    )
+    outcome = Outcome(Result.REJECTED, "no such location", facts={"refused_locations": locations})
+    results.outcome(Item(KEY, put), outcome, "i", delay_s=9, outage=False, note="", stale_rounds=0)
+    rows = {write.statement: write.rows for write in results.writes("i")}
+    (finished,) = rows["delivery_finish"]
+    again = bool(mark and locations)
+    assert finished["state"] == ("retryable" if again else "parked")
+    assert ("parked_put" in rows) is not again
+    said = [(one["channel"], one["order_key"], one["said"]) for one in rows.get("routing_put", ())]
+    assert said == ([("shop", "7001", "refused")] if again else [])
+    if again:
+        assert finished["not_before_ms"] == START_MS
+        refusal = past_of([("7001", START_MS, "refused", rows["routing_put"][0]["body"])]).refusals
+        assert refusal == (Refusal("2", why="no such location", by="erp"),)

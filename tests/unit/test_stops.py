@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 from tests.unit.support import START_MS, line, order, play
 
+from syncline.engine.codec import FOUND
 from syncline.engine.delivery.build import Refuse, Send, Skip, Wait
 from syncline.engine.delivery.lane import Lane
-from syncline.engine.delivery.results import FOUND
 from syncline.engine.delivery.stops import DIFFERENCES_MAX, Difference, Stops
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease

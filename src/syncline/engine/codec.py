@@ -8,9 +8,13 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
-from syncline.model.payloads import PAYLOADS, Payload
+from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
+
+# Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
+# stands for an order that was adopted, which is right as it is.)
+FOUND = "found"
 
 _TYPES: dict[Kind, Any] = {
     Kind.STOCK: StockLevel,
@@ -74,6 +78,16 @@ def order_fingerprint(order: Order) -> str:
         order.po_number,
         order.note,
     )
+
+
+def put_fingerprint(order: Order, routed: str) -> str:
+    """What of an order the ERP was told: the order, and from where it is sent if that was decided here."""
+    return order_fingerprint(order) + (f":{routed}" if routed else "")
+
+
+def sent_fingerprint(put: PutOrder) -> str:
+    """The same of what was sent."""
+    return put_fingerprint(put.order, put.routed)
 
 
 def stock_fingerprint(level: StockLevel) -> str:

@@ -29,6 +29,7 @@ from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
 from syncline.engine.leases import TTL_MS, Lease
+from syncline.engine.mappings import Mappings
 from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
@@ -39,6 +40,7 @@ from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Route, Routes
+from syncline.engine.routing import Router
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.states import States
 from syncline.engine.survey import Survey
@@ -48,6 +50,7 @@ from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, PollStream, Row, Store, System, Write
+from syncline.routing.policy import Policy
 
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
@@ -82,6 +85,7 @@ class Engine:
         thresholds: Thresholds | None = None,
         adopt: Mapping[str, AdoptRules] | None = None,
         reconcile: Settings = ON_DEMAND,
+        routing: Policy | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -123,10 +127,17 @@ class Engine:
             ours_since=self.modes.ours_since,
             states=self.states,
             contents=self.contents,
+            routed=routing.channels if routing is not None else (),
         )
         self.full_states = FullStateReads(
             store, clock, self.systems, self.states, self.applier, self.contents.marked
         )
+        self.router = (
+            None
+            if routing is None
+            else Router(store, clock, self.catalog, routes, self.systems, self.deriver, routing)
+        )
+        self.mappings = Mappings(store, clock, routes, self.systems)
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear, self._announced)
         self.lanes = {
@@ -138,7 +149,17 @@ class Engine:
                 ids=self.ids,
                 routes=routes,
                 builder=Builder(
-                    store, self.catalog, routes, self.deriver, name, self.rewind, self.adoption, self.contents
+                    store,
+                    self.catalog,
+                    routes,
+                    self.deriver,
+                    name,
+                    self.rewind,
+                    self.adoption,
+                    self.contents,
+                    router=self.router,
+                    mappings=self.mappings,
+                    ships_where_allocated=system.capabilities.ships_where_allocated,
                 ),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,

@@ -12,6 +12,7 @@ from syncline.engine.derive.buffers import Sized
 from syncline.engine.derive.stock import Computed
 from syncline.engine.engine import Engine
 from syncline.engine.modes import WORDS
+from syncline.engine.moments import Moment, routing_moments
 from syncline.engine.routes import SEP, Route, parse_reference, reference_of, split_key, stock_key
 from syncline.engine.status import clean
 from syncline.engine.told import Told, quantity, told
@@ -428,17 +429,6 @@ async def _shown(
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened. ``tone``: plain, good, warn or bad."""
-
-    at_ms: int
-    what: str
-    detail: str = ""
-    system: str = ""
-    tone: str = "plain"
-
-
-@dataclass(frozen=True, slots=True)
 class Fact:
     """Something that is so now."""
 
@@ -510,6 +500,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
         ):
             what = f"{title} received {VIA.get(via, via)}"
             moments.append(Moment(at_ms, what, VERDICTS.get(str(verdict), str(verdict)), system))
+    moments += await routing_moments(engine.store, channel, key)
     deliveries, work = await _work(engine, key, channel)
     facts = [
         Fact("Channel", channel),

@@ -84,6 +84,10 @@ MEANINGS: Mapping[str, str] = {
     "See to it that it is in the ERP once, then discard this.",
     "shipped_before": "Goods left before their order was taken over, and nothing tells whether the shop knows. Look "
     "there, then discard this.",
+    "no_location": "Locations refused this order, and nobody else has what they refused. Find stock for it, or let the "
+    "locations send it again (`syncline routing allow`), then release this.",
+    "mapping_failed": "A field of the mapping cannot be computed for this order. Correct the mapping (`syncline mapping try`, then "
+    "`apply`) or take its last version back (`syncline mapping rollback`), then release this.",
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 

@@ -66,7 +66,9 @@ class Capabilities:
     they state no value and lead to a read. Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
-    which there is no order yet, such as drafts; what is not, a buffer has to cover. ``order_stamp_ms``: for so
+    which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
+    taken only for the location from which the channel itself expects it. ``order_fields``: a pattern of the fields of the
+    account's own that can be written in an order. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
     which price a system of record takes if several hold, unless a route says otherwise.
@@ -89,6 +91,8 @@ class Capabilities:
     stock_contract: StockContract = PLAIN
     before_order: tuple[BeforeOrder, ...] = ()
     exposes_reserved: bool = False
+    ships_where_allocated: bool = False
+    order_fields: str = ""
     checkout_ms: int = (
         0  # from a buyer's commitment until the order exists, where nothing is known of the shop
     )

@@ -13,7 +13,8 @@ operation            payload        outcome facts when done
                                     order, if it tells
 ``read_order``       ReadOrder      ``event``: Event, the order as read, to be appended
 ``put_order``        PutOrder       ``external_id``: str; where an order of others was found,
-                                    ``adopted``: its name, and ``event``: Event, what it holds
+                                    ``adopted``: its name, and ``event``: Event, what it holds;
+                                    when rejected for locations, ``refused_locations``: their ids
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
@@ -77,6 +78,17 @@ class OrderItem(Struct, frozen=True):
     in_pack: int = 1
 
 
+class FieldValue(Struct, frozen=True):
+    """The value of a field of the account's own, as a text of its type.
+
+    ``type`` is ``string``, ``decimal``, ``date`` (ISO 8601) or ``boolean`` (``true``, ``false``).
+    """
+
+    name: str
+    type: str
+    text: str
+
+
 class PutOrder(Struct, frozen=True):
     """Make the ERP hold this order as it is now.
 
@@ -84,7 +96,9 @@ class PutOrder(Struct, frozen=True):
     once known: then this is a revision, which replaces the lines of the order found there. ``foreign``
     are fields and values under which somebody else may have written it: an order found by one of them
     is adopted, and nothing is created. ``customer_external_id`` is the ERP's id of a buyer whom it knew
-    before us; without one the buyer is found, or made, by our own reference.
+    before us; without one the buyer is found, or made, by our own reference. ``routed`` marks what routing decided about
+    the items' locations; empty: they are where the channel expects them. ``fields`` are written besides, as the mapping has
+    it.
     """
 
     reference: str
@@ -93,6 +107,8 @@ class PutOrder(Struct, frozen=True):
     external_id: str = ""
     foreign: tuple[tuple[str, str], ...] = ()
     customer_external_id: str = ""
+    routed: str = ""
+    fields: tuple[FieldValue, ...] = ()
 
 
 class PutPayment(Struct, frozen=True):

@@ -58,4 +58,5 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         reconcile=config.reconcile,
         hears_events=bool(config.server.public_url),
         adopt=config.adopt,
+        routing=config.routing,
     )

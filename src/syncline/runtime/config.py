@@ -32,6 +32,7 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.pricing.rules import NO_PRICES
+from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
@@ -45,6 +46,7 @@ from syncline.runtime.quantities import (
     rules_of,
 )
 from syncline.runtime.registry import connectors
+from syncline.runtime.routing import RoutingConfig, RoutingRuleConfig, SiteConfig, ZoneConfig
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -252,6 +254,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adopt: dict[str, AdoptConfig] = {}
     reconcile: ReconcileConfig = ReconcileConfig()
     alerts: AlertsConfig = AlertsConfig()
+    routing: RoutingConfig | None = None
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -277,6 +280,7 @@ class Config(msgspec.Struct, frozen=True):
     alerts: AlertsConfig = AlertsConfig()
     watch: Watch = Watch()
     reconcile: Settings = Settings()
+    routing: Policy | None = None
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
@@ -303,7 +307,8 @@ def _explain(error: msgspec.ValidationError, known: list[str]) -> str:
     text = str(error)
     match = re.search(r"unknown field `([^`]+)`", text)
     if match:
-        near = difflib.get_close_matches(match[1], known, n=1)
+        others = [name for name in known if name != match[1]]  # it may be a key of another section
+        near = difflib.get_close_matches(match[1], others, n=1)
         return text + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(sorted(known))}")
     return text
 
@@ -338,6 +343,10 @@ def _known_fields() -> list[str]:
             FenceConfig,
             KitConfig,
             UnitConfig,
+            RoutingConfig,
+            SiteConfig,
+            RoutingRuleConfig,
+            ZoneConfig,
         )
         for name in _fields(type_)
     ]
@@ -414,7 +423,17 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         alerts=file.alerts,
         watch=replace(watched, public_url=file.server.public_url),
         reconcile=file.reconcile.settings(),
+        routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
     )
+
+
+def routed_channels(routes: Routes) -> list[str]:
+    """The channels of which orders could be routed: their stock and their orders are between the same two systems."""
+    return [
+        route.source
+        for route in routes.of(Flow.ORDERS)
+        if routes.of(Flow.INVENTORY, source=route.sink, sink=route.source)
+    ]
 
 
 def load(path: Path) -> Config:

@@ -32,8 +32,10 @@ from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
 from syncline.testing.store_heard import HeardConformance
 from syncline.testing.store_holds import HoldConformance
+from syncline.testing.store_mappings import MappingConformance
 from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_proofs import ProofConformance
+from syncline.testing.store_routing import RoutingConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_states import StateConformance
 from syncline.testing.store_surveys import SurveyConformance
@@ -54,6 +56,8 @@ class StoreConformance(
     FullReadConformance,
     ProofConformance,
     StateConformance,
+    RoutingConformance,
+    MappingConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

@@ -137,6 +137,35 @@ class ModeConformance(Opens):
             await put(store, "held_learned", **row, ours_ms=T0 + 1, now_ms=T0)
             assert (await held(store))[:2] == (6, 0)
 
+    async def test_what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write(
+        self,
+    ) -> None:
+        row = {"system": "shop", "key": "A\x1f1", "rev": None, "ours_ms": T0 + 50, "now_ms": T0 + 20}
+        explain = {"system": "shop", "key": "A\x1f1", "by": 4, "moved_at_ms": T0 + 9_000}
+        for until_ms, read, left in (
+            (T0 + 9_020, 16, 0),  # the order was in the fall: all of it is explained
+            (T0 + 9_020, 15, 1),
+            (T0 + 9_020, 12, 4),  # it came on top of it
+            (T0 + 9_020, 17, 4),  # somebody wrote something else
+            (T0 + 9_020, 11, 4),
+            (T0 + 9_010, 16, 0),  # it was known to be in the fall
+        ):
+            async with self.store() as store:
+                await hold(store, 20)
+                await put(store, "held_seen", system="shop", key="A\x1f1", held=16, rev=None, now_ms=T0)
+                await put(store, "held_asked", system="shop", key="A\x1f1", asked_ms=T0 + 9_010, now_ms=T0)
+                await put(store, "held_explain", **explain, until_ms=until_ms)
+                await put(store, "held_learned", **row, held=read)
+                assert (await held(store))[:2] == (read, left), (until_ms, read)
+        for by, moved_at_ms in ((0, 0), (1, T0 + 4_999)):  # nothing came; it is known to be in doubt
+            async with self.store() as store:
+                await hold(store, 9, unseen=2)
+                if by:
+                    order = {**explain, "by": by, "moved_at_ms": moved_at_ms, "until_ms": T0 + 9_000}
+                    await put(store, "held_explain", **order)
+                await put(store, "held_learned", **row, held=10 - by)
+                assert (await held(store))[:2] == (10 - by, 2), by
+
     async def test_a_record_knows_by_what_it_came(self) -> None:
         async with self.store() as store:
             events = [

@@ -16,7 +16,7 @@ from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.web import alerts, checkout, modes, prices, proofs
+from syncline.web import alerts, checkout, mapping, modes, prices, proofs, routing
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -294,6 +294,8 @@ ENDPOINTS = (
     *modes.ENDPOINTS,
     *prices.ENDPOINTS,
     *proofs.ENDPOINTS,
+    *routing.ENDPOINTS,
+    *mapping.ENDPOINTS,
     Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description"),
 )
 

@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     external_reference=True,  # upsert and look-up by external id
     batch_items_max=1,
     multi_location=True,
+    order_fields="custbody[a-z0-9_]{1,80}",
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
     # "item-specific customer price > group price > customer's priceLevel > base": contract sheet section 5, from a forum.

@@ -17,7 +17,7 @@ from typing import Any
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.connectors.netsuite.zones import date_text
 from syncline.model.errors import Rejected
-from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.model.payloads import FieldValue, OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.model.records import ZERO, Address, Customer, Order, OrderLine
 
 RATE = Decimal("0.000001")  # unit prices keep six decimals
@@ -27,6 +27,7 @@ NAME_CHARS_MAX = 83  # companyName
 PART_CHARS_MAX = 32  # firstName, lastName
 LINE_CHARS_MAX = 150
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_LOCATION = re.compile(r"Invalid Field (?:Value|Reference Key) (\S+) for the following field: location\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +204,18 @@ def _header(put: PutOrder, settings: NetSuiteSettings) -> dict[str, Any]:
     }
     if not settings.shipping_item:
         body["shippingCost"] = shipping_net(order)
+    body |= {field.name: field_value(field) for field in put.fields}
     for name, address in (("shippingAddress", order.shipping_to), ("billingAddress", order.billing)):
         if address is not None and address != Address():
             body[name] = address_body(address)
     return body
+
+
+def field_value(field: FieldValue) -> Any:
+    """A custom field's value as NetSuite's REST records take it (RB26.1): a date is its text."""
+    if field.type == "decimal":
+        return Decimal(field.text)
+    return field.text == "true" if field.type == "boolean" else field.text
 
 
 # -- revisions --------------------------------------------------------------------------------------
@@ -310,6 +319,17 @@ def _pool(held: Iterable[HeldLine]) -> dict[tuple[str, str], list[HeldLine]]:
         # Some accounts put their default location on lines that carry no goods.
         pool[line.item, line.location if line.quantity is not None else ""].append(line)
     return pool
+
+
+def refused_locations(put: PutOrder, words: str) -> list[str]:
+    """The locations of an order that NetSuite's words say it will not take: closed, or not the subsidiary's.
+
+    Nothing else of the order is refused, so it can be sent from elsewhere.
+    """
+    named = _LOCATION.findall(words)
+    if not named or len(named) < words.count("for the following field:"):
+        return []
+    return sorted({item.location for item in put.items if item.location} & set(named))
 
 
 # -- payments and refunds ---------------------------------------------------------------------------

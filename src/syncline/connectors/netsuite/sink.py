@@ -55,7 +55,10 @@ class NetSuiteSink:
         except (Retryable, Busy, Conflict) as error:
             return Outcome(Result.NOT_SENT, str(error))
         except Rejected as error:
-            return Outcome(Result.REJECTED, str(error))
+            refused = mapping.refused_locations(payload, str(error)) if isinstance(payload, PutOrder) else []
+            return Outcome(
+                Result.REJECTED, str(error), facts={"refused_locations": refused} if refused else {}
+            )
         raise ValueError(f"NetSuite has no operation {operation!r} for a {type(payload).__name__}.")
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:

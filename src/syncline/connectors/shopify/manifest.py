@@ -155,6 +155,7 @@ CAPABILITIES = Capabilities(
     batch_items_max=250,
     partial_batch=False,
     multi_location=True,
+    ships_where_allocated=True,
     stock_read_basis=StockBasis.AVAILABLE,
     stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
     before_order=(BeforeOrder.EVENTS, BeforeOrder.READINGS, BeforeOrder.RESERVED),

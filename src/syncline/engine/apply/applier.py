@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -30,6 +30,7 @@ from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference, split_key
+from syncline.engine.routing import decisions
 from syncline.engine.states import States
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
@@ -67,7 +68,9 @@ class Applier:
         ours_since: Callable[[str], int] = lambda _route: 0,
         states: States | None = None,
         contents: StateDeriver | None = None,
+        routed: Collection[str] = (),
     ) -> None:
+        self._routed = routed  # channels of which it is decided here from where orders are sent
         self._states = states
         self._contents = contents
         self._judged = {Kind.STOCK, Kind.ITEM, *(flow.kind for flow in (states.flows if states else ()))}
@@ -405,6 +408,10 @@ class Applier:
                 batch.shipped_elsewhere(channel, order_key)
             for row in await self._store.read("demand_of_orders", channel=channel, orders=list(wanted)):
                 batch.demand_known(row)
+            if channel in self._routed:
+                for order_key, past in (await decisions(self._store, channel, list(wanted))).items():
+                    if past.decision is not None:
+                        batch.routed(channel, order_key, past.decision)
         for channel, names in numbers.items():
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:

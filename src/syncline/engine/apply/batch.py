@@ -14,6 +14,7 @@ from syncline.engine.apply.known import Known, Name
 from syncline.engine.apply.news import EVENT_LATE_MS, Heard
 from syncline.engine.apply.revisions import differs, with_allocations
 from syncline.engine.apply.states import StateMarks
+from syncline.engine.apply.wants import wanted_of
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
@@ -21,12 +22,13 @@ from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_ke
 from syncline.engine.states import States
 from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
-from syncline.inventory.availability import needed, units
+from syncline.inventory.availability import needed
 from syncline.inventory.rules import BufferKind
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.records import ChannelLevel, ErpOrder, Item, Notice, Order, Shipment, StockLevel
 from syncline.ports import Row, Write
+from syncline.routing.decision import Decision, placed
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
 # already, the order is read once for all of them.
@@ -39,7 +41,6 @@ LEARN_WITHIN_MS = 86_400_000
 # every day. It is a prime, so that all have their turn however many days lie between two reads.
 PROVEN_DAYS = 11
 DAY_MS = 86_400_000
-UNMAPPED = "~"  # before a channel location that no route maps: in nobody's pool
 
 
 class Batch:
@@ -82,6 +83,7 @@ class Batch:
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
         self._elsewhere: set[tuple[str, str]] = set()
+        self._routed: dict[tuple[str, str], Decision] = {}
         self._replaced: dict[tuple[str, str], dict[str, Any]] = {}
         self._traces: dict[tuple[str, str, int], dict[str, Any]] = {}
         self._back: set[tuple[str, Kind, str]] = set()
@@ -130,6 +132,10 @@ class Batch:
     def shipped_elsewhere(self, channel: str, order_key: str) -> None:
         """An order of which the ERP will not tell what becomes of it: only what is still to be sent counts."""
         self._elsewhere.add((channel, order_key))
+
+    def routed(self, channel: str, order_key: str, decision: Decision) -> None:
+        """From where an order is sent was decided here, whatever its channel expects."""
+        self._routed[channel, order_key] = decision
 
     def unseen_known(self, channel: str, sku: str, units: int) -> None:
         """Units that a channel lost to something that nobody has told us of."""
@@ -402,37 +408,10 @@ class Batch:
         """What the order asks of stock now, line by line and location by location."""
         stored = dict(self._demand[channel, order.key])
         elsewhere = (channel, order.key) in self._elsewhere
-        wanted: dict[tuple[str, str], tuple[str, int, int, str]] = {}
-        for line in order.lines:
-            if not line.sku:
-                continue
-            quantity = 0 if order.cancelled_at_ms is not None else max(0, needed(line.quantity))
-            if elsewhere and order.complete:
-                quantity = min(quantity, sum(units(at.remaining) for at in line.allocations))
-            taken = units(line.taken)
-            left = quantity
-            if not line.allocations:
-                # Nothing is to be sent any more, or not known yet from where. What the channel took
-                # and did not put back is gone from where it had been.
-                for (line_id, location), row in stored.items():
-                    if line_id == line.id and location:
-                        gone = min(taken, row["taken"])
-                        taken -= gone
-                        wanted[line.id, location] = (line.sku, 0, gone, "")
-                wanted[line.id, ""] = (line.sku, quantity, 0, "")
-                continue
-            for index, at in enumerate(line.allocations):
-                last = index == len(line.allocations) - 1
-                there = left if last else min(left, units(at.remaining if elsewhere else at.quantity))
-                took = taken if last else min(taken, units(at.quantity))
-                left -= there
-                taken -= took
-                location = self._routes.erp_location(channel, at.location) or UNMAPPED + at.location
-                _, more, more_taken, _ = wanted.get((line.id, location), ("", 0, 0, ""))
-                wanted[line.id, location] = (line.sku, there + more, took + more_taken, at.location)
-        for (line_id, location), row in stored.items():
-            if (line_id, location) not in wanted:
-                wanted[line_id, location] = (row["sku"], 0, 0, "")
+        wanted = wanted_of(order, stored, self._routes, channel, elsewhere=elsewhere)
+        decision = self._routed.get((channel, order.key))
+        if decision is not None:
+            wanted = placed(wanted, decision.sent)
         for (line_id, location), (sku, quantity, taken, at_channel) in wanted.items():
             old = stored.get((line_id, location))
             if old is not None and (old["quantity"], old["taken"]) == (quantity, taken):

@@ -13,13 +13,16 @@ from typing import Protocol
 
 from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import decode, order_fingerprint
+from syncline.engine.codec import FOUND, decode, put_fingerprint
 from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
+from syncline.engine.mappings import Mappings
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
+from syncline.engine.routing import Router
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.inventory.availability import units
+from syncline.mapping.expressions import MappingError
 from syncline.model.change import Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState, Outcome
@@ -35,15 +38,21 @@ from syncline.model.payloads import (
     SetStock,
 )
 from syncline.model.records import ZERO, Customer, Item, Order, Shipment
-from syncline.ports import Store
+from syncline.ports import Row, Store, Write
+from syncline.routing.decision import shares
+from syncline.routing.plan import Sent
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this payload. ``note`` is what has to be remembered about it when it succeeded."""
+    """Send this payload. ``note`` is what has to be remembered about it when it succeeded.
+
+    ``writes`` are to be made with its intent.
+    """
 
     payload: Payload
     note: str = ""
+    writes: tuple[Write, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,15 @@ class Builder:
         rewind: Rewind,
         adoption: Adoption | None = None,
         states: BuildsStates | None = None,
+        *,
+        router: Router | None = None,
+        mappings: Mappings | None = None,
+        ships_where_allocated: bool = False,
     ) -> None:
         self._states = states
+        self._router = router
+        self._mappings = mappings
+        self._ships_where_allocated = ships_where_allocated
         self._rewind = rewind
         self._store = store
         self._catalog = catalog
@@ -205,9 +221,11 @@ class Builder:
     async def _read_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
         return {key: Send(ReadOrder(key)) for key in deliveries}
 
+    async def _order_rows(self, channel: str, keys: Sequence[str]) -> list[Row]:
+        return await self._store.read("records_get", system=channel, kind=Kind.ORDER.value, keys=list(keys))
+
     async def _orders(self, channel: str, keys: Sequence[str]) -> dict[str, Order]:
-        rows = await self._store.read("records_get", system=channel, kind=Kind.ORDER.value, keys=list(keys))
-        return {key: decode(Kind.ORDER, body) for key, _, _, _, body, _, _ in rows}
+        return {row[0]: decode(Kind.ORDER, row[4]) for row in await self._order_rows(channel, keys)}
 
     async def _bound(self, keys: Sequence[str]) -> dict[str, tuple[str, int, str]]:
         rows = await self._store.read(
@@ -227,13 +245,20 @@ class Builder:
                 built[key] = Skip("its route is not configured any more")
                 continue
             order_key, revision = split_key(key)
-            order = (await self._orders(route.source, [order_key])).get(order_key)
+            rows = await self._order_rows(route.source, [order_key])
+            order: Order | None = decode(Kind.ORDER, rows[0][4]) if rows else None
             if order is None or not order.complete:
                 built[key] = Wait("the order is still to be read whole")
                 continue
             reference = reference_of(route.source, order_key)
             external_id, version, sent = (await self._bound([reference])).get(reference, ("", 0, ""))
-            fingerprint = order_fingerprint(order)
+            routed = None
+            if self._router is not None:
+                record = rows[0][1], rows[0][2]
+                known = bool(external_id) and sent != FOUND
+                routed = await self._router.decide(route, order, record, known=known)
+            mark = routed.decision.mark if routed is not None else ""
+            fingerprint = put_fingerprint(order, mark)
             if external_id and (sent == fingerprint or version > int(revision)):
                 built[key] = Skip("the ERP holds this revision, or a newer one")
                 continue
@@ -262,7 +287,12 @@ class Builder:
             if fault:
                 built[key] = Refuse("does_not_add_up", fault)
                 continue
-            items, unknown = self.order_items(route, order)
+            if routed is not None and routed.stuck:
+                built[key] = Refuse("no_location", f"order {order.number}: {routed.stuck}")
+                continue
+            items, unknown = self.order_items(
+                route, order, routed.decision.sent if routed is not None else ()
+            )
             if unknown:
                 built[key] = Refuse(
                     "unknown_sku",
@@ -270,13 +300,20 @@ class Builder:
                     "create it there (or correct the SKU in the shop) and the order goes on by itself",
                 )
                 continue
+            try:
+                fields = (
+                    await self._mappings.fields(self._system, order, route.source) if self._mappings else ()
+                )
+            except MappingError as error:
+                built[key] = Refuse("mapping_failed", f"order {order.number}: {error}")
+                continue
             if order.customer is not None:
                 customer = replace(order.customer, key=_customer_reference(route, order.customer))
                 order = replace(order, customer=customer)
             foreign = () if external_id else self._adoption.foreign(route.source, order)
             buyer = "" if external_id else await self._adoption.customer(self._system, order.customer)
-            put = PutOrder(reference, order, items, external_id, foreign, buyer)
-            built[key] = Send(put, note=fingerprint)
+            put = PutOrder(reference, order, items, external_id, foreign, buyer, mark, fields)
+            built[key] = Send(put, note=fingerprint, writes=routed.writes if routed is not None else ())
         return built
 
     async def _before(self, order: Order, reference: str) -> Built | None:
@@ -305,8 +342,13 @@ class Builder:
             else ""
         )
 
-    def order_items(self, route: Route, order: Order) -> tuple[tuple[OrderItem, ...], list[str]]:
-        """The lines that the ERP's order should have, and the SKUs that it has no item for."""
+    def order_items(
+        self, route: Route, order: Order, sent: Sequence[Sent] = ()
+    ) -> tuple[tuple[OrderItem, ...], list[str]]:
+        """The lines that the ERP's order should have, and the SKUs that it has no item for.
+
+        ``sent`` is from where the lines are sent, as far as that was decided; else it is where the channel expects them.
+        """
         items: list[OrderItem] = []
         unknown: list[str] = []
         for line in order.lines:
@@ -316,6 +358,13 @@ class Builder:
                     unknown.append(repr(line.sku or line.title))
                 continue
             left = units(line.quantity)
+            for location, quantity in shares(sent, line.id, left):
+                left -= quantity
+                items.append(
+                    OrderItem(line.id, item.external_id, item.sku, location, quantity * in_pack, in_pack)
+                )
+            if not left:
+                continue
             for index, at in enumerate(line.allocations):
                 last = index == len(line.allocations) - 1
                 quantity = left if last else min(left, units(at.quantity))
@@ -386,19 +435,24 @@ class Builder:
                 built[key] = await self._without_order(order, reference)
                 continue
             lines = {line.id: line for line in order.lines}
+            sent = await self._sent_from(route, order_key)
             items: list[OrderItem] = []
             for taken_back in refund.lines:
                 line = lines.get(taken_back.line_id)
                 item, in_pack = self._stocked(line.sku if line is not None else "")
                 if line is None or item is None or not taken_back.shipped:
                     continue
+                came_from = shares(sent, line.id, units(line.quantity) or 1)
                 at = taken_back.location or (line.allocations[0].location if line.allocations else "")
+                location = self._routes.erp_location(route.source, at)
+                if came_from and not taken_back.location:
+                    location = came_from[0][0]
                 items.append(
                     OrderItem(
                         line.id,
                         item.external_id,
                         item.sku,
-                        self._routes.erp_location(route.source, at),
+                        location,
                         units(taken_back.quantity) * in_pack,
                         in_pack,
                     ),
@@ -413,6 +467,13 @@ class Builder:
                 ),
             )
         return built
+
+    async def _sent_from(self, route: Route, order_key: str) -> tuple[Sent, ...]:
+        """From where an order is sent, as far as that was decided here."""
+        if self._router is None or not self._router.concerns(route):
+            return ()
+        decision = (await self._router.past(route.source, order_key)).decision
+        return decision.sent if decision is not None else ()
 
     async def _without_order(self, order: Order, reference: str) -> Built:
         if order.cancelled_at_ms is not None and not await self._looked_for(order):
@@ -462,9 +523,12 @@ class Builder:
             for line in shipment.lines:
                 at = self._routes.channel_location(route.sink, line.location)
                 lines[line.sku, at] = lines.get((line.sku, at), 0) + units(line.quantity)
-            if self._routes.recipes:
+            if self._routes.recipes or self._ships_where_allocated:
                 order = (await self._orders(route.sink, [order_key])).get(order_key)
-                lines = self._as_sold(lines, order) if order is not None else lines
+                if order is not None and self._routes.recipes:
+                    lines = self._as_sold(lines, order)
+                if order is not None and await self._was_routed(route, order_key):
+                    lines = _as_allocated(lines, order)
             built[key] = Send(
                 CreateShipment(
                     order_key,
@@ -473,6 +537,12 @@ class Builder:
                 ),
             )
         return built
+
+    async def _was_routed(self, route: Route, order_key: str) -> bool:
+        """Whether the channel may expect an order's goods from elsewhere than they are sent from, and insists on it."""
+        if self._router is None or not self._ships_where_allocated:
+            return False
+        return (await self._router.past(route.sink, order_key)).decision is not None
 
     async def _others_shipped(self, route: Route, order_key: str, shipment: Shipment) -> Built | None:
         """A shipment of which the connector before may have told the channel; ``None`` for one of ours."""
@@ -515,6 +585,32 @@ class Builder:
             if left and not packs:
                 found[sku, at] = found.get((sku, at), 0) + left
         return found
+
+
+def _as_allocated(lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
+    """What was shipped, at the locations where the channel still expects it to be sent from.
+
+    What it expects nowhere any more is told where it did last: the channel says what it makes of that.
+    """
+    left: dict[str, int] = {}
+    for (sku, _), quantity in lines.items():
+        left[sku] = left.get(sku, 0) + quantity
+    found: dict[tuple[str, str], int] = {}
+    last: dict[str, str] = {}
+    for line in order.lines:
+        for at in line.allocations:
+            last[line.sku] = at.location
+            take = min(left.get(line.sku, 0), units(at.remaining))
+            if take:
+                found[line.sku, at.location] = found.get((line.sku, at.location), 0) + take
+                left[line.sku] -= take
+    for (sku, location), quantity in lines.items():
+        rest = min(left[sku], quantity)
+        if rest:
+            place = sku, last.get(sku, location)
+            found[place] = found.get(place, 0) + rest
+            left[sku] -= rest
+    return found
 
 
 def _customer_reference(route: Route, customer: Customer) -> str:

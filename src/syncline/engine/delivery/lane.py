@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from syncline.engine.codec import decode_payloads, encode, order_fingerprint
+from syncline.engine.codec import decode_payloads, encode, sent_fingerprint
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
@@ -190,7 +190,7 @@ class Lane:
                 open_keys[operation, key] = None
                 self._busy[self._record_of(operation, key)] = started_at_ms
             # As when it was built: an order that is bound without its revision counts as adopted, and the next is lost.
-            notes = {k: order_fingerprint(x.order) for k, x in payloads.items() if isinstance(x, PutOrder)}
+            notes = {k: sent_fingerprint(x) for k, x in payloads.items() if isinstance(x, PutOrder)}
             self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, notes))
         rows = await self._store.read("deliveries_pending", system=self.system.name)
         for operation, key, deliver_by_ms, not_before_ms, state in rows:
@@ -367,9 +367,12 @@ class Lane:
             begin = list(results.writes())
             if payloads and not reads_only:
                 begin += results.begin(intent, payloads)
+                begin += [write for key in payloads for write in sends[key].writes]
             if begin:
                 self._offer_all(results.touched(await self._write(*begin), begin))
                 failpoint("lane.after_intent")
+                if any(sends[key].writes for key in payloads):
+                    self._on_stored()
             if payloads:
                 free = [key for key in keys if key not in payloads]
                 self._give_back(operation, free)

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
-from syncline.engine.codec import encode, fingerprint
+from syncline.engine.codec import FOUND, encode, fingerprint
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
 from syncline.engine.routes import Routes, reference_of, split_key
+from syncline.engine.routing import routing_row
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Kind
@@ -25,12 +26,10 @@ from syncline.model.payloads import (
     SetStock,
 )
 from syncline.ports import Row, Write
+from syncline.routing.decision import Refusal
 
 STALE_ROUNDS_MAX = 3
 ATTEMPTS_MAX = 50
-# Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
-# stands for an order that was adopted, which is right as it is.)
-FOUND = "found"
 TOUCHING = ("delivery_touch", "delivery_finish", "delivery_hasten", "delivery_release")
 
 # Statements that have to precede held_seen, in their order.
@@ -242,6 +241,8 @@ class Results:
                 )
             else:
                 self._finish(key, DeliveryState.RETRYABLE, delay_s=60.0, reason="stale: the channel moved on")
+        elif result is Result.REJECTED and self._refused(item, outcome):
+            pass
         elif result is Result.REJECTED:
             self.park(key, "rejected", outcome.message, encode(item.payload))
         elif result in (Result.THROTTLED, Result.WAIT):
@@ -258,6 +259,29 @@ class Results:
                 reason=outcome.message,
                 uncounted=int(outage),
             )
+
+    def _refused(self, item: Item, outcome: Outcome) -> bool:
+        """Whether only locations were refused that were chosen here: then the order is sent from elsewhere.
+
+        How often that may be is judged when it is built again.
+        """
+        locations = outcome.facts.get("refused_locations", ())
+        route = self._routes.named(self._known[item.key][1]) if item.key in self._known else None
+        if (
+            not locations
+            or route is None
+            or not isinstance(item.payload, PutOrder)
+            or not item.payload.routed
+        ):
+            return False
+        for location in locations:
+            refusal = Refusal(location, why=outcome.message[:300], by=self._system)
+            order_key, ident = item.payload.order.key, f"{self._now_ms}-{location}"
+            self._add(
+                "routing_put", **routing_row(route.source, order_key, ident, "refused", refusal, self._now_ms)
+            )
+        self._finish(item.key, DeliveryState.RETRYABLE, reason="refused there: to be sent from elsewhere")
+        return True
 
     def adopt(self, item: Item, outcome: Outcome, note: str) -> None:
         """What was to be sent is there already, by somebody else's hand or from before."""

@@ -1114,7 +1114,11 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
 
 -- name: held_learned
 -- key: system key
-UPDATE binding SET held = r.held, unseen = greatest(unseen, 0), doubt_back = 0, first_read_ms = r.now_ms
+UPDATE binding SET
+    held = r.held, doubt_back = 0, first_read_ms = r.now_ms,
+    unseen = greatest(unseen - CASE WHEN stale = 1 AND doubt = 0 AND doubt_back = 0
+                                         AND r.held BETWEEN binding.held AND binding.held + unseen
+                                    THEN r.held - binding.held ELSE 0 END, 0)
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, ours_ms bigint,
     now_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.held IS NOT NULL
@@ -1274,3 +1278,69 @@ RETURNING state_mark.key;
 -- name: state_marked
 SELECT route, key FROM state_mark
 WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;
+
+-- name: routing_put
+-- key: channel order_key id
+INSERT INTO routing (channel, order_key, id, at_ms, said, body)
+SELECT r.channel, r.order_key, r.id, r.now_ms, r.said, r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, id text, now_ms bigint, said text, body text)
+ON CONFLICT (channel, order_key, id) DO NOTHING
+RETURNING id;
+
+-- name: routings
+SELECT order_key, at_ms, said, body FROM routing
+WHERE channel = :channel AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
+ORDER BY order_key, at_ms, id;
+
+-- An order counts once for a location, from when it was given to it first.
+-- name: routing_give
+-- key: channel order_key system location
+INSERT INTO routing_given (channel, order_key, system, location, at_ms)
+SELECT r.channel, r.order_key, r.system, r.location, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, system text, location text, now_ms bigint)
+ON CONFLICT (channel, order_key, system, location) DO NOTHING
+RETURNING location;
+
+-- name: routing_load
+SELECT location, count(*), count(*) FILTER (WHERE at_ms >= :hour_ms) FROM routing_given
+WHERE system = :system AND at_ms >= :day_ms GROUP BY location ORDER BY location;
+
+-- name: forget_given
+DELETE FROM routing_given WHERE (channel, order_key, system, location) IN (
+    SELECT old.channel, old.order_key, old.system, old.location
+    FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT g.channel, g.order_key, g.system, g.location FROM routing_given AS g
+             WHERE g.at_ms < r.before LIMIT r."limit") AS old)
+RETURNING location;
+
+-- Only where the order is still what it was when this was computed; what the channel took stays where it took it.
+-- name: demand_place
+-- key: channel order_key line_id location
+INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
+SELECT r.channel, r.order_key, r.line_id, r.location, r.sku, r.quantity, 0
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id text, location text, sku text,
+    quantity bigint, version bigint, tiebreak bigint)
+JOIN record AS o ON o.system = r.channel AND o.kind = 'order' AND o.key = r.order_key
+    AND o.version = r.version AND o.tiebreak = r.tiebreak
+ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
+SET quantity = excluded.quantity, settled = 0
+RETURNING order_key;
+
+-- name: orders_recent
+SELECT key, body FROM record
+WHERE system = :system AND kind = 'order' AND changed_at_ms >= :since_ms
+ORDER BY changed_at_ms DESC, key LIMIT :limit;
+
+-- name: mapping_put
+-- key: number
+INSERT INTO mapping (number, at_ms, actor, note, restores, text)
+SELECT r.number, r.now_ms, r.by, r.note, r.restores, r.text
+FROM jsonb_to_recordset($1::jsonb) AS r(number bigint, now_ms bigint, by text, note text, restores bigint, text text)
+ON CONFLICT (number) DO NOTHING
+RETURNING number;
+
+-- name: mapping_get
+SELECT number, at_ms, actor, note, restores, text FROM mapping WHERE number = :number;
+
+-- name: mappings
+SELECT number, at_ms, actor, note, restores, text FROM mapping ORDER BY number DESC LIMIT :limit;

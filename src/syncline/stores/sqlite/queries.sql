@@ -899,9 +899,13 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
     AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
 
 -- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
--- missing from before stays so. To be followed by held_seen, which then finds what it expects.
+-- missing from before stays so, unless it was not known whether an order explains it, and the reading is that much
+-- higher. To be followed by held_seen, which then finds what it expects.
 -- name: held_learned
-UPDATE binding SET held = :held, unseen = max(unseen, 0), doubt_back = 0, first_read_ms = :now_ms
+UPDATE binding SET
+    held = :held, doubt_back = 0, first_read_ms = :now_ms,
+    unseen = max(unseen - CASE WHEN stale = 1 AND doubt = 0 AND doubt_back = 0 AND :held BETWEEN held AND held + unseen
+                               THEN :held - held ELSE 0 END, 0)
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND confirmed_at_ms < :ours_ms
     AND (:rev IS NULL OR rev = :rev)
 RETURNING key;
@@ -1026,3 +1030,56 @@ RETURNING key;
 -- name: state_marked
 SELECT route, key FROM state_mark
 WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND not_before_ms <= :now_ms;
+
+-- name: routing_put
+INSERT INTO routing (channel, order_key, id, at_ms, said, body)
+VALUES (:channel, :order_key, :id, :now_ms, :said, :body)
+ON CONFLICT (channel, order_key, id) DO NOTHING
+RETURNING id;
+
+-- name: routings
+SELECT order_key, at_ms, said, body FROM routing
+WHERE channel = :channel AND order_key IN (SELECT value FROM json_each(:orders))
+ORDER BY order_key, at_ms, id;
+
+-- An order counts once for a location, from when it was given to it first.
+-- name: routing_give
+INSERT INTO routing_given (channel, order_key, system, location, at_ms)
+VALUES (:channel, :order_key, :system, :location, :now_ms)
+ON CONFLICT (channel, order_key, system, location) DO NOTHING
+RETURNING location;
+
+-- name: routing_load
+SELECT location, count(*), sum(at_ms >= :hour_ms) FROM routing_given
+WHERE system = :system AND at_ms >= :day_ms GROUP BY location ORDER BY location;
+
+-- name: forget_given
+DELETE FROM routing_given WHERE (channel, order_key, system, location) IN (
+    SELECT channel, order_key, system, location FROM routing_given WHERE at_ms < :before LIMIT :limit)
+RETURNING location;
+
+-- Only where the order is still what it was when this was computed; what the channel took stays where it took it.
+-- name: demand_place
+INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
+SELECT :channel, :order_key, :line_id, :location, :sku, :quantity, 0 FROM record
+WHERE system = :channel AND kind = 'order' AND key = :order_key AND version = :version AND tiebreak = :tiebreak
+ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
+SET quantity = excluded.quantity, settled = 0
+RETURNING order_key;
+
+-- name: orders_recent
+SELECT key, body FROM record
+WHERE system = :system AND kind = 'order' AND changed_at_ms >= :since_ms
+ORDER BY changed_at_ms DESC, key LIMIT :limit;
+
+-- name: mapping_put
+INSERT INTO mapping (number, at_ms, actor, note, restores, text)
+VALUES (:number, :now_ms, :by, :note, :restores, :text)
+ON CONFLICT (number) DO NOTHING
+RETURNING number;
+
+-- name: mapping_get
+SELECT number, at_ms, actor, note, restores, text FROM mapping WHERE number = :number;
+
+-- name: mappings
+SELECT number, at_ms, actor, note, restores, text FROM mapping ORDER BY number DESC LIMIT :limit;

@@ -32,6 +32,10 @@ class People(Prices):
         self.account.later("INSERT INTO location VALUES(?,?,?,'F',NULL,?)", place.id, name, name, stamp)
         return place.id
 
+    def define_field(self, record: str, name: str, kind: str) -> None:
+        """Define a custom body field: its id, and its kind as in the tables of fields (``str``, ``num``, ``bool``, ``date``)."""
+        self.account.custom_fields.setdefault(record, {})[name] = kind
+
     def add_item(
         self,
         sku: str,

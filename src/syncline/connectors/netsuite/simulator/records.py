@@ -150,7 +150,8 @@ class Records:
             content = _DECODER.decode(body)
         except msgspec.DecodeError as error:
             raise invalid_content("Invalid content in the request body.") from error
-        return validation.clean(tables.RECORDS[record], content)
+        own = self._account.custom_fields.get(record, {})
+        return validation.clean({**tables.RECORDS[record], **own}, content)
 
     @staticmethod
     def _check_external(external_id: str) -> None:

@@ -195,6 +195,7 @@ class Account:
         self.item_by_sku: dict[str, Item] = {}
         self.customers: dict[int, Party] = {}
         self.places: dict[int, Place] = {}
+        self.custom_fields: dict[str, dict[str, str]] = {}  # record, then field and kind
         self.txns: dict[int, Txn] = {}
         self.levels: dict[tuple[int, int], Level] = {}
         # Lines that wait for stock, oldest first, by item and location.

@@ -41,7 +41,7 @@ class Validation:
             kind = kinds.get(name)
             place = f"{path}{name}"
             if kind is None:
-                # Custom fields exist per account; the demo account has none.
+                # Custom fields exist per account; one that was not defined is unknown.
                 self.dropped.append(place)
                 if self.names == "error":
                     raise invalid_content(f"Unknown field {name}.", place)

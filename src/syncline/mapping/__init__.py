@@ -1,0 +1,1 @@
+"""What is written into fields of an account's own, as expressions. Pure functions."""

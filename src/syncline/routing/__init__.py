@@ -1,0 +1,1 @@
+"""Which location sends which units of an order, and why. Pure functions."""
