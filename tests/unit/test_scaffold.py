@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,17 @@ def test_a_new_connector_can_be_registered_and_offered(folder):
     names, _, sample = python(folder, "-c", script).partition("\n")
     assert names == "acme_shop|Acme's Shop|AcmeShopSettings|channel"
     assert tomllib.loads(sample) == {"url": "https://acme-shop.example", "token": "env:ACME_SHOP_TOKEN"}
+
+
+def test_a_new_connector_can_be_built(folder, tmp_path):
+    # With the hatchling that is installed, so that nothing is fetched.
+    python(folder, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist"))
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        names = [name for name in packed.namelist() if ".dist-info/" not in name]
+        (entries,) = (name for name in packed.namelist() if name.endswith("/entry_points.txt"))
+        assert "acme_shop = acme_shop:CONNECTOR" in packed.read(entries).decode()
+    assert names == [f"acme_shop/{name}.py" for name in ("__init__", "connector", "simulator")]
 
 
 def test_every_file_of_the_template_is_written():

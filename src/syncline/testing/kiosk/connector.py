@@ -252,7 +252,8 @@ class KioskSource:
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise Rejected(f"not a row of the shop's {event.topic}: {error}") from error
         order = _order(sale)
-        return [Change(Kind.ORDER, order.key, sale.revision, 0, sale.changed_at, order)]
+        # The version of an order is its stamp; its revision tells changes of one moment apart.
+        return [Change(Kind.ORDER, order.key, sale.changed_at, sale.revision, sale.changed_at, order)]
 
 
 def _stamp(row: Any) -> int:
