@@ -232,9 +232,13 @@ class SourceConformance(Announcements):
         books = Books(bench, system)
         events, _ = await pull(bench, system)
         await books.take(events)
-        told = [change for change in books.held.values() if isinstance(change.value, Order)]
-        for change in some(told, "order"):
-            assert change.version == change.value.updated_at_ms
+        stamps = {
+            change.version: change.value.updated_at_ms
+            for change in books.held.values()
+            if isinstance(change.value, Order)
+        }
+        for version, stamp in some(stamps.items(), "order"):
+            assert version == stamp
 
     # --- webhooks -----------------------------------------------------------------------------------
 
