@@ -77,12 +77,13 @@ MEANING: dict[str, dict[str, str]] = {
         "a login.",
     },
     "routes": {
-        "flow": "`inventory`, `orders` or `order_status`; an order's payments and refunds travel with `orders`.",
+        "flow": "`inventory`, `orders`, `order_status` or `prices`; an order's payments and refunds travel with `orders`.",
         "from": "Name of the system that owns the data.",
         "to": "Name of the system that shows or receives it.",
         "tolerance": "How old the data may become: `250ms`, `5s`, `4m`, `1h`, `1d`. Empty: `5s` for inventory, `10s` for "
-        "orders, `1h` for order_status.",
-        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`.",
+        "orders, `1h` for order_status and prices.",
+        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices of a source that "
+        "tells no changes of them are read whole so often; empty: four times within the tolerance.",
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
         "locations": "ERP location id = channel location id, most important first. Needed for inventory; a location that "
         "is not mapped is neither read nor written.",
@@ -91,11 +92,34 @@ MEANING: dict[str, dict[str, str]] = {
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
         "guard_cut_share": "A full read of stock waits for a person if more than this part of the SKUs that had stock would be "
-        "emptied, halved or missing; other changes go on. 1: never ask.",
+        "emptied, halved or missing; other changes go on. The same of prices that would be deleted. 1: never ask.",
         "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
         "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
+        "prices": "For prices: see [routes.prices].",
+    },
+    "prices": {
+        "currency": "Currency of the channel's own prices, ISO 4217. A price in another one is never written.",
+        "own": "Price lists of the source that the price of the item itself is made from, as its connector calls them.",
+        "compare_at": "List of the source whose price is shown struck through, where it is higher.",
+        "unit": "Unit of measure, as the source calls it, in which the channel sells. Empty: the item's own.",
+        "precedence": "Which kind of price counts before which: `contract`, `promotional`, `group`, `list`, each once. "
+        "Empty: `price_order` of the source's [capabilities](connectors.md).",
+        "lowest": "Whether the lowest of all prices counts instead. Left out: as the source has it.",
+        "kinds": "List of the source = what kind it is, where its connector takes it for another.",
+        "max_jump": "By how much a price may differ from what is shown before a person is asked.",
+        "volatile": "Lists that the ERP itself is asked about whenever somebody asks for a price.",
+        "live_deadline": "How long the ERP may take for that; 30s at most.",
+        "without_live": "What is answered without it: `serve`, the last known price; `refuse`, none.",
+        "max_age": "A price that the ERP has not confirmed for so long is not told. Empty: however old it is.",
+        "lists": "Price list of the channel, by its id = see [routes.prices.lists.ID].",
+    },
+    "price_lists": {
+        "from": "Price lists of the source that it is made from.",
+        "currency": "Its currency. Empty: the route's.",
+        "compare_at": "List of the source whose price is shown struck through, where it is higher.",
+        "unit": "Unit of measure in which it prices. Empty: the route's.",
     },
     "rule": {
         "safety_stock": "Units kept back at each location before anything is pooled. Default 0.",
@@ -379,6 +403,7 @@ def configuration() -> str:
     """Every key of ``syncline.toml``."""
     config = importlib.import_module("syncline.runtime.config")
     alerts = importlib.import_module("syncline.runtime.alerts")
+    prices = importlib.import_module("syncline.runtime.prices")
     parts = [
         (
             "# Configuration\n\n"
@@ -390,6 +415,10 @@ def configuration() -> str:
         "\n## [store]\n\n" + settings(config.StoreConfig, MEANING["store"], "store"),
         "\n## [server]\n\n" + settings(config.ServerConfig, MEANING["server"], "server"),
         "\n## [[routes]]\n\n" + settings(config.RouteConfig, MEANING["routes"], "routes"),
+        "\n### [routes.prices]\n\nWhich price lists a route of prices carries. See [show prices](../howto/show-prices.md).\n\n"
+        + settings(prices.PricesConfig, MEANING["prices"], "prices"),
+        "\n### [routes.prices.lists.ID]\n\n"
+        + settings(prices.PriceListConfig, MEANING["price_lists"], "prices.lists"),
         "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
         "\n## [velocity]\n\nWhere the classes of SKUs begin, in units a minute of the peak hour, over all channels. See `segments` of a "
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),

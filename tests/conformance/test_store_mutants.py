@@ -825,6 +825,35 @@ BROKEN = {
     "tells surveys before the first": says("surveys", "AND at_ms >= :since", "AND :since = :since"),
     "tells surveys oldest first": says("surveys", "at_ms DESC", "at_ms"),
     "forgets young surveys": says("forget_surveys", ":before", "(:before + 1)"),
+    "forgets how old a mark is": says("state_mark", "min(state_mark.changed_at_ms, excluded.changed_at_ms)", "excluded.changed_at_ms"),
+    "does not count marks": says("state_mark", "state_mark.seq + 1", "state_mark.seq"),
+    "leaves a mark waiting": says("state_mark", "not_before_ms = 0", "not_before_ms = state_mark.not_before_ms"),
+    "computes contents before their moment": says("state_marks", "not_before_ms <= :now_ms", ":now_ms = :now_ms"),
+    "computes contents after their moment": says("state_marks", "not_before_ms <= :now_ms", "not_before_ms < :now_ms"),
+    "computes the newest content first": says("state_marks", "BY changed_at_ms", "BY changed_at_ms DESC"),
+    "computes contents route by route": says("state_marks", "BY changed_at_ms, route, key", "BY route, key"),
+    "takes what waits for marked": says("state_marked", "not_before_ms <= :now_ms", ":now_ms = :now_ms"),
+    "takes what is due for waiting": says("state_marked", "not_before_ms <= :now_ms", "not_before_ms < :now_ms"),
+    "takes another route's for marked": says("state_marked", "route = :route AND", ":route = :route AND"),
+    "wakes for a moment that is there": says("state_next", "> :now_ms", ">= :now_ms"),
+    "wakes for the last moment": says("state_next", "min(", "max("),
+    "defers a content that was marked meanwhile": says("state_defer", "AND seq = :seq", "AND :seq = :seq"),
+    "defers what another route marked": says("state_defer", "route = :route AND", ":route = :route AND"),
+    "keeps how old a deferred mark was": says("state_defer", "changed_at_ms = :until_ms, ", ""),
+    "ends what was marked meanwhile": says("state_done", "AND seq = :seq", "AND :seq = :seq"),
+    "ends what another route marked": says("state_done", "route = :route AND", ":route = :route AND"),
+    "keeps the first content": says("content_put", "body = excluded.body", "body = content.body"),
+    "keeps the first fingerprint": says("content_put", "hash = excluded.hash", "hash = content.hash"),
+    "keeps when a content was first told": says("content_put", "confirmed_at_ms = excluded.confirmed_at_ms", "confirmed_at_ms = content.confirmed_at_ms"),
+    "is sure of what is under way": says("content_unsure", "hash = ''", "hash = hash"),
+    "is unsure of everything": says("content_unsure", "AND key = :key", "AND :key = :key"),
+    "is unsure of other channels": says("content_unsure", "system = :system AND", ":system = :system AND"),
+    "is unsure of other kinds": says("content_unsure", "kind = :kind AND", ":kind = :kind AND"),
+    "tells contents of other channels": says("contents_get", "system = :system AND", ":system = :system AND"),
+    "tells contents of other kinds": says("contents_get", "kind = :kind AND", ":kind = :kind AND"),
+    "tells records of other sources": says("states_get", "system = :system AND", ":system = :system AND"),
+    "tells records of other kinds": says("states_get", "kind = :kind AND", ":kind = :kind AND"),
+    "tells what is gone as if it were there": says("states_get", "body, gone", "body, 0"),
     "lists holds that ended": says("holds_open", "state IN ('open', 'confirmed') AND", ""),
     "lists only open holds": says("holds_open", "state IN ('open', 'confirmed')", "state = 'open'"),
     "lists a hold for each pool": says("holds_open", "AND main = 1", ""),
@@ -2392,6 +2421,97 @@ CAUGHT_BY = {
     ],
     "forgets young surveys": [
         "surveys_are_told_newest_first_and_forgotten_by_time",
+    ],
+    "forgets how old a mark is": [
+        "contents_are_computed_oldest_change_first_and_each_once",
+    ],
+    "does not count marks": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+        "contents_are_computed_oldest_change_first_and_each_once",
+        "what_is_marked_again_meanwhile_is_not_done",
+    ],
+    "leaves a mark waiting": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "computes contents before their moment": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "computes contents after their moment": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "computes the newest content first": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+        "contents_are_computed_oldest_change_first_and_each_once",
+    ],
+    "computes contents route by route": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+        "contents_are_computed_oldest_change_first_and_each_once",
+    ],
+    "takes what waits for marked": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "takes what is due for waiting": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "takes another route's for marked": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "wakes for a moment that is there": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "wakes for the last moment": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "defers a content that was marked meanwhile": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "defers what another route marked": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "keeps how old a deferred mark was": [
+        "a_mark_waits_for_its_moment_unless_something_changes_before",
+    ],
+    "ends what was marked meanwhile": [
+        "what_is_marked_again_meanwhile_is_not_done",
+    ],
+    "ends what another route marked": [
+        "what_is_marked_again_meanwhile_is_not_done",
+    ],
+    "keeps the first content": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "keeps the first fingerprint": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "keeps when a content was first told": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "is sure of what is under way": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "is unsure of everything": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "is unsure of other channels": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "is unsure of other kinds": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "tells contents of other channels": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "tells contents of other kinds": [
+        "a_content_is_what_was_told_last_and_may_be_in_doubt",
+    ],
+    "tells records of other sources": [
+        "records_are_told_with_whether_they_are_gone",
+    ],
+    "tells records of other kinds": [
+        "records_are_told_with_whether_they_are_gone",
+    ],
+    "tells what is gone as if it were there": [
+        "records_are_told_with_whether_they_are_gone",
     ],
     "lists holds that ended": [
         "open_holds_are_listed_by_their_end_and_summed_up_by_channel",

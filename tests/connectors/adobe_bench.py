@@ -27,7 +27,8 @@ from syncline.connectors.adobe_commerce.simulator import (
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import Item
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
+from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetPrice, SetStock
+from syncline.model.pricing import PriceBreak, PriceTag
 from syncline.model.records import Order, Shipment, ShipmentLine
 from syncline.ports import Opening, Request, Response, System, WebhookRequest
 from syncline.testing.bench import Example, Facts, Refusal, Send, Surroundings
@@ -165,6 +166,8 @@ class AdobeCommerceBench:
             "read_stock": self._read_stock,
             "read_order": self._read_order,
             "create_shipment": self._shipment,
+            "set_price": self._set_price,
+            "set_list_price": self._set_list_price,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -191,7 +194,24 @@ class AdobeCommerceBench:
         parcel = Shipment(f"if-{key}", f"shop-{key}", self.around.clock.now_ms(), (line,), tracking)
         return Item(key, CreateShipment(key, parcel, (("POOL", self.place, 1),)))
 
+    def _set_price(self) -> Item:
+        sku = self._sku()
+        return Item(
+            sku, SetPrice(sku, sku, "", "", PriceTag("GBP", (PriceBreak(Decimal(1), Decimal("7.25")),)))
+        )
+
+    def _set_list_price(self) -> Item:
+        sku = self._sku()
+        breaks = (PriceBreak(Decimal(1), Decimal(7)), PriceBreak(Decimal(10), Decimal("6.5")))
+        return Item(sku, SetPrice(sku, sku, "", "Wholesale", PriceTag("GBP", breaks)))
+
     def effects(self, operation: str, item: Item) -> int:
+        state = self.simulator.state
+        if operation == "set_price":
+            return int(state.products[item.payload.sku].price_minor == 725)
+        if operation == "set_list_price":
+            sku = item.payload.sku
+            return int([state.tier_prices.get((sku, "Wholesale", n)) for n in (1, 10)] == [7, 6.5])
         if operation == "set_stock":
             return int(self.simulator.quantity(item.payload.sku, self.place) == item.payload.quantity)
         return len(self.simulator.orders[int(item.payload.order_key)].shipments)

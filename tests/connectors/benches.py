@@ -32,8 +32,10 @@ from syncline.model.payloads import (
     PutRefund,
     ReadOrder,
     ReadStock,
+    SetPrice,
     SetStock,
 )
+from syncline.model.pricing import PriceBreak, PriceTag
 from syncline.model.records import (
     Customer,
     Order,
@@ -188,6 +190,8 @@ class ShopifyBench:
             "read_stock": self._read_stock,
             "read_order": self._read_order,
             "create_shipment": self._shipment,
+            "set_price": self._set_price,
+            "set_list_price": self._set_list_price,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -220,7 +224,35 @@ class ShopifyBench:
         )
         return Item(key, CreateShipment(key, parcel, (("POOL", str(self.place), 1),)))
 
+    def _set_price(self, price_list: str = "") -> Item:
+        variant = self.simulator.state.skus[self._sku()]
+        product = f"gid://shopify/Product/{variant.product_id}"
+        tag = PriceTag("GBP", (PriceBreak(Decimal(1), Decimal("7.25")),), Decimal(9))
+        ids = f"gid://shopify/ProductVariant/{variant.variant_id}", product
+        return Item(variant.sku, SetPrice(variant.sku, *ids, price_list, tag))
+
+    def _set_list_price(self) -> Item:
+        lists = self.simulator.state.price_lists
+        name = str(next(iter(lists), 0) or self.simulator.add_price_list("Trade").id)
+        item = self._set_price(name)
+        if self._made % 2:
+            return item
+        breaks = (*item.payload.content.breaks, PriceBreak(Decimal(10), Decimal(7)))
+        return replace(item, payload=replace(item.payload, content=PriceTag("GBP", breaks)))
+
+    def _shown(self, payload: SetPrice) -> list[Decimal]:
+        variant = self.simulator.state.skus[payload.sku]
+        if not payload.price_list:
+            return [variant.price]
+        prices = self.simulator.state.price_lists[int(payload.price_list)]
+        if variant.variant_id not in prices.fixed:
+            return []
+        further = prices.breaks.get(variant.variant_id, {})
+        return [Decimal(minor) / 100 for minor in (prices.fixed[variant.variant_id][0], *further.values())]
+
     def effects(self, operation: str, item: Item) -> int:
+        if isinstance(item.payload, SetPrice):
+            return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":
             return int(self.simulator.available(item.payload.sku, self.place) == item.payload.quantity)
         tracking = item.payload.shipment.tracking[0]

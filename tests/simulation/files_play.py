@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
+import apsw
+
 from syncline.connectors.files import CONNECTOR as FILES
 from syncline.connectors.files import FilesSettings
 from syncline.connectors.files.manifest import Column, Read, Trailer, Write
@@ -30,6 +32,7 @@ from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
+from syncline.stores.sqlite.backup import copy, rewind
 
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 HOOKS = "https://syncline.simulated"
@@ -157,12 +160,14 @@ class Play:
     seed: int
     faults: bool = True
     kills: int = 3
+    restored: bool = False  # an older copy of the store is put back in the middle
     local: bool = False  # a folder of this machine, whose partner fetches and deletes, and writes slowly
     goods: int = 8
     shipped: int = 0
     cancelled: int = 0
 
     def __post_init__(self) -> None:
+        self.store_after: SqliteStore | None = None
         self.skus = [f"SKU-{n}" for n in range(self.goods)]
         self.rng = Random(self.seed)
         self.loop = VirtualLoop(START_MS)
@@ -264,12 +269,27 @@ class Play:
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             only_death(result)
         await self.clock.sleep(self.rng.uniform(0.5, 8.0))
+        self.store, self.store_after = self.store_after or self.store, None
         self.open()
 
     async def die(self) -> None:
+        if self.restored:
+            await self._put_back()
+            return
         for _ in range(self.kills):
             await self.clock.sleep(self.rng.uniform(0.1, 0.9) * TRADE_S / self.kills)
             await self.kill()
+
+    async def _put_back(self) -> None:
+        """The store is what it was minutes ago; the spool is not."""
+        await self.clock.sleep(self.rng.uniform(0.1, 0.4) * TRADE_S)
+        database = apsw.Connection(":memory:")
+        copy(self.store._connection, database)
+        taken_at_ms = self.clock.now_ms()
+        await self.clock.sleep(self.rng.uniform(0.1, 0.4) * TRADE_S)
+        rewind(database, now_ms=self.clock.now_ms(), taken_at_ms=taken_at_ms)
+        self.store_after = SqliteStore(database)
+        await self.kill()
 
     # --- people -----------------------------------------------------------------------------------
 

@@ -29,6 +29,13 @@ def test_shop_and_partner_agree_in_the_end(number, local):
     assert len(play.shop.orders) > 15 and play.shipped > 5, "nothing to check"
 
 
+@pytest.mark.parametrize(("number", "local"), [(1, False), (2, True), (3, True)])
+def test_a_store_that_was_put_back_writes_no_order_twice(number, local):
+    play = Play(number, local=local, restored=True)
+    assert play.play() == []
+    assert len(play.shop.orders) > 15 and play.shipped > 5, "nothing to check"
+
+
 def test_a_full_file_that_empties_the_shop_waits_for_a_person_and_is_told_again():
     play = Play(1, goods=30)
     told: list[object] = []

@@ -43,7 +43,7 @@ class Desk:
         """A process that remembers nothing."""
         governor = ConcurrencySlots(self.clock, 4)
         folder = self.around(LocalFolder(str(self.root), self.clock, governor, 1_000))
-        self.spool = Spool(self.settings.spool, Random(self._rng.getrandbits(64)))
+        self.spool = Spool(self.settings.spool, Random(self._rng.getrandbits(64)), "erp")
         self.intake = Intake(folder, self.spool, self.clock)
         self.source = FilesSource("erp", self.settings, self.clock, self.spool, self.intake)
         self.sink = FilesSink(self.settings, self.clock, self.spool, folder)

@@ -121,6 +121,15 @@ def test_a_wrong_trailer_refuses_the_whole_file(desks, tmp_path, lines, words):
     assert reasons(desk) == [f"STOCK_1.csv: {words}\n"]
 
 
+def test_a_file_from_the_future_is_refused_so_that_those_after_it_are_taken(desks):
+    desk = desks(replace(STOCK, stamp="name", stamp_format="%Y%m%d"))
+    desk.leave("STOCK_20990101.csv", "A,MAIN,3")
+    _, refused, cursor = desk.told()
+    assert "h ahead of us" in refused[0]
+    desk.leave("STOCK_20260102.csv", "A,MAIN,4")
+    assert desk.told(cursor)[0] == {"A@MAIN": 4}
+
+
 def test_a_sku_may_begin_like_the_trailer(desks):
     desk = desks(replace(STOCK, trailer=TRAILED))
     desk.leave("STOCK_1.csv", "T-SHIRT,MAIN,3", "T,1,3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from random import Random
 
 import pytest
 from tests.unit.files_place import START_MS
@@ -200,6 +201,25 @@ def test_a_spool_that_was_lost_finds_what_lies_there_or_in_the_archive(desks, tm
     assert desk.names("out") == []
     assert desk.run(deliver(desk.sink, replace(order(3), external_id="shop-1"))) is Result.DONE
     assert desk.names("out") == ["orders-shop-1-r2.csv"]
+
+
+def test_a_revision_of_what_nobody_knows_any_more_is_not_guessed(desks, tmp_path):
+    desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
+    partner = Partner(desk, "deletes")
+    assert desk.run(deliver(desk.sink, order(2))) is Result.DONE
+    partner.fetch()
+    desk.spool.close()
+    desk.spool.content("x").parent.parent.rename(tmp_path / "lost")
+    desk.start()
+    assert desk.run(deliver(desk.sink, replace(order(3), external_id="shop-1"))) is Result.REJECTED
+    assert desk.names("out") == []
+
+
+def test_a_spool_belongs_to_one_system(desks):
+    desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
+    assert desk.spool.id
+    with pytest.raises(Misconfigured, match="belongs to system 'erp'"):
+        assert Spool(desk.settings.spool, Random(2), "market").id
 
 
 def test_the_same_again_is_no_revision_and_a_cancellation_is_one(desks):

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def reconcile(
-    flow: str = typer.Option("", "--flow", help="Only this flow: inventory or orders."),
+    flow: str = typer.Option("", "--flow", help="Only this flow: inventory, orders or prices."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only name what differs; repair nothing."),
     config: Path = CONFIG,
     json: bool = JSON,

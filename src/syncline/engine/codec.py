@@ -9,6 +9,7 @@ import msgspec
 
 from syncline.model.change import Kind
 from syncline.model.payloads import PAYLOADS, Payload
+from syncline.model.pricing import Price
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
 
 _TYPES: dict[Kind, Any] = {
@@ -17,6 +18,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.ORDER: Order,
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
+    Kind.PRICE: Price,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]

@@ -12,6 +12,7 @@ import structlog
 from syncline.engine.adoption import Adoption, AdoptRules
 from syncline.engine.apply.applier import Applier
 from syncline.engine.apply.full_read import FullReads
+from syncline.engine.apply.full_states import FullStateReads
 from syncline.engine.capture.ingress import Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
@@ -21,6 +22,9 @@ from syncline.engine.delivery.pace import Pace
 from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
 from syncline.engine.derive.demand import DemandLearner
+from syncline.engine.derive.prices import PriceFlow
+from syncline.engine.derive.states import StateDeriver
+from syncline.engine.derive.states_anew import StatesAnew
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.holds import Holds
 from syncline.engine.ids import Ids
@@ -28,13 +32,15 @@ from syncline.engine.leases import TTL_MS, Lease
 from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
+from syncline.engine.price_query import PriceQuery
 from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import Routes
+from syncline.engine.routes import Route, Routes
 from syncline.engine.shadow import ShadowReader
+from syncline.engine.states import States
 from syncline.engine.survey import Survey
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
@@ -46,6 +52,9 @@ from syncline.ports import Clock, PollStream, Row, Store, System, Write
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
 RECONCILE_INTERVAL_MS = 86_400_000
 ITEMS_INTERVAL_MS = 3_600_000
+READS_PER_TOLERANCE = (
+    4  # of what only full reads tell: the rest of the time is for riding along and for retries
+)
 ON_DEMAND = Settings(every_ms=0)
 
 log = structlog.get_logger(__name__)
@@ -92,6 +101,10 @@ class Engine:
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
+        self.states = States(routes, (PriceFlow(),))
+        if problem := self.states.impossible(self.systems):
+            raise Misconfigured(problem)
+        self.contents = StateDeriver(store, clock, self.catalog, self.states)
         self.deriver = StockDeriver(store, clock, self.catalog, routes, self.systems, self.learner)
         self._apply_lease = Lease(store, clock, "apply", owner, ttl_ms=lease_ttl_ms)
         self.mode_watch = ModeWatch(store, clock, routes, self._modes_changed, modes_interval_ms)
@@ -108,6 +121,11 @@ class Engine:
             offer=self.offer,
             adoption=self.adoption,
             ours_since=self.modes.ours_since,
+            states=self.states,
+            contents=self.contents,
+        )
+        self.full_states = FullStateReads(
+            store, clock, self.systems, self.states, self.applier, self.contents.marked
         )
         self.full_reads = FullReads(store, clock, self.systems, routes, self.catalog, self.applier)
         self.ingress = Ingress(store, clock, self.systems, self.applier.hear, self._announced)
@@ -119,7 +137,9 @@ class Engine:
                 rng=rng,
                 ids=self.ids,
                 routes=routes,
-                builder=Builder(store, self.catalog, routes, self.deriver, name, self.rewind, self.adoption),
+                builder=Builder(
+                    store, self.catalog, routes, self.deriver, name, self.rewind, self.adoption, self.contents
+                ),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,
                 on_stale=self._on_stale,
@@ -134,6 +154,9 @@ class Engine:
             lambda system, order_key: self.lanes[system].works_on(order_key),
             lambda system, keys: self.lanes[system].at_rest(keys),
             self.applier.wake,
+        )
+        self.contents.watch(
+            lambda system, operation, keys: self.lanes[system].at_rest(keys, operation), self.applier.wake
         )
         self.pollers = [
             Poller(
@@ -175,13 +198,19 @@ class Engine:
         )
         self.deriver.tolerances(self.survey.tolerances)
         self.holds = Holds(store, clock, self.catalog, routes, self.systems, self.applier.wake, self.deriver)
+        self.price_query = PriceQuery(
+            store, clock, self.catalog, routes, self.systems, self._prices_read_ms, self._price_bound_ms
+        )
         self._anew = Anew(store, clock, routes, self.applier.wake)
+        self.states_anew = StatesAnew(store, clock, self.states, self.wake_contents)
         self.shadow_reader = ShadowReader(self)
         self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
         self.janitor = Janitor(store, clock, lambda: self.applier.offset)
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
         """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""
+        if stream.snapshot and self.full_states.concerns(system, stream.flows):
+            return partial(self.full_states.judge, system)
         judged = stream.snapshot and (Flow.INVENTORY in stream.flows or Flow.CATALOG in stream.flows)
         return partial(self.full_reads.judge, system) if judged and self.full_reads.concerns(system) else None
 
@@ -192,13 +221,37 @@ class Engine:
                 min(self._items_interval_ms, POLL_INTERVAL_MS) if stream.arrives else self._items_interval_ms
             )
         intervals = [
-            (route.reconcile_interval_ms or RECONCILE_INTERVAL_MS)
-            if stream.snapshot and not stream.arrives
-            else (route.poll_interval_ms or POLL_INTERVAL_MS)
+            self._route_interval_ms(system, route, snapshot=stream.snapshot and not stream.arrives)
             for route in self.routes.all
             if route.flow in stream.flows and route.source == system.name
         ]
         return min(intervals, default=0)
+
+    def _route_interval_ms(self, system: System, route: Route, *, snapshot: bool) -> int:
+        """Full reads prove delta reads once in a while; where there are none they are all that tells of a change."""
+        if not snapshot:
+            return route.poll_interval_ms or POLL_INTERVAL_MS
+        deltas = any(not one.snapshot and route.flow in one.flows for one in system.source.streams)
+        if deltas or self.states.flow_of(route.name) is None:
+            return route.reconcile_interval_ms or RECONCILE_INTERVAL_MS
+        return route.poll_interval_ms or max(POLL_INTERVAL_MS, route.tolerance_ms // READS_PER_TOLERANCE)
+
+    def _price_reads(self, system: str) -> list[Poller]:
+        return [p for p in self.pollers if p.system.name == system and Flow.PRICES in p.stream.flows]
+
+    def _prices_read_ms(self, system: str) -> int:
+        """When a system's prices were last confirmed whole."""
+        return max((p.covers_ms for p in self._price_reads(system) if p.stream.snapshot), default=0)
+
+    def _price_bound_ms(self, route: Route) -> int | None:
+        """How long a change of a price may stay unknown here, where all goes well."""
+        reads = self._price_reads(route.source)
+        return max((p.interval_ms + p.read_ms for p in reads), default=None)
+
+    def wake_contents(self) -> None:
+        """Contents of state records were marked."""
+        self.contents.marked()
+        self.applier.wake()
 
     def _order_detection_ms(self, channel: str) -> int:
         """How long an order of a channel usually takes to be known; without any way to hear of it, until a full read."""
@@ -295,6 +348,7 @@ class Engine:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
             group.create_task(self._anew.run(), name="anew")
+            group.create_task(self.states_anew.run(), name="states anew")
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.survey.run(), name="survey")

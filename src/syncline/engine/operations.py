@@ -19,6 +19,7 @@ from syncline.engine.delivery.discarded import FOLLOWERS, OPEN, WHY, discard, di
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import deliveries_of, order_keys
 from syncline.engine.routes import SEP, reference_of, split_key
+from syncline.engine.states import STATE_OPERATIONS
 from syncline.engine.words import NOTES, operation_title, plural
 from syncline.model.change import Event, Flow, Kind, LoggedEvent
 from syncline.model.delivery import DeliveryState
@@ -32,7 +33,7 @@ ITEMS_PAGE = 5_000
 APPROVAL_MS = 3_600_000  # how long a request for a second person stands
 
 # What is compared with the present truth before a call is made, so that asking again never sends twice.
-COMPARED = frozenset({"set_stock", "read_stock", "put_order", "read_order"})
+COMPARED = frozenset({"set_stock", "read_stock", "put_order", "read_order", *STATE_OPERATIONS})
 
 MEANINGS: Mapping[str, str] = {
     "ends_the_process": "Syncline died each time that it applied this message, so it was put aside unread. "
@@ -49,6 +50,16 @@ MEANINGS: Mapping[str, str] = {
     "sku_vanished": "A full read no longer contains what was there before: deleted, made inactive, or renamed in the ERP. If "
     "nothing is there any more, release this where it can be: it counts as nothing until the ERP tells of it again. "
     "If it was renamed, name the new SKU under [aliases]. Else discard this.",
+    "states_vanished": "A full read lacks more records than may vanish unasked, as a truncated feed does. Look at the "
+    "source. If they were deleted there, release this: what the channels show follows. If not, mend the feed and discard this.",
+    "price_zero": "The price would be nothing, or less. If that is meant, release this, and exactly this price is written. "
+    "Else correct it at its source.",
+    "price_jump": "The price differs from what is shown by more than the route lets pass. If that is meant, release this, "
+    "and exactly this price is written. Else correct it at its source.",
+    "price_currency": "The price is in another currency than the channel shows. What is shown stays. Correct the price or "
+    "the route, then discard this.",
+    "price_incomplete": "A price list has a price for larger quantities, and none for a single unit. What is shown stays. "
+    "Complete the list, or name another list behind it in the route, then discard this.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",
@@ -76,7 +87,7 @@ MEANINGS: Mapping[str, str] = {
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
-VANISHED = frozenset({"vanished_location", "vanished_rows"})
+VANISHED = frozenset({"vanished_location", "vanished_rows", "vanished_states"})
 
 TITLES = {
     "snapshot": "A full read takes away too much",
@@ -84,6 +95,7 @@ TITLES = {
     "vanished_location": "A location is missing from the ERP's stock",
     "vanished_rows": "Stock figures are missing from the ERP",
     "vanished_items": "Items are missing from the ERP",
+    "vanished_states": "A full read lacks too many records",
     "compare_total": "An order's total differs",
     "confirm_hold": "A checkout was confirmed too late",
     "await_order": "A confirmed hold never became an order",
@@ -240,8 +252,12 @@ class Operations:
             await self._engine.read_again(entry.system)
             return Done("Released: stock is read again, and believed.", 1)
         if entry.operation in VANISHED:
-            count = await self._engine.full_reads.believe_gone(entry.system, entry.operation, entry.key)
-            told = f"{plural(count, 'figure')} count as nothing until the ERP tells of them again"
+            if entry.operation == "vanished_states":
+                count = await self._engine.full_states.believe_gone(entry.system, entry.key)
+                told = f"{plural(count, 'record')} count as deleted until they are told again"
+            else:
+                count = await self._engine.full_reads.believe_gone(entry.system, entry.operation, entry.key)
+                told = f"{plural(count, 'figure')} count as nothing until the ERP tells of them again"
             await self._audited(entry, "release", by, told, resolve)
             return Done(f"Released: {told}.", 1)
         touched = await self._audited(
@@ -570,6 +586,8 @@ class Operations:
                     after = rows[-1][0]
                 if len(rows) < ITEMS_PAGE:
                     break
+        elif flow := self._engine.states.flow_of(name):
+            count = await self._engine.states_anew.mark_all(flow, route)
         reads = [
             poller
             for poller in self._engine.pollers
@@ -577,7 +595,8 @@ class Operations:
         ]
         for poller in reads:
             poller.nudge()
-        told = f"{plural(count, 'SKU')} computed again, " if count else ""
+        what = "SKU" if route.flow is Flow.INVENTORY else "value"
+        told = f"{plural(count, what)} computed again, " if count else ""
         return Done(f"{told}{plural(len(reads), 'read')} started; only differences are sent.", count)
 
     async def release_unseen(self, system: str, sku: str, location: str, *, by: str) -> Done:

@@ -11,20 +11,25 @@ is sent, for as long as the store lives.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct, json
 
-from syncline.engine.apply.applier import Applier
 from syncline.engine.capture.poller import Poller
 from syncline.engine.routes import Routes
+from syncline.engine.states import STATE_OPERATIONS as STATES
 from syncline.model.change import Flow
 from syncline.model.delivery import DeliveryState
 from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Clock, Store, Write
 
+if TYPE_CHECKING:
+    from syncline.engine.apply.applier import Applier
+
 SYSTEM, STREAM = "syncline", "rewind"  # where the mark is kept, as `rewind.sql` writes it
-STATE_OPERATIONS = frozenset({"set_stock", "read_stock"})  # everything else is a fact, or leads to one
+# Everything else is a fact, or leads to one.
+STATE_OPERATIONS = frozenset({"set_stock", "read_stock", *STATES})
 # Vendors stamp facts by clocks of their own: so much after the restore, one may still be from before it.
 MARGIN_MS = 600_000
 # What cannot be looked up for so long (a vendor that is down, an order that waits) holds the numbers back no longer.

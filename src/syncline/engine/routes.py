@@ -10,6 +10,7 @@ from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
 from syncline.model.change import Flow
+from syncline.pricing.rules import NO_PRICES, PriceRules
 
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
@@ -48,6 +49,7 @@ class Route:
     guard_cut_share: Decimal = Decimal(1)
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
+    prices: PriceRules = NO_PRICES
 
     @property
     def name(self) -> str:

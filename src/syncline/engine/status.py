@@ -46,6 +46,7 @@ OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
     Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
     Flow.ORDER_STATUS: ("create_shipment",),
+    Flow.PRICES: ("set_price", "set_list_price"),
 }
 
 

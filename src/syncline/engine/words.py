@@ -29,6 +29,8 @@ OPERATIONS = {
     "put_payment": "record a payment",
     "put_refund": "record a refund",
     "create_shipment": "announce a shipment",
+    "set_price": "show a price",
+    "set_list_price": "show a price in a price list",
     "apply": "take in a message",
     "adopt": "take over an order",
     "compare_total": "compare an order's total",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from syncline.model.pricing import USUAL_ORDER, PriceOrder
+
 
 class StockBasis(StrEnum):
     """Which quantity a stock figure states."""
@@ -65,7 +67,9 @@ class Capabilities:
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``order_stamp_ms``: for so
-    long an order may change again under the same stamp, so it is read after that.
+    long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
+    one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
+    which price a system of record takes if several hold, unless a route says otherwise.
     """
 
     webhooks: bool = False
@@ -91,4 +95,8 @@ class Capabilities:
     limit: LimitKind = LimitKind.NONE
     event_delay_ms: int = 0
     order_stamp_ms: int = 0
+    price_lists: bool = False
+    compares_prices: bool = True
+    price_decimals: int = 6
+    price_order: PriceOrder = USUAL_ORDER
     replica_lag_ms: int = 0

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     ORDER = "order"  # the channel's order id
     ERP_ORDER = "erp_order"  # the same key, on the ERP's side
     SHIPMENT = "shipment"  # the ERP's fulfilment id
+    PRICE = "price"  # "<sku>\x1f<price list>"; of what a channel shows, "<its price list>\x1f<sku>"
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
 
 

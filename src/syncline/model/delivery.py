@@ -31,7 +31,8 @@ class Operation(Struct, frozen=True):
     a margin. ``look_up`` says whether an effect can be found again by our reference; for ``set_stock``
     without compare-and-set, whether the vendor tells what became of a write that it only accepted: from its
     own books, never by comparing numbers, since a sale may look like the write. ``urgent`` operations may use
-    the reserved share of the lane.
+    the reserved share of the lane. ``sets``: it makes a record what it says, whatever that was before, and nobody else's
+    doing lies in the difference; so after an unknown outcome the record is simply set again, to what holds by then.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Operation(Struct, frozen=True):
     look_up: bool = False
     look_up_window_ms: int = 0
     urgent: bool = False
+    sets: bool = False
 
 
 class Item(Struct, frozen=True):

@@ -17,6 +17,8 @@ operation            payload        outcome facts when done
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
+``set_price``        SetPrice       none; the price of the item itself
+``set_list_price``   SetPrice       none; the item's price in one of the channel's price lists
 ==================== ============== =========================================================
 
 ``set_stock`` and ``read_stock`` also tell ``stamp_ms``, where the channel stamps its numbers: when the number became
@@ -25,8 +27,11 @@ what it is, by the channel's clock. It is compared with the versions of ``Channe
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
+from syncline.model.pricing import PriceTag
 from syncline.model.records import Order, Payment, Refund, Shipment
 
 
@@ -121,7 +126,23 @@ class CreateShipment(Struct, frozen=True):
     lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
 
 
-Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment
+class SetPrice(Struct, frozen=True):
+    """Make one price list of the channel say ``content`` of a SKU, and nothing else.
+
+    ``price_list`` is the channel's own id of it; "" is the price of the item itself, which has no quantity breaks.
+    ``had`` are the minimums that the list is known to have prices from; ``None``: nobody knows, so whatever else is
+    there has to go.
+    """
+
+    sku: str
+    item_id: str
+    parent_id: str
+    price_list: str
+    content: PriceTag
+    had: tuple[Decimal, ...] | None = None
+
+
+Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment | SetPrice
 
 PAYLOADS: dict[str, type[Payload]] = {
     "set_stock": SetStock,
@@ -131,4 +152,6 @@ PAYLOADS: dict[str, type[Payload]] = {
     "put_payment": PutPayment,
     "put_refund": PutRefund,
     "create_shipment": CreateShipment,
+    "set_price": SetPrice,
+    "set_list_price": SetPrice,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
 
@@ -19,6 +20,14 @@ class Shown(Struct, frozen=True):
     sku: str
     numbers: Mapping[str, int | None]
     counted: bool = True
+
+
+class Told(Struct, frozen=True):
+    """What a channel says of one thing that it sells, as it would have been written: in which group (a price list) what."""
+
+    group: str
+    external_id: str
+    content: Any
 
 
 class Placed(Struct, frozen=True):

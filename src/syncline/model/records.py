@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.pricing import Price
+
 ZERO = Decimal(0)
 
 
@@ -43,6 +45,7 @@ class Item(Struct, frozen=True):
     """One SKU and its id in a system (and, where a channel keeps stock apart, its stock id).
 
     ``category`` is the system's own word for goods of its kind, ``price`` what one unit is offered for there.
+    ``parent_id`` is what it is a variant of, where the system writes variants through their product.
     """
 
     sku: str
@@ -52,6 +55,7 @@ class Item(Struct, frozen=True):
     category: str = ""
     price: Decimal | None = None
     currency: str = ""
+    parent_id: str = ""
 
 
 class Address(Struct, frozen=True):
@@ -229,4 +233,4 @@ class ChannelLevel(Struct, frozen=True):
     number: int
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel
+Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price

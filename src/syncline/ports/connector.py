@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, Protocol
@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
 from syncline.model.delivery import Item, Operation, Outcome
+from syncline.model.pricing import Price
+from syncline.model.records import Item as StockedItem
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
 from syncline.ports.rereads import NOTHING, Rereads
@@ -163,6 +165,10 @@ class Opening:
     transport: Transport
 
 
+# Items as this system knows them, and lists by the names that its changes give them. Raises what ``Source.poll`` raises.
+LivePrices = Callable[[Sequence[StockedItem], Sequence[str]], Awaitable[Sequence[Price]]]
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """One configured account of an external product, open for use.
@@ -183,6 +189,7 @@ class System:
     order_book: OrderBook | None = None  # finds orders under the references of others
     rereads: Rereads = NOTHING
     believed: Callable[[Flow, int], None] | None = None
+    live_prices: LivePrices | None = None  # what some lists say of some items at this moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ Each raises what ``Source.poll`` raises: nothing was learned, ask again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from syncline.model.change import Cursor, Event
-from syncline.model.readings import Booked, Placed, Shown
+from syncline.model.change import Cursor, Event, Kind
+from syncline.model.readings import Booked, Placed, Shown, Told
 from syncline.model.records import Item
 
 R = TypeVar("R")
@@ -43,6 +43,8 @@ class Rereads:
     stream of orders leaves out (``cursor`` is that stream's); ``placed_of(keys)`` reads some, unknown ones left out.
     ``booked(channel, since_ms, after)`` walks the ERP's orders with references of a channel; ``booked_of(numbers)`` reads
     those for some references, each with the number under which a person would have entered the order.
+    ``contents`` has for each kind of state record how a channel's contents are read: of some items in some groups (price
+    lists), all that there are.
     """
 
     shown: Callable[[Sequence[str], str], Awaitable[Part[Shown]]] | None = None
@@ -52,6 +54,9 @@ class Rereads:
     placed_of: Callable[[Sequence[str]], Awaitable[Part[Placed]]] | None = None
     booked: Callable[[str, int, str], Awaitable[Part[Booked]]] | None = None
     booked_of: Callable[[Mapping[str, str]], Awaitable[Part[Booked]]] | None = None
+    contents: Mapping[Kind, Callable[[Sequence[str], Sequence[Item]], Awaitable[Part[Told]]]] = field(
+        default_factory=dict
+    )
 
 
 NOTHING = Rereads()

@@ -27,10 +27,13 @@ from syncline.engine.routes import Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.pricing.rules import NO_PRICES
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
     FenceConfig,
     GroupConfig,
@@ -52,6 +55,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.INVENTORY: 5_000,
     Flow.ORDERS: 10_000,
     Flow.ORDER_STATUS: 3_600_000,
+    Flow.PRICES: 3_600_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -59,7 +63,7 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS)
+IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES)
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -132,6 +136,7 @@ class RouteConfig(
     guard_cut_share: Decimal = Decimal("0.3")
     vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
+    prices: PricesConfig | None = None
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -326,6 +331,8 @@ def _known_fields() -> list[str]:
             EmailConfig,
             WebhookConfig,
             RouteConfig,
+            PricesConfig,
+            PriceListConfig,
             RulesConfig,
             GroupConfig,
             FenceConfig,
@@ -370,7 +377,9 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     try:
         routes = Routes(
             [
-                _route(index, route, {s.name for s in systems}, network)
+                _route(
+                    index, route, {s.name: connectors()[s.connector].capabilities for s in systems}, network
+                )
                 for index, route in enumerate(file.routes)
             ],
             recipes_of(file.kits, file.units, file.aliases),
@@ -463,7 +472,9 @@ def _checkout(name: str, channel: ChannelConfig, known: set[str]) -> Checkout:
     return Checkout(duration, channel.reports_checkouts)
 
 
-def _route(index: int, route: RouteConfig, systems: set[str], network: list[Layer]) -> Route:
+def _route(
+    index: int, route: RouteConfig, systems: Mapping[str, Capabilities], network: list[Layer]
+) -> Route:
     field = f"routes[{index}]"
     if route.flow not in [flow.value for flow in Flow]:
         near = difflib.get_close_matches(route.flow, [flow.value for flow in Flow], n=1)
@@ -490,6 +501,12 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
         )
     if route.segments and flow is not Flow.INVENTORY:
         raise Misconfigured(f"{field}.segments: only inventory has fast SKUs and slow ones")
+    if (flow is Flow.PRICES) != (route.prices is not None):
+        raise Misconfigured(
+            f"{field}.prices: only a route of prices has price lists"
+            if route.prices is not None
+            else f"{field}.prices: say which price lists of {route.source} the prices of {route.sink} are made from"
+        )
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -508,6 +525,9 @@ def _route(index: int, route: RouteConfig, systems: set[str], network: list[Laye
             Velocity(name): duration_ms(text, f"{field}.segments.{name}")
             for name, text in route.segments.items()
         },
+        prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
+        if route.prices is not None
+        else NO_PRICES,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

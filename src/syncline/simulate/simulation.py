@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from syncline.engine import failpoints
 from syncline.engine.engine import Engine
+from syncline.engine.states import STATE_OPERATIONS
 from syncline.engine.status import status
 from syncline.engine.subscriptions import keep
 from syncline.model.errors import OutcomeUnknown, SynclineError
@@ -31,6 +32,7 @@ from syncline.simulate.disagree import Disagreement, explained, prove, untold
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport, NetworkFaults
+from syncline.simulate.pricing import Pricing
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
 from syncline.simulate.staff import Staff
 from syncline.simulate.switching import Switching
@@ -47,6 +49,7 @@ QUIET_S = 900.0
 ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
 STAFF = 0x57AFF
+PRICING = 0x9A1CE
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
 EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id")
 
@@ -77,6 +80,7 @@ class Plan:
     second_thoughts: bool = True  # buyers cancel and cut orders, sometimes too late for the warehouse
     reconciles: bool = False  # in the end differences are planted, and both sides are proved
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
+    prices: bool = False  # prices travel as well, and people change them
     switches: bool = False  # all begins in shadow and goes live, and somebody pauses and resumes
 
 
@@ -214,6 +218,17 @@ class Simulation:
         self.kills: Counter[str] = Counter()
         # By itself, so that what staff do in the shop leaves the rest of a seed's story as it is.
         self.staff = Staff(clock=self.clock, rng=Random(seed ^ STAFF), trade=self.world.trade)
+        self.pricing = (
+            Pricing(
+                clock=self.clock,
+                rng=Random(seed ^ PRICING),
+                shop=self.world.shop,
+                erp=self.world.erp,
+                trade=self.world.trade,
+            )
+            if self.plan.prices
+            else None
+        )
         self.edits = 0
         self.received = 0
         self.alarms: dict[str, None] = {}
@@ -333,6 +348,7 @@ class Simulation:
         self._apps.register(f"https://{world.shop.shop}", world.shop)
         world.run_people()
         staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
+        pricing = self._open_pricing()
         switching = await self._switching() if plan.switches else None
         self._start()
         await self._prepare()
@@ -346,6 +362,7 @@ class Simulation:
         await self._live_and_die()
         await people
         await staff
+        await pricing
         if played is not None:
             await played
         if plan.faults:
@@ -361,6 +378,14 @@ class Simulation:
             report.violations += switching.violations
             report.differences, report.stops = switching.differences, switching.stops
         return report
+
+    def _open_pricing(self) -> asyncio.Task[None]:
+        """Let people change prices, where that is played."""
+        if self.pricing is None:
+            return self.loop.create_task(self.clock.sleep(0))
+        self.pricing.open()
+        self.world.price_rules = self.pricing.rules()
+        return self.loop.create_task(self.pricing.work(self.plan.minutes))
 
     async def _switching(self) -> Switching:
         switching = Switching(
@@ -625,6 +650,8 @@ class Simulation:
         mismatches = world.trade.mismatches()
         if mismatches:
             found.append(f"{len(mismatches)} numbers differ: {mismatches[:3]}")
+        if self.pricing is not None:
+            found += self.pricing.problems({row[3] for row in parked if row[2] in STATE_OPERATIONS})
         if not world.quiet():
             found.append("webhooks under way")
         return found
@@ -647,7 +674,7 @@ class Simulation:
                 (report.breaches.get("missing_idempotency", 0), "writes without a key"),
             )
             if count > 0
-        ]
+        ] + (self.pricing.never() if self.pricing is not None else [])
 
 
 def _only_death(result: object) -> None:

@@ -23,6 +23,7 @@ from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
 from syncline.ports import Clock, Opening, Store, System, Transport
+from syncline.pricing.rules import PriceRules
 from syncline.simulate.trade import Trade
 
 SHOP = "shop"
@@ -56,6 +57,7 @@ class Pace:
     inventory_ms: int = 15_000
     orders_ms: int = 20_000
     order_status_ms: int = 60_000
+    prices_ms: int = 600_000
     poll_ms: int = 240_000
     reconcile_ms: int = 6 * 3_600_000
     items_ms: int = ITEMS_INTERVAL_MS
@@ -81,6 +83,7 @@ class World:
     ) -> None:
         self.clock = clock
         self.level_events = level_events
+        self.price_rules: PriceRules | None = None  # with them, prices travel too
         self.rng = rng
         self.pace = pace or Pace()
         self._private_key, public_key, self._kid = make_certificate()
@@ -116,7 +119,7 @@ class World:
         )
 
     def routes(self) -> Routes:
-        """The three flows between the two systems."""
+        """The flows between the two systems."""
         locations = {str(erp_at): str(shop_at) for erp_at, shop_at in self.trade.locations}
         # The ERP's own safety stocks, location by location, are rules of the route.
         per_sku = [
@@ -149,8 +152,22 @@ class World:
                 ),
                 Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
                 Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
+                *self._prices(),
             ]
         )
+
+    def _prices(self) -> list[Route]:
+        if self.price_rules is None:
+            return []
+        route = Route(
+            Flow.PRICES,
+            ERP,
+            SHOP,
+            self.pace.prices_ms,
+            poll_interval_ms=self.pace.poll_ms,
+            prices=self.price_rules,
+        )
+        return [route]
 
     def settings(self, *, shop_url: str = "", erp_url: str = "") -> tuple[Any, Any]:
         """The configuration of both systems; URLs only where they differ from the vendors' own."""

@@ -18,6 +18,9 @@ def rewind_statements(*, restored_at_ms: int, taken_at_ms: int) -> list[str]:
         """UPDATE binding SET held = NULL, unseen = 0, stale = 0, doubt = 0, doubt_back = 0, credited = 0, aside = 0,
            first_read_ms = 0, asked_ms = 0, rev = rev + 1 WHERE kind = 'stock'""",
         "DELETE FROM heard",
+        # Nor what they were told of prices and the like: the next start computes it all, and writes it again.
+        "UPDATE content SET hash = ''",
+        "DELETE FROM cursor WHERE system = 'syncline' AND stream LIKE 'rules of %'",
         "UPDATE shelf SET stale = 1, rev = rev + 1",
         # Calls that were under way had an end, which nobody knows: their records are looked up like all others. Their
         # keys are never used again.

@@ -67,6 +67,8 @@ async def resolve(
         ):
             await clock.sleep(outcome.retry_after_s or 0.0)
             (outcome,) = await deliver(system, operation, [item], f"{key}-{number}")
+        elif rules.sets:
+            outcome = Outcome(Result.RETRY, "set again")
         elif rules.retry_same_key_ms:
             (outcome,) = await deliver(system, operation, [item], key)
         elif rules.look_up:
@@ -82,7 +84,7 @@ async def resolve(
             outcome = Outcome(Result.DONE if there else Result.RETRY)
         else:
             raise AssertionError(
-                f"{operation} has neither a key nor a look-up: a lost answer can only be parked"
+                f"{operation} sets nothing whole, and has neither a key nor a look-up: a lost answer can only be parked"
             )
         assert outcome.result not in (Result.REJECTED, Result.STALE), f"{operation}: {outcome}"
     raise AssertionError(f"{operation} came to no end in {TRIES_MAX} tries: {outcome}")

@@ -35,6 +35,7 @@ from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_proofs import ProofConformance
 from syncline.testing.store_statements import StatementConformance
+from syncline.testing.store_states import StateConformance
 from syncline.testing.store_surveys import SurveyConformance
 from syncline.testing.store_tools import BIG, DAY_MS, T0, attempt, breathe, event, put, stored_log
 
@@ -52,6 +53,7 @@ class StoreConformance(
     AdoptionConformance,
     FullReadConformance,
     ProofConformance,
+    StateConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

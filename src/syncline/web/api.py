@@ -16,7 +16,7 @@ from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.web import alerts, checkout, modes, proofs
+from syncline.web import alerts, checkout, modes, prices, proofs
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -292,6 +292,7 @@ ENDPOINTS = (
     *alerts.ENDPOINTS,
     *checkout.ENDPOINTS,
     *modes.ENDPOINTS,
+    *prices.ENDPOINTS,
     *proofs.ENDPOINTS,
     Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description"),
 )

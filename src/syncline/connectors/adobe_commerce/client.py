@@ -28,6 +28,7 @@ NO_ROUTE = "Request does not match any route."
 
 T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -92,7 +93,7 @@ class Client:
     async def _send(self, method: str, path: str, query: Query, body: Any, *, urgent: bool) -> Response:
         text = "&".join(f"{escape(name)}={escape(value)}" for name, value in query)
         url = self._root + path
-        raw = b"" if body is None else msgspec.json.encode(body)
+        raw = b"" if body is None else _ENCODER.encode(body)
         header = await self._credential.header(method, url, text)
         response = await self._once(method, url, text, raw, header, urgent=urgent)
         if response.status == 401 and self._credential.renewable:

@@ -197,6 +197,9 @@ CAPABILITIES = Capabilities(
     stock_contract=SOURCE_QUANTITY_ADD_BACK_OPEN_LINES,
     checkout_ms=5_000,
     limit=LimitKind.CONCURRENCY,
+    price_lists=True,  # a customer group's tier prices
+    compares_prices=False,
+    price_decimals=2,  # as shops show them; what has more is rounded when it is written (an assumption)
     event_delay_ms=60_000,  # sent by a cron job every minute; within a second where they have priority
     order_stamp_ms=ORDER_STAMP_MS,
 )
@@ -206,6 +209,8 @@ OPERATIONS: dict[str, Operation] = {
     "read_stock": Operation("read_stock", batch_items_max=ITEMS_MAX, reads_only=True),
     "read_order": Operation("read_order", batch_items_max=10, reads_only=True, urgent=True),
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=15_000),
+    "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
+    "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
 }
 
 STREAMS = (
@@ -265,4 +270,6 @@ def operations_of(settings: AdobeCommerceSettings) -> dict[str, Operation]:
             OPERATIONS["set_stock"], batch_items_max=several, look_up=settings.stock_writes == "bulk"
         ),
         "read_stock": replace(OPERATIONS["read_stock"], batch_items_max=several),
+        "set_price": replace(OPERATIONS["set_price"], batch_items_max=several),
+        "set_list_price": replace(OPERATIONS["set_list_price"], batch_items_max=several),
     }

@@ -10,10 +10,11 @@ import msgspec
 from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.prices import PriceReader
 from syncline.connectors.adobe_commerce.source import position_of
 from syncline.connectors.adobe_commerce.stock import Stock
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
-from syncline.model.change import Cursor
+from syncline.model.change import Cursor, Kind
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.readings import Placed, Shown
 from syncline.model.records import Item
@@ -35,7 +36,13 @@ class Rereader:
 
     def rereads(self) -> Rereads:
         """As the engine asks for them."""
-        return Rereads(shown=self.shown, shown_of=self.shown_of, placed=self.placed, placed_of=self.placed_of)
+        return Rereads(
+            shown=self.shown,
+            shown_of=self.shown_of,
+            placed=self.placed,
+            placed_of=self.placed_of,
+            contents={Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read},
+        )
 
     # --- stock ------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The writing side: source items, orders read on demand, shipments."""
+"""The writing side: source items, orders read on demand, shipments, prices."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
 from syncline.connectors.adobe_commerce.orders import OrderReader
+from syncline.connectors.adobe_commerce.prices import PriceWriter
 from syncline.connectors.adobe_commerce.shipments import Shipper
 from syncline.connectors.adobe_commerce.stock import Stock, outcome_of
 from syncline.connectors.adobe_commerce.wire import to_ms
@@ -33,6 +34,7 @@ class AdobeCommerceSink:
         self._stock = Stock(settings, client)
         self._orders = OrderReader(client, page_size=settings.page_size)
         self._shipper = Shipper(settings, client)
+        self._prices = PriceWriter(settings, client)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -50,6 +52,10 @@ class AdobeCommerceSink:
                 return await self._stock.read(items)
             if operation == "read_order":
                 return await self._read_orders(items)
+            if operation == "set_price":
+                return await self._prices.set_own(items)
+            if operation == "set_list_price":
+                return await self._prices.set_lists(items)
             payload = items[0].payload
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]

@@ -241,6 +241,17 @@ class SourceItem(Struct, frozen=True):
     quantity: Decimal = ZERO
 
 
+class TierPrice(Struct, frozen=True):
+    """A row as the shop tells it, and as it has to be told to delete it."""
+
+    sku: str
+    price: Decimal
+    price_type: str
+    website_id: int
+    customer_group: str
+    quantity: Decimal
+
+
 class Product(Struct, frozen=True):
     """What a snapshot reads of a product, and what ``item`` events carry."""
 

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
+from syncline.model.pricing import PriceOrder
 from syncline.ports import PollStream, Sample
 
 SECRET_BYTES_MIN = 24
@@ -42,6 +44,9 @@ CAPABILITIES = Capabilities(
     # Inventory less what sales order lines still have to ship, as our extension's page states both.
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
+    # "The best price is the lowest permissible price" (Microsoft, "Record special sales prices and discounts", from memory);
+    # the item card's counts where no line does.
+    price_order=PriceOrder(lowest=True, last=("item",)),
     event_delay_ms=30_000,  # changes are gathered for about 30 s before they are told (source of the codeunits)
 )
 
@@ -55,7 +60,8 @@ ORDERS = PollStream("orders", (Flow.ORDER_STATUS,))
 SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS)
+PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {
@@ -99,6 +105,7 @@ class BusinessCentralSettings:
     calls_per_5_minutes: int = 6000  # likewise
     poll_overlap_s: int = 600  # stamps are set when a row is written, and seen when its transaction ends
     currency: str = ""  # the company's own; payments are taken in it only
+    timezone: str = "UTC"  # IANA name of the zone in which the dates of prices begin and end
     web_customer: str = ""  # number of who buys when an order names nobody, or customers may not be created
     create_customers: bool = True
     customer_prefix: str = "W"  # of the numbers of customers that we create
@@ -145,6 +152,12 @@ class BusinessCentralSettings:
             raise Misconfigured(
                 "business_central.poll_overlap_s and rounding_tolerance must not be negative."
             )
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise Misconfigured(
+                f"business_central.timezone {self.timezone!r} is unknown: give an IANA name such as Europe/Copenhagen."
+            ) from error
         if self.tax not in ("keep", "erp"):
             raise Misconfigured('business_central.tax must be "keep" or "erp".')
         if self.tax == "keep" and not (self.tax_account and self.zero_tax_code):

@@ -21,11 +21,13 @@ from syncline.connectors.business_central.manifest import (
     ITEMS,
     LEVELS,
     ORDERS,
+    PRICES,
     SHIPMENTS,
     STOCK,
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.places import Places
+from syncline.connectors.business_central.prices import PriceScan
 from syncline.model.change import Cursor, Event, Kind, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Page
@@ -75,6 +77,7 @@ class Reads:
         self._places = places
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
+        self._prices = PriceScan(system, settings, clock, client, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -84,6 +87,7 @@ class Reads:
             SHIPMENTS.name: self.shipments,
             STOCK.name: self.stock,
             ITEMS.name: self.items,
+            PRICES.name: self._prices.read,
         }
 
     async def mark(self) -> Mark:
@@ -103,6 +107,10 @@ class Reads:
             )
         except (IndexError, KeyError, TypeError, ValueError, Rejected) as error:
             raise Retryable("Our extension does not tell where its changes stand.") from error
+
+    async def _erp_now(self) -> int:
+        """The product's clock."""
+        return (await self.mark()).clock_ms
 
     def _cursor(self, stream: str, place: Place, covers_ms: int) -> Cursor:
         return Cursor(self._system, stream, msgspec.json.encode(place).decode(), covers_ms)

@@ -32,6 +32,7 @@ SENTINEL_BYTES_MAX = 4_096
 PAUSE_ROWS = 20_000  # between two looks at what else is to be done
 FILES_PER_READ_MAX = 500
 FAILED_MAX = 3
+AHEAD_MS_MAX = 86_400_000  # further than any mistaken zone
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PACKED = {
     b"PK\x03\x04": "zip",
@@ -288,6 +289,9 @@ class Intake:
                 await self._scan(read, incoming, sha256, scanned)
             except Rejected as error:
                 why = str(error)
+            ahead_ms = scanned.stamp_ms - listed_ms
+            if not why and read.stamp != "modified" and ahead_ms > AHEAD_MS_MAX:
+                why = f"its moment lies {ahead_ms // 3_600_000} h ahead of us, so nothing after it would be believed"
             if scanned.whole is False and read.complete == "trailer":
                 if self._same_for_ms(read, entry) < read.patience_s * 1000:
                     raise Waits("its trailer is not there")

@@ -27,6 +27,7 @@ from syncline.model.records import (
 )
 
 ROWS_PER_EVENT = 25  # an event costs as much as ten levels
+AGAIN_MAX = 1_000  # times that what was said of an order is told again between two files
 KEY_CHARS_MAX = 255
 CENT = Decimal("0.01")
 UNIT_PRICE = Decimal("0.000001")
@@ -78,6 +79,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
     stamp_ms: int
     seq: int
+    again: int = 0
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -281,6 +283,12 @@ def order_event(system: str, row: OrderRow) -> Event:
     return _event(system, "order.row", Via.POLL, row.stamp_ms, msgspec.json.encode(row))
 
 
+def again(body: bytes, after: int, times: int) -> OrderRow:
+    """What was said of an order, as news: after all files up to a number, and before the next."""
+    row = _ORDER.decode(body)
+    return msgspec.structs.replace(row, seq=after, again=row.again + times)
+
+
 def shipment_event(system: str, row: ShipmentRow) -> Event:
     """One parcel."""
     return _event(system, "shipment.row", Via.POLL, row.shipped_ms, msgspec.json.encode(row))
@@ -357,7 +365,8 @@ def _item(row: ItemRow, at_ms: int) -> Change:
 def _order(row: OrderRow) -> Change:
     lines = tuple(ErpLine(x.sku, x.location, Decimal(x.quantity)) for x in row.lines)
     order = ErpOrder(row.key, row.id, row.status, row.commits, lines, row.stamp_ms)
-    return Change(Kind.ERP_ORDER, row.key, row.stamp_ms, row.seq, row.stamp_ms, order)
+    tiebreak = row.seq * AGAIN_MAX + row.again % AGAIN_MAX
+    return Change(Kind.ERP_ORDER, row.key, row.stamp_ms, tiebreak, row.stamp_ms, order)
 
 
 def _shipment(row: ShipmentRow) -> Change:

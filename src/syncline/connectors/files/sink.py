@@ -63,7 +63,11 @@ class FilesSink:
         write = self._settings.write(KIND_OF[operation])
         if write is None:
             return _untold(operation)
-        return await self._fate(write, operation, item.payload)
+        found = await self._fate(write, operation, item.payload)
+        if found is not None and operation == "put_order":
+            # After a restore what was said of it may have been told before the order itself was known again.
+            self._spool.say_again(item.payload.reference)
+        return found
 
     # --- facts ------------------------------------------------------------------------------------------
 
@@ -85,6 +89,11 @@ class FilesSink:
             if fate is not None:
                 return fate
             sent = self._spool.sent(operation, put.reference)
+        elif isinstance(put, PutOrder) and put.external_id:
+            raise Rejected(
+                f"order {put.order.number} was written before, and neither the spool nor the folders know it any more: which "
+                "revision this is cannot be told. Tell the partner by hand, then discard this"
+            )
         # One that never appeared gives its place to what is true now.
         revision = 1 if sent is None else sent.revision + (sent.state == "published")
         body = Writer(write).file(_rows(put, revision))

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from syncline.connectors.files import mapping
@@ -29,6 +30,8 @@ from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 PAGE_ROWS = 5_000
 LOOK_ROWS = 20_000  # between two looks at what else is to be done
 TOLD_CHARS_MAX = 500
+
+log = structlog.get_logger(__name__)
 
 Telling = AsyncGenerator[tuple[tuple[Event, ...], tuple[tuple[Kind, str], ...], "Place"], None]
 
@@ -121,6 +124,13 @@ class FilesSource:
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
+        if read.kind == "order_status" and (told := self._spool.to_say_again()):
+            last = self._spool.last_number()
+            rows = [mapping.again(body, last, times) for _, body, times in told]
+            events = tuple(mapping.order_event(self._name, row) for row in rows)
+            yield Page(events, self._cursor(stream, place, covers_ms), last=False)
+            self._spool.said_again([(reference, times) for reference, _, times in told])
+            self._spool.touch({x.sku: row.stamp_ms for row in rows for x in row.lines})
         if failed is not None:
             raise failed  # what else has come is told; nothing is confirmed while one cannot be read
         # What has arrived is told; only now does it count as confirmed.
@@ -178,10 +188,10 @@ class FilesSource:
     # --- full files -------------------------------------------------------------------------------------
 
     async def _full(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        older = self._spool.at(place.full) if place.full else None
-        if older is not None and entry.stamp_ms < older.stamp_ms:
-            why = f"it is older than {older.name}, which was taken before: not read"
-            yield (self._refused(entry, why),), (), replace(done, covers=place.covers)
+        newer = self._spool.at(place.full) if place.full else None
+        if newer is not None and entry.stamp_ms < newer.stamp_ms:  # it came late, and says nothing any more
+            log.info("a file came late", action="file_late", file=entry.name, after=newer.name)
+            yield (), (), replace(done, covers=place.covers)
             return
         against = await self._against(read, entry, place)
         # A figure without a stamp of its own may have changed as soon as the file before was read.
@@ -325,6 +335,7 @@ class FilesSource:
             for n in range(0, len(good), mapping.ROWS_PER_EVENT)
         ]
         touched: dict[str, int] = {}
+        said: list[tuple[str, bytes]] = []
         for group, values_of in groups.items():
             if group in spoilt:
                 continue  # an order of which a line is missing is another order
@@ -332,6 +343,7 @@ class FilesSource:
                 if read.kind == "order_status":
                     order = rows.order(values_of)
                     events.append(mapping.order_event(self._name, order))
+                    said.append((order.key, events[-1].body))
                     touched |= {x.sku: max(order.stamp_ms, touched.get(x.sku, 0)) for x in order.lines}
                 else:
                     events.append(mapping.shipment_event(self._name, rows.shipment(values_of)))
@@ -339,6 +351,8 @@ class FilesSource:
                 refused.append(Refusal(entry.name, str(error), first[group], group))
         if read.kind == "stock":
             touched |= {row.sku: row.stamp_ms - read.lead_s * 1000 for row in good}
+        if said:
+            self._spool.said(said, self._clock.now_ms(), self._settings.keep_days)
         if touched and self._settings.read("stock") is not None:
             self._spool.touch(touched)
         events += [

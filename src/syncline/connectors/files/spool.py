@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS held (
     sku TEXT NOT NULL, location TEXT NOT NULL, stock_id TEXT NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (sku, location)
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS status (
+    reference TEXT PRIMARY KEY, body BLOB NOT NULL, again INTEGER NOT NULL, at_ms INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS touched (sku TEXT PRIMARY KEY, stamp_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 """
 
@@ -120,8 +123,9 @@ class Incoming:
 class Spool:
     """The folder of one system. It is opened when it is first used; several may use it at once."""
 
-    def __init__(self, folder: str, rng: Random) -> None:
+    def __init__(self, folder: str, rng: Random, owner: str) -> None:
         self._folder = Path(folder)
+        self._owner = owner
         self._rng = rng
         self._connection: apsw.Connection | None = None
         self._incoming = 0
@@ -140,6 +144,13 @@ class Spool:
                     connection.execute(SCHEMA)
                     fresh = f"{self._rng.getrandbits(64):016x}"
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (fresh,))
+                    connection.execute("INSERT OR IGNORE INTO about VALUES ('owner', ?)", (self._owner,))
+                owner = connection.execute("SELECT value FROM about WHERE name = 'owner'").get
+                if owner != self._owner:
+                    connection.close()
+                    raise Misconfigured(
+                        f"files.spool: {self._folder} belongs to system {owner!r}; give each its own"
+                    )
                 self._id = connection.execute("SELECT value FROM about WHERE name = 'id'").get
             except (OSError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NotADBError) as error:
                 raise Misconfigured(f"files.spool: {self._folder} cannot be used: {error}") from error
@@ -288,6 +299,41 @@ class Spool:
         """A full file of this moment was told."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM touched WHERE stamp_ms <= ?", (stamp_ms,))
+
+    # --- what was said of orders last, to be told again where an order is found only now --------------------
+
+    def said(self, rows: Iterable[tuple[str, bytes]], now_ms: int, keep_days: int) -> None:
+        """What the partner says of orders, by reference."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO status VALUES (?, ?, 0, ?) ON CONFLICT DO UPDATE SET body = excluded.body,"
+                " at_ms = excluded.at_ms",
+                [(reference, body, now_ms) for reference, body in rows],
+            )
+            connection.execute("DELETE FROM status WHERE at_ms < ?", (now_ms - keep_days * DAY_MS,))
+
+    def say_again(self, reference: str) -> None:
+        """An order was found to be written already: what was said of it may have come before we knew it."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE status SET again = abs(again) + 1 WHERE reference = ?", (reference,))
+
+    def to_say_again(self) -> list[tuple[str, bytes, int]]:
+        """What is to be told again: reference, what was said, and how often it was asked for."""
+        rows = self._open().execute(
+            "SELECT reference, body, again FROM status WHERE again > 0 LIMIT ?", (JOURNAL_ROWS_MAX,)
+        )
+        return [(str(reference), bytes(body), int(again)) for reference, body, again in rows]
+
+    def said_again(self, told: Iterable[tuple[str, int]]) -> None:
+        """These were told again, as they were asked for."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE status SET again = -again WHERE reference = ? AND again = ?", list(told)
+            )
+
+    def last_number(self) -> int:
+        """The number of the last file that was taken."""
+        return int(self._open().execute("SELECT max(seq) FROM taken").get or 0)
 
     # --- what we have written -----------------------------------------------------------------------------
 

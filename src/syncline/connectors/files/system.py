@@ -43,7 +43,7 @@ def open_system(opening: Opening) -> System:
     settings.validate()
     governor = ConcurrencySlots(opening.clock, settings.slots)
     folder = folder_of(settings, opening, governor)
-    spool = Spool(settings.spool, opening.rng)
+    spool = Spool(settings.spool, opening.rng, opening.name)
     source = FilesSource(opening.name, settings, opening.clock, spool, Intake(folder, spool, opening.clock))
     return System(
         opening.name,

@@ -13,6 +13,7 @@ from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
+from syncline.model.pricing import PriceKind, PriceOrder
 from syncline.ports import PollStream, Sample
 
 PUSH_SECRET_BYTES_MIN = 24
@@ -37,6 +38,11 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
+    # "item-specific customer price > group price > customer's priceLevel > base": contract sheet section 5, from a forum.
+    # The product has no promotional price lists; whoever calls one so in a route wants it before the ordinary ones.
+    price_order=PriceOrder(
+        (PriceKind.CONTRACT, PriceKind.GROUP, PriceKind.PROMOTIONAL, PriceKind.LIST), lowest=False
+    ),
     event_delay_ms=2_000,  # our script posts from afterSubmit; an assumption, not a vendor's figure
 )
 
@@ -48,7 +54,9 @@ OPERATIONS = {
 TRANSACTIONS = PollStream("transactions", (Flow.INVENTORY, Flow.ORDER_STATUS))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS)
+# Price rows have no change stamp and leave the item's as it is (contract sheet sections 4 and 5): all are read each time.
+PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES)
 
 
 SAMPLE = Sample(

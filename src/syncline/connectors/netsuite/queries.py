@@ -72,6 +72,61 @@ def all_items(now: str) -> str:
     )
 
 
+def _prices(now: str) -> str:
+    return (
+        "SELECT p.item AS item, i.itemid AS sku, p.pricelevel AS level, p.quantity AS quantity, "
+        f"p.unitprice AS price, p.currency AS currency, {now} AS erp_now "
+        "FROM pricing p JOIN item i ON i.id = p.item WHERE i.isinactive = 'F' "
+    )
+
+
+def _customer_prices(now: str) -> str:
+    return (
+        "SELECT c.customer AS customer, c.item AS item, i.itemid AS sku, c.level AS level, c.price AS price, "
+        f"c.currency AS currency, p.unitprice AS levelprice, {now} AS erp_now "
+        "FROM customeritempricing c JOIN item i ON i.id = c.item "
+        "LEFT JOIN pricing p ON p.item = c.item AND p.pricelevel = c.level AND p.currency = c.currency "
+        "AND p.quantity = 0 WHERE i.isinactive = 'F' "
+    )
+
+
+def prices_of(items: int, levels: int, now: str) -> str:
+    """What some levels say of some items; parameters: the items, then the levels."""
+    return (
+        f"{_prices(now)}AND p.item IN ({_marks(items)}) AND p.pricelevel IN ({_marks(levels)}) "
+        "ORDER BY p.item, p.pricelevel, p.currency, p.quantity"
+    )
+
+
+def customer_prices_of(items: int, customers: int, now: str) -> str:
+    """What some customers have agreed on for some items; parameters: the items, then the customers."""
+    return (
+        f"{_customer_prices(now)}AND c.item IN ({_marks(items)}) AND c.customer IN ({_marks(customers)}) "
+        "ORDER BY c.customer, c.item, c.currency"
+    )
+
+
+def all_prices(now: str) -> str:
+    """What the price levels say of every active item, breaks and currencies; parameters: the keyset (item, item, level)."""
+    return (
+        f"{_prices(now)}"
+        "AND (p.item > ? OR (p.item = ? AND p.pricelevel > ?)) "
+        "ORDER BY p.item, p.pricelevel, p.currency, p.quantity"
+    )
+
+
+def all_customer_prices(now: str) -> str:
+    """Every customer's own prices of active items; parameters: the keyset (customer, customer, item).
+
+    A row names a price, or the price level at which the customer buys the item.
+    """
+    return (
+        f"{_customer_prices(now)}"
+        "AND (c.customer > ? OR (c.customer = ? AND c.item > ?)) "
+        "ORDER BY c.customer, c.item, c.currency"
+    )
+
+
 def listed_items(fields: Sequence[str], places: int) -> str:
     """Everything that can be sold, with what is available; parameters: the places, then the last id.
 

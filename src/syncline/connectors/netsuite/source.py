@@ -2,7 +2,8 @@
 
 The ``transactions`` stream follows the documents that move stock, because levels have no change
 stamp of their own (contract sheet section 5), and re-reads the levels that they touch. The ``stock``
-stream reads every level and proves the other.
+stream reads every level and proves the other. Prices have no stamp either, and no document moves them: the ``prices``
+stream reads all of them each time.
 """
 
 from __future__ import annotations
@@ -10,11 +11,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import push, rows
+from syncline.connectors.netsuite import prices, push, rows
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
-from syncline.connectors.netsuite.manifest import ITEMS, STOCK, STREAMS, TRANSACTIONS, NetSuiteSettings
+from syncline.connectors.netsuite.manifest import (
+    ITEMS,
+    PRICES,
+    STOCK,
+    STREAMS,
+    TRANSACTIONS,
+    NetSuiteSettings,
+)
+from syncline.connectors.netsuite.prices import PriceScan
 from syncline.connectors.netsuite.scans import Scans
 from syncline.model.change import Change, Cursor, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
@@ -29,10 +38,12 @@ class NetSuiteSource:
         self._settings = settings
         erp_clock = ErpClock(settings, clock, client)
         scans = Scans(name, clock, client, erp_clock)
+        self.prices = PriceScan(name, settings, clock, client, erp_clock)
         self._readers: dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]] = {
             TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
+            PRICES.name: self.prices.read,
         }
 
     @property
@@ -45,6 +56,8 @@ class NetSuiteSource:
     def decode(self, logged: LoggedEvent) -> list[Change]:
         if logged.event.topic == "push":
             return push.decode(logged, self._settings)
+        if logged.event.topic == prices.TOPIC:
+            return prices.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

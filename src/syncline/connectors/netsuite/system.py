@@ -33,17 +33,19 @@ def open_system(opening: Opening) -> System:
     erp_clock = ErpClock(settings, opening.clock, client)
     check = Check(settings, client, erp_clock, opening.clock.now_ms)
     census = NetSuiteCensus(opening.name, settings, opening.clock, client, erp_clock)
+    source = NetSuiteSource(opening.name, settings, opening.clock, client)
     return System(
         opening.name,
         "netsuite",
         CAPABILITIES,
-        NetSuiteSource(opening.name, settings, opening.clock, client),
+        source,
         NetSuiteSink(settings, client, census),
         governor,
         check=check.run,
         census=census,
         order_book=census,
         rereads=Rereader(opening.name, settings, opening.clock, client).rereads(),
+        live_prices=source.prices.ask,
     )
 
 

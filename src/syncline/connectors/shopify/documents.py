@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 COST_MAX = 1000
+MUTATIONS_MAX = 50  # of one request: each costs ten points, and its errors a few more by our bound
 # What the first part of an order holds, by how many orders share the call: all of most orders, if one is alone.
 LINES_FIRST = {1: 45, 2: 22, 3: 15}
 FULFILLMENT_LINES_FIRST = {1: 50, 2: 22, 3: 12}
@@ -220,7 +221,7 @@ ITEMS = Document(
     "Items",
     f"""query Items($query: String, $after: String) {{
   productVariants(first: 250, after: $after, sortKey: ID, query: $query) {{
-    nodes {{ id sku displayName updatedAt price product {{ productType }} inventoryItem {{ id }} }} {_PAGE}
+    nodes {{ id sku displayName updatedAt price product {{ id productType }} inventoryItem {{ id }} }} {_PAGE}
   }}
   shop {{ currencyCode }}
 }}""",
@@ -266,6 +267,70 @@ SET_STOCK = Document(
 }""",
     writes=True,
 )
+
+
+@lru_cache(maxsize=256)
+def own_prices(variants: int) -> Document:
+    """What some variants cost: variables ``v0`` ... are their ids."""
+    variables = ", ".join(f"$v{i}: ID!" for i in range(variants))
+    fields = " ".join(
+        f"v{i}: productVariant(id: $v{i}) {{ id price compareAtPrice }}" for i in range(variants)
+    )
+    return Document("OwnPrices", f"query OwnPrices({variables}) {{ {fields} shop {{ currencyCode }} }}")
+
+
+LIST_PRICES_PAGE = 30
+BREAKS_READ_MAX = 25  # of one price
+LIST_PRICES = Document(
+    "ListPrices",
+    f"""query ListPrices($list: ID!, $query: String!, $after: String) {{
+  priceList(id: $list) {{
+    currency
+    prices(first: {LIST_PRICES_PAGE}, after: $after, originType: FIXED, query: $query) {{
+      nodes {{
+        variant {{ id }} price {{ amount }} compareAtPrice {{ amount }}
+        quantityPriceBreaks(first: {BREAKS_READ_MAX}) {{
+          nodes {{ minimumQuantity price {{ amount }} }} {_PAGE}
+        }}
+      }}
+      {_PAGE}
+    }}
+  }}
+}}""",
+)
+SET_FIXED, SET_BREAKS = "fixed", "breaks"
+_ERRORS = "{ userErrors { code field message } }"
+
+
+@lru_cache(maxsize=MUTATIONS_MAX)
+def set_prices(products: int) -> Document:
+    """Variants' own prices, product by product: variables ``p0``/``v0`` ... are products and their variants."""
+    variables = ", ".join(f"$p{i}: ID!, $v{i}: [ProductVariantsBulkInput!]!" for i in range(products))
+    fields = " ".join(
+        f"m{i}: productVariantsBulkUpdate(productId: $p{i}, variants: $v{i}, allowPartialUpdates: true) {_ERRORS}"
+        for i in range(products)
+    )
+    return Document("SetPrices", f"mutation SetPrices({variables}) {{ {fields} }}", writes=True)
+
+
+@lru_cache(maxsize=256)
+def set_lists(kinds: tuple[str, ...]) -> Document:
+    """Prices of price lists, by list: variables ``l0`` ... are the lists, the others what is added and deleted."""
+    variables, fields = [], []
+    for i, kind in enumerate(kinds):
+        if kind == SET_FIXED:
+            variables.append(f"$l{i}: ID!, $a{i}: [PriceListPriceInput!]!, $d{i}: [ID!]!")
+            fields.append(
+                f"m{i}: priceListFixedPricesUpdate(priceListId: $l{i}, pricesToAdd: $a{i}, variantIdsToDelete: $d{i}) "
+                f"{_ERRORS}"
+            )
+        else:
+            variables.append(f"$l{i}: ID!, $i{i}: QuantityPricingByVariantUpdateInput!")
+            fields.append(f"m{i}: quantityPricingByVariantUpdate(priceListId: $l{i}, input: $i{i}) {_ERRORS}")
+    text = f"mutation SetListPrices({', '.join(variables)}) {{ {' '.join(fields)} }}"
+    return Document("SetListPrices", text, writes=True)
+
+
 # What left already and what is left to send, as of one moment.
 ORDER_SHIPMENTS = Document(
     "OrderShipments",

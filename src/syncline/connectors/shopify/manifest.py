@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from syncline.connectors.shopify.documents import MUTATIONS_MAX
 from syncline.model.capabilities import (
     AVAILABLE_OWN_ORDERS_SUBTRACTED,
     BeforeOrder,
@@ -162,6 +163,9 @@ CAPABILITIES = Capabilities(
     checkout_ms=120_000,
     limit=LimitKind.QUERY_COST,
     event_delay_ms=5_000,
+    price_lists=True,
+    # As Shopify shows the prices of most currencies; what has more is rounded when it is written (an assumption).
+    price_decimals=2,
     order_stamp_ms=ORDER_STAMP_MS,
 )
 
@@ -174,6 +178,9 @@ OPERATIONS: dict[str, Operation] = {
     "set_stock": Operation("set_stock", batch_items_max=250, cost=10.0, retry_same_key_ms=KEY_KEPT_MS),
     "read_stock": Operation("read_stock", batch_items_max=40, cost=120.0, reads_only=True),
     "read_order": Operation("read_order", batch_items_max=3, cost=183.0, reads_only=True, urgent=True),
+    # A mutation takes all variants of one product, so a call carries one for each of so many products.
+    "set_price": Operation("set_price", batch_items_max=MUTATIONS_MAX, cost=10.0 * MUTATIONS_MAX, sets=True),
+    "set_list_price": Operation("set_list_price", batch_items_max=250, cost=10.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
 }
 
@@ -196,6 +203,7 @@ TOPICS: dict[str, str] = {
 }
 LEVELS = "INVENTORY_LEVELS_UPDATE"
 
+PRICE_SCOPES = ("write_products",)  # where prices are written
 SCOPES = (
     "read_products",
     "read_inventory",

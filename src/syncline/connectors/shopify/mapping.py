@@ -412,5 +412,6 @@ def item_from_read(body: bytes) -> tuple[Item, int]:
         category=variant.product.product_type.strip()[:CATEGORY_MAX],
         price=_price(variant.price),
         currency=variant.currency_code,
+        parent_id=variant.product.id,
     )
     return item, to_ms(variant.updated_at, "updatedAt")

@@ -13,9 +13,10 @@ from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.documents import Document
 from syncline.connectors.shopify.manifest import ShopifySettings
+from syncline.connectors.shopify.prices import PriceReader
 from syncline.connectors.shopify.source import orders_floor_ms, search_stamp
 from syncline.connectors.shopify.wire import number, to_ms
-from syncline.model.change import Cursor
+from syncline.model.change import Cursor, Kind
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.readings import Placed, Shown
 from syncline.model.records import Item
@@ -73,7 +74,13 @@ class Rereader:
 
     def rereads(self) -> Rereads:
         """What a shop offers."""
-        return Rereads(shown=self.shown, shown_of=self.shown_of, placed=self.placed, placed_of=self.placed_of)
+        return Rereads(
+            shown=self.shown,
+            shown_of=self.shown_of,
+            placed=self.placed,
+            placed_of=self.placed_of,
+            contents={Kind.PRICE: PriceReader(self._client, self._clock).read},
+        )
 
     # --- stock ------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The writing side: absolute stock with compare-and-set, reads on demand, shipments."""
+"""The writing side: absolute stock with compare-and-set, reads on demand, shipments, prices."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.orders import OrderReader
+from syncline.connectors.shopify.prices import PriceWriter
 from syncline.connectors.shopify.shipments import Shipper
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
@@ -65,6 +66,7 @@ class ShopifySink:
         self._client = client
         self._clock = clock
         self._orders = OrderReader(client)
+        self._prices = PriceWriter(client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -83,6 +85,10 @@ class ShopifySink:
                 return await self._read_stock(items)
             if operation == "read_order":
                 return await self._read_orders(items)
+            if operation == "set_price":
+                return await self._prices.set_own(items)
+            if operation == "set_list_price":
+                return await self._prices.set_lists(items)
             payload = items[0].payload
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]

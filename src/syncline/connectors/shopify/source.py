@@ -163,7 +163,9 @@ class ShopifySource:
             return _level(wire.decode(body, wire.RestLevel, topic))
         if topic == "item":
             item, changed = mapping.item_from_read(body)
-            return [Change(Kind.ITEM, item.sku, changed, 0, changed, item)] if item.sku else []
+            # Before prices were written nobody asked for the product; who knows it knows more.
+            knows = int(bool(item.parent_id))
+            return [Change(Kind.ITEM, item.sku, changed, knows, changed, item)] if item.sku else []
         wire.decode(body, wire.AnyObject, topic)
         return []
 

@@ -204,6 +204,7 @@ class OrderStamp(Struct, frozen=True, rename="camel"):
 class Product(Struct, frozen=True, rename="camel"):
     """What a variant's product says of all its variants."""
 
+    id: str = ""
     product_type: str = ""
 
 

@@ -38,6 +38,8 @@ RECORDS = {
     "put_refund": "refund",
     "create_shipment": "shipment",
     "set_stock": "stock number",
+    "set_price": "price",
+    "set_list_price": "price of a price list",
     "apply": "message",
 }
 

@@ -24,10 +24,13 @@ from syncline.engine.apply.tally import Tallies
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.derive.demand import DemandLearner
+from syncline.engine.derive.states import DERIVE_MAX as CONTENTS_MAX
+from syncline.engine.derive.states import StateDeriver
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
 from syncline.engine.routes import Routes, parse_reference, split_key
+from syncline.engine.states import States
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
@@ -62,7 +65,12 @@ class Applier:
         offer: Callable[[Sequence[Row]], None],
         adoption: Adoption | None = None,
         ours_since: Callable[[str], int] = lambda _route: 0,
+        states: States | None = None,
+        contents: StateDeriver | None = None,
     ) -> None:
+        self._states = states
+        self._contents = contents
+        self._judged = {Kind.STOCK, Kind.ITEM, *(flow.kind for flow in (states.flows if states else ()))}
         self._store = store
         self._clock = clock
         self._adoption = adoption or Adoption(store, routes, {})
@@ -131,6 +139,8 @@ class Applier:
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 self._offset = -1  # as after a restart: read again how far we are
                 self._deriver.deferred()  # if only its answer was lost, it may have marked something for later
+                if self._contents is not None:
+                    self._contents.marked()
                 await self._clock.sleep(STORE_RETRY_S)
                 continue
             if not more:
@@ -163,7 +173,15 @@ class Applier:
         derived, touched = await self._deriver.step(self._lease.guard)
         self._offer(touched)
         self._offer(await self._checks.step(self._lease.guard))
-        return bool(self._ahead) or self._full or derived == DERIVE_MAX
+        return await self._compute_contents() or bool(self._ahead) or self._full or derived == DERIVE_MAX
+
+    async def _compute_contents(self) -> bool:
+        """A round of the state records' contents; whether there are more."""
+        if self._contents is None:
+            return False
+        computed, touched = await self._contents.step(self._lease.guard)
+        self._offer(touched)
+        return computed == CONTENTS_MAX
 
     async def _next(self) -> list[LoggedEvent]:
         """The events after our place: those that were heard as they came, else what the log has."""
@@ -212,6 +230,7 @@ class Applier:
             self._clock.now_ms(),
             self._ahead_ms,
             self._ours_since,
+            self._states,
         )
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
@@ -252,6 +271,8 @@ class Applier:
         self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
+        if batch.states and self._contents is not None:
+            self._contents.marked()
         if batch.levels.to_check:
             self._checks.expect()
         self.levels.update(batch.levels.verdicts)
@@ -353,10 +374,10 @@ class Applier:
         keys: dict[tuple[str, Kind], dict[str, None]] = {}
         for logged, changes in decoded:
             for change in changes:
-                if change.kind in (Kind.STOCK, Kind.ITEM):
+                if change.kind in self._judged:
                     keys.setdefault((logged.event.system, change.kind), {})[change.key] = None
         for (system, kind), told in keys.items():
-            if (await self.tallies.of(system)).vanished:
+            if kind not in (Kind.STOCK, Kind.ITEM) or (await self.tallies.of(system)).vanished:
                 for (key,) in await self._store.read(
                     "vanished_among", system=system, kind=kind.value, keys=list(told)
                 ):

@@ -13,25 +13,19 @@ from syncline.engine.apply.heard import CLOCKS_MS, Levels
 from syncline.engine.apply.known import Known, Name
 from syncline.engine.apply.news import EVENT_LATE_MS, Heard
 from syncline.engine.apply.revisions import differs, with_allocations
+from syncline.engine.apply.states import StateMarks
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
 from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
+from syncline.engine.states import States
 from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
 from syncline.inventory.availability import needed, units
 from syncline.inventory.rules import BufferKind
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
-from syncline.model.records import (
-    ChannelLevel,
-    ErpOrder,
-    Item,
-    Notice,
-    Order,
-    Shipment,
-    StockLevel,
-)
+from syncline.model.records import ChannelLevel, ErpOrder, Item, Notice, Order, Shipment, StockLevel
 from syncline.ports import Row, Write
 
 # One act in a shop tells itself in several events: a parcel in three. Where what an event shows is known
@@ -59,7 +53,9 @@ class Batch:
         now_ms: int,
         ahead_ms: dict[str, int] | None = None,
         ours_since: Callable[[str], int] = lambda _route: 0,
+        states: States | None = None,
     ) -> None:
+        self.states = StateMarks(states)
         self._routes = routes
         self._ahead_ms = ahead_ms if ahead_ms is not None else {}
         self._systems = list(systems)
@@ -300,6 +296,8 @@ class Batch:
             self._mark(value.sku, change.changed_at_ms)
         elif isinstance(value, Shipment):
             self._shipment(system, value, change.changed_at_ms)
+        if before is None or before.hash != hash_ or (system, change.kind, change.key) in self._back:
+            self.states.changed(system, change)
         self._known[system, change.kind, change.key] = Known(
             change.version, change.tiebreak, hash_, value, last_ms
         )
@@ -690,6 +688,7 @@ class Batch:
             _silently("hold_replace", list(self._replaced.values())),
             _silently("trace_put", list(self._traces.values())),
             _silently("parked_put", self.parked),
+            *self.states.writes(),
             Write("delivery_touch", list(self._reads.values())),
             Write("delivery_fact", list(self._facts.values())),
         ]

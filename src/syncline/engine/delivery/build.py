@@ -6,9 +6,10 @@ a call after a restart all send the present truth, never a number from the past.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
@@ -17,6 +18,7 @@ from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
+from syncline.engine.states import STATE_OPERATIONS
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
 from syncline.model.copying import replace
@@ -67,10 +69,11 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Cannot be sent at all; a person has to decide."""
+    """Cannot be sent at all; a person has to decide. ``payload`` is what about, if a decision is to hold for just that."""
 
     reason: str
     detail: str
+    payload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,14 @@ class Due:
     since_ms: int
 
 
+class BuildsStates(Protocol):
+    """Builds the deliveries of state records, whichever flow they are of."""
+
+    async def build(self, operation: str, deliveries: Mapping[str, Due], now_ms: int) -> dict[str, Built]:
+        """What is to be done with each delivery of a call, from what is true now."""
+        ...
+
+
 class Builder:
     """Builds the payloads of one sink's deliveries."""
 
@@ -110,7 +121,9 @@ class Builder:
         system: str,
         rewind: Rewind,
         adoption: Adoption | None = None,
+        states: BuildsStates | None = None,
     ) -> None:
+        self._states = states
         self._rewind = rewind
         self._store = store
         self._catalog = catalog
@@ -123,6 +136,9 @@ class Builder:
         """Build every key of a call: what is due, to what should happen with it."""
         if operation == "set_stock":
             return await self._set_stock(deliveries, now_ms)
+        if operation in STATE_OPERATIONS:
+            assert self._states is not None
+            return await self._states.build(operation, deliveries, now_ms)
         routes = {key: due.route for key, due in deliveries.items()}
         build = {
             "read_stock": self._read_stock,

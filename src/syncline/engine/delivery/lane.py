@@ -31,6 +31,7 @@ from syncline.engine.leases import Lease
 from syncline.engine.modes import Modes, Stop
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
+from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
@@ -125,16 +126,16 @@ class Lane:
         busy = {record.removeprefix("order ") for record in self._busy if record.startswith("order ")}
         return busy if queue is None else busy | queue.keys()
 
-    def at_rest(self, keys: Iterable[str]) -> set[str]:
-        """The stock numbers of which no delivery waits, is under way, or may be in the store unread."""
-        queue = self._queues.get("set_stock")
+    def at_rest(self, keys: Iterable[str], operation: str = "set_stock") -> set[str]:
+        """The states (stock numbers) of which no delivery waits, is under way, or may be in the store unread."""
+        queue = self._queues.get(operation)
         if not self._loaded or queue is None:
             return set()
         found = {key for key in keys if key not in queue}
         if self._busy:
-            found = {key for key in found if f"stock {key}" not in self._busy}
+            found = {key for key in found if self._record_of(operation, key) not in self._busy}
         if len(self.stops):
-            found = {key for key in found if ("set_stock", key) not in self.stops}
+            found = {key for key in found if (operation, key) not in self.stops}
         return found
 
     def offer(self, row: Row) -> None:
@@ -277,6 +278,8 @@ class Lane:
     def _record_of(self, operation: str, key: str) -> str:
         if operation in ("set_stock", "read_stock"):
             return f"stock {key}"
+        if operation in STATE_OPERATIONS:
+            return f"{STATE_OPERATIONS[operation]} {key}"
         return f"order {split_key(key)[0]}"
 
     def _take_free(self, operation: str, key: str) -> bool:
@@ -352,7 +355,7 @@ class Lane:
                 elif isinstance(what, Wait):
                     results.wait(key, what)
                 elif isinstance(what, Refuse):
-                    results.park(key, what.reason, what.detail, "")
+                    results.park(key, what.reason, what.detail, what.payload)
                 elif isinstance(what, Found):
                     results.adopt(Item(key, what.payload), what.outcome, what.note)
             payloads = {key: send.payload for key, send in sends.items()}
@@ -499,8 +502,9 @@ class Lane:
         *,
         close: bool,
         asked_ms: int | None = None,
+        silent_s: float = 0.0,
     ) -> None:
-        """Write what became of each item, then free the records."""
+        """Write what became of each item, then free the records; ``silent_s``: since when nothing has worked."""
         self._adapt(operation, outcomes)
         results = self._results(operation, known, asked_ms)
         reads_only = self._operation(operation).reads_only
@@ -509,13 +513,15 @@ class Lane:
             await self._store.append(events, received_at_ms=self._clock.now_ms())
         for item, outcome in outcomes:
             attempts = known[item.key][7] if item.key in known else 0
-            delay = outcome.retry_after_s if outcome.retry_after_s is not None else self.backoff(attempts)
+            delay = outcome.retry_after_s
+            if delay is None:
+                delay = max(self.backoff(attempts), min(BACKOFF_MAX_S, silent_s / 4))
             results.outcome(
                 item,
                 outcome,
                 intent,
                 delay_s=delay,
-                outage=self.in_outage,
+                outage=self.in_outage or silent_s > 0,
                 note=notes.get(item.key, ""),
                 stale_rounds=self._rounds(item.key, outcome),
             )
@@ -565,7 +571,7 @@ class Lane:
         A number that was written over nobody knows what is read back, once it took effect or never will; the
         same key again would write it once more. Else the same key again while the vendor remembers
         keys; else a look-up by our reference, repeated over the vendor's consistency window; else a person
-        decides.
+        decides. What sets a record whole needs none of that.
         """
         rules = self._operation(operation)
         rows = await self._store.read(
@@ -578,7 +584,7 @@ class Lane:
         sent: dict[str, int] = dict(await self._store.read("attempts_of", intent=intent))
         known = {row[0]: (*row[:3], sent.get(row[0], row[3]), *row[4:]) for row in rows}
         items = [Item(key, payload) for key, payload in payloads.items()]
-        tries = 0
+        tries, silent_s = 0, 0.0
         while items:
             blind = self.blind.concerns(operation)
             age_ms = self._clock.now_ms() - started_at_ms
@@ -588,6 +594,10 @@ class Lane:
             age_ms = self._clock.now_ms() - started_at_ms
             if blind:
                 outcomes = await self._read_back(items, intent, age_ms, accepted)
+            elif rules.sets:  # whatever it did is overwritten by what holds by now
+                if 0 < self.failing_since_ms < started_at_ms:  # nothing has worked since an earlier call
+                    silent_s = (self._clock.now_ms() - self.failing_since_ms) / 1000
+                outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again")] * len(items)
             elif rules.retry_same_key_ms > age_ms:
                 if self.stops.any(known):
                     continue  # sending it once more is sending: it waits for its routes
@@ -611,7 +621,9 @@ class Lane:
                 item for item, outcome in zip(items, outcomes, strict=True) if (item, outcome) not in settled
             ]
             if settled:
-                await self._finish(intent, operation, settled, known, notes, close=not items)
+                await self._finish(
+                    intent, operation, settled, known, notes, close=not items, silent_s=silent_s
+                )
 
     async def _ask_again(
         self, operation: str, items: Sequence[Item], intent: str, known: dict[str, Row]

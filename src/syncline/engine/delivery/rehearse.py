@@ -13,11 +13,20 @@ import structlog
 from syncline.engine.delivery.build import Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Difference, Stops
+from syncline.engine.derive.prices import tag_text
 from syncline.engine.modes import Stop
 from syncline.engine.words import plural
 from syncline.model.delivery import Item, Operation, Result
 from syncline.model.errors import SynclineError
-from syncline.model.payloads import CreateShipment, Payload, PutOrder, PutPayment, PutRefund, SetStock
+from syncline.model.payloads import (
+    CreateShipment,
+    Payload,
+    PutOrder,
+    PutPayment,
+    PutRefund,
+    SetPrice,
+    SetStock,
+)
 from syncline.ports import Clock, Row, System
 
 LOOK_AGAIN_S = 60.0  # after a look-up that failed
@@ -42,6 +51,8 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         return f"refund of {payload.refund.amount} for order {payload.order_external_id}", abs(
             payload.refund.amount
         )
+    if isinstance(payload, SetPrice):
+        return tag_text(payload.content), NOTHING
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

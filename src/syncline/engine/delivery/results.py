@@ -7,14 +7,23 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
-from syncline.engine.codec import encode
+from syncline.engine.codec import encode, fingerprint
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
 from syncline.engine.routes import Routes, reference_of, split_key
+from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
-from syncline.model.payloads import CreateShipment, Payload, PutOrder, PutPayment, PutRefund, SetStock
+from syncline.model.payloads import (
+    CreateShipment,
+    Payload,
+    PutOrder,
+    PutPayment,
+    PutRefund,
+    SetPrice,
+    SetStock,
+)
 from syncline.ports import Row, Write
 
 STALE_ROUNDS_MAX = 3
@@ -91,7 +100,8 @@ class Results:
             reference, external_id, version, hash_ = holds
             facts = Outcome(Result.DONE, facts={"external_id": external_id})
             self._bind(Kind.ORDER.value, reference, facts, version, hash_)
-        state = DeliveryState.SUPERSEDED if self._operation == "set_stock" else DeliveryState.COMPLETED
+        is_state = self._operation == "set_stock" or self._operation in STATE_OPERATIONS
+        state = DeliveryState.SUPERSEDED if is_state else DeliveryState.COMPLETED
         generation = self._known[key][3] if key in self._known else 0
         # Ended by comparison, so a change that came meanwhile makes it available again.
         self._add(
@@ -171,7 +181,16 @@ class Results:
                 [{"system": self._system, "key": key, "until_ms": FAR_MS, "by": 0} for key in blind],
                 told=False,
             ),
+            *self._unsure(payloads),
         ]
+
+    def _unsure(self, payloads: dict[str, Payload]) -> list[Write]:
+        """Until a call is answered nobody knows which content the channel holds, the one before or this."""
+        kind = STATE_OPERATIONS.get(self._operation)
+        if kind is None:
+            return []
+        rows = [{"system": self._system, "kind": kind.value, "key": key} for key in payloads]
+        return [Write("content_unsure", rows, told=False)]
 
     def _order_sent(self, key: str, payload: Payload) -> Iterator[dict[str, Any]]:
         """A revision that asks for less may take effect although its answer gets lost."""
@@ -313,6 +332,16 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
+        elif isinstance(payload, SetPrice):
+            self._add(
+                "content_put",
+                system=self._system,
+                kind=STATE_OPERATIONS[self._operation].value,
+                key=key,
+                hash=fingerprint(payload.content),
+                body=encode(payload.content),
+                now_ms=self._now_ms,
+            )
 
     def _refute(self, key: str) -> None:
         """What the channel holds is not known any more, and is read."""

@@ -53,13 +53,13 @@ MEANINGS: Mapping[Cause, Meaning] = {
         "Open Parked, mend the cause that stands there, and release it.",
     ),
     Cause.CHANGED_AT_CHANNEL: Meaning(
-        "The channel shows another number than it was last known to hold, and no order explains it.",
-        "The number is read and written again. A fall stays kept back on every channel until it is released under Parked.",
+        "The channel shows another number or price than it was last known to hold, and no order explains it.",
+        "It is read and written again. A fall of stock stays kept back on every channel until it is released under Parked.",
         repaired=True,
     ),
     Cause.NOT_COMPUTED: Meaning(
-        "The rules now ask for another number than the channel holds, and no write of it waits.",
-        "The number is computed and written again. Where it comes back, report it.",
+        "The rules now ask for another number or price than the channel holds, and no write of it waits.",
+        "It is computed and written again. Where the difference comes back, report it.",
         repaired=True,
     ),
     Cause.MISSING_IN_ERP: Meaning(

@@ -10,6 +10,7 @@ from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.orders import OrderReconciliation
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.settle import Settling
+from syncline.engine.reconcile.states import StateReconciliation
 from syncline.engine.reconcile.stock import StockReconciliation
 from syncline.engine.rewind import CATCHING_UP
 from syncline.engine.routes import Route
@@ -39,6 +40,8 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
     def expected(route: Route) -> int:
         if route.flow is Flow.INVENTORY:
             return engine.catalog.count(route.sink) * len(route.locations)
+        if route.flow is Flow.PRICES:
+            return engine.catalog.count(route.sink) * len(route.prices.lists)
         return 0
 
     def ended(route: Route, found: int, repaired: int) -> None:
@@ -69,6 +72,20 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         guard=guard,
         window_ms=settings.orders_ms,
     )
+    states = [
+        StateReconciliation(
+            flow,
+            engine.store,
+            engine.clock,
+            engine.catalog,
+            engine.systems,
+            engine.contents,
+            engine.lanes,
+            guard=guard,
+            wake=engine.wake_contents,
+        )
+        for flow in engine.states.flows
+    ]
     settling = Settling(engine.store, engine.clock, engine.systems, engine.pollers, engine.lanes)
     return Reconciler(
         engine.store,
@@ -77,7 +94,7 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         engine.routes,
         engine.systems,
         settling,
-        (stock.declared(), orders.declared()),
+        (stock.declared(), orders.declared(), *(one.declared() for one in states)),
         settings=settings,
         guard=guard,
         expected=expected,

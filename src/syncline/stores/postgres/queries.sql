@@ -1214,3 +1214,63 @@ DELETE FROM difference WHERE (route, key, cause) IN (
     LATERAL (SELECT d.route, d.key, d.cause FROM difference AS d
              WHERE d.closed_at_ms < r.before LIMIT r."limit") AS old)
 RETURNING key;
+
+-- name: states_get
+SELECT key, body, gone, changed_at_ms, observed_at_ms FROM record
+WHERE system = :system AND kind = :kind
+    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+
+-- name: contents_get
+SELECT key, hash, body, confirmed_at_ms FROM content
+WHERE system = :system AND kind = :kind
+    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+
+-- name: content_put
+-- key: system kind key
+INSERT INTO content (system, kind, key, hash, body, confirmed_at_ms)
+SELECT r.system, r.kind, r.key, r.hash, r.body, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, hash text, body text, now_ms bigint)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET hash = excluded.hash, body = excluded.body, confirmed_at_ms = excluded.confirmed_at_ms
+RETURNING key;
+
+-- name: content_unsure
+-- key: system kind key
+UPDATE content SET hash = ''
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text)
+WHERE content.system = r.system AND content.kind = r.kind AND content.key = r.key
+RETURNING content.key;
+
+-- name: state_mark
+-- key: route key
+INSERT INTO state_mark (route, key, seq, changed_at_ms)
+SELECT r.route, r.key, 1, r.changed_at_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, key text, changed_at_ms bigint)
+ON CONFLICT (route, key) DO UPDATE
+SET seq = state_mark.seq + 1, changed_at_ms = least(state_mark.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = 0
+RETURNING key;
+
+-- name: state_marks
+SELECT route, key, seq, changed_at_ms FROM state_mark WHERE not_before_ms <= :now_ms
+ORDER BY changed_at_ms, route, key LIMIT :limit;
+
+-- name: state_next
+SELECT min(not_before_ms) FROM state_mark WHERE not_before_ms > :now_ms;
+
+-- name: state_defer
+-- key: route key seq
+UPDATE state_mark SET changed_at_ms = r.until_ms, not_before_ms = r.until_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, key text, seq bigint, until_ms bigint)
+WHERE state_mark.route = r.route AND state_mark.key = r.key AND state_mark.seq = r.seq
+RETURNING state_mark.key;
+
+-- name: state_done
+-- key: route key seq
+DELETE FROM state_mark USING jsonb_to_recordset($1::jsonb) AS r(route text, key text, seq bigint)
+WHERE state_mark.route = r.route AND state_mark.key = r.key AND state_mark.seq = r.seq
+RETURNING state_mark.key;
+
+-- name: state_marked
+SELECT route, key FROM state_mark
+WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;

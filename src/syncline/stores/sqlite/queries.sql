@@ -980,3 +980,49 @@ RETURNING id;
 DELETE FROM difference WHERE (route, key, cause) IN (
     SELECT route, key, cause FROM difference WHERE closed_at_ms < :before LIMIT :limit)
 RETURNING key;
+
+-- name: states_get
+SELECT key, body, gone, changed_at_ms, observed_at_ms FROM record
+WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: contents_get
+SELECT key, hash, body, confirmed_at_ms FROM content
+WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: content_put
+INSERT INTO content (system, kind, key, hash, body, confirmed_at_ms)
+VALUES (:system, :kind, :key, :hash, :body, :now_ms)
+ON CONFLICT (system, kind, key) DO UPDATE
+SET hash = excluded.hash, body = excluded.body, confirmed_at_ms = excluded.confirmed_at_ms
+RETURNING key;
+
+-- name: content_unsure
+UPDATE content SET hash = '' WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
+-- name: state_mark
+INSERT INTO state_mark (route, key, seq, changed_at_ms) VALUES (:route, :key, 1, :changed_at_ms)
+ON CONFLICT (route, key) DO UPDATE
+SET seq = state_mark.seq + 1, changed_at_ms = min(state_mark.changed_at_ms, excluded.changed_at_ms),
+    not_before_ms = 0
+RETURNING key;
+
+-- name: state_marks
+SELECT route, key, seq, changed_at_ms FROM state_mark WHERE not_before_ms <= :now_ms
+ORDER BY changed_at_ms, route, key LIMIT :limit;
+
+-- name: state_next
+SELECT min(not_before_ms) FROM state_mark WHERE not_before_ms > :now_ms;
+
+-- name: state_defer
+UPDATE state_mark SET changed_at_ms = :until_ms, not_before_ms = :until_ms
+WHERE route = :route AND key = :key AND seq = :seq
+RETURNING key;
+
+-- name: state_done
+DELETE FROM state_mark WHERE route = :route AND key = :key AND seq = :seq
+RETURNING key;
+
+-- name: state_marked
+SELECT route, key FROM state_mark
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND not_before_ms <= :now_ms;

@@ -27,6 +27,22 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
             "extension_attributes": "any",
         },
     ),
+    "BasePrice": (
+        "Magento\\Catalog\\Api\\Data\\BasePriceInterface",
+        {"price": "float", "store_id": "int", "sku": "string", "extension_attributes": "any"},
+    ),
+    "TierPrice": (
+        "Magento\\Catalog\\Api\\Data\\TierPriceInterface",
+        {
+            "price": "float",
+            "price_type": "string",
+            "website_id": "int",
+            "sku": "string",
+            "customer_group": "string",
+            "quantity": "float",
+            "extension_attributes": "any",
+        },
+    ),
     "Track": (
         _SALES + "ShipmentTrackCreationInterface",
         {
@@ -109,6 +125,9 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
 # Service -> parameter -> (type, whether it has to be there).
 SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "admin_token": {"username": ("string", True), "password": ("string", True)},
+    "base_prices": {"prices": ("[BasePrice]", True)},
+    "tier_prices": {"prices": ("[TierPrice]", True)},
+    "tier_information": {"skus": ("[string]", True)},
     "save_source_items": {"sourceItems": ("[SourceItem]", True)},
     "ship": {
         "items": ("[ShipmentItem]", False),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import render
+from syncline.connectors.adobe_commerce.simulator import prices, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -229,6 +229,18 @@ class Services:
             )
         return []
 
+    def save_base_prices(self, call: Call) -> Any:
+        return prices.save_base(self._state, call.given["prices"])
+
+    def save_tier_prices(self, call: Call) -> Any:
+        return prices.save_tiers(self._state, call.given["prices"])
+
+    def delete_tier_prices(self, call: Call) -> Any:
+        return prices.delete_tiers(self._state, call.given["prices"])
+
+    def tier_prices(self, call: Call) -> Any:
+        return prices.tiers_of(self._state, call.given["skus"])
+
     def cancel(self, call: Call) -> Any:
         return self._sales.cancel(self._order(call, "id"))
 
@@ -354,6 +366,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "shipments", "none", Services.shipments),
     Route("POST", "shipment/track", "add_track", Services.add_track),
     Route("GET", "creditmemos", "none", Services.creditmemos),
+    Route("POST", "products/base-prices", "base_prices", Services.save_base_prices),
+    Route("POST", "products/tier-prices", "tier_prices", Services.save_tier_prices),
+    Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
+    Route("POST", "products/tier-prices-information", "tier_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
     Route("GET", "products/{sku}", "none", Services.product),
     Route("GET", "customers/search", "none", Services.customers),

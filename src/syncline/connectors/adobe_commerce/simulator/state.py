@@ -251,6 +251,10 @@ class ShopState:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.groups = ["ALL GROUPS", "NOT LOGGED IN", "General", "Wholesale", "Retailer"]
+        # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
+        self.tier_prices: dict[tuple[str, str, float], float] = {}
+        self.price_log: list[tuple[str, str, float, float]] = []
         self.products: dict[str, Product] = {}
         self.sources: dict[str, Source] = {"default": Source("default", "Default Source")}
         self.stocks: dict[int, Stock] = {1: Stock(1, "Default Stock", "base", ["default"])}
@@ -273,6 +277,10 @@ class ShopState:
         """Stamp an order as changed now."""
         order.saved += 1
         order.updated_ms = self.clock.now_ms()
+
+    def group_named(self, name: str) -> str | None:
+        """A customer group as it is called, whatever case it is asked for in."""
+        return next((group for group in self.groups if group.casefold() == name.casefold()), None)
 
     def item_at(self, sku: str, source: str) -> SourceItem | None:
         """The source item, if the product is assigned to the source."""
@@ -342,6 +350,7 @@ class ShopState:
             for key, row in table.items():
                 held.update(f"{key}|{'|'.join(_told(row))}\n".encode())
         held.update(repr([repr(row) for row in self.reservations]).encode())
+        held.update(repr(sorted(self.tier_prices.items())).encode())
         for text in more:
             held.update(text.encode())
         return held.hexdigest()

@@ -133,6 +133,18 @@ class People:
         self.company.commit()
         return made.id
 
+    def edit_price(self, line_id: str, **fields: Any) -> None:
+        """Edit a line of a price list."""
+        record = self.company.tables["priceListLines"][line_id]
+        record.values.update(fields)
+        self.company.touch("priceListLines", record)
+        self.company.commit()
+
+    def delete_price(self, line_id: str) -> None:
+        """Delete a line of a price list."""
+        self.company.delete("priceListLines", self.company.tables["priceListLines"][line_id])
+        self.company.commit()
+
     # -- stock --------------------------------------------------------------------------------
 
     def receive(self, number: str, location: str, quantity: int | Decimal, *, variant: str = "") -> None:

@@ -53,6 +53,8 @@ CREATE TABLE pricelevel(id INTEGER PRIMARY KEY, name TEXT, isinactive TEXT);
 INSERT INTO pricelevel VALUES(1, 'Base Price', 'F');
 CREATE TABLE pricing(item INTEGER, pricelevel INTEGER, quantity REAL, unitprice REAL, currency INTEGER,
   PRIMARY KEY(item, pricelevel, quantity, currency)) WITHOUT ROWID;
+CREATE TABLE customeritempricing(customer INTEGER, item INTEGER, level INTEGER, price REAL, currency INTEGER,
+  PRIMARY KEY(customer, item, currency)) WITHOUT ROWID;
 CREATE TABLE customer(
   id INTEGER PRIMARY KEY, entityid TEXT, externalid TEXT COLLATE NOCASE, companyname TEXT, isperson TEXT,
   firstname TEXT, lastname TEXT, email TEXT, phone TEXT, isinactive TEXT, subsidiary INTEGER,

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.connectors.netsuite.simulator.documents import Documents
+from syncline.connectors.netsuite.simulator.prices import Prices
 from syncline.connectors.netsuite.simulator.state import Account, Item, Line, Party, Place, Txn
 from syncline.connectors.netsuite.simulator.stock import Stock
 
@@ -14,7 +15,7 @@ ROLES = {"Discount": "discount", "ShipItem": "shipping"}
 WALK_IN = "walk-in"
 
 
-class People:
+class People(Prices):
     """Acts at once and synchronously; mixed into the simulator."""
 
     account: Account
@@ -76,16 +77,8 @@ class People:
                 self.account.external[record, external_id.casefold()] = item.id
         self.account.touch_item(item)
         if price is not None:
-            self.account.later("INSERT INTO pricing VALUES(?,1,0,?,1)", item.id, float(price))
+            self.set_price(sku, price)
         return item.id
-
-    def set_base_price(self, sku: str, price: Decimal | str) -> None:
-        """Change a price; moves no stamp, as price rows in the product (contract sheet section 5)."""
-        item = self.account.item_by_sku[sku]
-        item.base_price = Decimal(price)
-        self.account.later(
-            "INSERT OR REPLACE INTO pricing VALUES(?,1,0,?,1)", item.id, float(item.base_price)
-        )
 
     def edit_item(self, sku: str, **fields: Any) -> None:
         """Edit catalogue data; this does move ``lastmodifieddate``. ``title`` sets the display name."""

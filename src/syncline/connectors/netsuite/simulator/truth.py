@@ -240,6 +240,7 @@ class Truth:
                     for x in txn.lines
                 ],
             )
+        add("P", sorted(self.account.prices.items()), sorted(self.account.customer_prices.items()))
         return hasher.hexdigest()
 
     # -- helpers ------------------------------------------------------------------------------

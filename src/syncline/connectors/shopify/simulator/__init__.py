@@ -14,6 +14,7 @@ from syncline.connectors.shopify.simulator.app import VERSIONS, HttpApp
 from syncline.connectors.shopify.simulator.drafts import Draft, Drafting
 from syncline.connectors.shopify.simulator.idempotency import Keys
 from syncline.connectors.shopify.simulator.limits import RESTORE_RATE, Bucket
+from syncline.connectors.shopify.simulator.prices import Pricing
 from syncline.connectors.shopify.simulator.records import (
     QUANTITY_NAMES,
     Buyer,
@@ -54,7 +55,7 @@ ALL_SCOPES = (
 )
 
 
-class ShopifySimulator(Drafting, Simulator):
+class ShopifySimulator(Drafting, Pricing, Simulator):
     """One shop with its stock, orders, limits, webhooks and faults.
 
     Deterministic in its clock and random source: ``state_digest`` of two equal runs is equal.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
-from syncline.connectors.shopify.simulator.operation import Page, Resolver
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
 from syncline.connectors.shopify.simulator.payloads import TIME_ZONE
 from syncline.connectors.shopify.simulator.records import (
     QUANTITY_NAMES,
@@ -23,7 +23,7 @@ from syncline.connectors.shopify.simulator.records import (
     Variant,
     share,
 )
-from syncline.connectors.shopify.simulator.search import paginate
+from syncline.connectors.shopify.simulator.search import paginate, parse_query
 
 
 @lru_cache(maxsize=4096)
@@ -209,6 +209,28 @@ def _fo_item(_shop: Any, part: FulfillmentOrderLine, _arguments: Any) -> str:
     return gid("InventoryItem", part.line.variant.inventory_item_id)
 
 
+def _list_prices(shop: ShopifySimulator, prices: Any, arguments: dict[str, Any]) -> Page:
+    """Fixed prices only; of the filters ``variant_id``, the others are not simulated."""
+    if arguments.get("originType") != "FIXED":
+        raise FieldRefused("only originType FIXED is simulated", "BAD_REQUEST")
+    wanted: set[int] = set()
+    for group in parse_query(arguments.get("query") or ""):
+        for term in group:
+            if term.field != "variant_id" or term.op or term.negated or not term.value.isdigit():
+                shop.ledger.breach("unknown_search_field")
+            else:
+                wanted.add(int(term.value))
+    found = [at for at in sorted(prices.fixed) if not arguments.get("query") or at in wanted]
+    nodes = [(prices, shop.state.variants[at]) for at in found]
+    return paginate(nodes, lambda at: (at[1].variant_id, at[1].variant_id), arguments)
+
+
+def _price_breaks(_shop: Any, at: Any, arguments: dict[str, Any]) -> Page:
+    prices, variant = at
+    nodes = [(n, minor, variant) for n, minor in sorted(prices.breaks.get(variant.variant_id, {}).items())]
+    return paginate(nodes, lambda one: (one[0], one[0]), arguments)
+
+
 _USER_ERROR = {"field": _key("field"), "message": _key("message"), "code": _key("code")}
 _PAGE_INFO: dict[str, Resolver] = {
     "hasNextPage": lambda _s, page, _a: page.has_next,
@@ -264,6 +286,9 @@ TYPES: dict[str, dict[str, Resolver]] = {
     },
     "ProductVariant": {
         "barcode": lambda _s, v, _a: v.barcode or None,
+        "compareAtPrice": lambda _s, v, _a: (
+            None if v.compare_at_minor is None else amount(v.compare_at_minor)
+        ),
         "createdAt": _time("created_ms"),
         "displayName": lambda _s, v, _a: f"{v.title} - Default Title",
         "id": _id("ProductVariant", "variant_id"),
@@ -544,6 +569,32 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "quantity": _get("quantity"),
     },
     "FulfillmentCreatePayload": _payload("fulfillment"),
+    "PriceListFixedPricesUpdatePayload": _payload("deletedFixedPriceVariantIds"),
+    "PriceListPriceUserError": _USER_ERROR,
+    "PriceList": {
+        "currency": _get("currency"),
+        "fixedPricesCount": lambda _s, prices, _a: len(prices.fixed),
+        "id": _id("PriceList"),
+        "name": _get("name"),
+        "prices": _list_prices,
+    },
+    # A price of a list is told as the list, the variant, and what it says of it.
+    "PriceListPrice": {
+        "compareAtPrice": lambda _s, at, _a: at[0].fixed[at[1].variant_id][1],
+        "originType": _value("FIXED"),
+        "price": lambda _s, at, _a: at[0].fixed[at[1].variant_id][0],
+        "quantityPriceBreaks": _price_breaks,
+        "variant": lambda _s, at, _a: at[1],
+    },
+    "QuantityPriceBreak": {
+        "minimumQuantity": lambda _s, one, _a: one[0],
+        "price": lambda _s, one, _a: one[1],
+        "variant": lambda _s, one, _a: one[2],
+    },
+    "ProductVariantsBulkUpdatePayload": _payload("productVariants"),
+    "ProductVariantsBulkUpdateUserError": _USER_ERROR,
+    "QuantityPricingByVariantUpdatePayload": _payload("productVariants"),
+    "QuantityPricingByVariantUserError": _USER_ERROR,
     "FulfillmentTrackingInfoUpdatePayload": _payload("fulfillment"),
     "OrderMarkAsPaidPayload": _payload("order"),
     "TagsAddPayload": _payload("node"),

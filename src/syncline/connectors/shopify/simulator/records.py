@@ -124,11 +124,27 @@ class Variant:
     tracked: bool = True
     product_type: str = ""
     barcode: str = ""
+    compare_at_minor: int | None = None
     levels: dict[int, Level] = field(default_factory=dict)
 
     @property
     def price(self) -> Decimal:
         return to_decimal(self.price_minor)
+
+
+@dataclass(slots=True)
+class PriceList:
+    """Fixed prices and quantity breaks beside the variants' own prices, both by variant id, in minor units.
+
+    ``fixed`` holds the price and the one that is compared with; ``breaks`` prices by minimum.
+    """
+
+    gid_type: ClassVar[str] = "PriceList"
+    id: int
+    name: str
+    currency: str
+    fixed: dict[int, tuple[int, int | None]] = field(default_factory=dict)
+    breaks: dict[int, dict[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from syncline.connectors.shopify.simulator.records import (
     Level,
     Location,
     OrderRecord,
+    PriceList,
     Refund,
     Subscription,
     Variant,
@@ -36,6 +37,10 @@ class ShopState:
         self.variants: dict[int, Variant] = {}  # by variant id
         self.items: dict[int, Variant] = {}  # by inventory item id
         self.skus: dict[str, Variant] = {}
+        self.products: dict[int, list[Variant]] = {}
+        self.price_lists: dict[int, PriceList] = {}
+        # Every price that was written through the API: when, in which list (0: the variant's own), of what, how much.
+        self.price_log: list[tuple[int, int, int, int]] = []
         self.customers: dict[int, Customer] = {}
         self.customer_ids: dict[str, int] = {}
         self.orders: dict[int, OrderRecord] = {}
@@ -106,6 +111,7 @@ class ShopState:
             level = self.activate(variant, self.locations[location_id])
             level.available = quantity
         self.variants[variant.variant_id] = variant
+        self.products[variant.product_id] = [variant]
         self.items[variant.inventory_item_id] = variant
         if not known:
             self.skus[sku] = variant
@@ -155,8 +161,13 @@ class ShopState:
             add("L", location.id, location.name)
         for variant in self.variants.values():
             add("V", variant.variant_id, variant.inventory_item_id, variant.sku, variant.price_minor)
+            if variant.compare_at_minor is not None:
+                add(variant.compare_at_minor)
             for level in variant.levels.values():
                 add(level.location.id, level.updated_ms, [getattr(level, n) for n in QUANTITY_NAMES])
+        for prices in self.price_lists.values():
+            add("P", prices.id, prices.name, prices.currency, sorted(prices.fixed.items()))
+            add([(at, sorted(breaks.items())) for at, breaks in sorted(prices.breaks.items())])
         for customer in self.customers.values():
             add("C", customer.id, customer.buyer)
         for order in self.orders.values():

@@ -1,0 +1,188 @@
+"""Writing prices, and reading them again: products' base prices, and the tier prices of customer groups.
+
+Every row of a call is judged by itself: 200 with an empty list says that all were taken, and each entry names one that was
+not (contract section 6). A call adds rows and changes those that are there; ``PUT`` would wipe all groups of a product,
+so what has to go is read and deleted by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import msgspec
+
+from syncline.connectors.adobe_commerce import wire
+from syncline.connectors.adobe_commerce.client import Client, Problem, Search, words_of
+from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
+from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
+from syncline.model.payloads import SetPrice
+from syncline.model.pricing import ONE, PriceBreak, PriceTag
+from syncline.model.readings import Told
+from syncline.model.records import Item as StockedItem
+from syncline.ports import Clock, Part
+
+BASE, TIERS = "products/base-prices", "products/tier-prices"
+READ_TIERS, DELETE_TIERS = "products/tier-prices-information", "products/tier-prices-delete"
+WEBSITES = 0  # all of them; `store_id` 0 is all store views
+OWN = "own"  # the group of a product's own price, as contents are called
+CENT = Decimal("0.01")
+DONE = Outcome(Result.DONE)
+Row = dict[str, Any]
+At = tuple[str, str]  # a SKU and a customer group
+
+
+class PriceWriter:
+    """Writes one shop's prices. Calls of one batch follow one another, each with as many rows as the shop takes."""
+
+    def __init__(self, settings: AdobeCommerceSettings, client: Client) -> None:
+        self._client = client
+        self._rows_max = settings.stock_items_max
+
+    async def set_own(self, items: Sequence[Item]) -> list[Outcome]:
+        """Base prices."""
+        rows = [(_at(item.payload), _base(item.payload)) for item in items]
+        refused = await self._send(BASE, rows)
+        return [_outcome(item.payload, refused) for item in items]
+
+    async def set_lists(self, items: Sequence[Item]) -> list[Outcome]:
+        """Tier prices of customer groups; one from a single unit on is the group's price."""
+        payloads: list[SetPrice] = [item.payload for item in items]
+        refused = await self._clear([payload for payload in payloads if _leaves(payload)])
+        rows = [
+            (_at(payload), _tier(payload.sku, payload.price_list, one.minimum, one.amount))
+            for payload in payloads
+            if _at(payload) not in refused
+            for one in payload.content.breaks
+        ]
+        refused |= await self._send(TIERS, rows)
+        return [_outcome(payload, refused) for payload in payloads]
+
+    async def _clear(self, payloads: Sequence[SetPrice]) -> dict[At, str]:
+        """Delete the rows of groups that are not wanted any more; returns what was refused."""
+        if not payloads:
+            return {}
+        wanted = {_at(payload): {one.minimum for one in payload.content.breaks} for payload in payloads}
+        skus = list(dict.fromkeys(payload.sku for payload in payloads))
+        there: list[wire.TierPrice] = []
+        for start in range(0, len(skus), self._rows_max):
+            there += await self._client.post(
+                READ_TIERS, {"skus": skus[start : start + self._rows_max]}, list[wire.TierPrice]
+            )
+        gone = [
+            ((row.sku, row.customer_group), msgspec.to_builtins(row))
+            for row in there
+            if (kept := wanted.get((row.sku, row.customer_group))) is not None and row.quantity not in kept
+        ]
+        return await self._send(DELETE_TIERS, gone)
+
+    async def _send(self, path: str, rows: Sequence[tuple[At, Row]]) -> dict[At, str]:
+        """Send rows; returns the shop's words for those that it refused."""
+        refused: dict[At, str] = {}
+        for start in range(0, len(rows), self._rows_max):
+            some = rows[start : start + self._rows_max]
+            problems = await self._client.post(path, {"prices": [row for _, row in some]}, list[Problem])
+            for problem in problems:
+                refused |= dict.fromkeys(
+                    _named(problem, [at for at, _ in some]), f"Adobe Commerce: {words_of(problem)}"
+                )
+        return refused
+
+
+class PriceReader:
+    """Reads again what a shop shows of some products, for comparison."""
+
+    def __init__(self, settings: AdobeCommerceSettings, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._rows_max = settings.stock_items_max
+
+    async def read(self, groups: Sequence[str], items: Sequence[StockedItem]) -> Part[Told]:
+        """Base prices, and the tier prices of some customer groups; ``cost`` is how long calls were open, in seconds."""
+        began_ms, began_s = self._clock.now_ms(), self._clock.monotonic()
+        rows: list[Told] = []
+        try:
+            for start in range(0, len(items), self._rows_max):
+                some = items[start : start + self._rows_max]
+                rows += await self._own(some) if OWN in groups else []
+                rows += await self._tiers(some, [group for group in groups if group != OWN])
+        except (Rejected, OutcomeUnknown) as error:  # a reading has no effect
+            raise Retryable(str(error)) from error
+        return Part(tuple(rows), began_ms, "", self._clock.monotonic() - began_s)
+
+    async def _own(self, items: Sequence[StockedItem]) -> list[Told]:
+        search = Search(size=len(items), fields="id,sku,type_id,price,updated_at")
+        search.where(("entity_id", "in", ",".join(item.external_id for item in items)))
+        answer = await self._client.get("products", search.pairs(), wire.Found[wire.Product])
+        currencies = {item.external_id: item.currency for item in items}
+        return [
+            Told(OWN, str(row.id), PriceTag(currencies[str(row.id)], (PriceBreak(ONE, _plain(row.price)),)))
+            for row in answer.items
+            if row.price is not None and str(row.id) in currencies
+        ]
+
+    async def _tiers(self, items: Sequence[StockedItem], groups: Sequence[str]) -> list[Told]:
+        if not groups:
+            return []
+        known = {item.sku: item for item in items}
+        rows = await self._client.post(READ_TIERS, {"skus": list(known)}, list[wire.TierPrice])
+        found: dict[At, list[PriceBreak]] = {}
+        for row in rows:
+            if row.sku in known and row.customer_group in groups:
+                one = PriceBreak(_plain(row.quantity), _plain(row.price))
+                found.setdefault((row.sku, row.customer_group), []).append(one)
+        return [
+            Told(
+                group,
+                known[sku].external_id,
+                PriceTag(known[sku].currency, tuple(sorted(breaks, key=lambda one: one.minimum))),
+            )
+            for (sku, group), breaks in found.items()
+        ]
+
+
+def _plain(number: Decimal) -> Decimal:
+    """As it would have been written: the shop's floats may echo as 29.949999 (contract section 6)."""
+    return number.quantize(CENT, ROUND_HALF_UP).normalize() + 0
+
+
+def _at(payload: SetPrice) -> At:
+    return payload.sku, payload.price_list
+
+
+def _leaves(payload: SetPrice) -> bool:
+    """Whether rows may be there that are not wanted."""
+    return payload.had is None or not set(payload.had) <= {one.minimum for one in payload.content.breaks}
+
+
+def _base(payload: SetPrice) -> Row:
+    return {"sku": payload.sku, "price": payload.content.breaks[0].amount, "store_id": WEBSITES}
+
+
+def _tier(sku: str, group: str, minimum: Decimal, amount: Decimal) -> Row:
+    return {
+        "sku": sku,
+        "price": amount,
+        "price_type": "fixed",
+        "website_id": WEBSITES,
+        "customer_group": group,
+        "quantity": minimum,
+    }
+
+
+def _named(problem: Problem, rows: Sequence[At]) -> list[At]:
+    """The rows that an error names among its parameters, by SKU and group; one that names none may mean any of them."""
+    given = problem.parameters
+    values = {
+        str(x)
+        for x in (given.values() if isinstance(given, dict) else given if isinstance(given, list) else ())
+    }
+    by_sku = [at for at in rows if at[0] in values] or list(rows)
+    return [at for at in by_sku if at[1] in values] or by_sku
+
+
+def _outcome(payload: SetPrice, refused: dict[At, str]) -> Outcome:
+    words = refused.get(_at(payload))
+    return DONE if words is None else Outcome(Result.REJECTED, f"{payload.sku}: {words}")

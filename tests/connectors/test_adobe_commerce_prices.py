@@ -1,0 +1,157 @@
+"""Prices at Adobe Commerce: rows that are judged one by one, and groups' tier prices that come and go."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from random import Random
+
+from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
+from syncline.engine.codec import fingerprint
+from syncline.model.change import Kind
+from syncline.model.delivery import Item, Result
+from syncline.model.payloads import SetPrice
+from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.records import Item as StockedItem
+from syncline.ports import Opening
+from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.transport import AsgiTransport
+
+
+class World:
+    def __init__(self, loop, **options) -> None:
+        clock = VirtualClock(loop)
+        transport = AsgiTransport({})
+        self.shop = AdobeCommerceSimulator(clock=clock, rng=Random(1), transport=transport, **options)
+        transport.register(self.shop.origin, self.shop)
+        held = self.shop.integration
+        settings = AdobeCommerceSettings(
+            base_url=self.shop.origin,
+            consumer_key=held.consumer_key,
+            consumer_secret=held.consumer_secret,
+            access_token=held.access_token,
+            access_token_secret=held.access_token_secret,
+        )
+        self.system = CONNECTOR.open(Opening("shop", settings, clock, Random(2), transport))
+        place = self.shop.add_source("here")
+        for sku in ("A", "B,/&", "C"):
+            self.shop.add_product(sku, sku, Decimal(10), {place: 1})
+
+    async def do(self, operation: str, *items: SetPrice) -> list[tuple[Result, str]]:
+        delivered = [Item(f"{payload.price_list}/{payload.sku}", payload) for payload in items]
+        found = await self.system.sink.deliver(operation, delivered, "key")
+        return [(one.result, one.message) for one in found]
+
+    def calls(self) -> dict[str, int]:
+        found = dict(self.shop.ledger.calls_by_operation)
+        self.shop.ledger.calls_by_operation.clear()
+        return {name.rpartition("/")[2]: count for name, count in found.items()}
+
+    def tiers(self) -> dict[tuple[str, str, int], float]:
+        return {(sku, group, int(n)): price for (sku, group, n), price in self.shop.state.tier_prices.items()}
+
+
+def price(sku: str, *amounts: str, group: str = "", had: tuple[int, ...] | None = (1,)) -> SetPrice:
+    breaks = tuple(
+        PriceBreak(Decimal(10 * n) if n else Decimal(1), Decimal(amount)) for n, amount in enumerate(amounts)
+    )
+    known = None if had is None else tuple(map(Decimal, had))
+    return SetPrice(sku, "1", "", group, PriceTag("GBP", breaks), known)
+
+
+def run(story, **options) -> None:
+    loop = VirtualLoop(1_790_000_000_000)
+    try:
+        loop.run_until_complete(story(World(loop, **options)))
+    finally:
+        loop.close()
+
+
+def test_base_prices_go_in_one_call_and_a_row_that_is_refused_spoils_no_other():
+    async def story(w: World) -> None:
+        answers = await w.do("set_price", price("A", "12.5"), price("none", "5"), price("B,/&", "7"))
+        assert [result for result, _ in answers] == [Result.DONE, Result.REJECTED, Result.DONE]
+        assert answers[1][1] == "none: Adobe Commerce: Invalid attribute sku = none."
+        assert [w.shop.state.products[sku].price_minor for sku in ("A", "B,/&", "C")] == [1250, 700, 1000]
+        assert w.calls() == {"base-prices": 1}
+        assert not w.shop.ledger.breaches
+
+    run(story)
+
+
+def test_what_a_group_pays_is_its_rows_and_those_that_are_not_wanted_go():
+    async def story(w: World) -> None:
+        first = [
+            price("A", "9", "8", group="Wholesale"),
+            price("A", "9.5", group="Retailer"),
+            price("C", "4", group="Wholesale"),
+        ]
+        assert {result for result, _ in await w.do("set_list_price", *first)} == {Result.DONE}
+        assert w.calls() == {"tier-prices": 1}
+        assert w.tiers() == {
+            ("A", "Wholesale", 1): 9, ("A", "Wholesale", 10): 8, ("A", "Retailer", 1): 9.5, ("C", "Wholesale", 1): 4,
+        }  # fmt: skip
+        # Only where a row has to go, or nobody knows, it is read what there is; other groups keep theirs.
+        await w.do(
+            "set_list_price",
+            price("A", "9", group="Wholesale", had=(1, 10)),
+            price("C", "5", group="Wholesale"),
+        )
+        assert w.calls() == {"tier-prices-information": 1, "tier-prices-delete": 1, "tier-prices": 1}
+        assert w.tiers() == {("A", "Wholesale", 1): 9, ("A", "Retailer", 1): 9.5, ("C", "Wholesale", 1): 5}
+        w.shop.state.tier_prices["A", "Wholesale", 50.0] = 3
+        await w.do("set_list_price", price("A", "9", group="Wholesale", had=None))
+        await w.do("set_list_price", price("C", group="Wholesale"))
+        assert w.tiers() == {("A", "Wholesale", 1): 9, ("A", "Retailer", 1): 9.5}
+        assert not w.shop.ledger.breaches
+
+    run(story)
+
+
+def test_a_refused_row_is_that_of_its_sku_and_group():
+    async def story(w: World) -> None:
+        answers = await w.do(
+            "set_list_price",
+            price("A", "9", group="Wholesale"), price("A", "9", group="Nobody"), price("none", "9", group="Wholesale"),
+        )  # fmt: skip
+        assert [result for result, _ in answers] == [Result.DONE, Result.REJECTED, Result.REJECTED]
+        assert "Customer Group = Nobody" in answers[1][1]
+        assert "SKU = none" in answers[2][1]
+
+    run(story)
+
+
+def test_a_shop_with_input_limits_is_given_no_more_rows_than_it_takes():
+    async def story(w: World) -> None:
+        items = [price("A", "9", "8", "7", group=group) for group in ("Wholesale", "Retailer", "General")]
+        items += [price("C", "9", "8", "7", group=group) for group in ("Wholesale", "Retailer", "General")]
+        items += [price("B,/&", "9", "8", "7", group="Wholesale")]
+        assert {result for result, _ in await w.do("set_list_price", *items)} == {Result.DONE}
+        assert w.calls() == {"tier-prices": 2}
+        assert len(w.tiers()) == 21
+
+    run(story, input_limits=True)
+
+
+def test_prices_are_read_again_as_they_would_have_been_written():
+    async def story(w: World) -> None:
+        told = [price("A", "9", "8.05", group="Wholesale"), price("B,/&", "4", group="Retailer")]
+        await w.do("set_price", price("A", "12.5"))
+        await w.do("set_list_price", *told, price("C", "3", group="Wholesale"))
+        w.calls()
+        ids = {sku: str(w.shop.state.products[sku].entity_id) for sku in ("A", "B,/&")}
+        stocked = [StockedItem(sku, external_id, currency="GBP") for sku, external_id in ids.items()]
+        part = await w.system.rereads.contents[Kind.PRICE](["own", "Wholesale"], stocked)
+        assert w.calls() == {"GET products": 1, "tier-prices-information": 1}
+        found = {(row.group, row.external_id): row.content for row in part.rows}
+        assert found == {
+            ("own", ids["A"]): price("A", "12.5").content,
+            ("own", ids["B,/&"]): price("B,/&", "10").content,
+            ("Wholesale", ids["A"]): told[0].content,
+        }
+        assert {fingerprint(one) for one in found.values()} == {
+            fingerprint(one.content) for one in (price("A", "12.5"), price("B,/&", "10"), told[0])
+        }
+        assert not w.shop.ledger.breaches
+
+    run(story)
