@@ -232,13 +232,10 @@ class SourceConformance(Announcements):
         books = Books(bench, system)
         events, _ = await pull(bench, system)
         await books.take(events)
-        stamps = {
-            change.version: change.value.updated_at_ms
-            for change in books.held.values()
-            if isinstance(change.value, Order)
-        }
-        for version, stamp in some(stamps.items(), "order"):
-            assert version == stamp
+        told = [(change.version, change.value) for change in books.held.values()]
+        orders = [(version, order) for version, order in told if isinstance(order, Order)]
+        for version, order in some(orders, "order"):
+            assert version == order.updated_at_ms
 
     # --- webhooks -----------------------------------------------------------------------------------
 
