@@ -13,6 +13,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer, Level, Rules, fixed
 from syncline.model.change import Flow
+from syncline.model.errors import Misconfigured
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import StockCase
@@ -39,7 +40,7 @@ class Shop:
         self.clock, self.rng = VirtualClock(loop), rng
         apps = AsgiTransport({})
         self.network = FaultyTransport(apps, self.clock, Random(rng.random()))
-        world = World(clock=self.clock, rng=Random(rng.random()), transport=apps)
+        self.world = world = World(clock=self.clock, rng=Random(rng.random()), transport=apps)
         self.erp, self.place = world.erp, world.trade.locations[0][0]
         goods = StockCase(SKUS, dict.fromkeys(SKUS, "Mug"), dict.fromkeys(SKUS, Decimal("2.50")))
         world.trade.stock(goods, SKUS)
@@ -47,9 +48,9 @@ class Shop:
         apps.register(self.erp.origin, self.erp)
         apps.register(URL, self.kiosk)
         self.sold: list[str] = []
-        self.engine = self._engine(world)
+        self.engine = self.engine_with(world)
 
-    def _engine(self, world: World) -> Engine:
+    def engine_with(self, world: World, *more: Route) -> Engine:
         rules = Rules([Layer(Level.CHANNEL, {"buffer": fixed(BUFFER)})])
         stock = Route(
             Flow.INVENTORY,
@@ -61,7 +62,8 @@ class Shop:
             poll_interval_ms=30_000,
             reconcile_interval_ms=3_600_000,
         )
-        routes = Routes([stock, Route(Flow.ORDERS, "kiosk", "erp", 60_000, poll_interval_ms=30_000)])
+        sales = Route(Flow.ORDERS, "kiosk", "erp", 60_000, poll_interval_ms=30_000)
+        routes = Routes([stock, sales, *more])
         settings = KioskSettings(url=URL, token=TOKEN)
         systems = [
             CONNECTOR.open(Opening("kiosk", settings, self.clock, Random(2), self.network)),
@@ -109,6 +111,17 @@ class Shop:
         faults.error_before_rate = faults.error_after_rate = faults.throttle_rate = 0.0
         faults.down = False
         self.network.faults.lose_answer_rate = 0.0
+
+
+def test_a_route_that_the_kiosk_cannot_take_is_refused_at_the_start():
+    loop = VirtualLoop(START_MS)
+    try:
+        shop = Shop(loop, Random(1))
+        parcels = Route(Flow.ORDER_STATUS, "erp", "kiosk", 3_600_000)
+        with pytest.raises(Misconfigured, match=r"kiosk has no way to .*; take the route out"):
+            shop.engine_with(shop.world, parcels)
+    finally:
+        loop.close()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
