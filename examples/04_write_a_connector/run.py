@@ -1,9 +1,6 @@
-"""A kiosk, the simulated ERP, and Syncline between them: the connector of ``kiosk.py`` at work.
+"""A kiosk, the simulated ERP, and Syncline between them: the connector of ``syncline.testing.kiosk`` at work.
 
-Installed as a package, one line in its pyproject.toml would register the connector:
-
-    [project.entry-points."syncline.connectors"]
-    kiosk = "kiosk:CONNECTOR"
+``syncline connector new NAME`` writes a package of its own from that connector, with its simulator and its tests.
 """
 
 from __future__ import annotations
@@ -14,8 +11,6 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kiosk import CONNECTOR, COUNTER, KioskSettings
-from kiosk_simulator import TOKEN, KioskSimulator
 from stage import Stage
 
 from syncline.connectors.netsuite import CONNECTOR as NETSUITE
@@ -26,6 +21,8 @@ from syncline.inventory.rules import Layer, Level, Rules, fixed
 from syncline.model.change import Flow
 from syncline.ports import Opening
 from syncline.simulate.network import FaultyTransport
+from syncline.testing.kiosk.connector import CONNECTOR, COUNTER, KioskSettings
+from syncline.testing.kiosk.simulator import TOKEN, KioskSimulator
 
 SKU, URL = "MUG-BLUE", "https://kiosk.example"
 

@@ -106,3 +106,18 @@ def test_the_demo_runs_from_an_empty_folder(installed):
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     report = json.loads((installed.empty / "out.json").read_text())
     assert report["orders_placed"] > 0
+
+
+def test_a_connector_is_written_from_what_the_wheel_holds(installed):
+    done = installed.syncline("connector", "new", "acme_shop")
+    assert done.returncode == 0, done.stderr
+    script = "from acme_shop import CONNECTOR; print(CONNECTOR.title)"
+    said = subprocess.run(
+        [installed.bin / "python", "-c", script],
+        cwd=installed.empty / "acme_shop" / "src",
+        env={"PATH": str(installed.bin)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.stdout == "Acme Shop\n", said.stderr

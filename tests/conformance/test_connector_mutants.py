@@ -148,6 +148,13 @@ class SkipsTheMalformed(OddSource):
             return []
 
 
+class CountsRevisions(OddSource):
+    """Gives orders versions that grow as they should, and are no stamps."""
+
+    def decode(self, logged):
+        return [replace(change, version=change.version + 1) for change in self.inner.decode(logged)]
+
+
 class AcceptsAnySignature(OddSource):
     def verify(self, request):
         if SIGNATURE in request.headers:
@@ -497,6 +504,7 @@ SOURCES = [
     Mutant("test_a_read_that_breaks_says_so_and_loses_nothing", SwallowsBreaks),
     Mutant("test_a_refused_credential_stops_a_read", RetriesAuth),
     Mutant("test_one_malformed_record_is_parked_and_the_rest_flow", SkipsTheMalformed),
+    Mutant("test_the_version_of_an_order_is_its_stamp", CountsRevisions),
     Mutant("test_a_webhook_that_is_not_rightly_signed_is_refused", AcceptsAnySignature),
     Mutant("test_a_webhook_without_a_signature_is_called_a_forgery", CallsForgeriesRejected),
     Mutant("test_a_webhook_sent_twice_has_one_event_id", NumbersArrivals),

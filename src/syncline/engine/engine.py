@@ -39,11 +39,12 @@ from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import OPERATIONS_OF, Route, Routes
 from syncline.engine.routing import Router
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.states import States
 from syncline.engine.survey import Survey
+from syncline.engine.words import operation_title
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
@@ -95,6 +96,7 @@ class Engine:
             for name in (route.source, route.sink):
                 if name not in self.systems:
                     raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
+            _require(self.systems[route.sink], route)
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
@@ -391,3 +393,13 @@ class Engine:
     def quiet(self) -> bool:
         """Nothing waits and nothing is under way in memory (what waits for its moment counts)."""
         return all(lane.pending() == 0 for lane in self.lanes.values())
+
+
+def _require(sink: System, route: Route) -> None:
+    """Refuse a route whose sink cannot do what it is for; what prices need, ``States`` knows."""
+    needed = OPERATIONS_OF.get(route.flow, ())[:1] if route.flow is not Flow.PRICES else ()
+    for operation in needed:
+        if operation not in sink.sink.operations:
+            raise Misconfigured(
+                f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; take the route out"
+            )

@@ -12,6 +12,14 @@ from syncline.inventory.rules import QuantityRule, Rules
 from syncline.model.change import Flow
 from syncline.pricing.rules import NO_PRICES, PriceRules
 
+# What a sink is asked to do for a flow; the first is what the flow is for. Of prices it depends on the route: see
+# `StateFlow.operations`.
+OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
+    Flow.INVENTORY: ("set_stock",),
+    Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
+    Flow.ORDER_STATUS: ("create_shipment",),
+    Flow.PRICES: ("set_price", "set_list_price"),
+}
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
 

@@ -19,7 +19,7 @@ from syncline.engine.reconcile.history import (
     route_proofs,
     troubles,
 )
-from syncline.engine.routes import Route
+from syncline.engine.routes import OPERATIONS_OF, Route
 from syncline.engine.survey import RecoveredAt
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
 from syncline.model.capabilities import LimitKind
@@ -41,13 +41,6 @@ KEPT_SAMPLE_MIN = 20  # fewer changes make no meaningful share
 
 FOLLOWS_ORDER = ("put_payment", "put_refund")
 FOLLOWERS_MAX = 5  # payments and refunds of one order
-
-OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
-    Flow.INVENTORY: ("set_stock",),
-    Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
-    Flow.ORDER_STATUS: ("create_shipment",),
-    Flow.PRICES: ("set_price", "set_list_price"),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,9 @@ class LoggedEvent(Struct, frozen=True):
 class Change(Struct, frozen=True):
     """One canonical fact: this record, at this version of its source.
 
-    ``version`` orders changes of one record by the source's own reckoning; ``tiebreak`` orders
-    changes of equal version by how much they know. The same (version, tiebreak) again, or an older
-    one, changes nothing. Where a read found that the record changed several times, ``moments`` are these, oldest
+    ``version`` orders changes of one record by the source's own reckoning; that of an order is its
+    ``updated_at_ms``, with which the revisions that were sent are compared. ``tiebreak`` orders changes of
+    equal version by how much they know. The same (version, tiebreak) again, or an older one, changes nothing. Where a read found that the record changed several times, ``moments`` are these, oldest
     first, and ``changed_at_ms`` is the first: who was told of some of them can tell since when the rest was missing.
     """
 

@@ -10,6 +10,11 @@ from syncline.ports import Connector
 GROUP = "syncline.connectors"
 
 
+def names() -> frozenset[str]:
+    """The names that are taken, without loading anything: a connector that does not load has one, too."""
+    return frozenset(entry.name for entry in entry_points(group=GROUP))
+
+
 def connectors() -> dict[str, Connector]:
     """Every installed connector, by name.
 

@@ -188,12 +188,23 @@ class Facts:
 class ConnectorBench(Protocol):
     """What a suite has to be able to do with a connector. Acts at the vendor take effect at once."""
 
-    facts: Facts
-    around: Surroundings
-    simulator: Simulator
-
     def __init__(self, around: Surroundings) -> None:
         """Make the simulator with its clock, chance and mailbox from ``around``; serve it in ``apps``."""
+        ...
+
+    @property
+    def facts(self) -> Facts:
+        """What can be said once and for all."""
+        ...
+
+    @property
+    def around(self) -> Surroundings:
+        """What ``__init__`` was given."""
+        ...
+
+    @property
+    def simulator(self) -> Simulator:
+        """The vendor."""
         ...
 
     @property

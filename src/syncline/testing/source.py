@@ -17,6 +17,7 @@ from random import Random
 from syncline.model.change import Change, Cursor, Event, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.errors import AuthExpired, Forged, OutcomeUnknown, Rejected, Retryable
+from syncline.model.records import Order
 from syncline.ports import Page, System, WebhookRequest
 from syncline.testing.announcements import UNSIGNED, Announcements, signs
 from syncline.testing.bench import ConnectorBench, cut
@@ -220,6 +221,21 @@ class SourceConformance(Announcements):
         assert set(books.held) == set(keys) - {keys[1]}
         assert some(books.parked, "parked record")
         assert all(books.parked), "what is parked says why"
+
+    @conformance(needs=lambda c: "orders" in c.delta_poll, because="it has no reads of orders")
+    async def test_the_version_of_an_order_is_its_stamp(self, bench: ConnectorBench) -> None:
+        """The engine compares it with the stamp that the ERP was last sent: another number loses revisions."""
+        keys = await spread(bench, 2)
+        bench.edit(keys[0])
+        await bench.around.clock.sleep(QUIET_S)
+        system = bench.open()
+        books = Books(bench, system)
+        events, _ = await pull(bench, system)
+        await books.take(events)
+        told = [(change.version, change.value) for change in books.held.values()]
+        orders = [(version, order) for version, order in told if isinstance(order, Order)]
+        for version, order in some(orders, "order"):
+            assert version == order.updated_at_ms
 
     # --- webhooks -----------------------------------------------------------------------------------
 

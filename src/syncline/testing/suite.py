@@ -63,7 +63,7 @@ def some(values: Iterable[T], what: str) -> list[T]:
 class Suite:
     """The base of the connector suites. A subclass names its ``bench``."""
 
-    bench: ClassVar[Callable[[Surroundings], ConnectorBench]]
+    bench: ClassVar[type[ConnectorBench]]
     waivers: ClassVar[Mapping[str, Waiver]] = {}
     seed: ClassVar[int] = 1
 
