@@ -35,6 +35,7 @@ NAMES = (
     "oversell",
     "adopt",
     "reconcile",
+    "prices",
 )
 
 
