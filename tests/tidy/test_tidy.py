@@ -116,6 +116,8 @@ def test_every_folder_of_modules_is_a_package_that_says_what_it_is_for():
 def test_every_module_imports_and_its_all_is_true(module):
     if module == "syncline.stores.postgres" or module.startswith("syncline.stores.postgres."):
         pytest.importorskip("asyncpg", reason="the postgres extra is not installed")
+    if module == "syncline.connectors.files.sftp":
+        pytest.importorskip("asyncssh", reason="the sftp extra is not installed")
     loaded = importlib.import_module(module)
     names = getattr(loaded, "__all__", [])
     assert [name for name in names if not hasattr(loaded, name)] == []

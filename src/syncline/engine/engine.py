@@ -162,7 +162,7 @@ class Engine:
             Poller(
                 system=system,
                 stream=stream,
-                interval_ms=self._interval_ms(system, stream.flows, stream.snapshot),
+                interval_ms=self._interval_ms(system, stream),
                 store=store,
                 clock=clock,
                 rng=rng,
@@ -172,7 +172,7 @@ class Engine:
             )
             for system in systems
             for stream in system.source.streams
-            if self._interval_ms(system, stream.flows, stream.snapshot)
+            if self._interval_ms(system, stream)
         ]
         self.buffers = AutoBuffers(
             clock,
@@ -214,14 +214,16 @@ class Engine:
         judged = stream.snapshot and (Flow.INVENTORY in stream.flows or Flow.CATALOG in stream.flows)
         return partial(self.full_reads.judge, system) if judged and self.full_reads.concerns(system) else None
 
-    def _interval_ms(self, system: System, flows: Sequence[Flow], snapshot: bool) -> int:
+    def _interval_ms(self, system: System, stream: PollStream) -> int:
         """How often a stream is read: the shortest interval of the routes that it serves; 0: never."""
-        if Flow.CATALOG in flows:
-            return self._items_interval_ms
+        if Flow.CATALOG in stream.flows:
+            return (
+                min(self._items_interval_ms, POLL_INTERVAL_MS) if stream.arrives else self._items_interval_ms
+            )
         intervals = [
-            self._route_interval_ms(system, route, snapshot=snapshot)
+            self._route_interval_ms(system, route, snapshot=stream.snapshot and not stream.arrives)
             for route in self.routes.all
-            if route.flow in flows and route.source == system.name
+            if route.flow in stream.flows and route.source == system.name
         ]
         return min(intervals, default=0)
 
@@ -265,10 +267,12 @@ class Engine:
                 if capabilities.webhooks and self._hears_events
                 else 0,
                 poll_interval_ms=min(
-                    (one.interval_ms for one in reads if not one.stream.snapshot), default=0
+                    (one.interval_ms for one in reads if not one.stream.snapshot or one.stream.arrives),
+                    default=0,
                 ),
                 reconcile_interval_ms=min(
-                    (one.interval_ms for one in reads if one.stream.snapshot), default=0
+                    (one.interval_ms for one in reads if one.stream.snapshot and not one.stream.arrives),
+                    default=0,
                 ),
             ),
             queue_ms=0,
@@ -323,6 +327,8 @@ class Engine:
                 and poller.stream.snapshot
                 and Flow.INVENTORY in poller.stream.flows
             ):
+                if poller.stream.arrives:
+                    await poller.forget()  # nothing new need have come: what came last is told once more
                 poller.nudge()
 
     async def run(self) -> None:

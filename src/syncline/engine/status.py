@@ -413,7 +413,7 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
                 system=poller.system.name,
                 stream=poller.stream.name,
                 flows=tuple(flow.value for flow in poller.stream.flows),
-                snapshot=poller.stream.snapshot,
+                snapshot=poller.stream.snapshot and not poller.stream.arrives,  # by when it is read
                 interval_ms=poller.interval_ms,
                 covers_ms=at,
                 age_ms=now_ms - at if at else None,

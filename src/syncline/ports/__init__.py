@@ -15,6 +15,7 @@ from syncline.ports.connector import (
     Verified,
     WebhookRequest,
 )
+from syncline.ports.folder import Entry, Folder
 from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
@@ -25,6 +26,8 @@ __all__ = [
     "CensusPage",
     "Clock",
     "Connector",
+    "Entry",
+    "Folder",
     "Governor",
     "Opening",
     "OrderBook",

@@ -62,12 +62,15 @@ class PollStream:
     """Something that can be read for changes since a cursor.
 
     ``snapshot`` streams read everything each time: they prove the delta streams, at the reconcile
-    interval. ``confirms`` lists the flows whose age a completed read renews.
+    interval. ``flows`` are those whose age a completed read renews. ``arrives``: a read looks whether something has come,
+    which costs next to nothing while nothing has; so it is made at the poll interval whatever it reads, and one that
+    finds nothing confirms nothing.
     """
 
     name: str
     flows: tuple[Flow, ...]
     snapshot: bool = False
+    arrives: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,11 @@ LivePrices = Callable[[Sequence[StockedItem], Sequence[str]], Awaitable[Sequence
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One configured account of an external product, open for use."""
+    """One configured account of an external product, open for use.
+
+    ``believed`` is told which full reads of a flow were judged and believed, by the moment that they cover: a source may
+    leave out of the next what has not changed since. It may be told of one again, or never, if the process ends first.
+    """
 
     name: str
     connector: str
@@ -181,6 +188,7 @@ class System:
     census: Census | None = None  # lists everything, for `syncline adopt`
     order_book: OrderBook | None = None  # finds orders under the references of others
     rereads: Rereads = NOTHING
+    believed: Callable[[Flow, int], None] | None = None
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
 
 

@@ -102,6 +102,7 @@ class FullReads:
         share = share_of(self._routes, system)
         cuts, skus = tally.cuts + missing, tally.skus + missing
         asked = tally.accepted(self._clock.now_ms())
+        believed = False
         if asked and began_ms < tally.accepted_ms:
             pass  # a person wants the next one believed; this one had begun before
         elif share < 1 and not asked and too_many(cuts, skus, share):
@@ -109,6 +110,7 @@ class FullReads:
         else:
             await self._believe(system, began_ms, places, lost)
             tally = replace(tally, accepted_ms=0)
+            believed = True
         # Those that are still there were not believed.
         await self._applier.take_doubted(system, self._clock.now_ms() + 1)
         async with self._tallies.lock:
@@ -117,6 +119,14 @@ class FullReads:
                 judged_ms=began_ms, skus=0, cuts=0, held=0, accepted_ms=tally.accepted_ms,
             )  # fmt: skip
             await self._applier.keep(self._tallies.put(system, judged))
+        if believed:
+            self._tell(system, Flow.INVENTORY, began_ms)
+
+    def _tell(self, system: str, flow: Flow, began_ms: int) -> None:
+        """Tell the source that a full read was believed. Untold, it only repeats more than it would have to."""
+        tell = self._systems[system].believed
+        if tell is not None:
+            tell(flow, began_ms)
 
     async def _doubt(self, system: str, cuts: int, missing: int, names: str, skus: int) -> None:
         parts = []
@@ -273,6 +283,7 @@ class FullReads:
         async with self._tallies.lock:
             judged = replace(await self._tallies.of(system), items_judged_ms=began_ms)
             await self._applier.keep(self._tallies.put(system, judged))
+        self._tell(system, Flow.CATALOG, began_ms)
 
     # --- both -------------------------------------------------------------------------------------
 

@@ -67,6 +67,17 @@ class Poller:
         """Read now rather than at the next interval."""
         self._nudged.set()
 
+    async def forget(self) -> None:
+        """Have the next read tell everything once more: its cursor has no position any more."""
+        row = {
+            "system": self.system.name,
+            "stream": self.stream.name,
+            "position": "",
+            "covers_ms": self.covers_ms,
+        }
+        if await self._store.read("cursor_get", system=self.system.name, stream=self.stream.name):
+            await self._store.write(Write("cursor_put", [row]))
+
     def announce(self) -> None:
         """Something changed: read now, and once more if the read under way may have passed it already."""
         self._announced = True
@@ -77,7 +88,9 @@ class Poller:
         rows = await self._store.read("cursor_get", system=self.system.name, stream=self.stream.name)
         if rows:
             self.covers_ms = rows[0][1]
-            if self.stream.snapshot:  # a restart does not make a snapshot due again
+            if (
+                self.stream.snapshot and not self.stream.arrives
+            ):  # a restart does not make a snapshot due again
                 await self._rest(self.covers_ms + self.interval_ms - self._clock.now_ms())
         while True:
             began_ms = self._clock.now_ms()

@@ -1,0 +1,188 @@
+"""A partner who exchanges CSV files: it books the orders that it finds, once each, and leaves what it knows.
+
+It is as strict as people are who load files by night: a column that it does not know, an order that it has, a revision out
+of turn is noted as a breach. What it writes has the dialect that its own documents would name: semicolons, decimal commas,
+days first, a trailer that counts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from syncline.ports import Clock
+
+ORDER_COLUMNS = ("ORDER_REF", "REV", "ACTION", "LINE", "ITEM", "WAREHOUSE", "QTY", "PRICE", "TOTAL", "EMAIL")
+STOCK_PREFIX = "STOCK_"
+
+
+class Place(Protocol):
+    """Where files are left, by their keys: a folder, a slash, a name."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Leave a file, whole."""
+        ...
+
+    def take(self, key: str) -> bytes:
+        """Fetch a file and delete it."""
+        ...
+
+    def keys(self, prefix: str) -> list[str]:
+        """What is there, in order."""
+        ...
+
+
+@dataclass(slots=True)
+class Order:
+    """An order as the partner has booked it."""
+
+    reference: str
+    revision: int
+    lines: Counter[tuple[str, str]]
+    shipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    cancelled: bool = False
+    booked_ms: int = 0
+    changed_ms: int = 0
+
+
+class Partner:
+    """One warehouse with its own books."""
+
+    def __init__(
+        self, place: Place, clock: Clock, breach: Callable[[str], None], *, keeps: bool = True
+    ) -> None:
+        self._place = place
+        self._clock = clock
+        self._breach = breach
+        self._keeps = keeps  # what it has fetched stays in the archive; otherwise it is deleted
+        self.on_hand: dict[tuple[str, str], int] = {}
+        self.orders: dict[str, Order] = {}
+        self.parcels: dict[str, tuple[str, Counter[tuple[str, str]]]] = {}
+        self._told: dict[str, int] = {}
+        self._parcels_told: set[str] = set()
+
+    # --- its books --------------------------------------------------------------------------------------
+
+    def stock(self, sku: str, warehouse: str, quantity: int) -> None:
+        """Count a shelf."""
+        self.on_hand[sku, warehouse] = quantity
+
+    def available(self, sku: str, warehouse: str) -> int:
+        """What is there and not promised to anybody."""
+        open_units = sum(
+            order.lines[sku, warehouse] - order.shipped[sku, warehouse]
+            for order in self.orders.values()
+            if not order.cancelled
+        )
+        return self.on_hand.get((sku, warehouse), 0) - open_units
+
+    def book(self) -> int:
+        """Fetch the orders that were left, and book them; returns how many files that were."""
+        keys = self._place.keys("orders/")
+        for key in keys:
+            body = self._place.take(key)
+            if self._keeps:
+                self._place.put("orders-done/" + key.rpartition("/")[2], body)
+            self._book(body)
+        return len(keys)
+
+    def _book(self, body: bytes) -> None:
+        rows = list(csv.DictReader(io.StringIO(body.decode("cp1252")), delimiter=";", strict=True))
+        if not rows or tuple(rows[0]) != ORDER_COLUMNS:
+            self._breach("order file")
+            return
+        first = rows[0]
+        reference, revision = first["ORDER_REF"], int(first["REV"])
+        known = self.orders.get(reference)
+        if revision != (known.revision + 1 if known is not None else 1):
+            self._breach("order booked twice or out of turn")
+            return
+        lines: Counter[tuple[str, str]] = Counter()
+        for row in rows:
+            if row["ACTION"] != "cancel":
+                lines[row["ITEM"], row["WAREHOUSE"]] += int(row["QTY"])
+        now_ms = self._clock.now_ms()
+        order = known or Order(reference, 0, Counter(), booked_ms=now_ms)
+        order.revision, order.changed_ms = revision, now_ms
+        order.cancelled = first["ACTION"] == "cancel"
+        # What has left stays on the order, whoever wants it no more.
+        order.lines = Counter(
+            {at: max(lines[at], order.shipped[at]) for at in lines.keys() | order.shipped.keys()}
+        )
+        self.orders[reference] = order
+
+    def ship(self, reference: str) -> str:
+        """Send everything of an order that has not left; returns the parcel's number."""
+        order = self.orders[reference]
+        rest = order.lines - order.shipped
+        for (sku, warehouse), units in rest.items():
+            self.on_hand[sku, warehouse] -= units
+        order.shipped += rest
+        order.changed_ms = self._clock.now_ms()
+        number = f"P{len(self.parcels) + 1:05d}"
+        self.parcels[number] = reference, rest
+        return number
+
+    # --- what it leaves ---------------------------------------------------------------------------------
+
+    def leave_stock(self) -> str:
+        """A full file of what is available, with a trailer; returns its key."""
+        stamp = self._stamp()
+        rows = [f"{sku};{at};{self.available(sku, at)},000" for sku, at in sorted(self.on_hand)]
+        key = f"stock/{STOCK_PREFIX}{stamp}.csv"
+        self._leave(key, ["ITEM;WAREHOUSE;QTY", *rows, f"TRAILER;{len(rows)};"])
+        return key
+
+    def leave_items(self) -> None:
+        """A full list of what it sells."""
+        items = sorted({sku for sku, _ in self.on_hand})
+        self._leave(
+            f"items/ITEMS_{self._stamp()}.csv", ["ITEM;TEXT", *(f"{sku};Article {sku}" for sku in items)]
+        )
+
+    def leave_status(self) -> None:
+        """What it has booked, of orders that changed since it last said so."""
+        news = [x for x in self.orders.values() if x.changed_ms > self._told.get(x.reference, 0)]
+        rows = [
+            f"{x.reference};{'cancelled' if x.cancelled else 'booked'};{sku};{at};{units};{x.shipped[sku, at]};{self._day(x.changed_ms)}"
+            for x in news
+            for (sku, at), units in sorted(x.lines.items() or {("-", "-"): 0}.items())
+        ]
+        if rows:
+            self._leave(
+                f"status/STATUS_{self._stamp()}.csv", ["REF;STATE;ITEM;WAREHOUSE;QTY;SENT;CHANGED", *rows]
+            )
+            self._told |= {x.reference: x.changed_ms for x in news}
+
+    def leave_parcels(self) -> None:
+        """What has left, of parcels that it has not told of."""
+        news = [number for number in sorted(self.parcels) if number not in self._parcels_told]
+        rows = []
+        for number in news:
+            reference, units = self.parcels[number]
+            rows += [
+                f"{number};{reference};{sku};{at};{n};TRACK-{number}"
+                for (sku, at), n in sorted(units.items())
+            ]
+        if rows:
+            self._leave(
+                f"parcels/PARCELS_{self._stamp()}.csv", ["PARCEL;REF;ITEM;WAREHOUSE;QTY;TRACKING", *rows]
+            )
+            self._parcels_told |= set(news)
+
+    def _leave(self, key: str, lines: list[str]) -> None:
+        self._place.put(key, ("\r\n".join(lines) + "\r\n").encode("cp1252"))
+
+    def _stamp(self) -> str:
+        at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        return f"{at:%Y%m%d%H%M%S}{at.microsecond:06d}"
+
+    @staticmethod
+    def _day(at_ms: int) -> str:
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        return f"{at:%d.%m.%Y %H:%M:%S}.{at.microsecond:06d}"

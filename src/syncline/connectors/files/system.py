@@ -1,0 +1,86 @@
+"""Opens one configured partner, and checks that its folders can be used."""
+
+from __future__ import annotations
+
+from syncline.connectors.files.client import ObjectFolder
+from syncline.connectors.files.intake import Intake
+from syncline.connectors.files.local import LocalFolder
+from syncline.connectors.files.manifest import FilesSettings, capabilities_of
+from syncline.connectors.files.sink import FilesSink
+from syncline.connectors.files.source import FilesSource
+from syncline.connectors.files.spool import Spool
+from syncline.model.errors import Misconfigured, SynclineError
+from syncline.ports import Folder, Opening, System
+from syncline.sdk.governor import ConcurrencySlots
+
+Finding = tuple[str, bool, str]
+
+
+def folder_of(settings: FilesSettings, opening: Opening, governor: ConcurrencySlots) -> Folder:
+    """The place that a configuration names; no call is made.
+
+    Raises:
+        Misconfigured: what it needs is not installed.
+    """
+    if settings.place == "s3":
+        return ObjectFolder(settings, opening.clock, opening.transport, governor)
+    if settings.place == "sftp":
+        try:
+            from syncline.connectors.files.sftp import SftpFolder
+        except ImportError as error:
+            raise Misconfigured('files.folder: SFTP needs an extra: pip install "syncline[sftp]"') from error
+        return SftpFolder(settings, governor)
+    return LocalFolder(settings.folder, opening.clock, governor, settings.entries_max)
+
+
+def open_system(opening: Opening) -> System:
+    """Make a System of a configured partner; no call is made.
+
+    Raises:
+        Misconfigured: names the field and the mend.
+    """
+    settings: FilesSettings = opening.settings
+    settings.validate()
+    governor = ConcurrencySlots(opening.clock, settings.slots)
+    folder = folder_of(settings, opening, governor)
+    spool = Spool(settings.spool, opening.rng, opening.name)
+    source = FilesSource(opening.name, settings, opening.clock, spool, Intake(folder, spool, opening.clock))
+    return System(
+        opening.name,
+        "files",
+        capabilities_of(settings),
+        source,
+        FilesSink(settings, opening.clock, spool, folder),
+        governor,
+        check=Check(settings, spool, folder).run,
+        believed=source.believed,
+    )
+
+
+class Check:
+    """What an installer wants to know: which folders can be listed, and whether the spool can be written."""
+
+    def __init__(self, settings: FilesSettings, spool: Spool, folder: Folder) -> None:
+        self._settings = settings
+        self._spool = spool
+        self._folder = folder
+
+    async def run(self) -> list[Finding]:
+        """All findings, in order."""
+        found = [self._spooled()]
+        paths = [read.path for read in self._settings.reads] + [write.path for write in self._settings.writes]
+        return found + [await self._listed(path) for path in dict.fromkeys(paths)]
+
+    def _spooled(self) -> Finding:
+        try:
+            self._spool.id  # noqa: B018 (opening it is the test)
+        except SynclineError as error:
+            return "spool", False, str(error)
+        return "spool", True, ""
+
+    async def _listed(self, path: str) -> Finding:
+        try:
+            await self._folder.list(path)
+        except SynclineError as error:
+            return f"folder {path}", False, f"{error}; create it, or give Syncline's user access to it."
+        return f"folder {path}", True, ""

@@ -1,0 +1,21 @@
+"""Files join the conformance suites, over object storage; everything special to them is in the files beside this one."""
+
+from __future__ import annotations
+
+from tests.connectors.files_bench import FilesBench
+
+from syncline.testing.simulator import SimulatorConformance
+from syncline.testing.sink import SinkConformance
+from syncline.testing.source import SourceConformance
+
+
+class TestFilesSource(SourceConformance):
+    bench = FilesBench
+
+
+class TestFilesSink(SinkConformance):
+    bench = FilesBench
+
+
+class TestFilesSimulator(SimulatorConformance):
+    bench = FilesBench
