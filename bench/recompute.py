@@ -56,9 +56,7 @@ FLOOR_ROUNDS = 3
 TOLERANCE_MS = 5_000
 DAY_MS = 86_400_000
 
-RECORD = """INSERT INTO record
-(system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", hash, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 BINDING = """INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_ms)
 VALUES ('shop', 'stock', ?, ?, 1, ?, ?)"""
 
