@@ -36,6 +36,7 @@ NAMES = (
     "adopt",
     "reconcile",
     "routing",
+    "prices",
     "files",
 )
 
