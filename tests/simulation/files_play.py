@@ -44,7 +44,7 @@ TRADE_S = 1_800.0
 STEP_S = 60.0
 AGREE_S_MAX = 3 * 3_600.0
 NIGHT_S = 300.0  # between two rounds of the partner
-LEAD_S = 30
+LEAD_S = 240  # so that a figure seldom contains an order when it first shows it
 ALWAYS = NetworkFaults(0.02, 0.06, 0.02, 0.02)
 
 DIALECT = {"encoding": "cp1252", "delimiter": ";", "decimal": ",", "date_format": "%d.%m.%Y %H:%M:%S.%f"}

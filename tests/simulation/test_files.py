@@ -13,10 +13,11 @@ import pytest
 from tests.simulation.files_play import START_MS, STOCK, Play
 
 from syncline.connectors.files.client import ObjectFolder
-from syncline.connectors.files.intake import Intake
+from syncline.connectors.files.intake import Intake, Scan
+from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
-from syncline.connectors.files.spool import Spool
+from syncline.connectors.files.spool import Incoming, Spool
 from syncline.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.simulation
@@ -139,19 +140,22 @@ def compares_with_what_was_never_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Spool, "touched", lambda self: set())
 
 
-def takes_every_file_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Intake, "_repeated", lambda *_: "")
+def takes_half_of_a_file(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Intake, read: Read, incoming: Incoming, sha256: str, scan: Scan) -> None:
+        scan.whole = True
+
+    patch.setattr(Intake, "_scan", nothing)
 
 
 MISTAKES = (
-    looks_for_no_file,
-    believes_whoever_answers,
-    compares_with_what_was_never_believed,
-    takes_every_file_again,
+    (looks_for_no_file, False),
+    (believes_whoever_answers, False),
+    (compares_with_what_was_never_believed, False),
+    (takes_half_of_a_file, True),
 )
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
-def test_a_connector_with_a_mistake_is_caught(mistake, monkeypatch):
+@pytest.mark.parametrize(("mistake", "local"), MISTAKES, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_connector_with_a_mistake_is_caught(mistake, local, monkeypatch):
     mistake(monkeypatch)
-    assert any(Play(number).play() for number in (1, 2, 3))
+    assert any(Play(number, local=local).play() for number in (1, 2, 3))

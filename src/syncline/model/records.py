@@ -177,12 +177,13 @@ class ErpLine(Struct, frozen=True):
     """What the ERP holds of one order line: the units that its stock figures account for.
 
     A figure of what is available accounts for a line once it is committed, a physical one for the units
-    whose shipment is posted.
+    whose shipment is posted. ``ordered`` is what the line asks for, where that is more.
     """
 
     sku: str
     location: str
     quantity: Decimal
+    ordered: Decimal | None = None
 
 
 class ErpOrder(Struct, frozen=True):

@@ -24,12 +24,13 @@ QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quan
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Units(msgspec.Struct, frozen=True):
-    """Units of one SKU at one location."""
+class Units(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Units of one SKU at one location; ``ordered`` where more is asked for than is accounted for."""
 
     sku: str
     location: str
     quantity: str
+    ordered: str = ""
 
 
 class StockRow(msgspec.Struct, frozen=True):
@@ -162,27 +163,36 @@ def order_event(
     head = lines[0]
     status = queries.letter(head.get("status"))
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    ordered: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in lines:
         if not queries.counts_for_stock(line, settings):
             continue
-        units[_text(line, "sku"), _text(line, "location")] += _accounted(line, status)
+        at = _text(line, "sku"), _text(line, "location")
+        accounted, asked = _accounted(line, status)
+        units[at] += accounted
+        ordered[at] += asked
     name = key or order_name(head, settings)
-    body = OrderRow(name, _text(head, "txn"), status, _units(units), erp_ms)
+    told = tuple(
+        Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
+    )
+    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms)
     event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
-def _accounted(line: Row, status: str) -> Decimal:
-    """Units of a sales line that what is available accounts for: it is what is on hand less what is committed.
+def _accounted(line: Row, status: str) -> tuple[Decimal, Decimal]:
+    """Units of a sales line that what is available accounts for, and those that it asks for.
 
-    What left is not on hand any more. What is backordered is in no figure: it waits until something comes in.
+    What is available is what is on hand less what is committed. What left is not on hand any more. What is backordered
+    is in no figure: it waits until something comes in.
     """
     done = abs(_decimal(line.get("done") or "0"))
     if line.get("isclosed") == "T" or status == "C":
-        return done
+        return done, done
+    asked = abs(_decimal(line["quantity"]))  # which SuiteQL states as a negative number
     if line.get("committed") is None:  # nothing that is stocked, so nothing is promised of it
-        return abs(_decimal(line["quantity"]))  # which SuiteQL states as a negative number
-    return abs(_decimal(line["committed"])) + done
+        return asked, asked
+    return abs(_decimal(line["committed"])) + done, asked
 
 
 def shipment_event(
@@ -275,7 +285,10 @@ def _level(row: StockRow) -> StockLevel:
 
 def _order(body: bytes) -> tuple[Kind, str, int, Record]:
     row = _ORDER.decode(body)
-    lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
+    lines = tuple(
+        ErpLine(x.sku, x.location, _decimal(x.quantity), _decimal(x.ordered) if x.ordered else None)
+        for x in row.lines
+    )
     order = ErpOrder(row.key, row.id, row.status, row.status != "A", lines, row.erp_ms)
     return Kind.ERP_ORDER, row.key, row.erp_ms, order
 

@@ -279,7 +279,7 @@ def own_prices(variants: int) -> Document:
     return Document("OwnPrices", f"query OwnPrices({variables}) {{ {fields} shop {{ currencyCode }} }}")
 
 
-LIST_PRICES_PAGE = 30
+LIST_PRICES_PAGE = 15
 BREAKS_READ_MAX = 25  # of one price
 LIST_PRICES = Document(
     "ListPrices",

@@ -290,7 +290,7 @@ def _compare(verdict: Verdict, stocked_as: Callable[[str], tuple[str, int]], goo
             wanted[sku] += units(line.quantity) * count
     held: Counter[str] = Counter()
     for held_line in erp.lines:
-        held[held_line.sku] += units(held_line.quantity)
+        held[held_line.sku] += units(held_line.quantity if held_line.ordered is None else held_line.ordered)
     for sku in sorted(+wanted | +held):
         if wanted[sku] != held[sku] and (wanted[sku] or sku in goods):
             verdict.differs.append(f"{wanted[sku]} of {sku}, in the ERP {held[sku]}")
