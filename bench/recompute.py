@@ -56,7 +56,8 @@ FLOOR_ROUNDS = 3
 TOLERANCE_MS = 5_000
 DAY_MS = 86_400_000
 
-RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+RECORD = """INSERT INTO record (system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", hash, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 BINDING = """INSERT INTO binding (system, kind, key, held, rev, confirmed_at_ms, first_read_ms)
 VALUES ('shop', 'stock', ?, ?, 1, ?, ?)"""
 
@@ -312,7 +313,14 @@ async def measure(path: str, rows: int) -> dict[str, float]:
     erp, shop, free = Erp(rows, clock), Shop(), Free()
     systems = [
         System("erp", "", Capabilities(stock_contract=PLAIN), erp, erp, free),
-        System("shop", "", Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED), shop, shop, free),
+        System(
+            "shop",
+            "",
+            Capabilities(stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED, compare_and_set=True),
+            shop,
+            shop,
+            free,
+        ),
     ]
     routes = Routes(
         [
