@@ -195,7 +195,7 @@ MUTANTS = {
     forgets_who_paused_what: (Plan(switches=True, asides=0), SOME_SEEDS),
     sends_again_while_stopped: (
         Plan(switches=True, asides=0, kills=0, troubles=("answers lost", "shop fails after")),
-        (13, 14, 16),
+        (1, 6, 8, 13),
     ),
     starts_before_it_knows_what_is_stopped: (Plan(switches=True, asides=0), SOME_SEEDS),
     forgets_what_waited_for_a_pause: (Plan(switches=True, asides=0), SOME_SEEDS),

@@ -63,11 +63,11 @@ async def read(
 
 
 async def heard(
-    store: SqliteStore, *orders, at_ms: int = READ_MS + 5_000, ahead_ms: int = 0
+    store: SqliteStore, *orders, at_ms: int = READ_MS + 5_000, ahead_ms: int = 0, unsure: bool = False
 ) -> tuple[int | None, int]:
     """What the channel is known to hold, and what is missed, once these orders are heard of.
 
-    ``ahead_ms``: by how much the channel's clock is known to be ahead of ours.
+    ``ahead_ms``: by how much the channel's clock is known to be ahead of ours; ``unsure``: perhaps by more.
     """
     batch = Batch(
         ROUTES,
@@ -75,6 +75,7 @@ async def heard(
         Catalog(None),
         at_ms,
         {"shop": ahead_ms},
+        clocks_unsure=unsure,
     )
     for number, one in enumerate(orders, 1):
         event = replace(logged(number), received_at_ms=at_ms)
@@ -89,6 +90,17 @@ def placed(at_ms: int, units: int = 3, *, key: str = "7001", updated_ms: int | N
         line("l", "A", units, "10.00", ("70", units)),
         key=key, placed_at_ms=at_ms, updated_at_ms=at_ms if updated_ms is None else updated_ms,
     )  # fmt: skip
+
+
+def test_a_process_that_has_just_begun_does_not_know_how_far_a_clock_is_ahead():
+    """What would be another order by what it has heard so far may have been in that reading: it is read again."""
+
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await missing(store, 3)
+        return await heard(store, placed(READ_MS + 3_000), unsure=True)
+
+    assert asyncio.run(story()) == (None, 3)
 
 
 @pytest.mark.parametrize(

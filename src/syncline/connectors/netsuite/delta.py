@@ -214,6 +214,7 @@ class Delta:
                 self._settings,
                 erp_ms=self._stamp(lines),
                 changed_ms=max(self._changed(lines[0], read), promised.get(key, 0)),
+                moved_ms=promised.get(key, 0),
             )
             for key, lines in ours.items()
         ]

@@ -155,10 +155,12 @@ def order_event(
     erp_ms: int,
     changed_ms: int,
     key: str = "",
+    moved_ms: int = 0,
 ) -> Event:
     """One sales order. Its id names its content: read again unchanged, it is a duplicate.
 
-    ``key`` is the reference under which it is told, where that is not its own name.
+    ``key`` is the reference under which it is told, where that is not its own name. ``moved_ms``: when stock moved that
+    may be promised to it. What is promised can become what it was before, and that is news.
     """
     head = lines[0]
     status = queries.letter(head.get("status"))
@@ -176,7 +178,7 @@ def order_event(
         Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
     )
     body = OrderRow(name, _text(head, "txn"), status, told, erp_ms)
-    event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines)}"
+    event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 

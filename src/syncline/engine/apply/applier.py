@@ -42,6 +42,9 @@ APPLY_MAX = 200  # events in one transaction
 CHANGES_MAX = 1_000  # changes after which a transaction takes no further event: nothing else runs meanwhile
 CONSUMER = "apply"
 HEARD_MAX = 200  # events kept between the log and their turn
+CLOCKS_LEARNT_MS = (
+    120_000  # after a start: by then orders told at once have shown how far channels' clocks are ahead
+)
 HEARD_BYTES_MAX = 65_536  # of one of them
 RELEASE_MAX = 1_000
 STORE_RETRY_S = 1.0
@@ -100,6 +103,7 @@ class Applier:
         self._doubts = Doubts(store, clock, systems, routes, self.tallies)
         self._checks = Checks(store, clock, routes, self.wake)
         self._ahead_ms: dict[str, int] = {}
+        self._clocks_known_ms = 0
         self.applied = 0
         self.unchanged = 0
         self.parked = 0
@@ -158,6 +162,8 @@ class Applier:
             self._memory.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
+            if self._offset and not self._ahead_ms:  # a former process had heard it
+                self._clocks_known_ms = self._clock.now_ms() + CLOCKS_LEARNT_MS
             self._ahead = []
             self.tallies.forget()
             self._look = True
@@ -234,6 +240,7 @@ class Applier:
             self._ahead_ms,
             self._ours_since,
             self._states,
+            clocks_unsure=self._clock.now_ms() < self._clocks_known_ms,
         )
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:

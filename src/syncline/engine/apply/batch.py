@@ -55,8 +55,12 @@ class Batch:
         ahead_ms: dict[str, int] | None = None,
         ours_since: Callable[[str], int] = lambda _route: 0,
         states: States | None = None,
+        *,
+        clocks_unsure: bool = False,
     ) -> None:
+        """``clocks_unsure``: this process began lately, and may not have heard yet how far channels' clocks are ahead."""
         self.states = StateMarks(states)
+        self._clocks_unsure = clocks_unsure
         self._routes = routes
         self._ahead_ms = ahead_ms if ahead_ms is not None else {}
         self._systems = list(systems)
@@ -476,7 +480,8 @@ class Batch:
         further ahead still, and the order is older than it seems.
         """
         ahead_ms = self._ahead_ms.get(at[0], 0)
-        return self._moved_at[at] - (max(ahead_ms, CLOCKS_MS) if at[0] in self._further else ahead_ms)
+        unsure = self._clocks_unsure or at[0] in self._further
+        return self._moved_at[at] - (max(ahead_ms, CLOCKS_MS) if unsure else ahead_ms)
 
     def _ended_ms(self, at: tuple[str, str]) -> int:
         """The latest moment. A stamp of whole seconds says only in which of them it was."""
