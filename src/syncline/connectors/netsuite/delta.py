@@ -32,7 +32,6 @@ CHUNK = 100  # documents or items named in one query
 MOMENTS_MAX = 16  # of one level in one read; of more, the first
 REMEMBERED_MAX = 50_000
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
-FAR_MS = 1 << 62
 KEY_START = -(2**31)  # some built-in records have negative ids
 
 Pair = tuple[str, str]  # item, location; "" where a line names none
@@ -195,7 +194,7 @@ class Delta:
         }
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
         changed = self._moments(headers, read)
-        promised = await self._promised_anew(changed, read.place.watermark)
+        promised = await self._promised_anew(changed)
         # Whether a shipment moves its order's stamp is unsure, so the order is read with it.
         orders = {k: lines for k, lines in read.lines.items() if lines[0].get("type") == "SalesOrd"}
         others = [x for x in dict.fromkeys([*sources.values(), *promised]) if x and x not in orders]
@@ -313,18 +312,17 @@ class Delta:
                 changed.setdefault(pair, set()).add(at_ms)
         return changed
 
-    async def _promised_anew(self, changed: Mapping[Pair, set[int]], read_ms: int) -> dict[str, int]:
+    async def _promised_anew(self, changed: Mapping[Pair, set[int]]) -> dict[str, int]:
         """Orders that may have been promised other units of what moved, and since when.
 
         Those that wait can be asked for, those that waited are remembered. A process that starts remembers none, so
-        it asks for all that have not left. What moved before ``read_ms`` was read by then, unless nothing moved since.
+        it asks for all that have not left. When exactly it was promised nobody tells: at the last move at the latest.
         """
         since: dict[int, int] = {}
         for (item, _), moments in changed.items():
-            news = [at_ms for at_ms in moments if at_ms >= read_ms] or moments
-            since[int(item)] = min(*news, since.get(int(item), FAR_MS))
+            since[int(item)] = max(*moments, since.get(int(item), 0))
         found = {
-            key: min(since[item] for item in waits & since.keys())
+            key: max(since[item] for item in waits & since.keys())
             for key, waits in self._waiting.items()
             if waits & since.keys()
         }
@@ -337,7 +335,7 @@ class Delta:
                 page = await self._client.query(sql, [*chunk, at[0], *at])
                 for row in page:
                     key = str(row["txn"])
-                    found[key] = min(found.get(key, FAR_MS), since[int(row["item"])])
+                    found[key] = max(found.get(key, 0), since[int(row["item"])])
                 if len(page) < PAGE_MAX:
                     break
                 at = (int(page[-1]["txn"]), int(page[-1]["item"]))
