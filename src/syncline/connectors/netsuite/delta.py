@@ -326,19 +326,25 @@ class Delta:
             for key, waits in self._waiting.items()
             if waits & since.keys()
         }
-        items = sorted(since)
-        for start in range(0, len(items), CHUNK):
-            chunk = items[start : start + CHUNK]
+
+        async def of(chunk: list[int]) -> list[Row]:
             sql = queries.orders_of(len(chunk), waiting=self._waiting_known)
+            rows_: list[Row] = []
             at = (KEY_START, KEY_START)
             for _ in range(PAGES_MAX):
                 page = await self._client.query(sql, [*chunk, at[0], *at])
-                for row in page:
-                    key = str(row["txn"])
-                    found[key] = max(found.get(key, 0), since[int(row["item"])])
+                rows_ += page
                 if len(page) < PAGE_MAX:
                     break
                 at = (int(page[-1]["txn"]), int(page[-1]["item"]))
+            return rows_
+
+        items = sorted(since)
+        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
+            for row in rows_:
+                key = str(row["txn"])
+                found[key] = max(found.get(key, 0), since[int(row["item"])])
         return found
 
     async def _levels(
