@@ -194,14 +194,15 @@ class Delta:
         }
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
         changed = self._moments(headers, read)
-        promised = await self._promised_anew(changed)
-        # Whether a shipment moves its order's stamp is unsure, so the order is read with it.
         orders = {k: lines for k, lines in read.lines.items() if lines[0].get("type") == "SalesOrd"}
-        others = [x for x in dict.fromkeys([*sources.values(), *promised]) if x and x not in orders]
+        # Whether a shipment moves its order's stamp is unsure, so the order is read with it.
+        promised, sent = await asyncio.gather(
+            self._promised_anew(changed),
+            self._lines(x for x in dict.fromkeys(sources.values()) if x and x not in orders),
+        )
+        waiting = await self._lines(x for x in promised if x not in orders and x not in sent)
         orders |= {
-            key: lines
-            for key, lines in (await self._lines(others)).items()
-            if lines[0].get("type") == "SalesOrd"
+            key: lines for key, lines in (sent | waiting).items() if lines[0].get("type") == "SalesOrd"
         }
         read.orders = orders
         names = {key: rows.order_name(lines[0], self._settings) for key, lines in orders.items()}
