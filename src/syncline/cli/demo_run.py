@@ -39,7 +39,7 @@ DEMO_PACE = Pace(
 # outage, in which a poll fails and the next one has more to read.
 DEMO_PACES = {
     "netsuite": DEMO_PACE,
-    "business-central": replace(DEMO_PACE, inventory_ms=60_000, orders_ms=60_000),
+    "business-central": replace(DEMO_PACE, inventory_ms=40_000, orders_ms=60_000),
 }
 
 
