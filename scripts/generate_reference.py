@@ -20,6 +20,7 @@ import importlib.metadata
 import importlib.resources
 import inspect
 import re
+import runpy
 import sys
 import types
 import typing
@@ -647,6 +648,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "connectors.md": capabilities,
     "errors.md": errors,
+    "flows.md": lambda: str(runpy.run_path(str(ROOT / "scripts" / "flow_table.py"))["flows"](registered())),
     "metrics.md": metrics,
     "states.md": states,
 }
