@@ -8,7 +8,7 @@ from typing import Any
 
 from syncline.engine.words import duration
 from syncline.planner.designs import Design, designs
-from syncline.planner.drawing import mermaid
+from syncline.planner.drawing import ANY, mermaid
 from syncline.planner.effort import assumptions as effort_assumptions
 from syncline.planner.effort import efforts
 from syncline.planner.harm import standstill
@@ -87,7 +87,7 @@ def _system(plan: Plan, name: str) -> Document:
         "name": name,
         "vendor": asked.vendor.title,
         "part": asked.vendor.part,
-        "licence": asked.licence,
+        "licence": "" if asked.licence == ANY else asked.licence,
         "connector": asked.vendor.connector,
         "limits": [one.words() for one in asked.limits],
         "calls_per_day": _count(plan.calls_per_day[name]),

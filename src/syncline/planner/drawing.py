@@ -13,14 +13,16 @@ from syncline.engine.words import duration
 from syncline.planner.plan import Pattern, Plan, RoutePlan
 from syncline.planner.words import title_of
 
-WIDTH = 1000
-CARD_W = 250
-CORE_X = 415
-CORE_W = 170
+WIDTH = 1120
+CARD_W = 340
+CORE_X = 460
+CORE_W = 200
 HEAD_H = 62
 ROW_H = 30
 GAP = 22
 TOP = 16
+ANY = "any"  # the name of a licence where there is only one
+LINE_CHARS = 52  # of a card, in the widest of the usual fonts
 RIGHT = frozenset({"channel", "crm", "warehouse"})
 KINDS = {
     "erp": "ERP",
@@ -99,12 +101,12 @@ def svg(plan: Plan) -> str:
         f"<style>{STYLE}</style>",
         (
             f'<rect class="a-core" x="{CORE_X}" y="{TOP}" width="{CORE_W}" height="{height - 2 * TOP}" rx="10"/>'
-            + _text(CORE_X + CORE_W / 2, TOP + 26, "Syncline", "a-title a-text", middle=True)
+            + _text(CORE_X + CORE_W / 2, TOP + 26, "Syncline", "a-title a-text", anchor="middle")
         ),
     ]
     steps = ("capture", "log", "apply", "derive", "schedule", "deliver", "confirm")
     parts += [
-        _text(CORE_X + CORE_W / 2, TOP + 52 + 17 * n, step, "a-small a-soft", middle=True)
+        _text(CORE_X + CORE_W / 2, TOP + 52 + 17 * n, step, "a-small a-soft", anchor="middle")
         for n, step in enumerate(steps)
     ]
     for side, names in (("left", left), ("right", right)):
@@ -129,21 +131,24 @@ def _card(plan: Plan, name: str, rows: Sequence[Row], y: float, *, left: bool) -
     new = "" if asked.vendor.connector else " a-new"
     parts = [
         f'<rect class="a-card{new}" x="{x}" y="{y:.0f}" width="{CARD_W}" height="{_card_h(rows)}" rx="8"/>',
-        _text(x + 12, y + 22, f"{name}: {_short(asked.vendor.title, 24)}", "a-title a-text"),
-        _text(x + 12, y + 39, _short(_under(plan, name), 40), "a-small a-soft"),
-        _text(x + 12, y + 54, _short(_owns(plan, name), 42), "a-small a-soft"),
+        _text(x + 12, y + 22, _short(f"{name}: {asked.vendor.title}", 32), "a-title a-text"),
+        _text(x + 12, y + 39, _short(_under(plan, name), LINE_CHARS), "a-small a-soft"),
+        _text(x + 12, y + 54, _short(_owns(plan, name), LINE_CHARS), "a-small a-soft"),
     ]
     for n, row in enumerate(rows):
         at = y + HEAD_H + n * ROW_H + 10
         near, far = (x + CARD_W, CORE_X) if left else (x, CORE_X + CORE_W)
         begin, end = (near, far) if row.inward else (far, near)
-        parts.append(_text(x + 12, at + 4, _short(row.text, 38), "a-small a-text"))
+        parts.append(_text(x + 12, at + 4, _short(row.text, LINE_CHARS), "a-small a-text"))
         parts.append(_arrow(begin, end, at, possible=row.possible))
+        inner = far + 8 if left else far - 8
+        side = "start" if left else "end"
+        parts.append(_text(inner, at + 4, "in" if row.inward else "lane", "a-small a-soft", anchor=side))
         if row.via:
             middle = (near + far) / 2
             parts.append(
                 f'<rect class="a-pill" x="{middle - 42:.0f}" y="{at - 9:.0f}" width="84" height="18" rx="9"/>'
-                + _text(middle, at + 4, _short(row.via, 12), "a-small a-text", middle=True)
+                + _text(middle, at + 4, _short(row.via, 12), "a-small a-text", anchor="middle")
             )
     return "\n".join(parts)
 
@@ -151,13 +156,13 @@ def _card(plan: Plan, name: str, rows: Sequence[Row], y: float, *, left: bool) -
 def _under(plan: Plan, name: str) -> str:
     asked = plan.question.systems[name]
     words = [KINDS[asked.vendor.part]]
-    if asked.licence:
+    if not asked.vendor.connector:
+        words.append("no connector yet")
+    if asked.licence and asked.licence != ANY:
         words.append(asked.licence)
     uses = [one.share for one in plan.limits if one.system == name]
     if uses:
         words.append(f"{max(uses):.0%} of its limit")
-    if not asked.vendor.connector:
-        words.append("no connector yet")
     return " · ".join(words)
 
 
@@ -175,9 +180,8 @@ def _arrow(begin: float, end: float, y: float, *, possible: bool) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, css: str, *, middle: bool = False) -> str:
-    anchor = ' text-anchor="middle"' if middle else ""
-    return f'<text class="{css}" x="{x:.0f}" y="{y:.0f}"{anchor}>{escape(text)}</text>'
+def _text(x: float, y: float, text: str, css: str, *, anchor: str = "start") -> str:
+    return f'<text class="{css}" x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _short(text: str, most: int) -> str:

@@ -42,7 +42,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def words(self) -> str:
         """As it stands in a report."""
         if self.at_once:
-            text = f"{self.at_once} calls at once"
+            text = f"{self.at_once} call{'s' if self.at_once != 1 else ''} at once"
         elif self.points_per_s:
             text = f"{self.points_per_s:,.0f} points a second"
         else:
