@@ -61,6 +61,32 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
     )
 
 
+def waits_ms(tolerance_ms: int) -> int:
+    """How long a delivery of a route waits on purpose, counted from the change: half of a promise of more than seconds."""
+    return tolerance_ms // 2 if tolerance_ms > SEND_AT_ONCE_MS else 0
+
+
+def bounds_of(
+    tolerance_ms: int, detection: Detection, *, backlog_ms: int, send_ms: int
+) -> tuple[Bound, int | None]:
+    """Both bounds of a route with what its deliveries wait on purpose: as things go, and if an event is lost.
+
+    The running service and the planner both ask here, the one with what it measured, the other with what it foretells.
+
+    Args:
+        tolerance_ms: the promise, from which the wait follows.
+        detection: how the source's changes are learned of.
+        backlog_ms: how long what stands before a new delivery takes to be sent.
+        send_ms: how long a call takes, and until it shows.
+    """
+    waits = waits_ms(tolerance_ms)
+    plain = bound(detection, queue_ms=0, send_ms=0)
+    normal = bound(detection, queue_ms=backlog_ms + max(0, waits - (plain.normal_ms or 0)), send_ms=send_ms)
+    if plain.if_event_lost_ms is None:
+        return normal, None
+    return normal, max(plain.if_event_lost_ms, waits) + backlog_ms + send_ms
+
+
 def start_at(changed_at_ms: int, tolerance_ms: int, now_ms: int) -> int:
     """When a delivery should be sent if nothing urgent takes it along before.
 

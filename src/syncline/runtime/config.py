@@ -34,6 +34,7 @@ from syncline.model.errors import Misconfigured
 from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
     FenceConfig,
@@ -131,6 +132,7 @@ class RouteConfig(
     tolerance: str = ""
     poll: str = ""
     reconcile: str = ""
+    capture: Literal["events", "reads"] = "events"
     locations: dict[str, str] = {}
     rule: RuleConfig = RuleConfig()
     sku_rules: dict[str, RuleConfig] = {}
@@ -255,6 +257,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconcile: ReconcileConfig = ReconcileConfig()
     alerts: AlertsConfig = AlertsConfig()
     routing: RoutingConfig | None = None
+    plan: PlannedConfig | None = None
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -347,6 +350,9 @@ def _known_fields() -> list[str]:
             SiteConfig,
             RoutingRuleConfig,
             ZoneConfig,
+            PlannedConfig,
+            PlannedRouteConfig,
+            PlannedSystemConfig,
         )
         for name in _fields(type_)
     ]
@@ -421,7 +427,11 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         thresholds,
         adopt,
         alerts=file.alerts,
-        watch=replace(watched, public_url=file.server.public_url),
+        watch=replace(
+            watched,
+            public_url=file.server.public_url,
+            planned=file.plan.planned(duration_ms) if file.plan is not None else None,
+        ),
         reconcile=file.reconcile.settings(),
         routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
     )
@@ -547,6 +557,7 @@ def _route(
         prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
         if route.prices is not None
         else NO_PRICES,
+        events=route.capture == "events",
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )
