@@ -164,7 +164,7 @@ def test_no_cheaper_mix_would_keep_it_all(question):
         keeping = []
         for mix in itertools.product(*every):
             chosen = {(group.source, group.flow): one for group, one in zip(groups, mix, strict=True)}
-            if keeps_all(groups, chosen, question):
+            if keeps_all({(one.source, one.flow): one for one in groups}, chosen, question):
                 keeping.append(sum(one.calls_per_day for one in mix))
         mine = sum(one.calls_per_day for one in taken_of(question, plan).values())
     finally:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 from syncline.freshness.bounds import SEND_AT_ONCE_MS, Detection, bounds_of, waits_ms
 from syncline.freshness.velocity import Velocity
@@ -16,6 +19,7 @@ from syncline.planner.calls import (
     read_whole,
     reading,
     send_all_ms,
+    usage,
     writing,
 )
 from syncline.planner.plan import Capture, SegmentPlan
@@ -42,6 +46,7 @@ LADDER_MS = (
     9 * MINUTE_MS,
     14 * MINUTE_MS,
     28 * MINUTE_MS,
+    44 * MINUTE_MS,
     55 * MINUTE_MS,
     110 * MINUTE_MS,
     230 * MINUTE_MS,
@@ -50,6 +55,9 @@ LADDER_MS = (
     23 * HOUR_MS,
 )
 VELOCITIES = frozenset(one.value for one in Velocity)
+
+
+LimitKey = tuple[str, int]  # the system, and which of its limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,34 @@ class Queued:
     points: float
 
 
+class Lanes:
+    """What stands in every lane at one moment of the busiest hour, by what is due when."""
+
+    def __init__(self, queued: Iterable[Queued]) -> None:
+        by_sink: dict[str, list[Queued]] = {}
+        for one in queued:
+            by_sink.setdefault(one.sink, []).append(one)
+        self._due: dict[str, list[int]] = {}
+        self._sums: dict[str, list[tuple[int, float]]] = {}
+        for sink, found in by_sink.items():
+            found.sort(key=lambda one: one.tolerance_ms)
+            self._due[sink] = [one.tolerance_ms for one in found]
+            self._sums[sink] = list(
+                accumulate(
+                    ((one.calls, one.calls * one.points) for one in found),
+                    lambda sums, one: (sums[0] + one[0], sums[1] + one[1]),
+                )
+            )
+
+    def before(self, sink: str, tolerance_ms: int) -> tuple[int, float]:
+        """Calls that are due no later, and the points of each on average."""
+        n = bisect_right(self._due.get(sink, ()), tolerance_ms)
+        if n == 0:
+            return 0, 0.0
+        calls, points = self._sums[sink][n - 1]
+        return calls, points / calls
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One way of capture for a group, with all that follows from it alone."""
@@ -73,11 +109,13 @@ class Candidate:
     work: tuple[Work, ...]
     queued: tuple[Queued, ...]
     detections: Mapping[str, Detection]  # by route
+    calls_per_day: float  # over all systems; what the planner keeps small
+    uses: Mapping[LimitKey, float] = field(default_factory=dict)  # of each limit that it touches
 
     @property
-    def calls_per_day(self) -> float:
-        """Over all systems; what the planner keeps small."""
-        return sum(one.calls_per_day for one in self.work)
+    def alone(self) -> Lanes:
+        """The lanes as if nothing else used them."""
+        return Lanes(self.queued)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +191,27 @@ def candidate(
                 )
             )
     detections = {route.name: detection(route, source, reads, capture) for route in group.routes}
-    return Candidate(capture, tuple(work), tuple(queued), detections)
+    per_day = sum(one.calls_per_day for one in work)
+    return Candidate(capture, tuple(work), tuple(queued), detections, per_day, _uses(work, question))
+
+
+def _uses(work: Sequence[Work], question: Question) -> dict[LimitKey, float]:
+    found = {}
+    for name in {one.system for one in work}:
+        mine = [one for one in work if one.system == name]
+        system = question.systems[name]
+        for n, limit in enumerate(system.limits):
+            found[name, n] = usage(limit, mine, system.vendor.call_ms)[1]
+    return found
+
+
+def may_use(question: Question) -> dict[LimitKey, float]:
+    """How much of each limit may be used."""
+    return {
+        (name, n): usage(limit, (), system.vendor.call_ms)[0] * system.share
+        for name, system in question.systems.items()
+        for n, limit in enumerate(system.limits)
+    }
 
 
 def detection(route: AskedRoute, source: AskedSystem, reads: Reads, capture: Capture) -> Detection:
@@ -170,22 +228,20 @@ def detection(route: AskedRoute, source: AskedSystem, reads: Reads, capture: Cap
 
 
 def foretold(
-    route: AskedRoute, segment: AskedSegment, chosen: Candidate, lane: Sequence[Queued], question: Question
+    route: AskedRoute, segment: AskedSegment, chosen: Candidate, lanes: Lanes, question: Question
 ) -> SegmentPlan:
     """Both bounds of a segment, with what stands before it in the lane of its sink: all that is due no later."""
     sink = question.systems[route.sink]
     writes = sink.vendor.writes[route.flow]
     backlog_ms = 0
-    before = [one for one in lane if one.sink == route.sink and one.tolerance_ms <= segment.tolerance_ms]
-    if before:
-        calls = sum(one.calls for one in before)
-        points = sum(one.calls * one.points for one in before) / calls
+    calls, points = lanes.before(route.sink, segment.tolerance_ms)
+    if calls:
         backlog_ms = send_all_ms(sink.limits, sink.share, calls, points, sink.vendor.call_ms, route.flow)
     worst, lost_ms = bounds_of(
         segment.tolerance_ms,
         chosen.detections[route.name],
         backlog_ms=backlog_ms,
-        send_ms=sink.vendor.call_ms + writes.applies_ms,
+        send_ms=math.ceil(writes.calls) * sink.vendor.call_ms + writes.applies_ms,
     )
     kept = worst.normal_ms is not None and worst.normal_ms <= segment.tolerance_ms
     lost_kept = lost_ms is not None and lost_ms <= max(route.lost_ms, segment.tolerance_ms)
@@ -245,7 +301,7 @@ def _eased(
     one = candidate(replace(group, routes=routes), question, events=capture.events, poll_ms=capture.poll_ms)
     beside = [queued for queued in lane if queued not in taken.queued]
     segment = next(each for each in segments if each.name == name)
-    return foretold(asked, segment, one, [*beside, *one.queued], question)
+    return foretold(asked, segment, one, Lanes([*beside, *one.queued]), question)
 
 
 def _rounded(ms: int) -> int:

@@ -8,19 +8,22 @@ could be kept.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from syncline.model.copying import replace
 from syncline.planner.calls import Work, usage
 from syncline.planner.candidates import (
     Candidate,
     Group,
+    Lanes,
+    LimitKey,
     Queued,
     candidates,
     foretold,
     groups_of,
     impossible,
     leading,
+    may_use,
     nearest,
     segments_of,
 )
@@ -29,104 +32,100 @@ from syncline.planner.question import AskedRoute, AskedSystem, Question
 from syncline.planner.vendors import Limit
 from syncline.planner.words import why_refused, why_taken
 
-MIXES_MAX = 5_000
+MIXES_MAX = 2_000
 STEPS_MAX = 500  # of giving way
 REFUSED_MAX = 4  # ways that are shown beside the one taken
+ROUNDING = 1e-9
 
-Mix = Mapping[tuple[str, str], Candidate]
+At = tuple[str, str]
+Mix = Mapping[At, Candidate]
 
 
 def planned(question: Question) -> Plan:
     """The answer to a question. A pure function: the same question, the same plan."""
-    open_groups: list[Group] = []
+    groups: dict[At, Group] = {}
     refusals: dict[str, str] = {}
     for group in groups_of(question):
         found = impossible(group, question)
         refusals |= found
         left = tuple(route for route in group.routes if route.name not in found)
         if left:
-            open_groups.append(replace(group, routes=left))
-    ways = {(one.source, one.flow): candidates(one, question) for one in open_groups}
-    mix, proven = _choose(open_groups, ways, question)
-    return _answer(question, open_groups, ways, mix, refusals, proven=proven)
+            groups[group.source, group.flow] = replace(group, routes=left)
+    ways = {at: candidates(group, question) for at, group in groups.items()}
+    keeping = {
+        at: [one for one in ways[at] if kept(group, one, one.alone, question)] for at, group in groups.items()
+    }
+    mix = _cheapest(groups, keeping, question)
+    if mix is not None:
+        return _answer(question, groups, ways, keeping, mix, refusals, proven=True)
+    mix = _nearest_mix(groups, ways, keeping, question)
+    return _answer(question, groups, ways, keeping, mix, refusals, proven=False)
 
 
 # --- whether a mix keeps what was asked for ---------------------------------------------------------------
 
 
-def work_of(mix: Mix) -> list[Work]:
-    """All calls of a mix."""
-    return [work for one in mix.values() for work in one.work]
-
-
-def lane_of(mix: Mix) -> list[Queued]:
-    """All that may wait at one moment."""
-    return [queued for one in mix.values() for queued in one.queued]
-
-
-def over_limits(mix: Mix, question: Question) -> list[tuple[AskedSystem, Limit, float]]:
+def over_limits(mix: Iterable[Candidate], allowed: Mapping[LimitKey, float]) -> dict[LimitKey, float]:
     """The limits that a mix exceeds, with the relation of use and what may be used."""
-    work = work_of(mix)
-    found = []
-    for system in question.systems.values():
-        mine = [one for one in work if one.system == system.name]
-        for limit in system.limits:
-            allowed, used = usage(limit, mine, system.vendor.call_ms)
-            if used > allowed * system.share:
-                found.append((system, limit, used / (allowed * system.share)))
-    return found
+    used: dict[LimitKey, float] = {}
+    for one in mix:
+        for key, amount in one.uses.items():
+            used[key] = used.get(key, 0.0) + amount
+    return {key: used[key] / allowed[key] for key in used if used[key] > allowed[key] * (1 + ROUNDING)}
 
 
-def kept(group: Group, one: Candidate, lane: Sequence[Queued], question: Question) -> bool:
-    """Whether every tolerance of a group is kept, in a lane that it shares with what stands there."""
-    return all(
-        plan.kept and plan.lost_kept
-        for route in group.routes
-        for segment in route.segments
-        for plan in [foretold(route, segment, one, lane, question)]
-    )
+def kept(group: Group, one: Candidate, lanes: Lanes, question: Question) -> bool:
+    """Whether every tolerance of a group is kept, in lanes that it shares with what stands there."""
+    for route in group.routes:
+        for segment in route.segments:
+            plan = foretold(route, segment, one, lanes, question)
+            if not (plan.kept and plan.lost_kept):
+                return False
+    return True
 
 
-def keeps_all(groups: Sequence[Group], mix: Mix, question: Question) -> bool:
+def keeps_all(groups: Mapping[At, Group], mix: Mix, question: Question) -> bool:
     """Whether a mix keeps every tolerance and every limit."""
-    lane = lane_of(mix)
-    return not over_limits(mix, question) and all(
-        kept(group, mix[group.source, group.flow], lane, question) for group in groups
-    )
+    if over_limits(mix.values(), may_use(question)):
+        return False
+    lanes = lanes_of(mix)
+    return all(kept(group, mix[at], lanes, question) for at, group in groups.items())
+
+
+def lanes_of(mix: Mix) -> Lanes:
+    """All that may wait at one moment."""
+    return Lanes(queued for one in mix.values() for queued in one.queued)
 
 
 # --- the choice --------------------------------------------------------------------------------------------
 
 
-def _choose(
-    groups: Sequence[Group], ways: Mapping[tuple[str, str], list[Candidate]], question: Question
-) -> tuple[dict[tuple[str, str], Candidate], bool]:
-    """The mix, and whether it is proven to be the cheapest of those that keep as much."""
-    keeping: dict[tuple[str, str], list[Candidate]] = {}
-    for group in groups:
-        at = (group.source, group.flow)
-        keeping[at] = [one for one in ways[at] if kept(group, one, one.queued, question)]
-    if all(keeping.values()):
-        for tried, mix in enumerate(_by_calls(keeping)):
-            if keeps_all(groups, mix, question):
-                return mix, True
-            if tried >= MIXES_MAX:
-                break
-    # A tolerance that no way keeps by itself gives way first; then whatever the limits demand.
-    mix = {
-        at: found[0] if found else _least_late(groups, at, ways[at], question)
-        for at, found in keeping.items()
-    }
-    return _give_way(groups, ways, mix, question), False
+def _cheapest(
+    groups: Mapping[At, Group], keeping: Mapping[At, list[Candidate]], question: Question
+) -> dict[At, Candidate] | None:
+    """The mix with the fewest calls that keeps everything; ``None`` if there is none, or none was found in time."""
+    if not all(keeping.values()) or _hopeless(keeping, may_use(question)):
+        return None
+    for tried, mix in enumerate(_by_calls(keeping)):
+        if keeps_all(groups, mix, question):
+            return mix
+        if tried >= MIXES_MAX:
+            break
+    return None
 
 
-def _by_calls(ways: Mapping[tuple[str, str], list[Candidate]]) -> Iterator[dict[tuple[str, str], Candidate]]:
+def _hopeless(ways: Mapping[At, list[Candidate]], allowed: Mapping[LimitKey, float]) -> bool:
+    """Whether some limit would be exceeded even if every flow used as little of it as it can."""
+    return any(
+        sum(min(one.uses.get(key, 0.0) for one in found) for found in ways.values()) > most * (1 + ROUNDING)
+        for key, most in allowed.items()
+    )
+
+
+def _by_calls(ways: Mapping[At, list[Candidate]]) -> Iterator[dict[At, Candidate]]:
     """Every mix, those with the fewest calls first."""
     names = list(ways)
     lists = [ways[at] for at in names]
-    if not names:
-        yield {}
-        return
 
     def calls(picks: tuple[int, ...]) -> float:
         return sum(one[pick].calls_per_day for one, pick in zip(lists, picks, strict=True))
@@ -144,20 +143,13 @@ def _by_calls(ways: Mapping[tuple[str, str], list[Candidate]]) -> Iterator[dict[
                 heapq.heappush(heap, (calls(following), following))
 
 
-def _least_late(
-    groups: Sequence[Group], at: tuple[str, str], ways: Sequence[Candidate], question: Question
-) -> Candidate:
-    """The way that exceeds its tolerance least; of equals the cheapest."""
-    return min(ways, key=lambda one: (_excess(groups, at, one, question), one.calls_per_day))
-
-
-def _excess(groups: Sequence[Group], at: tuple[str, str], one: Candidate, question: Question) -> float:
+def _excess(group: Group, one: Candidate, question: Question) -> float:
     """By how much the worst of a group's bounds exceeds what was asked; 1 at most: it is kept."""
-    group = next(group for group in groups if (group.source, group.flow) == at)
     worst = 1.0
+    lanes = one.alone
     for route in group.routes:
         for segment in route.segments:
-            plan = foretold(route, segment, one, one.queued, question)
+            plan = foretold(route, segment, one, lanes, question)
             if plan.normal_ms is None or plan.lost_ms is None:
                 return float("inf")
             lost_max = max(route.lost_ms, segment.tolerance_ms)
@@ -165,32 +157,50 @@ def _excess(groups: Sequence[Group], at: tuple[str, str], one: Candidate, questi
     return worst
 
 
-def _give_way(
-    groups: Sequence[Group],
-    ways: Mapping[tuple[str, str], list[Candidate]],
-    mix: dict[tuple[str, str], Candidate],
+def _nearest_mix(
+    groups: Mapping[At, Group],
+    ways: Mapping[At, list[Candidate]],
+    keeping: Mapping[At, list[Candidate]],
     question: Question,
-) -> dict[tuple[str, str], Candidate]:
-    """Take slower ways until the limits are kept, each time the one that exceeds its tolerance least."""
+) -> dict[At, Candidate]:
+    """Begin with what comes nearest to each tolerance alone, then take slower ways until the limits are kept.
+
+    Each step takes the way that exceeds its tolerance least, of those that help. A limit that no step helps stays
+    exceeded, and is told as such.
+    """
+    excess = {
+        (at, n): _excess(groups[at], one, question)
+        for at, found in ways.items()
+        for n, one in enumerate(found)
+    }
+    mix = {}
+    for at, found in ways.items():
+        ranked = min(range(len(found)), key=lambda n, at=at: (excess[at, n], found[n].calls_per_day))  # type: ignore[misc]
+        mix[at] = keeping[at][0] if keeping[at] else found[ranked]
+    allowed = may_use(question)
     for _ in range(STEPS_MAX):
-        over = over_limits(mix, question)
+        over = over_limits(mix.values(), allowed)
         if not over:
             break
-        total = sum(relation for _, _, relation in over)
-        best: tuple[float, float, tuple[str, str], Candidate] | None = None
-        for at, options in ways.items():
-            for one in options:
-                after = {**mix, at: one}
-                left = sum(relation for _, _, relation in over_limits(after, question))
-                if left >= total * (1 - 1e-9):
-                    continue
-                ranked = (_excess(groups, at, one, question), one.calls_per_day, at, one)
-                if best is None or ranked[:2] < best[:2]:
-                    best = ranked
-        if best is None:
+        best: tuple[float, float] | None = None
+        step: tuple[At, Candidate] | None = None
+        for at, found in ways.items():
+            for n, one in enumerate(found):
+                rank = (excess[at, n], one.calls_per_day)
+                if (best is None or rank < best) and _helps(mix[at], one, over, allowed):
+                    best, step = rank, (at, one)
+        if step is None:
             break
-        mix[best[2]] = best[3]
+        mix[step[0]] = step[1]
     return mix
+
+
+def _helps(
+    now: Candidate, other: Candidate, over: Mapping[LimitKey, float], allowed: Mapping[LimitKey, float]
+) -> bool:
+    """Whether another way uses less of the limits that are exceeded, all in all."""
+    change = sum((other.uses.get(key, 0.0) - now.uses.get(key, 0.0)) / allowed[key] for key in over)
+    return change < -ROUNDING
 
 
 # --- the answer --------------------------------------------------------------------------------------------
@@ -198,25 +208,27 @@ def _give_way(
 
 def _answer(
     question: Question,
-    groups: Sequence[Group],
-    ways: Mapping[tuple[str, str], list[Candidate]],
+    groups: Mapping[At, Group],
+    ways: Mapping[At, list[Candidate]],
+    keeping: Mapping[At, list[Candidate]],
     mix: Mix,
     refusals: Mapping[str, str],
     *,
     proven: bool,
 ) -> Plan:
-    lane = lane_of(mix)
+    queued = [queued for one in mix.values() for queued in one.queued]
+    lanes = lanes_of(mix)
     routes = {}
-    for group in groups:
-        at = (group.source, group.flow)
+    for at, group in groups.items():
         for route in group.routes:
-            routes[route.name] = _route(group, route, ways[at], mix[at], lane, question)
+            refused = _refused(route, ways[at], keeping[at], mix[at], question)
+            routes[route.name] = _route(group, route, mix[at], queued, lanes, tuple(refused), question)
     for route in question.routes:
         if route.name in refusals:
             routes[route.name] = RoutePlan(
                 route.name, route.flow, route.source, route.sink, None, refusals[route.name], (), (), 0.0, 0.0
             )
-    work = work_of(mix)
+    work = [work for one in mix.values() for work in one.work]
     return Plan(
         question=question,
         routes=tuple(routes[route.name] for route in question.routes),
@@ -234,14 +246,15 @@ def _answer(
 def _route(
     group: Group,
     route: AskedRoute,
-    ways: Sequence[Candidate],
     taken: Candidate,
-    lane: Sequence[Queued],
+    queued: Sequence[Queued],
+    lanes: Lanes,
+    refused: tuple[Refused, ...],
     question: Question,
 ) -> RoutePlan:
     source, sink = question.systems[route.source], question.systems[route.sink]
     segments = tuple(
-        nearest(group, route, foretold(route, segment, taken, lane, question), taken, lane, question)
+        nearest(group, route, foretold(route, segment, taken, lanes, question), taken, queued, question)
         for segment in route.segments
     )
     capture = replace(taken.capture, tolerance_ms=leading(route).tolerance_ms, segments=segments_of(route))
@@ -265,7 +278,7 @@ def _route(
         capture=capture,
         why=why_taken(route, source, capture, segments),
         segments=segments,
-        refused=tuple(_refused(group, route, ways, taken, question)),
+        refused=refused,
         reads_per_day=reads,
         writes_per_day=writes,
         notes=tuple(notes),
@@ -273,7 +286,11 @@ def _route(
 
 
 def _refused(
-    group: Group, route: AskedRoute, ways: Sequence[Candidate], taken: Candidate, question: Question
+    route: AskedRoute,
+    ways: Sequence[Candidate],
+    keeping: Sequence[Candidate],
+    taken: Candidate,
+    question: Question,
 ) -> Iterator[Refused]:
     """The next cheaper way, which keeps less, and the best of each other pattern: the cheapest that keeps, or the quickest."""
     shown: list[Candidate] = []
@@ -284,12 +301,13 @@ def _refused(
         mine = [one for one in ways if one.capture.pattern is pattern]
         if pattern is taken.capture.pattern or not mine:
             continue
-        keeping = (one for one in mine if kept(group, one, one.queued, question))
-        best = next(keeping, None) or min(mine, key=lambda one: one.capture.poll_ms)
+        best = next((one for one in keeping if one.capture.pattern is pattern), None) or min(
+            mine, key=lambda one: one.capture.poll_ms
+        )
         if best not in shown:
             shown.append(best)
     for one in shown[:REFUSED_MAX]:
-        plans = [foretold(route, segment, one, one.queued, question) for segment in route.segments]
+        plans = [foretold(route, segment, one, one.alone, question) for segment in route.segments]
         worst = min(plans, key=lambda plan: (plan.kept, plan.lost_kept))
         yield Refused(
             one.capture,

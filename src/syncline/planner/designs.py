@@ -11,16 +11,19 @@ from decimal import Decimal
 
 from syncline.freshness.bounds import Detection, bound, waits_ms
 from syncline.model.copying import replace
-from syncline.planner.calls import Work, usage
+from syncline.planner.calls import Work
 from syncline.planner.candidates import (
     LADDER_MS,
     Candidate,
     Group,
+    Lanes,
     candidate,
     foretold,
     groups_of,
     impossible,
+    may_use,
 )
+from syncline.planner.choice import over_limits
 from syncline.planner.harm import a_day
 from syncline.planner.plan import Plan
 from syncline.planner.question import HOUR_MS, MINUTE_MS, Question
@@ -97,7 +100,7 @@ def _at_once(group: Group, question: Question) -> Candidate:
         one
         for one in ways
         if all(
-            foretold(route, segment, one, one.queued, question).lost_kept
+            foretold(route, segment, one, one.alone, question).lost_kept
             for route in group.routes
             for segment in route.segments
         )
@@ -109,13 +112,13 @@ def _design(
     name: str, groups: Sequence[Group], taken: Sequence[Candidate], question: Question, *, at_once: bool
 ) -> Design:
     work = [one for each in taken for one in each.work]
-    lane = [one for each in taken for one in each.queued]
+    lanes = Lanes(one for each in taken for one in each.queued)
     segments = kept = 0
     lateness = Decimal(0)
     for group, one in zip(groups, taken, strict=True):
         for route in group.routes:
             for segment in route.segments:
-                told = foretold(route, segment, one, lane, question)
+                told = foretold(route, segment, one, lanes, question)
                 segments += 1
                 kept += told.kept and told.lost_kept
                 lag_h = (
@@ -143,7 +146,7 @@ def _design(
         },
         segments=segments,
         kept=kept,
-        limits_kept=_within(work, question),
+        limits_kept=not over_limits(taken, may_use(question)),
         call_cost=(per_call * DAYS_A_MONTH).quantize(CENT),
         fixed_cost=fixed.quantize(CENT),
         lateness_cost=(lateness * DAYS_A_MONTH).quantize(CENT),
@@ -152,16 +155,6 @@ def _design(
 
 def _calls(work: Sequence[Work], system: str) -> float:
     return sum(one.calls_per_day for one in work if one.system == system)
-
-
-def _within(work: Sequence[Work], question: Question) -> bool:
-    for system in question.systems.values():
-        mine = [one for one in work if one.system == system.name]
-        for limit in system.limits:
-            allowed, used = usage(limit, mine, system.vendor.call_ms)
-            if used > allowed * system.share:
-                return False
-    return True
 
 
 def mean_lag_ms(detection: Detection, wait_ms: int, send_ms: int) -> int:
