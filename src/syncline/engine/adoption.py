@@ -158,8 +158,9 @@ class Adoption:
         return tuple((field, fill(template, order.key, order.number)) for field, template in rules.orders)
 
     async def customer(self, erp: str, customer: Customer | None) -> str:
-        """The ERP's id of a buyer whom it knew before us; "" if it did not. ``key`` is our reference."""
-        if not self.active or customer is None or not customer.key:
+        """The ERP's id of a buyer whom it knew before the channel did; "" if it did not. ``key`` is our reference."""
+        known = self.active or bool(self._routes.of(Flow.CUSTOMERS, source=erp))
+        if not known or customer is None or not customer.key:
             return ""
         rows = await self._store.read("bindings_get", system=erp, kind=CUSTOMER, keys=[customer.key])
         return str(rows[0][1]) if rows else ""
