@@ -139,11 +139,7 @@ class StateFlow(Protocol):
         ...
 
     def payload(self, key: str, content: Any, item: Item, before: Any) -> Payload:
-        """What the Sink is given to write a content.
-
-        ``before`` is what is surely there, ``None`` if nobody knows; of what a channel knows by a binding, what was written
-        there last.
-        """
+        """What the Sink is given to write a content; ``before`` is what is surely there, ``None`` if nobody knows."""
         ...
 
 

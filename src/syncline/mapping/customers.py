@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from syncline.model.copying import replace
-from syncline.model.customers import CARD_FIELDS, Company, CustomerCard, CustomerField, MatchKey
+from syncline.model.customers import CARD_FIELDS, MERGED, Company, CustomerCard, CustomerField, MatchKey, Site
 
 ANY = "*"  # every role, or none, that is not named
 _PHONE_DIGITS = range(8, 16)  # E.164 has 15 at most
@@ -22,7 +22,8 @@ class CustomerRules:
     ``ours`` are the fields that the source owns and the channel can hold; ``theirs`` those that the channel owns. ``roles``
     gives for a role of the source what it may do at the channel (``ANY`` for all others, nothing where it is missing);
     ``terms`` and ``groups`` are the channel's ids for the source's. ``match`` is by what a customer is found that is there
-    already, in order. Private customers travel only with ``persons``.
+    already, in order. ``merged`` has for a customer that was merged into
+    another the one that took its place.
     """
 
     ours: tuple[CustomerField, ...] = _EVERYTHING
@@ -31,7 +32,15 @@ class CustomerRules:
     terms: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     match: tuple[MatchKey, ...] = (MatchKey.EXTERNAL_ID,)
-    persons: bool = False
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    def heir(self, key: str) -> str:
+        """Who took a customer's place, at the end of however many merges; the customer itself if nobody did."""
+        for _ in range(len(self.merged)):
+            if key not in self.merged:
+                break
+            key = self.merged[key]
+        return key
 
     def role(self, of: str) -> str:
         """What somebody with a role of the source may do at the channel; "": nothing."""
@@ -71,8 +80,8 @@ def carded(company: Company, rules: CustomerRules) -> Carded:
             doubt = ("customer_contact_twice", detail)
             continue
         emails.add(email)
-        role = rules.role(contact.role) if company.active else ""
-        contacts.append(replace(contact, email=email, phone=phone(contact.phone), role=role))
+        if role := rules.role(contact.role) if company.active else "":
+            contacts.append(replace(contact, email=email, phone=phone(contact.phone), role=role))
     sites = [
         replace(site, phone=phone(site.phone), country=site.country.strip().upper())
         for site in sorted(company.sites, key=lambda one: one.key)
@@ -101,15 +110,19 @@ def owned(card: CustomerCard, rules: CustomerRules) -> CustomerCard:
 
 def retired(card: CustomerCard) -> CustomerCard:
     """The same customer, who may do nothing any more."""
-    contacts = card.contacts and tuple(replace(one, role="") for one in card.contacts)
-    return replace(card, active=None if card.active is None else False, contacts=contacts)
+    return replace(
+        card,
+        active=None if card.active is None else False,
+        contacts=None if card.contacts is None else (),
+        first=None,
+    )
 
 
 def seen(shown: CustomerCard, ours: CustomerCard) -> CustomerCard:
     """What a channel shows, as far as it can be compared with a card of ours.
 
-    Its contacts are ours where the e-mail is; further ones count only if they may do anything. An address counts if it is
-    one of ours.
+    Its contacts are ours where the e-mail is, and count if they may do anything. An address counts if it is one of ours;
+    a channel that marks no usual ones has no such marks.
     """
     fields = {
         name: None if getattr(ours, name) is None else getattr(shown, name) for name in CARD_FIELDS.values()
@@ -117,12 +130,26 @@ def seen(shown: CustomerCard, ours: CustomerCard) -> CustomerCard:
     card = replace(shown, **fields, keys=ours.keys, first=ours.first, put_back=ours.put_back)
     if card.contacts is not None and ours.contacts is not None:
         mine = {one.email: one.key for one in ours.contacts}
-        named = [replace(one, key=mine.get(one.email, "")) for one in card.contacts]
-        counted = [one for one in named if one.key or one.role]
-        card = replace(card, contacts=tuple(sorted(counted, key=lambda one: (one.key, one.email))))
-    if card.sites is not None:
-        card = replace(card, sites=tuple(sorted((x for x in card.sites if x.key), key=lambda one: one.key)))
+        able = [replace(one, key=mine.get(one.email, "")) for one in card.contacts if one.role]
+        card = replace(card, contacts=tuple(sorted(able, key=lambda one: (one.key, one.email))))
+    if card.sites is not None and ours.sites is not None:
+        at = {one.key: one for one in ours.sites}
+        marks = any(one.billing or one.shipping for one in card.sites)
+        known = sorted((one for one in card.sites if one.key), key=lambda one: one.key)
+        card = replace(card, sites=tuple(_site(one, at.get(one.key), marks=marks) for one in known))
     return card
+
+
+def _site(shown: Site, ours: Site | None, *, marks: bool) -> Site:
+    """An address without what ours says nothing of."""
+    if ours is None:
+        return shown
+    return replace(
+        shown,
+        label=shown.label if ours.label else "",
+        billing=shown.billing if marks else ours.billing,
+        shipping=shown.shipping if marks else ours.shipping,
+    )
 
 
 def differing(one: CustomerCard, other: CustomerCard) -> list[CustomerField]:
@@ -146,11 +173,10 @@ def described(card: CustomerCard) -> str:
     """A card in a few words, without anybody's name or address."""
     parts = [] if card.active is None else ["active" if card.active else "inactive"]
     if card.contacts is not None:
-        able = sum(bool(one.role) for one in card.contacts)
-        parts.append(f"{len(card.contacts)} contacts, {able} of them with a role")
+        parts.append(f"{len(card.contacts)} contacts")
     if card.sites is not None:
         parts.append(f"{len(card.sites)} addresses")
-    return f"a customer: {'; '.join(parts)}" if parts else "a customer"
+    return f"a customer: {', '.join(parts)}" if parts else "a customer"
 
 
 def _keys(company: Company, rules: CustomerRules) -> tuple[tuple[str, str], ...]:
@@ -159,4 +185,6 @@ def _keys(company: Company, rules: CustomerRules) -> tuple[tuple[str, str], ...]
         MatchKey.NUMBER: company.number,
         MatchKey.TAX_ID: company.tax_id,
     }
-    return tuple((one.value, values[one].strip()) for one in rules.match if values[one].strip())
+    declared = [(one.value, values[one].strip()) for one in rules.match if values[one].strip()]
+    former = [(MERGED, old) for old in sorted(rules.merged) if rules.heir(old) == company.key]
+    return (*declared, *former)

@@ -31,6 +31,9 @@ class MatchKey(StrEnum):
     TAX_ID = "tax_id"
 
 
+MERGED = "merged"  # beside those among a card's keys: a customer whose place this one took
+
+
 class Contact(Struct, frozen=True):
     """Somebody who acts for a company. ``role`` is what they may do, by the word of whoever states it; "": nothing."""
 
@@ -65,8 +68,7 @@ class Company(Struct, frozen=True):
 
     ``key`` is the source's id, ``number`` the account number that people use, ``external_id`` the reference that
     somebody else gave it. ``terms`` and ``group`` are the source's own ids of them; ``currency`` is ISO 4217, "" the only
-    one of a source that has no other. ``person``: it is a private one, without a company. ``merged_into`` is the key of
-    the customer that took its place.
+    one of a source that has no other. ``person``: it is a private one, without a company.
     """
 
     key: str
@@ -83,13 +85,13 @@ class Company(Struct, frozen=True):
     person: bool = False
     contacts: tuple[Contact, ...] = ()
     sites: tuple[Site, ...] = ()
-    merged_into: str = ""
 
 
 class CustomerCard(Struct, frozen=True):
     """What a channel holds of a customer, in the channel's own ids. A field of ``None`` is none of ours there.
 
-    Contacts and sites stand in the order of their keys; a contact whom we did not put there has none. ``keys`` are what it
+    Contacts are those who may do anything there. They and the sites stand in the order of their keys; a contact whom we
+    did not put there has none. ``keys`` are what it
     is found by if the channel has it already, in order. ``first`` is what it begins with where it is not there yet: what
     the channel owns has to begin with something. What others changed there is overwritten if ``put_back``; if not, only
     where the source has changed it as well.

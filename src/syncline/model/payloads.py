@@ -166,8 +166,8 @@ class PutCustomer(Struct, frozen=True):
     """Make the channel hold a customer as ``content`` says, whatever it is of ours there.
 
     ``external_id`` is the channel's id once it is known; without one it is looked for by the keys of the content, and made
-    if there is none. ``before`` is what was written last, as far as is known: what differs from it there was changed by
-    somebody else. Whether that is overwritten, the content says.
+    if there is none. ``before`` is what was surely written last: what differs from it there was changed by somebody else, and the
+    content says whether that is overwritten. ``None``: nobody knows, so everything is written.
     """
 
     key: str

@@ -246,6 +246,8 @@ class Results:
         elif result is Result.REJECTED and self._refused(item, outcome):
             pass
         elif result is Result.REJECTED:
+            if isinstance(item.payload, PutCustomer) and outcome.facts.get("external_id"):
+                self._customer_held(item.payload, outcome)  # one of its people was refused, it is there
             self.park(key, "rejected", outcome.message, encode(item.payload))
         elif result in (Result.THROTTLED, Result.WAIT):
             self._finish(key, DeliveryState.RETRYABLE, delay_s=delay_s, reason=outcome.message, uncounted=1)

@@ -14,11 +14,13 @@ from syncline.model.customers import Company, CustomerCard
 from syncline.model.payloads import PutCustomer
 from syncline.model.records import Item
 
-MERGED = "it was merged into another customer before it was ever written"
+MERGED = "it was merged into another customer, which has its place there"
 NEVER_ACTIVE = "it was inactive before it was ever written"
 OWN_BUYER = "it was made in the ERP from an order of this channel"
-PRIVATE = "a private customer; the route carries companies"
+PRIVATE = "a private customer: companies travel"
+NOBODY_ABLE = "nobody of it may do anything there, so it is not written before somebody may"
 GONE = "the source has it no more, and it was never written"
+NOBODY = CustomerCard(name="", active=False, tax_id="", terms="", group="", phone="", contacts=(), sites=())
 
 
 class CustomerFlow:
@@ -33,7 +35,8 @@ class CustomerFlow:
         """Owners, roles, terms, groups and keys."""
         rules = route.customers
         tables = [sorted(table.items()) for table in (rules.roles, rules.terms, rules.groups)]
-        return fingerprint(rules.ours, rules.theirs, tables, rules.match, rules.persons, route.put_back)
+        switches = (rules.match, sorted(rules.merged.items()), route.put_back)
+        return fingerprint(rules.ours, rules.theirs, tables, *switches)
 
     def operation(self, key: str) -> str:
         """There is one."""
@@ -81,26 +84,30 @@ class CustomerFlow:
         """The card of now; who is gone, inactive or merged keeps it, and may do nothing any more."""
         del now_ms
         company = records.get(key)
+        if route.customers.heir(key) != key:
+            if before is None or not item.external_id:
+                return Wanted(None, MERGED)
+            return Wanted(retired(before))
         if company is None:
-            return Wanted(None, GONE) if before is None else Wanted(retired(replace(before, first=None)))
+            return Wanted(None, GONE) if before is None else Wanted(retired(before))
         if company.external_id.lower().startswith(customer_reference(route.sink, "")):
             return Wanted(None, OWN_BUYER)
-        if company.person and not route.customers.persons:
+        if company.person:
             return Wanted(None, PRIVATE)
-        if company.merged_into:
-            company = replace(company, active=False)
         if not company.active and before is None and not item.external_id:
-            return Wanted(None, MERGED if company.merged_into else NEVER_ACTIVE)
+            return Wanted(None, NEVER_ACTIVE)
         found = carded(company, route.customers)
         card = replace(owned(found.card, route.customers), put_back=route.put_back)
+        if before is None and not item.external_id and card.contacts == ():
+            return Wanted(None, NOBODY_ABLE)
         if route.customers.theirs and not item.external_id:
             card = replace(card, first=found.card)
         return Wanted(card, doubt=found.doubt)
 
-    def nothing(self, route: Route, key: str) -> CustomerCard | None:
-        """A customer that is not there is none that shows nothing."""
+    def nothing(self, route: Route, key: str) -> CustomerCard:
+        """A customer who was deleted there shows nothing at all, and is made again."""
         del route, key
-        return None
+        return NOBODY
 
     def seen(self, shown: CustomerCard, ours: CustomerCard) -> CustomerCard:
         """What is ours of it."""

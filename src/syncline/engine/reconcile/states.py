@@ -117,10 +117,8 @@ class StateReconciliation:
         """What the channel has of some items, or of some records by their bindings."""
         if self._flow.bound is None:
             return [item for sku in subjects if (item := self._catalog.get(route.sink, sku)) is not None]
-        rows = await self._store.read(
-            "bindings_get", system=route.sink, kind=self._flow.bound.value, keys=list(subjects)
-        )
-        return [Item(row[0], row[1]) for row in rows if row[1]]
+        named = await self._contents.named(route, self._flow.bound, subjects)
+        return [item for item in named.values() if item.external_id]
 
     # --- comparing ----------------------------------------------------------------------------------
 
