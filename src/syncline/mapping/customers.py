@@ -121,7 +121,7 @@ def retired(card: CustomerCard) -> CustomerCard:
 def seen(shown: CustomerCard, ours: CustomerCard) -> CustomerCard:
     """What a channel shows, as far as it can be compared with a card of ours.
 
-    Its contacts are ours where the e-mail is, and count if they may do anything. An address counts if it is one of ours;
+    Its contacts are ours where the e-mail is, and count if they may do anything; ``ANY`` as their role says no more. An address counts if it is one of ours;
     a channel that marks no usual ones has no such marks.
     """
     fields = {
@@ -130,7 +130,16 @@ def seen(shown: CustomerCard, ours: CustomerCard) -> CustomerCard:
     card = replace(shown, **fields, keys=ours.keys, first=ours.first, put_back=ours.put_back)
     if card.contacts is not None and ours.contacts is not None:
         mine = {one.email: one.key for one in ours.contacts}
-        able = [replace(one, key=mine.get(one.email, "")) for one in card.contacts if one.role]
+        roles = {one.email: one.role for one in ours.contacts}
+        able = [
+            replace(
+                one,
+                key=mine.get(one.email, ""),
+                role=roles.get(one.email, ANY) if one.role == ANY else one.role,
+            )
+            for one in card.contacts
+            if one.role
+        ]
         card = replace(card, contacts=tuple(sorted(able, key=lambda one: (one.key, one.email))))
     if card.sites is not None and ours.sites is not None:
         at = {one.key: one for one in ours.sites}

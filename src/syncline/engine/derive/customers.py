@@ -100,7 +100,7 @@ class CustomerFlow:
         card = replace(owned(found.card, route.customers), put_back=route.put_back)
         if before is None and not item.external_id and card.contacts == ():
             return Wanted(None, NOBODY_ABLE)
-        if route.customers.theirs and not item.external_id:
+        if not item.external_id:
             card = replace(card, first=found.card)
         return Wanted(card, doubt=found.doubt)
 
@@ -125,5 +125,5 @@ class CustomerFlow:
     def payload(
         self, key: str, content: CustomerCard, item: Item, before: CustomerCard | None
     ) -> PutCustomer:
-        """By the channel's own id, where it has one."""
+        """By the channel's own id, where it has one. What it begins with is no part of what is remembered."""
         return PutCustomer(key, item.external_id, content, before)
