@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from syncline.connectors.shopify.company_writer import CompanyWriter
+from syncline.connectors.shopify.simulator import CartLine
 from syncline.engine.apply import full_states
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.derive import customers
 from syncline.engine.derive.customers import CustomerFlow
+from syncline.engine.routes import Routes
 from syncline.mapping import customers as mapping
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
@@ -116,6 +118,37 @@ def test_what_somebody_changed_at_the_channel_is_only_reported_where_the_route_s
     assert played.shown[0] == "By hand"
     assert played.shown[2] == "By its owner"
     assert played.found == sorted([(first, left), (second, left)])
+
+
+class Buys(CustomerPlay):
+    """In the end somebody of a company buys in the shop; and once more, after the company was merged into another."""
+
+    async def _converge(self):
+        problems, after_s = await super()._converge()
+        shop, erp = self.world.shop, self.world.erp
+        there = [one for one in self.customering.customers if shop.company_of(str(one)) is not None]
+        self.company, self.heir, *_ = (one for one in there if shop.company_of(str(one)).contacts)
+        buyer = shop.company_of(str(self.company)).contacts[0]
+        told = []
+        for merged in ({}, {str(self.company): str(self.heir)}):
+            route = self.world.more_routes[0]
+            self.engine.adoption._routes = Routes(
+                [replace(route, customers=replace(route.customers, merged=merged))]
+            )
+            cart = [CartLine(self.world.trade.skus[0], 1)]
+            done = shop.checkout(cart, customer=shop.state.customers[buyer.customer_id].buyer)
+            self.world.trade.placed.append(done.order_id)
+            await self.clock.sleep(900)
+            (order,) = erp.sales_orders_by_external_id()[f"shop-{done.order_id}"]
+            told.append(order.customer_id)
+        self.told = told
+        return problems, after_s
+
+
+def test_orders_of_a_companys_people_are_booked_on_its_account_and_after_a_merge_on_its_heirs():
+    played = Buys(3, replace(CALM, minutes=4))
+    played.run()
+    assert played.told == [played.company, played.heir]
 
 
 # --- engines with one mistake each -----------------------------------------------------------------------

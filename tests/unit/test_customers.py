@@ -30,6 +30,7 @@ from syncline.model.copying import replace
 from syncline.model.customers import Company, Contact, CustomerCard, CustomerField, MatchKey, Site
 from syncline.model.errors import Misconfigured
 from syncline.model.records import Item
+from syncline.runtime.config import parse
 from syncline.runtime.customers import CustomersConfig
 from syncline.sdk.ownership import resolved
 
@@ -249,3 +250,57 @@ def test_configuration_becomes_rules():
 def test_configuration_that_makes_no_sense_names_the_field(more, said):
     with pytest.raises(Misconfigured, match=said.replace("[", r"\[").replace(".", r"\.")):
         rules_of(**more)
+
+
+FILE = """
+[systems.erp]
+connector = "business_central"
+environment = "production"
+tenant = "t"
+company_id = "66666666-2222-4333-8444-555555555555"
+client_id = "c"
+client_secret = "s"
+web_customer = "WEB"
+{systems}
+[[routes]]
+flow = "{flow}"
+from = "erp"
+to = "shop"
+{more}
+"""
+SHOP = """
+[systems.shop]
+connector = "shopify"
+shop = "s.myshopify.com"
+access_token = "shpat_x"
+"""
+
+
+def configured(more, flow="customers"):
+    text = FILE.format(systems=SHOP, flow=flow, more=more)
+    return parse(text, variables={}).routes.of(Flow(flow))[0]
+
+
+def test_a_route_of_customers_is_configured_with_owners_and_with_what_is_done_about_changes():
+    found = configured(
+        'when_changed_at_channel = "report"\n[routes.owner]\nname = "shop"\n[routes.customers]\nroles = {"*" = "Ordering only"}'
+    )
+    assert found.put_back is False
+    assert found.customers.theirs == (CustomerField.NAME,)
+    assert CustomerField.ACTIVE not in found.customers.ours  # Shopify has no state of a company
+    assert CustomerField.CONTACTS in found.customers.ours
+    assert found.tolerance_ms == 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("flow", "more", "said"),
+    [
+        ("orders", "[routes.customers]", "only a route of customers"),
+        ("orders", '[routes.owner]\nname = "shop"', "only the fields of customers"),
+        ("orders", 'when_changed_at_channel = "report"', "are put back or reported"),
+        ("customers", "", "say what contacts may do"),
+    ],
+)
+def test_what_belongs_to_customers_is_refused_elsewhere(flow, more, said):
+    with pytest.raises(Misconfigured, match=said):
+        configured(more, flow)

@@ -216,7 +216,6 @@ TOPICS: dict[str, str] = {
 LEVELS = "INVENTORY_LEVELS_UPDATE"
 
 PRICE_SCOPES = ("write_products",)  # where prices are written
-CUSTOMER_SCOPES = ("write_customers",)  # where customers are written
 SCOPES = (
     "read_products",
     "read_inventory",
