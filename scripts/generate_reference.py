@@ -471,11 +471,8 @@ def configuration() -> str:
     alerts = importlib.import_module("syncline.runtime.alerts")
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
-<<<<<<< HEAD
     planned = importlib.import_module("syncline.runtime.planned")
-=======
     customers = importlib.import_module("syncline.runtime.customers")
->>>>>>> customers
     parts = [
         (
             "# Configuration\n\n"
