@@ -8,11 +8,10 @@ from random import Random
 import pytest
 
 from syncline.engine.alerts.planned import Planned, PlannedRoute, Rates, compare
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import Routes
 from syncline.engine.status import status
-from syncline.model.copying import replace
 from syncline.planner.choice import planned
-from syncline.planner.plan import Pattern, Plan
+from syncline.planner.plan import Pattern, Plan, fed
 from syncline.runtime.plan import question_of
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import HistoryLine, HistoryOrder, StockCase
@@ -67,16 +66,7 @@ class PlannedWorld(World):
 
     def routes(self) -> Routes:
         captures = self.plan.captures()
-        return Routes([self._fed(route, captures[route.name]) for route in super().routes().all])
-
-    def _fed(self, route: Route, capture) -> Route:
-        return replace(
-            route,
-            tolerance_ms=capture.tolerance_ms,
-            poll_interval_ms=capture.poll_ms,
-            reconcile_interval_ms=capture.reconcile_ms,
-            events=capture.events,
-        )
+        return Routes([fed(route, captures[route.name]) for route in super().routes().all])
 
 
 def play(plan: Plan, *, events: bool):

@@ -320,3 +320,28 @@ def test_an_interview_does_not_overwrite_a_plan(tmp_path):
     told = run(tmp_path / "plan.toml", "--ask")
     assert isinstance(told.exception, Misconfigured)
     assert (tmp_path / "plan.toml").read_text() == SMALL
+
+
+def compared(drift: bool) -> dict:
+    one = {
+        "subject": "inventory:erp->shop",
+        "figure": "worst case",
+        "planned": 8_000,
+        "measured": 20_000,
+        "drift": drift,
+        "planned_text": "8 s",
+        "measured_text": "20 s",
+    }
+    return {"compared": [one], "notes": ["orders:shop->erp is configured and not planned."]}
+
+
+@pytest.mark.parametrize(("drift", "mark", "code"), [(True, "DRIFT", 1), (False, "ok", 0)])
+def test_a_service_that_left_its_plan_is_shown_and_ends_with_one(monkeypatch, drift, mark, code):
+    asked = []
+    monkeypatch.setattr("syncline.cli.plan.call", lambda *asking: asked.append(asking[1:]) or compared(drift))
+    told = run("--check")
+    assert asked == [("GET", "/v1/plan")]
+    assert told.exit_code == code
+    assert re.search(rf"^{mark} +inventory:erp->shop worst case +8 s +20 s$", told.output, re.MULTILINE)
+    assert "configured and not planned" in told.output
+    assert msgspec.json.decode(run("--check", "--json").output) == compared(drift)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.web.support import Client, make_site
 
 from syncline.engine.alerts.planned import Planned, PlannedRoute
 from syncline.engine.alerts.watch import Settings, Watch
+from syncline.model.copying import replace
 from syncline.planner.choice import planned
 from syncline.planner.document import document
 from syncline.runtime.plan import question_of
+from syncline.web import serve
 from syncline.web.planned import page, place
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "06_plan" / "plan.toml"
@@ -47,6 +50,42 @@ async def test_the_watch_tells_of_a_drift_by_itself():
     plain = Watch(site.engine)
     found = await plain._conditions(site.clock.now_ms(), site.clock.monotonic())
     assert not any(one.kind == "plan_drift" for one in found)
+
+
+async def subscribed(monkeypatch, *, events: bool) -> tuple[list[str], list[str]]:
+    """Which systems are asked for their events, and what is said, if the routes from the ERP do without or not."""
+    site = await make_site()
+    routes = [replace(one, events=events if one.source == "erp" else True) for one in site.engine.routes.all]
+    site.engine.routes.all = tuple(routes)
+    asked: list[str] = []
+
+    async def keep(engine, name, address, say):
+        asked.append(name)
+
+    monkeypatch.setattr(serve, "keep", keep)
+    said: list[str] = []
+    await serve._prepare(
+        SimpleNamespace(engine=site.engine, access=site.access), "https://us.example", said.append
+    )
+    return asked, [one for one in said if "do without events" in one]
+
+
+async def test_a_source_whose_routes_all_do_without_events_is_not_asked_for_them(monkeypatch):
+    assert await subscribed(monkeypatch, events=True) == (["erp", "shop"], [])
+    asked, said = await subscribed(monkeypatch, events=False)
+    assert asked == ["shop"]
+    assert said == ["erp: its routes do without events, so none are subscribed."]
+
+
+async def test_a_route_that_does_without_events_is_not_promised_their_delay():
+    site = await make_site()
+    heard = [one for one in (await site.app.site.snapshots.status()).routes if one.by_events]
+    assert heard
+    site = await make_site()
+    site.engine.routes.all = tuple(replace(one, events=False) for one in site.engine.routes.all)
+    found = {one.name: one for one in (await site.app.site.snapshots.status()).routes}
+    assert not any(one.by_events for one in found.values())
+    assert all(found[one.name].detect_ms != one.detect_ms for one in heard)
 
 
 def test_the_scale_is_logarithmic_and_ends_are_inside():
@@ -85,6 +124,10 @@ def test_the_page_fits_a_phone_and_a_desk_in_light_and_dark(tmp_path):
                 "t.ownerSVGElement.getBoundingClientRect().right + 1).map(t => t.textContent)"
             )
             assert wide == []
+            shown.emulate_media(media="print")
+            shown.set_viewport_size({"width": 690, "height": 900})  # an A4 page within its margins
+            assert shown.evaluate("document.documentElement.scrollWidth") <= 690
+            shown.emulate_media(media="screen")
             papers.add(shown.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(papers) == 2
         browser.close()

@@ -488,7 +488,7 @@ def _route(
     covers_ms = max((p.covers_ms for p in reads), default=0)
     source = engine.systems[route.source].capabilities
     detection = Detection(
-        event_delay_ms=source.event_delay_ms if source.webhooks and route.events else 0,
+        event_delay_ms=source.event_ms(route.flow) if route.events else 0,
         poll_interval_ms=min((p.interval_ms for p in reads if not p.snapshot), default=0),
         reconcile_interval_ms=min((p.interval_ms for p in reads if p.snapshot), default=0),
         read_ms=max((p.read_ms for p in reads), default=0),

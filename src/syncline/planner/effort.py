@@ -68,5 +68,5 @@ def assumptions(rates: EffortRates) -> list[str]:
         f"The second way of a flow takes {rates.second_way:.0%} of the first.",
         f"A gate that is asked while a buyer waits takes {rates.gate} days more.",
         f"Tests and acceptance take {rates.tests_share:.0%} of what is built.",
-        f"A system takes {rates.per_system} days, and {rates.missing_connector} more where Syncline has no connector for it.",
+        f"Days of a system: {rates.per_system}, and {rates.missing_connector} more where Syncline has no connector for it.",
     ]

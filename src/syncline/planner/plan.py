@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from syncline.engine.routes import Route
 from syncline.freshness.velocity import Velocity
+from syncline.model.copying import replace
 from syncline.planner.question import Question
 
 HOURLY_MS = 50 * 60_000  # a pattern that reads so seldom is called a batch,
@@ -45,6 +47,18 @@ class Capture:
         if self.poll_ms >= DAILY_MS:
             return Pattern.DAILY
         return Pattern.HOURLY if self.poll_ms >= HOURLY_MS else Pattern.POLL
+
+
+def fed(route: Route, capture: Capture) -> Route:
+    """A route of the engine, fed as planned; its locations, rules and price lists stay."""
+    return replace(
+        route,
+        tolerance_ms=capture.tolerance_ms,
+        segments=capture.segments,
+        poll_interval_ms=capture.poll_ms,
+        reconcile_interval_ms=capture.reconcile_ms,
+        events=capture.events,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,7 @@ def vendors() -> Mapping[str, Vendor]:
 def as_declared(vendor: Vendor, declared: Capabilities) -> Vendor:
     """A vendor with what its installed connector declares in place of the sheet's figures."""
     reads = {
-        flow: replace(one, event_ms=declared.event_delay_ms if declared.webhooks else 0)
-        if one.event_ms
-        else one
+        flow: replace(one, event_ms=declared.event_ms(flow)) if one.event_ms else one
         for flow, one in vendor.reads.items()
     }
     if declared.webhooks_announce:
