@@ -15,19 +15,26 @@ from syncline.connectors.business_central.reads import Reads
 from syncline.connectors.business_central.sink import BusinessCentralSink
 from syncline.model.copying import replace
 from syncline.simulate import simulation
-from syncline.simulate.simulation import Plan, Simulation
+from syncline.simulate.simulation import Plan, Report, Simulation
 
 pytestmark = pytest.mark.simulation
 
 STORY = Plan(orders=25, minutes=20, skus=12, asides=0)
+MISTAKEN = Plan(orders=25, minutes=20, skus=12, asides=0, leaves_open=True)
+SEEDS = (1, 2)
 RETURN_S = 60.0  # between two, on the average
 MUTANT_MS_MAX = (
     20 * 60_000
 )  # a mutant never agrees; no need to wait longer than an unknown order is looked for
 
 
-def play(seed: int) -> Simulation:
-    return Simulation(seed, STORY, erp="business-central")
+def play(seed: int, plan: Plan = STORY) -> Simulation:
+    return Simulation(seed, plan, erp="business-central")
+
+
+def wrong(report: Report) -> list[str]:
+    """What is not as it should be; only goods that left for a buyer who was too late may wait for a person."""
+    return [*report.violations, *(row for row in report.parked if "left to ship" not in row)]
 
 
 async def give_back(played: Simulation, rng: Random, back: list[int]) -> None:
@@ -47,6 +54,7 @@ async def give_back(played: Simulation, rng: Random, back: list[int]) -> None:
             order_id, line_id = rng.choice(ready)
             shop.refund(order_id, {line_id: 1}, restock=True)
             back.append(order_id)
+            played.world.trade.given_back.add(order_id)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -56,7 +64,7 @@ def test_what_comes_back_is_credited_once_and_is_in_stock_again(number):
     report = played.run()
     assert report.violations == [], report.text()
     erp = played.world.erp_side
-    assert erp.invoiced > 3, "nothing to check"
+    assert erp.invoiced, "nothing to check"
     memos = [memo.reference for memo in erp.simulator.memos() if memo.posted]
     assert len(memos) == len(set(memos)) == len(back) > 3
 
@@ -109,8 +117,17 @@ MISTAKES = (
 )
 
 
+@pytest.mark.parametrize("number", SEEDS)
+def test_both_agree_while_orders_are_open(number):
+    """The seeds by which connectors with a mistake are caught."""
+    played = play(number, MISTAKEN)
+    report = played.run()
+    assert wrong(report) == [], report.text()
+    assert played.world.trade.to_ship(), "nothing to check"
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
 def test_a_connector_with_a_mistake_is_caught(mistake, monkeypatch):
     mistake(monkeypatch)
     monkeypatch.setattr(simulation, "CONVERGE_MS_MAX", MUTANT_MS_MAX)
-    assert any(play(number).run().violations for number in (1, 2))
+    assert any(wrong(play(number, MISTAKEN).run()) for number in SEEDS)

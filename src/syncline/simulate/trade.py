@@ -77,6 +77,9 @@ class Trade:
         self._to_ship: dict[int, None] = {}
         self._deficit: dict[tuple[str, Place], int] = {}
         self.placed: list[int] = []
+        self.given_back: set[int] = (
+            set()
+        )  # orders whose goods came back; the ERP writes a document of its own
         self.refused_orders = 0
         self.units_asked = 0
         self.units_hidden = 0
@@ -245,7 +248,7 @@ class Trade:
         parcels = 0
         for order_id in list(self._to_ship)[:limit]:
             erp_id = self.erp.find(reference_of(self._channel, str(order_id)))
-            if erp_id is None:
+            if erp_id is None or not self.erp.ready(erp_id):
                 continue
             parcels += self.erp.ship(erp_id, f"SL{order_id}", CARRIERS[order_id % len(CARRIERS)])
             del self._to_ship[order_id]
@@ -315,7 +318,8 @@ class Trade:
             doubled += max(0, len(orders) - 1)
             if orders and not self.overtaken(order_id, orders[0]):
                 lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
-                totals_wrong += not cancelled and self.shop.total(order_id) != orders[0].total
+                same = cancelled or order_id in self.given_back
+                totals_wrong += not same and self.shop.total(order_id) != orders[0].total
         shipments = [
             parcel for parcel in self.erp.shipments() if parcel.reference.startswith(f"{self._channel}-")
         ]

@@ -257,6 +257,9 @@ class ErpSide(Side, Protocol):
     def orders(self) -> Mapping[str, Sequence[BookedOrder]]:
         """Every order by its reference in lower case; more than one entry would be a duplicate."""
 
+    def ready(self, order_id: Any) -> bool:
+        """Whether the warehouse has got to an order."""
+
     def ship(self, order_id: Any, tracking: str, carrier: str) -> int:
         """Send what can be sent, each location's goods under a number of its own; returns the parcels."""
 

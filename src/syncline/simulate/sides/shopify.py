@@ -27,7 +27,7 @@ class ShopifySide(ShopSide):
     unit = "points"
     calls_max = 16
     subscribes = True
-    strict = False  # counts every stale number, which are the rule where buyers buy
+    strict = False  # the checkers name what counts
     spared: frozenset[str] = frozenset()
     names_place = True
     locations = 3
