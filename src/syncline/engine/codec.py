@@ -10,7 +10,7 @@ import msgspec
 from syncline.model.change import Kind
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
-from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
+from syncline.model.records import ErpOrder, Item, Order, Receipt, Record, Return, Shipment, StockLevel
 
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
 # stands for an order that was adopted, which is right as it is.)
@@ -23,6 +23,8 @@ _TYPES: dict[Kind, Any] = {
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
+    Kind.RECEIPT: Receipt,
+    Kind.RETURN: Return,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]

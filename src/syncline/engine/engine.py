@@ -39,7 +39,7 @@ from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import OPERATIONS_OF, Route, Routes
+from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.engine.routing import Router
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.states import States
@@ -396,10 +396,21 @@ class Engine:
 
 
 def _require(sink: System, route: Route) -> None:
-    """Refuse a route whose sink cannot do what it is for; what prices need, ``States`` knows."""
-    needed = OPERATIONS_OF.get(route.flow, ())[:1] if route.flow is not Flow.PRICES else ()
-    for operation in needed:
-        if operation not in sink.sink.operations:
-            raise Misconfigured(
-                f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; take the route out"
-            )
+    """Refuse a route whose sink cannot do what it would be asked for; what prices need, ``States`` knows.
+
+    What cannot be done would wait for ever, so somebody has to say that it is left out.
+    """
+    if route.flow is Flow.PRICES:
+        return
+    for number, operation in enumerate(OPERATIONS_OF.get(route.flow, ())):
+        if operation in sink.sink.operations or operation in route.left_out:
+            continue
+        word = next((word for word, one in LEFT_OUT.items() if one == operation), "")
+        mend = (
+            f'write leave_out = ["{word}"] in it if that is done otherwise'
+            if number
+            else "take the route out"
+        )
+        raise Misconfigured(
+            f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; {mend}"
+        )

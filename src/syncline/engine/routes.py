@@ -17,8 +17,16 @@ from syncline.pricing.rules import NO_PRICES, PriceRules
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
     Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
-    Flow.ORDER_STATUS: ("create_shipment",),
+    Flow.ORDER_STATUS: ("create_shipment", "cancel_order"),
+    Flow.PAYMENTS: ("record_payment",),
+    Flow.RETURNS: ("create_refund",),
     Flow.PRICES: ("set_price", "set_list_price"),
+}
+# What a route may leave out, in the words of the configuration.
+LEFT_OUT: Mapping[str, str] = {
+    "payments": "put_payment",
+    "refunds": "put_refund",
+    "cancellations": "cancel_order",
 }
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
@@ -42,7 +50,9 @@ class Route:
     not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
     another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
-    contains goes on counting, unless ``hold_vanished``.
+    contains goes on counting, unless ``hold_vanished``. ``left_out`` are operations of the flow that are not asked for, as
+    somebody decided. ``restock`` and ``money`` say what a channel does with goods and money of an order that the ERP takes
+    back or cancels: whether it puts the goods on its own shelf, and whether it gives the money back.
     """
 
     flow: Flow
@@ -58,6 +68,9 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
+    left_out: frozenset[str] = frozenset()
+    restock: bool = False
+    money: bool = True
 
     @property
     def name(self) -> str:

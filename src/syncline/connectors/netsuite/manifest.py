@@ -31,7 +31,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 CAPABILITIES = Capabilities(
     webhooks=True,  # by our own user-event script: the product has none (NS:section_1512409310)
     webhook_signature="HMAC-SHA256, X-Syncline-Signature v1",
-    delta_poll=("inventory", "order_status"),
+    delta_poll=("inventory", "order_status", "payments", "returns"),
     deletes_seen=False,
     external_reference=True,  # upsert and look-up by external id
     batch_items_max=1,
@@ -57,7 +57,9 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 # Price rows have no change stamp and leave the item's as it is (contract sheet sections 4 and 5): all are read each time.
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES)
+PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
+RETURNS = PollStream("returns", (Flow.RETURNS,))
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, PAYMENTS, RETURNS)
 
 
 SAMPLE = Sample(

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import prices, push, rows
+from syncline.connectors.netsuite import money, prices, push, rows
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
     ITEMS,
+    PAYMENTS,
     PRICES,
+    RETURNS,
     STOCK,
     STREAMS,
     TRANSACTIONS,
@@ -39,11 +41,14 @@ class NetSuiteSource:
         erp_clock = ErpClock(settings, clock, client)
         scans = Scans(name, clock, client, erp_clock)
         self.prices = PriceScan(name, settings, clock, client, erp_clock)
+        both = money.Money(name, settings, clock, client, erp_clock)
         self._readers: dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]] = {
             TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
+            PAYMENTS.name: both.payments,
+            RETURNS.name: both.returns,
         }
 
     @property
@@ -58,6 +63,8 @@ class NetSuiteSource:
             return push.decode(logged, self._settings)
         if logged.event.topic == prices.TOPIC:
             return prices.decode(logged)
+        if logged.event.topic in money.TOPICS:
+            return money.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

@@ -19,11 +19,14 @@ from syncline.engine.words import plural
 from syncline.model.delivery import Item, Operation, Result
 from syncline.model.errors import SynclineError
 from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
     CreateShipment,
     Payload,
     PutOrder,
     PutPayment,
     PutRefund,
+    RecordPayment,
     SetPrice,
     SetStock,
 )
@@ -53,6 +56,14 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         )
     if isinstance(payload, SetPrice):
         return tag_text(payload.content), NOTHING
+    if isinstance(payload, RecordPayment):
+        receipt = payload.receipt
+        return f"{receipt.received} received for order {payload.order_key}", receipt.received
+    if isinstance(payload, CreateRefund):
+        back = sum(quantity for _, _, quantity in payload.lines)
+        return f"{payload.reference}: {plural(back, 'unit')} back", Decimal(back)
+    if isinstance(payload, CancelOrder):
+        return f"order {payload.order_key}: cancelled", NOTHING
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

@@ -8,6 +8,7 @@ from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
 from syncline.engine.codec import FOUND, encode, fingerprint
+from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
 from syncline.engine.routes import Routes, reference_of, split_key
@@ -17,11 +18,13 @@ from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import (
+    CreateRefund,
     CreateShipment,
     Payload,
     PutOrder,
     PutPayment,
     PutRefund,
+    RecordPayment,
     SetPrice,
     SetStock,
 )
@@ -356,6 +359,10 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
+        elif isinstance(payload, RecordPayment):
+            self._bind(TOLD, payload.order_key, outcome, 0, str(outcome.facts.get("told", "")))
+        elif isinstance(payload, CreateRefund):
+            self._bind("refund", payload.reference, outcome, 0, "")
         elif isinstance(payload, SetPrice):
             self._add(
                 "content_put",

@@ -295,6 +295,17 @@ class Documents:
         self.save(invoice, "create")
         return invoice
 
+    def settle(self, invoice: Txn, amount: Decimal) -> None:
+        """Take something off an invoice: money that came, a deposit that was applied, a credit.
+
+        That it moves the invoice's stamp, as its status does, is an assumption.
+        """
+        if invoice.record != "invoice" or not ZERO < amount <= invoice.total - invoice.settled:
+            raise user_error("The amount exceeds what remains of the invoice.", "payment")
+        invoice.settled += amount
+        invoice.status = "B" if invoice.settled == invoice.total else "A"
+        self.save(invoice, "edit")
+
     def delete(self, txn: Txn) -> None:
         """Delete a document that nothing was made from."""
         if self._account.children.get(txn.id):
