@@ -183,6 +183,9 @@ OPERATIONS: dict[str, Operation] = {
     "set_price": Operation("set_price", batch_items_max=MUTATIONS_MAX, cost=10.0 * MUTATIONS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=250, cost=10.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
+    "record_payment": Operation("record_payment", cost=120.0, look_up=True, look_up_window_ms=60_000),
+    "create_refund": Operation("create_refund", cost=300.0, look_up=True, look_up_window_ms=60_000),
+    "cancel_order": Operation("cancel_order", cost=12.0, look_up=True, look_up_window_ms=60_000),
 }
 
 STREAMS = (

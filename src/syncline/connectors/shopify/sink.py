@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
+from syncline.connectors.shopify.money import MoneyWriter
 from syncline.connectors.shopify.orders import OrderReader
 from syncline.connectors.shopify.prices import PriceWriter
 from syncline.connectors.shopify.shipments import Shipper
@@ -20,7 +21,15 @@ from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
+from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
+    CreateShipment,
+    ReadOrder,
+    ReadStock,
+    RecordPayment,
+    SetStock,
+)
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
@@ -67,6 +76,7 @@ class ShopifySink:
         self._clock = clock
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
+        self._money = MoneyWriter(settings, client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -90,6 +100,8 @@ class ShopifySink:
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
             payload = items[0].payload
+            if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+                return [await self._money.write(payload, key)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
@@ -98,10 +110,12 @@ class ShopifySink:
             return [outcome_of(error)] * len(items)
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
-        """Find a shipment again by its tracking number; nothing else needs looking up."""
+        """Find a shipment again by its tracking number, and an ERP's money and returns by what we wrote on them."""
+        payload = item.payload
+        if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+            return await self._money.look_up(payload)
         if operation != "create_shipment":
             return None
-        payload = item.payload
         assert isinstance(payload, CreateShipment)
         return await self._shipper.look_up(payload)
 
