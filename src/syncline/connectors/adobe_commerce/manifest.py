@@ -209,6 +209,9 @@ OPERATIONS: dict[str, Operation] = {
     "read_stock": Operation("read_stock", batch_items_max=ITEMS_MAX, reads_only=True),
     "read_order": Operation("read_order", batch_items_max=10, reads_only=True, urgent=True),
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=15_000),
+    "record_payment": Operation("record_payment", look_up=True, look_up_window_ms=15_000),
+    "create_refund": Operation("create_refund", look_up=True, look_up_window_ms=15_000),
+    "cancel_order": Operation("cancel_order", look_up=True, look_up_window_ms=15_000),
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
 }

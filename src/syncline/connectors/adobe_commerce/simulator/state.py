@@ -184,6 +184,7 @@ class Invoice:
     shipping_minor: int
     paid: bool
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -197,6 +198,7 @@ class Creditmemo:
     total_minor: int
     shipping_minor: int
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)
