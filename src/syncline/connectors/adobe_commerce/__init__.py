@@ -8,6 +8,7 @@ from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.manifest import (
     CAPABILITIES,
+    OPERATIONS,
     SAMPLE,
     AdobeCommerceSettings,
     capabilities_of,
@@ -48,6 +49,7 @@ CONNECTOR = Connector(
     capabilities=CAPABILITIES,
     open=open_system,
     sample=SAMPLE,
+    operations=frozenset(OPERATIONS),
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

@@ -1,9 +1,11 @@
 """Oracle NetSuite: SuiteTalk REST and SuiteQL, with a user-event script for push."""
 
-from syncline.connectors.netsuite.manifest import CAPABILITIES, SAMPLE, NetSuiteSettings
+from syncline.connectors.netsuite.manifest import CAPABILITIES, OPERATIONS, SAMPLE, NetSuiteSettings
 from syncline.connectors.netsuite.system import open_system
 from syncline.ports import Connector
 
-CONNECTOR = Connector("netsuite", "Oracle NetSuite", NetSuiteSettings, CAPABILITIES, open_system, SAMPLE)
+CONNECTOR = Connector(
+    "netsuite", "Oracle NetSuite", NetSuiteSettings, CAPABILITIES, open_system, SAMPLE, frozenset(OPERATIONS)
+)
 
 __all__ = ["CONNECTOR", "NetSuiteSettings"]

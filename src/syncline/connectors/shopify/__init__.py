@@ -6,7 +6,13 @@ from random import Random
 
 from syncline.connectors.shopify.census import ShopifyCensus
 from syncline.connectors.shopify.client import Client
-from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, SAMPLE, ShopifySettings
+from syncline.connectors.shopify.manifest import (
+    CAPABILITIES,
+    OPERATIONS,
+    RESTORE_PER_S,
+    SAMPLE,
+    ShopifySettings,
+)
 from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
@@ -45,6 +51,7 @@ CONNECTOR = Connector(
     capabilities=CAPABILITIES,
     open=open_system,
     sample=SAMPLE,
+    operations=frozenset(OPERATIONS),
 )
 
 __all__ = ["CONNECTOR", "ShopifySettings", "open_system"]
