@@ -1,0 +1,93 @@
+"""Money and goods go both ways between a shop and an ERP, each once, while answers get lost and Syncline is killed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from tests.simulation.money_play import Adobe, Play, Shopify
+
+from syncline.connectors.adobe_commerce import money as adobe_money
+from syncline.connectors.netsuite import money as netsuite_money
+from syncline.connectors.shopify import mapping as shopify_mapping
+from syncline.connectors.shopify import marks
+from syncline.connectors.shopify import money as shopify_money
+from syncline.engine.routes import Routes
+from syncline.model.change import Flow
+from syncline.model.payloads import CancelOrder
+
+pytestmark = pytest.mark.simulation
+
+
+@pytest.mark.parametrize(("number", "kind"), [(1, Shopify), (2, Shopify), (3, Adobe), (4, Adobe)])
+def test_every_payment_and_every_refund_is_on_both_sides_once(number, kind):
+    play = Play(number, kind, restock=number == 2)
+    assert play.play() == []
+    counts = play.counts
+    assert counts["transfers"] > 3 and counts["refunds"] and play.returned and play.called_off, (
+        "nothing to check"
+    )
+
+
+def test_the_play_fails_without_the_routes(monkeypatch):
+    routes = Play.routes
+
+    def without(play: Play) -> Routes:
+        return Routes([one for one in routes(play).all if one.flow not in (Flow.PAYMENTS, Flow.RETURNS)])
+
+    monkeypatch.setattr(Play, "routes", without)
+    problems = Play(1, kills=0).play()
+    assert any("the shop shows 0 of it" in problem for problem in problems)
+    assert any("0 refunds" in problem for problem in problems)
+
+
+# --- connectors with one mistake each -----------------------------------------------------------------
+
+
+def takes_our_payments_for_the_shops(patch):
+    patch.setattr(shopify_mapping, "marks", SimpleNamespace(PAYMENT="another name", ours=marks.ours))
+
+
+def looks_for_no_refund(patch):
+    patch.setattr(shopify_money, "_made", lambda order, payload: None)
+
+
+def takes_our_refunds_for_the_shops(patch):
+    patch.setattr(marks, "ours", lambda note: False)
+
+
+def forgets_what_was_told(patch):
+    patch.setattr(shopify_money._Paid, "told", property(lambda self: shopify_money.ZERO))
+
+
+def counts_our_deposits(patch):
+    patch.setattr(netsuite_money, "OUR_PAYMENT", "never")
+
+
+def tells_our_own_returns(patch):
+    patch.setattr(netsuite_money, "OUR_REFUND", "never")
+
+
+def cancels_nothing(patch):
+    async def done(self, payload: CancelOrder):
+        return adobe_money._done(payload.order_key)
+
+    patch.setattr(adobe_money.MoneyWriter, "_cancel", done)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "kind", "seed"),
+    [
+        (takes_our_payments_for_the_shops, Shopify, 1),
+        (looks_for_no_refund, Shopify, 2),
+        (takes_our_refunds_for_the_shops, Shopify, 1),
+        (forgets_what_was_told, Shopify, 1),
+        (counts_our_deposits, Shopify, 1),
+        (tells_our_own_returns, Shopify, 1),
+        (cancels_nothing, Adobe, 3),
+    ],
+    ids=lambda one: getattr(one, "__name__", str(one)),
+)
+def test_the_books_catch(mutant, kind, seed, monkeypatch):
+    mutant(monkeypatch)
+    assert Play(seed, kind).play()
