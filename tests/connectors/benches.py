@@ -14,6 +14,8 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from tests.connectors.answers_bench import ANSWERS, shopify_answer, shopify_effects
+
 from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.netsuite import NetSuiteSettings, client, delta, scans
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
@@ -185,6 +187,9 @@ class ShopifyBench:
     # --- what is written ------------------------------------------------------------------------------
 
     async def items(self, operation: str, count: int, system: System) -> list[Item]:
+        if operation in ANSWERS:
+            now_ms = self.around.clock.now_ms()
+            return [shopify_answer(self.simulator, operation, self.place, now_ms) for _ in range(count)]
         make = {
             "set_stock": self._set_stock,
             "read_stock": self._read_stock,
@@ -251,6 +256,8 @@ class ShopifyBench:
         return [Decimal(minor) / 100 for minor in (prices.fixed[variant.variant_id][0], *further.values())]
 
     def effects(self, operation: str, item: Item) -> int:
+        if operation in ANSWERS:
+            return shopify_effects(self.simulator, operation, item)
         if isinstance(item.payload, SetPrice):
             return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":

@@ -230,7 +230,7 @@ class Adobe:
 
     def total(self, key: str) -> Decimal:
         order = self.sim.orders[int(key)]
-        return Decimal(order.total_minor - order.refunded_minor) / 100
+        return Decimal(order.grand_minor - order.refunded_minor) / 100
 
     def offered(self, sku: str) -> int:
         return self.sim.salable(sku)

@@ -96,7 +96,7 @@ class Engine:
             for name in (route.source, route.sink):
                 if name not in self.systems:
                     raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
-            _require(self.systems[route.sink], route)
+            _require(self.systems[route.source], self.systems[route.sink], route)
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
@@ -395,7 +395,7 @@ class Engine:
         return all(lane.pending() == 0 for lane in self.lanes.values())
 
 
-def _require(sink: System, route: Route) -> None:
+def _require(source: System, sink: System, route: Route) -> None:
     """Refuse a route whose sink cannot do what it would be asked for; what prices need, ``States`` knows.
 
     What cannot be done would wait for ever, so somebody has to say that it is left out.
@@ -414,3 +414,6 @@ def _require(sink: System, route: Route) -> None:
         raise Misconfigured(
             f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; {mend}"
         )
+    answers = route.flow in (Flow.PAYMENTS, Flow.RETURNS)
+    if answers and not any(route.flow in stream.flows for stream in source.source.streams):
+        raise Misconfigured(f"route {route.name}: {source.connector} tells nothing of {route.flow.value}")
