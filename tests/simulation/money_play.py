@@ -42,7 +42,7 @@ from syncline.stores.sqlite import SqliteStore
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 SKUS = ("MUG", "LAMP", "TRAY")
 STOCK = 400
-TRADE_S = 900.0
+TRADE_S = 400.0
 STEP_S = 120.0
 SETTLE_S_MAX = 3 * 3_600.0
 FAULTS = NetworkFaults(0.02, 0.10, 0.02, 0.02)
@@ -358,26 +358,30 @@ class Play:
     def paid_there(self, key: str) -> bool:
         return any(payment.order == key and not payment.mark for payment in self.shop.payments())
 
-    def ship(self, key: str, order: OrderTruth) -> None:
-        if not self.shop.cancelled(key) and order.status in ("B", "D", "E"):
+    def ship(self, key: str, order: OrderTruth) -> bool:
+        ready = order.status in ("B", "D", "E")
+        if ready:
             self.counts["parcels"] += len(
                 self.erp.ship(order.id, tracking=f"T{key}-{self.counts['parcels']}")
             )
+        return ready
 
-    def account(self, key: str, order: OrderTruth) -> None:
+    def account(self, key: str, order: OrderTruth) -> bool:
         """Bills what has left; money that the shop took was deposited, other money comes by the bank."""
         if order.status != "F":
-            return
+            return False
         if self.paid_there(key):
-            if any(d.order_external_id == order.external_id for d in self.erp.deposits()):
+            deposited = any(d.order_external_id == order.external_id for d in self.erp.deposits())
+            if deposited:
                 self.erp.settle(self.erp.bill(order.id))
-            return
+            return deposited
         before = self.banked.get(key, ZERO)
         invoice = self.erp.bill(order.id)
         total = self.erp.account.txns[invoice].total
         if before:  # a deposit is applied
             self.erp.settle(invoice, before)
         self.bank(key, invoice, total - before)
+        return True
 
     def bank(self, key: str, invoice: int, due: Decimal) -> None:
         parts = [due] if self.rng.random() < 0.5 or due < 2 else [due - 1, Decimal(1)]
@@ -391,24 +395,26 @@ class Play:
         self.banked[key] = self.banked.get(key, ZERO) + part
         self.counts["transfers"] += 1
 
-    def deposit(self, key: str, order: OrderTruth) -> None:
-        if order.status == "B" and not self.paid_there(key) and key not in self.banked:
+    def deposit(self, key: str, order: OrderTruth) -> bool:
+        fit = order.status == "B" and not self.paid_there(key) and key not in self.banked
+        if fit:
             self.erp.deposit(order.id, "1.00")
             self.banked[key] = Decimal("1.00")
             self.counts["deposits"] += 1
+        return fit
 
-    def take_back(self, key: str, order: OrderTruth) -> None:
+    def take_back(self, key: str, order: OrderTruth) -> bool:
         """Goods that the shop sold for money come back to the warehouse without a word."""
         if order.status != "G" or not self.paid_there(key):
-            return
+            return False
         shipped = {
             n: line.shipped for n, line in enumerate(order.lines, 1) if line.role == "goods" and line.shipped
         }
         known = {line for line, units in self.shop.shipped(key).items() if units}
         if len(known) < len(shipped) or any(r.order == key for r in self.shop.refunds()):
-            return  # refunded by the shop's people: nobody sends goods back twice
+            return False  # refunded by the shop's people: nobody sends goods back twice
         if any(back == key for back, _, _ in self.returned):
-            return
+            return False
         number, units = next(iter(shipped.items()))
         made = self.erp.take_back(order.id, {number: min(units, self.rng.randint(1, 2))})
         receipt = next(
@@ -417,44 +423,51 @@ class Play:
             if txn.record == "itemReceipt" and txn.created_from == made
         )
         self.returned.append((key, receipt.id, sum(line.quantity or 0 for line in receipt.lines)))
+        return True
 
-    def give_back(self, key: str) -> None:
+    def give_back(self, key: str) -> bool:
         """The shop's people refund goods that left."""
         left = {line: units for line, units in self.shop.shipped(key).items() if units}
-        if left and self.paid_there(key) and not any(back == key for back, _, _ in self.returned):
+        fit = bool(left) and self.paid_there(key) and not any(back == key for back, _, _ in self.returned)
+        if fit:
             line, _ = next(iter(left.items()))
             self.shop.refund(key, line, 1)
             self.counts["refunds"] += 1
+        return fit
 
-    def call_off(self, key: str, order: OrderTruth) -> None:
-        if order.status == "B" and not self.shop.cancelled(key) and key not in self.banked:
+    def call_off(self, key: str, order: OrderTruth) -> bool:
+        fit = order.status == "B" and key not in self.banked
+        if fit:
             self.erp.cancel(order.id)
             self.called_off.add(key)
+        return fit
 
     def act(self) -> None:
         draw = self.rng.random()
-        if draw < 0.3:
-            self.buy()
-            return
         booked = self.booked()
         live = [key for key in booked if not self.shop.cancelled(key) and key not in self.called_off]
-        if not live:
+        if draw < 0.3 or not live:
+            self.buy()
             return
-        key = self.rng.choice(live)
-        if draw < 0.55:
-            self.ship(key, booked[key])
-        elif draw < 0.75:
-            self.account(key, booked[key])
-        elif draw < 0.80:
-            self.deposit(key, booked[key])
-        elif draw < 0.88:
-            self.take_back(key, booked[key])
-        elif draw < 0.93:
-            self.give_back(key)
-        elif draw < 0.97:
-            self.call_off(key, booked[key])
-        elif booked[key].status == "B" and key not in self.banked:
-            self.shop.cancel(key)
+        # Whoever does something looks for an order that it can be done to.
+        for key in self.rng.sample(live, len(live)):
+            if self.did(draw, key, booked[key]):
+                return
+
+    def did(self, draw: float, key: str, order: OrderTruth) -> bool:
+        if draw < 0.5:
+            return self.ship(key, order)
+        if draw < 0.7:
+            return self.account(key, order)
+        if draw < 0.75:
+            return self.deposit(key, order)
+        if draw < 0.84:
+            return self.take_back(key, order)
+        if draw < 0.91:
+            return self.give_back(key)
+        if draw < 0.96:
+            return self.call_off(key, order)
+        return order.status == "B" and key not in self.banked and self.shop.cancel(key)
 
     async def trade(self) -> None:
         ends = self.clock.monotonic() + TRADE_S
@@ -505,7 +518,7 @@ class Play:
             await self.clock.sleep(STEP_S)
             waited += STEP_S
             problems = await self.problems()
-        await self.clock.sleep(3_600.0)  # what agrees has to stay so
+        await self.clock.sleep(1_200.0)  # what agrees has to stay so
         problems = await self.problems()
         if self.running.done():
             problems.append(f"the engine ended: {self.running.exception()!r}")

@@ -76,7 +76,7 @@ def cancels_nothing(patch):
 
 
 @pytest.mark.parametrize(
-    ("mutant", "kind", "seed"),
+    ("mutant", "kind", "number"),
     [
         (takes_our_payments_for_the_shops, Shopify, 1),
         (looks_for_no_refund, Shopify, 2),
@@ -88,6 +88,6 @@ def cancels_nothing(patch):
     ],
     ids=lambda one: getattr(one, "__name__", str(one)),
 )
-def test_the_books_catch(mutant, kind, seed, monkeypatch):
+def test_the_books_catch(mutant, kind, number, monkeypatch):
     mutant(monkeypatch)
-    assert Play(seed, kind).play()
+    assert Play(number, kind).play()

@@ -102,7 +102,9 @@ def test_so_does_one_that_was_told_in_the_same_batch_or_was_not_read_whole():
     desk.batch.erp_order_known("shop", "7001", taken(("A", "1", 5)))
     desk.apply(
         **placed(
-            line("l", "A", 5, "10.00", ("70", 5)), line("m", "A", 2, "10.00", ("70", 2)), version=START_MS + 1
+            line("l", "A", 5, "10.00", ("70", 5)),
+            line("m", "A", 2, "10.00", ("70", 2)),
+            updated_at_ms=START_MS + 1,
         )
     )
     desk.store()
