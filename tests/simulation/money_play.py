@@ -44,7 +44,7 @@ SKUS = ("MUG", "LAMP", "TRAY")
 STOCK = 400
 TRADE_S = 400.0
 STEP_S = 120.0
-SETTLE_S_MAX = 3 * 3_600.0
+SETTLE_S_MAX = 2_400.0
 FAULTS = NetworkFaults(0.02, 0.10, 0.02, 0.02)
 ZERO = Decimal(0)
 
@@ -118,7 +118,7 @@ class Shopify:
         }
 
     def refund(self, key: str, line: int, units: int) -> None:
-        self.sim.refund(int(key), {line: units}, restock=False)
+        self.sim.refund(int(key), {line: units}, restock=line % 2 == 0)
 
     def payments(self) -> list[Seen]:
         return [
