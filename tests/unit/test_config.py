@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncline.cli.init import ROUTES, asked, configuration
+from syncline.cli.init import ROUTES, USUAL, asked, configuration
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits
 from syncline.freshness.risk import EPSILON
@@ -560,7 +560,7 @@ def test_init_asks_for_systems_and_flows():
         questions.append(question)
         return {0: "business-central", 1: "shopify, adobe-commerce"}.get(len(questions) - 1, default)
 
-    assert asked(connectors(), ask) == ("business-central", ["shopify", "adobe-commerce"], list(ROUTES))
+    assert asked(connectors(), ask) == ("business-central", ["shopify", "adobe-commerce"], list(USUAL))
     assert "netsuite" in questions[0] and "adobe_commerce" in questions[1]
 
 
