@@ -16,7 +16,7 @@ import msgspec
 
 from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
-from syncline.connectors.netsuite.delta import CHUNK, KEY_START, PAGES_MAX, Place, advance, begin
+from syncline.connectors.netsuite.delta import KEY_START, PAGES_MAX, Place, advance, begin
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
 from syncline.connectors.netsuite.manifest import PAYMENTS, RETURNS, NetSuiteSettings
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
@@ -27,6 +27,7 @@ from syncline.ports import Clock, Page
 RECEIPT, RETURN = "receipt.row", "return.row"
 TOPICS = (RECEIPT, RETURN)
 REMEMBERED_MAX = 20_000
+CHUNK = 100  # documents named in one query
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
 OUR_PAYMENT, OUR_REFUND = "-pay-", "-ref-"  # in the external ids of what we wrote for a channel
 AMOUNT_MAX = Decimal(10) ** 15
