@@ -223,14 +223,16 @@ class Shipment(Struct, frozen=True):
 class Receipt(Struct, frozen=True):
     """What an ERP has received for one order in all, other than what its channel told of.
 
-    It is the least that is certain where the ERP does not tell whether a deposit settled an invoice or other money did.
-    ``currency`` is ISO 4217; "" is the order's own.
+    ``of_channel``: that included, because the ERP does not tell which is which. It is the least that is certain where it
+    does not tell either whether a deposit settled an invoice or other money did. ``currency`` is ISO 4217; "" is the
+    order's own.
     """
 
     key: str
     received: Decimal
     currency: str
     received_at_ms: int
+    of_channel: bool = False
 
 
 class Return(Struct, frozen=True):

@@ -19,7 +19,7 @@ from syncline.connectors.adobe_commerce.wire import Found, units
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
-from syncline.model.records import ZERO
+from syncline.model.records import ZERO, Receipt
 
 CANCELED, CLOSED = "canceled", "closed"
 D = TypeVar("D", wire.Invoice, wire.Creditmemo)
@@ -50,8 +50,8 @@ class MoneyWriter:
         order = await self._order(payload.order_key)
         if isinstance(payload, RecordPayment):
             invoices = await self._ours(order)
-            told = _sum(invoices)
-            return _told(invoices) if told >= payload.receipt.received or _due(order) <= 0 else None
+            there = _held(order, invoices, payload.receipt) >= payload.receipt.received or _due(order) <= 0
+            return _told(invoices) if there else None
         if isinstance(payload, CreateRefund):
             return await self._memo(payload.order_key, marks.refund_comment(payload.reference))
         return _done(payload.order_key) if order.state in (CANCELED, CLOSED) else None
@@ -85,7 +85,7 @@ class MoneyWriter:
                 f"{order.base_currency_code}: invoice it by hand, then discard this"
             )
         invoices = await self._ours(order)
-        missing, due = receipt.received - _sum(invoices), _due(order)
+        missing, due = receipt.received - _held(order, invoices, receipt), _due(order)
         if missing <= 0 or due <= 0 or order.state in (CANCELED, CLOSED):
             return _told(invoices)
         if missing < due:
@@ -165,6 +165,11 @@ class MoneyWriter:
 def _due(order: wire.Order) -> Decimal:
     """What was not paid yet, of an order of which nothing was taken back; more of others, and the shop refuses that."""
     return order.base_grand_total - (order.base_total_paid or ZERO)
+
+
+def _held(order: wire.Order, invoices: list[wire.Invoice], receipt: Receipt) -> Decimal:
+    """How much of an ERP's figure the shop shows already."""
+    return (order.base_total_paid or ZERO) if receipt.of_channel else _sum(invoices)
 
 
 def _sum(invoices: list[wire.Invoice]) -> Decimal:

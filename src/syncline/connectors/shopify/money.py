@@ -20,7 +20,7 @@ from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
-from syncline.model.records import ZERO
+from syncline.model.records import ZERO, Receipt
 
 PAGES_MAX = 100
 PARTIAL_PLANS = ("plus", "enterprise")  # only there a manual payment may be of a part (page of the mutation)
@@ -57,6 +57,13 @@ class _Paid(Struct, frozen=True, rename="camel"):
     @property
     def told(self) -> Decimal:
         return sum((Decimal(t.amount_set.shop_money.amount) for t in self.ours), ZERO)
+
+    def held(self, receipt: Receipt) -> Decimal:
+        """How much of an ERP's figure the shop shows already."""
+        if not receipt.of_channel:
+            return self.told
+        received = (t for t in self.transactions if t.kind in _RECEIVED and t.status == "SUCCESS")
+        return sum((Decimal(t.amount_set.shop_money.amount) for t in received), ZERO)
 
     @property
     def outstanding(self) -> Decimal:
@@ -169,7 +176,11 @@ class MoneyWriter:
         """What is there of it by our name, note or doing; ``None`` where it is not."""
         if isinstance(payload, RecordPayment):
             paid = await self._paid(payload.order_key)
-            there = paid.told >= payload.receipt.received or paid.outstanding <= 0 or paid.cancelled_at
+            there = (
+                paid.held(payload.receipt) >= payload.receipt.received
+                or paid.outstanding <= 0
+                or paid.cancelled_at
+            )
             return _told(paid) if there else None
         if isinstance(payload, CreateRefund):
             order, _ = await self._refundable(payload.order_key)
@@ -195,7 +206,7 @@ class MoneyWriter:
                 f"{receipt.received} {receipt.currency} were received, but order {payload.order_key} is in "
                 f"{paid.currency_code}: enter the payment by hand, then discard this"
             )
-        missing = min(receipt.received - paid.told, paid.outstanding)
+        missing = min(receipt.received - paid.held(receipt), paid.outstanding)
         if missing <= 0 or paid.cancelled_at is not None:
             return _told(paid)
         whole = missing == paid.outstanding

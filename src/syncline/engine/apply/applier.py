@@ -431,12 +431,13 @@ class Applier:
     async def _load_erp_orders(self, batch: Batch, fresh: Mapping[str, Mapping[str, str]]) -> None:
         """Tell the batch what ERPs told of orders before their channels did."""
         for channel, references in fresh.items():
+            names = [*references, *(reference.upper() for reference in references)]  # as some ERPs hold them
             for route in self._routes.of(Flow.ORDERS, source=channel):
                 rows = await self._store.read(
-                    "records_get", system=route.sink, kind=Kind.ERP_ORDER.value, keys=list(references)
+                    "records_get", system=route.sink, kind=Kind.ERP_ORDER.value, keys=names
                 )
                 for row in rows:
-                    batch.erp_order_known(channel, references[row[0]], decode(Kind.ERP_ORDER, row[4]))
+                    batch.erp_order_known(channel, references[row[0].lower()], decode(Kind.ERP_ORDER, row[4]))
 
     async def _load_unseen(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
         """Tell the batch what is gone already of goods in orders that are still to be read.

@@ -63,7 +63,10 @@ class Answers:
                 f"order {order.number}: {receipt.received} {receipt.currency} were received, but the order is in "
                 f"{order.currency}; enter the payment at the channel by hand, then discard this",
             )
-        if receipt.received <= await self._told(key):
+        known = await self._told(key)
+        if receipt.of_channel:
+            known += sum((payment.amount for payment in order.payments), ZERO)
+        if receipt.received <= known:
             return Skip("the channel was told of this money")
         return Send(RecordPayment(key, receipt))
 
@@ -153,7 +156,10 @@ class Answers:
         order = await self._order(key)
         if order is not None and order.cancelled_at_ms is not None:
             return Skip("it is cancelled at its channel already")
-        row = await self._record(route, Kind.ERP_ORDER, reference_of(route.sink, key))
+        reference = reference_of(route.sink, key)
+        # Some ERPs hold references in capitals.
+        row = await self._record(route, Kind.ERP_ORDER, reference)
+        row = row or await self._record(route, Kind.ERP_ORDER, reference.upper())
         if row is None or not decode(Kind.ERP_ORDER, row[4]).cancelled:
             return Skip("the ERP does not call it off any more")
         return Send(CancelOrder(key, restock=route.restock, money=route.money))
