@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.support import START_MS, change, line, order, play
 from tests.unit.test_apply_batch import NOW, SYSTEMS, Desk, erp_holds, operations, placed, taken
 
 from syncline.engine.adoption import Adopted, Adoption, State
+from syncline.engine.apply.applier import Applier
 from syncline.engine.apply.facts import Facts
+from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode
 from syncline.engine.delivery.answers import Answers
 from syncline.engine.delivery.build import Refuse, Send, Skip
+from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.engine import Engine
+from syncline.engine.leases import Lease
 from syncline.engine.routes import SEP, Route, Routes, reference_of
 from syncline.inventory.recipes import Recipes
-from syncline.model.change import Flow, Kind
+from syncline.model.capabilities import Capabilities
+from syncline.model.change import Event, Flow, Kind, Via
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
@@ -270,3 +276,50 @@ def test_what_would_wait_for_ever_is_refused_at_the_start(route, can, words):
     systems = [Some(route.sink, can), Some(route.source)]
     with pytest.raises(Misconfigured, match=words):
         Engine(store=None, clock=None, rng=None, systems=systems, routes=Routes([route]))
+
+
+@pytest.mark.parametrize("name", [REFERENCE, REFERENCE.upper()])
+def test_what_the_erp_told_of_an_order_before_is_read_when_the_order_comes(name):
+    """The whole way: the ERP's word is stored, and nobody remembers it when the channel tells of the order."""
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        told = {
+            b"erp": change(Kind.ERP_ORDER, name, taken(("A", "1", 5))),
+            b"shop": change(Kind.ORDER, "7001", order(line("l", "A", 5, "10.00", ("70", 5)))),
+        }
+        systems = {
+            name: SimpleNamespace(
+                source=SimpleNamespace(decode=lambda logged: [told[logged.event.body]]),
+                capabilities=Capabilities(),
+            )
+            for name in ("erp", "shop")
+        }
+        for which in ("erp", "shop"):  # each by a process of its own
+            lease = Lease(store, clock, "apply", which)
+            await lease.take()
+
+            async def step(guard):
+                return 0, []
+
+            applier = Applier(
+                store=store,
+                clock=clock,
+                systems=systems,
+                routes=Routes([ORDERS, AT]),
+                catalog=Catalog(None),
+                deriver=SimpleNamespace(step=step, deferred=lambda: None),
+                learner=DemandLearner(store),
+                lease=lease,
+                offer=lambda rows: None,
+            )
+            await store.append(
+                [Event(which, "t", which, Via.EVENT, START_MS, which.encode())], received_at_ms=START_MS
+            )
+            await applier.step()
+            await lease.drop()
+        rows = await store.read("demand_of_orders", channel="shop", orders=["7001"])
+        await store.close()
+        return [(location, quantity, held) for _, _, _, location, _, quantity, _, held, _ in rows]
+
+    assert play(story) == [("1", 5, 5)]

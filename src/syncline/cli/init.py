@@ -189,7 +189,7 @@ def configuration(
     for name, sink in sinks.items():
         shelf = sink.sample.location if sink.sample else ""
         sections += [
-            _route(flow, source if flow == "orders" else sink).format(
+            _route(flow, *((sink, source) if flow == "orders" else (source, sink))).format(
                 erp="erp", channel=name, place=place, shelf=shelf
             )
             for flow in ROUTES
@@ -201,14 +201,16 @@ def configuration(
     return "\n".join([*sections, tail])
 
 
-def _route(flow: str, sink: Connector) -> str:
-    """A route's text; where its sink cannot do what it is for, only why there is none."""
+def _route(flow: str, source: Connector, sink: Connector) -> str:
+    """A route's text; where it could not work, only why there is none."""
     from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF
     from syncline.model.change import Flow
 
     asked = [one for one in OPERATIONS_OF[Flow(flow)] if sink.operations and one not in sink.operations]
     if OPERATIONS_OF[Flow(flow)][0] in asked:
         return f"# no route of {flow} to {{channel}}: {sink.title} has no way to take it\n"
+    if source.tells and Flow(flow) not in source.tells:
+        return f"# no route of {flow} to {{channel}}: {source.title} tells nothing of it\n"
     left_out = ", ".join(f'"{word}"' for word, one in LEFT_OUT.items() if one in asked)
     return ROUTES[flow] + (f"leave_out = [{left_out}]   # the system cannot take them\n" if left_out else "")
 

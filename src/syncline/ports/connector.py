@@ -210,7 +210,8 @@ class Sample:
 class Connector:
     """The code for one kind of system, as registered under ``syncline.connectors``.
 
-    ``operations`` are what its Sink can be asked for; without any, nobody knows before a system is opened.
+    ``operations`` are what its Sink can be asked for, ``tells`` the flows that its Source's streams carry; without any, nobody
+    knows before a system is opened.
     """
 
     name: str
@@ -220,6 +221,7 @@ class Connector:
     open: Callable[[Opening], System]
     sample: Sample | None = None
     operations: Collection[str] = ()
+    tells: Collection[Flow] = ()
 
 
 __all__ = [

@@ -10,6 +10,7 @@ from syncline.connectors.adobe_commerce.manifest import (
     CAPABILITIES,
     OPERATIONS,
     SAMPLE,
+    STREAMS,
     AdobeCommerceSettings,
     capabilities_of,
 )
@@ -50,6 +51,7 @@ CONNECTOR = Connector(
     open=open_system,
     sample=SAMPLE,
     operations=frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

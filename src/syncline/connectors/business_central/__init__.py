@@ -4,6 +4,7 @@ from syncline.connectors.business_central.manifest import (
     CAPABILITIES,
     OPERATIONS,
     SAMPLE,
+    STREAMS,
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.system import open_system
@@ -17,6 +18,7 @@ CONNECTOR = Connector(
     open_system,
     SAMPLE,
     frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "BusinessCentralSettings"]

@@ -11,6 +11,7 @@ from syncline.connectors.shopify.manifest import (
     OPERATIONS,
     RESTORE_PER_S,
     SAMPLE,
+    STREAMS,
     ShopifySettings,
 )
 from syncline.connectors.shopify.rereads import Rereader
@@ -52,6 +53,7 @@ CONNECTOR = Connector(
     open=open_system,
     sample=SAMPLE,
     operations=frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "ShopifySettings", "open_system"]
