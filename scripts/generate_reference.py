@@ -98,6 +98,11 @@ MEANING: dict[str, dict[str, str]] = {
         "emptied, halved or missing; other changes go on. The same of prices that would be deleted. 1: never ask.",
         "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
         "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
+        "leave_out": "What the route does not carry, because it is taken care of otherwise: of orders `payments` and `refunds`, of "
+        "order_status `cancellations`. A system that has no call for one of them is refused at the start without.",
+        "restock": "For returns, and cancellations by the ERP: whether the channel puts the units on its own shelf. The ERP's figure "
+        "follows anyway.",
+        "money": "For returns, and cancellations by the ERP: whether what was paid for the units goes back to the buyer.",
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.connectors.adobe_world import signed
+from tests.connectors.answers_bench import ANSWERS, adobe_answer, adobe_effects
 from tests.connectors.benches import HOOKS, PAGE, customer_item, without
 
 from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
@@ -161,6 +162,9 @@ class AdobeCommerceBench:
     # --- what is written ------------------------------------------------------------------------------
 
     async def items(self, operation: str, count: int, system: System) -> list[Item]:
+        if operation in ANSWERS:
+            now_ms = self.around.clock.now_ms()
+            return [adobe_answer(self.simulator, operation, self.place, now_ms) for _ in range(count)]
         make = {
             "set_stock": self._set_stock,
             "read_stock": self._read_stock,
@@ -217,6 +221,8 @@ class AdobeCommerceBench:
         return Item(sku, SetPrice(sku, sku, "", "Wholesale", PriceTag("GBP", breaks)))
 
     def effects(self, operation: str, item: Item) -> int:
+        if operation in ANSWERS:
+            return adobe_effects(self.simulator, operation, item)
         state = self.simulator.state
         if operation == "put_customer":
             return self._bought_for(item.payload.key)

@@ -14,6 +14,8 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from tests.connectors.answers_bench import ANSWERS, shopify_answer, shopify_effects
+
 from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.netsuite import NetSuiteSettings, client, delta, scans
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
@@ -204,6 +206,9 @@ class ShopifyBench:
     # --- what is written ------------------------------------------------------------------------------
 
     async def items(self, operation: str, count: int, system: System) -> list[Item]:
+        if operation in ANSWERS:
+            now_ms = self.around.clock.now_ms()
+            return [shopify_answer(self.simulator, operation, self.place, now_ms) for _ in range(count)]
         make = {
             "set_stock": self._set_stock,
             "read_stock": self._read_stock,
@@ -282,6 +287,8 @@ class ShopifyBench:
     def effects(self, operation: str, item: Item) -> int:
         if isinstance(item.payload, PutCustomer):
             return self._bought_for(item.payload.key)
+        if operation in ANSWERS:
+            return shopify_effects(self.simulator, operation, item)
         if isinstance(item.payload, SetPrice):
             return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":

@@ -11,7 +11,7 @@ from syncline.model.change import Kind
 from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
-from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
+from syncline.model.records import ErpOrder, Item, Order, Receipt, Record, Return, Shipment, StockLevel
 
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
 # stands for an order that was adopted, which is right as it is.)
@@ -25,6 +25,8 @@ _TYPES: dict[Kind, Any] = {
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
     Kind.CUSTOMER: Company,
+    Kind.RECEIPT: Receipt,
+    Kind.RETURN: Return,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]

@@ -40,7 +40,7 @@ from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import OPERATIONS_OF, Route, Routes
+from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.engine.routing import Router
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.states import States
@@ -97,7 +97,7 @@ class Engine:
             for name in (route.source, route.sink):
                 if name not in self.systems:
                     raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
-            _require(self.systems[route.sink], route)
+            _require(self.systems[route.source], self.systems[route.sink], route)
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
@@ -401,11 +401,25 @@ class Engine:
         return all(lane.pending() == 0 for lane in self.lanes.values())
 
 
-def _require(sink: System, route: Route) -> None:
-    """Refuse a route whose sink cannot do what it is for; what prices need, ``States`` knows."""
-    needed = OPERATIONS_OF.get(route.flow, ())[:1] if route.flow is not Flow.PRICES else ()
-    for operation in needed:
-        if operation not in sink.sink.operations:
-            raise Misconfigured(
-                f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; take the route out"
-            )
+def _require(source: System, sink: System, route: Route) -> None:
+    """Refuse a route whose sink cannot do what it would be asked for; what prices need, ``States`` knows.
+
+    What cannot be done would wait for ever, so somebody has to say that it is left out.
+    """
+    if route.flow is Flow.PRICES:
+        return
+    for number, operation in enumerate(OPERATIONS_OF.get(route.flow, ())):
+        if operation in sink.sink.operations or operation in route.left_out:
+            continue
+        word = next((word for word, one in LEFT_OUT.items() if one == operation), "")
+        mend = (
+            f'write leave_out = ["{word}"] in it if that is done otherwise'
+            if number
+            else "take the route out"
+        )
+        raise Misconfigured(
+            f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; {mend}"
+        )
+    answers = route.flow in (Flow.PAYMENTS, Flow.RETURNS)
+    if answers and not any(route.flow in stream.flows for stream in source.source.streams):
+        raise Misconfigured(f"route {route.name}: {source.connector} tells nothing of {route.flow.value}")

@@ -18,9 +18,17 @@ from syncline.pricing.rules import NO_PRICES, PriceRules
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
     Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
-    Flow.ORDER_STATUS: ("create_shipment",),
+    Flow.ORDER_STATUS: ("create_shipment", "cancel_order"),
+    Flow.PAYMENTS: ("record_payment",),
+    Flow.RETURNS: ("create_refund",),
     Flow.PRICES: ("set_price", "set_list_price"),
     Flow.CUSTOMERS: ("put_customer",),
+}
+# What a route may leave out, in the words of the configuration.
+LEFT_OUT: Mapping[str, str] = {
+    "payments": "put_payment",
+    "refunds": "put_refund",
+    "cancellations": "cancel_order",
 }
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
@@ -46,7 +54,9 @@ class Route:
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
     contains goes on counting, unless ``hold_vanished``. Without ``events`` the source's are not counted on: a change
     counts as found when it is read. What somebody changed at the channel that the source owns is
-    written back if ``put_back``, else only told.
+    written back if ``put_back``, else only told. ``left_out`` are operations of the flow that are not asked for, as
+    somebody decided. ``restock`` and ``money`` say what a channel does with goods and money of an order that the ERP takes
+    back or cancels: whether it puts the goods on its own shelf, and whether it gives the money back.
     """
 
     flow: Flow
@@ -65,6 +75,9 @@ class Route:
     events: bool = True
     customers: CustomerRules = NO_CUSTOMERS
     put_back: bool = True
+    left_out: frozenset[str] = frozenset()
+    restock: bool = False
+    money: bool = True
 
     @property
     def name(self) -> str:

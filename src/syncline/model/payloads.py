@@ -18,6 +18,9 @@ operation            payload        outcome facts when done
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
+``record_payment``   RecordPayment  ``external_id``: str; ``told``: str, what the channel holds of it
+``create_refund``    CreateRefund   ``external_id``: str
+``cancel_order``     CancelOrder    ``external_id``: str
 ``set_price``        SetPrice       none; the price of the item itself
 ``set_list_price``   SetPrice       none; the item's price in one of the channel's price lists
 ``put_customer``     PutCustomer    ``external_id``: str, the channel's id; ``buyers``: the ids under
@@ -37,7 +40,7 @@ from msgspec import Struct
 
 from syncline.model.customers import CustomerCard
 from syncline.model.pricing import PriceTag
-from syncline.model.records import Order, Payment, Refund, Shipment
+from syncline.model.records import Order, Payment, Receipt, Refund, Return, Shipment
 
 
 class SetStock(Struct, frozen=True):
@@ -146,6 +149,40 @@ class CreateShipment(Struct, frozen=True):
     lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
 
 
+class RecordPayment(Struct, frozen=True):
+    """Make the channel's order hold as much of an ERP's money as ``receipt`` says, in all.
+
+    What it holds of it is read just before, by the name that we give such payments, and only the rest is added, so doing
+    it again changes nothing; and never more than is still to be paid.
+    """
+
+    order_key: str
+    receipt: Receipt
+
+
+class CreateRefund(Struct, frozen=True):
+    """Take goods back at the channel that came back to the ERP. ``lines`` name channel locations; keys are the channel's.
+
+    ``reference`` is written on it, so that it is found again and not taken for the channel's own. ``restock``: the channel
+    puts the units back on its shelf. ``money``: what they cost goes back to the buyer, as far as it was paid.
+    """
+
+    order_key: str
+    reference: str
+    returned: Return
+    lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
+    restock: bool
+    money: bool
+
+
+class CancelOrder(Struct, frozen=True):
+    """Cancel an order at its channel of which the ERP will send nothing; ``restock`` and ``money`` as of a refund."""
+
+    order_key: str
+    restock: bool
+    money: bool
+
+
 class SetPrice(Struct, frozen=True):
     """Make one price list of the channel say ``content`` of a SKU, and nothing else.
 
@@ -184,6 +221,9 @@ Payload = (
     | PutPayment
     | PutRefund
     | CreateShipment
+    | RecordPayment
+    | CreateRefund
+    | CancelOrder
     | SetPrice
     | PutCustomer
 )
@@ -196,6 +236,9 @@ PAYLOADS: dict[str, type[Payload]] = {
     "put_payment": PutPayment,
     "put_refund": PutRefund,
     "create_shipment": CreateShipment,
+    "record_payment": RecordPayment,
+    "create_refund": CreateRefund,
+    "cancel_order": CancelOrder,
     "set_price": SetPrice,
     "set_list_price": SetPrice,
     "put_customer": PutCustomer,

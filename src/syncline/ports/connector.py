@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, Protocol
@@ -208,7 +208,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """The code for one kind of system, as registered under ``syncline.connectors``."""
+    """The code for one kind of system, as registered under ``syncline.connectors``.
+
+    ``operations`` are what its Sink can be asked for, ``tells`` the flows that its Source's streams carry; without any, nobody
+    knows before a system is opened.
+    """
 
     name: str
     title: str
@@ -216,6 +220,8 @@ class Connector:
     capabilities: Capabilities
     open: Callable[[Opening], System]
     sample: Sample | None = None
+    operations: Collection[str] = ()
+    tells: Collection[Flow] = ()
 
 
 __all__ = [

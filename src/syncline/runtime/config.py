@@ -23,7 +23,7 @@ from syncline.engine.adoption import AdoptRules
 from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits, Settings
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
@@ -62,6 +62,8 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDER_STATUS: 3_600_000,
     Flow.PRICES: 3_600_000,
     Flow.CUSTOMERS: 3_600_000,
+    Flow.PAYMENTS: 600_000,  # of an ERP, which tells of them when it is read
+    Flow.RETURNS: 3_600_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -69,8 +71,16 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES, Flow.CUSTOMERS)
 STATE_FLOWS = (Flow.PRICES, Flow.CUSTOMERS)  # what somebody may change at the channel
+IMPLEMENTED = (
+    Flow.INVENTORY,
+    Flow.ORDERS,
+    Flow.ORDER_STATUS,
+    Flow.PAYMENTS,
+    Flow.RETURNS,
+    Flow.PRICES,
+    Flow.CUSTOMERS,
+)
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -148,6 +158,9 @@ class RouteConfig(
     customers: CustomersConfig | None = None
     owner: dict[str, str] = {}
     when_changed_at_channel: Literal["put_back", "report"] = "put_back"
+    leave_out: list[Literal["payments", "refunds", "cancellations"]] = []
+    restock: bool = False
+    money: bool = True
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -552,6 +565,10 @@ def _route(
         raise Misconfigured(
             f"{field}.when_changed_at_channel: only {', '.join(STATE_FLOWS)} are put back or reported"
         )
+    left_out = frozenset(LEFT_OUT[name] for name in route.leave_out)
+    if strange := sorted(left_out - set(OPERATIONS_OF.get(flow, ()))):
+        words = next(name for name in route.leave_out if LEFT_OUT[name] == strange[0])
+        raise Misconfigured(f"{field}.leave_out: a route of {flow.value} carries no {words}")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -580,6 +597,9 @@ def _route(
         if flow is Flow.CUSTOMERS
         else NO_CUSTOMERS,
         put_back=route.when_changed_at_channel == "put_back",
+        left_out=left_out,
+        restock=route.restock,
+        money=route.money,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

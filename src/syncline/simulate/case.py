@@ -41,6 +41,7 @@ from syncline.simulate.lean import (
     EVENT_S,
     LOCATIONS,
     NO_OUTAGE,
+    UNPAID,
     LeanChannel,
     LeanErp,
     Outage,
@@ -361,7 +362,14 @@ class Play:
                 for name in CHANNELS
             ]
             + [
-                Route(Flow.ORDERS, name, ERP, DEFAULT_TOLERANCE_MS[Flow.ORDERS], poll_interval_ms=poll_ms)
+                Route(
+                    Flow.ORDERS,
+                    name,
+                    ERP,
+                    DEFAULT_TOLERANCE_MS[Flow.ORDERS],
+                    poll_interval_ms=poll_ms,
+                    left_out=UNPAID,
+                )
                 for name in CHANNELS
             ]
         )

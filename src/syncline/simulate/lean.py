@@ -30,6 +30,9 @@ from syncline.ports import Clock, Page, PollStream, System, Verified, WebhookReq
 from syncline.simulate.history import LOCATION_WEIGHTS, HistoryLine
 
 LOCATIONS = ("main", "north", "overflow")
+UNPAID = frozenset(
+    {"put_payment", "put_refund"}
+)  # orders without money of their own: its routes leave it out
 BATCH_MAX = 250  # values in a call: what Shopify's inventorySetQuantities takes
 PAGE_MAX = 250  # events in a page of a delta read, items in an event
 LEVELS_MAX = 500  # stock figures in an event of a full read

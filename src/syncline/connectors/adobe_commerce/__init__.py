@@ -8,7 +8,9 @@ from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.manifest import (
     CAPABILITIES,
+    OPERATIONS,
     SAMPLE,
+    STREAMS,
     AdobeCommerceSettings,
     capabilities_of,
 )
@@ -48,6 +50,8 @@ CONNECTOR = Connector(
     capabilities=CAPABILITIES,
     open=open_system,
     sample=SAMPLE,
+    operations=frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

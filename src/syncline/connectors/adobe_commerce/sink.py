@@ -11,6 +11,7 @@ from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.companies import CompanyWriter
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
+from syncline.connectors.adobe_commerce.money import MoneyWriter
 from syncline.connectors.adobe_commerce.orders import OrderReader
 from syncline.connectors.adobe_commerce.prices import PriceWriter
 from syncline.connectors.adobe_commerce.shipments import Shipper
@@ -19,7 +20,15 @@ from syncline.connectors.adobe_commerce.wire import to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Rejected, SynclineError
-from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, SetStock
+from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
+    CreateShipment,
+    PutCustomer,
+    ReadOrder,
+    RecordPayment,
+    SetStock,
+)
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updated_at` has whole seconds
@@ -37,6 +46,7 @@ class AdobeCommerceSink:
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
         self._companies = CompanyWriter(client)
+        self._money = MoneyWriter(client)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -61,6 +71,8 @@ class AdobeCommerceSink:
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]
+            if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+                return [await self._money.write(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
@@ -69,12 +81,14 @@ class AdobeCommerceSink:
             return [outcome_of(error)] * len(items)
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
-        """What became of a queued number, or the shipments that were made for a parcel."""
+        """What became of a queued number, or what was made for a parcel, a payment, a return or a cancellation."""
         payload = item.payload
         if isinstance(payload, SetStock):
             return await self._stock.ended(payload)
         if isinstance(payload, CreateShipment):
             return await self._shipper.look_up(payload)
+        if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+            return await self._money.look_up(payload)
         return None
 
     async def _read_orders(self, items: Sequence[Item]) -> list[Outcome]:

@@ -23,11 +23,14 @@ from syncline.connectors.business_central.manifest import (
     ITEMS,
     LEVELS,
     ORDERS,
+    PAYMENTS,
     PRICES,
+    RETURNS,
     SHIPMENTS,
     STOCK,
     BusinessCentralSettings,
 )
+from syncline.connectors.business_central.money import Money
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.prices import PriceScan
 from syncline.model.change import Cursor, Event, Kind, Via
@@ -81,6 +84,7 @@ class Reads:
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
         self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
+        self._money = Money(system, settings, clock, client, places, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -92,6 +96,8 @@ class Reads:
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
             CUSTOMERS.name: self._customers.read,
+            PAYMENTS.name: self._money.payments,
+            RETURNS.name: self._money.returns,
         }
 
     async def mark(self) -> Mark:

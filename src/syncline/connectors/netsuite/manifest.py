@@ -31,8 +31,8 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 CAPABILITIES = Capabilities(
     webhooks=True,  # by our own user-event script: the product has none (NS:section_1512409310)
     webhook_signature="HMAC-SHA256, X-Syncline-Signature v1",
-    without_events=("prices", "catalog"),
-    delta_poll=("inventory", "order_status"),
+    without_events=("prices", "catalog", "customers", "payments", "returns"),
+    delta_poll=("inventory", "order_status", "payments", "returns"),
     deletes_seen=False,
     external_reference=True,  # upsert and look-up by external id
     batch_items_max=1,
@@ -60,7 +60,9 @@ ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
 # A customer's stamp does not move with contacts and addresses, which are records of their own.
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS)
+PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
+RETURNS = PollStream("returns", (Flow.RETURNS,))
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS, PAYMENTS, RETURNS)
 
 
 SAMPLE = Sample(

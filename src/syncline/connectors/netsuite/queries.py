@@ -37,6 +37,35 @@ HEADERS = (
     "ORDER BY t.lastmodifieddate, t.id"
 )
 
+
+def changed(types: Sequence[str]) -> str:
+    """Documents of some types by the keyset (stamp, id), as ``HEADERS``."""
+    names = ",".join(f"'{name}'" for name in types)
+    return HEADERS.replace(_TYPES, names)
+
+
+def documents_of(documents: int, now: str) -> str:
+    """The bodies of some documents; parameters: these, then the keyset (document, document, line)."""
+    return f"{_BODY.format(now=now)}AND tl.transaction IN ({_marks(documents)}) {_BODY_KEYSET}"
+
+
+def made_from(orders: int, now: str) -> str:
+    """Invoices, deposits and returns made from some orders; parameters: these, then the keyset as of ``documents_of``."""
+    return (
+        f"{_BODY.format(now=now)}AND t.type IN ('CustInvc','CustDep','RtnAuth') "
+        f"AND tl.createdfrom IN ({_marks(orders)}) {_BODY_KEYSET}"
+    )
+
+
+# Every document has one main line, which names what it was made from.
+_BODY = (
+    "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, t.externalid AS externalid, "
+    f"TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, t.currency AS currency, t.foreigntotal AS total, "
+    "t.foreignamountunpaid AS unpaid, tl.createdfrom AS createdfrom, {now} AS erp_now "
+    "FROM transactionline tl JOIN transaction t ON t.id = tl.transaction WHERE tl.mainline = 'T' "
+)
+_BODY_KEYSET = "AND (tl.transaction > ? OR (tl.transaction = ? AND tl.id > ?)) ORDER BY tl.transaction, tl.id"
+
 LOCATIONS = "SELECT l.id AS id, l.name AS name FROM location l WHERE l.isinactive = 'F' ORDER BY l.id"
 LEVELS_COUNT = "SELECT COUNT(*) AS n FROM aggregateitemlocation"
 NEWEST = f"SELECT TO_CHAR(MAX(t.lastmodifieddate),{SECONDS}) AS lm FROM transaction t"

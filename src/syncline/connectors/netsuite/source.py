@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import customers, prices, push, rows
+from syncline.connectors.netsuite import customers, money, prices, push, rows
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.customers import CustomerScan
 from syncline.connectors.netsuite.delta import Delta
@@ -19,7 +19,9 @@ from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
     CUSTOMERS,
     ITEMS,
+    PAYMENTS,
     PRICES,
+    RETURNS,
     STOCK,
     STREAMS,
     TRANSACTIONS,
@@ -41,12 +43,15 @@ class NetSuiteSource:
         erp_clock = ErpClock(settings, clock, client)
         scans = Scans(name, clock, client, erp_clock)
         self.prices = PriceScan(name, settings, clock, client, erp_clock)
+        both = money.Money(name, settings, clock, client, erp_clock)
         self._readers: dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]] = {
             TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
             CUSTOMERS.name: CustomerScan(name, settings, clock, client, erp_clock).read,
+            PAYMENTS.name: both.payments,
+            RETURNS.name: both.returns,
         }
 
     @property
@@ -63,6 +68,8 @@ class NetSuiteSource:
             return prices.decode(logged)
         if logged.event.topic == customers.TOPIC:
             return customers.decode(logged)
+        if logged.event.topic in money.TOPICS:
+            return money.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

@@ -6,7 +6,14 @@ from random import Random
 
 from syncline.connectors.shopify.census import ShopifyCensus
 from syncline.connectors.shopify.client import Client
-from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, SAMPLE, ShopifySettings
+from syncline.connectors.shopify.manifest import (
+    CAPABILITIES,
+    OPERATIONS,
+    RESTORE_PER_S,
+    SAMPLE,
+    STREAMS,
+    ShopifySettings,
+)
 from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
@@ -45,6 +52,8 @@ CONNECTOR = Connector(
     capabilities=CAPABILITIES,
     open=open_system,
     sample=SAMPLE,
+    operations=frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "ShopifySettings", "open_system"]

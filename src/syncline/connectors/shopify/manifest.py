@@ -194,6 +194,9 @@ OPERATIONS: dict[str, Operation] = {
     # One reading of the company and a few mutations; each of these is debited by itself.
     "put_customer": Operation("put_customer", cost=400.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
+    "record_payment": Operation("record_payment", cost=120.0, look_up=True, look_up_window_ms=60_000),
+    "create_refund": Operation("create_refund", cost=300.0, look_up=True, look_up_window_ms=60_000),
+    "cancel_order": Operation("cancel_order", cost=12.0, look_up=True, look_up_window_ms=60_000),
 }
 
 STREAMS = (

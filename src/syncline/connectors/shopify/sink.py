@@ -14,6 +14,7 @@ from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
+from syncline.connectors.shopify.money import MoneyWriter
 from syncline.connectors.shopify.orders import OrderReader
 from syncline.connectors.shopify.prices import PriceWriter
 from syncline.connectors.shopify.shipments import Shipper
@@ -21,7 +22,16 @@ from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
-from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, ReadStock, SetStock
+from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
+    CreateShipment,
+    PutCustomer,
+    ReadOrder,
+    ReadStock,
+    RecordPayment,
+    SetStock,
+)
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
@@ -69,6 +79,7 @@ class ShopifySink:
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
         self._companies = CompanyWriter(client)
+        self._money = MoneyWriter(settings, client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -94,6 +105,8 @@ class ShopifySink:
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]
+            if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+                return [await self._money.write(payload, key)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
@@ -102,10 +115,12 @@ class ShopifySink:
             return [outcome_of(error)] * len(items)
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
-        """Find a shipment again by its tracking number; nothing else needs looking up."""
+        """Find a shipment again by its tracking number, and an ERP's money and returns by what we wrote on them."""
+        payload = item.payload
+        if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+            return await self._money.look_up(payload)
         if operation != "create_shipment":
             return None
-        payload = item.payload
         assert isinstance(payload, CreateShipment)
         return await self._shipper.look_up(payload)
 

@@ -29,7 +29,7 @@ from syncline.engine.derive.states import StateDeriver
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
-from syncline.engine.routes import Routes, parse_reference, split_key
+from syncline.engine.routes import Routes, parse_reference, reference_of, split_key
 from syncline.engine.routing import decisions
 from syncline.engine.states import States
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
@@ -396,6 +396,7 @@ class Applier:
     async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
         """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""
         orders: dict[str, dict[str, None]] = {}
+        fresh: dict[str, dict[str, str]] = {}  # not known whole: references and keys
         numbers: dict[str, set[str]] = {}
         channels = list(self._systems)
         for logged, changes in decoded:
@@ -405,11 +406,14 @@ class Applier:
                     continue
                 if isinstance(change.value, Order):
                     orders.setdefault(system, {})[change.key] = None
+                    if not batch.known_whole(system, change.key):
+                        fresh.setdefault(system, {})[reference_of(system, change.key)] = change.key
                     numbers.setdefault(system, set()).update((change.key, change.value.number))
                 elif change.kind is Kind.ERP_ORDER:
                     parsed = parse_reference(change.key, channels)
                     if parsed is not None:
                         orders.setdefault(parsed[0], {})[parsed[1]] = None
+        await self._load_erp_orders(batch, fresh)
         for channel, wanted in orders.items():
             for order_key in await self._adoption.shipped_elsewhere(channel, list(wanted)):
                 batch.shipped_elsewhere(channel, order_key)
@@ -423,6 +427,17 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
+
+    async def _load_erp_orders(self, batch: Batch, fresh: Mapping[str, Mapping[str, str]]) -> None:
+        """Tell the batch what ERPs told of orders before their channels did."""
+        for channel, references in fresh.items():
+            names = [*references, *(reference.upper() for reference in references)]  # as some ERPs hold them
+            for route in self._routes.of(Flow.ORDERS, source=channel):
+                rows = await self._store.read(
+                    "records_get", system=route.sink, kind=Kind.ERP_ORDER.value, keys=names
+                )
+                for row in rows:
+                    batch.erp_order_known(channel, references[row[0].lower()], decode(Kind.ERP_ORDER, row[4]))
 
     async def _load_unseen(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
         """Tell the batch what is gone already of goods in orders that are still to be read.

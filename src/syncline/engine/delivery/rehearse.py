@@ -20,12 +20,15 @@ from syncline.mapping.customers import described as card_text
 from syncline.model.delivery import Item, Operation, Result
 from syncline.model.errors import SynclineError
 from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
     CreateShipment,
     Payload,
     PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
+    RecordPayment,
     SetPrice,
     SetStock,
 )
@@ -57,6 +60,14 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         return tag_text(payload.content), NOTHING
     if isinstance(payload, PutCustomer):
         return card_text(payload.content), NOTHING
+    if isinstance(payload, RecordPayment):
+        receipt = payload.receipt
+        return f"{receipt.received} received for order {payload.order_key}", receipt.received
+    if isinstance(payload, CreateRefund):
+        back = sum(quantity for _, _, quantity in payload.lines)
+        return f"{payload.reference}: {plural(back, 'unit')} back", Decimal(back)
+    if isinstance(payload, CancelOrder):
+        return f"order {payload.order_key}: cancelled", NOTHING
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

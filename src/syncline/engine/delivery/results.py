@@ -8,6 +8,7 @@ from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
 from syncline.engine.codec import FOUND, encode, fingerprint
+from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
 from syncline.engine.reconcile.differences import Cause
@@ -20,12 +21,14 @@ from syncline.model.copying import replace
 from syncline.model.customers import CustomerCard
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import (
+    CreateRefund,
     CreateShipment,
     Payload,
     PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
+    RecordPayment,
     SetPrice,
     SetStock,
 )
@@ -362,6 +365,10 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
+        elif isinstance(payload, RecordPayment):
+            self._bind(TOLD, payload.order_key, outcome, 0, str(outcome.facts.get("told", "")))
+        elif isinstance(payload, CreateRefund):
+            self._bind("refund", payload.reference, outcome, 0, "")
         elif isinstance(payload, SetPrice | PutCustomer):
             if isinstance(payload, PutCustomer):
                 self._customer_held(payload, outcome)

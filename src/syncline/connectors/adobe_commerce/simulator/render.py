@@ -156,6 +156,7 @@ def invoice(one: Invoice) -> dict[str, Any]:
         "items": [
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
+        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
     }
 
 
@@ -173,6 +174,7 @@ def creditmemo(one: Creditmemo) -> dict[str, Any]:
         "items": [
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
+        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
     }
 
 

@@ -293,6 +293,7 @@ class Services:
     def invoice(self, call: Call) -> Any:
         order = self._order(call, "orderId")
         made = self._sales.invoice(order, _units(call.given), capture=call.given.get("capture", False))
+        made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
 
     def ship(self, call: Call) -> Any:
@@ -329,6 +330,7 @@ class Services:
             back_to_stock=back,
             shipping_minor=None if shipping is None else round(shipping * 100),
         )
+        made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
 
     # --- bulk -------------------------------------------------------------------------------------

@@ -189,6 +189,7 @@ class Invoice:
     shipping_minor: int
     paid: bool
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -202,6 +203,7 @@ class Creditmemo:
     total_minor: int
     shipping_minor: int
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)

@@ -133,7 +133,7 @@ class Mirror:
         created = self._account.local(t.created_ms)
         unpaid = None
         if t.record == "invoice":
-            unpaid = float(t.total)
+            unpaid = float(t.total - t.settled)
         shipped = created[:10] + " 00:00:00" if t.record == "itemFulfillment" else None
         return (
             t.id,

@@ -151,6 +151,7 @@ class Txn:
     tax: Decimal = ZERO
     subtotal: Decimal = ZERO
     total: Decimal = ZERO
+    settled: Decimal = ZERO  # of an invoice: what deposits, payments and credits have taken off it
     tracking: list[tuple[str, str | None]] = field(default_factory=list)
     by: str = "user"  # who: user, rest; the truth ledger only
     sign: int = -1  # of the quantities that the mirror shows

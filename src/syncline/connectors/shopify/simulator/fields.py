@@ -183,6 +183,11 @@ def _refund_total(_shop: Any, refund: Any, _arguments: Any) -> int:
     return sum(t.amount_minor for t in refund.transactions)
 
 
+def _suggested(_shop: Any, order: OrderRecord, arguments: dict[str, Any]) -> Any:
+    rows = arguments.get("refundLineItems") or []
+    return order.suggest({number_of(row["lineItemId"], "LineItem"): row["quantity"] for row in rows})
+
+
 def _full_name(_shop: Any, customer: Customer, _arguments: Any) -> str:
     return f"{customer.buyer.first_name} {customer.buyer.last_name}".strip() or (customer.buyer.email or "")
 
@@ -401,6 +406,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "sourceIdentifier": lambda _s, order, _a: order.source_reference or None,
         "sourceName": _value("web"),
         "subtotalPriceSet": _call("subtotal_minor"),
+        "suggestedRefund": _suggested,
         "tags": _get("tags"),
         "taxLines": _order_taxes,
         "taxesIncluded": _value(value=False),
@@ -492,6 +498,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "OrderTransaction": {
         "amountSet": _get("amount_minor"),
         "createdAt": _time("processed_ms"),
+        "formattedGateway": _get("gateway"),
         "gateway": _get("gateway"),
         "id": _id("OrderTransaction"),
         "kind": _get("kind"),
@@ -597,6 +604,18 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "QuantityPricingByVariantUserError": _USER_ERROR,
     "FulfillmentTrackingInfoUpdatePayload": _payload("fulfillment"),
     "OrderMarkAsPaidPayload": _payload("order"),
+    "OrderCreateManualPaymentPayload": _payload("order"),
+    "OrderCreateManualPaymentOrderCreateManualPaymentError": _USER_ERROR,
+    "OrderCancelPayload": _payload("job", "orderCancelUserErrors"),
+    "OrderCancelUserError": _USER_ERROR,
+    "Job": {"done": _value(value=False), "id": _id("Job")},
+    "RefundCreatePayload": _payload("refund"),
+    "SuggestedRefund": {"suggestedTransactions": _itself},
+    "SuggestedOrderTransaction": {
+        "amountSet": _get("amount_minor"),
+        "gateway": _get("parent.gateway"),
+        "parentTransaction": _get("parent"),
+    },
     "TagsAddPayload": _payload("node"),
     "WebhookSubscription": {
         "apiVersion": _get("api_version"),

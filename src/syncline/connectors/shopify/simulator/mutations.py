@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
+from syncline.connectors.shopify.simulator.money import MONEY_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
 from syncline.connectors.shopify.simulator.records import (
@@ -274,6 +275,7 @@ def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 MUTATIONS: dict[str, Resolver] = {
     **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
+    **MONEY_MUTATIONS,
     **PRICE_MUTATIONS,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,
