@@ -6,6 +6,7 @@ instead: its batch sizes, the delay of its events, how long a write takes to sho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -64,12 +65,21 @@ class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Writes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a flow is written: ``calls`` for ``items`` records, and how long until it shows."""
+    """How a flow is written: ``calls`` for ``items`` records, and how long until it shows.
+
+    ``chain`` of the calls are made one after the other until a record is there; 0: all of them. What an order brings
+    along, its payment, is among the calls and not in the chain.
+    """
 
     items: int = 1
     calls: float = 1.0
+    chain: int = 0
     points: float = 1.0
     applies_ms: int = 0
+
+    def send_ms(self, call_ms: int) -> int:
+        """From the first call until the record shows."""
+        return (self.chain or math.ceil(self.calls)) * call_ms + self.applies_ms
 
 
 class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
