@@ -20,6 +20,7 @@ import importlib.metadata
 import importlib.resources
 import inspect
 import re
+import runpy
 import sys
 import types
 import typing
@@ -100,6 +101,20 @@ MEANING: dict[str, dict[str, str]] = {
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",
+        "customers": "For customers: see [routes.customers].",
+        "owner": "For customers: field = the system that owns it, one of the route's two. What is left out belongs to the source. "
+        "Fields: `name`, `active`, `tax_id`, `terms`, `group`, `phone`, `contacts`, `addresses`.",
+        "when_changed_at_channel": "For prices and customers, when a proof finds that somebody changed at the channel what the "
+        "source owns: `put_back` writes it again; `report` names it, and leaves it until the source changes it too.",
+    },
+    "customers": {
+        "match": "By what a customer is found that the channel had before, in this order: `external_id`, `number`, `tax_id`. "
+        "Default: `external_id`.",
+        "roles": "Role of the source = what a contact with it may do at the channel; `*` stands for all others, and for none. Who "
+        "may do nothing is not written there.",
+        "terms": "Terms of payment of the source, by id = those of the channel. Empty: they are not carried.",
+        "groups": "Group or price level of the source, by id = the channel's customer group. Empty: they are not carried.",
+        "merged": "Customer of the source = the one that it was merged into.",
     },
     "prices": {
         "currency": "Currency of the channel's own prices, ISO 4217. A price in another one is never written.",
@@ -457,6 +472,7 @@ def configuration() -> str:
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
     planned = importlib.import_module("syncline.runtime.planned")
+    customers = importlib.import_module("syncline.runtime.customers")
     parts = [
         (
             "# Configuration\n\n"
@@ -472,6 +488,9 @@ def configuration() -> str:
         + settings(prices.PricesConfig, MEANING["prices"], "prices"),
         "\n### [routes.prices.lists.ID]\n\n"
         + settings(prices.PriceListConfig, MEANING["price_lists"], "prices.lists"),
+        "\n### [routes.customers]\n\nHow a route of customers finds them, and what the source's words mean at the channel. See "
+        "[keep customers in step](../howto/keep-customers-in-step.md).\n\n"
+        + settings(customers.CustomersConfig, MEANING["customers"], "customers"),
         "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
         "\n## [velocity]\n\nWhere the classes of SKUs begin, in units a minute of the peak hour, over all channels. See `segments` of a "
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),
@@ -785,6 +804,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "connectors.md": capabilities,
     "errors.md": errors,
+    "flows.md": lambda: str(runpy.run_path(str(ROOT / "scripts" / "flow_table.py"))["flows"](registered())),
     "metrics.md": metrics,
     "plan.md": plan,
     "states.md": states,

@@ -21,6 +21,7 @@ from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.pace import Pace
 from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
+from syncline.engine.derive.customers import CustomerFlow
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.prices import PriceFlow
 from syncline.engine.derive.states import StateDeriver
@@ -107,7 +108,7 @@ class Engine:
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
-        self.states = States(routes, (PriceFlow(),))
+        self.states = States(routes, (PriceFlow(), CustomerFlow()))
         if problem := self.states.impossible(self.systems):
             raise Misconfigured(problem)
         self.contents = StateDeriver(store, clock, self.catalog, self.states)

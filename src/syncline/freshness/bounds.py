@@ -40,7 +40,7 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
     """Detect + queue + send, once as things normally go and once if an event is lost.
 
     A read that began just before the change misses it, so a poll detects within its interval plus
-    its own duration.
+    its own duration. An event that takes longer than that is told by the poll.
     """
     by_poll: int | None = None
     for interval in (detection.poll_interval_ms, detection.reconcile_interval_ms):
@@ -50,7 +50,8 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
                 if by_poll is None
                 else min(by_poll, interval + detection.read_ms)
             )
-    detect = detection.event_delay_ms or by_poll
+    by_event = detection.event_delay_ms or None
+    detect = min((way for way in (by_event, by_poll) if way is not None), default=None)
     rest = queue_ms + send_ms
     return Bound(
         normal_ms=None if detect is None else detect + rest,

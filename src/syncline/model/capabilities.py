@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from syncline.model.customers import CustomerField
 from syncline.model.pricing import USUAL_ORDER, PriceOrder
 
 
@@ -72,6 +73,7 @@ class Capabilities:
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
     which price a system of record takes if several hold, unless a route says otherwise.
+    ``customer_fields`` are what the channel can hold of a customer.
     """
 
     webhooks: bool = False
@@ -104,6 +106,7 @@ class Capabilities:
     compares_prices: bool = True
     price_decimals: int = 6
     price_order: PriceOrder = USUAL_ORDER
+    customer_fields: tuple[CustomerField, ...] = ()
     replica_lag_ms: int = 0
 
     def event_ms(self, flow: str) -> int:

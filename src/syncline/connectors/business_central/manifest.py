@@ -62,7 +62,8 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES)
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CUSTOMERS)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {

@@ -58,7 +58,9 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 # Price rows have no change stamp and leave the item's as it is (contract sheet sections 4 and 5): all are read each time.
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES)
+# A customer's stamp does not move with contacts and addresses, which are records of their own.
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS)
 
 
 SAMPLE = Sample(
