@@ -1,7 +1,7 @@
 """What is known of each vendor: licences with their limits, what is told by events, how much a call carries.
 
 The figures stand in ``vendors.toml`` with their sources. Where a connector is installed, what it declares is taken
-instead: its batch sizes, the delay of its events, how long a write takes to show.
+instead: its batch sizes, the delay of its events, of which states it tells changes, how long a write takes to show.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from syncline.model.capabilities import Capabilities
 from syncline.model.copying import replace
 
 CALL_MS = 1_000
+FACTS = frozenset(
+    {"orders", "order_status", "payments", "returns", "reports"}
+)  # each is sent, none is overtaken
 Way = Literal["", "read", "write"]
 
 
@@ -108,7 +111,11 @@ def vendors() -> Mapping[str, Vendor]:
 def as_declared(vendor: Vendor, declared: Capabilities) -> Vendor:
     """A vendor with what its installed connector declares in place of the sheet's figures."""
     reads = {
-        flow: replace(one, event_ms=declared.event_ms(flow)) if one.event_ms else one
+        flow: replace(
+            one,
+            event_ms=declared.event_ms(flow) if one.event_ms else 0,
+            delta=one.delta if flow in FACTS else flow in declared.delta_poll,
+        )
         for flow, one in vendor.reads.items()
     }
     if declared.webhooks_announce:
