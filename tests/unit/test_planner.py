@@ -528,6 +528,11 @@ def test_every_connector_is_known_to_the_planner_and_its_declarations_win():
     found = as_declared(vendors()["netsuite"], declared)
     assert found.reads["inventory"].event_ms == 9_000
     assert found.reads["prices"].event_ms == 0
+    assert not any(one.delta for flow, one in found.reads.items() if flow in ("inventory", "customers"))
+    assert found.reads["order_status"].delta  # facts are told as they come
+    silent = replace(declared, without_events=("inventory",), delta_poll=("customers",))
+    other = as_declared(vendors()["netsuite"], silent)
+    assert (other.reads["inventory"].event_ms, other.reads["customers"].delta) == (0, True)
     assert {one.applies_ms for one in found.writes.values()} == {3_000}
     deaf = as_declared(vendors()["shopify"], Capabilities())
     assert not any(one.event_ms for one in deaf.reads.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,7 +241,7 @@ def foretold(
         segment.tolerance_ms,
         chosen.detections[route.name],
         backlog_ms=backlog_ms,
-        send_ms=math.ceil(writes.calls) * sink.vendor.call_ms + writes.applies_ms,
+        send_ms=writes.send_ms(sink.vendor.call_ms),
     )
     kept = worst.normal_ms is not None and worst.normal_ms <= segment.tolerance_ms
     lost_kept = lost_ms is not None and lost_ms <= max(route.lost_ms, segment.tolerance_ms)
