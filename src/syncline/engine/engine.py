@@ -288,7 +288,7 @@ class Engine:
         usual = bound(
             Detection(
                 event_delay_ms=capabilities.event_delay_ms
-                if capabilities.webhooks and self._hears_events
+                if capabilities.webhooks and self._hears_events and self.hears(channel)
                 else 0,
                 poll_interval_ms=min(
                     (one.interval_ms for one in reads if not one.stream.snapshot or one.stream.arrives),
@@ -303,6 +303,11 @@ class Engine:
             send_ms=0,
         )
         return RECONCILE_INTERVAL_MS if usual.normal_ms is None else usual.normal_ms
+
+    def hears(self, system: str) -> bool:
+        """Whether a system's events are wanted: unless every route from it does without."""
+        wanted = [one.events for one in self.routes.all if one.source == system]
+        return not wanted or any(wanted)
 
     @property
     def guard(self) -> Write:

@@ -44,7 +44,8 @@ class Route:
     not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
     another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
-    contains goes on counting, unless ``hold_vanished``. What somebody changed at the channel that the source owns is
+    contains goes on counting, unless ``hold_vanished``. Without ``events`` the source's are not counted on: a change
+    counts as found when it is read. What somebody changed at the channel that the source owns is
     written back if ``put_back``, else only told.
     """
 
@@ -61,6 +62,7 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
+    events: bool = True
     customers: CustomerRules = NO_CUSTOMERS
     put_back: bool = True
 

@@ -36,6 +36,7 @@ from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.customers import CustomersConfig
+from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
     FenceConfig,
@@ -135,6 +136,7 @@ class RouteConfig(
     tolerance: str = ""
     poll: str = ""
     reconcile: str = ""
+    capture: Literal["events", "reads"] = "events"
     locations: dict[str, str] = {}
     rule: RuleConfig = RuleConfig()
     sku_rules: dict[str, RuleConfig] = {}
@@ -262,6 +264,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconcile: ReconcileConfig = ReconcileConfig()
     alerts: AlertsConfig = AlertsConfig()
     routing: RoutingConfig | None = None
+    plan: PlannedConfig | None = None
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -355,6 +358,9 @@ def _known_fields() -> list[str]:
             SiteConfig,
             RoutingRuleConfig,
             ZoneConfig,
+            PlannedConfig,
+            PlannedRouteConfig,
+            PlannedSystemConfig,
         )
         for name in _fields(type_)
     ]
@@ -429,7 +435,11 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         thresholds,
         adopt,
         alerts=file.alerts,
-        watch=replace(watched, public_url=file.server.public_url),
+        watch=replace(
+            watched,
+            public_url=file.server.public_url,
+            planned=file.plan.planned(duration_ms) if file.plan is not None else None,
+        ),
         reconcile=file.reconcile.settings(),
         routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
     )
@@ -563,6 +573,7 @@ def _route(
         prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
         if route.prices is not None
         else NO_PRICES,
+        events=route.capture == "events",
         customers=(route.customers or CustomersConfig()).rules(
             field, route.owner, (route.source, route.sink), systems[route.sink]
         )

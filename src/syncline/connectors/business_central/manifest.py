@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     webhook_signature="none: a shared secret in the body (clientState)",
     webhook_handshake="validationToken",
     webhooks_announce=True,
+    without_events=("prices", "catalog"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # found again by its external document number, which nothing makes unique

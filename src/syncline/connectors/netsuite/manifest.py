@@ -31,6 +31,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 CAPABILITIES = Capabilities(
     webhooks=True,  # by our own user-event script: the product has none (NS:section_1512409310)
     webhook_signature="HMAC-SHA256, X-Syncline-Signature v1",
+    without_events=("prices", "catalog"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # upsert and look-up by external id
