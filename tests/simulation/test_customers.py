@@ -22,7 +22,7 @@ from syncline.simulate.simulation import Plan, Report
 
 STORY = Plan(orders=8, skus=8, minutes=45, kills=3, asides=0)
 CALM = replace(STORY, faults=False, kills=0, second_thoughts=False)
-SEEDS = range(1, 4)
+SEEDS = range(1, 3)
 
 pytestmark = pytest.mark.simulation
 
@@ -135,6 +135,39 @@ def test_what_somebody_changed_at_the_channel_is_only_reported_where_the_route_s
     assert played.shown[0] == "By hand"
     assert played.shown[2] == "By its owner"
     assert played.found == sorted([(first, left), (second, left)])
+
+
+class Deleted(CustomerPlay):
+    """In the end somebody deletes a company in the shop, and both sides are proved."""
+
+    async def _converge(self):
+        problems, after_s = await super()._converge()
+        shop, book = self.world.shop, self.world.shop.state.book
+        self.named = next(
+            str(one) for one in self.customering.customers if shop.company_of(str(one)) is not None
+        )
+        gone = shop.company_of(self.named)
+        del book.companies[gone.id]
+        for contact in gone.contacts:  # with its people, whom the shop would keep as customers of nobody's
+            del book.contacts[contact.id]
+            email = shop.state.customers.pop(contact.customer_id).buyer.email
+            shop.state.customer_ids.pop(email.casefold(), None)
+        at = {"flow": "customers", "route": "", "dry_run": False, "by": "somebody"}
+        (proof,) = await self.engine.reconciler.ask(**at)
+        while not proof.over:
+            await self.clock.sleep(5)
+        await self.clock.sleep(700)
+        self.counts, self.again = proof.counts, shop.company_of(self.named)
+        return problems, after_s
+
+
+def test_a_company_that_was_deleted_at_the_channel_is_made_again():
+    played = Deleted(3, replace(CALM, minutes=6))
+    report = played.run()
+    assert report.violations == [], told(report)
+    assert played.counts == {"changed at the channel": 1}
+    assert played.again is not None
+    assert played.customering.problems([]) == []
 
 
 class Buys(CustomerPlay):
