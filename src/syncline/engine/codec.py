@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
+from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
 from syncline.model.records import ErpOrder, Item, Order, Receipt, Record, Return, Shipment, StockLevel
@@ -23,6 +24,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
+    Kind.CUSTOMER: Company,
     Kind.RECEIPT: Receipt,
     Kind.RETURN: Return,
 }

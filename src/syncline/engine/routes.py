@@ -9,6 +9,7 @@ from decimal import Decimal
 from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
+from syncline.mapping.customers import NO_CUSTOMERS, CustomerRules
 from syncline.model.change import Flow
 from syncline.pricing.rules import NO_PRICES, PriceRules
 
@@ -21,6 +22,7 @@ OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.PAYMENTS: ("record_payment",),
     Flow.RETURNS: ("create_refund",),
     Flow.PRICES: ("set_price", "set_list_price"),
+    Flow.CUSTOMERS: ("put_customer",),
 }
 # What a route may leave out, in the words of the configuration.
 LEFT_OUT: Mapping[str, str] = {
@@ -50,7 +52,9 @@ class Route:
     not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
     another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
-    contains goes on counting, unless ``hold_vanished``. ``left_out`` are operations of the flow that are not asked for, as
+    contains goes on counting, unless ``hold_vanished``. Without ``events`` the source's are not counted on: a change
+    counts as found when it is read. What somebody changed at the channel that the source owns is
+    written back if ``put_back``, else only told. ``left_out`` are operations of the flow that are not asked for, as
     somebody decided. ``restock`` and ``money`` say what a channel does with goods and money of an order that the ERP takes
     back or cancels: whether it puts the goods on its own shelf, and whether it gives the money back.
     """
@@ -68,6 +72,9 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
+    events: bool = True
+    customers: CustomerRules = NO_CUSTOMERS
+    put_back: bool = True
     left_out: frozenset[str] = frozenset()
     restock: bool = False
     money: bool = True

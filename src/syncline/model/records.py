@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.customers import Company
 from syncline.model.pricing import Price
 
 ZERO = Decimal(0)
@@ -262,4 +263,16 @@ class ChannelLevel(Struct, frozen=True):
     number: int
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Receipt | Return | Notice | ChannelLevel | Price
+Record = (
+    StockLevel
+    | Item
+    | Order
+    | ErpOrder
+    | Shipment
+    | Receipt
+    | Return
+    | Notice
+    | ChannelLevel
+    | Price
+    | Company
+)

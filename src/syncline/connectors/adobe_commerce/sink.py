@@ -9,6 +9,7 @@ import msgspec
 
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
+from syncline.connectors.adobe_commerce.companies import CompanyWriter
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
 from syncline.connectors.adobe_commerce.money import MoneyWriter
 from syncline.connectors.adobe_commerce.orders import OrderReader
@@ -23,6 +24,7 @@ from syncline.model.payloads import (
     CancelOrder,
     CreateRefund,
     CreateShipment,
+    PutCustomer,
     ReadOrder,
     RecordPayment,
     SetStock,
@@ -43,6 +45,7 @@ class AdobeCommerceSink:
         self._orders = OrderReader(client, page_size=settings.page_size)
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
+        self._companies = CompanyWriter(client)
         self._money = MoneyWriter(client)
 
     @property
@@ -66,6 +69,8 @@ class AdobeCommerceSink:
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
             payload = items[0].payload
+            if isinstance(payload, PutCustomer):
+                return [await self._companies.put(payload)]
             if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
                 return [await self._money.write(payload)]
             assert isinstance(payload, CreateShipment)

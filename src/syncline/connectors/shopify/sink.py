@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
+from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.money import MoneyWriter
 from syncline.connectors.shopify.orders import OrderReader
@@ -25,6 +26,7 @@ from syncline.model.payloads import (
     CancelOrder,
     CreateRefund,
     CreateShipment,
+    PutCustomer,
     ReadOrder,
     ReadStock,
     RecordPayment,
@@ -76,6 +78,7 @@ class ShopifySink:
         self._clock = clock
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
+        self._companies = CompanyWriter(client)
         self._money = MoneyWriter(settings, client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
@@ -100,6 +103,8 @@ class ShopifySink:
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
             payload = items[0].payload
+            if isinstance(payload, PutCustomer):
+                return [await self._companies.put(payload)]
             if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
                 return [await self._money.write(payload, key)]
             assert isinstance(payload, CreateShipment)

@@ -16,6 +16,7 @@ from syncline.engine.delivery.stops import Difference, Stops
 from syncline.engine.derive.prices import tag_text
 from syncline.engine.modes import Stop
 from syncline.engine.words import plural
+from syncline.mapping.customers import described as card_text
 from syncline.model.delivery import Item, Operation, Result
 from syncline.model.errors import SynclineError
 from syncline.model.payloads import (
@@ -23,6 +24,7 @@ from syncline.model.payloads import (
     CreateRefund,
     CreateShipment,
     Payload,
+    PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -56,6 +58,8 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         )
     if isinstance(payload, SetPrice):
         return tag_text(payload.content), NOTHING
+    if isinstance(payload, PutCustomer):
+        return card_text(payload.content), NOTHING
     if isinstance(payload, RecordPayment):
         receipt = payload.receipt
         return f"{receipt.received} received for order {payload.order_key}", receipt.received
