@@ -609,7 +609,7 @@ PLAN_MEANING: dict[str, dict[str, str]] = {
         "via": "Name of a broker between the two.",
         "mapping_fields": "How many fields are mapped.",
         "custom_fields": "How many of the account's own are, besides.",
-        "both_ways": "Whether the flow goes back as well.",
+        "both_ways": "Whether the flow goes back as well: counted as work. For its calls, ask for the way back as a flow of its own.",
         "gate": "Whether somebody waits for its answer, such as a checkout for credit.",
     },
     "segments": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
 from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.simulator import CartLine
@@ -14,6 +15,7 @@ from syncline.engine.routes import Routes
 from syncline.mapping import customers as mapping
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
+from syncline.runtime.logs import configure
 from syncline.simulate import simulation
 from syncline.simulate.customering import CustomerPlay
 from syncline.simulate.simulation import Plan, Report
@@ -59,6 +61,21 @@ def test_what_the_shop_had_before_is_found_by_its_declared_keys_and_a_taken_e_ma
     assert played.world.shop.company_of(str(second)).id == sorted(book)[1]
     assert str(third) in parked
     assert not report.breaches, told(report)
+
+
+def test_nobodys_name_or_address_is_in_a_log_or_a_reason(capsys):
+    configure()
+    try:
+        played = CustomerPlay(2, STORY)
+        report = played.run()
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr()
+    told = f"{said.out} {said.err} {report.text()}"
+    assert "read failed" in told
+    assert report.parked
+    canaries = ("@example.com", "High Street", "Low Road", "Buyer Number", "Newly", "RG1 1AA")
+    assert [canary for canary in canaries if canary.lower() in told.lower()] == []
 
 
 class ChangedByHand(CustomerPlay):

@@ -149,7 +149,6 @@ def test_what_counts_as_kept_has_a_bound_within_its_tolerance(question):
         for part, wanted in zip(one.segments, asked.segments, strict=True):
             assert part.kept == (part.normal_ms <= wanted.tolerance_ms)
             assert part.lost_kept == (part.lost_ms <= asked.lost_ms)
-            assert part.lost_ms >= part.normal_ms - part.send_ms or part.lost_kept
 
 
 @given(questions(most=2))
@@ -224,6 +223,7 @@ def test_the_nearest_that_is_named_can_be_kept(tolerance_ms, lost_ms, kind, reco
         lost_ms=max(asked.lost_ms, part.nearest_lost_ms or 0, part.nearest_ms or 0),
     )
     assert (part.nearest_ms is None) == part.kept
+    assert part.nearest_ms is None or part.nearest_ms > tolerance_ms
     again = planned(replace(question, routes=(eased,))).routes[0].segments[0]
     assert again.kept
     assert again.lost_kept
