@@ -14,7 +14,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from tests.simulation.test_adobe_commerce import CLIENT_ID, HOOKS, PUSH_SECRET, _tidy, only_death
+from tests.simulation.files_play import _tidy, only_death
 
 from syncline.connectors.adobe_commerce import CONNECTOR as ADOBE
 from syncline.connectors.adobe_commerce import AdobeCommerceSettings
@@ -39,6 +39,9 @@ from syncline.simulate.severable import SeverableStore, SeverableTransport, Swit
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
 
+HOOKS = "https://syncline.simulated"
+PUSH_SECRET = "simulated-push-secret-0123456789"
+CLIENT_ID = "simulated-client"
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 SKUS = ("MUG", "LAMP", "TRAY")
 STOCK = 400

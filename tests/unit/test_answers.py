@@ -229,6 +229,20 @@ def replace_ms(was: Adopted) -> Adopted:
     return Adopted(was.state, was.at_ms, START_MS - 1)
 
 
+def test_of_an_order_that_was_taken_over_everything_counts_that_the_channel_holds():
+    was = Adopted(State.OPEN, START_MS, START_MS)
+    assert paid(adopted=was) == Send(RecordPayment("7001", replace(RECEIPT, of_channel=True)))
+    settled = replace(SOLD, payments=(Payment("1", Decimal("40.00"), "GBP", START_MS),))
+    assert isinstance(paid(adopted=was, sold=settled), Skip)
+    assert isinstance(paid(sold=settled), Send)  # what an ERP of ours tells is its own
+
+
+def test_an_order_that_was_left_alone_is_left_alone():
+    was = Adopted(State.LEFT, START_MS, 0)
+    for answer in (paid(adopted=was), back(adopted=was), off(adopted=was)):
+        assert isinstance(answer, Skip) and "left alone" in answer.reason
+
+
 def off(value=OFF, **more):
     return built([(Kind.ERP_ORDER, REFERENCE, value)], "cancel_order", "7001", route=STATUS, **more)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
-from syncline.engine.adoption import Adoption, State
+from syncline.engine.adoption import Adopted, Adoption, State
 from syncline.engine.codec import decode
 from syncline.engine.delivery.outcomes import Built, Refuse, Send, Skip
 from syncline.engine.routes import Route, Routes, reference_of, split_key
 from syncline.inventory.availability import units
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
 from syncline.model.records import ZERO, Order, Receipt, Return
 from syncline.ports import Row, Store
 
+LEFT = "its order was placed before the start moment, and left alone"
 GONE = "its route is not configured any more"
 TOLD = "payment"  # the kind of the bindings that remember how much of an ERP's money a channel holds
 
@@ -36,6 +38,12 @@ class Answers:
         rows = await self._store.read("records_get", system=route.source, kind=kind.value, keys=[key])
         return rows[0] if rows else None
 
+    async def _was(self, route: Route, key: str) -> Adopted | None:
+        """How an order of others was taken over; ``None`` for one of ours."""
+        reference = reference_of(route.sink, key)
+        was = (await self._adoption.adopted(route.source, [reference])).get(reference)
+        return None if was is None or was.state is State.EXPORT else was
+
     # --- payments ---------------------------------------------------------------------------------
 
     async def record_payment(self, deliveries: Mapping[str, Route | None]) -> dict[str, Built]:
@@ -52,6 +60,12 @@ class Answers:
         receipt: Receipt = decode(Kind.RECEIPT, row[4])
         if receipt.received <= 0:
             return Skip("nothing was received yet")
+        was = await self._was(route, key)
+        if was is not None and was.state is State.LEFT:
+            return Skip(LEFT)
+        if was is not None:
+            # Deposits and payments of the connector before carry no name of ours: all that the channel holds counts.
+            receipt = replace(receipt, of_channel=True)
         order = await self._order(key)
         if order is None:
             return Send(RecordPayment(key, receipt))
@@ -93,9 +107,10 @@ class Answers:
         if row is None:
             return Skip("the ERP does not know this return any more")
         back: Return = decode(Kind.RETURN, row[4])
-        reference = reference_of(route.sink, order_key)
-        was = (await self._adoption.adopted(route.source, [reference])).get(reference)
-        if was is not None and was.state is not State.EXPORT and back.returned_at_ms <= was.erp_ms:
+        was = await self._was(route, order_key)
+        if was is not None and was.state is State.LEFT:
+            return Skip(LEFT)
+        if was is not None and back.returned_at_ms <= was.erp_ms:
             return Refuse(
                 "returned_before",
                 f"the goods of the ERP's return {back.key} came back before their order was adopted, so nobody can say "
@@ -156,6 +171,9 @@ class Answers:
         order = await self._order(key)
         if order is not None and order.cancelled_at_ms is not None:
             return Skip("it is cancelled at its channel already")
+        was = await self._was(route, key)
+        if was is not None and was.state is State.LEFT:
+            return Skip(LEFT)
         reference = reference_of(route.sink, key)
         # Some ERPs hold references in capitals.
         row = await self._record(route, Kind.ERP_ORDER, reference)
