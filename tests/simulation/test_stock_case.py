@@ -1,4 +1,4 @@
-"""The published stock case in short: the code of ``make bench-oversell`` on a day and a half of made-up orders."""
+"""The published stock case in short: the plays of ``make whatif`` on a day and a half of made-up orders."""
 
 from __future__ import annotations
 

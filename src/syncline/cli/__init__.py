@@ -22,6 +22,7 @@ from syncline.cli import (
     routing,
     run,
     simulator,
+    whatif,
 )
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ for module in (
     doctor,
     demo,
     simulator,
+    whatif,
     connectors,
 ):
     module.register(app)
