@@ -106,7 +106,7 @@ def test_another_sku_and_another_design_are_chosen(opened):
     assert about.inner_text().split(" ")[0] == page.locator("#sku").input_value() != first.split(" ")[0]
     page.get_by_role("button", name="◀ worse").click()
     assert about.inner_text() == first
-    page.get_by_label("Design").select_option("hybrid")
+    page.locator("#design").select_option("hybrid")
     assert " 0 units oversold" in about.inner_text()
     page.locator("#sku").fill("none-such")
     page.locator("#sku").press("Tab")
@@ -116,13 +116,16 @@ def test_another_sku_and_another_design_are_chosen(opened):
 def test_a_part_of_the_time_is_shown_and_the_strip_follows(opened):
     page = opened(1280)
     dots = page.locator("#strip circle").count()
+    page.locator("#numbers-chart").scroll_into_view_if_needed()
     plot = page.locator("#numbers-chart .u-over").bounding_box()
     middle = plot["y"] + plot["height"] / 2
     page.mouse.move(plot["x"] + 0.45 * plot["width"], middle)
     page.mouse.down()
     page.mouse.move(plot["x"] + 0.55 * plot["width"], middle, steps=4)
     page.mouse.up()
-    page.wait_for_function("(all) => document.querySelectorAll('#strip circle').length < all", arg=dots)
+    page.wait_for_function(
+        "(all) => document.querySelectorAll('#strip circle').length < all", arg=dots, timeout=8_000
+    )
     page.get_by_role("button", name="whole time").click()
     page.wait_for_function("(all) => document.querySelectorAll('#strip circle').length === all", arg=dots)
 
@@ -131,7 +134,7 @@ def test_calls_are_shown_for_each_system_beside_its_limit(opened):
     page = opened(1280)
     note = page.locator("#calls-note")
     assert "of the 36,000 that are allowed" in note.inner_text()
-    page.get_by_label("System").select_option("erp")
+    page.locator("#system").select_option("erp")
     assert "allowed" not in note.inner_text() and "busiest hour has" in note.inner_text()
 
 

@@ -9,6 +9,8 @@
   const key = (n) => colour("k" + (n % 6));
   const day = (s) => new Date(s * 1000).toISOString().replace("T", " ").slice(0, 16);
   const count = (n) => n.toLocaleString("en");
+  // Moments on an axis: days where a step is a day or more, else hours, with the day at each midnight.
+  const moments = (_, all, __, ___, step) => all.map((s) => step >= 86400 || s % 86400 === 0 ? day(s).slice(0, 10) : day(s).slice(11));
   const charts = [];
   let paper = 0;
   const width = (box) => paper ? Math.min(paper, box.parentElement.clientWidth || paper) : Math.max(240, box.clientWidth);
@@ -105,7 +107,7 @@
       cursor: { drag: { x: true, y: false } },
       scales: { x: { time: true } },
       tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
-      axes: [axis({}), axis({ size: 56, values: (_, all) => all.map(count) })],
+      axes: [axis({ values: moments, space: 80 }), axis({ size: 56, values: (_, all) => all.map(count) })],
       series: [
         { value: (_, s) => s === null ? "" : day(s) + " UTC" },
         { label: "there was", stroke: () => colour("ink"), width: 2, paths: steps, points: { show: false } },
@@ -233,7 +235,7 @@
     chart("calls-chart", 260, {
       tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"), cursor: { drag: { x: true, y: false } },
       scales: { x: { time: true }, y: { distr: 4, asinh: 1, range: [0, Math.max(10, limit * 1.5, peak * 1.5)] } },
-      axes: [axis({}), axis({ size: 64, splits: () => [0, 1, 10, 100, 1000, 10000, 100000].filter((v) => v <= Math.max(10, limit * 1.5, peak * 1.5)), values: (_, all) => all.map(count), filter: (_, all) => all })],
+      axes: [axis({ values: moments, space: 80 }), axis({ size: 64, splits: () => [0, 1, 10, 100, 1000, 10000, 100000].filter((v) => v <= Math.max(10, limit * 1.5, peak * 1.5)), values: (_, all) => all.map(count), filter: (_, all) => all })],
       series,
     }, columns);
   }

@@ -62,8 +62,8 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
         if "cost" in one:
             cost = one["cost"]
             said.append(
-                f"{name} cost {cost['total']}: {cost['calls']} for calls, {cost['oversold']} for units that were not "
-                f"there, {cost['hidden']} for units that were not sold."
+                f"{name} cost {cost['total']} ({cost['calls']} calls, {cost['oversold']} oversold units, "
+                f"{cost['hidden']} hidden units)."
             )
         if one["parked"] or one["numbers_differ"]:
             said.append(
