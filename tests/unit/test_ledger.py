@@ -82,6 +82,17 @@ def test_a_write_that_gives_units_back_does_not_land_later_sales():
     assert stage.lags() == [300]
 
 
+def test_a_number_that_is_right_again_without_a_write_has_landed():
+    stage = Stage(10)
+    stage.sell(0, 4)
+    stage.now_ms += 800
+    stage.stock["A"] += 4
+    stage.ledger.received({"A": 4})  # b shows ten, and ten there are
+    assert stage.lags() == [800, 0]
+    stage.write(0, 10, after_ms=100)
+    assert stage.lags() == [800, 0, 100]
+
+
 def test_goods_that_arrive_land_at_every_channel():
     stage = Stage(-3)
     stage.shown = [0, 0]

@@ -3,8 +3,8 @@
 Nothing here asks Syncline, so every design is measured alike.
 
 A **change of stock** is whatever makes a channel's number differ from what there is: a sale elsewhere, goods that
-arrive. It has *landed* at a channel once a write left the number short of later changes only; its lag runs from the
-moment at which somebody could tell of it until then. An **order** has landed once the ERP has it. A change that
+arrive. It has *landed* at a channel once a write left the number short of later changes only, or once a later change
+made it right again; its lag runs from the moment at which somebody could tell of it until then. An **order** has landed once the ERP has it. A change that
 never landed counts from its moment to the end. Changes that were under way during a declared outage are
 kept apart.
 """
@@ -118,7 +118,7 @@ class Ledger:
         for other, lacks in enumerate(self._lacks):
             units = fell - quantity if other == channel else fell
             if units and self._measures:
-                lacks.setdefault(sku, []).append((known_ms, units))
+                self._lack(other, lacks, sku, (known_ms, units))
         if self.timeline is not None:
             at_ms = self._now_ms()
             self.timeline.put(sku, at_ms, TRUTH, before - quantity)
@@ -138,10 +138,30 @@ class Ledger:
             after = self._stock[sku]
             rose = max(0, after) - max(0, after - units)
             if rose and self._measures:
-                for lacks in self._lacks:
-                    lacks.setdefault(sku, []).append((now_ms, -rose))
+                for channel, lacks in enumerate(self._lacks):
+                    self._lack(channel, lacks, sku, (now_ms, -rose))
             if self.timeline is not None:
                 self.timeline.put(sku, now_ms, TRUTH, after)
+
+    def _lack(
+        self,
+        channel: int,
+        lacks: dict[str, list[tuple[int | None, int]]],
+        sku: str,
+        change: tuple[int, int],
+    ) -> None:
+        """One more change that a channel's number lacks, unless with it the number is right again."""
+        waiting = lacks.setdefault(sku, [])
+        waiting.append(change)
+        if len(waiting) > 1 and self._shows[channel](sku) == max(0, self._stock[sku]):
+            self._landed(waiting)
+            del lacks[sku]
+
+    def _landed(self, changes: Iterable[tuple[int | None, int]]) -> None:
+        now_ms = self._now_ms()
+        for changed_ms, _ in changes:
+            if changed_ms is not None:
+                self._land(Flow.INVENTORY, changed_ms, now_ms)
 
     def wrote(self, channel: int, skus: Iterable[str]) -> None:
         """Numbers were written at a channel."""
@@ -166,9 +186,7 @@ class Ledger:
             if units != left:
                 waiting.append((None, left - units))
                 continue
-            for changed_ms, _ in waiting[:begin]:
-                if changed_ms is not None:
-                    self._land(Flow.INVENTORY, changed_ms, now_ms)
+            self._landed(waiting[:begin])
             if begin < len(waiting):
                 lacks[sku] = waiting[begin:]
             else:
@@ -191,9 +209,7 @@ class Ledger:
         now_ms = self._now_ms()
         for lacks in self._lacks:
             for waiting in lacks.values():
-                for changed_ms, _ in waiting:
-                    if changed_ms is not None:
-                        self._land(Flow.INVENTORY, changed_ms, now_ms)
+                self._landed(waiting)
             lacks.clear()
         for known_ms in self._reported.values():
             self._land(Flow.ORDERS, known_ms, now_ms)
