@@ -210,7 +210,10 @@ def test_bounds_by_hand():
     # An event takes 0.8 s, an order 3 s, a channel's call 0.6 s; 300 values are two calls, which go side by side.
     at_once = predicted(Design("x", 240_000, events=True), burst=300, orders_a_day=10)
     assert at_once[Flow.ORDERS] == (3_800, 243_600)
-    assert at_once[Flow.INVENTORY] == (800 + (3 + 1) * 600 + 600, 240_600 + (3 + 1) * 600 + 600)
+    assert at_once[Flow.INVENTORY] == (800 + (1 + 1) * 600 + 600, 240_600 + (1 + 1) * 600 + 600)
+    # A number that is not what was expected costs three calls more: the refused one, the orders, the reading.
+    unseen = predicted(Design("x", 240_000, events=True), burst=300, orders_a_day=10, unseen=True)
+    assert unseen[Flow.INVENTORY][0] == at_once[Flow.INVENTORY][0] + 3 * 600
     # A tolerance above a minute waits for its half on purpose.
     patient = Design("x", 240_000, events=True, tolerance_ms=3_600_000)
     waits = predicted(patient, burst=300, orders_a_day=10)[Flow.INVENTORY]

@@ -25,6 +25,7 @@ from syncline.simulate.report.words import sentences, share
 from syncline.simulate.whatif import Prices, play_all, quiet, result
 
 FINDINGS_MAX = 20
+WIDTH = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,8 @@ def _play(ask: Ask, case: Case, settings: list[Setting], said: Console) -> list[
 def _show(found: dict[str, Any]) -> None:
     """The table and the sentences, on standard output."""
     out = Console(highlight=False)
+    if not out.is_terminal:  # a file, or another program: lines are not to be folded
+        out = Console(highlight=False, width=WIDTH)
     table = Table(box=None, pad_edge=False)
     heads = (
         "design",

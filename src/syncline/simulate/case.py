@@ -592,6 +592,7 @@ class Play:
             self.setting.plan,
             burst=len(self.case.target) * len(LOCATIONS),
             orders_a_day=max(Counter(one.at_ms // DAY_MS for one in self.case.placings).values()),
+            unseen=self.setting.unseen_s > 0,
         )
         return Figures(
             setting=self.setting,

@@ -15,7 +15,7 @@ from syncline.simulate.designs import Design
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S, LEVELS_MAX, PAGE_MAX
 
 # A number that is not what was expected costs three calls before the one that lands: the refused write, the orders that
-# may explain it, and the reading.
+# may explain it, and the reading. Where checkouts are unseen, that is what usually happens at a channel that is selling.
 STALE_CALLS = 3
 
 
@@ -23,13 +23,16 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def predicted(plan: Design, *, burst: int, orders_a_day: int) -> Mapping[Flow, tuple[int, int]]:
+def predicted(
+    plan: Design, *, burst: int, orders_a_day: int, unseen: bool = False
+) -> Mapping[Flow, tuple[int, int]]:
     """The normal bound and that of a lost event, of each flow, in milliseconds.
 
     Args:
         plan: the design.
         burst: the most numbers that change at once: what arrives on one morning.
         orders_a_day: the most orders of one channel on one day.
+        unseen: channels sell what nobody has been told of yet.
     """
     call_ms, erp_ms, event_ms = _ms(CALL_S[1]), _ms(ERP_CALL_S[1]), _ms(EVENT_S[1])
     # A timed read finds what came since the last one; at most a day of it, as all of it may have come in an hour.
@@ -56,7 +59,12 @@ def predicted(plan: Design, *, burst: int, orders_a_day: int) -> Mapping[Flow, t
             event_ms if plan.events else 0, plan.interval_ms, read_ms=max(pages, goods_pages) * call_ms
         )
         in_turns = -(-calls // CALLS_MAX)
-        number = bound(stock, queue_ms=plan.patience_ms + (STALE_CALLS + in_turns) * call_ms, send_ms=call_ms)
+        # A newer number waits for the call in flight that carries an older one.
+        number = bound(
+            stock,
+            queue_ms=plan.patience_ms + (1 + in_turns + (STALE_CALLS if unseen else 0)) * call_ms,
+            send_ms=call_ms,
+        )
     return {
         flow: (found.normal_ms or 0, found.if_event_lost_ms or 0)
         for flow, found in ((Flow.INVENTORY, number), (Flow.ORDERS, order))
