@@ -108,9 +108,16 @@ def _beside(found: Mapping[str, Any]) -> list[str]:
 
 
 def _bounds(name: str, one: Mapping[str, Any]) -> str:
-    stock = one["lag_ms"].get("inventory", one["lag_ms"]["orders"])
+    flows = one["lag_ms"]
+    what, where = ("stock changes", "the channels") if "inventory" in flows else ("orders", "the ERP")
+    lags = flows.get("inventory", flows["orders"])
+    lost = ""
+    if one["lost"]:
+        judged = sum(flow["changes"] - flow["apart"] for flow in flows.values())
+        kept = sum(flow["kept_if_event_lost"] for flow in flows.values())
+        lost = f", {share(kept / judged)} within that of a lost event"
     return (
-        f"{name}: half of all stock changes had reached the channels after {duration(stock['p50'])}, 99 of 100 after "
-        f"{duration(stock['p99'])}, the last after {duration(stock['max'])}; {share(one['bound_kept'])} of all "
-        "changes came within the bound that was predicted."
+        f"{name}: half of all {what} had reached {where} after {duration(lags['p50'])}, 99 of 100 after "
+        f"{duration(lags['p99'])}, the last after {duration(lags['max'])}; {share(one['bound_kept'])} of all "
+        f"changes came within the bound that was predicted{lost}."
     )
