@@ -164,6 +164,14 @@ def test_a_setting_says_what_is_wrong_with_it(more, says):
         Setting("hybrid", **more)
 
 
+def test_a_limit_below_what_reading_takes_names_the_nearest_that_works():
+    with pytest.raises(Misconfigured, match=r"takes 0.4 calls .* --limit 0.4, or poll:20s"):
+        Setting("poll:5s", calls_per_s=0.1)
+    with pytest.raises(Misconfigured, match=r"every 4 min, .* --limit 0.0084, or poll:2000s"):
+        Setting("hybrid", calls_per_s=0.001)
+    assert Setting("poll:20s", calls_per_s=0.1).plan.interval_ms == 20_000
+
+
 def test_designs_are_named_once_and_not_too_many():
     with pytest.raises(Misconfigured, match="named twice"):
         play_all(case(), [Setting("daily"), Setting("daily")])

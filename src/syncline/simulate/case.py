@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from syncline.engine.derive.buffers import Checkout
 from syncline.engine.derive.demand import DemandLearner, Sold
 from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes, reference_of
+from syncline.engine.words import duration
 from syncline.freshness.demand import Sale
 from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import NO_BUFFER, Buffer, Layer, Level, Rules
@@ -61,6 +63,7 @@ ITEMS_MS = 7 * DAY_MS
 LEASE_MS = 3 * HOUR_MS
 LEARN_DAYS = 28  # what the engine had seen of orders when the play begins, if the history goes back so far
 
+CALLS_PER_READ = 2  # a channel's orders are read, and its numbers written
 PROGRESS_STEPS = 200  # how often a play says how far it is
 
 
@@ -99,6 +102,16 @@ class Setting:
             raise Misconfigured(f"--epsilon {self.epsilon:g}: it is a probability, above 0 and below 1")
         if self.calls_per_s < 0:
             raise Misconfigured(f"--limit {self.calls_per_s:g}: calls a second; 0 is no limit")
+        needed = CALLS_PER_READ * 1000 / self.plan.interval_ms
+        if 0 < self.calls_per_s < needed:
+            step = 10.0 ** (math.floor(math.log10(needed)) - 1)
+            enough = math.ceil(needed / step - 1e-9) * step
+            raise Misconfigured(
+                f"--design {self.design} reads a channel every {duration(self.plan.interval_ms)}, and what it reads it "
+                f"has to write: that takes {needed:.2g} calls a second at least, and --limit {self.calls_per_s:g} allows "
+                f"fewer. The nearest that works is --limit {enough:.2g}, or "
+                f"poll:{math.ceil(CALLS_PER_READ / self.calls_per_s)}s"
+            )
 
     def json(self) -> dict[str, Any]:
         """As it stands in a report; keys in a fixed order."""
