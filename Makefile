@@ -6,13 +6,15 @@ BIN := .venv/bin
 
 # Chosen on the command line, e.g. `make simulate SEED=7`.
 SEED ?=
+ERP ?=
+CHANNEL ?=
 ARGS ?=
 FULL ?=
 # The published order history, if it is there, and the part of it that `make whatif` draws: its busiest month.
 ORDERS ?= $(or $(SYNCLINE_ORDERS),../shared/data/orders_online_retail.csv.gz)
 PUBLISHED ?= --from 2011-11-01 --to 2011-12-01
 DESIGNS ?= --design batch:15m --design batch:60m --design daily --design poll:2m --design realtime --design hybrid
-export SEED UPGRADE PYTHON FULL
+export SEED ERP CHANNEL UPGRADE PYTHON FULL
 
 .PHONY: help setup demo test check lint format types imports simulate bench whatif crash browser docs wheel lock clean
 
@@ -46,7 +48,7 @@ types: setup ## Check types
 imports: setup ## Check who may import whom
 	@$(BIN)/lint-imports
 
-simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays one run exactly
+simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays one run exactly, ERP=… CHANNEL=… other systems
 	@$(BIN)/pytest -m simulation -n $(if $(SEED),0 -s,auto) $(ARGS)
 
 bench: setup ## Measure, each figure beside its limit
