@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 
 from syncline.engine.engine import POLL_INTERVAL_MS
-from syncline.freshness.bounds import SEND_AT_ONCE_MS
+from syncline.freshness.bounds import waits_ms
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.runtime.config import DEFAULT_TOLERANCE_MS, duration_ms
@@ -44,7 +44,7 @@ class Design:
     @property
     def patience_ms(self) -> int:
         """How long a number may wait on purpose; 0 where each is sent at once."""
-        return self.tolerance_ms // 2 if self.tolerance_ms > SEND_AT_ONCE_MS else 0
+        return waits_ms(self.tolerance_ms)
 
     @property
     def plain(self) -> bool:
