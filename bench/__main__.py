@@ -32,7 +32,7 @@ NAMES = (
     "idle",
     "year",
     "urgency",
-    "oversell",
+    "whatif",
     "adopt",
     "reconcile",
     "routing",
