@@ -26,7 +26,12 @@ from syncline.simulate.hooks import HooksApp
 EVENTS = "https://events.simulated.example"
 IMS = "https://ims.simulated.example"
 TOPIC = "sales.order.saved"
-AMQP = {"amqp_url": "amqps://syncline:secret-of-the-broker@mq.example", "amqp_topics": (TOPIC,)}
+AMQP = {
+    "amqp_url": "amqps://mq.example/shop",
+    "amqp_user": "syncline",
+    "amqp_password": "secret-of-the:broker",
+    "amqp_topics": (TOPIC,),
+}
 JOURNAL = {
     "journal_url": EVENTS + PATH,
     "ims_url": IMS,
@@ -43,6 +48,9 @@ JOURNAL = {
     [
         (AMQP | {"amqp_url": "amqp://mq.example"}, "amqp_url"),
         (AMQP | {"amqp_url": "https://mq.example"}, "amqp_url"),
+        (AMQP | {"amqp_url": "amqps://a:b@mq.example"}, "amqp_url"),
+        (AMQP | {"amqp_user": ""}, "amqp_user"),
+        (AMQP | {"amqp_password": ""}, "amqp_password"),
         (AMQP | {"amqp_topics": ()}, "amqp_topics"),
         (AMQP | {"amqp_topics": ("#",)}, "amqp_topics"),
         (AMQP | {"amqp_topics": ("async.#",)}, "amqp_topics"),
@@ -64,7 +72,11 @@ def test_settings_that_cannot_work_are_refused_by_name(more, field):
 
 def test_settings_show_neither_the_broker_s_password_nor_the_token_service_s():
     shown = repr(settings(**AMQP, **JOURNAL))
-    assert "secret-of-the-broker" not in shown and "simulated-ims-secret" not in shown
+    assert "secret-of-the" not in shown and "simulated-ims-secret" not in shown
+
+
+def test_a_password_may_have_any_letters():
+    assert settings(**AMQP).broker_url == "amqps://syncline:secret-of-the%3Abroker@mq.example/shop"
 
 
 def test_a_stream_is_read_where_it_is_configured_and_nowhere_else():

@@ -165,7 +165,7 @@ class RabbitInlet(Inlet):
         if isinstance(error, _DENIED):
             return AuthExpired(
                 f"the broker at {self._place} refuses the user or what it wants to do ({type(error).__name__}): check "
-                f"amqp_url, and that the user may configure, write and read {feed.queue}* and read {feed.exchange}"
+                f"its name and password, and that it may configure, write and read {feed.queue}* and read {feed.exchange}"
             )
         if isinstance(error, ChannelNotFoundEntity):
             return Retryable(

@@ -63,7 +63,7 @@ def _messages(opening: Opening) -> Messages | None:
     if opening.brokers is None:
         raise Misconfigured("amqp_url: a broker cannot be heard here; take it out")
     feed = Feed(
-        settings.amqp_url,
+        settings.broker_url,
         settings.amqp_exchange,
         settings.amqp_queue,
         settings.amqp_topics,

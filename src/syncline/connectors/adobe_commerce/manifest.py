@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -37,7 +37,7 @@ _EXCHANGE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _QUEUE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _TOPIC = re.compile(r"[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|[*#]))*")
 _SECRETS = (
-    "amqp_url",
+    "amqp_password",
     "consumer_key",
     "consumer_secret",
     "access_token",
@@ -100,6 +100,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ims_scopes: str = "openid,AdobeID,adobeio_api"
     ims_url: str = "https://ims-na1.adobelogin.com"
     amqp_url: str = ""
+    amqp_user: str = ""
+    amqp_password: str = ""
     amqp_exchange: str = "magento"
     amqp_queue: str = "syncline"
     amqp_topics: tuple[str, ...] = ()
@@ -174,10 +176,18 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             return
         parts = urlsplit(self.amqp_url)
         loopback = (parts.hostname or "") in _LOOPBACK and parts.scheme == "amqp"
-        if not parts.hostname or not (parts.scheme == "amqps" or loopback):
+        if (
+            not parts.hostname
+            or not (parts.scheme == "amqps" or loopback)
+            or parts.username
+            or parts.password
+        ):
             raise Misconfigured(
-                "amqp_url: must be amqps://user:password@host/vhost (amqp only on a loopback address)"
+                "amqp_url: must be amqps://host/vhost, without credentials (amqp only on a loopback address)"
             )
+        for name in ("amqp_user", "amqp_password"):
+            if not getattr(self, name):
+                raise Misconfigured(f"{name}: is needed besides amqp_url; give Syncline a user of its own")
         if not _EXCHANGE.fullmatch(self.amqp_exchange):
             raise Misconfigured(
                 "amqp_exchange: must be the name of the shop's exchange; it is magento as a rule"
@@ -213,6 +223,12 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     def origin(self) -> str:
         """Where calls go, without a trailing slash."""
         return self.base_url.rstrip("/")
+
+    @property
+    def broker_url(self) -> str:
+        """Where the broker is, with the credential in it; never to be shown."""
+        scheme, _, rest = self.amqp_url.partition("://")
+        return f"{scheme}://{quote(self.amqp_user, safe='')}:{quote(self.amqp_password, safe='')}@{rest}"
 
     @property
     def orders_since_ms(self) -> int | None:
