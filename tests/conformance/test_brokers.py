@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from random import Random
 
 import pytest
 from tests.conformance.broker_stage import InProcessStage, RabbitStage
 from tests.conformance.rabbitmq_server import NoBrokerError, RabbitServer
 
+from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
+from syncline.engine.capture.poller import Poller
+from syncline.model.change import Flow
 from syncline.model.errors import AuthExpired, Retryable
+from syncline.ports import Opening, PollStream
+from syncline.runtime.clock import SystemClock
 from syncline.simulate.broker import matches
+from syncline.simulate.severable import SeverableStore, Switch
+from syncline.simulate.transport import AsgiTransport
+from syncline.stores.sqlite import SqliteStore
 
 _names = itertools.count(1)
 
@@ -192,6 +202,73 @@ async def test_a_queue_of_another_kind_is_left_alone(rabbit):
     heard = rabbit.hear()
     with pytest.raises(Retryable, match="of another kind"):
         await heard.open()
+
+
+class CuttingStore(SeverableStore):
+    """A store after whose first writes the connection to the broker breaks, before anything can be acknowledged."""
+
+    def __init__(self, inner, stage):
+        super().__init__(inner, Switch())
+        self._stage = stage
+        self.cuts = 0
+
+    async def append(self, events, *, received_at_ms, cursor=None):
+        offsets = await super().append(events, received_at_ms=received_at_ms, cursor=cursor)
+        if events and self.cuts < 3:
+            self.cuts += 1
+            await self._stage.cut()
+        return offsets
+
+
+async def test_every_message_is_in_the_log_once_though_connections_break(stage):
+    heard = stage.hear(prefetch=7)
+    settings = AdobeCommerceSettings(
+        base_url="https://shop.example.com",
+        auth="bearer",
+        access_token="x",
+        amqp_url="amqps://mq.example.com",
+        amqp_user="syncline",
+        amqp_password="x",
+        amqp_topics=("sales.order.saved",),
+    )
+    clock = SystemClock()
+    system = CONNECTOR.open(
+        Opening("shop", settings, clock, Random(1), AsgiTransport({}), lambda feed: heard.inlet)
+    )
+    inner = SqliteStore.open(":memory:", now_ms=clock.now_ms())
+    store = CuttingStore(inner, stage)
+    called = asyncio.Event()
+    listening = asyncio.ensure_future(system.listen(lambda streams: called.set()))
+    poller = Poller(
+        system=system,
+        stream=PollStream("messages", (Flow.ORDERS,), arrives=True),
+        interval_ms=1_000,
+        store=store,
+        clock=clock,
+        rng=Random(1),
+        on_stored=lambda: None,
+        applied=None,
+    )
+    await poller.read_once()
+    for number in range(1, 41):
+        body = f'{{"entity_id": {number}, "updated_at": "2026-11-02 10:00:00"}}'.encode()
+        await stage.publish("sales.order.saved", body, f"id-{number}")
+    kept = []
+    while len(kept) < 40:
+        try:
+            await poller.read_once()
+        except Retryable:
+            continue  # the connection was cut: what was not acknowledged comes again
+        kept = await inner.events(0, 100)
+        if len(kept) < 40:
+            await called.wait()
+            called.clear()
+    assert store.cuts == 3
+    told = [system.source.decode(logged)[0].key for logged in kept]
+    assert sorted(map(int, told)) == list(range(1, 41))
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await inner.close()
 
 
 @pytest.mark.parametrize(
