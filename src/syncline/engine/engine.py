@@ -387,6 +387,9 @@ class Engine:
             group.create_task(self.reconciler.run(), name="reconcile")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
+            for name, system in self.systems.items():
+                if system.listen is not None:
+                    group.create_task(system.listen(partial(self._announced, name)), name=f"listen {name}")
             for poller in self.pollers:
                 group.create_task(poller.run(), name=f"poll {poller.system.name}.{poller.stream.name}")
             log.info("running", action="engine_started", systems=list(self.systems))

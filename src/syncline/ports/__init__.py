@@ -1,5 +1,6 @@
 """What Syncline needs from outside, as Protocols: time, transport, storage, sources and sinks."""
 
+from syncline.ports.broker import Brokers, Feed, Inlet, Message
 from syncline.ports.census import REFERENCE, Census, CensusPage, OrderBook
 from syncline.ports.clock import Clock, Timer
 from syncline.ports.connector import (
@@ -22,13 +23,17 @@ from syncline.ports.transport import Request, Response, Transport
 
 __all__ = [
     "REFERENCE",
+    "Brokers",
     "Census",
     "CensusPage",
     "Clock",
     "Connector",
     "Entry",
+    "Feed",
     "Folder",
     "Governor",
+    "Inlet",
+    "Message",
     "Opening",
     "OrderBook",
     "Page",

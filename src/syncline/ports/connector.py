@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, Protocol
@@ -12,6 +12,7 @@ from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
 from syncline.model.delivery import Item, Operation, Outcome
 from syncline.model.pricing import Price
 from syncline.model.records import Item as StockedItem
+from syncline.ports.broker import Brokers
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
 from syncline.ports.rereads import NOTHING, Rereads
@@ -156,14 +157,18 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a connector is given when a configured system is opened."""
+    """What a connector is given when a configured system is opened. ``brokers``: how it hears a message broker."""
 
     name: str
     settings: Any
     clock: Clock
     rng: Random
     transport: Transport
+    brokers: Brokers | None = None
 
+
+# Runs beside the engine until it is cancelled, and says which streams something has come for: they are read at once.
+Listen = Callable[[Callable[[Sequence[str]], None]], Coroutine[Any, Any, None]]
 
 # Items as this system knows them, and lists by the names that its changes give them. Raises what ``Source.poll`` raises.
 LivePrices = Callable[[Sequence[StockedItem], Sequence[str]], Awaitable[Sequence[Price]]]
@@ -190,6 +195,7 @@ class System:
     rereads: Rereads = NOTHING
     believed: Callable[[Flow, int], None] | None = None
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
+    listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ from msgspec import Struct
 
 from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
-from syncline.connectors.adobe_commerce.manifest import STREAMS, AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.journal import Journal
+from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings, streams_of
+from syncline.connectors.adobe_commerce.messages import Messages
+from syncline.connectors.adobe_commerce.told import ORDER_EVENT, REFUSED, why_refused
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
@@ -27,7 +30,6 @@ from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 BODY_BYTES_MAX = 256 * 1024  # an event has 64 KB at most, and its envelope
 HEADER_CHARS_MAX = 2048
 PAGES_MAX = 100_000
-ORDER_EVENT = "order.event"
 SIGNATURES = ("x-adobe-digital-signature-1", "x-adobe-digital-signature-2")
 
 
@@ -61,8 +63,19 @@ def load_keys(keys: Sequence[str]) -> tuple[rsa.RSAPublicKey, ...]:
 class AdobeCommerceSource:
     """Reads one shop. ``verify`` and ``decode`` make no call."""
 
-    def __init__(self, name: str, settings: AdobeCommerceSettings, *, client: Client, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: AdobeCommerceSettings,
+        *,
+        client: Client,
+        clock: Clock,
+        messages: Messages | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self._name = name
+        self._messages = messages
+        self._journal = journal
         self._settings = settings
         self._client = client
         self._clock = clock
@@ -71,7 +84,7 @@ class AdobeCommerceSource:
     @property
     def streams(self) -> tuple[PollStream, ...]:
         """What can be polled."""
-        return STREAMS
+        return streams_of(self._settings)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -142,6 +155,8 @@ class AdobeCommerceSource:
         topic, body = event.topic, event.body
         if topic == ORDER_EVENT:
             return [_from_event(body)]
+        if topic == REFUSED:
+            raise why_refused(body)
         if topic == "order.notice":
             stamp = wire.decode(body, wire.OrderStamp, topic)
             return [_notice(stamp)]
@@ -166,6 +181,10 @@ class AdobeCommerceSource:
             return self._poll_orders(cursor)
         if stream == "items":
             return self._poll_items(cursor)
+        if stream == "messages" and self._messages is not None:
+            return self._messages.poll(cursor)
+        if stream == "journal" and self._journal is not None:
+            return self._journal.poll(cursor)
         raise ValueError(f"Adobe Commerce has no stream {stream!r}")
 
     async def _poll_orders(self, cursor: Cursor | None) -> AsyncIterator[Page]:

@@ -24,6 +24,7 @@ WINDOW_S = 300.0
 
 STANDARD = "v2.0"
 EXTENSION = "syncline/connect/v1.0"
+RUNTIME = "microsoft/runtime/v1.0"
 LOGIN = "https://login.microsoftonline.com"
 API = "https://api.businesscentral.dynamics.com"
 
@@ -93,6 +94,11 @@ payment_journal = "WEB"
 )
 
 
+def event_key(name: str) -> str:
+    """A business event's name without spaces and in small letters: "Sales shipment posted" is ``salesshipmentposted``."""
+    return "".join(name.lower().split())
+
+
 @dataclass(frozen=True, slots=True)
 class BusinessCentralSettings:
     """One company of one environment, and the decisions that are its owner's to make."""
@@ -121,6 +127,9 @@ class BusinessCentralSettings:
     post_returns: bool = False  # post the credit memo of goods that went back on the shelf
     variant_separator: str = "/"  # between an item's number and its variant's code, in a SKU
     rounding_tolerance: Decimal = Decimal("0.02")
+    business_events: dict[str, str] = field(
+        default_factory=dict
+    )  # an event's name, and the stream that it has read
 
     def validate(self) -> None:
         """Check what can be checked without a call.
@@ -167,6 +176,16 @@ class BusinessCentralSettings:
         if self.tax == "keep" and not (self.tax_account and self.zero_tax_code):
             raise Misconfigured(
                 'business_central.tax = "keep" needs tax_account and zero_tax_code, or tax is charged twice.'
+            )
+        streams = [stream.name for stream in STREAMS]
+        for name, stream in self.business_events.items():
+            if not event_key(name) or stream not in streams:
+                raise Misconfigured(
+                    f"business_central.business_events: {name!r} has to name one of the streams {', '.join(streams)}."
+                )
+        if self.business_events and not self.webhook_secrets:
+            raise Misconfigured(
+                "business_central.business_events needs webhook_secrets: events carry no other proof."
             )
         if not self.create_customers and not self.web_customer:
             raise Misconfigured("business_central.web_customer is needed where create_customers is off.")

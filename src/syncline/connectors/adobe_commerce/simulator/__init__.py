@@ -6,7 +6,7 @@ stands: answer times, how soon consumers work, how many calls a shop takes at on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 
@@ -23,6 +23,8 @@ from syncline.connectors.adobe_commerce.simulator.events import (
     sign,
 )
 from syncline.connectors.adobe_commerce.simulator.hooks import Hook
+from syncline.connectors.adobe_commerce.simulator.journal import Journal
+from syncline.connectors.adobe_commerce.simulator.publisher import Publisher
 from syncline.connectors.adobe_commerce.simulator.sales import CartLine, Checkout, Sales
 from syncline.connectors.adobe_commerce.simulator.state import (
     Buyer,
@@ -44,6 +46,8 @@ __all__ = [
     "Checkout",
     "Hook",
     "Integration",
+    "Journal",
+    "Publisher",
     "Registration",
     "make_keys",
     "public_pem",
@@ -88,6 +92,7 @@ class AdobeCommerceSimulator(Simulator):
         self.bulk = Bulk(clock, rng, lambda: self.faults)
         self.events = Events(clock, rng, transport, lambda: self.faults)
         self.integration = integration or Integration()
+        self.publisher: Publisher | None = None
         self.credentials = Credentials(
             rng, self.integration, dict(ADMIN if admins is None else admins), bearer
         )
@@ -125,6 +130,18 @@ class AdobeCommerceSimulator(Simulator):
     ) -> None:
         """Have every saved order told to a webhook."""
         self.events.registration = Registration(url, client_id, tuple(fields), priority)
+
+    def keep_journal(self, client_id: str, fields: Sequence[str] = (), *, priority: bool = True) -> Journal:
+        """Have every saved order told to a journal, beside the webhook if there is one. An app of its own serves it."""
+        if self.events.registration is None:
+            self.register_events("", client_id, fields, priority=priority)
+        self.events.journal = Journal(self.clock, self.rng, client_id=client_id)
+        return self.events.journal
+
+    def publish_orders(self, publish: Callable[[str, bytes, str], None], topic: str) -> Publisher:
+        """Install a module that publishes every saved order on the shop's exchange: topic, body, message id."""
+        self.publisher = Publisher(publish, topic, self.rng, lambda: self.faults)
+        return self.publisher
 
     def issue_admin_token(self, username: object, password: object) -> str:
         """What the token service does."""
@@ -195,4 +212,7 @@ class AdobeCommerceSimulator(Simulator):
         )
 
     def _order_saved(self, order: Order) -> None:
-        self.events.emit(ORDER_SAVED, render.as_saved(render.order(order, self.currency)))
+        body = render.order(order, self.currency)
+        self.events.emit(ORDER_SAVED, render.as_saved(body))
+        if self.publisher is not None:
+            self.publisher.saved(body)
