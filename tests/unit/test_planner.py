@@ -301,6 +301,10 @@ def test_a_rate_above_the_limit_is_said_with_the_licence_that_would_do():
     use = next(one for one in plan.limits if one.system == "shop")
     assert not use.kept
     assert use.nearest == "the licence large would do"
+    polled = system("erp", vendor(), Limit(at_once=20))
+    asked = (route("orders", segment(20_000, changes=9_000.0)), route("prices", segment(HOUR)))
+    both = ask(*asked, shop=shop, erp=polled)
+    assert planned(both).route("prices:erp->shop").capture.poll_ms < HOUR  # it would not help to give that up
     own = replace(shop, vendor=replace(kind, licences={}))
     plan = planned(ask(route("orders", segment(20_000, changes=9_000.0)), shop=own))
     assert "times as much would do" in next(one for one in plan.limits if one.system == "shop").nearest
