@@ -31,6 +31,7 @@ OPERATIONS = {
     "create_shipment": "announce a shipment",
     "set_price": "show a price",
     "set_list_price": "show a price in a price list",
+    "put_customer": "write a customer",
     "apply": "take in a message",
     "adopt": "take over an order",
     "compare_total": "compare an order's total",

@@ -78,6 +78,7 @@ class World:
         self.clock = clock
         self.level_events = level_events
         self.price_rules: PriceRules | None = None  # with them, prices travel too
+        self.more_routes: list[Route] = []
         self.rng = rng
         self.pace = pace or Pace()
         self.shop_side: ShopSide = open_shop(
@@ -141,6 +142,7 @@ class World:
                 Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
                 Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
                 *self._prices(),
+                *self.more_routes,
             ]
         )
 

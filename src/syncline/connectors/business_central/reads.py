@@ -16,7 +16,9 @@ import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
+from syncline.connectors.business_central.customers import CustomerScan
 from syncline.connectors.business_central.manifest import (
+    CUSTOMERS,
     EXTENSION,
     ITEMS,
     LEVELS,
@@ -78,6 +80,7 @@ class Reads:
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
+        self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -88,6 +91,7 @@ class Reads:
             STOCK.name: self.stock,
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
+            CUSTOMERS.name: self._customers.read,
         }
 
     async def mark(self) -> Mark:

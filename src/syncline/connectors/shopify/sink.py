@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
+from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.orders import OrderReader
 from syncline.connectors.shopify.prices import PriceWriter
@@ -20,7 +21,7 @@ from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
+from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, ReadStock, SetStock
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
@@ -67,6 +68,7 @@ class ShopifySink:
         self._clock = clock
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
+        self._companies = CompanyWriter(client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -90,6 +92,8 @@ class ShopifySink:
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
             payload = items[0].payload
+            if isinstance(payload, PutCustomer):
+                return [await self._companies.put(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
