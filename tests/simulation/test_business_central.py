@@ -57,10 +57,9 @@ async def give_back(played: Simulation, rng: Random, back: list[int]) -> None:
             played.world.trade.given_back.add(order_id)
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_what_comes_back_is_credited_once_and_is_in_stock_again(number):
-    played, back = play(number), []
-    played.loop.create_task(give_back(played, Random(number), back))
+def test_what_comes_back_is_credited_once_and_is_in_stock_again():
+    played, back = play(1), []
+    played.loop.create_task(give_back(played, Random(1), back))
     report = played.run()
     assert report.violations == [], report.text()
     erp = played.world.erp_side

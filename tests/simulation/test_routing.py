@@ -58,7 +58,7 @@ def test_every_order_is_written_once_and_every_number_is_right(number, plan, mon
 
     def of_shop(self, order_id):
         lines = shops(self, order_id)
-        erp = self.erp.find_order(f"{SHOP}-{order_id}")
+        erp = self.erp.find(f"{SHOP}-{order_id}")
         if erp is not None:
             moved[erps(self.erp.order(erp)) == lines] += 1
         return without_places(lines)

@@ -85,11 +85,11 @@ def played(erp: str, channel: str, seconds: float, seed: int) -> tuple[Outcome, 
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
 def test_every_promise_is_kept(pair):
     erp, channel = pair
-    outcome, said = played(erp, channel, 60.0 if erp == "business-central" else 20.0, seed=1)
+    outcome, said = played(erp, channel, 40.0 if erp == "business-central" else 8.0, seed=1)
     assert outcome.broken() == []
     truth = outcome.truth
     assert truth.orders_placed >= 20 and truth.fulfilments_at_shop >= 15, "nothing to check"
     assert truth.payments_taken == truth.payments_in_erp > 10
-    assert outcome.lag_ms["inventory"].changes > 20 and outcome.lag_ms["orders"].changes >= 20
+    assert outcome.lag_ms["inventory"].changes > 10 and outcome.lag_ms["orders"].changes >= 20
     assert outcome.contract_prices_changed == 1 and outcome.lag_ms["prices"].changes > 1
     assert any("lost" in sentence for sentence in said)
