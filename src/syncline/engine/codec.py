@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
+from syncline.model.credit import Credit
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
@@ -23,6 +24,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
+    Kind.CREDIT: Credit,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]
@@ -101,4 +103,6 @@ def record_fingerprint(kind: Kind, value: Record) -> str:
         return order_fingerprint(value) if value.complete else ""
     if isinstance(value, StockLevel):
         return stock_fingerprint(value)
+    if isinstance(value, Credit):
+        return fingerprint(msgspec.structs.replace(value, read_began_ms=0))
     return fingerprint(value)

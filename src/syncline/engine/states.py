@@ -1,7 +1,7 @@
 """State records: what a source says absolutely, and what each channel should make of it.
 
-Stock has a way of its own, because orders and holds change it as well. Everything else that is a state (prices; catalog,
-customers and credit are alike) goes one way, and each flow only declares what is its own:
+Stock has a way of its own, because orders and holds change it as well. Everything else that is a state (prices, credit;
+catalog and customers are alike) goes one way, and each flow only declares what is its own:
 
 1. A source tells absolute records of a ``kind``. A newer version replaces the record.
 2. A record that differs marks the *contents* that hang on it: one for each thing that a channel is told of.
@@ -30,7 +30,11 @@ from syncline.model.records import Item
 from syncline.ports import System
 
 # What a Sink is asked to do with contents, and of which kind they are. Each payload has its ``content``.
-STATE_OPERATIONS: Mapping[str, Kind] = {"set_price": Kind.PRICE, "set_list_price": Kind.PRICE}
+STATE_OPERATIONS: Mapping[str, Kind] = {
+    "set_price": Kind.PRICE,
+    "set_list_price": Kind.PRICE,
+    "set_credit": Kind.CREDIT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ class StateFlow(Protocol):
     @property
     def kind(self) -> Kind:
         """The kind of the source's records, and of the channel's contents."""
+        ...
+
+    @property
+    def bound(self) -> Kind | None:
+        """The kind of binding by which a channel knows what a content is of; ``None``: it is an item of its catalog."""
         ...
 
     @property
@@ -91,7 +100,11 @@ class StateFlow(Protocol):
         ...
 
     def sku_of(self, key: str) -> str:
-        """The SKU that a content is of."""
+        """The SKU that a content is of, or the key of the record that a binding stands for."""
+        ...
+
+    def group_of(self, key: str) -> str:
+        """What groups a content at the channel; "": nothing."""
         ...
 
     def wanted(
@@ -103,7 +116,7 @@ class StateFlow(Protocol):
             route: whose content it is.
             key: of the content.
             records: those of ``needs`` that there are.
-            item: what the channel calls the SKU.
+            item: what the channel calls the SKU, or the record; without an id where it has none yet.
             before: what was last written, as far as is known; ``None``: nothing was.
             now_ms: the moment.
         """
@@ -113,8 +126,16 @@ class StateFlow(Protocol):
         """What a channel shows that has no such content; ``None`` if it always has one."""
         ...
 
+    def seen(self, shown: Any, ours: Any) -> Any:
+        """What of a content that the channel shows can be compared with what we wrote, or would write."""
+        ...
+
     def described(self, content: Any) -> str:
         """A content in a few words."""
+        ...
+
+    def contrasted(self, shown: Any, ours: Any) -> str:
+        """How what a channel shows differs from ours, as a sentence that ends in "was written" or "is right"."""
         ...
 
     def payload(self, key: str, content: Any, item: Item, before: Any) -> Payload:
@@ -179,6 +200,7 @@ class States:
             return [
                 (route.name, key)
                 for flow, route in self._of_sink.get(system, ())
+                if flow.bound is None
                 for key in flow.of_sku(route, sku)
             ]
         return self.of_record(system, change.kind, change.key)

@@ -31,6 +31,7 @@ OPERATIONS = {
     "create_shipment": "announce a shipment",
     "set_price": "show a price",
     "set_list_price": "show a price in a price list",
+    "set_credit": "show what is left of a credit",
     "apply": "take in a message",
     "adopt": "take over an order",
     "compare_total": "compare an order's total",

@@ -32,7 +32,9 @@ class Kind(StrEnum):
     ERP_ORDER = "erp_order"  # the same key, on the ERP's side
     SHIPMENT = "shipment"  # the ERP's fulfilment id
     PRICE = "price"  # "<sku>\x1f<price list>"; of what a channel shows, "<its price list>\x1f<sku>"
+    CUSTOMER = "customer"  # the source's id of it; bindings of channels' buyers have our reference of them
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
+    CREDIT = "credit"  # the account, by its key at the source; of what a channel is told, the same
 
 
 class Via(StrEnum):

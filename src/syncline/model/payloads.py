@@ -20,6 +20,7 @@ operation            payload        outcome facts when done
 ``create_shipment``  CreateShipment ``external_id``: str
 ``set_price``        SetPrice       none; the price of the item itself
 ``set_list_price``   SetPrice       none; the item's price in one of the channel's price lists
+``set_credit``       SetCredit      none
 ==================== ============== =========================================================
 
 ``set_stock`` and ``read_stock`` also tell ``stamp_ms``, where the channel stamps its numbers: when the number became
@@ -32,6 +33,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.credit import CreditTag
 from syncline.model.pricing import PriceTag
 from syncline.model.records import Order, Payment, Refund, Shipment
 
@@ -158,7 +160,25 @@ class SetPrice(Struct, frozen=True):
     had: tuple[Decimal, ...] | None = None
 
 
-Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment | SetPrice
+class SetCredit(Struct, frozen=True):
+    """Make the channel know what is left of an account's credit; ``external_id`` is its own id of the customer."""
+
+    account: str
+    external_id: str
+    content: CreditTag
+
+
+Payload = (
+    SetStock
+    | ReadStock
+    | ReadOrder
+    | PutOrder
+    | PutPayment
+    | PutRefund
+    | CreateShipment
+    | SetPrice
+    | SetCredit
+)
 
 PAYLOADS: dict[str, type[Payload]] = {
     "set_stock": SetStock,
@@ -170,4 +190,5 @@ PAYLOADS: dict[str, type[Payload]] = {
     "create_shipment": CreateShipment,
     "set_price": SetPrice,
     "set_list_price": SetPrice,
+    "set_credit": SetCredit,
 }

@@ -16,18 +16,22 @@ from syncline.ports.connector import (
     WebhookRequest,
 )
 from syncline.ports.folder import Entry, Folder
+from syncline.ports.gates import Cart, CartLine, Gate
 from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
 
 __all__ = [
     "REFERENCE",
+    "Cart",
+    "CartLine",
     "Census",
     "CensusPage",
     "Clock",
     "Connector",
     "Entry",
     "Folder",
+    "Gate",
     "Governor",
     "Opening",
     "OrderBook",

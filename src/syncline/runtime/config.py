@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.credit.rules import NO_CREDIT
 from syncline.engine.adoption import AdoptRules
 from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
@@ -34,6 +35,7 @@ from syncline.model.errors import Misconfigured
 from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.credit import CreditConfig, CreditPolicyConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
     FenceConfig,
@@ -58,6 +60,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDERS: 10_000,
     Flow.ORDER_STATUS: 3_600_000,
     Flow.PRICES: 3_600_000,
+    Flow.CREDIT: 300_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -65,7 +68,7 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES)
+IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES, Flow.CREDIT)
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -139,6 +142,7 @@ class RouteConfig(
     vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
     prices: PricesConfig | None = None
+    credit: CreditConfig | None = None
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -338,6 +342,8 @@ def _known_fields() -> list[str]:
             RouteConfig,
             PricesConfig,
             PriceListConfig,
+            CreditConfig,
+            CreditPolicyConfig,
             RulesConfig,
             GroupConfig,
             FenceConfig,
@@ -526,6 +532,8 @@ def _route(
             if route.prices is not None
             else f"{field}.prices: say which price lists of {route.source} the prices of {route.sink} are made from"
         )
+    if route.credit is not None and flow is not Flow.CREDIT:
+        raise Misconfigured(f"{field}.credit: only a route of credit has this")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -547,6 +555,7 @@ def _route(
         prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
         if route.prices is not None
         else NO_PRICES,
+        credit=route.credit.rules(f"{field}.credit") if route.credit is not None else NO_CREDIT,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

@@ -61,7 +61,9 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
 
     ``auth`` says which credential is sent: an integration's four values (``oauth``), its access token alone
     (``bearer``, which the shop has to allow), or an administrator's name and password (``admin``). ``event_public_keys``
-    are the keys, as PEM, by which Adobe I/O signs events. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
+    are the keys, as PEM, by which Adobe I/O signs events, ``webhook_public_keys`` those by which the shop signs the questions of
+    its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
+    one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone.
     """
 
@@ -87,6 +89,10 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     refunds_restock: bool = False
     event_public_keys: tuple[str, ...] = ()
     event_client_id: str = ""
+    webhook_public_keys: tuple[str, ...] = ()
+    webhook_deadline_ms: int = 800
+    webhook_review: Literal["stop", "pass"] = "stop"
+    webhook_credit_methods: tuple[str, ...] = ("companycredit", "purchaseorder")
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -115,6 +121,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             ("concurrency", 1, CONCURRENCY_MAX),
             ("page_size", 1, PAGE_MAX),
             ("order_overlap_s", 0, OVERLAP_S_MAX),
+            ("webhook_deadline_ms", 50, 10_000),
         ):
             if not low <= getattr(self, name) <= high:
                 raise Misconfigured(f"{name}: must be between {low} and {high}")

@@ -57,7 +57,9 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 # Price rows have no change stamp and leave the item's as it is (contract sheet sections 4 and 5): all are read each time.
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES)
+# Balances have none either (section 5).
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CREDIT)
 
 
 SAMPLE = Sample(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
+from syncline.engine.apply.credit import claim_of
 from syncline.engine.codec import FOUND, encode, fingerprint
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
@@ -14,7 +15,7 @@ from syncline.engine.routes import Routes, reference_of, split_key
 from syncline.engine.routing import routing_row
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.capabilities import Capabilities, StockBasis
-from syncline.model.change import Kind
+from syncline.model.change import Flow, Kind
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import (
     CreateShipment,
@@ -22,6 +23,7 @@ from syncline.model.payloads import (
     PutOrder,
     PutPayment,
     PutRefund,
+    SetCredit,
     SetPrice,
     SetStock,
 )
@@ -356,7 +358,7 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
-        elif isinstance(payload, SetPrice):
+        elif isinstance(payload, SetPrice | SetCredit):
             self._add(
                 "content_put",
                 system=self._system,
@@ -432,6 +434,15 @@ class Results:
                 )
             for sku in self._routes.recipes.bases(sorted({line.sku for line in order.lines})):
                 self._add("shelf_stale", sku=sku)
+        credited = any(one.source == self._system for one in self._routes.of(Flow.CREDIT, sink=route.source))
+        if credited and outcome.facts.get("commits_stock", True):
+            self._add(
+                "credit_accept",
+                reference=claim_of(route.source, order.key),
+                binding=payload.reference,
+                accepted=1,
+                now_ms=self._now_ms,
+            )
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(

@@ -34,6 +34,7 @@ class PriceFlow:
 
     flow = Flow.PRICES
     kind = Kind.PRICE
+    bound = None
     content = PriceTag
 
     def fingerprint(self, route: Route) -> str:
@@ -70,6 +71,10 @@ class PriceFlow:
     def sku_of(self, key: str) -> str:
         """The second part."""
         return split_key(key)[1]
+
+    def group_of(self, key: str) -> str:
+        """The price list."""
+        return split_key(key)[0]
 
     def wanted(
         self,
@@ -113,9 +118,18 @@ class PriceFlow:
         at = route.prices.named(name)
         return None if at is None or name == OWN else PriceTag(at.currency, ())
 
+    def seen(self, shown: PriceTag, ours: PriceTag) -> PriceTag:
+        """All of it."""
+        del ours
+        return shown
+
     def described(self, content: PriceTag) -> str:
         """Prices with their minimum."""
         return tag_text(content)
+
+    def contrasted(self, shown: PriceTag, ours: PriceTag) -> str:
+        """Both prices."""
+        return f"the channel shows {tag_text(shown)}, {tag_text(ours)}"
 
     def payload(self, key: str, content: PriceTag, item: Item, before: PriceTag | None) -> SetPrice:
         """By the channel's own ids."""

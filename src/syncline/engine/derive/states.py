@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from syncline.engine.delivery.build import Built, Due, Refuse, Send, Skip
 from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow, States, Wanted
 from syncline.freshness.bounds import start_at
+from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState
 from syncline.model.records import Item
 from syncline.ports import Clock, Row, Store, Timer, Write
@@ -23,6 +24,10 @@ DERIVE_MAX = 500  # contents in one round: nothing else runs while they are comp
 ON_TIME_MS = 60_000
 RELEASED = "released"  # as a person's decision is recorded
 PARKED_MAX = 50  # decisions about one content that are looked at
+
+
+# What some contents of a route are computed from besides records, by content and name.
+Beside = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, dict[str, Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,17 @@ class StateDeriver:
         self._look = True  # a former process may have left some
         self._timer: Timer | None = None
         self._timer_ms = 0
+        self._beside: dict[Kind, Beside] = {}
         self._decoders = {flow.kind: msgspec.json.Decoder(flow.content) for flow in states.flows}
 
     def watch(self, at_rest: Callable[[str, str, list[str]], set[str]], wake: Callable[[], None]) -> None:
         """Be told of which contents no delivery is open; ``wake`` is called when something is due."""
         self._at_rest = at_rest
         self._wake = wake
+
+    def beside(self, kind: Kind, read: Beside) -> None:
+        """Be told what contents of a kind are computed from besides their records."""
+        self._beside[kind] = read
 
     def marked(self) -> None:
         """Be told that something was marked, or may have been."""
@@ -160,24 +170,37 @@ class StateDeriver:
             if row[2] == DeliveryState.PARKED
         }
 
+    async def _items(self, route: Route, flow: StateFlow, keys: Sequence[str]) -> dict[str, Item]:
+        """What the channel calls that which contents are of; left out is what it does not sell."""
+        if flow.bound is None:
+            found = {key: self._catalog.get(route.sink, flow.sku_of(key)) for key in keys}
+            return {key: item for key, item in found.items() if item is not None}
+        subjects = {key: flow.sku_of(key) for key in keys}
+        rows = await self._store.read(
+            "bindings_get",
+            system=route.sink,
+            kind=flow.bound.value,
+            keys=list(dict.fromkeys(subjects.values())),
+        )
+        ids = {row[0]: row[1] for row in rows}
+        return {key: Item(subject, ids.get(subject, "")) for key, subject in subjects.items()}
+
     async def _wanted(
         self, route: Route, flow: StateFlow, keys: Sequence[str], held: Mapping[str, Held], now_ms: int
     ) -> dict[str, Wanted]:
         """What contents should be; those of what the channel does not sell are left out."""
-        items: dict[str, Item] = {}
-        for key in keys:
-            item = self._catalog.get(route.sink, flow.sku_of(key))
-            if item is not None:
-                items[key] = item
+        items = await self._items(route, flow, keys)
         needs = {key: flow.needs(route, key) for key in items}
         asked = list(dict.fromkeys(record for records in needs.values() for record in records))
         rows = await self._store.read("states_get", system=route.source, kind=flow.kind.value, keys=asked)
         records = {key: decode(flow.kind, body) for key, body, gone, *_ in rows if not gone}
+        read = self._beside.get(flow.kind)
+        beside = await read(route, list(items)) if read is not None else {}
         return {
             key: flow.wanted(
                 route,
                 key,
-                {record: records[record] for record in needs[key] if record in records},
+                {record: records[record] for record in needs[key] if record in records} | beside.get(key, {}),
                 item,
                 held[key].content if key in held else None,
                 now_ms,
@@ -215,7 +238,7 @@ class StateDeriver:
         wanted: Wanted | None,
         held: Held | None,
     ) -> Built:
-        item = self._catalog.get(route.sink, flow.sku_of(key))
+        item = (await self._items(route, flow, [key])).get(key)
         if wanted is None or item is None:
             return Skip("the SKU is not sold there any more")
         if wanted.content is not None and held is not None and held.hash == fingerprint(wanted.content):

@@ -145,9 +145,13 @@ class AdobeCommerceSimulator(Simulator):
     ) -> Checkout:
         """The same, with the configured hook asked first."""
         if self.hook is not None and self.transport is not None:
-            rows = [{"sku": line.sku, "qty_ordered": line.quantity} for line in cart]
-            asked = {"order": {"items": rows, "customer_email": (buyer or Buyer("")).email}}
-            words = await hooks.ask(self.hook, asked, self.clock, self.transport)
+            asked = self.sales.about_to_be(cart, buyer=buyer or Buyer("guest@shop.example"), **more)  # type: ignore[arg-type]
+            words = await hooks.ask(
+                self.hook,
+                {"order": {**asked, "base_currency_code": self.currency}},
+                self.clock,
+                self.transport,
+            )
             if words:
                 return Checkout(None, words)
         return self.checkout(cart, buyer=buyer, **more)
