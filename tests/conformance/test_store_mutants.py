@@ -3007,6 +3007,325 @@ CAUGHT_BY = {
     "tells mappings without a limit": [
         "a_version_of_the_mapping_is_added_once_and_never_altered",
     ],
+    "takes more credit than there is": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "leaves the last of a credit": [
+        "an_approval_is_given_back_once",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit by the claims of all accounts": [
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit by the claims of all systems": [
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit beside confirmed approvals": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "takes credit beside orders": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "takes credit beside what has ended": [
+        "an_approval_is_given_back_once",
+    ],
+    "counts orders twice": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "takes orders as contained too soon": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "takes orders as contained that nobody confirmed": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "bounds what has no bounds": [
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit by other figures": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by figures that are gone": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by another account's figures": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by another system's figures": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by any record": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit again": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "takes nothing anew": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "keeps the account of what expired": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "keeps the amount of what expired": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "keeps the end of what expired": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals too soon": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals too late": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "ends approvals of all accounts": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals of all systems": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals again": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "never ends confirmed approvals": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "locks no account twice": [
+        "an_accounts_row_is_there_to_be_locked",
+    ],
+    "reads an account with claims on others": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account with claims in other systems": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account with what has ended": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by any record": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by when it was told": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by when it was seen": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by any cursor": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account without a limit": [
+        "an_account_is_read_whole",
+    ],
+    "tells claims in any order": [
+        "an_account_is_read_whole",
+        "claims_that_are_over_are_forgotten_after_a_while",
+        "credit_is_taken_while_there_is_room_and_whole",
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "tells claims in other systems": [
+        "an_account_is_read_whole",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "tells claims that have ended": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+        "an_account_is_read_whole",
+        "an_approval_is_given_back_once",
+    ],
+    "tells claims on others": [
+        "an_account_is_read_whole",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "tells orders of other channels as ours": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells orders of other systems as ours": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells orders by what was released": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells orders without a name": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells accounts of orders in any order": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "confirms what has expired": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms at the very end": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms approvals for another order": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms approvals for no order": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "prolongs what is confirmed": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "forgets which order is confirmed": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms every approval": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "gives credit back again": [
+        "an_approval_is_given_back_once",
+    ],
+    "gives no confirmed credit back": [
+        "an_approval_is_given_back_once",
+    ],
+    "gives all credit back": [
+        "an_account_is_read_whole",
+        "an_approval_is_given_back_once",
+        "an_order_takes_the_place_of_its_approvals",
+        "approvals_meet_orders_that_came_before_their_names",
+        "claims_that_are_over_are_forgotten_after_a_while",
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "keeps what was owed first": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "keeps the currency that was owed first": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "asks for every order to be confirmed again": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "keeps the stamp of an order that grew": [
+        "an_order_takes_what_is_owed_for_it_now",
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "keeps the version of an order that grew": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "leaves an order settled that grew": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "opens every order again": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "replaces approvals of other orders": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces approvals by key only": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces approvals of other channels": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces approvals without a name": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "leaves what expired as it is": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces what was given back": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "forgets the key of what replaced": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "meets records that are no orders": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders of other channels": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders for what has ended": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders for other systems": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets no confirmed approvals": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders in any order": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders without a limit": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "accepts orders that the source does not have": [
+        "an_order_takes_what_is_owed_for_it_now",
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by an old version": [
+        "an_order_takes_what_is_owed_for_it_now",
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by any binding": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by other systems": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by other orders": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts an order later each time": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "keeps accepting an order that is not": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "leaves an order settled that the source dropped": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "accepts approvals": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "settles too soon": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles what nobody confirmed": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "never settles what is paid": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that were not read": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that are gone": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that were told only": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that were seen only": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by any record": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by other systems' figures": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by other accounts' figures": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles everywhere": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "forgets claims that count": [
+        "claims_that_are_over_are_forgotten_after_a_while",
+    ],
+    "forgets young claims": [
+        "claims_that_are_over_are_forgotten_after_a_while",
+    ],
+    "forgets claims without a limit": [
+        "claims_that_are_over_are_forgotten_after_a_while",
+    ],
+    "replaces what it is asked for": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
 }
 
 

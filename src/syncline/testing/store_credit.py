@@ -192,6 +192,7 @@ class CreditConformance(Opens):
             row = {"reference": "a", "order_key": "", "now_ms": T0 + 99, "expires_at_ms": T0 + 900}
             assert await put(store, "credit_confirm", **{**row, "now_ms": T0 + 100}) == []
             assert await put(store, "credit_confirm", **row) == [("a",)]
+            assert not await take(store, "c", amount=21)
             assert await put(store, "credit_confirm", **{**row, "order_key": "1"}) == [("a",)]
             later = {"now_ms": T0 + 5_000, "expires_at_ms": T0 + 9_000}
             assert await put(store, "credit_confirm", **{**row, **later, "order_key": "1"}) == [("a",)]

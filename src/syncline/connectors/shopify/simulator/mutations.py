@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
+from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
 from syncline.connectors.shopify.simulator.records import (
@@ -272,6 +273,7 @@ def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 
 MUTATIONS: dict[str, Resolver] = {
     **INVENTORY_MUTATIONS,
+    **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,
