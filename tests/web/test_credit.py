@@ -187,7 +187,9 @@ async def ask(
 ):
     body = body or json.dumps(told).encode()
     signed = (key or make_keys()[0]).sign(base64.b64encode(body), padding.PKCS1v15(), hashes.SHA256())
-    path = f"/v1/adobe-commerce/webhooks/{system}/{token or site.access.hook_token(system)}/{gate}"
+    path = f"{site.access.gate_url('', system)}/{gate}"
+    if token:
+        path = path.replace(site.access.hook_token(system), token)
     headers = {"x-adobe-commerce-webhook-signature": base64.b64encode(signed).decode()}
     return await Client(site.app).ask("POST", path, body=body, headers=headers)
 
