@@ -7,6 +7,7 @@ import base64
 import json
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -16,7 +17,10 @@ from tests.web.support import NOW_MS, Client, FakeSink, FakeSource, make_site, r
 
 from syncline.connectors.adobe_commerce.gates import AdobeCommerceGate
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
 from syncline.connectors.adobe_commerce.simulator.events import make_keys, public_pem
+from syncline.connectors.adobe_commerce.simulator.hooks import Hook
+from syncline.connectors.adobe_commerce.simulator.sales import Buyer, CartLine
 from syncline.credit.rules import CreditRules
 from syncline.engine.derive.prices import price_key
 from syncline.engine.routes import Route, Routes, customer_reference
@@ -25,6 +29,7 @@ from syncline.model.credit import Credit
 from syncline.model.pricing import Price, PriceEntry, PriceKind
 from syncline.ports import PollStream, Write
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
+from syncline.simulate.transport import AsgiTransport
 from syncline.web.access import Role
 
 D = Decimal
@@ -278,3 +283,30 @@ async def test_an_order_to_be_reviewed_goes_on_where_the_shop_wants_that(site, m
     assert (await ask(site, "credit", {"order": stranger})).json()["op"] == "exception"
     monkeypatch.setattr(AdobeCommerceGate, "passes_review", True)
     assert (await ask(site, "credit", {"order": stranger})).json() == {"op": "success"}
+
+
+async def test_a_shops_own_checkout_is_gated(site, till):
+    transport = AsgiTransport({"http://syncline.test": site.app})
+    shop = AdobeCommerceSimulator(clock=site.clock, rng=Random(1), transport=transport)
+    place = shop.add_source("here")
+    shop.add_product("MUG", "Mug", D(300), {place: 9})
+    row = {
+        "system": "erp", "kind": "customer", "key": customer_reference("shop", "1"), "external_id": "107", "version": 0,
+        "hash": "", "now_ms": NOW_MS,
+    }  # fmt: skip
+    await site.store.write(Write("binding_put", [row]))
+    shop.hook = Hook(
+        f"{site.access.gate_url('http://syncline.test', 'shop')}/credit", signing_key=make_keys()[0]
+    )
+    how = {"buyer": Buyer("buyer@shop.example"), "registered": True}
+    first = await shop.place([CartLine("MUG", 1)], **how, payment="purchaseorder")
+    second = await shop.place([CartLine("MUG", 1)], **how, payment="purchaseorder")
+    card = await shop.place([CartLine("MUG", 1)], **how, payment="card")
+    assert (first.refusal, card.refusal) == ("", "")
+    assert second.refusal == "The amount exceeds the credit that is left."
+    assert len(shop.orders) == 2
+    left = (await till.get("/v1/credit?channel=shop&account=107")).json()
+    assert left["available"] == "335", "300, tax and shipping are held until the order is known"
+    shop.hook = replace(shop.hook, signing_key=make_keys()[1])
+    forged = await shop.place([CartLine("MUG", 1)], **how, payment="card")
+    assert forged.refusal == shop.hook.fallback

@@ -88,6 +88,11 @@ class Client:
         response = await self._send("POST", f"{prefix}{path}", (), body, urgent=False)
         return _decoded(response, answer, path, reads=False)
 
+    async def put(self, path: str, body: Any, answer: type[T]) -> T:
+        """Write a record that is there, at once. Raises what ``post`` raises, and ``Missing``."""
+        response = await self._send("PUT", f"/V1/{path}", (), body, urgent=False)
+        return _decoded(response, answer, path, reads=False)
+
     # --- one call ---------------------------------------------------------------------------------
 
     async def _send(self, method: str, path: str, query: Query, body: Any, *, urgent: bool) -> Response:

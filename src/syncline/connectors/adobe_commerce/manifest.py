@@ -218,6 +218,7 @@ OPERATIONS: dict[str, Operation] = {
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=15_000),
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
+    "set_credit": Operation("set_credit", sets=True),
 }
 
 STREAMS = (

@@ -9,6 +9,7 @@ import msgspec
 
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
+from syncline.connectors.adobe_commerce.credit import CreditWriter
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
 from syncline.connectors.adobe_commerce.orders import OrderReader
 from syncline.connectors.adobe_commerce.prices import PriceWriter
@@ -35,6 +36,7 @@ class AdobeCommerceSink:
         self._orders = OrderReader(client, page_size=settings.page_size)
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
+        self._credit = CreditWriter(client)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -56,6 +58,8 @@ class AdobeCommerceSink:
                 return await self._prices.set_own(items)
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
+            if operation == "set_credit":
+                return await self._credit.set(items)
             payload = items[0].payload
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]

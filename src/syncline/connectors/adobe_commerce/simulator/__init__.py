@@ -14,6 +14,7 @@ from syncline.connectors.adobe_commerce.simulator import hooks, render
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
 from syncline.connectors.adobe_commerce.simulator.auth import Credentials, Integration
 from syncline.connectors.adobe_commerce.simulator.bulk import Bulk
+from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.connectors.adobe_commerce.simulator.events import (
     ORDER_SAVED,
     Events,
@@ -119,6 +120,12 @@ class AdobeCommerceSimulator(Simulator):
     ) -> Product:
         """A new product, assigned to sources with what lies there."""
         return self.sales.add_product(sku, name, round(price * 100), at, kind)
+
+    def add_company_credit(self, company_id: int, *, currency: str = "") -> CompanyCredit:
+        """The credit that every company has, with nothing in it."""
+        made = CompanyCredit(self.state.new_id("company_credit"), company_id, currency or self.currency)
+        self.state.company_credits[made.id] = made
+        return made
 
     def register_events(
         self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import prices, render
+from syncline.connectors.adobe_commerce.simulator import companycredits, prices, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -173,6 +173,12 @@ class Services:
         if number not in self._state.customers:
             raise no_such_entity("customerId", number)
         return render.customer(self._state.customers[number])
+
+    def company_credit(self, call: Call) -> Any:
+        return companycredits.of_company(self._state, call.number("companyId"))
+
+    def save_company_credit(self, call: Call) -> Any:
+        return companycredits.save(self._state, call.number("id"), call.given["creditLimit"])
 
     def store_configs(self, _: Call) -> Any:
         currency = self._shop.currency
@@ -374,6 +380,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "products/{sku}", "none", Services.product),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
+    Route("GET", "companyCredits/company/{companyId}", "none", Services.company_credit),
+    Route("PUT", "companyCredits/{id}", "save_company_credit", Services.save_company_credit),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),
     Route("GET", "inventory/source-items", "none", Services.source_items),
     Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.ports import Clock
 
 STATES_DONE = frozenset({"complete", "closed", "canceled"})
@@ -266,6 +267,7 @@ class ShopState:
         self.shipments: dict[int, Shipment] = {}
         self.invoices: dict[int, Invoice] = {}
         self.creditmemos: dict[int, Creditmemo] = {}
+        self.company_credits: dict[int, CompanyCredit] = {}
         self._ids: dict[str, int] = {}
 
     def new_id(self, kind: str) -> int:
@@ -349,6 +351,7 @@ class ShopState:
             self.shipments,
             self.invoices,
             self.creditmemos,
+            self.company_credits,
         )
         for table in tables:
             for key, row in table.items():
