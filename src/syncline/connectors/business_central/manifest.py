@@ -61,7 +61,8 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES)
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CREDIT)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {

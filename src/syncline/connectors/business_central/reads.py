@@ -16,7 +16,9 @@ import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
+from syncline.connectors.business_central.credit import CreditScan
 from syncline.connectors.business_central.manifest import (
+    CREDIT,
     EXTENSION,
     ITEMS,
     LEVELS,
@@ -77,6 +79,7 @@ class Reads:
         self._places = places
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
+        self._credit = CreditScan(system, settings, clock, client)
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
@@ -88,6 +91,7 @@ class Reads:
             STOCK.name: self.stock,
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
+            CREDIT.name: self._credit.read,
         }
 
     async def mark(self) -> Mark:
