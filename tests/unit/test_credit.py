@@ -388,6 +388,21 @@ def test_an_order_that_the_erp_drops_counts_again():
     assert told(story) == [D(1000), D(900)]
 
 
+def test_a_reading_that_began_in_the_very_millisecond_need_not_contain_an_order():
+    async def story(world):
+        await world.figures()
+        await world.ask("100", "cart", order="7001")
+        await world.order("100")
+        await world.sent()
+        left = [await world.available()]
+        world.wait(1)
+        await world.figures(unbilled="100")
+        left.append(await world.available())
+        return left
+
+    assert told(story) == [D(900), D(900)]
+
+
 def test_an_approval_that_learns_its_order_late_meets_it():
     async def story(world):
         await world.figures()

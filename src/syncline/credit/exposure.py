@@ -44,8 +44,8 @@ class Claim(Struct, frozen=True):
     """What an approval or an order of ours takes of an account's credit.
 
     ``state`` is ``open`` or ``confirmed`` for an approval, ``ordered`` for an order, and ``order`` is its name, once it has
-    one. ``our_stamp_ms`` is when the source had
-    confirmed, on our clock, that it holds the order as it is; 0: it has not.
+    one. ``our_stamp_ms`` is the first moment
+    on our clock at which a reading that begins contains the order as it is; 0: the source has not confirmed it.
     """
 
     reference: str

@@ -43,8 +43,7 @@ class Route:
     not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
     another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
-    contains goes on counting, unless ``hold_vanished``. What somebody changed at the channel that the source owns is
-    written back if ``put_back``, else only told.
+    contains goes on counting, unless ``hold_vanished``.
     """
 
     flow: Flow
@@ -60,7 +59,6 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
-    put_back: bool = True
     credit: CreditRules = NO_CREDIT
 
     @property

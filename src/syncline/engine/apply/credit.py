@@ -22,6 +22,20 @@ def claim_of(channel: str, order_key: str) -> str:
     return f"{channel}{SEP}{order_key}"
 
 
+def accepted_row(channel: str, order_key: str, accepted: bool, now_ms: int) -> dict[str, Any]:
+    """The source says whether it counts an order.
+
+    Figures contain it that begin to be read later: in the millisecond after this one, for a reading that began in this one
+    may have begun before.
+    """
+    return {
+        "reference": claim_of(channel, order_key),
+        "binding": reference_of(channel, order_key),
+        "accepted": int(accepted),
+        "now_ms": now_ms + 1,
+    }
+
+
 def owed(order: Order) -> Decimal:
     """What is still to be paid for an order; of one that was cancelled, nothing."""
     if order.cancelled_at_ms is not None:
@@ -98,12 +112,7 @@ class CreditNews:
                 parsed = parse_reference(change.key, list(self._of_channel))
                 if parsed is not None and self._of_channel[parsed[0]].source == system:
                     reference = claim_of(*parsed)
-                    accepted[reference] = {
-                        "reference": reference,
-                        "binding": reference_of(*parsed),
-                        "accepted": int(change.value.commits_stock),
-                        "now_ms": now_ms,
-                    }
+                    accepted[reference] = accepted_row(*parsed, change.value.commits_stock, now_ms)
         found: list[Write] = []
         for channel, by_key in orders.items():
             route = self._of_channel[channel]

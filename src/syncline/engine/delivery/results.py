@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
-from syncline.engine.apply.credit import claim_of
+from syncline.engine.apply.credit import accepted_row
 from syncline.engine.codec import FOUND, encode, fingerprint
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
@@ -436,13 +436,7 @@ class Results:
                 self._add("shelf_stale", sku=sku)
         credited = any(one.source == self._system for one in self._routes.of(Flow.CREDIT, sink=route.source))
         if credited and outcome.facts.get("commits_stock", True):
-            self._add(
-                "credit_accept",
-                reference=claim_of(route.source, order.key),
-                binding=payload.reference,
-                accepted=1,
-                now_ms=self._now_ms,
-            )
+            self._add("credit_accept", **accepted_row(route.source, order.key, True, self._now_ms))  # noqa: FBT003
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(

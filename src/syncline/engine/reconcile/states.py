@@ -132,7 +132,7 @@ class StateReconciliation:
         for key in keys:
             if (found := wanted.get(key)) is None:
                 continue  # it is not sold any more
-            one = self._differs(route, key, seen.shown[key], held.get(key), found.content)
+            one = self._differs(key, seen.shown[key], held.get(key), found.content)
             if one is not None:
                 suspects.append(one)
         if not suspects:
@@ -150,7 +150,7 @@ class StateReconciliation:
         return [self._named(route, one, parked, marked) for one in suspects]
 
     def _differs(
-        self, route: Route, key: str, shown: Struct, held: Held | None, wanted: Struct | None
+        self, key: str, shown: Struct, held: Held | None, wanted: Struct | None
     ) -> Difference | None:
         sku, what, contrasted = self._flow.sku_of(key), self._flow.described, self._flow.contrasted
         if held is None:
@@ -167,8 +167,7 @@ class StateReconciliation:
             return Difference(key, sku, Cause.IN_FLIGHT, detail, witness=f"to {fingerprint(wanted)}")
         if not self._same(shown, held.content) and not right:
             detail = f"{contrasted(shown, held.content)} was written"
-            cause = Cause.CHANGED_AT_CHANNEL if route.put_back else Cause.LEFT_AT_CHANNEL
-            return Difference(key, sku, cause, detail, witness=f"{told} {there}")
+            return Difference(key, sku, Cause.CHANGED_AT_CHANNEL, detail, witness=f"{told} {there}")
         if wanted is not None and not right:
             detail = f"{contrasted(shown, wanted)} is right"
             return Difference(
