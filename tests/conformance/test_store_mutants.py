@@ -1001,6 +1001,7 @@ BROKEN = {
     "takes credit by the claims of all accounts": says("credit_take", "c.account = :account AND", ":account = :account AND"),
     "takes credit by the claims of all systems": says("credit_take", "c.system = :system AND", ":system = :system AND"),
     "takes credit beside confirmed approvals": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state IN ('open', 'ordered')"),
+    "takes credit beside open approvals": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state IN ('confirmed', 'ordered')"),
     "takes credit beside orders": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state IN ('open', 'confirmed')"),
     "takes credit beside what has ended": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state <> ''"),
     "counts orders twice": says("credit_take", "c.our_stamp_ms BETWEEN 1 AND :contains_ms", "c.our_stamp_ms > :contains_ms + 99999"),
@@ -3023,6 +3024,11 @@ CAUGHT_BY = {
     ],
     "takes credit beside confirmed approvals": [
         "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "takes credit beside open approvals": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+        "credit_is_taken_while_there_is_room_and_whole",
+        "several_at_once_cannot_use_the_last_of_a_credit",
     ],
     "takes credit beside orders": [
         "orders_count_until_the_figures_contain_them",

@@ -1365,7 +1365,7 @@ RETURNING reference;
 -- key: system account
 -- To follow credit_lock and credit_lapse in one transaction: this statement begins after the lock was taken, and so sees
 -- every claim that was committed before. "room" is what is left by the figures of "version", which contain every order
--- that the source had confirmed by "contains_ms"; a version below 0: there are no figures.
+-- that the source had confirmed by "contains_ms"; a version below 0: there are no figures. One row at a time.
 INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
                           created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
 SELECT r.reference, r.system, r.account, r.channel, r.order_key, r.amount, r.currency, 'open', 0, r.made_by,
