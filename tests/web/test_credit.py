@@ -178,6 +178,23 @@ async def test_a_reference_in_use_and_one_that_is_none_are_told_apart(till):
     assert (await till.get("/v1/credit/none")).status == 404
 
 
+async def test_a_route_of_credit_is_shown_and_its_decisions_are_counted(site, till):
+    await till.post("/v1/credit/check", QUESTION)
+    await till.post("/v1/credit/check", {**QUESTION, "reference": "cart-2", "amount": "900"})
+    viewer = Client(site.app, await site.access.add("eye", Role.VIEWER, by="test"))
+    shown = {one["name"]: one for one in (await viewer.get("/v1/routes")).json()}
+    assert shown["credit:erp->shop"]["tolerance_ms"] == 300_000
+    text = (await viewer.get("/metrics")).body.decode()
+    counted = [line for line in text.splitlines() if line.startswith("syncline_credit_decisions_total{")]
+    assert counted == [
+        'syncline_credit_decisions_total{channel="shop",decision="approve",reason="within_limit"} 1.0',
+        'syncline_credit_decisions_total{channel="shop",decision="deny",reason="over_limit"} 1.0',
+    ]
+    page = await viewer.get("/")
+    assert page.status == 200
+    assert "Credit" in page.body.decode()
+
+
 async def test_a_viewer_sees_credit_and_may_not_take_it(site):
     viewer = Client(site.app, await site.access.add("eye", Role.VIEWER, by="test"))
     assert (await viewer.get("/v1/credit?channel=shop&account=107")).status == 200
@@ -248,6 +265,11 @@ async def test_who_does_not_sign_is_told_nothing(site):
         ),
     ):
         assert (refused.status, refused.json()["error"]["code"]) == (401, "refused")
+
+
+async def test_one_source_cannot_ask_without_end(site):
+    asked = [(await ask(site, "credit", {"order": ORDER}, token="wrong")).status for _ in range(601)]
+    assert asked == [401] * 600 + [429]
 
 
 @pytest.mark.parametrize(

@@ -257,11 +257,8 @@ class CreditGate:
             CreditRefused: there is none of that reference.
         """
         row = await self._claim(reference)
-        await self._store.write(
-            Write("credit_release", [{"reference": reference}], told=False),
-            *marks(self._all, row[0], [row[1]], self._clock.now_ms()),
-        )
-        self._wake()
+        release = Write("credit_release", [{"reference": reference}], told=False)
+        await self._write(row[0], [row[1]], release)
         return await self.show(reference)
 
     # --- what is known ------------------------------------------------------------------------------
@@ -343,15 +340,23 @@ class CreditGate:
             "version": figures.version,
         }
         former = {"channel": asked.channel, "order_key": asked.order, "number": asked.order}
-        results = await self._store.write(
+        results = await self._write(
+            route.source,
+            [asked.account],
             Write("credit_lock", [at], told=False),
             Write("credit_lapse", [{**at, "now_ms": now_ms}], told=False),
             Write("credit_replace", [{**former, "reference": asked.reference}], told=False),
             Write("credit_take", [row]),
-            *marks(self._all, route.source, [asked.account], now_ms),
         )
-        self._wake()
         return bool(results[3])
+
+    async def _write(self, system: str, accounts: Sequence[str], *writes: Write) -> list[list[Row]]:
+        """Write, and have computed again what these accounts' channels are told."""
+        told = marks(self._all, system, accounts, self._clock.now_ms())
+        results = await self._store.write(*writes, *told) if writes or told else []
+        if told:
+            self._wake()
+        return results
 
     async def _holds(self, reference: str) -> bool:
         """Whether a reference is in use; one that has expired may be asked anew."""
@@ -484,12 +489,7 @@ class CreditGate:
             account = (await self._claim(reference))[1]
             order = decode(Kind.ORDER, body)
             now_ms = self._clock.now_ms()
-            await self._store.write(
-                *ordered_writes(route, [(order, account)], now_ms),
-                *marks(self._all, system, [account], now_ms),
-            )
-        if rows:
-            self._wake()
+            await self._write(system, [account], *ordered_writes(route, [(order, account)], now_ms))
 
     # --- what need not be looked at any more ----------------------------------------------------------
 
@@ -510,10 +510,8 @@ class CreditGate:
             }
             settled = (await self._store.write(Write("credit_settle", [row])))[0]
             self._settled[system] = judged_ms
-            writes = marks(self._all, system, [account for (account,) in settled], self._clock.now_ms())
-            if writes:
-                await self._store.write(*writes)
-                self._wake()
+            if settled:
+                await self._write(system, [account for (account,) in settled])
 
     async def run(self) -> None:
         """Sweep until cancelled; without a route of credit there is nothing to do."""

@@ -1,7 +1,7 @@
 """What the checkout of a channel asks before it goes on: credit, prices and stock, behind a signature of the vendor.
 
-The address cannot be guessed, and a wrong one costs and tells the same as a wrong signature. What is not decided in time, or
-not at all, is answered with 503 and no operation: what then happens to the buyer, the vendor's hook says ("required").
+The address cannot be guessed, and a wrong one is told the same as a wrong signature; nobody who does not know it has a body
+read. What is not decided in time, or not at all, is answered with 503 and no operation: what then happens to the buyer, the vendor's hook says ("required").
 """
 
 from __future__ import annotations
@@ -117,14 +117,16 @@ QUESTIONS: dict[str, Question] = {"credit": _credit, "prices": _prices, "holds":
 async def _ask(site: Site, request: Request, person: Person) -> Response:
     del person  # the signature says who asks
     system, name = request.path_params["system"], request.path_params["gate"]
-    body = await site.body(request)
+    wait = site.asking.take(site.source(request))
+    if wait:
+        raise Refusal(429, "too_many", "Too many questions at once.", retry_after_s=wait)
     known = site.engine.systems.get(system)
     token = site.access.hook_token(system).encode()
     meant = hmac.compare_digest(token, request.path_params["token"].encode())
     if known is None or known.gate is None or not meant or name not in QUESTIONS:
-        hmac.digest(b"nobody", body, "sha256")
         raise REFUSED
     gate = known.gate
+    body = await site.body(request)
     headers = {key.lower(): value for key, value in request.headers.items()}
     try:
         cart = gate.read(WebhookRequest(headers, body, site.clock.now_ms()))
