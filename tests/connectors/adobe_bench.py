@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.connectors.adobe_world import signed
-from tests.connectors.benches import HOOKS, PAGE, without
+from tests.connectors.benches import HOOKS, PAGE, customer_item, without
 
 from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.manifest import EVENT_FIELDS
@@ -170,6 +170,7 @@ class AdobeCommerceBench:
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
             "set_credit": self._set_credit,
+            "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -195,6 +196,16 @@ class AdobeCommerceBench:
         tracking = (f"TRACK-{key}",) if int(key) % 2 else ()
         parcel = Shipment(f"if-{key}", f"shop-{key}", self.around.clock.now_ms(), (line,), tracking)
         return Item(key, CreateShipment(key, parcel, (("POOL", self.place, 1),)))
+
+    def _put_customer(self) -> Item:
+        self._made += 1
+        return customer_item(str(self._made), "Default User")
+
+    def _bought_for(self, key: str) -> int:
+        """How many people may buy for a customer's companies."""
+        state = self.simulator.state
+        ours = {one.id for one in state.companies.values() if one.properties["reseller_id"] == key}
+        return sum(one.company_id in ours for one in state.customers.values())
 
     def _set_price(self) -> Item:
         sku = self._sku()
@@ -222,6 +233,8 @@ class AdobeCommerceBench:
                 for one in state.company_credits.values()
                 if one.company_id == company
             )
+        if operation == "put_customer":
+            return self._bought_for(item.payload.key)
         if operation == "set_price":
             return int(state.products[item.payload.sku].price_minor == 725)
         if operation == "set_list_price":

@@ -24,10 +24,12 @@ from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimula
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
 from syncline.model.credit import CreditTag
+from syncline.model.customers import Contact, CustomerCard, Site
 from syncline.model.delivery import Item
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,
+    PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -54,6 +56,23 @@ from syncline.testing.bench import START_MS, Example, Facts, Refusal, Send, Surr
 
 HOOKS = "https://syncline.example"
 PAGE = 4
+
+
+def customer_item(key: str, role: str) -> Item:
+    """A customer with one contact and one address, for a sink that has none yet."""
+    site = Site(
+        "1",
+        "",
+        billing=True,
+        line1="1 High Street",
+        city="Reading",
+        postcode="RG1",
+        country="GB",
+        phone="+441180000000",
+    )
+    contact = Contact("1", "Anna", f"Number {key}", f"anna-{key}@example.com", role=role)
+    first = CustomerCard(name=f"Company {key}", active=True, tax_id="", contacts=(contact,), sites=(site,))
+    return Item(key, PutCustomer(key, "", replace(first, active=None, first=first)))
 
 
 def without(headers: dict[str, str], name: str) -> dict[str, str]:
@@ -195,6 +214,7 @@ class ShopifyBench:
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
             "set_credit": self._set_credit,
+            "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -249,6 +269,15 @@ class ShopifyBench:
         tag = CreditTag("GBP", Decimal(1000), Decimal("412.5"))
         return Item(company, SetCredit(str(self._made), company, tag))
 
+    def _put_customer(self) -> Item:
+        self._made += 1
+        return customer_item(str(self._made), "Ordering only")
+
+    def _bought_for(self, key: str) -> int:
+        """How many people may buy for a customer's companies."""
+        book = self.simulator.state.book.companies.values()
+        return sum(bool(x.assignments) for one in book if one.external_id == key for x in one.contacts)
+
     def _shown(self, payload: SetPrice) -> list[Decimal]:
         variant = self.simulator.state.skus[payload.sku]
         if not payload.price_list:
@@ -263,6 +292,8 @@ class ShopifyBench:
         if isinstance(item.payload, SetCredit):
             held = self.simulator.state.metafields.get((item.payload.external_id, "syncline", "credit"))
             return int(held is not None and json.loads(held[1])["available"] == "412.5")
+        if isinstance(item.payload, PutCustomer):
+            return self._bought_for(item.payload.key)
         if isinstance(item.payload, SetPrice):
             return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":

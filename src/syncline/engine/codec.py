@@ -9,6 +9,7 @@ import msgspec
 
 from syncline.model.change import Kind
 from syncline.model.credit import Credit
+from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
@@ -25,6 +26,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
     Kind.CREDIT: Credit,
+    Kind.CUSTOMER: Company,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]

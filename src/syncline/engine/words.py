@@ -32,6 +32,7 @@ OPERATIONS = {
     "set_price": "show a price",
     "set_list_price": "show a price in a price list",
     "set_credit": "show what is left of a credit",
+    "put_customer": "write a customer",
     "apply": "take in a message",
     "adopt": "take over an order",
     "compare_total": "compare an order's total",

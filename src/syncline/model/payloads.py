@@ -20,6 +20,9 @@ operation            payload        outcome facts when done
 ``create_shipment``  CreateShipment ``external_id``: str
 ``set_price``        SetPrice       none; the price of the item itself
 ``set_list_price``   SetPrice       none; the item's price in one of the channel's price lists
+``put_customer``     PutCustomer    ``external_id``: str, the channel's id; ``buyers``: the ids under
+                                    which the channel's orders name its people; ``overwritten``: in
+                                    words, what others had changed there and is no more
 ``set_credit``       SetCredit      none
 ==================== ============== =========================================================
 
@@ -34,6 +37,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from syncline.model.credit import CreditTag
+from syncline.model.customers import CustomerCard
 from syncline.model.pricing import PriceTag
 from syncline.model.records import Order, Payment, Refund, Shipment
 
@@ -160,6 +164,20 @@ class SetPrice(Struct, frozen=True):
     had: tuple[Decimal, ...] | None = None
 
 
+class PutCustomer(Struct, frozen=True):
+    """Make the channel hold a customer as ``content`` says, whatever it is of ours there.
+
+    ``external_id`` is the channel's id once it is known; without one it is looked for by the keys of the content, and made
+    if there is none. ``before`` is what was surely written last: what differs from it there was changed by somebody else, and the
+    content says whether that is overwritten. ``None``: nobody knows, so everything is written.
+    """
+
+    key: str
+    external_id: str
+    content: CustomerCard
+    before: CustomerCard | None = None
+
+
 class SetCredit(Struct, frozen=True):
     """Make the channel know what is left of an account's credit; ``external_id`` is its own id of the customer."""
 
@@ -177,6 +195,7 @@ Payload = (
     | PutRefund
     | CreateShipment
     | SetPrice
+    | PutCustomer
     | SetCredit
 )
 
@@ -190,5 +209,6 @@ PAYLOADS: dict[str, type[Payload]] = {
     "create_shipment": CreateShipment,
     "set_price": SetPrice,
     "set_list_price": SetPrice,
+    "put_customer": PutCustomer,
     "set_credit": SetCredit,
 }

@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from syncline.model.credit import Credit
+from syncline.model.customers import Company
 from syncline.model.pricing import Price
 
 ZERO = Decimal(0)
@@ -235,4 +236,4 @@ class ChannelLevel(Struct, frozen=True):
     number: int
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price | Credit
+Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price | Company | Credit

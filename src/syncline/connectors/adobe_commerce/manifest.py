@@ -17,6 +17,7 @@ from syncline.model.capabilities import (
 )
 from syncline.model.change import Flow
 from syncline.model.copying import replace
+from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import PollStream, Sample
@@ -209,6 +210,14 @@ CAPABILITIES = Capabilities(
     price_decimals=2,  # as shops show them; what has more is rounded when it is written (an assumption)
     event_delay_ms=60_000,  # sent by a cron job every minute; within a second where they have priority
     order_stamp_ms=ORDER_STAMP_MS,
+    # Of a company (B2B for Adobe Commerce; Open Source has none). Its one address is given when it is made.
+    customer_fields=(
+        CustomerField.NAME,
+        CustomerField.ACTIVE,
+        CustomerField.TAX_ID,
+        CustomerField.GROUP,
+        CustomerField.CONTACTS,
+    ),
 )
 
 OPERATIONS: dict[str, Operation] = {
@@ -219,6 +228,7 @@ OPERATIONS: dict[str, Operation] = {
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_credit": Operation("set_credit", sets=True),
+    "put_customer": Operation("put_customer", sets=True),
 }
 
 STREAMS = (

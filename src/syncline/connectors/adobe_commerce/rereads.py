@@ -9,6 +9,7 @@ import msgspec
 
 from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
+from syncline.connectors.adobe_commerce.companies import CompanyReader
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.prices import PriceReader
 from syncline.connectors.adobe_commerce.source import position_of
@@ -41,7 +42,10 @@ class Rereader:
             shown_of=self.shown_of,
             placed=self.placed,
             placed_of=self.placed_of,
-            contents={Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read},
+            contents={
+                Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read,
+                Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
+            },
         )
 
     # --- stock ------------------------------------------------------------------------------------

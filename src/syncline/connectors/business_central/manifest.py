@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     webhook_signature="none: a shared secret in the body (clientState)",
     webhook_handshake="validationToken",
     webhooks_announce=True,
+    without_events=("prices", "catalog"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # found again by its external document number, which nothing makes unique
@@ -61,8 +62,9 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
 CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CREDIT)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CUSTOMERS, CREDIT)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {

@@ -17,8 +17,10 @@ import msgspec
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
 from syncline.connectors.business_central.credit import CreditScan
+from syncline.connectors.business_central.customers import CustomerScan
 from syncline.connectors.business_central.manifest import (
     CREDIT,
+    CUSTOMERS,
     EXTENSION,
     ITEMS,
     LEVELS,
@@ -81,6 +83,7 @@ class Reads:
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
         self._credit = CreditScan(system, settings, clock, client)
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
+        self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -91,6 +94,7 @@ class Reads:
             STOCK.name: self.stock,
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
+            CUSTOMERS.name: self._customers.read,
             CREDIT.name: self._credit.read,
         }
 

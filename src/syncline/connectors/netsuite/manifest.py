@@ -31,6 +31,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 CAPABILITIES = Capabilities(
     webhooks=True,  # by our own user-event script: the product has none (NS:section_1512409310)
     webhook_signature="HMAC-SHA256, X-Syncline-Signature v1",
+    without_events=("prices", "catalog"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # upsert and look-up by external id
@@ -57,9 +58,11 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 # Price rows have no change stamp and leave the item's as it is (contract sheet sections 4 and 5): all are read each time.
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+# A customer's stamp does not move with contacts and addresses, which are records of their own.
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
 # Balances have none either (section 5).
 CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CREDIT)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS, CREDIT)
 
 
 SAMPLE = Sample(

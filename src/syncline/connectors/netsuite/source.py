@@ -2,8 +2,9 @@
 
 The ``transactions`` stream follows the documents that move stock, because levels have no change
 stamp of their own (contract sheet section 5), and re-reads the levels that they touch. The ``stock``
-stream reads every level and proves the other. Prices and balances have no stamp either: the ``prices`` and
-``credit`` streams read all of them each time.
+stream reads every level and proves the other. Prices and balances have no stamp either, and no document moves the former: the
+``prices`` and ``credit`` streams read all of them each time, and so does ``customers``, whose contacts and addresses are records
+of their own.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import credit, prices, push, rows
+from syncline.connectors.netsuite import credit, customers, prices, push, rows
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.credit import CreditScan
+from syncline.connectors.netsuite.customers import CustomerScan
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
     CREDIT,
+    CUSTOMERS,
     ITEMS,
     PRICES,
     STOCK,
@@ -46,6 +49,7 @@ class NetSuiteSource:
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
+            CUSTOMERS.name: CustomerScan(name, settings, clock, client, erp_clock).read,
             CREDIT.name: CreditScan(name, settings, clock, client).read,
         }
 
@@ -61,6 +65,8 @@ class NetSuiteSource:
             return push.decode(logged, self._settings)
         if logged.event.topic == prices.TOPIC:
             return prices.decode(logged)
+        if logged.event.topic == customers.TOPIC:
+            return customers.decode(logged)
         if logged.event.topic == credit.TOPIC:
             return credit.decode(logged)
         return rows.decode(logged)

@@ -18,6 +18,7 @@ from syncline.model.capabilities import (
     StockBasis,
 )
 from syncline.model.change import Flow
+from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import PollStream, Sample
@@ -168,6 +169,14 @@ CAPABILITIES = Capabilities(
     # As Shopify shows the prices of most currencies; what has more is rounded when it is written (an assumption).
     price_decimals=2,
     order_stamp_ms=ORDER_STAMP_MS,
+    # A company has no state, no group and no phone number there: whoever may do nothing has no contact with a role.
+    customer_fields=(
+        CustomerField.NAME,
+        CustomerField.TAX_ID,
+        CustomerField.TERMS,
+        CustomerField.CONTACTS,
+        CustomerField.ADDRESSES,
+    ),
 )
 
 # Idempotency keys are kept for 24 h (https://shopify.dev/docs/api/usage/implementing-idempotency);
@@ -184,6 +193,8 @@ OPERATIONS: dict[str, Operation] = {
     "set_list_price": Operation("set_list_price", batch_items_max=250, cost=10.0, sets=True),
     # One metafield for each account; a call takes 25 of them, all or none.
     "set_credit": Operation("set_credit", batch_items_max=25, cost=10.0, sets=True),
+    # One reading of the company and a few mutations; each of these is debited by itself.
+    "put_customer": Operation("put_customer", cost=400.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
 }
 

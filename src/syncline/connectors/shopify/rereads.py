@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client
+from syncline.connectors.shopify.companies import CompanyReader
 from syncline.connectors.shopify.documents import Document
 from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.connectors.shopify.prices import PriceReader
@@ -79,7 +80,10 @@ class Rereader:
             shown_of=self.shown_of,
             placed=self.placed,
             placed_of=self.placed_of,
-            contents={Kind.PRICE: PriceReader(self._client, self._clock).read},
+            contents={
+                Kind.PRICE: PriceReader(self._client, self._clock).read,
+                Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
+            },
         )
 
     # --- stock ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
+from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.credit import CreditWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.orders import OrderReader
@@ -21,7 +22,7 @@ from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
+from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, ReadStock, SetStock
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
@@ -69,6 +70,7 @@ class ShopifySink:
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
         self._credit = CreditWriter(client)
+        self._companies = CompanyWriter(client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -94,6 +96,8 @@ class ShopifySink:
             if operation == "set_credit":
                 return await self._credit.set(items)
             payload = items[0].payload
+            if isinstance(payload, PutCustomer):
+                return [await self._companies.put(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:

@@ -14,6 +14,7 @@ from typing import Any
 
 import apsw
 
+from syncline.connectors.netsuite.simulator.customers import SCHEMA as CUSTOMER_SCHEMA
 from syncline.connectors.netsuite.simulator.state import Account, Dirty, Item, Party, Txn
 
 SCHEMA = """
@@ -60,7 +61,7 @@ CREATE TABLE customer(
   firstname TEXT, lastname TEXT, email TEXT, phone TEXT, isinactive TEXT, subsidiary INTEGER,
   currency INTEGER, terms INTEGER, pricelevel INTEGER, category INTEGER, creditlimit REAL,
   creditholdoverride TEXT, balancesearch REAL, overduebalancesearch REAL,
-  datecreated DATE, lastmodifieddate DATE, unbilledorderssearch REAL);
+  datecreated DATE, lastmodifieddate DATE, unbilledorderssearch REAL, vatregnumber TEXT);
 CREATE INDEX customer_modified ON customer(lastmodifieddate, id);
 CREATE INDEX customer_external ON customer(externalid);
 CREATE TABLE location(id INTEGER PRIMARY KEY, name TEXT, fullname TEXT, isinactive TEXT,
@@ -91,7 +92,7 @@ _TXN_SQL = f'INSERT OR REPLACE INTO "transaction" VALUES({",".join("?" * 17)})'
 _LINE_SQL = f"INSERT OR REPLACE INTO transactionline VALUES({','.join('?' * 23)})"
 _LEVEL_SQL = f"INSERT OR REPLACE INTO aggregateitemlocation VALUES({','.join('?' * 9)})"
 _ITEM_SQL = f"INSERT OR REPLACE INTO item VALUES({','.join('?' * 12)})"
-_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 22)})"
+_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 23)})"
 
 
 class Mirror:
@@ -103,6 +104,7 @@ class Mirror:
         # A double-quoted name that is no column is an error in the product, not a string.
         self.db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         self.db.execute(SCHEMA)
+        self.db.execute(CUSTOMER_SCHEMA)
         self.db.execute("ANALYZE")
         self.db.execute("DELETE FROM sqlite_stat1")
         self.db.executemany("INSERT INTO sqlite_stat1 VALUES(?,?,?)", STATISTICS)
@@ -275,4 +277,5 @@ class Mirror:
             self._account.local(c.created_ms),
             self._account.local(c.modified_ms),
             number("unbilledOrders"),
+            f.get("vatRegNumber"),
         )

@@ -13,6 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.company_fields import COMPANY_TYPES
 from syncline.connectors.shopify.simulator.fields import TYPES, type_of
 from syncline.connectors.shopify.simulator.graphql import Engine
 from syncline.connectors.shopify.simulator.limits import QUERY_COST_MAX
@@ -28,7 +29,7 @@ _PATH = re.compile(r"/admin/api/([^/]+)/graphql\.json")
 _VERSION = re.compile(r"\d{4}-\d{2}")
 
 _encode = msgspec.json.Encoder().encode
-_ENGINE = Engine({**TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES)
+_ENGINE = Engine({**TYPES, **COMPANY_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
 from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
@@ -272,6 +273,7 @@ def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 
 
 MUTATIONS: dict[str, Resolver] = {
+    **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
     **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
