@@ -37,6 +37,7 @@ NAMES = (
     "reconcile",
     "routing",
     "prices",
+    "credit",
     "files",
 )
 

@@ -38,6 +38,17 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTICE = "<!-- Written by `make docs` from the code. Edit the code. -->\n"
 
+_CREDIT_POLICY = {
+    "max_age": "Figures that the source has not confirmed for so long are old. Default `15m`.",
+    "old": "What is decided by old figures: `approve` (as if they were new), `hold`, `deny`. Default `hold`.",
+    "missing": "What is decided of an account that the source tells nothing of. Default `hold`.",
+    "without_limit": "What is decided of an account without a limit. Default `hold`.",
+    "over_limit": "What is decided of an amount that the credit does not cover: `deny` or `hold`. Default `deny`.",
+    "on_hold": "What is decided of an account that the source has on hold. Default `deny`.",
+    "past_due": "What is decided of an account that is overdue for longer than `max_days_past_due`. Default `hold`.",
+    "max_days_past_due": "Days after the due date of the oldest open invoice from which on that is so. Empty: never.",
+}
+
 MEANING: dict[str, dict[str, str]] = {
     "alerts": {
         "repeat": "How long after the first message an alert that lasts is told again. Each further pause is twice as long.",
@@ -78,12 +89,12 @@ MEANING: dict[str, dict[str, str]] = {
         "a login.",
     },
     "routes": {
-        "flow": "`inventory`, `orders`, `order_status` or `prices`; an order's payments and refunds travel with `orders`.",
+        "flow": "`inventory`, `orders`, `order_status`, `prices` or `credit`; an order's payments and refunds travel with `orders`.",
         "from": "Name of the system that owns the data.",
         "to": "Name of the system that shows or receives it.",
         "tolerance": "How old the data may become: `250ms`, `5s`, `4m`, `1h`, `1d`. Empty: `5s` for inventory, `10s` for "
-        "orders, `1h` for order_status and prices.",
-        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices of a source that "
+        "orders, `1h` for order_status and prices, `5m` for credit.",
+        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices and credit of a source that "
         "tells no changes of them are read whole so often; empty: four times within the tolerance.",
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
         "capture": "`events`: the source's events tell of changes, and reads find those that are lost. `reads`: a change counts as "
@@ -106,6 +117,7 @@ MEANING: dict[str, dict[str, str]] = {
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",
+        "credit": "For credit: see [routes.credit].",
         "customers": "For customers: see [routes.customers].",
         "owner": "For customers: field = the system that owns it, one of the route's two. What is left out belongs to the source. "
         "Fields: `name`, `active`, `tax_id`, `terms`, `group`, `phone`, `contacts`, `addresses`.",
@@ -121,6 +133,14 @@ MEANING: dict[str, dict[str, str]] = {
         "groups": "Group or price level of the source, by id = the channel's customer group. Empty: they are not carried.",
         "merged": "Customer of the source = the one that it was merged into.",
     },
+    "credit": {
+        **_CREDIT_POLICY,
+        "currency": "Currency of figures for which the source names none, ISO 4217.",
+        "expires": "How long an approval lasts without an order, unless the checkout says otherwise; from 10 s to 24 h.",
+        "mirror": "Whether the channel itself is told what is left. Without it only those are answered who ask.",
+        "accounts": "Account, by its key at the source = see [routes.credit.accounts.KEY].",
+    },
+    "credit_account": _CREDIT_POLICY,
     "prices": {
         "currency": "Currency of the channel's own prices, ISO 4217. A price in another one is never written.",
         "own": "Price lists of the source that the price of the item itself is made from, as its connector calls them.",
@@ -476,6 +496,7 @@ def configuration() -> str:
     alerts = importlib.import_module("syncline.runtime.alerts")
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
+    credit = importlib.import_module("syncline.runtime.credit")
     planned = importlib.import_module("syncline.runtime.planned")
     customers = importlib.import_module("syncline.runtime.customers")
     parts = [
@@ -493,6 +514,11 @@ def configuration() -> str:
         + settings(prices.PricesConfig, MEANING["prices"], "prices"),
         "\n### [routes.prices.lists.ID]\n\n"
         + settings(prices.PriceListConfig, MEANING["price_lists"], "prices.lists"),
+        "\n### [routes.credit]\n\nWhat is decided where the figures alone do not say it. See "
+        "[gate checkouts on credit](../howto/gate-checkouts-on-credit.md).\n\n"
+        + settings(credit.CreditConfig, MEANING["credit"], "credit"),
+        "\n### [routes.credit.accounts.KEY]\n\nOne account; what is left out is as for all others.\n\n"
+        + settings(credit.CreditPolicyConfig, MEANING["credit_account"], "credit.accounts"),
         "\n### [routes.customers]\n\nHow a route of customers finds them, and what the source's words mean at the channel. See "
         "[keep customers in step](../howto/keep-customers-in-step.md).\n\n"
         + settings(customers.CustomersConfig, MEANING["customers"], "customers"),
@@ -790,7 +816,7 @@ def api() -> str:
         [
             f"`{endpoint.method} {endpoint.path.replace(':int', '')}`",
             endpoint.summary,
-            endpoint.least.name.lower(),
+            endpoint.least.name.lower() if endpoint.least is not None else "a signature",
             cell(endpoint.query),
         ]
         for endpoint in module.ENDPOINTS

@@ -27,8 +27,9 @@ from syncline.connectors.adobe_commerce.simulator import (
 )
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
+from syncline.model.credit import CreditTag
 from syncline.model.delivery import Item
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetPrice, SetStock
+from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetCredit, SetPrice, SetStock
 from syncline.model.pricing import PriceBreak, PriceTag
 from syncline.model.records import Order, Shipment, ShipmentLine
 from syncline.ports import Opening, Request, Response, System, WebhookRequest
@@ -172,6 +173,7 @@ class AdobeCommerceBench:
             "create_shipment": self._shipment,
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
+            "set_credit": self._set_credit,
             "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
@@ -220,10 +222,23 @@ class AdobeCommerceBench:
         breaks = (PriceBreak(Decimal(1), Decimal(7)), PriceBreak(Decimal(10), Decimal("6.5")))
         return Item(sku, SetPrice(sku, sku, "", "Wholesale", PriceTag("GBP", breaks)))
 
+    def _set_credit(self) -> Item:
+        self._made += 1
+        self.simulator.add_company_credit(self._made)
+        company, tag = str(self._made), CreditTag("GBP", Decimal(1000), Decimal("412.5"))
+        return Item(company, SetCredit(company, company, tag))
+
     def effects(self, operation: str, item: Item) -> int:
         if operation in ANSWERS:
             return adobe_effects(self.simulator, operation, item)
         state = self.simulator.state
+        if operation == "set_credit":
+            company = int(item.payload.external_id)
+            return sum(
+                one.available == Decimal("412.5")
+                for one in state.company_credits.values()
+                if one.company_id == company
+            )
         if operation == "put_customer":
             return self._bought_for(item.payload.key)
         if operation == "set_price":

@@ -25,6 +25,7 @@ from syncline.connectors.shopify import ShopifySettings, documents
 from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
+from syncline.model.credit import CreditTag
 from syncline.model.customers import Contact, CustomerCard, Site
 from syncline.model.delivery import Item
 from syncline.model.payloads import (
@@ -36,6 +37,7 @@ from syncline.model.payloads import (
     PutRefund,
     ReadOrder,
     ReadStock,
+    SetCredit,
     SetPrice,
     SetStock,
 )
@@ -216,6 +218,7 @@ class ShopifyBench:
             "create_shipment": self._shipment,
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
+            "set_credit": self._set_credit,
             "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
@@ -265,6 +268,12 @@ class ShopifyBench:
         breaks = (*item.payload.content.breaks, PriceBreak(Decimal(10), Decimal(7)))
         return replace(item, payload=replace(item.payload, content=PriceTag("GBP", breaks)))
 
+    def _set_credit(self) -> Item:
+        self._made += 1
+        company = f"gid://shopify/Company/{self._made}"
+        tag = CreditTag("GBP", Decimal(1000), Decimal("412.5"))
+        return Item(company, SetCredit(str(self._made), company, tag))
+
     def _put_customer(self) -> Item:
         self._made += 1
         return customer_item(str(self._made), "Ordering only")
@@ -285,6 +294,9 @@ class ShopifyBench:
         return [Decimal(minor) / 100 for minor in (prices.fixed[variant.variant_id][0], *further.values())]
 
     def effects(self, operation: str, item: Item) -> int:
+        if isinstance(item.payload, SetCredit):
+            held = self.simulator.state.metafields.get((item.payload.external_id, "syncline", "credit"))
+            return int(held is not None and json.loads(held[1])["available"] == "412.5")
         if isinstance(item.payload, PutCustomer):
             return self._bought_for(item.payload.key)
         if operation in ANSWERS:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
+from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
@@ -24,6 +25,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
+    Kind.CREDIT: Credit,
     Kind.CUSTOMER: Company,
     Kind.RECEIPT: Receipt,
     Kind.RETURN: Return,
@@ -105,4 +107,6 @@ def record_fingerprint(kind: Kind, value: Record) -> str:
         return order_fingerprint(value) if value.complete else ""
     if isinstance(value, StockLevel):
         return stock_fingerprint(value)
+    if isinstance(value, Credit):
+        return fingerprint(msgspec.structs.replace(value, read_began_ms=0))
     return fingerprint(value)

@@ -11,16 +11,19 @@ import structlog
 
 from syncline.engine.adoption import Adoption, AdoptRules
 from syncline.engine.apply.applier import Applier
+from syncline.engine.apply.credit import CreditNews
 from syncline.engine.apply.full_read import FullReads
 from syncline.engine.apply.full_states import FullStateReads
 from syncline.engine.capture.ingress import Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
+from syncline.engine.credit import CreditGate
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.pace import Pace
 from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
+from syncline.engine.derive.credit import CreditFlow
 from syncline.engine.derive.customers import CustomerFlow
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.prices import PriceFlow
@@ -49,7 +52,7 @@ from syncline.engine.words import operation_title
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
-from syncline.model.change import Flow
+from syncline.model.change import Flow, Kind
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, PollStream, Row, Store, System, Write
 from syncline.routing.policy import Policy
@@ -108,7 +111,7 @@ class Engine:
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
-        self.states = States(routes, (PriceFlow(), CustomerFlow()))
+        self.states = States(routes, (PriceFlow(), CustomerFlow(), CreditFlow()))
         if problem := self.states.impossible(self.systems):
             raise Misconfigured(problem)
         self.contents = StateDeriver(store, clock, self.catalog, self.states)
@@ -131,6 +134,7 @@ class Engine:
             states=self.states,
             contents=self.contents,
             routed=routing.channels if routing is not None else (),
+            credit=CreditNews(store, routes),
         )
         self.full_states = FullStateReads(
             store, clock, self.systems, self.states, self.applier, self.contents.marked
@@ -225,6 +229,10 @@ class Engine:
         self.price_query = PriceQuery(
             store, clock, self.catalog, routes, self.systems, self._prices_read_ms, self._price_bound_ms
         )
+        self.credit = CreditGate(
+            store, clock, routes, self.systems, self.wake_contents, self._credit_bound_ms
+        )
+        self.contents.beside(Kind.CREDIT, self.credit.ours)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.states_anew = StatesAnew(store, clock, self.states, self.wake_contents)
         self.shadow_reader = ShadowReader(self)
@@ -270,6 +278,11 @@ class Engine:
     def _price_bound_ms(self, route: Route) -> int | None:
         """How long a change of a price may stay unknown here, where all goes well."""
         reads = self._price_reads(route.source)
+        return max((p.interval_ms + p.read_ms for p in reads), default=None)
+
+    def _credit_bound_ms(self, route: Route) -> int | None:
+        """The same of an account's figures, which are read whole each time."""
+        reads = [p for p in self.pollers if p.system.name == route.source and Flow.CREDIT in p.stream.flows]
         return max((p.interval_ms + p.read_ms for p in reads), default=None)
 
     def wake_contents(self) -> None:
@@ -380,6 +393,7 @@ class Engine:
             group.create_task(self.states_anew.run(), name="states anew")
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
+            group.create_task(self.credit.run(), name="credit")
             group.create_task(self.survey.run(), name="survey")
             group.create_task(self.rewind.run(self.applier, self.pollers, self._wake_lanes), name="rewind")
             group.create_task(self.mode_watch.run(), name="modes")

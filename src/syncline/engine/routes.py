@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from syncline.credit.rules import NO_CREDIT, CreditRules
 from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
@@ -78,6 +79,7 @@ class Route:
     left_out: frozenset[str] = frozenset()
     restock: bool = False
     money: bool = True
+    credit: CreditRules = NO_CREDIT
 
     @property
     def name(self) -> str:

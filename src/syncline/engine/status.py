@@ -213,6 +213,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """How often a channel's questions for credit were decided so, since the start."""
+
+    channel: str
+    decision: str
+    reason: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything at one moment.
 
@@ -239,6 +249,7 @@ class Status:
     classes: dict[str, int]
     recovered: dict[str, RecoveredAt]
     proofs: tuple[RouteProof, ...]
+    decisions: tuple[Decided, ...] = ()
 
 
 def missed_often(lags: Lags) -> bool:
@@ -336,6 +347,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
         classes=engine.survey.latest.classes,
         recovered=engine.survey.latest.recovered,
         proofs=proofs,
+        decisions=tuple(Decided(*at, times) for at, times in sorted(engine.credit.decided.items())),
     )
 
 

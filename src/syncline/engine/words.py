@@ -34,6 +34,7 @@ OPERATIONS = {
     "cancel_order": "cancel an order",
     "set_price": "show a price",
     "set_list_price": "show a price in a price list",
+    "set_credit": "show what is left of a credit",
     "put_customer": "write a customer",
     "apply": "take in a message",
     "adopt": "take over an order",

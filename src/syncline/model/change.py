@@ -36,6 +36,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"  # the key of the ERP's order: what was received for it
     RETURN = "return"  # the id of the ERP's document with which goods came back
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
+    CREDIT = "credit"  # the account, by its key at the source; of what a channel is told, the same
 
 
 class Via(StrEnum):

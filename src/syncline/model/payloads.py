@@ -26,6 +26,7 @@ operation            payload        outcome facts when done
 ``put_customer``     PutCustomer    ``external_id``: str, the channel's id; ``buyers``: the ids under
                                     which the channel's orders name its people; ``overwritten``: in
                                     words, what others had changed there and is no more
+``set_credit``       SetCredit      none
 ==================== ============== =========================================================
 
 ``set_stock`` and ``read_stock`` also tell ``stamp_ms``, where the channel stamps its numbers: when the number became
@@ -38,6 +39,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.credit import CreditTag
 from syncline.model.customers import CustomerCard
 from syncline.model.pricing import PriceTag
 from syncline.model.records import Order, Payment, Receipt, Refund, Return, Shipment
@@ -213,6 +215,14 @@ class PutCustomer(Struct, frozen=True):
     before: CustomerCard | None = None
 
 
+class SetCredit(Struct, frozen=True):
+    """Make the channel know what is left of an account's credit; ``external_id`` is its own id of the customer."""
+
+    account: str
+    external_id: str
+    content: CreditTag
+
+
 Payload = (
     SetStock
     | ReadStock
@@ -226,6 +236,7 @@ Payload = (
     | CancelOrder
     | SetPrice
     | PutCustomer
+    | SetCredit
 )
 
 PAYLOADS: dict[str, type[Payload]] = {
@@ -242,4 +253,5 @@ PAYLOADS: dict[str, type[Payload]] = {
     "set_price": SetPrice,
     "set_list_price": SetPrice,
     "put_customer": PutCustomer,
+    "set_credit": SetCredit,
 }

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.pricing import Price
 
@@ -275,4 +276,5 @@ Record = (
     | ChannelLevel
     | Price
     | Company
+    | Credit
 )

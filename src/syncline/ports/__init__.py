@@ -17,6 +17,7 @@ from syncline.ports.connector import (
     WebhookRequest,
 )
 from syncline.ports.folder import Entry, Folder
+from syncline.ports.gates import Cart, CartLine, Gate
 from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
@@ -24,6 +25,8 @@ from syncline.ports.transport import Request, Response, Transport
 __all__ = [
     "REFERENCE",
     "Brokers",
+    "Cart",
+    "CartLine",
     "Census",
     "CensusPage",
     "Clock",
@@ -31,6 +34,7 @@ __all__ = [
     "Entry",
     "Feed",
     "Folder",
+    "Gate",
     "Governor",
     "Inlet",
     "Message",

@@ -15,6 +15,8 @@ from syncline.model.records import Item as StockedItem
 from syncline.ports.broker import Brokers
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
+from syncline.ports.gates import Gate
+from syncline.ports.requests import WebhookRequest
 from syncline.ports.rereads import NOTHING, Rereads
 from syncline.ports.transport import Transport
 
@@ -36,15 +38,6 @@ class Governor(Protocol):
         ``per_s`` is what may be spent each second: points, or seconds of open calls. Without a limit it is left out.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookRequest:
-    """A webhook as it arrived. Header names are lower-case."""
-
-    headers: Mapping[str, str]
-    body: bytes
-    received_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +189,7 @@ class System:
     believed: Callable[[Flow, int], None] | None = None
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
     listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
+    gate: Gate | None = None  # answers what its checkouts ask
 
 
 @dataclass(frozen=True, slots=True)

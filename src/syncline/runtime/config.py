@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.credit.rules import NO_CREDIT
 from syncline.engine.adoption import AdoptRules
 from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
@@ -35,6 +36,7 @@ from syncline.model.errors import Misconfigured
 from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.credit import CreditConfig, CreditPolicyConfig
 from syncline.runtime.customers import CustomersConfig
 from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
@@ -64,6 +66,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.CUSTOMERS: 3_600_000,
     Flow.PAYMENTS: 600_000,  # of an ERP, which tells of them when it is read
     Flow.RETURNS: 3_600_000,
+    Flow.CREDIT: 300_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -80,6 +83,7 @@ IMPLEMENTED = (
     Flow.RETURNS,
     Flow.PRICES,
     Flow.CUSTOMERS,
+    Flow.CREDIT,
 )
 
 
@@ -161,6 +165,7 @@ class RouteConfig(
     leave_out: list[Literal["payments", "refunds", "cancellations"]] = []
     restock: bool = False
     money: bool = True
+    credit: CreditConfig | None = None
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -362,6 +367,8 @@ def _known_fields() -> list[str]:
             PricesConfig,
             PriceListConfig,
             CustomersConfig,
+            CreditConfig,
+            CreditPolicyConfig,
             RulesConfig,
             GroupConfig,
             FenceConfig,
@@ -569,6 +576,8 @@ def _route(
     if strange := sorted(left_out - set(OPERATIONS_OF.get(flow, ()))):
         words = next(name for name in route.leave_out if LEFT_OUT[name] == strange[0])
         raise Misconfigured(f"{field}.leave_out: a route of {flow.value} carries no {words}")
+    if route.credit is not None and flow is not Flow.CREDIT:
+        raise Misconfigured(f"{field}.credit: only a route of credit has this")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -600,6 +609,7 @@ def _route(
         left_out=left_out,
         restock=route.restock,
         money=route.money,
+        credit=route.credit.rules(f"{field}.credit") if route.credit is not None else NO_CREDIT,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

@@ -6,6 +6,7 @@ from random import Random
 
 from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
+from syncline.connectors.adobe_commerce.gates import AdobeCommerceGate
 from syncline.connectors.adobe_commerce.journal import Journal
 from syncline.connectors.adobe_commerce.manifest import (
     CAPABILITIES,
@@ -50,6 +51,7 @@ def open_system(opening: Opening) -> System:
         census=AdobeCommerceCensus(opening.name, settings, client=client, clock=opening.clock),
         rereads=Rereader(settings, client=client, clock=opening.clock).rereads(),
         listen=None if messages is None else messages.listen,
+        gate=AdobeCommerceGate(opening.name, settings) if settings.webhook_public_keys else None,
     )
 
 

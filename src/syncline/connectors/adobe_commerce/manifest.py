@@ -69,7 +69,9 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ``auth`` says which credential is sent: an integration's four values (``oauth``), its access token alone
     (``bearer``, which the shop has to allow), or an administrator's name and password (``admin``). ``event_public_keys``
     are the keys, as PEM, by which Adobe I/O signs events. ``journal_url`` is where the same events are read instead, with a
-    token from Adobe's IMS. ``amqp_url`` is the shop's RabbitMQ, where ``amqp_topics`` are heard. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
+    token from Adobe's IMS. ``amqp_url`` is the shop's RabbitMQ, where ``amqp_topics`` are heard. ``webhook_public_keys`` are those by which the shop signs the questions of
+    its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
+    one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone.
     """
 
@@ -107,6 +109,10 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     amqp_queue: str = "syncline"
     amqp_topics: tuple[str, ...] = ()
     amqp_prefetch: int = 100
+    webhook_public_keys: tuple[str, ...] = ()
+    webhook_deadline_ms: int = 800
+    webhook_review: Literal["stop", "pass"] = "stop"
+    webhook_credit_methods: tuple[str, ...] = ("companycredit", "purchaseorder")
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -136,6 +142,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             ("page_size", 1, PAGE_MAX),
             ("order_overlap_s", 0, OVERLAP_S_MAX),
             ("amqp_prefetch", 1, PREFETCH_MAX),
+            ("webhook_deadline_ms", 50, 10_000),
         ):
             if not low <= getattr(self, name) <= high:
                 raise Misconfigured(f"{name}: must be between {low} and {high}")
@@ -307,6 +314,7 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_order": Operation("cancel_order", look_up=True, look_up_window_ms=15_000),
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
+    "set_credit": Operation("set_credit", sets=True),
     "put_customer": Operation("put_customer", sets=True),
 }
 

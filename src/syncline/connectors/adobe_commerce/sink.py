@@ -10,6 +10,7 @@ import msgspec
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.companies import CompanyWriter
+from syncline.connectors.adobe_commerce.credit import CreditWriter
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
 from syncline.connectors.adobe_commerce.money import MoneyWriter
 from syncline.connectors.adobe_commerce.orders import OrderReader
@@ -45,6 +46,7 @@ class AdobeCommerceSink:
         self._orders = OrderReader(client, page_size=settings.page_size)
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
+        self._credit = CreditWriter(client)
         self._companies = CompanyWriter(client)
         self._money = MoneyWriter(client)
 
@@ -68,6 +70,8 @@ class AdobeCommerceSink:
                 return await self._prices.set_own(items)
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
+            if operation == "set_credit":
+                return await self._credit.set(items)
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]

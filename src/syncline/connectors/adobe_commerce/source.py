@@ -5,25 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from msgspec import Struct
 
 from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.journal import Journal
+from syncline.connectors.adobe_commerce.keys import load_keys
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings, streams_of
 from syncline.connectors.adobe_commerce.messages import Messages
 from syncline.connectors.adobe_commerce.told import ORDER_EVENT, REFUSED, why_refused
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
-from syncline.model.errors import Forged, Misconfigured, Rejected, Retryable
+from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.model.records import Notice
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 
@@ -38,26 +39,6 @@ class OrdersPosition(Struct, frozen=True):
 
     updated_ms: int
     floor_ms: int
-
-
-def load_keys(keys: Sequence[str]) -> tuple[rsa.RSAPublicKey, ...]:
-    """The keys by which events are signed.
-
-    Raises:
-        Misconfigured: one is no RSA public key.
-    """
-    found = []
-    for text in keys:
-        try:
-            key = serialization.load_pem_public_key(text.encode())
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise Misconfigured(
-                "event_public_keys: each must be an RSA public key as PEM, as static.adobeioevents.com serves them"
-            )
-        found.append(key)
-    return tuple(found)
 
 
 class AdobeCommerceSource:

@@ -66,7 +66,8 @@ PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
 PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
 RETURNS = PollStream("returns", (Flow.RETURNS,))
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CUSTOMERS, PAYMENTS, RETURNS)
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {

@@ -16,8 +16,10 @@ import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
+from syncline.connectors.business_central.credit import CreditScan
 from syncline.connectors.business_central.customers import CustomerScan
 from syncline.connectors.business_central.manifest import (
+    CREDIT,
     CUSTOMERS,
     EXTENSION,
     ITEMS,
@@ -82,6 +84,7 @@ class Reads:
         self._places = places
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
+        self._credit = CreditScan(system, settings, clock, client)
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
         self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
         self._money = Money(system, settings, clock, client, places, self._erp_now)
@@ -98,6 +101,7 @@ class Reads:
             CUSTOMERS.name: self._customers.read,
             PAYMENTS.name: self._money.payments,
             RETURNS.name: self._money.returns,
+            CREDIT.name: self._credit.read,
         }
 
     async def mark(self) -> Mark:

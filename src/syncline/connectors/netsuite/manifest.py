@@ -62,7 +62,9 @@ PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
 PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
 RETURNS = PollStream("returns", (Flow.RETURNS,))
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS, PAYMENTS, RETURNS)
+# Balances have none either (section 5).
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
 
 
 SAMPLE = Sample(

@@ -257,6 +257,16 @@ def orders_of(items: int, *, waiting: bool) -> str:
     )
 
 
+# Every active customer with a limit or a hold; parameter: the last id. The names of balances are those of the analytics
+# catalogue (``balancesearch`` where the record says ``balance``).
+CREDIT = (
+    "SELECT c.id AS id, c.currency AS currency, c.creditlimit AS creditlimit, c.creditholdoverride AS held, "
+    "c.balancesearch AS balance, c.overduebalancesearch AS overdue, c.unbilledorderssearch AS unbilled, c.terms AS terms "
+    "FROM customer c WHERE c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON') "
+    "AND c.id > ? ORDER BY c.id"
+)
+
+
 def tracking_of(transactions: int) -> str:
     """Tracking numbers of fulfilments; parameters: the transactions."""
     return (

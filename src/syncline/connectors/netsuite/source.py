@@ -2,8 +2,9 @@
 
 The ``transactions`` stream follows the documents that move stock, because levels have no change
 stamp of their own (contract sheet section 5), and re-reads the levels that they touch. The ``stock``
-stream reads every level and proves the other. Prices have no stamp either, and no document moves them: the ``prices``
-stream reads all of them each time, and so does ``customers``, whose contacts and addresses are records of their own.
+stream reads every level and proves the other. Prices and balances have no stamp either, and no document moves the former: the
+``prices`` and ``credit`` streams read all of them each time, and so does ``customers``, whose contacts and addresses are records
+of their own.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import customers, money, prices, push, rows
+from syncline.connectors.netsuite import credit, customers, money, prices, push, rows
 from syncline.connectors.netsuite.client import Client
+from syncline.connectors.netsuite.credit import CreditScan
 from syncline.connectors.netsuite.customers import CustomerScan
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
+    CREDIT,
     CUSTOMERS,
     ITEMS,
     PAYMENTS,
@@ -52,6 +55,7 @@ class NetSuiteSource:
             CUSTOMERS.name: CustomerScan(name, settings, clock, client, erp_clock).read,
             PAYMENTS.name: both.payments,
             RETURNS.name: both.returns,
+            CREDIT.name: CreditScan(name, settings, clock, client).read,
         }
 
     @property
@@ -70,6 +74,8 @@ class NetSuiteSource:
             return customers.decode(logged)
         if logged.event.topic in money.TOPICS:
             return money.decode(logged)
+        if logged.event.topic == credit.TOPIC:
+            return credit.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

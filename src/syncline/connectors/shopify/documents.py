@@ -331,6 +331,12 @@ def set_lists(kinds: tuple[str, ...]) -> Document:
     return Document("SetListPrices", text, writes=True)
 
 
+SET_METAFIELDS = Document(
+    "SetMetafields",
+    f"mutation SetMetafields($metafields: [MetafieldsSetInput!]!) {{ metafieldsSet(metafields: $metafields) {_ERRORS} }}",
+    writes=True,
+)
+
 # What left already and what is left to send, as of one moment.
 ORDER_SHIPMENTS = Document(
     "OrderShipments",

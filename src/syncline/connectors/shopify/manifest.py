@@ -191,6 +191,8 @@ OPERATIONS: dict[str, Operation] = {
     # A mutation takes all variants of one product, so a call carries one for each of so many products.
     "set_price": Operation("set_price", batch_items_max=MUTATIONS_MAX, cost=10.0 * MUTATIONS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=250, cost=10.0, sets=True),
+    # One metafield for each account; a call takes 25 of them, all or none.
+    "set_credit": Operation("set_credit", batch_items_max=25, cost=10.0, sets=True),
     # One reading of the company and a few mutations; each of these is debited by itself.
     "put_customer": Operation("put_customer", cost=400.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),

@@ -1,4 +1,4 @@
-"""The writing side: absolute stock with compare-and-set, reads on demand, shipments, prices."""
+"""The writing side: absolute stock with compare-and-set, reads on demand, shipments, prices, credit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.company_writer import CompanyWriter
+from syncline.connectors.shopify.credit import CreditWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.money import MoneyWriter
 from syncline.connectors.shopify.orders import OrderReader
@@ -78,6 +79,7 @@ class ShopifySink:
         self._clock = clock
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
+        self._credit = CreditWriter(client)
         self._companies = CompanyWriter(client)
         self._money = MoneyWriter(settings, client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
@@ -102,6 +104,8 @@ class ShopifySink:
                 return await self._prices.set_own(items)
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
+            if operation == "set_credit":
+                return await self._credit.set(items)
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]

@@ -43,6 +43,7 @@ RECORDS = {
     "set_stock": "stock number",
     "set_price": "price",
     "set_list_price": "price of a price list",
+    "set_credit": "credit",
     "put_customer": "customer",
     "apply": "message",
 }

@@ -15,6 +15,7 @@ import structlog
 
 from syncline.engine.adoption import Adoption
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.credit import CreditNews
 from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.heard import Checks, Verdict
 from syncline.engine.apply.known import Known, Memory
@@ -72,7 +73,9 @@ class Applier:
         states: States | None = None,
         contents: StateDeriver | None = None,
         routed: Collection[str] = (),
+        credit: CreditNews | None = None,
     ) -> None:
+        self._credit = credit or None
         self._routed = routed  # channels of which it is decided here from where orders are sent
         self._states = states
         self._contents = contents
@@ -257,6 +260,7 @@ class Applier:
             await self._clock.sleep(0)  # decoding took a while, and applying will
         decoded = await self._adoption.renamed(decoded)
         figures = await self._load(batch, decoded)
+        credited = await self._credited(batch, decoded)
         weighed = await self._doubts.weigh(batch, decoded, figures)
         for _, freed in weighed.freed:
             batch.apply(*freed)
@@ -275,13 +279,13 @@ class Applier:
         self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
         results = await self._store.write(
-            self._lease.guard, learned, *weighed.writes, *batch.writes(CONSUMER, self._offset)
+            self._lease.guard, learned, *weighed.writes, *credited, *batch.writes(CONSUMER, self._offset)
         )
         failpoint("applier.after_write")
         self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
-        if batch.states and self._contents is not None:
+        if (batch.states or credited) and self._contents is not None:
             self._contents.marked()
         if batch.levels.to_check:
             self._checks.expect()
@@ -297,6 +301,20 @@ class Applier:
         for rows in results[-2:]:
             self._offer(rows)
         return len(decoded)
+
+    async def _credited(
+        self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
+    ) -> list[Write]:
+        """What the news among these changes says of credit."""
+        if self._credit is None:
+            return []
+        news = [
+            (logged.event.system, change)
+            for logged, changes in decoded
+            for change in changes
+            if batch.news(logged.event.system, change)
+        ]
+        return await self._credit.writes(news, self._clock.now_ms())
 
     async def _release_unknown(self) -> None:
         """New SKUs came: orders that were parked for want of one are tried again by themselves."""

@@ -13,6 +13,7 @@ import structlog
 from syncline.engine.delivery.build import Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Difference, Stops
+from syncline.engine.derive.credit import credit_text
 from syncline.engine.derive.prices import tag_text
 from syncline.engine.modes import Stop
 from syncline.engine.words import plural
@@ -29,6 +30,7 @@ from syncline.model.payloads import (
     PutPayment,
     PutRefund,
     RecordPayment,
+    SetCredit,
     SetPrice,
     SetStock,
 )
@@ -56,6 +58,8 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         return f"refund of {payload.refund.amount} for order {payload.order_external_id}", abs(
             payload.refund.amount
         )
+    if isinstance(payload, SetCredit):
+        return credit_text(payload.content), NOTHING
     if isinstance(payload, SetPrice):
         return tag_text(payload.content), NOTHING
     if isinstance(payload, PutCustomer):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
+from syncline.engine.apply.credit import accepted_row
 from syncline.engine.codec import FOUND, encode, fingerprint
 from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.blind import FAR_MS
@@ -16,7 +17,7 @@ from syncline.engine.routes import Routes, customer_reference, reference_of, spl
 from syncline.engine.routing import routing_row
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.capabilities import Capabilities, StockBasis
-from syncline.model.change import Kind
+from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.customers import CustomerCard
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
@@ -29,6 +30,7 @@ from syncline.model.payloads import (
     PutPayment,
     PutRefund,
     RecordPayment,
+    SetCredit,
     SetPrice,
     SetStock,
 )
@@ -369,7 +371,7 @@ class Results:
             self._bind(TOLD, payload.order_key, outcome, 0, str(outcome.facts.get("told", "")))
         elif isinstance(payload, CreateRefund):
             self._bind("refund", payload.reference, outcome, 0, "")
-        elif isinstance(payload, SetPrice | PutCustomer):
+        elif isinstance(payload, SetPrice | SetCredit | PutCustomer):
             if isinstance(payload, PutCustomer):
                 self._customer_held(payload, outcome)
             self._add(
@@ -478,6 +480,9 @@ class Results:
                 )
             for sku in self._routes.recipes.bases(sorted({line.sku for line in order.lines})):
                 self._add("shelf_stale", sku=sku)
+        credited = any(one.source == self._system for one in self._routes.of(Flow.CREDIT, sink=route.source))
+        if credited and outcome.facts.get("commits_stock", True):
+            self._add("credit_accept", **accepted_row(route.source, order.key, True, self._now_ms))  # noqa: FBT003
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(

@@ -14,6 +14,7 @@ from syncline.connectors.adobe_commerce.simulator import hooks, render
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
 from syncline.connectors.adobe_commerce.simulator.auth import Credentials, Integration
 from syncline.connectors.adobe_commerce.simulator.bulk import Bulk
+from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.connectors.adobe_commerce.simulator.events import (
     ORDER_SAVED,
     Events,
@@ -125,6 +126,12 @@ class AdobeCommerceSimulator(Simulator):
         """A new product, assigned to sources with what lies there."""
         return self.sales.add_product(sku, name, round(price * 100), at, kind)
 
+    def add_company_credit(self, company_id: int, *, currency: str = "") -> CompanyCredit:
+        """The credit that every company has, with nothing in it."""
+        made = CompanyCredit(self.state.new_id("company_credit"), company_id, currency or self.currency)
+        self.state.company_credits[made.id] = made
+        return made
+
     def register_events(
         self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True
     ) -> None:
@@ -162,9 +169,13 @@ class AdobeCommerceSimulator(Simulator):
     ) -> Checkout:
         """The same, with the configured hook asked first."""
         if self.hook is not None and self.transport is not None:
-            rows = [{"sku": line.sku, "qty_ordered": line.quantity} for line in cart]
-            asked = {"order": {"items": rows, "customer_email": (buyer or Buyer("")).email}}
-            words = await hooks.ask(self.hook, asked, self.clock, self.transport)
+            asked = self.sales.about_to_be(cart, buyer=buyer or Buyer("guest@shop.example"), **more)  # type: ignore[arg-type]
+            words = await hooks.ask(
+                self.hook,
+                {"order": {**asked, "base_currency_code": self.currency}},
+                self.clock,
+                self.transport,
+            )
             if words:
                 return Checkout(None, words)
         return self.checkout(cart, buyer=buyer, **more)

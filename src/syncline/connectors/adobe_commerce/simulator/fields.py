@@ -116,6 +116,20 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
             "extension_attributes": "any",
         },
     ),
+    "CreditLimit": (
+        "Magento\\CompanyCredit\\Api\\Data\\CreditLimitInterface",
+        {
+            "id": "int",
+            "company_id": "int",
+            "credit_limit": "float",
+            "balance": "float",
+            "currency_code": "string",
+            "exceed_limit": "bool",
+            "available_limit": "float",
+            "credit_comment": "string",
+            "extension_attributes": "any",
+        },
+    ),
     "Company": (
         "Magento\\Company\\Api\\Data\\CompanyInterface",
         {
@@ -224,6 +238,7 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
         "arguments": ("CreditmemoArguments", False),
     },
     "comment": {"statusHistory": ("StatusHistory", True)},
+    "save_company_credit": {"creditLimit": ("CreditLimit", True)},
     "save_order": {"entity": ("OrderEntity", True)},
     "save_company": {"company": ("Company", True)},
     "save_customer": {

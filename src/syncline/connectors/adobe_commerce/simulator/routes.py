@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import companies, prices, render
+from syncline.connectors.adobe_commerce.simulator import companies, companycredits, prices, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -198,6 +198,12 @@ class Services:
 
     def hierarchy(self, call: Call) -> Any:
         return companies.hierarchy(self._state, call.number("id"))
+
+    def company_credit(self, call: Call) -> Any:
+        return companycredits.of_company(self._state, call.number("companyId"))
+
+    def save_company_credit(self, call: Call) -> Any:
+        return companycredits.save(self._state, call.number("id"), call.given["creditLimit"])
 
     def store_configs(self, _: Call) -> Any:
         currency = self._shop.currency
@@ -408,6 +414,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "hierarchy/{id}", "none", Services.hierarchy),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
+    Route("GET", "companyCredits/company/{companyId}", "none", Services.company_credit),
+    Route("PUT", "companyCredits/{id}", "save_company_credit", Services.save_company_credit),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),
     Route("GET", "inventory/source-items", "none", Services.source_items),
     Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),

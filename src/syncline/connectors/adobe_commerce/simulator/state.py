@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.ports import Clock
 
 STATES_DONE = frozenset({"complete", "closed", "canceled"})
@@ -274,12 +275,17 @@ class ShopState:
         self.shipments: dict[int, Shipment] = {}
         self.invoices: dict[int, Invoice] = {}
         self.creditmemos: dict[int, Creditmemo] = {}
+        self.company_credits: dict[int, CompanyCredit] = {}
         self._ids: dict[str, int] = {}
 
     def new_id(self, kind: str) -> int:
         """The next id of a kind; each kind counts by itself, as tables do."""
         self._ids[kind] = self._ids.get(kind, 0) + 1
         return self._ids[kind]
+
+    def next_id(self, kind: str) -> int:
+        """The id that the next of a kind will have, if nobody is faster."""
+        return self._ids.get(kind, 0) + 1
 
     def touch(self, order: Order) -> None:
         """Stamp an order as changed now."""
@@ -354,6 +360,7 @@ class ShopState:
             self.shipments,
             self.invoices,
             self.creditmemos,
+            self.company_credits,
         )
         for table in tables:
             for key, row in table.items():

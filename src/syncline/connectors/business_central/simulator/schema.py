@@ -270,6 +270,19 @@ ENTITIES = {
             webhooks=True,
         ),
         Entity(
+            "customerFinancialDetails",
+            "customerFinancialDetail",
+            "Customer",
+            {
+                **_id(),
+                "number": Field("code", 20),
+                "balance": Field("decimal"),
+                "totalSalesExcludingTax": Field("decimal"),
+                "overdueAmount": Field("decimal"),
+                **_stamp(),
+            },
+        ),
+        Entity(
             "salesOrders",
             "salesOrder",
             "Sales Order",

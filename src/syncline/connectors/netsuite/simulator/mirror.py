@@ -61,7 +61,7 @@ CREATE TABLE customer(
   firstname TEXT, lastname TEXT, email TEXT, phone TEXT, isinactive TEXT, subsidiary INTEGER,
   currency INTEGER, terms INTEGER, pricelevel INTEGER, category INTEGER, creditlimit REAL,
   creditholdoverride TEXT, balancesearch REAL, overduebalancesearch REAL,
-  datecreated DATE, lastmodifieddate DATE, vatregnumber TEXT);
+  datecreated DATE, lastmodifieddate DATE, unbilledorderssearch REAL, vatregnumber TEXT);
 CREATE INDEX customer_modified ON customer(lastmodifieddate, id);
 CREATE INDEX customer_external ON customer(externalid);
 CREATE TABLE location(id INTEGER PRIMARY KEY, name TEXT, fullname TEXT, isinactive TEXT,
@@ -92,7 +92,7 @@ _TXN_SQL = f'INSERT OR REPLACE INTO "transaction" VALUES({",".join("?" * 17)})'
 _LINE_SQL = f"INSERT OR REPLACE INTO transactionline VALUES({','.join('?' * 23)})"
 _LEVEL_SQL = f"INSERT OR REPLACE INTO aggregateitemlocation VALUES({','.join('?' * 9)})"
 _ITEM_SQL = f"INSERT OR REPLACE INTO item VALUES({','.join('?' * 12)})"
-_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 22)})"
+_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 23)})"
 
 
 class Mirror:
@@ -276,5 +276,6 @@ class Mirror:
             number("overdueBalance"),
             self._account.local(c.created_ms),
             self._account.local(c.modified_ms),
+            number("unbilledOrders"),
             f.get("vatRegNumber"),
         )

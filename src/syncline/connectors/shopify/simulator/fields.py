@@ -602,6 +602,8 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "ProductVariantsBulkUpdateUserError": _USER_ERROR,
     "QuantityPricingByVariantUpdatePayload": _payload("productVariants"),
     "QuantityPricingByVariantUserError": _USER_ERROR,
+    "MetafieldsSetPayload": _payload(),
+    "MetafieldsSetUserError": _USER_ERROR,
     "FulfillmentTrackingInfoUpdatePayload": _payload("fulfillment"),
     "OrderMarkAsPaidPayload": _payload("order"),
     "OrderCreateManualPaymentPayload": _payload("order"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
+from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
 from syncline.connectors.shopify.simulator.money import MONEY_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
@@ -276,6 +277,7 @@ MUTATIONS: dict[str, Resolver] = {
     **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
     **MONEY_MUTATIONS,
+    **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,

@@ -40,6 +40,9 @@ class ShopState:
         self.skus: dict[str, Variant] = {}
         self.products: dict[int, list[Variant]] = {}
         self.price_lists: dict[int, PriceList] = {}
+        self.metafields: dict[
+            tuple[str, str, str], tuple[str, str]
+        ] = {}  # owner, namespace, key: type, value
         # Every price that was written through the API: when, in which list (0: the variant's own), of what, how much.
         self.price_log: list[tuple[int, int, int, int]] = []
         self.customers: dict[int, Customer] = {}
@@ -167,6 +170,8 @@ class ShopState:
                 add(variant.compare_at_minor)
             for level in variant.levels.values():
                 add(level.location.id, level.updated_ms, [getattr(level, n) for n in QUANTITY_NAMES])
+        for at, value in sorted(self.metafields.items()):
+            add("M", at, value)
         for prices in self.price_lists.values():
             add("P", prices.id, prices.name, prices.currency, sorted(prices.fixed.items()))
             add([(at, sorted(breaks.items())) for at, breaks in sorted(prices.breaks.items())])
