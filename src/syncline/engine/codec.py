@@ -10,6 +10,7 @@ import msgspec
 from syncline.model.change import Kind
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
+from syncline.model.products import Product
 from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
 
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
@@ -23,6 +24,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
+    Kind.PRODUCT: Product,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]

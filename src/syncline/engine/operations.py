@@ -595,7 +595,7 @@ class Operations:
         reads = [
             poller
             for poller in self._engine.pollers
-            if poller.system.name == route.source and route.flow in poller.stream.flows
+            if poller.system.name == route.source and poller.stream.tells(route.flow)
         ]
         for poller in reads:
             poller.nudge()

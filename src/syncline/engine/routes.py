@@ -10,6 +10,7 @@ from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
 from syncline.model.change import Flow
+from syncline.model.products import NO_PRODUCTS, ProductRules
 from syncline.pricing.rules import NO_PRICES, PriceRules
 
 # What a sink is asked to do for a flow; the first is what the flow is for. Of prices it depends on the route: see
@@ -19,6 +20,7 @@ OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
     Flow.ORDER_STATUS: ("create_shipment",),
     Flow.PRICES: ("set_price", "set_list_price"),
+    Flow.CATALOG: ("set_product", "set_wording", "set_listing"),
 }
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
@@ -58,6 +60,7 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
+    products: ProductRules = NO_PRODUCTS
 
     @property
     def name(self) -> str:

@@ -30,7 +30,13 @@ from syncline.model.records import Item
 from syncline.ports import System
 
 # What a Sink is asked to do with contents, and of which kind they are. Each payload has its ``content``.
-STATE_OPERATIONS: Mapping[str, Kind] = {"set_price": Kind.PRICE, "set_list_price": Kind.PRICE}
+STATE_OPERATIONS: Mapping[str, Kind] = {
+    "set_price": Kind.PRICE,
+    "set_list_price": Kind.PRICE,
+    "set_product": Kind.PRODUCT,
+    "set_wording": Kind.PRODUCT,
+    "set_listing": Kind.PRODUCT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class Wanted:
 
     ``content`` of ``None``: it is left as it is, and ``why`` says why. ``turned_ms`` is when time last changed it and
     ``next_ms`` when it will next; 0: never. ``doubt`` is why a person has to look first, as a reason and a sentence.
+    ``details`` are fields of the payload that take no part in the comparison, such as the channel's ids.
+    ``soon``: nothing is sold there without it, so it does not wait for company.
     """
 
     content: Struct | None
@@ -46,6 +54,8 @@ class Wanted:
     turned_ms: int = 0
     next_ms: int = 0
     doubt: tuple[str, str] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    soon: bool = False
 
 
 class StateFlow(Protocol):
@@ -62,8 +72,13 @@ class StateFlow(Protocol):
         ...
 
     @property
-    def content(self) -> type[Struct]:
-        """What is written of one key, as it is remembered."""
+    def bound(self) -> Kind | None:
+        """The kind of binding by which a channel knows what a content is of; ``None``: it is an item of its catalog."""
+        ...
+
+    @property
+    def content(self) -> Any:
+        """The type of what is written of one key, as it is remembered."""
         ...
 
     def fingerprint(self, route: Route) -> str:
@@ -91,7 +106,11 @@ class StateFlow(Protocol):
         ...
 
     def sku_of(self, key: str) -> str:
-        """The SKU that a content is of."""
+        """The SKU that a content is of, or the key of the record that a binding stands for."""
+        ...
+
+    def group_of(self, key: str) -> str:
+        """What groups a content at the channel; "": nothing."""
         ...
 
     def wanted(
@@ -103,7 +122,7 @@ class StateFlow(Protocol):
             route: whose content it is.
             key: of the content.
             records: those of ``needs`` that there are.
-            item: what the channel calls the SKU.
+            item: what the channel calls the SKU, or the record; without an id where it has none yet.
             before: what was last written, as far as is known; ``None``: nothing was.
             now_ms: the moment.
         """
@@ -113,8 +132,16 @@ class StateFlow(Protocol):
         """What a channel shows that has no such content; ``None`` if it always has one."""
         ...
 
+    def seen(self, shown: Any, ours: Any) -> Any:
+        """What of a content that the channel shows can be compared with what we wrote, or would write."""
+        ...
+
     def described(self, content: Any) -> str:
         """A content in a few words."""
+        ...
+
+    def contrasted(self, shown: Any, ours: Any) -> str:
+        """How what a channel shows differs from ours, as a sentence that ends in "was written" or "is right"."""
         ...
 
     def payload(self, key: str, content: Any, item: Item, before: Any) -> Payload:
@@ -156,7 +183,7 @@ class States:
         """Why a route cannot work between these systems; "" if all can."""
         for flow, route in self.all():
             source, sink = systems[route.source], systems[route.sink]
-            if not any(flow.flow in stream.flows for stream in source.source.streams):
+            if not any(stream.tells(flow.flow) for stream in source.source.streams):
                 return f"route {route.name}: {source.connector} tells nothing of {flow.flow.value}"
             if route.prices.volatile and source.live_prices is None:
                 return f"route {route.name}: {source.connector} cannot be asked for volatile lists"
@@ -179,6 +206,7 @@ class States:
             return [
                 (route.name, key)
                 for flow, route in self._of_sink.get(system, ())
+                if flow.bound is None
                 for key in flow.of_sku(route, sku)
             ]
         return self.of_record(system, change.kind, change.key)

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     ERP_ORDER = "erp_order"  # the same key, on the ERP's side
     SHIPMENT = "shipment"  # the ERP's fulfilment id
     PRICE = "price"  # "<sku>\x1f<price list>"; of what a channel shows, "<its price list>\x1f<sku>"
+    PRODUCT = "product"  # as its source calls it; of what a channel shows, "<what of it>\x1f<the product>"
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
 
 

@@ -33,6 +33,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from syncline.model.pricing import PriceTag
+from syncline.model.products import Goods, Listing, Wording
 from syncline.model.records import Order, Payment, Refund, Shipment
 
 
@@ -158,7 +159,44 @@ class SetPrice(Struct, frozen=True):
     had: tuple[Decimal, ...] | None = None
 
 
-Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment | SetPrice
+class SetProduct(Struct, frozen=True):
+    """Make the channel show a product so, and take nothing of it away that is not named here.
+
+    ``ids`` are the channel's ids of its variants and of their product, by SKU, as far as they are known. A new variant is
+    stocked at ``places``, with nothing. ``had`` is what the channel surely shows now; ``None``: nobody knows.
+    """
+
+    key: str
+    content: Goods
+    ids: dict[str, tuple[str, str]]
+    places: tuple[str, ...] = ()
+    had: Goods | None = None
+
+
+class SetWording(Struct, frozen=True):
+    """Make the channel show these texts of a product in one of its languages, and none of ``had`` that is not among them.
+
+    ``product_id`` is empty while the channel is not known to have the product.
+    """
+
+    key: str
+    locale: str
+    content: Wording
+    had: tuple[str, ...] = ()
+    product_id: str = ""
+
+
+class SetListing(Struct, frozen=True):
+    """Put a product into one of the channel's assortments, or take it out. ``product_id`` as before."""
+
+    key: str
+    assortment: str
+    content: Listing
+    product_id: str = ""
+
+
+StatePayload = SetPrice | SetProduct | SetWording | SetListing
+Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment | StatePayload
 
 PAYLOADS: dict[str, type[Payload]] = {
     "set_stock": SetStock,
@@ -170,4 +208,7 @@ PAYLOADS: dict[str, type[Payload]] = {
     "create_shipment": CreateShipment,
     "set_price": SetPrice,
     "set_list_price": SetPrice,
+    "set_product": SetProduct,
+    "set_wording": SetWording,
+    "set_listing": SetListing,
 }

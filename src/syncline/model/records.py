@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from syncline.model.pricing import Price
+from syncline.model.products import Product
 
 ZERO = Decimal(0)
 
@@ -234,4 +235,4 @@ class ChannelLevel(Struct, frozen=True):
     number: int
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price
+Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price | Product

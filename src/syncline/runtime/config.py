@@ -31,9 +31,11 @@ from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.model.products import NO_PRODUCTS
 from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.catalog import CatalogConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
     FenceConfig,
@@ -58,6 +60,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDERS: 10_000,
     Flow.ORDER_STATUS: 3_600_000,
     Flow.PRICES: 3_600_000,
+    Flow.CATALOG: 3_600_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -65,7 +68,7 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES)
+IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES, Flow.CATALOG)
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -139,6 +142,7 @@ class RouteConfig(
     vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
     prices: PricesConfig | None = None
+    catalog: CatalogConfig | None = None
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -526,6 +530,8 @@ def _route(
             if route.prices is not None
             else f"{field}.prices: say which price lists of {route.source} the prices of {route.sink} are made from"
         )
+    if route.catalog is not None and flow is not Flow.CATALOG:
+        raise Misconfigured(f"{field}.catalog: only a route of the catalog has products")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -547,6 +553,7 @@ def _route(
         prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
         if route.prices is not None
         else NO_PRICES,
+        products=route.catalog.rules(f"{field}.catalog") if route.catalog is not None else NO_PRODUCTS,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

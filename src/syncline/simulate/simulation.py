@@ -26,11 +26,12 @@ from syncline.engine.states import STATE_OPERATIONS
 from syncline.engine.status import status
 from syncline.engine.subscriptions import keep
 from syncline.model.errors import OutcomeUnknown, SynclineError
-from syncline.ports import Clock, Request, Response, Store, Timer
-from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.ports import Request, Response, Store
+from syncline.simulate.clock import SkewedClock, VirtualClock, VirtualLoop
 from syncline.simulate.disagree import Disagreement, explained, prove, untold
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
+from syncline.simulate.merchandise import Merchandise
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.pricing import Pricing
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
@@ -50,6 +51,7 @@ ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
 STAFF = 0x57AFF
 PRICING = 0x9A1CE
+MERCHANDISE = 0x900D5
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
 EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id")
 
@@ -81,6 +83,7 @@ class Plan:
     reconciles: bool = False  # in the end differences are planted, and both sides are proved
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
     prices: bool = False  # prices travel as well, and people change them
+    products: bool = False  # products do, and people change them
     switches: bool = False  # all begins in shadow and goes live, and somebody pauses and resumes
 
 
@@ -132,26 +135,6 @@ class Report:
         return "\n".join(lines)
 
 
-class _Skewed(Clock):
-    """The vendors' clocks: ours and theirs never agree."""
-
-    def __init__(self, inner: Clock, ahead_ms: int) -> None:
-        self._inner = inner
-        self._ahead_ms = ahead_ms
-
-    def now_ms(self) -> int:
-        return self._inner.now_ms() + self._ahead_ms
-
-    def monotonic(self) -> float:
-        return self._inner.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        return self._inner.after(seconds, call)
-
-
 class _Inbound(FaultyTransport):
     """The way of webhooks: here a lost answer makes the vendor send again.
 
@@ -198,7 +181,7 @@ class Simulation:
         self._inbound.acknowledged = set()
         self.skew_ms = self._rng.randint(-SKEW_MS_MAX, SKEW_MS_MAX) if self.plan.faults else 0
         self.world = World(
-            clock=_Skewed(self.clock, self.skew_ms),
+            clock=SkewedClock(self.clock, self.skew_ms),
             rng=Random(self._rng.getrandbits(64)),
             transport=self._inbound,
             pace=Pace(),
@@ -227,6 +210,17 @@ class Simulation:
                 trade=self.world.trade,
             )
             if self.plan.prices
+            else None
+        )
+        self.merchandise = (
+            Merchandise(
+                clock=self.clock,
+                rng=Random(seed ^ MERCHANDISE),
+                shop=self.world.shop,
+                erp=self.world.erp,
+                trade=self.world.trade,
+            )
+            if self.plan.products
             else None
         )
         self.edits = 0
@@ -349,6 +343,7 @@ class Simulation:
         world.run_people()
         staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
         pricing = self._open_pricing()
+        merchandise = self._open_merchandise()
         switching = await self._switching() if plan.switches else None
         self._start()
         await self._prepare()
@@ -363,6 +358,7 @@ class Simulation:
         await people
         await staff
         await pricing
+        await merchandise
         if played is not None:
             await played
         if plan.faults:
@@ -386,6 +382,15 @@ class Simulation:
         self.pricing.open()
         self.world.price_rules = self.pricing.rules()
         return self.loop.create_task(self.pricing.work(self.plan.minutes))
+
+    def _open_merchandise(self) -> asyncio.Task[None]:
+        """Let people change products, where that is played."""
+        if self.merchandise is None:
+            return self.loop.create_task(self.clock.sleep(0))
+        self.merchandise.open()
+        self.world.product_rules = self.merchandise.rules()
+        self.world.price_rules = self.world.price_rules or self.merchandise.prices()
+        return self.loop.create_task(self.merchandise.work(self.plan.minutes))
 
     async def _switching(self) -> Switching:
         switching = Switching(
@@ -652,6 +657,8 @@ class Simulation:
             found.append(f"{len(mismatches)} numbers differ: {mismatches[:3]}")
         if self.pricing is not None:
             found += self.pricing.problems({row[3] for row in parked if row[2] in STATE_OPERATIONS})
+        if self.merchandise is not None:
+            found += self.merchandise.problems({row[3] for row in parked if row[2] in STATE_OPERATIONS})
         if not world.quiet():
             found.append("webhooks under way")
         return found
@@ -674,7 +681,12 @@ class Simulation:
                 (report.breaches.get("missing_idempotency", 0), "writes without a key"),
             )
             if count > 0
-        ] + (self.pricing.never() if self.pricing is not None else [])
+        ] + [
+            problem
+            for people in (self.pricing, self.merchandise)
+            if people is not None
+            for problem in people.never()
+        ]
 
 
 def _only_death(result: object) -> None:

@@ -22,8 +22,10 @@ from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
+from syncline.model.products import ProductRules
 from syncline.ports import Clock, Opening, Store, System, Transport
 from syncline.pricing.rules import PriceRules
+from syncline.simulate.merchandise import COLUMNS
 from syncline.simulate.trade import Trade
 
 SHOP = "shop"
@@ -39,6 +41,7 @@ SLOTS = 60  # enterprise 20 + four SuiteCloud Plus licences at 10: NetSuite help
 PLAN = "plus"  # 1,000 points a second: Shopify, API rate limits
 ERP_CALLS_PER_ORDER = 4  # customer, order, its total read back, deposit
 ERP_ANSWER_S = 1.75  # the middle of the assumed 0.5 to 3 s
+BULK_FROM = 3  # products: far fewer than a shop would say, so that bulk operations are played as well
 USABLE = 0.75  # of the slots: the rest is for reads, revisions and bad luck
 
 
@@ -58,6 +61,7 @@ class Pace:
     orders_ms: int = 20_000
     order_status_ms: int = 60_000
     prices_ms: int = 600_000
+    products_ms: int = 600_000
     poll_ms: int = 240_000
     reconcile_ms: int = 6 * 3_600_000
     items_ms: int = ITEMS_INTERVAL_MS
@@ -84,6 +88,7 @@ class World:
         self.clock = clock
         self.level_events = level_events
         self.price_rules: PriceRules | None = None  # with them, prices travel too
+        self.product_rules: ProductRules | None = None  # with them, products do
         self.rng = rng
         self.pace = pace or Pace()
         self._private_key, public_key, self._kid = make_certificate()
@@ -153,6 +158,7 @@ class World:
                 Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
                 Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
                 *self._prices(),
+                *self._products(),
             ]
         )
 
@@ -169,6 +175,14 @@ class World:
         )
         return [route]
 
+    def _products(self) -> list[Route]:
+        if self.product_rules is None:
+            return []
+        rules, pace = self.product_rules, self.pace
+        return [
+            Route(Flow.CATALOG, ERP, SHOP, pace.products_ms, poll_interval_ms=pace.poll_ms, products=rules)
+        ]
+
     def settings(self, *, shop_url: str = "", erp_url: str = "") -> tuple[Any, Any]:
         """The configuration of both systems; URLs only where they differ from the vendors' own."""
         shop = SHOPIFY.settings(
@@ -178,6 +192,7 @@ class World:
             plan=PLAN,
             base_url=shop_url,
             level_events=self.level_events,
+            bulk_from=BULK_FROM,
         )
         erp = NETSUITE.settings(
             account=self.erp.account_id,
@@ -191,6 +206,7 @@ class World:
             tax="keep",
             tax_item=str(self.tax_item),
             web_customer=str(self.web_customer),
+            catalog_fields=COLUMNS if self.product_rules is not None else {},
         )
         return shop, erp
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import prices, push, rows
+from syncline.connectors.netsuite import prices, products, push, rows
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
     ITEMS,
     PRICES,
+    PRODUCTS,
     STOCK,
     STREAMS,
     TRANSACTIONS,
     NetSuiteSettings,
 )
 from syncline.connectors.netsuite.prices import PriceScan
+from syncline.connectors.netsuite.products import ProductScan
 from syncline.connectors.netsuite.scans import Scans
 from syncline.model.change import Change, Cursor, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
@@ -44,6 +46,7 @@ class NetSuiteSource:
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
+            PRODUCTS.name: ProductScan(name, settings, clock, client, erp_clock).read,
         }
 
     @property
@@ -58,6 +61,8 @@ class NetSuiteSource:
             return push.decode(logged, self._settings)
         if logged.event.topic == prices.TOPIC:
             return prices.decode(logged)
+        if logged.event.topic == products.TOPIC:
+            return products.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

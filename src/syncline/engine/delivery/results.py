@@ -22,8 +22,9 @@ from syncline.model.payloads import (
     PutOrder,
     PutPayment,
     PutRefund,
-    SetPrice,
+    SetProduct,
     SetStock,
+    StatePayload,
 )
 from syncline.ports import Row, Write
 from syncline.routing.decision import Refusal
@@ -356,7 +357,9 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
-        elif isinstance(payload, SetPrice):
+        elif isinstance(payload, StatePayload):
+            if isinstance(payload, SetProduct) and outcome.facts.get("external_id"):
+                self._bind(Kind.PRODUCT.value, payload.key, outcome, 0, "")
             self._add(
                 "content_put",
                 system=self._system,

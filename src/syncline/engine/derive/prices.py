@@ -34,6 +34,7 @@ class PriceFlow:
 
     flow = Flow.PRICES
     kind = Kind.PRICE
+    bound = None
     content = PriceTag
 
     def fingerprint(self, route: Route) -> str:
@@ -71,6 +72,10 @@ class PriceFlow:
         """The second part."""
         return split_key(key)[1]
 
+    def group_of(self, key: str) -> str:
+        """The price list."""
+        return split_key(key)[0]
+
     def wanted(
         self,
         route: Route,
@@ -105,6 +110,7 @@ class PriceFlow:
             reckoned.turned_ms,
             reckoned.next_ms,
             None if odd is None else (odd.reason, odd.detail),
+            soon=own and shown is None,
         )
 
     def nothing(self, route: Route, key: str) -> PriceTag | None:
@@ -113,9 +119,18 @@ class PriceFlow:
         at = route.prices.named(name)
         return None if at is None or name == OWN else PriceTag(at.currency, ())
 
+    def seen(self, shown: PriceTag, ours: PriceTag) -> PriceTag:
+        """All of it."""
+        del ours
+        return shown
+
     def described(self, content: PriceTag) -> str:
         """Prices with their minimum."""
         return tag_text(content)
+
+    def contrasted(self, shown: PriceTag, ours: PriceTag) -> str:
+        """Both prices."""
+        return f"the channel shows {tag_text(shown)}, {tag_text(ours)}"
 
     def payload(self, key: str, content: PriceTag, item: Item, before: PriceTag | None) -> SetPrice:
         """By the channel's own ids."""

@@ -14,6 +14,7 @@ from syncline.engine.delivery.build import Built, Due, Refuse, Send, Skip
 from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow, States, Wanted
 from syncline.freshness.bounds import start_at
+from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState
 from syncline.model.records import Item
 from syncline.ports import Clock, Row, Store, Timer, Write
@@ -160,15 +161,26 @@ class StateDeriver:
             if row[2] == DeliveryState.PARKED
         }
 
+    async def _items(self, route: Route, flow: StateFlow, keys: Sequence[str]) -> dict[str, Item]:
+        """What the channel calls that which contents are of; left out is what it does not sell."""
+        if flow.bound is None:
+            found = {key: self._catalog.get(route.sink, flow.sku_of(key)) for key in keys}
+            return {key: item for key, item in found.items() if item is not None}
+        subjects = {key: flow.sku_of(key) for key in keys}
+        rows = await self._store.read(
+            "bindings_get",
+            system=route.sink,
+            kind=flow.bound.value,
+            keys=list(dict.fromkeys(subjects.values())),
+        )
+        ids = {row[0]: row[1] for row in rows}
+        return {key: Item(subject, ids.get(subject, "")) for key, subject in subjects.items()}
+
     async def _wanted(
         self, route: Route, flow: StateFlow, keys: Sequence[str], held: Mapping[str, Held], now_ms: int
     ) -> dict[str, Wanted]:
         """What contents should be; those of what the channel does not sell are left out."""
-        items: dict[str, Item] = {}
-        for key in keys:
-            item = self._catalog.get(route.sink, flow.sku_of(key))
-            if item is not None:
-                items[key] = item
+        items = await self._items(route, flow, keys)
         needs = {key: flow.needs(route, key) for key in items}
         asked = list(dict.fromkeys(record for records in needs.values() for record in records))
         rows = await self._store.read("states_get", system=route.source, kind=flow.kind.value, keys=asked)
@@ -215,7 +227,7 @@ class StateDeriver:
         wanted: Wanted | None,
         held: Held | None,
     ) -> Built:
-        item = self._catalog.get(route.sink, flow.sku_of(key))
+        item = (await self._items(route, flow, [key])).get(key)
         if wanted is None or item is None:
             return Skip("the SKU is not sold there any more")
         if wanted.content is not None and held is not None and held.hash == fingerprint(wanted.content):
@@ -228,7 +240,8 @@ class StateDeriver:
         if wanted.content is None:
             return Skip(wanted.why)
         surely = held.content if held is not None and held.hash else None
-        return Send(flow.payload(key, wanted.content, item, surely))
+        payload = flow.payload(key, wanted.content, item, surely)
+        return Send(replace(payload, **wanted.details) if wanted.details else payload)
 
     async def _approved(self, system: str, operation: str, key: str, text: str) -> bool:
         """Whether the last thing that a person decided of a content was to let exactly this be written."""
@@ -255,6 +268,8 @@ def _touch(
     tolerance_ms = route.tolerance_ms
     if wanted.turned_ms >= changed_at_ms:  # it was known before that this moment would change it
         changed_at_ms = wanted.turned_ms
+        tolerance_ms = min(tolerance_ms, ON_TIME_MS)
+    elif wanted.soon:
         tolerance_ms = min(tolerance_ms, ON_TIME_MS)
     return {
         "system": route.sink,

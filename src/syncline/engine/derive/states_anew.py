@@ -68,16 +68,19 @@ class StatesAnew:
     async def mark_all(self, flow: StateFlow, route: Route) -> int:
         """Mark every content of a route; returns how many."""
         marked, after = 0, ""
-        while items := await self._store.read(
-            "records_after", system=route.sink, kind=Kind.ITEM.value, after=after, limit=PAGE
+        # What is no item of the channel's catalog is known by the source's records alone.
+        system, kind = (route.sink, Kind.ITEM) if flow.bound is None else (route.source, flow.kind)
+        contents = flow.of_sku if flow.bound is None else flow.of_record
+        while rows := await self._store.read(
+            "records_after", system=system, kind=kind.value, after=after, limit=PAGE
         ):
-            after = items[-1][0]
+            after = rows[-1][0]
             await self._room()
             now_ms = self._clock.now_ms()
             marks = [
                 {"route": route.name, "key": key, "changed_at_ms": now_ms}
-                for sku, *_ in items
-                for key in flow.of_sku(route, sku)
+                for subject, *_ in rows
+                for key in contents(route, subject)
             ]
             await self._store.write(Write("state_mark", marks))
             self._marked()

@@ -17,7 +17,7 @@ from syncline.engine.codec import fingerprint
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.derive.states import Held, StateDeriver
 from syncline.engine.reconcile.differences import Cause, Chunk, Difference, Reconciliation
-from syncline.engine.routes import Route, split_key
+from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState
@@ -75,8 +75,12 @@ class StateReconciliation:
     # --- reading ------------------------------------------------------------------------------------
 
     async def _walk(self, route: Route, after: str) -> Chunk:
+        if self._flow.bound is None:
+            system, kind = route.sink, Kind.ITEM
+        else:
+            system, kind = route.source, self._flow.kind
         rows = await self._store.read(
-            "records_after", system=route.sink, kind=Kind.ITEM.value, after=after, limit=ITEMS_PAGE
+            "records_after", system=system, kind=kind.value, after=after, limit=ITEMS_PAGE
         )
         chunk = await self._read(route, [row[0] for row in rows])
         more = rows[-1][0] if len(rows) == ITEMS_PAGE else ""
@@ -86,9 +90,10 @@ class StateReconciliation:
         return await self._read(route, list(dict.fromkeys(subjects)))
 
     async def _read(self, route: Route, skus: Sequence[str]) -> Chunk:
-        items: list[Item] = [item for sku in skus if (item := self._catalog.get(route.sink, sku)) is not None]
-        keys = {key: item for item in items for key in self._flow.of_sku(route, item.sku)}
-        groups = list(dict.fromkeys(split_key(key)[0] for key in keys))
+        items = await self._items(route, skus)
+        contents = self._flow.of_sku if self._flow.bound is None else self._flow.of_record
+        keys = {key: item for item in items for key in contents(route, item.sku)}
+        groups = list(dict.fromkeys(self._flow.group_of(key) for key in keys))
         shown: dict[str, Struct] = {}
         costs: dict[str, float] = {}
         if keys:
@@ -98,11 +103,24 @@ class StateReconciliation:
             shown = {
                 key: found
                 for key, item in keys.items()
-                if (found := there.get((split_key(key)[0], item.external_id), self._flow.nothing(route, key)))
+                if (
+                    found := there.get(
+                        (self._flow.group_of(key), item.external_id), self._flow.nothing(route, key)
+                    )
+                )
                 is not None
             }
             costs[route.sink] = part.cost
         return Chunk(ContentsSeen(shown), 0, costs=costs)
+
+    async def _items(self, route: Route, subjects: Sequence[str]) -> list[Item]:
+        """What the channel has of some items, or of some records by their bindings."""
+        if self._flow.bound is None:
+            return [item for sku in subjects if (item := self._catalog.get(route.sink, sku)) is not None]
+        rows = await self._store.read(
+            "bindings_get", system=route.sink, kind=self._flow.bound.value, keys=list(subjects)
+        )
+        return [Item(row[0], row[1]) for row in rows if row[1]]
 
     # --- comparing ----------------------------------------------------------------------------------
 
@@ -134,27 +152,32 @@ class StateReconciliation:
     def _differs(
         self, key: str, shown: Struct, held: Held | None, wanted: Struct | None
     ) -> Difference | None:
-        sku, what = self._flow.sku_of(key), self._flow.described
+        sku, what, contrasted = self._flow.sku_of(key), self._flow.described, self._flow.contrasted
         if held is None:
             if wanted is None:
                 return None
             detail = f"{what(wanted)} was never written; the channel shows {what(shown)}"
             return Difference(key, sku, Cause.NOT_COMPUTED, detail, witness=f"none to {fingerprint(wanted)}")
         told, there = fingerprint(held.content), fingerprint(shown)
+        right = wanted is not None and self._same(shown, wanted)
         if not held.hash:  # a call was refused, or nobody knows how it ended
-            if wanted is None or there == fingerprint(wanted):
+            if wanted is None or right:
                 return None
-            detail = f"the channel shows {what(shown)}, {what(wanted)} is right"
+            detail = f"{contrasted(shown, wanted)} is right"
             return Difference(key, sku, Cause.IN_FLIGHT, detail, witness=f"to {fingerprint(wanted)}")
-        if there != told and (wanted is None or there != fingerprint(wanted)):
-            detail = f"the channel shows {what(shown)}, {what(held.content)} was written"
+        if not self._same(shown, held.content) and not right:
+            detail = f"{contrasted(shown, held.content)} was written"
             return Difference(key, sku, Cause.CHANGED_AT_CHANNEL, detail, witness=f"{told} {there}")
-        if wanted is not None and there != fingerprint(wanted):
-            detail = f"the channel shows {what(shown)}, {what(wanted)} is right"
+        if wanted is not None and not right:
+            detail = f"{contrasted(shown, wanted)} is right"
             return Difference(
                 key, sku, Cause.NOT_COMPUTED, detail, witness=f"{told} to {fingerprint(wanted)}"
             )
         return None
+
+    def _same(self, shown: Struct, ours: Struct) -> bool:
+        """Whether the channel shows what is ours, as far as the two can be compared."""
+        return fingerprint(self._flow.seen(shown, ours)) == fingerprint(ours)
 
     def _named(
         self, route: Route, one: Difference, parked: Mapping[str, str], marked: set[str]

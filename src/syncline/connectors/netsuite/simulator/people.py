@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.connectors.netsuite.simulator.documents import Documents
+from syncline.connectors.netsuite.simulator.items import Items
 from syncline.connectors.netsuite.simulator.prices import Prices
 from syncline.connectors.netsuite.simulator.state import Account, Item, Line, Party, Place, Txn
 from syncline.connectors.netsuite.simulator.stock import Stock
@@ -15,7 +16,7 @@ ROLES = {"Discount": "discount", "ShipItem": "shipping"}
 WALK_IN = "walk-in"
 
 
-class People(Prices):
+class People(Items, Prices):
     """Acts at once and synchronously; mixed into the simulator."""
 
     account: Account

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.bulk import BULK_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
+from syncline.connectors.shopify.simulator.products import PRODUCT_MUTATIONS
 from syncline.connectors.shopify.simulator.records import (
     FulfillmentOrder,
     FulfillmentOrderLine,
@@ -273,6 +275,8 @@ def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 MUTATIONS: dict[str, Resolver] = {
     **INVENTORY_MUTATIONS,
     **PRICE_MUTATIONS,
+    **PRODUCT_MUTATIONS,
+    **BULK_MUTATIONS,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,
     "orderMarkAsPaid": mark_as_paid,
