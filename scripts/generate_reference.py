@@ -77,11 +77,11 @@ MEANING: dict[str, dict[str, str]] = {
         "a login.",
     },
     "routes": {
-        "flow": "`inventory`, `orders`, `order_status` or `prices`; an order's payments and refunds travel with `orders`.",
+        "flow": "`inventory`, `orders`, `order_status`, `prices` or `catalog`; an order's payments and refunds travel with `orders`.",
         "from": "Name of the system that owns the data.",
         "to": "Name of the system that shows or receives it.",
         "tolerance": "How old the data may become: `250ms`, `5s`, `4m`, `1h`, `1d`. Empty: `5s` for inventory, `10s` for "
-        "orders, `1h` for order_status and prices.",
+        "orders, `1h` for order_status, prices and catalog.",
         "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices of a source that "
         "tells no changes of them are read whole so often; empty: four times within the tolerance.",
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
@@ -92,12 +92,20 @@ MEANING: dict[str, dict[str, str]] = {
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
         "guard_cut_share": "A full read of stock waits for a person if more than this part of the SKUs that had stock would be "
-        "emptied, halved or missing; other changes go on. The same of prices that would be deleted. 1: never ask.",
+        "emptied, halved or missing; other changes go on. The same of prices and products that are missing. 1: never ask.",
         "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
         "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",
+        "catalog": "For the catalog: see [routes.catalog].",
+    },
+    "catalog": {
+        "fields": "What of a product the source owns: `title`, `description`, `category`, `attributes`, `images`, `status`. The "
+        "rest stays as the channel has it.",
+        "create": "Whether a product is made that the channel does not have.",
+        "languages": "Language of the source = that of the channel.",
+        "assortments": "Assortment of the channel, by its id = the source's assortments that it shows; `*` is every product.",
     },
     "prices": {
         "currency": "Currency of the channel's own prices, ISO 4217. A price in another one is never written.",
@@ -318,7 +326,7 @@ def capabilities() -> str:
         streams = [
             [
                 f"`{stream.name}`",
-                cell([flow.value for flow in stream.flows]),
+                cell([flow.value for flow in (*stream.flows, *stream.records)]),
                 "all" if stream.snapshot else "changes",
             ]
             for stream in manifest.STREAMS
@@ -454,6 +462,7 @@ def configuration() -> str:
     alerts = importlib.import_module("syncline.runtime.alerts")
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
+    catalog = importlib.import_module("syncline.runtime.catalog")
     parts = [
         (
             "# Configuration\n\n"
@@ -469,6 +478,8 @@ def configuration() -> str:
         + settings(prices.PricesConfig, MEANING["prices"], "prices"),
         "\n### [routes.prices.lists.ID]\n\n"
         + settings(prices.PriceListConfig, MEANING["price_lists"], "prices.lists"),
+        "\n### [routes.catalog]\n\nWhat a route of the catalog carries. See [publish the catalog](../howto/publish-the-catalog.md).\n\n"
+        + settings(catalog.CatalogConfig, MEANING["catalog"], "catalog"),
         "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
         "\n## [velocity]\n\nWhere the classes of SKUs begin, in units a minute of the peak hour, over all channels. See `segments` of a "
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),

@@ -8,15 +8,18 @@ from syncline.connectors.shopify import products as writer
 from syncline.engine.apply import full_states
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.derive.products import ProductFlow
+from syncline.engine.reconcile.differences import Cause
 from syncline.engine.states import STATE_OPERATIONS, Wanted
 from syncline.model.change import Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
 from syncline.simulate import simulation
+from syncline.simulate.disagree import Disagreement
 from syncline.simulate.simulation import Plan, Report, Simulation
 
 STORY = Plan(products=True, orders=10, skus=8, minutes=40, kills=3, asides=1)
 SEEDS = range(1, 6)
+QUIET = replace(STORY, kills=0, faults=False)
 
 pytestmark = pytest.mark.simulation
 
@@ -47,6 +50,24 @@ def test_trade_without_faults_raises_no_alarm():
     assert report.violations == [], told(report)
     assert not report.breaches, told(report)
     assert not report.alarms, told(report)
+
+
+def test_what_somebody_changes_in_the_shop_is_named_and_mended(monkeypatch):
+    played = Simulation(3, replace(QUIET, minutes=12, reconciles=True))
+    plant = Disagreement.plant
+
+    def more(self):
+        assert played.merchandise is not None
+        sku, shop = played.world.trade.skus[0], played.world.shop
+        shop.retitle(sku, "By hand")
+        shop.product_of(sku).publications.discard(played.merchandise.online)
+        changed = Cause.CHANGED_AT_CHANNEL
+        listing = f"assortment:{played.merchandise.online}\x1f{sku}"
+        return plant(self) | {(f"goods\x1f{sku}", changed), (listing, changed)}
+
+    monkeypatch.setattr(Disagreement, "plant", more)
+    report = played.run()
+    assert report.violations == [], told(report)
 
 
 # --- engines with one mistake each -----------------------------------------------------------------------
@@ -103,7 +124,6 @@ def never_unpublishes(patch):
     patch.setattr(ProductFlow, "wanted", shown_once)
 
 
-QUIET = replace(STORY, kills=0, faults=False)
 MUTANTS = {
     takes_an_unknown_outcome_for_success: replace(
         STORY, kills=0, troubles=("login pages", "answers cut", "shop fails before")

@@ -20,9 +20,12 @@ _NODE = """{
   id sku barcode displayName updatedAt price product { id productType } inventoryItem { id }
   selectedOptions { name value }
 }"""
-_PRODUCT = f"""fragment ProductRead on Product {{
+FIELDS = f"""
   id status descriptionHtml productType title
   variants(first: {VARIANTS_FIRST}) {{ nodes {_NODE} {_PAGE} }}
+"""
+_PRODUCT = f"""fragment ProductRead on Product {{
+  {FIELDS}
   metafield(namespace: "{NAMESPACE}", key: "{IMAGES_KEY}") {{ value }}
 }}"""
 BY_ID, BY_HANDLE = "id", "handle"
@@ -162,16 +165,6 @@ def publish(shown: tuple[bool, ...]) -> Document:
         for n, one in enumerate(shown)
     )
     return Document("Publish", f"mutation Publish({variables}) {{ {fields} }}", writes=True)
-
-
-@lru_cache(maxsize=64)
-def published(products: int) -> Document:
-    """Whether products are in a publication: variables ``p0`` ... are their ids."""
-    variables = ", ".join(f"$p{n}: ID!" for n in range(products))
-    fields = " ".join(
-        f"p{n}: product(id: $p{n}) {{ publishedOnPublication(publicationId: $at) }}" for n in range(products)
-    )
-    return Document("Published", f"query Published($at: ID!, {variables}) {{ {fields} }}")
 
 
 def any_of(skus: Sequence[str]) -> str:

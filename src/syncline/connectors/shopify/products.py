@@ -132,7 +132,7 @@ class ProductReader:
                     seen = await self._ours(one, seen, answer[f"s{n}"])
                 elif seen is None:  # deleted there, and perhaps made again
                     seen = await self._anew(one)
-                found.append(None if seen is None else await self._whole(seen))
+                found.append(None if seen is None else await self.whole(seen))
         return found, currency
 
     async def _anew(self, payload: SetProduct) -> Seen | None:
@@ -162,7 +162,7 @@ class ProductReader:
             )
         return None
 
-    async def _whole(self, seen: Seen) -> Seen:
+    async def whole(self, seen: Seen) -> Seen:
         """With all of its variants."""
         nodes = list(seen.variants.nodes)
         info = seen.variants.page_info

@@ -14,6 +14,7 @@ from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.documents import Document
 from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.connectors.shopify.prices import PriceReader
+from syncline.connectors.shopify.productreads import ShelfReader
 from syncline.connectors.shopify.source import orders_floor_ms, search_stamp
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Cursor, Kind
@@ -79,7 +80,10 @@ class Rereader:
             shown_of=self.shown_of,
             placed=self.placed,
             placed_of=self.placed_of,
-            contents={Kind.PRICE: PriceReader(self._client, self._clock).read},
+            contents={
+                Kind.PRICE: PriceReader(self._client, self._clock).read,
+                Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
+            },
         )
 
     # --- stock ------------------------------------------------------------------------------------
