@@ -202,6 +202,7 @@ def test_items_are_told_once_and_those_that_are_blocked_not_at_all():
 def test_reads_that_never_end_do(monkeypatch):
     monkeypatch.setattr(reads, "PAGES_MAX", 2)
     monkeypatch.setattr("syncline.connectors.business_central.prices.PAGES_MAX", 2)
+    monkeypatch.setattr("syncline.connectors.business_central.products.PAGES_MAX", 2)
     monkeypatch.setattr(reads, "PAGE", 1)
     monkeypatch.setattr("syncline.connectors.business_central.client.PAGE", 1)
 

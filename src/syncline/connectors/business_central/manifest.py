@@ -61,7 +61,8 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES)
+PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, PRODUCTS)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {
@@ -115,6 +116,7 @@ class BusinessCentralSettings:
     shipping_account: str = ""
     payment_journal: str = ""
     post_returns: bool = False  # post the credit memo of goods that went back on the shelf
+    variant_option: str = "Variant"  # what the variants of an item differ in, as a shop names it
     variant_separator: str = "/"  # between an item's number and its variant's code, in a SKU
     rounding_tolerance: Decimal = Decimal("0.02")
 

@@ -22,12 +22,14 @@ from syncline.connectors.business_central.manifest import (
     LEVELS,
     ORDERS,
     PRICES,
+    PRODUCTS,
     SHIPMENTS,
     STOCK,
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.prices import PriceScan
+from syncline.connectors.business_central.products import ProductScan
 from syncline.model.change import Cursor, Event, Kind, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Page
@@ -78,6 +80,7 @@ class Reads:
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
+        self._products = ProductScan(system, settings, clock, client, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -88,6 +91,7 @@ class Reads:
             STOCK.name: self.stock,
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
+            PRODUCTS.name: self._products.read,
         }
 
     async def mark(self) -> Mark:
