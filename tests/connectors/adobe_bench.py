@@ -27,8 +27,18 @@ from syncline.connectors.adobe_commerce.simulator import (
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import Item
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetPrice, SetStock
+from syncline.model.payloads import (
+    CreateShipment,
+    ReadOrder,
+    ReadStock,
+    SetListing,
+    SetPrice,
+    SetProduct,
+    SetStock,
+    SetWording,
+)
 from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.records import Order, Shipment, ShipmentLine
 from syncline.ports import Opening, Request, Response, System, WebhookRequest
 from syncline.testing.bench import Example, Facts, Refusal, Send, Surroundings
@@ -168,6 +178,9 @@ class AdobeCommerceBench:
             "create_shipment": self._shipment,
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
+            "set_product": self._set_product,
+            "set_wording": self._set_wording,
+            "set_listing": self._set_listing,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -205,8 +218,32 @@ class AdobeCommerceBench:
         breaks = (PriceBreak(Decimal(1), Decimal(7)), PriceBreak(Decimal(10), Decimal("6.5")))
         return Item(sku, SetPrice(sku, sku, "", "Wholesale", PriceTag("GBP", breaks)))
 
+    def _set_product(self) -> Item:
+        sku = self._sku()
+        goods = Goods((Variant(sku),), (), ProductStatus.ACTIVE, f"{sku} anew", "<p>Warm</p>")
+        return Item(sku, SetProduct(sku, goods, {sku: (self._id(sku), "")}))
+
+    def _id(self, sku: str) -> str:
+        return str(self.simulator.state.products[sku].entity_id)
+
+    def _set_wording(self) -> Item:
+        sku = self._sku()
+        self.simulator.stores.add("de")
+        return Item(sku, SetWording(sku, "de", Wording({"title": "Ding"}), (), self._id(sku)))
+
+    def _set_listing(self) -> Item:
+        sku = self._sku()
+        at = next(iter(self.simulator.state.shared_catalogs), 0) or self.simulator.add_shared_catalog()
+        return Item(sku, SetListing(sku, str(at), Listing(shown=True), self._id(sku)))
+
     def effects(self, operation: str, item: Item) -> int:
         state = self.simulator.state
+        if operation == "set_product":
+            return int(state.products[item.payload.key].name == item.payload.content.title)
+        if operation == "set_wording":
+            return int(bool(state.products[item.payload.key].texts))
+        if operation == "set_listing":
+            return int(item.payload.key in state.shared_catalogs[int(item.payload.assortment)])
         if operation == "set_price":
             return int(state.products[item.payload.sku].price_minor == 725)
         if operation == "set_list_price":

@@ -62,7 +62,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ``auth`` says which credential is sent: an integration's four values (``oauth``), its access token alone
     (``bearer``, which the shop has to allow), or an administrator's name and password (``admin``). ``event_public_keys``
     are the keys, as PEM, by which Adobe I/O signs events. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
-    begins; without it, orders changed before the first read are left alone.
+    begins; without it, orders changed before the first read are left alone. So many products or more of one call go through the
+    shop's queue (``bulk_from``).
     """
 
     base_url: str
@@ -87,6 +88,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     refunds_restock: bool = False
     event_public_keys: tuple[str, ...] = ()
     event_client_id: str = ""
+    bulk_from: int = 100
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -111,6 +113,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             )
         for name, low, high in (
             ("stock_items_max", 1, BULK_ITEMS_MAX),
+            ("bulk_from", 2, BULK_ITEMS_MAX),
             ("bulk_applies_after_s", 10, 3600),
             ("concurrency", 1, CONCURRENCY_MAX),
             ("page_size", 1, PAGE_MAX),
@@ -204,6 +207,8 @@ CAPABILITIES = Capabilities(
     order_stamp_ms=ORDER_STAMP_MS,
 )
 
+QUEUED_MS = 24 * 3_600_000  # an assumption: no queue is further behind
+
 OPERATIONS: dict[str, Operation] = {
     "set_stock": Operation("set_stock", batch_items_max=ITEMS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=ITEMS_MAX, reads_only=True),
@@ -211,6 +216,10 @@ OPERATIONS: dict[str, Operation] = {
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=15_000),
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
+    # What was queued may still wait in the queue when its call is forgotten: the same content follows it first.
+    "set_product": Operation("set_product", batch_items_max=200, sets=True, retry_same_key_ms=QUEUED_MS),
+    "set_wording": Operation("set_wording", batch_items_max=10, sets=True),
+    "set_listing": Operation("set_listing", batch_items_max=100, sets=True),
 }
 
 STREAMS = (

@@ -1,4 +1,4 @@
-"""The writing side: source items, orders read on demand, shipments, prices."""
+"""The writing side: source items, orders read on demand, shipments, prices, products."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
 from syncline.connectors.adobe_commerce.orders import OrderReader
 from syncline.connectors.adobe_commerce.prices import PriceWriter
+from syncline.connectors.adobe_commerce.products import ProductWriter
 from syncline.connectors.adobe_commerce.shipments import Shipper
 from syncline.connectors.adobe_commerce.stock import Stock, outcome_of
 from syncline.connectors.adobe_commerce.wire import to_ms
@@ -35,6 +36,7 @@ class AdobeCommerceSink:
         self._orders = OrderReader(client, page_size=settings.page_size)
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
+        self._products = ProductWriter(name, settings, client, clock, self._stock)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -56,6 +58,12 @@ class AdobeCommerceSink:
                 return await self._prices.set_own(items)
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
+            if operation == "set_product":
+                return await self._products.set(items, key)
+            if operation == "set_wording":
+                return await self._products.translate(items)
+            if operation == "set_listing":
+                return await self._products.publish(items)
             payload = items[0].payload
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]

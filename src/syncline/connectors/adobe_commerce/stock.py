@@ -89,7 +89,7 @@ class Stock:
     async def rows(self, skus: Sequence[str], sources: Sequence[str]) -> list[wire.SourceItem]:
         """The source items of some products in some sources; those that are not assigned are left out."""
         found: list[wire.SourceItem] = []
-        for some in _parts(skus, max(1, PAGE_MAX // max(1, len(sources)))):
+        for some in parts(skus, max(1, PAGE_MAX // max(1, len(sources)))):
             # A list is split at commas, and a SKU may contain one: then it is a condition of its own.
             listed = ",".join(sku for sku in some if "," not in sku)
             alone = [("sku", "eq", sku) for sku in some if "," in sku]
@@ -194,7 +194,7 @@ class Stock:
         return Outcome(Result.REJECTED, f"Adobe Commerce: {words}")
 
 
-def _parts(skus: Sequence[str], most: int) -> Iterator[list[str]]:
+def parts(skus: Sequence[str], most: int) -> Iterator[list[str]]:
     """SKUs in parts that one address can carry."""
     part: list[str] = []
     chars = 0

@@ -80,6 +80,7 @@ class AdobeCommerceSimulator(Simulator):
         self.origin = origin
         self.currency = currency
         self.stores = set(stores)
+        self.attributes = {"description", "short_description"}  # of products, that have a definition
         self.input_limits = input_limits
         self.items_max, self.async_items_max = 20, 5_000
         self.encoded_slashes = True
@@ -119,6 +120,12 @@ class AdobeCommerceSimulator(Simulator):
     ) -> Product:
         """A new product, assigned to sources with what lies there."""
         return self.sales.add_product(sku, name, round(price * 100), at, kind)
+
+    def add_shared_catalog(self) -> int:
+        """A shared catalog without products; returns its id."""
+        number = self.state.new_id("shared_catalog")
+        self.state.shared_catalogs[number] = set()
+        return number
 
     def register_events(
         self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True

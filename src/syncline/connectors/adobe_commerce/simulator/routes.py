@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import prices, render
+from syncline.connectors.adobe_commerce.simulator import catalog, prices, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -29,6 +29,7 @@ class Call:
     path: Mapping[str, str]
     query: Sequence[tuple[str, str]]
     given: Mapping[str, Any]
+    store: str = "all"
 
     def number(self, name: str) -> int:
         """A path parameter that is an id."""
@@ -229,6 +230,15 @@ class Services:
             )
         return []
 
+    def save_product(self, call: Call) -> Any:
+        return catalog.save(self._shop, call.given["product"], call.path.get("sku", ""), call.store)
+
+    def assign_products(self, call: Call) -> Any:
+        return catalog.assign(self._state, call.number("id"), call.given["products"], into=True)
+
+    def unassign_products(self, call: Call) -> Any:
+        return catalog.assign(self._state, call.number("id"), call.given["products"], into=False)
+
     def save_base_prices(self, call: Call) -> Any:
         return prices.save_base(self._state, call.given["prices"])
 
@@ -371,6 +381,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
     Route("POST", "products/tier-prices-information", "tier_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
+    Route("POST", "products", "save_product", Services.save_product),
+    Route("PUT", "products/{sku}", "save_product", Services.save_product),
+    Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
+    Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),
     Route("GET", "products/{sku}", "none", Services.product),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
