@@ -124,7 +124,7 @@ class Shelves(Play):
         return [*found, *self.never(), *parked, *(f"breach {name}" for name in breaches)]
 
 
-@pytest.mark.parametrize("number", range(201, 204))
+@pytest.mark.parametrize("number", range(201, 203))
 def test_products_agree_after_faults_and_kills(number):
     played = Shelves(number)
     assert played.run() == []

@@ -131,7 +131,7 @@ class Merchandise:
         """Goods of it come in."""
         self.made.append(sku)
         erp_at, _ = self._trade.locations[0]
-        self._erp.opening_balance(sku, erp_at, self._rng.randrange(5, 50))
+        self._erp.receive(sku, erp_at, self._rng.randrange(5, 50))
 
     def _grow(self) -> None:
         small = [name for name in self._parents if len(self._products[name]) < len(COLOURS)]
@@ -191,6 +191,7 @@ class Merchandise:
             ("trade", self.trade in product.publications, columns.get("custitem_assortments") == TRADE),
             ("products", len({v.product_id for v in variants}), 1),
             ("prices", all(self._right_price(v.sku) for v in variants), True),
+            ("stock", all(self._right_stock(v.sku) for v in variants if v.sku in self.made), True),
         ]
         return [
             f"{name}: {what} is {is_!r} and not {should!r}" for what, is_, should in told if is_ != should
@@ -199,6 +200,11 @@ class Merchandise:
     def _right_price(self, sku: str) -> bool:
         price = self._erp.price(sku)
         return price is not None and self._shop.state.skus[sku].price == price
+
+    def _right_stock(self, sku: str) -> bool:
+        """Nobody has ordered it yet."""
+        erp_at, shop_at = self._trade.locations[0]
+        return self._shop.available(sku, shop_at) == self._erp.available(sku, erp_at)
 
     def never(self) -> list[str]:
         """What must not have happened at any time."""
