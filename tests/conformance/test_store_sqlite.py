@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +21,14 @@ from syncline.testing.store import StoreConformance
 from syncline.testing.store_tools import T0, event, put
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database without a row: coming up through all migrations takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    asyncio.run(SqliteStore.open(str(path), now_ms=T0).close())
+    return path
+
+
 class TestSqliteInMemory(StoreConformance):
     survives_close = False
 
@@ -34,8 +43,9 @@ class TestSqliteInMemory(StoreConformance):
 
 class TestSqliteInline(StoreConformance):
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path):
+    def _folder(self, tmp_path, empty_database):
         self.folder = tmp_path
+        self.empty = empty_database
         self.count = 0
         self.opened = []
 
@@ -43,6 +53,7 @@ class TestSqliteInline(StoreConformance):
     async def store(self):
         self.count += 1
         self.path = str(self.folder / f"{self.count}.db")
+        shutil.copy(self.empty, self.path)
         self.opened = [SqliteStore.open(self.path, now_ms=T0)]
         try:
             yield self.opened[0]
@@ -57,14 +68,16 @@ class TestSqliteInline(StoreConformance):
 
 class TestSqliteLive(StoreConformance):
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path):
+    def _folder(self, tmp_path, empty_database):
         self.folder = tmp_path
+        self.empty = empty_database
         self.count = 0
 
     @asynccontextmanager
     async def store(self):
         self.count += 1
         self.path = str(self.folder / f"{self.count}.db")
+        shutil.copy(self.empty, self.path)
         self.current = await LiveSqliteStore.open(self.path, now_ms=T0)
         try:
             yield self.current

@@ -17,6 +17,7 @@ from syncline.engine.delivery.build import Found
 from syncline.engine.delivery.looking import Looking
 from syncline.engine.rewind import Rewind
 from syncline.model.delivery import Item, Result
+from syncline.simulate import simulation
 from syncline.simulate.history import HistoryLine, HistoryOrder
 from syncline.simulate.restoring import Copied, Restoring
 from syncline.simulate.simulation import START_MS, Plan
@@ -256,4 +257,5 @@ def test_a_story_fails_where_a_mistake_is_made(tell, monkeypatch):
 )
 def test_a_seed_catches(mutant, monkeypatch):
     mutant(monkeypatch)
+    monkeypatch.setattr(simulation, "CONVERGE_MS_MAX", 10 * 60_000)  # a mutant never agrees; no need to wait
     assert any(Restoring(number, CALM).run().violations for number in range(1, 4))

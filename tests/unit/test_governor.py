@@ -65,11 +65,10 @@ def test_slots_are_never_exceeded_and_everybody_gets_one(slots, reserve, seed):
             await gate.acquire(urgent=urgent)
             running[urgent] += 1
             most["all"] = max(most["all"], sum(running.values()))
-            if not urgent:
-                most["ordinary"] = max(most["ordinary"], sum(running.values()))
+            most["ordinary"] = max(most["ordinary"], running[False])
             await clock.sleep(rng.uniform(0, 2))
             running[urgent] -= 1
-            gate.release()
+            gate.release(urgent=urgent)
             if rng.random() < 0.05:
                 gate.pause(rng.uniform(0, 3))
             done.append(number)
@@ -95,11 +94,32 @@ def test_a_share_of_the_slots_is_kept_for_urgent_calls():
         assert not waiting.done()
         await gate.acquire(urgent=True)
         assert gate.usage()["in_use"] == 5
-        gate.release()
+        gate.release(urgent=True)
         await clock.sleep(1)
         assert not waiting.done()
         gate.release()
         await waiting
+
+    play(story)
+
+
+def test_a_stream_of_urgent_calls_leaves_every_fourth_to_the_others():
+    """Orders queue up while a system is down; a read of it must not wait until all of them are through."""
+
+    async def story(clock):
+        gate = ConcurrencySlots(clock, 2, reserve=0.5)
+        order: list[str] = []
+
+        async def call(name: str) -> None:
+            urgent = name == "order"
+            await gate.acquire(urgent=urgent)
+            order.append(name)
+            await clock.sleep(1)
+            gate.release(urgent=urgent)
+
+        await together(*(call(name) for name in ["order"] * 12 + ["read"] * 3))
+        assert order.count("read") == 3
+        assert [at for at, name in enumerate(order) if name == "read"] == [5, 9, 13]
 
     play(story)
 
@@ -114,7 +134,7 @@ def test_urgent_waiters_go_first_then_first_come():
             await gate.acquire(urgent=urgent)
             order.append(name)
             await clock.sleep(1)
-            gate.release()
+            gate.release(urgent=urgent)
 
         calls = [asyncio.ensure_future(call(name)) for name in ("a", "b")]
         calls.append(asyncio.ensure_future(call("urgent", urgent=True)))
@@ -342,13 +362,14 @@ def test_a_window_of_calls_is_kept_wherever_it_begins(slots, calls, seed):
             nonlocal running, most
             await clock.sleep(rng.uniform(0, 20))
             cost = rng.randint(1, max(1, calls // 20))
-            await gate.acquire(cost, urgent=rng.random() < 0.3)
+            urgent = rng.random() < 0.3
+            await gate.acquire(cost, urgent=urgent)
             made.append((clock.monotonic(), cost))
             running += 1
             most = max(most, running)
             await clock.sleep(rng.uniform(0, 0.2))
             running -= 1
-            gate.release()
+            gate.release(urgent=urgent)
 
         await together(*(call() for _ in range(calls)))
         assert gate.usage()["calls"] == calls == len(made)
@@ -381,7 +402,7 @@ def test_an_urgent_call_finds_a_slot_that_others_may_not_take():
         await gate.ready(urgent=True)
         await gate.acquire(urgent=True)
         assert gate.usage()["in_use"] == 2
-        gate.release()
+        gate.release(urgent=True)
         gate.release()
         await waiting
         assert gate.usage()["waited_s"] > 0

@@ -2,7 +2,8 @@
 
 A governor is shared by everything that calls one system, whatever the flow. It learns from the
 vendor's answers (cost refunds, throttle status, ``Retry-After``) and keeps a share of the limit for
-urgent calls, so that a bulk job never stands in the way of an order.
+urgent calls, so that a bulk job never stands in the way of an order; nor do a thousand orders after an outage
+stand in the way of a read for long.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from collections.abc import Mapping
 from syncline.ports import Clock
 
 WAITERS_MAX = 10_000
+URGENT_IN_A_ROW = 3  # while others wait; the next one is theirs
 BURST_SHARE = 10  # of a window's calls, one in so many may come at once
 
 
 class _Gate:
     """Waiting and counting, common to all governors.
 
-    Waiters are woken in the order urgent first, then first come first served.
+    Waiters are woken in the order urgent first, then first come first served; but of four calls one is an ordinary
+    one, if one waits.
     """
 
     def __init__(self, clock: Clock, reserve: float) -> None:
@@ -31,7 +34,8 @@ class _Gate:
         self._paused_until = 0.0
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._ordinary: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.Task[None] | None = None
+        self._ordinary_waiting = 0
+        self._in_a_row = 0  # urgent calls let through while ordinary ones waited
         self.calls = 0
         self.throttled = 0
         self._waited_s = 0.0  # by those that wait no longer
@@ -62,15 +66,32 @@ class _Gate:
             self._began_s = self._began_s - began if self._waiting else 0.0
             self._waited_s += self._clock.monotonic() - began
 
+    @property
+    def _ordinary_turn(self) -> bool:
+        return self._in_a_row >= URGENT_IN_A_ROW and self._ordinary_waiting > 0
+
     async def _passed(self, cost: float, urgent: bool) -> None:
+        if not urgent:
+            self._ordinary_waiting += 1
+        try:
+            await self._turn(cost, urgent)
+            self._in_a_row = self._in_a_row + 1 if urgent and self._ordinary_waiting else 0
+        finally:
+            if not urgent:
+                self._ordinary_waiting -= 1
+
+    async def _turn(self, cost: float, urgent: bool) -> None:
         while True:
+            queue, other = (self._urgent, self._ordinary) if urgent else (self._ordinary, self._urgent)
+            first = urgent != self._ordinary_turn or not other
             delay = self._pause_left() or self._delay(cost, urgent)
-            if delay == 0 and (urgent or not self._urgent):
-                break
+            if delay == 0 and first:
+                return
             if delay:
                 await self._clock.sleep(delay)
                 continue
-            queue = self._urgent if urgent else self._ordinary
+            if delay == 0:
+                self._wake()  # there is room: it is another's turn
             if len(queue) >= WAITERS_MAX:
                 raise RuntimeError(f"more than {WAITERS_MAX} calls wait for one system")
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,7 +106,8 @@ class _Gate:
                 raise
 
     def _wake(self) -> None:
-        for queue in (self._urgent, self._ordinary):
+        queues = (self._urgent, self._ordinary)
+        for queue in reversed(queues) if self._ordinary_turn else queues:
             while queue:
                 future = queue.popleft()
                 if not future.done():
@@ -100,7 +122,7 @@ class _Gate:
 
 
 class ConcurrencySlots(_Gate):
-    """At most ``slots`` calls at once, as NetSuite governs its accounts.
+    """At most ``slots`` calls at once, as NetSuite governs its accounts; ordinary calls leave a share free.
 
     Source: NetSuite help, "Web Services and RESTlet Concurrency Governance".
     """
@@ -112,10 +134,11 @@ class ConcurrencySlots(_Gate):
         self._slots = slots
         self._held_back = min(slots - 1, max(1, round(slots * reserve))) if reserve else 0
         self._in_use = 0
+        self._ordinary_in_use = 0
 
     def _delay(self, cost: float, urgent: bool) -> float | None:
-        limit = self._slots if urgent else self._slots - self._held_back
-        return 0.0 if self._in_use + cost <= limit else None
+        free = self._in_use < self._slots
+        return 0.0 if free and (urgent or self._ordinary_in_use < self._slots - self._held_back) else None
 
     async def ready(self, *, urgent: bool = False) -> None:
         await self._wait(1, urgent)
@@ -125,11 +148,13 @@ class ConcurrencySlots(_Gate):
         """Take a slot. Give it back with ``release`` when the answer is there or lost."""
         await self._wait(1, urgent)
         self._in_use += 1
+        self._ordinary_in_use += not urgent
         self.calls += 1
 
-    def release(self) -> None:
-        """Give a slot back."""
+    def release(self, *, urgent: bool = False) -> None:
+        """Give back a slot that was taken as ``urgent`` or not."""
         self._in_use -= 1
+        self._ordinary_in_use -= not urgent
         self._wake()
 
     def usage(self) -> Mapping[str, float]:
@@ -261,10 +286,13 @@ class RatedSlots(CostBucket):
         self._slots = slots
         self._held_back = min(slots - 1, max(1, round(slots * reserve))) if reserve else 0
         self._open = 0
+        self._ordinary_open = 0
 
     def _delay(self, cost: float, urgent: bool) -> float | None:
-        if self._open >= (self._slots if urgent else self._slots - self._held_back):
+        if self._open >= self._slots:
             return None  # only a release can tell
+        if not urgent and self._ordinary_open >= self._slots - self._held_back:
+            return None
         return super()._delay(cost, urgent)
 
     async def ready(self, *, urgent: bool = False) -> None:
@@ -282,11 +310,13 @@ class RatedSlots(CostBucket):
         await self._wait(cost, urgent)
         self._level -= cost
         self._open += 1
+        self._ordinary_open += not urgent
         self.calls += 1
 
-    def release(self) -> None:
-        """Give a slot back."""
+    def release(self, *, urgent: bool = False) -> None:
+        """Give back a slot that was taken as ``urgent`` or not."""
         self._open -= 1
+        self._ordinary_open -= not urgent
         self._wake()
 
     def usage(self) -> Mapping[str, float]:

@@ -137,7 +137,7 @@ class Client:
                 raise Retryable(f"the shop did not answer a read: {error}") from None
             raise
         finally:
-            self._governor.release()
+            self._governor.release(urgent=urgent)
 
     def _refusal(self, response: Response, path: str, *, reads: bool) -> SynclineError:
         status, problem = response.status, _problem(response)

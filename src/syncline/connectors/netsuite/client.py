@@ -209,7 +209,7 @@ class Client:
                 raise Retryable(f"NetSuite did not answer a read: {error}") from error
             raise
         finally:
-            self._governor.release()
+            self._governor.release(urgent=urgent)
 
     def _sort(self, response: Response, *, reads: bool) -> Exception:
         status = response.status

@@ -28,7 +28,8 @@ from syncline.ports import Clock, Page
 
 FIRST_LOOK_BACK_MS = 24 * 3600 * 1000  # without a cursor; older documents are in the snapshot's levels
 PAGES_MAX = 10_000
-CHUNK = 100  # documents or items named in one query
+ITEMS = SHIPMENTS = 100  # named in one query
+DOCUMENTS = 40  # named in one query: of 25 lines each they fill a page, and chunks are read side by side, pages are not
 MOMENTS_MAX = 16  # of one level in one read; of more, the first
 REMEMBERED_MAX = 50_000
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
@@ -195,15 +196,17 @@ class Delta:
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
         changed = self._moments(headers, read)
         orders = {k: lines for k, lines in read.lines.items() if lines[0].get("type") == "SalesOrd"}
+        moved = self._moved(changed)
+        promised = self._waited(moved)
         # Whether a shipment moves its order's stamp is unsure, so the order is read with it.
-        promised, sent = await asyncio.gather(
-            self._promised_anew(changed),
-            self._lines(x for x in dict.fromkeys(sources.values()) if x and x not in orders),
+        at_once = dict.fromkeys((*sources.values(), *promised))
+        found, more = await asyncio.gather(
+            self._waits(moved), self._lines(x for x in at_once if x and x not in orders)
         )
-        waiting = await self._lines(x for x in promised if x not in orders and x not in sent)
-        orders |= {
-            key: lines for key, lines in (sent | waiting).items() if lines[0].get("type") == "SalesOrd"
-        }
+        for key, at_ms in found.items():
+            promised[key] = max(promised.get(key, 0), at_ms)
+        more |= await self._lines(x for x in found if x not in orders and x not in more)
+        orders |= {key: lines for key, lines in more.items() if lines[0].get("type") == "SalesOrd"}
         read.orders = orders
         names = {key: rows.order_name(lines[0], self._settings) for key, lines in orders.items()}
         ours = {key: lines for key, lines in orders.items() if names[key]}
@@ -219,7 +222,10 @@ class Delta:
             for key, lines in ours.items()
         ]
         mine = {key: lines for key, lines in shipped.items() if sources[key] in ours}
-        tracking = await self._tracking(list(mine))
+        # Levels are read after the orders, so that what an order says is promised is in them.
+        tracking, levels = await asyncio.gather(
+            self._tracking(list(mine)), self._levels(headers, changed, read)
+        )
         events += [
             rows.shipment_event(
                 self._system,
@@ -231,7 +237,7 @@ class Delta:
             )
             for key, lines in mine.items()
         ]
-        return events + await self._levels(headers, changed, read)
+        return events + levels
 
     def _stamp(self, lines: Sequence[Row]) -> int:
         return min(self._erp.stamp(line) for line in lines)
@@ -265,7 +271,7 @@ class Delta:
                 at = (int(page[-1]["txn"]), int(page[-1]["line"]))
             return found
 
-        chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+        chunks = [wanted[start : start + DOCUMENTS] for start in range(0, len(wanted), DOCUMENTS)]
         lines: defaultdict[str, list[Row]] = defaultdict(list)
         for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
             for row in rows_:
@@ -274,8 +280,8 @@ class Delta:
 
     async def _tracking(self, shipments: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for start in range(0, len(shipments), CHUNK):
-            chunk = shipments[start : start + CHUNK]
+        for start in range(0, len(shipments), SHIPMENTS):
+            chunk = shipments[start : start + SHIPMENTS]
             if self._tracking_table:
                 try:
                     sql = queries.tracking_of(len(chunk))
@@ -313,20 +319,27 @@ class Delta:
                 changed.setdefault(pair, set()).add(at_ms)
         return changed
 
-    async def _promised_anew(self, changed: Mapping[Pair, set[int]]) -> dict[str, int]:
-        """Orders that may have been promised other units of what moved, and since when.
-
-        Those that wait can be asked for, those that waited are remembered. A process that starts remembers none, so
-        it asks for all that have not left. When exactly it was promised nobody tells: at the last move at the latest.
-        """
-        since: dict[int, int] = {}
+    @staticmethod
+    def _moved(changed: Mapping[Pair, set[int]]) -> dict[int, int]:
+        """The items whose stock moved, and when last."""
+        moved: dict[int, int] = {}
         for (item, _), moments in changed.items():
-            since[int(item)] = max(*moments, since.get(int(item), 0))
-        found = {
-            key: max(since[item] for item in waits & since.keys())
+            moved[int(item)] = max(*moments, moved.get(int(item), 0))
+        return moved
+
+    def _waited(self, moved: Mapping[int, int]) -> dict[str, int]:
+        """Orders that waited for what moved when they were read last, and since when they may wait no more."""
+        return {
+            key: max(moved[item] for item in waits & moved.keys())
             for key, waits in self._waiting.items()
-            if waits & since.keys()
+            if waits & moved.keys()
         }
+
+    async def _waits(self, moved: Mapping[int, int]) -> dict[str, int]:
+        """Orders that wait for what moved, and since when at the latest: when exactly, nobody tells.
+
+        A process that starts remembers none that waited, so it asks for all that have not left.
+        """
 
         async def of(chunk: list[int]) -> list[Row]:
             sql = queries.orders_of(len(chunk), waiting=self._waiting_known)
@@ -340,12 +353,13 @@ class Delta:
                 at = (int(page[-1]["txn"]), int(page[-1]["item"]))
             return rows_
 
-        items = sorted(since)
-        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        items = sorted(moved)
+        chunks = [items[start : start + ITEMS] for start in range(0, len(items), ITEMS)]
+        found: dict[str, int] = {}
         for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
             for row in rows_:
                 key = str(row["txn"])
-                found[key] = max(found.get(key, 0), since[int(row["item"])])
+                found[key] = max(found.get(key, 0), moved[int(row["item"])])
         return found
 
     async def _levels(
@@ -366,7 +380,7 @@ class Delta:
                 at = (int(page[-1]["item"]), int(page[-1]["location"]))
             return found
 
-        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        chunks = [items[start : start + ITEMS] for start in range(0, len(items), ITEMS)]
         read_rows = await self._at_once([partial(of, chunk) for chunk in chunks])
         for pair, at_ms in await self._since(headers, read):
             if pair in changed:

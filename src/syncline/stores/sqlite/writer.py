@@ -89,7 +89,7 @@ class LiveSqliteStore(Store):
         self._waiting = 0
         self._broken: BaseException | None = None
         self._dirty = threading.Event()
-        self._closing = False
+        self._stopping = threading.Event()
         self.commits = 0
         self.transactions = 0
         self._threads = [
@@ -115,6 +115,10 @@ class LiveSqliteStore(Store):
             lock.close()
             raise
         return cls(path, inner, lock)
+
+    @property
+    def _closing(self) -> bool:
+        return self._stopping.is_set()
 
     def _submit(self, work: Append | Sequence[Write]) -> asyncio.Future[Any]:
         if self._closing or self._broken is not None:
@@ -159,7 +163,7 @@ class LiveSqliteStore(Store):
     async def close(self) -> None:
         if self._closing:
             return
-        self._closing = True
+        self._stopping.set()
         self._hand_over()
         self._queue.put(None)
         self._dirty.set()
@@ -284,4 +288,4 @@ class LiveSqliteStore(Store):
             except apsw.Error as error:
                 self._broken = error
                 return
-            threading.Event().wait(0.25)  # checkpoint at most four times a second
+            self._stopping.wait(0.25)  # checkpoint at most four times a second
