@@ -8,11 +8,13 @@ import pytest
 from tests.connectors.adobe_opened import opened
 from tests.connectors.adobe_world import World, run
 
-from syncline.model.change import LoggedEvent
+from syncline.model.change import Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
+from syncline.model.errors import Retryable
 from syncline.model.payloads import SetListing, SetProduct, SetWording
 from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.records import Item as StockedItem
 
 ACTIVE = ProductStatus.ACTIVE
 
@@ -145,10 +147,46 @@ def test_products_enter_shared_catalogs_and_leave_them():
         outcomes = await do(system, *listed, odd, early, operation="set_listing")
         assert [one.result for one in outcomes] == [Result.DONE] * 2 + [Result.REJECTED, Result.WAIT]
         assert w.shop.state.shared_catalogs[at] == {"A", "B"}
+        # One that the shop does not have spoils no other, and a shop with input limits says how many it takes.
+        w.shop.input_limits = True
+        skus = [f"M{n}" for n in range(30)]
+        for sku in skus:
+            w.shop.add_product(sku, sku, Decimal(3), {"default": 1})
+        many = [SetListing(sku, str(at), Listing(shown=True), "1") for sku in (*skus[:7], "NONE", *skus[7:])]
+        outcomes = await do(system, *many, operation="set_listing")
+        assert [n for n, one in enumerate(outcomes) if one.result is not Result.DONE] == [7]
+        assert w.shop.state.shared_catalogs[at] == {"A", "B", *skus}
+        w.shop.state.shared_catalogs[at] = {"A", "B"}
         (hidden,) = await do(
             system, replace(listed[0], content=Listing(shown=False)), operation="set_listing"
         )
         assert (hidden.result, w.shop.state.shared_catalogs[at]) == (Result.DONE, {"B"})
+
+    run(story)
+
+
+def test_what_is_shown_is_read_again_as_it_would_be_written():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.stores.add("german")
+        at = w.shop.add_shared_catalog()
+        w.shop.state.shared_catalogs[at] = {"A"}
+        there = w.shop.state.products["A"]
+        there.attributes["description"] = "Warm"
+        there.texts["german"] = {"name": "Ding"}
+        w.shop.state.products["B"].status = 2
+        items = [StockedItem(sku, str(w.shop.state.products[sku].entity_id)) for sku in ("A", "B")]
+        groups = ["goods", "locale:german", f"assortment:{at}"]
+        part = await system.rereads.contents[Kind.PRODUCT](groups, items)
+        ids = {item.external_id: item.sku for item in items}
+        found = {(row.group, ids[row.external_id]): row.content for row in part.rows}
+        assert found["goods", "A"] == Goods((Variant("A"),), (), ACTIVE, there.name, "Warm")
+        assert found["goods", "B"].status is ProductStatus.ARCHIVED
+        assert found["locale:german", "A"] == Wording({"title": "Ding", "description": "Warm"})
+        assert [found[groups[2], sku].shown for sku in ("A", "B")] == [True, False]
+        with pytest.raises(Retryable):
+            await system.rereads.contents[Kind.PRODUCT](["assortment:99"], items)
+        assert not w.shop.ledger.breaches
 
     run(story)
 

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.simulation
 HOURS = 6
 AGREE_S_MAX = 5 * 3_600.0
 FOREIGN = "SHOP-OWN"
+MANY = [f"MANY-{n}" for n in range(60)]
 OWNED = frozenset({"title", "status"})
 
 
@@ -131,6 +132,29 @@ def test_products_agree_after_faults_and_kills(number):
     calls = played.shop.ledger.calls_by_operation
     assert any(sku.startswith("NEW") for sku in played.sold)
     assert any(name.startswith("bulk") for name in calls)
+
+
+def test_a_feed_that_would_end_most_of_the_catalog_waits_for_a_person():
+    class Guarded(Shelves):
+        def routes(self) -> list[Route]:
+            return [replace(route, guard_cut_share=Decimal("0.3")) for route in super().routes()]
+
+        def act(self) -> None:
+            """Nothing but one mistake, in the middle of the day."""
+            if self.clock.monotonic() > 2 * 3_600 and not self.wrong:
+                for sku in MANY[:40]:
+                    self.erp.edit_item(sku, blocked=True)
+                self.wrong = True
+
+        wrong = False
+
+    played = Guarded(7, faults=False, kills=0)
+    for sku in MANY:
+        played.erp.add_item(sku, sku, "5.00")
+        played.said[sku] = [sku]
+    found = played.run()
+    assert {one.status for one in played.shop.state.products.values()} == {1}
+    assert any("states_vanished" in one and "40 records" in one for one in found), found
 
 
 def takes_an_unknown_outcome_for_success(patch):

@@ -60,6 +60,9 @@ MEANINGS: Mapping[str, str] = {
     "the route, then discard this.",
     "price_incomplete": "A price list has a price for larger quantities, and none for a single unit. What is shown stays. "
     "Complete the list, or name another list behind it in the route, then discard this.",
+    "product_untitled": "The product has no title. Give it one at its source, and it goes on by itself; or release this.",
+    "product_ambiguous": "Its variants cannot be told apart: give each a SKU and options of its own at the source, and it goes on "
+    "by itself.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",

@@ -64,8 +64,10 @@ class Client:
         self._governor = governor
         self._throttles = 0
 
-    async def get(self, path: str, query: Query, answer: type[T], *, urgent: bool = False) -> T:
-        """Read.
+    async def get(
+        self, path: str, query: Query, answer: type[T], *, urgent: bool = False, store: str = ""
+    ) -> T:
+        """Read; as one store view shows it if it is named.
 
         Raises:
             Missing: there is no such record.
@@ -73,7 +75,7 @@ class Client:
             Rejected: refused, in the shop's words.
             AuthExpired: credential or permission refused.
         """
-        response = await self._send("GET", f"/V1/{path}", query, None, urgent=urgent)
+        response = await self._send("GET", f"/V1/{path}", query, None, urgent=urgent, store=store)
         return _decoded(response, answer, path, reads=True)
 
     async def post(self, path: str, body: Any, answer: type[T], *, asynchronous: bool = False) -> T:

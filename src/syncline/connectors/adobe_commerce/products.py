@@ -20,7 +20,16 @@ import msgspec
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client, Missing, Search
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
-from syncline.connectors.adobe_commerce.stock import COMPLETE, OPEN, PATH, RETRIABLE, Stock, outcome_of, parts
+from syncline.connectors.adobe_commerce.stock import (
+    COMPLETE,
+    LIMIT,
+    OPEN,
+    PATH,
+    RETRIABLE,
+    Stock,
+    outcome_of,
+    parts,
+)
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
@@ -31,6 +40,7 @@ from syncline.sdk.oauth1 import escape
 
 PRODUCTS = "products"
 READ_MAX = 50  # products in one search
+ASSIGN_MAX = 100  # in one call, unless the shop says that it takes fewer
 UNPRICED_S = 120.0  # until it is looked again whether a product has its price
 UNKNOWN_S = 60.0  # until it is looked again whether a product is there
 POLL_S = (2.0, 30.0)  # between two looks at a queued batch: first, and at most
@@ -59,6 +69,7 @@ class ProductWriter:
         self._stock = stock
         self._bulk_from = settings.bulk_from
         self._currency: str | None = None
+        self._assign_max = ASSIGN_MAX
         self._queued: OrderedDict[tuple[str, str], wire.Accepted] = OrderedDict()  # by key and way
 
     async def set(self, items: Sequence[Item], key: str) -> list[Outcome]:
@@ -233,17 +244,30 @@ class ProductWriter:
                 groups.setdefault((payload.assortment, payload.content.shown), []).append(at)
         for (name, shown), members in groups.items():
             path = f"sharedCatalog/{escape(name)}/{'assignProducts' if shown else 'unassignProducts'}"
-            body = {"products": [{"sku": items[at].payload.key} for at in members]}
+            done = await self._assign(path, [items[at].payload.key for at in members])
+            for at, outcome in zip(members, done, strict=True):
+                outcomes[at] = outcome
+        return [outcome or Outcome(Result.DONE) for outcome in outcomes]
+
+    async def _assign(self, path: str, skus: Sequence[str]) -> list[Outcome]:
+        """All of some products, or where one of them spoils it, or they are too many, each half by itself."""
+        if len(skus) > self._assign_max:
+            middle = self._assign_max
+        else:
             try:
-                taken = await self._client.post(path, body, bool)
-                if not taken:
+                if not await self._client.post(path, {"products": [{"sku": sku} for sku in skus]}, bool):
                     raise OutcomeUnknown("the shop did not say that the products were assigned")
             except AuthExpired:
                 raise
             except SynclineError as error:
-                for at in members:
-                    outcomes[at] = outcome_of(error)
-        return [outcome or Outcome(Result.DONE) for outcome in outcomes]
+                if not isinstance(error, Rejected) or len(skus) == 1:
+                    return [outcome_of(error)] * len(skus)
+                limit = LIMIT.search(str(error))
+                self._assign_max = max(1, int(limit[1])) if limit else self._assign_max
+                middle = min(self._assign_max, len(skus) // 2)
+            else:
+                return [Outcome(Result.DONE)] * len(skus)
+        return [*await self._assign(path, skus[:middle]), *await self._assign(path, skus[middle:])]
 
 
 # --- what is sent ------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.prices import PriceReader
+from syncline.connectors.adobe_commerce.productreads import ShelfReader
 from syncline.connectors.adobe_commerce.source import position_of
 from syncline.connectors.adobe_commerce.stock import Stock
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
@@ -41,7 +42,10 @@ class Rereader:
             shown_of=self.shown_of,
             placed=self.placed,
             placed_of=self.placed_of,
-            contents={Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read},
+            contents={
+                Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read,
+                Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
+            },
         )
 
     # --- stock ------------------------------------------------------------------------------------

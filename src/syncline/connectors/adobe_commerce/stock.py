@@ -27,7 +27,7 @@ REMEMBERED_MAX = 20_000  # queued writes whose end may still be asked for
 SKU_CHARS_MAX = 4_000  # of SKUs in one address: web servers take 8 KB of it by default
 CONDITION_CHARS = 260  # what a condition of its own adds
 COMPLETE, RETRIABLE, FAILED, OPEN, REJECTED = 1, 2, 3, 4, 5  # of a queued operation
-_LIMIT = re.compile(r'Maximum items of type ".*?" is ([0-9]{1,6})')
+LIMIT = re.compile(r'Maximum items of type ".*?" is ([0-9]{1,6})')
 
 
 def outcome_of(error: SynclineError) -> Outcome:
@@ -136,7 +136,7 @@ class Stock:
 
     def _learn(self, words: str) -> None:
         """A shop with input limits says how many rows it takes; the next call has no more."""
-        limit = _LIMIT.search(words)
+        limit = LIMIT.search(words)
         if limit:
             self._rows_max = max(1, min(self._rows_max, int(limit[1])))
 

@@ -159,16 +159,19 @@ class ProductFlow:
             return Wording({name: shown.texts[name] for name in ours.texts if name in shown.texts})
         if not isinstance(shown, Goods) or not isinstance(ours, Goods):
             return shown
+        sold = ProductStatus.ACTIVE
+        if ours.status not in (None, sold) and shown.status is not sold:
+            shown = replace(shown, status=ours.status)  # some channels have one word for what is not sold
         there = {one.sku: one for one in shown.variants}
         variants = tuple(
-            replace(found, barcode=found.barcode if one.barcode else "")
+            replace(found, barcode=(found.barcode or one.barcode) if one.barcode else "")
             for one in ours.variants
             if (found := there.get(one.sku)) is not None
         )
         scalars = {
             name: getattr(shown, name)
             for name in ("status", "title", "description", "category")
-            if getattr(ours, name) is not None
+            if getattr(ours, name) is not None and getattr(shown, name) is not None
         }
         return replace(ours, variants=variants, **scalars)
 

@@ -53,6 +53,13 @@ def save(shop: AdobeCommerceSimulator, given: Row, sku: str, store: str) -> Row:
     return render.product(product)
 
 
+def listed(state: ShopState, number: int) -> list[str]:
+    """``GET /V1/sharedCatalog/{id}/products``."""
+    if number not in state.shared_catalogs:
+        raise no_such_entity("id", number)
+    return sorted(state.shared_catalogs[number])
+
+
 def assign(state: ShopState, number: int, rows: list[Row], *, into: bool) -> bool:
     """``POST /V1/sharedCatalog/{id}/assignProducts`` and ``unassignProducts``."""
     if number not in state.shared_catalogs:

@@ -114,7 +114,11 @@ class Services:
         return self._search(call, map(render.creditmemo, self._state.creditmemos.values()))
 
     def products(self, call: Call) -> Any:
-        return self._search(call, map(render.product, self._state.products.values()))
+        rows = (render.product(one, call.store) for one in self._state.products.values())
+        return self._search(call, rows)
+
+    def shared_products(self, call: Call) -> Any:
+        return catalog.listed(self._state, call.number("id"))
 
     def source_items(self, call: Call) -> Any:
         return self._search(call, map(render.source_item, self._state.source_items.values()))
@@ -383,6 +387,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "products", "none", Services.products),
     Route("POST", "products", "save_product", Services.save_product),
     Route("PUT", "products/{sku}", "save_product", Services.save_product),
+    Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),
     Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
     Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),
     Route("GET", "products/{sku}", "none", Services.product),
