@@ -6,9 +6,11 @@ BIN := .venv/bin
 
 # Chosen on the command line, e.g. `make simulate SEED=7`.
 SEED ?=
+ERP ?=
+CHANNEL ?=
 ARGS ?=
 FULL ?=
-export SEED UPGRADE PYTHON FULL
+export SEED ERP CHANNEL UPGRADE PYTHON FULL
 
 .PHONY: help setup demo test check lint format types imports simulate bench bench-oversell crash browser docs wheel lock clean
 
@@ -42,7 +44,7 @@ types: setup ## Check types
 imports: setup ## Check who may import whom
 	@$(BIN)/lint-imports
 
-simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays one run exactly
+simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays one run exactly, ERP=… CHANNEL=… other systems
 	@$(BIN)/pytest -m simulation -n $(if $(SEED),0 -s,auto) $(ARGS)
 
 bench: setup ## Measure, each figure beside its limit

@@ -20,6 +20,7 @@ import importlib.metadata
 import importlib.resources
 import inspect
 import re
+import runpy
 import sys
 import types
 import typing
@@ -85,6 +86,8 @@ MEANING: dict[str, dict[str, str]] = {
         "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices of a source that "
         "tells no changes of them are read whole so often; empty: four times within the tolerance.",
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
+        "capture": "`events`: the source's events tell of changes, and reads find those that are lost. `reads`: a change counts as "
+        "found when it is read; a source of which every route says so is not asked for events.",
         "locations": "ERP location id = channel location id, most important first. Needed for inventory; a location that "
         "is not mapped is neither read nor written.",
         "rule": "What of the pool this channel may show: the keys of the table under [rules].",
@@ -99,6 +102,11 @@ MEANING: dict[str, dict[str, str]] = {
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",
         "catalog": "For the catalog: see [routes.catalog].",
+        "customers": "For customers: see [routes.customers].",
+        "owner": "For customers: field = the system that owns it, one of the route's two. What is left out belongs to the source. "
+        "Fields: `name`, `active`, `tax_id`, `terms`, `group`, `phone`, `contacts`, `addresses`.",
+        "when_changed_at_channel": "For prices, products and customers, when a proof finds that somebody changed at the channel what the "
+        "source owns: `put_back` writes it again; `report` names it, and leaves it until the source changes it too.",
     },
     "catalog": {
         "fields": "What of a product the source owns: `title`, `description`, `category`, `attributes`, `images`, `status`. The "
@@ -106,6 +114,15 @@ MEANING: dict[str, dict[str, str]] = {
         "create": "Whether a product is made that the channel does not have.",
         "languages": "Language of the source = that of the channel.",
         "assortments": "Assortment of the channel, by its id = the source's assortments that it shows; `*` is every product.",
+    },
+    "customers": {
+        "match": "By what a customer is found that the channel had before, in this order: `external_id`, `number`, `tax_id`. "
+        "Default: `external_id`.",
+        "roles": "Role of the source = what a contact with it may do at the channel; `*` stands for all others, and for none. Who "
+        "may do nothing is not written there.",
+        "terms": "Terms of payment of the source, by id = those of the channel. Empty: they are not carried.",
+        "groups": "Group or price level of the source, by id = the channel's customer group. Empty: they are not carried.",
+        "merged": "Customer of the source = the one that it was merged into.",
     },
     "prices": {
         "currency": "Currency of the channel's own prices, ISO 4217. A price in another one is never written.",
@@ -463,6 +480,8 @@ def configuration() -> str:
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
     catalog = importlib.import_module("syncline.runtime.catalog")
+    planned = importlib.import_module("syncline.runtime.planned")
+    customers = importlib.import_module("syncline.runtime.customers")
     parts = [
         (
             "# Configuration\n\n"
@@ -480,6 +499,9 @@ def configuration() -> str:
         + settings(prices.PriceListConfig, MEANING["price_lists"], "prices.lists"),
         "\n### [routes.catalog]\n\nWhat a route of the catalog carries. See [publish the catalog](../howto/publish-the-catalog.md).\n\n"
         + settings(catalog.CatalogConfig, MEANING["catalog"], "catalog"),
+        "\n### [routes.customers]\n\nHow a route of customers finds them, and what the source's words mean at the channel. See "
+        "[keep customers in step](../howto/keep-customers-in-step.md).\n\n"
+        + settings(customers.CustomersConfig, MEANING["customers"], "customers"),
         "\n## [risk]\n\n" + settings(config.RiskConfig, MEANING["risk"], "risk"),
         "\n## [velocity]\n\nWhere the classes of SKUs begin, in units a minute of the peak hour, over all channels. See `segments` of a "
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),
@@ -501,6 +523,11 @@ def configuration() -> str:
         "\n### [[routing.rules]]\n\n"
         + settings(routing.RoutingRuleConfig, MEANING["routing_rule"], "routing.rules"),
         "\n### zones\n\n" + settings(routing.ZoneConfig, MEANING["routing_zone"], "routing.zones"),
+        "\n## [plan]\n\nWhat `syncline plan --write` foretold, with which the running service is compared. See "
+        "[plan before you build](../howto/plan-before-you-build.md). By route, `[plan.routes]`:\n\n"
+        + settings(planned.PlannedRouteConfig, PLAN_MEANING["planned_route"], "plan.routes")
+        + "\nBy system, `[plan.systems]`:\n\n"
+        + settings(planned.PlannedSystemConfig, PLAN_MEANING["planned_system"], "plan.systems"),
         "\n## [adopt.NAME]\n\nA channel that was [taken over](../howto/take-over-from-another-connector.md) from another "
         "connector; NAME is that of its system.\n\n"
         + settings(config.AdoptConfig, MEANING["adopt"], "adopt"),
@@ -533,6 +560,136 @@ def configuration() -> str:
             settings(connector.settings, readme_settings(connector), f"{connector.name}'s README"),
         ]
     return "".join(parts)
+
+
+# --- plan ---------------------------------------------------------------------------------------------------
+
+PLAN_MEANING: dict[str, dict[str, str]] = {
+    "file": {
+        "title": "Title of the document.",
+        "currency": "Of every price in the file.",
+        "systems": "See [systems.NAME].",
+        "flows": "See [[flows]].",
+        "volumes": "See [volumes].",
+        "compare": "See [compare].",
+        "effort": "See [effort].",
+    },
+    "systems": {
+        "vendor": "Which product it is: one of the vendors below.",
+        "licence": "Its plan or licence, by which its limits are known. Empty: the smallest that is known.",
+        "limit_share": "Part of each limit that may be used. Empty: `80%`, for a fifth is kept for urgent calls.",
+        "events": "Whether its events can reach this installation.",
+        "calls_at_once": "How many calls the account allows at once, instead of the licence's figure; as the next three keys.",
+        "calls_per_minute": "Calls a minute.",
+        "calls_per_day": "Calls in 24 hours.",
+        "points_per_s": "Points a second, of vendors that count the cost of calls.",
+        "price_per_1000_calls": "What a thousand calls cost.",
+        "price_per_month": "What it costs besides, a month: a licence, a subscription.",
+    },
+    "volumes": {
+        "skus": "How many items are sold.",
+        "locations": "In how many places stock is kept.",
+        "prices": "Prices in all lists together. 0: one an item.",
+        "customers": "Companies, or consumers that the ERP knows.",
+        "orders_per_day": "Orders on a usual day.",
+        "lines_per_order": "Lines of an order, on average.",
+        "stock_moves_per_day": "Movements of stock that no order causes: receipts, transfers, counts.",
+        "peak_hour": "Part of a day's changes that fall into its busiest hour.",
+    },
+    "flows": {
+        "flow": "`customers`, `prices`, `inventory`, `catalog`, `orders`, `credit`, `order_status`, `payments`, `returns` or `reports`.",
+        "from": "Name of the system that owns the data.",
+        "to": "Name of the system that receives it, or a list of several.",
+        "tolerance": "How old the data may become. Empty: `10s` for orders and payments, `5m` for inventory and credit, `1d` for "
+        "reports, else `1h`.",
+        "if_event_lost": "How late a change may be whose event was lost. Empty: `5m` for orders, payments and credit, `1h` for "
+        "inventory, else `1d`; never less than the tolerance.",
+        "records": "How many records there are. 0: from [volumes].",
+        "changes_per_day": "How many change on a usual day. 0: from [volumes].",
+        "peak_hour": "As in [volumes], for this flow.",
+        "consequence": "Who is hurt by late data, in words.",
+        "hurt_share": "Which part of the values that are an hour old leads to it.",
+        "cost_each": "What each such case costs.",
+        "cost_per_hour": "What is lost besides for every hour in which the whole flow stands.",
+        "segments": "Name = [flows.segments.NAME]. For inventory `high`, `medium` and `low` are the classes of velocity.",
+        "via": "Name of a broker between the two.",
+        "mapping_fields": "How many fields are mapped.",
+        "custom_fields": "How many of the account's own are, besides.",
+        "both_ways": "Whether the flow goes back as well.",
+        "gate": "Whether somebody waits for its answer, such as a checkout for credit.",
+    },
+    "segments": {
+        "tolerance": "How old these records may become.",
+        "records": "Which part of the flow's records they are.",
+        "changes": "Which part of its changes they have.",
+        "hurt_share": "Instead of the flow's, as the next key.",
+        "cost_each": "",
+    },
+    "compare": {
+        "batch": "Interval of the design in which everything is a batch.",
+        "reconcile": "Time between two full reads.",
+        "host_per_month": "What the machine costs that runs Syncline.",
+    },
+    "effort": {
+        "per_flow": "Days of a flow before anything is mapped.",
+        "per_field": "Days of a field.",
+        "per_custom_field": "Days of a custom field.",
+        "second_way": "What the way back takes, as a part of the first.",
+        "gate": "Days of a gate.",
+        "tests_share": "Tests and acceptance, as a part of what is built.",
+        "per_system": "Days of a system: credentials, access, a sandbox.",
+        "missing_connector": "Days more of a system for which there is no connector.",
+    },
+    "planned_route": {
+        "worst_case": "The worst case that was foretold.",
+        "if_event_lost": "The same if an event is lost.",
+        "changes_per_hour": "Changes in the busiest hour.",
+    },
+    "planned_system": {"calls_per_hour": "Calls in the busiest hour."},
+}
+
+
+def plan() -> str:
+    """Every key of ``plan.toml``, and every vendor that a plan can name."""
+    file = importlib.import_module("syncline.runtime.plan")
+    known = importlib.import_module("syncline.planner.vendors").vendors()
+    rows = []
+    for name, vendor in known.items():
+        limits = [
+            f"{licence}: {', '.join(limit.words() for limit in found)}"
+            for licence, found in vendor.licences.items()
+        ]
+        limits += [f"`{need}` is needed" for need in vendor.needs]
+        events = [flow for flow, reads in vendor.reads.items() if reads.event_ms]
+        connector = "yes" if vendor.connector else "–"
+        rows.append(
+            [
+                f"`{name}`", vendor.title, "–" if vendor.part == "broker" else connector, cell("; ".join(limits) or "–"),
+                cell(events), cell(list(vendor.writes)),
+            ]
+        )  # fmt: skip
+    return "".join(
+        [
+            (
+                "# plan.toml\n\nWhat `syncline plan` is asked; see [plan before you build](../howto/plan-before-you-build.md). "
+                "`syncline plan --ask` writes one. An unknown key is an error.\n\n"
+            ),
+            settings(file.PlanFile, PLAN_MEANING["file"], "plan"),
+            "\n## [systems.NAME]\n\n" + settings(file.PlanSystem, PLAN_MEANING["systems"], "plan.systems"),
+            "\n## [volumes]\n\n" + settings(file.PlanVolumes, PLAN_MEANING["volumes"], "plan.volumes"),
+            "\n## [[flows]]\n\n" + settings(file.PlanFlow, PLAN_MEANING["flows"], "plan.flows"),
+            "\n### [flows.segments.NAME]\n\nParts of a flow with a tolerance of their own. What none of them names keeps the "
+            "flow's.\n\n" + settings(file.PlanSegment, PLAN_MEANING["segments"], "plan.segments"),
+            "\n## [compare]\n\n" + settings(file.PlanCompare, PLAN_MEANING["compare"], "plan.compare"),
+            "\n## [effort]\n\nEvery figure is an assumption.\n\n"
+            + settings(file.PlanEffort, PLAN_MEANING["effort"], "plan.effort"),
+            (
+                "\n## Vendors\n\nFigures with their sources are in `src/syncline/planner/vendors.toml`. Where there is a connector, "
+                "what it [declares](connectors.md) is taken instead.\n\n"
+            ),
+            table(["vendor", "product", "connector", "limits", "tells by events", "takes"], rows),
+        ]
+    )
 
 
 # --- states ------------------------------------------------------------------------------------------------
@@ -658,7 +815,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "connectors.md": capabilities,
     "errors.md": errors,
+    "flows.md": lambda: str(runpy.run_path(str(ROOT / "scripts" / "flow_table.py"))["flows"](registered())),
     "metrics.md": metrics,
+    "plan.md": plan,
     "states.md": states,
 }
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.connectors.adobe_world import signed
-from tests.connectors.benches import HOOKS, PAGE, without
+from tests.connectors.benches import HOOKS, PAGE, customer_item, without
 
 from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.manifest import EVENT_FIELDS
@@ -181,6 +181,7 @@ class AdobeCommerceBench:
             "set_product": self._set_product,
             "set_wording": self._set_wording,
             "set_listing": self._set_listing,
+            "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -206,6 +207,16 @@ class AdobeCommerceBench:
         tracking = (f"TRACK-{key}",) if int(key) % 2 else ()
         parcel = Shipment(f"if-{key}", f"shop-{key}", self.around.clock.now_ms(), (line,), tracking)
         return Item(key, CreateShipment(key, parcel, (("POOL", self.place, 1),)))
+
+    def _put_customer(self) -> Item:
+        self._made += 1
+        return customer_item(str(self._made), "Default User")
+
+    def _bought_for(self, key: str) -> int:
+        """How many people may buy for a customer's companies."""
+        state = self.simulator.state
+        ours = {one.id for one in state.companies.values() if one.properties["reseller_id"] == key}
+        return sum(one.company_id in ours for one in state.customers.values())
 
     def _set_price(self) -> Item:
         sku = self._sku()
@@ -244,6 +255,8 @@ class AdobeCommerceBench:
             return int(bool(state.products[item.payload.key].texts))
         if operation == "set_listing":
             return int(item.payload.key in state.shared_catalogs[int(item.payload.assortment)])
+        if operation == "put_customer":
+            return self._bought_for(item.payload.key)
         if operation == "set_price":
             return int(state.products[item.payload.sku].price_minor == 725)
         if operation == "set_list_price":

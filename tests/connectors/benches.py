@@ -23,10 +23,12 @@ from syncline.connectors.shopify import ShopifySettings, documents
 from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
+from syncline.model.customers import Contact, CustomerCard, Site
 from syncline.model.delivery import Item
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,
+    PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -56,6 +58,23 @@ from syncline.testing.bench import START_MS, Example, Facts, Refusal, Send, Surr
 
 HOOKS = "https://syncline.example"
 PAGE = 4
+
+
+def customer_item(key: str, role: str) -> Item:
+    """A customer with one contact and one address, for a sink that has none yet."""
+    site = Site(
+        "1",
+        "",
+        billing=True,
+        line1="1 High Street",
+        city="Reading",
+        postcode="RG1",
+        country="GB",
+        phone="+441180000000",
+    )
+    contact = Contact("1", "Anna", f"Number {key}", f"anna-{key}@example.com", role=role)
+    first = CustomerCard(name=f"Company {key}", active=True, tax_id="", contacts=(contact,), sites=(site,))
+    return Item(key, PutCustomer(key, "", replace(first, active=None, first=first)))
 
 
 def without(headers: dict[str, str], name: str) -> dict[str, str]:
@@ -199,6 +218,7 @@ class ShopifyBench:
             "set_product": self._set_product,
             "set_wording": self._set_wording,
             "set_listing": self._set_listing,
+            "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
         if operation == "read_order":
@@ -270,6 +290,15 @@ class ShopifyBench:
         at = next(iter(publications), 0) or self.simulator.add_publication("Trade")
         return Item(sku, SetListing(sku, str(at), Listing(shown=True), self._product_id(sku)))
 
+    def _put_customer(self) -> Item:
+        self._made += 1
+        return customer_item(str(self._made), "Ordering only")
+
+    def _bought_for(self, key: str) -> int:
+        """How many people may buy for a customer's companies."""
+        book = self.simulator.state.book.companies.values()
+        return sum(bool(x.assignments) for one in book if one.external_id == key for x in one.contacts)
+
     def _shown(self, payload: SetPrice) -> list[Decimal]:
         variant = self.simulator.state.skus[payload.sku]
         if not payload.price_list:
@@ -281,6 +310,8 @@ class ShopifyBench:
         return [Decimal(minor) / 100 for minor in (prices.fixed[variant.variant_id][0], *further.values())]
 
     def effects(self, operation: str, item: Item) -> int:
+        if isinstance(item.payload, PutCustomer):
+            return self._bought_for(item.payload.key)
         if isinstance(item.payload, SetPrice):
             return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":

@@ -203,6 +203,7 @@ def test_reads_that_never_end_do(monkeypatch):
     monkeypatch.setattr(reads, "PAGES_MAX", 2)
     monkeypatch.setattr("syncline.connectors.business_central.prices.PAGES_MAX", 2)
     monkeypatch.setattr("syncline.connectors.business_central.products.PAGES_MAX", 2)
+    monkeypatch.setattr("syncline.connectors.business_central.customers.PAGES_MAX", 2)
     monkeypatch.setattr(reads, "PAGE", 1)
     monkeypatch.setattr("syncline.connectors.business_central.client.PAGE", 1)
 
@@ -212,6 +213,7 @@ def test_reads_that_never_end_do(monkeypatch):
             world.sim.ship(world.sim.sell([("A", "MAIN", 1)], externalDocumentNumber=f"web-{n}"))
             world.sim.add_item(f"N{n}", "x", "1")
             world.sim.receive(f"N{n}", "MAIN", 1)
+            world.sim.add_customer(f"C{n}", "x")
         for stream in world.system.source.streams:
             with pytest.raises(Retryable, match="more than 2 pages"):
                 await world.pull(stream.name)

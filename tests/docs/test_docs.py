@@ -16,7 +16,9 @@ import typer
 
 from syncline.cli import app
 from syncline.model.errors import Misconfigured
+from syncline.planner.choice import planned
 from syncline.runtime.config import File, RouteConfig, RuleConfig, ServerConfig, StoreConfig, parse
+from syncline.runtime.plan import question_of
 from syncline.runtime.registry import connectors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,12 +106,21 @@ def whole(text: str) -> str:
     return text
 
 
+PLAN = "[volumes]"  # what only a plan has
+
+
+def test_a_plan_in_the_documents_can_be_kept():
+    plans = [block for page in PAGES for block in blocks(page, "toml") if PLAN in block]
+    assert plans
+    assert [text for text in plans if not planned(question_of(text)).kept] == []
+
+
 def configurations() -> list[Any]:
     found = [
         pytest.param(block, id=f"{name_of(page)}-{number}")
         for page in PAGES
         for number, block in enumerate(blocks(page, "toml"))
-        if "[project" not in block and "[tool" not in block
+        if "[project" not in block and "[tool" not in block and PLAN not in block
     ]
     return [
         *found,

@@ -1,29 +1,49 @@
-"""Which seeds run: all of them, or the one that ``make simulate SEED=…`` names."""
+"""Which seeds and systems run: all of them, or those that ``make simulate SEED=… ERP=… CHANNEL=…`` names."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import os
+from collections.abc import Mapping
 
 import pytest
 import structlog
 
 SEEDS = range(1, 201)
+PAIR_SEEDS = range(1, 4)
+PAIRS = (
+    ("netsuite", "adobe-commerce"),
+    ("business-central", "shopify"),
+    ("business-central", "adobe-commerce"),
+)
+
+
+def pair_of(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The ERP and the channel that are asked for, if any is."""
+    erp, channel = environment.get("ERP", ""), environment.get("CHANNEL", "")
+    return (erp or "netsuite", channel or "shopify") if erp or channel else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen, pair = os.environ.get("SEED", ""), pair_of(os.environ)
+    paired = "erp" in metafunc.fixturenames
+    if paired:
+        metafunc.parametrize(("erp", "channel"), [pair] if pair else PAIRS)
     if "seed" in metafunc.fixturenames:
-        chosen = os.environ.get("SEED", "")
-        metafunc.parametrize("seed", [int(chosen)] if chosen else SEEDS)
+        metafunc.parametrize("seed", [int(chosen)] if chosen else PAIR_SEEDS if paired else SEEDS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One seed means that seed and nothing else."""
-    if os.environ.get("SEED", ""):
-        for item in items:
-            if item.get_closest_marker("simulation") and "seed" not in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.skip(reason="SEED names one seed"))
+    """One seed, or one pair of systems, means that and nothing else."""
+    seed, pair = os.environ.get("SEED", ""), pair_of(os.environ)
+    wanted = {*(("seed",) if seed else ()), *(("erp",) if pair else ())}
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("simulation") and (
+            not wanted <= names or (seed and not pair and "erp" in names)
+        ):
+            item.add_marker(pytest.mark.skip(reason="SEED, ERP or CHANNEL name others"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -252,7 +252,7 @@ def test_every_kind_says_what_it_means_and_what_to_do():
 def test_every_kind_is_used_and_every_used_kind_is_known():
     source = "".join(
         (files("syncline.engine.alerts") / name).read_text()
-        for name in ("conditions.py", "book.py", "watch.py")
+        for name in ("conditions.py", "book.py", "planned.py", "watch.py")
     )
     used = set(re.findall(r'condition\(\s*"(\w+)"', source)) | {"system_down", "credential_refused"}
     assert used == set(KINDS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline.freshness.bounds import SEND_AT_ONCE_MS, Detection, bound, percentile, start_at
+from syncline.freshness.bounds import SEND_AT_ONCE_MS, Detection, bound, bounds_of, percentile, start_at
 
 durations = st.integers(0, 10**9)
 
@@ -17,10 +17,8 @@ def test_a_bound_is_detection_and_queue_and_send(event, poll, reconcile, read, q
     assert (found.queue_ms, found.send_ms) == (queue, send)
     reads = [interval + read for interval in (poll, reconcile) if interval]
     assert found.if_event_lost_ms == (min(reads) + queue + send if reads else None)
-    if event:
-        assert found.normal_ms == event + queue + send
-    else:
-        assert found.normal_ms == found.if_event_lost_ms
+    ways = [event, *reads] if event else reads  # whichever is first
+    assert found.normal_ms == (min(ways) + queue + send if ways else None)
     assert found.detect_ms == ((found.normal_ms or 0) - queue - send if found.normal_ms is not None else 0)
 
 
@@ -70,3 +68,13 @@ def test_percentiles_of_four(share, found):
 
 def test_the_percentile_of_nothing_is_nothing():
     assert percentile([], 0.5) == 0
+
+
+@given(durations, durations, durations, durations, durations)
+def test_a_route_waits_for_half_of_a_long_promise_and_not_twice(tolerance, event, poll, backlog, send):
+    detection = Detection(event_delay_ms=event, poll_interval_ms=poll)
+    worst, lost_ms = bounds_of(tolerance, detection, backlog_ms=backlog, send_ms=send)
+    waits = tolerance // 2 if tolerance > SEND_AT_ONCE_MS else 0
+    found = min(way for way in (event, poll) if way) if event or poll else 0
+    assert worst.normal_ms == (max(found, waits) + backlog + send if found else None)
+    assert lost_ms == (max(poll, waits) + backlog + send if poll else None)

@@ -44,7 +44,8 @@ def test_every_planted_difference_is_named_and_none_that_is_not_there(seed):
         found = await one.judged(dry_run=True)
         assert (found.missed, found.wrong) == ([], [])
         assert found.planted >= 100
-        assert {*found.counts} == set(Cause) - {Cause.IN_FLIGHT, Cause.NOT_COMPUTED}
+        of_states = {Cause.LEFT_AT_CHANNEL}  # stock and orders have no owner at the channel
+        assert {*found.counts} == set(Cause) - {Cause.IN_FLIGHT, Cause.NOT_COMPUTED} - of_states
         assert found.orders > 30
         assert await one.engine.store.read("unseen", limit=9) == []  # a dry run changes nothing
 
@@ -257,7 +258,7 @@ async def _deaf(*_):
 def test_nothing_is_proved_that_nobody_can_read():
     async def story(one):
         reconciler = one.engine.reconciler
-        with pytest.raises(Misconfigured, match="inventory, orders"):
+        with pytest.raises(Misconfigured, match=r"there are .*inventory, orders"):
             await reconciler.ask(flow="prices", route="", dry_run=True, by="anna")
         first = await reconciler.ask(flow="orders", route="", dry_run=True, by="anna")
         assert await reconciler.ask(flow="orders", route="", dry_run=True, by="bob") == first

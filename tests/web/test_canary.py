@@ -46,7 +46,7 @@ def test_no_secret_is_in_anything_that_a_run_leaves_behind(capsys):
     left = "\n".join([*everything_stored(simulation), output.out, output.err, simulation.said, repr(report)])
     assert len(left) > 100_000
     assert "read failed" in output.err  # the logs were really written, troubles included
-    private_key = simulation.world._private_key
+    private_key = simulation.world.erp_side.private_key
     canaries = [ACCESS_TOKEN, WEBHOOK_SECRET, PUSH_SECRET, *private_key.splitlines()[1:3]]
     assert [canary for canary in canaries if canary in left] == []
     assert "Bearer " not in left

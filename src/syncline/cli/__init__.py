@@ -18,6 +18,7 @@ from syncline.cli import (
     mapping,
     modes,
     operate,
+    plan,
     reconcile,
     routing,
     run,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for module in (
     init,
+    plan,
     adopt,
     run,
     operate,

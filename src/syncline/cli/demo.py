@@ -24,6 +24,10 @@ def demo(
     ),
     seed: int = typer.Option(1, "--seed", help="Seed of everything that is drawn."),
     port: int = typer.Option(8080, "--port", min=0, max=65_535, help="Port of the dashboard; 0: any."),
+    erp: str = typer.Option("netsuite", "--erp", help="Which ERP is played: netsuite or business-central."),
+    channel: str = typer.Option(
+        "shopify", "--channel", help="Which shop is played: shopify or adobe-commerce."
+    ),
     headless: bool = typer.Option(
         False, "--headless", help="No dashboard link, no progress bar, exit when done."
     ),
@@ -56,6 +60,8 @@ def demo(
             seconds=seconds,
             seed=seed,
             port=port,
+            erp=erp,
+            channel=channel,
             headless=headless,
             json=json,
             keep=keep,

@@ -7,39 +7,67 @@ import contextlib
 import logging
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from syncline.model.copying import replace
 from syncline.model.errors import SynclineError
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.logs import configure
 from syncline.runtime.transport import AiohttpTransport
+from syncline.simulate.contract import Contract
 from syncline.simulate.history import HistoryOrder, StockCase, generate_history, read_history, stock_case
-from syncline.simulate.story import DRAIN_S, ORDERS_PER_S, Outcome, Story
-from syncline.simulate.world import ERP, PLAN, SHOP, SLOTS, Pace, World
+from syncline.simulate.network import FaultyTransport
+from syncline.simulate.story import DRAIN_S, ORDERS_PER_S, Outcome, Story, orders_per_s
+from syncline.simulate.world import ERP, SHOP, USUAL_ERP, USUAL_SHOP, Pace, World
 from syncline.stores.sqlite import LiveSqliteStore
 from syncline.web.access import login_link
 from syncline.web.serve import Listener, Service
 
 GENERATED_ORDERS = 4_000
-DEMO_PACE = Pace(inventory_ms=20_000, orders_ms=45_000, order_status_ms=60_000, poll_ms=10_000)
+DEMO_PACE = Pace(
+    inventory_ms=20_000, orders_ms=45_000, order_status_ms=60_000, prices_ms=60_000, poll_ms=10_000
+)
+# Business Central tells of a change after half a minute, so polls find it first; and five calls at once are few after an
+# outage, in which a poll fails and the next one has more to read.
+DEMO_PACES = {
+    "netsuite": DEMO_PACE,
+    "business-central": replace(DEMO_PACE, inventory_ms=40_000, orders_ms=60_000),
+}
 
 
 def choose(
-    orders: Path | None, seed: int, seconds: float, speed: float | None
+    orders: Path | None,
+    seed: int,
+    seconds: float,
+    speed: float | None,
+    *,
+    rate: float = ORDERS_PER_S,
+    spelt: Callable[[str], str] = str,
 ) -> tuple[list[HistoryOrder], StockCase]:
-    """The part of the history that will be played, and the stock case of the whole history."""
+    """The part of the history that will be played, and the stock case of the whole history.
+
+    ``rate`` is how many orders a second are placed where no speed is given; ``spelt`` is how the ERP spells a SKU.
+    """
     history = generate_history(seed, orders=GENERATED_ORDERS) if orders is None else read_history(orders)
+    placed = [_spelt(order, spelt) for order in history.orders]
     if speed is None:
-        count = int(seconds * ORDERS_PER_S * 1.5) + 20
-        return history.orders[:count], stock_case(history.orders)
-    until = history.orders[0].placed_at_ms + seconds * 1000 * speed
-    return [order for order in history.orders if order.placed_at_ms <= until], stock_case(history.orders)
+        return placed[: int(seconds * rate * 1.5) + 20], stock_case(placed)
+    until = placed[0].placed_at_ms + seconds * 1000 * speed
+    return [order for order in placed if order.placed_at_ms <= until], stock_case(placed)
+
+
+def _spelt(order: HistoryOrder, spelt: Callable[[str], str]) -> HistoryOrder:
+    if all(spelt(line.sku) == line.sku for line in order.lines):
+        return order
+    return replace(order, lines=tuple(replace(line, sku=spelt(line.sku)) for line in order.lines))
 
 
 async def run_demo(
@@ -52,11 +80,12 @@ async def run_demo(
     headless: bool,
     json: Path | None,
     keep: bool,
+    erp: str = USUAL_ERP,
+    channel: str = USUAL_SHOP,
 ) -> bool:
     """Play the demo; returns whether every promise was kept."""
     console = Console(highlight=False)
     configure(level=logging.ERROR, plain=True)
-    played, case = choose(orders, seed, seconds, speed)
     rng = Random(seed)
     clock = SystemClock()
     with tempfile.TemporaryDirectory(prefix="syncline-demo-") as folder:
@@ -66,20 +95,35 @@ async def run_demo(
                 clock=clock,
                 rng=Random(rng.getrandbits(64)),
                 transport=transport,
-                pace=DEMO_PACE,
+                pace=DEMO_PACES.get(erp),
                 sockets=True,
+                channel=channel,
+                erp=erp,
             )
+            books = world.erp_side
+            played, case = choose(orders, seed, seconds, speed, rate=orders_per_s(world), spelt=books.spelt)
             skus = sorted({line.sku for order in played for line in order.lines})
             world.trade.stock(case, skus)
-            shop, erp = Listener(world.shop, "127.0.0.1", 0), Listener(world.erp, "127.0.0.1", 0)
-            for listener in (shop, erp):
+            contract = Contract(world, Random(rng.getrandbits(64)))
+            contract.open(case.prices)
+            listeners = []
+            for side in world.sides():
+                listener = Listener(side.simulator, "127.0.0.1", 0)
+                side.serve_at(listener.url)
                 listener.start()
                 stack.push_async_callback(listener.stop)
+                listeners.append(listener.url)
+            shop_url, erp_url = listeners
 
             store = await LiveSqliteStore.open(str(Path(folder) / "demo.sqlite"), now_ms=clock.now_ms())
             stack.push_async_callback(store.close)
+            line = FaultyTransport(transport, clock, Random(rng.getrandbits(64)))
             systems = world.open_systems(
-                transport, Random(rng.getrandbits(64)), shop_url=shop.url, erp_url=erp.url
+                transport,
+                Random(rng.getrandbits(64)),
+                shop_url=shop_url,
+                erp_url=erp_url,
+                erp_transport=line,
             )
             engine = world.open_engine(store, systems, Random(rng.getrandbits(64)))
             service = Service.build(
@@ -100,16 +144,19 @@ async def run_demo(
             await world.connect(engine, lambda system: service.access.hook_url(front.url, system))
 
             console.print(
-                "[bold]Syncline demo[/bold]: a Shopify shop, a NetSuite account, and Syncline between them."
+                f"[bold]Syncline demo[/bold]: {world.shop_side.connector.title}, {books.connector.title}, and Syncline "
+                "between them."
             )
             console.print(
-                f"Both are strict local simulators: Shopify {PLAN} (1,000 points a second), "
-                f"NetSuite with {SLOTS} concurrent calls, answer times as assumed in the docs.",
+                f"Both are strict local simulators: {world.shop_side.licence}, {books.licence}, answer times as assumed in "
+                "the docs.",
             )
+            places = len(world.trade.locations)
             console.print(
-                f"{len(skus)} SKUs in three locations; {len(played)} orders to choose from; seed {seed}."
+                f"{len(skus)} SKUs in {places} location{'' if places == 1 else 's'}; {len(played)} orders to choose from; "
+                f"seed {seed}."
             )
-            console.print(f"Simulators: shop {shop.url}  ERP {erp.url}")
+            console.print(f"Simulators: shop {shop_url}  ERP {erp_url}")
             console.print(f"[bold]Dashboard: {login_link(front.url, token)}[/bold]", soft_wrap=True)
 
             with _progress(console, headless) as progress:
@@ -123,6 +170,8 @@ async def run_demo(
                 story = Story(
                     world=world,
                     engine=engine,
+                    line=line,
+                    contract=contract,
                     clock=clock,
                     rng=Random(rng.getrandbits(64)),
                     orders=played,
@@ -143,9 +192,9 @@ async def run_demo(
             if running.done() and (error := running.exception()) is not None:
                 raise error
             outcome = await story.outcome(seed)
-            _print(console, outcome, engine_usage(engine))
+            _print(console, outcome, engine_usage(engine), {SHOP: world.shop_side.unit, ERP: books.unit})
             if json is not None:
-                _write(json, outcome)
+                _write(json, {**outcome.as_json(), "channel": channel, "erp": erp})
             if keep:
                 console.print("\nThe dashboard keeps running. Ctrl-C ends it.")
                 with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
@@ -153,8 +202,8 @@ async def run_demo(
             return not outcome.broken()
 
 
-def _write(path: Path, outcome: Outcome) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(outcome.as_json()), indent=2) + b"\n")
+def _write(path: Path, counts: dict[str, Any]) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(counts), indent=2) + b"\n")
 
 
 def engine_usage(engine: object) -> dict[str, dict[str, float]]:
@@ -174,7 +223,9 @@ def _progress(console: Console, headless: bool) -> Progress:
     )
 
 
-def _print(console: Console, outcome: Outcome, usage: dict[str, dict[str, float]]) -> None:
+def _print(
+    console: Console, outcome: Outcome, usage: dict[str, dict[str, float]], units: dict[str, str]
+) -> None:
     truth = outcome.truth
     console.print("\n[bold]What happened[/bold] (counted in the simulators' own ledgers)")
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -193,6 +244,10 @@ def _print(console: Console, outcome: Outcome, usage: dict[str, dict[str, float]
             f"{truth.units_hidden} of {truth.units_asked} asked",
         ),
         ("numbers that differ (SKU × location)", truth.stock_mismatches),
+        (
+            "contract prices / changed / shown otherwise",
+            f"{outcome.contract_prices} / {outcome.contract_prices_changed} / {outcome.contract_prices_wrong}",
+        ),
     ):
         table.add_row(name, str(value))
     console.print(table)
@@ -210,7 +265,7 @@ def _print(console: Console, outcome: Outcome, usage: dict[str, dict[str, float]
         used = usage.get(name, {})
         console.print(
             f"{name}: {outcome.calls[name]} calls, {used.get('throttled', 0):.0f} throttled, "
-            f"limit {used.get('limit', 0):.0f} {'points' if name == SHOP else 'at once'}",
+            f"limit {used.get('limit', 0):.0f} {units[name]}",
         )
     console.print(f"limits breached: {outcome.limit_breaches}")
     broken = outcome.broken()

@@ -158,11 +158,15 @@ class Adoption:
         return tuple((field, fill(template, order.key, order.number)) for field, template in rules.orders)
 
     async def customer(self, erp: str, customer: Customer | None) -> str:
-        """The ERP's id of a buyer whom it knew before us; "" if it did not. ``key`` is our reference."""
-        if not self.active or customer is None or not customer.key:
+        """The ERP's id of a buyer whom it knew before the channel did; "" if it did not. ``key`` is our reference."""
+        carried = self._routes.of(Flow.CUSTOMERS, source=erp)
+        if not (self.active or carried) or customer is None or not customer.key:
             return ""
         rows = await self._store.read("bindings_get", system=erp, kind=CUSTOMER, keys=[customer.key])
-        return str(rows[0][1]) if rows else ""
+        found = str(rows[0][1]) if rows else ""
+        for route in carried:
+            found = route.customers.heir(found)
+        return found
 
     async def adopted(self, erp: str, references: Sequence[str]) -> dict[str, Adopted]:
         """Which of some orders came to us from others, by our reference."""

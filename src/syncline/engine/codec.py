@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
+from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
 from syncline.model.products import Product
@@ -25,6 +26,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
     Kind.PRODUCT: Product,
+    Kind.CUSTOMER: Company,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]

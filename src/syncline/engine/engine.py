@@ -21,6 +21,7 @@ from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.pace import Pace
 from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
+from syncline.engine.derive.customers import CustomerFlow
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.prices import PriceFlow
 from syncline.engine.derive.products import ProductFlow
@@ -108,7 +109,7 @@ class Engine:
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
-        self.states = States(routes, (PriceFlow(), ProductFlow(self.catalog, routes)))
+        self.states = States(routes, (PriceFlow(), ProductFlow(self.catalog, routes), CustomerFlow()))
         if problem := self.states.impossible(self.systems):
             raise Misconfigured(problem)
         self.contents = StateDeriver(store, clock, self.catalog, self.states)
@@ -288,7 +289,7 @@ class Engine:
         usual = bound(
             Detection(
                 event_delay_ms=capabilities.event_delay_ms
-                if capabilities.webhooks and self._hears_events
+                if capabilities.webhooks and self._hears_events and self.hears(channel)
                 else 0,
                 poll_interval_ms=min(
                     (one.interval_ms for one in reads if not one.stream.snapshot or one.stream.arrives),
@@ -303,6 +304,11 @@ class Engine:
             send_ms=0,
         )
         return RECONCILE_INTERVAL_MS if usual.normal_ms is None else usual.normal_ms
+
+    def hears(self, system: str) -> bool:
+        """Whether a system's events are wanted: unless every route from it does without."""
+        wanted = [one.events for one in self.routes.all if one.source == system]
+        return not wanted or any(wanted)
 
     @property
     def guard(self) -> Write:

@@ -63,6 +63,13 @@ MEANINGS: Mapping[str, str] = {
     "product_untitled": "The product has no title. Give it one at its source, and it goes on by itself; or release this.",
     "product_ambiguous": "Its variants cannot be told apart: give each a SKU and options of its own at the source, and it goes on "
     "by itself.",
+    "customer_terms": "The route names no terms of the channel for those of this customer. Add them under "
+    "`[routes.customers.terms]`, or release this, and the customer is written without terms.",
+    "customer_group": "The route names no group of the channel for that of this customer. Add it under "
+    "`[routes.customers.groups]`, or release this, and the customer is written as it is shown here.",
+    "customer_contact_twice": "Two contacts of the customer share an e-mail. Give each one of its own at the source. If this is "
+    "released, the first of them is written.",
+    "customer_nameless": "The customer has no name. Give it one at its source, then discard this.",
     "decoder_failed": "Syncline failed on this message. It is kept whole; release it after an upgrade.",
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",

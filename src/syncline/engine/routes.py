@@ -9,6 +9,7 @@ from decimal import Decimal
 from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
+from syncline.mapping.customers import NO_CUSTOMERS, CustomerRules
 from syncline.model.change import Flow
 from syncline.model.products import NO_PRODUCTS, ProductRules
 from syncline.pricing.rules import NO_PRICES, PriceRules
@@ -21,6 +22,7 @@ OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.ORDER_STATUS: ("create_shipment",),
     Flow.PRICES: ("set_price", "set_list_price"),
     Flow.CATALOG: ("set_product", "set_wording", "set_listing"),
+    Flow.CUSTOMERS: ("put_customer",),
 }
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
@@ -44,7 +46,9 @@ class Route:
     not mapped is never read from nor written to. ``segments`` promises SKUs of some classes of velocity
     another tolerance than ``tolerance_ms``. A full read of stock that would cut more than
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
-    contains goes on counting, unless ``hold_vanished``.
+    contains goes on counting, unless ``hold_vanished``. Without ``events`` the source's are not counted on: a change
+    counts as found when it is read. What somebody changed at the channel that the source owns is
+    written back if ``put_back``, else only told.
     """
 
     flow: Flow
@@ -61,6 +65,9 @@ class Route:
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
     products: ProductRules = NO_PRODUCTS
+    events: bool = True
+    customers: CustomerRules = NO_CUSTOMERS
+    put_back: bool = True
 
     @property
     def name(self) -> str:

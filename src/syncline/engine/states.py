@@ -1,7 +1,7 @@
 """State records: what a source says absolutely, and what each channel should make of it.
 
-Stock has a way of its own, because orders and holds change it as well. Everything else that is a state (prices; catalog,
-customers and credit are alike) goes one way, and each flow only declares what is its own:
+Stock has a way of its own, because orders and holds change it as well. Everything else that is a state (prices, customers;
+catalog and credit are alike) goes one way, and each flow only declares what is its own:
 
 1. A source tells absolute records of a ``kind``. A newer version replaces the record.
 2. A record that differs marks the *contents* that hang on it: one for each thing that a channel is told of.
@@ -36,6 +36,7 @@ STATE_OPERATIONS: Mapping[str, Kind] = {
     "set_product": Kind.PRODUCT,
     "set_wording": Kind.PRODUCT,
     "set_listing": Kind.PRODUCT,
+    "put_customer": Kind.CUSTOMER,
 }
 
 

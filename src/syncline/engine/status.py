@@ -21,7 +21,7 @@ from syncline.engine.reconcile.history import (
 )
 from syncline.engine.routes import OPERATIONS_OF, Route
 from syncline.engine.survey import RecoveredAt
-from syncline.freshness.bounds import SEND_AT_ONCE_MS, Bound, Detection, bound, percentile
+from syncline.freshness.bounds import Detection, bounds_of, percentile
 from syncline.model.capabilities import LimitKind
 from syncline.model.change import Flow
 from syncline.model.delivery import DeliveryState
@@ -488,7 +488,7 @@ def _route(
     covers_ms = max((p.covers_ms for p in reads), default=0)
     source = engine.systems[route.source].capabilities
     detection = Detection(
-        event_delay_ms=source.event_delay_ms if source.webhooks else 0,
+        event_delay_ms=source.event_ms(route.flow) if route.events else 0,
         poll_interval_ms=min((p.interval_ms for p in reads if not p.snapshot), default=0),
         reconcile_interval_ms=min((p.interval_ms for p in reads if p.snapshot), default=0),
         read_ms=max((p.read_ms for p in reads), default=0),
@@ -502,7 +502,7 @@ def _route(
     typical_ms = percentile(times, 0.5) if times else SEND_ASSUMED_MS
     going = 0 if engine.modes.stop_of(route.name) else pending  # what is held back delays nothing
     backlog_ms = _backlog_ms(engine, route, going, typical_ms)
-    worst, lost_ms = _bounds(route, detection, backlog_ms, send_ms)
+    worst, lost_ms = bounds_of(route.tolerance_ms, detection, backlog_ms=backlog_ms, send_ms=send_ms)
     exposure = engine.lanes[route.sink].blind.exposure
     age_ms = now_ms - covers_ms if covers_ms else None
     limit_ms = max(route.tolerance_ms, lost_ms or 0) + GRACE_MS
@@ -559,18 +559,6 @@ def _behind_parked(work: Sequence[Row]) -> int:
     parked: int = sum(row[4] for row in work if row[3] == DeliveryState.PARKED and row[1] == "put_order")
     late: int = sum(row[7] for row in work if row[3] != DeliveryState.PARKED and row[1] in FOLLOWS_ORDER)
     return min(late, FOLLOWERS_MAX * parked)
-
-
-def _bounds(route: Route, detection: Detection, backlog_ms: int, send_ms: int) -> tuple[Bound, int | None]:
-    # A promise of more than a minute waits on purpose, counted from the change: up to half of it.
-    waits_ms = route.tolerance_ms // 2 if route.tolerance_ms > SEND_AT_ONCE_MS else 0
-    plain = bound(detection, queue_ms=0, send_ms=0)
-    normal = bound(
-        detection, queue_ms=backlog_ms + max(0, waits_ms - (plain.normal_ms or 0)), send_ms=send_ms
-    )
-    if plain.if_event_lost_ms is None:
-        return normal, None
-    return normal, max(plain.if_event_lost_ms, waits_ms) + backlog_ms + send_ms
 
 
 def _backlog_ms(engine: Engine, route: Route, pending: int, call_ms: int) -> int:

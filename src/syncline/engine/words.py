@@ -34,6 +34,7 @@ OPERATIONS = {
     "set_product": "show a product",
     "set_wording": "show a product in another language",
     "set_listing": "show a product in an assortment",
+    "put_customer": "write a customer",
     "apply": "take in a message",
     "adopt": "take over an order",
     "compare_total": "compare an order's total",

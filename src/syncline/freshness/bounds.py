@@ -40,7 +40,7 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
     """Detect + queue + send, once as things normally go and once if an event is lost.
 
     A read that began just before the change misses it, so a poll detects within its interval plus
-    its own duration.
+    its own duration. An event that takes longer than that is told by the poll.
     """
     by_poll: int | None = None
     for interval in (detection.poll_interval_ms, detection.reconcile_interval_ms):
@@ -50,7 +50,8 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
                 if by_poll is None
                 else min(by_poll, interval + detection.read_ms)
             )
-    detect = detection.event_delay_ms or by_poll
+    by_event = detection.event_delay_ms or None
+    detect = min((way for way in (by_event, by_poll) if way is not None), default=None)
     rest = queue_ms + send_ms
     return Bound(
         normal_ms=None if detect is None else detect + rest,
@@ -59,6 +60,32 @@ def bound(detection: Detection, *, queue_ms: int, send_ms: int) -> Bound:
         queue_ms=queue_ms,
         send_ms=send_ms,
     )
+
+
+def waits_ms(tolerance_ms: int) -> int:
+    """How long a delivery of a route waits on purpose, counted from the change: half of a promise of more than seconds."""
+    return tolerance_ms // 2 if tolerance_ms > SEND_AT_ONCE_MS else 0
+
+
+def bounds_of(
+    tolerance_ms: int, detection: Detection, *, backlog_ms: int, send_ms: int
+) -> tuple[Bound, int | None]:
+    """Both bounds of a route with what its deliveries wait on purpose: as things go, and if an event is lost.
+
+    The running service and the planner both ask here, the one with what it measured, the other with what it foretells.
+
+    Args:
+        tolerance_ms: the promise, from which the wait follows.
+        detection: how the source's changes are learned of.
+        backlog_ms: how long what stands before a new delivery takes to be sent.
+        send_ms: how long a call takes, and until it shows.
+    """
+    waits = waits_ms(tolerance_ms)
+    plain = bound(detection, queue_ms=0, send_ms=0)
+    normal = bound(detection, queue_ms=backlog_ms + max(0, waits - (plain.normal_ms or 0)), send_ms=send_ms)
+    if plain.if_event_lost_ms is None:
+        return normal, None
+    return normal, max(plain.if_event_lost_ms, waits) + backlog_ms + send_ms
 
 
 def start_at(changed_at_ms: int, tolerance_ms: int, now_ms: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from syncline.model.customers import CustomerField
 from syncline.model.pricing import USUAL_ORDER, PriceOrder
 
 
@@ -63,7 +64,7 @@ class Capabilities:
 
     ``webhook_handshake`` is the query parameter whose value the address has to give back before events are sent to
     it. ``webhooks_announce``: they only say that something changed, with a shared secret inside and no signature, so
-    they state no value and lead to a read. Without ``compare_and_set`` a number is read just before it is written, and the time between is the
+    they state no value and lead to a read. ``without_events``: flows of which no event tells although others are told. Without ``compare_and_set`` a number is read just before it is written, and the time between is the
     route's exposure. ``applies_after_ms``: a write that the vendor accepted may take so long to show; it
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
@@ -72,12 +73,14 @@ class Capabilities:
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
     which price a system of record takes if several hold, unless a route says otherwise.
+    ``customer_fields`` are what the channel can hold of a customer.
     """
 
     webhooks: bool = False
     webhook_signature: str = ""
     webhook_handshake: str = ""
     webhooks_announce: bool = False
+    without_events: tuple[str, ...] = ()
     delta_poll: tuple[str, ...] = ()
     deletes_seen: bool = False
     compare_and_set: bool = False
@@ -103,4 +106,9 @@ class Capabilities:
     compares_prices: bool = True
     price_decimals: int = 6
     price_order: PriceOrder = USUAL_ORDER
+    customer_fields: tuple[CustomerField, ...] = ()
     replica_lag_ms: int = 0
+
+    def event_ms(self, flow: str) -> int:
+        """The delay of the events that tell of a flow; 0: none does."""
+        return self.event_delay_ms if self.webhooks and flow not in self.without_events else 0

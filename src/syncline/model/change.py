@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SHIPMENT = "shipment"  # the ERP's fulfilment id
     PRICE = "price"  # "<sku>\x1f<price list>"; of what a channel shows, "<its price list>\x1f<sku>"
     PRODUCT = "product"  # as its source calls it; of what a channel shows, "<what of it>\x1f<the product>"
+    CUSTOMER = "customer"  # the source's id of it; bindings of channels' buyers have our reference of them
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
 
 

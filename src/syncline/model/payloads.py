@@ -20,6 +20,9 @@ operation            payload        outcome facts when done
 ``create_shipment``  CreateShipment ``external_id``: str
 ``set_price``        SetPrice       none; the price of the item itself
 ``set_list_price``   SetPrice       none; the item's price in one of the channel's price lists
+``put_customer``     PutCustomer    ``external_id``: str, the channel's id; ``buyers``: the ids under
+                                    which the channel's orders name its people; ``overwritten``: in
+                                    words, what others had changed there and is no more
 ==================== ============== =========================================================
 
 ``set_stock`` and ``read_stock`` also tell ``stamp_ms``, where the channel stamps its numbers: when the number became
@@ -32,6 +35,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.customers import CustomerCard
 from syncline.model.pricing import PriceTag
 from syncline.model.products import Goods, Listing, Wording
 from syncline.model.records import Order, Payment, Refund, Shipment
@@ -195,7 +199,21 @@ class SetListing(Struct, frozen=True):
     product_id: str = ""
 
 
-StatePayload = SetPrice | SetProduct | SetWording | SetListing
+class PutCustomer(Struct, frozen=True):
+    """Make the channel hold a customer as ``content`` says, whatever it is of ours there.
+
+    ``external_id`` is the channel's id once it is known; without one it is looked for by the keys of the content, and made
+    if there is none. ``before`` is what was surely written last: what differs from it there was changed by somebody else, and the
+    content says whether that is overwritten. ``None``: nobody knows, so everything is written.
+    """
+
+    key: str
+    external_id: str
+    content: CustomerCard
+    before: CustomerCard | None = None
+
+
+StatePayload = SetPrice | SetProduct | SetWording | SetListing | PutCustomer
 Payload = SetStock | ReadStock | ReadOrder | PutOrder | PutPayment | PutRefund | CreateShipment | StatePayload
 
 PAYLOADS: dict[str, type[Payload]] = {
@@ -211,4 +229,5 @@ PAYLOADS: dict[str, type[Payload]] = {
     "set_product": SetProduct,
     "set_wording": SetWording,
     "set_listing": SetListing,
+    "put_customer": PutCustomer,
 }

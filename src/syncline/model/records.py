@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.customers import Company
 from syncline.model.pricing import Price
 from syncline.model.products import Product
 
@@ -235,4 +236,4 @@ class ChannelLevel(Struct, frozen=True):
     number: int
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price | Product
+Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price | Product | Company

@@ -27,6 +27,7 @@ from syncline.engine.routes import Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
+from syncline.mapping.customers import NO_CUSTOMERS
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.copying import replace
@@ -36,6 +37,8 @@ from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.catalog import CatalogConfig
+from syncline.runtime.customers import CustomersConfig
+from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
     FenceConfig,
@@ -61,6 +64,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDER_STATUS: 3_600_000,
     Flow.PRICES: 3_600_000,
     Flow.CATALOG: 3_600_000,
+    Flow.CUSTOMERS: 3_600_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -68,7 +72,15 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES, Flow.CATALOG)
+IMPLEMENTED = (
+    Flow.INVENTORY,
+    Flow.ORDERS,
+    Flow.ORDER_STATUS,
+    Flow.PRICES,
+    Flow.CATALOG,
+    Flow.CUSTOMERS,
+)
+STATE_FLOWS = (Flow.PRICES, Flow.CATALOG, Flow.CUSTOMERS)  # what somebody may change at the channel
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -134,6 +146,7 @@ class RouteConfig(
     tolerance: str = ""
     poll: str = ""
     reconcile: str = ""
+    capture: Literal["events", "reads"] = "events"
     locations: dict[str, str] = {}
     rule: RuleConfig = RuleConfig()
     sku_rules: dict[str, RuleConfig] = {}
@@ -143,6 +156,9 @@ class RouteConfig(
     segments: dict[Literal["high", "medium", "low"], str] = {}
     prices: PricesConfig | None = None
     catalog: CatalogConfig | None = None
+    customers: CustomersConfig | None = None
+    owner: dict[str, str] = {}
+    when_changed_at_channel: Literal["put_back", "report"] = "put_back"
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -259,6 +275,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconcile: ReconcileConfig = ReconcileConfig()
     alerts: AlertsConfig = AlertsConfig()
     routing: RoutingConfig | None = None
+    plan: PlannedConfig | None = None
 
 
 class SystemConfig(msgspec.Struct, frozen=True):
@@ -342,6 +359,7 @@ def _known_fields() -> list[str]:
             RouteConfig,
             PricesConfig,
             PriceListConfig,
+            CustomersConfig,
             RulesConfig,
             GroupConfig,
             FenceConfig,
@@ -351,6 +369,9 @@ def _known_fields() -> list[str]:
             SiteConfig,
             RoutingRuleConfig,
             ZoneConfig,
+            PlannedConfig,
+            PlannedRouteConfig,
+            PlannedSystemConfig,
         )
         for name in _fields(type_)
     ]
@@ -425,7 +446,11 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         thresholds,
         adopt,
         alerts=file.alerts,
-        watch=replace(watched, public_url=file.server.public_url),
+        watch=replace(
+            watched,
+            public_url=file.server.public_url,
+            planned=file.plan.planned(duration_ms) if file.plan is not None else None,
+        ),
         reconcile=file.reconcile.settings(),
         routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
     )
@@ -532,6 +557,14 @@ def _route(
         )
     if route.catalog is not None and flow is not Flow.CATALOG:
         raise Misconfigured(f"{field}.catalog: only a route of the catalog has products")
+    if route.customers is not None and flow is not Flow.CUSTOMERS:
+        raise Misconfigured(f"{field}.customers: only a route of customers says how they travel")
+    if route.owner and flow is not Flow.CUSTOMERS:
+        raise Misconfigured(f"{field}.owner: only the fields of customers have owners of their own")
+    if route.when_changed_at_channel != "put_back" and flow not in STATE_FLOWS:
+        raise Misconfigured(
+            f"{field}.when_changed_at_channel: only {', '.join(STATE_FLOWS)} are put back or reported"
+        )
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -554,6 +587,13 @@ def _route(
         if route.prices is not None
         else NO_PRICES,
         products=route.catalog.rules(f"{field}.catalog") if route.catalog is not None else NO_PRODUCTS,
+        events=route.capture == "events",
+        customers=(route.customers or CustomersConfig()).rules(
+            field, route.owner, (route.source, route.sink), systems[route.sink]
+        )
+        if flow is Flow.CUSTOMERS
+        else NO_CUSTOMERS,
+        put_back=route.when_changed_at_channel == "put_back",
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

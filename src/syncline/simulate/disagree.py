@@ -61,7 +61,7 @@ class Disagreement:
             assert txn is not None
             wanted = self._world.shop.orders[order_id].cancelled_ms is None
             # Goods that had left before the shop cancelled stay on the ERP's order; cancelled in both, it takes nothing.
-            takes = wanted or self._world.trade.overtaken(order_id, self._world.erp.order(txn.id))
+            takes = wanted or self._world.trade.overtaken(order_id, self._world.erp_side.order(txn.id))
             self._rename(txn, reference_of(SHOP, f"9{order_id}") if n else None)
             if n and takes:
                 expected.add((f"9{order_id}", Cause.UNKNOWN_TO_SHOP))
@@ -116,7 +116,7 @@ def explained(world: World, found: Found) -> bool:
     if cause != Cause.WRONG_LINES or not key.isdigit():
         return False
     erp_id = world.erp.find_order(reference_of(SHOP, key))
-    return erp_id is not None and world.trade.overtaken(int(key), world.erp.order(erp_id))
+    return erp_id is not None and world.trade.overtaken(int(key), world.erp_side.order(erp_id))
 
 
 async def untold(world: World, staff: Staff, routes: Iterable[Route], store: Store) -> set[Found]:

@@ -32,6 +32,7 @@ class Restoring(Simulation):
     def __init__(self, seed: int, plan: Plan | None = None) -> None:
         super().__init__(seed, plan)
         # The first reading after a restore is a first one again: what was edited by hand before it, nobody can know.
+        assert self.staff is not None
         self.staff.read_after_s = math.inf
         self.lost_ms = 0  # between the copy and the death
         self.forgotten_events = 0  # acknowledged, and not in the copy

@@ -14,10 +14,8 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 from urllib.parse import urlsplit
 
 from syncline.engine import failpoints
@@ -31,15 +29,17 @@ from syncline.simulate.clock import SkewedClock, VirtualClock, VirtualLoop
 from syncline.simulate.disagree import Disagreement, explained, prove, untold
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
-from syncline.simulate.merchandise import Merchandise
+from syncline.simulate.merchandise import COLUMNS, Merchandise
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.pricing import Pricing
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
+from syncline.simulate.sides.netsuite import NetSuiteSide
 from syncline.simulate.staff import Staff
 from syncline.simulate.switching import Switching
 from syncline.simulate.trade import Truth
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import SHOP, Pace, World
+from syncline.simulate.troubles import Trouble, troubles_of
+from syncline.simulate.world import ERP, SHOP, USUAL_ERP, USUAL_SHOP, Pace, World
 from syncline.stores.sqlite import SqliteStore
 
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
@@ -53,7 +53,8 @@ STAFF = 0x57AFF
 PRICING = 0x9A1CE
 MERCHANDISE = 0x900D5
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
-EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id")
+# Business Central's notifications have none: they only say that something changed.
+EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id", "x-adobe-event-id")
 
 # Where a process may be killed besides at a random moment. Every one is passed within seconds.
 FAILPOINTS = (
@@ -84,6 +85,7 @@ class Plan:
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
     prices: bool = False  # prices travel as well, and people change them
     products: bool = False  # products do, and people change them
+    leaves_open: bool = False  # in the end some orders are still to be sent
     switches: bool = False  # all begins in shadow and goes live, and somebody pauses and resumes
 
 
@@ -150,26 +152,24 @@ class _Inbound(FaultyTransport):
             raise OutcomeUnknown("the process died before it answered") from None
         if 200 <= answer.status < 300:
             system = urlsplit(request.url).path.rsplit("/", 1)[-1]
-            event = next(request.headers[name] for name in EVENT_IDS if name in request.headers)
-            self.acknowledged.add((system, event))
+            self.acknowledged |= {
+                (system, request.headers[name]) for name in EVENT_IDS if name in request.headers
+            }
         if self._chance(self.faults.lose_answer_rate, "webhook answer lost"):
             raise OutcomeUnknown("the acknowledgement was lost (injected)")
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Something that goes wrong for a while."""
-
-    name: str
-    begin: Callable[[], object]
-    end: Callable[[], Awaitable[object] | None]
-
-
 class Simulation:
-    """One seed. ``run`` returns a report; the same seed gives the same report, byte for byte."""
+    """One seed. ``run`` returns a report; the same seed gives the same report, byte for byte.
 
-    def __init__(self, seed: int, plan: Plan | None = None) -> None:
+    ``channel`` and ``erp``: whose simulators play. What staff do in the shop's admin (``asides``) needs a Shopify shop and is
+    left out elsewhere; prices, switches and planted differences need a NetSuite account besides.
+    """
+
+    def __init__(
+        self, seed: int, plan: Plan | None = None, *, channel: str = USUAL_SHOP, erp: str = USUAL_ERP
+    ) -> None:
         self.seed = seed
         self.plan = plan or Plan()
         self._rng = Random(seed)
@@ -185,6 +185,8 @@ class Simulation:
             rng=Random(self._rng.getrandbits(64)),
             transport=self._inbound,
             pace=Pace(),
+            channel=channel,
+            erp=erp,
         )
         self.world.clock = self.clock  # Syncline's; the vendors keep theirs
         self._hooks = HooksApp()
@@ -195,12 +197,16 @@ class Simulation:
         self._dead = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self.engine: Engine | None = None
         self.faults: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
         # By itself, so that what staff do in the shop leaves the rest of a seed's story as it is.
-        self.staff = Staff(clock=self.clock, rng=Random(seed ^ STAFF), trade=self.world.trade)
+        self.staff = (
+            Staff(clock=self.clock, rng=Random(seed ^ STAFF), trade=self.world.trade, shop=self.world.shop)
+            if channel == USUAL_SHOP
+            else None
+        )
         self.pricing = (
             Pricing(
                 clock=self.clock,
@@ -253,8 +259,11 @@ class Simulation:
         systems = self.world.open_systems(self._transport, rng)
         self.engine = self.world.open_engine(store, systems, rng)
         self._running = self.loop.create_task(self.engine.run())
-        watch = keep(self.engine, SHOP, f"{HOOKS}/hooks/{SHOP}", lambda _: None)
-        self._watching = self.loop.create_task(watch)
+        self._watching = [
+            self.loop.create_task(keep(self.engine, name, f"{HOOKS}/hooks/{name}", lambda _: None))
+            for name, side in ((SHOP, self.world.shop_side), (ERP, self.world.erp_side))
+            if side.subscribes
+        ]
         self._hooks.engine = self.engine
         self._apps.register(HOOKS, self._hooks)
 
@@ -278,7 +287,7 @@ class Simulation:
         assert self._running is not None
         assert self.engine is not None
         tasks = [self._running, *(task for lane in self.engine.lanes.values() for task in lane._tasks)]  # noqa: SLF001
-        tasks += [task for task in (self._preparing, self._watching) if task is not None]
+        tasks += [task for task in (self._preparing, *self._watching) if task is not None]
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
@@ -338,10 +347,13 @@ class Simulation:
         history = generate_history(self._rng.getrandbits(32), orders=plan.orders * 3, skus=plan.skus)
         case = stock_case(history.orders)
         world.trade.stock(case, sorted(case.target))
-        self._apps.register(world.erp.origin, world.erp)
-        self._apps.register(f"https://{world.shop.shop}", world.shop)
+        for side in (world.erp_side, world.shop_side):
+            for origin in side.origins():
+                self._apps.register(origin, side.simulator)
         world.run_people()
-        staff = self.loop.create_task(self.staff.work(plan.asides, plan.minutes))
+        staff = self.loop.create_task(
+            self.staff.work(plan.asides, plan.minutes) if self.staff else self.clock.sleep(0)
+        )
         pricing = self._open_pricing()
         merchandise = self._open_merchandise()
         switching = await self._switching() if plan.switches else None
@@ -388,6 +400,8 @@ class Simulation:
         if self.merchandise is None:
             return self.loop.create_task(self.clock.sleep(0))
         self.merchandise.open()
+        if isinstance(self.world.erp_side, NetSuiteSide):
+            self.world.erp_side.catalog_fields = COLUMNS
         self.world.product_rules = self.merchandise.rules()
         self.world.price_rules = self.world.price_rules or self.merchandise.prices()
         return self.loop.create_task(self.merchandise.work(self.plan.minutes))
@@ -423,17 +437,10 @@ class Simulation:
 
     async def _change_of_mind(self, order_id: int, after_s: float, draw: float) -> None:
         await self.clock.sleep(after_s)
-        order = self.world.shop.orders[order_id]
-        if order.cancelled_ms is not None or order.fulfillments:
+        shop = self.world.shop_side
+        if shop.cancelled(order_id) or shop.sent(order_id):
             return
-        if draw < 0.5:
-            self.world.shop.cancel_order(order_id, restock=draw < 0.35)
-            self.edits += 1
-        else:
-            line = order.lines[0]
-            if line.current_quantity > 1 and line.fulfilled_quantity == 0:
-                self.world.shop.edit_order(order_id, line.id, line.current_quantity - 1)
-                self.edits += 1
+        self.edits += shop.cancel(order_id, restock=draw < 0.35) if draw < 0.5 else shop.cut(order_id)
 
     async def _watch(self) -> None:
         """Look for alarms all the time, as a person does; without faults there must be none.
@@ -455,53 +462,12 @@ class Simulation:
 
     # --- what goes wrong ----------------------------------------------------------------------------
 
-    def _troubles(self) -> list[_Trouble]:
-        shop, erp = self.world.shop, self.world.erp
-        out, into = self._outbound.faults, self._inbound.faults
-        settings: list[tuple[str, Any, str, Any]] = [
-            ("webhooks lost", shop.faults, "webhook_lose_rate", 0.5),
-            ("webhooks doubled", shop.faults, "webhook_copies_max", 5),
-            ("webhooks overtake", shop.faults, "webhook_delay_ms_max", 60_000),
-            ("pushes lost", erp.faults, "webhook_lose_rate", 0.5),
-            ("pushes doubled", erp.faults, "webhook_copies_max", 4),
-            ("pushes overtake", erp.faults, "webhook_delay_ms_max", 30_000),
-            ("shop down", shop.faults, "down", True),
-            ("erp down", erp.faults, "down", True),
-            ("shop throttles", shop.faults, "throttle_rate", 0.4),
-            ("shop fails before", shop.faults, "error_before_rate", 0.3),
-            ("shop fails after", shop.faults, "error_after_rate", 0.3),
-            ("erp fails before", erp.faults, "error_before_rate", 0.3),
-            ("erp fails after", erp.faults, "error_after_rate", 0.3),
-            ("erp throttles", erp.faults, "throttle_rate", 0.4),
-            ("shop refuses the token", shop.faults, "reject_auth", True),
-            ("erp refuses the token", erp.faults, "reject_auth", True),
-            ("search lags", shop.faults, "read_lag_ms", 40_000),
-            ("requests refused", out, "refuse_rate", 0.3),
-            ("requests slow", out, "delay_ms_max", 15_000),
-            ("answers lost", out, "lose_answer_rate", 0.3),
-            ("answers cut", out, "cut_answer_rate", 0.2),
-            ("login pages", out, "login_page_rate", 0.2),
-            ("acknowledgements lost", into, "lose_answer_rate", 0.4),
-        ]
-        found = [self._setting(*setting) for setting in settings]
-        found.append(_Trouble("tokens revoked", erp.revoke_tokens, lambda: None))
-        # Shopify removes subscriptions after failures; until the watch looks, only reads find anything.
-        found.append(_Trouble("subscriptions removed", shop.state.subscriptions.clear, lambda: None))
-        return [trouble for trouble in found if not self.plan.troubles or trouble.name in self.plan.troubles]
-
-    @staticmethod
-    def _setting(name: str, target: Any, attribute: str, value: Any) -> _Trouble:
-        calm = getattr(target, attribute)
-        return _Trouble(
-            name, lambda: setattr(target, attribute, value), lambda: setattr(target, attribute, calm)
-        )
-
     async def _break_things(self) -> None:
         """One trouble after the other, several at once; each is counted when it begins."""
         rng = self._rng
-        troubles = self._troubles()
+        troubles = troubles_of(self.world, self._outbound.faults, self._inbound.faults, self.plan.troubles)
 
-        async def happen(trouble: _Trouble) -> None:
+        async def happen(trouble: Trouble) -> None:
             trouble.begin()
             self.faults[trouble.name] += 1
             await self.clock.sleep(rng.uniform(5, 90))
@@ -519,10 +485,11 @@ class Simulation:
             running[trouble.name] = self.loop.create_task(happen(trouble))
 
     def _mend(self) -> None:
-        for simulator in (self.world.shop, self.world.erp):
-            fresh = type(simulator.faults)()
+        for side in self.world.sides():
+            faults = side.simulator.faults
+            fresh = type(faults)()
             for name in fresh.__slots__:
-                setattr(simulator.faults, name, getattr(fresh, name))
+                setattr(faults, name, getattr(fresh, name))
         for transport in (self._outbound, self._inbound):
             calm = NetworkFaults()
             for name in calm.__slots__:
@@ -534,13 +501,14 @@ class Simulation:
         problems = ["not looked yet"]
         while problems and (self.clock.monotonic() - began) * 1000 < CONVERGE_MS_MAX:
             await self.clock.sleep(STEP_S)
-            self.world.trade.ship(5)
+            if not self.plan.leaves_open:
+                self.world.trade.ship(5)
             problems = await self.problems()
         return problems, self.clock.monotonic() - began
 
     def _effects(self) -> Counter[str]:
         """What the vendors did for us, calls that only log in left out."""
-        shop, erp = self.world.shop.ledger.effects, self.world.erp.ledger.effects
+        shop, erp = (side.simulator.ledger.effects for side in self.world.sides())
         effects = Counter({f"shop {name}": count for name, count in shop.items()})
         effects.update({f"erp {name}": count for name, count in erp.items() if name != "token"})
         return effects
@@ -548,6 +516,7 @@ class Simulation:
     async def _reconcile(self) -> list[str]:
         """A proof of what agrees names nothing; one of what was planted names just that, and mends it."""
         assert self.engine is not None
+        assert self.staff is not None
         world, reconciler = self.world, self.engine.reconciler
         await self.clock.sleep(STEP_S)
         found, problem = await prove(reconciler, self._store, self.clock, dry_run=True)
@@ -589,11 +558,10 @@ class Simulation:
     def _changes(self) -> int:
         """Facts that came to be in one system and concern another, counted from the simulators."""
         world = self.world
-        orders = [world.shop.orders[order_id] for order_id in world.trade.placed]
         return (
-            sum(len(order.lines) + len(order.transactions) for order in orders)
+            sum(world.shop_side.facts(order_id) for order_id in world.trade.placed)
             + self.edits
-            + sum(len(shipment.lines) for shipment in world.erp.shipments())
+            + sum(parcel.lines for parcel in world.erp_side.shipments())
             + world.trade.withdrawals
             + 5 * self.received
         )
@@ -601,9 +569,10 @@ class Simulation:
     async def _report(self, problems: list[str], after_s: float) -> Report:
         world = self.world
         rows = await self._store.read("parked_open", after=0, limit=100)
-        breaches = world.shop.ledger.breaches + world.erp.ledger.breaches
-        digests = f"{world.shop.state_digest()} {world.erp.state_digest()}"
-        calls = (world.shop.ledger.calls_by_operation + world.erp.ledger.calls_by_operation).total()
+        shop, erp = (side.simulator.ledger for side in world.sides())
+        breaches = shop.breaches + erp.breaches
+        digests = f"{world.shop_side.digest()} {world.erp_side.digest()}"
+        calls = (shop.calls_by_operation + erp.calls_by_operation).total()
         report = Report(
             seed=self.seed,
             truth=world.trade.truth(),
@@ -648,7 +617,7 @@ class Simulation:
                     "shipments not at the shop",
                 ),
                 (truth.payments_taken - truth.payments_in_erp, "payments not in the ERP"),
-                (world.trade.to_ship(), "orders nobody shipped"),
+                (0 if self.plan.leaves_open else world.trade.to_ship(), "orders nobody shipped"),
             )
             if count > 0
         ]
@@ -666,19 +635,27 @@ class Simulation:
     def _never(self, report: Report) -> list[str]:
         """What must not have happened at any time."""
         truth = report.truth
-        deposits = Counter(deposit.external_id for deposit in self.world.erp.deposits())
+        payments = Counter(self.world.erp_side.payments())
+        broken = [law for side in self.world.sides() for law in side.check()]
         return [
             f"{count} {what}"
             for count, what in (
                 (truth.orders_duplicated, "orders doubled in the ERP"),
                 (truth.fulfilments_doubled, "shipments doubled at the shop"),
-                (deposits.total() - len(deposits), "payments doubled in the ERP"),
+                (payments.total() - len(payments), "payments doubled in the ERP"),
+                (len(broken), f"laws of the vendors' books that do not hold: {broken[:3]}"),
                 (report.breaches.get("concurrency", 0), "calls over the ERP's concurrency"),
                 (report.breaches.get("throttled", 0), "calls over the shop's budget"),
                 (report.breaches.get("unknown_field", 0), "unknown fields sent"),
                 (report.breaches.get("doubled_lines", 0), "orders whose lines were doubled"),
                 (report.breaches.get("stale_write_repeated", 0), "stale writes repeated unchanged"),
                 (report.breaches.get("missing_idempotency", 0), "writes without a key"),
+                *(
+                    (count, f"breaches of {kind}")
+                    for side in self.world.sides()
+                    for kind, count in side.simulator.ledger.breaches.items()
+                    if side.strict and kind not in ("auth", "unknown_field")
+                ),
             )
             if count > 0
         ] + [

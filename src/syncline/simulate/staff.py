@@ -10,8 +10,9 @@ import asyncio
 from collections import defaultdict
 from random import Random
 
-from syncline.connectors.shopify.simulator import CartLine
+from syncline.connectors.shopify.simulator import CartLine, ShopifySimulator
 from syncline.ports import Clock
+from syncline.simulate.sides import Place
 from syncline.simulate.trade import Trade
 
 UNITS_MAX = 2
@@ -26,10 +27,11 @@ FAR_MS = 1 << 45
 class Staff:
     """Sets units aside in the shop and gives them back, from the seed."""
 
-    def __init__(self, *, clock: Clock, rng: Random, trade: Trade) -> None:
+    def __init__(self, *, clock: Clock, rng: Random, trade: Trade, shop: ShopifySimulator) -> None:
         self._clock = clock
         self._rng = rng
         self._trade = trade
+        self._shop = shop
         self.read_after_s = READ_AFTER_S
         self.drafts = 0
         self.completed = 0
@@ -50,7 +52,7 @@ class Staff:
 
     async def draft(self) -> None:
         """A draft reserves units at the first location; then it is deleted, completed, or its time is over."""
-        shop = self._trade.shop
+        shop = self._shop
         lasts_s = self._rng.uniform(*LASTS_S)
         ends = self._rng.choice(("deleted", "completed", "over"))
         stays = self._rng.random() < STAYS
@@ -94,19 +96,18 @@ class Staff:
         self._change(sku, at, units)
         self._trade.set_aside(sku, at, -units)
 
-    def _change(self, sku: str, at: int, by: int) -> None:
-        shop, place = self._trade.shop, self._trade.shop_location(at)
+    def _change(self, sku: str, at: Place, by: int) -> None:
+        shop, place = self._shop, self._trade.shop_location(at)
         shop.set_available(sku, place, shop.available(sku, place) + by)
         self._changed(sku, at, by)
 
-    def _changed(self, sku: str, at: int, by: int) -> None:
-        shop = self._trade.shop
-        self.changes[sku, self._trade.shop_location(at)].append((shop.clock.now_ms(), by))
+    def _changed(self, sku: str, at: Place, by: int) -> None:
+        self.changes[sku, self._trade.shop_location(at)].append((self._shop.clock.now_ms(), by))
 
-    def _pick(self, locations: list[tuple[int, int]]) -> tuple[str, int, int] | None:
+    def _pick(self, locations: list[tuple[Place, Place]]) -> tuple[str, Place, int] | None:
         """A SKU, the ERP location and the units that the shop shows there; ``None`` if it shows nothing."""
         sku = self._rng.choice(self._trade.skus)
         erp_at, shop_at = self._rng.choice(locations)
-        shown = self._trade.shop.available(sku, shop_at)
+        shown = self._shop.available(sku, shop_at)
         units = min(shown, self._rng.randint(1, UNITS_MAX))
         return (sku, erp_at, units) if units > 0 else None

@@ -12,9 +12,11 @@ from typing import Any
 from syncline.engine.engine import Engine
 from syncline.freshness.bounds import percentile
 from syncline.ports import Clock
+from syncline.simulate.contract import Contract
 from syncline.simulate.history import HistoryOrder
+from syncline.simulate.network import FaultyTransport
 from syncline.simulate.trade import Truth
-from syncline.simulate.world import World, orders_per_s_max
+from syncline.simulate.world import World
 
 ORDERS_PER_S = 5.0
 DRAIN_S = 30.0
@@ -52,6 +54,9 @@ class Outcome:
     lag_ms: dict[str, Lag]
     seed: int
     orders_seconds: float
+    contract_prices: int
+    contract_prices_changed: int
+    contract_prices_wrong: int
 
     def broken(self) -> list[str]:
         """The promises that were not kept, in words; empty if every one was."""
@@ -67,6 +72,7 @@ class Outcome:
                 (truth.stock_mismatches, "numbers that differ"),
                 (truth.fulfilments_shipped - truth.fulfilments_at_shop, "shipments unknown to the shop"),
                 (truth.fulfilments_doubled, "shipments doubled at the shop"),
+                (self.contract_prices_wrong, "contract prices that differ"),
                 (self.limit_breaches, "limits breached"),
             )
             if count > 0
@@ -88,19 +94,32 @@ class Outcome:
             "calls": self.calls,
             "limit_breaches": self.limit_breaches,
             "lag_ms": {flow: asdict(lag) for flow, lag in self.lag_ms.items()},
+            "contract_prices": self.contract_prices,
+            "contract_prices_changed": self.contract_prices_changed,
+            "contract_prices_wrong": self.contract_prices_wrong,
             "seed": self.seed,
             "promises_broken": self.broken(),
         }
 
 
+def orders_per_s(world: World) -> float:
+    """How many orders a second are placed where the history's own pace does not matter."""
+    return min(ORDERS_PER_S, world.erp_side.orders_per_s)
+
+
 class Story:
-    """Plays orders and mishaps in a world, at a pace, and then waits until everything is quiet."""
+    """Plays orders and mishaps in a world, at a pace, and then waits until everything is quiet.
+
+    ``line`` carries the calls to the ERP; ``contract`` are the prices of which one changes.
+    """
 
     def __init__(
         self,
         *,
         world: World,
         engine: Engine,
+        line: FaultyTransport,
+        contract: Contract,
         clock: Clock,
         rng: Random,
         orders: Sequence[HistoryOrder],
@@ -111,6 +130,8 @@ class Story:
     ) -> None:
         self._world = world
         self._engine = engine
+        self._line = line
+        self._contract = contract
         self._clock = clock
         self._rng = rng
         self._orders = orders
@@ -119,6 +140,7 @@ class Story:
         self._say = say
         self._on_progress = on_progress
         self._outages: list[tuple[int, int]] = []
+        self._down = False
 
     async def until_ready(self) -> bool:
         """Wait until both sides were read once and agree; ``False`` if that took too long."""
@@ -133,7 +155,7 @@ class Story:
         began = self._clock.monotonic()
         mishaps = asyncio.get_running_loop().create_task(self._mishaps())
         staff = asyncio.get_running_loop().create_task(self._staff())
-        rate = min(ORDERS_PER_S, orders_per_s_max())
+        rate = orders_per_s(self._world)
         first_ms = self._orders[0].placed_at_ms if self._orders else 0
         due = 0.0
         for order in self._orders:
@@ -158,7 +180,7 @@ class Story:
         while True:
             await self._clock.sleep(1.0)
             trade.ship(math.ceil(ORDERS_PER_S * 1.5))
-            if not self._world.erp.faults.down and self._rng.random() < WITHDRAWALS_PER_S:
+            if not self._down and self._rng.random() < WITHDRAWALS_PER_S:
                 trade.withdraw()
 
     async def _mishaps(self) -> None:
@@ -179,22 +201,40 @@ class Story:
             f"Another warehouse ships {took} unit{'' if took == 1 else 's'} that the shop does not know of."
         )
         await at(0.40)
-        world.shop.lose_next_webhook("orders/create")
+        world.shop_side.lose_next()
         self._say("A webhook gets lost: the shop will never tell us of its next order. The next poll will.")
         await at(0.55)
         outage_s = min(OUTAGE_S, span / 6)
-        world.erp.faults.down = True
+        self._out(down=True)
         down_at = self._clock.now_ms()
-        self._say(f"The ERP is down for {outage_s:.0f} seconds. Orders keep coming in; nothing is lost.")
+        self._say(
+            f"The ERP is {self._how()} for {outage_s:.0f} seconds. Orders keep coming in; nothing is lost."
+        )
         await self._clock.sleep(outage_s)
-        world.erp.faults.down = False
+        self._out(down=False)
         self._outages.append((down_at, self._clock.now_ms()))
         self._say("The ERP is back. What waited goes out by deadline, the most urgent first.")
+        await at(0.75)
+        sku, before, after = self._contract.change()
+        self._say(
+            f"A contract price changes in the ERP: {sku} costs the customer {after} instead of {before}."
+        )
         await at(0.85)
-        world.shop.faults.webhook_copies_max = 5
+        shop_faults = world.shop_side.simulator.faults
+        shop_faults.webhook_copies_max = 5
         self._say("The same webhooks now arrive up to five times each. Each counts once.")
         await at(0.93)
-        world.shop.faults.webhook_copies_max = 1
+        shop_faults.webhook_copies_max = 1
+
+    def _out(self, *, down: bool) -> None:
+        self._down = down
+        if self._world.erp_side.calls_refused:
+            self._line.faults.refuse_rate = float(down)
+        else:
+            self._world.erp_side.simulator.faults.down = down
+
+    def _how(self) -> str:
+        return "out of reach" if self._world.erp_side.calls_refused else "down"
 
     async def drain(self) -> None:
         """At most 30 seconds until all ledgers are quiet and agree."""
@@ -206,7 +246,8 @@ class Story:
             await self._clock.sleep(0.5)
             # Counting everything takes a while, so it waits until nothing seems to move any more.
             still = world.quiet() and self._engine.quiet() and not world.trade.to_ship()
-            calm = calm + 1 if still and world.trade.agrees() else 0
+            agrees = still and world.trade.agrees() and not self._contract.wrong()
+            calm = calm + 1 if agrees else 0
 
     def _in_outage(self, from_ms: int, to_ms: int) -> int:
         """How much of a span the ERP was down."""
@@ -228,15 +269,19 @@ class Story:
                 len(ages),
                 outside,
             )
-        breaches = world.shop.ledger.breaches + world.erp.ledger.breaches
+        shop, erp = (side.simulator.ledger for side in world.sides())
+        breaches = shop.breaches + erp.breaches
         return Outcome(
             truth=world.trade.truth(),
             calls={
-                "shop": sum(world.shop.ledger.calls_by_operation.values()),
-                "erp": sum(world.erp.ledger.calls_by_operation.values()),
+                "shop": shop.calls_by_operation.total(),
+                "erp": erp.calls_by_operation.total(),
             },
             limit_breaches=sum(breaches.values()),
             lag_ms=lags,
             seed=seed,
             orders_seconds=self._seconds,
+            contract_prices=self._contract.agreed(),
+            contract_prices_changed=self._contract.changes,
+            contract_prices_wrong=self._contract.wrong(),
         )

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from syncline.connectors.netsuite.simulator import NetSuiteSimulator, OrderTruth
-from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.engine.routes import reference_of
 from syncline.ports import Clock
 from syncline.simulate.history import HistoryOrder, StockCase
+from syncline.simulate.sides import ErpSide, Place, ShopSide
+from syncline.simulate.sides.ports import BookedOrder
 
 LOCATION_NAMES = ("Main warehouse", "North depot", "Returns and overflow")
 SAFETY_FROM_STOCK = 20  # locations with at least so many units keep one back
 WITHDRAWAL_GAP_MS = 60_000  # the same shelf is not taken from twice within this time
-TAX_RATE = Decimal("0.2")
 CARRIERS = ("Royal Mail", "DPD", "UPS")
 
 
@@ -56,10 +55,10 @@ class Trade:
         *,
         clock: Clock,
         rng: Random,
-        shop: ShopifySimulator,
-        erp: NetSuiteSimulator,
+        shop: ShopSide,
+        erp: ErpSide,
         channel: str,
-        locations: Sequence[tuple[int, int]],
+        locations: Sequence[tuple[Place, Place]],
     ) -> None:
         self._clock = clock
         self._rng = rng
@@ -70,14 +69,17 @@ class Trade:
         self._shop_of = dict(locations)
         self._erp_of = {shop_at: erp_at for erp_at, shop_at in locations}
         self.skus: list[str] = []
-        self._safe: list[tuple[str, int]] = []
-        self._withdrawn_at: dict[tuple[str, int], int] = {}
-        self._promised: Counter[tuple[str, int]] = Counter()
-        self._aside: Counter[tuple[str, int]] = Counter()
-        self._not_in_erp: dict[int, list[tuple[str, int, int]]] = {}
+        self._safe: list[tuple[str, Place]] = []
+        self._withdrawn_at: dict[tuple[str, Place], int] = {}
+        self._promised: Counter[tuple[str, Place]] = Counter()
+        self._aside: Counter[tuple[str, Place]] = Counter()
+        self._not_in_erp: dict[int, list[tuple[str, Place, int]]] = {}
         self._to_ship: dict[int, None] = {}
-        self._deficit: dict[tuple[str, int], int] = {}
+        self._deficit: dict[tuple[str, Place], int] = {}
         self.placed: list[int] = []
+        self.given_back: set[int] = (
+            set()
+        )  # orders whose goods came back; the ERP writes a document of its own
         self.refused_orders = 0
         self.units_asked = 0
         self.units_hidden = 0
@@ -92,12 +94,12 @@ class Trade:
         *,
         clock: Clock,
         rng: Random,
-        shop: ShopifySimulator,
-        erp: NetSuiteSimulator,
+        shop: ShopSide,
+        erp: ErpSide,
         channel: str,
     ) -> Trade:
-        """Create the same three locations on both sides."""
-        pairs = [(erp.add_location(name), shop.add_location(name)) for name in LOCATION_NAMES]
+        """Create the same locations on both sides."""
+        pairs = [(erp.add_place(name), shop.add_place(name)) for name in LOCATION_NAMES[: shop.locations]]
         return cls(clock=clock, rng=rng, shop=shop, erp=erp, channel=channel, locations=pairs)
 
     def stock(self, case: StockCase, skus: Iterable[str]) -> None:
@@ -109,10 +111,10 @@ class Trade:
         for sku in skus:
             title, price = case.titles[sku][:80] or sku, case.prices[sku]
             self.erp.add_item(sku, title, price)
-            shown: dict[int, int] = {}
-            for (erp_at, shop_at), quantity in zip(self.locations, case.split(sku), strict=True):
+            shown: dict[Place, int] = {}
+            for (erp_at, shop_at), quantity in zip(self.locations, self._split(case, sku), strict=True):
                 if quantity:
-                    self.erp.opening_balance(sku, erp_at, quantity)
+                    self.erp.open_with(sku, erp_at, quantity)
                 safety = 1 if quantity >= SAFETY_FROM_STOCK else 0
                 if safety:
                     self.erp.set_safety_stock(sku, erp_at, safety)
@@ -121,31 +123,19 @@ class Trade:
             self.shop.add_product(sku, title, price, shown)
             self.skus.append(sku)
 
+    def _split(self, case: StockCase, sku: str) -> list[int]:
+        """The opening stock of a SKU at each location; what a location that is not played would hold lies at the last."""
+        quantities, played = case.split(sku), len(self.locations)
+        return [*quantities[: played - 1], sum(quantities[played - 1 :])]
+
     # --- buyers -----------------------------------------------------------------------------------
 
     def place(self, order: HistoryOrder) -> int | None:
         """A buyer checks out what history says; returns the shop's order id, or ``None`` if refused."""
-        lines = [CartLine(line.sku, line.quantity, line.unit_price) for line in order.lines]
-        self.units_asked += sum(line.quantity for line in lines)
+        self.units_asked += sum(line.quantity for line in order.lines)
         self.settle()
-        buyer = None
-        if order.customer:
-            buyer = Buyer(
-                first_name="Customer",
-                last_name=order.customer,
-                email=f"{order.customer}@example.com",
-                address1="1 High Street",
-                city="Reading",
-                zip="RG1 1AA",
-            )
-        before = {line.sku: self._free(line.sku) for line in lines}
-        done = self.shop.checkout(
-            lines,
-            customer=buyer,
-            shipping=Decimal("4.95"),
-            tax_rate=TAX_RATE,
-            source_reference=order.id,
-        )
+        before = {line.sku: self._free(line.sku) for line in order.lines}
+        done = self.shop.sell(order)
         for line in done.accepted:
             before[line.sku] -= line.quantity
         for line in done.refused:
@@ -167,25 +157,28 @@ class Trade:
         )
 
     def _promise(self, order_id: int) -> None:
-        taken: list[tuple[str, int, int]] = []
-        for fulfillment_order in self.shop.orders[order_id].fulfillment_orders:
-            at = self._erp_of[fulfillment_order.location.id]
-            taken += [(part.line.sku, at, part.total) for part in fulfillment_order.lines]
+        taken = [(line.sku, self._erp_of[line.at], line.quantity) for line in self.shop.wanted(order_id)]
         for sku, at, quantity in taken:
             self._promised[sku, at] += quantity
             self._judge(sku, at)
         self._not_in_erp[order_id] = taken
 
-    def _judge(self, sku: str, at: int) -> None:
-        """Oversold: units promised, here or waiting in the ERP, that this shelf cannot give."""
-        lacking = self._promised[sku, at] + self.erp.backordered(sku, at) - self.erp.available(sku, at)
+    def _judge(self, sku: str, at: Place) -> None:
+        """Oversold: units promised, here or waiting in the ERP, that this shelf cannot give.
+
+        Where goods are brought to the one location that orders leave from, all shelves are asked together.
+        """
+        lacking = sum(
+            self._promised[sku, place] + self.erp.backordered(sku, place) - self.erp.available(sku, place)
+            for place in ((at,) if self.shop.names_place else self._shop_of)
+        )
         if lacking > self._deficit.get((sku, at), 0):
             self._deficit[sku, at] = lacking
 
     def settle(self) -> None:
         """Notice which orders have reached the ERP: they are its own promise from now on."""
         for order_id in list(self._not_in_erp):
-            if self.erp.find_order(reference_of(self._channel, str(order_id))) is None:
+            if self.erp.find(reference_of(self._channel, str(order_id))) is None:
                 continue
             for sku, at, quantity in self._not_in_erp.pop(order_id):
                 self._promised[sku, at] -= quantity
@@ -193,11 +186,11 @@ class Trade:
                     self._judge(sku, at)
             self._to_ship[order_id] = None
 
-    def aside(self, sku: str, at: int) -> int:
+    def aside(self, sku: str, at: Place) -> int:
         """Units of one ERP location that the shop set aside itself."""
         return self._aside[sku, at]
 
-    def set_aside(self, sku: str, at: int, units: int) -> None:
+    def set_aside(self, sku: str, at: Place, units: int) -> None:
         """Units that the shop keeps back without an order, of which the ERP is not told; negative: no more."""
         self.settle()
         self._aside[sku, at] += units
@@ -206,11 +199,11 @@ class Trade:
 
     def adopt(self, order_id: int) -> None:
         """An order that staff made."""
-        self.units_asked += sum(line.quantity for line in self.shop.orders[order_id].lines)
+        self.units_asked += sum(line.quantity for line in self.shop.wanted(order_id))
         self.placed.append(order_id)
         self._promise(order_id)
 
-    def shop_location(self, erp_at: int) -> int:
+    def shop_location(self, erp_at: Place) -> Place:
         """The shop's id of a location."""
         return self._shop_of[erp_at]
 
@@ -232,7 +225,7 @@ class Trade:
         by = "warehouse" if self._rng.random() < 0.5 else "sales rep"
         if self._aside[sku, at]:  # nobody could know in the ERP that these are promised
             return 0
-        took = self.erp.withdraw(sku, at, self.erp.safety_stock(sku, at), by=by)
+        took = self.erp.withdraw(sku, at, self.erp.safety_stock(sku, at), by)
         if took:
             self._withdrawn_at[sku, at] = now_ms
             self.withdrawals += 1
@@ -251,16 +244,27 @@ class Trade:
     def ship(self, limit: int) -> int:
         """Ship up to ``limit`` orders that the ERP holds, oldest first; returns the parcels."""
         self.settle()
+        self._gather()
         parcels = 0
         for order_id in list(self._to_ship)[:limit]:
-            erp_id = self.erp.find_order(reference_of(self._channel, str(order_id)))
-            if erp_id is None:
+            erp_id = self.erp.find(reference_of(self._channel, str(order_id)))
+            if erp_id is None or not self.erp.ready(erp_id):
                 continue
-            tracking = f"SL{order_id}"
-            carrier = CARRIERS[order_id % len(CARRIERS)]
-            parcels += len(self.erp.ship(erp_id, tracking=tracking, carrier=carrier))
+            parcels += self.erp.ship(erp_id, f"SL{order_id}", CARRIERS[order_id % len(CARRIERS)])
             del self._to_ship[order_id]
+        self.erp.paperwork()
         return parcels
+
+    def _gather(self) -> None:
+        """Bring what orders wait for to where they leave from, in a shop that names no location."""
+        if self.shop.names_place:
+            return
+        target = self.locations[0][0]
+        for sku in self.skus:
+            for source, _ in self.locations[1:]:
+                units = min(self.erp.backordered(sku, target), self.erp.available(sku, source))
+                if units > 0:
+                    self.erp.transfer(sku, source, target, units)
 
     def to_ship(self) -> int:
         """Orders in the ERP that nobody has shipped yet."""
@@ -268,21 +272,26 @@ class Trade:
 
     # --- truth ------------------------------------------------------------------------------------
 
-    def should_show(self, sku: str, erp_at: int) -> int:
+    def should_show(self, sku: str, erp_at: Place) -> int:
         """What the rule shows of the ERP's ledger at one location, less what the shop set aside there itself."""
         there = self.erp.available(sku, erp_at) - self.erp.safety_stock(sku, erp_at)
         return max(0, there - self.aside(sku, erp_at))
 
-    def mismatches(self) -> list[tuple[str, int, int, int]]:
+    def mismatches(self) -> list[tuple[str, Place, int, int]]:
         """SKU, ERP location, what the shop shows, what the rule says; only where they differ."""
         self.settle()
         found = []
         for sku in self.skus:
-            for erp_at, shop_at in self.locations:
-                shown, right = self.shop.available(sku, shop_at), self.should_show(sku, erp_at)
+            for erp_at, shop_at in self.locations if self.shop.names_place else self.locations[:1]:
+                shown, right = self.shop.shown(sku, shop_at), self._right(sku, erp_at)
                 if shown != right:
                     found.append((sku, erp_at, shown, right))
         return found
+
+    def _right(self, sku: str, erp_at: Place) -> int:
+        if self.shop.names_place:
+            return self.should_show(sku, erp_at)
+        return sum(self.should_show(sku, at) for at in self._shop_of)
 
     def agrees(self) -> bool:
         """Whether both ledgers say the same now."""
@@ -297,34 +306,30 @@ class Trade:
     def truth(self) -> Truth:
         """Count everything from both ledgers."""
         self.settle()
-        in_erp = self.erp.sales_orders_by_external_id()
-        found = {key.lower(): orders for key, orders in in_erp.items() if key}
+        found = self.erp.orders()
         present = doubled = lost = lines_wrong = totals_wrong = 0
         for order_id in self.placed:
             orders = found.get(reference_of(self._channel, str(order_id)), [])
-            if self.shop.orders[order_id].cancelled_ms is not None and not orders:
+            cancelled = self.shop.cancelled(order_id)
+            if cancelled and not orders:
                 continue
             present += bool(orders)
             lost += not orders
             doubled += max(0, len(orders) - 1)
             if orders and not self.overtaken(order_id, orders[0]):
                 lines_wrong += self._lines(order_id) != _erp_lines(orders[0])
-                cancelled = self.shop.orders[order_id].cancelled_ms is not None
-                totals_wrong += not cancelled and self._total(order_id) != orders[0].total
+                same = cancelled or order_id in self.given_back
+                totals_wrong += not same and self.shop.total(order_id) != orders[0].total
         shipments = [
-            s
-            for s in self.erp.shipments()
-            if (s.order_external_id or "").lower().startswith(f"{self._channel}-")
+            parcel for parcel in self.erp.shipments() if parcel.reference.startswith(f"{self._channel}-")
         ]
         told: Counter[str] = Counter()
-        for fulfillment in self.shop.fulfillments:
-            number = next((tracking.number or "" for tracking in fulfillment.tracking), "")
-            told[number] += sum(line.quantity for line in fulfillment.lines)
+        for number, units in self.shop.parcels():
+            told[number] += units
         left: Counter[str] = Counter()
-        for shipment in shipments:
-            for number, _ in shipment.tracking[:1]:
-                left[number] += sum(quantity for _, quantity, _, _ in shipment.lines)
-        deposits = self.erp.deposits()
+        for parcel in shipments:
+            if parcel.number is not None:
+                left[parcel.number] += parcel.units
         return Truth(
             orders_placed=len(self.placed),
             orders_in_erp=present,
@@ -341,30 +346,26 @@ class Trade:
             fulfilments_at_shop=sum(told[number] >= units for number, units in left.items()),
             fulfilments_doubled=sum(units > left[number] for number, units in told.items()),
             payments_taken=sum(
-                transaction.kind in ("SALE", "CAPTURE") and transaction.status == "SUCCESS"
+                self.shop.payments(order_id)
                 for order_id in self.placed
                 if reference_of(self._channel, str(order_id)) in found
-                for transaction in self.shop.orders[order_id].transactions
             ),
-            payments_in_erp=len({deposit.external_id for deposit in deposits}),
+            payments_in_erp=len(set(self.erp.payments())),
             outside_withdrawals=self.withdrawals,
             outside_units=self.units_withdrawn,
         )
 
-    def _lines(self, order_id: int) -> Counter[tuple[str, int, Decimal]]:
+    def _lines(self, order_id: int) -> Counter[tuple[str, Place, Decimal]]:
         """SKU, ERP location and price, with the units that the shop's order still wants."""
-        order = self.shop.orders[order_id]
-        lines: Counter[tuple[str, int, Decimal]] = Counter()
-        if order.cancelled_ms is not None:
+        lines: Counter[tuple[str, Place, Decimal]] = Counter()
+        if self.shop.cancelled(order_id):
             return lines
-        for fulfillment_order in order.fulfillment_orders:
-            for part in fulfillment_order.lines:
-                if part.total:
-                    key = (part.line.sku, self._erp_of[fulfillment_order.location.id], part.line.unit_price)
-                    lines[key] += part.total
+        for line in self.shop.wanted(order_id):
+            if line.quantity:
+                lines[line.sku, self._erp_of[line.at], line.price] += line.quantity
         return lines
 
-    def overtaken(self, order_id: int, erp: OrderTruth) -> bool:
+    def overtaken(self, order_id: int, erp: BookedOrder) -> bool:
         """Whether more has left the ERP than the shop's order still wants: the buyer was too late."""
         wanted: Counter[str] = Counter()
         for (sku, _, _), quantity in self._lines(order_id).items():
@@ -374,13 +375,10 @@ class Trade:
             left[line.sku] += line.shipped
         return any(quantity > wanted[sku] for sku, quantity in left.items())
 
-    def _total(self, order_id: int) -> Decimal:
-        return Decimal(self.shop.orders[order_id].current_total_minor()).scaleb(-2)
 
-
-def _erp_lines(order: OrderTruth) -> Counter[tuple[str, int, Decimal]]:
-    lines: Counter[tuple[str, int, Decimal]] = Counter()
+def _erp_lines(order: BookedOrder) -> Counter[tuple[str, Place, Decimal]]:
+    lines: Counter[tuple[str, Place, Decimal]] = Counter()
     for line in order.lines:
-        if line.role == "goods" and not line.closed and line.quantity and line.rate is not None:
-            lines[line.sku, line.location or 0, line.rate.quantize(Decimal("0.01"))] += line.quantity
+        if line.quantity:
+            lines[line.sku, line.at, line.price] += line.quantity
     return lines

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from syncline.connectors.netsuite import CONNECTOR as NETSUITE
-from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
-from syncline.connectors.shopify import CONNECTOR as SHOPIFY
+from syncline.connectors.netsuite.simulator import NetSuiteSimulator
 from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.engine.engine import ITEMS_INTERVAL_MS, Engine
 from syncline.engine.leases import TTL_MS
@@ -25,29 +23,14 @@ from syncline.model.change import Flow
 from syncline.model.products import ProductRules
 from syncline.ports import Clock, Opening, Store, System, Transport
 from syncline.pricing.rules import PriceRules
-from syncline.simulate.merchandise import COLUMNS
+from syncline.simulate.sides import ERPS, SHOPS, ErpSide, ShopSide, chosen
+from syncline.simulate.sides.netsuite import PUSH_SECRET, SLOTS, NetSuiteSide
+from syncline.simulate.sides.shopify import ACCESS_TOKEN, SHOP_DOMAIN, WEBHOOK_SECRET, ShopifySide
 from syncline.simulate.trade import Trade
 
 SHOP = "shop"
 ERP = "erp"
-SHOP_DOMAIN = "simulated.myshopify.com"
-WEBHOOK_SECRET = "simulated-client-secret-0123456789"  # noqa: S105 (opens nothing but a simulator)
-PUSH_SECRET = "simulated-push-secret-0123456789"  # noqa: S105 (the same)
-ACCESS_TOKEN = "shpat_simulated"  # noqa: S105 (the same)
-ERP_ZONE = "America/Los_Angeles"
-TIER = "enterprise"
-SUITECLOUD_PLUS = 4
-SLOTS = 60  # enterprise 20 + four SuiteCloud Plus licences at 10: NetSuite help, concurrency governance
-PLAN = "plus"  # 1,000 points a second: Shopify, API rate limits
-ERP_CALLS_PER_ORDER = 4  # customer, order, its total read back, deposit
-ERP_ANSWER_S = 1.75  # the middle of the assumed 0.5 to 3 s
-BULK_FROM = 3  # products: far fewer than a shop would say, so that bulk operations are played as well
-USABLE = 0.75  # of the slots: the rest is for reads, revisions and bad luck
-
-
-def orders_per_s_max() -> float:
-    """How many new orders a second the declared ERP licence can carry."""
-    return USABLE * SLOTS / (ERP_CALLS_PER_ORDER * ERP_ANSWER_S)
+USUAL_SHOP, USUAL_ERP = "shopify", "netsuite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +55,8 @@ class Pace:
 class World:
     """Simulators, people and a transport between everybody.
 
-    ``level_events``: whether the shop tells every change of its numbers.
+    ``channel`` and ``erp``: whose simulators, by their names in ``SHOPS`` and ``ERPS``. ``level_events``: whether the
+    shop tells every change of its numbers, where it can.
     """
 
     def __init__(
@@ -84,44 +68,47 @@ class World:
         pace: Pace | None = None,
         sockets: bool = False,
         level_events: bool = True,
+        channel: str = USUAL_SHOP,
+        erp: str = USUAL_ERP,
     ) -> None:
+        """Set both accounts up.
+
+        Raises:
+            Misconfigured: there is no simulator of a name.
+        """
+        open_shop, open_erp = chosen(SHOPS, channel, "--channel"), chosen(ERPS, erp, "--erp")
         self.clock = clock
         self.level_events = level_events
         self.price_rules: PriceRules | None = None  # with them, prices travel too
         self.product_rules: ProductRules | None = None  # with them, products do
+        self.more_routes: list[Route] = []
         self.rng = rng
         self.pace = pace or Pace()
-        self._private_key, public_key, self._kid = make_certificate()
-        self.shop = ShopifySimulator(
-            clock=clock,
-            rng=Random(rng.getrandbits(64)),
-            transport=transport,
-            shop=SHOP_DOMAIN,
-            plan=PLAN,
-            access_token=ACCESS_TOKEN,
-            client_secrets=(WEBHOOK_SECRET,),
-            allow_http=sockets,
+        self.shop_side: ShopSide = open_shop(
+            clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, sockets=sockets
         )
-        self.erp = NetSuiteSimulator(
-            clock=clock,
-            rng=Random(rng.getrandbits(64)),
-            transport=transport,
-            tier=TIER,
-            suitecloud_plus=SUITECLOUD_PLUS,
-            certificates={self._kid: public_key},
-            timezone=ERP_ZONE,
+        self.erp_side: ErpSide = open_erp(
+            clock=clock, rng=Random(rng.getrandbits(64)), transport=transport, sockets=sockets
         )
-        self.tax_item = self.erp.add_item(
-            "SHOP-TAX", "Sales tax from the shop", None, kind="OthCharge", role="tax"
-        )
-        self.web_customer = self.erp.add_customer("web-customer", companyname="Web customer")
         self.trade = Trade.found(
             clock=clock,
             rng=Random(rng.getrandbits(64)),
-            shop=self.shop,
-            erp=self.erp,
+            shop=self.shop_side,
+            erp=self.erp_side,
             channel=SHOP,
         )
+
+    @property
+    def shop(self) -> ShopifySimulator:
+        """The Shopify shop itself, for plays of what only such a shop has."""
+        assert isinstance(self.shop_side, ShopifySide)
+        return self.shop_side.simulator
+
+    @property
+    def erp(self) -> NetSuiteSimulator:
+        """The NetSuite account itself, for plays of what only such an account has."""
+        assert isinstance(self.erp_side, NetSuiteSide)
+        return self.erp_side.simulator
 
     def routes(self) -> Routes:
         """The flows between the two systems."""
@@ -132,15 +119,15 @@ class World:
                 Level.SKU,
                 {
                     "safety_by_location": {
-                        str(at): self.erp.safety_stock(sku, at)
+                        str(at): self.erp_side.safety_stock(sku, at)
                         for at, _ in self.trade.locations
-                        if self.erp.safety_stock(sku, at)
+                        if self.erp_side.safety_stock(sku, at)
                     },
                 },
                 sku,
             )
             for sku in self.trade.skus
-            if any(self.erp.safety_stock(sku, at) for at, _ in self.trade.locations)
+            if any(self.erp_side.safety_stock(sku, at) for at, _ in self.trade.locations)
         ]
         pace = self.pace
         return Routes(
@@ -159,6 +146,7 @@ class World:
                 Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
                 *self._prices(),
                 *self._products(),
+                *self.more_routes,
             ]
         )
 
@@ -185,30 +173,9 @@ class World:
 
     def settings(self, *, shop_url: str = "", erp_url: str = "") -> tuple[Any, Any]:
         """The configuration of both systems; URLs only where they differ from the vendors' own."""
-        shop = SHOPIFY.settings(
-            shop=SHOP_DOMAIN,
-            access_token=ACCESS_TOKEN,
-            webhook_secrets=(WEBHOOK_SECRET,),
-            plan=PLAN,
-            base_url=shop_url,
-            level_events=self.level_events,
-            bulk_from=BULK_FROM,
-        )
-        erp = NETSUITE.settings(
-            account=self.erp.account_id,
-            client_id="syncline-demo-client",
-            certificate_id=self._kid,
-            private_key=self._private_key,
-            base_url=erp_url,
-            push_secrets=(PUSH_SECRET,),
-            timezone=ERP_ZONE,
-            slots=SLOTS,
-            tax="keep",
-            tax_item=str(self.tax_item),
-            web_customer=str(self.web_customer),
-            catalog_fields=COLUMNS if self.product_rules is not None else {},
-        )
-        return shop, erp
+        if isinstance(self.shop_side, ShopifySide):
+            self.shop_side.level_events = self.level_events
+        return self.shop_side.settings(shop_url), self.erp_side.settings(erp_url)
 
     def open_systems(
         self,
@@ -217,12 +184,13 @@ class World:
         *,
         shop_url: str = "",
         erp_url: str = "",
+        erp_transport: Transport | None = None,
     ) -> list[System]:
-        """Both systems as Syncline sees them."""
+        """Both systems as Syncline sees them; ``erp_transport`` is the line to the ERP, where it has one of its own."""
         shop, erp = self.settings(shop_url=shop_url, erp_url=erp_url)
         return [
-            SHOPIFY.open(Opening(SHOP, shop, self.clock, rng, transport)),
-            NETSUITE.open(Opening(ERP, erp, self.clock, rng, transport)),
+            self.shop_side.connector.open(Opening(SHOP, shop, self.clock, rng, transport)),
+            self.erp_side.connector.open(Opening(ERP, erp, self.clock, rng, erp_transport or transport)),
         ]
 
     def open_engine(self, store: Store, systems: Sequence[System], rng: Random) -> Engine:
@@ -233,7 +201,7 @@ class World:
             rng=rng,
             systems=systems,
             routes=self.routes(),
-            calls_max={SHOP: 16, ERP: SLOTS},
+            calls_max={SHOP: self.shop_side.calls_max, ERP: self.erp_side.calls_max},
             items_interval_ms=self.pace.items_ms,
             lease_ttl_ms=self.pace.lease_ttl_ms,
             modes_interval_ms=self.pace.modes_ms,
@@ -242,16 +210,37 @@ class World:
 
     async def connect(self, engine: Engine, hooks_url: Callable[[str], str]) -> None:
         """What an operator does once: webhook subscriptions there, the push script here."""
-        self.erp.configure_push(hooks_url(ERP), [PUSH_SECRET])
-        prepare = engine.systems[SHOP].prepare
-        assert prepare is not None
-        await prepare(hooks_url(SHOP))
+        for name, side in ((ERP, self.erp_side), (SHOP, self.shop_side)):
+            side.listen(hooks_url(name))
+            if side.subscribes:
+                prepare = engine.systems[name].prepare
+                assert prepare is not None
+                await prepare(hooks_url(name))
+
+    def sides(self) -> tuple[ShopSide, ErpSide]:
+        """The shop and the ERP."""
+        return self.shop_side, self.erp_side
 
     def quiet(self) -> bool:
         """Neither simulator has anything to tell any more."""
-        return self.shop.webhooks_in_flight() == 0 and self.erp.pushes_in_flight() == 0
+        return all(side.quiet() for side in self.sides())
 
     def run_people(self) -> list[asyncio.Task[None]]:
         """Start what the vendors do by themselves: webhooks, pushes and their retries."""
         loop = asyncio.get_running_loop()
-        return [loop.create_task(self.shop.run()), loop.create_task(self.erp.run())]
+        return [loop.create_task(side.simulator.run()) for side in self.sides()]
+
+
+__all__ = [
+    "ACCESS_TOKEN",
+    "ERP",
+    "PUSH_SECRET",
+    "SHOP",
+    "SHOP_DOMAIN",
+    "SLOTS",
+    "USUAL_ERP",
+    "USUAL_SHOP",
+    "WEBHOOK_SECRET",
+    "Pace",
+    "World",
+]

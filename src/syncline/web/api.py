@@ -16,7 +16,7 @@ from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.web import alerts, checkout, mapping, modes, prices, proofs, routing
+from syncline.web import alerts, checkout, mapping, modes, plan, prices, proofs, routing
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -290,6 +290,7 @@ ENDPOINTS = (
         "POST", "/v1/accounts/delete", ADMIN, _account_drop, "Delete an account", takes=OldAccount, gives=Done
     ),
     *alerts.ENDPOINTS,
+    *plan.ENDPOINTS,
     *checkout.ENDPOINTS,
     *modes.ENDPOINTS,
     *prices.ENDPOINTS,

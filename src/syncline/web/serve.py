@@ -266,6 +266,9 @@ async def _prepare(service: Service, public_url: str, say: Callable[[str], objec
         return
     async with asyncio.TaskGroup() as group:
         for name, system in service.engine.systems.items():
+            if not service.engine.hears(name):
+                say(f"{name}: its routes do without events, so none are subscribed.")
+                continue
             address = service.access.hook_url(public_url, name)
             if system.prepare is None and system.capabilities.webhooks:
                 say(f"{name}: send its events to {address}")

@@ -17,6 +17,7 @@ from syncline.model.capabilities import (
 )
 from syncline.model.change import Flow
 from syncline.model.copying import replace
+from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import PollStream, Sample
@@ -205,6 +206,14 @@ CAPABILITIES = Capabilities(
     price_decimals=2,  # as shops show them; what has more is rounded when it is written (an assumption)
     event_delay_ms=60_000,  # sent by a cron job every minute; within a second where they have priority
     order_stamp_ms=ORDER_STAMP_MS,
+    # Of a company (B2B for Adobe Commerce; Open Source has none). Its one address is given when it is made.
+    customer_fields=(
+        CustomerField.NAME,
+        CustomerField.ACTIVE,
+        CustomerField.TAX_ID,
+        CustomerField.GROUP,
+        CustomerField.CONTACTS,
+    ),
 )
 
 QUEUED_MS = 24 * 3_600_000  # an assumption: no queue is further behind
@@ -220,6 +229,7 @@ OPERATIONS: dict[str, Operation] = {
     "set_product": Operation("set_product", batch_items_max=200, sets=True, retry_same_key_ms=QUEUED_MS),
     "set_wording": Operation("set_wording", batch_items_max=10, sets=True),
     "set_listing": Operation("set_listing", batch_items_max=100, sets=True),
+    "put_customer": Operation("put_customer", sets=True),
 }
 
 STREAMS = (

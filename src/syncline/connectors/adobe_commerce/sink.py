@@ -9,6 +9,7 @@ import msgspec
 
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
+from syncline.connectors.adobe_commerce.companies import CompanyWriter
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
 from syncline.connectors.adobe_commerce.orders import OrderReader
 from syncline.connectors.adobe_commerce.prices import PriceWriter
@@ -19,7 +20,7 @@ from syncline.connectors.adobe_commerce.wire import to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Rejected, SynclineError
-from syncline.model.payloads import CreateShipment, ReadOrder, SetStock
+from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, SetStock
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updated_at` has whole seconds
@@ -37,6 +38,7 @@ class AdobeCommerceSink:
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
         self._products = ProductWriter(name, settings, client, clock, self._stock)
+        self._companies = CompanyWriter(client)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -65,6 +67,8 @@ class AdobeCommerceSink:
             if operation == "set_listing":
                 return await self._products.publish(items)
             payload = items[0].payload
+            if isinstance(payload, PutCustomer):
+                return [await self._companies.put(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:

@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     webhook_signature="none: a shared secret in the body (clientState)",
     webhook_handshake="validationToken",
     webhooks_announce=True,
+    without_events=("prices", "catalog"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # found again by its external document number, which nothing makes unique
@@ -62,7 +63,8 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
 PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, PRODUCTS)
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, PRODUCTS, CUSTOMERS)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {

@@ -16,7 +16,9 @@ import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
+from syncline.connectors.business_central.customers import CustomerScan
 from syncline.connectors.business_central.manifest import (
+    CUSTOMERS,
     EXTENSION,
     ITEMS,
     LEVELS,
@@ -81,6 +83,7 @@ class Reads:
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
         self._products = ProductScan(system, settings, clock, client, self._erp_now)
+        self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -92,6 +95,7 @@ class Reads:
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
             PRODUCTS.name: self._products.read,
+            CUSTOMERS.name: self._customers.read,
         }
 
     async def mark(self) -> Mark:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from syncline.connectors.business_central import notifications, prices, products, rows
+from syncline.connectors.business_central import customers, notifications, prices, products, rows
 from syncline.connectors.business_central.manifest import STREAMS, BusinessCentralSettings
 from syncline.connectors.business_central.reads import Reads
 from syncline.model.change import Change, Cursor, LoggedEvent
@@ -31,6 +31,8 @@ class BusinessCentralSource:
     def decode(self, logged: LoggedEvent) -> list[Change]:
         if logged.event.topic == products.TOPIC:
             return products.decode(logged)
+        if logged.event.topic == customers.TOPIC:
+            return customers.decode(logged)
         return prices.decode(logged) if logged.event.topic == prices.TOPIC else rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

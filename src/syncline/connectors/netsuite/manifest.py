@@ -36,6 +36,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 CAPABILITIES = Capabilities(
     webhooks=True,  # by our own user-event script: the product has none (NS:section_1512409310)
     webhook_signature="HMAC-SHA256, X-Syncline-Signature v1",
+    without_events=("prices", "catalog"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # upsert and look-up by external id
@@ -64,7 +65,9 @@ ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
 # Items have a stamp, but variants, deletions and fields of the account's own are told by a whole read only.
 PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, PRODUCTS)
+# A customer's stamp does not move with contacts and addresses, which are records of their own.
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, PRODUCTS, CUSTOMERS)
 
 
 SAMPLE = Sample(

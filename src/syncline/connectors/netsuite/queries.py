@@ -184,6 +184,32 @@ def orders_with(values: Sequence[tuple[str, int]]) -> str:
     )
 
 
+def all_customers(now: str) -> str:
+    """Every customer, inactive ones too; parameter: the last id."""
+    return (
+        "SELECT c.id AS id, c.entityid AS entityid, c.externalid AS externalid, c.companyname AS companyname, "
+        "c.isperson AS isperson, c.firstname AS firstname, c.lastname AS lastname, c.email AS email, c.phone AS phone, "
+        "c.isinactive AS isinactive, c.currency AS currency, c.terms AS terms, c.pricelevel AS pricelevel, "
+        f"c.vatregnumber AS taxid, {now} AS erp_now FROM customer c WHERE c.id > ? ORDER BY c.id"
+    )
+
+
+# What belongs to customers; parameters: the last customer, then the keyset (customer, customer, id).
+CUSTOMER_CONTACTS = (
+    "SELECT r.company AS customer, p.id AS id, p.firstname AS firstname, p.lastname AS lastname, p.email AS email, "
+    "p.phone AS phone, p.title AS title, r.role AS role FROM companycontactrelationship r "
+    "JOIN contact p ON p.id = r.contact WHERE p.isinactive = 'F' AND r.company <= ? "
+    "AND (r.company > ? OR (r.company = ? AND p.id > ?)) ORDER BY r.company, p.id"
+)
+CUSTOMER_ADDRESSES = (
+    "SELECT b.entity AS customer, b.internalid AS id, b.label AS label, b.defaultbilling AS defaultbilling, "
+    "b.defaultshipping AS defaultshipping, a.addressee AS addressee, a.addr1 AS addr1, a.addr2 AS addr2, a.city AS city, "
+    "a.state AS state, a.zip AS zip, a.country AS country, a.addrphone AS addrphone FROM customeraddressbook b "
+    "JOIN customeraddressbookentityaddress a ON a.nkey = b.addressbookaddress WHERE b.entity <= ? "
+    "AND (b.entity > ? OR (b.entity = ? AND b.internalid > ?)) ORDER BY b.entity, b.internalid"
+)
+
+
 def lines_of(transactions: int, now: str) -> str:
     """Item lines with their document's state, read in one statement so that one stamp fits both.
 

@@ -3,7 +3,7 @@
 The ``transactions`` stream follows the documents that move stock, because levels have no change
 stamp of their own (contract sheet section 5), and re-reads the levels that they touch. The ``stock``
 stream reads every level and proves the other. Prices have no stamp either, and no document moves them: the ``prices``
-stream reads all of them each time.
+stream reads all of them each time, and so does ``customers``, whose contacts and addresses are records of their own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import prices, products, push, rows
+from syncline.connectors.netsuite import customers, prices, products, push, rows
 from syncline.connectors.netsuite.client import Client
+from syncline.connectors.netsuite.customers import CustomerScan
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
+    CUSTOMERS,
     ITEMS,
     PRICES,
     PRODUCTS,
@@ -47,6 +49,7 @@ class NetSuiteSource:
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
             PRODUCTS.name: ProductScan(name, settings, clock, client, erp_clock).read,
+            CUSTOMERS.name: CustomerScan(name, settings, clock, client, erp_clock).read,
         }
 
     @property
@@ -63,6 +66,8 @@ class NetSuiteSource:
             return prices.decode(logged)
         if logged.event.topic == products.TOPIC:
             return products.decode(logged)
+        if logged.event.topic == customers.TOPIC:
+            return customers.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

@@ -18,6 +18,7 @@ from syncline.model.capabilities import (
     StockBasis,
 )
 from syncline.model.change import Flow
+from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import PollStream, Sample
@@ -173,6 +174,14 @@ CAPABILITIES = Capabilities(
     # As Shopify shows the prices of most currencies; what has more is rounded when it is written (an assumption).
     price_decimals=2,
     order_stamp_ms=ORDER_STAMP_MS,
+    # A company has no state, no group and no phone number there: whoever may do nothing has no contact with a role.
+    customer_fields=(
+        CustomerField.NAME,
+        CustomerField.TAX_ID,
+        CustomerField.TERMS,
+        CustomerField.CONTACTS,
+        CustomerField.ADDRESSES,
+    ),
 )
 
 # Idempotency keys are kept for 24 h (https://shopify.dev/docs/api/usage/implementing-idempotency);
@@ -193,6 +202,8 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "set_wording": Operation("set_wording", batch_items_max=10, cost=10.0, sets=True),
     "set_listing": Operation("set_listing", batch_items_max=25, cost=10.0 * 25, sets=True),
+    # One reading of the company and a few mutations; each of these is debited by itself.
+    "put_customer": Operation("put_customer", cost=400.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
 }
 

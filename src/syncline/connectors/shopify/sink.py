@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.bulk import BulkRunner
 from syncline.connectors.shopify.client import Client, UserError
+from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.listings import ListingWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.orders import OrderReader
@@ -24,7 +25,7 @@ from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetStock
+from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, ReadStock, SetStock
 from syncline.ports import Clock, Transport
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
@@ -76,6 +77,7 @@ class ShopifySink:
         bulk = BulkRunner(settings, client=client, clock=clock, transport=transport)
         self._products = ProductWriter(name, client, bulk, clock, bulk_from=settings.bulk_from)
         self._listings = ListingWriter(client)
+        self._companies = CompanyWriter(client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -105,6 +107,8 @@ class ShopifySink:
             if operation == "set_listing":
                 return await self._listings.publish(items)
             payload = items[0].payload
+            if isinstance(payload, PutCustomer):
+                return [await self._companies.put(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:

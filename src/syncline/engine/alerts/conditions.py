@@ -40,6 +40,7 @@ RECORDS = {
     "set_stock": "stock number",
     "set_price": "price",
     "set_list_price": "price of a price list",
+    "put_customer": "customer",
     "apply": "message",
 }
 

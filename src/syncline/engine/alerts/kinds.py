@@ -161,6 +161,18 @@ _ALL = (
         after_s=300,
     ),
     Kind(
+        "plan_drift",
+        WARNING,
+        "The service has left its plan",
+        "A worst case, a rate of calls or a rate of changes is beyond what the plan foretold; limits and costs were reckoned "
+        "with the planned figure.",
+        "when a figure of `[plan]` has been exceeded by more than a quarter for ten minutes, calls and changes over the last "
+        "hour, and no other alert of its systems explains it",
+        "`syncline plan --check` shows all figures. Put today's volumes into `plan.toml` and plan again.",
+        "the route or the system",
+        after_s=600,
+    ),
+    Kind(
         "parked",
         WARNING,
         "Work needs a person",

@@ -23,6 +23,7 @@ from syncline.engine.alerts.conditions import (
     way_failing,
 )
 from syncline.engine.alerts.messages import Message, message_of
+from syncline.engine.alerts.planned import Planned, Rates, drifts
 from syncline.engine.alerts.trends import Trends
 from syncline.engine.alerts.ways import Way
 from syncline.engine.audit import Audit
@@ -54,6 +55,7 @@ class Settings:
     parked_after_ms: int = PARKED_AFTER_MS
     expires: Mapping[str, int] | None = None
     public_url: str = ""
+    planned: Planned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Watch:
         self._settings = settings or Settings()
         self._disk = disk
         self._trends = Trends(expires=self._settings.expires)
+        self.rates = Rates()
         self._roads = [_Road(way, asyncio.Event()) for way in ways]
         self._learned: dict[str, dict[str, int]] = {}
         self.book = Book(
@@ -116,6 +119,11 @@ class Watch:
             )
             for road in self._roads
         ]
+
+    @property
+    def planned(self) -> Planned | None:
+        """What the configuration says was foretold; ``None`` where it has no plan."""
+        return self._settings.planned
 
     @property
     def disk(self) -> tuple[int, int] | None:
@@ -175,6 +183,9 @@ class Watch:
         else:
             self._trends.look(seen, at_s, self._disk())
             found += conditions(seen, self._trends, parked_after_ms=self._settings.parked_after_ms)
+            self.rates.look(seen.lanes, at_s)
+            if self.planned is not None:
+                found += drifts(self.planned, seen, self.rates)
         found += [
             way_failing(road.way.name, road.failing_since_ms, clean(road.last_error))
             for road in self._roads

@@ -16,11 +16,13 @@ from syncline.engine.delivery.stops import Difference, Stops
 from syncline.engine.derive.prices import tag_text
 from syncline.engine.modes import Stop
 from syncline.engine.words import plural
+from syncline.mapping.customers import described as card_text
 from syncline.model.delivery import Item, Operation, Result
 from syncline.model.errors import SynclineError
 from syncline.model.payloads import (
     CreateShipment,
     Payload,
+    PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -53,6 +55,8 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         )
     if isinstance(payload, SetPrice):
         return tag_text(payload.content), NOTHING
+    if isinstance(payload, PutCustomer):
+        return card_text(payload.content), NOTHING
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

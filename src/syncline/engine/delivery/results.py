@@ -10,15 +10,19 @@ from syncline.engine.adoption import Adopted, State, adopted_rows
 from syncline.engine.codec import FOUND, encode, fingerprint
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
-from syncline.engine.routes import Routes, reference_of, split_key
+from syncline.engine.reconcile.differences import Cause
+from syncline.engine.routes import Routes, customer_reference, reference_of, split_key
 from syncline.engine.routing import routing_row
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Kind
+from syncline.model.copying import replace
+from syncline.model.customers import CustomerCard
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import (
     CreateShipment,
     Payload,
+    PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -245,6 +249,8 @@ class Results:
         elif result is Result.REJECTED and self._refused(item, outcome):
             pass
         elif result is Result.REJECTED:
+            if isinstance(item.payload, PutCustomer) and outcome.facts.get("external_id"):
+                self._customer_held(item.payload, outcome)  # one of its people was refused, it is there
             self.park(key, "rejected", outcome.message, encode(item.payload))
         elif result in (Result.THROTTLED, Result.WAIT):
             self._finish(key, DeliveryState.RETRYABLE, delay_s=delay_s, reason=outcome.message, uncounted=1)
@@ -360,13 +366,15 @@ class Results:
         elif isinstance(payload, StatePayload):
             if isinstance(payload, SetProduct) and outcome.facts.get("external_id"):
                 self._bind(Kind.PRODUCT.value, payload.key, outcome, 0, "")
+            if isinstance(payload, PutCustomer):
+                self._customer_held(payload, outcome)
             self._add(
                 "content_put",
                 system=self._system,
                 kind=STATE_OPERATIONS[self._operation].value,
                 key=key,
-                hash=fingerprint(payload.content),
-                body=encode(payload.content),
+                hash=fingerprint(_kept(payload.content)),
+                body=encode(_kept(payload.content)),
                 now_ms=self._now_ms,
             )
 
@@ -397,6 +405,37 @@ class Results:
             hash=hash_,
             now_ms=self._now_ms,
         )
+
+    def _customer_held(self, payload: PutCustomer, outcome: Outcome) -> None:
+        """Under which id the channel has a customer, and as which customer of the ERP its people buy."""
+        self._bind(Kind.CUSTOMER.value, payload.key, outcome, 0, "")
+        route = self._routes.named(self._known[payload.key][1]) if payload.key in self._known else None
+        if route is None:
+            return
+        for buyer in outcome.facts.get("buyers", ()):
+            self._add(
+                "binding_put",
+                system=route.source,
+                kind=Kind.CUSTOMER.value,
+                key=customer_reference(self._system, buyer),
+                external_id=payload.key,
+                version=0,
+                hash="",
+                now_ms=self._now_ms,
+            )
+        if overwritten := outcome.facts.get("overwritten"):
+            self._add(
+                "difference_put",
+                route=route.name,
+                key=payload.key,
+                cause=Cause.CHANGED_AT_CHANNEL.value,
+                subject=payload.key,
+                detail=f"both sides had changed it; the owner's value was written over {overwritten}",
+                units=0,
+                state="repairing",
+                proof="",
+                now_ms=self._now_ms,
+            )
 
     def _order_held(self, key: str, payload: PutOrder, outcome: Outcome, note: str) -> None:
         order = payload.order
@@ -513,3 +552,8 @@ class Results:
             if write.statement in TOUCHING
             for row in rows
         ]
+
+
+def _kept(content: Any) -> Any:
+    """What is remembered of a content: not what a customer began with."""
+    return replace(content, first=None) if isinstance(content, CustomerCard) else content

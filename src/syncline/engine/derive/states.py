@@ -14,6 +14,7 @@ from syncline.engine.delivery.build import Built, Due, Refuse, Send, Skip
 from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow, States, Wanted
 from syncline.freshness.bounds import start_at
+from syncline.model.change import Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState
 from syncline.model.records import Item
@@ -164,17 +165,36 @@ class StateDeriver:
     async def _items(self, route: Route, flow: StateFlow, keys: Sequence[str]) -> dict[str, Item]:
         """What the channel calls that which contents are of; left out is what it does not sell."""
         if flow.bound is None:
-            found = {key: self._catalog.get(route.sink, flow.sku_of(key)) for key in keys}
-            return {key: item for key, item in found.items() if item is not None}
-        subjects = {key: flow.sku_of(key) for key in keys}
+            sold = {key: self._catalog.get(route.sink, flow.sku_of(key)) for key in keys}
+            return {key: item for key, item in sold.items() if item is not None}
+        found = await self.named(route, flow.bound, [flow.sku_of(key) for key in keys])
+        return {key: found[flow.sku_of(key)] for key in keys}
+
+    async def named(self, route: Route, bound: Kind, subjects: Sequence[str]) -> dict[str, Item]:
+        """What a channel calls some records that it knows by bindings; without an id what it does not have yet.
+
+        Who took the place of another customer takes its place at the channel as well, unless it has one there already.
+        """
+        rules = route.customers
+        former: dict[str, list[str]] = {}
+        for old in rules.merged:
+            former.setdefault(rules.heir(old), []).append(old)
+        names = [
+            name for subject in subjects for name in (subject, rules.heir(subject), *former.get(subject, ()))
+        ]
         rows = await self._store.read(
-            "bindings_get",
-            system=route.sink,
-            kind=flow.bound.value,
-            keys=list(dict.fromkeys(subjects.values())),
+            "bindings_get", system=route.sink, kind=bound.value, keys=list(dict.fromkeys(names))
         )
-        ids = {row[0]: row[1] for row in rows}
-        return {key: Item(subject, ids.get(subject, "")) for key, subject in subjects.items()}
+        ids = {row[0]: row[1] for row in rows if row[1]}
+        found: dict[str, Item] = {}
+        for subject in subjects:
+            ident = ids.get(subject, "")
+            if (heir := rules.heir(subject)) != subject and ids.get(heir, ident) == ident:
+                ident = ""  # it is the other's now, or will be
+            if not ident:
+                ident = next((ids[old] for old in former.get(subject, ()) if old in ids), "")
+            found[subject] = Item(subject, ident)
+        return found
 
     async def _wanted(
         self, route: Route, flow: StateFlow, keys: Sequence[str], held: Mapping[str, Held], now_ms: int

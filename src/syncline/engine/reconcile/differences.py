@@ -20,6 +20,7 @@ class Cause(StrEnum):
     MISSED_EVENT = "missed event"
     REJECTED_WRITE = "rejected write"
     CHANGED_AT_CHANNEL = "changed at the channel"
+    LEFT_AT_CHANNEL = "left as changed at the channel"
     NOT_COMPUTED = "not computed"
     MISSING_IN_ERP = "missing in the ERP"
     UNKNOWN_TO_SHOP = "unknown to the shop"
@@ -56,6 +57,10 @@ MEANINGS: Mapping[Cause, Meaning] = {
         "The channel shows another number or price than it was last known to hold, and no order explains it.",
         "It is read and written again. A fall of stock stays kept back on every channel until it is released under Parked.",
         repaired=True,
+    ),
+    Cause.LEFT_AT_CHANNEL: Meaning(
+        "Somebody changed at the channel what the source owns, and the route says that this is only reported.",
+        "Change it at its owner too, or undo it at the channel. It is written over when the owner changes it next.",
     ),
     Cause.NOT_COMPUTED: Meaning(
         "The rules now ask for another number or price than the channel holds, and no write of it waits.",

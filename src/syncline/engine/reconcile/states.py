@@ -117,10 +117,8 @@ class StateReconciliation:
         """What the channel has of some items, or of some records by their bindings."""
         if self._flow.bound is None:
             return [item for sku in subjects if (item := self._catalog.get(route.sink, sku)) is not None]
-        rows = await self._store.read(
-            "bindings_get", system=route.sink, kind=self._flow.bound.value, keys=list(subjects)
-        )
-        return [Item(row[0], row[1]) for row in rows if row[1]]
+        named = await self._contents.named(route, self._flow.bound, subjects)
+        return [item for item in named.values() if item.external_id]
 
     # --- comparing ----------------------------------------------------------------------------------
 
@@ -132,7 +130,7 @@ class StateReconciliation:
         for key in keys:
             if (found := wanted.get(key)) is None:
                 continue  # it is not sold any more
-            one = self._differs(key, seen.shown[key], held.get(key), found.content)
+            one = self._differs(route, key, seen.shown[key], held.get(key), found.content)
             if one is not None:
                 suspects.append(one)
         if not suspects:
@@ -150,7 +148,7 @@ class StateReconciliation:
         return [self._named(route, one, parked, marked) for one in suspects]
 
     def _differs(
-        self, key: str, shown: Struct, held: Held | None, wanted: Struct | None
+        self, route: Route, key: str, shown: Struct, held: Held | None, wanted: Struct | None
     ) -> Difference | None:
         sku, what, contrasted = self._flow.sku_of(key), self._flow.described, self._flow.contrasted
         if held is None:
@@ -167,7 +165,8 @@ class StateReconciliation:
             return Difference(key, sku, Cause.IN_FLIGHT, detail, witness=f"to {fingerprint(wanted)}")
         if not self._same(shown, held.content) and not right:
             detail = f"{contrasted(shown, held.content)} was written"
-            return Difference(key, sku, Cause.CHANGED_AT_CHANNEL, detail, witness=f"{told} {there}")
+            cause = Cause.CHANGED_AT_CHANNEL if route.put_back else Cause.LEFT_AT_CHANNEL
+            return Difference(key, sku, cause, detail, witness=f"{told} {there}")
         if wanted is not None and not right:
             detail = f"{contrasted(shown, wanted)} is right"
             return Difference(

@@ -9,7 +9,6 @@ from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator.state import (
     Creditmemo,
-    Customer,
     Invoice,
     Order,
     OrderItem,
@@ -230,18 +229,3 @@ def product(one: Product, store: str = "all") -> dict[str, Any]:
 def source_item(one: SourceItem) -> dict[str, Any]:
     """``inventory-api-data-source-item-interface``."""
     return {"sku": one.sku, "source_code": one.source, "quantity": one.quantity, "status": one.status}
-
-
-def customer(one: Customer) -> dict[str, Any]:
-    """``customer-data-customer-interface``."""
-    return {
-        "id": one.id,
-        "entity_id": one.id,
-        "email": one.buyer.email,
-        "firstname": one.buyer.firstname,
-        "lastname": one.buyer.lastname,
-        "group_id": 1,
-        "website_id": 1,
-        "created_at": stamp(one.created_ms),
-        "updated_at": stamp(one.created_ms),
-    }

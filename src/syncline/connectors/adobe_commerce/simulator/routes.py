@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import catalog, prices, render
+from syncline.connectors.adobe_commerce.simulator import catalog, companies, prices, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -150,7 +150,7 @@ class Services:
         return self._search(call, rows)
 
     def customers(self, call: Call) -> Any:
-        return self._search(call, map(render.customer, self._state.customers.values()))
+        return self._search(call, map(companies.customer, self._state.customers.values()))
 
     # --- single records ---------------------------------------------------------------------------
 
@@ -177,7 +177,32 @@ class Services:
         number = call.number("customerId")
         if number not in self._state.customers:
             raise no_such_entity("customerId", number)
-        return render.customer(self._state.customers[number])
+        return companies.customer(self._state.customers[number])
+
+    def create_customer(self, call: Call) -> Any:
+        return companies.customer(companies.create_customer(self._state, call.given["customer"]))
+
+    def replace_customer(self, call: Call) -> Any:
+        number = call.number("customerId")
+        return companies.customer(companies.replace_customer(self._state, number, call.given["customer"]))
+
+    def find_companies(self, call: Call) -> Any:
+        return self._search(call, map(companies.company, self._state.companies.values()))
+
+    def company(self, call: Call) -> Any:
+        found = self._state.companies.get(call.number("companyId"))
+        if found is None:
+            raise no_such_entity("companyId", call.path["companyId"])
+        return companies.company(found)
+
+    def create_company(self, call: Call) -> Any:
+        return companies.create(self._state, call.given["company"])
+
+    def update_company(self, call: Call) -> Any:
+        return companies.update(self._state, call.number("companyId"), call.given["company"])
+
+    def hierarchy(self, call: Call) -> Any:
+        return companies.hierarchy(self._state, call.number("id"))
 
     def store_configs(self, _: Call) -> Any:
         currency = self._shop.currency
@@ -391,6 +416,13 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
     Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),
     Route("GET", "products/{sku}", "none", Services.product),
+    Route("POST", "customers", "save_customer", Services.create_customer),
+    Route("PUT", "customers/{customerId}", "save_customer", Services.replace_customer),
+    Route("GET", "company", "none", Services.find_companies),
+    Route("POST", "company", "save_company", Services.create_company),
+    Route("GET", "company/{companyId}", "none", Services.company),
+    Route("PUT", "company/{companyId}", "save_company", Services.update_company),
+    Route("GET", "hierarchy/{id}", "none", Services.hierarchy),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),

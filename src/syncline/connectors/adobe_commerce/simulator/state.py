@@ -95,6 +95,11 @@ class Customer:
     buyer: Buyer
     created_ms: int
     company_id: int = 0
+    company_status: int = 1
+    group_id: int = 1
+    job_title: str = ""
+    telephone: str = ""
+    addresses: list[Any] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -268,6 +273,7 @@ class ShopState:
         self.reservations: list[Reservation] = []
         self.reserved: dict[tuple[int, str], int] = {}
         self.customers: dict[int, Customer] = {}
+        self.companies: dict[int, Any] = {}  # ``companies.Company`` by id
         self.orders: dict[int, Order] = {}
         self.shipments: dict[int, Shipment] = {}
         self.invoices: dict[int, Invoice] = {}
@@ -347,6 +353,7 @@ class ShopState:
             self.stocks,
             self.source_items,
             self.customers,
+            self.companies,
             self.orders,
             self.shipments,
             self.invoices,
@@ -367,7 +374,9 @@ def _told(row: Any) -> Iterator[str]:
     """A record's plain values; what it points to is told by its id."""
     for one in fields(row):
         value = getattr(row, one.name)
-        if isinstance(value, list):
+        if isinstance(value, list) and not all(is_dataclass(x) for x in value):
+            yield repr(value)
+        elif isinstance(value, list):
             yield ",".join(
                 "/".join(_told(x)) if is_dataclass(x) and "order" not in _names(x) else "" for x in value
             )

@@ -270,6 +270,7 @@ ENTITIES = {
                 "taxRegistrationNumber": Field("text", 20, "cu"),
                 "currencyId": Field("guid", 0, "cu"),
                 "currencyCode": Field("text", 10, "cu"),
+                "paymentTermsId": Field("guid", 0, "cu"),
                 "blocked": Field("enum", 0, "cu", BLOCKED, "_x0020_"),
                 **_stamp(),
             },

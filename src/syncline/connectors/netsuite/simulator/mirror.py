@@ -14,6 +14,7 @@ from typing import Any
 
 import apsw
 
+from syncline.connectors.netsuite.simulator.customers import SCHEMA as CUSTOMER_SCHEMA
 from syncline.connectors.netsuite.simulator.state import Account, Dirty, Item, Party, Txn
 
 SCHEMA = """
@@ -60,7 +61,7 @@ CREATE TABLE customer(
   firstname TEXT, lastname TEXT, email TEXT, phone TEXT, isinactive TEXT, subsidiary INTEGER,
   currency INTEGER, terms INTEGER, pricelevel INTEGER, category INTEGER, creditlimit REAL,
   creditholdoverride TEXT, balancesearch REAL, overduebalancesearch REAL,
-  datecreated DATE, lastmodifieddate DATE);
+  datecreated DATE, lastmodifieddate DATE, vatregnumber TEXT);
 CREATE INDEX customer_modified ON customer(lastmodifieddate, id);
 CREATE INDEX customer_external ON customer(externalid);
 CREATE TABLE location(id INTEGER PRIMARY KEY, name TEXT, fullname TEXT, isinactive TEXT,
@@ -98,7 +99,7 @@ _ITEM_SQL = (
     f"INSERT INTO item({','.join(_ITEM_COLUMNS)}) VALUES({','.join('?' * len(_ITEM_COLUMNS))}) "
     f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in _ITEM_COLUMNS[1:])}"
 )
-_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 21)})"
+_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 22)})"
 
 
 class Mirror:
@@ -110,6 +111,7 @@ class Mirror:
         # A double-quoted name that is no column is an error in the product, not a string.
         self.db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         self.db.execute(SCHEMA)
+        self.db.execute(CUSTOMER_SCHEMA)
         self.db.execute("ANALYZE")
         self.db.execute("DELETE FROM sqlite_stat1")
         self.db.executemany("INSERT INTO sqlite_stat1 VALUES(?,?,?)", STATISTICS)
@@ -281,4 +283,5 @@ class Mirror:
             number("overdueBalance"),
             self._account.local(c.created_ms),
             self._account.local(c.modified_ms),
+            f.get("vatRegNumber"),
         )

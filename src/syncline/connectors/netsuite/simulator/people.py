@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from syncline.connectors.netsuite.simulator.customers import Customers
 from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.items import Items
 from syncline.connectors.netsuite.simulator.prices import Prices
@@ -16,7 +17,7 @@ ROLES = {"Discount": "discount", "ShipItem": "shipping"}
 WALK_IN = "walk-in"
 
 
-class People(Items, Prices):
+class People(Customers, Items, Prices):
     """Acts at once and synchronously; mixed into the simulator."""
 
     account: Account

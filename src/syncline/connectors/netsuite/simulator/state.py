@@ -208,11 +208,15 @@ class Account:
         # Deterministic and far apart, as the product's ids are: one sequence for transactions, one
         # for entities, one for items.
         self.next_id = {"transaction": 5001, "customer": 101, "item": 1001, "location": 1, "tracking": 1}
+        self.next_id |= {"contact": 20_001, "address": 30_001}
         self.next_key = 1
         # By item, level, quantity and currency; by customer, item and currency: a level, or a price of its own.
         self.prices: dict[tuple[int, int, int, int], Decimal] = {}
         self.customer_prices: dict[tuple[int, int, int], tuple[int | None, Decimal | None]] = {}
         self.next_price_level = 2
+        # ``customers.Person`` and ``customers.Address`` by their ids.
+        self.contacts: dict[int, Any] = {}
+        self.addresses: dict[int, Any] = {}
         self._numbers = dict.fromkeys(TRANSACTION_KINDS, 1000)
         # What changed since the SuiteQL mirror was last brought up to date.
         self.dirty = Dirty()

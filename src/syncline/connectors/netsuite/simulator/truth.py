@@ -241,6 +241,8 @@ class Truth:
                 ],
             )
         add("P", sorted(self.account.prices.items()), sorted(self.account.customer_prices.items()))
+        people = (self.account.contacts, self.account.addresses)
+        add("B", [repr(one) for book in people for _, one in sorted(book.items())])
         return hasher.hexdigest()
 
     # -- helpers ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 from syncline.connectors.shopify.simulator.answers import Answer
 from syncline.connectors.shopify.simulator.bulk import FILE_MAX, RESULTS, UPLOADS
+from syncline.connectors.shopify.simulator.company_fields import COMPANY_TYPES
 from syncline.connectors.shopify.simulator.fields import TYPES, type_of
 from syncline.connectors.shopify.simulator.goods import GOODS_TYPES
 from syncline.connectors.shopify.simulator.graphql import Engine
@@ -31,7 +32,9 @@ _PATH = re.compile(r"/admin/api/([^/]+)/graphql\.json")
 _VERSION = re.compile(r"\d{4}-\d{2}")
 
 _encode = msgspec.json.Encoder().encode
-_ENGINE = Engine({**TYPES, **GOODS_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES)
+_ENGINE = Engine(
+    {**TYPES, **GOODS_TYPES, **COMPANY_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES
+)
 
 
 def _json(status: int, value: Any, version: str | None = None) -> Answer:

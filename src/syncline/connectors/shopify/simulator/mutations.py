@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.bulk import BULK_MUTATIONS
+from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
@@ -273,6 +274,7 @@ def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 
 
 MUTATIONS: dict[str, Resolver] = {
+    **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
     **PRICE_MUTATIONS,
     **PRODUCT_MUTATIONS,

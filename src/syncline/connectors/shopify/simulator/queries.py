@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.companies import COMPANY_QUERIES, COMPANY_SCOPES
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
 from syncline.connectors.shopify.simulator.records import InventoryItem, OrderRecord, Product, Variant
@@ -304,6 +305,7 @@ def _subscriptions(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 
 
 QUERIES: dict[str, Resolver] = {
+    **COMPANY_QUERIES,
     "customers": _customers,
     "currentAppInstallation": lambda shop, _n, _a: shop,
     "fulfillment": _of("Fulfillment", "fulfillments"),
@@ -332,6 +334,7 @@ QUERIES: dict[str, Resolver] = {
 
 # Which scope a field needs (shopify.dev "access-scopes"). A write scope includes its read scope.
 SCOPES: dict[tuple[str, str], frozenset[str]] = {
+    **COMPANY_SCOPES,
     ("QueryRoot", "customers"): frozenset({"read_customers"}),
     ("QueryRoot", "inventoryItem"): frozenset({"read_inventory"}),
     ("QueryRoot", "inventoryItems"): frozenset({"read_inventory"}),

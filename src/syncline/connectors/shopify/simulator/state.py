@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from syncline.connectors.shopify.simulator.companies import CompanyBook
 from syncline.connectors.shopify.simulator.records import (
     ON_HAND_PARTS,
     QUANTITY_NAMES,
@@ -51,6 +52,7 @@ class ShopState:
         self.price_log: list[tuple[int, int, int, int]] = []
         self.customers: dict[int, Customer] = {}
         self.customer_ids: dict[str, int] = {}
+        self.book = CompanyBook()
         self.orders: dict[int, OrderRecord] = {}
         self.fulfillment_orders: dict[int, FulfillmentOrder] = {}
         self.fulfillments: dict[int, Fulfillment] = {}
@@ -218,6 +220,8 @@ class ShopState:
             add("B", operation)
         for customer in self.customers.values():
             add("C", customer.id, customer.buyer)
+        for part in self.book.parts():
+            add("B", part)
         for order in self.orders.values():
             self._digest_order(add, order)
         for sub in self.subscriptions.values():
