@@ -89,12 +89,13 @@ MEANING: dict[str, dict[str, str]] = {
         "a login.",
     },
     "routes": {
-        "flow": "`inventory`, `orders`, `order_status`, `prices` or `credit`; an order's payments and refunds travel with `orders`.",
+        "flow": "`inventory`, `orders`, `order_status`, `prices`, `catalog`, `customers`, `credit`, `payments` or `returns`; what a channel "
+        "tells of an order's payments and refunds travels with `orders`.",
         "from": "Name of the system that owns the data.",
         "to": "Name of the system that shows or receives it.",
         "tolerance": "How old the data may become: `250ms`, `5s`, `4m`, `1h`, `1d`. Empty: `5s` for inventory, `10s` for "
-        "orders, `1h` for order_status and prices, `5m` for credit.",
-        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices and credit of a source that "
+        "orders, `5m` for credit, `10m` for payments, `1h` for the rest.",
+        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices, products, customers and credit of a source that "
         "tells no changes of them are read whole so often; empty: four times within the tolerance.",
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
         "capture": "`events`: the source's events tell of changes, and reads find those that are lost. `reads`: a change counts as "
@@ -106,7 +107,7 @@ MEANING: dict[str, dict[str, str]] = {
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
         "guard_cut_share": "A full read of stock waits for a person if more than this part of the SKUs that had stock would be "
-        "emptied, halved or missing; other changes go on. The same of prices that would be deleted. 1: never ask.",
+        "emptied, halved or missing; other changes go on. The same of prices and products that are missing. 1: never ask.",
         "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
         "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
         "leave_out": "What the route does not carry, because it is taken care of otherwise: of orders `payments` and `refunds`, of "
@@ -118,11 +119,19 @@ MEANING: dict[str, dict[str, str]] = {
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",
         "credit": "For credit: see [routes.credit].",
+        "catalog": "For the catalog: see [routes.catalog].",
         "customers": "For customers: see [routes.customers].",
         "owner": "For customers: field = the system that owns it, one of the route's two. What is left out belongs to the source. "
         "Fields: `name`, `active`, `tax_id`, `terms`, `group`, `phone`, `contacts`, `addresses`.",
-        "when_changed_at_channel": "For prices and customers, when a proof finds that somebody changed at the channel what the "
+        "when_changed_at_channel": "For prices, products and customers, when a proof finds that somebody changed at the channel what the "
         "source owns: `put_back` writes it again; `report` names it, and leaves it until the source changes it too.",
+    },
+    "catalog": {
+        "fields": "What of a product the source owns: `title`, `description`, `category`, `attributes`, `images`, `status`. The "
+        "rest stays as the channel has it.",
+        "create": "Whether a product is made that the channel does not have.",
+        "languages": "Language of the source = that of the channel.",
+        "assortments": "Assortment of the channel, by its id = the source's assortments that it shows; `*` is every product.",
     },
     "customers": {
         "match": "By what a customer is found that the channel had before, in this order: `external_id`, `number`, `tax_id`. "
@@ -360,7 +369,7 @@ def capabilities() -> str:
         streams = [
             [
                 f"`{stream.name}`",
-                cell([flow.value for flow in stream.flows]),
+                cell([flow.value for flow in (*stream.flows, *stream.records)]),
                 "all" if stream.snapshot else "changes",
             ]
             for stream in manifest.STREAMS
@@ -497,6 +506,7 @@ def configuration() -> str:
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
     credit = importlib.import_module("syncline.runtime.credit")
+    catalog = importlib.import_module("syncline.runtime.catalog")
     planned = importlib.import_module("syncline.runtime.planned")
     customers = importlib.import_module("syncline.runtime.customers")
     parts = [
@@ -519,6 +529,8 @@ def configuration() -> str:
         + settings(credit.CreditConfig, MEANING["credit"], "credit"),
         "\n### [routes.credit.accounts.KEY]\n\nOne account; what is left out is as for all others.\n\n"
         + settings(credit.CreditPolicyConfig, MEANING["credit_account"], "credit.accounts"),
+        "\n### [routes.catalog]\n\nWhat a route of the catalog carries. See [publish the catalog](../howto/publish-the-catalog.md).\n\n"
+        + settings(catalog.CatalogConfig, MEANING["catalog"], "catalog"),
         "\n### [routes.customers]\n\nHow a route of customers finds them, and what the source's words mean at the channel. See "
         "[keep customers in step](../howto/keep-customers-in-step.md).\n\n"
         + settings(customers.CustomersConfig, MEANING["customers"], "customers"),

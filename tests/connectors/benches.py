@@ -38,10 +38,14 @@ from syncline.model.payloads import (
     ReadOrder,
     ReadStock,
     SetCredit,
+    SetListing,
     SetPrice,
+    SetProduct,
     SetStock,
+    SetWording,
 )
 from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.records import (
     Customer,
     Order,
@@ -219,6 +223,9 @@ class ShopifyBench:
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
             "set_credit": self._set_credit,
+            "set_product": self._set_product,
+            "set_wording": self._set_wording,
+            "set_listing": self._set_listing,
             "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
@@ -274,6 +281,29 @@ class ShopifyBench:
         tag = CreditTag("GBP", Decimal(1000), Decimal("412.5"))
         return Item(company, SetCredit(str(self._made), company, tag))
 
+    def _set_product(self) -> Item:
+        sku = self._sku()
+        variant = self.simulator.state.skus[sku]
+        ids = f"gid://shopify/ProductVariant/{variant.variant_id}", self._product_id(sku)
+        goods = Goods((Variant(sku),), (), ProductStatus.ACTIVE, f"{sku} anew", category="Things")
+        # Every other one is surely known to be there, and is written without being read.
+        had = replace(goods, title=sku) if self._made % 2 else None
+        return Item(sku, SetProduct(sku, goods, {sku: ids}, (str(self.place),), had))
+
+    def _product_id(self, sku: str) -> str:
+        return f"gid://shopify/Product/{self.simulator.state.skus[sku].product_id}"
+
+    def _set_wording(self) -> Item:
+        sku = self._sku()
+        self.simulator.locales.add("de")
+        return Item(sku, SetWording(sku, "de", Wording({"title": "Ding"}), (), self._product_id(sku)))
+
+    def _set_listing(self) -> Item:
+        sku = self._sku()
+        publications = self.simulator.state.publications
+        at = next(iter(publications), 0) or self.simulator.add_publication("Trade")
+        return Item(sku, SetListing(sku, str(at), Listing(shown=True), self._product_id(sku)))
+
     def _put_customer(self) -> Item:
         self._made += 1
         return customer_item(str(self._made), "Ordering only")
@@ -305,6 +335,11 @@ class ShopifyBench:
             return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":
             return int(self.simulator.available(item.payload.sku, self.place) == item.payload.quantity)
+        if operation in ("set_product", "set_wording", "set_listing"):
+            product = self.simulator.product_of(item.payload.key)
+            if operation == "set_product":
+                return int(product.title == item.payload.content.title)
+            return int(bool(product.translations if operation == "set_wording" else product.publications))
         tracking = item.payload.shipment.tracking[0]
         return sum(
             entry.number == tracking for parcel in self.simulator.fulfillments for entry in parcel.tracking

@@ -12,6 +12,7 @@ from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
+from syncline.model.products import Product
 from syncline.model.records import ErpOrder, Item, Order, Receipt, Record, Return, Shipment, StockLevel
 
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
@@ -26,6 +27,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
     Kind.CREDIT: Credit,
+    Kind.PRODUCT: Product,
     Kind.CUSTOMER: Company,
     Kind.RECEIPT: Receipt,
     Kind.RETURN: Return,

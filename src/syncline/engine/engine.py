@@ -27,6 +27,7 @@ from syncline.engine.derive.credit import CreditFlow
 from syncline.engine.derive.customers import CustomerFlow
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.prices import PriceFlow
+from syncline.engine.derive.products import ProductFlow
 from syncline.engine.derive.states import StateDeriver
 from syncline.engine.derive.states_anew import StatesAnew
 from syncline.engine.derive.stock import StockDeriver
@@ -111,7 +112,9 @@ class Engine:
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
-        self.states = States(routes, (PriceFlow(), CustomerFlow(), CreditFlow()))
+        self.states = States(
+            routes, (PriceFlow(), ProductFlow(self.catalog, routes), CustomerFlow(), CreditFlow())
+        )
         if problem := self.states.impossible(self.systems):
             raise Misconfigured(problem)
         self.contents = StateDeriver(store, clock, self.catalog, self.states)
@@ -241,7 +244,7 @@ class Engine:
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
         """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""
-        if stream.snapshot and self.full_states.concerns(system, stream.flows):
+        if stream.snapshot and self.full_states.concerns(system, stream):
             return partial(self.full_states.judge, system)
         judged = stream.snapshot and (Flow.INVENTORY in stream.flows or Flow.CATALOG in stream.flows)
         return partial(self.full_reads.judge, system) if judged and self.full_reads.concerns(system) else None
@@ -255,7 +258,7 @@ class Engine:
         intervals = [
             self._route_interval_ms(system, route, snapshot=stream.snapshot and not stream.arrives)
             for route in self.routes.all
-            if route.flow in stream.flows and route.source == system.name
+            if stream.tells(route.flow) and route.source == system.name
         ]
         return min(intervals, default=0)
 
@@ -263,7 +266,7 @@ class Engine:
         """Full reads prove delta reads once in a while; where there are none they are all that tells of a change."""
         if not snapshot:
             return route.poll_interval_ms or POLL_INTERVAL_MS
-        deltas = any(not one.snapshot and route.flow in one.flows for one in system.source.streams)
+        deltas = any(not one.snapshot and one.tells(route.flow) for one in system.source.streams)
         if deltas or self.states.flow_of(route.name) is None:
             return route.reconcile_interval_ms or RECONCILE_INTERVAL_MS
         return route.poll_interval_ms or max(POLL_INTERVAL_MS, route.tolerance_ms // READS_PER_TOLERANCE)

@@ -71,6 +71,9 @@ MEANINGS: Mapping[str, str] = {
     "the route, then discard this.",
     "price_incomplete": "A price list has a price for larger quantities, and none for a single unit. What is shown stays. "
     "Complete the list, or name another list behind it in the route, then discard this.",
+    "product_untitled": "The product has no title. Give it one at its source, and it goes on by itself; or release this.",
+    "product_ambiguous": "Its variants cannot be told apart: give each a SKU and options of its own at the source, and it goes on "
+    "by itself.",
     "customer_terms": "The route names no terms of the channel for those of this customer. Add them under "
     "`[routes.customers.terms]`, or release this, and the customer is written without terms.",
     "customer_group": "The route names no group of the channel for that of this customer. Add it under "
@@ -617,7 +620,7 @@ class Operations:
         reads = [
             poller
             for poller in self._engine.pollers
-            if poller.system.name == route.source and route.flow in poller.stream.flows
+            if poller.system.name == route.source and poller.stream.tells(route.flow)
         ]
         for poller in reads:
             poller.nudge()

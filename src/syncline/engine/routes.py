@@ -12,6 +12,7 @@ from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
 from syncline.mapping.customers import NO_CUSTOMERS, CustomerRules
 from syncline.model.change import Flow
+from syncline.model.products import NO_PRODUCTS, ProductRules
 from syncline.pricing.rules import NO_PRICES, PriceRules
 
 # What a sink is asked to do for a flow; the first is what the flow is for. Of prices it depends on the route: see
@@ -23,6 +24,7 @@ OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.PAYMENTS: ("record_payment",),
     Flow.RETURNS: ("create_refund",),
     Flow.PRICES: ("set_price", "set_list_price"),
+    Flow.CATALOG: ("set_product", "set_wording", "set_listing"),
     Flow.CUSTOMERS: ("put_customer",),
 }
 # What a route may leave out, in the words of the configuration.
@@ -73,6 +75,7 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
+    products: ProductRules = NO_PRODUCTS
     events: bool = True
     customers: CustomerRules = NO_CUSTOMERS
     put_back: bool = True

@@ -417,7 +417,7 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
             PollerStatus(
                 system=poller.system.name,
                 stream=poller.stream.name,
-                flows=tuple(flow.value for flow in poller.stream.flows),
+                flows=tuple(flow.value for flow in (*poller.stream.flows, *poller.stream.records)),
                 snapshot=poller.stream.snapshot and not poller.stream.arrives,  # by when it is read
                 interval_ms=poller.interval_ms,
                 covers_ms=at,

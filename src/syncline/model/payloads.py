@@ -42,6 +42,7 @@ from msgspec import Struct
 from syncline.model.credit import CreditTag
 from syncline.model.customers import CustomerCard
 from syncline.model.pricing import PriceTag
+from syncline.model.products import Goods, Listing, Wording
 from syncline.model.records import Order, Payment, Receipt, Refund, Return, Shipment
 
 
@@ -201,6 +202,42 @@ class SetPrice(Struct, frozen=True):
     had: tuple[Decimal, ...] | None = None
 
 
+class SetProduct(Struct, frozen=True):
+    """Make the channel show a product so, and take nothing of it away that is not named here.
+
+    ``ids`` are the channel's ids of its variants and of their product, by SKU, as far as they are known. A new variant is
+    stocked at ``places``, with nothing. ``had`` is what the channel surely shows now; ``None``: nobody knows.
+    """
+
+    key: str
+    content: Goods
+    ids: dict[str, tuple[str, str]]
+    places: tuple[str, ...] = ()
+    had: Goods | None = None
+
+
+class SetWording(Struct, frozen=True):
+    """Make the channel show these texts of a product in one of its languages, and none of ``had`` that is not among them.
+
+    ``product_id`` is empty while the channel is not known to have the product.
+    """
+
+    key: str
+    locale: str
+    content: Wording
+    had: tuple[str, ...] = ()
+    product_id: str = ""
+
+
+class SetListing(Struct, frozen=True):
+    """Put a product into one of the channel's assortments, or take it out. ``product_id`` as before."""
+
+    key: str
+    assortment: str
+    content: Listing
+    product_id: str = ""
+
+
 class PutCustomer(Struct, frozen=True):
     """Make the channel hold a customer as ``content`` says, whatever it is of ours there.
 
@@ -223,6 +260,7 @@ class SetCredit(Struct, frozen=True):
     content: CreditTag
 
 
+StatePayload = SetPrice | SetProduct | SetWording | SetListing | PutCustomer | SetCredit
 Payload = (
     SetStock
     | ReadStock
@@ -234,9 +272,7 @@ Payload = (
     | RecordPayment
     | CreateRefund
     | CancelOrder
-    | SetPrice
-    | PutCustomer
-    | SetCredit
+    | StatePayload
 )
 
 PAYLOADS: dict[str, type[Payload]] = {
@@ -252,6 +288,9 @@ PAYLOADS: dict[str, type[Payload]] = {
     "cancel_order": CancelOrder,
     "set_price": SetPrice,
     "set_list_price": SetPrice,
+    "set_product": SetProduct,
+    "set_wording": SetWording,
+    "set_listing": SetListing,
     "put_customer": PutCustomer,
     "set_credit": SetCredit,
 }

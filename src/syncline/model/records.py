@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.pricing import Price
+from syncline.model.products import Product
 
 ZERO = Decimal(0)
 
@@ -275,6 +276,7 @@ Record = (
     | Notice
     | ChannelLevel
     | Price
+    | Product
     | Company
     | Credit
 )

@@ -58,13 +58,19 @@ class PollStream:
     ``snapshot`` streams read everything each time: they prove the delta streams, at the reconcile
     interval. ``flows`` are those whose age a completed read renews. ``arrives``: a read looks whether something has come,
     which costs next to nothing while nothing has; so it is made at the poll interval whatever it reads, and one that
-    finds nothing confirms nothing.
+    finds nothing confirms nothing. ``records`` are flows whose records only this stream tells: it is read where a route
+    carries one of them, and not otherwise.
     """
 
     name: str
     flows: tuple[Flow, ...]
     snapshot: bool = False
     arrives: bool = False
+    records: tuple[Flow, ...] = ()
+
+    def tells(self, flow: Flow) -> bool:
+        """Whether it tells what a route of a flow carries. Which SKUs there are is everybody's, and no catalog."""
+        return flow in self.records or (flow in self.flows and flow is not Flow.CATALOG)
 
 
 @dataclass(frozen=True, slots=True)

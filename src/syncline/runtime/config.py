@@ -33,9 +33,11 @@ from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.model.products import NO_PRODUCTS
 from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.catalog import CatalogConfig
 from syncline.runtime.credit import CreditConfig, CreditPolicyConfig
 from syncline.runtime.customers import CustomersConfig
 from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
@@ -63,6 +65,7 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDERS: 10_000,
     Flow.ORDER_STATUS: 3_600_000,
     Flow.PRICES: 3_600_000,
+    Flow.CATALOG: 3_600_000,
     Flow.CUSTOMERS: 3_600_000,
     Flow.PAYMENTS: 600_000,  # of an ERP, which tells of them when it is read
     Flow.RETURNS: 3_600_000,
@@ -74,7 +77,6 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-STATE_FLOWS = (Flow.PRICES, Flow.CUSTOMERS)  # what somebody may change at the channel
 IMPLEMENTED = (
     Flow.INVENTORY,
     Flow.ORDERS,
@@ -82,9 +84,11 @@ IMPLEMENTED = (
     Flow.PAYMENTS,
     Flow.RETURNS,
     Flow.PRICES,
+    Flow.CATALOG,
     Flow.CUSTOMERS,
     Flow.CREDIT,
 )
+STATE_FLOWS = (Flow.PRICES, Flow.CATALOG, Flow.CUSTOMERS)  # what somebody may change at the channel
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -159,6 +163,7 @@ class RouteConfig(
     vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
     prices: PricesConfig | None = None
+    catalog: CatalogConfig | None = None
     customers: CustomersConfig | None = None
     owner: dict[str, str] = {}
     when_changed_at_channel: Literal["put_back", "report"] = "put_back"
@@ -564,6 +569,8 @@ def _route(
             if route.prices is not None
             else f"{field}.prices: say which price lists of {route.source} the prices of {route.sink} are made from"
         )
+    if route.catalog is not None and flow is not Flow.CATALOG:
+        raise Misconfigured(f"{field}.catalog: only a route of the catalog has products")
     if route.customers is not None and flow is not Flow.CUSTOMERS:
         raise Misconfigured(f"{field}.customers: only a route of customers says how they travel")
     if route.owner and flow is not Flow.CUSTOMERS:
@@ -599,6 +606,7 @@ def _route(
         prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
         if route.prices is not None
         else NO_PRICES,
+        products=route.catalog.rules(f"{field}.catalog") if route.catalog is not None else NO_PRODUCTS,
         events=route.capture == "events",
         customers=(route.customers or CustomersConfig()).rules(
             field, route.owner, (route.source, route.sink), systems[route.sink]

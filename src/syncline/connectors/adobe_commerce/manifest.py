@@ -72,7 +72,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     token from Adobe's IMS. ``amqp_url`` is the shop's RabbitMQ, where ``amqp_topics`` are heard. ``webhook_public_keys`` are those by which the shop signs the questions of
     its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
     one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
-    begins; without it, orders changed before the first read are left alone.
+    begins; without it, orders changed before the first read are left alone. So many products or more of one call go through the
+    shop's queue (``bulk_from``).
     """
 
     base_url: str
@@ -113,6 +114,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     webhook_deadline_ms: int = 800
     webhook_review: Literal["stop", "pass"] = "stop"
     webhook_credit_methods: tuple[str, ...] = ("companycredit", "purchaseorder")
+    bulk_from: int = 100
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -137,6 +139,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             )
         for name, low, high in (
             ("stock_items_max", 1, BULK_ITEMS_MAX),
+            ("bulk_from", 2, BULK_ITEMS_MAX),
             ("bulk_applies_after_s", 10, 3600),
             ("concurrency", 1, CONCURRENCY_MAX),
             ("page_size", 1, PAGE_MAX),
@@ -304,6 +307,8 @@ CAPABILITIES = Capabilities(
     ),
 )
 
+QUEUED_MS = 24 * 3_600_000  # an assumption: no queue is further behind
+
 OPERATIONS: dict[str, Operation] = {
     "set_stock": Operation("set_stock", batch_items_max=ITEMS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=ITEMS_MAX, reads_only=True),
@@ -315,6 +320,10 @@ OPERATIONS: dict[str, Operation] = {
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_credit": Operation("set_credit", sets=True),
+    # What was queued may still wait in the queue when its call is forgotten: the same content follows it first.
+    "set_product": Operation("set_product", batch_items_max=200, sets=True, retry_same_key_ms=QUEUED_MS),
+    "set_wording": Operation("set_wording", batch_items_max=10, sets=True),
+    "set_listing": Operation("set_listing", batch_items_max=100, sets=True),
     "put_customer": Operation("put_customer", sets=True),
 }
 

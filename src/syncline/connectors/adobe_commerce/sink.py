@@ -1,4 +1,4 @@
-"""The writing side: source items, orders read on demand, shipments, prices."""
+"""The writing side: source items, orders read on demand, shipments, prices, products."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCom
 from syncline.connectors.adobe_commerce.money import MoneyWriter
 from syncline.connectors.adobe_commerce.orders import OrderReader
 from syncline.connectors.adobe_commerce.prices import PriceWriter
+from syncline.connectors.adobe_commerce.products import ProductWriter
 from syncline.connectors.adobe_commerce.shipments import Shipper
 from syncline.connectors.adobe_commerce.stock import Stock, outcome_of
 from syncline.connectors.adobe_commerce.wire import to_ms
@@ -47,6 +48,7 @@ class AdobeCommerceSink:
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
         self._credit = CreditWriter(client)
+        self._products = ProductWriter(name, settings, client, clock, self._stock)
         self._companies = CompanyWriter(client)
         self._money = MoneyWriter(client)
 
@@ -72,6 +74,12 @@ class AdobeCommerceSink:
                 return await self._prices.set_lists(items)
             if operation == "set_credit":
                 return await self._credit.set(items)
+            if operation == "set_product":
+                return await self._products.set(items, key)
+            if operation == "set_wording":
+                return await self._products.translate(items)
+            if operation == "set_listing":
+                return await self._products.publish(items)
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]

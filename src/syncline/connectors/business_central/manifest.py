@@ -63,11 +63,12 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
 PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
 RETURNS = PollStream("returns", (Flow.RETURNS,))
 CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, PRODUCTS, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {
@@ -126,6 +127,7 @@ class BusinessCentralSettings:
     shipping_account: str = ""
     payment_journal: str = ""
     post_returns: bool = False  # post the credit memo of goods that went back on the shelf
+    variant_option: str = "Variant"  # what the variants of an item differ in, as a shop names it
     variant_separator: str = "/"  # between an item's number and its variant's code, in a SKU
     rounding_tolerance: Decimal = Decimal("0.02")
     business_events: dict[str, str] = field(

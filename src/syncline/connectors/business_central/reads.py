@@ -27,6 +27,7 @@ from syncline.connectors.business_central.manifest import (
     ORDERS,
     PAYMENTS,
     PRICES,
+    PRODUCTS,
     RETURNS,
     SHIPMENTS,
     STOCK,
@@ -35,6 +36,7 @@ from syncline.connectors.business_central.manifest import (
 from syncline.connectors.business_central.money import Money
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.prices import PriceScan
+from syncline.connectors.business_central.products import ProductScan
 from syncline.model.change import Cursor, Event, Kind, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Page
@@ -86,6 +88,7 @@ class Reads:
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
         self._credit = CreditScan(system, settings, clock, client)
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
+        self._products = ProductScan(system, settings, clock, client, self._erp_now)
         self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
         self._money = Money(system, settings, clock, client, places, self._erp_now)
 
@@ -98,6 +101,7 @@ class Reads:
             STOCK.name: self.stock,
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
+            PRODUCTS.name: self._products.read,
             CUSTOMERS.name: self._customers.read,
             PAYMENTS.name: self._money.payments,
             RETURNS.name: self._money.returns,

@@ -101,6 +101,20 @@ def all_items(now: str) -> str:
     )
 
 
+def all_products(columns: Sequence[str], now: str) -> str:
+    """Everything that can be sold, children of a matrix item behind their parent; parameter: the last product's id.
+
+    The settings have checked that ``columns`` are names; they come back as ``f0``, ``f1`` ... as a person sees them.
+    """
+    more = "".join(f", BUILTIN.DF(i.{column}) AS f{n}" for n, column in enumerate(columns))
+    root = "CASE WHEN i.matrixtype = 'CHILD' THEN i.parent ELSE i.id END"
+    return (
+        f"SELECT {root} AS root, i.id AS id, i.itemid AS sku, i.displayname AS title, i.description AS description, "
+        f"i.upccode AS barcode, i.matrixtype AS matrixtype{more}, {now} AS erp_now "
+        f"FROM item i WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND {root} > ? ORDER BY {root}, i.id"
+    )
+
+
 def _prices(now: str) -> str:
     return (
         "SELECT p.item AS item, i.itemid AS sku, p.pricelevel AS level, p.quantity AS quantity, "

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import credit, customers, money, prices, push, rows
+from syncline.connectors.netsuite import credit, customers, money, prices, products, push, rows
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.credit import CreditScan
 from syncline.connectors.netsuite.customers import CustomerScan
@@ -24,6 +24,7 @@ from syncline.connectors.netsuite.manifest import (
     ITEMS,
     PAYMENTS,
     PRICES,
+    PRODUCTS,
     RETURNS,
     STOCK,
     STREAMS,
@@ -31,6 +32,7 @@ from syncline.connectors.netsuite.manifest import (
     NetSuiteSettings,
 )
 from syncline.connectors.netsuite.prices import PriceScan
+from syncline.connectors.netsuite.products import ProductScan
 from syncline.connectors.netsuite.scans import Scans
 from syncline.model.change import Change, Cursor, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
@@ -52,6 +54,7 @@ class NetSuiteSource:
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
+            PRODUCTS.name: ProductScan(name, settings, clock, client, erp_clock).read,
             CUSTOMERS.name: CustomerScan(name, settings, clock, client, erp_clock).read,
             PAYMENTS.name: both.payments,
             RETURNS.name: both.returns,
@@ -70,6 +73,8 @@ class NetSuiteSource:
             return push.decode(logged, self._settings)
         if logged.event.topic == prices.TOPIC:
             return prices.decode(logged)
+        if logged.event.topic == products.TOPIC:
+            return products.decode(logged)
         if logged.event.topic == customers.TOPIC:
             return customers.decode(logged)
         if logged.event.topic in money.TOPICS:

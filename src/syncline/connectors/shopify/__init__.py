@@ -36,7 +36,9 @@ def open_system(opening: Opening) -> System:
         connector="shopify",
         capabilities=CAPABILITIES,
         source=ShopifySource(opening.name, settings, client=client, clock=opening.clock),
-        sink=ShopifySink(opening.name, settings, client=client, clock=opening.clock),
+        sink=ShopifySink(
+            opening.name, settings, client=client, clock=opening.clock, transport=opening.transport
+        ),
         governor=governor,
         prepare=setup.prepare,
         check=setup.check,

@@ -30,9 +30,9 @@ from syncline.model.payloads import (
     PutPayment,
     PutRefund,
     RecordPayment,
-    SetCredit,
-    SetPrice,
+    SetProduct,
     SetStock,
+    StatePayload,
 )
 from syncline.ports import Row, Write
 from syncline.routing.decision import Refusal
@@ -371,7 +371,9 @@ class Results:
             self._bind(TOLD, payload.order_key, outcome, 0, str(outcome.facts.get("told", "")))
         elif isinstance(payload, CreateRefund):
             self._bind("refund", payload.reference, outcome, 0, "")
-        elif isinstance(payload, SetPrice | SetCredit | PutCustomer):
+        elif isinstance(payload, StatePayload):
+            if isinstance(payload, SetProduct) and outcome.facts.get("external_id"):
+                self._bind(Kind.PRODUCT.value, payload.key, outcome, 0, "")
             if isinstance(payload, PutCustomer):
                 self._customer_held(payload, outcome)
             self._add(

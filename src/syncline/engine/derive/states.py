@@ -15,6 +15,7 @@ from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow, States, Wanted
 from syncline.freshness.bounds import start_at
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState
 from syncline.model.records import Item
 from syncline.ports import Clock, Row, Store, Timer, Write
@@ -270,7 +271,8 @@ class StateDeriver:
         if wanted.content is None:
             return Skip(wanted.why)
         surely = held.content if held is not None and held.hash else None
-        return Send(flow.payload(key, wanted.content, item, surely))
+        payload = flow.payload(key, wanted.content, item, surely)
+        return Send(replace(payload, **wanted.details) if wanted.details else payload)
 
     async def _approved(self, system: str, operation: str, key: str, text: str) -> bool:
         """Whether the last thing that a person decided of a content was to let exactly this be written."""
@@ -297,6 +299,8 @@ def _touch(
     tolerance_ms = route.tolerance_ms
     if wanted.turned_ms >= changed_at_ms:  # it was known before that this moment would change it
         changed_at_ms = wanted.turned_ms
+        tolerance_ms = min(tolerance_ms, ON_TIME_MS)
+    elif wanted.soon:
         tolerance_ms = min(tolerance_ms, ON_TIME_MS)
     return {
         "system": route.sink,

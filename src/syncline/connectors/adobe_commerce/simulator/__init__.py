@@ -85,6 +85,7 @@ class AdobeCommerceSimulator(Simulator):
         self.origin = origin
         self.currency = currency
         self.stores = set(stores)
+        self.attributes = {"description", "short_description"}  # of products, that have a definition
         self.input_limits = input_limits
         self.items_max, self.async_items_max = 20, 5_000
         self.encoded_slashes = True
@@ -131,6 +132,12 @@ class AdobeCommerceSimulator(Simulator):
         made = CompanyCredit(self.state.new_id("company_credit"), company_id, currency or self.currency)
         self.state.company_credits[made.id] = made
         return made
+
+    def add_shared_catalog(self) -> int:
+        """A shared catalog without products; returns its id."""
+        number = self.state.new_id("shared_catalog")
+        self.state.shared_catalogs[number] = set()
+        return number
 
     def register_events(
         self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True

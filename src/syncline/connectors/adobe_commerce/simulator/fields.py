@@ -31,6 +31,27 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
         "Magento\\Catalog\\Api\\Data\\BasePriceInterface",
         {"price": "float", "store_id": "int", "sku": "string", "extension_attributes": "any"},
     ),
+    "Product": (
+        "Magento\\Catalog\\Api\\Data\\ProductInterface",
+        {
+            "id": "int",
+            "sku": "string",
+            "name": "string",
+            "attribute_set_id": "int",
+            "price": "float",
+            "status": "int",
+            "visibility": "int",
+            "type_id": "string",
+            "weight": "float",
+            "custom_attributes": "[CustomAttribute]",
+            "extension_attributes": "any",
+        },
+    ),
+    "CustomAttribute": (
+        "Magento\\Framework\\Api\\AttributeInterface",
+        {"attribute_code": "string", "value": "any"},
+    ),
+    "CatalogProduct": ("Magento\\Catalog\\Api\\Data\\ProductInterface", {"sku": "string"}),
     "TierPrice": (
         "Magento\\Catalog\\Api\\Data\\TierPriceInterface",
         {
@@ -211,6 +232,8 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "base_prices": {"prices": ("[BasePrice]", True)},
     "tier_prices": {"prices": ("[TierPrice]", True)},
     "tier_information": {"skus": ("[string]", True)},
+    "save_product": {"product": ("Product", True), "saveOptions": ("bool", False)},
+    "assign_products": {"products": ("[CatalogProduct]", True)},
     "save_source_items": {"sourceItems": ("[SourceItem]", True)},
     "ship": {
         "items": ("[ShipmentItem]", False),

@@ -32,6 +32,9 @@ class Product:
     updated_ms: int
     type_id: str = "simple"
     status: int = 1
+    visibility: int = 4
+    attributes: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of store views, in place of the others
 
 
 @dataclass(slots=True, eq=False)
@@ -262,6 +265,9 @@ class ShopState:
         self.groups = ["ALL GROUPS", "NOT LOGGED IN", "General", "Wholesale", "Retailer"]
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
+        self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
+        # Every product that was saved through the API: its SKU, name, status, whether it has a price.
+        self.product_log: list[tuple[str, str, int, bool]] = []
         self.price_log: list[tuple[str, str, float, float]] = []
         self.products: dict[str, Product] = {}
         self.sources: dict[str, Source] = {"default": Source("default", "Default Source")}
@@ -367,6 +373,7 @@ class ShopState:
                 held.update(f"{key}|{'|'.join(_told(row))}\n".encode())
         held.update(repr([repr(row) for row in self.reservations]).encode())
         held.update(repr(sorted(self.tier_prices.items())).encode())
+        held.update(repr([(at, sorted(skus)) for at, skus in self.shared_catalogs.items()]).encode())
         for text in more:
             held.update(text.encode())
         return held.hexdigest()

@@ -73,6 +73,12 @@ class People:
         self.company.commit()
         return made.id
 
+    def add_category(self, code: str, title: str) -> str:
+        """Add an item category; returns its id."""
+        made = self.writes.create(ENTITIES["itemCategories"], {"code": code, "displayName": title})
+        self.company.commit()
+        return made.id
+
     def add_variant(self, number: str, code: str, title: str = "") -> str:
         """Add a variant of an item; returns its id."""
         item = self._item(number)

@@ -213,6 +213,14 @@ ENTITIES = {
             webhooks=True,
         ),
         Entity(
+            "itemCategories",
+            "itemCategory",
+            "Item Category",
+            {**_id(), "code": Field("code", 20, "cu"), "displayName": Field("text", 100, "cu"), **_stamp()},
+            "cud",
+            webhooks=True,
+        ),
+        Entity(
             "itemVariants",
             "itemVariant",
             "Item Variant",

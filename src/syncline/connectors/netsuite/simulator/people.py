@@ -8,6 +8,7 @@ from typing import Any
 
 from syncline.connectors.netsuite.simulator.customers import Customers
 from syncline.connectors.netsuite.simulator.documents import Documents
+from syncline.connectors.netsuite.simulator.items import Items
 from syncline.connectors.netsuite.simulator.prices import Prices
 from syncline.connectors.netsuite.simulator.saleslines import SalesLines
 from syncline.connectors.netsuite.simulator.state import Account, Item, Line, Party, Place, Txn
@@ -17,7 +18,7 @@ ROLES = {"Discount": "discount", "ShipItem": "shipping"}
 WALK_IN = "walk-in"
 
 
-class People(Customers, Prices):
+class People(Customers, Items, Prices):
     """Acts at once and synchronously; mixed into the simulator."""
 
     account: Account

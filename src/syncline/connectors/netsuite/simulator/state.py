@@ -194,6 +194,7 @@ class Account:
         self.cent = Decimal(1) if currency in ("JPY", "KRW") else Decimal("0.01")
         self.items: dict[int, Item] = {}
         self.item_by_sku: dict[str, Item] = {}
+        self.item_columns: dict[int, dict[str, str | None]] = {}  # of the account's own, by item
         self.customers: dict[int, Party] = {}
         self.places: dict[int, Place] = {}
         self.custom_fields: dict[str, dict[str, str]] = {}  # record, then field and kind

@@ -214,6 +214,17 @@ def _fo_item(_shop: Any, part: FulfillmentOrderLine, _arguments: Any) -> str:
     return gid("InventoryItem", part.line.variant.inventory_item_id)
 
 
+def variant_title(variant: Variant) -> str:
+    """The values of its options."""
+    return " / ".join(variant.values) or "Default Title"
+
+
+def _selected_options(shop: ShopifySimulator, variant: Variant, _arguments: Any) -> list[tuple[str, str]]:
+    if not variant.values:
+        return [("Title", "Default Title")]
+    return list(zip(shop.state.product(variant.product_id).options, variant.values, strict=True))
+
+
 def _list_prices(shop: ShopifySimulator, prices: Any, arguments: dict[str, Any]) -> Page:
     """Fixed prices only; of the filters ``variant_id``, the others are not simulated."""
     if arguments.get("originType") != "FIXED":
@@ -295,22 +306,18 @@ TYPES: dict[str, dict[str, Resolver]] = {
             None if v.compare_at_minor is None else amount(v.compare_at_minor)
         ),
         "createdAt": _time("created_ms"),
-        "displayName": lambda _s, v, _a: f"{v.title} - Default Title",
+        "displayName": lambda _s, v, _a: f"{v.title} - {variant_title(v)}",
         "id": _id("ProductVariant", "variant_id"),
         "inventoryItem": lambda _s, v, _a: InventoryItem(v),
+        "inventoryPolicy": _value("DENY"),
         "inventoryQuantity": _variant_quantity,
         "legacyResourceId": lambda _s, v, _a: str(v.variant_id),
         "price": lambda _s, v, _a: f"{v.price_minor // 100}.{v.price_minor % 100:02d}",
-        "product": _itself,
+        "product": lambda shop, v, _a: shop.state.product(v.product_id),
+        "selectedOptions": _selected_options,
         "sku": _get("sku"),
-        "title": _value("Default Title"),
+        "title": lambda _s, v, _a: variant_title(v),
         "updatedAt": _time("updated_ms"),
-    },
-    "Product": {
-        "id": _id("Product", "product_id"),
-        "legacyResourceId": lambda _s, v, _a: str(v.product_id),
-        "productType": _get("product_type"),
-        "title": _get("title"),
     },
     "InventoryItem": {
         "createdAt": _time("variant.created_ms"),
@@ -650,3 +657,8 @@ def _changes(group: Any, arguments: dict[str, Any]) -> list[Any]:
         and (items is None or gid("InventoryItem", change.variant.inventory_item_id) in items)
         and (places is None or gid("Location", change.location.id) in places)
     ]
+
+
+# The same helpers, for the tables of other modules.
+USER_ERROR = _USER_ERROR
+get, id_of, key_of, payload_of, time_of, value_of = _get, _id, _key, _payload, _time, _value

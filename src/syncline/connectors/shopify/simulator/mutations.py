@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.bulk import BULK_MUTATIONS
 from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
@@ -16,6 +17,7 @@ from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
 from syncline.connectors.shopify.simulator.money import MONEY_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
+from syncline.connectors.shopify.simulator.products import PRODUCT_MUTATIONS
 from syncline.connectors.shopify.simulator.records import (
     FulfillmentOrder,
     FulfillmentOrderLine,
@@ -279,6 +281,8 @@ MUTATIONS: dict[str, Resolver] = {
     **MONEY_MUTATIONS,
     **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
+    **PRODUCT_MUTATIONS,
+    **BULK_MUTATIONS,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,
     "orderMarkAsPaid": mark_as_paid,

@@ -126,11 +126,48 @@ class Variant:
     product_type: str = ""
     barcode: str = ""
     compare_at_minor: int | None = None
+    values: tuple[str, ...] = ()  # of its product's options; none: the only variant
     levels: dict[int, Level] = field(default_factory=dict)
 
     @property
     def price(self) -> Decimal:
         return to_decimal(self.price_minor)
+
+
+@dataclass(slots=True)
+class Product:
+    """What variants have in common. Metafields by namespace and key, translations by locale and key."""
+
+    gid_type: ClassVar[str] = "Product"
+    id: int
+    title: str
+    handle: str
+    created_ms: int
+    updated_ms: int
+    status: str = "ACTIVE"
+    description: str = ""
+    product_type: str = ""
+    options: tuple[str, ...] = ()
+    metafields: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)  # the addresses from which they were fetched
+    publications: set[int] = field(default_factory=set)
+    translations: dict[tuple[str, str], tuple[str, str]] = field(
+        default_factory=dict
+    )  # text, digest translated
+
+
+@dataclass(slots=True)
+class BulkOperation:
+    """A mutation that is made once for each line of an uploaded file."""
+
+    gid_type: ClassVar[str] = "BulkOperation"
+    id: int
+    query: str
+    created_ms: int
+    lines: list[bytes]
+    status: str = "CREATED"
+    completed_ms: int | None = None
+    result: bytes | None = None  # JSON lines
 
 
 @dataclass(slots=True)
