@@ -340,3 +340,14 @@ def test_an_address_is_made_of_the_name_and_two_names_have_two():
     assert handle_of("red-shirt") == "red-shirt"
     assert handle_of("Red Shirt") != handle_of("red/shirt")
     assert handle_of("///").startswith("product-")
+
+
+def test_many_products_without_a_price_are_looked_at_less_often():
+    async def story(w: World) -> None:
+        skus = [f"S{n}" for n in range(6)]
+        await w.do(*(w.simple(sku) for sku in skus))
+        (alone,) = await w.do(w.simple("S0"))
+        together = await w.do(*(w.simple(sku) for sku in skus))
+        assert {one.retry_after_s for one in together} == {alone.retry_after_s + 5 * 4}
+
+    run(story)

@@ -232,7 +232,6 @@ TOPICS: dict[str, str] = {
 LEVELS = "INVENTORY_LEVELS_UPDATE"
 
 PRICE_SCOPES = ("write_products",)  # where prices are written
-CATALOG_SCOPES = ("write_products", "write_publications", "write_translations")  # where products are
 SCOPES = (
     "read_products",
     "read_inventory",

@@ -33,7 +33,10 @@ OPTIONS_MAX = 3
 VARIANTS_MAX = 2048
 ARRAY_MAX = 250
 PAGES_MAX = 12
-UNPRICED_S = 120.0  # until it is looked again whether a product has its prices
+UNPRICED_S = (
+    120.0  # until it is looked again whether a product has its prices, and for each further one of a call
+)
+UNPRICED_EACH_S = 4.0
 TITLE_MAX = 255
 TOPIC = "items"
 ATTRIBUTES = "custom"  # the namespace of metafields that a shop's own themes read
@@ -228,7 +231,7 @@ class ProductWriter:
             if len(alone) >= self._bulk_from:
                 await self._in_bulk(kind, key, alone, plans, outcomes)
         await self._one_by_one(plans, outcomes)
-        return [outcome or Outcome(Result.RETRY, "nothing was done") for outcome in outcomes]
+        return _patient([outcome or Outcome(Result.RETRY, "nothing was done") for outcome in outcomes])
 
     async def _plan(
         self,
@@ -374,6 +377,16 @@ class ProductWriter:
         for at in group:
             if outcomes[at] is None:
                 outcomes[at] = plans[at].then
+
+
+def _patient(outcomes: list[Outcome]) -> list[Outcome]:
+    """Many products without a price are looked at less often, so that looking leaves the limit to others."""
+    waiting = sum(one.result is Result.WAIT and one.retry_after_s == UNPRICED_S for one in outcomes)
+    until_s = UNPRICED_S + UNPRICED_EACH_S * (waiting - 1)
+    return [
+        msgspec.structs.replace(one, retry_after_s=until_s) if one.retry_after_s == UNPRICED_S else one
+        for one in outcomes
+    ]
 
 
 # --- what is sent -----------------------------------------------------------------------------------------
