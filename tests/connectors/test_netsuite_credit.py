@@ -96,3 +96,39 @@ def test_what_cannot_be_meant_is_refused_alone(odd):
     with pytest.raises(Rejected):
         credit.decode(refused)
     assert [change.key for change in credit.decode(sound)] == ["1"]
+
+
+def test_documents_make_the_balance_and_what_is_not_billed():
+    async def story(w: World) -> None:
+        sim = w.sim
+        a, b = (sim.add_customer(name, creditLimit=1000, balance=10) for name in "ab")
+        sim.opening_balance("21730", w.place, 3)
+
+        async def said(customer: int = a) -> tuple[Decimal, Decimal]:
+            events, _ = await w.pull("credit", system=w.open())
+            one = {change.key: change.value for change in w.changes(events)}[str(customer)]
+            return one.balance, one.unbilled
+
+        lines = [("21730", w.place, 3, D("4.10")), ("84406B", w.other, 2, D("4.00"))]
+        sim.enter_order(lines)
+        assert await said() == (D(10), D(0)), "it is somebody else's"
+        order = sim.enter_order(lines, customer_id=a)
+        assert await said() == (D(10), D("20.30"))
+        sim.receive("21730", w.place, 3)
+        sim.ship(order, tracking=None, lines={1: 2})
+        invoice = sim.bill(order)
+        assert await said() == (D("18.20"), D("12.10"))
+        sim.deposit(order, "5.00")
+        assert await said() == (D("18.20"), D("12.10")), "a deposit settles nothing until it is applied"
+        sim.settle(invoice, "5.00")
+        assert await said() == (D("13.20"), D("12.10"))
+        sim.close_order(order)
+        assert await said() == (D("13.20"), D(0))
+        sim.settle(invoice)
+        assert (await said(), await said(b)) == ((D(10), D(0)), (D(10), D(0)))
+        other = sim.enter_order(lines, customer_id=b)
+        assert await said(b) == (D(10), D("20.30"))
+        sim.documents.delete(sim.account.txns[other])
+        assert await said(b) == (D(10), D(0))
+
+    run(story)

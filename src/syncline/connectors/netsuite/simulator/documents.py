@@ -298,7 +298,8 @@ class Documents:
             if not self._account.items[line.item].stocked and not line.closed:
                 made = self._account.new_line(invoice, line.item, None, line.quantity, order_line=line.number)
                 made.rate, made.amount = line.rate, line.amount
-        invoice.shipping = order.shipping if first else ZERO
+        if first:
+            invoice.shipping, invoice.discount = order.shipping, order.discount
         self.totals(invoice)
         self._link(order, invoice, "OrdBill")
         self.refresh(order)
@@ -332,6 +333,7 @@ class Documents:
         self.submitted(txn, "delete", touched)
         account = self._account
         del account.txns[txn.id]
+        account.balances.note(txn)
         if txn.external_id is not None:
             account.external.pop((txn.record, txn.external_id.casefold()), None)
         if txn.created_from is not None:

@@ -10,6 +10,7 @@ here; the product adds a cost-of-goods line with the opposite sign.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import apsw
@@ -117,9 +118,11 @@ class Mirror:
         self.db.executemany("INSERT INTO sqlite_stat1 VALUES(?,?,?)", STATISTICS)
         self.db.execute("ANALYZE sqlite_schema")
 
-    def flush(self) -> None:
-        """Bring the tables up to date."""
+    def flush(self, *, customers: bool = False) -> None:
+        """Bring the tables up to date; what ``customers`` owe only if they are read."""
         account, dirty, db = self._account, self._account.dirty, self.db
+        if customers:
+            account.add_up()
         if not dirty:
             return
         db.execute("BEGIN")
@@ -261,6 +264,13 @@ class Mirror:
         def number(name: str) -> float | None:
             return None if f.get(name) is None else float(f[name])
 
+        def amount(name: str, since: Decimal) -> float | None:
+            return (
+                None if f.get(name) is None and not since else float(Decimal(str(f.get(name) or 0)) + since)
+            )
+
+        owed = self._account.balances.of(c.id)
+
         return (
             c.id,
             f.get("entityId"),
@@ -279,10 +289,10 @@ class Mirror:
             ref("category"),
             number("creditLimit"),
             (f.get("creditHoldOverride") or {}).get("id"),
-            number("balance"),
+            amount("balance", owed.balance),
             number("overdueBalance"),
             self._account.local(c.created_ms),
             self._account.local(c.modified_ms),
-            number("unbilledOrders"),
+            amount("unbilledOrders", owed.unbilled),
             f.get("vatRegNumber"),
         )

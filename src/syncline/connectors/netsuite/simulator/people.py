@@ -96,7 +96,10 @@ class People(Customers, Items, Prices):
         self.account.touch_item(item)
 
     def add_customer(self, external_id: str | None, **fields: Any) -> int:
-        """Add a customer with REST body fields (``companyName``, ``creditLimit``, ``balance`` …)."""
+        """Add a customer with REST body fields (``companyName``, ``creditLimit`` …).
+
+        ``balance`` and ``unbilledOrders`` are what was owed before; documents add to them.
+        """
         now = self.account.clock.now_ms()
         party = Party(self.account.take("customer"), external_id, now, now, dict(fields))
         party.fields.setdefault("entityId", f"CUST{party.id}")
@@ -108,7 +111,7 @@ class People(Customers, Items, Prices):
         return party.id
 
     def edit_customer(self, customer_id: int, *, stamped: bool = True, **fields: Any) -> None:
-        """Edit a customer. ``stamped=False`` for balances, which do not reliably move the stamp."""
+        """Edit a customer. ``stamped=False`` for figures that do not reliably move the stamp."""
         party = self.account.customers[customer_id]
         party.fields.update(fields)
         if stamped:
@@ -172,6 +175,7 @@ class People(Customers, Items, Prices):
         lines: Iterable[tuple[str, int, int, Decimal]],
         *,
         external_id: str | None = None,
+        customer_id: int | None = None,
         by: str = "another connector",
         **fields: str,
     ) -> int:
@@ -180,6 +184,7 @@ class People(Customers, Items, Prices):
         Args:
             lines: SKU, location, units and rate.
             external_id: under which it is entered; several orders may have none.
+            customer_id: whose it is; ``None``: nobody's in particular.
             by: who; the truth ledger only.
             fields: REST body fields (``otherRefNum``, ``memo``).
 
@@ -188,7 +193,7 @@ class People(Customers, Items, Prices):
         """
         order = self.account.new_txn(
             "salesOrder",
-            entity=self._walk_in(),
+            entity=self._walk_in() if customer_id is None else customer_id,
             status="B",
             by=by,
             external_id=external_id,

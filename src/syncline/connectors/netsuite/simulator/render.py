@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -97,10 +98,14 @@ class Renderer:
         head: dict[str, Any] = {"links": self._self(record, found.id), "id": str(found.id)}
         if isinstance(found, Party):
             book = found.fields.get("addressBook")
+            self._account.add_up()
+            owed = self._account.balances.of(found.id)
+            sums = {"balance": owed.balance, "unbilledOrders": owed.unbilled}
             return {
                 **head,
                 "externalId": found.external_id,
                 **found.fields,
+                **{name: Decimal(str(found.fields.get(name) or 0)) + since for name, since in sums.items()},
                 "addressBook": None
                 if book is None
                 else _list([{"id": str(n), **a} for n, a in enumerate(book, 1)]),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from syncline.connectors.netsuite.simulator.balances import Balances
 from syncline.ports import Clock
 
 # REST record type -> (transaction.type, document prefix, display name). The codes are the ones
@@ -218,6 +219,7 @@ class Account:
         # ``customers.Person`` and ``customers.Address`` by their ids.
         self.contacts: dict[int, Any] = {}
         self.addresses: dict[int, Any] = {}
+        self.balances = Balances()
         self._numbers = dict.fromkeys(TRANSACTION_KINDS, 1000)
         # What changed since the SuiteQL mirror was last brought up to date.
         self.dirty = Dirty()
@@ -288,6 +290,11 @@ class Account:
         if modified:
             txn.modified_ms = self.clock.now_ms()
         self.dirty.txns[txn.id] = None
+        self.balances.note(txn)
+
+    def add_up(self) -> None:
+        """Bring what customers owe up to date; it moves no stamp (contract sheet section 5)."""
+        self.dirty.customers.update(dict.fromkeys(self.balances.count(self)))
 
     def touch_level(self, key: tuple[int, int]) -> None:
         """Note changed stock; moves no stamp anywhere (contract sheet section 5)."""

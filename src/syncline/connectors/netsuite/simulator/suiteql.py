@@ -66,6 +66,7 @@ class _Statement:
     sql: str
     params: int
     timed: bool
+    customers: bool  # whether it reads what they owe
 
 
 class SuiteQL:
@@ -145,7 +146,7 @@ class SuiteQL:
                 self._statements.popitem(last=False)
         if len(params) != statement.params:
             raise bad_query("Search error occurred: Invalid number of parameters.")
-        self._mirror.flush()
+        self._mirror.flush(customers=statement.customers)
         bindings: dict[str, Any] = {
             f"p{n}": ("T" if p else "F") if isinstance(p, bool) else p for n, p in enumerate(params, 1)
         }
@@ -217,7 +218,7 @@ class SuiteQL:
             raise bad_query("Search error occurred: Only SELECT statements are supported.")
         out: list[str] = []
         params = 0
-        timed = False
+        timed = customers = False
         i = 0
         while i < len(tokens):
             kind, value = tokens[i]
@@ -251,6 +252,7 @@ class SuiteQL:
             elif low in _FORBIDDEN or low.startswith(("sqlite_", "pragma_")):
                 raise bad_query("Search error occurred: Invalid or unsupported search.")
             else:
+                customers = customers or low == "customer"
                 out.append('"transaction"' if low == "transaction" else low)
             i += 1
         # A dot must not be followed by a space that splits the name.
@@ -258,7 +260,7 @@ class SuiteQL:
         sql = re.sub(r"\b(\w+) \(", lambda m: m[0] if m[1] in _KEYWORDS else f"{m[1]}(", sql)
         sql = re.sub(r"\s+\)", ")", sql)
         sql = _KEYSET.sub(lambda m: f"{m[1]} >= min({m[2]}, {m[3]}) and {m[0]}", sql)
-        return _Statement(sql, params, timed)
+        return _Statement(sql, params, timed, customers)
 
     @staticmethod
     def _tokens_of(text: str) -> list[tuple[str, str]]:
