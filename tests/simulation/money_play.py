@@ -501,6 +501,7 @@ class Play:
 
     async def _play(self) -> list[str]:
         self.store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await self.before()
         self.open()
         await self.shop.connect(self.shop_system)
         spawn = self.loop.create_task
@@ -514,10 +515,7 @@ class Play:
         self.outbound.faults = NetworkFaults()
         waited, problems = 0.0, ["it did not begin"]
         while problems and waited < SETTLE_S_MAX and not self.running.done():
-            for key, order in self.booked().items():
-                if not self.shop.cancelled(key) and key not in self.called_off:
-                    self.ship(key, order)
-                    self.account(key, order)
+            self.finish()
             await self.clock.sleep(STEP_S)
             waited += STEP_S
             problems = await self.problems()
@@ -529,6 +527,16 @@ class Play:
         return problems + [
             f"breach: {kind}" for ledger in ledgers for kind, n in ledger.breaches.items() if n
         ]
+
+    def finish(self) -> None:
+        """The ERP's people work off what there is."""
+        for key, order in self.booked().items():
+            if not self.shop.cancelled(key) and key not in self.called_off:
+                self.ship(key, order)
+                self.account(key, order)
+
+    async def before(self) -> None:
+        """What is in the store before anything runs."""
 
     async def problems(self) -> list[str]:
         rows = await self.store.read("parked_open", after=0, limit=50)

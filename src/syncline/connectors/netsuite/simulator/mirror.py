@@ -131,8 +131,8 @@ class Mirror:
         db.executemany(_LINE_SQL, (row for t in rows for row in self._line_rows(t)))
         db.executemany(_LEVEL_SQL, (self._level_row(k) for k in dirty.levels))
         db.executemany(_ITEM_SQL, (self._item_row(account.items[i]) for i in dirty.items))
-        customers = (account.customers[i] for i in dirty.customers if i in account.customers)
-        db.executemany(_CUSTOMER_SQL, (self._customer_row(c) for c in customers))
+        parties = (account.customers[i] for i in dirty.customers if i in account.customers)
+        db.executemany(_CUSTOMER_SQL, (self._customer_row(c) for c in parties))
         # Last, so that rows of a record deleted since its last save go too.
         for sql, values in dirty.writes:
             db.execute(sql, values)

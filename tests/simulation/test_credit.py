@@ -1,0 +1,91 @@
+"""Credit between NetSuite and a shop under faults and kills: nobody is approved above a limit, and both sides agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.simulation.credit_play import CreditPlay
+
+from syncline.connectors.netsuite.credit import CreditScan
+from syncline.engine import credit as gate
+from syncline.engine.apply import credit as news
+from syncline.model.copying import replace
+
+pytestmark = pytest.mark.simulation
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_no_approval_is_above_the_limit_and_the_shop_shows_what_the_books_leave(number):
+    play = CreditPlay(number, kills=2)
+    assert play.play() == []
+    acts = ("approve", "deny", "entered", "invoices", "payments", "deposits", "cancelled", "limits", "holds")
+    assert [name for name in acts if not play.counts[name]] == [], "nothing to check"
+
+
+# --- engines and connectors with one mistake each -----------------------------------------------------
+
+
+def _judges(patch: pytest.MonkeyPatch, counted: Callable[[str], bool]) -> None:
+    """Only some claims are looked at, and no room is kept for the others."""
+    judge = gate.judge
+
+    def judged(credit, claims, *rest, **more):
+        found = judge(credit, [one for one in claims if counted(one.state)], *rest, **more)
+        return replace(found, room=None)
+
+    patch.setattr(gate, "judge", judged)
+
+
+def forgets_approvals(patch):
+    _judges(patch, lambda state: state == "ordered")
+
+
+def forgets_orders_on_their_way(patch):
+    _judges(patch, lambda state: state != "ordered")
+
+
+def takes_what_was_confirmed_for_contained(patch):
+    patch.setattr(gate.CreditGate, "_contains_ms", lambda self, route, figures: figures.as_of_ms + 3_600_000)
+
+
+def counts_an_order_beside_its_approval(patch):
+    ordered = news.ordered_writes
+
+    def beside(*given):
+        return [one for one in ordered(*given) if one.statement != "credit_replace"]
+
+    patch.setattr(news, "ordered_writes", beside)
+    patch.setattr(gate, "ordered_writes", beside)
+
+
+def tells_nobody_that_figures_caught_up(patch):
+    patch.setattr(gate, "marks", lambda *given: [])
+
+
+def overlooks_orders_not_billed(patch):
+    row = CreditScan._row
+    patch.setattr(CreditScan, "_row", lambda *given: replace(row(*given), unbilled="0"))
+
+
+def overlooks_holds(patch):
+    row = CreditScan._row
+    patch.setattr(CreditScan, "_row", lambda *given: replace(row(*given), held="AUTO"))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "number", "said"),
+    [
+        (forgets_approvals, 1, "owes"),
+        (forgets_orders_on_their_way, 2, "owes"),
+        (takes_what_was_confirmed_for_contained, 2, "owes"),
+        (counts_an_order_beside_its_approval, 1, "by the books"),
+        (tells_nobody_that_figures_caught_up, 3, "by the books"),
+        (overlooks_orders_not_billed, 3, "owes"),
+        (overlooks_holds, 3, "is on hold"),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_the_ledger_catches(mistake, number, said, monkeypatch):
+    mistake(monkeypatch)
+    assert any(said in problem for problem in CreditPlay(number, kills=2).play())
