@@ -8,9 +8,12 @@ import pytest
 from tests.connectors.test_adobe_commerce_prices import run
 
 from syncline.connectors.adobe_commerce.simulator.companycredits import buy
+from syncline.engine.derive.credit import CreditFlow
+from syncline.model.change import Kind
 from syncline.model.credit import CreditTag
 from syncline.model.delivery import Item, Result
 from syncline.model.payloads import SetCredit
+from syncline.model.records import Item as Named
 
 D = Decimal
 
@@ -64,6 +67,32 @@ def test_who_is_blocked_buys_nothing_and_who_has_no_limit_anything():
         assert not credit.exceed
         await send(w, told(None, blocked=True))
         assert (credit.available, credit.exceed) == (D(0), False)
+
+    run(story)
+
+
+def test_what_may_be_bought_is_read_again():
+    async def story(w) -> None:
+        kept = [w.shop.add_company_credit(n) for n in (7, 8, 9)]
+        kept[0].balance = D("-740.5")
+        tags = {"7": told("59.5"), "8": told(None, company="8"), "9": told("5", company="9", blocked=True)}
+        for one in tags.values():
+            await send(w, one)
+        named = [Named("107", company) for company in ("7", "8", "9", "10", "gid://x/8")]
+        part = await w.system.rereads.contents[Kind.CREDIT]([""], named)
+        shown = {row.external_id: row.content for row in part.rows}
+        assert shown == {
+            "7": CreditTag("GBP", None, D("59.5")),
+            "8": CreditTag("GBP", None, None),
+            "9": CreditTag("GBP", None, D(0)),
+        }
+        for company, one in tags.items():
+            ours = one.payload.content
+            assert CreditFlow().seen(shown[company], ours) == ours
+        kept[0].balance += 1
+        part = await w.system.rereads.contents[Kind.CREDIT]([""], named[:1])
+        ours = tags["7"].payload.content
+        assert CreditFlow().seen(part.rows[0].content, ours) == CreditTag("GBP", None, D("60.5"))
 
     run(story)
 

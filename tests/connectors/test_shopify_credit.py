@@ -12,9 +12,11 @@ from tests.connectors.test_shopify_prices import World
 from tests.unit.support import START_MS
 
 from syncline.connectors.shopify.credit import value_of
-from syncline.model.credit import CreditTag
+from syncline.model.change import Kind
+from syncline.model.credit import UNTOLD, CreditTag
 from syncline.model.delivery import Item, Result
 from syncline.model.payloads import SetCredit
+from syncline.model.records import Item as Named
 from syncline.simulate.clock import VirtualLoop
 
 D = Decimal
@@ -89,6 +91,41 @@ def test_one_that_is_refused_spoils_only_itself():
     results, held, requests = run(story)
     assert results == [Result.DONE, Result.REJECTED, Result.REJECTED, Result.REJECTED, Result.DONE]
     assert (held, requests) == (2, 2), "the one that only the shop knows to be wrong costs a second call"
+
+
+def test_what_was_written_is_read_again_and_what_is_not_there_says_so():
+    async def story(world):
+        shop = world.shop
+        company, bare, odd = (shop.add_company(name) for name in ("One", "Two", "Three"))
+        location = f"gid://shopify/CompanyLocation/{company.locations[0].id}"
+        buyer = f"gid://shopify/Customer/{shop.add_contact(company, 'a@b.example').customer_id}"
+        ids = [
+            *(f"gid://shopify/Company/{one.id}" for one in (company, bare, odd)), location, buyer, "gid://shopify/Company/7",
+        ]  # fmt: skip
+        tags = {ids[0]: tag("0.10"), location: tag(None), buyer: tag(blocked=True, reason="On hold.")}
+        await world.do("set_credit", *(item(gid, one) for gid, one in tags.items()))
+        nonsense = [
+            "{",
+            "7",
+            "null",
+            '{"limit": "1"}',
+            '{"currency": "GBP", "limit": "sNaN", "available": "1"}',
+        ]
+        before, found = world.requests(), []
+        for text in nonsense:
+            shop.state.metafields[ids[2], "syncline", "credit"] = "json", text
+            named = [Named("107", gid) for gid in (*ids, "gid://shopify/Order/3", "107")]
+            part = await world.system.rereads.contents[Kind.CREDIT]([""], named)
+            found.append({row.external_id: row.content for row in part.rows})
+            assert {row.group for row in part.rows} == {""}
+            assert part.cost > 0
+        assert world.requests() - before == len(nonsense)
+        assert found == [{**tags, ids[1]: UNTOLD, ids[2]: UNTOLD}] * len(nonsense)
+        many = [Named("107", ids[0])] * 51
+        await world.system.rereads.contents[Kind.CREDIT]([""], many)
+        assert world.requests() - before == len(nonsense) + 2
+
+    run(story)
 
 
 def test_what_the_function_asks_for_is_in_its_input():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from tests.simulation.credit_play import CreditPlay
 
 from syncline.connectors.netsuite.credit import CreditScan
+from syncline.connectors.shopify.credit import KEY, NAMESPACE
 from syncline.engine import credit as gate
 from syncline.engine.apply import credit as news
+from syncline.engine.reconcile.differences import Cause
 from syncline.model.copying import replace
 
 pytestmark = pytest.mark.simulation
@@ -21,6 +25,44 @@ def test_no_approval_is_above_the_limit_and_the_shop_shows_what_the_books_leave(
     assert play.play() == []
     acts = ("approve", "deny", "entered", "invoices", "payments", "deposits", "cancelled", "limits", "holds")
     assert [name for name in acts if not play.counts[name]] == [], "nothing to check"
+
+
+class ChangedByHand(CreditPlay):
+    """In the end somebody changes what the shop shows of one company, and deletes it of another; then a third one asks."""
+
+    async def _play(self):
+        problems = await super()._play()
+        await self.clock.sleep(300)  # what the last questions took is given back
+        first, second, third = self.companies
+        (held, at) = self.sim.state.metafields, (NAMESPACE, KEY)
+        kind, text = held[first.owner, *at]
+        held[first.owner, *at] = kind, json.dumps({**json.loads(text), "available": "9999.00"})
+        del held[second.owner, *at]
+        asked = {"flow": "credit", "route": "", "dry_run": False, "by": "somebody"}
+        (proof,) = await self.engine.reconciler.ask(**asked)
+        approved = await self.engine.credit.check("third", "shop", Decimal(10), "GBP", account=third.account)
+        while not proof.over:
+            await self.clock.sleep(5)
+        self.named = {
+            (row[1], row[2], row[4])
+            for row in await self.store.read(
+                "differences_open", route=proof.route, state="", cause="", limit=50
+            )
+        }
+        await self.clock.sleep(300)
+        assert approved.decision == "approve"
+        return problems + await self.problems()
+
+
+def test_a_proof_names_and_mends_what_somebody_changed_in_the_shop():
+    play = ChangedByHand(1, kills=0)
+    assert play.play() == []
+    first, second, _ = (company.account for company in play.companies)
+    by_hand = Cause.CHANGED_AT_CHANNEL.value
+    assert {(key, cause) for key, cause, _ in play.named} == {(first, by_hand), (second, by_hand)}
+    said = {key: detail for key, _, detail in play.named}
+    assert "shows 9999.00 of" in said[first]
+    assert "shows nothing that was told" in said[second]
 
 
 # --- engines and connectors with one mistake each -----------------------------------------------------

@@ -17,7 +17,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, Via
-from syncline.model.credit import Credit, CreditTag
+from syncline.model.credit import UNTOLD, Credit, CreditTag
 from syncline.model.delivery import Operation, Outcome, Result
 from syncline.model.errors import Misconfigured
 from syncline.model.records import Item
@@ -76,6 +76,32 @@ def test_rules_that_change_what_is_told_change_the_fingerprint():
 def test_a_content_says_what_is_left_in_words():
     assert credit_text(CreditTag("GBP", D(1000), D(550))) == "550 of 1000 GBP left"
     assert credit_text(CreditTag("GBP", None, None, blocked=True)) == "no limit, blocked"
+
+
+@pytest.mark.parametrize(
+    ("shown", "same"),
+    [
+        (CreditTag("GBP", D("1000.00"), D("5.5E+2")), True),
+        (CreditTag("GBP", D(1000), D(551)), False),
+        (CreditTag("GBP", D(1000), D(550), blocked=True), False),
+        (CreditTag("GBP", D(1000), D(550), reason="another"), False),
+        (CreditTag("GBP", None, D(550)), True),  # it keeps no limit
+        (CreditTag("EUR", None, D(550)), False),
+        (CreditTag("GBP", None, D(549)), False),
+        (CreditTag("GBP", None, None), False),
+        (UNTOLD, False),
+    ],
+)
+def test_what_a_channel_shows_is_compared_as_far_as_it_can_say_it(shown, same):
+    ours = CreditTag("GBP", D(1000), D(550))
+    assert FLOW.seen(shown, ours) == (ours if same else shown)
+
+
+def test_what_was_never_told_is_not_taken_for_no_limit():
+    free = CreditTag("", None, None)
+    assert FLOW.seen(UNTOLD, free) == UNTOLD
+    assert FLOW.seen(CreditTag("GBP", None, None), free) == free
+    assert "nothing that was told, no limit" in FLOW.contrasted(UNTOLD, free)
 
 
 class Governor:

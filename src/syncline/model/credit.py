@@ -42,7 +42,8 @@ class CreditTag(Struct, frozen=True):
     """What a channel is told of an account: enough for it to judge an order of its own.
 
     ``available`` may be used up by one order, or several; ``None``: no limit is set. ``blocked``: nothing may be sold on
-    credit, whatever is available, and ``reason`` says why in the words of a refusal.
+    credit, whatever is available, and ``reason`` says why in the words of a refusal. Read back from a channel that keeps
+    no more than what may be bought, a tag has no ``limit`` where it has ``available``.
     """
 
     currency: str
@@ -50,3 +51,13 @@ class CreditTag(Struct, frozen=True):
     available: Decimal | None
     blocked: bool = False
     reason: str = ""
+
+    @property
+    def room(self) -> Decimal | None:
+        """What may be bought; ``None``: anything."""
+        return NOTHING if self.blocked else self.available
+
+
+UNTOLD = CreditTag(
+    "", None, None, reason="nothing that was told"
+)  # read back where a channel shows nothing, or nonsense

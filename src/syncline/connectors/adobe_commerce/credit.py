@@ -1,4 +1,4 @@
-"""Telling a shop what is left of a company's credit (B2B for Adobe Commerce).
+"""Telling a shop what is left of a company's credit, and reading it again (B2B for Adobe Commerce).
 
 What may be bought on account there is ``credit_limit + balance``, where the shop's own orders make ``balance`` negative.
 The limit can be set, the balance only moved by amounts, which is not safe to repeat. So the limit is set such that what is left
@@ -18,9 +18,13 @@ from msgspec import Meta, Struct
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client, Missing
 from syncline.connectors.adobe_commerce.wire import amount
-from syncline.model.credit import NOTHING
+from syncline.model.credit import NOTHING, CreditTag
 from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import SetCredit
+from syncline.model.readings import Told
+from syncline.model.records import Item as Named
+from syncline.ports import Clock, Part
 
 OF_COMPANY, CREDIT = "companyCredits/company", "companyCredits"
 COMMENT = "Set by Syncline"
@@ -47,7 +51,7 @@ class CreditWriter:
 
     async def _one(self, payload: SetCredit) -> Outcome:
         company, tag = payload.external_id, payload.content
-        if not (company.isascii() and company.isdigit()):
+        if not _is_company(company):
             return Outcome(Result.REJECTED, f"{payload.account}: {company!r} is no company of Adobe Commerce")
         try:
             held = await self._client.get(f"{OF_COMPANY}/{company}", (), _Credit)
@@ -74,3 +78,40 @@ class CreditWriter:
         }
         await self._client.put(f"{CREDIT}/{held.id}", {"creditLimit": row}, _Credit)
         return Outcome(Result.DONE)
+
+
+class CreditReader:
+    """Reads one shop's company credits again, for comparison."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def read(self, groups: Sequence[str], items: Sequence[Named]) -> Part[Told]:
+        """What may be bought by some companies; those without a credit are left out. ``cost`` is in seconds of open calls."""
+        del groups  # there is one
+        began_ms, began_s = self._clock.now_ms(), self._clock.monotonic()
+        rows: list[Told] = []
+        for item in items:
+            if not _is_company(item.external_id):
+                continue
+            try:
+                held = await self._client.get(f"{OF_COMPANY}/{item.external_id}", (), _Credit)
+                rows.append(Told("", item.external_id, _told(held)))
+            except Missing:
+                continue
+            except (Rejected, OutcomeUnknown) as error:  # a reading has no effect
+                raise Retryable(str(error)) from error
+        return Part(tuple(rows), began_ms, "", self._clock.monotonic() - began_s)
+
+
+def _told(held: _Credit) -> CreditTag:
+    """What may be bought; the limit there is no limit of the ERP's."""
+    if held.exceed_limit:
+        return CreditTag(held.currency_code, None, None)
+    left = amount(held.credit_limit, "credit_limit") + amount(held.balance, "balance")
+    return CreditTag(held.currency_code, None, max(NOTHING, left))
+
+
+def _is_company(text: str) -> bool:
+    return text.isascii() and text.isdigit()

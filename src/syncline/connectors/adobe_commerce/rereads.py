@@ -10,6 +10,7 @@ import msgspec
 from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.companies import CompanyReader
+from syncline.connectors.adobe_commerce.credit import CreditReader
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.prices import PriceReader
 from syncline.connectors.adobe_commerce.productreads import ShelfReader
@@ -47,6 +48,7 @@ class Rereader:
                 Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read,
                 Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
                 Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
+                Kind.CREDIT: CreditReader(self._client, self._clock).read,
             },
         )
 

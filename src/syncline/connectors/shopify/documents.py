@@ -337,6 +337,16 @@ SET_METAFIELDS = Document(
     writes=True,
 )
 
+
+def metafields_of(owners: int, namespace: str, key: str) -> Document:
+    """One metafield of several owners: variables ``o0`` ... are their ids."""
+    variables = ", ".join(f"$o{i}: ID!" for i in range(owners))
+    shown = f'{{ metafield(namespace: "{namespace}", key: "{key}") {{ value }} }}'
+    of = " ".join(f"... on {kind} {shown}" for kind in ("Company", "CompanyLocation", "Customer"))
+    fields = " ".join(f"o{i}: node(id: $o{i}) {{ id {of} }}" for i in range(owners))
+    return Document("MetafieldsOf", f"query MetafieldsOf({variables}) {{ {fields} }}")
+
+
 # What left already and what is left to send, as of one moment.
 ORDER_SHIPMENTS = Document(
     "OrderShipments",

@@ -12,6 +12,7 @@ from msgspec import Struct
 from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.companies import CompanyReader
+from syncline.connectors.shopify.credit import CreditReader
 from syncline.connectors.shopify.documents import Document
 from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.connectors.shopify.prices import PriceReader
@@ -85,6 +86,7 @@ class Rereader:
                 Kind.PRICE: PriceReader(self._client, self._clock).read,
                 Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
                 Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
+                Kind.CREDIT: CreditReader(self._client, self._clock).read,
             },
         )
 

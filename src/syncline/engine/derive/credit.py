@@ -13,7 +13,7 @@ from syncline.engine.routes import Route
 from syncline.engine.states import Wanted
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
-from syncline.model.credit import Credit, CreditTag
+from syncline.model.credit import UNTOLD, Credit, CreditTag
 from syncline.model.payloads import SetCredit
 from syncline.model.records import Item
 
@@ -103,14 +103,16 @@ class CreditFlow:
         return Wanted(tag, next_ms=min(ends, default=0))
 
     def nothing(self, route: Route, key: str) -> CreditTag | None:
-        """A channel that was told nothing lets nothing be judged, so there is nothing to compare."""
+        """Of an account that the channel does not have, nothing; one that it was never told of says so itself."""
         del route, key
         return None
 
     def seen(self, shown: CreditTag, ours: CreditTag) -> CreditTag:
-        """All of it."""
-        del ours
-        return shown
+        """Amounts as such, however they are written; of a channel that keeps no limit, what may be bought."""
+        same = shown == ours
+        if shown.limit is None and shown != UNTOLD:
+            same = ours.currency in ("", shown.currency) and shown.room == ours.room
+        return ours if same else shown
 
     def described(self, content: CreditTag) -> str:
         """What is left."""
@@ -128,6 +130,8 @@ class CreditFlow:
 
 def credit_text(tag: CreditTag) -> str:
     """A tag in words, such as "800 of 1000 GBP left"."""
+    if tag == UNTOLD:
+        return tag.reason
     if tag.available is None or tag.limit is None:
         left = "no limit"
     else:

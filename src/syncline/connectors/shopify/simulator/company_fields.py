@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from syncline.connectors.shopify.simulator.fields import gid, utc_time
+from syncline.connectors.shopify.simulator.metafields import metafield_of
 from syncline.connectors.shopify.simulator.operation import Page, Resolver
 from syncline.connectors.shopify.simulator.search import paginate
 
@@ -51,6 +52,7 @@ COMPANY_TYPES: dict[str, dict[str, Resolver]] = {
         "externalId": _get("external_id"),
         "id": _id,
         "locations": _page("locations"),
+        "metafield": metafield_of,
         "name": _get("name"),
         "note": _get("note"),
         "updatedAt": lambda _s, one, _a: utc_time(one.updated_ms),
@@ -90,6 +92,7 @@ COMPANY_TYPES: dict[str, dict[str, Resolver]] = {
         "company": _get("company"),
         "externalId": _get("external_id"),
         "id": _id,
+        "metafield": metafield_of,
         "name": _get("name"),
         "phone": _get("phone"),
         "shippingAddress": _get("shipping"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.metafields import metafield_of
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
 from syncline.connectors.shopify.simulator.payloads import TIME_ZONE
 from syncline.connectors.shopify.simulator.records import (
@@ -439,6 +440,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "id": _id("Customer"),
         "lastName": _get("buyer.last_name"),
         "legacyResourceId": lambda _s, customer, _a: str(customer.id),
+        "metafield": metafield_of,
         "phone": _get("buyer.phone"),
     },
     "CustomerEmailAddress": {"emailAddress": _key("emailAddress")},

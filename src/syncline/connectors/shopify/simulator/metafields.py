@@ -1,4 +1,4 @@
-"""``metafieldsSet``: at most 25, all or none; the messages are assumptions, the codes the vendor lists.
+"""``metafieldsSet``, and reading what was set: at most 25, all or none; the messages are assumptions, the codes the vendor lists.
 
 Whether the owner exists is not checked.
 """
@@ -42,6 +42,14 @@ def metafields_set(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
         shop.state.metafields[one["ownerId"], one["namespace"], one["key"]] = one["type"], one["value"]
     shop.applied(len(given))
     return {"userErrors": []}
+
+
+def metafield_of(shop: ShopifySimulator, owner: Any, arguments: dict[str, Any]) -> tuple[str, ...] | None:
+    """One of an owner's; ``None``: there is none of that name."""
+    gid = f"gid://shopify/{owner.gid_type}/{owner.id}"
+    namespace, key = arguments.get("namespace") or "", arguments["key"]
+    found = shop.state.metafields.get((gid, namespace, key))
+    return None if found is None else (f"{owner.id}", namespace, key, *found)
 
 
 def _problem(one: dict[str, Any]) -> tuple[str, str, str] | None:

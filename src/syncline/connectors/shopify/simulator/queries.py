@@ -67,6 +67,8 @@ _NODES = {
     "Customer": "customers",
 }
 
+_OF_COMPANIES = {"Company": "companies", "CompanyLocation": "locations"}
+
 
 def _find(shop: ShopifySimulator, text: str) -> Any:
     kind = text.removeprefix("gid://shopify/").partition("/")[0]
@@ -76,6 +78,8 @@ def _find(shop: ShopifySimulator, text: str) -> Any:
         return _inventory_item(shop, None, {"id": text})
     if kind == "InventoryLevel":
         return _inventory_level(shop, None, {"id": text})
+    if kind in _OF_COMPANIES:
+        return getattr(shop.state.book, _OF_COMPANIES[kind]).get(number_of(text, kind))
     table = _NODES.get(kind)
     return getattr(shop.state, table).get(number_of(text, kind)) if table else None
 
