@@ -67,6 +67,25 @@ def test_cards_and_lines_are_lists_by_whom_they_are_for():
     run(story)
 
 
+def test_a_customers_list_has_the_number_that_the_customers_record_has():
+    async def story(world: World) -> None:
+        account = world.sim.add_customer("10000", "One")
+        world.sim.add_price("C1", "B", "2", **CUSTOMER)
+        events, _ = await world.pull("customers")
+        known = [
+            change.value
+            for event in events
+            for change in world.system.source.decode(LoggedEvent(1, 1, event))
+            if change.key == account
+        ]
+        assert [f"B in customer:{one.number}" for one in known] == [
+            key for key in (await prices(world))[0] if "customer" in key
+        ]
+        assert world.system.capabilities.lists_by_number
+
+    run(story)
+
+
 def test_days_begin_in_the_companys_zone_and_the_last_one_counts():
     async def story(world: World) -> None:
         world.sim.add_price("S1", "A", "9", startingDate="2026-07-01", endingDate="2026-07-31")

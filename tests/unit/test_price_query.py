@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.unit.support import START_MS, play
@@ -13,8 +14,10 @@ from syncline.engine.codec import encode
 from syncline.engine.derive.prices import price_key
 from syncline.engine.price_query import Asked, PriceQuery, PriceRefused
 from syncline.engine.routes import Route, Routes
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
+from syncline.model.customers import Company
 from syncline.model.errors import Retryable
 from syncline.model.pricing import Price, PriceEntry, PriceKind
 from syncline.model.records import Item
@@ -41,6 +44,8 @@ def said(sku: str, name: str, *entries: tuple[str, int] | PriceEntry) -> Price:
 
 class Erp:
     """The source, that may be asked for prices of this moment."""
+
+    capabilities = Capabilities()
 
     def __init__(self) -> None:
         self.says: list[Price] | Exception = []
@@ -71,13 +76,15 @@ class Stage:
         )  # fmt: skip
 
     async def know(self, *prices: Price, observed_ms: int = START_MS - 30 * MINUTE) -> None:
+        await self.keep(Kind.PRICE, {price_key(one.sku, one.price_list): one for one in prices}, observed_ms)
+
+    async def keep(self, kind: Kind, values: dict[str, Any], observed_ms: int) -> None:
         rows = [
             {
-                "system": "erp", "kind": Kind.PRICE.value, "key": price_key(one.sku, one.price_list), "version": 1,
-                "tiebreak": 0, "changed_at_ms": 0, "observed_at_ms": observed_ms, "offset": 1, "hash": "",
-                "body": encode(one),
+                "system": "erp", "kind": kind.value, "key": key, "version": 1, "tiebreak": 0, "changed_at_ms": 0,
+                "observed_at_ms": observed_ms, "offset": 1, "hash": "", "body": encode(one),
             }
-            for one in prices
+            for key, one in values.items()
         ]  # fmt: skip
         await self.store.write(Write("record_put", rows))
 
@@ -132,6 +139,34 @@ def test_a_customers_own_price_counts_for_that_customer_only():
     mine, others, nobodys = staged(story)
     assert mine == [(Decimal(7), ""), (Decimal(1), "")]
     assert others == nobodys == [(Decimal(10), ""), (None, "no_price")]
+
+
+@pytest.mark.parametrize(
+    ("company", "gone", "name", "mine"),
+    [
+        (Company("guid", "Seven", "7"), False, "7", 7),
+        (Company("guid", "Seven", "7"), True, None, 10),
+        (Company("guid", "Seven", "8"), False, "8", 10),
+        (Company("guid", "Seven"), False, None, 10),
+        (None, False, None, 10),
+    ],
+)
+def test_a_customers_list_may_be_named_by_the_number(company, gone, name, mine):
+    async def story(stage):
+        stage.erp.capabilities = Capabilities(lists_by_number=True)
+        await stage.know(said("A", "list", ("10", 1)), said("A", "customer:7", ("7", 1)))
+        if company is not None:
+            await stage.keep(Kind.CUSTOMER, {company.key: company}, START_MS)
+        if gone:
+            at = {"system": "erp", "kind": Kind.CUSTOMER.value, "key": company.key}
+            await stage.store.write(Write("record_vanish", [{**at, "began_ms": START_MS + 1}]))
+            assert (await stage.store.write(Write("record_gone", [at])))[0]
+        (found,) = await stage.ask(("A", 1), customer="guid")
+        (by_number,) = await stage.ask(("A", 1), customer="7")
+        route = stage.query._routes.all[0]
+        return found.price, by_number.price, await stage.query.named(route, "guid")
+
+    assert staged(story) == (Decimal(mine), Decimal(7), name)
 
 
 def test_a_moment_and_a_currency_may_be_asked_for():

@@ -26,6 +26,7 @@ from syncline.engine.derive.prices import price_key
 from syncline.engine.routes import Route, Routes, customer_reference
 from syncline.model.change import Flow, Kind
 from syncline.model.credit import Credit
+from syncline.model.customers import Company
 from syncline.model.pricing import Price, PriceEntry, PriceKind
 from syncline.ports import PollStream, Write
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
@@ -241,6 +242,24 @@ async def test_a_cart_is_priced_for_its_buyer(site):
     assert found.json() == [{"op": "replace", "path": "quote/items/0/custom_price", "value": 8.125}]
     nothing = {**ORDER, "items": [{"sku": "NONE", "qty": 1}]}
     assert (await ask(site, "prices", {"cart": nothing})).json() == {"op": "success"}
+
+
+async def test_a_cart_is_left_as_it_is_until_it_is_known_by_which_number_its_buyers_prices_go(site):
+    erp = site.engine.systems["erp"]
+    by_number = replace(erp, capabilities=replace(erp.capabilities, lists_by_number=True))
+    site.engine.systems["erp"] = by_number
+    cart = {"quote": {**ORDER, "increment_id": None, "quote_id": 5}}
+    assert (await ask(site, "prices", cart)).json() == {"op": "success"}
+    company = Company("107", "One", "C00107")
+    price = Price("CAP-BLK", "customer:C00107", PriceKind.CONTRACT, (PriceEntry(D("7.5"), "GBP"),))
+    await site.store.write(
+        Write("record_put", [record("erp", Kind.CUSTOMER, "107", company, NOW_MS)]),
+        Write(
+            "record_put", [record("erp", Kind.PRICE, price_key("CAP-BLK", price.price_list), price, NOW_MS)]
+        ),
+    )
+    found = await ask(site, "prices", cart)
+    assert found.json() == [{"op": "replace", "path": "quote/items/0/custom_price", "value": 7.5}]
 
 
 async def test_units_are_held_for_an_order(site, till):

@@ -19,6 +19,7 @@ from syncline.engine.codec import decode
 from syncline.engine.derive.prices import price_key
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow, Kind
+from syncline.model.customers import Company
 from syncline.model.errors import SynclineError
 from syncline.model.pricing import Price
 from syncline.ports import Clock, Store, System
@@ -27,7 +28,7 @@ from syncline.pricing.tags import Chosen, choose
 
 LINES_MAX = 100
 LISTS_MAX = 20
-CUSTOMER = "customer:"  # before the id of a customer: the list of what was agreed with them
+CUSTOMER = "customer:"  # before a customer's id, or number: the list of what was agreed with them
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class PriceQuery:
         Args:
             channel: whose route of prices is asked.
             lines: at most ``LINES_MAX``.
-            customer: the buyer by the id that the source has for them; "" is nobody in particular.
+            customer: the buyer by the id that the source has for them, or as it names their list; "" is nobody in particular.
             lists: further lists of the source that the buyer was given, such as a price level.
             currency: ISO 4217; "" is the route's.
             at_ms: the moment; without one, now.
@@ -139,10 +140,11 @@ class PriceQuery:
             raise PriceRefused("too_many", f"Ask for 1 to {LINES_MAX} lines and {LISTS_MAX} lists at most.")
         now_ms = self._clock.now_ms()
         own = route.prices.named(OWN)
+        agreed = (await self.named(route, customer) or customer) if customer else ""
         names = list(
             dict.fromkeys(
                 [
-                    *([CUSTOMER + customer] if customer else []),
+                    *([CUSTOMER + agreed] if agreed else []),
                     *lists,
                     *(own.sources if own is not None else ()),
                 ]
@@ -167,6 +169,16 @@ class PriceQuery:
             self._answer(route, at, line, known, missed, now_ms if at_ms is None else at_ms, now_ms)
             for line in lines
         ]
+
+    async def named(self, route: Route, customer: str) -> str | None:
+        """How the source names the list of what was agreed with a customer, by the customer's id; ``None``: nobody has told."""
+        if not self._systems[route.source].capabilities.lists_by_number:
+            return customer
+        rows = await self._store.read(
+            "states_get", system=route.source, kind=Kind.CUSTOMER.value, keys=[customer]
+        )
+        known: list[Company] = [decode(Kind.CUSTOMER, body) for _, body, gone, *_ in rows if not gone]
+        return known[0].number or None if known else None
 
     async def _known(self, route: Route, skus: Sequence[str], names: Sequence[str]) -> _Known:
         keys = [price_key(sku, name) for sku in skus for name in names]

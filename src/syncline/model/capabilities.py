@@ -72,7 +72,8 @@ class Capabilities:
     account's own that can be written in an order. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
-    which price a system of record takes if several hold, unless a route says otherwise.
+    which price a system of record takes if several hold, unless a route says otherwise. ``lists_by_number``: the list of what
+    was agreed with a customer is named by the customer's number, not by the id.
     ``customer_fields`` are what the channel can hold of a customer.
     """
 
@@ -106,6 +107,7 @@ class Capabilities:
     compares_prices: bool = True
     price_decimals: int = 6
     price_order: PriceOrder = USUAL_ORDER
+    lists_by_number: bool = False
     customer_fields: tuple[CustomerField, ...] = ()
     replica_lag_ms: int = 0
 

@@ -89,17 +89,23 @@ async def _holds(site: Site, channel: str, gate: Gate, cart: Cart) -> bytes:
 
 
 async def _prices(site: Site, channel: str, gate: Gate, cart: Cart) -> bytes:
-    """What each line costs this buyer; a line without a known price is left as it is."""
+    """What each line costs this buyer; a line without a known price is left as it is.
+
+    So is every line of a buyer whose agreement is not known: the shop's own price may be it.
+    """
     engine = site.engine
     route = next(iter(engine.routes.of(Flow.PRICES, sink=channel)), None)
     if route is None:
         raise Rejected("no prices are configured for this channel")
     if not cart.lines:
         return gate.passed()
+    customer = await account_of(engine.store, route, cart.customer)
+    if customer and await engine.price_query.named(route, customer) is None:
+        return gate.passed()
     answers = await engine.price_query.ask(
         channel,
         [Asked(line.sku, line.quantity if line.quantity > 0 else Decimal(1)) for line in cart.lines],
-        customer=await account_of(engine.store, route, cart.customer),
+        customer=customer,
         currency=cart.currency,
     )
     return gate.priced(
