@@ -10,9 +10,13 @@ ERP ?=
 CHANNEL ?=
 ARGS ?=
 FULL ?=
+# The published order history, if it is there, and the part of it that `make whatif` draws: its busiest month.
+ORDERS ?= $(or $(SYNCLINE_ORDERS),../shared/data/orders_online_retail.csv.gz)
+PUBLISHED ?= --from 2011-11-01 --to 2011-12-01
+DESIGNS ?= --design batch:15m --design batch:60m --design daily --design poll:2m --design realtime --design hybrid
 export SEED ERP CHANNEL UPGRADE PYTHON FULL
 
-.PHONY: help setup demo test check lint format types imports simulate bench bench-oversell crash browser docs wheel lock clean
+.PHONY: help setup demo test check lint format types imports simulate bench whatif crash browser docs wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,9 +54,13 @@ simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays on
 bench: setup ## Measure, each figure beside its limit
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-oversell: setup ## Play the published stock case: oversold, hidden, calls of each design (about 20 minutes on two cores); FULL=1: the year
+whatif: setup ## Compare designs over a made-up history, then the published stock case with its goals (half an hour on two cores); FULL=1: the year
 	@mkdir -p build
-	@$(BIN)/python -m bench oversell --json build/bench-oversell.json $(ARGS)
+	@$(BIN)/syncline whatif $(DESIGNS) --html build/whatif.html --json build/whatif.json
+	@if [ -e "$(ORDERS)" ]; then \
+		$(BIN)/syncline whatif --orders "$(ORDERS)" $(PUBLISHED) $(DESIGNS) --html build/whatif-published.html --json build/whatif-published.json; \
+	fi
+	@SYNCLINE_ORDERS="$(ORDERS)" $(BIN)/python -m bench whatif --json build/bench-whatif.json $(ARGS)
 
 crash: setup ## Kill real processes at random and check what survived
 	@$(BIN)/pytest -m crash -n 0 $(ARGS)

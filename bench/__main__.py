@@ -32,11 +32,12 @@ NAMES = (
     "idle",
     "year",
     "urgency",
-    "oversell",
+    "whatif",
     "adopt",
     "reconcile",
     "routing",
     "prices",
+    "credit",
     "files",
 )
 

@@ -40,7 +40,7 @@ def declared(connector: Any, calls: dict[str, str]) -> dict[str, list[str]]:
             raise Wrong(f"docs/flows.toml: name the flow of {name} ({connector.name}) under [calls]")
         found.setdefault(calls[name], []).append(f"calls `{name}`")
     for stream in manifest.STREAMS:
-        for flow in stream.flows:
+        for flow in (*stream.flows, *stream.records):
             how = "whole" if stream.snapshot else "changes"
             found.setdefault(flow.value, []).append(f"reads `{stream.name}` ({how})")
     return found

@@ -38,6 +38,17 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTICE = "<!-- Written by `make docs` from the code. Edit the code. -->\n"
 
+_CREDIT_POLICY = {
+    "max_age": "Figures that the source has not confirmed for so long are old. Default `15m`.",
+    "old": "What is decided by old figures: `approve` (as if they were new), `hold`, `deny`. Default `hold`.",
+    "missing": "What is decided of an account that the source tells nothing of. Default `hold`.",
+    "without_limit": "What is decided of an account without a limit. Default `hold`.",
+    "over_limit": "What is decided of an amount that the credit does not cover: `deny` or `hold`. Default `deny`.",
+    "on_hold": "What is decided of an account that the source has on hold. Default `deny`.",
+    "past_due": "What is decided of an account that is overdue for longer than `max_days_past_due`. Default `hold`.",
+    "max_days_past_due": "Days after the due date of the oldest open invoice from which on that is so. Empty: never.",
+}
+
 MEANING: dict[str, dict[str, str]] = {
     "alerts": {
         "repeat": "How long after the first message an alert that lasts is told again. Each further pause is twice as long.",
@@ -78,12 +89,13 @@ MEANING: dict[str, dict[str, str]] = {
         "a login.",
     },
     "routes": {
-        "flow": "`inventory`, `orders`, `order_status` or `prices`; an order's payments and refunds travel with `orders`.",
+        "flow": "`inventory`, `orders`, `order_status`, `prices`, `catalog`, `customers`, `credit`, `payments` or `returns`; what a channel "
+        "tells of an order's payments and refunds travels with `orders`.",
         "from": "Name of the system that owns the data.",
         "to": "Name of the system that shows or receives it.",
         "tolerance": "How old the data may become: `250ms`, `5s`, `4m`, `1h`, `1d`. Empty: `5s` for inventory, `10s` for "
-        "orders, `1h` for order_status and prices.",
-        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices of a source that "
+        "orders, `5m` for credit, `10m` for payments, `1h` for the rest.",
+        "poll": "Time between two delta reads of the source, which find a lost event. Empty: `4m`. Prices, products, customers and credit of a source that "
         "tells no changes of them are read whole so often; empty: four times within the tolerance.",
         "reconcile": "Time between two full reads of the source. Empty: `1d`.",
         "capture": "`events`: the source's events tell of changes, and reads find those that are lost. `reads`: a change counts as "
@@ -95,17 +107,31 @@ MEANING: dict[str, dict[str, str]] = {
         "rounding_tolerance": "How far an order's parts may be from its total, and the ERP's total from the shop's, "
         "before a person is asked.",
         "guard_cut_share": "A full read of stock waits for a person if more than this part of the SKUs that had stock would be "
-        "emptied, halved or missing; other changes go on. The same of prices that would be deleted. 1: never ask.",
+        "emptied, halved or missing; other changes go on. The same of prices and products that are missing. 1: never ask.",
         "vanished": "What counts of a stock figure that a full read no longer contains: `serve`, what it said last, shown as "
         "unconfirmed; `hold`, nothing until it is told again. The strictest of a system's routes holds for all of them.",
+        "leave_out": "What the route does not carry, because it is taken care of otherwise: of orders `payments` and `refunds`, of "
+        "order_status `cancellations`. A system that has no call for one of them is refused at the start without.",
+        "restock": "For returns, and cancellations by the ERP: whether the channel puts the units on its own shelf. The ERP's figure "
+        "follows anyway.",
+        "money": "For returns, and cancellations by the ERP: whether what was paid for the units goes back to the buyer.",
         "segments": 'For inventory: a tolerance for each class of velocity, such as `{ high = "5s", low = "1d" }`; what is '
         "not named has the route's. See [velocity].",
         "prices": "For prices: see [routes.prices].",
+        "credit": "For credit: see [routes.credit].",
+        "catalog": "For the catalog: see [routes.catalog].",
         "customers": "For customers: see [routes.customers].",
         "owner": "For customers: field = the system that owns it, one of the route's two. What is left out belongs to the source. "
         "Fields: `name`, `active`, `tax_id`, `terms`, `group`, `phone`, `contacts`, `addresses`.",
-        "when_changed_at_channel": "For prices and customers, when a proof finds that somebody changed at the channel what the "
+        "when_changed_at_channel": "For prices, products and customers, when a proof finds that somebody changed at the channel what the "
         "source owns: `put_back` writes it again; `report` names it, and leaves it until the source changes it too.",
+    },
+    "catalog": {
+        "fields": "What of a product the source owns: `title`, `description`, `category`, `attributes`, `images`, `status`. The "
+        "rest stays as the channel has it.",
+        "create": "Whether a product is made that the channel does not have.",
+        "languages": "Language of the source = that of the channel.",
+        "assortments": "Assortment of the channel, by its id = the source's assortments that it shows; `*` is every product.",
     },
     "customers": {
         "match": "By what a customer is found that the channel had before, in this order: `external_id`, `number`, `tax_id`. "
@@ -116,6 +142,14 @@ MEANING: dict[str, dict[str, str]] = {
         "groups": "Group or price level of the source, by id = the channel's customer group. Empty: they are not carried.",
         "merged": "Customer of the source = the one that it was merged into.",
     },
+    "credit": {
+        **_CREDIT_POLICY,
+        "currency": "Currency of figures for which the source names none, ISO 4217.",
+        "expires": "How long an approval lasts without an order, unless the checkout says otherwise; from 10 s to 24 h.",
+        "mirror": "Whether the channel itself is told what is left. Without it only those are answered who ask.",
+        "accounts": "Account, by its key at the source = see [routes.credit.accounts.KEY].",
+    },
+    "credit_account": _CREDIT_POLICY,
     "prices": {
         "currency": "Currency of the channel's own prices, ISO 4217. A price in another one is never written.",
         "own": "Price lists of the source that the price of the item itself is made from, as its connector calls them.",
@@ -335,7 +369,7 @@ def capabilities() -> str:
         streams = [
             [
                 f"`{stream.name}`",
-                cell([flow.value for flow in stream.flows]),
+                cell([flow.value for flow in (*stream.flows, *stream.records)]),
                 "all" if stream.snapshot else "changes",
             ]
             for stream in manifest.STREAMS
@@ -471,6 +505,8 @@ def configuration() -> str:
     alerts = importlib.import_module("syncline.runtime.alerts")
     routing = importlib.import_module("syncline.runtime.routing")
     prices = importlib.import_module("syncline.runtime.prices")
+    credit = importlib.import_module("syncline.runtime.credit")
+    catalog = importlib.import_module("syncline.runtime.catalog")
     planned = importlib.import_module("syncline.runtime.planned")
     customers = importlib.import_module("syncline.runtime.customers")
     parts = [
@@ -488,6 +524,13 @@ def configuration() -> str:
         + settings(prices.PricesConfig, MEANING["prices"], "prices"),
         "\n### [routes.prices.lists.ID]\n\n"
         + settings(prices.PriceListConfig, MEANING["price_lists"], "prices.lists"),
+        "\n### [routes.credit]\n\nWhat is decided where the figures alone do not say it. See "
+        "[gate checkouts on credit](../howto/gate-checkouts-on-credit.md).\n\n"
+        + settings(credit.CreditConfig, MEANING["credit"], "credit"),
+        "\n### [routes.credit.accounts.KEY]\n\nOne account; what is left out is as for all others.\n\n"
+        + settings(credit.CreditPolicyConfig, MEANING["credit_account"], "credit.accounts"),
+        "\n### [routes.catalog]\n\nWhat a route of the catalog carries. See [publish the catalog](../howto/publish-the-catalog.md).\n\n"
+        + settings(catalog.CatalogConfig, MEANING["catalog"], "catalog"),
         "\n### [routes.customers]\n\nHow a route of customers finds them, and what the source's words mean at the channel. See "
         "[keep customers in step](../howto/keep-customers-in-step.md).\n\n"
         + settings(customers.CustomersConfig, MEANING["customers"], "customers"),
@@ -604,7 +647,7 @@ PLAN_MEANING: dict[str, dict[str, str]] = {
         "via": "Name of a broker between the two.",
         "mapping_fields": "How many fields are mapped.",
         "custom_fields": "How many of the account's own are, besides.",
-        "both_ways": "Whether the flow goes back as well.",
+        "both_ways": "Whether the flow goes back as well: counted as work. For its calls, ask for the way back as a flow of its own.",
         "gate": "Whether somebody waits for its answer, such as a checkout for credit.",
     },
     "segments": {
@@ -785,7 +828,7 @@ def api() -> str:
         [
             f"`{endpoint.method} {endpoint.path.replace(':int', '')}`",
             endpoint.summary,
-            endpoint.least.name.lower(),
+            endpoint.least.name.lower() if endpoint.least is not None else "a signature",
             cell(endpoint.query),
         ]
         for endpoint in module.ENDPOINTS

@@ -15,7 +15,7 @@ mkdir -p requirements
 "$uv" pip compile pyproject.toml "${options[@]}" --output-file requirements/runtime.txt
 "$uv" pip compile pyproject.toml "${options[@]}" --extra postgres \
     --constraints requirements/runtime.txt --output-file requirements/postgres.txt
-"$uv" pip compile pyproject.toml "${options[@]}" --extra postgres --extra sftp --group dev \
+"$uv" pip compile pyproject.toml "${options[@]}" --extra postgres --extra rabbitmq --extra sftp --group dev \
     --constraints requirements/postgres.txt --output-file requirements/dev.txt
 "$uv" pip compile "${options[@]}" --group build \
     --constraints requirements/dev.txt --output-file requirements/build.txt

@@ -34,7 +34,7 @@ states = st.sampled_from(
     ["available", "scheduled", "running", "retryable", "completed", "parked", "cancelled", "superseded"],
 )
 VALUES = {
-    "system": st.sampled_from(["shop", "erp"]), "kind": st.sampled_from(["stock", "order"]), "key": keys,
+    "system": st.sampled_from(["shop", "erp"]), "kind": st.sampled_from(["stock", "order", "credit"]), "key": keys,
     "operation": st.sampled_from(["set_stock", "put_order"]), "route": words, "state": states,
     "channel": st.sampled_from(["shop", "erp"]), "order_key": st.sampled_from(["1", "2"]), "line_id": words,
     "location": words, "sku": st.sampled_from(["A", "AB", "ä"]), "orders": st.lists(st.sampled_from(["1", "2", "3"])),
@@ -54,6 +54,8 @@ VALUES = {
     "slow_since_ms": st.none() | times, "number": st.none() | st.integers(-3, 4),
     "mode": st.sampled_from(["paused", "shadow"]), "sink": st.sampled_from(["", "velocity"]),
     "learned": st.binary(max_size=9).map(bytes.hex),
+    "account": st.sampled_from(["A", "ä\x1f1"]), "accounts": st.lists(st.sampled_from(["A", "ä\x1f1"])),
+    "accepted": st.integers(0, 1), "bounded": st.integers(0, 1), "binding": keys,
     "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),
 }  # fmt: skip
 NUMBERS = {
@@ -74,6 +76,8 @@ NUMBERS = {
     "dry_run",
     "aside",
     "restores",
+    "amount",
+    "room",
 }
 
 
@@ -90,6 +94,8 @@ def value(statement, name):
         return st.integers(1, 3)
     if statement.startswith("difference") and name == "state":
         return st.sampled_from(["", "named", "repairing", "waiting", "declined"])
+    if statement.startswith("credit_") and name == "number":
+        return VALUES["order_key"]
     if name in VALUES:
         return VALUES[name]
     if name in NUMBERS:
@@ -99,7 +105,10 @@ def value(statement, name):
 
 def rows_of(statement):
     fields = {name: value(statement, name) for name in sorted(WRITES[statement].columns)}
-    return st.lists(st.fixed_dictionaries(fields), max_size=1 if statement.startswith("forget_") else 4)
+    return st.lists(
+        st.fixed_dictionaries(fields),
+        max_size=1 if statement.startswith("forget_") or statement == "credit_take" else 4,
+    )
 
 
 write = st.sampled_from(sorted(WRITES.keys() - OWN)).flatmap(

@@ -996,6 +996,107 @@ BROKEN = {
     "tells any mapping": says("mapping_get", "WHERE number = :number", "WHERE number >= :number"),
     "tells the oldest mapping first": says("mappings", "DESC", ""),
     "tells mappings without a limit": says("mappings", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "takes more credit than there is": says("credit_take", ":room - :amount >=", ":room - :amount + 1 >="),
+    "leaves the last of a credit": says("credit_take", ":room - :amount >=", ":room - :amount >"),
+    "takes credit by the claims of all accounts": says("credit_take", "c.account = :account AND", ":account = :account AND"),
+    "takes credit by the claims of all systems": says("credit_take", "c.system = :system AND", ":system = :system AND"),
+    "takes credit beside confirmed approvals": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state IN ('open', 'ordered')"),
+    "takes credit beside open approvals": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state IN ('confirmed', 'ordered')"),
+    "takes credit beside orders": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state IN ('open', 'confirmed')"),
+    "takes credit beside what has ended": says("credit_take", "c.state IN ('open', 'confirmed', 'ordered')", "c.state <> ''"),
+    "counts orders twice": says("credit_take", "c.our_stamp_ms BETWEEN 1 AND :contains_ms", "c.our_stamp_ms > :contains_ms + 99999"),
+    "takes orders as contained too soon": says("credit_take", "BETWEEN 1 AND :contains_ms", "BETWEEN 1 AND :contains_ms + 1"),
+    "takes orders as contained that nobody confirmed": says("credit_take", "BETWEEN 1 AND", "BETWEEN 0 AND"),
+    "bounds what has no bounds": says("credit_take", ":bounded = 0 OR", ""),
+    "takes credit by other figures": says("credit_take", "AND r.version = :version", "AND r.version >= :version"),
+    "takes credit by figures that are gone": says("credit_take", "AND r.gone = 0", ""),
+    "takes credit by another account's figures": says("credit_take", "r.key = :account", ":account <> ''"),
+    "takes credit by another system's figures": says("credit_take", "r.system = :system AND", ""),
+    "takes credit by any record": says("credit_take", "r.kind = 'credit' AND", ""),
+    "takes credit again": says("credit_take", "WHERE credit_claim.state = 'expired'", ""),
+    "takes nothing anew": says("credit_take", "WHERE credit_claim.state = 'expired'", "WHERE 0"),
+    "keeps the account of what expired": says("credit_take", "account = excluded.account, ", ""),
+    "keeps the amount of what expired": says("credit_take", "amount = excluded.amount, ", ""),
+    "keeps the end of what expired": says("credit_take", "expires_at_ms = excluded.expires_at_ms, ", ""),
+    "ends approvals too soon": says("credit_lapse", "<= :now_ms", "<= :now_ms + 1"),
+    "ends approvals too late": says("credit_lapse", "<= :now_ms", "< :now_ms"),
+    "ends approvals of all accounts": says("credit_lapse", "account = :account AND", ":account = :account AND"),
+    "ends approvals of all systems": says("credit_lapse", "system = :system AND", ":system = :system AND"),
+    "ends approvals again": says("credit_lapse", "state IN ('open', 'confirmed')", "state <> 'ordered'"),
+    "never ends confirmed approvals": says("credit_lapse", "state IN ('open', 'confirmed')", "state = 'open'"),
+    "locks no account twice": says("credit_lock", "DO UPDATE SET seq = credit_account.seq + 1", "DO NOTHING"),
+    "reads an account with claims on others": says("credit_account", "c.account = :account", ":account = :account"),
+    "reads an account with claims in other systems": says("credit_account", "c.system = :system AND", ""),
+    "reads an account with what has ended": says("credit_account", "c.state IN ('open', 'confirmed', 'ordered')", "c.state <> ''"),
+    "reads an account by any record": says("credit_account", "r.kind = 'credit' AND", ""),
+    "reads an account by when it was told": says("credit_account", "max(r.observed_at_ms, r.seen_ms)", "r.observed_at_ms"),
+    "reads an account by when it was seen": says("credit_account", "max(r.observed_at_ms, r.seen_ms)", "r.seen_ms"),
+    "reads an account by any cursor": says("credit_account", "u.system = 'syncline'", "u.system <> 'syncline'"),
+    "reads an account without a limit": says("credit_account", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "tells claims in any order": says("credit_claims", "ORDER BY account, reference", "ORDER BY reference DESC"),
+    "tells claims in other systems": says("credit_claims", "system = :system AND", ":system = :system AND"),
+    "tells claims that have ended": says("credit_claims", "state IN ('open', 'confirmed', 'ordered')", "state <> ''"),
+    "tells claims on others": says("credit_claims", "account IN (SELECT value FROM json_each(:accounts))", ":accounts <> ''"),
+    "tells orders of other channels as ours": says("credit_of_orders", "channel = :channel AND", ":channel = :channel AND"),
+    "tells orders of other systems as ours": says("credit_of_orders", "AND system = :system", "AND :system = :system"),
+    "tells orders by what was released": says("credit_of_orders", "AND state <> 'released'", ""),
+    "tells orders without a name": says("credit_of_orders", "order_key <> '' AND", ""),
+    "tells accounts of orders in any order": says("credit_of_orders", "ORDER BY order_key, reference", "ORDER BY order_key DESC, reference DESC"),
+    "confirms what has expired": says("credit_confirm", "state = 'open' AND expires_at_ms > :now_ms", "state <> 'released'"),
+    "confirms at the very end": says("credit_confirm", "expires_at_ms > :now_ms", "expires_at_ms >= :now_ms"),
+    "confirms approvals for another order": says("credit_confirm", "OR order_key = :order_key)", "OR 1)"),
+    "confirms approvals for no order": says("credit_confirm", ":order_key = '' OR ", ""),
+    "prolongs what is confirmed": says("credit_confirm", "CASE WHEN state = 'confirmed' THEN expires_at_ms ELSE :expires_at_ms END", ":expires_at_ms"),
+    "forgets which order is confirmed": says("credit_confirm", "CASE WHEN order_key = '' THEN :order_key ELSE order_key END", "order_key"),
+    "confirms every approval": says("credit_confirm", "reference = :reference AND", ":reference <> '' AND"),
+    "gives credit back again": says("credit_release", " AND state IN ('open', 'confirmed')", ""),
+    "gives no confirmed credit back": says("credit_release", "state IN ('open', 'confirmed')", "state = 'open'"),
+    "gives all credit back": says("credit_release", "reference = :reference AND", ":reference <> '' AND"),
+    "keeps what was owed first": says("credit_ordered", "amount = excluded.amount, ", ""),
+    "keeps the currency that was owed first": says("credit_ordered", ", currency = excluded.currency", ""),
+    "asks for every order to be confirmed again": says("credit_ordered", "our_stamp_ms = CASE WHEN excluded.amount > credit_claim.amount THEN 0", "our_stamp_ms = CASE WHEN 1 THEN 0"),
+    "keeps the stamp of an order that grew": says("credit_ordered", "THEN 0 ELSE credit_claim.our_stamp_ms", "THEN credit_claim.our_stamp_ms ELSE credit_claim.our_stamp_ms"),
+    "keeps the version of an order that grew": says("credit_ordered", "THEN excluded.version ELSE", "THEN credit_claim.version ELSE"),
+    "leaves an order settled that grew": says("credit_ordered", "THEN 'ordered' ELSE", "THEN credit_claim.state ELSE"),
+    "opens every order again": says("credit_ordered", "ELSE credit_claim.state END", "ELSE 'ordered' END"),
+    "replaces approvals of other orders": says("credit_replace", "order_key IN (:order_key, :number) AND", ":order_key <> :number AND"),
+    "replaces approvals by key only": says("credit_replace", "order_key IN (:order_key, :number)", "order_key = :order_key"),
+    "replaces approvals of other channels": says("credit_replace", "channel = :channel AND", ":channel = :channel AND"),
+    "replaces approvals without a name": says("credit_replace", "AND order_key <> ''", ""),
+    "leaves what expired as it is": says("credit_replace", "('open', 'confirmed', 'expired')", "('open', 'confirmed')"),
+    "replaces what was given back": says("credit_replace", "('open', 'confirmed', 'expired')", "('open', 'confirmed', 'expired', 'released')"),
+    "replaces what it is asked for": says("credit_replace", "AND reference <> :reference", "AND :reference <> ''"),
+    "forgets the key of what replaced": says("credit_replace", ", order_key = :order_key", ""),
+    "meets records that are no orders": says("credit_met", "o.kind = 'order' AND", ""),
+    "meets orders of other channels": says("credit_met", "o.system = c.channel AND", ""),
+    "meets orders for what has ended": says("credit_met", "c.state IN ('open', 'confirmed') AND", ""),
+    "meets orders for other systems": says("credit_met", "c.system = :system AND", ":system = :system AND"),
+    "meets no confirmed approvals": says("credit_met", "c.state IN ('open', 'confirmed')", "c.state = 'open'"),
+    "meets orders in any order": says("credit_met", "ORDER BY c.reference", "ORDER BY c.reference DESC"),
+    "meets orders without a limit": says("credit_met", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "accepts orders that the source does not have": says("credit_accept", ":accepted = 0 OR EXISTS", "1 OR EXISTS"),
+    "accepts orders by an old version": says("credit_accept", "b.version >= credit_claim.version", "b.version >= 0"),
+    "accepts orders by any binding": says("credit_accept", "b.kind = 'order' AND", ""),
+    "accepts orders by other systems": says("credit_accept", "b.system = credit_claim.system AND", ""),
+    "accepts orders by other orders": says("credit_accept", "b.key = :binding", ":binding <> ''"),
+    "accepts an order later each time": says("credit_accept", "WHEN our_stamp_ms = 0 THEN :now_ms ELSE our_stamp_ms", "ELSE :now_ms"),
+    "keeps accepting an order that is not": says("credit_accept", "CASE WHEN :accepted = 0 THEN 0 WHEN", "CASE WHEN"),
+    "leaves an order settled that the source dropped": says("credit_accept", "CASE WHEN :accepted = 0 THEN 'ordered' ELSE state END", "state"),
+    "accepts approvals": says("credit_accept", "AND state IN ('ordered', 'contained')", ""),
+    "settles too soon": says("credit_settle", "BETWEEN 1 AND :contains_ms", "BETWEEN 1 AND :contains_ms + 1"),
+    "settles what nobody confirmed": says("credit_settle", "BETWEEN 1 AND", "BETWEEN 0 AND"),
+    "never settles what is paid": says("credit_settle", "amount = 0 OR", ""),
+    "settles by figures that were not read": says("credit_settle", ">= :judged_ms", ">= :judged_ms - 1"),
+    "settles by figures that are gone": says("credit_settle", "AND r.gone = 0", ""),
+    "settles by figures that were told only": says("credit_settle", "max(r.observed_at_ms, r.seen_ms)", "r.observed_at_ms"),
+    "settles by figures that were seen only": says("credit_settle", "max(r.observed_at_ms, r.seen_ms)", "r.seen_ms"),
+    "settles by any record": says("credit_settle", "r.kind = 'credit'", "r.kind <> ''"),
+    "settles by other systems' figures": says("credit_settle", "r.system = credit_claim.system AND", ""),
+    "settles by other accounts' figures": says("credit_settle", "r.key = credit_claim.account AND", ""),
+    "settles everywhere": says("credit_settle", "WHERE system = :system AND", "WHERE :system = :system AND"),
+    "forgets claims that count": says("forget_claims", "state NOT IN ('open', 'confirmed', 'ordered') AND", ""),
+    "forgets young claims": says("forget_claims", "< :before", "<= :before"),
+    "forgets claims without a limit": says("forget_claims", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -2906,6 +3007,330 @@ CAUGHT_BY = {
     ],
     "tells mappings without a limit": [
         "a_version_of_the_mapping_is_added_once_and_never_altered",
+    ],
+    "takes more credit than there is": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "leaves the last of a credit": [
+        "an_approval_is_given_back_once",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit by the claims of all accounts": [
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit by the claims of all systems": [
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit beside confirmed approvals": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "takes credit beside open approvals": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+        "credit_is_taken_while_there_is_room_and_whole",
+        "several_at_once_cannot_use_the_last_of_a_credit",
+    ],
+    "takes credit beside orders": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "takes credit beside what has ended": [
+        "an_approval_is_given_back_once",
+    ],
+    "counts orders twice": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "takes orders as contained too soon": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "takes orders as contained that nobody confirmed": [
+        "orders_count_until_the_figures_contain_them",
+    ],
+    "bounds what has no bounds": [
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "takes credit by other figures": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by figures that are gone": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by another account's figures": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by another system's figures": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit by any record": [
+        "credit_is_taken_by_the_figures_that_were_judged_and_no_others",
+    ],
+    "takes credit again": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "takes nothing anew": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "keeps the account of what expired": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "keeps the amount of what expired": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "keeps the end of what expired": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals too soon": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals too late": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "ends approvals of all accounts": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals of all systems": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "ends approvals again": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
+    "never ends confirmed approvals": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "locks no account twice": [
+        "an_accounts_row_is_there_to_be_locked",
+    ],
+    "reads an account with claims on others": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account with claims in other systems": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account with what has ended": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by any record": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by when it was told": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by when it was seen": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account by any cursor": [
+        "an_account_is_read_whole",
+    ],
+    "reads an account without a limit": [
+        "an_account_is_read_whole",
+    ],
+    "tells claims in any order": [
+        "an_account_is_read_whole",
+        "claims_that_are_over_are_forgotten_after_a_while",
+        "credit_is_taken_while_there_is_room_and_whole",
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "tells claims in other systems": [
+        "an_account_is_read_whole",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "tells claims that have ended": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+        "an_account_is_read_whole",
+        "an_approval_is_given_back_once",
+    ],
+    "tells claims on others": [
+        "an_account_is_read_whole",
+        "credit_is_taken_while_there_is_room_and_whole",
+    ],
+    "tells orders of other channels as ours": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells orders of other systems as ours": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells orders by what was released": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells orders without a name": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells accounts of orders in any order": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "confirms what has expired": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms at the very end": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms approvals for another order": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms approvals for no order": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "prolongs what is confirmed": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "forgets which order is confirmed": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+    ],
+    "confirms every approval": [
+        "an_approval_is_confirmed_in_time_and_for_one_order",
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "gives credit back again": [
+        "an_approval_is_given_back_once",
+    ],
+    "gives no confirmed credit back": [
+        "an_approval_is_given_back_once",
+    ],
+    "gives all credit back": [
+        "an_account_is_read_whole",
+        "an_approval_is_given_back_once",
+        "an_order_takes_the_place_of_its_approvals",
+        "approvals_meet_orders_that_came_before_their_names",
+        "claims_that_are_over_are_forgotten_after_a_while",
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "keeps what was owed first": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "keeps the currency that was owed first": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "asks for every order to be confirmed again": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "keeps the stamp of an order that grew": [
+        "an_order_takes_what_is_owed_for_it_now",
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "keeps the version of an order that grew": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "leaves an order settled that grew": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "opens every order again": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "replaces approvals of other orders": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces approvals by key only": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces approvals of other channels": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces approvals without a name": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "leaves what expired as it is": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "replaces what was given back": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "forgets the key of what replaced": [
+        "an_order_takes_the_place_of_its_approvals",
+    ],
+    "meets records that are no orders": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders of other channels": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders for what has ended": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders for other systems": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets no confirmed approvals": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders in any order": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders without a limit": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "accepts orders that the source does not have": [
+        "an_order_takes_what_is_owed_for_it_now",
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by an old version": [
+        "an_order_takes_what_is_owed_for_it_now",
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by any binding": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by other systems": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts orders by other orders": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "accepts an order later each time": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "keeps accepting an order that is not": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "leaves an order settled that the source dropped": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "accepts approvals": [
+        "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
+    ],
+    "settles too soon": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles what nobody confirmed": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "never settles what is paid": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that were not read": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that are gone": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that were told only": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by figures that were seen only": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by any record": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by other systems' figures": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles by other accounts' figures": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles everywhere": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "forgets claims that count": [
+        "claims_that_are_over_are_forgotten_after_a_while",
+    ],
+    "forgets young claims": [
+        "claims_that_are_over_are_forgotten_after_a_while",
+    ],
+    "forgets claims without a limit": [
+        "claims_that_are_over_are_forgotten_after_a_while",
+    ],
+    "replaces what it is asked for": [
+        "an_order_takes_the_place_of_its_approvals",
     ],
 }
 

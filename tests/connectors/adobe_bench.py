@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.connectors.adobe_world import signed
+from tests.connectors.answers_bench import ANSWERS, adobe_answer, adobe_effects
 from tests.connectors.benches import HOOKS, PAGE, customer_item, without
 
 from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
@@ -26,9 +27,21 @@ from syncline.connectors.adobe_commerce.simulator import (
 )
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
+from syncline.model.credit import CreditTag
 from syncline.model.delivery import Item
-from syncline.model.payloads import CreateShipment, ReadOrder, ReadStock, SetPrice, SetStock
+from syncline.model.payloads import (
+    CreateShipment,
+    ReadOrder,
+    ReadStock,
+    SetCredit,
+    SetListing,
+    SetPrice,
+    SetProduct,
+    SetStock,
+    SetWording,
+)
 from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.records import Order, Shipment, ShipmentLine
 from syncline.ports import Opening, Request, Response, System, WebhookRequest
 from syncline.testing.bench import Example, Facts, Refusal, Send, Surroundings
@@ -161,6 +174,9 @@ class AdobeCommerceBench:
     # --- what is written ------------------------------------------------------------------------------
 
     async def items(self, operation: str, count: int, system: System) -> list[Item]:
+        if operation in ANSWERS:
+            now_ms = self.around.clock.now_ms()
+            return [adobe_answer(self.simulator, operation, self.place, now_ms) for _ in range(count)]
         make = {
             "set_stock": self._set_stock,
             "read_stock": self._read_stock,
@@ -168,6 +184,10 @@ class AdobeCommerceBench:
             "create_shipment": self._shipment,
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
+            "set_credit": self._set_credit,
+            "set_product": self._set_product,
+            "set_wording": self._set_wording,
+            "set_listing": self._set_listing,
             "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
@@ -216,8 +236,47 @@ class AdobeCommerceBench:
         breaks = (PriceBreak(Decimal(1), Decimal(7)), PriceBreak(Decimal(10), Decimal("6.5")))
         return Item(sku, SetPrice(sku, sku, "", "Wholesale", PriceTag("GBP", breaks)))
 
+    def _set_credit(self) -> Item:
+        self._made += 1
+        self.simulator.add_company_credit(self._made)
+        company, tag = str(self._made), CreditTag("GBP", Decimal(1000), Decimal("412.5"))
+        return Item(company, SetCredit(company, company, tag))
+
+    def _set_product(self) -> Item:
+        sku = self._sku()
+        goods = Goods((Variant(sku),), (), ProductStatus.ACTIVE, f"{sku} anew", "<p>Warm</p>")
+        return Item(sku, SetProduct(sku, goods, {sku: (self._id(sku), "")}))
+
+    def _id(self, sku: str) -> str:
+        return str(self.simulator.state.products[sku].entity_id)
+
+    def _set_wording(self) -> Item:
+        sku = self._sku()
+        self.simulator.stores.add("de")
+        return Item(sku, SetWording(sku, "de", Wording({"title": "Ding"}), (), self._id(sku)))
+
+    def _set_listing(self) -> Item:
+        sku = self._sku()
+        at = next(iter(self.simulator.state.shared_catalogs), 0) or self.simulator.add_shared_catalog()
+        return Item(sku, SetListing(sku, str(at), Listing(shown=True), self._id(sku)))
+
     def effects(self, operation: str, item: Item) -> int:
+        if operation in ANSWERS:
+            return adobe_effects(self.simulator, operation, item)
         state = self.simulator.state
+        if operation == "set_credit":
+            company = int(item.payload.external_id)
+            return sum(
+                one.available == Decimal("412.5")
+                for one in state.company_credits.values()
+                if one.company_id == company
+            )
+        if operation == "set_product":
+            return int(state.products[item.payload.key].name == item.payload.content.title)
+        if operation == "set_wording":
+            return int(bool(state.products[item.payload.key].texts))
+        if operation == "set_listing":
+            return int(item.payload.key in state.shared_catalogs[int(item.payload.assortment)])
         if operation == "put_customer":
             return self._bought_for(item.payload.key)
         if operation == "set_price":

@@ -14,6 +14,8 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from tests.connectors.answers_bench import ANSWERS, shopify_answer, shopify_effects
+
 from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.netsuite import NetSuiteSettings, client, delta, scans
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
@@ -23,6 +25,7 @@ from syncline.connectors.shopify import ShopifySettings, documents
 from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
+from syncline.model.credit import CreditTag
 from syncline.model.customers import Contact, CustomerCard, Site
 from syncline.model.delivery import Item
 from syncline.model.payloads import (
@@ -34,10 +37,15 @@ from syncline.model.payloads import (
     PutRefund,
     ReadOrder,
     ReadStock,
+    SetCredit,
+    SetListing,
     SetPrice,
+    SetProduct,
     SetStock,
+    SetWording,
 )
 from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.records import (
     Customer,
     Order,
@@ -204,6 +212,9 @@ class ShopifyBench:
     # --- what is written ------------------------------------------------------------------------------
 
     async def items(self, operation: str, count: int, system: System) -> list[Item]:
+        if operation in ANSWERS:
+            now_ms = self.around.clock.now_ms()
+            return [shopify_answer(self.simulator, operation, self.place, now_ms) for _ in range(count)]
         make = {
             "set_stock": self._set_stock,
             "read_stock": self._read_stock,
@@ -211,6 +222,10 @@ class ShopifyBench:
             "create_shipment": self._shipment,
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
+            "set_credit": self._set_credit,
+            "set_product": self._set_product,
+            "set_wording": self._set_wording,
+            "set_listing": self._set_listing,
             "put_customer": self._put_customer,
         }[operation]
         made = [make() for _ in range(count)]
@@ -260,6 +275,35 @@ class ShopifyBench:
         breaks = (*item.payload.content.breaks, PriceBreak(Decimal(10), Decimal(7)))
         return replace(item, payload=replace(item.payload, content=PriceTag("GBP", breaks)))
 
+    def _set_credit(self) -> Item:
+        self._made += 1
+        company = f"gid://shopify/Company/{self._made}"
+        tag = CreditTag("GBP", Decimal(1000), Decimal("412.5"))
+        return Item(company, SetCredit(str(self._made), company, tag))
+
+    def _set_product(self) -> Item:
+        sku = self._sku()
+        variant = self.simulator.state.skus[sku]
+        ids = f"gid://shopify/ProductVariant/{variant.variant_id}", self._product_id(sku)
+        goods = Goods((Variant(sku),), (), ProductStatus.ACTIVE, f"{sku} anew", category="Things")
+        # Every other one is surely known to be there, and is written without being read.
+        had = replace(goods, title=sku) if self._made % 2 else None
+        return Item(sku, SetProduct(sku, goods, {sku: ids}, (str(self.place),), had))
+
+    def _product_id(self, sku: str) -> str:
+        return f"gid://shopify/Product/{self.simulator.state.skus[sku].product_id}"
+
+    def _set_wording(self) -> Item:
+        sku = self._sku()
+        self.simulator.locales.add("de")
+        return Item(sku, SetWording(sku, "de", Wording({"title": "Ding"}), (), self._product_id(sku)))
+
+    def _set_listing(self) -> Item:
+        sku = self._sku()
+        publications = self.simulator.state.publications
+        at = next(iter(publications), 0) or self.simulator.add_publication("Trade")
+        return Item(sku, SetListing(sku, str(at), Listing(shown=True), self._product_id(sku)))
+
     def _put_customer(self) -> Item:
         self._made += 1
         return customer_item(str(self._made), "Ordering only")
@@ -280,12 +324,22 @@ class ShopifyBench:
         return [Decimal(minor) / 100 for minor in (prices.fixed[variant.variant_id][0], *further.values())]
 
     def effects(self, operation: str, item: Item) -> int:
+        if isinstance(item.payload, SetCredit):
+            held = self.simulator.state.metafields.get((item.payload.external_id, "syncline", "credit"))
+            return int(held is not None and json.loads(held[1])["available"] == "412.5")
         if isinstance(item.payload, PutCustomer):
             return self._bought_for(item.payload.key)
+        if operation in ANSWERS:
+            return shopify_effects(self.simulator, operation, item)
         if isinstance(item.payload, SetPrice):
             return int(self._shown(item.payload) == [one.amount for one in item.payload.content.breaks])
         if operation == "set_stock":
             return int(self.simulator.available(item.payload.sku, self.place) == item.payload.quantity)
+        if operation in ("set_product", "set_wording", "set_listing"):
+            product = self.simulator.product_of(item.payload.key)
+            if operation == "set_product":
+                return int(product.title == item.payload.content.title)
+            return int(bool(product.translations if operation == "set_wording" else product.publications))
         tracking = item.payload.shipment.tracking[0]
         return sum(
             entry.number == tracking for parcel in self.simulator.fulfillments for entry in parcel.tracking

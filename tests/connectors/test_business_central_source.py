@@ -201,15 +201,17 @@ def test_items_are_told_once_and_those_that_are_blocked_not_at_all():
 
 def test_reads_that_never_end_do(monkeypatch):
     monkeypatch.setattr(reads, "PAGES_MAX", 2)
-    monkeypatch.setattr("syncline.connectors.business_central.prices.PAGES_MAX", 2)
-    monkeypatch.setattr("syncline.connectors.business_central.customers.PAGES_MAX", 2)
+    for module in ("prices", "money", "customers", "credit", "products"):
+        monkeypatch.setattr(f"syncline.connectors.business_central.{module}.PAGES_MAX", 2)
     monkeypatch.setattr(reads, "PAGE", 1)
     monkeypatch.setattr("syncline.connectors.business_central.client.PAGE", 1)
 
     async def story(world: World) -> None:
         for n in range(4):
             world.sim.sell([("A", "MAIN", 1)], externalDocumentNumber=f"shop-{n}")
-            world.sim.ship(world.sim.sell([("A", "MAIN", 1)], externalDocumentNumber=f"web-{n}"))
+            sold = world.sim.sell([("A", "MAIN", 1)], externalDocumentNumber=f"web-{n}")
+            world.sim.ship(sold)
+            world.sim.credit(world.sim.invoice(sold), {"A": 1})
             world.sim.add_item(f"N{n}", "x", "1")
             world.sim.receive(f"N{n}", "MAIN", 1)
             world.sim.add_customer(f"C{n}", "x")

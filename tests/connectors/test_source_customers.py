@@ -145,7 +145,7 @@ def test_a_customer_of_business_central_has_its_own_address_and_one_contact():
         assert told[acme] == Company(
             acme, "Acme", "C100", tax_id="GB1", terms=TERMS, currency="GBP", email="buying@example.com",
             phone="+44 20 7946 0001",
-            contacts=(Contact("main", "", "Acme", "buying@example.com", "+44 20 7946 0001"),),
+            contacts=(Contact("main", "Acme", "Acme", "buying@example.com", "+44 20 7946 0001"),),
             sites=(
                 Site(
                     "main", billing=True, shipping=True, name="Acme", line1="1 High Street", city="Reading", postcode="RG1",

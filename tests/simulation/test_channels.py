@@ -180,7 +180,10 @@ class Market:
         systems = [erp, *(channel.system() for channel in self.channels.values())]
         routes = [
             Route(Flow.INVENTORY, "erp", name, 1_000, locations={"1": "L1"}) for name in self.channels
-        ] + [Route(Flow.ORDERS, name, "erp", 5_000) for name in self.channels]
+        ] + [
+            Route(Flow.ORDERS, name, "erp", 5_000, left_out=frozenset({"put_payment", "put_refund"}))
+            for name in self.channels
+        ]
         store = SqliteStore.open(":memory:", now_ms=START_MS)
         self.engine = Engine(
             store=store, clock=self.clock, rng=Random(1), systems=systems, routes=Routes(routes)

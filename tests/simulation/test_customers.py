@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
 from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.simulator import CartLine
@@ -14,13 +15,14 @@ from syncline.engine.routes import Routes
 from syncline.mapping import customers as mapping
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
+from syncline.runtime.logs import configure
 from syncline.simulate import simulation
 from syncline.simulate.customering import CustomerPlay
 from syncline.simulate.simulation import Plan, Report
 
 STORY = Plan(orders=8, skus=8, minutes=45, kills=3, asides=0)
 CALM = replace(STORY, faults=False, kills=0, second_thoughts=False)
-SEEDS = range(1, 4)
+SEEDS = range(1, 3)
 
 pytestmark = pytest.mark.simulation
 
@@ -59,6 +61,21 @@ def test_what_the_shop_had_before_is_found_by_its_declared_keys_and_a_taken_e_ma
     assert played.world.shop.company_of(str(second)).id == sorted(book)[1]
     assert str(third) in parked
     assert not report.breaches, told(report)
+
+
+def test_nobodys_name_or_address_is_in_a_log_or_a_reason(capsys):
+    configure()
+    try:
+        played = CustomerPlay(2, STORY)
+        report = played.run()
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr()
+    told = f"{said.out} {said.err} {report.text()}"
+    assert "read failed" in told
+    assert report.parked
+    canaries = ("@example.com", "High Street", "Low Road", "Buyer Number", "Newly", "RG1 1AA")
+    assert [canary for canary in canaries if canary.lower() in told.lower()] == []
 
 
 class ChangedByHand(CustomerPlay):
@@ -118,6 +135,39 @@ def test_what_somebody_changed_at_the_channel_is_only_reported_where_the_route_s
     assert played.shown[0] == "By hand"
     assert played.shown[2] == "By its owner"
     assert played.found == sorted([(first, left), (second, left)])
+
+
+class Deleted(CustomerPlay):
+    """In the end somebody deletes a company in the shop, and both sides are proved."""
+
+    async def _converge(self):
+        problems, after_s = await super()._converge()
+        shop, book = self.world.shop, self.world.shop.state.book
+        self.named = next(
+            str(one) for one in self.customering.customers if shop.company_of(str(one)) is not None
+        )
+        gone = shop.company_of(self.named)
+        del book.companies[gone.id]
+        for contact in gone.contacts:  # with its people, whom the shop would keep as customers of nobody's
+            del book.contacts[contact.id]
+            email = shop.state.customers.pop(contact.customer_id).buyer.email
+            shop.state.customer_ids.pop(email.casefold(), None)
+        at = {"flow": "customers", "route": "", "dry_run": False, "by": "somebody"}
+        (proof,) = await self.engine.reconciler.ask(**at)
+        while not proof.over:
+            await self.clock.sleep(5)
+        await self.clock.sleep(700)
+        self.counts, self.again = proof.counts, shop.company_of(self.named)
+        return problems, after_s
+
+
+def test_a_company_that_was_deleted_at_the_channel_is_made_again():
+    played = Deleted(3, replace(CALM, minutes=6))
+    report = played.run()
+    assert report.violations == [], told(report)
+    assert played.counts == {"changed at the channel": 1}
+    assert played.again is not None
+    assert played.customering.problems([]) == []
 
 
 class Buys(CustomerPlay):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.simulation
 START_MS = 1_772_438_400_000
 HOOKS = "https://syncline.example"
 SKUS = 40
-ROUNDS = 25
+ROUNDS = 18
 QUESTION = """\
 [systems.erp]
 vendor = "netsuite"

@@ -110,6 +110,7 @@ class Play:
             consumer_secret=held.consumer_secret,
             access_token=held.access_token,
             access_token_secret=held.access_token_secret,
+            bulk_from=2,
         )
         erp = BusinessCentralSettings(
             tenant=self.erp.tenant,
@@ -120,15 +121,6 @@ class Play:
             currency=CURRENCY,
         )
         rng = Random(self.rng.getrandbits(64))
-        route = Route(
-            Flow.PRICES,
-            "erp",
-            "shop",
-            3_600_000,
-            poll_interval_ms=900_000,
-            prices=RULES,
-            guard_cut_share=Decimal(1),
-        )
         self.engine = Engine(
             store=SeverableStore(self.store, self.switch),
             clock=self.clock,
@@ -137,10 +129,14 @@ class Play:
                 ADOBE.open(Opening("shop", shop, self.clock, rng, transport)),
                 CENTRAL.open(Opening("erp", erp, self.clock, rng, transport)),
             ],
-            routes=Routes([route]),
+            routes=Routes(self.routes()),
             owner="embedded",
         )
         self.running = self.loop.create_task(self.engine.run())
+
+    def routes(self) -> list[Route]:
+        often = {"poll_interval_ms": 900_000, "guard_cut_share": Decimal(1)}
+        return [Route(Flow.PRICES, "erp", "shop", 3_600_000, prices=RULES, **often)]
 
     async def kill(self) -> None:
         self.switch.cut = True

@@ -1,4 +1,4 @@
-"""The published stock case in short: the code of ``make bench-oversell`` on a day and a half of made-up orders."""
+"""The published stock case in short: the plays of ``make whatif`` on a day and a half of made-up orders."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def to_channels(one: dict, what: str) -> int:
     return sum(one[what][name] for name in CHANNELS)
 
 
+def calls_that_write(one: dict) -> int:
+    return to_channels(one, "calls") - to_channels(one, "reads")
+
+
 def test_with_checkouts_seen_what_a_batch_oversells_is_not_oversold():
     batch, hybrid = played(Setting("batch:15m")), played(Setting("hybrid"))
     assert batch["units_oversold"] > 20
@@ -45,7 +49,7 @@ def test_with_checkouts_seen_what_a_batch_oversells_is_not_oversold():
 def test_it_costs_less_than_setting_every_number_at_once(checkouts):
     hybrid, realtime = played(Setting("hybrid", checkouts)), played(Setting("realtime", checkouts))
     assert hybrid["units_oversold"] <= realtime["units_oversold"]
-    assert to_channels(hybrid, "calls") < to_channels(realtime, "calls")
+    assert calls_that_write(hybrid) < calls_that_write(realtime)
     assert to_channels(hybrid, "writes") < to_channels(realtime, "writes")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from decimal import Decimal
 
 import pytest
-from bench import apply, disk, limits, pipeline, queue
+from bench import apply, credit, disk, limits, pipeline, queue
 from bench.__main__ import NAMES
 
 
@@ -32,6 +33,15 @@ def test_the_pipeline_delivers_what_it_acknowledged(tmp_path, monkeypatch):
     figures = asyncio.run(pipeline.product(str(tmp_path / "product.sqlite"), 0.2, 1))
     assert figures["done"] > 0
     assert figures["numbers"] > 0
+
+
+def test_no_checkout_gets_more_than_the_limit_while_there_is_trade(monkeypatch):
+    monkeypatch.setattr(credit, "LIMIT", Decimal(500))
+    report = credit.run(accounts=20, seconds=0.5)
+    figures = {line.what: line.value for line in report.lines}
+    assert figures["questions"] == 150
+    assert figures["accounts with more approved than their limit"] == 0
+    assert 0 < figures["approved"] < 100
 
 
 @pytest.mark.parametrize("bench", [disk, limits], ids=["disk", "limits"])

@@ -169,4 +169,6 @@ def test_a_kit_needs_an_item_in_the_erp_and_a_pack_may_have_one(builder):
 def test_a_shipment_is_told_in_what_was_sold(builder, sold, shipped, told):
     placed = order(*(line(sku, sku, quantity) for sku, quantity in sold.items()))
     lines = {(sku, "70"): quantity for sku, quantity in shipped.items()}
-    assert builder._as_sold(lines, placed) == {(sku, "70"): quantity for sku, quantity in told.items()}
+    assert builder._answers.as_sold(lines, placed) == {
+        (sku, "70"): quantity for sku, quantity in told.items()
+    }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from syncline.cli.init import ROUTES, asked, configuration
+from syncline.cli.init import ROUTES, USUAL, asked, configuration
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits
 from syncline.freshness.risk import EPSILON
@@ -170,7 +171,7 @@ def test_classes_of_velocity_are_configured(read):
         ),
         (GOOD.replace("systems.shop", 'systems."a234567890123456x"'), "up to 15 letters or digits"),
         # routes
-        (changed('flow = "orders"', 'flow = "credit"'), r"routes\[1\].flow: credit is not implemented yet"),
+        (changed('flow = "orders"', 'flow = "returns"'), r"routes\[1\].flow: returns is not implemented yet"),
         (
             changed('locations = { "1" = "70123", "2" = "70124" }\n', ""),
             r"routes\[0\].locations: map at least one",
@@ -524,7 +525,9 @@ def test_init_writes_any_erp_beside_any_channels(erp, tmp_path):
     for chosen in ([*channels, channels[0]], *([one] for one in channels)):
         found = filled_in(configuration(installed, erp.replace("_", "-"), chosen, list(ROUTES)), tmp_path)
         assert len(found.systems) == len(chosen) + 1
-        assert len(found.routes.all) == len(ROUTES) * len(chosen)
+        can = [flow for flow in ROUTES if Flow(flow) in installed[erp].tells or flow == "orders"]
+        assert set(USUAL) <= set(can)
+        assert [route.flow for route in found.routes.all] == [Flow(flow) for _ in chosen for flow in can]
     alone = filled_in(configuration(installed, erp, channels[:1], ["inventory"]), tmp_path)
     assert [route.flow for route in alone.routes.all] == [Flow.INVENTORY]
 
@@ -560,7 +563,7 @@ def test_init_asks_for_systems_and_flows():
         questions.append(question)
         return {0: "business-central", 1: "shopify, adobe-commerce"}.get(len(questions) - 1, default)
 
-    assert asked(connectors(), ask) == ("business-central", ["shopify", "adobe-commerce"], list(ROUTES))
+    assert asked(connectors(), ask) == ("business-central", ["shopify", "adobe-commerce"], list(USUAL))
     assert "netsuite" in questions[0] and "adobe_commerce" in questions[1]
 
 
@@ -593,3 +596,31 @@ def test_proofs_are_daily_and_cheap_unless_said_otherwise(read):
 def test_a_proof_that_cannot_be_made_is_refused(read, line, words):
     with pytest.raises(Misconfigured, match=re.escape(words)):
         read(GOOD + f"\n[reconcile]\n{line}\n")
+
+
+def test_init_writes_no_route_that_its_systems_cannot_take():
+    installed = connectors()
+    blind = replace(installed["shopify"], operations=frozenset({"set_stock", "create_shipment"}))
+    text = configuration({**installed, "shopify": blind}, "netsuite", ["shopify"], list(ROUTES))
+    assert 'leave_out = ["cancellations"]' in text
+    assert "# no route of payments to shop: Shopify has no way to take it" in text
+    none = replace(installed["shopify"], operations=frozenset({"set_stock"}))
+    text = configuration({**installed, "shopify": none}, "netsuite", ["shopify"], list(ROUTES))
+    assert "# no route of order_status to shop" in text
+    assert 'flow = "order_status"' not in text
+    text = configuration(installed, "files", ["shopify"], list(ROUTES))
+    assert "# no route of returns to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+
+
+def test_what_a_route_leaves_out_is_said_in_words(read):
+    config = read(
+        GOOD
+        + '\n[[routes]]\nflow = "order_status"\nfrom = "erp"\nto = "shop"\nleave_out = ["cancellations"]\n'
+    )
+    (route,) = config.routes.of(Flow.ORDER_STATUS)
+    assert route.left_out == {"cancel_order"} and route.money and not route.restock
+    with pytest.raises(Misconfigured, match="a route of order_status carries no payments"):
+        read(
+            GOOD
+            + '\n[[routes]]\nflow = "order_status"\nfrom = "erp"\nto = "shop"\nleave_out = ["payments"]\n'
+        )

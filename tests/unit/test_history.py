@@ -125,6 +125,99 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
         read_history(tmp_path / "odd.csv.gz")
 
 
+# --- what is kept, and should be known ----------------------------------------------------------------------
+
+ELSE = GOOD.replace("536365", "536366")
+
+
+@pytest.mark.parametrize(
+    ("rows", "what", "lines"),
+    [
+        ((GOOD, GOOD), "line that is in its order already", ["3"]),
+        (
+            (GOOD, GOOD.replace("08:26", "08:27").replace(",6,", ",7,")),
+            "moment that differs from that of its order",
+            ["3"],
+        ),
+        ((GOOD, ELSE.replace("08:26:00", "08:26:00+01:00")), "time zone +01:00, where the first", ["3"]),
+        ((GOOD.replace("08:26:00", "08:26:00Z"), ELSE), "no time zone, read as UTC, where the first", ["3"]),
+        (
+            (GOOD, ELSE.replace("12-01", "12-06")),
+            "gap of more than 4 days",
+            ["3 (5.0 days after 2010-12-01)"],
+        ),
+    ],
+)
+def test_what_is_odd_is_named_with_its_lines(tmp_path, rows, what, lines):
+    history = read_history(write(tmp_path, *rows))
+    ((named, count),) = history.noticed.items()
+    assert named.startswith(what)
+    assert (count, history.where[named]) == (1, lines)
+    assert history.skipped == Counter()
+    assert history.findings()[0].startswith(f"kept: 1 × {what}")
+
+
+def test_only_the_first_lines_are_named_and_all_are_counted(tmp_path):
+    history = read_history(write(tmp_path, GOOD, *[GOOD.replace(",6,", ",-6,")] * 9))
+    (line,) = history.findings()
+    assert line == "skipped: 9 × quantity not above zero (a return, or nothing): line 3, 4, 5, 6, 7, …"
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path):
+    broken = GOOD.replace("LANTERN", '"LAN\nTERN"')
+    history = read_history(write(tmp_path, broken, ELSE.replace(",6,", ",-6,")))
+    assert list(history.where.values()) == [["4"]]
+
+
+def test_repeated_lines_can_be_left_out(tmp_path):
+    history = read_history(write(tmp_path, GOOD, GOOD, ELSE), repeats=False)
+    assert (history.lines(), history.skipped) == (2, Counter({"line that is in its order already": 1}))
+
+
+def test_columns_of_other_names_and_other_separators(tmp_path):
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "\ufeffName;Created at;Lineitem sku;Lineitem quantity;Notes\n#1001;2026-03-02 10:11:12 +0100;TEE-1;2;hello\n",
+        encoding="utf-8",
+    )
+    columns = {
+        "order_id": "Name",
+        "placed_at": "Created at",
+        "sku": "Lineitem sku",
+        "quantity": "Lineitem quantity",
+    }
+    history = read_history(path, columns=columns, goods="auto")
+    (order,) = history.orders
+    assert (order.id, order.lines[0].sku, order.lines[0].quantity) == ("#1001", "TEE-1", 2)
+    assert order.placed_at_ms == int(datetime(2026, 3, 2, 9, 11, 12, tzinfo=UTC).timestamp() * 1000)
+    assert history.noticed == Counter({"unknown column 'Notes' (not read)": 1})
+    with pytest.raises(Misconfigured, match="there are order_id"):
+        read_history(path, columns={"when": "Created at"})
+    with pytest.raises(Misconfigured, match="columns order_id, placed_at, sku, quantity are missing"):
+        read_history(path)
+
+
+def test_more_cells_than_columns_are_a_wrong_line(tmp_path):
+    history = read_history(write(tmp_path, GOOD, GOOD + ",more"))
+    assert history.skipped == Counter({"more cells than columns": 1})
+
+
+def test_what_is_no_goods_is_judged_by_the_file(tmp_path):
+    own = [GOOD.replace("536365", f"A{n}").replace("85123A", "TEE-RED") for n in range(3)]
+    assert len(read_history(write(tmp_path, *own), goods="auto").orders) == 3
+    assert len(read_history(write(tmp_path, *own), goods="all").orders) == 3
+    with pytest.raises(Misconfigured, match="no usable order line"):
+        read_history(write(tmp_path, *own), goods="digits")
+    with pytest.raises(Misconfigured, match="--goods some"):
+        read_history(write(tmp_path, *own), goods="some")
+    postage = GOOD.replace("85123A", "POST")
+    refund = GOOD.replace("536365", "C1")
+    history = read_history(write(tmp_path, GOOD, ELSE, postage, refund), goods="auto")
+    assert (history.lines(), sum(history.skipped.values())) == (2, 2)
+    assert all(reason.endswith("--goods all keeps them") for reason in history.skipped)
+    assert read_history(write(tmp_path, GOOD, ELSE, postage, refund), goods="all").lines() == 4
+
+
 # --- the stock case ------------------------------------------------------------------------------------------
 
 

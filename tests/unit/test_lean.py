@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from bench.harness import Report
-from bench.oversell import _name, busiest, judge, oversold_at, settings
+from bench.whatif import _name, busiest, judge, oversold_at, settings
 from tests.unit.support import START_MS, play
 
 from syncline.model.delivery import Item, Result
@@ -263,7 +263,7 @@ def rows(**better) -> list[dict]:
     found = []
     for setting in settings():
         name = _name(setting.json())
-        calls = 90 if setting.design == "hybrid" else 100
+        part = 90 if setting.design == "hybrid" else 100
         found.append(
             {
                 **setting.json(),
@@ -271,8 +271,8 @@ def rows(**better) -> list[dict]:
                 "units_hidden": hidden.get(name, 50),
                 "share_of_sellable": 0.999,
                 **{
-                    what: dict.fromkeys(("a", "b", "c", "erp"), calls)
-                    for what in ("calls", "reads", "writes")
+                    what: dict.fromkeys(("a", "b", "c", "erp"), count)
+                    for what, count in (("calls", 2 * part), ("reads", part), ("writes", part))
                 },
                 "parked": 0,
                 "numbers_differ": 0,
@@ -295,7 +295,7 @@ def rows(**better) -> list[dict]:
     ],
 )
 def test_each_goal_is_held_to_its_row(name, worse, missed):
-    report = Report("oversell")
+    report = Report("whatif")
     judge(report, rows(**{name: worse}))
     failed = [line.what for line in report.failed()]
     assert len(failed) == len(missed), failed

@@ -19,7 +19,7 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
 from syncline.model.records import Allocation, Item, OrderLine, StockLevel
-from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Told, Wire, order_of
+from syncline.simulate.lean import LOCATIONS, UNPAID, LeanChannel, LeanErp, Told, Wire, order_of
 from syncline.stores.sqlite import SqliteStore
 
 MAIN = LOCATIONS[0]
@@ -83,7 +83,7 @@ class World:
             for name in self.channels
             for route in (
                 Route(Flow.INVENTORY, "erp", name, 5_000, locations=places, reconcile_interval_ms=HOUR_MS),
-                Route(Flow.ORDERS, name, "erp", 10_000, poll_interval_ms=60_000),
+                Route(Flow.ORDERS, name, "erp", 10_000, poll_interval_ms=60_000, left_out=UNPAID),
             )
         ]
         recipes = Recipes({old: {new: 1} for old, new in (aliases or {}).items()})

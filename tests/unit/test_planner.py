@@ -129,7 +129,7 @@ def taken_of(question: Question, plan) -> dict:
 
 
 @given(questions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_plan_never_exceeds_a_limit_that_it_says_it_keeps(question):
     plan = planned(question)
     work = [one for way in taken_of(question, plan).values() for one in way.work]
@@ -143,13 +143,12 @@ def test_a_plan_never_exceeds_a_limit_that_it_says_it_keeps(question):
 
 
 @given(questions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_counts_as_kept_has_a_bound_within_its_tolerance(question):
     for one, asked in zip(planned(question).routes, question.routes, strict=True):
         for part, wanted in zip(one.segments, asked.segments, strict=True):
             assert part.kept == (part.normal_ms <= wanted.tolerance_ms)
             assert part.lost_kept == (part.lost_ms <= asked.lost_ms)
-            assert part.lost_ms >= part.normal_ms - part.send_ms or part.lost_kept
 
 
 @given(questions(most=2))
@@ -184,7 +183,7 @@ def test_no_cheaper_mix_would_keep_it_all(question):
     st.integers(1, 50_000),
     st.floats(1, 5_000),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_tighter_tolerance_never_gives_a_longer_interval(one, other, flow, delta, records, changes):
     tight, loose = sorted((one, other))
 
@@ -207,7 +206,7 @@ def test_a_tighter_tolerance_never_gives_a_longer_interval(one, other, flow, del
     st.integers(1, 20_000),
     st.integers(2, 60),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_nearest_that_is_named_can_be_kept(tolerance_ms, lost_ms, kind, records, calls):
     asked = route("inventory", segment(tolerance_ms, records=records), lost_ms=max(tolerance_ms, lost_ms))
     limits = (Limit(at_once=2), Limit(calls=calls, window_s=60))
@@ -224,6 +223,7 @@ def test_the_nearest_that_is_named_can_be_kept(tolerance_ms, lost_ms, kind, reco
         lost_ms=max(asked.lost_ms, part.nearest_lost_ms or 0, part.nearest_ms or 0),
     )
     assert (part.nearest_ms is None) == part.kept
+    assert part.nearest_ms is None or part.nearest_ms > tolerance_ms
     again = planned(replace(question, routes=(eased,))).routes[0].segments[0]
     assert again.kept
     assert again.lost_kept
@@ -301,6 +301,10 @@ def test_a_rate_above_the_limit_is_said_with_the_licence_that_would_do():
     use = next(one for one in plan.limits if one.system == "shop")
     assert not use.kept
     assert use.nearest == "the licence large would do"
+    polled = system("erp", vendor(), Limit(at_once=20))
+    asked = (route("orders", segment(20_000, changes=9_000.0)), route("prices", segment(HOUR)))
+    both = ask(*asked, shop=shop, erp=polled)
+    assert planned(both).route("prices:erp->shop").capture.poll_ms < HOUR  # it would not help to give that up
     own = replace(shop, vendor=replace(kind, licences={}))
     plan = planned(ask(route("orders", segment(20_000, changes=9_000.0)), shop=own))
     assert "times as much would do" in next(one for one in plan.limits if one.system == "shop").nearest
@@ -528,6 +532,11 @@ def test_every_connector_is_known_to_the_planner_and_its_declarations_win():
     found = as_declared(vendors()["netsuite"], declared)
     assert found.reads["inventory"].event_ms == 9_000
     assert found.reads["prices"].event_ms == 0
+    assert not any(one.delta for flow, one in found.reads.items() if flow in ("inventory", "customers"))
+    assert found.reads["order_status"].delta  # facts are told as they come
+    silent = replace(declared, without_events=("inventory",), delta_poll=("customers",))
+    other = as_declared(vendors()["netsuite"], silent)
+    assert (other.reads["inventory"].event_ms, other.reads["customers"].delta) == (0, True)
     assert {one.applies_ms for one in found.writes.values()} == {3_000}
     deaf = as_declared(vendors()["shopify"], Capabilities())
     assert not any(one.event_ms for one in deaf.reads.values())

@@ -134,7 +134,7 @@ def make_systems(clock: StillClock) -> list[System]:
         governor=bucket,
         capabilities=Capabilities(webhooks=True, event_delay_ms=1_000, limit=LimitKind.QUERY_COST),
         source=FakeSource("shop", (PollStream("orders", (Flow.ORDERS, Flow.PAYMENTS)),)),
-        sink=FakeSink(("set_stock", "read_stock", "read_order", "create_shipment")),
+        sink=FakeSink(("set_stock", "read_stock", "read_order", "create_shipment", "cancel_order")),
     )
     return [erp, shop]
 

@@ -14,6 +14,7 @@ from syncline.web.app import ENDPOINTS
 
 ROLES = ("viewer", "operator", "admin")
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
+OPEN |= {("POST", "/v1/adobe-commerce/webhooks/{system}/{token}/{gate}")}  # by its signature
 SESSION_ONLY = {"/logout"}
 
 

@@ -23,6 +23,7 @@ from syncline.cli import (
     routing,
     run,
     simulator,
+    whatif,
 )
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ for module in (
     doctor,
     demo,
     simulator,
+    whatif,
     connectors,
 ):
     module.register(app)

@@ -59,8 +59,27 @@ flow = "order_status"
 from = "{erp}"
 to = "{channel}"
 tolerance = "1h"
+# restock = true                    # units of an order that the ERP calls off: back on the channel's own shelf
+# money = false                     # what was paid for it stays with you
+""",
+    "payments": """\
+[[routes]]
+flow = "payments"                   # what the ERP received: invoices paid on terms, deposits
+from = "{erp}"
+to = "{channel}"
+tolerance = "10m"
+""",
+    "returns": """\
+[[routes]]
+flow = "returns"                    # goods that came back to the ERP without the channel knowing
+from = "{erp}"
+to = "{channel}"
+tolerance = "1h"
+restock = false                     # whether the channel puts them on its own shelf; the ERP's figure follows anyway
+money = true                        # whether what they cost goes back to the buyer
 """,
 }
+USUAL = ("inventory", "orders", "order_status")  # unless others are asked for: nobody's money moves unasked
 
 TAIL = """\
 # [reconcile]                       # both sides are read again and compared
@@ -104,7 +123,7 @@ def init(
         [], "--channel", help="A sales channel's connector; several may be given."
     ),
     flow: list[str] = typer.Option(
-        [], "--flow", help=f"One of {', '.join(ROUTES)}; several may be given, default all."
+        [], "--flow", help=f"One of {', '.join(ROUTES)}; several may be given, default {', '.join(USUAL)}."
     ),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing file."),
 ) -> None:
@@ -117,7 +136,7 @@ def init(
     installed = connectors()
     if not erp and not channel and not flow and sys.stdin.isatty():
         erp, channel, flow = asked(installed, typer.prompt)
-    text = configuration(installed, erp or ERP, channel or [CHANNEL], flow or list(ROUTES))
+    text = configuration(installed, erp or ERP, channel or [CHANNEL], flow or list(USUAL))
     path.write_text(text, encoding="utf-8")
     said = "\n".join(line.partition("#")[0] for line in text.splitlines())
     names = sorted(set(re.findall(r'"env:(\w+)"', said)))
@@ -139,7 +158,7 @@ def asked(installed: Mapping[str, Connector], ask: Callable[..., Any]) -> tuple[
     return (
         str(ask(f"Which ERP? ({erps})", default=ERP)).strip(),
         several(f"Which sales channels, with commas between them? ({channels})", CHANNEL),
-        several("Which flows?", ", ".join(ROUTES)),
+        several(f"Which flows? ({', '.join(ROUTES)})", ", ".join(USUAL)),
     )
 
 
@@ -170,14 +189,30 @@ def configuration(
     for name, sink in sinks.items():
         shelf = sink.sample.location if sink.sample else ""
         sections += [
-            text.format(erp="erp", channel=name, place=place, shelf=shelf)
-            for flow, text in ROUTES.items()
+            _route(flow, *((sink, source) if flow == "orders" else (source, sink))).format(
+                erp="erp", channel=name, place=place, shelf=shelf
+            )
+            for flow in ROUTES
             if flow in flows
         ]
     tail = TAIL.format(place=place)
     if source.sample and source.sample.adopt:
         tail += ADOPT.format(channel=next(iter(sinks)), where=source.sample.adopt)
     return "\n".join([*sections, tail])
+
+
+def _route(flow: str, source: Connector, sink: Connector) -> str:
+    """A route's text; where it could not work, only why there is none."""
+    from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF
+    from syncline.model.change import Flow
+
+    asked = [one for one in OPERATIONS_OF[Flow(flow)] if sink.operations and one not in sink.operations]
+    if OPERATIONS_OF[Flow(flow)][0] in asked:
+        return f"# no route of {flow} to {{channel}}: {sink.title} has no way to take it\n"
+    if source.tells and Flow(flow) not in source.tells:
+        return f"# no route of {flow} to {{channel}}: {source.title} tells nothing of it\n"
+    left_out = ", ".join(f'"{word}"' for word, one in LEFT_OUT.items() if one in asked)
+    return ROUTES[flow] + (f"leave_out = [{left_out}]   # the system cannot take them\n" if left_out else "")
 
 
 def _system(name: str, connector: Connector, note: str = "") -> str:

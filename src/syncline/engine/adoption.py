@@ -23,7 +23,7 @@ from syncline.inventory.recipes import Recipes
 from syncline.model.change import Change, Flow, Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.model.records import Customer, ErpOrder, Order, Shipment
+from syncline.model.records import Customer, ErpOrder, Order, Receipt, Return, Shipment
 from syncline.ports import Store
 
 PAGE = 5_000
@@ -215,18 +215,18 @@ class Adoption:
 
 def _name(change: Change) -> str:
     """What the ERP calls the order that a change is about; "" for anything else."""
-    if isinstance(change.value, Shipment):
+    if isinstance(change.value, Shipment | Return):
         return change.value.order_key
-    return change.key if change.kind is Kind.ERP_ORDER else ""
+    return change.key if change.kind in (Kind.ERP_ORDER, Kind.RECEIPT) else ""
 
 
 def _called(change: Change, reference: str) -> Change:
     if not reference:
         return change
     value: Any = change.value
-    if isinstance(value, Shipment):
+    if isinstance(value, Shipment | Return):
         return msgspec.structs.replace(change, value=replace(value, order_key=reference))
-    assert isinstance(value, ErpOrder)
+    assert isinstance(value, ErpOrder | Receipt)
     return msgspec.structs.replace(change, key=reference, value=replace(value, key=reference))
 
 

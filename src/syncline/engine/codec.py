@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from syncline.model.change import Kind
+from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.payloads import PAYLOADS, Payload, PutOrder
 from syncline.model.pricing import Price
-from syncline.model.records import ErpOrder, Item, Order, Record, Shipment, StockLevel
+from syncline.model.products import Product
+from syncline.model.records import ErpOrder, Item, Order, Receipt, Record, Return, Shipment, StockLevel
 
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
 # stands for an order that was adopted, which is right as it is.)
@@ -24,7 +26,11 @@ _TYPES: dict[Kind, Any] = {
     Kind.ERP_ORDER: ErpOrder,
     Kind.SHIPMENT: Shipment,
     Kind.PRICE: Price,
+    Kind.CREDIT: Credit,
+    Kind.PRODUCT: Product,
     Kind.CUSTOMER: Company,
+    Kind.RECEIPT: Receipt,
+    Kind.RETURN: Return,
 }
 _decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
 _payload_decoders = {name: msgspec.json.Decoder(dict[str, type_]) for name, type_ in PAYLOADS.items()}  # type: ignore[valid-type]
@@ -103,4 +109,6 @@ def record_fingerprint(kind: Kind, value: Record) -> str:
         return order_fingerprint(value) if value.complete else ""
     if isinstance(value, StockLevel):
         return stock_fingerprint(value)
+    if isinstance(value, Credit):
+        return fingerprint(msgspec.structs.replace(value, read_began_ms=0))
     return fingerprint(value)

@@ -11,19 +11,23 @@ import structlog
 
 from syncline.engine.adoption import Adoption, AdoptRules
 from syncline.engine.apply.applier import Applier
+from syncline.engine.apply.credit import CreditNews
 from syncline.engine.apply.full_read import FullReads
 from syncline.engine.apply.full_states import FullStateReads
 from syncline.engine.capture.ingress import Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
+from syncline.engine.credit import CreditGate
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.pace import Pace
 from syncline.engine.derive.anew import Anew
 from syncline.engine.derive.buffers import AutoBuffers, Checkout
+from syncline.engine.derive.credit import CreditFlow
 from syncline.engine.derive.customers import CustomerFlow
 from syncline.engine.derive.demand import DemandLearner
 from syncline.engine.derive.prices import PriceFlow
+from syncline.engine.derive.products import ProductFlow
 from syncline.engine.derive.states import StateDeriver
 from syncline.engine.derive.states_anew import StatesAnew
 from syncline.engine.derive.stock import StockDeriver
@@ -40,7 +44,7 @@ from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import OPERATIONS_OF, Route, Routes
+from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.engine.routing import Router
 from syncline.engine.shadow import ShadowReader
 from syncline.engine.states import States
@@ -49,7 +53,7 @@ from syncline.engine.words import operation_title
 from syncline.freshness.bounds import Detection, bound
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
-from syncline.model.change import Flow
+from syncline.model.change import Flow, Kind
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, PollStream, Row, Store, System, Write
 from syncline.routing.policy import Policy
@@ -97,7 +101,7 @@ class Engine:
             for name in (route.source, route.sink):
                 if name not in self.systems:
                     raise Misconfigured(f"route {route.name}: no [systems.{name}] is configured")
-            _require(self.systems[route.sink], route)
+            _require(self.systems[route.source], self.systems[route.sink], route)
         self._items_interval_ms = items_interval_ms
         self._hears_events = hears_events
         self.ids = Ids(clock, rng)
@@ -108,7 +112,9 @@ class Engine:
         self.catalog = Catalog(store)
         self.adoption = Adoption(store, routes, adopt or {})
         self.learner = DemandLearner(store, epsilon=epsilon, category_of=self.catalog.category)
-        self.states = States(routes, (PriceFlow(), CustomerFlow()))
+        self.states = States(
+            routes, (PriceFlow(), ProductFlow(self.catalog, routes), CustomerFlow(), CreditFlow())
+        )
         if problem := self.states.impossible(self.systems):
             raise Misconfigured(problem)
         self.contents = StateDeriver(store, clock, self.catalog, self.states)
@@ -131,6 +137,7 @@ class Engine:
             states=self.states,
             contents=self.contents,
             routed=routing.channels if routing is not None else (),
+            credit=CreditNews(store, routes),
         )
         self.full_states = FullStateReads(
             store, clock, self.systems, self.states, self.applier, self.contents.marked
@@ -225,6 +232,10 @@ class Engine:
         self.price_query = PriceQuery(
             store, clock, self.catalog, routes, self.systems, self._prices_read_ms, self._price_bound_ms
         )
+        self.credit = CreditGate(
+            store, clock, routes, self.systems, self.wake_contents, self._credit_bound_ms
+        )
+        self.contents.beside(Kind.CREDIT, self.credit.ours)
         self._anew = Anew(store, clock, routes, self.applier.wake)
         self.states_anew = StatesAnew(store, clock, self.states, self.wake_contents)
         self.shadow_reader = ShadowReader(self)
@@ -233,7 +244,7 @@ class Engine:
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
         """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""
-        if stream.snapshot and self.full_states.concerns(system, stream.flows):
+        if stream.snapshot and self.full_states.concerns(system, stream):
             return partial(self.full_states.judge, system)
         judged = stream.snapshot and (Flow.INVENTORY in stream.flows or Flow.CATALOG in stream.flows)
         return partial(self.full_reads.judge, system) if judged and self.full_reads.concerns(system) else None
@@ -247,7 +258,7 @@ class Engine:
         intervals = [
             self._route_interval_ms(system, route, snapshot=stream.snapshot and not stream.arrives)
             for route in self.routes.all
-            if route.flow in stream.flows and route.source == system.name
+            if stream.tells(route.flow) and route.source == system.name
         ]
         return min(intervals, default=0)
 
@@ -255,7 +266,7 @@ class Engine:
         """Full reads prove delta reads once in a while; where there are none they are all that tells of a change."""
         if not snapshot:
             return route.poll_interval_ms or POLL_INTERVAL_MS
-        deltas = any(not one.snapshot and route.flow in one.flows for one in system.source.streams)
+        deltas = any(not one.snapshot and one.tells(route.flow) for one in system.source.streams)
         if deltas or self.states.flow_of(route.name) is None:
             return route.reconcile_interval_ms or RECONCILE_INTERVAL_MS
         return route.poll_interval_ms or max(POLL_INTERVAL_MS, route.tolerance_ms // READS_PER_TOLERANCE)
@@ -270,6 +281,11 @@ class Engine:
     def _price_bound_ms(self, route: Route) -> int | None:
         """How long a change of a price may stay unknown here, where all goes well."""
         reads = self._price_reads(route.source)
+        return max((p.interval_ms + p.read_ms for p in reads), default=None)
+
+    def _credit_bound_ms(self, route: Route) -> int | None:
+        """The same of an account's figures, which are read whole each time."""
+        reads = [p for p in self.pollers if p.system.name == route.source and Flow.CREDIT in p.stream.flows]
         return max((p.interval_ms + p.read_ms for p in reads), default=None)
 
     def wake_contents(self) -> None:
@@ -380,6 +396,7 @@ class Engine:
             group.create_task(self.states_anew.run(), name="states anew")
             group.create_task(self.janitor.run(), name="janitor")
             group.create_task(self.holds.run(), name="holds")
+            group.create_task(self.credit.run(), name="credit")
             group.create_task(self.survey.run(), name="survey")
             group.create_task(self.rewind.run(self.applier, self.pollers, self._wake_lanes), name="rewind")
             group.create_task(self.mode_watch.run(), name="modes")
@@ -387,6 +404,9 @@ class Engine:
             group.create_task(self.reconciler.run(), name="reconcile")
             for lane in self.lanes.values():
                 group.create_task(lane.run(), name=f"lane {lane.system.name}")
+            for name, system in self.systems.items():
+                if system.listen is not None:
+                    group.create_task(system.listen(partial(self._announced, name)), name=f"listen {name}")
             for poller in self.pollers:
                 group.create_task(poller.run(), name=f"poll {poller.system.name}.{poller.stream.name}")
             log.info("running", action="engine_started", systems=list(self.systems))
@@ -401,11 +421,25 @@ class Engine:
         return all(lane.pending() == 0 for lane in self.lanes.values())
 
 
-def _require(sink: System, route: Route) -> None:
-    """Refuse a route whose sink cannot do what it is for; what prices need, ``States`` knows."""
-    needed = OPERATIONS_OF.get(route.flow, ())[:1] if route.flow is not Flow.PRICES else ()
-    for operation in needed:
-        if operation not in sink.sink.operations:
-            raise Misconfigured(
-                f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; take the route out"
-            )
+def _require(source: System, sink: System, route: Route) -> None:
+    """Refuse a route whose sink cannot do what it would be asked for; what prices need, ``States`` knows.
+
+    What cannot be done would wait for ever, so somebody has to say that it is left out.
+    """
+    if route.flow is Flow.PRICES:
+        return
+    for number, operation in enumerate(OPERATIONS_OF.get(route.flow, ())):
+        if operation in sink.sink.operations or operation in route.left_out:
+            continue
+        word = next((word for word, one in LEFT_OUT.items() if one == operation), "")
+        mend = (
+            f'write leave_out = ["{word}"] in it if that is done otherwise'
+            if number
+            else "take the route out"
+        )
+        raise Misconfigured(
+            f"route {route.name}: {sink.connector} has no way to {operation_title(operation)}; {mend}"
+        )
+    answers = route.flow in (Flow.PAYMENTS, Flow.RETURNS)
+    if answers and not any(route.flow in stream.flows for stream in source.source.streams):
+        raise Misconfigured(f"route {route.name}: {source.connector} tells nothing of {route.flow.value}")

@@ -33,7 +33,18 @@ ITEMS_PAGE = 5_000
 APPROVAL_MS = 3_600_000  # how long a request for a second person stands
 
 # What is compared with the present truth before a call is made, so that asking again never sends twice.
-COMPARED = frozenset({"set_stock", "read_stock", "put_order", "read_order", *STATE_OPERATIONS})
+COMPARED = frozenset(
+    {
+        "set_stock",
+        "read_stock",
+        "put_order",
+        "read_order",
+        "record_payment",
+        "create_refund",
+        "cancel_order",
+        *STATE_OPERATIONS,
+    }
+)
 
 MEANINGS: Mapping[str, str] = {
     "ends_the_process": "Syncline died each time that it applied this message, so it was put aside unread. "
@@ -60,6 +71,9 @@ MEANINGS: Mapping[str, str] = {
     "the route, then discard this.",
     "price_incomplete": "A price list has a price for larger quantities, and none for a single unit. What is shown stays. "
     "Complete the list, or name another list behind it in the route, then discard this.",
+    "product_untitled": "The product has no title. Give it one at its source, and it goes on by itself; or release this.",
+    "product_ambiguous": "Its variants cannot be told apart: give each a SKU and options of its own at the source, and it goes on "
+    "by itself.",
     "customer_terms": "The route names no terms of the channel for those of this customer. Add them under "
     "`[routes.customers.terms]`, or release this, and the customer is written without terms.",
     "customer_group": "The route names no group of the channel for that of this customer. Add it under "
@@ -91,6 +105,10 @@ MEANINGS: Mapping[str, str] = {
     "See to it that it is in the ERP once, then discard this.",
     "shipped_before": "Goods left before their order was taken over, and nothing tells whether the shop knows. Look "
     "there, then discard this.",
+    "returned_before": "Goods came back before their order was taken over, and nothing tells whether the shop knows. Look "
+    "there, then discard this.",
+    "currency_differs": "The ERP received money in another currency than the order has at the shop. Enter it there by hand, "
+    "then discard this.",
     "no_location": "Locations refused this order, and nobody else has what they refused. Find stock for it, or let the "
     "locations send it again (`syncline routing allow`), then release this.",
     "mapping_failed": "A field of the mapping cannot be computed for this order. Correct the mapping (`syncline mapping try`, then "
@@ -602,7 +620,7 @@ class Operations:
         reads = [
             poller
             for poller in self._engine.pollers
-            if poller.system.name == route.source and route.flow in poller.stream.flows
+            if poller.system.name == route.source and poller.stream.tells(route.flow)
         ]
         for poller in reads:
             poller.nudge()

@@ -48,6 +48,7 @@ class Janitor:
             ("forget_intents", {"before": before, "limit": STEP}),
             ("forget_deliveries", {"before": before, "limit": STEP}),
             ("forget_holds", {"before": before, "limit": STEP}),
+            ("forget_claims", {"before": before, "limit": STEP}),
             ("forget_given", {"before": now_ms - 2 * DAY_MS, "limit": STEP}),
             ("forget_surveys", {"before": now_ms - SURVEYS_KEPT_MS, "limit": STEP}),
             ("forget_proofs", {"before": now_ms - PROOFS_KEPT_MS, "limit": STEP}),

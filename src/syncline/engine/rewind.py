@@ -118,7 +118,7 @@ class Rewind:
         """The reads that tell everything that came after the backup: deltas, or where there are none, full ones."""
         needed: dict[int, Poller] = {}
         for route in self._routes.all:
-            reads = [p for p in pollers if p.system.name == route.source and route.flow in p.stream.flows]
+            reads = [p for p in pollers if p.system.name == route.source and p.stream.tells(route.flow)]
             for poller in [p for p in reads if not p.stream.snapshot] or reads:
                 needed[id(poller)] = poller
         return list(needed.values())

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from syncline.credit.rules import NO_CREDIT, CreditRules
 from syncline.freshness.velocity import Velocity
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import QuantityRule, Rules
 from syncline.mapping.customers import NO_CUSTOMERS, CustomerRules
 from syncline.model.change import Flow
+from syncline.model.products import NO_PRODUCTS, ProductRules
 from syncline.pricing.rules import NO_PRICES, PriceRules
 
 # What a sink is asked to do for a flow; the first is what the flow is for. Of prices it depends on the route: see
@@ -18,9 +20,18 @@ from syncline.pricing.rules import NO_PRICES, PriceRules
 OPERATIONS_OF: Mapping[Flow, tuple[str, ...]] = {
     Flow.INVENTORY: ("set_stock",),
     Flow.ORDERS: ("put_order", "put_payment", "put_refund"),
-    Flow.ORDER_STATUS: ("create_shipment",),
+    Flow.ORDER_STATUS: ("create_shipment", "cancel_order"),
+    Flow.PAYMENTS: ("record_payment",),
+    Flow.RETURNS: ("create_refund",),
     Flow.PRICES: ("set_price", "set_list_price"),
+    Flow.CATALOG: ("set_product", "set_wording", "set_listing"),
     Flow.CUSTOMERS: ("put_customer",),
+}
+# What a route may leave out, in the words of the configuration.
+LEFT_OUT: Mapping[str, str] = {
+    "payments": "put_payment",
+    "refunds": "put_refund",
+    "cancellations": "cancel_order",
 }
 SEP = "\x1f"  # between the parts of a record key; no vendor allows it in a SKU or an id
 
@@ -46,7 +57,9 @@ class Route:
     ``guard_cut_share`` of the SKUs waits for a person; 1 never does. A stock figure that a full read no longer
     contains goes on counting, unless ``hold_vanished``. Without ``events`` the source's are not counted on: a change
     counts as found when it is read. What somebody changed at the channel that the source owns is
-    written back if ``put_back``, else only told.
+    written back if ``put_back``, else only told. ``left_out`` are operations of the flow that are not asked for, as
+    somebody decided. ``restock`` and ``money`` say what a channel does with goods and money of an order that the ERP takes
+    back or cancels: whether it puts the goods on its own shelf, and whether it gives the money back.
     """
 
     flow: Flow
@@ -62,9 +75,14 @@ class Route:
     hold_vanished: bool = False
     segments: Mapping[Velocity, int] = field(default_factory=dict)
     prices: PriceRules = NO_PRICES
+    products: ProductRules = NO_PRODUCTS
     events: bool = True
     customers: CustomerRules = NO_CUSTOMERS
     put_back: bool = True
+    left_out: frozenset[str] = frozenset()
+    restock: bool = False
+    money: bool = True
+    credit: CreditRules = NO_CREDIT
 
     @property
     def name(self) -> str:

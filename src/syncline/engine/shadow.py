@@ -19,7 +19,7 @@ import structlog
 
 from syncline.engine.delivery.stops import Aside
 from syncline.engine.modes import Stop
-from syncline.engine.routes import SEP, Route, split_key
+from syncline.engine.routes import SEP, Route, reference_of, split_key
 from syncline.engine.words import key_text, operation_title
 from syncline.model.change import Flow, Kind
 from syncline.model.delivery import Operation
@@ -49,7 +49,11 @@ RECORD_OF = {
     "put_payment": (Kind.ORDER, "its order"),
     "put_refund": (Kind.ORDER, "its order"),
     "create_shipment": (Kind.SHIPMENT, "the shipment"),
+    "create_refund": (Kind.RETURN, "the return"),
+    "record_payment": (Kind.RECEIPT, "the payment"),
+    "cancel_order": (Kind.ERP_ORDER, "the ERP's order"),
 }
+OF_ORDER = (Kind.RECEIPT, Kind.ERP_ORDER)  # called by the order's reference
 
 log = structlog.get_logger(__name__)
 
@@ -319,8 +323,10 @@ async def _causes(engine: Engine, listed: Sequence[tuple[str, str, Aside]]) -> d
 
 async def _fact_causes(engine: Engine, route: Route, operation: str, keys: Sequence[str]) -> dict[str, str]:
     kind, what = RECORD_OF[operation]
-    part = 1 if kind is Kind.SHIPMENT else 0
+    part = 1 if kind in (Kind.SHIPMENT, Kind.RETURN) else 0
     of = {key: split_key(key)[part] for key in keys}
+    if kind in OF_ORDER:
+        of = {key: reference_of(route.sink, order) for key, order in of.items()}
     rows = await engine.store.read(
         "record_origins", system=route.source, kind=kind.value, keys=sorted(set(of.values()))
     )

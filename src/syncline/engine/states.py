@@ -1,7 +1,7 @@
 """State records: what a source says absolutely, and what each channel should make of it.
 
-Stock has a way of its own, because orders and holds change it as well. Everything else that is a state (prices, customers;
-catalog and credit are alike) goes one way, and each flow only declares what is its own:
+Stock has a way of its own, because orders and holds change it as well. Everything else that is a state (prices, customers,
+credit; catalog is alike) goes one way, and each flow only declares what is its own:
 
 1. A source tells absolute records of a ``kind``. A newer version replaces the record.
 2. A record that differs marks the *contents* that hang on it: one for each thing that a channel is told of.
@@ -33,7 +33,11 @@ from syncline.ports import System
 STATE_OPERATIONS: Mapping[str, Kind] = {
     "set_price": Kind.PRICE,
     "set_list_price": Kind.PRICE,
+    "set_product": Kind.PRODUCT,
+    "set_wording": Kind.PRODUCT,
+    "set_listing": Kind.PRODUCT,
     "put_customer": Kind.CUSTOMER,
+    "set_credit": Kind.CREDIT,
 }
 
 
@@ -43,6 +47,8 @@ class Wanted:
 
     ``content`` of ``None``: it is left as it is, and ``why`` says why. ``turned_ms`` is when time last changed it and
     ``next_ms`` when it will next; 0: never. ``doubt`` is why a person has to look first, as a reason and a sentence.
+    ``details`` are fields of the payload that take no part in the comparison, such as the channel's ids.
+    ``soon``: nothing is sold there without it, so it does not wait for company.
     """
 
     content: Struct | None
@@ -50,6 +56,8 @@ class Wanted:
     turned_ms: int = 0
     next_ms: int = 0
     doubt: tuple[str, str] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    soon: bool = False
 
 
 class StateFlow(Protocol):
@@ -71,8 +79,8 @@ class StateFlow(Protocol):
         ...
 
     @property
-    def content(self) -> type[Struct]:
-        """What is written of one key, as it is remembered."""
+    def content(self) -> Any:
+        """The type of what is written of one key, as it is remembered."""
         ...
 
     def fingerprint(self, route: Route) -> str:
@@ -177,7 +185,7 @@ class States:
         """Why a route cannot work between these systems; "" if all can."""
         for flow, route in self.all():
             source, sink = systems[route.source], systems[route.sink]
-            if not any(flow.flow in stream.flows for stream in source.source.streams):
+            if not any(stream.tells(flow.flow) for stream in source.source.streams):
                 return f"route {route.name}: {source.connector} tells nothing of {flow.flow.value}"
             if route.prices.volatile and source.live_prices is None:
                 return f"route {route.name}: {source.connector} cannot be asked for volatile lists"

@@ -213,6 +213,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """How often a channel's questions for credit were decided so, since the start."""
+
+    channel: str
+    decision: str
+    reason: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything at one moment.
 
@@ -239,6 +249,7 @@ class Status:
     classes: dict[str, int]
     recovered: dict[str, RecoveredAt]
     proofs: tuple[RouteProof, ...]
+    decisions: tuple[Decided, ...] = ()
 
 
 def missed_often(lags: Lags) -> bool:
@@ -336,6 +347,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
         classes=engine.survey.latest.classes,
         recovered=engine.survey.latest.recovered,
         proofs=proofs,
+        decisions=tuple(Decided(*at, times) for at, times in sorted(engine.credit.decided.items())),
     )
 
 
@@ -405,7 +417,7 @@ def _pollers(engine: Engine, covers: Mapping[tuple[str, str], int], now_ms: int)
             PollerStatus(
                 system=poller.system.name,
                 stream=poller.stream.name,
-                flows=tuple(flow.value for flow in poller.stream.flows),
+                flows=tuple(flow.value for flow in (*poller.stream.flows, *poller.stream.records)),
                 snapshot=poller.stream.snapshot and not poller.stream.arrives,  # by when it is read
                 interval_ms=poller.interval_ms,
                 covers_ms=at,

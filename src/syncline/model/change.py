@@ -32,8 +32,12 @@ class Kind(StrEnum):
     ERP_ORDER = "erp_order"  # the same key, on the ERP's side
     SHIPMENT = "shipment"  # the ERP's fulfilment id
     PRICE = "price"  # "<sku>\x1f<price list>"; of what a channel shows, "<its price list>\x1f<sku>"
+    PRODUCT = "product"  # as its source calls it; of what a channel shows, "<what of it>\x1f<the product>"
     CUSTOMER = "customer"  # the source's id of it; bindings of channels' buyers have our reference of them
+    RECEIPT = "receipt"  # the key of the ERP's order: what was received for it
+    RETURN = "return"  # the id of the ERP's document with which goods came back
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
+    CREDIT = "credit"  # the account, by its key at the source; of what a channel is told, the same
 
 
 class Via(StrEnum):

@@ -18,11 +18,15 @@ operation            payload        outcome facts when done
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
+``record_payment``   RecordPayment  ``external_id``: str; ``told``: str, what the channel holds of it
+``create_refund``    CreateRefund   ``external_id``: str
+``cancel_order``     CancelOrder    ``external_id``: str
 ``set_price``        SetPrice       none; the price of the item itself
 ``set_list_price``   SetPrice       none; the item's price in one of the channel's price lists
 ``put_customer``     PutCustomer    ``external_id``: str, the channel's id; ``buyers``: the ids under
                                     which the channel's orders name its people; ``overwritten``: in
                                     words, what others had changed there and is no more
+``set_credit``       SetCredit      none
 ==================== ============== =========================================================
 
 ``set_stock`` and ``read_stock`` also tell ``stamp_ms``, where the channel stamps its numbers: when the number became
@@ -35,9 +39,11 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.credit import CreditTag
 from syncline.model.customers import CustomerCard
 from syncline.model.pricing import PriceTag
-from syncline.model.records import Order, Payment, Refund, Shipment
+from syncline.model.products import Goods, Listing, Wording
+from syncline.model.records import Order, Payment, Receipt, Refund, Return, Shipment
 
 
 class SetStock(Struct, frozen=True):
@@ -146,6 +152,40 @@ class CreateShipment(Struct, frozen=True):
     lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
 
 
+class RecordPayment(Struct, frozen=True):
+    """Make the channel's order hold as much of an ERP's money as ``receipt`` says, in all.
+
+    What it holds of it is read just before, by the name that we give such payments, and only the rest is added, so doing
+    it again changes nothing; and never more than is still to be paid.
+    """
+
+    order_key: str
+    receipt: Receipt
+
+
+class CreateRefund(Struct, frozen=True):
+    """Take goods back at the channel that came back to the ERP. ``lines`` name channel locations; keys are the channel's.
+
+    ``reference`` is written on it, so that it is found again and not taken for the channel's own. ``restock``: the channel
+    puts the units back on its shelf. ``money``: what they cost goes back to the buyer, as far as it was paid.
+    """
+
+    order_key: str
+    reference: str
+    returned: Return
+    lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
+    restock: bool
+    money: bool
+
+
+class CancelOrder(Struct, frozen=True):
+    """Cancel an order at its channel of which the ERP will send nothing; ``restock`` and ``money`` as of a refund."""
+
+    order_key: str
+    restock: bool
+    money: bool
+
+
 class SetPrice(Struct, frozen=True):
     """Make one price list of the channel say ``content`` of a SKU, and nothing else.
 
@@ -162,6 +202,42 @@ class SetPrice(Struct, frozen=True):
     had: tuple[Decimal, ...] | None = None
 
 
+class SetProduct(Struct, frozen=True):
+    """Make the channel show a product so, and take nothing of it away that is not named here.
+
+    ``ids`` are the channel's ids of its variants and of their product, by SKU, as far as they are known. A new variant is
+    stocked at ``places``, with nothing. ``had`` is what the channel surely shows now; ``None``: nobody knows.
+    """
+
+    key: str
+    content: Goods
+    ids: dict[str, tuple[str, str]]
+    places: tuple[str, ...] = ()
+    had: Goods | None = None
+
+
+class SetWording(Struct, frozen=True):
+    """Make the channel show these texts of a product in one of its languages, and none of ``had`` that is not among them.
+
+    ``product_id`` is empty while the channel is not known to have the product.
+    """
+
+    key: str
+    locale: str
+    content: Wording
+    had: tuple[str, ...] = ()
+    product_id: str = ""
+
+
+class SetListing(Struct, frozen=True):
+    """Put a product into one of the channel's assortments, or take it out. ``product_id`` as before."""
+
+    key: str
+    assortment: str
+    content: Listing
+    product_id: str = ""
+
+
 class PutCustomer(Struct, frozen=True):
     """Make the channel hold a customer as ``content`` says, whatever it is of ours there.
 
@@ -176,6 +252,15 @@ class PutCustomer(Struct, frozen=True):
     before: CustomerCard | None = None
 
 
+class SetCredit(Struct, frozen=True):
+    """Make the channel know what is left of an account's credit; ``external_id`` is its own id of the customer."""
+
+    account: str
+    external_id: str
+    content: CreditTag
+
+
+StatePayload = SetPrice | SetProduct | SetWording | SetListing | PutCustomer | SetCredit
 Payload = (
     SetStock
     | ReadStock
@@ -184,8 +269,10 @@ Payload = (
     | PutPayment
     | PutRefund
     | CreateShipment
-    | SetPrice
-    | PutCustomer
+    | RecordPayment
+    | CreateRefund
+    | CancelOrder
+    | StatePayload
 )
 
 PAYLOADS: dict[str, type[Payload]] = {
@@ -196,7 +283,14 @@ PAYLOADS: dict[str, type[Payload]] = {
     "put_payment": PutPayment,
     "put_refund": PutRefund,
     "create_shipment": CreateShipment,
+    "record_payment": RecordPayment,
+    "create_refund": CreateRefund,
+    "cancel_order": CancelOrder,
     "set_price": SetPrice,
     "set_list_price": SetPrice,
+    "set_product": SetProduct,
+    "set_wording": SetWording,
+    "set_listing": SetListing,
     "put_customer": PutCustomer,
+    "set_credit": SetCredit,
 }

@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.pricing import Price
+from syncline.model.products import Product
 
 ZERO = Decimal(0)
 
@@ -112,7 +114,7 @@ class OrderLine(Struct, frozen=True):
 
 
 class Payment(Struct, frozen=True):
-    """Money that the channel has confirmed as received."""
+    """Money that the channel has confirmed as received; what it knows from an ERP through us is left out."""
 
     id: str
     amount: Decimal
@@ -136,7 +138,7 @@ class RefundLine(Struct, frozen=True):
 
 
 class Refund(Struct, frozen=True):
-    """One refund, with the units it takes back (possibly none) and its money."""
+    """One refund, with the units it takes back (possibly none) and its money; none that was made for an ERP's return."""
 
     id: str
     amount: Decimal
@@ -188,7 +190,10 @@ class ErpLine(Struct, frozen=True):
 
 
 class ErpOrder(Struct, frozen=True):
-    """The ERP's side of an order: proof that its stock figures account for it since a moment."""
+    """The ERP's side of an order: proof that its stock figures account for it since a moment.
+
+    ``cancelled``: the ERP says that nothing of it will ever be sent.
+    """
 
     key: str
     external_id: str
@@ -196,6 +201,7 @@ class ErpOrder(Struct, frozen=True):
     commits_stock: bool
     lines: tuple[ErpLine, ...]
     erp_stamp_ms: int
+    cancelled: bool = False
 
 
 class ShipmentLine(Struct, frozen=True):
@@ -217,6 +223,30 @@ class Shipment(Struct, frozen=True):
     carrier: str = ""
 
 
+class Receipt(Struct, frozen=True):
+    """What an ERP has received for one order in all, other than what its channel told of.
+
+    ``of_channel``: that included, because the ERP does not tell which is which. It is the least that is certain where it
+    does not tell either whether a deposit settled an invoice or other money did. ``currency`` is ISO 4217; "" is the
+    order's own.
+    """
+
+    key: str
+    received: Decimal
+    currency: str
+    received_at_ms: int
+    of_channel: bool = False
+
+
+class Return(Struct, frozen=True):
+    """Goods that came back to an ERP for one order, other than those that its channel told of."""
+
+    key: str
+    order_key: str
+    returned_at_ms: int
+    lines: tuple[ShipmentLine, ...]
+
+
 class Notice(Struct, frozen=True):
     """Something changed at the source, but what it is now must be read there."""
 
@@ -235,4 +265,18 @@ class ChannelLevel(Struct, frozen=True):
     number: int
 
 
-Record = StockLevel | Item | Order | ErpOrder | Shipment | Notice | ChannelLevel | Price | Company
+Record = (
+    StockLevel
+    | Item
+    | Order
+    | ErpOrder
+    | Shipment
+    | Receipt
+    | Return
+    | Notice
+    | ChannelLevel
+    | Price
+    | Product
+    | Company
+    | Credit
+)

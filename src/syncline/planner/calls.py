@@ -12,13 +12,10 @@ from dataclasses import dataclass
 
 from syncline.planner.plan import Capture
 from syncline.planner.question import HOUR_MS, AskedRoute, AskedSegment, AskedSystem
-from syncline.planner.vendors import Limit, Reads, Way, Writes
+from syncline.planner.vendors import FACTS, Limit, Reads, Way, Writes
 
 HOURS = 24
 PROOF_ITEMS = 100  # records of a call where a vendor's sheet names no read of a flow
-FACTS = frozenset(
-    {"orders", "order_status", "payments", "returns", "reports"}
-)  # each is sent, none is overtaken
 PROVED = frozenset(
     {"inventory", "orders", "order_status", "prices"}
 )  # what the comparison of both sides re-reads
@@ -26,7 +23,7 @@ PROVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Calls of one kind to one system. ``burst``: as many as may wait at one moment, in the busiest hour."""
+    """Calls of one kind to one system; ``points`` are those of each."""
 
     system: str
     flow: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,8 @@ from syncline.planner.question import (
 from syncline.planner.vendors import Reads
 
 SECOND_MS = 1_000
-NEARER_MAX = 8  # tries to find a tolerance that can be kept
+GROW_MAX = 24  # tries to find a tolerance that can be kept, each half as long again at least,
+HALVE_MAX = 8  # and then to come nearer to what was asked for
 # A little under the round figures that people promise: a read every hour cannot keep an hour, one every 55 minutes can.
 LADDER_MS = (
     15 * SECOND_MS,
@@ -241,7 +241,7 @@ def foretold(
         segment.tolerance_ms,
         chosen.detections[route.name],
         backlog_ms=backlog_ms,
-        send_ms=math.ceil(writes.calls) * sink.vendor.call_ms + writes.applies_ms,
+        send_ms=writes.send_ms(sink.vendor.call_ms),
     )
     kept = worst.normal_ms is not None and worst.normal_ms <= segment.tolerance_ms
     lost_kept = lost_ms is not None and lost_ms <= max(route.lost_ms, segment.tolerance_ms)
@@ -272,14 +272,33 @@ def nearest(
         return plan
     if plan.kept:
         return replace(plan, nearest_lost_ms=_rounded(plan.lost_ms))
+    beside = [queued for queued in lane if queued not in taken.queued]
+
+    def eased(tolerance_ms: int) -> SegmentPlan:
+        return _eased(group, route, plan.name, tolerance_ms, taken, beside, question)
+
+    missed_ms = plan.tolerance_ms
     wanted_ms = _rounded(plan.detect_ms + plan.backlog_ms + plan.send_ms)
-    for _ in range(NEARER_MAX):
-        found = _eased(group, route, plan.name, wanted_ms, taken, lane, question)
-        if found.kept and found.lost_ms is not None:
-            lost_ms = None if found.lost_kept else _rounded(found.lost_ms)
-            return replace(plan, nearest_ms=wanted_ms, nearest_lost_ms=lost_ms)
-        wanted_ms = _rounded(2 * (found.backlog_ms + found.send_ms) + found.detect_ms)
-    return plan
+    found = eased(wanted_ms)
+    for _ in range(GROW_MAX):
+        if found.kept:
+            break
+        missed_ms = wanted_ms
+        wanted_ms = _rounded(max(2 * (found.backlog_ms + found.send_ms), wanted_ms * 3 // 2))
+        found = eased(wanted_ms)
+    if not found.kept:
+        return plan
+    for _ in range(HALVE_MAX):
+        between_ms = _rounded((missed_ms + wanted_ms) // 2)
+        if between_ms in (missed_ms, wanted_ms):
+            break
+        tried = eased(between_ms)
+        if tried.kept:
+            wanted_ms, found = between_ms, tried
+        else:
+            missed_ms = between_ms
+    lost_ms = None if found.lost_kept or found.lost_ms is None else _rounded(found.lost_ms)
+    return replace(plan, nearest_ms=wanted_ms, nearest_lost_ms=lost_ms)
 
 
 def _eased(
@@ -288,7 +307,7 @@ def _eased(
     name: str,
     tolerance_ms: int,
     taken: Candidate,
-    lane: Sequence[Queued],
+    beside: Sequence[Queued],
     question: Question,
 ) -> SegmentPlan:
     """What the taken way foretells of a segment with another tolerance, all else being as it is."""
@@ -299,7 +318,6 @@ def _eased(
     routes = tuple(asked if one.name == route.name else one for one in group.routes)
     capture = taken.capture
     one = candidate(replace(group, routes=routes), question, events=capture.events, poll_ms=capture.poll_ms)
-    beside = [queued for queued in lane if queued not in taken.queued]
     segment = next(each for each in segments if each.name == name)
     return foretold(asked, segment, one, Lanes([*beside, *one.queued]), question)
 

@@ -70,7 +70,8 @@ def over_limits(mix: Iterable[Candidate], allowed: Mapping[LimitKey, float]) -> 
     used: dict[LimitKey, float] = {}
     for one in mix:
         for key, amount in one.uses.items():
-            used[key] = used.get(key, 0.0) + amount
+            if key in allowed:
+                used[key] = used.get(key, 0.0) + amount
     return {key: used[key] / allowed[key] for key in used if used[key] > allowed[key] * (1 + ROUNDING)}
 
 
@@ -104,7 +105,7 @@ def _cheapest(
     groups: Mapping[At, Group], keeping: Mapping[At, list[Candidate]], question: Question
 ) -> dict[At, Candidate] | None:
     """The mix with the fewest calls that keeps everything; ``None`` if there is none, or none was found in time."""
-    if not all(keeping.values()) or _hopeless(keeping, may_use(question)):
+    if not all(keeping.values()) or _beyond(keeping, may_use(question)):
         return None
     for tried, mix in enumerate(_by_calls(keeping)):
         if keeps_all(groups, mix, question):
@@ -114,12 +115,14 @@ def _cheapest(
     return None
 
 
-def _hopeless(ways: Mapping[At, list[Candidate]], allowed: Mapping[LimitKey, float]) -> bool:
-    """Whether some limit would be exceeded even if every flow used as little of it as it can."""
-    return any(
-        sum(min(one.uses.get(key, 0.0) for one in found) for found in ways.values()) > most * (1 + ROUNDING)
+def _beyond(ways: Mapping[At, list[Candidate]], allowed: Mapping[LimitKey, float]) -> set[LimitKey]:
+    """The limits that would be exceeded even if every flow used as little of them as it can."""
+    return {
+        key
         for key, most in allowed.items()
-    )
+        if sum(min(one.uses.get(key, 0.0) for one in found) for found in ways.values())
+        > most * (1 + ROUNDING)
+    }
 
 
 def _by_calls(ways: Mapping[At, list[Candidate]]) -> Iterator[dict[At, Candidate]]:
@@ -165,8 +168,8 @@ def _nearest_mix(
 ) -> dict[At, Candidate]:
     """Begin with what comes nearest to each tolerance alone, then take slower ways until the limits are kept.
 
-    Each step takes the way that exceeds its tolerance least, of those that help. A limit that no step helps stays
-    exceeded, and is told as such.
+    Each step takes the way that exceeds its tolerance least, of those that help. For a limit that even the slowest ways
+    exceed nothing is given up: how much larger it has to be is then told for what was asked for.
     """
     excess = {
         (at, n): _excess(groups[at], one, question)
@@ -178,6 +181,8 @@ def _nearest_mix(
         ranked = min(range(len(found)), key=lambda n, at=at: (excess[at, n], found[n].calls_per_day))  # type: ignore[misc]
         mix[at] = keeping[at][0] if keeping[at] else found[ranked]
     allowed = may_use(question)
+    for key in _beyond(ways, allowed):
+        del allowed[key]
     for _ in range(STEPS_MAX):
         over = over_limits(mix.values(), allowed)
         if not over:

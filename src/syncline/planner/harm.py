@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from syncline.planner.calls import FACTS, distinct
+from syncline.planner.calls import distinct
 from syncline.planner.question import AskedSegment, Harm
+from syncline.planner.vendors import FACTS
 
 CENT = Decimal("0.01")
 

@@ -1,11 +1,12 @@
 """What is known of each vendor: licences with their limits, what is told by events, how much a call carries.
 
 The figures stand in ``vendors.toml`` with their sources. Where a connector is installed, what it declares is taken
-instead: its batch sizes, the delay of its events, how long a write takes to show.
+instead: its batch sizes, the delay of its events, of which states it tells changes, how long a write takes to show.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -17,6 +18,9 @@ from syncline.model.capabilities import Capabilities
 from syncline.model.copying import replace
 
 CALL_MS = 1_000
+FACTS = frozenset(
+    {"orders", "order_status", "payments", "returns", "reports"}
+)  # each is sent, none is overtaken
 Way = Literal["", "read", "write"]
 
 
@@ -64,12 +68,21 @@ class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Writes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a flow is written: ``calls`` for ``items`` records, and how long until it shows."""
+    """How a flow is written: ``calls`` for ``items`` records, and how long until it shows.
+
+    ``chain`` of the calls are made one after the other until a record is there; 0: all of them. What an order brings
+    along, its payment, is among the calls and not in the chain.
+    """
 
     items: int = 1
     calls: float = 1.0
+    chain: int = 0
     points: float = 1.0
     applies_ms: int = 0
+
+    def send_ms(self, call_ms: int) -> int:
+        """From the first call until the record shows."""
+        return (self.chain or math.ceil(self.calls)) * call_ms + self.applies_ms
 
 
 class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +111,11 @@ def vendors() -> Mapping[str, Vendor]:
 def as_declared(vendor: Vendor, declared: Capabilities) -> Vendor:
     """A vendor with what its installed connector declares in place of the sheet's figures."""
     reads = {
-        flow: replace(one, event_ms=declared.event_ms(flow)) if one.event_ms else one
+        flow: replace(
+            one,
+            event_ms=declared.event_ms(flow) if one.event_ms else 0,
+            delta=one.delta if flow in FACTS else flow in declared.delta_poll,
+        )
         for flow, one in vendor.reads.items()
     }
     if declared.webhooks_announce:

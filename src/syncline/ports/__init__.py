@@ -1,5 +1,6 @@
 """What Syncline needs from outside, as Protocols: time, transport, storage, sources and sinks."""
 
+from syncline.ports.broker import Brokers, Feed, Inlet, Message
 from syncline.ports.census import REFERENCE, Census, CensusPage, OrderBook
 from syncline.ports.clock import Clock, Timer
 from syncline.ports.connector import (
@@ -16,19 +17,27 @@ from syncline.ports.connector import (
     WebhookRequest,
 )
 from syncline.ports.folder import Entry, Folder
+from syncline.ports.gates import Cart, CartLine, Gate
 from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
 
 __all__ = [
     "REFERENCE",
+    "Brokers",
+    "Cart",
+    "CartLine",
     "Census",
     "CensusPage",
     "Clock",
     "Connector",
     "Entry",
+    "Feed",
     "Folder",
+    "Gate",
     "Governor",
+    "Inlet",
+    "Message",
     "Opening",
     "OrderBook",
     "Page",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, Protocol
@@ -12,8 +12,11 @@ from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
 from syncline.model.delivery import Item, Operation, Outcome
 from syncline.model.pricing import Price
 from syncline.model.records import Item as StockedItem
+from syncline.ports.broker import Brokers
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
+from syncline.ports.gates import Gate
+from syncline.ports.requests import WebhookRequest
 from syncline.ports.rereads import NOTHING, Rereads
 from syncline.ports.transport import Transport
 
@@ -38,15 +41,6 @@ class Governor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookRequest:
-    """A webhook as it arrived. Header names are lower-case."""
-
-    headers: Mapping[str, str]
-    body: bytes
-    received_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Verified:
     """A webhook whose signature holds, ready to be appended.
 
@@ -64,13 +58,19 @@ class PollStream:
     ``snapshot`` streams read everything each time: they prove the delta streams, at the reconcile
     interval. ``flows`` are those whose age a completed read renews. ``arrives``: a read looks whether something has come,
     which costs next to nothing while nothing has; so it is made at the poll interval whatever it reads, and one that
-    finds nothing confirms nothing.
+    finds nothing confirms nothing. ``records`` are flows whose records only this stream tells: it is read where a route
+    carries one of them, and not otherwise.
     """
 
     name: str
     flows: tuple[Flow, ...]
     snapshot: bool = False
     arrives: bool = False
+    records: tuple[Flow, ...] = ()
+
+    def tells(self, flow: Flow) -> bool:
+        """Whether it tells what a route of a flow carries. Which SKUs there are is everybody's, and no catalog."""
+        return flow in self.records or (flow in self.flows and flow is not Flow.CATALOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +156,18 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a connector is given when a configured system is opened."""
+    """What a connector is given when a configured system is opened. ``brokers``: how it hears a message broker."""
 
     name: str
     settings: Any
     clock: Clock
     rng: Random
     transport: Transport
+    brokers: Brokers | None = None
 
+
+# Runs beside the engine until it is cancelled, and says which streams something has come for: they are read at once.
+Listen = Callable[[Callable[[Sequence[str]], None]], Coroutine[Any, Any, None]]
 
 # Items as this system knows them, and lists by the names that its changes give them. Raises what ``Source.poll`` raises.
 LivePrices = Callable[[Sequence[StockedItem], Sequence[str]], Awaitable[Sequence[Price]]]
@@ -190,6 +194,8 @@ class System:
     rereads: Rereads = NOTHING
     believed: Callable[[Flow, int], None] | None = None
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
+    listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
+    gate: Gate | None = None  # answers what its checkouts ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """The code for one kind of system, as registered under ``syncline.connectors``."""
+    """The code for one kind of system, as registered under ``syncline.connectors``.
+
+    ``operations`` are what its Sink can be asked for, ``tells`` the flows that its Source's streams carry; without any, nobody
+    knows before a system is opened.
+    """
 
     name: str
     title: str
@@ -216,6 +226,8 @@ class Connector:
     capabilities: Capabilities
     open: Callable[[Opening], System]
     sample: Sample | None = None
+    operations: Collection[str] = ()
+    tells: Collection[Flow] = ()
 
 
 __all__ = [

@@ -20,7 +20,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer. Header names are lower-case; a repeated header keeps its last value."""
+    """One HTTP answer. Header names are lower-case; the values of a repeated header are joined by commas (RFC 9110, 5.3)."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from random import Random
 
 from syncline.engine.engine import Engine
 from syncline.model.errors import Misconfigured
-from syncline.ports import Clock, Opening, Store, System, Transport
+from syncline.ports import Clock, Feed, Inlet, Opening, Store, System, Transport
 from syncline.runtime.config import Config
 from syncline.runtime.registry import connectors
 from syncline.stores.sqlite import LiveSqliteStore
@@ -27,6 +27,19 @@ async def open_store(config: Config, clock: Clock) -> Store:
     return await LiveSqliteStore.open(str(config.folder / config.store.path), now_ms=clock.now_ms())
 
 
+def open_inlet(feed: Feed) -> Inlet:
+    """A queue of a broker. Makes no call.
+
+    Raises:
+        Misconfigured: what it needs is not installed.
+    """
+    try:
+        from syncline.buses.rabbitmq import RabbitInlet
+    except ImportError as error:
+        raise Misconfigured('amqp_url: RabbitMQ needs an extra: pip install "syncline[rabbitmq]"') from error
+    return RabbitInlet(feed)
+
+
 def open_systems(config: Config, clock: Clock, rng: Random, transport: Transport) -> list[System]:
     """Open every configured system. Makes no call."""
     known = connectors()
@@ -35,7 +48,14 @@ def open_systems(config: Config, clock: Clock, rng: Random, transport: Transport
         try:
             opened.append(
                 known[system.connector].open(
-                    Opening(system.name, system.settings, clock, Random(rng.getrandbits(64)), transport),
+                    Opening(
+                        system.name,
+                        system.settings,
+                        clock,
+                        Random(rng.getrandbits(64)),
+                        transport,
+                        open_inlet,
+                    ),
                 ),
             )
         except Misconfigured as error:

@@ -19,11 +19,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from syncline.credit.rules import NO_CREDIT
 from syncline.engine.adoption import AdoptRules
 from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits, Settings
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
@@ -32,9 +33,12 @@ from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.model.products import NO_PRODUCTS
 from syncline.pricing.rules import NO_PRICES
 from syncline.routing.policy import Policy
 from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
+from syncline.runtime.catalog import CatalogConfig
+from syncline.runtime.credit import CreditConfig, CreditPolicyConfig
 from syncline.runtime.customers import CustomersConfig
 from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
@@ -61,7 +65,11 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
     Flow.ORDERS: 10_000,
     Flow.ORDER_STATUS: 3_600_000,
     Flow.PRICES: 3_600_000,
+    Flow.CATALOG: 3_600_000,
     Flow.CUSTOMERS: 3_600_000,
+    Flow.PAYMENTS: 600_000,  # of an ERP, which tells of them when it is read
+    Flow.RETURNS: 3_600_000,
+    Flow.CREDIT: 300_000,
 }
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -69,8 +77,18 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (Flow.INVENTORY, Flow.ORDERS, Flow.ORDER_STATUS, Flow.PRICES, Flow.CUSTOMERS)
-STATE_FLOWS = (Flow.PRICES, Flow.CUSTOMERS)  # what somebody may change at the channel
+IMPLEMENTED = (
+    Flow.INVENTORY,
+    Flow.ORDERS,
+    Flow.ORDER_STATUS,
+    Flow.PAYMENTS,
+    Flow.RETURNS,
+    Flow.PRICES,
+    Flow.CATALOG,
+    Flow.CUSTOMERS,
+    Flow.CREDIT,
+)
+STATE_FLOWS = (Flow.PRICES, Flow.CATALOG, Flow.CUSTOMERS)  # what somebody may change at the channel
 
 
 def duration_ms(text: str, field: str) -> int:
@@ -145,9 +163,14 @@ class RouteConfig(
     vanished: Literal["serve", "hold"] = "serve"
     segments: dict[Literal["high", "medium", "low"], str] = {}
     prices: PricesConfig | None = None
+    catalog: CatalogConfig | None = None
     customers: CustomersConfig | None = None
     owner: dict[str, str] = {}
     when_changed_at_channel: Literal["put_back", "report"] = "put_back"
+    leave_out: list[Literal["payments", "refunds", "cancellations"]] = []
+    restock: bool = False
+    money: bool = True
+    credit: CreditConfig | None = None
 
 
 class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -349,6 +372,8 @@ def _known_fields() -> list[str]:
             PricesConfig,
             PriceListConfig,
             CustomersConfig,
+            CreditConfig,
+            CreditPolicyConfig,
             RulesConfig,
             GroupConfig,
             FenceConfig,
@@ -544,6 +569,8 @@ def _route(
             if route.prices is not None
             else f"{field}.prices: say which price lists of {route.source} the prices of {route.sink} are made from"
         )
+    if route.catalog is not None and flow is not Flow.CATALOG:
+        raise Misconfigured(f"{field}.catalog: only a route of the catalog has products")
     if route.customers is not None and flow is not Flow.CUSTOMERS:
         raise Misconfigured(f"{field}.customers: only a route of customers says how they travel")
     if route.owner and flow is not Flow.CUSTOMERS:
@@ -552,6 +579,12 @@ def _route(
         raise Misconfigured(
             f"{field}.when_changed_at_channel: only {', '.join(STATE_FLOWS)} are put back or reported"
         )
+    left_out = frozenset(LEFT_OUT[name] for name in route.leave_out)
+    if strange := sorted(left_out - set(OPERATIONS_OF.get(flow, ()))):
+        words = next(name for name in route.leave_out if LEFT_OUT[name] == strange[0])
+        raise Misconfigured(f"{field}.leave_out: a route of {flow.value} carries no {words}")
+    if route.credit is not None and flow is not Flow.CREDIT:
+        raise Misconfigured(f"{field}.credit: only a route of credit has this")
     if len(set(route.locations.values())) != len(route.locations):
         raise Misconfigured(f"{field}.locations: two ERP locations are mapped to one channel location")
     return Route(
@@ -573,6 +606,7 @@ def _route(
         prices=route.prices.rules(f"{field}.prices", systems[route.source], systems[route.sink])
         if route.prices is not None
         else NO_PRICES,
+        products=route.catalog.rules(f"{field}.catalog") if route.catalog is not None else NO_PRODUCTS,
         events=route.capture == "events",
         customers=(route.customers or CustomersConfig()).rules(
             field, route.owner, (route.source, route.sink), systems[route.sink]
@@ -580,6 +614,10 @@ def _route(
         if flow is Flow.CUSTOMERS
         else NO_CUSTOMERS,
         put_back=route.when_changed_at_channel == "put_back",
+        left_out=left_out,
+        restock=route.restock,
+        money=route.money,
+        credit=route.credit.rules(f"{field}.credit") if route.credit is not None else NO_CREDIT,
         poll_interval_ms=duration_ms(route.poll, f"{field}.poll") if route.poll else 0,
         reconcile_interval_ms=duration_ms(route.reconcile, f"{field}.reconcile") if route.reconcile else 0,
     )

@@ -28,6 +28,8 @@ HEAD = """\
 # Written by `syncline plan --write`. Fill in the systems; `syncline check` says what is missing.
 """
 
+PLAIN = (Flow.ORDERS, Flow.ORDER_STATUS)  # routes that need nothing which a plan does not know
+
 Keys = dict[str, Any]
 
 
@@ -149,7 +151,7 @@ def _missing(one: RoutePlan, raw: Mapping[str, Any]) -> str:
         return "its locations have to be named: copy a route of `syncline init`"
     if one.flow == Flow.PRICES:
         return "its price lists have to be named, see [routes.prices]"
-    return ""
+    return "" if one.flow in PLAIN else "a route of it says more than a plan knows: write it first"
 
 
 # --- text --------------------------------------------------------------------------------------------------

@@ -51,7 +51,10 @@ class AiohttpTransport(Transport):
                     body += more
                 if len(body) > ANSWER_BYTES_MAX:
                     raise OutcomeUnknown(f"{request.url}: the answer is larger than {ANSWER_BYTES_MAX} bytes")
-                headers = {name.lower(): value for name, value in answer.headers.items()}
+                headers: dict[str, str] = {}
+                for name, value in answer.headers.items():
+                    held = headers.get(name.lower())
+                    headers[name.lower()] = value if held is None else f"{held}, {value}"
                 return Response(answer.status, headers, body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Retryable(f"not reached: {error}") from error

@@ -4,53 +4,56 @@ Orders are placed at their moments, whatever the design; a channel accepts a lin
 shows covers the quantity. The truth is counted here, where every line of every channel passes: what was
 sold, sold twice, or refused although it was there. Syncline's books are never asked.
 
-A design is what keeps the channels' numbers:
-
-============= ==================================================================================
-``batch:15m`` the engine without events: everything is read and written every 15 minutes
-``realtime``  ``plain.SetOnEvent``: whatever the ERP says, set at once on every channel
-``hybrid``    the engine with its default tolerances: events, and reads that find what was lost
-============= ==================================================================================
+What keeps the channels' numbers is a design (``syncline.simulate.designs``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
 from random import Random
 from typing import Any
 
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.derive.demand import DemandLearner, Sold
-from syncline.engine.engine import POLL_INTERVAL_MS, Engine
-from syncline.engine.routes import Route, Routes
+from syncline.engine.engine import Engine
+from syncline.engine.routes import Route, Routes, reference_of
+from syncline.engine.words import duration
 from syncline.freshness.demand import Sale
 from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import NO_BUFFER, Buffer, Layer, Level, Rules
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.runtime.config import DEFAULT_TOLERANCE_MS, duration_ms
+from syncline.runtime.config import DEFAULT_TOLERANCE_MS
 from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.designs import Design, design
 from syncline.simulate.history import DAY_MS, HistoryOrder, StockCase, weekly_moments
 from syncline.simulate.lean import (
     ERP_CALL_S,
     EVENT_S,
     LOCATIONS,
     NO_OUTAGE,
+    UNPAID,
     LeanChannel,
     LeanErp,
     Outage,
     Wire,
     order_of,
 )
+from syncline.simulate.ledger import Ledger, Timeline
 from syncline.simulate.plain import SetOnEvent
+from syncline.simulate.predicted import predicted
 from syncline.stores.sqlite import SqliteStore
 
+SPLIT = (0.60, 0.25, 0.15)  # of the orders, among the channels of the published case
 CHANNELS = ("a", "b", "c")
+CHANNELS_MAX = 8
 ERP = "erp"
 HOUR_MS = 3_600_000
 OPENING_MS = 1_800_000  # before the first day: the first reads, and the numbers that follow from them
@@ -61,7 +64,8 @@ ITEMS_MS = 7 * DAY_MS
 LEASE_MS = 3 * HOUR_MS
 LEARN_DAYS = 28  # what the engine had seen of orders when the play begins, if the history goes back so far
 
-_BATCH = re.compile(r"batch:(\w+)")
+CALLS_PER_READ = 2  # a channel's orders are read, and its numbers written
+PROGRESS_STEPS = 200  # how often a play says how far it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class Setting:
     """One run: which design, what its channels tell, what goes wrong, and the rule of all channels.
 
     ``checkouts`` is ``seen``, or ``unseen``: committed ``checkout_minutes`` before any system but the channel
-    knows. ``lost`` is the share of all events that never arrive; ``epsilon`` is that of ``auto`` buffers.
+    knows. ``lost`` is the share of all events that never arrive; ``epsilon`` is that of ``auto`` buffers and of urgency;
+    ``calls_per_s`` is what each channel allows, 0 without a limit.
 
     Raises:
         Misconfigured: there is no such design, or a figure makes no sense.
@@ -82,21 +87,32 @@ class Setting:
     lost: float = 0.0
     outage: Outage = NO_OUTAGE
     epsilon: float = EPSILON
+    calls_per_s: float = 0.0
     seed: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
+        design(self.design)
         if self.checkouts not in ("seen", "unseen"):
             raise Misconfigured(f"--checkouts {self.checkouts}: it is seen or unseen")
-        if not 0 <= self.lost <= 1 or self.checkout_minutes < 0:
-            raise Misconfigured("lost is a share of events, 0 to 1; checkout minutes are not negative")
-        if self.design not in ("realtime", "hybrid"):
-            match = _BATCH.fullmatch(self.design)
-            if match is None:
-                raise Misconfigured(
-                    f"--design {self.design}: there are batch:15m (any duration), realtime and hybrid"
-                )
-            duration_ms(match[1], "--design")
+        if not 0 <= self.lost <= 1:
+            raise Misconfigured(f"--lost {self.lost:g}: it is a share of events, 0 to 1")
+        if self.checkout_minutes < 0:
+            raise Misconfigured(f"--checkout-minutes {self.checkout_minutes:g}: they are not negative")
+        if not 0 < self.epsilon < 1:
+            raise Misconfigured(f"--epsilon {self.epsilon:g}: it is a probability, above 0 and below 1")
+        if self.calls_per_s < 0:
+            raise Misconfigured(f"--limit {self.calls_per_s:g}: calls a second; 0 is no limit")
+        needed = CALLS_PER_READ * 1000 / self.plan.interval_ms
+        if 0 < self.calls_per_s < needed:
+            step = 10.0 ** (math.floor(math.log10(needed)) - 1)
+            enough = math.ceil(needed / step - 1e-9) * step
+            raise Misconfigured(
+                f"--design {self.design} reads a channel every {duration(self.plan.interval_ms)}, and what it reads it "
+                f"has to write: that takes {needed:.2g} calls a second at least, and --limit {self.calls_per_s:g} allows "
+                f"fewer. The nearest that works is --limit {enough:.2g}, or "
+                f"poll:{math.ceil(CALLS_PER_READ / self.calls_per_s)}s"
+            )
 
     def json(self) -> dict[str, Any]:
         """As it stands in a report; keys in a fixed order."""
@@ -108,14 +124,19 @@ class Setting:
             "epsilon": self.epsilon,
             "lost": self.lost,
             "outage_minutes": self.outage.minutes,
+            "limit_per_s": self.calls_per_s,
             "seed": self.seed,
         }
 
     @property
+    def plan(self) -> Design:
+        """The design behind its name."""
+        return design(self.design)
+
+    @property
     def batch_ms(self) -> int:
-        """The period of a batch design; 0 for those with events."""
-        match = _BATCH.fullmatch(self.design)
-        return duration_ms(match[1], "--design") if match else 0
+        """The period of a design without events; 0 for those with events."""
+        return 0 if self.plan.events else self.plan.interval_ms
 
     @property
     def unseen_s(self) -> float:
@@ -178,6 +199,7 @@ class Case:
     before: tuple[Placing, ...]  # so many orders were known when it begins
     target: dict[str, int]
     stock: StockCase = field(repr=False)
+    channels: tuple[str, ...] = CHANNELS
 
     @property
     def begin_ms(self) -> int:
@@ -196,13 +218,30 @@ class Case:
         return sorted(moments)
 
 
-def placings(orders: Sequence[HistoryOrder], *, seconds_known: bool = False) -> list[Placing]:
+def names_of(split: Sequence[float]) -> tuple[str, ...]:
+    """The channels that share the orders so: a, b, c and so on.
+
+    Raises:
+        Misconfigured: too many, or shares that are none.
+    """
+    if not 1 <= len(split) <= CHANNELS_MAX:
+        raise Misconfigured(f"--split names {len(split)} channels; 1 to {CHANNELS_MAX} can be played")
+    if min(split) <= 0:
+        raise Misconfigured("--split: each channel gets a share above 0")
+    return tuple("abcdefgh"[: len(split)])
+
+
+def placings(
+    orders: Sequence[HistoryOrder], *, seconds_known: bool = False, split: Sequence[float] = SPLIT
+) -> list[Placing]:
     """Orders by the moment they are placed: the published case's channel and second, from the order id."""
     found = []
+    names, whole = names_of(split), sum(split)
+    edges = [sum(split[:n]) / whole * 2**32 for n in range(1, len(split))]
     for order in orders:
         digest = hashlib.sha256(order.id.encode()).digest()
         part, second, event, luck = (int.from_bytes(digest[n : n + 4], "big") for n in (0, 4, 8, 12))
-        channel = CHANNELS[(part >= 0.60 * 2**32) + (part >= 0.85 * 2**32)]
+        channel = names[sum(part >= edge for edge in edges)]
         at_ms = order.placed_at_ms + (0 if seconds_known else second % 60 * 1000)
         event_s = EVENT_S[0] + (EVENT_S[1] - EVENT_S[0]) * event / 2**32
         found.append(Placing(at_ms, channel, order, event_s, luck / 2**32))
@@ -210,19 +249,33 @@ def placings(orders: Sequence[HistoryOrder], *, seconds_known: bool = False) -> 
     return found
 
 
-def cut(orders: Sequence[HistoryOrder], stock: StockCase, *, from_ms: int, to_ms: int) -> Case:
+def cut(
+    orders: Sequence[HistoryOrder],
+    stock: StockCase,
+    *,
+    from_ms: int,
+    to_ms: int,
+    lines_max: int = 0,
+    seconds_known: bool = False,
+    split: Sequence[float] = SPLIT,
+) -> Case:
     """The part of a history in ``[from_ms, to_ms)``, with the SKUs that are sold in it.
+
+    It ends with the order that has line number ``lines_max``; 0 plays all.
 
     Raises:
         Misconfigured: nothing was ordered then.
     """
-    every = placings(orders)
+    every = placings(orders, seconds_known=seconds_known, split=split)
     inside = tuple(one for one in every if from_ms <= one.at_ms < to_ms)
+    if lines_max:
+        lines = accumulate(len(one.order.lines) for one in inside)
+        inside = inside[: sum(count < lines_max for count in lines) + 1]
     if not inside:
         raise Misconfigured("no order was placed in that time")
     before = tuple(one for one in every if from_ms - LEARN_DAYS * DAY_MS <= one.at_ms < from_ms)
     skus = sorted({line.sku for one in inside for line in one.order.lines})
-    return Case(inside, before, {sku: stock.target[sku] for sku in skus}, stock)
+    return Case(inside, before, {sku: stock.target[sku] for sku in skus}, stock, names_of(split))
 
 
 def perfect(case: Case) -> Truth:
@@ -245,7 +298,7 @@ def perfect(case: Case) -> Truth:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a run came to. ``calls`` and ``writes`` are by system; ``reads`` are the calls that only read."""
+    """What a run came to. ``calls`` and ``writes`` are by system; ``reads`` are those of the calls that only read."""
 
     setting: Setting
     truth: Truth
@@ -255,10 +308,24 @@ class Figures:
     writes: dict[str, int]
     parked: int
     differ: int  # numbers that are not what the rule makes of the truth, once everything is quiet
+    lags: dict[str, dict[str, float | int]] = field(repr=False, default_factory=dict)  # by flow; see ``Lags``
+    throttled_s: dict[str, float] = field(repr=False, default_factory=dict)
     operations: dict[str, dict[str, int]] = field(repr=False, default_factory=dict)
+    spread: dict[str, list[int]] = field(repr=False, default_factory=dict)  # lags by ``EDGES_MS``
+    hours: dict[str, dict[int, int]] = field(
+        repr=False, default_factory=dict
+    )  # calls by hour since the epoch
+    timeline: Timeline | None = field(repr=False, default=None)
+
+    @property
+    def bound_kept(self) -> float | None:
+        """The share of changes that landed within the bound that was predicted; ``None`` if none was to be judged."""
+        judged = sum(one["changes"] - one["apart"] for one in self.lags.values())
+        return sum(one["kept"] for one in self.lags.values()) / judged if judged else None
 
     def json(self) -> dict[str, Any]:
         """As it stands in a report; keys in a fixed order."""
+        kept = self.bound_kept
         return {
             **self.setting.json(),
             "units_sold": self.truth.sold,
@@ -270,17 +337,31 @@ class Figures:
             "calls": self.calls,
             "reads": self.reads,
             "writes": self.writes,
+            "throttled_s": self.throttled_s,
+            "lag_ms": self.lags,
+            "bound_kept": None if kept is None else round(kept, 6),
             "parked": self.parked,
             "numbers_differ": self.differ,
         }
 
 
 class Play:
-    """One setting, played over a case."""
+    """One setting, played over a case.
 
-    def __init__(self, case: Case, setting: Setting) -> None:
+    With ``draw`` the course of each number is kept. ``say`` is told now and then which share has been played.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        setting: Setting,
+        *,
+        draw: bool = False,
+        say: Callable[[float], None] = lambda _share: None,
+    ) -> None:
         self.case = case
         self.setting = setting
+        self._say = say
         self.loop = VirtualLoop(case.begin_ms - OPENING_MS)
         self.clock = VirtualClock(self.loop)
         self.truth = Truth(dict(case.target))
@@ -288,8 +369,26 @@ class Play:
         opening = {sku: case.stock.split(sku) for sku in case.target}
         tells = not setting.batch_ms
         self.channels = {
-            name: LeanChannel(name, self._wire(), opening, tell=self._tell, tells=tells) for name in CHANNELS
+            name: LeanChannel(
+                name,
+                self._wire(calls_per_s=setting.calls_per_s),
+                opening,
+                tell=self._tell,
+                tells=tells,
+                written=partial(self._wrote, index),
+            )
+            for index, name in enumerate(case.channels)
         }
+        self._index = {name: index for index, name in enumerate(case.channels)}
+        self.ledger = Ledger(
+            [channel.shows for channel in self.channels.values()],
+            self.truth.stock,
+            now_ms=self.clock.now_ms,
+            outage=setting.outage,
+            # What a channel should show under a buffer is nobody's business but the engine's.
+            lags=setting.buffer == NO_BUFFER,
+            timeline=Timeline(case.begin_ms) if draw else None,
+        )
         self.erp = LeanErp(
             ERP,
             self._wire(takes_s=ERP_CALL_S),
@@ -298,6 +397,7 @@ class Play:
             tell=self._tell,
             tells=tells,
             lost=setting.lost,
+            booked=self.ledger.booked,
         )
         self.engine: Engine | None = None
         self._store: SqliteStore | None = None
@@ -307,6 +407,9 @@ class Play:
 
     def _wire(self, **more: Any) -> Wire:
         return Wire(self.clock, Random(self._rng.getrandbits(64)), outage=self.setting.outage, **more)
+
+    def _wrote(self, channel: int, skus: Iterable[str]) -> None:
+        self.ledger.wrote(channel, skus)
 
     def play(self) -> Figures:
         """Play all of it."""
@@ -344,7 +447,7 @@ class Play:
 
     def routes(self) -> Routes:
         """What Syncline is configured to do: its defaults, the rule of the setting, and the pace of its design."""
-        poll_ms = self.setting.batch_ms or POLL_INTERVAL_MS
+        plan = self.setting.plan
         places = {at: at for at in LOCATIONS}
         return Routes(
             [
@@ -352,23 +455,31 @@ class Play:
                     Flow.INVENTORY,
                     ERP,
                     name,
-                    DEFAULT_TOLERANCE_MS[Flow.INVENTORY],
+                    plan.tolerance_ms,
                     locations=places,
                     rules=Rules([Layer(Level.NETWORK, {"buffer": self.setting.buffer})]),
-                    poll_interval_ms=poll_ms,
+                    poll_interval_ms=plan.interval_ms,
                     reconcile_interval_ms=RECONCILE_MS,
                 )
-                for name in CHANNELS
+                for name in self.channels
             ]
             + [
-                Route(Flow.ORDERS, name, ERP, DEFAULT_TOLERANCE_MS[Flow.ORDERS], poll_interval_ms=poll_ms)
-                for name in CHANNELS
+                Route(
+                    Flow.ORDERS,
+                    name,
+                    ERP,
+                    DEFAULT_TOLERANCE_MS[Flow.ORDERS],
+                    poll_interval_ms=plan.interval_ms,
+                    left_out=UNPAID,
+                )
+                for name in self.channels
             ]
         )
 
     async def _start(self) -> None:
-        if self.setting.design == "realtime":
-            self._plain = SetOnEvent(self.clock, self.channels, self.erp, poll_ms=POLL_INTERVAL_MS)
+        plan = self.setting.plan
+        if plan.plain:
+            self._plain = SetOnEvent(self.clock, self.channels, self.erp, poll_ms=plan.interval_ms)
             self._spawn(self._plain.run())
             return
         self._store = SqliteStore.open(":memory:", now_ms=self.clock.now_ms())
@@ -386,7 +497,7 @@ class Play:
             owner="case",
             epsilon=self.setting.epsilon,
             checkouts={
-                name: Checkout(round(self.setting.unseen_s * 1000), reported=False) for name in CHANNELS
+                name: Checkout(round(self.setting.unseen_s * 1000), reported=False) for name in self.channels
             },
         )
         self._spawn(self.engine.run())
@@ -413,14 +524,20 @@ class Play:
         await self._start()
         await self._until(self.case.begin_ms)
         before = self._counted()
+        for system in self._systems().values():
+            system.wire.counted.hours.clear()
         deliveries = self.case.deliveries()
         ordered: dict[str, int] = {}
-        for one in self.case.placings:
+        step = max(1, len(self.case.placings) // PROGRESS_STEPS)
+        for number, one in enumerate(self.case.placings):
+            if number % step == 0:
+                self._say(number / len(self.case.placings))
             while deliveries and deliveries[0][0] <= one.at_ms:
                 at_ms, arrives = deliveries.pop(0)
                 await self._until(at_ms)
                 if arrives:
                     self.truth.receive(ordered)
+                    self.ledger.received(ordered)
                     self.erp.receive(ordered)
                     ordered = {}
                 else:
@@ -428,22 +545,33 @@ class Play:
             await self._until(one.at_ms)
             self._place(one)
         counted = {name: calls - before[name] for name, calls in self._counted().items()}
-        await self._until(self.case.end_ms + CLOSING_MS + self.setting.batch_ms)
-        return await self._figures(counted)
+        hours = {name: dict(system.wire.counted.hours) for name, system in self._systems().items()}
+        await self._until(
+            self.case.end_ms + CLOSING_MS + self.setting.batch_ms + self.setting.plan.patience_ms
+        )
+        self.ledger.close()
+        return await self._figures(counted, hours)
 
     def _place(self, one: Placing) -> None:
-        channel = self.channels[one.channel]
+        channel, index = self.channels[one.channel], self._index[one.channel]
+        known_ms = one.at_ms + round(self.setting.unseen_s * 1000)
         accepted = []
         oversold = 0
         for line in one.order.lines:
-            beyond = self.truth.ask(line.sku, line.quantity, channel.shows(line.sku))
+            sku, quantity = line.sku, line.quantity
+            before, hidden = self.truth.stock[sku], self.truth.hidden
+            beyond = self.truth.ask(sku, quantity, channel.shows(sku))
             if beyond is not None:
-                accepted.append((line, channel.take(line.sku, line.quantity)))
+                accepted.append((line, channel.take(sku, quantity)))
                 oversold += beyond
+                self.ledger.sold(index, sku, quantity, before, beyond, known_ms)
+            elif self.truth.hidden > hidden:
+                self.ledger.refused(index, sku, quantity)
         if not accepted:
             return
         self.truth.orders += 1
         self.truth.orders_oversold += oversold > 0
+        self.ledger.reported(reference_of(one.channel, one.order.id), known_ms)
         channel.report(
             order_of(one.order.id, one.at_ms, accepted),
             after_s=self.setting.unseen_s,
@@ -463,7 +591,9 @@ class Play:
             for name, system in self._systems().items()
         }
 
-    async def _figures(self, counted: Mapping[str, Counter[str]]) -> Figures:
+    async def _figures(
+        self, counted: Mapping[str, Counter[str]], hours: Mapping[str, dict[int, int]]
+    ) -> Figures:
         def of(name: str, which: str, *, reads: bool) -> int:
             return sum(
                 n
@@ -472,16 +602,32 @@ class Play:
             )
 
         parked = [] if self._store is None else await self._store.read("parked_open", after=0, limit=10_000)
+        reads = {name: of(name, "calls", reads=True) for name in counted}
+        bounds = predicted(
+            self.setting.plan,
+            burst=len(self.case.target) * len(LOCATIONS),
+            orders_a_day=max(Counter(one.at_ms // DAY_MS for one in self.case.placings).values()),
+            unseen=self.setting.unseen_s > 0,
+        )
         return Figures(
             setting=self.setting,
             truth=self.truth,
             sellable=perfect(self.case).sold,
-            calls={name: of(name, "calls", reads=False) for name in counted},
-            reads={name: of(name, "calls", reads=True) for name in counted},
+            calls={name: reads[name] + of(name, "calls", reads=False) for name in counted},
+            reads=reads,
             writes={name: of(name, "values", reads=False) for name in counted},
             parked=len(parked),
             differ=self._differ(),
+            lags={
+                str(flow): lags.figures(*bounds[flow])
+                for flow, lags in self.ledger.lags.items()
+                if flow is not Flow.INVENTORY or self.setting.buffer == NO_BUFFER
+            },
+            throttled_s={name: round(system.wire.throttled_s, 3) for name, system in self._systems().items()},
             operations={name: dict(sorted(one.items())) for name, one in counted.items()},
+            spread={str(flow): lags.histogram() for flow, lags in self.ledger.lags.items()},
+            hours={name: dict(one) for name, one in hours.items()},
+            timeline=self.ledger.timeline,
         )
 
     def _differ(self) -> int:

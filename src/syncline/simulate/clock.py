@@ -86,3 +86,23 @@ class VirtualClock(Clock):
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         return self._loop.call_later(max(0.0, seconds), call)
+
+
+class SkewedClock(Clock):
+    """The vendors' clocks: ours and theirs never agree."""
+
+    def __init__(self, inner: Clock, ahead_ms: int) -> None:
+        self._inner = inner
+        self._ahead_ms = ahead_ms
+
+    def now_ms(self) -> int:
+        return self._inner.now_ms() + self._ahead_ms
+
+    def monotonic(self) -> float:
+        return self._inner.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return self._inner.after(seconds, call)

@@ -10,20 +10,32 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import TextIO
 
 from syncline.inventory.availability import largest_remainder
 from syncline.model.errors import Misconfigured
 
 COLUMNS = ("order_id", "placed_at", "sku", "description", "quantity", "unit_price", "customer", "country")
+NEEDED = ("order_id", "placed_at", "sku", "quantity")  # without a price every unit counts the same
+GOODS = ("auto", "digits", "all")
+NOT_GOODS = "not goods (SKU does not begin with a digit)"
+EXAMPLES_MAX = 5  # lines that are named for each finding
+GAP_DAYS = 4  # a long weekend is no gap
+MOMENTS_MAX = 200_000  # texts of moments that are remembered: the lines of an order share one
 LOCATION_WEIGHTS = (60, 30, 10)
 DAY_MS = 86_400_000
+
+_ZONE = re.compile(r"(?:Z|\s?[+-]\d\d:?\d\d)$")
+_SPACED_OFFSET = re.compile(r"\s+([+-]\d\d:?\d\d)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +61,76 @@ class HistoryOrder:
 
 @dataclass(slots=True)
 class History:
-    """Orders in the order they were placed, and what was left out and why."""
+    """Orders in the order they were placed; what was left out and why; what was kept and should be known.
+
+    ``where`` names the first lines of the file for each reason, of either kind.
+    """
 
     orders: list[HistoryOrder]
     skipped: Counter[str] = field(default_factory=Counter)
     seconds_known: bool = False
+    noticed: Counter[str] = field(default_factory=Counter)
+    where: dict[str, list[str]] = field(default_factory=dict)
 
     def lines(self) -> int:
         """How many lines the orders have."""
         return sum(len(order.lines) for order in self.orders)
 
+    def skip(self, reason: str, line: object) -> None:
+        """Count a line that is left out."""
+        self._count(self.skipped, reason, line)
 
-def read_history(path: Path, *, orders_max: int = 0) -> History:
-    """Read a CSV or CSV.gz file.
+    def notice(self, what: str, line: object) -> None:
+        """Count something that is kept."""
+        self._count(self.noticed, what, line)
+
+    def _count(self, counts: Counter[str], what: str, line: object) -> None:
+        counts[what] += 1
+        if counts[what] <= EXAMPLES_MAX:
+            self.where.setdefault(what, []).append(str(line))
+
+    def findings(self) -> list[str]:
+        """Everything that was found, in words, with the first lines: what was skipped, then what was kept."""
+        found = []
+        for title, counts in (("skipped", self.skipped), ("kept", self.noticed)):
+            for what, count in counts.most_common():
+                lines = self.where.get(what, [])
+                more = ", …" if count > len(lines) else ""
+                found.append(f"{title}: {count:,} × {what}: line {', '.join(lines)}{more}")
+        return found
+
+
+def read_history(
+    path: Path,
+    *,
+    orders_max: int = 0,
+    goods: str = "digits",
+    columns: Mapping[str, str] | None = None,
+    repeats: bool = True,
+) -> History:
+    """Read a CSV or CSV.gz file, separated by commas, semicolons or tabs.
 
     Args:
         path: the file; a name that ends in ``.gz`` is decompressed.
         orders_max: stop after so many orders; 0 reads all.
+        goods: what the data set's own dirt is. ``digits``: SKUs that begin with no digit are no goods, order ids that
+            begin with C or A are cancellations and corrections. ``all``: nothing is. ``auto``: as ``digits`` where at
+            least half of the file is of that form, else ``all``.
+        columns: what the file calls a column that we call otherwise.
+        repeats: whether a line that is in its order already counts again.
 
     Raises:
         Misconfigured: the file is missing, lacks a column, or has no usable line.
     """
+    if goods not in GOODS:
+        raise Misconfigured(f"--goods {goods}: it is one of {', '.join(GOODS)}")
     try:
         with (
-            gzip.open(path, "rt", encoding="utf-8", newline="")
+            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
             if path.suffix == ".gz"
-            else path.open(
-                encoding="utf-8",
-                newline="",
-            ) as file
+            else path.open(encoding="utf-8-sig", newline="") as file
         ):
-            history = _read(csv.DictReader(file), str(path), orders_max)
+            history = _Reader(file, str(path), goods, columns or {}, repeats=repeats).read(orders_max)
     except OSError as error:
         raise Misconfigured(f"--orders {path}: cannot be read: {error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -89,63 +140,190 @@ def read_history(path: Path, *, orders_max: int = 0) -> History:
     return history
 
 
-def _read(rows: csv.DictReader[str], path: str, orders_max: int) -> History:
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise Misconfigured(
-            f"--orders {path}: the columns {', '.join(missing)} are missing; needed are {', '.join(COLUMNS)}"
-        )
-    skipped: Counter[str] = Counter()
-    gathered: dict[str, tuple[int, str, str, list[HistoryLine]]] = {}
-    for row in rows:
-        reason = _why_skip(row)
-        if reason:
-            skipped[reason] += 1
-            continue
-        try:
-            quantity = int(row["quantity"])
-            price = Decimal(row["unit_price"])
-            placed = datetime.fromisoformat(row["placed_at"])
-        except (ValueError, InvalidOperation):
-            skipped["unreadable number or date"] += 1
-            continue
-        if not price.is_finite() or price >= 10**9 or quantity >= 10**9:
-            skipped["absurd number"] += 1
-            continue
-        if placed.tzinfo is None:
-            placed = placed.replace(tzinfo=UTC)
-        order_id = row["order_id"]
-        if order_id not in gathered:
-            if orders_max and len(gathered) >= orders_max:
+@dataclass(slots=True)
+class _Gathered:
+    """An order while its lines come in."""
+
+    at_ms: int
+    customer: str
+    country: str
+    line_no: int
+    lines: list[HistoryLine] = field(default_factory=list)
+    doubtful: list[tuple[HistoryLine, str, int]] = field(
+        default_factory=list
+    )  # with the reason, and the line
+    seen: set[HistoryLine] = field(default_factory=set)
+
+
+class _Reader:
+    """One file on its way to a history."""
+
+    def __init__(
+        self, file: TextIO, path: str, goods: str, columns: Mapping[str, str], *, repeats: bool
+    ) -> None:
+        head = file.readline()
+        names = next(csv.reader([head], delimiter=(delimiter := _delimiter(head))), [])
+        self._rows = csv.reader(file, delimiter=delimiter)
+        self._path = path
+        self._goods = goods
+        self._repeats = repeats
+        self._width = len(names)
+        self.history = History([])
+        unknown = sorted(set(columns) - set(COLUMNS))
+        if unknown:
+            raise Misconfigured(f"--column {unknown[0]}=…: there are {', '.join(COLUMNS)}")
+        at = {ours: names.index(theirs) for ours in COLUMNS if (theirs := columns.get(ours, ours)) in names}
+        missing = [columns.get(name, name) for name in NEEDED if name not in at]
+        if missing:
+            raise Misconfigured(
+                f"--orders {path}: the columns {', '.join(missing)} are missing; needed are {', '.join(NEEDED)}; the file "
+                f"has {', '.join(names) or 'no head'}; say --column sku=NAME for a column of another name"
+            )
+        for index, name in enumerate(names):
+            if index not in at.values():
+                self.history.notice(f"unknown column {name!r} (not read)", 1)
+        self._at = [at.get(name, -1) for name in COLUMNS]
+        self._priced = "unit_price" in at
+        self._gathered: dict[str, _Gathered] = {}
+        self._zone: str | None = None
+        self._moments: dict[str, int | None] = {}
+
+    def read(self, orders_max: int) -> History:
+        """All lines, or those of the first orders."""
+        for row in self._rows:
+            number = self._rows.line_num + 1  # the head was read before
+            if not row:
+                continue
+            if len(row) > self._width:
+                self.history.skip("more cells than columns", number)
+                continue
+            cells = [row[at] if 0 <= at < len(row) else "" for at in self._at]
+            if not self._take(cells, number, orders_max):
                 break
-            gathered[order_id] = (int(placed.timestamp() * 1000), row["customer"], row["country"], [])
-        gathered[order_id][3].append(HistoryLine(row["sku"], row["description"], quantity, price))
-    orders = [
-        HistoryOrder(order_id, placed_ms, customer, country, tuple(lines))
-        for order_id, (placed_ms, customer, country, lines) in gathered.items()
-    ]
-    orders.sort(key=lambda order: order.placed_at_ms)  # stable: ties stay as the file has them
-    return History(orders, skipped)
+        self._settle_doubts()
+        orders = sorted(
+            ((order_id, one) for order_id, one in self._gathered.items() if one.lines),
+            key=lambda pair: pair[1].at_ms,  # stable: ties stay as the file has them
+        )
+        for (_, before), (_, after) in pairwise(orders):
+            if (pause_ms := after.at_ms - before.at_ms) > GAP_DAYS * DAY_MS:
+                day = datetime.fromtimestamp(before.at_ms / 1000, UTC).date()
+                what = f"gap of more than {GAP_DAYS} days without an order"
+                self.history.notice(what, f"{after.line_no} ({pause_ms / DAY_MS:.1f} days after {day})")
+        self.history.orders = [
+            HistoryOrder(order_id, one.at_ms, one.customer, one.country, tuple(one.lines))
+            for order_id, one in orders
+        ]
+        return self.history
+
+    def _take(self, cells: list[str], number: int, orders_max: int) -> bool:
+        """Take one line in; false once enough orders are known."""
+        order_id, placed_at, sku, title, units, cost, customer, country = cells
+        doubt = _doubt(order_id, sku)
+        if doubt and (self._goods == "digits" or not sku or not order_id):
+            self.history.skip(doubt, number)
+            return True
+        if units.startswith("-") or units in ("0", ""):
+            self.history.skip("quantity not above zero (a return, or nothing)", number)
+            return True
+        if self._priced and (cost.startswith("-") or not cost.strip("0.")):
+            self.history.skip("price not above zero", number)
+            return True
+        at_ms = self._moments[placed_at] if placed_at in self._moments else self._moment(placed_at)
+        try:
+            quantity = int(units)
+            price = Decimal(cost) if self._priced else Decimal(1)
+        except (ValueError, InvalidOperation):
+            at_ms = None
+            quantity, price = 0, Decimal(0)
+        if at_ms is None:
+            self.history.skip("unreadable number or date", number)
+            return True
+        if not price.is_finite() or price >= 10**9 or quantity >= 10**9:
+            self.history.skip("absurd number", number)
+            return True
+        self._look_at_zone(placed_at, number)
+        order = self._gathered.get(order_id)
+        if order is None:
+            if orders_max and len(self._gathered) >= orders_max:
+                return False
+            order = self._gathered[order_id] = _Gathered(at_ms, customer, country, number)
+        elif order.at_ms != at_ms:
+            self.history.notice("moment that differs from that of its order (the first counts)", number)
+        line = HistoryLine(sku, title, quantity, price)
+        if line in order.seen:
+            if not self._repeats:
+                self.history.skip("line that is in its order already", number)
+                return True
+            self.history.notice("line that is in its order already (--drop-repeats leaves them out)", number)
+        order.seen.add(line)
+        if doubt and self._goods == "auto":
+            order.doubtful.append((line, doubt, number))
+        order.lines.append(line)
+        return True
+
+    def _settle_doubts(self) -> None:
+        """Leave out what is of the data set's own dirt, if the file is of its form."""
+        ids, skus, lines = 0, 0, 0
+        for order_id, one in self._gathered.items():
+            ids += order_id[:1].isdigit()
+            skus += sum(line.sku[:1].isdigit() for line in one.lines)
+            lines += len(one.lines)
+        for one in self._gathered.values():
+            for line, doubt, number in one.doubtful:
+                is_of_form = 2 * skus >= lines if doubt == NOT_GOODS else 2 * ids >= len(self._gathered)
+                if is_of_form:
+                    one.lines.remove(line)
+                    self.history.skip(f"{doubt}; --goods all keeps them", number)
+
+    def _moment(self, text: str) -> int | None:
+        """A moment as milliseconds, UTC; ``None`` for what is none. Lines of one order repeat it."""
+        try:
+            placed = datetime.fromisoformat(_SPACED_OFFSET.sub(r"\1", text.strip()))
+            if placed.tzinfo is None:
+                placed = placed.replace(tzinfo=UTC)
+            at_ms: int | None = int(placed.timestamp() * 1000)
+        except (ValueError, OverflowError):
+            at_ms = None
+        if len(self._moments) < MOMENTS_MAX:
+            self._moments[text] = at_ms
+        return at_ms
+
+    def _look_at_zone(self, text: str, number: int) -> None:
+        match = _ZONE.search(text)
+        zone = match[0].strip() if match else ""
+        if zone == self._zone:
+            return
+        if self._zone is None:
+            self._zone = zone
+            return
+        what = f"time zone {zone}" if zone else "no time zone, read as UTC"
+        first = self._zone or "none"
+        self.history.notice(f"{what}, where the first line has {first} (all are converted to UTC)", number)
 
 
-def _why_skip(row: dict[str, str]) -> str:
-    order_id, sku = row["order_id"] or "", row["sku"] or ""
+def _delimiter(head: str) -> str:
+    return max((",", ";", "\t"), key=head.count)
+
+
+def _doubt(order_id: str, sku: str) -> str:
+    """Why a line is none of an order of goods, by the form of the "Online Retail" data set; "" where it is."""
     if order_id[:1] in ("C", "c"):
         return "cancellation (order id begins with C)"
     if order_id[:1] in ("A", "a"):
         return "bad debt (order id begins with A)"
     if not sku[:1].isdigit():
-        return "not goods (SKU does not begin with a digit)"
-    if (row["quantity"] or "").startswith("-") or row["quantity"] in ("0", "", None):
-        return "quantity not above zero"
-    price = row["unit_price"] or ""
-    if price.startswith("-") or not price.strip("0."):
-        return "price not above zero"
-    return ""
+        return NOT_GOODS
+    return "" if order_id else "no order id"
 
 
-def generate_history(seed: int, *, orders: int = 2_000, skus: int = 1_500) -> History:
-    """Make a history of a mid-size wholesaler: few SKUs sell most, and bulk lines exhaust stock."""
+def generate_history(
+    seed: int, *, orders: int = 2_000, skus: int = 1_500, orders_per_hour: float = 15.0
+) -> History:
+    """Make a history of a mid-size wholesaler: few SKUs sell most, and bulk lines exhaust stock.
+
+    It sells from 8 to 20 o'clock UTC, at ``orders_per_hour`` in the mean.
+    """
     rng = Random(seed)
     catalog = [
         (
@@ -159,7 +337,7 @@ def generate_history(seed: int, *, orders: int = 2_000, skus: int = 1_500) -> Hi
     made: list[HistoryOrder] = []
     at_ms = int(datetime(2026, 3, 2, 8, 0, tzinfo=UTC).timestamp() * 1000)
     for number in range(orders):
-        at_ms += int(rng.expovariate(1 / 240_000))
+        at_ms += int(rng.expovariate(orders_per_hour / 3_600_000))
         if (at_ms // 3_600_000) % 24 >= 20:
             at_ms = (at_ms // DAY_MS + 1) * DAY_MS + 8 * 3_600_000
         count = min(60, 1 + int(rng.lognormvariate(2.0, 0.9)))

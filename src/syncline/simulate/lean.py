@@ -1,8 +1,8 @@
 """Channels and an ERP without HTTP: the connector ports over plain dictionaries, for runs over years of orders.
 
 They do what the vendors' simulators do to stock, orders and time, at a fraction of the cost, and nothing
-else: no limits, no signatures, no wire formats. What a system holds here is its own; Syncline learns of it
-by events, reads and answers only, each after a declared delay.
+else: no signatures, no wire formats, and a limit of calls a second only where one is given. What a system holds
+here is its own; Syncline learns of it by events, reads and answers only, each after a declared delay.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ from syncline.model.delivery import Operation, Outcome, Result
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.payloads import PutOrder, ReadStock, SetStock
 from syncline.model.records import Allocation, ErpLine, ErpOrder, Item, Order, OrderLine, StockLevel
-from syncline.ports import Clock, Page, PollStream, System, Verified, WebhookRequest
+from syncline.ports import Clock, Governor, Page, PollStream, System, Verified, WebhookRequest
+from syncline.sdk.governor import CostBucket
 from syncline.simulate.history import LOCATION_WEIGHTS, HistoryLine
 
 LOCATIONS = ("main", "north", "overflow")
+UNPAID = frozenset(
+    {"put_payment", "put_refund"}
+)  # orders without money of their own: its routes leave it out
 BATCH_MAX = 250  # values in a call: what Shopify's inventorySetQuantities takes
 PAGE_MAX = 250  # events in a page of a delta read, items in an event
 LEVELS_MAX = 500  # stock figures in an event of a full read
@@ -38,6 +42,7 @@ LEVELS_MAX = 500  # stock figures in an event of a full read
 EVENT_S = (0.1, 0.8)  # an event, from the act to our door: what webhooks take on a good day
 CALL_S = (0.2, 0.6)  # a channel's API call; it takes effect half-way
 ERP_CALL_S = (0.5, 3.0)  # an order put into an ERP: the range that the NetSuite simulator assumes as well
+BURST_S = 20  # a bucket holds what is restored in so many seconds, as Shopify's does
 RETRY_EVENT_S = 5.0  # after an outage, a sender tries an event again within so long
 
 
@@ -64,24 +69,47 @@ class Calls:
 
     calls: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
+    hours: Counter[int] = field(default_factory=Counter)  # calls by hour since the epoch
 
-    def count(self, operation: str, values: int) -> None:
+    def count(self, operation: str, values: int, at_ms: int) -> None:
         """One more call."""
         self.calls[operation] += 1
         self.values[operation] += values
+        self.hours[at_ms // 3_600_000] += 1
 
 
 class Wire:
     """The way between Syncline and one system: delays, outages and what was sent."""
 
     def __init__(
-        self, clock: Clock, rng: Random, *, takes_s: tuple[float, float] = CALL_S, outage: Outage = NO_OUTAGE
+        self,
+        clock: Clock,
+        rng: Random,
+        *,
+        takes_s: tuple[float, float] = CALL_S,
+        outage: Outage = NO_OUTAGE,
+        calls_per_s: float = 0.0,
     ) -> None:
         self.clock = clock
         self._rng = rng
         self._takes_s = takes_s
         self._outage = outage
         self.counted = Calls()
+        self._bucket = (
+            CostBucket(clock, capacity=max(1.0, BURST_S * calls_per_s), restore_per_s=calls_per_s)
+            if calls_per_s
+            else None
+        )
+
+    @property
+    def governor(self) -> Governor:
+        """What keeps the system's limit."""
+        return self._bucket or FreeGovernor()
+
+    @property
+    def throttled_s(self) -> float:
+        """How long calls have waited for the limit, added up."""
+        return self._bucket.waited_s if self._bucket else 0.0
 
     async def there(self, operation: str, values: int) -> float:
         """Reach the system; returns the seconds that its answer takes.
@@ -89,7 +117,10 @@ class Wire:
         Raises:
             Retryable: nothing passes at the moment.
         """
-        self.counted.count(operation, values)
+        if self._bucket:
+            await self._bucket.acquire(1, urgent=operation == "put_order")
+            self._bucket.settle(1, None)
+        self.counted.count(operation, values, self.clock.now_ms())
         if self._outage.ends_in_s(self.clock.now_ms()):
             raise Retryable("no route to the system (declared outage)")
         half_s = self._rng.uniform(*self._takes_s) / 2
@@ -200,9 +231,11 @@ class LeanChannel:
         *,
         tell: Callable[[str, int], None],
         tells: bool,
+        written: Callable[[Iterable[str]], None] = lambda _skus: None,
     ) -> None:
         self.name = name
         self.wire = wire
+        self._on_written = written
         self.numbers = {sku: list(at) for sku, at in numbers.items()}
         self._tell = tell
         self._tells = tells
@@ -229,7 +262,7 @@ class LeanChannel:
             stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
             event_delay_ms=round(EVENT_S[1] * 1000),
         )
-        return System(self.name, "lean", capabilities, self.source, self, FreeGovernor())
+        return System(self.name, "lean", capabilities, self.source, self, self.wire.governor)
 
     # --- buyers -----------------------------------------------------------------------------------
 
@@ -269,6 +302,8 @@ class LeanChannel:
         """Set numbers that are expected to be others, each by itself; or read them."""
         back_s = await self.wire.there(operation, len(items))
         outcomes = [self._one(item.payload) for item in items]
+        if operation == "set_stock":
+            self._on_written({item.payload.sku: None for item in items})
         await self.wire.clock.sleep(back_s)
         return outcomes
 
@@ -289,6 +324,7 @@ class LeanChannel:
         back_s = await self.wire.there("set_stock", len(values))
         for (sku, location), quantity in values.items():
             self.numbers[sku][LOCATIONS.index(location)] = max(0, quantity)
+        self._on_written({sku: None for sku, _ in values})
         await self.wire.clock.sleep(back_s)
 
     async def look_up(self, operation: str, item: Sent) -> Outcome | None:
@@ -309,9 +345,11 @@ class LeanErp:
         tell: Callable[[str, int], None],
         tells: bool,
         lost: float = 0.0,
+        booked: Callable[[str], None] = lambda _reference: None,
     ) -> None:
         self.name = name
         self.wire = wire
+        self._on_booked = booked
         self.target = {sku: list(at) for sku, at in opening.items()}
         self.available = {sku: list(at) for sku, at in opening.items()}
         self.held: dict[str, str] = {}
@@ -342,7 +380,7 @@ class LeanErp:
             multi_location=True,
             event_delay_ms=round(EVENT_S[1] * 1000),
         )
-        return System(self.name, "lean", capabilities, self.source, self, FreeGovernor())
+        return System(self.name, "lean", capabilities, self.source, self, self.wire.governor)
 
     def _everything(self, stream: str, began_ms: int) -> Iterable[Event]:
         if stream == "items":
@@ -382,6 +420,7 @@ class LeanErp:
         if order.reference in self.held:
             return Outcome(Result.DONE, facts={"external_id": self.held[order.reference]})
         external_id = self.held[order.reference] = str(len(self.held) + 1)
+        self._on_booked(order.reference)
         touched: dict[tuple[str, int], None] = {}
         lines = []
         for item in order.items:

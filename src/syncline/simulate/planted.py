@@ -30,7 +30,7 @@ from syncline.model.records import Item, Order, StockLevel
 from syncline.ports import Part, Rereads, System
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.history import HistoryLine
-from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Told, Wire, order_of
+from syncline.simulate.lean import LOCATIONS, UNPAID, LeanChannel, LeanErp, Told, Wire, order_of
 from syncline.stores.sqlite import SqliteStore
 
 SHOP, ERP = "shop", "erp"
@@ -262,7 +262,7 @@ class PlantedWorld:
         self.store = SqliteStore.open(":memory:", now_ms=START_MS)
         places = {at: at for at in LOCATIONS}
         self.stock = Route(Flow.INVENTORY, ERP, SHOP, 5_000, locations=places)
-        self.sales = Route(Flow.ORDERS, SHOP, ERP, 10_000)
+        self.sales = Route(Flow.ORDERS, SHOP, ERP, 10_000, left_out=UNPAID)
         self.engine = Engine(
             store=self.store,
             clock=self.clock,

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import urlsplit
@@ -25,14 +24,16 @@ from syncline.engine.states import STATE_OPERATIONS
 from syncline.engine.status import status
 from syncline.engine.subscriptions import keep
 from syncline.model.errors import OutcomeUnknown, SynclineError
-from syncline.ports import Clock, Request, Response, Store, Timer
-from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.ports import Request, Response, Store
+from syncline.simulate.clock import SkewedClock, VirtualClock, VirtualLoop
 from syncline.simulate.disagree import Disagreement, explained, prove, untold
 from syncline.simulate.history import HistoryOrder, generate_history, stock_case
 from syncline.simulate.hooks import HooksApp
+from syncline.simulate.merchandise import COLUMNS, Merchandise
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.pricing import Pricing
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
+from syncline.simulate.sides.netsuite import NetSuiteSide
 from syncline.simulate.staff import Staff
 from syncline.simulate.switching import Switching
 from syncline.simulate.trade import Truth
@@ -50,6 +51,7 @@ ALARM_STEP_S = 30.0
 SKEW_MS_MAX = 120_000
 STAFF = 0x57AFF
 PRICING = 0x9A1CE
+MERCHANDISE = 0x900D5
 FAILPOINT_WAIT_S = 120.0  # a failpoint that nobody passes for so long: then the moment is random after all
 # Business Central's notifications have none: they only say that something changed.
 EVENT_IDS = ("X-Shopify-Webhook-Id", "X-Syncline-Event-Id", "x-adobe-event-id")
@@ -82,6 +84,7 @@ class Plan:
     reconciles: bool = False  # in the end differences are planted, and both sides are proved
     restarts: int = 0  # in the end, with nothing to do: they must have no effect
     prices: bool = False  # prices travel as well, and people change them
+    products: bool = False  # products do, and people change them
     leaves_open: bool = False  # in the end some orders are still to be sent
     switches: bool = False  # all begins in shadow and goes live, and somebody pauses and resumes
 
@@ -134,26 +137,6 @@ class Report:
         return "\n".join(lines)
 
 
-class _Skewed(Clock):
-    """The vendors' clocks: ours and theirs never agree."""
-
-    def __init__(self, inner: Clock, ahead_ms: int) -> None:
-        self._inner = inner
-        self._ahead_ms = ahead_ms
-
-    def now_ms(self) -> int:
-        return self._inner.now_ms() + self._ahead_ms
-
-    def monotonic(self) -> float:
-        return self._inner.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        return self._inner.after(seconds, call)
-
-
 class _Inbound(FaultyTransport):
     """The way of webhooks: here a lost answer makes the vendor send again.
 
@@ -198,7 +181,7 @@ class Simulation:
         self._inbound.acknowledged = set()
         self.skew_ms = self._rng.randint(-SKEW_MS_MAX, SKEW_MS_MAX) if self.plan.faults else 0
         self.world = World(
-            clock=_Skewed(self.clock, self.skew_ms),
+            clock=SkewedClock(self.clock, self.skew_ms),
             rng=Random(self._rng.getrandbits(64)),
             transport=self._inbound,
             pace=Pace(),
@@ -233,6 +216,17 @@ class Simulation:
                 trade=self.world.trade,
             )
             if self.plan.prices
+            else None
+        )
+        self.merchandise = (
+            Merchandise(
+                clock=self.clock,
+                rng=Random(seed ^ MERCHANDISE),
+                shop=self.world.shop,
+                erp=self.world.erp,
+                trade=self.world.trade,
+            )
+            if self.plan.products
             else None
         )
         self.edits = 0
@@ -361,6 +355,7 @@ class Simulation:
             self.staff.work(plan.asides, plan.minutes) if self.staff else self.clock.sleep(0)
         )
         pricing = self._open_pricing()
+        merchandise = self._open_merchandise()
         switching = await self._switching() if plan.switches else None
         self._start()
         await self._prepare()
@@ -375,6 +370,7 @@ class Simulation:
         await people
         await staff
         await pricing
+        await merchandise
         if played is not None:
             await played
         if plan.faults:
@@ -398,6 +394,17 @@ class Simulation:
         self.pricing.open()
         self.world.price_rules = self.pricing.rules()
         return self.loop.create_task(self.pricing.work(self.plan.minutes))
+
+    def _open_merchandise(self) -> asyncio.Task[None]:
+        """Let people change products, where that is played."""
+        if self.merchandise is None:
+            return self.loop.create_task(self.clock.sleep(0))
+        self.merchandise.open()
+        if isinstance(self.world.erp_side, NetSuiteSide):
+            self.world.erp_side.catalog_fields = COLUMNS
+        self.world.product_rules = self.merchandise.rules()
+        self.world.price_rules = self.world.price_rules or self.merchandise.prices()
+        return self.loop.create_task(self.merchandise.work(self.plan.minutes))
 
     async def _switching(self) -> Switching:
         switching = Switching(
@@ -619,6 +626,8 @@ class Simulation:
             found.append(f"{len(mismatches)} numbers differ: {mismatches[:3]}")
         if self.pricing is not None:
             found += self.pricing.problems({row[3] for row in parked if row[2] in STATE_OPERATIONS})
+        if self.merchandise is not None:
+            found += self.merchandise.problems({row[3] for row in parked if row[2] in STATE_OPERATIONS})
         if not world.quiet():
             found.append("webhooks under way")
         return found
@@ -649,7 +658,12 @@ class Simulation:
                 ),
             )
             if count > 0
-        ] + (self.pricing.never() if self.pricing is not None else [])
+        ] + [
+            problem
+            for people in (self.pricing, self.merchandise)
+            if people is not None
+            for problem in people.never()
+        ]
 
 
 def _only_death(result: object) -> None:

@@ -68,8 +68,10 @@ class AsgiTransport(Transport):
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                for name, value in message.get("headers", ()):
-                    answer_headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+                for raw_name, raw_value in message.get("headers", ()):
+                    name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+                    held = answer_headers.get(name)
+                    answer_headers[name] = value if held is None else f"{held}, {value}"
             elif message["type"] == "http.response.body":
                 chunks.append(message.get("body", b""))
 

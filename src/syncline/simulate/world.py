@@ -20,6 +20,7 @@ from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
+from syncline.model.products import ProductRules
 from syncline.ports import Clock, Opening, Store, System, Transport
 from syncline.pricing.rules import PriceRules
 from syncline.simulate.sides import ERPS, SHOPS, ErpSide, ShopSide, chosen
@@ -43,6 +44,7 @@ class Pace:
     orders_ms: int = 20_000
     order_status_ms: int = 60_000
     prices_ms: int = 600_000
+    products_ms: int = 600_000
     poll_ms: int = 240_000
     reconcile_ms: int = 6 * 3_600_000
     items_ms: int = ITEMS_INTERVAL_MS
@@ -78,6 +80,7 @@ class World:
         self.clock = clock
         self.level_events = level_events
         self.price_rules: PriceRules | None = None  # with them, prices travel too
+        self.product_rules: ProductRules | None = None  # with them, products do
         self.more_routes: list[Route] = []
         self.rng = rng
         self.pace = pace or Pace()
@@ -142,6 +145,7 @@ class World:
                 Route(Flow.ORDERS, SHOP, ERP, pace.orders_ms, poll_interval_ms=pace.poll_ms),
                 Route(Flow.ORDER_STATUS, ERP, SHOP, pace.order_status_ms, poll_interval_ms=pace.poll_ms),
                 *self._prices(),
+                *self._products(),
                 *self.more_routes,
             ]
         )
@@ -158,6 +162,14 @@ class World:
             prices=self.price_rules,
         )
         return [route]
+
+    def _products(self) -> list[Route]:
+        if self.product_rules is None:
+            return []
+        rules, pace = self.product_rules, self.pace
+        return [
+            Route(Flow.CATALOG, ERP, SHOP, pace.products_ms, poll_interval_ms=pace.poll_ms, products=rules)
+        ]
 
     def settings(self, *, shop_url: str = "", erp_url: str = "") -> tuple[Any, Any]:
         """The configuration of both systems; URLs only where they differ from the vendors' own."""

@@ -43,6 +43,9 @@ FACTS = {
     "put_payment": "external_id",
     "put_refund": "external_id",
     "create_shipment": "external_id",
+    "record_payment": "told",
+    "create_refund": "external_id",
+    "cancel_order": "external_id",
 }
 NOTHING_DONE = (Result.NOT_SENT, Result.RETRY, Result.THROTTLED, Result.WAIT, Result.STALE, Result.REJECTED)
 

@@ -28,6 +28,7 @@ from syncline.model.errors import Fenced, Rejected
 from syncline.ports import Store, Write
 from syncline.testing.store_adoption import AdoptionConformance
 from syncline.testing.store_bindings import BindingConformance
+from syncline.testing.store_credit import CreditConformance
 from syncline.testing.store_deliveries import DeliveryConformance
 from syncline.testing.store_full_reads import FullReadConformance
 from syncline.testing.store_heard import HeardConformance
@@ -58,6 +59,7 @@ class StoreConformance(
     StateConformance,
     RoutingConformance,
     MappingConformance,
+    CreditConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

@@ -253,6 +253,11 @@ class Access:
         """The address to give to a vendor."""
         return f"{public_url.rstrip('/')}/hooks/{system}/{self.hook_token(system)}"
 
+    def gate_url(self, public_url: str, system: str) -> str:
+        """Where a system's checkout asks; what it asks for is still to follow."""
+        token = self.hook_token(system)
+        return f"{public_url.rstrip('/')}/v1/adobe-commerce/webhooks/{system}/{token}"
+
 
 def login_link(url: str, token: str) -> str:
     """A link that logs its bearer in."""

@@ -16,7 +16,7 @@ from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.web import alerts, checkout, mapping, modes, plan, prices, proofs, routing
+from syncline.web import alerts, checkout, credit, gates, mapping, modes, plan, prices, proofs, routing
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -292,6 +292,8 @@ ENDPOINTS = (
     *alerts.ENDPOINTS,
     *plan.ENDPOINTS,
     *checkout.ENDPOINTS,
+    *credit.ENDPOINTS,
+    *gates.ENDPOINTS,
     *modes.ENDPOINTS,
     *prices.ENDPOINTS,
     *proofs.ENDPOINTS,

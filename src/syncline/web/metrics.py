@@ -204,7 +204,14 @@ def _stock(status: Status) -> Iterator[Metric]:
         held.add_metric([at.channel], at.units)
         for reason, count in at.refused.items():
             refused.add_metric([at.channel, reason], count)
-    yield from (classes, kept, units, money, holds, held, refused)
+    decided = CounterMetricFamily(
+        "syncline_credit_decisions",
+        "Questions for credit, by what was decided",
+        labels=["channel", "decision", "reason"],
+    )
+    for one in status.decisions:
+        decided.add_metric([one.channel, one.decision, one.reason], one.times)
+    yield from (classes, kept, units, money, holds, held, refused, decided)
 
 
 def _proofs(status: Status) -> Iterator[Metric]:

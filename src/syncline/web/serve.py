@@ -272,4 +272,8 @@ async def _prepare(service: Service, public_url: str, say: Callable[[str], objec
             address = service.access.hook_url(public_url, name)
             if system.prepare is None and system.capabilities.webhooks:
                 say(f"{name}: send its events to {address}")
+            if system.gate is not None:
+                say(
+                    f"{name}: its checkout asks at {service.access.gate_url(public_url, name)}/credit (or holds, prices)"
+                )
             group.create_task(keep(service.engine, name, address, say), name=f"subscriptions {name}")

@@ -34,6 +34,7 @@ RECOVERED_MS = 30 * 86_400_000
 COST_SHARE = 0.1  # of one core, spent on looking at things
 WRONG_PER_S = 0.2
 WRONG_BURST = 10
+ASKED_PER_S, ASKED_BURST = 300.0, 600  # questions of one shop's checkouts
 
 log = structlog.get_logger(__name__)
 
@@ -178,6 +179,7 @@ class Site:
         self.watching = 0
         self._trusted = frozenset(trusted_proxies)
         self._wrong = RateLimit(engine.clock, per_s=WRONG_PER_S, burst=WRONG_BURST)
+        self.asking = RateLimit(engine.clock, per_s=ASKED_PER_S, burst=ASKED_BURST)
 
     # --- who asks -----------------------------------------------------------------------------------
 

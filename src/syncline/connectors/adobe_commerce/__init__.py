@@ -6,17 +6,23 @@ from random import Random
 
 from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
+from syncline.connectors.adobe_commerce.gates import AdobeCommerceGate
+from syncline.connectors.adobe_commerce.journal import Journal
 from syncline.connectors.adobe_commerce.manifest import (
     CAPABILITIES,
+    OPERATIONS,
     SAMPLE,
+    STREAMS,
     AdobeCommerceSettings,
     capabilities_of,
 )
+from syncline.connectors.adobe_commerce.messages import Messages
 from syncline.connectors.adobe_commerce.rereads import Rereader
 from syncline.connectors.adobe_commerce.setup import Setup
 from syncline.connectors.adobe_commerce.sink import AdobeCommerceSink
 from syncline.connectors.adobe_commerce.source import AdobeCommerceSource
-from syncline.ports import Connector, Opening, System
+from syncline.model.errors import Misconfigured
+from syncline.ports import Connector, Feed, Opening, System
 from syncline.sdk.governor import ConcurrencySlots
 
 
@@ -28,17 +34,46 @@ def open_system(opening: Opening) -> System:
     client = Client(
         settings, clock=opening.clock, rng=opening.rng, transport=opening.transport, governor=governor
     )
+    messages = _messages(opening)
+    journal = None
+    if settings.journal_url:
+        journal = Journal(opening.name, settings, clock=opening.clock, transport=opening.transport)
     return System(
         name=opening.name,
         connector="adobe_commerce",
         capabilities=capabilities_of(settings),
-        source=AdobeCommerceSource(opening.name, settings, client=client, clock=opening.clock),
+        source=AdobeCommerceSource(
+            opening.name, settings, client=client, clock=opening.clock, messages=messages, journal=journal
+        ),
         sink=AdobeCommerceSink(opening.name, settings, client=client, clock=opening.clock),
         governor=governor,
-        check=Setup(settings, client).check,
+        check=Setup(settings, client, messages, journal).check,
         census=AdobeCommerceCensus(opening.name, settings, client=client, clock=opening.clock),
         rereads=Rereader(settings, client=client, clock=opening.clock).rereads(),
+        listen=None if messages is None else messages.listen,
+        gate=AdobeCommerceGate(opening.name, settings) if settings.webhook_public_keys else None,
     )
+
+
+def _messages(opening: Opening) -> Messages | None:
+    """What hears the shop's RabbitMQ, where it is configured.
+
+    Raises:
+        Misconfigured: nobody here knows how to.
+    """
+    settings: AdobeCommerceSettings = opening.settings
+    if not settings.amqp_url:
+        return None
+    if opening.brokers is None:
+        raise Misconfigured("amqp_url: a broker cannot be heard here; take it out")
+    feed = Feed(
+        settings.broker_url,
+        settings.amqp_exchange,
+        settings.amqp_queue,
+        settings.amqp_topics,
+        settings.amqp_prefetch,
+    )
+    return Messages(opening.name, opening.brokers(feed), opening.clock)
 
 
 CONNECTOR = Connector(
@@ -48,6 +83,8 @@ CONNECTOR = Connector(
     capabilities=CAPABILITIES,
     open=open_system,
     sample=SAMPLE,
+    operations=frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

@@ -56,6 +56,7 @@ class Client:
         transport: Transport,
         governor: ConcurrencySlots,
     ) -> None:
+        self._origin = settings.origin
         self._root = f"{settings.origin}/rest/{settings.store}"
         self._credential = Credential(settings, clock=clock, rng=rng, transport=transport)
         self._rng = rng
@@ -63,8 +64,10 @@ class Client:
         self._governor = governor
         self._throttles = 0
 
-    async def get(self, path: str, query: Query, answer: type[T], *, urgent: bool = False) -> T:
-        """Read.
+    async def get(
+        self, path: str, query: Query, answer: type[T], *, urgent: bool = False, store: str = ""
+    ) -> T:
+        """Read; as one store view shows it if it is named.
 
         Raises:
             Missing: there is no such record.
@@ -72,7 +75,7 @@ class Client:
             Rejected: refused, in the shop's words.
             AuthExpired: credential or permission refused.
         """
-        response = await self._send("GET", f"/V1/{path}", query, None, urgent=urgent)
+        response = await self._send("GET", f"/V1/{path}", query, None, urgent=urgent, store=store)
         return _decoded(response, answer, path, reads=True)
 
     async def post(self, path: str, body: Any, answer: type[T], *, asynchronous: bool = False) -> T:
@@ -88,16 +91,26 @@ class Client:
         response = await self._send("POST", f"{prefix}{path}", (), body, urgent=False)
         return _decoded(response, answer, path, reads=False)
 
-    async def put(self, path: str, body: Any, answer: type[T]) -> T:
-        """Write a record that is there, at once. Raises what ``post`` raises, and ``Missing``."""
-        response = await self._send("PUT", f"/V1/{path}", (), body, urgent=False)
+    async def put(
+        self, path: str, body: Any, answer: type[T], *, asynchronous: bool = False, store: str = ""
+    ) -> T:
+        """Write a record by its key, at once or through the shop's queue; in one store view if it is named.
+
+        Raises:
+            Missing: there is no such record, or no such store view.
+            Throttled, Retryable, Rejected, OutcomeUnknown, AuthExpired: as for ``post``.
+        """
+        prefix = "/async/bulk/V1/" if asynchronous else "/V1/"
+        response = await self._send("PUT", f"{prefix}{path}", (), body, urgent=False, store=store)
         return _decoded(response, answer, path, reads=False)
 
     # --- one call ---------------------------------------------------------------------------------
 
-    async def _send(self, method: str, path: str, query: Query, body: Any, *, urgent: bool) -> Response:
+    async def _send(
+        self, method: str, path: str, query: Query, body: Any, *, urgent: bool, store: str = ""
+    ) -> Response:
         text = "&".join(f"{escape(name)}={escape(value)}" for name, value in query)
-        url = self._root + path
+        url = (f"{self._origin}/rest/{escape(store)}" if store else self._root) + path
         raw = b"" if body is None else _ENCODER.encode(body)
         header = await self._credential.header(method, url, text)
         response = await self._once(method, url, text, raw, header, urgent=urgent)

@@ -41,6 +41,7 @@ class CompanyRow(Struct, frozen=True):
 
     id: int
     company_name: str
+    company_email: str = ""
     status: int = 0
     vat_tax_id: str | None = None
     reseller_id: str | None = None
@@ -226,7 +227,7 @@ class CompanyWriter:
                 f"customer {payload.key}: Adobe Commerce makes no company without an administrator and an address; give "
                 "the customer a contact with an e-mail and an address at its source"
             )
-        admin = next((one for one in contacts if one.role == ADMIN), contacts[0])
+        admin = _admin(contacts)
         user = await self._user(admin)
         given = {
             "company_name": card.name or first.name,
@@ -254,6 +255,9 @@ class CompanyWriter:
             wanted["customer_group_id"] = int(card.group)
         if card.active is not None and card.active != (company.status == APPROVED):
             wanted["status"] = APPROVED if card.active else BLOCKED
+        # Of the address of the company itself the ERP knows nothing: it is that of whoever administers it.
+        if card.contacts and (email := _admin(card.contacts).email) != company.company_email:
+            wanted["company_email"] = email
         if wanted:
             await self._client.put(f"company/{company.id}", {"company": wanted}, CompanyRow)
 
@@ -354,6 +358,11 @@ _READ_ONLY = frozenset({"created_at", "updated_at", "created_in", "entity_id"})
 def _plain(contact: Contact) -> Contact:
     """A contact without what the two sides say differently: their keys, and what may be done."""
     return msgspec.structs.replace(contact, key="", role="")
+
+
+def _admin(contacts: Sequence[Contact]) -> Contact:
+    """Who administers a company: with the role for it, else the first."""
+    return next((one for one in contacts if one.role == ADMIN), contacts[0])
 
 
 def _legal(site: Site, telephone: str) -> Record:

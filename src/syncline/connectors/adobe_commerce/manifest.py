@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -30,15 +30,21 @@ PAGE_MAX = 300  # the most that a shop with input limits allows
 ITEMS_MAX = 20  # the same, for the rows of one synchronous call
 BULK_ITEMS_MAX = 500  # a shop with limits takes 5,000; more only make the window of each write longer
 CONCURRENCY_MAX = 64
+PREFETCH_MAX = 10_000
 _STORE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _CARRIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_EXCHANGE = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_QUEUE = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|[*#]))*")
 _SECRETS = (
+    "amqp_password",
     "consumer_key",
     "consumer_secret",
     "access_token",
     "access_token_secret",
     "admin_password",
+    "ims_client_secret",
 )
 
 
@@ -62,8 +68,12 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
 
     ``auth`` says which credential is sent: an integration's four values (``oauth``), its access token alone
     (``bearer``, which the shop has to allow), or an administrator's name and password (``admin``). ``event_public_keys``
-    are the keys, as PEM, by which Adobe I/O signs events. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
-    begins; without it, orders changed before the first read are left alone.
+    are the keys, as PEM, by which Adobe I/O signs events. ``journal_url`` is where the same events are read instead, with a
+    token from Adobe's IMS. ``amqp_url`` is the shop's RabbitMQ, where ``amqp_topics`` are heard. ``webhook_public_keys`` are those by which the shop signs the questions of
+    its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
+    one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
+    begins; without it, orders changed before the first read are left alone. So many products or more of one call go through the
+    shop's queue (``bulk_from``).
     """
 
     base_url: str
@@ -88,6 +98,23 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     refunds_restock: bool = False
     event_public_keys: tuple[str, ...] = ()
     event_client_id: str = ""
+    journal_url: str = ""
+    ims_org_id: str = ""
+    ims_client_secret: str = ""
+    ims_scopes: str = "openid,AdobeID,adobeio_api"
+    ims_url: str = "https://ims-na1.adobelogin.com"
+    amqp_url: str = ""
+    amqp_user: str = ""
+    amqp_password: str = ""
+    amqp_exchange: str = "magento"
+    amqp_queue: str = "syncline"
+    amqp_topics: tuple[str, ...] = ()
+    amqp_prefetch: int = 100
+    webhook_public_keys: tuple[str, ...] = ()
+    webhook_deadline_ms: int = 800
+    webhook_review: Literal["stop", "pass"] = "stop"
+    webhook_credit_methods: tuple[str, ...] = ("companycredit", "purchaseorder")
+    bulk_from: int = 100
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -112,10 +139,13 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             )
         for name, low, high in (
             ("stock_items_max", 1, BULK_ITEMS_MAX),
+            ("bulk_from", 2, BULK_ITEMS_MAX),
             ("bulk_applies_after_s", 10, 3600),
             ("concurrency", 1, CONCURRENCY_MAX),
             ("page_size", 1, PAGE_MAX),
             ("order_overlap_s", 0, OVERLAP_S_MAX),
+            ("amqp_prefetch", 1, PREFETCH_MAX),
+            ("webhook_deadline_ms", 50, 10_000),
         ):
             if not low <= getattr(self, name) <= high:
                 raise Misconfigured(f"{name}: must be between {low} and {high}")
@@ -129,6 +159,63 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             raise Misconfigured(
                 "event_client_id: is needed besides event_public_keys; both are checked of every event"
             )
+        self._check_journal()
+        self._check_broker()
+
+    def _check_journal(self) -> None:
+        if not self.journal_url:
+            return
+        for name in ("journal_url", "ims_url"):
+            parts = urlsplit(getattr(self, name))
+            loopback = (parts.hostname or "") in _LOOPBACK and parts.scheme == "http"
+            if (
+                not parts.hostname
+                or not (parts.scheme == "https" or loopback)
+                or parts.query
+                or parts.fragment
+            ):
+                raise Misconfigured(
+                    f"{name}: must be an https address without a query, as Adobe's console shows it"
+                )
+        for name in ("event_client_id", "ims_org_id", "ims_client_secret"):
+            value = getattr(self, name)
+            if not value or not value.isascii() or not value.isprintable():
+                raise Misconfigured(f"{name}: is needed besides journal_url, as Adobe's console shows it")
+
+    def _check_broker(self) -> None:
+        if not self.amqp_url:
+            return
+        parts = urlsplit(self.amqp_url)
+        loopback = (parts.hostname or "") in _LOOPBACK and parts.scheme == "amqp"
+        if (
+            not parts.hostname
+            or not (parts.scheme == "amqps" or loopback)
+            or parts.username
+            or parts.password
+        ):
+            raise Misconfigured(
+                "amqp_url: must be amqps://host/vhost, without credentials (amqp only on a loopback address)"
+            )
+        for name in ("amqp_user", "amqp_password"):
+            if not getattr(self, name):
+                raise Misconfigured(f"{name}: is needed besides amqp_url; give Syncline a user of its own")
+        if not _EXCHANGE.fullmatch(self.amqp_exchange):
+            raise Misconfigured(
+                "amqp_exchange: must be the name of the shop's exchange; it is magento as a rule"
+            )
+        if not _QUEUE.fullmatch(self.amqp_queue) or self.amqp_queue.startswith("async."):
+            raise Misconfigured(
+                "amqp_queue: must be a name for a queue of Syncline's own; what is taken from one of the shop's would be "
+                "missing there"
+            )
+        if not self.amqp_topics:
+            raise Misconfigured("amqp_topics: name the topics under which the shop publishes its orders")
+        for topic in self.amqp_topics:
+            if not _TOPIC.fullmatch(topic) or topic.partition(".")[0] == "async":
+                raise Misconfigured(
+                    f"amqp_topics: {topic!r} is no topic of orders; it begins with a word, and not with async: those are "
+                    "calls of the bulk API"
+                )
 
     def _check_credentials(self) -> None:
         needed = {
@@ -147,6 +234,12 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     def origin(self) -> str:
         """Where calls go, without a trailing slash."""
         return self.base_url.rstrip("/")
+
+    @property
+    def broker_url(self) -> str:
+        """Where the broker is, with the credential in it; never to be shown."""
+        scheme, _, rest = self.amqp_url.partition("://")
+        return f"{scheme}://{quote(self.amqp_user, safe='')}:{quote(self.amqp_password, safe='')}@{rest}"
 
     @property
     def orders_since_ms(self) -> int | None:
@@ -186,6 +279,7 @@ ORDER_STAMP_MS = 1_000 + 200
 CAPABILITIES = Capabilities(
     webhooks=True,
     webhook_signature="RSA-SHA256 over the raw body, X-Adobe-Digital-Signature-1 or -2",
+    webhook_handshake="challenge",
     delta_poll=("orders",),
     deletes_seen=False,
     compare_and_set=False,
@@ -213,19 +307,31 @@ CAPABILITIES = Capabilities(
     ),
 )
 
+QUEUED_MS = 24 * 3_600_000  # an assumption: no queue is further behind
+
 OPERATIONS: dict[str, Operation] = {
     "set_stock": Operation("set_stock", batch_items_max=ITEMS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=ITEMS_MAX, reads_only=True),
     "read_order": Operation("read_order", batch_items_max=10, reads_only=True, urgent=True),
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=15_000),
+    "record_payment": Operation("record_payment", look_up=True, look_up_window_ms=15_000),
+    "create_refund": Operation("create_refund", look_up=True, look_up_window_ms=15_000),
+    "cancel_order": Operation("cancel_order", look_up=True, look_up_window_ms=15_000),
     "set_price": Operation("set_price", batch_items_max=ITEMS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=ITEMS_MAX, sets=True),
+    "set_credit": Operation("set_credit", sets=True),
+    # What was queued may still wait in the queue when its call is forgotten: the same content follows it first.
+    "set_product": Operation("set_product", batch_items_max=200, sets=True, retry_same_key_ms=QUEUED_MS),
+    "set_wording": Operation("set_wording", batch_items_max=10, sets=True),
+    "set_listing": Operation("set_listing", batch_items_max=100, sets=True),
     "put_customer": Operation("put_customer", sets=True),
 }
 
 STREAMS = (
     PollStream("orders", (Flow.ORDERS, Flow.PAYMENTS)),
     PollStream("items", (Flow.CATALOG,), snapshot=True),
+    PollStream("messages", (Flow.ORDERS,), arrives=True),  # where amqp_url is set
+    PollStream("journal", (Flow.ORDERS,), arrives=True),  # where journal_url is set
 )
 
 # What an event has to carry for its order to be understood without reading it; with less, the order is read.
@@ -260,7 +366,8 @@ EVENT_FIELDS = (
 def capabilities_of(settings: AdobeCommerceSettings) -> Capabilities:
     """What one shop can do, by how its stock is written and whether it tells events."""
     bulk = settings.stock_writes == "bulk"
-    events = bool(settings.event_client_id)  # none are promised where none were asked for
+    # None are promised where none were asked for, or where they are read from the journal instead.
+    events = bool(settings.event_public_keys) or bool(settings.event_client_id and not settings.journal_url)
     return replace(
         CAPABILITIES,
         webhooks=events,
@@ -269,6 +376,13 @@ def capabilities_of(settings: AdobeCommerceSettings) -> Capabilities:
         partial_batch=bulk,
         applies_after_ms=settings.bulk_applies_after_s * 1000 if bulk else 0,
     )
+
+
+def streams_of(settings: AdobeCommerceSettings) -> tuple[PollStream, ...]:
+    """What is read of one shop, by the ways in that it has."""
+    absent = {"messages"} if not settings.amqp_url else set()
+    absent |= {"journal"} if not settings.journal_url else set()
+    return tuple(stream for stream in STREAMS if stream.name not in absent)
 
 
 def operations_of(settings: AdobeCommerceSettings) -> dict[str, Operation]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
-from syncline.connectors.adobe_commerce import wire
+from syncline.connectors.adobe_commerce import marks, wire
 from syncline.connectors.adobe_commerce.wire import amount, to_ms, units
 from syncline.model.errors import Rejected
 from syncline.model.records import (
@@ -185,7 +185,7 @@ def _allocations(
 
 def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:
     for invoice in whole.invoices:
-        if invoice.state == PAID:
+        if invoice.state == PAID and not marks.ours(invoice.comments):
             yield Payment(
                 id=str(invoice.entity_id),
                 amount=amount(invoice.base_grand_total, "invoice, base_grand_total"),
@@ -213,6 +213,8 @@ def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
                 lines.append(RefundLine(str(line.order_item_id), kept, restocked=True, shipped=False))
             if line.qty > kept:
                 lines.append(RefundLine(str(line.order_item_id), line.qty - kept, restocked=restocked))
+        if marks.ours(memo.comments):
+            continue
         yield Refund(
             str(memo.entity_id),
             amount(memo.base_grand_total, "credit memo, base_grand_total"),

@@ -12,6 +12,7 @@ from syncline.connectors.adobe_commerce.client import Client, Search
 from syncline.connectors.adobe_commerce.companies import CompanyReader
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.prices import PriceReader
+from syncline.connectors.adobe_commerce.productreads import ShelfReader
 from syncline.connectors.adobe_commerce.source import position_of
 from syncline.connectors.adobe_commerce.stock import Stock
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
@@ -44,6 +45,7 @@ class Rereader:
             placed_of=self.placed_of,
             contents={
                 Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read,
+                Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
                 Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
             },
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client, Search
+from syncline.connectors.adobe_commerce.journal import Journal
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.messages import Messages
 from syncline.connectors.adobe_commerce.wire import Found
 from syncline.model.errors import SynclineError
 
@@ -14,9 +16,17 @@ SOURCES_SHOWN = 8
 class Setup:
     """``check`` of one shop."""
 
-    def __init__(self, settings: AdobeCommerceSettings, client: Client) -> None:
+    def __init__(
+        self,
+        settings: AdobeCommerceSettings,
+        client: Client,
+        messages: Messages | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self._settings = settings
         self._client = client
+        self._messages = messages
+        self._journal = journal
 
     async def check(self) -> list[tuple[str, bool, str]]:
         """What works and what does not: (what, ok, how to mend)."""
@@ -43,7 +53,11 @@ class Setup:
         ):
             found.append(await self._may_read(what, path, kind))
         found.append(await self._check_sources())
-        if not self._settings.event_client_id:
+        if self._messages is not None:
+            found.append(await self._messages.check())
+        if self._journal is not None:
+            found.append(await self._journal.check())
+        elif not self._settings.event_client_id:
             found.append(("events: none configured, so orders are polled", True, ""))
         else:
             mend = (

@@ -1,4 +1,4 @@
-"""The writing side: source items, orders read on demand, shipments, prices."""
+"""The writing side: source items, orders read on demand, shipments, prices, products."""
 
 from __future__ import annotations
 
@@ -10,16 +10,27 @@ import msgspec
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.companies import CompanyWriter
+from syncline.connectors.adobe_commerce.credit import CreditWriter
 from syncline.connectors.adobe_commerce.manifest import ORDER_STAMP_MS, AdobeCommerceSettings, operations_of
+from syncline.connectors.adobe_commerce.money import MoneyWriter
 from syncline.connectors.adobe_commerce.orders import OrderReader
 from syncline.connectors.adobe_commerce.prices import PriceWriter
+from syncline.connectors.adobe_commerce.products import ProductWriter
 from syncline.connectors.adobe_commerce.shipments import Shipper
 from syncline.connectors.adobe_commerce.stock import Stock, outcome_of
 from syncline.connectors.adobe_commerce.wire import to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Rejected, SynclineError
-from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, SetStock
+from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
+    CreateShipment,
+    PutCustomer,
+    ReadOrder,
+    RecordPayment,
+    SetStock,
+)
 from syncline.ports import Clock
 
 STAMP_MS = 1000  # `updated_at` has whole seconds
@@ -36,7 +47,10 @@ class AdobeCommerceSink:
         self._orders = OrderReader(client, page_size=settings.page_size)
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
+        self._credit = CreditWriter(client)
+        self._products = ProductWriter(name, settings, client, clock, self._stock)
         self._companies = CompanyWriter(client)
+        self._money = MoneyWriter(client)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -58,9 +72,19 @@ class AdobeCommerceSink:
                 return await self._prices.set_own(items)
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
+            if operation == "set_credit":
+                return await self._credit.set(items)
+            if operation == "set_product":
+                return await self._products.set(items, key)
+            if operation == "set_wording":
+                return await self._products.translate(items)
+            if operation == "set_listing":
+                return await self._products.publish(items)
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]
+            if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+                return [await self._money.write(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
@@ -69,12 +93,14 @@ class AdobeCommerceSink:
             return [outcome_of(error)] * len(items)
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
-        """What became of a queued number, or the shipments that were made for a parcel."""
+        """What became of a queued number, or what was made for a parcel, a payment, a return or a cancellation."""
         payload = item.payload
         if isinstance(payload, SetStock):
             return await self._stock.ended(payload)
         if isinstance(payload, CreateShipment):
             return await self._shipper.look_up(payload)
+        if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+            return await self._money.look_up(payload)
         return None
 
     async def _read_orders(self, items: Sequence[Item]) -> list[Outcome]:

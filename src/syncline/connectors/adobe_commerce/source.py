@@ -5,29 +5,32 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from msgspec import Struct
 
 from syncline.connectors.adobe_commerce import mapping, wire
 from syncline.connectors.adobe_commerce.client import Client, Search
-from syncline.connectors.adobe_commerce.manifest import STREAMS, AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.journal import Journal
+from syncline.connectors.adobe_commerce.keys import load_keys
+from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings, streams_of
+from syncline.connectors.adobe_commerce.messages import Messages
+from syncline.connectors.adobe_commerce.told import ORDER_EVENT, REFUSED, why_refused
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
-from syncline.model.errors import Forged, Misconfigured, Rejected, Retryable
+from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.model.records import Notice
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 
 BODY_BYTES_MAX = 256 * 1024  # an event has 64 KB at most, and its envelope
 HEADER_CHARS_MAX = 2048
 PAGES_MAX = 100_000
-ORDER_EVENT = "order.event"
 SIGNATURES = ("x-adobe-digital-signature-1", "x-adobe-digital-signature-2")
 
 
@@ -38,31 +41,22 @@ class OrdersPosition(Struct, frozen=True):
     floor_ms: int
 
 
-def load_keys(keys: Sequence[str]) -> tuple[rsa.RSAPublicKey, ...]:
-    """The keys by which events are signed.
-
-    Raises:
-        Misconfigured: one is no RSA public key.
-    """
-    found = []
-    for text in keys:
-        try:
-            key = serialization.load_pem_public_key(text.encode())
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise Misconfigured(
-                "event_public_keys: each must be an RSA public key as PEM, as static.adobeioevents.com serves them"
-            )
-        found.append(key)
-    return tuple(found)
-
-
 class AdobeCommerceSource:
     """Reads one shop. ``verify`` and ``decode`` make no call."""
 
-    def __init__(self, name: str, settings: AdobeCommerceSettings, *, client: Client, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: AdobeCommerceSettings,
+        *,
+        client: Client,
+        clock: Clock,
+        messages: Messages | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self._name = name
+        self._messages = messages
+        self._journal = journal
         self._settings = settings
         self._client = client
         self._clock = clock
@@ -71,7 +65,7 @@ class AdobeCommerceSource:
     @property
     def streams(self) -> tuple[PollStream, ...]:
         """What can be polled."""
-        return STREAMS
+        return streams_of(self._settings)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -142,6 +136,8 @@ class AdobeCommerceSource:
         topic, body = event.topic, event.body
         if topic == ORDER_EVENT:
             return [_from_event(body)]
+        if topic == REFUSED:
+            raise why_refused(body)
         if topic == "order.notice":
             stamp = wire.decode(body, wire.OrderStamp, topic)
             return [_notice(stamp)]
@@ -166,6 +162,10 @@ class AdobeCommerceSource:
             return self._poll_orders(cursor)
         if stream == "items":
             return self._poll_items(cursor)
+        if stream == "messages" and self._messages is not None:
+            return self._messages.poll(cursor)
+        if stream == "journal" and self._journal is not None:
+            return self._journal.poll(cursor)
         raise ValueError(f"Adobe Commerce has no stream {stream!r}")
 
     async def _poll_orders(self, cursor: Cursor | None) -> AsyncIterator[Page]:

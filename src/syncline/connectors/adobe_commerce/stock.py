@@ -27,7 +27,7 @@ REMEMBERED_MAX = 20_000  # queued writes whose end may still be asked for
 SKU_CHARS_MAX = 4_000  # of SKUs in one address: web servers take 8 KB of it by default
 CONDITION_CHARS = 260  # what a condition of its own adds
 COMPLETE, RETRIABLE, FAILED, OPEN, REJECTED = 1, 2, 3, 4, 5  # of a queued operation
-_LIMIT = re.compile(r'Maximum items of type ".*?" is ([0-9]{1,6})')
+LIMIT = re.compile(r'Maximum items of type ".*?" is ([0-9]{1,6})')
 
 
 def outcome_of(error: SynclineError) -> Outcome:
@@ -89,7 +89,7 @@ class Stock:
     async def rows(self, skus: Sequence[str], sources: Sequence[str]) -> list[wire.SourceItem]:
         """The source items of some products in some sources; those that are not assigned are left out."""
         found: list[wire.SourceItem] = []
-        for some in _parts(skus, max(1, PAGE_MAX // max(1, len(sources)))):
+        for some in parts(skus, max(1, PAGE_MAX // max(1, len(sources)))):
             # A list is split at commas, and a SKU may contain one: then it is a condition of its own.
             listed = ",".join(sku for sku in some if "," not in sku)
             alone = [("sku", "eq", sku) for sku in some if "," in sku]
@@ -136,7 +136,7 @@ class Stock:
 
     def _learn(self, words: str) -> None:
         """A shop with input limits says how many rows it takes; the next call has no more."""
-        limit = _LIMIT.search(words)
+        limit = LIMIT.search(words)
         if limit:
             self._rows_max = max(1, min(self._rows_max, int(limit[1])))
 
@@ -194,7 +194,7 @@ class Stock:
         return Outcome(Result.REJECTED, f"Adobe Commerce: {words}")
 
 
-def _parts(skus: Sequence[str], most: int) -> Iterator[list[str]]:
+def parts(skus: Sequence[str], most: int) -> Iterator[list[str]]:
     """SKUs in parts that one address can carry."""
     part: list[str] = []
     chars = 0

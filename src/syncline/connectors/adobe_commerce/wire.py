@@ -216,6 +216,7 @@ class Invoice(Struct, frozen=True):
     created_at: Stamp
     base_grand_total: Decimal
     state: int | None = None
+    comments: tuple[Comment, ...] = ()
 
 
 class Creditmemo(Struct, frozen=True):
@@ -224,6 +225,7 @@ class Creditmemo(Struct, frozen=True):
     created_at: Stamp
     base_grand_total: Decimal
     items: tuple[DocumentItem, ...] = ()
+    comments: tuple[Comment, ...] = ()
 
 
 class WholeOrder(Struct, frozen=True):

@@ -1,6 +1,12 @@
 """Dynamics 365 Business Central: API v2.0, and pages of our own extension for what it does not tell."""
 
-from syncline.connectors.business_central.manifest import CAPABILITIES, SAMPLE, BusinessCentralSettings
+from syncline.connectors.business_central.manifest import (
+    CAPABILITIES,
+    OPERATIONS,
+    SAMPLE,
+    STREAMS,
+    BusinessCentralSettings,
+)
 from syncline.connectors.business_central.system import open_system
 from syncline.ports import Connector
 
@@ -11,6 +17,8 @@ CONNECTOR = Connector(
     CAPABILITIES,
     open_system,
     SAMPLE,
+    frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "BusinessCentralSettings"]

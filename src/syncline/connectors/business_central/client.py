@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from syncline.connectors.business_central.auth import token_of
-from syncline.connectors.business_central.manifest import STANDARD, BusinessCentralSettings
+from syncline.connectors.business_central.manifest import RUNTIME, STANDARD, BusinessCentralSettings
 from syncline.model.errors import AuthExpired, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.ports import Clock, Request, Response, Transport
 from syncline.sdk.governor import RatedSlots
@@ -123,6 +123,14 @@ class Client:
         """The subscriptions of an API."""
         return (await self.page(f"{self._settings.root(api)}/subscriptions"))[0]
 
+    async def runtime(self, entity: str) -> list[Row]:
+        """The rows of what the platform itself tells, such as its business events."""
+        return (await self.page(f"{self._settings.root(RUNTIME)}/{entity}"))[0]
+
+    async def company(self) -> dict[str, Any]:
+        """The company itself."""
+        return await self._read(self._settings.company(), {}, urgent=False)
+
     # -- writing ------------------------------------------------------------------------------
 
     async def create(self, path: str, body: Row, *, urgent: bool = False) -> dict[str, Any]:
@@ -173,6 +181,11 @@ class Client:
         return _made(
             await self._write("POST", f"{self._settings.root(api)}/subscriptions", body, {}, urgent=False)
         )
+
+    async def subscribe_to_event(self, body: Row) -> None:
+        """Subscribe to a business event, which is answered without a body; raises as ``create`` does."""
+        url = f"{self._settings.root(RUNTIME)}/externaleventsubscriptions"
+        await self._write("POST", url, body, {}, urgent=False)
 
     async def resubscribe(self, api: str, number: str, etag: str, body: Row | None) -> None:
         """Renew a subscription, or end it where there is no body; raises as ``create`` does."""

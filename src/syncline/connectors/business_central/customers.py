@@ -110,9 +110,9 @@ class CustomerScan:
             country=text(row, "country"),
             phone=text(row, "phoneNumber"),
         )
-        contact = Contact(
-            MAIN, last_name=text(row, "displayName"), email=email, phone=text(row, "phoneNumber")
-        )
+        # A card names the company only; channels want a person of two names.
+        first, _, last = text(row, "displayName").strip().partition(" ")
+        contact = Contact(MAIN, first, last.strip() or first, email, text(row, "phoneNumber"))
         return Company(
             key=text(row, "id"),
             name=text(row, "displayName"),

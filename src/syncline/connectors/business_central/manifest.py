@@ -24,6 +24,7 @@ WINDOW_S = 300.0
 
 STANDARD = "v2.0"
 EXTENSION = "syncline/connect/v1.0"
+RUNTIME = "microsoft/runtime/v1.0"
 LOGIN = "https://login.microsoftonline.com"
 API = "https://api.businesscentral.dynamics.com"
 
@@ -36,7 +37,7 @@ CAPABILITIES = Capabilities(
     webhook_signature="none: a shared secret in the body (clientState)",
     webhook_handshake="validationToken",
     webhooks_announce=True,
-    without_events=("prices", "catalog"),
+    without_events=("prices", "catalog", "customers", "credit", "payments", "returns"),
     delta_poll=("inventory", "order_status"),
     deletes_seen=False,
     external_reference=True,  # found again by its external document number, which nothing makes unique
@@ -62,8 +63,12 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,))
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, CUSTOMERS)
+PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
+RETURNS = PollStream("returns", (Flow.RETURNS,))
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
+STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, PRODUCTS, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {
@@ -89,6 +94,11 @@ payment_journal = "WEB"
 """,
     location="MAIN",
 )
+
+
+def event_key(name: str) -> str:
+    """A business event's name without spaces and in small letters: "Sales shipment posted" is ``salesshipmentposted``."""
+    return "".join(name.lower().split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +127,12 @@ class BusinessCentralSettings:
     shipping_account: str = ""
     payment_journal: str = ""
     post_returns: bool = False  # post the credit memo of goods that went back on the shelf
+    variant_option: str = "Variant"  # what the variants of an item differ in, as a shop names it
     variant_separator: str = "/"  # between an item's number and its variant's code, in a SKU
     rounding_tolerance: Decimal = Decimal("0.02")
+    business_events: dict[str, str] = field(
+        default_factory=dict
+    )  # an event's name, and the stream that it has read
 
     def validate(self) -> None:
         """Check what can be checked without a call.
@@ -165,6 +179,16 @@ class BusinessCentralSettings:
         if self.tax == "keep" and not (self.tax_account and self.zero_tax_code):
             raise Misconfigured(
                 'business_central.tax = "keep" needs tax_account and zero_tax_code, or tax is charged twice.'
+            )
+        streams = [stream.name for stream in STREAMS]
+        for name, stream in self.business_events.items():
+            if not event_key(name) or stream not in streams:
+                raise Misconfigured(
+                    f"business_central.business_events: {name!r} has to name one of the streams {', '.join(streams)}."
+                )
+        if self.business_events and not self.webhook_secrets:
+            raise Misconfigured(
+                "business_central.business_events needs webhook_secrets: events carry no other proof."
             )
         if not self.create_customers and not self.web_customer:
             raise Misconfigured("business_central.web_customer is needed where create_customers is off.")

@@ -14,6 +14,11 @@ from typing import Any
 
 import msgspec
 
+from syncline.connectors.business_central.business_events import (
+    EventSubscriptions,
+    looks_like_one,
+    stream_of,
+)
 from syncline.connectors.business_central.client import Client, Row
 from syncline.connectors.business_central.manifest import ANNOUNCED, BusinessCentralSettings
 from syncline.connectors.business_central.rows import instant, text
@@ -52,7 +57,12 @@ def verify(request: WebhookRequest, settings: BusinessCentralSettings, system: s
     Raises:
         Rejected: whatever is wrong; nothing else, whatever the bytes are.
     """
+    event_id = f"note:{hashlib.blake2b(request.body, digest_size=16).hexdigest()}"
+    event = Event(system, "notification", event_id, Via.EVENT, request.received_at_ms, request.body)
     try:
+        if looks_like_one(request.body):
+            stream = stream_of(request.body, settings)
+            return Verified(event, (stream,) if stream else ())
         body = _DECODER.decode(request.body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Rejected(f"The body is no notification of Business Central: {error}.") from error
@@ -70,8 +80,6 @@ def verify(request: WebhookRequest, settings: BusinessCentralSettings, system: s
         stream = _stream(entry.resource, settings)
         if stream:
             reads[stream] = None
-    event_id = f"note:{hashlib.blake2b(request.body, digest_size=16).hexdigest()}"
-    event = Event(system, "notification", event_id, Via.EVENT, request.received_at_ms, request.body)
     return Verified(event, tuple(reads))
 
 
@@ -105,6 +113,7 @@ class Subscriptions:
             held = await self._client.subscriptions(api)
             for entity in [e for a, e in ANNOUNCED if a == api]:
                 done += await self._one(api, entity, address, held)
+        done += await EventSubscriptions(self._settings, self._client).prepare(address)
         return done
 
     async def _one(self, api: str, entity: str, address: str, held: Sequence[Row]) -> list[str]:

@@ -16,20 +16,27 @@ import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
+from syncline.connectors.business_central.credit import CreditScan
 from syncline.connectors.business_central.customers import CustomerScan
 from syncline.connectors.business_central.manifest import (
+    CREDIT,
     CUSTOMERS,
     EXTENSION,
     ITEMS,
     LEVELS,
     ORDERS,
+    PAYMENTS,
     PRICES,
+    PRODUCTS,
+    RETURNS,
     SHIPMENTS,
     STOCK,
     BusinessCentralSettings,
 )
+from syncline.connectors.business_central.money import Money
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.prices import PriceScan
+from syncline.connectors.business_central.products import ProductScan
 from syncline.model.change import Cursor, Event, Kind, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Page
@@ -79,8 +86,11 @@ class Reads:
         self._places = places
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
+        self._credit = CreditScan(system, settings, clock, client)
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
+        self._products = ProductScan(system, settings, clock, client, self._erp_now)
         self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
+        self._money = Money(system, settings, clock, client, places, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""
@@ -91,7 +101,11 @@ class Reads:
             STOCK.name: self.stock,
             ITEMS.name: self.items,
             PRICES.name: self._prices.read,
+            PRODUCTS.name: self._products.read,
             CUSTOMERS.name: self._customers.read,
+            PAYMENTS.name: self._money.payments,
+            RETURNS.name: self._money.returns,
+            CREDIT.name: self._credit.read,
         }
 
     async def mark(self) -> Mark:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from syncline.connectors.business_central import customers, notifications, prices, rows
+from syncline.connectors.business_central import (
+    credit,
+    customers,
+    money,
+    notifications,
+    prices,
+    products,
+    rows,
+)
 from syncline.connectors.business_central.manifest import STREAMS, BusinessCentralSettings
 from syncline.connectors.business_central.reads import Reads
 from syncline.model.change import Change, Cursor, LoggedEvent
@@ -29,8 +37,14 @@ class BusinessCentralSource:
         return notifications.verify(request, self._settings, self._name)
 
     def decode(self, logged: LoggedEvent) -> list[Change]:
+        if logged.event.topic == products.TOPIC:
+            return products.decode(logged)
         if logged.event.topic == customers.TOPIC:
             return customers.decode(logged)
+        if logged.event.topic in money.TOPICS:
+            return money.decode(logged)
+        if logged.event.topic == credit.TOPIC:
+            return credit.decode(logged)
         return prices.decode(logged) if logged.event.topic == prices.TOPIC else rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

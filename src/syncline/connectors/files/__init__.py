@@ -1,12 +1,19 @@
 """Files as a system: CSV, fixed-width and XML, to and from a folder, an SFTP server or object storage."""
 
-from syncline.connectors.files.manifest import CAPABILITIES, FilesSettings
+from syncline.connectors.files.manifest import CAPABILITIES, OPERATIONS, STREAMS, FilesSettings
 from syncline.connectors.files.sample import SAMPLE
 from syncline.connectors.files.system import open_system
 from syncline.ports import Connector
 
 CONNECTOR = Connector(
-    "files", "Files (folder, SFTP, object storage)", FilesSettings, CAPABILITIES, open_system, SAMPLE
+    "files",
+    "Files (folder, SFTP, object storage)",
+    FilesSettings,
+    CAPABILITIES,
+    open_system,
+    SAMPLE,
+    frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "FilesSettings"]

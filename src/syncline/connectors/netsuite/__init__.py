@@ -1,9 +1,18 @@
 """Oracle NetSuite: SuiteTalk REST and SuiteQL, with a user-event script for push."""
 
-from syncline.connectors.netsuite.manifest import CAPABILITIES, SAMPLE, NetSuiteSettings
+from syncline.connectors.netsuite.manifest import CAPABILITIES, OPERATIONS, SAMPLE, STREAMS, NetSuiteSettings
 from syncline.connectors.netsuite.system import open_system
 from syncline.ports import Connector
 
-CONNECTOR = Connector("netsuite", "Oracle NetSuite", NetSuiteSettings, CAPABILITIES, open_system, SAMPLE)
+CONNECTOR = Connector(
+    "netsuite",
+    "Oracle NetSuite",
+    NetSuiteSettings,
+    CAPABILITIES,
+    open_system,
+    SAMPLE,
+    frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
+)
 
 __all__ = ["CONNECTOR", "NetSuiteSettings"]

@@ -15,6 +15,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -49,6 +50,33 @@ class Place(msgspec.Struct, frozen=True):
     id: int = 0
     next: int = 0
     began: int = 0
+
+
+def begin(
+    cursor: Cursor | None, reading: Reading, now_ms: int, zone: ZoneInfo | None, overlap_s: int
+) -> Place:
+    """Where a read of documents by their stamps begins: where it was broken off, or at the watermark less the overlap."""
+    if cursor and cursor.position:
+        place = msgspec.json.decode(cursor.position, type=Place)
+        if place.stamp:
+            return place
+        since = min(place.watermark, reading.utc_ms)
+    else:
+        since = reading.utc_ms - FIRST_LOOK_BACK_MS
+    stamp = zones.lower_bound(since, reading.utc_ms, zone if reading.proven else None, overlap_s)
+    return Place(since, stamp, KEY_START, reading.utc_ms, now_ms)
+
+
+def advance(at: Place, row: Row) -> Place:
+    """The place after a page that ended with a document.
+
+    Raises:
+        Retryable: it does not lie behind where the page began.
+    """
+    after = Place(at.watermark, str(row["lm"]), int(row["id"]), at.next, at.began)
+    if (after.stamp, after.id) <= (at.stamp, at.id):
+        raise Retryable("NetSuite returned transactions out of order.")
+    return after
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +129,7 @@ class Delta:
             self._waiting_known = True
         reading = await self._erp.read()
         covers_ms = cursor.covers_ms if cursor else 0
-        place = self._resume(cursor, reading, now_ms)
+        place = begin(cursor, reading, now_ms, self._erp.zone, self._settings.poll_overlap_s)
         read = _Read(reading, place.began, covers_ms or now_ms, place)
         for _ in range(PAGES_MAX):
             at = read.place
@@ -113,7 +141,7 @@ class Delta:
                 after = Place(at.next)
                 covers_ms = at.began
             else:
-                after = self._advance(at, headers[-1])
+                after = advance(at, headers[-1])
             position = msgspec.json.encode(after).decode()
             yield Page(tuple(events), Cursor(self._system, TRANSACTIONS.name, position, covers_ms), last)
             # Only now is the page stored; a page that was dropped must be read again.
@@ -123,25 +151,6 @@ class Delta:
                 return
             read.place = after
         raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of changed transactions.")
-
-    def _resume(self, cursor: Cursor | None, reading: Reading, now_ms: int) -> Place:
-        if cursor and cursor.position:
-            place = msgspec.json.decode(cursor.position, type=Place)
-            if place.stamp:
-                return place
-            since = min(place.watermark, reading.utc_ms)
-        else:
-            since = reading.utc_ms - FIRST_LOOK_BACK_MS
-        zone = self._erp.zone if reading.proven else None
-        stamp = zones.lower_bound(since, reading.utc_ms, zone, self._settings.poll_overlap_s)
-        return Place(since, stamp, KEY_START, reading.utc_ms, now_ms)
-
-    @staticmethod
-    def _advance(at: Place, row: Row) -> Place:
-        after = Place(at.watermark, str(row["lm"]), int(row["id"]), at.next, at.began)
-        if (after.stamp, after.id) <= (at.stamp, at.id):
-            raise Retryable("NetSuite returned transactions out of order.")
-        return after
 
     # -- memory -------------------------------------------------------------------------------
 

@@ -26,13 +26,18 @@ CREDENTIALS = {
 }
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,79}")
+_CATALOG_FIELD = re.compile(
+    r"title|description|category|status|assortments|(option|attribute|image)\.[^.\x00-\x1f]{1,80}"
+    r"|translation\.[A-Za-z-]{2,20}\.(title|description)"
+)
 _ACCOUNT = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
 CAPABILITIES = Capabilities(
     webhooks=True,  # by our own user-event script: the product has none (NS:section_1512409310)
     webhook_signature="HMAC-SHA256, X-Syncline-Signature v1",
-    without_events=("prices", "catalog"),
-    delta_poll=("inventory", "order_status"),
+    delta_poll=("inventory", "order_status", "payments", "returns"),
+    without_events=("prices", "catalog", "customers", "credit", "payments", "returns"),
     deletes_seen=False,
     external_reference=True,  # upsert and look-up by external id
     batch_items_max=1,
@@ -58,9 +63,15 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True)
 # Price rows have no change stamp and leave the item's as it is (contract sheet sections 4 and 5): all are read each time.
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True)
+# Items have a stamp, but variants, deletions and fields of the account's own are told by a whole read only.
+PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
 # A customer's stamp does not move with contacts and addresses, which are records of their own.
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
-STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, CUSTOMERS)
+PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
+RETURNS = PollStream("returns", (Flow.RETURNS,))
+# Balances have none either (section 5).
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
+STREAMS = (TRANSACTIONS, STOCK, ITEMS, PRICES, PRODUCTS, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
 
 
 SAMPLE = Sample(
@@ -115,6 +126,7 @@ class NetSuiteSettings:
     # Tell of sales orders that carry no external id too: an adopted one may have been written so.
     orders_without_external_id: bool = False
     currencies: dict[str, str] = field(default_factory=dict)  # ISO code -> internal id; empty: one currency
+    catalog_fields: dict[str, str] = field(default_factory=dict)  # of a product -> column of ``item``
 
     def validate(self) -> None:
         """Check what can be checked without a call.
@@ -151,6 +163,16 @@ class NetSuiteSettings:
             raise Misconfigured('netsuite.tax must be "keep" or "erp".')
         if self.rounding_tolerance < 0:
             raise Misconfigured("netsuite.rounding_tolerance must not be negative.")
+        for name, column in self.catalog_fields.items():
+            if not _CATALOG_FIELD.fullmatch(name):
+                raise Misconfigured(
+                    f"netsuite.catalog_fields: {name!r} is no field of a product; there are title, description, category, "
+                    "status, assortments, option.NAME, attribute.NAME, image.1 and translation.de.title."
+                )
+            if not _COLUMN.fullmatch(column):
+                raise Misconfigured(
+                    f"netsuite.catalog_fields.{name}: {column!r} is no column of item, such as custitem_size."
+                )
         if not self.create_customers and not self.web_customer:
             raise Misconfigured("netsuite.web_customer is needed where create_customers is off.")
         if self.timezone:

@@ -18,7 +18,7 @@ from functools import lru_cache
 import msgspec
 
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
-from syncline.connectors.netsuite.rows import order_name
+from syncline.connectors.netsuite.rows import CANCELLED, order_name
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Forged, Rejected
 from syncline.model.records import ErpLine, ErpOrder, Shipment, ShipmentLine, StockLevel
@@ -291,6 +291,7 @@ def _order(body: Body, settings: NetSuiteSettings) -> ErpOrder | None:
         commits_stock=record.status != "A",
         lines=tuple(ErpLine(sku, location, n) for (sku, location), n in units.items()),
         erp_stamp_ms=body.as_of_ms,
+        cancelled=record.status == CANCELLED,
     )
 
 

@@ -37,6 +37,35 @@ HEADERS = (
     "ORDER BY t.lastmodifieddate, t.id"
 )
 
+
+def changed(types: Sequence[str]) -> str:
+    """Documents of some types by the keyset (stamp, id), as ``HEADERS``."""
+    names = ",".join(f"'{name}'" for name in types)
+    return HEADERS.replace(_TYPES, names)
+
+
+def documents_of(documents: int, now: str) -> str:
+    """The bodies of some documents; parameters: these, then the keyset (document, document, line)."""
+    return f"{_BODY.format(now=now)}AND tl.transaction IN ({_marks(documents)}) {_BODY_KEYSET}"
+
+
+def made_from(orders: int, now: str) -> str:
+    """Invoices, deposits and returns made from some orders; parameters: these, then the keyset as of ``documents_of``."""
+    return (
+        f"{_BODY.format(now=now)}AND t.type IN ('CustInvc','CustDep','RtnAuth') "
+        f"AND tl.createdfrom IN ({_marks(orders)}) {_BODY_KEYSET}"
+    )
+
+
+# Every document has one main line, which names what it was made from.
+_BODY = (
+    "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, t.externalid AS externalid, "
+    f"TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, t.currency AS currency, t.foreigntotal AS total, "
+    "t.foreignamountunpaid AS unpaid, tl.createdfrom AS createdfrom, {now} AS erp_now "
+    "FROM transactionline tl JOIN transaction t ON t.id = tl.transaction WHERE tl.mainline = 'T' "
+)
+_BODY_KEYSET = "AND (tl.transaction > ? OR (tl.transaction = ? AND tl.id > ?)) ORDER BY tl.transaction, tl.id"
+
 LOCATIONS = "SELECT l.id AS id, l.name AS name FROM location l WHERE l.isinactive = 'F' ORDER BY l.id"
 LEVELS_COUNT = "SELECT COUNT(*) AS n FROM aggregateitemlocation"
 NEWEST = f"SELECT TO_CHAR(MAX(t.lastmodifieddate),{SECONDS}) AS lm FROM transaction t"
@@ -69,6 +98,20 @@ def all_items(now: str) -> str:
         f"SELECT i.id AS id, i.itemid AS sku, i.displayname AS title, i.itemtype AS type, "
         f"TO_CHAR(i.lastmodifieddate,{SECONDS}) AS lm, {now} AS erp_now "
         f"FROM item i WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND i.id > ? ORDER BY i.id"
+    )
+
+
+def all_products(columns: Sequence[str], now: str) -> str:
+    """Everything that can be sold, children of a matrix item behind their parent; parameter: the last product's id.
+
+    The settings have checked that ``columns`` are names; they come back as ``f0``, ``f1`` ... as a person sees them.
+    """
+    more = "".join(f", BUILTIN.DF(i.{column}) AS f{n}" for n, column in enumerate(columns))
+    root = "CASE WHEN i.matrixtype = 'CHILD' THEN i.parent ELSE i.id END"
+    return (
+        f"SELECT {root} AS root, i.id AS id, i.itemid AS sku, i.displayname AS title, i.description AS description, "
+        f"i.upccode AS barcode, i.matrixtype AS matrixtype{more}, {now} AS erp_now "
+        f"FROM item i WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND {root} > ? ORDER BY {root}, i.id"
     )
 
 
@@ -226,6 +269,16 @@ def orders_of(items: int, *, waiting: bool) -> str:
         f"WHERE t.type = 'SalesOrd' AND tl.mainline = 'F' AND tl.isclosed = 'F' AND tl.item IN ({_marks(items)}) "
         f"AND {which} AND (tl.transaction > ? OR (tl.transaction = ? AND tl.item > ?)) ORDER BY tl.transaction, tl.item"
     )
+
+
+# Every active customer with a limit or a hold; parameter: the last id. The names of balances are those of the analytics
+# catalogue (``balancesearch`` where the record says ``balance``).
+CREDIT = (
+    "SELECT c.id AS id, c.currency AS currency, c.creditlimit AS creditlimit, c.creditholdoverride AS held, "
+    "c.balancesearch AS balance, c.overduebalancesearch AS overdue, c.unbilledorderssearch AS unbilled, c.terms AS terms "
+    "FROM customer c WHERE c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON') "
+    "AND c.id > ? ORDER BY c.id"
+)
 
 
 def tracking_of(transactions: int) -> str:

@@ -19,6 +19,7 @@ from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, ShipmentLine, StockLevel
 
 LEVELS_PER_EVENT = 25  # an event costs as much as ten levels; a transaction takes 200 events
+CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
 QUANTITY_MAX = Decimal(10) ** 15
 QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -291,7 +292,9 @@ def _order(body: bytes) -> tuple[Kind, str, int, Record]:
         ErpLine(x.sku, x.location, _decimal(x.quantity), _decimal(x.ordered) if x.ordered else None)
         for x in row.lines
     )
-    order = ErpOrder(row.key, row.id, row.status, row.status != "A", lines, row.erp_ms)
+    order = ErpOrder(
+        row.key, row.id, row.status, row.status != "A", lines, row.erp_ms, cancelled=row.status == CANCELLED
+    )
     return Kind.ERP_ORDER, row.key, row.erp_ms, order
 
 

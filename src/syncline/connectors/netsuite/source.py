@@ -2,8 +2,9 @@
 
 The ``transactions`` stream follows the documents that move stock, because levels have no change
 stamp of their own (contract sheet section 5), and re-reads the levels that they touch. The ``stock``
-stream reads every level and proves the other. Prices have no stamp either, and no document moves them: the ``prices``
-stream reads all of them each time, and so does ``customers``, whose contacts and addresses are records of their own.
+stream reads every level and proves the other. Prices and balances have no stamp either, and no document moves the former: the
+``prices`` and ``credit`` streams read all of them each time, and so does ``customers``, whose contacts and addresses are records
+of their own.
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from syncline.connectors.netsuite import customers, prices, push, rows
+from syncline.connectors.netsuite import credit, customers, money, prices, products, push, rows
 from syncline.connectors.netsuite.client import Client
+from syncline.connectors.netsuite.credit import CreditScan
 from syncline.connectors.netsuite.customers import CustomerScan
 from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import (
+    CREDIT,
     CUSTOMERS,
     ITEMS,
+    PAYMENTS,
     PRICES,
+    PRODUCTS,
+    RETURNS,
     STOCK,
     STREAMS,
     TRANSACTIONS,
     NetSuiteSettings,
 )
 from syncline.connectors.netsuite.prices import PriceScan
+from syncline.connectors.netsuite.products import ProductScan
 from syncline.connectors.netsuite.scans import Scans
 from syncline.model.change import Change, Cursor, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
@@ -41,12 +48,17 @@ class NetSuiteSource:
         erp_clock = ErpClock(settings, clock, client)
         scans = Scans(name, clock, client, erp_clock)
         self.prices = PriceScan(name, settings, clock, client, erp_clock)
+        both = money.Money(name, settings, clock, client, erp_clock)
         self._readers: dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]] = {
             TRANSACTIONS.name: Delta(name, settings, clock, client, erp_clock).read,
             STOCK.name: scans.stock,
             ITEMS.name: scans.items,
             PRICES.name: self.prices.read,
+            PRODUCTS.name: ProductScan(name, settings, clock, client, erp_clock).read,
             CUSTOMERS.name: CustomerScan(name, settings, clock, client, erp_clock).read,
+            PAYMENTS.name: both.payments,
+            RETURNS.name: both.returns,
+            CREDIT.name: CreditScan(name, settings, clock, client).read,
         }
 
     @property
@@ -61,8 +73,14 @@ class NetSuiteSource:
             return push.decode(logged, self._settings)
         if logged.event.topic == prices.TOPIC:
             return prices.decode(logged)
+        if logged.event.topic == products.TOPIC:
+            return products.decode(logged)
         if logged.event.topic == customers.TOPIC:
             return customers.decode(logged)
+        if logged.event.topic in money.TOPICS:
+            return money.decode(logged)
+        if logged.event.topic == credit.TOPIC:
+            return credit.decode(logged)
         return rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

@@ -6,7 +6,14 @@ from random import Random
 
 from syncline.connectors.shopify.census import ShopifyCensus
 from syncline.connectors.shopify.client import Client
-from syncline.connectors.shopify.manifest import CAPABILITIES, RESTORE_PER_S, SAMPLE, ShopifySettings
+from syncline.connectors.shopify.manifest import (
+    CAPABILITIES,
+    OPERATIONS,
+    RESTORE_PER_S,
+    SAMPLE,
+    STREAMS,
+    ShopifySettings,
+)
 from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
@@ -29,7 +36,9 @@ def open_system(opening: Opening) -> System:
         connector="shopify",
         capabilities=CAPABILITIES,
         source=ShopifySource(opening.name, settings, client=client, clock=opening.clock),
-        sink=ShopifySink(opening.name, settings, client=client, clock=opening.clock),
+        sink=ShopifySink(
+            opening.name, settings, client=client, clock=opening.clock, transport=opening.transport
+        ),
         governor=governor,
         prepare=setup.prepare,
         check=setup.check,
@@ -45,6 +54,8 @@ CONNECTOR = Connector(
     capabilities=CAPABILITIES,
     open=open_system,
     sample=SAMPLE,
+    operations=frozenset(OPERATIONS),
+    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
 )
 
 __all__ = ["CONNECTOR", "ShopifySettings", "open_system"]

@@ -49,7 +49,7 @@ _REFUND_LINE = f"""{{
   quantity restocked restockType lineItem {{ id }} location {{ id }}
   subtotalSet {_MONEY} totalTaxSet {_MONEY}
 }}"""
-_TRANSACTION = f"{{ id kind status gateway createdAt processedAt amountSet {_MONEY} }}"
+_TRANSACTION = f"{{ id kind status gateway formattedGateway createdAt processedAt amountSet {_MONEY} }}"
 
 
 def _fulfillment_orders(lines: int) -> str:
@@ -61,7 +61,7 @@ def _fulfillment_orders(lines: int) -> str:
 
 def _refund(lines: int) -> str:
     return f"""{{
-  id createdAt processedAt totalRefundedSet {_MONEY}
+  id note createdAt processedAt totalRefundedSet {_MONEY}
   refundLineItems(first: {lines}) {{ nodes {_REFUND_LINE} {_PAGE} }}
 }}"""
 
@@ -331,6 +331,12 @@ def set_lists(kinds: tuple[str, ...]) -> Document:
     return Document("SetListPrices", text, writes=True)
 
 
+SET_METAFIELDS = Document(
+    "SetMetafields",
+    f"mutation SetMetafields($metafields: [MetafieldsSetInput!]!) {{ metafieldsSet(metafields: $metafields) {_ERRORS} }}",
+    writes=True,
+)
+
 # What left already and what is left to send, as of one moment.
 ORDER_SHIPMENTS = Document(
     "OrderShipments",
@@ -353,6 +359,63 @@ CREATE_FULFILLMENT = Document(
     "CreateFulfillment",
     """mutation CreateFulfillment($fulfillment: FulfillmentInput!) {
   fulfillmentCreate(fulfillment: $fulfillment) { fulfillment { id status } userErrors { field message } }
+}""",
+    writes=True,
+)
+_PAID = f"""{{
+  cancelledAt currencyCode totalOutstandingSet {_MONEY}
+  transactions(first: {LIST_MAX}) {{ id kind status gateway formattedGateway amountSet {_MONEY} }}
+}}"""
+ORDER_PAID = Document("OrderPaid", f"query OrderPaid($id: ID!) {{ order(id: $id) {_PAID} }}")
+RECORD_PAYMENT = Document(
+    "RecordPayment",
+    f"""mutation RecordPayment($id: ID!, $amount: MoneyInput, $name: String!, $at: DateTime) {{
+  orderCreateManualPayment(id: $id, amount: $amount, paymentMethodName: $name, processedAt: $at) {{
+    order {_PAID} userErrors {{ field message }}
+  }}
+}}""",
+    writes=True,
+)
+# What of an order may still be given back, and what was.
+ORDER_REFUNDS = Document(
+    "OrderRefunds",
+    f"""query OrderRefunds($id: ID!, $after: String) {{
+  order(id: $id) {{
+    cancelledAt
+    refunds(first: {LIST_MAX}) {{ id note }}
+    lineItems(first: {LINES_PAGE}, after: $after) {{
+      nodes {{ id sku quantity currentQuantity refundableQuantity unfulfilledQuantity }} {_PAGE}
+    }}
+  }}
+}}""",
+)
+SUGGESTED_REFUND = Document(
+    "SuggestedRefund",
+    f"""query SuggestedRefund($id: ID!, $lines: [RefundLineItemInput!]!) {{
+  order(id: $id) {{
+    suggestedRefund(refundLineItems: $lines) {{
+      suggestedTransactions {{ amountSet {_MONEY} gateway parentTransaction {{ id }} }}
+    }}
+  }}
+}}""",
+)
+CREATE_REFUND = Document(
+    "CreateRefund",
+    """mutation CreateRefund($input: RefundInput!, $key: String!) {
+  refundCreate(input: $input) @idempotent(key: $key) { refund { id } userErrors { field message } }
+}""",
+    writes=True,
+)
+ORDER_STATE = Document("OrderState", "query OrderState($id: ID!) { order(id: $id) { id cancelledAt } }")
+CANCEL_ORDER = Document(
+    "CancelOrder",
+    """mutation CancelOrder($id: ID!, $restock: Boolean!, $refund: OrderCancelRefundMethodInput!, $note: String) {
+  orderCancel(
+    orderId: $id, reason: OTHER, restock: $restock, refundMethod: $refund, notifyCustomer: false, staffNote: $note
+  ) {
+    job { id }
+    orderCancelUserErrors { field message }
+  }
 }""",
     writes=True,
 )

@@ -35,6 +35,7 @@ RESTORE_PER_S: dict[Plan, float] = {
 
 SECRET_BYTES_MIN = 24
 OVERLAP_S_MAX = 86_400
+BULK_MAX = 250  # products of one call
 _SHOP = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 _VERSION = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -58,7 +59,8 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ``webhook_secrets`` are all the client secrets that may sign at present: after a rotation Shopify
     goes on with the oldest unrevoked one for up to an hour. ``orders_since`` (RFC 3339) is where the
     first read of orders begins; without it, orders changed before the first read are left alone.
-    ``level_events``: whether Shopify is asked to tell every change of a number.
+    ``level_events``: whether Shopify is asked to tell every change of a number. So many products or more of one call go as a
+    bulk operation (``bulk_from``); more than ``BULK_MAX`` are never written at once.
     """
 
     shop: str
@@ -71,6 +73,7 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     orders_since: str = ""
     notify_customer: bool = False
     level_events: bool = True
+    bulk_from: int = 100
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -90,6 +93,8 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise Misconfigured(f"api_version: {self.api_version!r} is no version; use one such as 2026-07")
         if not 0 <= self.order_overlap_s <= OVERLAP_S_MAX:
             raise Misconfigured(f"order_overlap_s: must be between 0 and {OVERLAP_S_MAX}")
+        if self.bulk_from < 2:
+            raise Misconfigured(f"bulk_from: {self.bulk_from} must be at least 2")
         if self.orders_since and self.orders_since_ms is None:
             raise Misconfigured("orders_since: must be a moment with its offset, e.g. 2026-01-31T00:00:00Z")
         if self.base_url:
@@ -191,9 +196,20 @@ OPERATIONS: dict[str, Operation] = {
     # A mutation takes all variants of one product, so a call carries one for each of so many products.
     "set_price": Operation("set_price", batch_items_max=MUTATIONS_MAX, cost=10.0 * MUTATIONS_MAX, sets=True),
     "set_list_price": Operation("set_list_price", batch_items_max=250, cost=10.0, sets=True),
+    # One metafield for each account; a call takes 25 of them, all or none.
+    "set_credit": Operation("set_credit", batch_items_max=25, cost=10.0, sets=True),
+    # A bulk operation may still run when its call is forgotten: the same key finds it. It runs 24 hours at most.
+    "set_product": Operation(
+        "set_product", batch_items_max=BULK_MAX, cost=200.0, sets=True, retry_same_key_ms=KEY_KEPT_MS
+    ),
+    "set_wording": Operation("set_wording", batch_items_max=10, cost=10.0, sets=True),
+    "set_listing": Operation("set_listing", batch_items_max=25, cost=10.0 * 25, sets=True),
     # One reading of the company and a few mutations; each of these is debited by itself.
     "put_customer": Operation("put_customer", cost=400.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
+    "record_payment": Operation("record_payment", cost=120.0, look_up=True, look_up_window_ms=60_000),
+    "create_refund": Operation("create_refund", cost=300.0, look_up=True, look_up_window_ms=60_000),
+    "cancel_order": Operation("cancel_order", cost=12.0, look_up=True, look_up_window_ms=60_000),
 }
 
 STREAMS = (

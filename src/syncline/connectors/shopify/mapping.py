@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
-from syncline.connectors.shopify import wire
+from syncline.connectors.shopify import marks, wire
 from syncline.connectors.shopify.reckoning import Sold, TakenBack, minor_unit, net_total_of, reckon
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.copying import replace
@@ -84,7 +84,7 @@ def order_from_webhook(body: bytes, topic: str = "orders/updated") -> Order:
         po_number=order.po_number or "",
         note=order.note or "",
         cancelled_at_ms=to_ms(order.cancelled_at, "cancelled_at") if order.cancelled_at else None,
-        refunds=tuple(_rest_refund(refund) for refund in order.refunds),
+        refunds=tuple(_rest_refund(refund) for refund in order.refunds if not marks.ours(refund.note)),
     )
 
 
@@ -263,6 +263,7 @@ def order_from_read(body: bytes) -> Order:
                 _refund_lines(back[refund.id]),
             )
             for refund in order.refunds
+            if not marks.ours(refund.note)
         ),
         complete=True,
     )
@@ -343,7 +344,8 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
 
 def _payments(order: wire.GqlOrder) -> Iterable[Payment]:
     for transaction in order.transactions:
-        if transaction.kind in _RECEIVED and transaction.status == "SUCCESS":
+        ours = marks.PAYMENT in (transaction.gateway, transaction.formatted_gateway)
+        if transaction.kind in _RECEIVED and transaction.status == "SUCCESS" and not ours:
             yield Payment(
                 id=number(transaction.id),
                 amount=_gql(transaction.amount_set, order.currency_code),

@@ -15,6 +15,7 @@ from syncline.connectors.shopify.companies import CompanyReader
 from syncline.connectors.shopify.documents import Document
 from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.connectors.shopify.prices import PriceReader
+from syncline.connectors.shopify.productreads import ShelfReader
 from syncline.connectors.shopify.source import orders_floor_ms, search_stamp
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Cursor, Kind
@@ -82,6 +83,7 @@ class Rereader:
             placed_of=self.placed_of,
             contents={
                 Kind.PRICE: PriceReader(self._client, self._clock).read,
+                Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
                 Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
             },
         )

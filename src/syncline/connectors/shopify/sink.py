@@ -1,4 +1,4 @@
-"""The writing side: absolute stock with compare-and-set, reads on demand, shipments, prices."""
+"""The writing side: absolute stock with compare-and-set, reads on demand, shipments, prices, products, credit."""
 
 from __future__ import annotations
 
@@ -11,18 +11,33 @@ import msgspec
 from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
+from syncline.connectors.shopify.bulk import BulkRunner
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.company_writer import CompanyWriter
+from syncline.connectors.shopify.credit import CreditWriter
+from syncline.connectors.shopify.listings import ListingWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
+from syncline.connectors.shopify.money import MoneyWriter
 from syncline.connectors.shopify.orders import OrderReader
+from syncline.connectors.shopify.outcomes import outcome_of
 from syncline.connectors.shopify.prices import PriceWriter
+from syncline.connectors.shopify.products import ProductWriter
 from syncline.connectors.shopify.shipments import Shipper
 from syncline.connectors.shopify.wire import number, to_ms
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Operation, Outcome, Result
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
-from syncline.model.payloads import CreateShipment, PutCustomer, ReadOrder, ReadStock, SetStock
-from syncline.ports import Clock
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
+from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
+    CreateShipment,
+    PutCustomer,
+    ReadOrder,
+    ReadStock,
+    RecordPayment,
+    SetStock,
+)
+from syncline.ports import Clock, Transport
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
 # Codes that name no line and mean: this key is spent, send again under a new one.
@@ -61,14 +76,21 @@ class _StockItem(Struct, frozen=True, rename="camel"):
 class ShopifySink:
     """Writes one shop. Every operation may be repeated with the same key."""
 
-    def __init__(self, name: str, settings: ShopifySettings, *, client: Client, clock: Clock) -> None:
+    def __init__(
+        self, name: str, settings: ShopifySettings, *, client: Client, clock: Clock, transport: Transport
+    ) -> None:
         self._name = name
         self._settings = settings
         self._client = client
         self._clock = clock
         self._orders = OrderReader(client)
         self._prices = PriceWriter(client)
+        self._credit = CreditWriter(client)
+        bulk = BulkRunner(settings, client=client, clock=clock, transport=transport)
+        self._products = ProductWriter(name, client, bulk, clock, bulk_from=settings.bulk_from)
+        self._listings = ListingWriter(client)
         self._companies = CompanyWriter(client)
+        self._money = MoneyWriter(settings, client)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property
@@ -91,9 +113,19 @@ class ShopifySink:
                 return await self._prices.set_own(items)
             if operation == "set_list_price":
                 return await self._prices.set_lists(items)
+            if operation == "set_credit":
+                return await self._credit.set(items)
+            if operation == "set_product":
+                return await self._products.set(items, key)
+            if operation == "set_wording":
+                return await self._listings.translate(items)
+            if operation == "set_listing":
+                return await self._listings.publish(items)
             payload = items[0].payload
             if isinstance(payload, PutCustomer):
                 return [await self._companies.put(payload)]
+            if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+                return [await self._money.write(payload, key)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
@@ -102,10 +134,12 @@ class ShopifySink:
             return [outcome_of(error)] * len(items)
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
-        """Find a shipment again by its tracking number; nothing else needs looking up."""
+        """Find a shipment again by its tracking number, and an ERP's money and returns by what we wrote on them."""
+        payload = item.payload
+        if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
+            return await self._money.look_up(payload)
         if operation != "create_shipment":
             return None
-        payload = item.payload
         assert isinstance(payload, CreateShipment)
         return await self._shipper.look_up(payload)
 
@@ -215,17 +249,6 @@ class ShopifySink:
             body=body,
         )
         return Outcome(Result.DONE, facts={"event": event})
-
-
-def outcome_of(error: SynclineError) -> Outcome:
-    """What an error means for an item of the call."""
-    if isinstance(error, Throttled):
-        return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-    if isinstance(error, OutcomeUnknown):
-        return Outcome(Result.UNKNOWN, str(error))
-    if isinstance(error, Retryable):
-        return Outcome(Result.NOT_SENT, str(error))
-    return Outcome(Result.REJECTED, str(error))
 
 
 def _location(text: str) -> str:

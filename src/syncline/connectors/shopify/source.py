@@ -161,11 +161,16 @@ class ShopifySource:
             return [_notice(str(part.order_id), to_ms(part.updated_at or part.created_at, "updated_at"))]
         if topic == "inventory_levels/update":
             return _level(wire.decode(body, wire.RestLevel, topic))
-        if topic == "item":
-            item, changed = mapping.item_from_read(body)
-            # Before prices were written nobody asked for the product; who knows it knows more.
-            knows = int(bool(item.parent_id))
-            return [Change(Kind.ITEM, item.sku, changed, knows, changed, item)] if item.sku else []
+        if topic in {"item", "items"}:
+            bodies = [body] if topic == "item" else wire.decode(body, list[msgspec.Raw], topic)
+            changes = []
+            for one in bodies:
+                item, changed = mapping.item_from_read(bytes(one))
+                # Before prices were written nobody asked for the product; who knows it knows more.
+                knows = int(bool(item.parent_id))
+                if item.sku:
+                    changes.append(Change(Kind.ITEM, item.sku, changed, knows, changed, item))
+            return changes
         wire.decode(body, wire.AnyObject, topic)
         return []
 

@@ -118,6 +118,7 @@ class Transaction(Struct, frozen=True, rename="camel"):
     created_at: Moment
     amount_set: MoneyBag
     gateway: str | None = None
+    formatted_gateway: str | None = None
     processed_at: Moment | None = None
 
 
@@ -137,6 +138,7 @@ class GqlRefund(Struct, frozen=True, rename="camel"):
     total_refunded_set: MoneyBag
     refund_line_items: Connection[RefundedLine]
     created_at: Moment | None = None
+    note: str | None = None
 
 
 class MailingAddress(Struct, frozen=True, rename="camel"):
@@ -293,6 +295,7 @@ class RestTransaction(Struct, frozen=True):
 class RestRefund(Struct, frozen=True):
     id: Id
     created_at: Moment
+    note: str | None = None
     refund_line_items: tuple[RestRefundLine, ...] = ()
     transactions: tuple[RestTransaction, ...] = ()
     order_adjustments: tuple[RestAdjustment, ...] = ()

@@ -37,9 +37,13 @@ RECORDS = {
     "put_payment": "payment",
     "put_refund": "refund",
     "create_shipment": "shipment",
+    "record_payment": "payment",
+    "create_refund": "refund",
+    "cancel_order": "cancellation",
     "set_stock": "stock number",
     "set_price": "price",
     "set_list_price": "price of a price list",
+    "set_credit": "credit",
     "put_customer": "customer",
     "apply": "message",
 }

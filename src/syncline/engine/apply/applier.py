@@ -15,6 +15,7 @@ import structlog
 
 from syncline.engine.adoption import Adoption
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.credit import CreditNews
 from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.heard import Checks, Verdict
 from syncline.engine.apply.known import Known, Memory
@@ -29,7 +30,7 @@ from syncline.engine.derive.states import StateDeriver
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
-from syncline.engine.routes import Routes, parse_reference, split_key
+from syncline.engine.routes import Routes, parse_reference, reference_of, split_key
 from syncline.engine.routing import decisions
 from syncline.engine.states import States
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
@@ -72,7 +73,9 @@ class Applier:
         states: States | None = None,
         contents: StateDeriver | None = None,
         routed: Collection[str] = (),
+        credit: CreditNews | None = None,
     ) -> None:
+        self._credit = credit or None
         self._routed = routed  # channels of which it is decided here from where orders are sent
         self._states = states
         self._contents = contents
@@ -257,6 +260,7 @@ class Applier:
             await self._clock.sleep(0)  # decoding took a while, and applying will
         decoded = await self._adoption.renamed(decoded)
         figures = await self._load(batch, decoded)
+        credited = await self._credited(batch, decoded)
         weighed = await self._doubts.weigh(batch, decoded, figures)
         for _, freed in weighed.freed:
             batch.apply(*freed)
@@ -275,13 +279,13 @@ class Applier:
         self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
         results = await self._store.write(
-            self._lease.guard, learned, *weighed.writes, *batch.writes(CONSUMER, self._offset)
+            self._lease.guard, learned, *weighed.writes, *credited, *batch.writes(CONSUMER, self._offset)
         )
         failpoint("applier.after_write")
         self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
-        if batch.states and self._contents is not None:
+        if (batch.states or credited) and self._contents is not None:
             self._contents.marked()
         if batch.levels.to_check:
             self._checks.expect()
@@ -297,6 +301,20 @@ class Applier:
         for rows in results[-2:]:
             self._offer(rows)
         return len(decoded)
+
+    async def _credited(
+        self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]
+    ) -> list[Write]:
+        """What the news among these changes says of credit."""
+        if self._credit is None:
+            return []
+        news = [
+            (logged.event.system, change)
+            for logged, changes in decoded
+            for change in changes
+            if batch.news(logged.event.system, change)
+        ]
+        return await self._credit.writes(news, self._clock.now_ms())
 
     async def _release_unknown(self) -> None:
         """New SKUs came: orders that were parked for want of one are tried again by themselves."""
@@ -396,6 +414,7 @@ class Applier:
     async def _load_demand(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
         """Tell the batch what is asked of stock by the orders that it tells news of, and what is held for them."""
         orders: dict[str, dict[str, None]] = {}
+        fresh: dict[str, dict[str, str]] = {}  # not known whole: references and keys
         numbers: dict[str, set[str]] = {}
         channels = list(self._systems)
         for logged, changes in decoded:
@@ -405,11 +424,14 @@ class Applier:
                     continue
                 if isinstance(change.value, Order):
                     orders.setdefault(system, {})[change.key] = None
+                    if not batch.known_whole(system, change.key):
+                        fresh.setdefault(system, {})[reference_of(system, change.key)] = change.key
                     numbers.setdefault(system, set()).update((change.key, change.value.number))
                 elif change.kind is Kind.ERP_ORDER:
                     parsed = parse_reference(change.key, channels)
                     if parsed is not None:
                         orders.setdefault(parsed[0], {})[parsed[1]] = None
+        await self._load_erp_orders(batch, fresh)
         for channel, wanted in orders.items():
             for order_key in await self._adoption.shipped_elsewhere(channel, list(wanted)):
                 batch.shipped_elsewhere(channel, order_key)
@@ -423,6 +445,17 @@ class Applier:
             rows = await self._store.read("holds_of_orders", channel=channel, orders=sorted(names))
             for order_key, _, sku in rows:
                 batch.hold_known(channel, order_key, sku)
+
+    async def _load_erp_orders(self, batch: Batch, fresh: Mapping[str, Mapping[str, str]]) -> None:
+        """Tell the batch what ERPs told of orders before their channels did."""
+        for channel, references in fresh.items():
+            names = [*references, *(reference.upper() for reference in references)]  # as some ERPs hold them
+            for route in self._routes.of(Flow.ORDERS, source=channel):
+                rows = await self._store.read(
+                    "records_get", system=route.sink, kind=Kind.ERP_ORDER.value, keys=names
+                )
+                for row in rows:
+                    batch.erp_order_known(channel, references[row[0].lower()], decode(Kind.ERP_ORDER, row[4]))
 
     async def _load_unseen(self, batch: Batch, decoded: Sequence[tuple[LoggedEvent, list[Change]]]) -> None:
         """Tell the batch what is gone already of goods in orders that are still to be read.

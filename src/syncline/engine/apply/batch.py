@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
+from syncline.engine.apply.facts import Facts
 from syncline.engine.apply.guards import fault
 from syncline.engine.apply.heard import CLOCKS_MS, Levels
 from syncline.engine.apply.known import Known, Name
@@ -18,15 +19,24 @@ from syncline.engine.apply.wants import wanted_of
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
-from syncline.engine.routes import SEP, Route, Routes, parse_reference, stock_key
+from syncline.engine.routes import SEP, Routes, parse_reference, stock_key
 from syncline.engine.states import States
-from syncline.freshness.bounds import start_at
 from syncline.freshness.demand import Sale
 from syncline.inventory.availability import needed
 from syncline.inventory.rules import BufferKind
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
-from syncline.model.records import ChannelLevel, ErpOrder, Item, Notice, Order, Shipment, StockLevel
+from syncline.model.records import (
+    ChannelLevel,
+    ErpOrder,
+    Item,
+    Notice,
+    Order,
+    Receipt,
+    Return,
+    Shipment,
+    StockLevel,
+)
 from syncline.ports import Row, Write
 from syncline.routing.decision import Decision, placed
 
@@ -74,6 +84,7 @@ class Batch:
         self._demand: defaultdict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
         self._wants: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._erp: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._erp_known: dict[tuple[str, str], ErpOrder] = {}
         self._dirty: dict[str, int] = {}
         self._later: dict[str, int] = {}
         self._restamped: set[str] = set()
@@ -83,7 +94,7 @@ class Batch:
         self._further: set[str] = (
             set()
         )  # channels whose clock turned out to be much further ahead than was known
-        self._facts: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._facts = Facts(routes, self._systems, now_ms)
         self._reads: dict[tuple[str, str], dict[str, Any]] = {}
         self._held: dict[tuple[str, str], set[str]] = {}
         self._elsewhere: set[tuple[str, str]] = set()
@@ -114,6 +125,11 @@ class Batch:
         before = self._known.get((system, change.kind, change.key))
         return before is None or (change.version, change.tiebreak) > (before.version, before.tiebreak)
 
+    def known_whole(self, channel: str, order_key: str) -> bool:
+        """Whether an order is known with everything that only reading it tells."""
+        before = self._known.get((channel, Kind.ORDER, order_key))
+        return before is not None and before.value is not None and before.value.complete
+
     def demand_known(self, row: Row) -> None:
         """A demand line as stored."""
         channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms = row
@@ -140,6 +156,10 @@ class Batch:
     def routed(self, channel: str, order_key: str, decision: Decision) -> None:
         """From where an order is sent was decided here, whatever its channel expects."""
         self._routed[channel, order_key] = decision
+
+    def erp_order_known(self, channel: str, order_key: str, erp: ErpOrder) -> None:
+        """What an ERP told of an order before its channel did, or before we knew from where it is to be sent."""
+        self._erp_known[channel, order_key] = erp
 
     def unseen_known(self, channel: str, sku: str, units: int) -> None:
         """Units that a channel lost to something that nobody has told us of."""
@@ -300,12 +320,13 @@ class Batch:
                 # so it matters only while some demand waits to be contained. No lag begins here.
                 self._restamped.add(value.sku)
         elif isinstance(value, ErpOrder):
-            self._erp_order(system, value, change.changed_at_ms)
+            self._erp_order(value, change.changed_at_ms)
+            self._facts.erp(system, change)
+        elif isinstance(value, Shipment | Receipt | Return):
+            self._facts.erp(system, change)
         elif isinstance(value, Item):
             self.items.append((system, value))
             self._mark(value.sku, change.changed_at_ms)
-        elif isinstance(value, Shipment):
-            self._shipment(system, value, change.changed_at_ms)
         if before is None or before.hash != hash_ or (system, change.kind, change.key) in self._back:
             self.states.changed(system, change)
         self._known[system, change.kind, change.key] = Known(
@@ -377,12 +398,14 @@ class Batch:
             linger_ms = READ_LINGER_MS if quiet else 0
             self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
         self._wants_of(channel, order, change.changed_at_ms)
+        erp = self._erp_known.get((channel, order.key))
+        if erp is not None and (previous is None or not previous.complete):
+            self._erp_order(erp, change.changed_at_ms)
         self._replaces_hold(channel, order, change.changed_at_ms)
         self._sold_of(channel, order, previous)
         if order.complete:
-            self._facts_of(
-                channel, order, change, changed=before is None or before.hash != hash_, previous=previous
-            )
+            changed = before is None or before.hash != hash_
+            self._facts.order(channel, order, change, changed=changed, previous=previous)
         return order, hash_
 
     def _read_order(self, channel: str, key: str, changed_at_ms: int, *, linger_ms: int) -> None:
@@ -508,55 +531,14 @@ class Batch:
             if quantity > 0:
                 self.sold.append(Sold(channel, sku, Sale(sold_at_ms, quantity)))
 
-    def _facts_of(
-        self,
-        channel: str,
-        order: Order,
-        change: Change,
-        *,
-        changed: bool,
-        previous: Order | None,
-    ) -> None:
-        for route in self._routes.of(Flow.ORDERS, source=channel):
-            if changed:
-                self._fact(route, "put_order", f"{order.key}{SEP}{change.version}", change.changed_at_ms)
-            seen_payments = (
-                {p.id for p in previous.payments} if previous is not None and previous.complete else set()
-            )
-            for payment in order.payments:
-                if payment.id not in seen_payments:
-                    self._fact(
-                        route,
-                        "put_payment",
-                        f"{order.key}{SEP}{payment.id}",
-                        max(payment.received_at_ms, order.placed_at_ms),
-                    )
-            seen_refunds = (
-                {r.id for r in previous.refunds} if previous is not None and previous.complete else set()
-            )
-            for refund in order.refunds:
-                if refund.id not in seen_refunds and refund.lines:
-                    self._fact(route, "put_refund", f"{order.key}{SEP}{refund.id}", refund.created_at_ms)
-
-    def _fact(self, route: Route, operation: str, key: str, changed_at_ms: int) -> None:
-        self._facts[route.sink, operation, key] = {
-            "system": route.sink,
-            "operation": operation,
-            "key": key,
-            "route": route.name,
-            "changed_at_ms": changed_at_ms,
-            "deliver_by_ms": changed_at_ms + route.tolerance_ms,
-            "not_before_ms": start_at(changed_at_ms, route.tolerance_ms, self._now_ms),
-            "now_ms": self._now_ms,
-        }
-
     # --- the ERP's side ---------------------------------------------------------------------------
 
-    def _erp_order(self, system: str, erp: ErpOrder, changed_at_ms: int) -> None:
+    def _erp_order(self, erp: ErpOrder, changed_at_ms: int) -> None:
         parsed = parse_reference(erp.key, self._systems)
         if parsed is None:
             return
         channel, order_key = parsed
+        self._erp_known[parsed] = erp
         held: dict[str, dict[str, int]] = {}
         # An order that commits nothing (any more) is not in the ERP's figures: its demand is ours again.
         for line in erp.lines if erp.commits_stock else ():
@@ -602,13 +584,6 @@ class Batch:
             "erp_stamp_ms": erp_stamp_ms,
             "our_stamp_ms": None,
         }
-
-    def _shipment(self, system: str, shipment: Shipment, changed_at_ms: int) -> None:
-        parsed = parse_reference(shipment.order_key, self._systems)
-        if parsed is None:
-            return
-        for route in self._routes.of(Flow.ORDER_STATUS, source=system, sink=parsed[0]):
-            self._fact(route, "create_shipment", f"{parsed[1]}{SEP}{shipment.key}", changed_at_ms)
 
     def _tell_unplaced(self) -> None:
         """What this batch's orders want from nobody knows where explains numbers that it tells."""
@@ -673,8 +648,8 @@ class Batch:
             _silently("trace_put", list(self._traces.values())),
             _silently("parked_put", self.parked),
             *self.states.writes(),
-            Write("delivery_touch", list(self._reads.values())),
-            Write("delivery_fact", list(self._facts.values())),
+            Write("delivery_touch", [*self._reads.values(), *self._facts.touched]),
+            Write("delivery_fact", self._facts.made),
         ]
 
 

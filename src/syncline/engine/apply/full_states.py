@@ -19,7 +19,7 @@ from syncline.engine.routes import SEP
 from syncline.engine.states import StateFlow, States
 from syncline.engine.words import flow_title, plural
 from syncline.model.change import Flow
-from syncline.ports import Clock, Store, System, Write
+from syncline.ports import Clock, PollStream, Store, System, Write
 
 PAGE_ROWS = 1_000  # records that one transaction takes away
 SYSTEM = "syncline"  # where is kept what was judged
@@ -53,9 +53,9 @@ class FullStateReads:
         self._applier = applier
         self._marked = marked
 
-    def concerns(self, system: str, flows: tuple[Flow, ...]) -> bool:
-        """Whether full reads of these flows are judged."""
-        return any(flow.flow in flows and route.source == system for flow, route in self._states.all())
+    def concerns(self, system: str, stream: PollStream) -> bool:
+        """Whether full reads of a stream are judged here."""
+        return any(stream.tells(flow.flow) and route.source == system for flow, route in self._states.all())
 
     async def judge(self, system: str) -> None:
         """Judge the last full reads of a system that have ended; nothing if they are judged."""
@@ -135,7 +135,7 @@ class FullStateReads:
     async def _ended(self, system: str, flow: Flow) -> int:
         covers = {row[1]: row[2] for row in await self._store.read("cursors") if row[0] == system}
         streams = [
-            each for each in self._systems[system].source.streams if each.snapshot and flow in each.flows
+            each for each in self._systems[system].source.streams if each.snapshot and each.tells(flow)
         ]
         return min((covers.get(stream.name, 0) for stream in streams), default=0)
 

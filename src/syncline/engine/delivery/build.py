@@ -14,7 +14,9 @@ from typing import Protocol
 from syncline.engine.adoption import Adoption, State, is_before
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import FOUND, decode, put_fingerprint
+from syncline.engine.delivery.answers import Answers
 from syncline.engine.delivery.discarded import WHY, discarded
+from syncline.engine.delivery.outcomes import Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.mappings import Mappings
 from syncline.engine.rewind import Rewind
@@ -25,11 +27,10 @@ from syncline.inventory.availability import units
 from syncline.mapping.expressions import MappingError
 from syncline.model.change import Kind
 from syncline.model.copying import replace
-from syncline.model.delivery import DeliveryState, Outcome
+from syncline.model.delivery import DeliveryState
 from syncline.model.payloads import (
     CreateShipment,
     OrderItem,
-    Payload,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -38,63 +39,11 @@ from syncline.model.payloads import (
     SetStock,
 )
 from syncline.model.records import ZERO, Customer, Item, Order, Shipment
-from syncline.ports import Row, Store, Write
+from syncline.ports import Row, Store
 from syncline.routing.decision import shares
 from syncline.routing.plan import Sent
 
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this payload. ``note`` is what has to be remembered about it when it succeeded.
-
-    ``writes`` are to be made with its intent.
-    """
-
-    payload: Payload
-    note: str = ""
-    writes: tuple[Write, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Nothing to send: the other side holds it already, or it concerns nobody any more.
-
-    ``holds`` is what the ERP's order is taken to hold from now on: reference, its id, version and
-    fingerprint.
-    """
-
-    reason: str
-    holds: tuple[str, str, int, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Cannot be sent until something else is there; try again after a moment."""
-
-    reason: str
-    seconds: float = 0.5
-    read_stock: bool = False  # what the channel holds has to be read first
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Cannot be sent at all; a person has to decide. ``payload`` is what about, if a decision is to hold for just that."""
-
-    reason: str
-    detail: str
-    payload: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Nothing to send: it was looked up, and is there. ``payload`` is what it was found to be."""
-
-    payload: Payload
-    outcome: Outcome
-    note: str
-
-
-Built = Send | Skip | Wait | Refuse | Found
+__all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send", "Skip", "Wait", "sum_fault"]
 
 REVISIONS_MAX = 100  # of one order that are looked at
 UNDECIDED_WAIT_MS = (
@@ -147,6 +96,7 @@ class Builder:
         self._deriver = deriver
         self._system = system
         self._adoption = adoption or Adoption(store, routes, {})
+        self._answers = Answers(store, routes, self._adoption, system)
 
     async def build(self, operation: str, deliveries: dict[str, Due], now_ms: int) -> dict[str, Built]:
         """Build every key of a call: what is due, to what should happen with it."""
@@ -163,6 +113,9 @@ class Builder:
             "put_payment": self._put_payment,
             "put_refund": self._put_refund,
             "create_shipment": self._create_shipment,
+            "record_payment": self._answers.record_payment,
+            "create_refund": self._answers.create_refund,
+            "cancel_order": self._answers.cancel_order,
         }[operation]
         return await build(routes)
 
@@ -526,7 +479,7 @@ class Builder:
             if self._routes.recipes or self._ships_where_allocated:
                 order = (await self._orders(route.sink, [order_key])).get(order_key)
                 if order is not None and self._routes.recipes:
-                    lines = self._as_sold(lines, order)
+                    lines = self._answers.as_sold(lines, order)
                 if order is not None and await self._was_routed(route, order_key):
                     lines = _as_allocated(lines, order)
             built[key] = Send(
@@ -563,28 +516,6 @@ class Builder:
                 "nobody can say whether the channel was told: look there, then tell it by hand or discard this",
             )
         return None
-
-    def _as_sold(self, lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
-        """What was shipped, in the packs and under the names that the order has; whole packs only."""
-        sold = {line.sku: units(line.quantity) for line in order.lines}
-        found: dict[tuple[str, str], int] = {}
-        for (sku, at), shipped in lines.items():
-            left = shipped
-            packs = {
-                name: stocked[1]
-                for name in sold
-                if (stocked := self._routes.recipes.stocked_as(name)) and stocked[0] == sku
-            }
-            # What was sold singly first: the rest must be packs.
-            for name, in_pack in sorted(packs.items(), key=lambda pack: pack[1]):
-                quantity = min(sold[name], left // in_pack)
-                if quantity:
-                    found[name, at] = found.get((name, at), 0) + quantity
-                    sold[name] -= quantity
-                    left -= quantity * in_pack
-            if left and not packs:
-                found[sku, at] = found.get((sku, at), 0) + left
-        return found
 
 
 def _as_allocated(lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:

@@ -574,7 +574,7 @@ class Lane:
         A number that was written over nobody knows what is read back, once it took effect or never will; the
         same key again would write it once more. Else the same key again while the vendor remembers
         keys; else a look-up by our reference, repeated over the vendor's consistency window; else a person
-        decides. What sets a record whole needs none of that.
+        decides. What sets a record whole needs none of that, unless its call may still be at work.
         """
         rules = self._operation(operation)
         rows = await self._store.read(
@@ -597,14 +597,14 @@ class Lane:
             age_ms = self._clock.now_ms() - started_at_ms
             if blind:
                 outcomes = await self._read_back(items, intent, age_ms, accepted)
-            elif rules.sets:  # whatever it did is overwritten by what holds by now
-                if 0 < self.failing_since_ms < started_at_ms:  # nothing has worked since an earlier call
-                    silent_s = (self._clock.now_ms() - self.failing_since_ms) / 1000
-                outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again")] * len(items)
             elif rules.retry_same_key_ms > age_ms:
                 if self.stops.any(known):
                     continue  # sending it once more is sending: it waits for its routes
                 outcomes = await self._ask_again(operation, items, intent, known)
+            elif rules.sets:  # whatever it did is overwritten by what holds by now
+                if 0 < self.failing_since_ms < started_at_ms:  # nothing has worked since an earlier call
+                    silent_s = (self._clock.now_ms() - self.failing_since_ms) / 1000
+                outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again")] * len(items)
             elif rules.look_up:
                 outcomes = [await self._look_up(operation, item, age_ms) for item in items]
             else:
@@ -618,7 +618,8 @@ class Lane:
             settled = [
                 (item, outcome)
                 for item, outcome in zip(items, outcomes, strict=True)
-                if outcome.result not in (Result.UNKNOWN, Result.THROTTLED, Result.NOT_SENT, Result.WAIT)
+                if outcome.result not in (Result.UNKNOWN, Result.THROTTLED, Result.NOT_SENT)
+                and (rules.sets or outcome.result is not Result.WAIT)
             ]
             items = [
                 item for item, outcome in zip(items, outcomes, strict=True) if (item, outcome) not in settled
@@ -654,12 +655,8 @@ class Lane:
             shown = dict(zip((item.key for item in landed), read, strict=True))
             return [shown.get(item.key, outcome) for item, outcome in zip(items, told, strict=True)]
         readings = await self.blind.read(items, key)
-        rows = await self._store.read(
-            "bindings_get",
-            system=self.system.name,
-            kind=Kind.STOCK.value,
-            keys=[item.key for item in items],
-        )
+        at = {"system": self.system.name, "kind": Kind.STOCK.value}
+        rows = await self._store.read("bindings_get", **at, keys=[item.key for item in items])
         held = {row[0]: row[4] for row in rows}
         outcomes = []
         for item, reading in zip(items, readings, strict=True):

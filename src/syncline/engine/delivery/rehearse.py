@@ -13,6 +13,7 @@ import structlog
 from syncline.engine.delivery.build import Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Difference, Stops
+from syncline.engine.derive.credit import credit_text
 from syncline.engine.derive.prices import tag_text
 from syncline.engine.modes import Stop
 from syncline.engine.words import plural
@@ -20,12 +21,16 @@ from syncline.mapping.customers import described as card_text
 from syncline.model.delivery import Item, Operation, Result
 from syncline.model.errors import SynclineError
 from syncline.model.payloads import (
+    CancelOrder,
+    CreateRefund,
     CreateShipment,
     Payload,
     PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
+    RecordPayment,
+    SetCredit,
     SetPrice,
     SetStock,
 )
@@ -53,10 +58,20 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         return f"refund of {payload.refund.amount} for order {payload.order_external_id}", abs(
             payload.refund.amount
         )
+    if isinstance(payload, SetCredit):
+        return credit_text(payload.content), NOTHING
     if isinstance(payload, SetPrice):
         return tag_text(payload.content), NOTHING
     if isinstance(payload, PutCustomer):
         return card_text(payload.content), NOTHING
+    if isinstance(payload, RecordPayment):
+        receipt = payload.receipt
+        return f"{receipt.received} received for order {payload.order_key}", receipt.received
+    if isinstance(payload, CreateRefund):
+        back = sum(quantity for _, _, quantity in payload.lines)
+        return f"{payload.reference}: {plural(back, 'unit')} back", Decimal(back)
+    if isinstance(payload, CancelOrder):
+        return f"order {payload.order_key}: cancelled", NOTHING
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

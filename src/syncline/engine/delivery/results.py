@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
+from syncline.engine.apply.credit import accepted_row
 from syncline.engine.codec import FOUND, encode, fingerprint
+from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.build import Wait
 from syncline.engine.reconcile.differences import Cause
@@ -15,19 +17,22 @@ from syncline.engine.routes import Routes, customer_reference, reference_of, spl
 from syncline.engine.routing import routing_row
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.capabilities import Capabilities, StockBasis
-from syncline.model.change import Kind
+from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.customers import CustomerCard
 from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import (
+    CreateRefund,
     CreateShipment,
     Payload,
     PutCustomer,
     PutOrder,
     PutPayment,
     PutRefund,
-    SetPrice,
+    RecordPayment,
+    SetProduct,
     SetStock,
+    StatePayload,
 )
 from syncline.ports import Row, Write
 from syncline.routing.decision import Refusal
@@ -362,7 +367,13 @@ class Results:
             )
         elif isinstance(payload, CreateShipment):
             self._bind(Kind.SHIPMENT.value, payload.shipment.key, outcome, 0, "")
-        elif isinstance(payload, SetPrice | PutCustomer):
+        elif isinstance(payload, RecordPayment):
+            self._bind(TOLD, payload.order_key, outcome, 0, str(outcome.facts.get("told", "")))
+        elif isinstance(payload, CreateRefund):
+            self._bind("refund", payload.reference, outcome, 0, "")
+        elif isinstance(payload, StatePayload):
+            if isinstance(payload, SetProduct) and outcome.facts.get("external_id"):
+                self._bind(Kind.PRODUCT.value, payload.key, outcome, 0, "")
             if isinstance(payload, PutCustomer):
                 self._customer_held(payload, outcome)
             self._add(
@@ -471,6 +482,9 @@ class Results:
                 )
             for sku in self._routes.recipes.bases(sorted({line.sku for line in order.lines})):
                 self._add("shelf_stale", sku=sku)
+        credited = any(one.source == self._system for one in self._routes.of(Flow.CREDIT, sink=route.source))
+        if credited and outcome.facts.get("commits_stock", True):
+            self._add("credit_accept", **accepted_row(route.source, order.key, True, self._now_ms))  # noqa: FBT003
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(

@@ -110,6 +110,7 @@ class PriceFlow:
             reckoned.turned_ms,
             reckoned.next_ms,
             None if odd is None else (odd.reason, odd.detail),
+            soon=own and shown is None,
         )
 
     def nothing(self, route: Route, key: str) -> PriceTag | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow, States, Wanted
 from syncline.freshness.bounds import start_at
 from syncline.model.change import Kind
+from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState
 from syncline.model.records import Item
 from syncline.ports import Clock, Row, Store, Timer, Write
@@ -24,6 +25,10 @@ DERIVE_MAX = 500  # contents in one round: nothing else runs while they are comp
 ON_TIME_MS = 60_000
 RELEASED = "released"  # as a person's decision is recorded
 PARKED_MAX = 50  # decisions about one content that are looked at
+
+
+# What some contents of a route are computed from besides records, by content and name.
+Beside = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, dict[str, Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,17 @@ class StateDeriver:
         self._look = True  # a former process may have left some
         self._timer: Timer | None = None
         self._timer_ms = 0
+        self._beside: dict[Kind, Beside] = {}
         self._decoders = {flow.kind: msgspec.json.Decoder(flow.content) for flow in states.flows}
 
     def watch(self, at_rest: Callable[[str, str, list[str]], set[str]], wake: Callable[[], None]) -> None:
         """Be told of which contents no delivery is open; ``wake`` is called when something is due."""
         self._at_rest = at_rest
         self._wake = wake
+
+    def beside(self, kind: Kind, read: Beside) -> None:
+        """Be told what contents of a kind are computed from besides their records."""
+        self._beside[kind] = read
 
     def marked(self) -> None:
         """Be told that something was marked, or may have been."""
@@ -204,11 +214,13 @@ class StateDeriver:
         asked = list(dict.fromkeys(record for records in needs.values() for record in records))
         rows = await self._store.read("states_get", system=route.source, kind=flow.kind.value, keys=asked)
         records = {key: decode(flow.kind, body) for key, body, gone, *_ in rows if not gone}
+        read = self._beside.get(flow.kind)
+        beside = await read(route, list(items)) if read is not None else {}
         return {
             key: flow.wanted(
                 route,
                 key,
-                {record: records[record] for record in needs[key] if record in records},
+                {record: records[record] for record in needs[key] if record in records} | beside.get(key, {}),
                 item,
                 held[key].content if key in held else None,
                 now_ms,
@@ -259,7 +271,8 @@ class StateDeriver:
         if wanted.content is None:
             return Skip(wanted.why)
         surely = held.content if held is not None and held.hash else None
-        return Send(flow.payload(key, wanted.content, item, surely))
+        payload = flow.payload(key, wanted.content, item, surely)
+        return Send(replace(payload, **wanted.details) if wanted.details else payload)
 
     async def _approved(self, system: str, operation: str, key: str, text: str) -> bool:
         """Whether the last thing that a person decided of a content was to let exactly this be written."""
@@ -286,6 +299,8 @@ def _touch(
     tolerance_ms = route.tolerance_ms
     if wanted.turned_ms >= changed_at_ms:  # it was known before that this moment would change it
         changed_at_ms = wanted.turned_ms
+        tolerance_ms = min(tolerance_ms, ON_TIME_MS)
+    elif wanted.soon:
         tolerance_ms = min(tolerance_ms, ON_TIME_MS)
     return {
         "system": route.sink,

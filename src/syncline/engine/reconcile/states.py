@@ -208,9 +208,24 @@ class StateReconciliation:
         if not keys:
             return
         at = {"system": route.sink, "kind": self._flow.kind.value}
+        bound = self._flow.bound
         await self._store.write(
             self._guard(),
+            # What was deleted there is looked for, and made, as if it had never been there.
+            *(
+                [Write("binding_lost", [{**at, "kind": bound.value, "key": key} for key in gone])]
+                if bound is not None and (gone := self._gone(route, differences))
+                else []
+            ),
             Write("content_unsure", [{**at, "key": key} for key in keys]),
             Write("state_mark", [{"route": route.name, "key": key, "changed_at_ms": now_ms} for key in keys]),
         )
         self._wake()
+
+    def _gone(self, route: Route, differences: Sequence[Difference]) -> list[str]:
+        """The subjects of those that the channel shows nothing of."""
+        return [
+            one.subject
+            for one in differences
+            if one.witness.endswith(f" {fingerprint(self._flow.nothing(route, one.key))}")
+        ]

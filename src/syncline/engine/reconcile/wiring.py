@@ -42,6 +42,10 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
             return engine.catalog.count(route.sink) * len(route.locations)
         if route.flow is Flow.PRICES:
             return engine.catalog.count(route.sink) * len(route.prices.lists)
+        if route.flow is Flow.CATALOG:
+            return engine.catalog.count(route.sink) * (
+                1 + len(route.products.locales) + len(route.products.assortments)
+            )
         return 0
 
     def ended(route: Route, found: int, repaired: int) -> None:

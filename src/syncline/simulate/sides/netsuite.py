@@ -50,6 +50,7 @@ class NetSuiteSide(ErpSide):
             "SHOP-TAX", "Sales tax from the shop", None, kind="OthCharge", role="tax"
         )
         self._web_customer = self.simulator.add_customer("web-customer", companyname="Web customer")
+        self.catalog_fields: dict[str, str] = {}
 
     def origins(self) -> list[str]:
         return [self.simulator.origin]
@@ -70,6 +71,7 @@ class NetSuiteSide(ErpSide):
             tax="keep",
             tax_item=str(self._tax_item),
             web_customer=str(self._web_customer),
+            catalog_fields=self.catalog_fields,
         )
 
     def listen(self, url: str) -> None:

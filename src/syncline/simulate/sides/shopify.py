@@ -16,6 +16,7 @@ from syncline.simulate.sides.ports import SHIPPING, TAX_RATE, Place, Sale, ShopS
 SHOP_DOMAIN = "simulated.myshopify.com"
 WEBHOOK_SECRET = "simulated-client-secret-0123456789"  # noqa: S105 (opens nothing but a simulator)
 ACCESS_TOKEN = "shpat_simulated"  # noqa: S105 (the same)
+BULK_FROM = 3  # products: far fewer than a shop would say, so that bulk operations are played as well
 PLAN: Final = "plus"  # 1,000 points a second: Shopify, API rate limits
 
 
@@ -59,6 +60,7 @@ class ShopifySide(ShopSide):
             plan=PLAN,
             base_url=url,
             level_events=self.level_events,
+            bulk_from=BULK_FROM,
         )
 
     def listen(self, url: str) -> None:

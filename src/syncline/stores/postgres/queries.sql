@@ -1344,3 +1344,155 @@ SELECT number, at_ms, actor, note, restores, text FROM mapping WHERE number = :n
 
 -- name: mappings
 SELECT number, at_ms, actor, note, restores, text FROM mapping ORDER BY number DESC LIMIT :limit;
+
+-- name: credit_lock
+-- key: system account
+-- The row that transactions about one account take turns at.
+INSERT INTO credit_account (system, account, seq)
+SELECT r.system, r.account, 1 FROM jsonb_to_recordset($1::jsonb) AS r(system text, account text)
+ON CONFLICT (system, account) DO UPDATE SET seq = credit_account.seq + 1
+RETURNING account;
+
+-- name: credit_lapse
+-- key: system account
+UPDATE credit_claim SET state = 'expired'
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, account text, now_ms bigint)
+WHERE credit_claim.system = r.system AND credit_claim.account = r.account AND state IN ('open', 'confirmed')
+    AND expires_at_ms <= r.now_ms
+RETURNING reference;
+
+-- name: credit_take
+-- key: system account
+-- To follow credit_lock and credit_lapse in one transaction: this statement begins after the lock was taken, and so sees
+-- every claim that was committed before. "room" is what is left by the figures of "version", which contain every order
+-- that the source had confirmed by "contains_ms"; a version below 0: there are no figures. One row at a time.
+INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
+                          created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
+SELECT r.reference, r.system, r.account, r.channel, r.order_key, r.amount, r.currency, 'open', 0, r.made_by,
+       r.now_ms, r.expires_at_ms, 0, 0
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, system text, account text, channel text, order_key text,
+    amount bigint, currency text, made_by text, now_ms bigint, expires_at_ms bigint, bounded bigint, room bigint,
+    contains_ms bigint, version bigint)
+WHERE (r.bounded = 0 OR r.room - r.amount >= (
+        SELECT coalesce(sum(c.amount), 0) FROM credit_claim AS c
+        WHERE c.system = r.system AND c.account = r.account AND c.state IN ('open', 'confirmed', 'ordered')
+            AND NOT (c.state = 'ordered' AND c.our_stamp_ms BETWEEN 1 AND r.contains_ms)))
+    AND (r.version < 0 OR EXISTS (
+        SELECT 1 FROM record AS o WHERE o.system = r.system AND o.kind = 'credit' AND o.key = r.account
+            AND o.version = r.version AND o.gone = 0))
+ON CONFLICT (reference) DO UPDATE
+SET system = excluded.system, account = excluded.account, channel = excluded.channel, order_key = excluded.order_key,
+    amount = excluded.amount, currency = excluded.currency, state = 'open', made_by = excluded.made_by,
+    created_at_ms = excluded.created_at_ms, expires_at_ms = excluded.expires_at_ms, confirmed_at_ms = 0
+WHERE credit_claim.state = 'expired'
+RETURNING reference;
+
+-- The figures of an account with each claim that counts, or once without any.
+-- name: credit_account
+SELECT r.body, r.version, r.gone, greatest(r.observed_at_ms, r.seen_ms), c.reference, c.state, c.amount, c.currency,
+       c.expires_at_ms, c.our_stamp_ms, c.order_key,
+       (SELECT u.position FROM cursor AS u WHERE u.system = 'syncline' AND u.stream = :judged)
+FROM (SELECT 1) AS one
+LEFT JOIN record AS r ON r.system = :system AND r.kind = 'credit' AND r.key = :account
+LEFT JOIN credit_claim AS c ON c.system = :system AND c.account = :account
+    AND c.state IN ('open', 'confirmed', 'ordered')
+ORDER BY c.reference LIMIT :limit;
+
+-- name: credit_claims
+SELECT account, reference, state, amount, currency, expires_at_ms, our_stamp_ms FROM credit_claim
+WHERE system = :system AND account = ANY (ARRAY(SELECT jsonb_array_elements_text(:accounts::jsonb)))
+    AND state IN ('open', 'confirmed', 'ordered')
+ORDER BY account, reference;
+
+-- name: credit_of_orders
+SELECT order_key, account FROM credit_claim
+WHERE channel = :channel AND order_key <> '' AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
+    AND system = :system AND state <> 'released'
+ORDER BY order_key, reference;
+
+-- name: credit_claim
+SELECT system, account, channel, order_key, amount, currency, state, made_by, created_at_ms, expires_at_ms
+FROM credit_claim WHERE reference = :reference;
+
+-- name: credit_confirm
+-- key: reference
+UPDATE credit_claim SET
+    order_key = CASE WHEN credit_claim.order_key = '' THEN r.order_key ELSE credit_claim.order_key END,
+    expires_at_ms = CASE WHEN state = 'confirmed' THEN credit_claim.expires_at_ms ELSE r.expires_at_ms END,
+    confirmed_at_ms = CASE WHEN state = 'confirmed' THEN confirmed_at_ms ELSE r.now_ms END, state = 'confirmed'
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, order_key text, expires_at_ms bigint, now_ms bigint)
+WHERE credit_claim.reference = r.reference
+    AND (state = 'confirmed' OR state = 'open' AND credit_claim.expires_at_ms > r.now_ms)
+    AND (credit_claim.order_key = '' OR r.order_key = '' OR credit_claim.order_key = r.order_key)
+RETURNING credit_claim.reference;
+
+-- name: credit_release
+-- key: reference
+UPDATE credit_claim SET state = 'released' FROM jsonb_to_recordset($1::jsonb) AS r(reference text)
+WHERE credit_claim.reference = r.reference AND state IN ('open', 'confirmed')
+RETURNING credit_claim.reference;
+
+-- name: credit_ordered
+-- key: reference
+-- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again.
+INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
+                          created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
+SELECT r.reference, r.system, r.account, r.channel, r.order_key, r.amount, r.currency, 'ordered', r.version, '',
+       r.now_ms, 0, 0, 0
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, system text, account text, channel text, order_key text,
+    amount bigint, currency text, version bigint, now_ms bigint)
+ON CONFLICT (reference) DO UPDATE
+SET amount = excluded.amount, currency = excluded.currency,
+    version = CASE WHEN excluded.amount > credit_claim.amount THEN excluded.version ELSE credit_claim.version END,
+    our_stamp_ms = CASE WHEN excluded.amount > credit_claim.amount THEN 0 ELSE credit_claim.our_stamp_ms END,
+    state = CASE WHEN excluded.amount > credit_claim.amount THEN 'ordered' ELSE credit_claim.state END
+RETURNING account;
+
+-- name: credit_replace
+-- key: channel order_key
+-- To follow credit_ordered, or to precede credit_take, in one transaction: an order has one claim.
+UPDATE credit_claim SET state = 'replaced', order_key = r.order_key
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, number text, reference text)
+WHERE credit_claim.channel = r.channel AND credit_claim.order_key IN (r.order_key, r.number)
+    AND credit_claim.order_key <> '' AND state IN ('open', 'confirmed', 'expired')
+    AND credit_claim.reference <> r.reference
+RETURNING credit_claim.reference;
+
+-- Approvals of orders that were applied in the very moment in which the approval learned the order's name.
+-- name: credit_met
+SELECT c.reference, c.channel, c.order_key, o.body FROM credit_claim AS c
+JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
+WHERE c.state IN ('open', 'confirmed') AND c.system = :system AND c.order_key <> ''
+ORDER BY c.reference LIMIT :limit;
+
+-- name: credit_accept
+-- key: reference
+-- The source tells of an order whether it counts it. That it holds the order as it is now, the binding says.
+UPDATE credit_claim SET
+    our_stamp_ms = CASE WHEN r.accepted = 0 THEN 0 WHEN our_stamp_ms = 0 THEN r.now_ms ELSE our_stamp_ms END,
+    state = CASE WHEN r.accepted = 0 THEN 'ordered' ELSE state END
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, binding text, accepted bigint, now_ms bigint)
+WHERE credit_claim.reference = r.reference AND state IN ('ordered', 'contained')
+    AND (r.accepted = 0 OR EXISTS (
+        SELECT 1 FROM binding AS b WHERE b.system = credit_claim.system AND b.kind = 'order' AND b.key = r.binding
+            AND b.version >= credit_claim.version))
+RETURNING account;
+
+-- name: credit_settle
+-- key: system
+-- What the last full read that was judged must contain need not be looked at any more.
+UPDATE credit_claim SET state = 'contained'
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, contains_ms bigint, judged_ms bigint)
+WHERE credit_claim.system = r.system AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
+    AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND r.contains_ms)
+    AND EXISTS (SELECT 1 FROM record AS o WHERE o.system = credit_claim.system AND o.kind = 'credit'
+        AND o.key = credit_claim.account AND o.gone = 0 AND greatest(o.observed_at_ms, o.seen_ms) >= r.judged_ms)
+RETURNING account;
+
+-- name: forget_claims
+DELETE FROM credit_claim WHERE reference IN (
+    SELECT old.reference FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT c.reference FROM credit_claim AS c
+             WHERE c.state NOT IN ('open', 'confirmed', 'ordered') AND c.created_at_ms < r.before
+             LIMIT r."limit") AS old)
+RETURNING reference;

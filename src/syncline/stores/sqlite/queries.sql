@@ -1083,3 +1083,127 @@ SELECT number, at_ms, actor, note, restores, text FROM mapping WHERE number = :n
 
 -- name: mappings
 SELECT number, at_ms, actor, note, restores, text FROM mapping ORDER BY number DESC LIMIT :limit;
+
+-- The row that transactions about one account take turns at.
+-- name: credit_lock
+INSERT INTO credit_account (system, account, seq) VALUES (:system, :account, 1)
+ON CONFLICT (system, account) DO UPDATE SET seq = credit_account.seq + 1
+RETURNING account;
+
+-- name: credit_lapse
+UPDATE credit_claim SET state = 'expired'
+WHERE system = :system AND account = :account AND state IN ('open', 'confirmed') AND expires_at_ms <= :now_ms
+RETURNING reference;
+
+-- To follow credit_lock and credit_lapse in one transaction. "room" is what is left by the figures of "version", which
+-- contain every order that the source had confirmed by "contains_ms"; a version below 0: there are no figures.
+-- name: credit_take
+INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
+                          created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
+SELECT :reference, :system, :account, :channel, :order_key, :amount, :currency, 'open', 0, :made_by,
+       :now_ms, :expires_at_ms, 0, 0
+WHERE (:bounded = 0 OR :room - :amount >= (
+        SELECT coalesce(sum(c.amount), 0) FROM credit_claim AS c
+        WHERE c.system = :system AND c.account = :account AND c.state IN ('open', 'confirmed', 'ordered')
+            AND NOT (c.state = 'ordered' AND c.our_stamp_ms BETWEEN 1 AND :contains_ms)))
+    AND (:version < 0 OR EXISTS (
+        SELECT 1 FROM record AS r WHERE r.system = :system AND r.kind = 'credit' AND r.key = :account
+            AND r.version = :version AND r.gone = 0))
+ON CONFLICT (reference) DO UPDATE
+SET system = excluded.system, account = excluded.account, channel = excluded.channel, order_key = excluded.order_key,
+    amount = excluded.amount, currency = excluded.currency, state = 'open', made_by = excluded.made_by,
+    created_at_ms = excluded.created_at_ms, expires_at_ms = excluded.expires_at_ms, confirmed_at_ms = 0
+WHERE credit_claim.state = 'expired'
+RETURNING reference;
+
+-- The figures of an account with each claim that counts, or once without any.
+-- name: credit_account
+SELECT r.body, r.version, r.gone, max(r.observed_at_ms, r.seen_ms), c.reference, c.state, c.amount, c.currency,
+       c.expires_at_ms, c.our_stamp_ms, c.order_key,
+       (SELECT u.position FROM cursor AS u WHERE u.system = 'syncline' AND u.stream = :judged)
+FROM (SELECT 1) AS one
+LEFT JOIN record AS r ON r.system = :system AND r.kind = 'credit' AND r.key = :account
+LEFT JOIN credit_claim AS c ON c.system = :system AND c.account = :account
+    AND c.state IN ('open', 'confirmed', 'ordered')
+ORDER BY c.reference LIMIT :limit;
+
+-- name: credit_claims
+SELECT account, reference, state, amount, currency, expires_at_ms, our_stamp_ms FROM credit_claim
+WHERE system = :system AND account IN (SELECT value FROM json_each(:accounts))
+    AND state IN ('open', 'confirmed', 'ordered')
+ORDER BY account, reference;
+
+-- name: credit_of_orders
+SELECT order_key, account FROM credit_claim
+WHERE channel = :channel AND order_key <> '' AND order_key IN (SELECT value FROM json_each(:orders))
+    AND system = :system AND state <> 'released'
+ORDER BY order_key, reference;
+
+-- name: credit_claim
+SELECT system, account, channel, order_key, amount, currency, state, made_by, created_at_ms, expires_at_ms
+FROM credit_claim WHERE reference = :reference;
+
+-- name: credit_confirm
+UPDATE credit_claim SET
+    order_key = CASE WHEN order_key = '' THEN :order_key ELSE order_key END,
+    expires_at_ms = CASE WHEN state = 'confirmed' THEN expires_at_ms ELSE :expires_at_ms END,
+    confirmed_at_ms = CASE WHEN state = 'confirmed' THEN confirmed_at_ms ELSE :now_ms END, state = 'confirmed'
+WHERE reference = :reference AND (state = 'confirmed' OR state = 'open' AND expires_at_ms > :now_ms)
+    AND (order_key = '' OR :order_key = '' OR order_key = :order_key)
+RETURNING reference;
+
+-- name: credit_release
+UPDATE credit_claim SET state = 'released' WHERE reference = :reference AND state IN ('open', 'confirmed')
+RETURNING reference;
+
+-- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again.
+-- name: credit_ordered
+INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
+                          created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
+VALUES (:reference, :system, :account, :channel, :order_key, :amount, :currency, 'ordered', :version, '', :now_ms, 0, 0, 0)
+ON CONFLICT (reference) DO UPDATE
+SET amount = excluded.amount, currency = excluded.currency,
+    version = CASE WHEN excluded.amount > credit_claim.amount THEN excluded.version ELSE credit_claim.version END,
+    our_stamp_ms = CASE WHEN excluded.amount > credit_claim.amount THEN 0 ELSE credit_claim.our_stamp_ms END,
+    state = CASE WHEN excluded.amount > credit_claim.amount THEN 'ordered' ELSE credit_claim.state END
+RETURNING account;
+
+-- To follow credit_ordered, or to precede credit_take, in one transaction: an order has one claim.
+-- name: credit_replace
+UPDATE credit_claim SET state = 'replaced', order_key = :order_key
+WHERE channel = :channel AND order_key IN (:order_key, :number) AND order_key <> ''
+    AND state IN ('open', 'confirmed', 'expired') AND reference <> :reference
+RETURNING reference;
+
+-- Approvals of orders that were applied in the very moment in which the approval learned the order's name.
+-- name: credit_met
+SELECT c.reference, c.channel, c.order_key, o.body FROM credit_claim AS c
+JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
+WHERE c.state IN ('open', 'confirmed') AND c.system = :system AND c.order_key <> ''
+ORDER BY c.reference LIMIT :limit;
+
+-- The source tells of an order whether it counts it. That it holds the order as it is now, the binding says.
+-- name: credit_accept
+UPDATE credit_claim SET
+    our_stamp_ms = CASE WHEN :accepted = 0 THEN 0 WHEN our_stamp_ms = 0 THEN :now_ms ELSE our_stamp_ms END,
+    state = CASE WHEN :accepted = 0 THEN 'ordered' ELSE state END
+WHERE reference = :reference AND state IN ('ordered', 'contained')
+    AND (:accepted = 0 OR EXISTS (
+        SELECT 1 FROM binding AS b WHERE b.system = credit_claim.system AND b.kind = 'order' AND b.key = :binding
+            AND b.version >= credit_claim.version))
+RETURNING account;
+
+-- What the last full read that was judged must contain need not be looked at any more.
+-- name: credit_settle
+UPDATE credit_claim SET state = 'contained'
+WHERE system = :system AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
+    AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND :contains_ms)
+    AND EXISTS (SELECT 1 FROM record AS r WHERE r.system = credit_claim.system AND r.kind = 'credit'
+        AND r.key = credit_claim.account AND r.gone = 0 AND max(r.observed_at_ms, r.seen_ms) >= :judged_ms)
+RETURNING account;
+
+-- name: forget_claims
+DELETE FROM credit_claim WHERE reference IN (
+    SELECT reference FROM credit_claim
+    WHERE state NOT IN ('open', 'confirmed', 'ordered') AND created_at_ms < :before LIMIT :limit)
+RETURNING reference;

@@ -350,4 +350,4 @@ def open_kiosk(opening: Opening) -> System:
     return System(opening.name, "kiosk", CAPABILITIES, source, KioskSink(client), client.governor)
 
 
-CONNECTOR = Connector("kiosk", "Kiosk", KioskSettings, CAPABILITIES, open_kiosk, SAMPLE)
+CONNECTOR = Connector("kiosk", "Kiosk", KioskSettings, CAPABILITIES, open_kiosk, SAMPLE, tuple(OPERATIONS))

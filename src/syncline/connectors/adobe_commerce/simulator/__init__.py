@@ -6,7 +6,7 @@ stands: answer times, how soon consumers work, how many calls a shop takes at on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 
@@ -14,6 +14,7 @@ from syncline.connectors.adobe_commerce.simulator import hooks, render
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
 from syncline.connectors.adobe_commerce.simulator.auth import Credentials, Integration
 from syncline.connectors.adobe_commerce.simulator.bulk import Bulk
+from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.connectors.adobe_commerce.simulator.events import (
     ORDER_SAVED,
     Events,
@@ -23,6 +24,8 @@ from syncline.connectors.adobe_commerce.simulator.events import (
     sign,
 )
 from syncline.connectors.adobe_commerce.simulator.hooks import Hook
+from syncline.connectors.adobe_commerce.simulator.journal import Journal
+from syncline.connectors.adobe_commerce.simulator.publisher import Publisher
 from syncline.connectors.adobe_commerce.simulator.sales import CartLine, Checkout, Sales
 from syncline.connectors.adobe_commerce.simulator.state import (
     Buyer,
@@ -44,6 +47,8 @@ __all__ = [
     "Checkout",
     "Hook",
     "Integration",
+    "Journal",
+    "Publisher",
     "Registration",
     "make_keys",
     "public_pem",
@@ -80,6 +85,7 @@ class AdobeCommerceSimulator(Simulator):
         self.origin = origin
         self.currency = currency
         self.stores = set(stores)
+        self.attributes = {"description", "short_description"}  # of products, that have a definition
         self.input_limits = input_limits
         self.items_max, self.async_items_max = 20, 5_000
         self.encoded_slashes = True
@@ -88,6 +94,7 @@ class AdobeCommerceSimulator(Simulator):
         self.bulk = Bulk(clock, rng, lambda: self.faults)
         self.events = Events(clock, rng, transport, lambda: self.faults)
         self.integration = integration or Integration()
+        self.publisher: Publisher | None = None
         self.credentials = Credentials(
             rng, self.integration, dict(ADMIN if admins is None else admins), bearer
         )
@@ -120,11 +127,35 @@ class AdobeCommerceSimulator(Simulator):
         """A new product, assigned to sources with what lies there."""
         return self.sales.add_product(sku, name, round(price * 100), at, kind)
 
+    def add_company_credit(self, company_id: int, *, currency: str = "") -> CompanyCredit:
+        """The credit that every company has, with nothing in it."""
+        made = CompanyCredit(self.state.new_id("company_credit"), company_id, currency or self.currency)
+        self.state.company_credits[made.id] = made
+        return made
+
+    def add_shared_catalog(self) -> int:
+        """A shared catalog without products; returns its id."""
+        number = self.state.new_id("shared_catalog")
+        self.state.shared_catalogs[number] = set()
+        return number
+
     def register_events(
         self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True
     ) -> None:
         """Have every saved order told to a webhook."""
         self.events.registration = Registration(url, client_id, tuple(fields), priority)
+
+    def keep_journal(self, client_id: str, fields: Sequence[str] = (), *, priority: bool = True) -> Journal:
+        """Have every saved order told to a journal, beside the webhook if there is one. An app of its own serves it."""
+        if self.events.registration is None:
+            self.register_events("", client_id, fields, priority=priority)
+        self.events.journal = Journal(self.clock, self.rng, client_id=client_id)
+        return self.events.journal
+
+    def publish_orders(self, publish: Callable[[str, bytes, str], None], topic: str) -> Publisher:
+        """Install a module that publishes every saved order on the shop's exchange: topic, body, message id."""
+        self.publisher = Publisher(publish, topic, self.rng, lambda: self.faults)
+        return self.publisher
 
     def issue_admin_token(self, username: object, password: object) -> str:
         """What the token service does."""
@@ -145,9 +176,13 @@ class AdobeCommerceSimulator(Simulator):
     ) -> Checkout:
         """The same, with the configured hook asked first."""
         if self.hook is not None and self.transport is not None:
-            rows = [{"sku": line.sku, "qty_ordered": line.quantity} for line in cart]
-            asked = {"order": {"items": rows, "customer_email": (buyer or Buyer("")).email}}
-            words = await hooks.ask(self.hook, asked, self.clock, self.transport)
+            asked = self.sales.about_to_be(cart, buyer=buyer or Buyer("guest@shop.example"), **more)  # type: ignore[arg-type]
+            words = await hooks.ask(
+                self.hook,
+                {"order": {**asked, "base_currency_code": self.currency}},
+                self.clock,
+                self.transport,
+            )
             if words:
                 return Checkout(None, words)
         return self.checkout(cart, buyer=buyer, **more)
@@ -195,4 +230,7 @@ class AdobeCommerceSimulator(Simulator):
         )
 
     def _order_saved(self, order: Order) -> None:
-        self.events.emit(ORDER_SAVED, render.as_saved(render.order(order, self.currency)))
+        body = render.order(order, self.currency)
+        self.events.emit(ORDER_SAVED, render.as_saved(body))
+        if self.publisher is not None:
+            self.publisher.saved(body)

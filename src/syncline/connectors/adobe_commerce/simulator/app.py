@@ -136,10 +136,11 @@ class HttpApp:
         if not parts or parts[0] != "rest":
             raise no_route()
         del parts[0]
+        store = "default"
         if parts and parts[0] not in {"V1", "async"}:
             if parts[0] not in shop.stores:
                 raise no_route()
-            del parts[0]
+            store = parts.pop(0)
         if parts[:3] == ["async", "bulk", "V1"]:
             return self._schedule_bulk(request, parts[3:])
         if parts[:2] == ["async", "V1"]:
@@ -158,7 +159,7 @@ class HttpApp:
         given = self._services.parameters(route, self._decoded(request), asynchronous=False)
         query = parse_qsl(request.query_string, keep_blank_values=True)
         try:
-            value = route.handle(self._services, Call(path, query, given))
+            value = route.handle(self._services, Call(path, query, given, store))
         except Refused:
             raise _wrong_account(shop) from None
         wanted = dict(query).get("fields")

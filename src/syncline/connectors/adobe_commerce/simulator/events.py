@@ -19,6 +19,7 @@ import msgspec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from syncline.connectors.adobe_commerce.simulator.journal import Journal
 from syncline.model.errors import SynclineError
 from syncline.ports import Clock, Request, Transport
 from syncline.sdk.simulator import Faults
@@ -54,7 +55,7 @@ def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Where events go, for whom, which fields of them, and how soon."""
+    """Where events go ("": to the journal only), for whom, which fields of them, and how soon."""
 
     url: str
     client_id: str
@@ -86,6 +87,7 @@ class Events:
         self._under_way = asyncio.Semaphore(UNDER_WAY_MAX)
         self._lose_next = 0
         self.registration: Registration | None = None
+        self.journal: Journal | None = None
         self.sent = 0
         self.lost = 0
         self.too_large = 0
@@ -133,13 +135,25 @@ class Events:
             "x-adobe-public-key2-path": "/prod/keys/pub-key-2.pem",
         }
         copies = self._rng.randint(1, faults.webhook_copies_max) if faults.webhook_copies_max > 1 else 1
-        for _ in range(copies):
+        for number in range(copies):
             wait_s = self._rng.uniform(*(PRIORITY_MS if to.priority else CRON_MS)) / 1000
+            if self.journal is not None and not number:
+                self.journal.add(body, self._clock.now_ms() + round(wait_s * 1000))
+            if not to.url:
+                break
             if faults.webhook_delay_ms_max > 0:
                 wait_s += self._rng.randint(0, faults.webhook_delay_ms_max) / 1000
             self._numbers += 1
             event = self._pending[self._numbers] = _Event(self._numbers, body, headers, wait_s)
             self._arrivals.put_nowait(event)
+
+    async def challenge(self, url: str) -> bool:
+        """Whether an address gives back what it is asked, before it is registered."""
+        asked = f"{self._rng.getrandbits(128):032x}"
+        if self._transport is None:
+            return False
+        answer = await self._transport.send(Request("GET", f"{url}?challenge={asked}", {}, b"", ANSWER_S))
+        return answer.status == 200 and answer.body.decode("utf-8", "replace") == asked
 
     async def run(self) -> None:
         """Deliver until cancelled; what was under way then is taken up again by the next run."""

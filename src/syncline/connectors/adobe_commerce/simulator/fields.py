@@ -31,6 +31,27 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
         "Magento\\Catalog\\Api\\Data\\BasePriceInterface",
         {"price": "float", "store_id": "int", "sku": "string", "extension_attributes": "any"},
     ),
+    "Product": (
+        "Magento\\Catalog\\Api\\Data\\ProductInterface",
+        {
+            "id": "int",
+            "sku": "string",
+            "name": "string",
+            "attribute_set_id": "int",
+            "price": "float",
+            "status": "int",
+            "visibility": "int",
+            "type_id": "string",
+            "weight": "float",
+            "custom_attributes": "[CustomAttribute]",
+            "extension_attributes": "any",
+        },
+    ),
+    "CustomAttribute": (
+        "Magento\\Framework\\Api\\AttributeInterface",
+        {"attribute_code": "string", "value": "any"},
+    ),
+    "CatalogProduct": ("Magento\\Catalog\\Api\\Data\\ProductInterface", {"sku": "string"}),
     "TierPrice": (
         "Magento\\Catalog\\Api\\Data\\TierPriceInterface",
         {
@@ -116,6 +137,20 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
             "extension_attributes": "any",
         },
     ),
+    "CreditLimit": (
+        "Magento\\CompanyCredit\\Api\\Data\\CreditLimitInterface",
+        {
+            "id": "int",
+            "company_id": "int",
+            "credit_limit": "float",
+            "balance": "float",
+            "currency_code": "string",
+            "exceed_limit": "bool",
+            "available_limit": "float",
+            "credit_comment": "string",
+            "extension_attributes": "any",
+        },
+    ),
     "Company": (
         "Magento\\Company\\Api\\Data\\CompanyInterface",
         {
@@ -197,6 +232,8 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "base_prices": {"prices": ("[BasePrice]", True)},
     "tier_prices": {"prices": ("[TierPrice]", True)},
     "tier_information": {"skus": ("[string]", True)},
+    "save_product": {"product": ("Product", True), "saveOptions": ("bool", False)},
+    "assign_products": {"products": ("[CatalogProduct]", True)},
     "save_source_items": {"sourceItems": ("[SourceItem]", True)},
     "ship": {
         "items": ("[ShipmentItem]", False),
@@ -224,6 +261,7 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
         "arguments": ("CreditmemoArguments", False),
     },
     "comment": {"statusHistory": ("StatusHistory", True)},
+    "save_company_credit": {"creditLimit": ("CreditLimit", True)},
     "save_order": {"entity": ("OrderEntity", True)},
     "save_company": {"company": ("Company", True)},
     "save_customer": {

@@ -156,6 +156,7 @@ def invoice(one: Invoice) -> dict[str, Any]:
         "items": [
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
+        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
     }
 
 
@@ -173,6 +174,7 @@ def creditmemo(one: Creditmemo) -> dict[str, Any]:
         "items": [
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
+        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
     }
 
 
@@ -207,14 +209,17 @@ def track(entry: Track, of: Shipment) -> dict[str, Any]:
     }
 
 
-def product(one: Product) -> dict[str, Any]:
-    """``catalog-data-product-interface``, the part that matters here."""
+def product(one: Product, store: str = "all") -> dict[str, Any]:
+    """``catalog-data-product-interface``, the part that matters here, as a store view shows it."""
+    texts = one.texts.get(store, {})
+    attributes = {**one.attributes, **{code: text for code, text in texts.items() if code != "name"}}
     return {
         "id": one.entity_id,
         "entity_id": one.entity_id,  # searches name it so
         "sku": one.sku,
-        "name": one.name,
+        "name": texts.get("name", one.name),
         "attribute_set_id": 4,
+        "custom_attributes": [{"attribute_code": code, "value": text} for code, text in attributes.items()],
         "price": money(one.price_minor),
         "status": one.status,
         "type_id": one.type_id,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import companies, prices, render
+from syncline.connectors.adobe_commerce.simulator import catalog, companies, companycredits, prices, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -29,6 +29,7 @@ class Call:
     path: Mapping[str, str]
     query: Sequence[tuple[str, str]]
     given: Mapping[str, Any]
+    store: str = "all"
 
     def number(self, name: str) -> int:
         """A path parameter that is an id."""
@@ -113,7 +114,11 @@ class Services:
         return self._search(call, map(render.creditmemo, self._state.creditmemos.values()))
 
     def products(self, call: Call) -> Any:
-        return self._search(call, map(render.product, self._state.products.values()))
+        rows = (render.product(one, call.store) for one in self._state.products.values())
+        return self._search(call, rows)
+
+    def shared_products(self, call: Call) -> Any:
+        return catalog.listed(self._state, call.number("id"))
 
     def source_items(self, call: Call) -> Any:
         return self._search(call, map(render.source_item, self._state.source_items.values()))
@@ -199,6 +204,12 @@ class Services:
     def hierarchy(self, call: Call) -> Any:
         return companies.hierarchy(self._state, call.number("id"))
 
+    def company_credit(self, call: Call) -> Any:
+        return companycredits.of_company(self._state, call.number("companyId"))
+
+    def save_company_credit(self, call: Call) -> Any:
+        return companycredits.save(self._state, call.number("id"), call.given["creditLimit"])
+
     def store_configs(self, _: Call) -> Any:
         currency = self._shop.currency
         return [
@@ -254,6 +265,15 @@ class Services:
             )
         return []
 
+    def save_product(self, call: Call) -> Any:
+        return catalog.save(self._shop, call.given["product"], call.path.get("sku", ""), call.store)
+
+    def assign_products(self, call: Call) -> Any:
+        return catalog.assign(self._state, call.number("id"), call.given["products"], into=True)
+
+    def unassign_products(self, call: Call) -> Any:
+        return catalog.assign(self._state, call.number("id"), call.given["products"], into=False)
+
     def save_base_prices(self, call: Call) -> Any:
         return prices.save_base(self._state, call.given["prices"])
 
@@ -293,6 +313,7 @@ class Services:
     def invoice(self, call: Call) -> Any:
         order = self._order(call, "orderId")
         made = self._sales.invoice(order, _units(call.given), capture=call.given.get("capture", False))
+        made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
 
     def ship(self, call: Call) -> Any:
@@ -329,6 +350,7 @@ class Services:
             back_to_stock=back,
             shipping_minor=None if shipping is None else round(shipping * 100),
         )
+        made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
 
     # --- bulk -------------------------------------------------------------------------------------
@@ -396,6 +418,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
     Route("POST", "products/tier-prices-information", "tier_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
+    Route("POST", "products", "save_product", Services.save_product),
+    Route("PUT", "products/{sku}", "save_product", Services.save_product),
+    Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),
+    Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
+    Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),
     Route("GET", "products/{sku}", "none", Services.product),
     Route("POST", "customers", "save_customer", Services.create_customer),
     Route("PUT", "customers/{customerId}", "save_customer", Services.replace_customer),
@@ -406,6 +433,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "hierarchy/{id}", "none", Services.hierarchy),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
+    Route("GET", "companyCredits/company/{companyId}", "none", Services.company_credit),
+    Route("PUT", "companyCredits/{id}", "save_company_credit", Services.save_company_credit),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),
     Route("GET", "inventory/source-items", "none", Services.source_items),
     Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError
 from syncline.connectors.adobe_commerce.simulator.state import (
@@ -106,6 +107,34 @@ class Sales:
             self._book(order, [(one, one.ordered) for one in order.lines], paid=True)
         self._saved(order)
         return Checkout(number)
+
+    def about_to_be(
+        self,
+        cart: Sequence[CartLine],
+        *,
+        buyer: Buyer,
+        registered: bool = False,
+        shipping_minor: int = 500,
+        tax_rate: Decimal = Decimal("0.2"),
+        payment: str = "checkmo",
+        **_more: object,
+    ) -> dict[str, Any]:
+        """What a hook is told before an order is placed: it has a number already, and no id."""
+        rows: list[dict[str, Any]] = []
+        total = Decimal(shipping_minor)
+        for line in cart:
+            net = self._state.products[line.sku].price_minor * line.quantity - line.discount_minor
+            total += net + (net * tax_rate).quantize(Decimal(1), ROUND_HALF_UP)
+            rows.append({"sku": line.sku, "qty_ordered": line.quantity})
+        known = self._customer(buyer) if registered else None
+        return {
+            "increment_id": f"{self._state.next_id('order'):09d}",
+            "customer_id": known,
+            "customer_email": buyer.email,
+            "base_grand_total": total / 100,
+            "payment": {"method": payment},
+            "items": rows,
+        }
 
     def _lines(self, line: CartLine, tax_rate: Decimal) -> list[OrderItem]:
         state = self._state

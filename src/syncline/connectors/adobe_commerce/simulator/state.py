@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.ports import Clock
 
 STATES_DONE = frozenset({"complete", "closed", "canceled"})
@@ -31,6 +32,9 @@ class Product:
     updated_ms: int
     type_id: str = "simple"
     status: int = 1
+    visibility: int = 4
+    attributes: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of store views, in place of the others
 
 
 @dataclass(slots=True, eq=False)
@@ -189,6 +193,7 @@ class Invoice:
     shipping_minor: int
     paid: bool
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -202,6 +207,7 @@ class Creditmemo:
     total_minor: int
     shipping_minor: int
     created_ms: int
+    comment: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -259,6 +265,9 @@ class ShopState:
         self.groups = ["ALL GROUPS", "NOT LOGGED IN", "General", "Wholesale", "Retailer"]
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
+        self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
+        # Every product that was saved through the API: its SKU, name, status, whether it has a price.
+        self.product_log: list[tuple[str, str, int, bool]] = []
         self.price_log: list[tuple[str, str, float, float]] = []
         self.products: dict[str, Product] = {}
         self.sources: dict[str, Source] = {"default": Source("default", "Default Source")}
@@ -272,12 +281,17 @@ class ShopState:
         self.shipments: dict[int, Shipment] = {}
         self.invoices: dict[int, Invoice] = {}
         self.creditmemos: dict[int, Creditmemo] = {}
+        self.company_credits: dict[int, CompanyCredit] = {}
         self._ids: dict[str, int] = {}
 
     def new_id(self, kind: str) -> int:
         """The next id of a kind; each kind counts by itself, as tables do."""
         self._ids[kind] = self._ids.get(kind, 0) + 1
         return self._ids[kind]
+
+    def next_id(self, kind: str) -> int:
+        """The id that the next of a kind will have, if nobody is faster."""
+        return self._ids.get(kind, 0) + 1
 
     def touch(self, order: Order) -> None:
         """Stamp an order as changed now."""
@@ -352,12 +366,14 @@ class ShopState:
             self.shipments,
             self.invoices,
             self.creditmemos,
+            self.company_credits,
         )
         for table in tables:
             for key, row in table.items():
                 held.update(f"{key}|{'|'.join(_told(row))}\n".encode())
         held.update(repr([repr(row) for row in self.reservations]).encode())
         held.update(repr(sorted(self.tier_prices.items())).encode())
+        held.update(repr([(at, sorted(skus)) for at, skus in self.shared_catalogs.items()]).encode())
         for text in more:
             held.update(text.encode())
         return held.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from syncline.connectors.business_central.simulator.access import Limits, Refused, Tokens
+from syncline.connectors.business_central.simulator.business_events import RUNTIME, BusinessEvents
 from syncline.connectors.business_central.simulator.documents import Documents
 from syncline.connectors.business_central.simulator.errors import (
     ApiError,
@@ -36,7 +38,7 @@ from syncline.connectors.business_central.simulator.schema import (
     STANDARD,
     Entity,
 )
-from syncline.connectors.business_central.simulator.state import Company, Record
+from syncline.connectors.business_central.simulator.state import Company, Event, Record
 from syncline.connectors.business_central.simulator.truth import Truth
 from syncline.connectors.business_central.simulator.views import TABLES, Views
 from syncline.connectors.business_central.simulator.webhooks import Subscription, Webhooks
@@ -121,7 +123,10 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         self.webhooks = Webhooks(
             self.company, lambda: self.company_id, clock, rng, lambda: self.transport, lambda: self.faults
         )
-        self.company.on_commit = self.webhooks.tell
+        self.business_events = BusinessEvents(
+            self.company, lambda: self.company_id, rng, lambda: self.transport, lambda: self.faults
+        )
+        self.company.on_commit = self._committed
         self.app = self._serve
 
     # -- the outside --------------------------------------------------------------------------
@@ -142,7 +147,13 @@ class BusinessCentralSimulator(People, Truth, Simulator):
 
     async def run(self) -> None:
         """Post notifications until cancelled."""
-        await self.webhooks.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.webhooks.run())
+            tasks.create_task(self.business_events.run())
+
+    def _committed(self, changes: list[tuple[str, str, Event, int]]) -> None:
+        self.webhooks.tell(changes)
+        self.business_events.tell(changes)
 
     # -- requests -----------------------------------------------------------------------------
 
@@ -261,6 +272,8 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         if not request.path.startswith(prefix):
             raise ApiError(404, "BadRequest_ResourceNotFound", "The tenant or environment does not exist.")
         path = request.path[len(prefix) :]
+        if path.startswith(f"{RUNTIME}/"):
+            return self._runtime(request, path.removeprefix(f"{RUNTIME}/"))
         for api in (STANDARD, EXTENSION):
             if path == api or path.startswith(f"{api}/"):
                 if api == EXTENSION and not self.extension:
@@ -352,6 +365,17 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             hooks.delete(found)
             return Reply(204, applied=True, detail=found.id)
         raise _no_method(request.method)
+
+    def _runtime(self, request: _Request, rest: str) -> Reply:
+        told = self.business_events
+        if (request.method, rest) == ("GET", "externalbusinesseventdefinitions"):
+            return Reply(200, {"value": told.definitions()})
+        if (request.method, rest) == ("GET", "externaleventsubscriptions"):
+            return Reply(200, {"value": told.listed()})
+        if (request.method, rest) == ("POST", "externaleventsubscriptions"):
+            told.subscribe(_object(request.body))
+            return Reply(201, applied=True)
+        raise no_segment(rest)
 
     # -- entities -----------------------------------------------------------------------------
 

@@ -73,6 +73,12 @@ class People:
         self.company.commit()
         return made.id
 
+    def add_category(self, code: str, title: str) -> str:
+        """Add an item category; returns its id."""
+        made = self.writes.create(ENTITIES["itemCategories"], {"code": code, "displayName": title})
+        self.company.commit()
+        return made.id
+
     def add_variant(self, number: str, code: str, title: str = "") -> str:
         """Add a variant of an item; returns its id."""
         item = self._item(number)
@@ -258,6 +264,36 @@ class People:
         posted = self.documents.post_payments(journal)
         self.company.commit()
         return posted
+
+    def settle(self, number: str, amount: Decimal | str | None = None) -> None:
+        """Money for an invoice is posted and applied; ``None``: all that remains. That it moves the stamp is an assumption."""
+        invoice = self.company.find("salesInvoices", "number", number)
+        assert invoice is not None
+        held = invoice.values
+        held["remainingAmount"] -= held["remainingAmount"] if amount is None else Decimal(amount)
+        held["status"] = "Open" if held["remainingAmount"] else "Paid"
+        self.company.touch("salesInvoices", invoice)
+        self.company.commit()
+
+    def credit(self, number: str, lines: Mapping[str, int], location: str = "MAIN") -> str:
+        """Make and post a credit memo of an invoice's goods, by item; returns its id."""
+        invoice = self.company.find("salesInvoices", "number", number)
+        assert invoice is not None
+        memo = self.writes.create(
+            ENTITIES["salesCreditMemos"],
+            {"customerId": invoice.values["customerId"], "invoiceId": invoice.id},
+        )
+        for item, units in lines.items():
+            given = {
+                "documentId": memo.id,
+                "lineType": "Item",
+                "lineObjectNumber": item,
+                "quantity": Decimal(units),
+                "locationId": self.location_id(location),
+            }
+            self.writes.create(ENTITIES["salesCreditMemoLines"], given)
+        self.post_memo(memo.id)
+        return memo.id
 
     def post_memo(self, memo_id: str) -> None:
         """Post a credit memo; its goods are back in stock."""

@@ -213,6 +213,14 @@ ENTITIES = {
             webhooks=True,
         ),
         Entity(
+            "itemCategories",
+            "itemCategory",
+            "Item Category",
+            {**_id(), "code": Field("code", 20, "cu"), "displayName": Field("text", 100, "cu"), **_stamp()},
+            "cud",
+            webhooks=True,
+        ),
+        Entity(
             "itemVariants",
             "itemVariant",
             "Item Variant",
@@ -268,6 +276,19 @@ ENTITIES = {
             },
             "cud",
             webhooks=True,
+        ),
+        Entity(
+            "customerFinancialDetails",
+            "customerFinancialDetail",
+            "Customer",
+            {
+                **_id(),
+                "number": Field("code", 20),
+                "balance": Field("decimal"),
+                "totalSalesExcludingTax": Field("decimal"),
+                "overdueAmount": Field("decimal"),
+                **_stamp(),
+            },
         ),
         Entity(
             "salesOrders",

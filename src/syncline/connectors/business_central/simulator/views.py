@@ -9,8 +9,12 @@ from syncline.connectors.business_central.simulator.odata import Query
 from syncline.connectors.business_central.simulator.schema import ENTITIES, Entity
 from syncline.connectors.business_central.simulator.state import ZERO, Company, Record
 
-# Two pages over one table: our extension shows more of it.
-TABLES = {"shipments": "salesShipments", "shipmentLines": "salesShipmentLines"}
+# Several pages over one table: our extension shows more of shipments, the product itself of customers.
+TABLES = {
+    "shipments": "salesShipments",
+    "shipmentLines": "salesShipmentLines",
+    "customerFinancialDetails": "customers",
+}
 
 
 class Views:
@@ -74,8 +78,9 @@ class Views:
             shown["inventory"], shown["quantityOnSalesOrder"] = level.inventory, level.on_orders
         elif name == "changeMarks":
             shown["minimumActiveRowVersion"] = company.version + 1
-        elif name == "customers":
-            shown["balanceDue"] = sum(
+        elif name in ("customers", "customerFinancialDetails"):
+            field = "balanceDue" if name == "customers" else "balance"
+            shown[field] = sum(
                 (
                     x.values["remainingAmount"]
                     for x in company.tables["salesInvoices"].values()

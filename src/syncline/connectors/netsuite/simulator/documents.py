@@ -272,10 +272,16 @@ class Documents:
         return moved
 
     def bill(self, order: Txn, external_id: str | None) -> Txn:
-        """Invoice what was shipped and not billed yet."""
+        """Invoice what was shipped and not billed yet; with the first invoice everything that is not shipped.
+
+        That tax, discount and freight come with the first is an assumption.
+        """
         picks = [(line, line.done - line.billed) for line in order.lines if line.done > line.billed]
         if not picks:
             raise user_error("There is nothing to bill on the sales order.")
+        first = not any(
+            self._account.txns[at].record == "invoice" for at in self._account.children.get(order.id, ())
+        )
         invoice = self._account.new_txn(
             "invoice",
             entity=order.entity,
@@ -288,12 +294,28 @@ class Documents:
             made.rate = line.rate
             made.amount = ((line.rate or ZERO) * quantity).quantize(self._account.cent, ROUND_HALF_UP)
             line.billed += quantity
+        for line in order.lines if first else ():
+            if not self._account.items[line.item].stocked and not line.closed:
+                made = self._account.new_line(invoice, line.item, None, line.quantity, order_line=line.number)
+                made.rate, made.amount = line.rate, line.amount
+        invoice.shipping = order.shipping if first else ZERO
         self.totals(invoice)
         self._link(order, invoice, "OrdBill")
         self.refresh(order)
         self._account.touch(order)
         self.save(invoice, "create")
         return invoice
+
+    def settle(self, invoice: Txn, amount: Decimal) -> None:
+        """Take something off an invoice: money that came, a deposit that was applied, a credit.
+
+        That it moves the invoice's stamp, as its status does, is an assumption.
+        """
+        if invoice.record != "invoice" or not ZERO < amount <= invoice.total - invoice.settled:
+            raise user_error("The amount exceeds what remains of the invoice.", "payment")
+        invoice.settled += amount
+        invoice.status = "B" if invoice.settled == invoice.total else "A"
+        self.save(invoice, "edit")
 
     def delete(self, txn: Txn) -> None:
         """Delete a document that nothing was made from."""

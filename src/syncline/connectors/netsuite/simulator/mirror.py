@@ -61,7 +61,7 @@ CREATE TABLE customer(
   firstname TEXT, lastname TEXT, email TEXT, phone TEXT, isinactive TEXT, subsidiary INTEGER,
   currency INTEGER, terms INTEGER, pricelevel INTEGER, category INTEGER, creditlimit REAL,
   creditholdoverride TEXT, balancesearch REAL, overduebalancesearch REAL,
-  datecreated DATE, lastmodifieddate DATE, vatregnumber TEXT);
+  datecreated DATE, lastmodifieddate DATE, unbilledorderssearch REAL, vatregnumber TEXT);
 CREATE INDEX customer_modified ON customer(lastmodifieddate, id);
 CREATE INDEX customer_external ON customer(externalid);
 CREATE TABLE location(id INTEGER PRIMARY KEY, name TEXT, fullname TEXT, isinactive TEXT,
@@ -91,8 +91,15 @@ STATISTICS = (
 _TXN_SQL = f'INSERT OR REPLACE INTO "transaction" VALUES({",".join("?" * 17)})'
 _LINE_SQL = f"INSERT OR REPLACE INTO transactionline VALUES({','.join('?' * 23)})"
 _LEVEL_SQL = f"INSERT OR REPLACE INTO aggregateitemlocation VALUES({','.join('?' * 9)})"
-_ITEM_SQL = f"INSERT OR REPLACE INTO item VALUES({','.join('?' * 12)})"
-_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 22)})"
+_CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 23)})"
+_ITEM_COLUMNS = (
+    "id itemid displayname description itemtype externalid upccode isinactive parent matrixtype createddate lastmodifieddate"
+).split()
+# Columns of the account's own stay as they are.
+_ITEM_SQL = (
+    f"INSERT INTO item({','.join(_ITEM_COLUMNS)}) VALUES({','.join('?' * len(_ITEM_COLUMNS))}) "
+    f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in _ITEM_COLUMNS[1:])}"
+)
 
 
 class Mirror:
@@ -133,7 +140,7 @@ class Mirror:
         created = self._account.local(t.created_ms)
         unpaid = None
         if t.record == "invoice":
-            unpaid = float(t.total)
+            unpaid = float(t.total - t.settled)
         shipped = created[:10] + " 00:00:00" if t.record == "itemFulfillment" else None
         return (
             t.id,
@@ -236,8 +243,8 @@ class Mirror:
             i.external_id,
             i.fields.get("upcCode"),
             "T" if i.fields.get("isInactive") else "F",
-            None,
-            None,
+            i.fields.get("parent"),
+            i.fields.get("matrixType"),
             self._account.local(i.created_ms),
             self._account.local(i.modified_ms),
         )
@@ -276,5 +283,6 @@ class Mirror:
             number("overdueBalance"),
             self._account.local(c.created_ms),
             self._account.local(c.modified_ms),
+            number("unbilledOrders"),
             f.get("vatRegNumber"),
         )

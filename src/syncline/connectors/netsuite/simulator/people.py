@@ -8,7 +8,9 @@ from typing import Any
 
 from syncline.connectors.netsuite.simulator.customers import Customers
 from syncline.connectors.netsuite.simulator.documents import Documents
+from syncline.connectors.netsuite.simulator.items import Items
 from syncline.connectors.netsuite.simulator.prices import Prices
+from syncline.connectors.netsuite.simulator.saleslines import SalesLines
 from syncline.connectors.netsuite.simulator.state import Account, Item, Line, Party, Place, Txn
 from syncline.connectors.netsuite.simulator.stock import Stock
 
@@ -16,7 +18,7 @@ ROLES = {"Discount": "discount", "ShipItem": "shipping"}
 WALK_IN = "walk-in"
 
 
-class People(Customers, Prices):
+class People(Customers, Items, Prices):
     """Acts at once and synchronously; mixed into the simulator."""
 
     account: Account
@@ -243,6 +245,45 @@ class People(Customers, Prices):
     def cancel(self, order_id: int) -> None:
         """Cancel an order that nothing was shipped from."""
         self.documents.cancel(self._order(order_id))
+
+    def bill(self, order_id: int) -> int:
+        """Invoice what was shipped and not billed yet."""
+        return self.documents.bill(self._order(order_id), None).id
+
+    def settle(self, invoice_id: int, amount: Decimal | str | None = None) -> None:
+        """Money comes for an invoice, or a deposit is applied to it; ``None``: all that remains."""
+        invoice = self.account.txns[invoice_id]
+        self.documents.settle(invoice, invoice.total - invoice.settled if amount is None else Decimal(amount))
+
+    def deposit(self, order_id: int, amount: Decimal | str) -> int:
+        """A customer pays for an order before it is billed, and somebody enters it."""
+        order = self._order(order_id)
+        made = self.account.new_txn("customerDeposit", entity=order.entity, status="A", created_from=order.id)
+        made.total = Decimal(amount).quantize(self.account.cent)
+        self.documents.save(made, "create")
+        return made.id
+
+    def take_back(
+        self, order_id: int, units: Mapping[int, int] | None = None, *, received: bool = True
+    ) -> int:
+        """Goods come back without the channel knowing: a return authorization, and its receipt.
+
+        Args:
+            order_id: the sales order.
+            units: by line number; ``None``: everything that was shipped.
+            received: whether they have arrived; else there is only the authorization.
+
+        Returns:
+            The id of the return authorization.
+        """
+        order = self._order(order_id)
+        picked = {x.number: x.done for x in order.lines if x.done} if units is None else units
+        lines = [{"orderLine": number, "quantity": quantity} for number, quantity in picked.items()]
+        lines_of = SalesLines(self.account, self.documents, lambda _kind: None)
+        made = lines_of.return_from(order, {"orderStatus": {"id": "B"}, "item": lines}, None)
+        if received:
+            self.accept_return(made.id)
+        return made.id
 
     def accept_return(self, return_id: int) -> int:
         """Receive everything that a return authorisation still expects; stock goes up."""

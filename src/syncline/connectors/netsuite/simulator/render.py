@@ -168,7 +168,7 @@ class Renderer:
             if account.tax_rate is not None:
                 answer["taxTotal"] = t.tax
         if t.record == "invoice":
-            answer["amountRemaining"] = t.total
+            answer["amountRemaining"] = t.total - t.settled
         if t.record == "salesOrder":
             numbers = [
                 number

@@ -151,6 +151,7 @@ class Txn:
     tax: Decimal = ZERO
     subtotal: Decimal = ZERO
     total: Decimal = ZERO
+    settled: Decimal = ZERO  # of an invoice: what deposits, payments and credits have taken off it
     tracking: list[tuple[str, str | None]] = field(default_factory=list)
     by: str = "user"  # who: user, rest; the truth ledger only
     sign: int = -1  # of the quantities that the mirror shows
@@ -193,6 +194,7 @@ class Account:
         self.cent = Decimal(1) if currency in ("JPY", "KRW") else Decimal("0.01")
         self.items: dict[int, Item] = {}
         self.item_by_sku: dict[str, Item] = {}
+        self.item_columns: dict[int, dict[str, str | None]] = {}  # of the account's own, by item
         self.customers: dict[int, Party] = {}
         self.places: dict[int, Place] = {}
         self.custom_fields: dict[str, dict[str, str]] = {}  # record, then field and kind

@@ -11,11 +11,13 @@ from random import Random
 
 from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.app import VERSIONS, HttpApp
+from syncline.connectors.shopify.simulator.bulk import Bulk
 from syncline.connectors.shopify.simulator.companies import Companies, Company
 from syncline.connectors.shopify.simulator.drafts import Draft, Drafting
 from syncline.connectors.shopify.simulator.idempotency import Keys
 from syncline.connectors.shopify.simulator.limits import RESTORE_RATE, Bucket
 from syncline.connectors.shopify.simulator.prices import Pricing
+from syncline.connectors.shopify.simulator.products import Products
 from syncline.connectors.shopify.simulator.records import (
     QUANTITY_NAMES,
     Buyer,
@@ -54,10 +56,12 @@ ALL_SCOPES = (
     "write_merchant_managed_fulfillment_orders",
     "write_orders",
     "write_products",
+    "write_publications",
+    "write_translations",
 )
 
 
-class ShopifySimulator(Drafting, Pricing, Companies, Simulator):
+class ShopifySimulator(Drafting, Pricing, Products, Companies, Simulator):
     """One shop with its stock, orders, limits, webhooks and faults.
 
     Deterministic in its clock and random source: ``state_digest`` of two equal runs is equal.
@@ -87,6 +91,9 @@ class ShopifySimulator(Drafting, Pricing, Companies, Simulator):
         self.state = ShopState(clock)
         self.drafts: dict[int, Draft] = {}
         self.keys = Keys()
+        self.origin = f"https://{shop}"  # where uploaded files go, and results come from
+        self.locales = {"en"}
+        self.bulk = Bulk(self)
         self.bucket = Bucket(clock, RESTORE_RATE[plan])
         self.hooks = Webhooks(
             state=self.state,
@@ -99,7 +106,8 @@ class ShopifySimulator(Drafting, Pricing, Companies, Simulator):
         )
         self.effects = 0
         self._stale: dict[tuple[int, int], tuple[int, int, str]] = {}
-        self.app = HttpApp(self, answer_ms)
+        self.http = HttpApp(self, answer_ms)
+        self.app = self.http
 
     async def run(self) -> None:
         """Deliver webhooks until cancelled."""

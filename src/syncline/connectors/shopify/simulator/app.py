@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -13,8 +12,11 @@ import msgspec
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.answers import Answer
+from syncline.connectors.shopify.simulator.bulk import FILE_MAX, RESULTS, UPLOADS
 from syncline.connectors.shopify.simulator.company_fields import COMPANY_TYPES
 from syncline.connectors.shopify.simulator.fields import TYPES, type_of
+from syncline.connectors.shopify.simulator.goods import GOODS_TYPES
 from syncline.connectors.shopify.simulator.graphql import Engine
 from syncline.connectors.shopify.simulator.limits import QUERY_COST_MAX
 from syncline.connectors.shopify.simulator.mutations import MUTATIONS
@@ -23,23 +25,16 @@ from syncline.connectors.shopify.simulator.queries import QUERIES, SCOPES
 
 VERSIONS = ("2026-04", "2026-07")
 BODY_MAX = 2 * 1024 * 1024  # assumption; the vendor documents no number
+UPLOAD_MAX = FILE_MAX + 64 * 1024  # with its form
 TOKEN_LIFE_S = 86_399  # client credentials grant: about 24 hours (contract section 1)
 DOCS = "https://shopify.dev/api/usage"
 _PATH = re.compile(r"/admin/api/([^/]+)/graphql\.json")
 _VERSION = re.compile(r"\d{4}-\d{2}")
 
 _encode = msgspec.json.Encoder().encode
-_ENGINE = Engine({**TYPES, **COMPANY_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES)
-
-
-@dataclass(slots=True)
-class Answer:
-    """What goes back."""
-
-    status: int
-    body: bytes
-    version: str | None = None
-    content_type: str = "application/json; charset=utf-8"
+_ENGINE = Engine(
+    {**TYPES, **GOODS_TYPES, **COMPANY_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES
+)
 
 
 def _json(status: int, value: Any, version: str | None = None) -> Answer:
@@ -55,6 +50,7 @@ class HttpApp:
         self._tokens: dict[str, int] = {}
         self._issued = 0
         self._requests = 0
+        self.engine = _ENGINE
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request; lifespan events are acknowledged."""
@@ -66,7 +62,8 @@ class HttpApp:
         if scope["type"] != "http":
             return
         body, more = b"", True
-        while more and len(body) <= BODY_MAX:
+        limit = UPLOAD_MAX if scope["path"] == UPLOADS else BODY_MAX
+        while more and len(body) <= limit:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
@@ -88,10 +85,14 @@ class HttpApp:
             return self._fail(path, 503)
         if shop.chance(shop.faults.error_before_rate):
             return self._fail(path, 500)
-        if len(body) > BODY_MAX:
+        if len(body) > (UPLOAD_MAX if path == UPLOADS else BODY_MAX):
             return self._note(path, _json(413, {"errors": "Request Entity Too Large"}))
         if path == "/admin/oauth/access_token":
             return self._note(path, self._issue_token(method, headers, body))
+        if path == UPLOADS:
+            return self._note(path, self._shop.bulk.upload(method, headers, body))
+        if path.startswith(RESULTS):
+            return self._note(path, self._shop.bulk.download(method, path.removeprefix(RESULTS)))
         found = _PATH.fullmatch(path)
         if found is None or not _VERSION.fullmatch(found[1]):
             return self._note(path, _json(404, {"errors": "Not Found"}))
@@ -216,6 +217,11 @@ class HttpApp:
         else:
             answer = self._note(operation.label, _json(200, body, version), applied=applied, detail=detail)
         return answer
+
+    def line(self, mutation: Operation, variables: dict[str, Any]) -> dict[str, Any]:
+        """One line of a bulk operation: the answer to its mutation."""
+        body, _, _, _ = self._run(mutation, variables, [None] * len(mutation.roots), [], VERSIONS[-1])
+        return body
 
     def _fail_after(self, label: str, *, applied: bool) -> Answer:
         told = {

@@ -256,8 +256,17 @@ class Commerce:
         self._transact(order, "SALE", amount)
         self._order_changed(order, self.hooks.new_event(), "ORDERS_PAID", "ORDERS_UPDATED")
 
-    def cancel_order(self, order_id: int, restock: bool, reason: str = "OTHER") -> None:
-        """Cancel an order of which nothing was sent; whatever was paid goes back."""
+    def pay(self, order_id: int, amount_minor: int, gateway: str) -> None:
+        """Staff note that a part of what is outstanding arrived."""
+        order = self.state.orders[order_id]
+        self._transact(order, "SALE", amount_minor, gateway)
+        topics = ("ORDERS_UPDATED",) if order.outstanding_minor() else ("ORDERS_PAID", "ORDERS_UPDATED")
+        self._order_changed(order, self.hooks.new_event(), *topics)
+
+    def cancel_order(
+        self, order_id: int, restock: bool, reason: str = "OTHER", *, refund: bool = True
+    ) -> None:
+        """Cancel an order of which nothing was sent; ``refund``: whatever was paid goes back."""
         order, now = self.state.orders[order_id], self.clock.now_ms()
         if order.cancelled:
             raise ValueError("Cannot cancel an order that has already been canceled")
@@ -270,12 +279,12 @@ class Commerce:
             levels += self._take_back(line, line.current_quantity, lines, restock=restock)
         order.cancelled_ms = order.closed_ms = now
         order.cancel_reason = reason
-        refund = Refund(self.state.new_id(), order, None, now, lines, [])
+        made = Refund(self.state.new_id(), order, None, now, lines, [])
         paid = order.received_minor() - order.refunded_minor()
-        if paid > 0:
-            refund.transactions.append(self._transact(order, "REFUND", paid))
-        if lines or refund.transactions:
-            self._record_refund(refund, event)
+        if paid > 0 and refund:
+            made.transactions.append(self._transact(order, "REFUND", paid))
+        if lines or made.transactions:
+            self._record_refund(made, event)
         self._order_changed(order, event, "ORDERS_CANCELLED", "ORDERS_UPDATED")
         if restock:
             self._levels_changed(levels, event)
@@ -381,9 +390,9 @@ class Commerce:
         self.state.refunds[refund.id] = refund
         self.hooks.emit("REFUNDS_CREATE", event, lambda: payloads.refund(self, refund))
 
-    def _transact(self, order: OrderRecord, kind: str, amount_minor: int) -> Transaction:
-        now = self.clock.now_ms()
-        transaction = Transaction(self.state.new_id(), kind, "SUCCESS", order.gateway, amount_minor, now)
+    def _transact(self, order: OrderRecord, kind: str, amount_minor: int, gateway: str = "") -> Transaction:
+        now, by = self.clock.now_ms(), gateway or order.gateway
+        transaction = Transaction(self.state.new_id(), kind, "SUCCESS", by, amount_minor, now)
         order.transactions.append(transaction)
         return transaction
 

@@ -183,6 +183,11 @@ def _refund_total(_shop: Any, refund: Any, _arguments: Any) -> int:
     return sum(t.amount_minor for t in refund.transactions)
 
 
+def _suggested(_shop: Any, order: OrderRecord, arguments: dict[str, Any]) -> Any:
+    rows = arguments.get("refundLineItems") or []
+    return order.suggest({number_of(row["lineItemId"], "LineItem"): row["quantity"] for row in rows})
+
+
 def _full_name(_shop: Any, customer: Customer, _arguments: Any) -> str:
     return f"{customer.buyer.first_name} {customer.buyer.last_name}".strip() or (customer.buyer.email or "")
 
@@ -207,6 +212,17 @@ def _fulfillment_total(_shop: Any, fulfillment: Any, _arguments: Any) -> int:
 
 def _fo_item(_shop: Any, part: FulfillmentOrderLine, _arguments: Any) -> str:
     return gid("InventoryItem", part.line.variant.inventory_item_id)
+
+
+def variant_title(variant: Variant) -> str:
+    """The values of its options."""
+    return " / ".join(variant.values) or "Default Title"
+
+
+def _selected_options(shop: ShopifySimulator, variant: Variant, _arguments: Any) -> list[tuple[str, str]]:
+    if not variant.values:
+        return [("Title", "Default Title")]
+    return list(zip(shop.state.product(variant.product_id).options, variant.values, strict=True))
 
 
 def _list_prices(shop: ShopifySimulator, prices: Any, arguments: dict[str, Any]) -> Page:
@@ -290,22 +306,18 @@ TYPES: dict[str, dict[str, Resolver]] = {
             None if v.compare_at_minor is None else amount(v.compare_at_minor)
         ),
         "createdAt": _time("created_ms"),
-        "displayName": lambda _s, v, _a: f"{v.title} - Default Title",
+        "displayName": lambda _s, v, _a: f"{v.title} - {variant_title(v)}",
         "id": _id("ProductVariant", "variant_id"),
         "inventoryItem": lambda _s, v, _a: InventoryItem(v),
+        "inventoryPolicy": _value("DENY"),
         "inventoryQuantity": _variant_quantity,
         "legacyResourceId": lambda _s, v, _a: str(v.variant_id),
         "price": lambda _s, v, _a: f"{v.price_minor // 100}.{v.price_minor % 100:02d}",
-        "product": _itself,
+        "product": lambda shop, v, _a: shop.state.product(v.product_id),
+        "selectedOptions": _selected_options,
         "sku": _get("sku"),
-        "title": _value("Default Title"),
+        "title": lambda _s, v, _a: variant_title(v),
         "updatedAt": _time("updated_ms"),
-    },
-    "Product": {
-        "id": _id("Product", "product_id"),
-        "legacyResourceId": lambda _s, v, _a: str(v.product_id),
-        "productType": _get("product_type"),
-        "title": _get("title"),
     },
     "InventoryItem": {
         "createdAt": _time("variant.created_ms"),
@@ -401,6 +413,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "sourceIdentifier": lambda _s, order, _a: order.source_reference or None,
         "sourceName": _value("web"),
         "subtotalPriceSet": _call("subtotal_minor"),
+        "suggestedRefund": _suggested,
         "tags": _get("tags"),
         "taxLines": _order_taxes,
         "taxesIncluded": _value(value=False),
@@ -492,6 +505,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "OrderTransaction": {
         "amountSet": _get("amount_minor"),
         "createdAt": _time("processed_ms"),
+        "formattedGateway": _get("gateway"),
         "gateway": _get("gateway"),
         "id": _id("OrderTransaction"),
         "kind": _get("kind"),
@@ -595,8 +609,22 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "ProductVariantsBulkUpdateUserError": _USER_ERROR,
     "QuantityPricingByVariantUpdatePayload": _payload("productVariants"),
     "QuantityPricingByVariantUserError": _USER_ERROR,
+    "MetafieldsSetPayload": _payload(),
+    "MetafieldsSetUserError": _USER_ERROR,
     "FulfillmentTrackingInfoUpdatePayload": _payload("fulfillment"),
     "OrderMarkAsPaidPayload": _payload("order"),
+    "OrderCreateManualPaymentPayload": _payload("order"),
+    "OrderCreateManualPaymentOrderCreateManualPaymentError": _USER_ERROR,
+    "OrderCancelPayload": _payload("job", "orderCancelUserErrors"),
+    "OrderCancelUserError": _USER_ERROR,
+    "Job": {"done": _value(value=False), "id": _id("Job")},
+    "RefundCreatePayload": _payload("refund"),
+    "SuggestedRefund": {"suggestedTransactions": _itself},
+    "SuggestedOrderTransaction": {
+        "amountSet": _get("amount_minor"),
+        "gateway": _get("parent.gateway"),
+        "parentTransaction": _get("parent"),
+    },
     "TagsAddPayload": _payload("node"),
     "WebhookSubscription": {
         "apiVersion": _get("api_version"),
@@ -629,3 +657,8 @@ def _changes(group: Any, arguments: dict[str, Any]) -> list[Any]:
         and (items is None or gid("InventoryItem", change.variant.inventory_item_id) in items)
         and (places is None or gid("Location", change.location.id) in places)
     ]
+
+
+# The same helpers, for the tables of other modules.
+USER_ERROR = _USER_ERROR
+get, id_of, key_of, payload_of, time_of, value_of = _get, _id, _key, _payload, _time, _value

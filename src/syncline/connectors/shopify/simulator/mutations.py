@@ -9,11 +9,15 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
+from syncline.connectors.shopify.simulator.bulk import BULK_MUTATIONS
 from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
+from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
+from syncline.connectors.shopify.simulator.money import MONEY_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
+from syncline.connectors.shopify.simulator.products import PRODUCT_MUTATIONS
 from syncline.connectors.shopify.simulator.records import (
     FulfillmentOrder,
     FulfillmentOrderLine,
@@ -274,7 +278,11 @@ def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 MUTATIONS: dict[str, Resolver] = {
     **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
+    **MONEY_MUTATIONS,
+    **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
+    **PRODUCT_MUTATIONS,
+    **BULK_MUTATIONS,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,
     "orderMarkAsPaid": mark_as_paid,

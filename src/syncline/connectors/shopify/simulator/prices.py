@@ -71,6 +71,11 @@ def variants_update(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any
         if "compareAtPrice" in given:
             compare_at = given["compareAtPrice"]
             variant.compare_at_minor = None if compare_at is None else to_minor(compare_at)
+        if "barcode" in given:
+            variant.barcode = given["barcode"] or ""
+        if given.get("price") is None and "compareAtPrice" not in given:
+            variant.updated_ms = shop.clock.now_ms()
+            continue
         variant.updated_ms = shop.clock.now_ms()
         shop.state.price_log.append((variant.updated_ms, 0, variant.variant_id, variant.price_minor))
     shop.applied(len(changes))

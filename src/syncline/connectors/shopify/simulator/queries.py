@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 from syncline.connectors.shopify.simulator.companies import COMPANY_QUERIES, COMPANY_SCOPES
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
-from syncline.connectors.shopify.simulator.records import InventoryItem, OrderRecord, Variant
+from syncline.connectors.shopify.simulator.records import InventoryItem, OrderRecord, Product, Variant
 from syncline.connectors.shopify.simulator.search import (
     Term,
     compare,
@@ -257,6 +257,40 @@ def _customers(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) ->
     return paginate(nodes, lambda one: (one.id, one.id), arguments)
 
 
+# -- products and bulk operations
+
+
+def _product(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Product | None:
+    number = number_of(arguments["id"], "Product")
+    return shop.state.product(number) if number in shop.state.products else None
+
+
+def _product_by(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Product | None:
+    given = arguments["identifier"]
+    if given.get("handle") is not None:
+        number = shop.state.handles.get(given["handle"], -1)
+        return shop.state.product(number) if number in shop.state.products else None
+    return _product(shop, None, given)
+
+
+def _translatable(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Product | None:
+    return _product(shop, None, {"id": arguments["resourceId"]})
+
+
+def _bulk_operations(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
+    """Newest first unless ``reverse``; of the filters ``operation_type`` and ``created_at``."""
+    nodes = list(shop.state.bulk.values())
+    for group in parse_query(arguments.get("query") or ""):
+        for term in group:
+            if term.field == "created_at":
+                nodes = [one for one in nodes if compare(term.op, one.created_ms, instant_ms(term.value))]
+            elif term.field != "operation_type" or term.value != "mutation":
+                shop.ledger.breach("unknown_search_field")
+    nodes.sort(key=lambda one: one.id)
+    back = not arguments.get("reverse", False)
+    return paginate(nodes, lambda one: (one.id, one.id), {**arguments, "reverse": back})
+
+
 # -- webhook subscriptions
 
 
@@ -286,6 +320,11 @@ QUERIES: dict[str, Resolver] = {
     "order": _order,
     "orders": _orders,
     "priceList": _of("PriceList", "price_lists"),
+    "bulkOperation": _of("BulkOperation", "bulk"),
+    "bulkOperations": _bulk_operations,
+    "product": _product,
+    "productByIdentifier": _product_by,
+    "translatableResource": _translatable,
     "productVariant": _of("ProductVariant", "variants"),
     "productVariants": _variants,
     "shop": lambda shop, _n, _a: shop,
@@ -305,7 +344,10 @@ SCOPES: dict[tuple[str, str], frozenset[str]] = {
     ("QueryRoot", "order"): frozenset({"read_orders"}),
     ("QueryRoot", "orders"): frozenset({"read_orders"}),
     ("QueryRoot", "priceList"): frozenset({"read_products"}),
+    ("QueryRoot", "product"): frozenset({"read_products"}),
+    ("QueryRoot", "productByIdentifier"): frozenset({"read_products"}),
     ("QueryRoot", "productVariant"): frozenset({"read_products"}),
+    ("QueryRoot", "translatableResource"): frozenset({"read_translations"}),
     ("QueryRoot", "productVariants"): frozenset({"read_products"}),
     ("QueryRoot", "fulfillmentOrder"): frozenset({"read_merchant_managed_fulfillment_orders"}),
     ("Order", "fulfillmentOrders"): frozenset({"read_merchant_managed_fulfillment_orders"}),
@@ -316,8 +358,18 @@ SCOPES: dict[tuple[str, str], frozenset[str]] = {
     ("Mutation", "fulfillmentCreate"): frozenset({"write_merchant_managed_fulfillment_orders"}),
     ("Mutation", "fulfillmentTrackingInfoUpdate"): frozenset({"write_merchant_managed_fulfillment_orders"}),
     ("Mutation", "orderMarkAsPaid"): frozenset({"write_orders"}),
+    ("Mutation", "orderCancel"): frozenset({"write_orders"}),
+    ("Mutation", "orderCreateManualPayment"): frozenset({"write_orders"}),
+    ("Mutation", "refundCreate"): frozenset({"write_orders"}),
     ("Mutation", "priceListFixedPricesUpdate"): frozenset({"write_products"}),
+    ("Mutation", "productSet"): frozenset({"write_products"}),
+    ("Mutation", "productUpdate"): frozenset({"write_products"}),
+    ("Mutation", "productVariantsBulkCreate"): frozenset({"write_products"}),
     ("Mutation", "productVariantsBulkUpdate"): frozenset({"write_products"}),
+    ("Mutation", "publishablePublish"): frozenset({"write_publications"}),
+    ("Mutation", "publishableUnpublish"): frozenset({"write_publications"}),
+    ("Mutation", "translationsRegister"): frozenset({"write_translations"}),
+    ("Mutation", "translationsRemove"): frozenset({"write_translations"}),
     ("Mutation", "quantityPricingByVariantUpdate"): frozenset({"write_products"}),
     ("Mutation", "tagsAdd"): frozenset({"write_orders"}),
 }

@@ -6,6 +6,7 @@ and holds pence rather than ``Decimal``; the ``Decimal`` properties are for peop
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -125,11 +126,48 @@ class Variant:
     product_type: str = ""
     barcode: str = ""
     compare_at_minor: int | None = None
+    values: tuple[str, ...] = ()  # of its product's options; none: the only variant
     levels: dict[int, Level] = field(default_factory=dict)
 
     @property
     def price(self) -> Decimal:
         return to_decimal(self.price_minor)
+
+
+@dataclass(slots=True)
+class Product:
+    """What variants have in common. Metafields by namespace and key, translations by locale and key."""
+
+    gid_type: ClassVar[str] = "Product"
+    id: int
+    title: str
+    handle: str
+    created_ms: int
+    updated_ms: int
+    status: str = "ACTIVE"
+    description: str = ""
+    product_type: str = ""
+    options: tuple[str, ...] = ()
+    metafields: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)  # the addresses from which they were fetched
+    publications: set[int] = field(default_factory=set)
+    translations: dict[tuple[str, str], tuple[str, str]] = field(
+        default_factory=dict
+    )  # text, digest translated
+
+
+@dataclass(slots=True)
+class BulkOperation:
+    """A mutation that is made once for each line of an uploaded file."""
+
+    gid_type: ClassVar[str] = "BulkOperation"
+    id: int
+    query: str
+    created_ms: int
+    lines: list[bytes]
+    status: str = "CREATED"
+    completed_ms: int | None = None
+    result: bytes | None = None  # JSON lines
 
 
 @dataclass(slots=True)
@@ -291,6 +329,14 @@ class Transaction:
         return to_decimal(self.amount_minor)
 
 
+@dataclass(frozen=True, slots=True)
+class SuggestedTransaction:
+    """Money that would go back to a payment."""
+
+    parent: Transaction
+    amount_minor: int
+
+
 @dataclass(slots=True)
 class RefundLine:
     """Units taken back from an order line; ``restock_type`` is cancel, return or no_restock."""
@@ -392,6 +438,24 @@ class OrderRecord:
     def outstanding_minor(self) -> int:
         """What the buyer still owes; never below zero (contract section 8: totalOutstandingSet)."""
         return max(0, self.current_total_minor() - self.received_minor() + self.refunded_minor())
+
+    def suggest(self, units: Mapping[int, int]) -> list[SuggestedTransaction]:
+        """What some units cost, at most what was received, by the payments that it goes back to."""
+        worth = 0
+        for line in self.lines:
+            before = line.current_quantity
+            after = before - units.get(line.id, 0)
+            worth += line.net_for(before) - line.net_for(after) + line.tax_for(before) - line.tax_for(after)
+        gone = self.refunded_minor()
+        worth = min(worth, self.received_minor() - gone)
+        suggested = []
+        for sale in self.transactions:
+            if sale.kind == "SALE":
+                spent = min(gone, sale.amount_minor)
+                part = min(worth, sale.amount_minor - spent)
+                gone, worth = gone - spent, worth - part
+                suggested.append(SuggestedTransaction(sale, part))
+        return suggested
 
     @property
     def total(self) -> Decimal:

@@ -13,6 +13,7 @@ from syncline.connectors.shopify.simulator.companies import CompanyBook
 from syncline.connectors.shopify.simulator.records import (
     ON_HAND_PARTS,
     QUANTITY_NAMES,
+    BulkOperation,
     Customer,
     Fulfillment,
     FulfillmentOrder,
@@ -20,6 +21,7 @@ from syncline.connectors.shopify.simulator.records import (
     Location,
     OrderRecord,
     PriceList,
+    Product,
     Refund,
     Subscription,
     Variant,
@@ -39,7 +41,16 @@ class ShopState:
         self.items: dict[int, Variant] = {}  # by inventory item id
         self.skus: dict[str, Variant] = {}
         self.products: dict[int, list[Variant]] = {}
+        self._shared: dict[int, Product] = {}  # what variants share, once anybody asked for it
+        self.handles: dict[str, int] = {}
+        self.publications: dict[int, str] = {}
+        self.bulk: dict[int, BulkOperation] = {}
+        # Every product that was written through the API: when, which, its title, its status, whether all have a price.
+        self.product_log: list[tuple[int, int, str, str, bool]] = []
         self.price_lists: dict[int, PriceList] = {}
+        self.metafields: dict[
+            tuple[str, str, str], tuple[str, str]
+        ] = {}  # owner, namespace, key: type, value
         # Every price that was written through the API: when, in which list (0: the variant's own), of what, how much.
         self.price_log: list[tuple[int, int, int, int]] = []
         self.customers: dict[int, Customer] = {}
@@ -119,6 +130,42 @@ class ShopState:
             self.skus[sku] = variant
         return variant
 
+    def product(self, product_id: int) -> Product:
+        """What the variants of a product have in common."""
+        found = self._shared.get(product_id)
+        if found is None:
+            first = self.products[product_id][0]
+            handle = f"product-{product_id}"
+            found = Product(
+                product_id,
+                first.title,
+                handle,
+                first.created_ms,
+                first.created_ms,
+                product_type=first.product_type,
+            )
+            self.put_product(found)
+        return found
+
+    def put_product(self, product: Product) -> None:
+        """Keep what variants share."""
+        self._shared[product.id] = product
+        self.handles[product.handle] = product.id
+
+    def put_variant(self, variant: Variant) -> None:
+        """Keep a variant of a product; of several with a SKU the first is found by it."""
+        self.variants[variant.variant_id] = variant
+        self.products.setdefault(variant.product_id, []).append(variant)
+        self.items[variant.inventory_item_id] = variant
+        self.skus.setdefault(variant.sku, variant)
+
+    def drop_variant(self, variant: Variant) -> None:
+        """Forget a variant that was deleted."""
+        self.variants.pop(variant.variant_id, None)
+        self.items.pop(variant.inventory_item_id, None)
+        if self.skus.get(variant.sku) is variant:
+            del self.skus[variant.sku]
+
     def activate(self, variant: Variant, location: Location) -> Level:
         """Stock an item at a location, with nothing there yet."""
         now = self.clock.now_ms()
@@ -167,9 +214,15 @@ class ShopState:
                 add(variant.compare_at_minor)
             for level in variant.levels.values():
                 add(level.location.id, level.updated_ms, [getattr(level, n) for n in QUANTITY_NAMES])
+        for at, value in sorted(self.metafields.items()):
+            add("M", at, value)
         for prices in self.price_lists.values():
             add("P", prices.id, prices.name, prices.currency, sorted(prices.fixed.items()))
             add([(at, sorted(breaks.items())) for at, breaks in sorted(prices.breaks.items())])
+        for product in self._shared.values():
+            add("G", product)
+        for operation in self.bulk.values():
+            add("B", operation)
         for customer in self.customers.values():
             add("C", customer.id, customer.buyer)
         for part in self.book.parts():

@@ -1,0 +1,80 @@
+"""What people inside the ERP do to items besides their prices: columns of the account's own, matrix items, deletions.
+
+``parent`` and ``matrixtype`` (``PARENT``, ``CHILD``): contract sheet section 5, which marks matrix fields unsure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from syncline.connectors.netsuite.simulator.state import Account
+
+
+class Items:
+    """Acts at once and synchronously; mixed into the simulator."""
+
+    account: Account
+
+    if TYPE_CHECKING:
+
+        def add_item(
+            self, sku: str, title: str, base_price: Decimal | str | None, *, fields: Mapping[str, Any] | None
+        ) -> int: ...
+
+    def define_item_column(self, name: str) -> None:
+        """Define a custom field of items, such as ``custitem_colour``."""
+        if not name.startswith("custitem") or not name.isidentifier():
+            raise ValueError(f"{name} is no custom field of items")
+        self.account.later(f"ALTER TABLE item ADD COLUMN {name} TEXT")
+
+    def fill_item(self, sku: str, **columns: str | None) -> None:
+        """Fill custom fields of an item; ``None`` empties one."""
+        item = self.account.item_by_sku[sku]
+        item.modified_ms = self.account.clock.now_ms()
+        self.account.touch_item(item)
+        for name, text in columns.items():
+            self.account.item_columns.setdefault(item.id, {})[name] = text
+            # The name was checked when the column was defined, or there is none and the database says so.
+            self.account.later(f"UPDATE item SET {name} = ? WHERE id = ?", text, item.id)  # noqa: S608
+
+    def make_matrix(
+        self, sku: str, children: Mapping[str, Mapping[str, str]], price: Decimal | str = "10"
+    ) -> None:
+        """Add a matrix item: the parent, and children by SKU with their custom fields, which are their options."""
+        parent = self.add_item(sku, sku, price, fields={"matrixType": "PARENT"})
+        for child, columns in children.items():
+            self.add_child(parent, child, columns, price)
+
+    def add_child(
+        self, parent: int, sku: str, columns: Mapping[str, str], price: Decimal | str = "10"
+    ) -> None:
+        """Add a child of a matrix item, by the parent's internal id."""
+        self.add_item(sku, sku, price, fields={"matrixType": "CHILD", "parent": parent})
+        self.fill_item(sku, **columns)
+
+    def deactivate_item(self, sku: str, *, inactive: bool = True) -> None:
+        """Make an item inactive, which is how it ends, or active again."""
+        item = self.account.item_by_sku[sku]
+        item.fields["isInactive"] = inactive
+        item.modified_ms = self.account.clock.now_ms()
+        self.account.touch_item(item)
+
+    # -- truth --------------------------------------------------------------------------------
+
+    def item_columns(self, sku: str) -> dict[str, str | None]:
+        """The custom fields of an item as they are."""
+        return self.account.item_columns.get(self.account.item_by_sku[sku].id, {})
+
+    def item_active(self, sku: str) -> bool:
+        """Whether an item is active."""
+        return not self.account.item_by_sku[sku].fields.get("isInactive")
+
+    def item_description(self, sku: str) -> str:
+        """Its sales description."""
+        return str(self.account.item_by_sku[sku].fields.get("salesDescription") or "")
+
+    def item_title(self, sku: str) -> str:
+        """Its display name."""
+        return self.account.item_by_sku[sku].title

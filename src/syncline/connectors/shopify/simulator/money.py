@@ -1,0 +1,120 @@
+"""Payments that staff record, refunds and cancellations by the API.
+
+Names and shapes: shopify.dev, pages of 2026-07 (``orderCreateManualPayment``, ``refundCreate``, ``orderCancel``,
+``Order.suggestedRefund``). That a payment's gateway is the name given for it, that a refund without restocking takes units
+first that were not sent, and all messages are assumptions.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from syncline.connectors.shopify.simulator import ShopifySimulator
+
+from syncline.connectors.shopify.simulator.fields import number_of
+from syncline.connectors.shopify.simulator.inventory import Errors, idempotently
+from syncline.connectors.shopify.simulator.operation import Resolver
+from syncline.connectors.shopify.simulator.records import OrderRecord, to_minor
+
+PARTIAL_PLANS = ("plus", "enterprise")  # a manual payment may have an amount only there
+
+
+def _refused(payload: str, message: str, *path: str) -> dict[str, Any]:
+    return {payload: None, "userErrors": [{"field": list(path) or None, "message": message, "code": None}]}
+
+
+def _order(shop: ShopifySimulator, gid: str) -> OrderRecord | None:
+    return shop.state.orders.get(number_of(gid, "Order"))
+
+
+def manual_payment(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """``orderCreateManualPayment``: a part or, without an amount, all that is left."""
+    order = _order(shop, arguments["id"])
+    if order is None:
+        return _refused("order", "Order does not exist", "id")
+    left = order.outstanding_minor()
+    if not left or order.cancelled:
+        return _refused("order", "The order is already fully paid or was cancelled.", "id")
+    given = arguments.get("amount")
+    if given is not None and shop.plan not in PARTIAL_PLANS:
+        return _refused("order", "The amount field needs a Shopify Plus store.", "amount")
+    amount = left if given is None else to_minor(Decimal(given["amount"]))
+    if not 0 < amount <= left or (given is not None and given["currencyCode"] != shop.currency):
+        return _refused("order", "The amount exceeds what is outstanding.", "amount")
+    shop.pay(order.id, amount, arguments.get("paymentMethodName") or "Other")
+    shop.applied(1)
+    return {"order": order, "userErrors": []}
+
+
+def _wanted(order: OrderRecord, rows: list[dict[str, Any]]) -> dict[int, int] | None:
+    """Units by line; ``None`` where more are named than are left, or a line of another order."""
+    lines = {line.id: line for line in order.lines}
+    units: dict[int, int] = {}
+    for row in rows:
+        number = number_of(row["lineItemId"], "LineItem")
+        units[number] = units.get(number, 0) + row["quantity"]
+        if number not in lines or not 0 < units[number] <= lines[number].current_quantity:
+            return None
+    return units
+
+
+def refund_create(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """``refundCreate``: goods, and money back to the payments that it names."""
+    given = arguments["input"]
+
+    def refuse(errors: Errors, message: str, *path: str) -> None:
+        errors.append({"field": ["input", *path], "message": message, "code": None})
+
+    def act(errors: Errors) -> Any:
+        order = _order(shop, given["orderId"])
+        if order is None:
+            return refuse(errors, "Order does not exist", "orderId")
+        rows = given.get("refundLineItems") or []
+        units = _wanted(order, rows)
+        if units is None:
+            return refuse(errors, "Quantity cannot refund more items than were purchased", "refundLineItems")
+        restocks = {row.get("restockType") or "NO_RESTOCK" for row in rows}
+        if "RETURN" in restocks and any(not row.get("locationId") for row in rows):
+            return refuse(errors, "Location is required when restocking", "refundLineItems")
+        amount = sum((Decimal(row["amount"]) for row in given.get("transactions") or []), Decimal(0))
+        sales = {f"gid://shopify/OrderTransaction/{t.id}" for t in order.transactions if t.kind == "SALE"}
+        if any(row.get("parentId") not in sales for row in given.get("transactions") or []):
+            return refuse(errors, "Parent transaction is invalid", "transactions")
+        if to_minor(amount) > order.received_minor() - order.refunded_minor():
+            return refuse(errors, "Refund amount cannot be greater than what is available", "transactions")
+        number = shop.refund(order.id, units, "RETURN" in restocks, amount, given.get("note"))
+        shop.applied(1)
+        return shop.state.refunds[number]
+
+    return idempotently(shop, "refundCreate", arguments, "refund", act)
+
+
+def order_cancel(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """``orderCancel``: the job is done before anybody can ask for it."""
+    order = _order(shop, arguments["orderId"])
+    message = "Order does not exist" if order is None else ""
+    if order is not None:
+        method = arguments.get("refundMethod") or {}
+        try:
+            shop.cancel_order(
+                order.id,
+                arguments["restock"],
+                arguments["reason"],
+                refund=bool(method.get("originalPaymentMethodsRefund")),
+            )
+        except ValueError as error:
+            message = str(error)
+    if message:
+        errors = [{"field": ["orderId"], "message": message, "code": "INVALID"}]
+        return {"job": None, "orderCancelUserErrors": errors, "userErrors": []}
+    shop.applied(1)
+    return {"job": order, "orderCancelUserErrors": [], "userErrors": []}
+
+
+MONEY_MUTATIONS: dict[str, Resolver] = {
+    "orderCancel": order_cancel,
+    "orderCreateManualPayment": manual_payment,
+    "refundCreate": refund_create,
+}

@@ -1,0 +1,232 @@
+"""What is measured of a play, from the ledgers of the systems at either end: lags, and each number through time.
+
+Nothing here asks Syncline, so every design is measured alike.
+
+A **change of stock** is whatever makes a channel's number differ from what there is: a sale elsewhere, goods that
+arrive. It has *landed* at a channel once a write left the number short of later changes only, or once a later change
+made it right again; its lag runs from the moment at which somebody could tell of it until then. An **order** has landed once the ERP has it. A change that
+never landed counts from its moment to the end. Changes that were under way during a declared outage are
+kept apart.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from syncline.freshness.bounds import percentile
+from syncline.model.change import Flow
+from syncline.simulate.lean import Outage
+
+DAY_MS = 86_400_000
+EDGES_MS = tuple(round(10 * 2 ** (n / 4)) for n in range(104))  # of a distribution: 10 ms to a week
+# What happened to a number, as it is kept in a timeline; channels are counted from 0.
+TRUTH = 0
+REFUSED = (
+    100  # above it the negative codes are units refused although they were there, below it units oversold
+)
+
+
+@dataclass(slots=True)
+class Lags:
+    """The lags of one flow, in milliseconds."""
+
+    all: array[int] = field(default_factory=lambda: array("q"))
+    apart: array[int] = field(default_factory=lambda: array("q"))
+
+    def figures(self, bound_ms: int, lost_ms: int) -> dict[str, float | int]:
+        """Percentiles of all, and which share of those that are not apart kept both bounds."""
+        counted = sorted(self.all)
+        every = sorted([*counted, *self.apart])
+        return {
+            "changes": len(every),
+            "apart": len(self.apart),
+            "p50": percentile(every, 0.5),
+            "p99": percentile(every, 0.99),
+            "p999": percentile(counted, 0.999),
+            "max": every[-1] if every else 0,
+            "bound": bound_ms,
+            "kept": bisect_right(counted, bound_ms),
+            "bound_if_event_lost": lost_ms,
+            "kept_if_event_lost": bisect_right(counted, lost_ms),
+        }
+
+    def histogram(self) -> list[int]:
+        """How many took no longer than each of ``EDGES_MS`` and longer than the one before; at last the rest."""
+        every = sorted([*self.all, *self.apart])
+        reached = [bisect_right(every, edge) for edge in EDGES_MS]
+        return [after - before for before, after in pairwise([0, *reached, len(every)])]
+
+
+class Timeline:
+    """Each number of each SKU whenever it changed: triples of seconds since the beginning, code and value.
+
+    What came before the beginning counts as having happened then.
+
+    Codes: ``TRUTH`` what there is; 2 c + 1 what channel c shows after a sale of its own, 2 c + 2 after a write;
+    −(c + 1) units that channel c sold beyond what there was, −(c + 1) − ``REFUSED`` units that it refused.
+    """
+
+    def __init__(self, begin_ms: int) -> None:
+        self._begin_ms = begin_ms
+        self.of: dict[str, array[int]] = {}
+
+    def put(self, sku: str, at_ms: int, code: int, value: int) -> None:
+        """One more triple."""
+        line = self.of.get(sku)
+        if line is None:
+            line = self.of[sku] = array("i")
+        line.extend((max(0, at_ms - self._begin_ms) // 1000, code, value))
+
+
+class Ledger:
+    """Listens to the systems of a play.
+
+    ``shows`` are the channels' numbers, by SKU, in the order of the channels.
+    """
+
+    def __init__(
+        self,
+        shows: Sequence[Callable[[str], int]],
+        stock: Mapping[str, int],
+        *,
+        now_ms: Callable[[], int],
+        outage: Outage,
+        lags: bool,
+        timeline: Timeline | None,
+    ) -> None:
+        self._shows = shows
+        self._stock = stock
+        self._now_ms = now_ms
+        self._outage = outage
+        self._measures = lags
+        self.timeline = timeline
+        self.lags = {Flow.INVENTORY: Lags(), Flow.ORDERS: Lags()}
+        # Of each channel: the changes that its number of a SKU still lacks, as their moments and units. What a
+        # write brought that nobody ever had has no moment.
+        self._lacks: list[dict[str, list[tuple[int | None, int]]]] = [{} for _ in shows]
+        self._reported: dict[str, int] = {}
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def sold(self, channel: int, sku: str, quantity: int, before: int, beyond: int, known_ms: int) -> None:
+        """A channel sold units and lowered its number; ``before`` is what there was, ``beyond`` what was not."""
+        fell = max(0, before) - max(0, before - quantity)
+        for other, lacks in enumerate(self._lacks):
+            units = fell - quantity if other == channel else fell
+            if units and self._measures:
+                self._lack(other, lacks, sku, (known_ms, units))
+        if self.timeline is not None:
+            at_ms = self._now_ms()
+            self.timeline.put(sku, at_ms, TRUTH, before - quantity)
+            self.timeline.put(sku, at_ms, 2 * channel + 1, self._shows[channel](sku))
+            if beyond:
+                self.timeline.put(sku, at_ms, -(channel + 1), beyond)
+
+    def refused(self, channel: int, sku: str, quantity: int) -> None:
+        """A channel refused units that were there."""
+        if self.timeline is not None:
+            self.timeline.put(sku, self._now_ms(), -(channel + 1) - REFUSED, quantity)
+
+    def received(self, goods: Mapping[str, int]) -> None:
+        """Goods arrived; the stock holds them already."""
+        now_ms = self._now_ms()
+        for sku, units in goods.items():
+            after = self._stock[sku]
+            rose = max(0, after) - max(0, after - units)
+            if rose and self._measures:
+                for channel, lacks in enumerate(self._lacks):
+                    self._lack(channel, lacks, sku, (now_ms, -rose))
+            if self.timeline is not None:
+                self.timeline.put(sku, now_ms, TRUTH, after)
+
+    def _lack(
+        self,
+        channel: int,
+        lacks: dict[str, list[tuple[int | None, int]]],
+        sku: str,
+        change: tuple[int, int],
+    ) -> None:
+        """One more change that a channel's number lacks, unless with it the number is right again."""
+        waiting = lacks.setdefault(sku, [])
+        waiting.append(change)
+        if len(waiting) > 1 and self._shows[channel](sku) == max(0, self._stock[sku]):
+            self._landed(waiting)
+            del lacks[sku]
+
+    def _landed(self, changes: Iterable[tuple[int | None, int]]) -> None:
+        now_ms = self._now_ms()
+        for changed_ms, _ in changes:
+            if changed_ms is not None:
+                self._land(Flow.INVENTORY, changed_ms, now_ms)
+
+    def wrote(self, channel: int, skus: Iterable[str]) -> None:
+        """Numbers were written at a channel."""
+        now_ms, lacks = self._now_ms(), self._lacks[channel]
+        for sku in skus:
+            shown = self._shows[channel](sku)
+            if self.timeline is not None:
+                self.timeline.put(sku, now_ms, 2 * channel + 2, shown)
+            if not self._measures:
+                continue
+            waiting = lacks.get(sku)
+            left = shown - max(0, self._stock[sku])
+            if waiting is None:
+                if left:
+                    lacks[sku] = [(None, left)]
+                continue
+            # Of all ways in which the number lacks only the latest changes, that which lacks the fewest.
+            begin, units = len(waiting), 0
+            while units != left and begin:
+                begin -= 1
+                units += waiting[begin][1]
+            if units != left:
+                waiting.append((None, left - units))
+                continue
+            self._landed(waiting[:begin])
+            if begin < len(waiting):
+                lacks[sku] = waiting[begin:]
+            else:
+                del lacks[sku]
+
+    def reported(self, reference: str, known_ms: int) -> None:
+        """A channel tells of an order from that moment on."""
+        self._reported[reference] = known_ms
+
+    def booked(self, reference: str) -> None:
+        """The ERP has an order."""
+        known_ms = self._reported.pop(reference, None)
+        if known_ms is not None:
+            self._land(Flow.ORDERS, known_ms, self._now_ms())
+
+    # --- what it came to --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """The play is over: what has not landed has waited until now."""
+        now_ms = self._now_ms()
+        for lacks in self._lacks:
+            for waiting in lacks.values():
+                self._landed(waiting)
+            lacks.clear()
+        for known_ms in self._reported.values():
+            self._land(Flow.ORDERS, known_ms, now_ms)
+        self._reported.clear()
+
+    def _land(self, flow: Flow, changed_ms: int, now_ms: int) -> None:
+        lags = self.lags[flow]
+        # A write may land before anybody could tell: the channel's own number gave the sale away.
+        lag_ms = max(0, now_ms - changed_ms)
+        (lags.apart if self._struck(changed_ms, now_ms) else lags.all).append(lag_ms)
+
+    def _struck(self, from_ms: int, to_ms: int) -> bool:
+        """Whether the daily outage fell into a span of time."""
+        outage = self._outage
+        if not outage.minutes:
+            return False
+        if outage.ends_in_s(from_ms):
+            return True
+        until_ms = (outage.at_ms - from_ms) % DAY_MS
+        return from_ms + until_ms <= to_ms

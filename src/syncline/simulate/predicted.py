@@ -1,0 +1,71 @@
+"""The bounds of a play, computed before it from what its systems declare, and never from what it measured.
+
+Bound = detect + queue + send, as everywhere (``syncline.freshness.bounds``); once as things normally go, once if an
+event is lost. Outages and a vendor's limit are no part of it: what they delay is counted apart, or shown as throttled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from syncline.engine.delivery.lane import CALLS_MAX
+from syncline.freshness.bounds import Detection, bound
+from syncline.model.change import Flow
+from syncline.simulate.designs import Design
+from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S, LEVELS_MAX, PAGE_MAX
+
+# A number that is not what was expected costs three calls before the one that lands: the refused write, the orders that
+# may explain it, and the reading. Where checkouts are unseen, that is what usually happens at a channel that is selling.
+STALE_CALLS = 3
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def predicted(
+    plan: Design, *, burst: int, orders_a_day: int, unseen: bool = False
+) -> Mapping[Flow, tuple[int, int]]:
+    """The normal bound and that of a lost event, of each flow, in milliseconds.
+
+    Args:
+        plan: the design.
+        burst: the most numbers that change at once: what arrives on one morning.
+        orders_a_day: the most orders of one channel on one day.
+        unseen: channels sell what nobody has been told of yet.
+    """
+    call_ms, erp_ms, event_ms = _ms(CALL_S[1]), _ms(ERP_CALL_S[1]), _ms(EVENT_S[1])
+    # A timed read finds what came since the last one; at most a day of it, as all of it may have come in an hour.
+    pages = 1 + orders_a_day // PAGE_MAX
+    goods_pages = 1 + burst // (LEVELS_MAX * PAGE_MAX)
+    orders = Detection(
+        event_delay_ms=event_ms if plan.events else 0,
+        poll_interval_ms=plan.interval_ms,
+        read_ms=pages * call_ms,
+    )
+    rounds = 0 if plan.plain or plan.events else orders_a_day // CALLS_MAX
+    order = bound(orders, queue_ms=rounds * erp_ms, send_ms=erp_ms)
+    calls = -(-burst // BATCH_MAX)
+    if plan.plain:
+        # The number comes from the ERP, after it has the order; one call to a channel at a time.
+        stock = Detection(event_ms if plan.events else 0, plan.interval_ms, read_ms=goods_pages * call_ms)
+        number = bound(
+            stock,
+            queue_ms=event_ms + erp_ms + calls * call_ms,
+            send_ms=call_ms,
+        )
+    else:
+        stock = Detection(
+            event_ms if plan.events else 0, plan.interval_ms, read_ms=max(pages, goods_pages) * call_ms
+        )
+        in_turns = -(-calls // CALLS_MAX)
+        # A newer number waits for the call in flight that carries an older one.
+        number = bound(
+            stock,
+            queue_ms=plan.patience_ms + (1 + in_turns + (STALE_CALLS if unseen else 0)) * call_ms,
+            send_ms=call_ms,
+        )
+    return {
+        flow: (found.normal_ms or 0, found.if_event_lost_ms or 0)
+        for flow, found in ((Flow.INVENTORY, number), (Flow.ORDERS, order))
+    }

@@ -1,0 +1,123 @@
+"""What the figures of a what-if mean, in sentences that need no other page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncline.engine.words import duration, plural
+from syncline.simulate.whatif import BATCH, REALTIME
+
+DESIGNS = {
+    "daily": "everything once a day",
+    "realtime": "an integration that sets whatever the ERP says on every channel, at once",
+    "hybrid": "Syncline with its default tolerances: events, and reads that find what was lost",
+}
+
+
+def title(name: str) -> str:
+    """What a design is."""
+    kind, _, interval = name.partition(":")
+    if kind == "batch":
+        return f"everything is read every {interval}, and what differs is written"
+    if kind == "poll":
+        return f"changes are asked for every {interval}"
+    if kind == "hybrid" and interval:
+        return f"Syncline with a tolerance of {interval} for all stock"
+    return DESIGNS[name]
+
+
+def share(part: float | None) -> str:
+    """A ratio as a percentage; never rounded up to a whole."""
+    if part is None:
+        return "–"
+    if 0.9995 <= part < 1:
+        return "over 99.9 %"
+    return f"{100 * part:.1f} %" if part < 10 else f"{part:,.0f} ×"
+
+
+def sentences(found: Mapping[str, Any]) -> list[str]:
+    """The result in words, the most important first."""
+    designs: Mapping[str, Mapping[str, Any]] = found["designs"]
+    said = [_oversold(name, one) for name, one in _worst_first(designs)]
+    said += _beside(found)
+    hidden = [(name, one) for name, one in designs.items() if one["units_hidden"]]
+    said += [
+        f"{name} turned buyers away from {one['units_hidden']:,} units that were there"
+        + (
+            f", because of its buffer ({one['buffer']})."
+            if one["buffer"] != "0"
+            else ", because the channel showed too few."
+        )
+        for name, one in hidden
+    ]
+    said += [_bounds(name, one) for name, one in designs.items() if one["bound_kept"] is not None]
+    for name, one in designs.items():
+        waited = sum(one["throttled_s"].values())
+        if waited >= 1:
+            said.append(
+                f"{name}: calls waited {duration(1000 * waited)} in all for the limit of "
+                f"{one['limit_per_s']:g} calls a second."
+            )
+        if "cost" in one:
+            cost = one["cost"]
+            said.append(
+                f"{name} cost {cost['total']} ({cost['calls']} calls, {cost['oversold']} oversold units, "
+                f"{cost['hidden']} hidden units)."
+            )
+        if one["parked"] or one["numbers_differ"]:
+            said.append(
+                f"{name} ended with {plural(one['parked'], 'piece')} of work for a person and "
+                f"{plural(one['numbers_differ'], 'number')} that differed from the truth."
+            )
+    return said
+
+
+def _worst_first(
+    designs: Mapping[str, Mapping[str, Any]],
+) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    return sorted(designs.items(), key=lambda pair: -pair[1]["units_oversold"])
+
+
+def _oversold(name: str, one: Mapping[str, Any]) -> str:
+    if not one["units_oversold"]:
+        return (
+            f"{name} sold nothing that was not there, and {share(one['share_of_sellable'])} "
+            "of what perfect knowledge would have sold."
+        )
+    return (
+        f"{name} sold {plural(one['units_oversold'], 'unit')} that did not exist, in "
+        f"{plural(one['orders_oversold'], 'order')}: so many buyers had to be disappointed."
+    )
+
+
+def _beside(found: Mapping[str, Any]) -> list[str]:
+    said = []
+    for name, beside in found["compared"].items():
+        part = beside.get("oversold_of_batch")
+        if name != BATCH and part is not None:
+            change = f"{share(1 - part)} fewer" if part <= 1 else f"{share(part - 1)} more"
+            said.append(f"{name} oversold {change} units than {BATCH}.")
+        if name != REALTIME and beside.get("calls_of_realtime") is not None:
+            said.append(
+                f"{name} made {share(beside['calls_of_realtime'])} of the calls of {REALTIME} "
+                f"({share(beside['writing_calls_of_realtime'])} of those that write) and wrote "
+                f"{share(beside['writes_of_realtime'])} of its values."
+            )
+    return said
+
+
+def _bounds(name: str, one: Mapping[str, Any]) -> str:
+    flows = one["lag_ms"]
+    what, where = ("stock changes", "the channels") if "inventory" in flows else ("orders", "the ERP")
+    lags = flows.get("inventory", flows["orders"])
+    lost = ""
+    if one["lost"]:
+        judged = sum(flow["changes"] - flow["apart"] for flow in flows.values())
+        kept = sum(flow["kept_if_event_lost"] for flow in flows.values())
+        lost = f", {share(kept / judged)} within that of a lost event"
+    return (
+        f"{name}: half of all {what} had reached {where} after {duration(lags['p50'])}, 99 of 100 after "
+        f"{duration(lags['p99'])}, the last after {duration(lags['max'])}; {share(one['bound_kept'])} of all "
+        f"changes came within the bound that was predicted{lost}."
+    )

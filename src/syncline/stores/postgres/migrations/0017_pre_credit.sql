@@ -1,0 +1,30 @@
+-- What approvals and orders of ours take of the credit of accounts that a system of record keeps. `amount` is in
+-- ten-thousandths of its currency. State: open and confirmed for an approval, ordered for an order; contained once the
+-- source's own figures contain the order; and replaced (by the order), released or expired for an approval that is over.
+CREATE TABLE credit_claim (
+    reference       text COLLATE "C" NOT NULL PRIMARY KEY,
+    system          text COLLATE "C" NOT NULL,
+    account         text COLLATE "C" NOT NULL,
+    channel         text COLLATE "C" NOT NULL,
+    order_key       text COLLATE "C" NOT NULL,
+    amount          bigint NOT NULL,
+    currency        text COLLATE "C" NOT NULL,
+    state           text COLLATE "C" NOT NULL,
+    version         bigint NOT NULL,
+    made_by         text COLLATE "C" NOT NULL,
+    created_at_ms   bigint NOT NULL,
+    expires_at_ms   bigint NOT NULL,
+    confirmed_at_ms bigint NOT NULL,
+    our_stamp_ms    bigint NOT NULL
+);
+CREATE INDEX credit_claim_counted ON credit_claim (system, account) WHERE state IN ('open', 'confirmed', 'ordered');
+CREATE INDEX credit_claim_order ON credit_claim (channel, order_key) WHERE order_key <> '';
+CREATE INDEX credit_claim_over ON credit_claim (created_at_ms) WHERE state NOT IN ('open', 'confirmed', 'ordered');
+
+-- Whoever counts the claims of an account has changed its row before, in the same transaction: it is the lock.
+CREATE TABLE credit_account (
+    system  text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
+    seq     bigint NOT NULL,
+    PRIMARY KEY (system, account)
+);

@@ -1,0 +1,209 @@
+"""Products at Adobe Commerce: what is made and saved, at once and through the queue, and what is left alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from tests.connectors.adobe_opened import opened
+from tests.connectors.adobe_world import World, run
+
+from syncline.model.change import Kind, LoggedEvent
+from syncline.model.copying import replace
+from syncline.model.delivery import Item, Result
+from syncline.model.errors import Retryable
+from syncline.model.payloads import SetListing, SetProduct, SetWording
+from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.records import Item as StockedItem
+
+ACTIVE = ProductStatus.ACTIVE
+
+
+def product(sku: str, title: str = "", ids=None, **more) -> SetProduct:
+    content = Goods((Variant(sku),), (), ACTIVE, title or sku, **more)
+    return SetProduct(sku, content, ids or {}, ("default",))
+
+
+async def do(system, *payloads, operation: str = "set_product", key: str = "key"):
+    return await system.sink.deliver(operation, [Item(one.key, one) for one in payloads], key)
+
+
+def test_a_new_product_is_disabled_until_it_has_a_price_and_is_told_at_once():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.encoded_slashes = True
+        w.shop.attributes.add("material")
+        payload = product(
+            "N/1", "Shirt", description="<p>Warm</p>", attributes={"Material": "wool", "Odd": "x"}
+        )
+        (made,) = await do(system, payload)
+        assert (made.result, made.retry_after_s) == (Result.WAIT, 0.0)
+        (waits,) = await do(system, payload)
+        assert waits.result is Result.WAIT
+        assert waits.retry_after_s
+        there = w.shop.state.products["N/1"]
+        assert (there.name, there.status) == ("Shirt", 2)
+        assert there.attributes == {"description": "<p>Warm</p>", "material": "wool"}
+        assert w.shop.state.source_items["N/1", "default"].quantity == 0
+        (change,) = system.source.decode(LoggedEvent(1, 0, waits.facts["event"]))
+        assert (change.key, change.value.external_id) == ("N/1", str(there.entity_id))
+
+        there.price_minor = 950
+        (done,) = await do(system, replace(payload, ids={"N/1": (str(there.entity_id), "")}))
+        assert (done.result, there.status) == (Result.DONE, 1)
+        assert done.facts == {"external_id": str(there.entity_id)}
+        assert not w.shop.ledger.breaches
+
+    run(story)
+
+
+def test_what_is_there_keeps_its_stock_its_price_and_what_is_not_ours():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.add_product("A", "Old", Decimal("3.50"), {"default": 7})
+        there = w.shop.state.products["A"]
+        there.attributes["short_description"] = "theirs"
+        (done,) = await do(system, product("A", "New"))
+        assert done.result is Result.DONE
+        assert (there.name, there.price_minor, there.status) == ("New", 350, 1)
+        assert there.attributes == {"short_description": "theirs"}
+        assert w.shop.state.source_items["A", "default"].quantity == 7
+        gone = product("A")
+        gone = replace(gone, content=replace(gone.content, status=ProductStatus.ARCHIVED))
+        never = replace(gone, key="X", content=replace(gone.content, variants=(Variant("X"),)))
+        assert [one.result for one in await do(system, gone, never)] == [Result.DONE] * 2
+        assert there.status == 2
+        assert "X" not in w.shop.state.products
+
+    run(story)
+
+
+def test_many_go_through_the_queue_and_each_has_its_own_outcome():
+    async def story(w: World) -> None:
+        system, _ = opened(w, bulk_from=3)
+        new = [product(f"N{n}") for n in range(3)]
+        odd = replace(new[1], content=replace(new[1].content, title=""))
+        outcomes = await do(system, new[0], odd, new[2], product("N3"))
+        # Without a title the SKU is the name; the shop takes it.
+        assert {one.result for one in outcomes} == {Result.WAIT}
+        assert w.shop.ledger.calls_by_operation["bulk POST products"] == 1
+        for sku in ("N0", "N1", "N2"):
+            w.shop.state.products[sku].price_minor = 100
+        again = [product(f"N{n}", f"again {n}") for n in range(3)]
+        w.shop.bulk.deadlock_rate = 1.0
+        outcomes = await do(system, *again, key="second")
+        assert {one.result for one in outcomes} == {Result.RETRY}
+        w.shop.bulk.deadlock_rate = 0.0
+        outcomes = await do(system, *again, key="third")
+        assert {one.result for one in outcomes} == {Result.DONE}
+        assert [w.shop.state.products[f"N{n}"].name for n in range(3)] == ["again 0", "again 1", "again 2"]
+
+    run(story)
+
+
+def test_a_queue_that_nobody_works_off_is_asked_after_again_and_filled_once():
+    async def story(w: World) -> None:
+        system, _ = opened(w, bulk_from=2)
+        for sku in ("A", "B"):
+            w.shop.add_product(sku, sku, Decimal(3), {"default": 1})
+        payloads = [product("A", "A anew"), product("B", "B anew")]
+        w.shop.bulk.consumer = False
+        outcomes = await do(system, *payloads)
+        assert {one.result for one in outcomes} == {Result.UNKNOWN}
+        assert "does a consumer of the queue run" in outcomes[0].message
+        w.shop.bulk.consumer = True
+        outcomes = await do(system, *payloads)
+        assert {one.result for one in outcomes} == {Result.DONE}
+        assert w.shop.ledger.calls_by_operation["bulk PUT products/{sku}"] == 1
+
+    run(story)
+
+
+def test_texts_of_a_store_view_stand_beside_the_others():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.stores.add("german")
+        w.shop.add_product("A", "Thing", Decimal(3), {"default": 1})
+        wording = SetWording("A", "german", Wording({"title": "Ding", "description": "Text"}))
+        nowhere = replace(wording, key="X")
+        unknown = replace(wording, locale="french")
+        outcomes = await do(system, wording, nowhere, unknown, operation="set_wording")
+        assert [one.result for one in outcomes] == [Result.DONE, Result.WAIT, Result.NOT_SENT]
+        there = w.shop.state.products["A"]
+        assert (there.name, there.texts) == ("Thing", {"german": {"name": "Ding", "description": "Text"}})
+
+    run(story)
+
+
+def test_products_enter_shared_catalogs_and_leave_them():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        at = w.shop.add_shared_catalog()
+        for sku in ("A", "B"):
+            w.shop.add_product(sku, sku, Decimal(3), {"default": 1})
+        listed = [SetListing(sku, str(at), Listing(shown=True), "1") for sku in ("A", "B")]
+        odd = replace(listed[0], assortment="99")
+        early = replace(listed[0], product_id="")
+        outcomes = await do(system, *listed, odd, early, operation="set_listing")
+        assert [one.result for one in outcomes] == [Result.DONE] * 2 + [Result.REJECTED, Result.WAIT]
+        assert w.shop.state.shared_catalogs[at] == {"A", "B"}
+        # One that the shop does not have spoils no other, and a shop with input limits says how many it takes.
+        w.shop.input_limits = True
+        skus = [f"M{n}" for n in range(30)]
+        for sku in skus:
+            w.shop.add_product(sku, sku, Decimal(3), {"default": 1})
+        many = [SetListing(sku, str(at), Listing(shown=True), "1") for sku in (*skus[:7], "NONE", *skus[7:])]
+        outcomes = await do(system, *many, operation="set_listing")
+        assert [n for n, one in enumerate(outcomes) if one.result is not Result.DONE] == [7]
+        assert w.shop.state.shared_catalogs[at] == {"A", "B", *skus}
+        w.shop.state.shared_catalogs[at] = {"A", "B"}
+        (hidden,) = await do(
+            system, replace(listed[0], content=Listing(shown=False)), operation="set_listing"
+        )
+        assert (hidden.result, w.shop.state.shared_catalogs[at]) == (Result.DONE, {"B"})
+
+    run(story)
+
+
+def test_what_is_shown_is_read_again_as_it_would_be_written():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.stores.add("german")
+        at = w.shop.add_shared_catalog()
+        w.shop.state.shared_catalogs[at] = {"A"}
+        there = w.shop.state.products["A"]
+        there.attributes["description"] = "Warm"
+        there.texts["german"] = {"name": "Ding"}
+        w.shop.state.products["B"].status = 2
+        items = [StockedItem(sku, str(w.shop.state.products[sku].entity_id)) for sku in ("A", "B")]
+        groups = ["goods", "locale:german", f"assortment:{at}"]
+        part = await system.rereads.contents[Kind.PRODUCT](groups, items)
+        ids = {item.external_id: item.sku for item in items}
+        found = {(row.group, ids[row.external_id]): row.content for row in part.rows}
+        assert found["goods", "A"] == Goods((Variant("A"),), (), ACTIVE, there.name, "Warm")
+        assert found["goods", "B"].status is ProductStatus.ARCHIVED
+        assert found["locale:german", "A"] == Wording({"title": "Ding", "description": "Warm"})
+        assert [found[groups[2], sku].shown for sku in ("A", "B")] == [True, False]
+        with pytest.raises(Retryable):
+            await system.rereads.contents[Kind.PRODUCT](["assortment:99"], items)
+        assert not w.shop.ledger.breaches
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Goods((Variant("A-R", ("red",)), Variant("A-B", ("blue",))), ("Colour",), ACTIVE, "A"),
+        Goods((Variant("OTHER"),), (), ACTIVE, "A"),
+    ],
+)
+def test_what_has_variants_is_refused(content):
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        (outcome,) = await do(system, SetProduct("A", content, {}))
+        assert outcome.result is Result.REJECTED
+        assert "configurable" in outcome.message
+        assert not w.shop.ledger.effects
+
+    run(story)

@@ -1,0 +1,172 @@
+"""The ledger of a play: when a change of stock has landed at a channel, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncline.model.change import Flow
+from syncline.simulate.lean import NO_OUTAGE, Outage
+from syncline.simulate.ledger import EDGES_MS, REFUSED, TRUTH, Lags, Ledger, Timeline
+
+HOUR_MS = 3_600_000
+
+
+class Stage:
+    """Two channels that show numbers of SKU A, and a clock that stands still."""
+
+    def __init__(self, there: int, *, outage: Outage = NO_OUTAGE, measures: bool = True) -> None:
+        self.now_ms = 1_000_000
+        self.shown = [there, there]
+        self.stock = {"A": there}
+        self.ledger = Ledger(
+            [lambda _sku: self.shown[0], lambda _sku: self.shown[1]],
+            self.stock,
+            now_ms=lambda: self.now_ms,
+            outage=outage,
+            lags=measures,
+            timeline=Timeline(0),
+        )
+
+    def sell(self, channel: int, units: int, *, known_after_ms: int = 0) -> None:
+        before = self.stock["A"]
+        self.stock["A"] -= units
+        self.shown[channel] -= units
+        beyond = max(0, units - max(0, before))
+        self.ledger.sold(channel, "A", units, before, beyond, self.now_ms + known_after_ms)
+
+    def write(self, channel: int, number: int, after_ms: int = 0) -> None:
+        self.now_ms += after_ms
+        self.shown[channel] = number
+        self.ledger.wrote(channel, ["A"])
+
+    def lags(self, flow: Flow = Flow.INVENTORY) -> list[int]:
+        return list(self.ledger.lags[flow].all)
+
+
+def test_a_sale_lands_at_the_other_channel_and_not_at_its_own():
+    stage = Stage(10)
+    stage.sell(0, 4)
+    stage.write(1, 6, after_ms=900)
+    assert stage.lags() == [900]
+    stage.ledger.close()
+    assert stage.lags() == [900]
+
+
+def test_a_number_that_lacks_only_the_latest_change_has_all_before_it():
+    stage = Stage(10)
+    stage.sell(0, 4)
+    stage.now_ms += 500
+    stage.sell(0, 1)
+    stage.now_ms += 500
+    stage.sell(0, 2)
+    stage.write(1, 5, after_ms=100)  # after two of the three
+    assert stage.lags() == [1_100, 600]
+    stage.write(1, 3, after_ms=400)
+    assert stage.lags() == [1_100, 600, 500]
+
+
+def test_a_number_that_nobody_ever_had_lands_nothing():
+    stage = Stage(10)
+    stage.sell(0, 4)
+    stage.write(1, 9, after_ms=100)
+    assert stage.lags() == []
+    stage.write(1, 6, after_ms=100)  # and the wrong number itself is no change
+    assert stage.lags() == [200]
+
+
+def test_a_write_that_gives_units_back_does_not_land_later_sales():
+    stage = Stage(10)
+    stage.write(1, 12)  # nothing had changed: the write was wrong by itself
+    stage.sell(0, 4)
+    stage.write(1, 6, after_ms=300)
+    assert stage.lags() == [300]
+
+
+def test_a_number_that_is_right_again_without_a_write_has_landed():
+    stage = Stage(10)
+    stage.sell(0, 4)
+    stage.now_ms += 800
+    stage.stock["A"] += 4
+    stage.ledger.received({"A": 4})  # b shows ten, and ten there are
+    assert stage.lags() == [800, 0]
+    stage.write(0, 10, after_ms=100)
+    assert stage.lags() == [800, 0, 100]
+
+
+def test_goods_that_arrive_land_at_every_channel():
+    stage = Stage(-3)
+    stage.shown = [0, 0]
+    stage.stock["A"] += 5
+    stage.ledger.received({"A": 5})  # two of them can be shown: three are owed
+    stage.write(0, 2, after_ms=50)
+    stage.write(1, 2, after_ms=50)
+    assert stage.lags() == [50, 100]
+
+
+def test_what_never_landed_has_waited_until_the_end():
+    stage = Stage(10)
+    stage.sell(0, 4)
+    stage.ledger.reported("a-1", stage.now_ms)
+    stage.ledger.reported("a-2", stage.now_ms)
+    stage.now_ms += 70
+    stage.ledger.booked("a-1")
+    stage.ledger.booked("a-1")  # the same order again is no second landing
+    stage.now_ms += 30
+    stage.ledger.close()
+    assert (stage.lags(), stage.lags(Flow.ORDERS)) == ([100], [70, 100])
+
+
+def test_a_sale_counts_from_when_somebody_could_tell():
+    stage = Stage(10)
+    stage.sell(0, 4, known_after_ms=120_000)
+    stage.write(1, 6, after_ms=90_000)  # the channel's own number gave it away
+    assert stage.lags() == [0]
+
+
+@pytest.mark.parametrize(("began_h", "apart"), [(11.0, 0), (11.9, 1), (12.1, 1), (12.3, 0), (35.95, 1)])
+def test_what_an_outage_fell_into_is_apart(began_h, apart):
+    stage = Stage(10, outage=Outage(12 * HOUR_MS, 10))
+    stage.now_ms = round(began_h * HOUR_MS)
+    stage.sell(0, 4)
+    stage.write(1, 6, after_ms=HOUR_MS // 4)
+    lags = stage.ledger.lags[Flow.INVENTORY]
+    assert (len(lags.apart), len(lags.all)) == (apart, 1 - apart)
+
+
+def test_with_a_buffer_only_orders_are_measured():
+    stage = Stage(10, measures=False)
+    stage.sell(0, 4)
+    stage.write(1, 4, after_ms=5)
+    stage.ledger.close()
+    assert stage.lags() == []
+
+
+def test_the_course_of_a_number_is_kept():
+    stage = Stage(3)
+    stage.sell(0, 2)
+    stage.write(1, 2, after_ms=2_000)
+    stage.sell(1, 2)
+    stage.ledger.refused(0, "A", 1)
+    line = list(stage.ledger.timeline.of["A"])
+    assert [tuple(line[n : n + 3]) for n in range(0, len(line), 3)] == [
+        (1_000, TRUTH, 1),
+        (1_000, 1, 1),
+        (1_002, 4, 2),
+        (1_002, TRUTH, -1),
+        (1_002, 3, 0),
+        (1_002, -2, 1),
+        (1_002, -1 - REFUSED, 1),
+    ]
+
+
+def test_figures_and_distribution_of_lags():
+    lags = Lags()
+    lags.all.extend([20] * 98 + [1_000, 50_000])
+    lags.apart.append(10**12)
+    figures = lags.figures(1_000, 50_000)
+    assert (figures["changes"], figures["apart"], figures["p50"], figures["p99"]) == (101, 1, 20, 50_000)
+    assert (figures["kept"], figures["kept_if_event_lost"], figures["max"]) == (99, 100, 10**12)
+    spread = lags.histogram()
+    assert (len(spread), sum(spread), spread[-1]) == (len(EDGES_MS) + 1, 101, 1)
+    assert spread[EDGES_MS.index(20)] == 98
+    assert Lags().figures(1, 1)["max"] == 0

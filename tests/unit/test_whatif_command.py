@@ -1,0 +1,69 @@
+"""``syncline whatif`` as it is called: a file in, figures and a page out, and what it says of bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HEAD = "Order,Date,Article,Units,Remark"
+ROWS = (
+    "536365,2026-09-21T05:00:00Z,TEE-1,5,first",
+    "536366,2026-09-21T05:02:00Z,TEE-1,3,",
+    "536366,2026-09-21T05:02:00Z,TEE-1,-3,back",
+    "536367,2026-09-23T10:20:00Z,TEE-1,5,",
+)
+COLUMNS = ("order_id=Order", "placed_at=Date", "sku=Article", "quantity=Units")
+
+
+def call(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    path = folder / "orders.csv"
+    path.write_text("\n".join((HEAD, *ROWS)) + "\n", encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "syncline.cli", "whatif", "--orders", str(path), *options],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_from_an_exported_file_to_the_report(tmp_path):
+    columns = [part for one in COLUMNS for part in ("--column", one)]
+    wanted = [
+        "--design",
+        "daily",
+        "--design",
+        "hybrid",
+        "--channels",
+        "1",
+        "--seed",
+        "3",
+        "--cost-call",
+        "0.01",
+    ]
+    done = call(
+        tmp_path, *columns, *wanted, "--html", str(tmp_path / "w.html"), "--json", str(tmp_path / "w.json")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "skipped: 1 × quantity not above zero (a return, or nothing): line 4" in done.stderr
+    assert "kept: 1 × unknown column 'Remark' (not read): line 1" in done.stderr
+    assert "hybrid sold nothing that was not there" in done.stdout
+    found = json.loads((tmp_path / "w.json").read_text())
+    assert list(found["designs"]) == ["daily", "hybrid"]
+    hybrid = found["designs"]["hybrid"]
+    assert {"units_sold", "units_oversold", "orders_oversold", "units_hidden", "bound_kept"} <= hybrid.keys()
+    assert set(hybrid["calls"]) == set(hybrid["writes"]) == {"a", "erp"}
+    assert {"p50", "p99", "max"} <= hybrid["lag_ms"]["inventory"].keys() & hybrid["lag_ms"]["orders"].keys()
+    assert float(hybrid["cost"]["total"]) == round(0.01 * sum(hybrid["calls"].values()), 2)
+    assert found["history"]["source"] == "orders.csv" and found["history"]["lines"] == 3
+    page = (tmp_path / "w.html").read_text()
+    assert page.startswith("<!doctype html>") and "TEE-1" not in page.partition("<script")[0]
+
+
+def test_what_cannot_be_played_is_said_before_anything_is_played(tmp_path):
+    done = call(tmp_path, "--design", "daily")
+    assert done.returncode == 2
+    assert "the columns order_id, placed_at, sku, quantity are missing" in done.stderr
+    assert "Traceback" not in done.stderr
