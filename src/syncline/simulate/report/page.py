@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from syncline import __version__
 from syncline.engine.words import duration, flow_title
-from syncline.simulate.case import ERP, Case, Figures
+from syncline.simulate.case import Case, Figures
 from syncline.simulate.history import History
 from syncline.simulate.ledger import EDGES_MS, REFUSED, TRUTH, Timeline
 from syncline.simulate.report.words import sentences, share, title
@@ -203,8 +203,8 @@ def _packed(found: Mapping[str, Any], case: Case, figures: Sequence[Figures], ke
         "begin": case.begin_ms // 1000,
         "end": case.end_ms // 1000,
         "channels": list(case.channels),
-        "erp": ERP,
-        "systems": [*case.channels, ERP],
+        "erp": case.erp,
+        "systems": [*case.channels, case.erp],
         "designs": [one.setting.design for one in figures],
         "refused": REFUSED,
         "worst": [worst, kept[0] if kept else ""],
