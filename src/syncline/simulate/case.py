@@ -118,8 +118,10 @@ class Setting:
 
     def json(self) -> dict[str, Any]:
         """As it stands in a report; keys in a fixed order."""
+        fed = self.plan.fed
         return {
             "design": self.design,
+            **({"fed": {name: one.json() for name, one in fed.items()}} if fed else {}),
             "checkouts": self.checkouts,
             "checkout_minutes": self.checkout_minutes,
             "buffer": str(self.buffer),

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from syncline.engine.engine import POLL_INTERVAL_MS
 from syncline.freshness.bounds import waits_ms
@@ -40,6 +41,20 @@ class Fed:
 
     stock: Capture
     orders: Capture
+
+    def json(self) -> dict[str, Any]:
+        """As it stands in a report, by flow."""
+        return {
+            flow: {
+                "pattern": one.pattern.value,
+                "events": one.events,
+                "poll_ms": one.poll_ms,
+                "reconcile_ms": one.reconcile_ms,
+                "tolerance_ms": one.tolerance_ms,
+                "segments": {str(velocity): ms for velocity, ms in one.segments.items()},
+            }
+            for flow, one in (("inventory", self.stock), ("orders", self.orders))
+        }
 
 
 @dataclass(frozen=True, slots=True)
