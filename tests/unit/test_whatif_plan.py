@@ -177,13 +177,12 @@ def test_bounds_of_a_plan_by_hand():
 
 def test_the_bounds_of_a_play_are_those_that_were_predicted_and_they_hold():
     hybrid = of("hybrid")
-    bounds = {
-        name: predicted(as_planned(stage().fed), name, burst=12, orders_a_day=60) for name in stage().channels
-    }
+    design = as_planned(stage().fed)
     for flow in (Flow.INVENTORY, Flow.ORDERS):
         lags = hybrid.lags[str(flow)]
-        assert lags["bound"] == max(bounds[name][flow][0] for name in bounds)
-        assert lags["bound_if_event_lost"] == max(bounds[name][flow][1] for name in bounds)
+        bounds = [predicted(design, name, burst=12, orders_a_day=60)[flow] for name in design.fed]
+        assert lags["bound"] == max(one for one, _ in bounds)
+        assert lags["bound_if_event_lost"] == max(one for _, one in bounds)
     assert hybrid.bound_kept == 1.0
     assert (hybrid.parked, hybrid.differ) == (0, 0)
     # An order of trade waits to be read, one of shop does not.

@@ -49,6 +49,7 @@ from syncline.simulate.lean import (
 from syncline.simulate.ledger import Ledger, Timeline
 from syncline.simulate.plain import SetOnEvent
 from syncline.simulate.predicted import predicted
+from syncline.simulate.promises import Promises
 from syncline.simulate.trace import Trace
 from syncline.stores.sqlite import SqliteStore
 
@@ -404,6 +405,7 @@ class Play:
             )
             for index, name in enumerate(names)
         }
+        self._promises = Promises(names)
         self._index = {name: index for index, name in enumerate(case.channels)}
         self.ledger = Ledger(
             [channel.shows for channel in self.channels.values()],
@@ -416,6 +418,7 @@ class Play:
             names=names,
             erp=case.erp,
             trace=self._trace,
+            promised=self._promises.of,
         )
         self.erp = LeanErp(
             case.erp,
@@ -516,6 +519,8 @@ class Play:
                 name: Checkout(round(self.setting.unseen_s * 1000), reported=False) for name in self.channels
             },
         )
+        if any(plan.of(name).stock.segments for name in self.channels):
+            self.engine.deriver.tolerances(self._promises.heard(self.engine.survey.tolerances))
         self._spawn(self.engine.run())
 
     async def _learn(self, learner: DemandLearner) -> None:
@@ -625,16 +630,14 @@ class Play:
 
         parked = [] if self._store is None else await self._store.read("parked_open", after=0, limit=10_000)
         reads = {name: of(name, "calls", reads=True) for name in counted}
-        bounds = [
-            predicted(
-                self.setting.plan,
-                name,
-                burst=len(self.case.target) * len(LOCATIONS),
-                orders_a_day=max(Counter(one.at_ms // DAY_MS for one in self.case.placings).values()),
-                unseen=self.setting.unseen_s > 0,
-            )
-            for name in self.channels
-        ]
+        expected = partial(
+            predicted,
+            self.setting.plan,
+            burst=len(self.case.target) * len(LOCATIONS),
+            orders_a_day=max(Counter(one.at_ms // DAY_MS for one in self.case.placings).values()),
+            unseen=self.setting.unseen_s > 0,
+        )
+        names, every = self.case.channels, [(index, 0) for index in range(len(self.case.channels))]
         return Figures(
             setting=self.setting,
             truth=self.truth,
@@ -645,7 +648,9 @@ class Play:
             parked=len(parked),
             differ=self._differ(),
             lags={
-                str(flow): lags.figures([one[flow] for one in bounds])
+                str(flow): lags.figures(
+                    [expected(names[at], promised_ms=ms)[flow] for at, ms in lags.kinds or every]
+                )
                 for flow, lags in self.ledger.lags.items()
                 if flow is not Flow.INVENTORY or self.setting.buffer == NO_BUFFER
             },

@@ -33,16 +33,26 @@ REFUSED = (
 
 @dataclass(slots=True)
 class Lags:
-    """The lags of one flow, in milliseconds. ``at`` is the channel of each of ``all``."""
+    """The lags of one flow, in milliseconds.
+
+    ``at`` says of each of ``all`` which of the ``kinds`` it is: the channel, and the tolerance that it was promised (0: that
+    of the route). Each kind has bounds of its own.
+    """
 
     all: array[int] = field(default_factory=lambda: array("q"))
     apart: array[int] = field(default_factory=lambda: array("q"))
     at: array[int] = field(default_factory=lambda: array("b"))
+    kinds: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def add(self, lag_ms: int, channel: int, promised_ms: int) -> None:
+        """One that is not apart."""
+        self.all.append(lag_ms)
+        self.at.append(self.kinds.setdefault((channel, promised_ms), len(self.kinds)))
 
     def figures(self, bounds: Sequence[tuple[int, int]]) -> dict[str, float | int]:
-        """Percentiles of all, and how many of those that are not apart kept both bounds of their channel.
+        """Percentiles of all, and how many of those that are not apart kept both bounds of their kind.
 
-        ``bounds`` are those of each channel, normal and of a lost event; the widest of them is named.
+        ``bounds`` are those of each kind, normal and of a lost event; the widest of them is named.
         """
         counted = sorted(self.all)
         bound_ms, lost_ms = (max(one) for one in zip(*bounds, strict=True))
@@ -97,7 +107,8 @@ class Ledger:
     """Listens to the systems of a play.
 
     ``shows`` are the channels' numbers, by SKU, in the order of the channels, which ``names`` calls by their names;
-    ``erp`` is that of the ERP. What lands is told to ``trace``, too.
+    ``erp`` is that of the ERP. What lands is told to ``trace``, too. ``promised`` says which tolerance a number of a
+    channel's SKU has, where not all have the same.
     """
 
     def __init__(
@@ -112,6 +123,7 @@ class Ledger:
         names: Sequence[str] = (),
         erp: str = "",
         trace: Trace | None = None,
+        promised: Callable[[int, str], int] = lambda _channel, _sku: 0,
     ) -> None:
         self._shows = shows
         self._stock = stock
@@ -121,6 +133,7 @@ class Ledger:
         self._names = names
         self._erp = erp
         self._trace = trace
+        self._promised = promised
         self.timeline = timeline
         self.lags = {Flow.INVENTORY: Lags(), Flow.ORDERS: Lags()}
         # Of each channel: the changes that its number of a SKU still lacks, as their moments and units. What a
@@ -246,8 +259,8 @@ class Ledger:
         if apart:
             lags.apart.append(lag_ms)
         else:
-            lags.all.append(lag_ms)
-            lags.at.append(channel)
+            promised_ms = self._promised(channel, record) if flow is Flow.INVENTORY else 0
+            lags.add(lag_ms, channel, promised_ms)
         if self._trace is not None:
             self._trace.landed(flow, self._names[channel], record, changed_ms, lag_ms, apart=apart)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from syncline.engine.delivery.lane import CALLS_MAX
-from syncline.freshness.bounds import Detection, bound
+from syncline.freshness.bounds import Detection, bound, waits_ms
 from syncline.model.change import Flow
 from syncline.planner.plan import Capture
 from syncline.simulate.designs import Design, patience_ms
@@ -25,7 +25,13 @@ def _ms(seconds: float) -> int:
 
 
 def predicted(
-    plan: Design, channel: str = "", *, burst: int, orders_a_day: int, unseen: bool = False
+    plan: Design,
+    channel: str = "",
+    *,
+    burst: int,
+    orders_a_day: int,
+    unseen: bool = False,
+    promised_ms: int = 0,
 ) -> Mapping[Flow, tuple[int, int]]:
     """The normal bound and that of a lost event, of each flow of a channel, in milliseconds.
 
@@ -35,6 +41,7 @@ def predicted(
         burst: the most numbers that change at once: what arrives on one morning.
         orders_a_day: the most orders of one channel on one day.
         unseen: channels sell what nobody has been told of yet.
+        promised_ms: the tolerance of the numbers' segment; 0: of the most patient one.
     """
     call_ms, erp_ms, event_ms = _ms(CALL_S[1]), _ms(ERP_CALL_S[1]), _ms(EVENT_S[1])
     # A timed read finds what came since the last one; at most a day of it, as all of it may have come in an hour.
@@ -52,7 +59,7 @@ def predicted(
     rounds = 0 if plan.plain or fed.orders.events else orders_a_day // CALLS_MAX
     order = _worst(
         [found_by(fed.orders, pages)],
-        waits_ms=0 if plan.plain else patience_ms(fed.orders),
+        waited_ms=0 if plan.plain else patience_ms(fed.orders),
         queue_ms=rounds * erp_ms,
         send_ms=erp_ms,
     )
@@ -61,7 +68,7 @@ def predicted(
         # The number comes from the ERP, after it has the order; one call to a channel at a time.
         number = _worst(
             [found_by(fed.stock, goods_pages)],
-            waits_ms=0,
+            waited_ms=0,
             queue_ms=event_ms + erp_ms + calls * call_ms,
             send_ms=call_ms,
         )
@@ -73,18 +80,18 @@ def predicted(
         told += [found_by(one.orders, pages) for name, one in plan.fed.items() if name != channel]
         number = _worst(
             told,
-            waits_ms=patience_ms(fed.stock),
+            waited_ms=waits_ms(promised_ms) if promised_ms else patience_ms(fed.stock),
             queue_ms=(1 + in_turns + (STALE_CALLS if unseen else 0)) * call_ms,
             send_ms=call_ms,
         )
     return {Flow.INVENTORY: number, Flow.ORDERS: order}
 
 
-def _worst(ways: Sequence[Detection], *, waits_ms: int, queue_ms: int, send_ms: int) -> tuple[int, int]:
+def _worst(ways: Sequence[Detection], *, waited_ms: int, queue_ms: int, send_ms: int) -> tuple[int, int]:
     """Both bounds of what may become known in any of these ways; what is waited on purpose counts from the change."""
     normal_ms = lost_ms = 0
     for way in ways:
         found = bound(way, queue_ms=0, send_ms=0)
-        normal_ms = max(normal_ms, waits_ms, found.normal_ms or 0)
-        lost_ms = max(lost_ms, waits_ms, found.if_event_lost_ms or 0)
+        normal_ms = max(normal_ms, waited_ms, found.normal_ms or 0)
+        lost_ms = max(lost_ms, waited_ms, found.if_event_lost_ms or 0)
     return normal_ms + queue_ms + send_ms, lost_ms + queue_ms + send_ms
