@@ -91,7 +91,7 @@ class Setting:
     epsilon: float = EPSILON
     calls_per_s: float = 0.0
     seed: int = 1
-    planned: Mapping[str, Fed] = field(default_factory=dict)
+    planned: Mapping[str, Fed] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""

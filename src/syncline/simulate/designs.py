@@ -69,7 +69,7 @@ class Design:
     interval_ms: int
     events: bool = False
     tolerance_ms: int = DEFAULT_TOLERANCE_MS[Flow.INVENTORY]
-    fed: Mapping[str, Fed] = field(default_factory=dict)
+    fed: Mapping[str, Fed] = field(default_factory=dict, hash=False)
 
     def of(self, channel: str) -> Fed:
         """How a channel's routes are fed."""

@@ -9,7 +9,7 @@ import base64
 import gzip
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -160,12 +160,18 @@ def _flows(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "orders_per_day": found["orders_per_day"],
         "heads": list(designs),
         "rows": [
-            {"flow": title_of(flow), "how": how, "cells": [cells.get(name, ("–", "")) for name in designs]}
+            {"flow": _flow(flow, how, rows), "how": how, "cells": [cells.get(name, ("–", "")) for name in designs]}
             for (flow, how), cells in rows.items()
         ],
         "all": totals[0],
         "predicted": totals[1],
     }
+
+
+def _flow(flow: str, how: str, rows: Collection[tuple[str, str]]) -> str:
+    """What a row is of: of a flow that was played, the rest was not."""
+    left = how == "predicted" and (flow, "played") in rows
+    return f"{title_of(flow)}, what was not played" if left else title_of(flow)
 
 
 def _method(found: Mapping[str, Any]) -> list[str]:
