@@ -160,7 +160,11 @@ def _flows(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "orders_per_day": found["orders_per_day"],
         "heads": list(designs),
         "rows": [
-            {"flow": _flow(flow, how, rows), "how": how, "cells": [cells.get(name, ("–", "")) for name in designs]}
+            {
+                "flow": _flow(flow, how, rows),
+                "how": how,
+                "cells": [cells.get(name, ("–", "")) for name in designs],
+            }
             for (flow, how), cells in rows.items()
         ],
         "all": totals[0],
