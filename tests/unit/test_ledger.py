@@ -170,3 +170,20 @@ def test_figures_and_distribution_of_lags():
     assert (len(spread), sum(spread), spread[-1]) == (len(EDGES_MS) + 1, 101, 1)
     assert spread[EDGES_MS.index(20)] == 98
     assert Lags().figures([(1, 1)])["max"] == 0
+
+
+def test_each_lag_is_held_to_the_bound_of_its_channel_and_of_what_was_promised():
+    lags = Lags()
+    for lag_ms, channel, promised_ms in (
+        (50, 0, 0),
+        (500, 1, 60),
+        (500, 0, 0),
+        (5_000, 1, 3_600),
+        (50, 1, 60),
+    ):
+        lags.add(lag_ms, channel, promised_ms)
+    assert list(lags.kinds) == [(0, 0), (1, 60), (1, 3_600)]
+    figures = lags.figures([(100, 1_000), (400, 450), (4_000, 5_000)])
+    assert (figures["bound"], figures["bound_if_event_lost"]) == (4_000, 5_000)
+    # Kept are both of 50; if an event is lost the first channel's 500 as well, and the patient one.
+    assert (figures["kept"], figures["kept_if_event_lost"]) == (2, 4)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from syncline.cli.whatif_run import split_of
+from syncline.engine.routes import Route
+from syncline.freshness.velocity import Velocity
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.planner.choice import planned
@@ -23,6 +25,7 @@ from syncline.simulate.designs import Fed, as_planned
 from syncline.simulate.history import History, HistoryLine, HistoryOrder, StockCase
 from syncline.simulate.planned import Staged, all_flows, staged
 from syncline.simulate.predicted import predicted
+from syncline.simulate.promises import Promises
 from syncline.simulate.report.page import page
 from syncline.simulate.report.words import all_flows_words, sentences
 from syncline.simulate.trace import COLUMNS
@@ -189,6 +192,32 @@ def test_the_bounds_of_a_play_are_those_that_were_predicted_and_they_hold():
     assert hybrid.lags["orders"]["p50"] < 5_000 < hybrid.lags["orders"]["max"]
     assert hybrid.json()["fed"]["trade"]["orders"]["pattern"] == "poll"
     assert "fed" not in of("batch:15m").json()
+
+
+async def test_of_the_last_two_tolerances_of_a_sku_the_longer_one_counts():
+    given = [{"A": 60, "B": 5}, {"A": 5}, {"A": 5}, {"A": 7}]
+
+    async def tolerances(_route, _skus):
+        return given.pop(0)
+
+    promises = Promises(("shop", "trade"))
+    ask = promises.heard(tolerances)
+    route = Route(Flow.INVENTORY, "ns", "trade", 60)
+    counted = []
+    for wanted in ({"A": 60, "B": 5}, {"A": 5}, {"A": 5}, {"A": 7}):
+        assert await ask(route, list(wanted)) == wanted
+        counted.append((promises.of(1, "A"), promises.of(1, "B")))
+    assert counted == [(60, 5), (60, 5), (60, 5), (7, 5)]
+    assert promises.of(0, "A") == promises.of(1, "C") == 0
+
+
+def test_a_segment_of_its_own_has_bounds_of_its_own():
+    stock = Capture(True, 55 * MINUTE_MS, 24 * HOUR_MS, 5 * MINUTE_MS, {Velocity.LOW: 24 * HOUR_MS})
+    design = as_planned({"shop": Fed(stock, Capture(True, 4 * MINUTE_MS, 0, 20_000))})
+    low = predicted(design, "shop", burst=300, orders_a_day=10)[Flow.INVENTORY]
+    medium = predicted(design, "shop", burst=300, orders_a_day=10, promised_ms=5 * MINUTE_MS)[Flow.INVENTORY]
+    assert low == (12 * HOUR_MS + 3 * 600,) * 2
+    assert medium == (150_000 + 3 * 600, 55 * MINUTE_MS + 600 + 3 * 600)
 
 
 # --- all flows -------------------------------------------------------------------------------------------------
