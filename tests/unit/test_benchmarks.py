@@ -7,8 +7,10 @@ import importlib
 from decimal import Decimal
 
 import pytest
-from bench import apply, credit, disk, limits, pipeline, queue
+from bench import apply, credit, disk, limits, pipeline, queue, sensitivity
 from bench.__main__ import NAMES
+
+from syncline.simulate.history import generate_history
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,3 +51,24 @@ def test_those_that_need_no_disk_say_every_figure(bench):
     report = bench.run(quick=True)
     assert report.lines
     assert not report.failed()
+
+
+def test_sensitivity_changes_one_thing_at_a_time_and_keeps_the_stock():
+    orders = generate_history(1, orders=8, skus=4).orders
+    assert [len(sensitivity.demanded(orders, factor)) for factor in (0.5, 1, 2)] == [4, 8, 16]
+    usual = sensitivity.Row("")
+    for row in sensitivity.rows():
+        changed = [
+            name
+            for name in ("demand", "channels", "lost", "checkout_minutes")
+            if getattr(row, name) != getattr(usual, name)
+        ]
+        assert len(changed) <= 1, row
+    said: list[str] = []
+    asked = [sensitivity.Row("half", demand=0.5), sensitivity.Row("twice", demand=2.0, channels=1)]
+    half, twice = sensitivity.play(orders, asked, lines=1_000, say=said.append)
+    assert [line.split()[0] for line in said] == ["half", "twice"]
+    assert list(half["designs"]) == list(sensitivity.DESIGNS)
+    for name in sensitivity.DESIGNS:
+        assert set(twice["designs"][name]["calls"]) == {"a", "erp"}
+        assert half["designs"][name]["units_sold"] < twice["designs"][name]["units_sellable"]

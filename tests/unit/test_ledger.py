@@ -106,8 +106,8 @@ def test_goods_that_arrive_land_at_every_channel():
 def test_what_never_landed_has_waited_until_the_end():
     stage = Stage(10)
     stage.sell(0, 4)
-    stage.ledger.reported("a-1", stage.now_ms)
-    stage.ledger.reported("a-2", stage.now_ms)
+    stage.ledger.reported(0, "a-1", stage.now_ms)
+    stage.ledger.reported(0, "a-2", stage.now_ms)
     stage.now_ms += 70
     stage.ledger.booked("a-1")
     stage.ledger.booked("a-1")  # the same order again is no second landing
@@ -163,10 +163,27 @@ def test_figures_and_distribution_of_lags():
     lags = Lags()
     lags.all.extend([20] * 98 + [1_000, 50_000])
     lags.apart.append(10**12)
-    figures = lags.figures(1_000, 50_000)
+    figures = lags.figures([(1_000, 50_000)])
     assert (figures["changes"], figures["apart"], figures["p50"], figures["p99"]) == (101, 1, 20, 50_000)
     assert (figures["kept"], figures["kept_if_event_lost"], figures["max"]) == (99, 100, 10**12)
     spread = lags.histogram()
     assert (len(spread), sum(spread), spread[-1]) == (len(EDGES_MS) + 1, 101, 1)
     assert spread[EDGES_MS.index(20)] == 98
-    assert Lags().figures(1, 1)["max"] == 0
+    assert Lags().figures([(1, 1)])["max"] == 0
+
+
+def test_each_lag_is_held_to_the_bound_of_its_channel_and_of_what_was_promised():
+    lags = Lags()
+    for lag_ms, channel, promised_ms in (
+        (50, 0, 0),
+        (500, 1, 60),
+        (500, 0, 0),
+        (5_000, 1, 3_600),
+        (50, 1, 60),
+    ):
+        lags.add(lag_ms, channel, promised_ms)
+    assert list(lags.kinds) == [(0, 0), (1, 60), (1, 3_600)]
+    figures = lags.figures([(100, 1_000), (400, 450), (4_000, 5_000)])
+    assert (figures["bound"], figures["bound_if_event_lost"]) == (4_000, 5_000)
+    # Kept are both of 50; if an event is lost the first channel's 500 as well, and the patient one.
+    assert (figures["kept"], figures["kept_if_event_lost"]) == (2, 4)

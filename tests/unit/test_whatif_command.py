@@ -62,6 +62,33 @@ def test_from_an_exported_file_to_the_report(tmp_path):
     assert page.startswith("<!doctype html>") and "TEE-1" not in page.partition("<script")[0]
 
 
+PLAN = """
+systems.ns = { vendor = "netsuite", licence = "premium" }
+systems.shop = { vendor = "shopify", licence = "advanced" }
+volumes = { skus = 500, orders_per_day = 3 }
+flows = [
+    { flow = "inventory", from = "ns", to = "shop" },
+    { flow = "orders", from = "shop", to = "ns" },
+    { flow = "prices", from = "ns", to = "shop", tolerance = "1h" },
+]
+"""
+
+
+def test_with_a_plan_its_channels_are_played_and_all_of_its_flows_told(tmp_path):
+    columns = [part for one in COLUMNS for part in ("--column", one)]
+    plan, figures, ledger = (tmp_path / name for name in ("plan.toml", "w.json", "l.csv"))
+    plan.write_text(PLAN)
+    wanted = ["--design", "hybrid", "--plan", str(plan), "--json", str(figures), "--ledger", str(ledger)]
+    done = call(tmp_path, *columns, *wanted)
+    assert done.returncode == 0, done.stderr
+    assert "Over all flows of the plan hybrid makes" in done.stdout
+    found = json.loads(figures.read_text())
+    assert found["stage"]["erp"] == "ns" and list(found["stage"]["channels"]) == ["shop"]
+    assert set(found["designs"]["hybrid"]["calls"]) == {"shop", "ns"}
+    assert "prices" in {row["flow"] for row in found["all_flows"]["designs"]["hybrid"]["flows"]}
+    assert ledger.read_text().startswith("design,at,event,system,")
+
+
 def test_what_cannot_be_played_is_said_before_anything_is_played(tmp_path):
     done = call(tmp_path, "--design", "daily")
     assert done.returncode == 2

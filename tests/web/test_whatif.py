@@ -8,8 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from syncline.planner.choice import planned
+from syncline.runtime.plan import question_of
 from syncline.simulate.case import Setting, cut
 from syncline.simulate.history import generate_history, stock_case
+from syncline.simulate.planned import all_flows, staged
 from syncline.simulate.report.page import page as report
 from syncline.simulate.whatif import Prices, play_all, result
 
@@ -19,6 +22,22 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SHOTS = os.environ.get("SYNCLINE_SHOTS", "")  # noqa: TID251 (a folder to keep pictures in, for people)
 
+PLAN = """
+systems.erp = { vendor = "business_central" }
+systems.shop = { vendor = "shopify", licence = "advanced" }
+systems.trade = { vendor = "adobe_commerce" }
+systems.outlet = { vendor = "shopify", licence = "advanced" }
+volumes = { skus = 12, customers = 100, orders_per_day = 100 }
+flows = [
+    { flow = "inventory", from = "erp", to = ["shop", "trade", "outlet"], tolerance = "5s" },
+    { flow = "orders", from = "shop", to = "erp", tolerance = "10s" },
+    { flow = "orders", from = "trade", to = "erp", tolerance = "10s" },
+    { flow = "orders", from = "outlet", to = "erp", tolerance = "10s" },
+    { flow = "prices", from = "erp", to = "trade", tolerance = "1h" },
+    { flow = "order_status", from = "erp", to = ["shop", "trade", "outlet"], tolerance = "1h" },
+]
+"""
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
@@ -26,10 +45,21 @@ def written(tmp_path_factory):
     history = generate_history(3, orders=120, skus=12)
     stock = stock_case(history.orders)
     stock.target.update({sku: max(1, units // 12) for sku, units in stock.target.items()})
-    case = cut(history.orders, stock, from_ms=0, to_ms=1 << 60, seconds_known=True)
-    settings = [Setting(name, calls_per_s=10.0) for name in ("batch:15m", "realtime", "hybrid")]
-    figures = play_all(case, settings, draw=True)
+    on = staged(planned(question_of(PLAN)))
+    case = cut(
+        history.orders,
+        stock,
+        from_ms=0,
+        to_ms=1 << 60,
+        seconds_known=True,
+        split=(0.60, 0.25, 0.15),
+        names=on.channels,
+        erp=on.erp,
+    )
+    designs = ("batch:15m", "realtime", "hybrid")
+    figures = play_all(case, [Setting(name, calls_per_s=10.0, planned=on.fed) for name in designs], draw=True)
     found = result(case, history, "orders.csv", figures, Prices(oversold=Decimal(3)))
+    found["all_flows"] = all_flows(on, case, figures)
     path = tmp_path_factory.mktemp("report") / "whatif.html"
     path.write_text(report(found, case, history, figures), encoding="utf-8")
     return path
@@ -161,5 +191,8 @@ def test_the_table_and_the_words_need_no_script(browser, written):
     page.goto(written.as_uri())
     assert page.locator("table").first.locator("tbody tr").count() == 3
     assert "sold" in page.get_by_role("heading", level=1).inner_text()
+    flows = page.locator("section[aria-labelledby=flows]")
+    assert flows.locator("tbody tr").count() > 5
+    assert "predicted" in flows.get_by_role("row", name="Prices").inner_text()
     assert page.locator(".says li").count() > 4
     context.close()

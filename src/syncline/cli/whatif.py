@@ -25,6 +25,11 @@ def whatif(
         "--design",
         help="What keeps the channels' numbers: batch:15m or poll:2m (any duration), daily, realtime, hybrid. Several are compared.",
     ),
+    plan: Path | None = typer.Option(
+        None,
+        "--plan",
+        help="A plan.toml: `hybrid` is fed as planned, on the plan's channels, and the calls of all its flows are told.",
+    ),
     seed: int = typer.Option(1, "--seed", help="Seed of everything that is drawn."),
     checkouts: str = typer.Option(
         "seen",
@@ -71,8 +76,12 @@ def whatif(
     generate_skus: int = typer.Option(
         1_500, "--generate-skus", min=1, max=100_000, help="Without --orders: of how many SKUs."
     ),
-    orders_per_hour: float = typer.Option(
-        15.0, "--orders-per-hour", min=0.01, max=100_000, help="Without --orders: how many in an open hour."
+    orders_per_hour: float | None = typer.Option(
+        None,
+        "--orders-per-hour",
+        min=0.01,
+        max=100_000,
+        help="Without --orders: how many in an open hour; default 15, or as many as --plan has.",
     ),
     cost_call: str = typer.Option("0", "--cost-call", help="What a call costs, in your currency."),
     cost_oversold: str = typer.Option(
@@ -86,6 +95,9 @@ def whatif(
     ),
     html: Path | None = typer.Option(None, "--html", help="Write the report to this file."),
     json: Path | None = typer.Option(None, "--json", help="Write the figures to this file."),
+    ledger: Path | None = typer.Option(
+        None, "--ledger", help="Write what the figures were counted from to this file, CSV, one row an event."
+    ),
 ) -> None:
     """Play past orders under several designs: what each oversells, hides, calls and writes, and how late it is.
 
@@ -97,6 +109,7 @@ def whatif(
         Ask(
             orders=orders,
             designs=tuple(design),
+            plan=plan,
             seed=seed,
             checkouts=checkouts,
             checkout_minutes=checkout_minutes,
@@ -122,5 +135,6 @@ def whatif(
             processes=processes,
             html=html,
             json=json,
+            ledger=ledger,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -17,9 +18,21 @@ from rich.table import Table
 from syncline.engine.words import duration
 from syncline.inventory.rules import AUTO_BUFFER, Buffer, fixed, percent
 from syncline.model.errors import Misconfigured
-from syncline.simulate.case import SPLIT, Case, Figures, Setting, cut, names_of
-from syncline.simulate.history import DAY_MS, History, generate_history, read_history, stock_case
+from syncline.planner.choice import planned
+from syncline.runtime.plan import load_plan
+from syncline.simulate.case import ERP, SPLIT, Case, Figures, Setting, cut, names_of
+from syncline.simulate.designs import Fed
+from syncline.simulate.history import (
+    DAY_MS,
+    OPEN_HOURS,
+    ORDERS_PER_HOUR,
+    History,
+    generate_history,
+    read_history,
+    stock_case,
+)
 from syncline.simulate.lean import NO_OUTAGE, Outage
+from syncline.simulate.planned import Staged, all_flows, staged
 from syncline.simulate.report.page import page
 from syncline.simulate.report.words import sentences, share
 from syncline.simulate.whatif import Prices, play_all, quiet, result
@@ -34,6 +47,7 @@ class Ask:
 
     orders: Path | None
     designs: tuple[str, ...]
+    plan: Path | None
     seed: int
     checkouts: str
     checkout_minutes: float
@@ -52,13 +66,14 @@ class Ask:
     drop_repeats: bool
     generate_orders: int
     generate_skus: int
-    orders_per_hour: float
+    orders_per_hour: float | None
     cost_call: str
     cost_oversold: str
     cost_hidden: str
     processes: int
     html: Path | None
     json: Path | None
+    ledger: Path | None
 
 
 def run(ask: Ask) -> None:
@@ -68,32 +83,35 @@ def run(ask: Ask) -> None:
         Misconfigured: an option or the history makes no sense; nothing was played.
     """
     said = Console(stderr=True, highlight=False)
-    settings = settings_of(ask)
+    on = staged(planned(load_plan(ask.plan))) if ask.plan is not None else None
+    settings = settings_of(ask, on.fed if on else {})
     prices = Prices(
         _amount(ask.cost_call, "--cost-call"),
         _amount(ask.cost_oversold, "--cost-oversold"),
         _amount(ask.cost_hidden, "--cost-hidden"),
     )
-    for path in (ask.html, ask.json):
+    for path in (ask.html, ask.json, ask.ledger):
         if path is not None and not path.resolve().parent.is_dir():
             raise Misconfigured(f"{path}: the folder {path.resolve().parent} does not exist")
-    history, source = _history(ask, said)
-    case = _case(ask, history)
+    history, source = _history(ask, on, said)
+    case = _case(ask, on, history)
     quiet()
     figures = _play(ask, case, settings, said)
     found = result(case, history, source, figures, prices)
+    if on is not None:
+        found["all_flows"] = all_flows(on, case, figures)
     if ask.json is not None:
         _write(ask.json, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if ask.html is not None:
         _write(ask.html, page(found, case, history, figures))
     _show(found)
-    for path in (ask.json, ask.html):
+    for path in (ask.json, ask.html, ask.ledger):
         if path is not None:
             said.print(f"written: {path}", soft_wrap=True)
 
 
-def settings_of(ask: Ask) -> list[Setting]:
-    """One setting a design.
+def settings_of(ask: Ask, planned: Mapping[str, Fed]) -> list[Setting]:
+    """One setting a design; ``planned`` is how a plan feeds each channel, empty without one.
 
     Raises:
         Misconfigured: a value makes no sense.
@@ -113,18 +131,21 @@ def settings_of(ask: Ask) -> list[Setting]:
             outage=outage,
             calls_per_s=ask.limit,
             seed=ask.seed,
+            planned=planned,
         )
         for design in ask.designs
     ]
 
 
-def split_of(channels: int | None, split: str) -> tuple[float, ...]:
+def split_of(channels: int | None, split: str, on: Staged | None = None) -> tuple[float, ...]:
     """The share of each channel.
 
     Raises:
-        Misconfigured: the two contradict each other, or are no shares.
+        Misconfigured: the two contradict each other or the plan, or are no shares.
     """
-    if not split:
+    if not split and on is not None and channels is None:
+        found = on.split
+    elif not split:
         count = len(SPLIT) if channels is None else channels
         found = SPLIT if count == len(SPLIT) else tuple([1.0] * count)
     else:
@@ -137,14 +158,24 @@ def split_of(channels: int | None, split: str) -> tuple[float, ...]:
                 f"--channels {channels} and --split {split} contradict each other: {len(found)} shares. Leave "
                 "--channels out, or name as many shares"
             )
+    if on is not None and len(found) != len(on.channels):
+        option = f"--split {split}" if split else f"--channels {channels}"
+        raise Misconfigured(
+            f"{option} contradicts the plan, in which {len(on.channels)} channels sell the stock of {on.erp}: "
+            f"{', '.join(on.channels)}"
+        )
     names_of(found)
     return found
 
 
-def _history(ask: Ask, said: Console) -> tuple[History, str]:
+def _history(ask: Ask, on: Staged | None, said: Console) -> tuple[History, str]:
     if ask.orders is None:
+        usual = on.orders_per_day / OPEN_HOURS if on is not None else ORDERS_PER_HOUR
         history = generate_history(
-            ask.seed, orders=ask.generate_orders, skus=ask.generate_skus, orders_per_hour=ask.orders_per_hour
+            ask.seed,
+            orders=ask.generate_orders,
+            skus=ask.generate_skus,
+            orders_per_hour=usual if ask.orders_per_hour is None else ask.orders_per_hour,
         )
         return history, f"a made-up history (seed {ask.seed})"
     columns = {}
@@ -162,7 +193,7 @@ def _history(ask: Ask, said: Console) -> tuple[History, str]:
     return history, ask.orders.name
 
 
-def _case(ask: Ask, history: History) -> Case:
+def _case(ask: Ask, on: Staged | None, history: History) -> Case:
     from_ms = _day_ms(ask.from_, "--from") if ask.from_ else 0
     to_ms = _day_ms(ask.to, "--to") if ask.to else history.orders[-1].placed_at_ms + DAY_MS
     first, last = (_day(history.orders[place].placed_at_ms) for place in (0, -1))
@@ -174,7 +205,9 @@ def _case(ask: Ask, history: History) -> Case:
             to_ms=to_ms,
             lines_max=ask.lines,
             seconds_known=any(order.placed_at_ms % 60_000 for order in history.orders),
-            split=split_of(ask.channels, ask.split),
+            split=split_of(ask.channels, ask.split, on),
+            names=on.channels if on is not None else (),
+            erp=on.erp if on is not None else ERP,
         )
     except Misconfigured as error:
         raise Misconfigured(f"{error}; the history has orders from {first} to {last}") from error
@@ -196,7 +229,9 @@ def _play(ask: Ask, case: Case, settings: list[Setting], said: Console) -> list[
             progress.update(tasks[which], completed=part)
             progress.refresh()
 
-        return play_all(case, settings, processes=ask.processes, draw=ask.html is not None, say=say)
+        return play_all(
+            case, settings, processes=ask.processes, draw=ask.html is not None, ledger=ask.ledger, say=say
+        )
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from syncline.planner.question import HOUR_MS, MINUTE_MS, Question
 DAYS_A_MONTH = Decimal("30.4")
 WHOLE_MS = 15 * MINUTE_MS  # nobody reads everything every minute
 CENT = Decimal("0.01")
+ALL_BATCH, ALL_REAL_TIME, PLAN = "all batch", "all real time", "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +61,33 @@ class Design:
 
 def designs(plan: Plan) -> list[Design]:
     """All-batch, all-real-time and the plan."""
+    return [_design(name, fed_in(plan, name), plan.question) for name in (ALL_BATCH, ALL_REAL_TIME, PLAN)]
+
+
+def fed_in(plan: Plan, name: str, *, batch_ms: int = 0) -> list[tuple[Group, Candidate]]:
+    """How the routes that can be carried at all are fed in one of the three designs, with all calls that follow.
+
+    ``batch_ms`` is the interval of all-batch, if it is not the question's.
+    """
     question = plan.question
-    groups = []
+    captures = plan.captures()
+    found = []
     for group in groups_of(question):
         refused = impossible(group, question)
         left = tuple(route for route in group.routes if route.name not in refused)
-        if left:
-            groups.append(replace(group, routes=left))
-    batch = [
-        candidate(one, question, events=False, poll_ms=question.batch_ms, at_once=True) for one in groups
-    ]
-    quick = [_at_once(one, question) for one in groups]
-    captures = plan.captures()
-    mixed = [
-        candidate(
-            one,
-            question,
-            events=captures[one.routes[0].name].events,
-            poll_ms=captures[one.routes[0].name].poll_ms,
-        )
-        for one in groups
-    ]
-    return [
-        _design("all batch", groups, batch, question, at_once=True),
-        _design("all real time", groups, quick, question, at_once=True),
-        _design("plan", groups, mixed, question, at_once=False),
-    ]
+        if not left:
+            continue
+        one = replace(group, routes=left)
+        if name == ALL_BATCH:
+            poll_ms = batch_ms or question.batch_ms
+            fed = candidate(one, question, events=False, poll_ms=poll_ms, at_once=True)
+        elif name == ALL_REAL_TIME:
+            fed = _at_once(one, question)
+        else:
+            planned = captures[left[0].name]
+            fed = candidate(one, question, events=planned.events, poll_ms=planned.poll_ms)
+        found.append((one, fed))
+    return found
 
 
 def _at_once(group: Group, question: Question) -> Candidate:
@@ -108,14 +110,14 @@ def _at_once(group: Group, question: Question) -> Candidate:
     return (keeping or ways[-1:])[0]
 
 
-def _design(
-    name: str, groups: Sequence[Group], taken: Sequence[Candidate], question: Question, *, at_once: bool
-) -> Design:
+def _design(name: str, fed: Sequence[tuple[Group, Candidate]], question: Question) -> Design:
+    at_once = name != PLAN
+    taken = [one for _, one in fed]
     work = [one for each in taken for one in each.work]
     lanes = Lanes(one for each in taken for one in each.queued)
     segments = kept = 0
     lateness = Decimal(0)
-    for group, one in zip(groups, taken, strict=True):
+    for group, one in fed:
         for route in group.routes:
             for segment in route.segments:
                 told = foretold(route, segment, one, lanes, question)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.engine.words import duration
-from syncline.planner.designs import Design, designs
+from syncline.planner.designs import ALL_REAL_TIME, Design, designs
 from syncline.planner.drawing import ANY, mermaid
 from syncline.planner.effort import assumptions as effort_assumptions
 from syncline.planner.effort import efforts
@@ -18,7 +18,6 @@ from syncline.planner.words import pattern_words, title_of
 
 VERSION = 1
 STANDSTILLS_H = (1, 4, 24)
-PLAN, QUICK = "plan", "all real time"
 
 Document = dict[str, Any]
 
@@ -165,7 +164,7 @@ def _capture(capture: Capture) -> Document:
 
 
 def _design(one: Design, compared: Sequence[Design]) -> Document:
-    quick = next(each for each in compared if each.name == QUICK)
+    quick = next(each for each in compared if each.name == ALL_REAL_TIME)
     return {
         "name": one.name,
         "calls_per_day": {at: _count(calls) for at, calls in one.calls_per_day.items()},

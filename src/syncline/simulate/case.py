@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from random import Random
-from typing import Any
+from typing import Any, TextIO
 
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.derive.demand import DemandLearner, Sold
@@ -30,9 +30,9 @@ from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import NO_BUFFER, Buffer, Layer, Level, Rules
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.runtime.config import DEFAULT_TOLERANCE_MS
+from syncline.planner.plan import fed
 from syncline.simulate.clock import VirtualClock, VirtualLoop
-from syncline.simulate.designs import Design, design
+from syncline.simulate.designs import Design, Fed, as_planned, design
 from syncline.simulate.history import DAY_MS, HistoryOrder, StockCase, weekly_moments
 from syncline.simulate.lean import (
     ERP_CALL_S,
@@ -49,6 +49,8 @@ from syncline.simulate.lean import (
 from syncline.simulate.ledger import Ledger, Timeline
 from syncline.simulate.plain import SetOnEvent
 from syncline.simulate.predicted import predicted
+from syncline.simulate.promises import Promises
+from syncline.simulate.trace import Trace
 from syncline.stores.sqlite import SqliteStore
 
 SPLIT = (0.60, 0.25, 0.15)  # of the orders, among the channels of the published case
@@ -58,7 +60,6 @@ ERP = "erp"
 HOUR_MS = 3_600_000
 OPENING_MS = 1_800_000  # before the first day: the first reads, and the numbers that follow from them
 CLOSING_MS = 1_800_000  # after the last order
-RECONCILE_MS = 7 * DAY_MS  # events and delta reads carry the week; a full read proves it
 # Nobody adds goods here, and a store in memory has one owner.
 ITEMS_MS = 7 * DAY_MS
 LEASE_MS = 3 * HOUR_MS
@@ -74,7 +75,8 @@ class Setting:
 
     ``checkouts`` is ``seen``, or ``unseen``: committed ``checkout_minutes`` before any system but the channel
     knows. ``lost`` is the share of all events that never arrive; ``epsilon`` is that of ``auto`` buffers and of urgency;
-    ``calls_per_s`` is what each channel allows, 0 without a limit.
+    ``calls_per_s`` is what each channel allows, 0 without a limit. ``planned`` is how a plan feeds each channel; it is
+    what ``hybrid`` plays then.
 
     Raises:
         Misconfigured: there is no such design, or a figure makes no sense.
@@ -89,6 +91,7 @@ class Setting:
     epsilon: float = EPSILON
     calls_per_s: float = 0.0
     seed: int = 1
+    planned: Mapping[str, Fed] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
@@ -116,8 +119,10 @@ class Setting:
 
     def json(self) -> dict[str, Any]:
         """As it stands in a report; keys in a fixed order."""
+        fed = self.plan.fed
         return {
             "design": self.design,
+            **({"fed": {name: one.json() for name, one in fed.items()}} if fed else {}),
             "checkouts": self.checkouts,
             "checkout_minutes": self.checkout_minutes,
             "buffer": str(self.buffer),
@@ -131,12 +136,21 @@ class Setting:
     @property
     def plan(self) -> Design:
         """The design behind its name."""
-        return design(self.design)
+        return as_planned(self.planned) if self.planned and self.design == "hybrid" else design(self.design)
 
     @property
     def batch_ms(self) -> int:
         """The period of a design without events; 0 for those with events."""
         return 0 if self.plan.events else self.plan.interval_ms
+
+    @property
+    def settles_ms(self) -> int:
+        """How long the last change may be under way on purpose: until it is read, and sent."""
+        plan = self.plan
+        reads_ms = max(
+            (one.poll_ms for fed in plan.fed.values() for one in (fed.stock, fed.orders)), default=0
+        )
+        return max(self.batch_ms, reads_ms) + plan.patience_ms
 
     @property
     def unseen_s(self) -> float:
@@ -200,6 +214,7 @@ class Case:
     target: dict[str, int]
     stock: StockCase = field(repr=False)
     channels: tuple[str, ...] = CHANNELS
+    erp: str = ERP
 
     @property
     def begin_ms(self) -> int:
@@ -232,11 +247,15 @@ def names_of(split: Sequence[float]) -> tuple[str, ...]:
 
 
 def placings(
-    orders: Sequence[HistoryOrder], *, seconds_known: bool = False, split: Sequence[float] = SPLIT
+    orders: Sequence[HistoryOrder],
+    *,
+    seconds_known: bool = False,
+    split: Sequence[float] = SPLIT,
+    names: Sequence[str] = (),
 ) -> list[Placing]:
     """Orders by the moment they are placed: the published case's channel and second, from the order id."""
     found = []
-    names, whole = names_of(split), sum(split)
+    names, whole = names or names_of(split), sum(split)
     edges = [sum(split[:n]) / whole * 2**32 for n in range(1, len(split))]
     for order in orders:
         digest = hashlib.sha256(order.id.encode()).digest()
@@ -258,15 +277,18 @@ def cut(
     lines_max: int = 0,
     seconds_known: bool = False,
     split: Sequence[float] = SPLIT,
+    names: Sequence[str] = (),
+    erp: str = ERP,
 ) -> Case:
     """The part of a history in ``[from_ms, to_ms)``, with the SKUs that are sold in it.
 
-    It ends with the order that has line number ``lines_max``; 0 plays all.
+    It ends with the order that has line number ``lines_max``; 0 plays all. ``names`` are those of the channels, a, b, c
+    and so on without any.
 
     Raises:
         Misconfigured: nothing was ordered then.
     """
-    every = placings(orders, seconds_known=seconds_known, split=split)
+    every = placings(orders, seconds_known=seconds_known, split=split, names=names)
     inside = tuple(one for one in every if from_ms <= one.at_ms < to_ms)
     if lines_max:
         lines = accumulate(len(one.order.lines) for one in inside)
@@ -275,7 +297,8 @@ def cut(
         raise Misconfigured("no order was placed in that time")
     before = tuple(one for one in every if from_ms - LEARN_DAYS * DAY_MS <= one.at_ms < from_ms)
     skus = sorted({line.sku for one in inside for line in one.order.lines})
-    return Case(inside, before, {sku: stock.target[sku] for sku in skus}, stock, names_of(split))
+    channels = tuple(names) or names_of(split)
+    return Case(inside, before, {sku: stock.target[sku] for sku in skus}, stock, channels, erp)
 
 
 def perfect(case: Case) -> Truth:
@@ -348,7 +371,8 @@ class Figures:
 class Play:
     """One setting, played over a case.
 
-    With ``draw`` the course of each number is kept. ``say`` is told now and then which share has been played.
+    With ``draw`` the course of each number is kept, with ``trace_to`` every event is written to it as a row.
+    ``say`` is told now and then which share has been played.
     """
 
     def __init__(
@@ -357,6 +381,7 @@ class Play:
         setting: Setting,
         *,
         draw: bool = False,
+        trace_to: TextIO | None = None,
         say: Callable[[float], None] = lambda _share: None,
     ) -> None:
         self.case = case
@@ -367,18 +392,20 @@ class Play:
         self.truth = Truth(dict(case.target))
         self._rng = Random(setting.seed)
         opening = {sku: case.stock.split(sku) for sku in case.target}
-        tells = not setting.batch_ms
+        plan, names = setting.plan, case.channels
+        self._trace = Trace(trace_to, setting.design, self.clock.now_ms) if trace_to is not None else None
         self.channels = {
             name: LeanChannel(
                 name,
                 self._wire(calls_per_s=setting.calls_per_s),
                 opening,
                 tell=self._tell,
-                tells=tells,
+                tells=plan.of(name).orders.events,
                 written=partial(self._wrote, index),
             )
-            for index, name in enumerate(case.channels)
+            for index, name in enumerate(names)
         }
+        self._promises = Promises(names)
         self._index = {name: index for index, name in enumerate(case.channels)}
         self.ledger = Ledger(
             [channel.shows for channel in self.channels.values()],
@@ -388,17 +415,24 @@ class Play:
             # What a channel should show under a buffer is nobody's business but the engine's.
             lags=setting.buffer == NO_BUFFER,
             timeline=Timeline(case.begin_ms) if draw else None,
+            names=names,
+            erp=case.erp,
+            trace=self._trace,
+            promised=self._promises.of,
         )
         self.erp = LeanErp(
-            ERP,
+            case.erp,
             self._wire(takes_s=ERP_CALL_S),
             opening,
             rng=Random(self._rng.getrandbits(64)),
             tell=self._tell,
-            tells=tells,
+            tells=any(plan.of(name).stock.events for name in names),
             lost=setting.lost,
             booked=self.ledger.booked,
         )
+        if self._trace is not None:
+            for name, system in self._systems().items():
+                system.wire.traced = partial(self._trace.called, name)
         self.engine: Engine | None = None
         self._store: SqliteStore | None = None
         self._plain: SetOnEvent | None = None
@@ -447,31 +481,16 @@ class Play:
 
     def routes(self) -> Routes:
         """What Syncline is configured to do: its defaults, the rule of the setting, and the pace of its design."""
-        plan = self.setting.plan
+        plan, erp = self.setting.plan, self.case.erp
         places = {at: at for at in LOCATIONS}
+        rules = Rules([Layer(Level.NETWORK, {"buffer": self.setting.buffer})])
         return Routes(
             [
-                Route(
-                    Flow.INVENTORY,
-                    ERP,
-                    name,
-                    plan.tolerance_ms,
-                    locations=places,
-                    rules=Rules([Layer(Level.NETWORK, {"buffer": self.setting.buffer})]),
-                    poll_interval_ms=plan.interval_ms,
-                    reconcile_interval_ms=RECONCILE_MS,
-                )
+                fed(Route(Flow.INVENTORY, erp, name, 0, locations=places, rules=rules), plan.of(name).stock)
                 for name in self.channels
             ]
             + [
-                Route(
-                    Flow.ORDERS,
-                    name,
-                    ERP,
-                    DEFAULT_TOLERANCE_MS[Flow.ORDERS],
-                    poll_interval_ms=plan.interval_ms,
-                    left_out=UNPAID,
-                )
+                fed(Route(Flow.ORDERS, name, erp, 0, left_out=UNPAID), plan.of(name).orders)
                 for name in self.channels
             ]
         )
@@ -500,6 +519,8 @@ class Play:
                 name: Checkout(round(self.setting.unseen_s * 1000), reported=False) for name in self.channels
             },
         )
+        if any(plan.of(name).stock.segments for name in self.channels):
+            self.engine.deriver.tolerances(self._promises.heard(self.engine.survey.tolerances))
         self._spawn(self.engine.run())
 
     async def _learn(self, learner: DemandLearner) -> None:
@@ -524,6 +545,8 @@ class Play:
         await self._start()
         await self._until(self.case.begin_ms)
         before = self._counted()
+        if self._trace is not None:
+            self._trace.counts_calls = True
         for system in self._systems().values():
             system.wire.counted.hours.clear()
         deliveries = self.case.deliveries()
@@ -546,9 +569,9 @@ class Play:
             self._place(one)
         counted = {name: calls - before[name] for name, calls in self._counted().items()}
         hours = {name: dict(system.wire.counted.hours) for name, system in self._systems().items()}
-        await self._until(
-            self.case.end_ms + CLOSING_MS + self.setting.batch_ms + self.setting.plan.patience_ms
-        )
+        if self._trace is not None:
+            self._trace.counts_calls = False
+        await self._until(self.case.end_ms + CLOSING_MS + self.setting.settles_ms)
         self.ledger.close()
         return await self._figures(counted, hours)
 
@@ -565,13 +588,17 @@ class Play:
                 accepted.append((line, channel.take(sku, quantity)))
                 oversold += beyond
                 self.ledger.sold(index, sku, quantity, before, beyond, known_ms)
+                if self._trace is not None:
+                    self._trace.sold(one.channel, one.order.id, sku, quantity, beyond)
             elif self.truth.hidden > hidden:
                 self.ledger.refused(index, sku, quantity)
+                if self._trace is not None:
+                    self._trace.refused(one.channel, one.order.id, sku, quantity)
         if not accepted:
             return
         self.truth.orders += 1
         self.truth.orders_oversold += oversold > 0
-        self.ledger.reported(reference_of(one.channel, one.order.id), known_ms)
+        self.ledger.reported(index, reference_of(one.channel, one.order.id), known_ms)
         channel.report(
             order_of(one.order.id, one.at_ms, accepted),
             after_s=self.setting.unseen_s,
@@ -582,7 +609,7 @@ class Play:
     # --- what it came to --------------------------------------------------------------------------
 
     def _systems(self) -> dict[str, LeanChannel | LeanErp]:
-        return {**self.channels, ERP: self.erp}
+        return {**self.channels, self.case.erp: self.erp}
 
     def _counted(self) -> dict[str, Counter[str]]:
         return {
@@ -603,12 +630,14 @@ class Play:
 
         parked = [] if self._store is None else await self._store.read("parked_open", after=0, limit=10_000)
         reads = {name: of(name, "calls", reads=True) for name in counted}
-        bounds = predicted(
+        expected = partial(
+            predicted,
             self.setting.plan,
             burst=len(self.case.target) * len(LOCATIONS),
             orders_a_day=max(Counter(one.at_ms // DAY_MS for one in self.case.placings).values()),
             unseen=self.setting.unseen_s > 0,
         )
+        names, every = self.case.channels, [(index, 0) for index in range(len(self.case.channels))]
         return Figures(
             setting=self.setting,
             truth=self.truth,
@@ -619,7 +648,9 @@ class Play:
             parked=len(parked),
             differ=self._differ(),
             lags={
-                str(flow): lags.figures(*bounds[flow])
+                str(flow): lags.figures(
+                    [expected(names[at], promised_ms=ms)[flow] for at, ms in lags.kinds or every]
+                )
                 for flow, lags in self.ledger.lags.items()
                 if flow is not Flow.INVENTORY or self.setting.buffer == NO_BUFFER
             },

@@ -317,8 +317,13 @@ def _doubt(order_id: str, sku: str) -> str:
     return "" if order_id else "no order id"
 
 
+ORDERS_PER_HOUR = 15.0  # of a made-up history, in its open hours,
+OPENS, CLOSES = 8, 20  # which are these, UTC
+OPEN_HOURS = CLOSES - OPENS
+
+
 def generate_history(
-    seed: int, *, orders: int = 2_000, skus: int = 1_500, orders_per_hour: float = 15.0
+    seed: int, *, orders: int = 2_000, skus: int = 1_500, orders_per_hour: float = ORDERS_PER_HOUR
 ) -> History:
     """Make a history of a mid-size wholesaler: few SKUs sell most, and bulk lines exhaust stock.
 
@@ -335,11 +340,11 @@ def generate_history(
     ]
     weights = [1 / (rank + 15) for rank in range(skus)]  # the top 1 % of 1,500 SKUs get 15 % of the lines
     made: list[HistoryOrder] = []
-    at_ms = int(datetime(2026, 3, 2, 8, 0, tzinfo=UTC).timestamp() * 1000)
+    at_ms = int(datetime(2026, 3, 2, OPENS, 0, tzinfo=UTC).timestamp() * 1000)
     for number in range(orders):
         at_ms += int(rng.expovariate(orders_per_hour / 3_600_000))
-        if (at_ms // 3_600_000) % 24 >= 20:
-            at_ms = (at_ms // DAY_MS + 1) * DAY_MS + 8 * 3_600_000
+        if (at_ms // 3_600_000) % 24 >= CLOSES:
+            at_ms = (at_ms // DAY_MS + 1) * DAY_MS + OPENS * 3_600_000
         count = min(60, 1 + int(rng.lognormvariate(2.0, 0.9)))
         lines = [
             HistoryLine(sku, title, 1 + min(400, int(rng.lognormvariate(1.2, 1.1))), price)

@@ -95,6 +95,7 @@ class Wire:
         self._takes_s = takes_s
         self._outage = outage
         self.counted = Calls()
+        self.traced: Callable[[str, int, float], None] | None = None  # operation, values, seconds waited
         self._bucket = (
             CostBucket(clock, capacity=max(1.0, BURST_S * calls_per_s), restore_per_s=calls_per_s)
             if calls_per_s
@@ -117,10 +118,15 @@ class Wire:
         Raises:
             Retryable: nothing passes at the moment.
         """
+        waited_s = 0.0
         if self._bucket:
+            began_s = self.clock.monotonic()
             await self._bucket.acquire(1, urgent=operation == "put_order")
             self._bucket.settle(1, None)
+            waited_s = self.clock.monotonic() - began_s
         self.counted.count(operation, values, self.clock.now_ms())
+        if self.traced is not None:
+            self.traced(operation, values, waited_s)
         if self._outage.ends_in_s(self.clock.now_ms()):
             raise Retryable("no route to the system (declared outage)")
         half_s = self._rng.uniform(*self._takes_s) / 2

@@ -20,6 +20,7 @@ from itertools import pairwise
 from syncline.freshness.bounds import percentile
 from syncline.model.change import Flow
 from syncline.simulate.lean import Outage
+from syncline.simulate.trace import Trace
 
 DAY_MS = 86_400_000
 EDGES_MS = tuple(round(10 * 2 ** (n / 4)) for n in range(104))  # of a distribution: 10 ms to a week
@@ -32,14 +33,29 @@ REFUSED = (
 
 @dataclass(slots=True)
 class Lags:
-    """The lags of one flow, in milliseconds."""
+    """The lags of one flow, in milliseconds.
+
+    ``at`` says of each of ``all`` which of the ``kinds`` it is: the channel, and the tolerance that it was promised (0: that
+    of the route). Each kind has bounds of its own.
+    """
 
     all: array[int] = field(default_factory=lambda: array("q"))
     apart: array[int] = field(default_factory=lambda: array("q"))
+    at: array[int] = field(default_factory=lambda: array("b"))
+    kinds: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def figures(self, bound_ms: int, lost_ms: int) -> dict[str, float | int]:
-        """Percentiles of all, and which share of those that are not apart kept both bounds."""
+    def add(self, lag_ms: int, channel: int, promised_ms: int) -> None:
+        """One that is not apart."""
+        self.all.append(lag_ms)
+        self.at.append(self.kinds.setdefault((channel, promised_ms), len(self.kinds)))
+
+    def figures(self, bounds: Sequence[tuple[int, int]]) -> dict[str, float | int]:
+        """Percentiles of all, and how many of those that are not apart kept both bounds of their kind.
+
+        ``bounds`` are those of each kind, normal and of a lost event; the widest of them is named.
+        """
         counted = sorted(self.all)
+        bound_ms, lost_ms = (max(one) for one in zip(*bounds, strict=True))
         every = sorted([*counted, *self.apart])
         return {
             "changes": len(every),
@@ -49,10 +65,15 @@ class Lags:
             "p999": percentile(counted, 0.999),
             "max": every[-1] if every else 0,
             "bound": bound_ms,
-            "kept": bisect_right(counted, bound_ms),
+            "kept": self._kept(counted, [one for one, _ in bounds]),
             "bound_if_event_lost": lost_ms,
-            "kept_if_event_lost": bisect_right(counted, lost_ms),
+            "kept_if_event_lost": self._kept(counted, [one for _, one in bounds]),
         }
+
+    def _kept(self, counted: Sequence[int], bounds_ms: Sequence[int]) -> int:
+        if min(bounds_ms) == max(bounds_ms):
+            return bisect_right(counted, bounds_ms[0])
+        return sum(lag_ms <= bounds_ms[at] for lag_ms, at in zip(self.all, self.at, strict=True))
 
     def histogram(self) -> list[int]:
         """How many took no longer than each of ``EDGES_MS`` and longer than the one before; at last the rest."""
@@ -85,7 +106,9 @@ class Timeline:
 class Ledger:
     """Listens to the systems of a play.
 
-    ``shows`` are the channels' numbers, by SKU, in the order of the channels.
+    ``shows`` are the channels' numbers, by SKU, in the order of the channels, which ``names`` calls by their names;
+    ``erp`` is that of the ERP. What lands is told to ``trace``, too. ``promised`` says which tolerance a number of a
+    channel's SKU has, where not all have the same.
     """
 
     def __init__(
@@ -97,18 +120,26 @@ class Ledger:
         outage: Outage,
         lags: bool,
         timeline: Timeline | None,
+        names: Sequence[str] = (),
+        erp: str = "",
+        trace: Trace | None = None,
+        promised: Callable[[int, str], int] = lambda _channel, _sku: 0,
     ) -> None:
         self._shows = shows
         self._stock = stock
         self._now_ms = now_ms
         self._outage = outage
         self._measures = lags
+        self._names = names
+        self._erp = erp
+        self._trace = trace
+        self._promised = promised
         self.timeline = timeline
         self.lags = {Flow.INVENTORY: Lags(), Flow.ORDERS: Lags()}
         # Of each channel: the changes that its number of a SKU still lacks, as their moments and units. What a
         # write brought that nobody ever had has no moment.
         self._lacks: list[dict[str, list[tuple[int | None, int]]]] = [{} for _ in shows]
-        self._reported: dict[str, int] = {}
+        self._reported: dict[str, tuple[int, int]] = {}  # orders by reference: channel, and known since when
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -142,6 +173,8 @@ class Ledger:
                     self._lack(channel, lacks, sku, (now_ms, -rose))
             if self.timeline is not None:
                 self.timeline.put(sku, now_ms, TRUTH, after)
+            if self._trace is not None:
+                self._trace.received(self._erp, sku, units)
 
     def _lack(
         self,
@@ -154,14 +187,14 @@ class Ledger:
         waiting = lacks.setdefault(sku, [])
         waiting.append(change)
         if len(waiting) > 1 and self._shows[channel](sku) == max(0, self._stock[sku]):
-            self._landed(waiting)
+            self._landed(channel, sku, waiting)
             del lacks[sku]
 
-    def _landed(self, changes: Iterable[tuple[int | None, int]]) -> None:
+    def _landed(self, channel: int, sku: str, changes: Iterable[tuple[int | None, int]]) -> None:
         now_ms = self._now_ms()
         for changed_ms, _ in changes:
             if changed_ms is not None:
-                self._land(Flow.INVENTORY, changed_ms, now_ms)
+                self._land(Flow.INVENTORY, channel, sku, changed_ms, now_ms)
 
     def wrote(self, channel: int, skus: Iterable[str]) -> None:
         """Numbers were written at a channel."""
@@ -170,6 +203,8 @@ class Ledger:
             shown = self._shows[channel](sku)
             if self.timeline is not None:
                 self.timeline.put(sku, now_ms, 2 * channel + 2, shown)
+            if self._trace is not None:
+                self._trace.wrote(self._names[channel], sku, shown)
             if not self._measures:
                 continue
             waiting = lacks.get(sku)
@@ -186,40 +221,48 @@ class Ledger:
             if units != left:
                 waiting.append((None, left - units))
                 continue
-            self._landed(waiting[:begin])
+            self._landed(channel, sku, waiting[:begin])
             if begin < len(waiting):
                 lacks[sku] = waiting[begin:]
             else:
                 del lacks[sku]
 
-    def reported(self, reference: str, known_ms: int) -> None:
+    def reported(self, channel: int, reference: str, known_ms: int) -> None:
         """A channel tells of an order from that moment on."""
-        self._reported[reference] = known_ms
+        self._reported[reference] = channel, known_ms
 
     def booked(self, reference: str) -> None:
         """The ERP has an order."""
-        known_ms = self._reported.pop(reference, None)
-        if known_ms is not None:
-            self._land(Flow.ORDERS, known_ms, self._now_ms())
+        known = self._reported.pop(reference, None)
+        if known is not None:
+            channel, known_ms = known
+            self._land(Flow.ORDERS, channel, reference, known_ms, self._now_ms())
 
     # --- what it came to --------------------------------------------------------------------------
 
     def close(self) -> None:
         """The play is over: what has not landed has waited until now."""
         now_ms = self._now_ms()
-        for lacks in self._lacks:
-            for waiting in lacks.values():
-                self._landed(waiting)
+        for channel, lacks in enumerate(self._lacks):
+            for sku, waiting in lacks.items():
+                self._landed(channel, sku, waiting)
             lacks.clear()
-        for known_ms in self._reported.values():
-            self._land(Flow.ORDERS, known_ms, now_ms)
+        for reference, (channel, known_ms) in self._reported.items():
+            self._land(Flow.ORDERS, channel, reference, known_ms, now_ms)
         self._reported.clear()
 
-    def _land(self, flow: Flow, changed_ms: int, now_ms: int) -> None:
+    def _land(self, flow: Flow, channel: int, record: str, changed_ms: int, now_ms: int) -> None:
         lags = self.lags[flow]
         # A write may land before anybody could tell: the channel's own number gave the sale away.
         lag_ms = max(0, now_ms - changed_ms)
-        (lags.apart if self._struck(changed_ms, now_ms) else lags.all).append(lag_ms)
+        apart = self._struck(changed_ms, now_ms)
+        if apart:
+            lags.apart.append(lag_ms)
+        else:
+            promised_ms = self._promised(channel, record) if flow is Flow.INVENTORY else 0
+            lags.add(lag_ms, channel, promised_ms)
+        if self._trace is not None:
+            self._trace.landed(flow, self._names[channel], record, changed_ms, lag_ms, apart=apart)
 
     def _struck(self, from_ms: int, to_ms: int) -> bool:
         """Whether the daily outage fell into a span of time."""

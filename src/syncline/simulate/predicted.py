@@ -6,12 +6,13 @@ event is lost. Outages and a vendor's limit are no part of it: what they delay i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from syncline.engine.delivery.lane import CALLS_MAX
-from syncline.freshness.bounds import Detection, bound
+from syncline.freshness.bounds import Detection, bound, waits_ms
 from syncline.model.change import Flow
-from syncline.simulate.designs import Design
+from syncline.planner.plan import Capture
+from syncline.simulate.designs import Design, patience_ms
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S, LEVELS_MAX, PAGE_MAX
 
 # A number that is not what was expected costs three calls before the one that lands: the refused write, the orders that
@@ -24,48 +25,73 @@ def _ms(seconds: float) -> int:
 
 
 def predicted(
-    plan: Design, *, burst: int, orders_a_day: int, unseen: bool = False
+    plan: Design,
+    channel: str = "",
+    *,
+    burst: int,
+    orders_a_day: int,
+    unseen: bool = False,
+    promised_ms: int = 0,
 ) -> Mapping[Flow, tuple[int, int]]:
-    """The normal bound and that of a lost event, of each flow, in milliseconds.
+    """The normal bound and that of a lost event, of each flow of a channel, in milliseconds.
 
     Args:
         plan: the design.
+        channel: whose numbers and orders, where a plan feeds each otherwise.
         burst: the most numbers that change at once: what arrives on one morning.
         orders_a_day: the most orders of one channel on one day.
         unseen: channels sell what nobody has been told of yet.
+        promised_ms: the tolerance of the numbers' segment; 0: of the most patient one.
     """
     call_ms, erp_ms, event_ms = _ms(CALL_S[1]), _ms(ERP_CALL_S[1]), _ms(EVENT_S[1])
     # A timed read finds what came since the last one; at most a day of it, as all of it may have come in an hour.
     pages = 1 + orders_a_day // PAGE_MAX
     goods_pages = 1 + burst // (LEVELS_MAX * PAGE_MAX)
-    orders = Detection(
-        event_delay_ms=event_ms if plan.events else 0,
-        poll_interval_ms=plan.interval_ms,
-        read_ms=pages * call_ms,
+    fed = plan.of(channel)
+
+    def found_by(capture: Capture, pages: int) -> Detection:
+        return Detection(
+            event_delay_ms=event_ms if capture.events else 0,
+            poll_interval_ms=capture.poll_ms,
+            read_ms=pages * call_ms,
+        )
+
+    rounds = 0 if plan.plain or fed.orders.events else orders_a_day // CALLS_MAX
+    order = _worst(
+        [found_by(fed.orders, pages)],
+        waited_ms=0 if plan.plain else patience_ms(fed.orders),
+        queue_ms=rounds * erp_ms,
+        send_ms=erp_ms,
     )
-    rounds = 0 if plan.plain or plan.events else orders_a_day // CALLS_MAX
-    order = bound(orders, queue_ms=rounds * erp_ms, send_ms=erp_ms)
     calls = -(-burst // BATCH_MAX)
     if plan.plain:
         # The number comes from the ERP, after it has the order; one call to a channel at a time.
-        stock = Detection(event_ms if plan.events else 0, plan.interval_ms, read_ms=goods_pages * call_ms)
-        number = bound(
-            stock,
+        number = _worst(
+            [found_by(fed.stock, goods_pages)],
+            waited_ms=0,
             queue_ms=event_ms + erp_ms + calls * call_ms,
             send_ms=call_ms,
         )
     else:
-        stock = Detection(
-            event_ms if plan.events else 0, plan.interval_ms, read_ms=max(pages, goods_pages) * call_ms
-        )
         in_turns = -(-calls // CALLS_MAX)
-        # A newer number waits for the call in flight that carries an older one.
-        number = bound(
-            stock,
-            queue_ms=plan.patience_ms + (1 + in_turns + (STALE_CALLS if unseen else 0)) * call_ms,
+        # Goods are told by the ERP, a sale by the channel that sold. A newer number waits for the call in flight
+        # that carries an older one.
+        told = [found_by(fed.stock, max(pages, goods_pages))]
+        told += [found_by(one.orders, pages) for name, one in plan.fed.items() if name != channel]
+        number = _worst(
+            told,
+            waited_ms=waits_ms(promised_ms) if promised_ms else patience_ms(fed.stock),
+            queue_ms=(1 + in_turns + (STALE_CALLS if unseen else 0)) * call_ms,
             send_ms=call_ms,
         )
-    return {
-        flow: (found.normal_ms or 0, found.if_event_lost_ms or 0)
-        for flow, found in ((Flow.INVENTORY, number), (Flow.ORDERS, order))
-    }
+    return {Flow.INVENTORY: number, Flow.ORDERS: order}
+
+
+def _worst(ways: Sequence[Detection], *, waited_ms: int, queue_ms: int, send_ms: int) -> tuple[int, int]:
+    """Both bounds of what may become known in any of these ways; what is waited on purpose counts from the change."""
+    normal_ms = lost_ms = 0
+    for way in ways:
+        found = bound(way, queue_ms=0, send_ms=0)
+        normal_ms = max(normal_ms, waited_ms, found.normal_ms or 0)
+        lost_ms = max(lost_ms, waited_ms, found.if_event_lost_ms or 0)
+    return normal_ms + queue_ms + send_ms, lost_ms + queue_ms + send_ms

@@ -17,14 +17,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from syncline.model.errors import Misconfigured, Retryable
-from syncline.simulate.case import ERP, Case, Figures, Play, Setting
+from syncline.simulate.case import Case, Figures, Play, Setting
 from syncline.simulate.history import History
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S
+from syncline.simulate.trace import joined, part_of, removed
 
 DESIGNS_MAX = 12
 BATCH = "batch:15m"  # the two that every ratio is to
@@ -59,12 +61,15 @@ def play_all(
     *,
     processes: int = 1,
     draw: bool = False,
+    ledger: Path | None = None,
     say: Say = lambda _which, _share: None,
 ) -> list[Figures]:
     """Play every setting over a case; the figures stand as the settings do.
 
+    With ``ledger`` every event of every play is written to that file.
+
     Raises:
-        Misconfigured: no design, one twice, or too many.
+        Misconfigured: no design, one twice, or too many; or the file cannot be written.
         Retryable: a process was ended from outside, for want of memory as a rule.
     """
     if not 1 <= len(settings) <= DESIGNS_MAX:
@@ -72,13 +77,37 @@ def play_all(
     names = [one.design for one in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Misconfigured(f"--design {twice[0]}: named twice")
-    if min(processes, len(settings)) == 1:
-        found = []
-        for which, setting in enumerate(settings):
-            found.append(Play(case, setting, draw=draw, say=partial(say, which)).play())
-            say(which, 1.0)
-        return found
-    return _side_by_side(case, settings, processes, draw, say)
+    if ledger is None:
+        return _play_all(case, settings, processes, draw, None, say)
+    try:
+        found = _play_all(case, settings, processes, draw, ledger, say)
+        joined(ledger, len(settings))
+    except OSError as error:
+        raise Misconfigured(f"{ledger}: cannot be written: {error.strerror}") from error
+    finally:
+        removed(ledger, len(settings))
+    return found
+
+
+def _play_all(
+    case: Case, settings: Sequence[Setting], processes: int, draw: bool, ledger: Path | None, say: Say
+) -> list[Figures]:
+    if min(processes, len(settings)) > 1:
+        return _side_by_side(case, settings, processes, draw, ledger, say)
+    found = []
+    for which, setting in enumerate(settings):
+        found.append(_played(case, setting, which, draw, ledger, partial(say, which)))
+        say(which, 1.0)
+    return found
+
+
+def _played(
+    case: Case, setting: Setting, which: int, draw: bool, ledger: Path | None, say: Callable[[float], None]
+) -> Figures:
+    if ledger is None:
+        return Play(case, setting, draw=draw, say=say).play()
+    with part_of(ledger, which).open("w", encoding="utf-8", newline="") as to:
+        return Play(case, setting, draw=draw, trace_to=to, say=say).play()
 
 
 # Of a process that plays: the case is inherited, not sent, since it may be hundreds of megabytes.
@@ -102,14 +131,14 @@ def quiet() -> None:
     gc.set_threshold(200_000, 50, 1_000)
 
 
-def _play(which: int, setting: Setting, draw: bool) -> Figures:
+def _play(which: int, setting: Setting, draw: bool, ledger: Path | None) -> Figures:
     assert _stage is not None
     case, queue = _stage
-    return Play(case, setting, draw=draw, say=lambda share: queue.put((which, share))).play()
+    return _played(case, setting, which, draw, ledger, lambda share: queue.put((which, share)))
 
 
 def _side_by_side(
-    case: Case, settings: Sequence[Setting], processes: int, draw: bool, say: Say
+    case: Case, settings: Sequence[Setting], processes: int, draw: bool, ledger: Path | None, say: Say
 ) -> list[Figures]:
     context = multiprocessing.get_context("fork")
     queue: SimpleQueue[tuple[int, float]] = context.SimpleQueue()
@@ -119,7 +148,7 @@ def _side_by_side(
         ) as pool:
             # Those that hear of every change take longest, so they begin first.
             order = sorted(range(len(settings)), key=lambda which: not settings[which].plan.events)
-            begun = {which: pool.submit(_play, which, settings[which], draw) for which in order}
+            begun = {which: pool.submit(_play, which, settings[which], draw, ledger) for which in order}
             futures = [begun[which] for which in range(len(settings))]
             waiting = set(futures)
             while waiting:
@@ -168,7 +197,7 @@ def result(
         },
         "stage": {
             "channels": {name: round(share, 4) for name, share in shares.items()},
-            "erp": ERP,
+            "erp": case.erp,
             "units_sellable": figures[0].sellable,
             "delays_s": {"event": list(EVENT_S), "call": list(CALL_S), "erp_call": list(ERP_CALL_S)},
             "values_per_call": BATCH_MAX,

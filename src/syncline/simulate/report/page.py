@@ -9,7 +9,7 @@ import base64
 import gzip
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from syncline import __version__
 from syncline.engine.words import duration, flow_title
-from syncline.simulate.case import ERP, Case, Figures
+from syncline.planner.words import title_of
+from syncline.simulate.case import Case, Figures
 from syncline.simulate.history import History
 from syncline.simulate.ledger import EDGES_MS, REFUSED, TRUTH, Timeline
 from syncline.simulate.report.words import sentences, share, title
@@ -79,6 +80,7 @@ def page(found: Mapping[str, Any], case: Case, history: History, figures: Sequen
         bounds=[
             _bound(name, flow, lags) for name, one in designs.items() for flow, lags in one["lag_ms"].items()
         ],
+        flows=_flows(found.get("all_flows")),
         method=_method(found),
         findings=history.findings(),
     )
@@ -115,7 +117,12 @@ def _row(name: str, one: Mapping[str, Any], beside: Mapping[str, float | None]) 
         (duration(stock["p50"]) if stock else "–", ""),
         (duration(stock["p99"]) if stock else "–", ""),
     ]
-    return {"name": name, "title": title(name), "cells": cells, "oversold": one["units_oversold"] > 0}
+    return {
+        "name": name,
+        "title": title(name, planned="fed" in one),
+        "cells": cells,
+        "oversold": one["units_oversold"] > 0,
+    }
 
 
 def _bound(name: str, flow: str, lags: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,6 +135,47 @@ def _bound(name: str, flow: str, lags: Mapping[str, Any]) -> dict[str, Any]:
         share(lags["kept_if_event_lost"] / judged) if judged else "–",
     ]
     return {"name": name, "flow": flow_title(flow), "cells": cells}
+
+
+def _flows(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The table of all flows of a plan: a row a flow, a column a design; ``None`` without a plan."""
+    if found is None or not found["designs"]:
+        return None
+    designs = found["designs"]
+    rows: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+    for name, one in designs.items():
+        for row in one["flows"]:
+            small = f"predicted {row['predicted_per_day']:,.0f}" if row["how"] == "played" else ""
+            cell = f"{row['calls_per_day']:,.0f}", small
+            rows.setdefault((row["flow"], row["how"]), {})[name] = cell
+    totals = []
+    for what in ("calls_per_day", "all_predicted_per_day"):
+        parts = [one[f"{what}_of_realtime"] for one in designs.values()]
+        counts = [f"{one[what]:,.0f}" for one in designs.values()]
+        totals.append(
+            [(count, "" if part is None else share(part)) for count, part in zip(counts, parts, strict=True)]
+        )
+    return {
+        "plan": found["plan"],
+        "orders_per_day": found["orders_per_day"],
+        "heads": list(designs),
+        "rows": [
+            {
+                "flow": _flow(flow, how, rows),
+                "how": how,
+                "cells": [cells.get(name, ("–", "")) for name in designs],
+            }
+            for (flow, how), cells in rows.items()
+        ],
+        "all": totals[0],
+        "predicted": totals[1],
+    }
+
+
+def _flow(flow: str, how: str, rows: Collection[tuple[str, str]]) -> str:
+    """What a row is of: of a flow that was played, the rest was not."""
+    left = how == "predicted" and (flow, "played") in rows
+    return f"{title_of(flow)}, what was not played" if left else title_of(flow)
 
 
 def _method(found: Mapping[str, Any]) -> list[str]:
@@ -203,8 +251,8 @@ def _packed(found: Mapping[str, Any], case: Case, figures: Sequence[Figures], ke
         "begin": case.begin_ms // 1000,
         "end": case.end_ms // 1000,
         "channels": list(case.channels),
-        "erp": ERP,
-        "systems": [*case.channels, ERP],
+        "erp": case.erp,
+        "systems": [*case.channels, case.erp],
         "designs": [one.setting.design for one in figures],
         "refused": REFUSED,
         "worst": [worst, kept[0] if kept else ""],

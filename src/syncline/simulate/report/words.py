@@ -8,6 +8,7 @@ from typing import Any
 from syncline.engine.words import duration, plural
 from syncline.simulate.whatif import BATCH, REALTIME
 
+UNLIKE = 1.5  # volumes that differ by more are said to
 DESIGNS = {
     "daily": "everything once a day",
     "realtime": "an integration that sets whatever the ERP says on every channel, at once",
@@ -15,8 +16,10 @@ DESIGNS = {
 }
 
 
-def title(name: str) -> str:
-    """What a design is."""
+def title(name: str, *, planned: bool = False) -> str:
+    """What a design is; ``planned``: fed as a plan decided."""
+    if planned:
+        return "Syncline, each route fed as the plan decided"
     kind, _, interval = name.partition(":")
     if kind == "batch":
         return f"everything is read every {interval}, and what differs is written"
@@ -70,6 +73,31 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
                 f"{name} ended with {plural(one['parked'], 'piece')} of work for a person and "
                 f"{plural(one['numbers_differ'], 'number')} that differed from the truth."
             )
+    return said + all_flows_words(found.get("all_flows"))
+
+
+def all_flows_words(found: Mapping[str, Any] | None) -> list[str]:
+    """What all flows of a plan call, if there was one."""
+    if found is None:
+        return []
+    said = []
+    for name, one in found["designs"].items():
+        if name == REALTIME:
+            continue
+        part, foretold = one["calls_per_day_of_realtime"], one["all_predicted_per_day_of_realtime"]
+        beside = "" if part is None else f", {share(part)} of those of {REALTIME}"
+        alone = "" if foretold is None else f" ({share(foretold)})"
+        said.append(
+            f"Over all flows of the plan {name} makes {one['calls_per_day']:,.0f} calls a day{beside}: orders and stock as "
+            f"they were played, the others as the planner predicts them. With all of them predicted it is "
+            f"{one['all_predicted_per_day']:,.0f}{alone}."
+        )
+    played, planned = (found["orders_per_day"][what] for what in ("played", "planned"))
+    if not 1 / UNLIKE <= played / planned <= UNLIKE:
+        said.append(
+            f"What was played has {played:,.0f} orders a day, and the plan reckons with {planned:,.0f} changes of orders: "
+            "the two are not of the same day."
+        )
     return said
 
 
