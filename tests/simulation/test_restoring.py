@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 
+from syncline.engine.apply.batch import Batch
 from syncline.engine.capture.poller import Poller
 from syncline.engine.delivery.build import Found
 from syncline.engine.delivery.looking import Looking
@@ -211,7 +212,9 @@ def sends_numbers_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def reads_no_figures_again(patch: pytest.MonkeyPatch) -> None:
+    """Nor believes what the ERP told of an order before the shop did."""
     patch.setattr(Poller, "nudge", lambda self: None)
+    patch.setattr(Batch, "erp_order_known", lambda self, channel, order_key, erp: None)
     forgets("UPDATE cursor")(patch)
 
 

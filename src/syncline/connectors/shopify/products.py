@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ OPTIONS_MAX = 3
 VARIANTS_MAX = 2048
 ARRAY_MAX = 250
 PAGES_MAX = 12
+MADE_MAX = 1_000  # products just made that are remembered
 UNPRICED_S = (
     120.0  # until it is looked again whether a product has its prices, and for each further one of a call
 )
@@ -100,6 +102,7 @@ class _Plan:
 
     calls: list[tuple[str, Any, Any]]
     then: Outcome = DONE
+    makes: SetProduct | None = None  # what is not there yet
 
 
 class ProductReader:
@@ -193,6 +196,9 @@ class ProductWriter:
         self._clock = clock
         self._bulk_from = bulk_from
         self._reader = ProductReader(client)
+        self._made: OrderedDict[str, Goods] = (
+            OrderedDict()
+        )  # what was just made, and is there as it was given
 
     async def set(self, items: Sequence[Item], key: str) -> list[Outcome]:
         """Make products what they should be; ``bulk_from`` or more of one kind go as a bulk operation.
@@ -284,6 +290,8 @@ class ProductWriter:
             then = Outcome(Result.WAIT, why, retry_after_s=0.0 if missing else UNPRICED_S, facts=facts)
         elif missing:
             then = Outcome(Result.WAIT, "its new variants are looked at", retry_after_s=0.0, facts=facts)
+        if self._made.pop(payload.key, None) == content and seen.status == status and not missing:
+            return _Plan([], then)
         media, metafields = _images(content, seen), _attributes(content)
         plan = _Plan([(UPDATE, _patch(seen.id, content, status, metafields), media)], then)
         for start in range(0, len(missing), ARRAY_MAX):
@@ -377,6 +385,10 @@ class ProductWriter:
         for at in group:
             if outcomes[at] is None:
                 outcomes[at] = plans[at].then
+                if (made := plans[at].makes) is not None:
+                    self._made[made.key] = made.content
+        while len(self._made) > MADE_MAX:
+            self._made.popitem(last=False)
 
 
 def _patient(outcomes: list[Outcome]) -> list[Outcome]:
@@ -522,7 +534,7 @@ def _created(payload: SetProduct) -> _Plan:
     then = Outcome(
         Result.WAIT, "a draft until each of its variants has a price in the shop", retry_after_s=0.0
     )
-    return _Plan([(SET, {"handle": handle_of(payload.key)}, given)], then)
+    return _Plan([(SET, {"handle": handle_of(payload.key)}, given)], then, makes=payload)
 
 
 def _value(variant: Variant, n: int) -> str:
