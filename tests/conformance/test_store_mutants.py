@@ -1222,6 +1222,7 @@ CAUGHT_BY = {
     ],
     "leaves out empty results": [
         "a_transaction_returns_the_rows_of_each_statement",
+        "several_at_once_cannot_use_the_last_of_a_credit",
     ],
     "runs statements backwards": [
         "a_statement_sees_what_the_one_before_it_wrote",
@@ -1448,6 +1449,8 @@ CAUGHT_BY = {
         "only_what_vanished_can_be_gone",
     ],
     "sees and forgets": [
+        "an_account_is_read_whole",
+        "orders_in_judged_figures_are_settled_until_they_are_not",
         "places_are_counted_in_pieces",
         "what_is_seen_again_is_there_although_it_says_nothing_newer",
     ],

@@ -173,7 +173,6 @@ def test_classes_of_velocity_are_configured(read):
         ),
         (GOOD.replace("systems.shop", 'systems."a234567890123456x"'), "up to 15 letters or digits"),
         # routes
-        (changed('flow = "orders"', 'flow = "returns"'), r"routes\[1\].flow: returns is not implemented yet"),
         (
             changed('locations = { "1" = "70123", "2" = "70124" }\n', ""),
             r"routes\[0\].locations: map at least one",

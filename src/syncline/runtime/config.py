@@ -77,17 +77,6 @@ DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
-IMPLEMENTED = (
-    Flow.INVENTORY,
-    Flow.ORDERS,
-    Flow.ORDER_STATUS,
-    Flow.PAYMENTS,
-    Flow.RETURNS,
-    Flow.PRICES,
-    Flow.CATALOG,
-    Flow.CUSTOMERS,
-    Flow.CREDIT,
-)
 STATE_FLOWS = (Flow.PRICES, Flow.CATALOG, Flow.CUSTOMERS)  # what somebody may change at the channel
 
 
@@ -544,10 +533,6 @@ def _route(
             f"{field}.flow: {route.flow!r} is no flow" + (f"; did you mean {near[0]!r}?" if near else ""),
         )
     flow = Flow(route.flow)
-    if flow not in IMPLEMENTED:
-        raise Misconfigured(
-            f"{field}.flow: {flow.value} is not implemented yet; there are {', '.join(IMPLEMENTED)}"
-        )
     for name, value in (("from", route.source), ("to", route.sink)):
         if value not in systems:
             raise Misconfigured(f"{field}.{name}: no [systems.{value}] is configured")

@@ -17,7 +17,6 @@ from syncline.model.errors import Misconfigured
 from syncline.planner.candidates import leading
 from syncline.planner.plan import Plan, RoutePlan
 from syncline.planner.question import AskedRoute
-from syncline.runtime.config import IMPLEMENTED
 from syncline.runtime.registry import connectors
 
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
@@ -142,7 +141,7 @@ def _names(section: Mapping[str, Any]) -> str:
 
 def _missing(one: RoutePlan, raw: Mapping[str, Any]) -> str:
     """Why a route cannot be added to a configuration; "" if it can."""
-    if one.flow not in {flow.value for flow in IMPLEMENTED}:
+    if one.flow not in {flow.value for flow in Flow}:
         return f"Syncline does not carry {one.flow} yet"
     for name in (one.source, one.sink):
         if name not in raw.get("systems", {}):
