@@ -19,7 +19,7 @@ from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.pricing.rules import OWN
-from syncline.runtime.config import IMPLEMENTED, Config, duration_ms, load, parse, server_of
+from syncline.runtime.config import Config, duration_ms, load, parse, server_of
 from syncline.runtime.registry import connectors
 
 TOKEN = "shpat_very-secret-token-of-the-shop"
@@ -543,12 +543,12 @@ def test_init_writes_any_erp_beside_any_channels(erp, tmp_path):
 
 
 def test_init_writes_all_flows_of_the_pairs_that_are_sold(tmp_path):
-    assert {Flow(flow) for flow in ROUTES} == set(IMPLEMENTED)
+    assert {Flow(flow) for flow in ROUTES} == set(Flow)
     for erp, prices in (("netsuite", "level:1"), ("business-central", "item")):
         for channel, role in (("shopify", "Ordering only"), ("adobe-commerce", "Default User")):
             text = configuration(connectors(), erp, [channel], list(ROUTES))
             found = {route.flow: route for route in filled_in(text, tmp_path).routes.all}
-            assert set(found) == set(IMPLEMENTED)
+            assert set(found) == set(Flow)
             (own,) = found[Flow.PRICES].prices.lists
             assert (own.name, own.sources) == (OWN, (prices,))
             assert found[Flow.CUSTOMERS].customers.role("anybody") == role
