@@ -122,6 +122,15 @@ def test_every_promise_is_kept(pair):
         assert any(told in sentence for sentence in said), told
 
 
+def test_no_more_skus_are_played_than_the_shop_takes_at_first():
+    every, case = choose(None, 1, 8.0, None)
+    few, same = choose(None, 1, 8.0, None, skus_max=5)
+    assert len({line.sku for order in every for line in order.lines}) > 5
+    assert len({line.sku for order in few for line in order.lines}) == 5
+    assert len(few) == len(every) and all(order.lines for order in few)
+    assert same.prices == case.prices
+
+
 def test_without_their_routes_the_promises_are_broken():
     lacking = (Flow.CUSTOMERS, Flow.PAYMENTS, Flow.RETURNS)
     outcome, _ = played("netsuite", "shopify", 8.0, seed=1, without=lacking)
@@ -129,6 +138,21 @@ def test_without_their_routes_the_promises_are_broken():
     assert (scened.companies_wrong, scened.invoices_wrong, scened.returns_wrong) == (2, 1, 1)
     assert scened.credit_wrong == 1, "nobody is there to be told of it"
     assert len(outcome.broken()) == 4
+
+
+def test_a_storefront_that_gets_no_decision_says_so():
+    async def story():
+        apps = AsgiTransport({})
+
+        async def closed(scope, receive, send):
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b"catching up"})
+
+        apps.register(API, closed)
+        with pytest.raises(RuntimeError, match="no decision about credit: 503 b'catching up'"):
+            await storefront(apps, API, "token")({})
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
