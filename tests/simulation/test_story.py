@@ -118,6 +118,7 @@ def test_every_promise_is_kept(pair):
     assert set(outcome.lag_ms) == {
         "inventory", "orders", "order_status", "prices", "catalog", "customers", "credit", "payments", "returns",
     }  # fmt: skip
+    assert min(lag.changes for lag in outcome.lag_ms.values()) > 0
     for told in ("company is made", "product", "approve", "deny", "bank transfer", "come back"):
         assert any(told in sentence for sentence in said), told
 

@@ -128,7 +128,10 @@ class AdobeCommerceSide(ShopSide):
 
     def company(self, key: str) -> str:
         found = self._company(key)
-        return "" if found is None else str(found.properties["company_name"])
+        people = self.simulator.state.customers.values()
+        if found is None or not any(one.company_id == found.id and one.company_status == 1 for one in people):
+            return ""
+        return str(found.properties["company_name"])
 
     def credit(self, key: str) -> Decimal | None:
         found = self._company(key)

@@ -134,10 +134,11 @@ class BusinessCentralSide(ErpSide):
         return max(0, -self.simulator.available(sku, at))
 
     def add_company(self, name: str, limit: Decimal) -> str:
-        number = f"C{len(self.simulator.company.tables['customers']):04d}"
+        count = len(self.simulator.company.tables["customers"])
+        number = f"C{count:04d}"
         return self.simulator.add_customer(
-            number, name, creditLimit=limit, email=f"buyer-{number}@example.com", addressLine1="1 High Street",
-            city="Reading", postalCode="RG1 1AA", country="GB", phoneNumber="+44 118 000 0000",
+            number, name, creditLimit=limit, email=f"purchasing-{number}@example.com", addressLine1="1 High Street",
+            city="Reading", postalCode="RG1 1AA", country="GB", phoneNumber=f"+44 118 {count:07d}",
         )  # fmt: skip
 
     def owe(self, key: str, amount: Decimal) -> Decimal:

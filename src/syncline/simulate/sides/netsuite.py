@@ -126,7 +126,7 @@ class NetSuiteSide(ErpSide):
         simulator = self.simulator
         made = simulator.add_customer(None, companyName=name, phone=PHONE, creditLimit=limit)
         simulator.add_contact(
-            made, role=None, firstname="Buyer", lastname=str(made), email=f"buyer-{made}@example.com"
+            made, role=None, firstname="Buyer", lastname=str(made), email=f"purchasing-{made}@example.com"
         )
         simulator.add_address(
             made, label="Office", addr1="1 High Street", city="Reading", zip="RG1 1AA", country="GB",

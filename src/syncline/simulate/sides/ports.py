@@ -201,7 +201,7 @@ class ShopSide(Side, Protocol):
         """What a product is called; "" if there is none."""
 
     def company(self, key: str) -> str:
-        """What the company is called that stands for a customer of the ERP; "" if none does."""
+        """What the company is called that stands for a customer of the ERP; "" if none does, or nobody may buy for it."""
 
     def credit(self, key: str) -> Decimal | None:
         """What that company may still buy on account, as the shop was told; ``None``: nothing was told."""

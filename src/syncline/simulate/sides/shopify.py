@@ -107,7 +107,10 @@ class ShopifySide(ShopSide):
 
     def company(self, key: str) -> str:
         found = self.simulator.company_of(key)
-        return "" if found is None else found.name
+        able = found is not None and any(
+            one.role.name == self.role for contact in found.contacts for one in contact.assignments
+        )
+        return found.name if found is not None and able else ""
 
     def credit(self, key: str) -> Decimal | None:
         company = self.simulator.company_of(key)
