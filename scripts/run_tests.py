@@ -263,7 +263,7 @@ STAGES: dict[str, Callable[[Runner], Result]] = {
     ),
     # The three below divide all of tests/ between them, so a test without any marker still runs once.
     "tests": suite("tests", f"not simulation and not ({SERVERS})", limit_s=900),
-    "simulation": suite("simulation", f"simulation and not ({SERVERS})", limit_s=900),
+    "simulation": suite("simulation", f"simulation and not ({SERVERS})", limit_s=1500),
     "acceptance": suite("acceptance", SERVERS, by="file", limit_s=900),
     "suitescript": suitescript,
     "examples": examples,
