@@ -12,11 +12,13 @@ import pytest
 from syncline.cli.init import ROUTES, USUAL, asked, configuration
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits
+from syncline.engine.routes import OPERATIONS_OF
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
+from syncline.pricing.rules import OWN
 from syncline.runtime.config import Config, duration_ms, load, parse, server_of
 from syncline.runtime.registry import connectors
 
@@ -524,11 +526,34 @@ def test_init_writes_any_erp_beside_any_channels(erp, tmp_path):
     for chosen in ([*channels, channels[0]], *([one] for one in channels)):
         found = filled_in(configuration(installed, erp.replace("_", "-"), chosen, list(ROUTES)), tmp_path)
         assert len(found.systems) == len(chosen) + 1
-        can = [flow for flow in ROUTES if Flow(flow) in installed[erp].tells or flow == "orders"]
+        can = [
+            Flow(flow)
+            for one in chosen
+            for flow in ROUTES
+            if flow == "orders"
+            or (
+                Flow(flow) in installed[erp].tells
+                and set(OPERATIONS_OF.get(Flow(flow), ())[:1]) <= installed[one].operations
+            )
+        ]
         assert set(USUAL) <= set(can)
-        assert [route.flow for route in found.routes.all] == [Flow(flow) for _ in chosen for flow in can]
+        assert [route.flow for route in found.routes.all] == can
     alone = filled_in(configuration(installed, erp, channels[:1], ["inventory"]), tmp_path)
     assert [route.flow for route in alone.routes.all] == [Flow.INVENTORY]
+
+
+def test_init_writes_all_flows_of_the_pairs_that_are_sold(tmp_path):
+    assert {Flow(flow) for flow in ROUTES} == set(Flow)
+    for erp, prices in (("netsuite", "level:1"), ("business-central", "item")):
+        for channel, role in (("shopify", "Ordering only"), ("adobe-commerce", "Default User")):
+            text = configuration(connectors(), erp, [channel], list(ROUTES))
+            found = {route.flow: route for route in filled_in(text, tmp_path).routes.all}
+            assert set(found) == set(Flow)
+            (own,) = found[Flow.PRICES].prices.lists
+            assert (own.name, own.sources) == (OWN, (prices,))
+            assert found[Flow.CUSTOMERS].customers.role("anybody") == role
+            assert found[Flow.CATALOG].products.creates
+            assert found[Flow.CREDIT].credit.mirror and found[Flow.CREDIT].credit.currency == "GBP"
 
 
 @pytest.mark.parametrize(
@@ -607,7 +632,9 @@ def test_init_writes_no_route_that_its_systems_cannot_take():
     text = configuration({**installed, "shopify": none}, "netsuite", ["shopify"], list(ROUTES))
     assert "# no route of order_status to shop" in text
     assert 'flow = "order_status"' not in text
+    assert "mirror = false" in text, "who asks is answered all the same"
     text = configuration(installed, "files", ["shopify"], list(ROUTES))
+    assert "# no route of catalog to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
     assert "# no route of returns to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
 
 

@@ -25,15 +25,21 @@ from syncline.runtime.transport import AiohttpTransport
 from syncline.simulate.contract import Contract
 from syncline.simulate.history import HistoryOrder, StockCase, generate_history, read_history, stock_case
 from syncline.simulate.network import FaultyTransport
+from syncline.simulate.scenes import Scenes, storefront
 from syncline.simulate.story import DRAIN_S, ORDERS_PER_S, Outcome, Story, orders_per_s
 from syncline.simulate.world import ERP, SHOP, USUAL_ERP, USUAL_SHOP, Pace, World
 from syncline.stores.sqlite import LiveSqliteStore
-from syncline.web.access import login_link
+from syncline.web.access import Role, login_link
 from syncline.web.serve import Listener, Service
 
 GENERATED_ORDERS = 4_000
 DEMO_PACE = Pace(
-    inventory_ms=20_000, orders_ms=45_000, order_status_ms=60_000, prices_ms=60_000, poll_ms=10_000
+    inventory_ms=20_000,
+    orders_ms=45_000,
+    order_status_ms=60_000,
+    prices_ms=60_000,
+    products_ms=60_000,
+    poll_ms=10_000,
 )
 # Business Central tells of a change after half a minute, so polls find it first; and five calls at once are few after an
 # outage, in which a poll fails and the next one has more to read.
@@ -51,17 +57,27 @@ def choose(
     *,
     rate: float = ORDERS_PER_S,
     spelt: Callable[[str], str] = str,
+    skus_max: int = 1_000_000,
 ) -> tuple[list[HistoryOrder], StockCase]:
     """The part of the history that will be played, and the stock case of the whole history.
 
-    ``rate`` is how many orders a second are placed where no speed is given; ``spelt`` is how the ERP spells a SKU.
+    ``rate`` is how many orders a second are placed where no speed is given; ``spelt`` is how the ERP spells a SKU. Of more
+    than ``skus_max`` SKUs those are left out that come last in the history.
     """
     history = generate_history(seed, orders=GENERATED_ORDERS) if orders is None else read_history(orders)
     placed = [_spelt(order, spelt) for order in history.orders]
+    known = set(list(dict.fromkeys(line.sku for order in placed for line in order.lines))[:skus_max])
+    cut = [_without(order, known) for order in placed]
+    played = [order for order in cut if order.lines]
     if speed is None:
-        return placed[: int(seconds * rate * 1.5) + 20], stock_case(placed)
+        return played[: int(seconds * rate * 1.5) + 20], stock_case(placed)
     until = placed[0].placed_at_ms + seconds * 1000 * speed
-    return [order for order in placed if order.placed_at_ms <= until], stock_case(placed)
+    return [order for order in played if order.placed_at_ms <= until], stock_case(placed)
+
+
+def _without(order: HistoryOrder, known: set[str]) -> HistoryOrder:
+    lines = tuple(line for line in order.lines if line.sku in known)
+    return order if len(lines) == len(order.lines) else replace(order, lines=lines)
 
 
 def _spelt(order: HistoryOrder, spelt: Callable[[str], str]) -> HistoryOrder:
@@ -101,11 +117,21 @@ async def run_demo(
                 erp=erp,
             )
             books = world.erp_side
-            played, case = choose(orders, seed, seconds, speed, rate=orders_per_s(world), spelt=books.spelt)
+            played, case = choose(
+                orders,
+                seed,
+                seconds,
+                speed,
+                rate=orders_per_s(world),
+                spelt=books.spelt,
+                skus_max=world.shop_side.products_max,
+            )
             skus = sorted({line.sku for order in played for line in order.lines})
             world.trade.stock(case, skus)
             contract = Contract(world, Random(rng.getrandbits(64)))
             contract.open(case.prices)
+            scenes = Scenes(world, Random(rng.getrandbits(64)))
+            scenes.open()
             listeners = []
             for side in world.sides():
                 listener = Listener(side.simulator, "127.0.0.1", 0)
@@ -135,6 +161,7 @@ async def run_demo(
             )
             front = Listener(service.app, "127.0.0.1", port)
             token = await service.access.first_start(Path(folder) / "demo.token")
+            till = await service.access.add("storefront", Role.CHECKOUT, by="demo")
             front.start()
             stack.push_async_callback(front.stop)
             stack.push_async_callback(service.stop)
@@ -172,6 +199,8 @@ async def run_demo(
                     engine=engine,
                     line=line,
                     contract=contract,
+                    scenes=scenes,
+                    ask=storefront(transport, front.url, till),
                     clock=clock,
                     rng=Random(rng.getrandbits(64)),
                     orders=played,
@@ -226,7 +255,7 @@ def _progress(console: Console, headless: bool) -> Progress:
 def _print(
     console: Console, outcome: Outcome, usage: dict[str, dict[str, float]], units: dict[str, str]
 ) -> None:
-    truth = outcome.truth
+    truth, scened = outcome.truth, outcome.scened
     console.print("\n[bold]What happened[/bold] (counted in the simulators' own ledgers)")
     table = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in (
@@ -248,6 +277,17 @@ def _print(
             "contract prices / changed / shown otherwise",
             f"{outcome.contract_prices} / {outcome.contract_prices_changed} / {outcome.contract_prices_wrong}",
         ),
+        ("companies / otherwise in the shop", f"{scened.companies} / {scened.companies_wrong}"),
+        ("new products / otherwise in the shop", f"{scened.products_made} / {scened.products_wrong}"),
+        (
+            "credit approved / refused / wrongly",
+            f"{scened.credit_approved} / {scened.credit_refused} / {scened.credit_wrong}",
+        ),
+        (
+            "paid in the ERP / shown otherwise",
+            f"{scened.invoices_paid} / {scened.invoices_wrong}",
+        ),
+        ("came back to the ERP / not refunded once", f"{scened.returns} / {scened.returns_wrong}"),
     ):
         table.add_row(name, str(value))
     console.print(table)

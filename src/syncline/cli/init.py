@@ -62,6 +62,61 @@ tolerance = "1h"
 # restock = true                    # units of an order that the ERP calls off: back on the channel's own shelf
 # money = false                     # what was paid for it stays with you
 """,
+    "prices": """\
+[[routes]]
+flow = "prices"
+from = "{erp}"
+to = "{channel}"
+tolerance = "1h"
+
+[routes.prices]
+currency = "GBP"                    # of the channel
+own = ["{prices}"]                  # the ERP's lists that an item's own price is made from, the first that has one
+# max_jump = "50%"                  # a larger change waits for a person
+
+# [routes.prices.lists.PRICE-LIST]  # one price list of the channel, where it has such
+# from = ["customer:107", "{prices}"]
+""",
+    "catalog": """\
+[[routes]]
+flow = "catalog"
+from = "{erp}"
+to = "{channel}"
+tolerance = "1h"
+
+[routes.catalog]
+fields = ["title", "description", "category", "attributes", "images", "status"]   # what the ERP owns of a product
+create = true                       # false: only those are kept that the channel has already
+# languages = {{ de = "de" }}         # the ERP's language = the channel's
+""",
+    "customers": """\
+[[routes]]
+flow = "customers"
+from = "{erp}"
+to = "{channel}"
+tolerance = "1h"
+when_changed_at_channel = "put_back"   # or "report"
+
+[routes.customers]
+match = ["external_id", "number"]   # by what a company is found that the channel has already, in this order
+roles = {{ "*" = "{role}" }}   # the ERP's role of a contact = what it may do at the channel
+""",
+    "credit": """\
+[[routes]]
+flow = "credit"                     # limit, balance and hold: asked by POST /v1/credit/check
+from = "{erp}"
+to = "{channel}"
+tolerance = "5m"
+
+[routes.credit]
+currency = "GBP"                    # of figures for which the ERP names none
+old = "hold"                        # what is decided by figures that nobody confirmed for max_age; or "approve", "deny"
+max_age = "15m"
+over_limit = "deny"                 # or "hold": take the order, and have a person look at it
+mirror = {mirror}                       # the channel itself is told what is left, too
+# [routes.credit.accounts.107]      # one account, by the ERP's own key
+# missing = "approve"
+""",
     "payments": """\
 [[routes]]
 flow = "payments"                   # what the ERP received: invoices paid on terms, deposits
@@ -190,7 +245,13 @@ def configuration(
         shelf = sink.sample.location if sink.sample else ""
         sections += [
             _route(flow, *((sink, source) if flow == "orders" else (source, sink))).format(
-                erp="erp", channel=name, place=place, shelf=shelf
+                erp="erp",
+                channel=name,
+                place=place,
+                shelf=shelf,
+                prices=source.sample.prices if source.sample else "",
+                role=sink.sample.role if sink.sample else "",
+                mirror=str(not sink.operations or "set_credit" in sink.operations).lower(),
             )
             for flow in ROUTES
             if flow in flows
@@ -206,8 +267,9 @@ def _route(flow: str, source: Connector, sink: Connector) -> str:
     from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF
     from syncline.model.change import Flow
 
-    asked = [one for one in OPERATIONS_OF[Flow(flow)] if sink.operations and one not in sink.operations]
-    if OPERATIONS_OF[Flow(flow)][0] in asked:
+    needed = OPERATIONS_OF.get(Flow(flow), ())  # credit can be asked for wherever somebody sells
+    asked = [one for one in needed if sink.operations and one not in sink.operations]
+    if needed and needed[0] in asked:
         return f"# no route of {flow} to {{channel}}: {sink.title} has no way to take it\n"
     if source.tells and Flow(flow) not in source.tells:
         return f"# no route of {flow} to {{channel}}: {source.title} tells nothing of it\n"

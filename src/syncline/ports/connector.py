@@ -203,13 +203,16 @@ class Sample:
     """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
 
     ``settings`` is TOML, to stand below the line that names the connector. ``location`` is how one of its locations is
-    called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders.
+    called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
+    holds everybody's prices. ``role`` is, for a channel, what somebody who buys for a company may do there.
     """
 
     part: Literal["erp", "channel"]
     settings: str
     location: str
     adopt: str = ""
+    prices: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

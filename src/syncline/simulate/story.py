@@ -15,6 +15,7 @@ from syncline.ports import Clock
 from syncline.simulate.contract import Contract
 from syncline.simulate.history import HistoryOrder
 from syncline.simulate.network import FaultyTransport
+from syncline.simulate.scenes import Ask, Scened, Scenes
 from syncline.simulate.trade import Truth
 from syncline.simulate.world import World
 
@@ -32,6 +33,7 @@ SAMPLES_MAX = 1_000_000
 class Lag:
     """How old changes of one flow were when they landed; milliseconds.
 
+    What both sides brought into agreement before the shop opened is left out.
     ``max_outside_outages`` leaves out the time in which the ERP was declared down: bounds hold
     outside declared outages, which are shown apart.
     """
@@ -57,6 +59,7 @@ class Outcome:
     contract_prices: int
     contract_prices_changed: int
     contract_prices_wrong: int
+    scened: Scened
 
     def broken(self) -> list[str]:
         """The promises that were not kept, in words; empty if every one was."""
@@ -74,6 +77,7 @@ class Outcome:
                 (truth.fulfilments_doubled, "shipments doubled at the shop"),
                 (self.contract_prices_wrong, "contract prices that differ"),
                 (self.limit_breaches, "limits breached"),
+                *self.scened.broken(),
             )
             if count > 0
         ]
@@ -97,6 +101,7 @@ class Outcome:
             "contract_prices": self.contract_prices,
             "contract_prices_changed": self.contract_prices_changed,
             "contract_prices_wrong": self.contract_prices_wrong,
+            **asdict(self.scened),
             "seed": self.seed,
             "promises_broken": self.broken(),
         }
@@ -110,7 +115,8 @@ def orders_per_s(world: World) -> float:
 class Story:
     """Plays orders and mishaps in a world, at a pace, and then waits until everything is quiet.
 
-    ``line`` carries the calls to the ERP; ``contract`` are the prices of which one changes.
+    ``line`` carries the calls to the ERP; ``contract`` are the prices of which one changes; ``scenes`` are the other flows,
+    and ``ask`` is how a storefront asks for credit.
     """
 
     def __init__(
@@ -120,6 +126,8 @@ class Story:
         engine: Engine,
         line: FaultyTransport,
         contract: Contract,
+        scenes: Scenes,
+        ask: Ask,
         clock: Clock,
         rng: Random,
         orders: Sequence[HistoryOrder],
@@ -132,6 +140,8 @@ class Story:
         self._engine = engine
         self._line = line
         self._contract = contract
+        self._scenes = scenes
+        self._ask = ask
         self._clock = clock
         self._rng = rng
         self._orders = orders
@@ -141,6 +151,8 @@ class Story:
         self._on_progress = on_progress
         self._outages: list[tuple[int, int]] = []
         self._down = False
+        self._returning = False
+        self._opened_ms = 0
 
     async def until_ready(self) -> bool:
         """Wait until both sides were read once and agree; ``False`` if that took too long."""
@@ -153,6 +165,7 @@ class Story:
     async def play(self) -> None:
         """Orders for the given seconds, with everything that goes wrong meanwhile."""
         began = self._clock.monotonic()
+        self._opened_ms = self._clock.now_ms()
         mishaps = asyncio.get_running_loop().create_task(self._mishaps())
         staff = asyncio.get_running_loop().create_task(self._staff())
         rate = orders_per_s(self._world)
@@ -182,6 +195,14 @@ class Story:
             trade.ship(math.ceil(ORDERS_PER_S * 1.5))
             if not self._down and self._rng.random() < WITHDRAWALS_PER_S:
                 trade.withdraw()
+            self._account()
+
+    def _account(self) -> None:
+        """The ERP's people take in money, and goods that come back."""
+        if (amount := self._scenes.pay()) is not None:
+            self._say(f"The bank transfer for an order on terms comes in: {amount}. The shop is told.")
+        if self._returning and (units := self._scenes.send_back()):
+            self._say(f"Goods come back to the warehouse: {units} unit. The shop gives the money back, once.")
 
     async def _mishaps(self) -> None:
         world, span = self._world, self._seconds
@@ -191,6 +212,10 @@ class Story:
             await self._clock.sleep(max(0.0, began + share * span - self._clock.monotonic()))
 
         self._say("The shop is open: buyers order, the warehouse ships, the ERP keeps the books.")
+        self._scenes.order_on_terms()
+        await at(0.06)
+        self._say(f"A company is made in the ERP: {self._scenes.company_comes()}. It is to buy in the shop.")
+        self._say(f"So is a product, {self._scenes.product_comes()}, and goods of it arrive.")
         await at(0.12)
         self._say(f"The ERP receives goods: {world.trade.receive(5)} units on five SKUs.")
         await at(0.27)
@@ -200,10 +225,14 @@ class Story:
         self._say(
             f"Another warehouse ships {took} unit{'' if took == 1 else 's'} that the shop does not know of."
         )
+        await at(0.34)
+        for _ in range(2):
+            await self._checkout()
         await at(0.40)
         world.shop_side.lose_next()
         self._say("A webhook gets lost: the shop will never tell us of its next order. The next poll will.")
         await at(0.55)
+        self._returning = True
         outage_s = min(OUTAGE_S, span / 6)
         self._out(down=True)
         down_at = self._clock.now_ms()
@@ -226,6 +255,12 @@ class Story:
         await at(0.93)
         shop_faults.webhook_copies_max = 1
 
+    async def _checkout(self) -> None:
+        amount, decision, message = await self._scenes.checkout(self._ask)
+        self._say(
+            f"A storefront asks whether a company may buy for {amount} on account: {decision}. {message}"
+        )
+
     def _out(self, *, down: bool) -> None:
         self._down = down
         if self._world.erp_side.calls_refused:
@@ -245,8 +280,13 @@ class Story:
             world.trade.ship(1000)
             await self._clock.sleep(0.5)
             # Counting everything takes a while, so it waits until nothing seems to move any more.
-            still = world.quiet() and self._engine.quiet() and not world.trade.to_ship()
-            agrees = still and world.trade.agrees() and not self._contract.wrong()
+            self._account()
+            still = (
+                world.quiet() and self._scenes.done() and self._engine.quiet() and not world.trade.to_ship()
+            )
+            agrees = (
+                still and world.trade.agrees() and not self._contract.wrong() and not self._scenes.wrong()
+            )
             calm = calm + 1 if agrees else 0
 
     def _in_outage(self, from_ms: int, to_ms: int) -> int:
@@ -258,7 +298,8 @@ class Story:
         world = self._world
         lags: dict[str, Lag] = {}
         for route in self._engine.routes.all:
-            rows = await self._engine.store.read("lags", route=route.name, since=0, limit=SAMPLES_MAX)
+            landed = await self._engine.store.read("lags", route=route.name, since=0, limit=SAMPLES_MAX)
+            rows = [row for row in landed if row[1] >= self._opened_ms]
             ages = sorted(row[2] for row in rows)
             outside = max((row[2] - self._in_outage(row[1] - row[2], row[1]) for row in rows), default=0)
             lags[route.flow.value] = Lag(
@@ -284,4 +325,5 @@ class Story:
             contract_prices=self._contract.agreed(),
             contract_prices_changed=self._contract.changes,
             contract_prices_wrong=self._contract.wrong(),
+            scened=self._scenes.counted(),
         )

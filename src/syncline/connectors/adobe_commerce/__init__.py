@@ -21,6 +21,7 @@ from syncline.connectors.adobe_commerce.rereads import Rereader
 from syncline.connectors.adobe_commerce.setup import Setup
 from syncline.connectors.adobe_commerce.sink import AdobeCommerceSink
 from syncline.connectors.adobe_commerce.source import AdobeCommerceSource
+from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.ports import Connector, Feed, Opening, System
 from syncline.sdk.governor import ConcurrencySlots
@@ -84,7 +85,7 @@ CONNECTOR = Connector(
     open=open_system,
     sample=SAMPLE,
     operations=frozenset(OPERATIONS),
-    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
+    tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

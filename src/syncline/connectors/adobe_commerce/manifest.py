@@ -60,6 +60,7 @@ order_source = "default"            # the source that orders leave from as a rul
 orders_since = "2026-11-01T00:00:00Z"   # orders that changed before are left alone
 """,
     location="default",
+    role="Default User",
 )
 
 

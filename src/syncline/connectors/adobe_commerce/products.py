@@ -37,11 +37,15 @@ from syncline.model.payloads import SetListing, SetProduct, SetWording
 from syncline.model.products import Goods, ProductStatus
 from syncline.ports import Clock
 from syncline.sdk.oauth1 import escape
+from syncline.sdk.patience import Patience
 
 PRODUCTS = "products"
 READ_MAX = 50  # products in one search
 ASSIGN_MAX = 100  # in one call, unless the shop says that it takes fewer
-UNPRICED_S = 120.0  # until it is looked again whether a product has its price
+UNPRICED_FIRST_S = (
+    4.0  # until it is looked again whether a new product has its price; twice as long each time
+)
+UNPRICED_S = 120.0  # at most
 UNKNOWN_S = 60.0  # until it is looked again whether a product is there
 POLL_S = (2.0, 30.0)  # between two looks at a queued batch: first, and at most
 WAIT_S_MAX = 1_800.0  # of one call; after that its outcome counts as unknown, and it is asked after again
@@ -68,6 +72,7 @@ class ProductWriter:
         self._clock = clock
         self._stock = stock
         self._bulk_from = settings.bulk_from
+        self._unpriced = Patience(UNPRICED_FIRST_S, UNPRICED_S)
         self._currency: str | None = None
         self._assign_max = ASSIGN_MAX
         self._queued: OrderedDict[tuple[str, str], wire.Accepted] = OrderedDict()  # by key and way
@@ -118,7 +123,9 @@ class ProductWriter:
             facts["event"] = await self._event(seen)
         if payload.content.status is ProductStatus.ACTIVE and not seen.price:
             why = "disabled until it has a price in the shop"
-            return Outcome(Result.WAIT, why, retry_after_s=UNPRICED_S, facts=facts)
+            pause_s = self._unpriced.pause_s(payload.key)
+            return Outcome(Result.WAIT, why, retry_after_s=pause_s, facts=facts)
+        self._unpriced.over(payload.key)
         return Outcome(Result.DONE, facts=facts)
 
     async def _place(self, payload: SetProduct) -> None:

@@ -8,6 +8,7 @@ from syncline.connectors.business_central.manifest import (
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.system import open_system
+from syncline.model.change import Flow
 from syncline.ports import Connector
 
 CONNECTOR = Connector(
@@ -18,7 +19,7 @@ CONNECTOR = Connector(
     open_system,
     SAMPLE,
     frozenset(OPERATIONS),
-    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
+    tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
 )
 
 __all__ = ["CONNECTOR", "BusinessCentralSettings"]

@@ -94,6 +94,7 @@ shipping_account = "6710"
 payment_journal = "WEB"
 """,
     location="MAIN",
+    prices="item",
 )
 
 

@@ -3,6 +3,7 @@
 from syncline.connectors.files.manifest import CAPABILITIES, OPERATIONS, STREAMS, FilesSettings
 from syncline.connectors.files.sample import SAMPLE
 from syncline.connectors.files.system import open_system
+from syncline.model.change import Flow
 from syncline.ports import Connector
 
 CONNECTOR = Connector(
@@ -13,7 +14,7 @@ CONNECTOR = Connector(
     open_system,
     SAMPLE,
     frozenset(OPERATIONS),
-    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
+    tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
 )
 
 __all__ = ["CONNECTOR", "FilesSettings"]

@@ -2,6 +2,7 @@
 
 from syncline.connectors.netsuite.manifest import CAPABILITIES, OPERATIONS, SAMPLE, STREAMS, NetSuiteSettings
 from syncline.connectors.netsuite.system import open_system
+from syncline.model.change import Flow
 from syncline.ports import Connector
 
 CONNECTOR = Connector(
@@ -12,7 +13,7 @@ CONNECTOR = Connector(
     open_system,
     SAMPLE,
     frozenset(OPERATIONS),
-    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
+    tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
 )
 
 __all__ = ["CONNECTOR", "NetSuiteSettings"]

@@ -87,6 +87,7 @@ slots = 5                           # concurrent calls that this integration may
 web_customer = "1001"               # internal id: buys when an order names nobody
 """,
     location="1",
+    prices="level:1",
     adopt='{ externalid = "SHOP-{id}", otherrefnum = "{name}" }',
 )
 

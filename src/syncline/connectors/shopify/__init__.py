@@ -18,6 +18,7 @@ from syncline.connectors.shopify.rereads import Rereader
 from syncline.connectors.shopify.setup import Setup
 from syncline.connectors.shopify.sink import ShopifySink
 from syncline.connectors.shopify.source import ShopifySource
+from syncline.model.change import Flow
 from syncline.ports import Connector, Opening, System
 from syncline.sdk.governor import CostBucket
 
@@ -55,7 +56,7 @@ CONNECTOR = Connector(
     open=open_system,
     sample=SAMPLE,
     operations=frozenset(OPERATIONS),
-    tells=frozenset(flow for stream in STREAMS for flow in stream.flows),
+    tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
 )
 
 __all__ = ["CONNECTOR", "ShopifySettings", "open_system"]

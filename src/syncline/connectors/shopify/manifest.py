@@ -50,6 +50,7 @@ webhook_secrets = ["env:SHOPIFY_CLIENT_SECRET"]
 plan = "standard"
 """,
     location="70123456789",
+    role="Ordering only",
 )
 
 

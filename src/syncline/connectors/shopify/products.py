@@ -29,15 +29,15 @@ from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Synclin
 from syncline.model.payloads import SetProduct
 from syncline.model.products import Goods, ProductStatus, Variant
 from syncline.ports import Clock
+from syncline.sdk.patience import Patience
 
 OPTIONS_MAX = 3
 VARIANTS_MAX = 2048
 ARRAY_MAX = 250
 PAGES_MAX = 12
 MADE_MAX = 1_000  # products just made that are remembered
-UNPRICED_S = (
-    120.0  # until it is looked again whether a product has its prices, and for each further one of a call
-)
+UNPRICED_FIRST_S = 4.0  # until it is looked again whether a new product has its prices; then twice as long
+UNPRICED_S = 120.0  # at most, and so much longer for each further product of a call
 UNPRICED_EACH_S = 4.0
 TITLE_MAX = 255
 TOPIC = "items"
@@ -196,9 +196,9 @@ class ProductWriter:
         self._clock = clock
         self._bulk_from = bulk_from
         self._reader = ProductReader(client)
-        self._made: OrderedDict[str, Goods] = (
-            OrderedDict()
-        )  # what was just made, and is there as it was given
+        # What was just made is there as it was given.
+        self._made: OrderedDict[str, Goods] = OrderedDict()
+        self._unpriced = Patience(UNPRICED_FIRST_S, UNPRICED_S)
 
     async def set(self, items: Sequence[Item], key: str) -> list[Outcome]:
         """Make products what they should be; ``bulk_from`` or more of one kind go as a bulk operation.
@@ -287,9 +287,12 @@ class ProductWriter:
         if status == "ACTIVE" and unpriced:
             status = "DRAFT"
             why = "a draft until each of its variants has a price in the shop"
-            then = Outcome(Result.WAIT, why, retry_after_s=0.0 if missing else UNPRICED_S, facts=facts)
+            pause_s = 0.0 if missing else self._unpriced.pause_s(payload.key)
+            then = Outcome(Result.WAIT, why, retry_after_s=pause_s, facts=facts)
         elif missing:
             then = Outcome(Result.WAIT, "its new variants are looked at", retry_after_s=0.0, facts=facts)
+        if not unpriced:
+            self._unpriced.over(payload.key)
         if self._made.pop(payload.key, None) == content and seen.status == status and not missing:
             return _Plan([], then)
         media, metafields = _images(content, seen), _attributes(content)
@@ -393,11 +396,11 @@ class ProductWriter:
 
 def _patient(outcomes: list[Outcome]) -> list[Outcome]:
     """Many products without a price are looked at less often, so that looking leaves the limit to others."""
-    waiting = sum(one.result is Result.WAIT and one.retry_after_s == UNPRICED_S for one in outcomes)
-    until_s = UNPRICED_S + UNPRICED_EACH_S * (waiting - 1)
+    waiting = [one.result is Result.WAIT and bool(one.retry_after_s) for one in outcomes]
+    more_s = UNPRICED_EACH_S * (sum(waiting) - 1)
     return [
-        msgspec.structs.replace(one, retry_after_s=until_s) if one.retry_after_s == UNPRICED_S else one
-        for one in outcomes
+        msgspec.structs.replace(one, retry_after_s=(one.retry_after_s or 0.0) + more_s) if waits else one
+        for one, waits in zip(outcomes, waiting, strict=True)
     ]
 
 

@@ -16,6 +16,7 @@ from syncline.connectors.adobe_commerce.simulator import (
     make_keys,
     public_pem,
 )
+from syncline.connectors.adobe_commerce.simulator.companies import Company
 from syncline.connectors.adobe_commerce.simulator.state import Order, OrderItem, money, to_int
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryLine, HistoryOrder
@@ -27,6 +28,8 @@ WORKERS = 16  # calls that the shop's web server takes at once; the vendor state
 PAID_AT_ONCE = 0.8  # of the orders; the rest pays by invoice, and can be cancelled
 CENT = Decimal("0.01")
 BULK_APPLIES_S = 60
+ENABLED = 1  # status of a product
+TAKEN_BACK = "Syncline: erp return"  # how the comment of a credit memo begins
 FAMILY = "FAMILY"  # a product that others are chosen through
 GROUP = "Wholesale"  # customer groups hold what is not everybody's price; this one every shop has
 DISCOUNTS = (0, 0, 95)  # in minor units, of a line
@@ -54,6 +57,8 @@ class AdobeCommerceSide(ShopSide):
     locations = 1  # more, and units are offered twice while goods are moved: see the connector's README
     stock_writes: Literal["direct", "bulk"] = "direct"
     events = True
+    products_max = 120  # a queue works them off one by one
+    role = "Default User"
 
     def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
         self.simulator: AdobeCommerceSimulator = AdobeCommerceSimulator(
@@ -113,6 +118,30 @@ class AdobeCommerceSide(ShopSide):
     def add_product(self, sku: str, title: str, price: Decimal, shown: Mapping[Place, int]) -> None:
         self.simulator.add_product(sku, title, price, shown)
 
+    def price(self, sku: str) -> Decimal | None:
+        found = self.simulator.state.products.get(sku)
+        return money(found.price_minor) if found is not None and found.status == ENABLED else None
+
+    def title(self, sku: str) -> str:
+        found = self.simulator.state.products.get(sku)
+        return "" if found is None else found.name
+
+    def company(self, key: str) -> str:
+        found = self._company(key)
+        people = self.simulator.state.customers.values()
+        if found is None or not any(one.company_id == found.id and one.company_status == 1 for one in people):
+            return ""
+        return str(found.properties["company_name"])
+
+    def credit(self, key: str) -> Decimal | None:
+        found = self._company(key)
+        held = self.simulator.state.company_credits.values()
+        return next((x.available for x in held if found is not None and x.company_id == found.id), None)
+
+    def _company(self, key: str) -> Company | None:
+        companies = self.simulator.state.companies.values()
+        return next((one for one in companies if one.properties.get("reseller_id") == key), None)
+
     def open_contract(self) -> str:
         return GROUP
 
@@ -146,6 +175,19 @@ class AdobeCommerceSide(ShopSide):
             paid=self._rng.random() < PAID_AT_ONCE,
         )
         return Sale(done.order_id, accepted, refused)
+
+    def sell_on_terms(self, sku: str) -> int | None:
+        if self.simulator.salable(sku) < 1:
+            return None
+        done = self.simulator.checkout(
+            [CartLine(sku, 1, 0, "")],
+            buyer=Buyer("on-terms@example.com", "Customer", "on-terms"),
+            registered=True,
+            shipping_minor=to_int(SHIPPING.scaleb(2)),
+            tax_rate=TAX_RATE,
+            paid=False,
+        )
+        return done.order_id
 
     def _line(self, line: HistoryLine) -> CartLine:
         """Some lines are cheaper, and some were chosen through a family."""
@@ -190,7 +232,18 @@ class AdobeCommerceSide(ShopSide):
         return money(goods + order.shipping_minor - returned)
 
     def payments(self, order_id: int) -> int:
-        return sum(invoice.paid for invoice in self._order(order_id).invoices)
+        return sum(invoice.paid and not invoice.comment for invoice in self._order(order_id).invoices)
+
+    def told_paid(self, order_id: int) -> Decimal:
+        told = [one for one in self._order(order_id).invoices if one.paid and one.comment]
+        return money(sum(one.total_minor for one in told))
+
+    def told_back(self, order_id: int) -> list[tuple[int, Decimal]]:
+        return [
+            (sum(units for _, units in memo.lines), money(memo.total_minor))
+            for memo in self._order(order_id).creditmemos
+            if memo.comment.startswith(TAKEN_BACK)
+        ]
 
     def facts(self, order_id: int) -> int:
         order = self._order(order_id)

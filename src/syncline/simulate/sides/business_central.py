@@ -50,6 +50,7 @@ class BusinessCentralSide(ErpSide):
     spared: frozenset[str] = frozenset()
     orders_per_s = USABLE * SLOTS / (READS_PER_ORDER * READ_S + WRITES_PER_ORDER * WRITE_S)
     calls_refused = True
+    own_list = "item"
 
     def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
         self.simulator: BusinessCentralSimulator = BusinessCentralSimulator(
@@ -59,6 +60,7 @@ class BusinessCentralSide(ErpSide):
         self._safety: dict[tuple[str, str], int] = {}
         self._ids: dict[str, str] = {}  # of orders, by reference as the product spells it
         self._agreed: dict[str, str] = {}  # line of the price list, by SKU
+        self._invoices: dict[str, str] = {}  # numbers of those that were settled, by order
         self.invoiced = 0
         self.simulator.set_tax("STANDARD", "20")
         self.simulator.add_customer(WEB_CUSTOMER, "Web guests")
@@ -130,6 +132,18 @@ class BusinessCentralSide(ErpSide):
 
     def backordered(self, sku: str, at: Place) -> int:
         return max(0, -self.simulator.available(sku, at))
+
+    def add_company(self, name: str, limit: Decimal) -> str:
+        count = len(self.simulator.company.tables["customers"])
+        number = f"C{count:04d}"
+        return self.simulator.add_customer(
+            number, name, creditLimit=limit, email=f"purchasing-{number}@example.com", addressLine1="1 High Street",
+            city="Reading", postalCode="RG1 1AA", country="GB", phoneNumber=f"+44 118 {count:07d}",
+        )  # fmt: skip
+
+    def owe(self, key: str, amount: Decimal) -> Decimal:
+        """A balance is the sum of posted invoices, of which there is none yet."""
+        return Decimal(0)
 
     def open_contract(self) -> str:
         self.simulator.add_customer(CONTRACT, "Contract customer")
@@ -229,6 +243,25 @@ class BusinessCentralSide(ErpSide):
             if done:
                 self.simulator.invoice(self._rng.choice(done).id)
                 self.invoiced += 1
+
+    def settle(self, order_id: str) -> Decimal | None:
+        order = self.simulator.company.tables["salesOrders"].get(order_id)
+        if order is None or not order.values["fullyShipped"]:
+            return None
+        self.simulator.post_payments()
+        number = self._invoices[order_id] = self.simulator.invoice(order_id)
+        invoice = self.simulator.company.find("salesInvoices", "number", number)
+        assert invoice is not None
+        self.simulator.settle(number)
+        self.invoiced += 1
+        return Decimal(invoice.values["totalAmountIncludingTax"])
+
+    def take_back(self, order_id: str) -> int:
+        if order_id not in self._invoices:
+            return 0
+        line = next(one for one in self.order(order_id).lines if one.shipped)
+        self.simulator.credit(self._invoices[order_id], {line.sku: 1}, line.at)
+        return 1
 
     def shipments(self) -> list[Parcel]:
         return [

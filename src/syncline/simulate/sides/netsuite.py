@@ -20,6 +20,8 @@ CALLS_PER_ORDER = 4  # customer, order, its total read back, deposit
 ANSWER_S = 1.75  # the middle of the assumed 0.5 to 3 s
 USABLE = 0.75  # of the slots: the rest is for reads, revisions and bad luck
 CENT = Decimal("0.01")
+PHONE = "+44 118 000 0000"
+BILLABLE, BILLED = "F", "G"  # statuses of a sales order
 
 
 class NetSuiteSide(ErpSide):
@@ -34,6 +36,7 @@ class NetSuiteSide(ErpSide):
     spared: frozenset[str] = frozenset()
     orders_per_s = USABLE * SLOTS / (CALLS_PER_ORDER * ANSWER_S)
     calls_refused = False
+    own_list = "level:1"
 
     def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
         self.private_key, public_key, self._kid = make_certificate()
@@ -119,6 +122,22 @@ class NetSuiteSide(ErpSide):
     def backordered(self, sku: str, at: Place) -> int:
         return self.simulator.backordered(sku, at)
 
+    def add_company(self, name: str, limit: Decimal) -> str:
+        simulator = self.simulator
+        made = simulator.add_customer(None, companyName=name, phone=PHONE, creditLimit=limit)
+        simulator.add_contact(
+            made, role=None, firstname="Buyer", lastname=str(made), email=f"purchasing-{made}@example.com"
+        )
+        simulator.add_address(
+            made, label="Office", addr1="1 High Street", city="Reading", zip="RG1 1AA", country="GB",
+            defaultbilling=True, defaultshipping=True,
+        )  # fmt: skip
+        return str(made)
+
+    def owe(self, key: str, amount: Decimal) -> Decimal:
+        self.simulator.edit_customer(int(key), balance=amount)
+        return amount
+
     def open_contract(self) -> str:
         self._contract = self.simulator.add_customer("contract-1", companyname="Contract customer")
         return f"customer:{self._contract}"
@@ -162,6 +181,21 @@ class NetSuiteSide(ErpSide):
 
     def paperwork(self) -> None:
         """A shipped order needs nothing more here."""
+
+    def settle(self, order_id: int) -> Decimal | None:
+        if self.simulator.order(order_id).status != BILLABLE:
+            return None
+        invoice = self.simulator.bill(order_id)
+        self.simulator.settle(invoice)
+        return self.simulator.account.txns[invoice].total
+
+    def take_back(self, order_id: int) -> int:
+        order = self.simulator.order(order_id)
+        if order.status != BILLED:
+            return 0
+        number = next(n for n, line in enumerate(order.lines, 1) if line.role == "goods" and line.shipped)
+        self.simulator.take_back(order_id, {number: 1})
+        return 1
 
     def shipments(self) -> list[Parcel]:
         return [

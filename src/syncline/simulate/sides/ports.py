@@ -140,10 +140,14 @@ class ShopSide(Side, Protocol):
         names_place: whether it shows a number for each location, and an order says from where it is to be sent. Where it
             does not, the ERP gets every order for the first location, and staff bring goods there from the others.
         locations: how many are played, at most three.
+        products_max: how many are played: each is written once at the beginning, which takes the longest of everything.
+        role: what somebody who buys for a company may do there, in the shop's words.
     """
 
     names_place: bool
     locations: int
+    products_max: int
+    role: str
 
     def add_product(self, sku: str, title: str, price: Decimal, shown: Mapping[Place, int]) -> None:
         """Put goods on sale, with what each location shows."""
@@ -170,7 +174,16 @@ class ShopSide(Side, Protocol):
         """What an order costs now."""
 
     def payments(self, order_id: int) -> int:
-        """How many payments came in for an order."""
+        """How many payments came in for an order; what the ERP received is none of them."""
+
+    def sell_on_terms(self, sku: str) -> int | None:
+        """A buyer orders one unit and pays later; ``None`` if there is none left."""
+
+    def told_paid(self, order_id: int) -> Decimal:
+        """What the shop was told that the ERP received for an order."""
+
+    def told_back(self, order_id: int) -> list[tuple[int, Decimal]]:
+        """Units and money of every refund for goods that the ERP took back."""
 
     def facts(self, order_id: int) -> int:
         """Lines and payments of an order: facts that concern the ERP."""
@@ -180,6 +193,18 @@ class ShopSide(Side, Protocol):
 
     def shown(self, sku: str, at: Place) -> int:
         """Units that buyers see of a location, or of all where the shop names none."""
+
+    def price(self, sku: str) -> Decimal | None:
+        """What one unit costs everybody; ``None``: nobody can buy it."""
+
+    def title(self, sku: str) -> str:
+        """What a product is called; "" if there is none."""
+
+    def company(self, key: str) -> str:
+        """What the company is called that stands for a customer of the ERP; "" if none does, or nobody may buy for it."""
+
+    def credit(self, key: str) -> Decimal | None:
+        """What that company may still buy on account, as the shop was told; ``None``: nothing was told."""
 
     def open_contract(self) -> str:
         """Make a price list for one customer; returns its name for a route of prices."""
@@ -201,10 +226,12 @@ class ErpSide(Side, Protocol):
         orders_per_s: new orders a second that the declared licence carries, reads besides.
         calls_refused: whether an outage is played by refused connections: where a write that was answered by 503
             counts as unknown for longer than a demo lasts.
+        own_list: name of the list of everybody's prices, for a route of prices.
     """
 
     orders_per_s: float
     calls_refused: bool
+    own_list: str
 
     def revoke(self) -> None:
         """End every token that was given out."""
@@ -229,6 +256,12 @@ class ErpSide(Side, Protocol):
 
     def backordered(self, sku: str, at: Place) -> int:
         """Units that orders wait for."""
+
+    def add_company(self, name: str, limit: Decimal) -> str:
+        """Add a company with a buyer, an address and a limit of credit; returns its key."""
+
+    def owe(self, key: str, amount: Decimal) -> Decimal:
+        """The company owes so much since before the story; returns what it owes, which is nothing where only documents tell."""
 
     def open_contract(self) -> str:
         """Add a customer who has prices of his own; returns the name of his list for a route of prices."""
@@ -265,6 +298,15 @@ class ErpSide(Side, Protocol):
 
     def paperwork(self) -> None:
         """What else staff do with orders that were sent."""
+
+    def settle(self, order_id: Any) -> Decimal | None:
+        """Invoice an order that left whole; a deposit settles it, or else money that comes. What the invoice was over.
+
+        ``None``: it is not to be invoiced yet.
+        """
+
+    def take_back(self, order_id: Any) -> int:
+        """One unit of a settled order comes back, and the warehouse receives it; returns the units, 0 where none can."""
 
     def shipments(self) -> list[Parcel]:
         """Every parcel, oldest first."""

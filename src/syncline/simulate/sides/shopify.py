@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
@@ -17,6 +18,11 @@ SHOP_DOMAIN = "simulated.myshopify.com"
 WEBHOOK_SECRET = "simulated-client-secret-0123456789"  # noqa: S105 (opens nothing but a simulator)
 ACCESS_TOKEN = "shpat_simulated"  # noqa: S105 (the same)
 BULK_FROM = 3  # products: far fewer than a shop would say, so that bulk operations are played as well
+BANKED = "ERP"  # in the gateway of a payment that the shop was only told of
+TAKEN_BACK = "Syncline: erp return"  # how the note of a refund begins
+BULK_FROM_LIVE = (
+    5_000  # where real time passes: what the simulator takes for each line would last longer than the play
+)
 PLAN: Final = "plus"  # 1,000 points a second: Shopify, API rate limits
 
 
@@ -32,9 +38,12 @@ class ShopifySide(ShopSide):
     spared: frozenset[str] = frozenset()
     names_place = True
     locations = 3
+    products_max = 500
+    role = "Ordering only"
 
     def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
         self.level_events = True
+        self._bulk_from = BULK_FROM_LIVE if sockets else BULK_FROM
         self.simulator: ShopifySimulator = ShopifySimulator(
             clock=clock,
             rng=rng,
@@ -60,7 +69,7 @@ class ShopifySide(ShopSide):
             plan=PLAN,
             base_url=url,
             level_events=self.level_events,
-            bulk_from=BULK_FROM,
+            bulk_from=self._bulk_from,
         )
 
     def listen(self, url: str) -> None:
@@ -87,6 +96,29 @@ class ShopifySide(ShopSide):
     def add_product(self, sku: str, title: str, price: Decimal, shown: Mapping[Place, int]) -> None:
         self.simulator.add_product(sku, title, price, shown)
 
+    def price(self, sku: str) -> Decimal | None:
+        variant = self.simulator.state.skus.get(sku)
+        if variant is None or self.simulator.product_of(sku).status != "ACTIVE":
+            return None
+        return variant.price
+
+    def title(self, sku: str) -> str:
+        return self.simulator.product_of(sku).title if sku in self.simulator.state.skus else ""
+
+    def company(self, key: str) -> str:
+        found = self.simulator.company_of(key)
+        able = found is not None and any(
+            one.role.name == self.role for contact in found.contacts for one in contact.assignments
+        )
+        return found.name if found is not None and able else ""
+
+    def credit(self, key: str) -> Decimal | None:
+        company = self.simulator.company_of(key)
+        at = ("" if company is None else f"gid://shopify/Company/{company.id}", "syncline", "credit")
+        held = self.simulator.state.metafields.get(at)
+        left = None if held is None else json.loads(held[1])["available"]
+        return None if left is None else Decimal(left)
+
     def open_contract(self) -> str:
         self._list = self.simulator.add_price_list("Contract")
         return str(self._list.id)
@@ -106,6 +138,12 @@ class ShopifySide(ShopSide):
             source_reference=order.id,
         )
         return Sale(done.order_id, done.accepted, done.refused)
+
+    def sell_on_terms(self, sku: str) -> int | None:
+        done = self.simulator.checkout(
+            [CartLine(sku, 1)], customer=_buyer("on-terms"), shipping=SHIPPING, tax_rate=TAX_RATE, paid=False
+        )
+        return done.order_id
 
     def cancel(self, order_id: int, *, restock: bool) -> bool:
         self.simulator.cancel_order(order_id, restock=restock)
@@ -138,9 +176,25 @@ class ShopifySide(ShopSide):
 
     def payments(self, order_id: int) -> int:
         return sum(
-            transaction.kind in ("SALE", "CAPTURE") and transaction.status == "SUCCESS"
+            transaction.kind in ("SALE", "CAPTURE")
+            and transaction.status == "SUCCESS"
+            and BANKED not in transaction.gateway
             for transaction in self.simulator.orders[order_id].transactions
         )
+
+    def told_paid(self, order_id: int) -> Decimal:
+        transactions = self.simulator.orders[order_id].transactions
+        return sum((one.amount for one in transactions if BANKED in one.gateway), Decimal(0))
+
+    def told_back(self, order_id: int) -> list[tuple[int, Decimal]]:
+        return [
+            (
+                sum(line.quantity for line in refund.lines),
+                sum((one.amount for one in refund.transactions), Decimal(0)),
+            )
+            for refund in self.simulator.orders[order_id].refunds
+            if (refund.note or "").startswith(TAKEN_BACK)
+        ]
 
     def facts(self, order_id: int) -> int:
         order = self.simulator.orders[order_id]

@@ -196,7 +196,9 @@ class Services:
         return companies.company(found)
 
     def create_company(self, call: Call) -> Any:
-        return companies.create(self._state, call.given["company"])
+        made = companies.create(self._state, call.given["company"])
+        self._shop.add_company_credit(made["id"])
+        return made
 
     def update_company(self, call: Call) -> Any:
         return companies.update(self._state, call.number("companyId"), call.given["company"])
