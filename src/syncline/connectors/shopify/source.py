@@ -165,11 +165,13 @@ class ShopifySource:
             bodies = [body] if topic == "item" else wire.decode(body, list[msgspec.Raw], topic)
             changes = []
             for one in bodies:
-                item, changed = mapping.item_from_read(bytes(one))
+                item, stamp_ms = mapping.item_from_read(bytes(one))
                 # Before prices were written nobody asked for the product; who knows it knows more.
                 knows = int(bool(item.parent_id))
+                # What we made is news since we looked; until then its being there is the product's own promise.
+                changed_ms = max(stamp_ms, event.occurred_at_ms) if topic == "items" else stamp_ms
                 if item.sku:
-                    changes.append(Change(Kind.ITEM, item.sku, changed, knows, changed, item))
+                    changes.append(Change(Kind.ITEM, item.sku, stamp_ms, knows, changed_ms, item))
             return changes
         wire.decode(body, wire.AnyObject, topic)
         return []
