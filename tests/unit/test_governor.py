@@ -124,6 +124,27 @@ def test_a_stream_of_urgent_calls_leaves_every_fourth_to_the_others():
     play(story)
 
 
+def test_an_ordinary_turn_that_nobody_can_take_holds_no_urgent_call_up():
+    """The ordinary calls hold all that they may, and one more waits: the urgent share is there for every urgent call."""
+
+    async def story(clock):
+        gate = ConcurrencySlots(clock, 5, reserve=0.2)
+        for _ in range(4):
+            await gate.acquire()
+        waiting = asyncio.ensure_future(gate.acquire())
+        await clock.sleep(1)
+        for _ in range(9):
+            order = asyncio.ensure_future(gate.acquire(urgent=True))
+            await clock.sleep(1)
+            assert order.done()
+            gate.release(urgent=True)
+        assert not waiting.done()
+        gate.release()
+        await waiting
+
+    play(story)
+
+
 def test_urgent_waiters_go_first_then_first_come():
     async def story(clock):
         gate = ConcurrencySlots(clock, 1, reserve=0)

@@ -68,7 +68,9 @@ class _Gate:
 
     @property
     def _ordinary_turn(self) -> bool:
-        return self._in_a_row >= URGENT_IN_A_ROW and self._ordinary_waiting > 0
+        due = self._in_a_row >= URGENT_IN_A_ROW and self._ordinary_waiting > 0
+        # Where ordinary calls hold all that they may, the turn is nobody's, and urgent calls use their share.
+        return due and self._delay(1, urgent=False) is not None
 
     async def _passed(self, cost: float, urgent: bool) -> None:
         if not urgent:
