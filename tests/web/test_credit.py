@@ -235,6 +235,11 @@ async def test_a_checkout_on_account_asks_for_credit(site, till):
     assert (await ask(site, "credit", {"order": card})).json() == {"op": "success"}
     stranger = await ask(site, "credit", {"order": {**ORDER, "increment_id": "15", "customer_id": 8}})
     assert stranger.json()["op"] == "exception"
+    # Cut off, both would be the order that has an approval already.
+    for last in "12":
+        long = await ask(site, "credit", {"order": {**ORDER, "increment_id": "9" * 64 + last}})
+        assert "shorten it" in long.text
+        assert "success" not in long.text
 
 
 async def test_a_cart_is_priced_for_its_buyer(site):

@@ -29,6 +29,7 @@ SIGNATURE = "x-adobe-commerce-webhook-signature"
 HEADER_CHARS_MAX = 2048
 BODY_BYTES_MAX = 256 * 1024
 LINES_MAX = 100
+REFERENCE_CHARS_MAX = 64
 ROOTS = ("order", "quote", "cart")
 # The quote item's field that the shop takes instead of the catalog's price. An assumption: not tried on the product.
 PRICE_FIELD = "custom_price"
@@ -161,6 +162,9 @@ class AdobeCommerceGate:
 
 def _safe(text: str) -> str:
     """A name as references may be: anything else than letters, digits and a few marks is written as a number."""
-    return "".join(
+    name = "".join(
         one if one.isascii() and (one.isalnum() or one in "._-") else f"~{ord(one):x}" for one in text
-    )[:64]
+    )
+    if len(name) > REFERENCE_CHARS_MAX:  # cut off, two orders could share one approval
+        raise Rejected(f"{text[:40]!r}…: such a long name of an order cannot be told apart; shorten it")
+    return name
