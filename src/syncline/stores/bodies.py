@@ -15,5 +15,7 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(frame: bytes) -> bytes:
-    """The body as it was received."""
+    """The body as it was received; of one that was erased nothing is left."""
+    if not frame:
+        return b""
     return _decompressor.decompress(frame, max_output_size=BODY_BYTES_MAX)
