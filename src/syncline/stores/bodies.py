@@ -25,7 +25,8 @@ def pack_all(bodies: Sequence[bytes]) -> list[bytes]:
     """
     if len(bodies) < TOGETHER_MIN or not any(bodies):
         return [pack(body) for body in bodies]
-    return [frame.tobytes() for frame in _compressor.multi_compress_to_buffer(list(bodies))]
+    frames = _compressor.multi_compress_to_buffer(list(bodies))
+    return [frames[number].tobytes() for number in range(len(frames))]
 
 
 def unpack(frame: bytes) -> bytes:

@@ -27,6 +27,8 @@ ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.
 PAGE_SIZE = 8192
 BUSY_TIMEOUT_MS = 5_000
 SYNCHRONOUS_FULL = 2
+# Compiled statements. One that is used goes to the end of the row, so a rare one is kept for that many uses of others.
+STATEMENTS_KEPT = 512  # the most that apsw takes
 CHUNK_BYTES = 4_000_000  # bodies in one statement, which are a quarter of that when they are compressed
 
 # File systems on which SQLite's locks or shared memory do not work: sqlite.org/wal.html, howtocorrupt.html.
@@ -108,7 +110,10 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
             shared memory for a WAL.
     """
     flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    connection = apsw.Connection(path, flags=flags, statementcachesize=200)
+    connection = apsw.Connection(path, flags=flags, statementcachesize=STATEMENTS_KEPT)
+    # Without this, SQLite compiles a statement again for each value that might change its plan, such as a limit. Ours
+    # do not hang on values (test_a_plan_does_not_hang_on_a_value).
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.pragma("page_size", PAGE_SIZE)
     connection.pragma("journal_mode", "wal")
