@@ -836,7 +836,7 @@ ORDER BY system, key LIMIT :limit;
 
 -- name: bindings_external
 SELECT system, kind, key FROM binding
-WHERE external_id IN (SELECT value FROM json_each(:ids)) ORDER BY system, kind, key LIMIT :limit;
+WHERE external_id <> '' AND external_id IN (SELECT value FROM json_each(:ids)) ORDER BY system, kind, key LIMIT :limit;
 
 -- name: audit_tail
 SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
