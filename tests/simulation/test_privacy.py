@@ -7,21 +7,23 @@ from decimal import Decimal
 import pytest
 import structlog
 
+from syncline.engine.codec import decode
 from syncline.engine.inquiry import search
 from syncline.engine.operations import NotPossible, Operations
-from syncline.engine.privacy import intake
+from syncline.engine.privacy import intake, traces
 from syncline.engine.privacy.cases import CaseState
 from syncline.engine.privacy.desk import Desk
 from syncline.engine.privacy.eraser import Eraser
 from syncline.engine.status import status
-from syncline.model.change import Event, Via
+from syncline.model.change import Event, Kind, Via
 from syncline.model.privacy import Ask
 from syncline.runtime.logs import configure
+from syncline.simulate.customering import CustomerPlay
 from syncline.simulate.history import HistoryLine, HistoryOrder
 from syncline.simulate.restoring import Restoring
 from syncline.simulate.sides import shopify as side
 from syncline.simulate.simulation import HOOKS, START_MS, Plan
-from syncline.simulate.world import SHOP
+from syncline.simulate.world import ERP, SHOP
 from syncline.stores.bodies import unpack
 
 pytestmark = pytest.mark.simulation
@@ -183,6 +185,12 @@ async def forgotten(story: Story) -> None:
     assert story.telling() == []
     assert story._effects() == before, "nothing is written for it"
 
+    # Nor where somebody asks for the whole order to be compared again.
+    await operations.replay_order(str(placed), by="Ada")
+    await story.clock.sleep(60)
+    assert story._effects() == before
+    assert story.telling() == []
+
 
 def test_a_buyer_is_forgotten_everywhere_and_the_erp_hears_nothing_of_it(capsys, monkeypatch):
     monkeypatch.setattr(side, "_buyer", buyer)
@@ -197,6 +205,47 @@ def test_a_buyer_is_forgotten_everywhere_and_the_erp_hears_nothing_of_it(capsys,
     said = capsys.readouterr()
     assert "personal_data_erased" in said.err
     assert [canary for canary in CANARIES if canary.lower() in f"{said.out}{said.err}".lower()] == []
+
+
+class Company(CustomerPlay):
+    """In the end a company of the ERP is to be forgotten; the ERP goes on telling of it, and changes it."""
+
+    async def _converge(self):
+        problems, after_s = await super()._converge()
+        shop = self.world.shop
+        key = next(one for one in self.customering.customers if shop.company_of(str(one)) is not None)
+        company = shop.company_of(str(key))
+        (row,) = await self._store.read("records_get", system=ERP, kind="customer", keys=[str(key)])
+        words = [one.email for one in decode(Kind.CUSTOMER, row[4]).contacts if one.email]
+        assert words
+        before = self.held(str(key), words)
+        assert {text.partition(":")[0] for text in before} >= {"event", "record", "content", "intent"}
+        shown = (company.name, sum(bool(one.assignments) for one in company.contacts))
+        await Desk(self.engine, self.engine.audit).erase(ERP, customer=str(key), by="Ada")
+        await self.clock.sleep(120)
+        self.left = [self.held(str(key), words)]
+        self.world.erp.edit_customer(key, companyName="Renamed by its owner")
+        await self.clock.sleep(self.world.pace.poll_ms / 1000 + 900)
+        self.left.append(self.held(str(key), [*words, "Renamed by its owner"]))
+        self.same = shown == (company.name, sum(bool(one.assignments) for one in company.contacts))
+        self.states = [one.state for one in await Desk(self.engine, self.engine.audit).requests()]
+        return problems, after_s
+
+    def held(self, key: str, words: list[str]) -> list[str]:
+        return [
+            text[:160]
+            for text in everything_stored(self._store)
+            if any(word.lower() in text.lower() for word in words)
+        ]
+
+
+def test_a_company_is_forgotten_and_stays_at_the_channel_as_it_was():
+    played = Company(1, Plan(orders=2, skus=8, minutes=4, kills=0, asides=0, faults=False))
+    report = played.run()
+    assert report.violations == [], report.text()
+    assert played.left == [[], []]
+    assert played.same
+    assert played.states == [CaseState.DONE]
 
 
 async def revised(story: Story) -> None:
@@ -309,6 +358,30 @@ def without_marks(monkeypatch):
     monkeypatch.setattr(intake.Intake, "_erased", nobody)
 
 
+async def nothing_done(*what):
+    return 0
+
+
+def without_the_log(monkeypatch):
+    monkeypatch.setattr(Eraser, "_messages", nothing_done)
+
+
+def without_parked_work(monkeypatch):
+    monkeypatch.setattr(Eraser, "_parked", nothing_done)
+
+
+def without_the_audit(monkeypatch):
+    monkeypatch.setattr(Eraser, "_audited", nothing_done)
+
+
+def without_fingerprints(monkeypatch):
+    monkeypatch.setattr(traces, "order_fingerprint", lambda order: "another")
+
+
+def without_calls(monkeypatch):
+    monkeypatch.setattr(traces, "_calls", nothing_done)
+
+
 def at_once(monkeypatch):
     async def nothing(self, case):
         return []
@@ -324,6 +397,11 @@ def without_the_ledger(monkeypatch):
     ("tell", "mistake"),
     [
         (forgotten, without_marks),
+        (forgotten, without_the_log),
+        (forgotten, without_parked_work),
+        (forgotten, without_the_audit),
+        (forgotten, without_fingerprints),
+        (forgotten, without_calls),
         (under_way, at_once),
         (restored, without_the_ledger),
     ],

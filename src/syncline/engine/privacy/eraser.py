@@ -289,7 +289,8 @@ class Eraser:
         words = Words()
         words.add([case.email])
         words.add(await words_of_records(self._store, case.system, case.orders, case.customers))
-        counts = await self._everywhere(case, words)
+        counts: dict[str, int] = {}
+        _add(counts, await self._everywhere(case, words))
         for key in case.orders:
             _add(counts, await self._order(case.system, key))
         for system, key in case.customers:
