@@ -186,6 +186,12 @@ async def forgotten(story: Story) -> None:
     assert story.telling() == []
     assert story._effects() == before, "nothing is written for it"
 
+    # Nor when the shop, which erases as well, tells of an order that nobody placed.
+    story.world.shop.orders[placed].customer = None
+    story.world.shop.order_updated(story.world.shop.orders[placed])
+    await story.clock.sleep(300)
+    assert story._effects() == before
+
     # Nor where somebody asks for the whole order to be compared again.
     await operations.replay_order(str(placed), by="Ada")
     await story.clock.sleep(60)

@@ -7,15 +7,16 @@ Nothing is asked of a store in which nobody was ever erased.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from syncline.engine.codec import decode
 from syncline.engine.privacy.cases import asked, case_of, noted
 from syncline.engine.privacy.persons import company_without, order_without
 from syncline.model.change import Change, Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.customers import Company
 from syncline.model.privacy import Ask, PrivacyRequest
-from syncline.model.records import Order
+from syncline.model.records import Customer, Order
 from syncline.ports import Store, Write
 
 Decoded = tuple[LoggedEvent, list[Change]]
@@ -54,10 +55,11 @@ class Intake:
         if not self.active:
             return list(decoded), []
         erased = await self._erased(decoded)
+        buyers = await self._buyers(decoded, erased)
         kept: list[Decoded] = []
         dropped: list[dict[str, int]] = []
         for logged, changes in decoded:
-            told = [_without(logged, change, erased) for change in changes]
+            told = [_without(logged, change, erased, buyers) for change in changes]
             if len(changes) != sum(same for _, same in told):
                 dropped.append({"offset": logged.offset})
                 logged = replace(logged, event=replace(logged.event, body=b""))  # noqa: PLW2901
@@ -73,6 +75,26 @@ class Intake:
             if not await self._store.read("privacy_get", id=case.id):
                 writes += [asked(case), *([noted(case)] if case.ask is Ask.EXPORT else [])]
         return kept, [*writes, Write("event_erase", dropped, told=False)] if dropped else writes
+
+    async def _buyers(
+        self, decoded: Sequence[Decoded], erased: set[tuple[str, Kind, str]]
+    ) -> dict[tuple[str, str], Customer]:
+        """Whose id we know and the channel does not tell any more: for that alone the ERP is not written to."""
+        names = {
+            (logged.event.system, change.key): None
+            for logged, changes in decoded
+            for change in changes
+            if isinstance(change.value, Order)
+            and change.value.customer is None
+            and (logged.event.system, change.kind, change.key) in erased
+        }
+        found: dict[tuple[str, str], Customer] = {}
+        for system, key in names:
+            rows = await self._store.read("records_get", system=system, kind=Kind.ORDER.value, keys=[key])
+            known = decode(Kind.ORDER, rows[0][4]).customer if rows else None
+            if known is not None:
+                found[system, key] = known
+        return found
 
     async def _erased(self, decoded: Sequence[Decoded]) -> set[tuple[str, Kind, str]]:
         """Which of the records that are told of belong to somebody who was erased."""
@@ -91,7 +113,10 @@ class Intake:
 
 
 def _without(
-    logged: LoggedEvent, change: Change, erased: set[tuple[str, Kind, str]]
+    logged: LoggedEvent,
+    change: Change,
+    erased: set[tuple[str, Kind, str]],
+    buyers: Mapping[tuple[str, str], Customer],
 ) -> tuple[Change | None, bool]:
     """A change as it may be applied (``None``: not at all), and whether its message may be kept."""
     value = change.value
@@ -100,6 +125,7 @@ def _without(
     if (logged.event.system, change.kind, change.key) not in erased:
         return change, True
     if isinstance(value, Order):
+        value = replace(value, customer=value.customer or buyers.get((logged.event.system, value.key)))
         return replace(change, value=order_without(value)), False
     if isinstance(value, Company):
         return replace(change, value=company_without(value)), False
