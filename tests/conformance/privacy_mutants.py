@@ -60,6 +60,11 @@ CHANGES = {
     "empties only what is still parked": ("parked_erase", "WHERE id = :id", "WHERE id = :id AND resolved_at_ms IS NULL"),
     "keeps why work was parked": ("parked_erase", "detail = :detail, ", ""),
     "keeps what was parked": ("parked_erase", ", payload = :payload", ""),
+    "forgets texts of every operation": ("forget_payloads", "operation = 'apply' AND", ""),
+    "forgets texts too soon": ("forget_payloads", "< :before", "<= :before"),
+    "forgets texts that are gone": ("forget_payloads", "AND payload <> ''", ""),
+    "forgets the youngest texts": ("forget_payloads", "ORDER BY id", "ORDER BY id DESC"),
+    "forgets texts without a limit": ("forget_payloads", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
     "empties the whole audit": ("audit_erase", "WHERE id = :id", "WHERE :id > 0"),
     "keeps what was before": ("audit_erase", "before = :before, ", ""),
     "keeps what came after": ("audit_erase", ", after = :after", ""),
@@ -84,6 +89,7 @@ TESTS = {
         "routing_erase",
         "content_drop",
     ),
+    "of_messages_that_were_decided_about_the_texts_are_forgotten_after_a_while": ("forget_payloads",),
     "parked_and_audited_texts_are_replaced_whether_or_not_they_are_over": (
         "parked_after",
         "parked_erase",
@@ -98,6 +104,8 @@ CAUGHT = {
 
 # What else the same tests catch.
 ALSO = {
+    "tells only what is still parked": "of_messages_that_were_decided_about_the_texts_are_forgotten_after_a_while",
+    "tells parked work backwards": "of_messages_that_were_decided_about_the_texts_are_forgotten_after_a_while",
     "answers before it commits": "wiping_leaves_everything_that_is_there",
     "never knows an event": "the_body_of_an_erased_message_is_gone_and_its_id_is_still_known",
     "keeps a record's old hash": "wiping_leaves_everything_that_is_there",

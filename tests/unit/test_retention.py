@@ -201,6 +201,19 @@ def test_parked_work_stays_until_a_person_resolves_it():
     assert played(story) == [(1,)]
 
 
+@pytest.mark.parametrize(("resolved_ms", "left"), [(OLD, ""), (NEW, "text"), (None, "text")])
+def test_the_text_of_a_message_goes_thirty_days_after_it_was_decided_about(resolved_ms, left):
+    async def story(store):
+        at = {"system": "shop", "operation": "apply", "key": "t\x1fe1"}
+        await put(store, "parked_put", **at, reason="not_understood", detail="", payload="text", now_ms=OLD)
+        if resolved_ms is not None:
+            await put(store, "parked_resolve", **at, resolution="discarded", by="Ada", now_ms=resolved_ms)
+        await janitor(store).sweep()
+        return [row[5] for row in await store.read("parked_after", after=0, limit=9)]
+
+    assert played(story) == [left]
+
+
 def test_a_large_backlog_goes_in_small_steps(monkeypatch):
     monkeypatch.setattr(retention, "STEP", 10)
 
@@ -232,5 +245,5 @@ def test_a_sweep_has_an_end_even_where_the_backlog_has_none(monkeypatch):
             return [[("row",)]]
 
     store = Endless()
-    assert asyncio.run(janitor(store).sweep()) == 39
+    assert asyncio.run(janitor(store).sweep()) == 42
     assert store.calls == 39  # thirteen kinds of rows, three steps each

@@ -1,7 +1,7 @@
 """Forgetting, on purpose and in small steps: raw events after 30 days, details after a while.
 
 Nothing unresolved is ever forgotten: only events that were applied, deliveries that ended, intents
-with a result.
+with a result, and the texts of parked messages that somebody decided about.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Janitor:
         jobs = [
             ("forget_events", {"before": now_ms - EVENTS_KEPT_MS, "applied": self._applied(), "limit": STEP}),
             ("forget_seen", {"bucket": now_ms // SEEN_BUCKET_MS - 2, "limit": STEP}),
+            ("forget_payloads", {"before": now_ms - EVENTS_KEPT_MS, "limit": STEP}),
             ("forget_lags", {"before": before, "limit": STEP}),
             ("forget_traces", {"before": before, "limit": STEP}),
             ("forget_attempts", {"before": before, "limit": STEP}),

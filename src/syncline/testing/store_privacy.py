@@ -225,6 +225,23 @@ class PrivacyConformance(Opens):
                 (one, "s", "", "gone", "1"), (two, "s", "b", "a", "2"),
             ]  # fmt: skip
 
+    async def test_of_messages_that_were_decided_about_the_texts_are_forgotten_after_a_while(self) -> None:
+        async with self.store() as store:
+            at = {"reason": "r", "detail": "d", "payload": "text", "now_ms": T0}
+            over = {"resolution": "x", "by": "Ada"}
+            for n, (operation, resolved_ms) in enumerate(
+                (("apply", T0), ("apply", T0 + 1), ("apply", T0 + 2), ("apply", None), ("put_order", T0))
+            ):
+                of = {"system": "shop", "operation": operation, "key": f"k{n}"}
+                await put(store, "parked_put", **of, **at)
+                if resolved_ms is not None:
+                    await put(store, "parked_resolve", **of, **over, now_ms=resolved_ms)
+            ids = [row[0] for row in await store.read("parked_after", after=0, limit=9)]
+            for done in ([(ids[0],)], [(ids[1],)], []):
+                assert await put(store, "forget_payloads", before=T0 + 2, limit=1) == done
+            rows = await store.read("parked_after", after=0, limit=9)
+            assert [row[4:] for row in rows] == [("d", ""), ("d", ""), *[("d", "text")] * 3]
+
     async def test_wiping_leaves_everything_that_is_there(self) -> None:
         async with self.store() as store:
             await record(store, "7", 5)

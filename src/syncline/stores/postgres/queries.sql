@@ -1612,6 +1612,15 @@ FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, detail text, payload text)
 WHERE parked.id = r.id
 RETURNING parked.id;
 
+-- The text of a message that somebody decided about is kept no longer than the log keeps messages.
+-- name: forget_payloads
+UPDATE parked SET payload = '' WHERE id IN (
+    SELECT old.id FROM jsonb_to_recordset($1::jsonb) AS r(before bigint, "limit" bigint),
+    LATERAL (SELECT p.id FROM parked AS p
+             WHERE p.operation = 'apply' AND p.resolved_at_ms < r.before AND p.payload <> ''
+             ORDER BY p.id LIMIT r."limit") AS old)
+RETURNING id;
+
 -- name: audit_erase
 -- key: id
 UPDATE audit SET before = r.before, after = r.after

@@ -1283,6 +1283,13 @@ SELECT id, system, operation, key, detail, payload FROM parked WHERE id > :after
 UPDATE parked SET detail = :detail, payload = :payload WHERE id = :id
 RETURNING id;
 
+-- The text of a message that somebody decided about is kept no longer than the log keeps messages.
+-- name: forget_payloads
+UPDATE parked SET payload = '' WHERE id IN (
+    SELECT id FROM parked
+    WHERE operation = 'apply' AND resolved_at_ms < :before AND payload <> '' ORDER BY id LIMIT :limit)
+RETURNING id;
+
 -- name: audit_erase
 UPDATE audit SET before = :before, after = :after WHERE id = :id
 RETURNING id;
