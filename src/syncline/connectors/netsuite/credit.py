@@ -1,14 +1,16 @@
-"""The ``credit`` stream: limit, balance, orders not invoiced and hold of every active customer that has a limit or a hold.
+"""The ``credit`` stream: what every active customer that has a limit or a hold may buy for, and owes.
 
 Balances have no change stamp, and leave that of the customer as it is (contract sheet section 5), so all rows are read each
 time; what is as it was when this process read it last is not told again. A row is of one moment. ``balance`` contains open
-invoices, ``unbilledorders`` the orders that are not invoiced yet.
+invoices, ``unbilledorders`` the orders that are not invoiced yet. How many invoices are open, and for how many days the oldest
+is overdue, is read just after, and of no consequence for the sum.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from datetime import date
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -27,6 +29,7 @@ KEY_START = -(2**31)
 PER_EVENT = 25  # records; an event costs as much as ten of them
 REMEMBERED_MAX = 1_000_000
 AMOUNT_MAX = Decimal(10) ** 12
+NONE = ("0", "0")  # open invoices, and days overdue
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -49,6 +52,8 @@ class CreditRow(msgspec.Struct, frozen=True):
     terms: str
     began_ms: int
     changed_ms: int
+    invoices: str = ""
+    days: str = ""
 
 
 _ROWS = msgspec.json.Decoder(list[CreditRow])
@@ -75,7 +80,8 @@ class CreditScan:
         for _ in range(PAGES_MAX):
             page_ms = self._clock.now_ms()
             found = await self._client.query(queries.CREDIT, [place.after])
-            rows = [self._row(row, page_ms, since_ms) for row in found]
+            invoices = await self._invoices(place.after, int(found[-1]["id"])) if found else {}
+            rows = [self._row(row, invoices.get(str(row["id"]), NONE), page_ms, since_ms) for row in found]
             digests = {row.account: _digest(row) for row in rows}
             fresh = [row for row in rows if self._told.get(row.account) != digests[row.account]]
             told = {row.account for row in fresh}
@@ -103,7 +109,18 @@ class CreditScan:
             place = after
         raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of customers with a credit.")
 
-    def _row(self, row: Row, began_ms: int, since_ms: int) -> CreditRow:
+    async def _invoices(self, after: int, last: int) -> dict[str, tuple[str, str]]:
+        """How many invoices are open, and for how many days the oldest is overdue, by customer."""
+        found: dict[str, tuple[str, str]] = {}
+        while after < last:
+            rows = await self._client.query(queries.OPEN_INVOICES, [after, last])
+            for row in rows:
+                due, today = (str(row.get(name, "")) for name in ("due", "today"))
+                found[str(row["customer"])] = str(row["invoices"]), _days(due, today) if due else "0"
+            after = int(rows[-1]["customer"]) if len(rows) == PAGE_MAX else last
+        return found
+
+    def _row(self, row: Row, open_invoices: tuple[str, str], began_ms: int, since_ms: int) -> CreditRow:
         number = str(row.get("currency", ""))
         return CreditRow(
             str(row["id"]),
@@ -116,6 +133,7 @@ class CreditScan:
             str(row.get("terms", "")),
             began_ms,
             since_ms,
+            *open_invoices,
         )
 
 
@@ -128,7 +146,7 @@ def _resume(cursor: Cursor | None, now_ms: int) -> Place:
 
 
 def _digest(row: CreditRow) -> bytes:
-    said = msgspec.structs.astuple(row)[:-2]
+    said = msgspec.structs.replace(row, began_ms=0, changed_ms=0)
     return hashlib.blake2b(msgspec.json.encode(said), digest_size=12).digest()
 
 
@@ -173,10 +191,20 @@ def _credit(row: CreditRow) -> Credit:
         _number(row.balance, "balance") if row.balance else NOTHING,
         _number(row.unbilled, "amount of unbilled orders") if row.unbilled else NOTHING,
         row.held == "ON",
+        days_past_due=int(row.days) if row.days else None,
         overdue=_number(row.overdue, "overdue balance") if row.overdue else None,
+        open_invoices=int(row.invoices) if row.invoices else None,
         terms=row.terms,
         read_began_ms=row.began_ms,
     )
+
+
+def _days(due: str, today: str) -> str:
+    """For how many days something is overdue, as a text; "" where one of both dates cannot be read."""
+    try:
+        return str(max(0, (date.fromisoformat(today) - date.fromisoformat(due)).days))
+    except ValueError:
+        return ""
 
 
 def _number(text: str, what: str) -> Decimal:
