@@ -1041,7 +1041,8 @@ BROKEN = {
     "tells orders of other systems as ours": says("credit_of_orders", "AND system = :system", "AND :system = :system"),
     "tells orders by what was released": says("credit_of_orders", "AND state <> 'released'", ""),
     "tells orders without a name": says("credit_of_orders", "order_key <> '' AND", ""),
-    "tells accounts of orders in any order": says("credit_of_orders", "ORDER BY order_key, reference", "ORDER BY order_key DESC, reference DESC"),
+    "tells accounts of orders in any order": says("credit_of_orders", "ORDER BY order_key, created_at_ms, reference", "ORDER BY order_key DESC, created_at_ms DESC, reference DESC"),
+    "tells approvals of an order in any order": says("credit_of_orders", "created_at_ms, ", ""),
     "confirms what has expired": says("credit_confirm", "state = 'open' AND expires_at_ms > :now_ms", "state <> 'released'"),
     "confirms at the very end": says("credit_confirm", "expires_at_ms > :now_ms", "expires_at_ms >= :now_ms"),
     "confirms approvals for another order": says("credit_confirm", "OR order_key = :order_key)", "OR 1)"),
@@ -1084,6 +1085,15 @@ BROKEN = {
     "accepts an order later each time": says("credit_accept", "WHEN our_stamp_ms = 0 THEN :now_ms ELSE our_stamp_ms", "ELSE :now_ms"),
     "keeps accepting an order that is not": says("credit_accept", "CASE WHEN :accepted = 0 THEN 0 WHEN", "CASE WHEN"),
     "leaves an order settled that the source dropped": says("credit_accept", "CASE WHEN :accepted = 0 THEN 'ordered' ELSE state END", "state"),
+    "accepts approved orders for any account": says("credit_accept", "OR NOT EXISTS", "OR 1 OR NOT EXISTS"),
+    "accepts no order for another account": says("credit_accept", "OR NOT EXISTS", "OR 0 AND NOT EXISTS"),
+    "takes approvals at other channels for ours": says("credit_accept", "a.channel = credit_claim.channel AND", ""),
+    "takes approvals of other orders for ours": says("credit_accept", "a.order_key = credit_claim.order_key", "1"),
+    "takes approvals on other accounts for ours": says("credit_accept", "AND a.account = credit_claim.account", ""),
+    "takes approvals that were given back for ours": says("credit_accept", "AND a.state = 'replaced'", ""),
+    "accepts only orders whose account is told": says("credit_accept", ":account IN ('', credit_claim.account)", ":account = credit_claim.account"),
+    "moves orders that the source has": says("credit_ordered", "our_stamp_ms = 0 THEN excluded.account", "our_stamp_ms >= 0 THEN excluded.account"),
+    "never moves an order": says("credit_ordered", "our_stamp_ms = 0 THEN excluded.account", "our_stamp_ms < 0 THEN excluded.account"),
     "accepts approvals": says("credit_accept", "AND state IN ('ordered', 'contained')", ""),
     "settles too soon": says("credit_settle", "BETWEEN 1 AND :contains_ms", "BETWEEN 1 AND :contains_ms + 1"),
     "settles what nobody confirmed": says("credit_settle", "BETWEEN 1 AND", "BETWEEN 0 AND"),
@@ -3143,9 +3153,11 @@ CAUGHT_BY = {
         "a_reference_takes_once_and_anew_when_it_has_expired",
         "an_account_is_read_whole",
         "an_approval_is_given_back_once",
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
     ],
     "tells claims on others": [
         "an_account_is_read_whole",
+        "an_order_takes_what_is_owed_for_it_now",
         "credit_is_taken_while_there_is_room_and_whole",
     ],
     "tells orders of other channels as ours": [
@@ -3161,6 +3173,9 @@ CAUGHT_BY = {
         "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
     ],
     "tells accounts of orders in any order": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells approvals of an order in any order": [
         "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
     ],
     "confirms what has expired": [
@@ -3194,6 +3209,7 @@ CAUGHT_BY = {
     "gives all credit back": [
         "an_account_is_read_whole",
         "an_approval_is_given_back_once",
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
         "an_order_takes_the_place_of_its_approvals",
         "approvals_meet_orders_that_came_before_their_names",
         "claims_that_are_over_are_forgotten_after_a_while",
@@ -3237,6 +3253,7 @@ CAUGHT_BY = {
         "an_order_takes_the_place_of_its_approvals",
     ],
     "replaces what was given back": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
         "an_order_takes_the_place_of_its_approvals",
     ],
     "forgets the key of what replaced": [
@@ -3289,6 +3306,33 @@ CAUGHT_BY = {
     "leaves an order settled that the source dropped": [
         "orders_in_judged_figures_are_settled_until_they_are_not",
     ],
+    "accepts approved orders for any account": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "accepts no order for another account": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals at other channels for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals of other orders for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals on other accounts for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals that were given back for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "accepts only orders whose account is told": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "moves orders that the source has": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "never moves an order": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
     "accepts approvals": [
         "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
     ],
@@ -3335,6 +3379,7 @@ CAUGHT_BY = {
         "claims_that_are_over_are_forgotten_after_a_while",
     ],
     "replaces what it is asked for": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
         "an_order_takes_the_place_of_its_approvals",
     ],
 }

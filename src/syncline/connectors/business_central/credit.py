@@ -1,8 +1,8 @@
 """The ``credit`` stream: limit, balance, open orders and block of every customer, by the customer's id.
 
 Balances are worked out when a row is read and stamp nothing (contract sheet section 6), so everything is read each time; what
-is as it was when this process read it last is not told again. It takes two readings: open orders first, then customers with
-their balances. So an order that is invoiced between them counts twice, and never not at all. The next read has it right.
+is as it was when this process read it last is not told again. It takes three readings: open orders first, then open invoices,
+which tell how long the oldest is overdue and add nothing, and then customers with their balances. So an order that is invoiced between them counts twice, and never not at all. The next read has it right.
 
 ``balance`` is that of ``customerFinancialDetails``, in the company's own currency, as the limit is. A limit of 0 is none
 (Microsoft, "Credit Limit (LCY) Field, Customer Table"). An order in another currency is not converted: then the account's
@@ -12,6 +12,7 @@ currency is unknown, and whoever asks is told so.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 
@@ -31,11 +32,13 @@ TOPIC = "credit.rows"
 PAGES_MAX = 10_000
 AMOUNT_MAX = Decimal(10) ** 12
 FREE = ("", " ", "_x0020_")  # what ``blocked`` says of a customer who is not
-NOBODY = "00000000-0000-0000-0000-000000000000"
 MIXED = "#mixed"  # instead of a currency
 CUSTOMER_FIELDS = "id,creditLimit,blocked"
 DETAIL_FIELDS = "id,balance,overdueAmount"
 ORDER_FIELDS = "id,customerId,billToCustomerId,currencyCode"
+INVOICE_FIELDS = "id,customerId,billToCustomerId,dueDate"
+UNPAID = "status eq 'Open'"
+NONE = {"invoices": "0", "days": "0"}
 LINE_FIELDS = "$select=quantity,invoicedQuantity,amountIncludingTax"
 
 
@@ -51,6 +54,8 @@ class CreditRow(msgspec.Struct, frozen=True):
     blocked: str
     began_ms: int
     changed_ms: int
+    invoices: str = ""
+    days: str = ""
 
     @property
     def key(self) -> str:
@@ -85,12 +90,16 @@ class CreditScan:
         self, began_ms: int, changed_ms: int
     ) -> AsyncGenerator[tuple[list[CreditRow], str | None], None]:
         orders, mixed = await self._orders()
+        invoices = await self._invoices(began_ms)
         balances = {
             rows.text(row, "id"): row
             async for row in self._all("customerFinancialDetails", {"select": DETAIL_FIELDS})
         }
         found = [
-            self._row(row, orders, mixed, balances[rows.text(row, "id")], began_ms, changed_ms)
+            msgspec.structs.replace(
+                self._row(row, orders, mixed, balances[rows.text(row, "id")], began_ms, changed_ms),
+                **invoices.get(rows.text(row, "id"), NONE),
+            )
             async for row in self._all("customers", {"select": CUSTOMER_FIELDS})
             if rows.text(row, "id") in balances  # one that is just being made is read next time
         ]
@@ -102,12 +111,27 @@ class CreditScan:
         mixed: set[str] = set()
         query = {"select": ORDER_FIELDS, "expand": f"salesOrderLines({LINE_FIELDS})"}
         async for order in self._all("salesOrders", query):
-            account = _named(order, "billToCustomerId") or _named(order, "customerId")
+            account = rows.payer_of(order)
             rest = sum((_open(line) for line in order.get("salesOrderLines") or ()), NOTHING)
             if rest and rows.text(order, "currencyCode") not in ("", self._settings.currency):
                 mixed.add(account)
             open_amounts[account] = open_amounts.get(account, NOTHING) + rest
         return open_amounts, mixed
+
+    async def _invoices(self, now_ms: int) -> dict[str, dict[str, str]]:
+        """How many posted invoices are not paid whole, and for how many days the oldest is overdue, by customer.
+
+        The product's day is that of UTC (online). One without a due date is not overdue.
+        """
+        today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+        found: dict[str, tuple[int, int]] = {}
+        async for invoice in self._all("salesInvoices", {"filter": UNPAID, "select": INVOICE_FIELDS}):
+            account = rows.payer_of(invoice)
+            count, days = found.get(account, (0, 0))
+            found[account] = count + 1, max(days, (today - _due(rows.text(invoice, "dueDate"), today)).days)
+        return {
+            account: {"invoices": str(count), "days": str(days)} for account, (count, days) in found.items()
+        }
 
     async def _all(self, entity: str, query: dict[str, str]) -> AsyncGenerator[Row, None]:
         async for found, _ in self._client.pages(entity, query, most=PAGES_MAX):
@@ -137,12 +161,6 @@ class CreditScan:
         )
 
 
-def _named(row: Row, field: str) -> str:
-    """A reference; "" for an empty one, which the API writes as zeros."""
-    text = rows.text(row, field)
-    return "" if text == NOBODY else text
-
-
 def _open(line: Row) -> Decimal:
     """What of an order line is not invoiced yet."""
     ordered = _number(rows.text(line, "quantity") or "0", "quantity")
@@ -152,6 +170,15 @@ def _open(line: Row) -> Decimal:
         return total
     part = total * max(NOTHING, ordered - invoiced) / ordered
     return part.quantize(Decimal("0.0001"))
+
+
+def _due(text: str, otherwise: date) -> date:
+    """A due date; an empty one is the first day of the calendar, and one that cannot be read says nothing either."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return otherwise
+    return otherwise if found == date.min else found
 
 
 def _events(system: str, records: Sequence[CreditRow]) -> Iterable[Event]:
@@ -182,7 +209,9 @@ def _credit(row: CreditRow) -> Credit:
         _number(row.balance or "0", "balance"),
         _number(row.orders, "amount of open orders"),
         row.blocked not in FREE,
+        days_past_due=int(row.days) if row.days else None,
         overdue=_number(row.overdue, "overdue amount") if row.overdue else None,
+        open_invoices=int(row.invoices) if row.invoices else None,
         read_began_ms=row.began_ms,
     )
 

@@ -46,6 +46,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Units, ...]
     version_ms: int
     erp_ms: int
+    account: str = ""
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -105,6 +106,12 @@ def text(row: Row, name: str) -> str:
     """A field as text; "" where it is not there."""
     value = row.get(name)
     return "" if value is None else str(value)
+
+
+def payer_of(order: Row) -> str:
+    """The id of the customer who is to pay for an order: in whose balance its invoice will be."""
+    bill_to = text(order, "billToCustomerId")
+    return bill_to if bill_to not in ("", NO_GUID) else text(order, "customerId").replace(NO_GUID, "")
 
 
 def digest(*parts: object) -> str:
@@ -174,8 +181,9 @@ def order_event(
         _units(units),
         changed_ms,
         erp_ms,
+        payer_of(row),
     )
-    event_id = f"order:{body.id}:{digest(changed_ms, body.key, body.status, body.lines)}"
+    event_id = f"order:{body.id}:{digest(changed_ms, body.key, body.status, body.lines, body.account)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
@@ -282,7 +290,15 @@ def _order(event: Event) -> Change:
     row = _ORDER.decode(event.body)
     lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
     # A line holds its units as soon as it is there, whether the order is released or not.
-    order = ErpOrder(row.key, row.id, row.status, True, lines, row.erp_ms)  # noqa: FBT003 (commits_stock)
+    order = ErpOrder(
+        row.key,
+        row.id,
+        row.status,
+        commits_stock=True,
+        lines=lines,
+        erp_stamp_ms=row.erp_ms,
+        account=row.account,
+    )
     return Change(Kind.ERP_ORDER, row.key, row.version_ms, 0, event.occurred_at_ms, order)
 
 

@@ -15,7 +15,7 @@ from syncline.connectors.business_central import mapping
 from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
 from syncline.connectors.business_central.places import Places
-from syncline.connectors.business_central.rows import sku_of, text
+from syncline.connectors.business_central.rows import payer_of, sku_of, text
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
@@ -214,6 +214,8 @@ class BusinessCentralSink:
             raise OutcomeUnknown("Business Central did not tell the order's id.")
         _keep(self._buyers, number, text(row, "customerId"))
         facts: dict[str, Any] = {"external_id": number}
+        if payer := payer_of(row):
+            facts["account"] = payer
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)
         try:

@@ -1,13 +1,15 @@
-"""The ``credit`` stream: limit, balance, orders not invoiced and hold of every active customer that has a limit or a hold.
+"""The ``credit`` stream: what every active customer that has a limit or a hold may buy for, and owes.
 
 Balances have no change stamp, and leave that of the customer as it is (contract sheet section 5), so all rows are read each
 time; what is as it was when this process read it last is not told again. A row is of one moment. ``balance`` contains open
-invoices, ``unbilledorders`` the orders that are not invoiced yet.
+invoices, ``unbilledorders`` the orders that are not invoiced yet. How many invoices are open, and for how many days the oldest
+is overdue, is read just after, and of no consequence for the sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import partial
 
@@ -28,6 +30,7 @@ TOPIC = "credit.rows"
 PAGES_MAX = 10_000  # ten million customers
 KEY_START = -(2**31)
 AMOUNT_MAX = Decimal(10) ** 12
+NONE = ("0", "0")  # open invoices, and days overdue
 
 
 class Place(scan.Place, frozen=True):
@@ -49,6 +52,8 @@ class CreditRow(msgspec.Struct, frozen=True):
     terms: str
     began_ms: int
     changed_ms: int
+    invoices: str = ""
+    days: str = ""
 
     @property
     def key(self) -> str:
@@ -81,10 +86,23 @@ class CreditScan:
         """Some customers, and where the rest begins; ``None`` after the last."""
         page_ms = self._clock.now_ms()
         found = await self._client.query(queries.CREDIT, [place.after])
+        invoices = await self._invoices(place.after, int(found[-1]["id"])) if found else {}
         after = Place(place.began, int(found[-1]["id"])) if len(found) == PAGE_MAX else None
-        return [self._row(row, page_ms, since_ms) for row in found], after
+        rows = [self._row(row, invoices.get(str(row["id"]), NONE), page_ms, since_ms) for row in found]
+        return rows, after
 
-    def _row(self, row: Row, began_ms: int, since_ms: int) -> CreditRow:
+    async def _invoices(self, after: int, last: int) -> dict[str, tuple[str, str]]:
+        """How many invoices are open, and for how many days the oldest is overdue, by customer."""
+        found: dict[str, tuple[str, str]] = {}
+        while after < last:
+            rows = await self._client.query(queries.OPEN_INVOICES, [after, last])
+            for row in rows:
+                due, today = (str(row.get(name, "")) for name in ("due", "today"))
+                found[str(row["customer"])] = str(row["invoices"]), _days(due, today) if due else "0"
+            after = int(rows[-1]["customer"]) if len(rows) == PAGE_MAX else last
+        return found
+
+    def _row(self, row: Row, open_invoices: tuple[str, str], began_ms: int, since_ms: int) -> CreditRow:
         number = str(row.get("currency", ""))
         return CreditRow(
             str(row["id"]),
@@ -97,6 +115,7 @@ class CreditScan:
             str(row.get("terms", "")),
             began_ms,
             since_ms,
+            *open_invoices,
         )
 
 
@@ -125,10 +144,20 @@ def _credit(row: CreditRow) -> Credit:
         _number(row.balance, "balance") if row.balance else NOTHING,
         _number(row.unbilled, "amount of unbilled orders") if row.unbilled else NOTHING,
         row.held == "ON",
+        days_past_due=int(row.days) if row.days else None,
         overdue=_number(row.overdue, "overdue balance") if row.overdue else None,
+        open_invoices=int(row.invoices) if row.invoices else None,
         terms=row.terms,
         read_began_ms=row.began_ms,
     )
+
+
+def _days(due: str, today: str) -> str:
+    """For how many days something is overdue, as a text; "" where one of both dates cannot be read."""
+    try:
+        return str(max(0, (date.fromisoformat(today) - date.fromisoformat(due)).days))
+    except ValueError:
+        return ""
 
 
 def _number(text: str, what: str) -> Decimal:

@@ -56,6 +56,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     status: str
     lines: tuple[Units, ...]
     erp_ms: int
+    account: str = ""
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -162,8 +163,10 @@ def order_event(
     told = tuple(
         Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
     )
-    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms)
-    event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms)}"
+    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"))
+    event_id = (
+        f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms, body.account)}"
+    )
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
@@ -277,7 +280,14 @@ def _order(body: bytes) -> tuple[Kind, str, int, Record]:
         for x in row.lines
     )
     order = ErpOrder(
-        row.key, row.id, row.status, row.status != "A", lines, row.erp_ms, cancelled=row.status == CANCELLED
+        row.key,
+        row.id,
+        row.status,
+        row.status != "A",
+        lines,
+        row.erp_ms,
+        cancelled=row.status == CANCELLED,
+        account=row.account,
     )
     return Kind.ERP_ORDER, row.key, row.erp_ms, order
 

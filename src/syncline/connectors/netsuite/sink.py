@@ -130,7 +130,7 @@ class NetSuiteSink:
         self._note_entity(number, record)
         status = str((record.get("status") or {}).get("id", "")) if put.external_id else ""
         commits = status != "A" if status else self._settings.approve_orders
-        facts: dict[str, Any] = {"external_id": number, "commits_stock": commits}
+        facts: dict[str, Any] = {"external_id": number, "commits_stock": commits, **_account(record)}
         order = put.order
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)
@@ -253,7 +253,7 @@ class NetSuiteSink:
         return self._entities[order]
 
     def _note_entity(self, order: str, record: Mapping[str, Any]) -> None:
-        if entity := str((record.get("entity") or {}).get("id", "")):
+        if entity := _account(record).get("account"):
             _keep(self._entities, order, entity)
 
     # -- refunds ------------------------------------------------------------------------------
@@ -353,6 +353,12 @@ def _check_reference(record: Mapping[str, Any], reference: str) -> None:
 
 def _receipt(put: PutRefund) -> str:
     return f"{put.reference}-receipt"
+
+
+def _account(record: Mapping[str, Any]) -> dict[str, str]:
+    """Whose order it is, as a fact; none where the record does not tell."""
+    entity = str((record.get("entity") or {}).get("id", ""))
+    return {"account": entity} if entity else {}
 
 
 def _done(number: str) -> Outcome:
