@@ -1022,8 +1022,9 @@ BROKEN = {
     "ends approvals too late": says("credit_lapse", "<= :now_ms", "< :now_ms"),
     "ends approvals of all accounts": says("credit_lapse", "account = :account AND", ":account = :account AND"),
     "ends approvals of all systems": says("credit_lapse", "system = :system AND", ":system = :system AND"),
-    "ends approvals again": says("credit_lapse", "state IN ('open', 'confirmed')", "state <> 'ordered'"),
-    "never ends confirmed approvals": says("credit_lapse", "state IN ('open', 'confirmed')", "state = 'open'"),
+    "ends approvals again": says("credit_lapse", "state IN ('open', 'confirmed', 'ordered') AND", ""),
+    "never ends confirmed approvals": says("credit_lapse", "state <> 'ordered'", "state = 'open'"),
+    "ends orders as if they were approvals": says("credit_lapse", "AND state <> 'ordered'", ""),
     "locks no account twice": says("credit_lock", "DO UPDATE SET seq = credit_account.seq + 1", "DO NOTHING"),
     "reads an account with claims on others": says("credit_account", "c.account = :account", ":account = :account"),
     "reads an account with claims in other systems": says("credit_account", "c.system = :system AND", ""),
@@ -1070,9 +1071,8 @@ BROKEN = {
     "forgets the key of what replaced": says("credit_replace", ", order_key = :order_key", ""),
     "meets records that are no orders": says("credit_met", "o.kind = 'order' AND", ""),
     "meets orders of other channels": says("credit_met", "o.system = c.channel AND", ""),
-    "meets orders for what has ended": says(
-        "credit_met", "c.state IN ('open', 'confirmed', 'ordered') AND c.state <> 'ordered' AND", ""
-    ),
+    "meets orders for what has ended": says("credit_met", "c.state IN ('open', 'confirmed', 'ordered') AND", ""),
+    "meets orders that were met": says("credit_met", "AND c.state <> 'ordered'", ""),
     "meets orders for other systems": says("credit_met", "c.system = :system AND", ":system = :system AND"),
     "meets no confirmed approvals": says("credit_met", "c.state <> 'ordered'", "c.state = 'open'"),
     "meets orders in any order": says("credit_met", "ORDER BY +c.reference", "ORDER BY c.reference DESC"),
@@ -3109,6 +3109,9 @@ CAUGHT_BY = {
     "ends approvals again": [
         "a_reference_takes_once_and_anew_when_it_has_expired",
     ],
+    "ends orders as if they were approvals": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
     "never ends confirmed approvals": [
         "an_approval_is_confirmed_in_time_and_for_one_order",
     ],
@@ -3269,6 +3272,9 @@ CAUGHT_BY = {
         "approvals_meet_orders_that_came_before_their_names",
     ],
     "meets orders for other systems": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders that were met": [
         "approvals_meet_orders_that_came_before_their_names",
     ],
     "meets no confirmed approvals": [

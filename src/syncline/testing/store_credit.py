@@ -114,8 +114,9 @@ class CreditConformance(Opens):
             assert await put(store, "credit_lapse", **AT, now_ms=T0 + 99) == []
             assert await put(store, "credit_lapse", **{**AT, "account": "108"}, now_ms=T0 + 100) == []
             assert await put(store, "credit_lapse", **{**AT, "system": "wms"}, now_ms=T0 + 100) == []
+            await ordered(store, account="107", amount=1)
             assert await put(store, "credit_lapse", **AT, now_ms=T0 + 100) == [("a",)]
-            assert await claims(store) == []
+            assert [row[0] for row in await claims(store)] == ["shop\x1f1"]
             again: dict[str, Any] = {
                 "system": "wms", "account": "9", "channel": "outlet", "order_key": "7", "amount": 7, "currency": "EUR",
                 "made_by": "b", "now_ms": T0 + 200, "expires_at_ms": T0 + 300,
@@ -297,6 +298,7 @@ class CreditConformance(Opens):
             for reference, order in (("b", "1"), ("a", "2"), ("c", "3"), ("d", "4"), ("e", ""), ("f", "1")):
                 await take(store, reference, order_key=order, amount=1)
             await put(store, "credit_release", reference="f")
+            await ordered(store, "2", amount=1)
             await take(store, "g", order_key="1", amount=1, system="wms")
             await put(store, "credit_confirm", reference="b", order_key="", now_ms=T0, expires_at_ms=T0 + 9)
             met = [("a", "shop", "2", '"b5"'), ("b", "shop", "1", '"b5"')]

@@ -1090,9 +1090,11 @@ INSERT INTO credit_account (system, account, seq) VALUES (:system, :account, 1)
 ON CONFLICT (system, account) DO UPDATE SET seq = credit_account.seq + 1
 RETURNING account;
 
+-- As an index of part of the table is used only where its condition is said word for word, it is, here and below.
 -- name: credit_lapse
 UPDATE credit_claim SET state = 'expired'
-WHERE system = :system AND account = :account AND state IN ('open', 'confirmed') AND expires_at_ms <= :now_ms
+WHERE system = :system AND account = :account AND state IN ('open', 'confirmed', 'ordered') AND state <> 'ordered'
+    AND expires_at_ms <= :now_ms
 RETURNING reference;
 
 -- To follow credit_lock and credit_lapse in one transaction. "room" is what is left by the figures of "version", which
@@ -1177,10 +1179,11 @@ WHERE channel = :channel AND order_key IN (:order_key, :number) AND order_key <>
     AND state IN ('open', 'confirmed', 'expired') AND reference <> :reference
 RETURNING reference;
 
--- Approvals of orders that were applied in the very moment in which the approval learned the order's name.
+-- Approvals of orders that were applied in the very moment in which the approval learned the order's name. From the few that
+-- count to their orders: in this order, or every order is looked at.
 -- name: credit_met
 SELECT c.reference, c.channel, c.order_key, o.body FROM credit_claim AS c
-JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
+CROSS JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
 WHERE c.state IN ('open', 'confirmed', 'ordered') AND c.state <> 'ordered' AND c.system = :system AND c.order_key <> ''
 ORDER BY +c.reference LIMIT :limit;
 
