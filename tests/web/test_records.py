@@ -73,7 +73,7 @@ async def test_what_is_late_then_parked_then_differing_stands_first(viewer):
     assert more == [], "what is only under way needs no look"
     assert "TEE-RED-M" in late and "late" in late and "It should have been at shop 4 min ago" in late
     assert "MUG-01" in parked and "waits for a person" in parked and "by more than 50 %" in parked
-    assert "CAP-BLK" in differing and "disagrees" in differing and "the channel shows 9 GBP" in differing
+    assert "CAP-BLK" in differing and "disagrees" in differing and "The channel shows 9 GBP" in differing
 
 
 async def test_every_record_stands_in_the_list_with_how_it_stands(viewer):

@@ -15,6 +15,7 @@ from syncline.engine.records.standing import (
     GRAVITY,
     Standing,
     Word,
+    capital,
     is_answered,
     parked_of,
     sentence,
@@ -124,7 +125,7 @@ async def _differing(engine: Engine, flow: StateFlow, route: Route) -> list[tupl
         )
     }
     found = [row for row in rows if not is_answered(*held.get(row[1], ("", 0)), row[8])]
-    return [(row[1], clean(row[4]), row[7]) for row in found[:TROUBLES_MAX]]
+    return [(row[1], capital(clean(row[4])), row[7]) for row in found[:TROUBLES_MAX]]
 
 
 async def _titled(engine: Engine, records: Records, lines: Sequence[Line]) -> list[Line]:

@@ -296,12 +296,12 @@ def _judged(
             return Word.STOPPED, sentence(f"The route is {stopped}, so {coming} waits; {still}")
         if work.due_at_ms < now_ms:
             ago = duration((now_ms - work.due_at_ms) // 1000 * 1000)
-            return Word.LATE, sentence(_capital(f"{coming} should have been there {ago} ago; {still}"))
+            return Word.LATE, sentence(capital(f"{coming} should have been there {ago} ago; {still}"))
     if differing := next((one for one in findings if one.open), None):
-        return Word.DIFFERS, sentence(_capital(differing.detail))
+        return Word.DIFFERS, sentence(capital(differing.detail))
     if work is not None and work.state in OPEN:
         left = duration((work.due_at_ms - now_ms) // 1000 * 1000)
-        return Word.COMING, sentence(_capital(f"{coming} is on its way, due in {left}; {still}"))
+        return Word.COMING, sentence(capital(f"{coming} is on its way, due in {left}; {still}"))
     if wanted is None:
         return Word.ABSENT, sentence(f"{sink} does not have it")
     if held is not None and not held.hash:
@@ -309,15 +309,16 @@ def _judged(
             f"A call is under way, or nobody knows how it ended; last known: {shown}"
         )
     if content is None:
-        return Word.ALONE, sentence(_capital(wanted.why or still))
+        return Word.ALONE, sentence(capital(wanted.why or still))
     if held is None or held.hash != fingerprint(content):
         if work is not None and work.state == DeliveryState.CANCELLED:
             return Word.ALONE, sentence(f"A person decided not to write {coming}; {still}")
-        return Word.COMING, sentence(_capital(f"{coming} is being prepared; {still}"))
+        return Word.COMING, sentence(capital(f"{coming} is being prepared; {still}"))
     return Word.RIGHT, sentence(f"{sink} shows {coming}, as {route.source} says")
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """A text with a capital."""
     return text[:1].upper() + text[1:]
 
 
