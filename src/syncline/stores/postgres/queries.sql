@@ -1286,7 +1286,7 @@ ORDER BY parked_at_ms, id LIMIT :limit;
 
 -- name: deliveries_late
 SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
     AND route = :route AND deliver_by_ms < :now_ms
 ORDER BY deliver_by_ms, operation, key LIMIT :limit;
 

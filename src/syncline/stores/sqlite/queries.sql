@@ -1036,9 +1036,10 @@ SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
 WHERE resolved_at_ms IS NULL AND system = :system AND operation IN (SELECT value FROM json_each(:operations))
 ORDER BY parked_at_ms, id LIMIT :limit;
 
+-- Of its own accord SQLite takes the primary key for "system", and walks what was done in 30 days as well.
 -- name: deliveries_late
-SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery INDEXED BY delivery_open
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
     AND route = :route AND deliver_by_ms < :now_ms
 ORDER BY deliver_by_ms, operation, key LIMIT :limit;
 
