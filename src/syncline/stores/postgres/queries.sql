@@ -1279,6 +1279,22 @@ RETURNING state_mark.key;
 SELECT route, key FROM state_mark
 WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;
 
+-- name: parked_of
+SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND system = :system AND operation = ANY (ARRAY(SELECT jsonb_array_elements_text(:operations::jsonb)))
+ORDER BY parked_at_ms, id LIMIT :limit;
+
+-- name: deliveries_late
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+    AND route = :route AND deliver_by_ms < :now_ms
+ORDER BY deliver_by_ms, operation, key LIMIT :limit;
+
+-- name: differences_at
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
+WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
 -- name: routing_put
 -- key: channel order_key id
 INSERT INTO routing (channel, order_key, id, at_ms, said, body)

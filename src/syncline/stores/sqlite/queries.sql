@@ -1031,6 +1031,23 @@ RETURNING key;
 SELECT route, key FROM state_mark
 WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND not_before_ms <= :now_ms;
 
+-- name: parked_of
+SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND system = :system AND operation IN (SELECT value FROM json_each(:operations))
+ORDER BY parked_at_ms, id LIMIT :limit;
+
+-- Of its own accord SQLite takes the primary key for "system", and walks what was done in 30 days as well.
+-- name: deliveries_late
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery INDEXED BY delivery_open
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+    AND route = :route AND deliver_by_ms < :now_ms
+ORDER BY deliver_by_ms, operation, key LIMIT :limit;
+
+-- name: differences_at
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
 -- name: routing_put
 INSERT INTO routing (channel, order_key, id, at_ms, said, body)
 VALUES (:channel, :order_key, :id, :now_ms, :said, :body)
