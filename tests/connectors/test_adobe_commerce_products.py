@@ -180,30 +180,13 @@ def test_what_is_shown_is_read_again_as_it_would_be_written():
         part = await system.rereads.contents[Kind.PRODUCT](groups, items)
         ids = {item.external_id: item.sku for item in items}
         found = {(row.group, ids[row.external_id]): row.content for row in part.rows}
-        assert found["goods", "A"] == Goods((Variant("A"),), (), ACTIVE, there.name, "Warm")
+        texts = {"description": "Warm", "short_description": ""}
+        assert found["goods", "A"] == Goods((Variant("A"),), (), ACTIVE, there.name, "Warm", None, texts)
         assert found["goods", "B"].status is ProductStatus.ARCHIVED
         assert found["locale:german", "A"] == Wording({"title": "Ding", "description": "Warm"})
         assert [found[groups[2], sku].shown for sku in ("A", "B")] == [True, False]
         with pytest.raises(Retryable):
             await system.rereads.contents[Kind.PRODUCT](["assortment:99"], items)
         assert not w.shop.ledger.breaches
-
-    run(story)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        Goods((Variant("A-R", ("red",)), Variant("A-B", ("blue",))), ("Colour",), ACTIVE, "A"),
-        Goods((Variant("OTHER"),), (), ACTIVE, "A"),
-    ],
-)
-def test_what_has_variants_is_refused(content):
-    async def story(w: World) -> None:
-        system, _ = opened(w)
-        (outcome,) = await do(system, SetProduct("A", content, {}))
-        assert outcome.result is Result.REJECTED
-        assert "configurable" in outcome.message
-        assert not w.shop.ledger.effects
 
     run(story)
