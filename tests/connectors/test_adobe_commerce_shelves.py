@@ -221,6 +221,21 @@ def test_without_a_host_that_may_be_asked_images_are_the_shops():
     run(story)
 
 
+def test_the_check_says_which_names_of_the_catalog_the_shop_does_not_have():
+    async def story(w: World) -> None:
+        w.shop.add_select("color", "red")
+        good, _ = opened(w, attributes={"Colour": "color"}, category_root=2)
+        bad, _ = opened(w, attributes={"Colour": "colour"}, category_root=99)
+        found = {what: (ok, mend) for what, ok, mend in await good.check()}
+        assert found["attributes"] == found["categories below Default Category"] == (True, "")
+        found = {what: (ok, mend) for what, ok, mend in await bad.check()}
+        assert not found["attributes"][0]
+        assert "no attribute colour" in found["attributes"][1]
+        assert found["category 99"] == (False, "Adobe Commerce: No such entity with id = 99")
+
+    run(story)
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [

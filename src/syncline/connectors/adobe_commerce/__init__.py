@@ -50,7 +50,7 @@ def open_system(opening: Opening) -> System:
             opening.name, settings, client=client, clock=opening.clock, outside=opening.outside
         ),
         governor=governor,
-        check=Setup(settings, client, messages, journal).check,
+        check=Setup(settings, client, opening.clock, messages, journal).check,
         census=AdobeCommerceCensus(opening.name, settings, client=client, clock=opening.clock),
         rereads=Rereader(settings, client=client, clock=opening.clock, outside=opening.outside).rereads(),
         listen=None if messages is None else messages.listen,
