@@ -26,6 +26,7 @@ pytestmark = pytest.mark.simulation
 FOREIGN = "SHOP-OWN"
 MANY = [f"MANY-{n}" for n in range(60)]
 OWNED = frozenset({"title", "status"})
+FAMILY = "SHIRT"
 
 
 class Shelves(Play):
@@ -38,6 +39,11 @@ class Shelves(Play):
         self.shop.add_product(FOREIGN, "Our own", Decimal(5), {place: 3})
         self.sold = list(SKUS)
         self.said: dict[str, list[str]] = {sku: [sku] for sku in SKUS}
+        self.erp.add_item(FAMILY, FAMILY, "8.00")
+        self.colours = ["red", "blue"]
+        for colour in self.colours:
+            self.erp.add_variant(FAMILY, colour.upper(), colour)
+        self.shop.add_select("variant", "red", "blue", "green")
 
     def routes(self) -> list[Route]:
         prices = PriceRules((ChannelList(OWN, ("item",), CURRENCY),), decimals=2)
@@ -53,11 +59,15 @@ class Shelves(Play):
         for _ in range(self.rng.choice((1, 1, 4))):
             sku, draw = self.rng.choice(self.sold), self.rng.random()
             if draw < 0.25:
+                if len(self.colours) < 3:  # a product gets another variant
+                    self.colours.append("green")
+                    self.erp.add_variant(FAMILY, "GREEN", "green")
                 sku = f"NEW-{len(self.sold)}"
                 self.erp.add_item(sku, sku, "7.50")
                 self.sold.append(sku)
                 self.said[sku] = [sku]
-            elif draw < 0.4:
+            elif draw < 0.4 and sku in self.shop.state.shared_catalogs[self.catalog]:
+                # What ends before anybody was told of it is not known to have been there.
                 blocked = self.erp.company.find("items", "number", sku).values["blocked"]
                 self.erp.edit_item(sku, blocked=not blocked)
             else:
@@ -77,7 +87,17 @@ class Shelves(Play):
                 found.append(f"{sku}: {there} instead of {values['displayName']}")
             elif sku not in self.shop.state.shared_catalogs[self.catalog]:
                 found.append(f"{sku} is not in the catalog")
-        return found
+        return [*found, *self.family()]
+
+    def family(self) -> list[str]:
+        """A product with variants, of which one came later."""
+        there = self.shop.state.products.get(FAMILY)
+        if there is None or (there.type_id, there.status) != ("configurable", 1):
+            return [f"{FAMILY}: {there}"]
+        held = [one for one in self.shop.state.products.values() if one.entity_id in there.links]
+        wanted = {(f"{FAMILY}/{colour.upper()}", f"{FAMILY}-{colour}", 1) for colour in self.colours}
+        found = {(one.sku, one.name, one.status) for one in held}
+        return [f"{FAMILY} holds {found} instead of {wanted}"] if found != wanted else []
 
     async def at_last(self) -> list[str]:
         """What may never have been, at any time."""
@@ -86,6 +106,8 @@ class Shelves(Play):
         backward = 0
         at: dict[str, int] = {}
         for sku, name, _, _ in log:
+            if sku not in self.said:
+                continue
             place = self.said[sku].index(name)
             backward += place < at.get(sku, 0)
             at[sku] = max(place, at.get(sku, 0))
@@ -153,7 +175,7 @@ def sells_what_has_no_price(patch):
 
     async def done(self, payload, seen):
         found = await then(self, payload, seen)
-        return found if seen is None else replace(found, result=Result.DONE)
+        return replace(found, result=Result.DONE) if payload.key in seen else found
 
     patch.setattr(ProductWriter, "_then", done)
 
