@@ -223,16 +223,16 @@ class MarketPlay:
         rng, market = self.rng, self.market
         ends = self.clock.monotonic() + TRADE_S
         while self.clock.monotonic() < ends:
-            await self.clock.sleep(rng.expovariate(1 / 20.0))
+            await self.clock.sleep(rng.expovariate(1 / 14.0))
             draw = rng.random()
             changeable = [x for x in market.orders.values() if not x.cancelled and not self.sent(x.number)]
-            if draw < 0.5 or not changeable:
+            if draw < 0.45 or not changeable:
                 goods = rng.sample(self.skus, rng.randint(1, 3))
                 market.buy({(sku, rng.choice("12")): rng.randint(1, 4) for sku in goods})
-            elif draw < 0.6:
+            elif draw < 0.65:
                 order = rng.choice(changeable)
                 market.change(order.number, rng.choice(list(order.lines)), rng.randint(1, 5))
-            elif draw < 0.68:
+            elif draw < 0.75:
                 market.cancel(rng.choice(changeable).number)
             else:
                 self.ship()
@@ -279,12 +279,12 @@ class MarketPlay:
                 job()
             draw = self.rng.random()
             old = [key for key in self.corner.keys("archive/") if "ORDERS_" in key]
-            if draw < 0.3 and old:
+            if draw < 0.5 and old:
                 key = self.rng.choice(old)
                 body = self.place.objects[f"market/{key}"].body
                 name = key.rpartition("ORDERS_")[2]
                 self.corner.put(f"placed/ORDERS_{name}", body)  # the same file, under its name
-            elif draw < 0.45:
+            elif draw < 0.65:
                 market.leave_orders(every=True)
 
     async def trouble(self) -> None:

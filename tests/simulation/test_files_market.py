@@ -11,9 +11,9 @@ from syncline.connectors.files.spool import Spool
 pytestmark = pytest.mark.simulation
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_marketplace_and_warehouse_agree_in_the_end(number):
-    play = MarketPlay(number)
+def test_marketplace_and_warehouse_agree_in_the_end():
+    """Other seeds, with other systems at the other end, are in ``test_pairs``."""
+    play = MarketPlay(1)
     assert play.play() == []
     assert len(play.market.orders) > 15 and play.shipped > 5, "nothing to check"
     assert any(order.cancelled for order in play.market.orders.values())
@@ -34,4 +34,4 @@ def forgets_what_it_took(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("mistake", [believes_the_last_file, forgets_what_it_took])
 def test_a_connector_with_a_mistake_is_caught(mistake, monkeypatch):
     mistake(monkeypatch)
-    assert any(MarketPlay(number).play() for number in (1, 2))
+    assert MarketPlay(1).play()

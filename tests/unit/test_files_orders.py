@@ -422,7 +422,7 @@ def test_a_file_with_too_many_mistakes_is_refused_whole_and_takes_nothing(desks)
     killed=st.integers(0, 8),
     rewound=st.integers(0, 8),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_order_is_told_at_its_highest_revision_wherever_a_read_ends_or_a_store_goes_back(
     tmp_path_factory, files, killed, rewound
 ):
