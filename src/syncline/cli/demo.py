@@ -52,6 +52,12 @@ def demo(
     from syncline.cli.demo_run import run_demo
     from syncline.model.errors import Misconfigured
 
+    for option, name in (("erp", erp), ("channel", channel)):
+        if name == "files":
+            raise Misconfigured(
+                f"--{option} files: a demo shows companies, prices and credit too, which files do not carry; "
+                f"`make simulate {option.upper()}=files` plays them"
+            )
     factor: float | None = None
     if speed != "auto":
         try:
