@@ -134,4 +134,5 @@ def test_reading_whole_is_counted_and_waited_for():
     sheet = vendors()["shopify"]
     assert sheet.reads["orders"].whole == 3 and Reads().whole == 0
     (detection,) = one.detections.values()
-    assert detection.event_delay_ms == sheet.reads["orders"].event_ms + sheet.call_ms
+    assert detection.event_delay_ms == sheet.reads["orders"].event_ms  # until the order is known
+    assert detection.read_ms == 3 * sheet.call_ms  # two pages of changes, and an order of them

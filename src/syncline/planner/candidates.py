@@ -226,8 +226,8 @@ def detection(route: AskedRoute, source: AskedSystem, reads: Reads, capture: Cap
     """How a route learns of changes, as the engine would measure it."""
     call_ms = source.vendor.call_ms
     took_ms = read_ms(route, reads, capture, call_ms)
-    again_ms = call_ms if reads.whole or reads.thin else 0
-    event_ms = reads.event_ms + again_ms if capture.events else 0
+    # Where an event does not tell all of a record, its delay is declared until the record is known.
+    event_ms = reads.event_ms + (call_ms if reads.thin else 0) if capture.events else 0
     return Detection(
         event_delay_ms=event_ms,
         poll_interval_ms=capture.poll_ms if reads.delta else 0,

@@ -30,9 +30,9 @@ def _ms(seconds: float) -> int:
 class Pace:
     """How quick the systems at both ends are, at worst; milliseconds.
 
-    Of a channel: until its event arrives, a call, how many values one carries, and what reading an order whole takes where
-    neither an event nor a read of changes tells all of it. Of the ERP: until its event arrives, a page of a read, and all
-    calls of an order until it is there.
+    Of a channel: until an event has made an order known, a call, how many values one carries, and what reading an order whole
+    takes where a read of changes does not tell all of it. Of the ERP: until its event arrives, a page of a read, and all calls of an
+    order until it is there.
     """
 
     order_event_ms: int = _ms(EVENT_S[1])
@@ -50,10 +50,12 @@ LIGHT_PACE = Pace()
 def light_pace(channel: Shape, erp: Shape) -> Pace:
     """How quick light systems are."""
     call_ms, erp_ms = _ms(CALL_S[1]), _ms(ERP_CALL_S[1])
+    whole_ms = call_ms if channel.orders_whole else 0
     return Pace(
+        order_event_ms=_ms(EVENT_S[1]) + whole_ms,
         call_ms=call_ms * channel.write_calls,
         values_per_call=channel.values_per_call,
-        whole_ms=call_ms if channel.orders_whole else 0,
+        whole_ms=whole_ms,
         erp_read_ms=call_ms if erp == NOBODYS else erp_ms * (erp.read_calls + erp.news_calls),
         order_ms=erp_ms * erp.order_calls,
     )
@@ -94,7 +96,7 @@ def predicted(
         )
 
     def order_found(capture: Capture) -> Detection:
-        return found_by(capture, pace.order_event_ms + pace.whole_ms, pages * call_ms + pace.whole_ms)
+        return found_by(capture, pace.order_event_ms, pages * call_ms + pace.whole_ms)
 
     # Goods are told by the ERP. Of one read of either kind, the longer.
     goods_read_ms = max(pages * call_ms, goods_pages * pace.erp_read_ms)
@@ -112,7 +114,7 @@ def predicted(
         number = _worst(
             [found_by(fed.stock, pace.stock_event_ms, goods_pages * pace.erp_read_ms)],
             waited_ms=0,
-            queue_ms=pace.order_event_ms + pace.whole_ms + erp_ms + calls * call_ms,
+            queue_ms=pace.order_event_ms + erp_ms + calls * call_ms,
             send_ms=call_ms,
         )
     else:
