@@ -31,6 +31,21 @@ def whatif(
         "--plan",
         help="A plan.toml: `hybrid` is fed as planned, on the plan's channels, and the calls of all its flows are told.",
     ),
+    against: str = typer.Option(
+        "light",
+        "--against",
+        help="`light`: quick systems made up for this; `simulators`: the vendors' own connectors and strict simulators, at a hundred times the cost.",
+    ),
+    shop: str = typer.Option(
+        "",
+        "--shop",
+        help="Without --plan: the vendor of all shops, such as shopify. Simulators: shopify if not said; light: nobody's.",
+    ),
+    erp: str = typer.Option(
+        "",
+        "--erp",
+        help="Without --plan: the vendor of the ERP, such as netsuite. Simulators: netsuite if not said; light: nobody's.",
+    ),
     seed: int = typer.Option(1, "--seed", help="Seed of everything that is drawn."),
     checkouts: str = typer.Option(
         "seen",
@@ -69,7 +84,7 @@ def whatif(
         help="Their shares of the orders, such as 60/25/15. Default 60/25/15; else equal.",
     ),
     limit: float = typer.Option(
-        10.0, "--limit", help="Calls a second that each channel allows; 0: any number."
+        10.0, "--limit", help="Calls a second that each light channel allows; 0: any number."
     ),
     from_: str = typer.Option(
         "", "--from", metavar="DATE", help="First day that is played, such as 2026-03-01; default: all."
@@ -124,7 +139,7 @@ def whatif(
 ) -> None:
     """Play past orders under several designs: what each oversells, hides, calls and writes, and how late it is.
 
-    The real engine on a virtual clock, between systems that are made up. The same history, options and seed give the same files.
+    The real engine on a virtual clock, between systems that are made up, or the vendors' simulators. The same history, options and seed give the same files.
     """
     from syncline.cli.whatif_run import Ask, run
 
@@ -133,6 +148,9 @@ def whatif(
             orders=orders,
             designs=tuple(design),
             plan=plan,
+            against=against,
+            shop=shop,
+            erp=erp,
             seed=seed,
             checkouts=checkouts,
             checkout_minutes=checkout_minutes,

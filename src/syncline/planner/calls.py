@@ -72,7 +72,7 @@ def read_ms(route: AskedRoute, reads: Reads, capture: Capture, call_ms: int) -> 
     calls = math.ceil(route.records / reads.items) if read_whole(route.flow, reads) else 1
     if reads.delta:
         changed = burst(route.peak_per_hour * capture.poll_ms / HOUR_MS)
-        calls = max(calls, math.ceil(changed / reads.items))
+        calls = max(calls, math.ceil(changed / reads.items) + reads.calls - 1 + reads.more)
     return calls * call_ms
 
 
@@ -88,7 +88,11 @@ def reading(routes: Sequence[AskedRoute], system: AskedSystem, reads: Reads, cap
     def hourly(rate: float) -> float:
         polls = HOUR_MS / capture.poll_ms
         calls = polls * (max(1.0, rate / polls / reads.items) if reads.delta else full)
-        if capture.events and reads.thin:  # each names a record that is then read; one read at a time
+        if reads.delta:
+            calls += polls * (reads.calls - 1 - reads.more * math.expm1(-rate / polls))
+        if reads.whole:
+            calls += whole_calls(rate, 0.0 if capture.events else polls, reads.whole)
+        elif capture.events and reads.thin:  # each names a record that is then read; one read at a time
             calls += min(rate, HOUR_MS / system.vendor.call_ms)
         return calls
 
@@ -102,6 +106,15 @@ def reading(routes: Sequence[AskedRoute], system: AskedSystem, reads: Reads, cap
         hourly(peak) + (full if reads.delta else 0.0),
         reads.points,
     )
+
+
+def whole_calls(rate: float, polls: float, items: int) -> float:
+    """Calls that read changed records one by one, ``items`` in each: those of an event alone, those of one read together."""
+    if not polls:
+        return rate
+    any_ = -math.expm1(-rate / polls)  # of the reads that find one at all
+    # The last call of a read is half full, in the mean.
+    return polls * max(any_, rate / polls / items + any_ * (items - 1) / (2 * items))
 
 
 def proving(route: AskedRoute, sink: AskedSystem) -> Work | None:

@@ -217,6 +217,7 @@ def question_of(text: str) -> Question:
         routes=tuple(routes),
         batch_ms=_every(file.compare.batch, "compare.batch"),
         reconcile_ms=_every(file.compare.reconcile, "compare.reconcile"),
+        lines_per_order=file.volumes.lines_per_order,
         host_per_month=file.compare.host_per_month,
         effort=file.effort.rates(),
     )
