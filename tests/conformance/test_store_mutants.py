@@ -12,6 +12,7 @@ from functools import cache
 
 import apsw
 import pytest
+from tests.conformance import privacy_mutants
 
 from syncline.model.copying import replace
 from syncline.model.errors import Rejected
@@ -1126,6 +1127,16 @@ BROKEN = {
     "forgets young claims": says("forget_claims", "< :before", "<= :before"),
     "forgets claims without a limit": says("forget_claims", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
+
+
+class WipesRecords(Whole):
+    async def wipe(self):
+        await super().wipe()
+        self._connection.execute("DELETE FROM record")
+
+
+BROKEN |= {name: says(*change) for name, change in privacy_mutants.CHANGES.items()}
+BROKEN["wipes records"] = WipesRecords
 
 # --- what catches them ------------------------------------------------------------------------------
 
@@ -3453,6 +3464,11 @@ CAUGHT_BY = {
         "an_order_takes_the_place_of_its_approvals",
     ],
 }
+
+
+CAUGHT_BY |= privacy_mutants.CAUGHT
+CAUGHT_BY["wipes records"] = ["wiping_leaves_everything_that_is_there"]
+CAUGHT_BY |= {name: [*CAUGHT_BY[name], test] for name, test in privacy_mutants.ALSO.items()}
 
 
 def test_every_mutant_says_what_catches_it_and_every_test_catches_one():
