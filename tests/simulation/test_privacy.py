@@ -11,11 +11,12 @@ from syncline.engine.codec import decode
 from syncline.engine.inquiry import search
 from syncline.engine.operations import NotPossible, Operations
 from syncline.engine.privacy import intake, traces
-from syncline.engine.privacy.cases import CaseState
+from syncline.engine.privacy.cases import LAST_MS, CaseState, moved
 from syncline.engine.privacy.desk import Desk
 from syncline.engine.privacy.eraser import Eraser
 from syncline.engine.status import status
 from syncline.model.change import Event, Kind, Via
+from syncline.model.copying import replace
 from syncline.model.privacy import Ask
 from syncline.runtime.logs import configure
 from syncline.simulate.customering import CustomerPlay
@@ -280,6 +281,28 @@ async def under_way(story: Story) -> None:
     assert story.telling() == []
 
 
+async def too_late(story: Story) -> None:
+    """Shortly before the deadline nothing is waited for any more: the order goes to the ERP without its buyer."""
+    story.world.erp.faults.down = True
+    placed = await story.order()
+    await story.forget(placed)
+    (case,) = await story.cases()
+    assert case.state is CaseState.WAITING
+    await story._store.write(moved(replace(case, deadline_ms=story.clock.now_ms() + LAST_MS + 60_000)))
+    story.engine.eraser.wake()
+    await story.clock.sleep(10)
+    assert story.telling()
+    await story.clock.sleep(900)
+    assert story.telling() == []
+    assert [one.state for one in await story.cases()] == [CaseState.DONE]
+    story.world.erp.faults.down = False
+    await story.clock.sleep(1800)
+    assert story.address(placed) == {}
+    given = f"{story.in_erp(placed).fields} {story.world.erp.account.customers}"
+    assert not any(canary.lower() in given.lower() for canary in CANARIES)
+    assert story.telling() == []
+
+
 async def restored(story: Story) -> None:
     """A backup from before brings the buyer back, and the ledger takes them out again before anything is sent."""
     placed = await story.order()
@@ -344,7 +367,7 @@ async def left(story: Story) -> None:
     assert not any("somebody-else@example.com" in text for text in everything_stored(story._store))
 
 
-@pytest.mark.parametrize("tell", [revised, under_way, restored, asked_for, left])
+@pytest.mark.parametrize("tell", [revised, under_way, too_late, restored, asked_for, left])
 def test_a_story_of_being_forgotten(tell, monkeypatch):
     monkeypatch.setattr(side, "_buyer", buyer)
     report = Story(tell).run()

@@ -220,8 +220,6 @@ class Applier:
 
     def _decode(self, batch: Batch, logged: LoggedEvent) -> list[Change]:
         event = logged.event
-        if not event.body:
-            return []  # it was erased
         if logged.offset == self._suspicion.suspect:
             detail = "the process ended each time that it was applied; report it with the payload"
             batch.park(logged, "ends_the_process", detail)
