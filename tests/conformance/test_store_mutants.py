@@ -1075,7 +1075,7 @@ BROKEN = {
     "meets orders that were met": says("credit_met", "AND c.state <> 'ordered'", ""),
     "meets orders for other systems": says("credit_met", "c.system = :system AND", ":system = :system AND"),
     "meets no confirmed approvals": says("credit_met", "c.state <> 'ordered'", "c.state = 'open'"),
-    "meets orders in any order": says("credit_met", "ORDER BY c.reference", "ORDER BY c.reference DESC"),
+    "meets orders in any order": says("credit_met", "ORDER BY +c.reference", "ORDER BY c.reference DESC"),
     "meets orders without a limit": says("credit_met", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
     "accepts orders that the source does not have": says("credit_accept", ":accepted = 0 OR EXISTS", "1 OR EXISTS"),
     "accepts orders by an old version": says("credit_accept", "b.version >= credit_claim.version", "b.version >= 0"),
