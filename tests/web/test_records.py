@@ -7,7 +7,7 @@ from html import unescape
 from urllib.parse import urlencode
 
 import pytest
-from tests.web.records import CUSTOMERS, PRICES, bound, gbp, make_records_site, park, price
+from tests.web.records import CUSTOMERS, PRICES, bound, gbp, held, make_records_site, park, price, tag
 from tests.web.support import MINUTE, Client, make_site, record
 
 from syncline.engine.derive.prices import price_key, tag_key
@@ -82,11 +82,11 @@ async def test_every_record_stands_in_the_list_with_how_it_stands(viewer):
     assert "TEE-RED-L Tee-Red-L left as it is The source has no price of it any more" in text
     text = await read(viewer, "/records/credit")
     assert (
-        "107 Acme Tools Ltd (C-1042) may buy Orders on credit at shop are approved up to 450 GBP of 1000 GBP."
+        "Acme Tools Ltd (C-1042) 107 may buy Orders on credit at shop are approved up to 450 GBP of 1000 GBP."
         in text
     )
     assert (
-        "108 Private customer may not buy An order on credit at shop is denied: this account is on hold."
+        "Private customer 108 may not buy An order on credit at shop is denied: this account is on hold."
         in text
     )
 
@@ -403,3 +403,13 @@ async def test_what_somebody_looks_at_is_computed_once_for_a_while(site):
     for n in range(300):
         await looks.at(n, compute)
     assert len(looks._kept) == 200
+
+
+async def test_what_is_left_alone_takes_nothing_from_what_agrees(site, viewer):
+    now = site.clock.now_ms()
+    price_list = price("TEE-RED-L", "level:5", PriceKind.PROMOTIONAL, gbp("15"))
+    shown = held(Kind.PRICE, tag_key(OWN, "TEE-RED-L"), tag(("1", "15")), now)
+    row = record("erp", Kind.PRICE, price_key("TEE-RED-L", "level:5"), price_list, now)
+    await site.store.write(Write("record_put", [row]), Write("content_put", [shown]))
+    text = await read(viewer, one("prices", "TEE-RED-L"))
+    assert "In agreement shop shows 15 GBP, as erp says. 1 value is left as it is." in text
