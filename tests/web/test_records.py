@@ -16,6 +16,7 @@ from syncline.engine.records.listing import PAGE
 from syncline.model.change import Kind
 from syncline.model.customers import Company
 from syncline.model.pricing import PriceKind
+from syncline.model.products import Product, Variant
 from syncline.model.records import Item
 from syncline.ports import Write
 from syncline.pricing.rules import OWN
@@ -269,6 +270,22 @@ async def test_what_a_route_does_not_send_is_held_back(site, viewer):
     text = await read(viewer, one("prices", "TEE-RED-M"))
     assert "Held back The route is paused, so 15 GBP waits; shop shows 19 GBP." in text
     assert "held back" in (await rows_of(viewer, "prices"))[-1]
+
+
+async def test_whatever_a_record_is_called_is_text_and_its_link_leads_there(site, viewer):
+    now, nasty = site.clock.now_ms(), "<script>alert(1)</script>\"'{{ 7*7 }}"
+    put = [
+        record("erp", Kind.CUSTOMER, 'a&b="<x>/?#', Company('a&b="<x>/?#', nasty, nasty), now),
+        record("erp", Kind.PRODUCT, nasty, Product(nasty, nasty, (Variant(nasty),), description=nasty), now),
+    ]
+    await site.store.write(Write("record_put", put))
+    for name, key in (("companies", 'a&b="<x>/?#'), ("products", nasty)):
+        html = (await viewer.get(f"/records/{name}?{urlencode({'q': 'alert(1)'})}")).text
+        assert "<script>alert" not in html and "49" not in words(html)
+        path = unescape(re.findall(rf'href="(/records/{name}/one[^"]+)"', html)[-1])
+        html = (await viewer.get(path)).text
+        assert "<script>alert" not in html and nasty in unescape(html), name
+        assert key in unescape(html)
 
 
 async def test_what_nobody_knows_of_is_said(viewer):
