@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from urllib.parse import urlencode
 
 import pytest
+from tests.web import records
 from tests.web.records import CUSTOMERS, PRICES, bound, gbp, held, make_records_site, park, price, tag
-from tests.web.support import MINUTE, Client, make_site, record
+from tests.web.support import MINUTE, Client, FakeSink, FakeSource, make_site, record
 
 from syncline.engine.derive.prices import price_key, tag_key
 from syncline.engine.records import listing
 from syncline.engine.records.listing import PAGE
-from syncline.model.change import Kind
+from syncline.engine.routes import Route, Routes
+from syncline.model.change import Flow, Kind
 from syncline.model.customers import Company
 from syncline.model.pricing import PriceKind
 from syncline.model.products import Product, Variant
@@ -430,3 +433,33 @@ async def test_what_is_left_alone_takes_nothing_from_what_agrees(site, viewer):
     await site.store.write(Write("record_put", [row]), Write("content_put", [shown]))
     text = await read(viewer, one("prices", "TEE-RED-L"))
     assert "In agreement shop shows 15 GBP, as erp says. 1 value is left as it is." in text
+
+
+async def test_each_channel_stands_by_itself(monkeypatch):
+    routes, systems = records.make_routes, records.make_systems
+
+    def with_a_till(clock):
+        erp, shop = systems(clock)
+        sink, source = FakeSink(tuple(shop.sink.operations)), FakeSource("till", ())
+        return [erp, shop, replace(shop, name="till", sink=sink, source=source)]
+
+    to_the_till = Route(Flow.PRICES, "erp", "till", 3_600_000, prices=records.PRICE_RULES)
+    monkeypatch.setattr(records, "make_routes", lambda: Routes([*routes().all, to_the_till]))
+    monkeypatch.setattr(records, "make_systems", with_a_till)
+    site = await make_records_site()
+    viewer = Client(site.app, site.tokens["viewer"])
+    assert "shop shows 4.5 GBP, as erp says." in await read(viewer, "/records/prices?q=SOCK"), (
+        "the till has no socks"
+    )
+    site.engine.catalog.put("till", Item("SOCK-42", "g", "s"))
+    site.app.site.looks.forget()
+    text = await read(viewer, one("prices", "SOCK-42"))
+    assert "On its way 4.5 GBP is being prepared; till shows nothing of ours yet." in text
+    assert "shop from erp in agreement" in text and "till from erp on its way" in text
+    told = [
+        held(Kind.PRICE, tag_key(name, "SOCK-42"), tag(("1", "4.5")), site.clock.now_ms())
+        for name in (OWN, "24601")
+    ]
+    await site.store.write(Write("content_put", [{**row, "system": "till"} for row in told]))
+    site.app.site.looks.forget()
+    assert "In agreement shop and till show what erp says." in await read(viewer, one("prices", "SOCK-42"))
