@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from urllib.parse import urlencode
 
 import pytest
-from tests.web.records import CUSTOMERS, PRICES, bound, gbp, make_records_site, park, price
-from tests.web.support import MINUTE, Client, make_site, record
+from tests.web import records
+from tests.web.records import CUSTOMERS, PRICES, bound, gbp, held, make_records_site, park, price, tag
+from tests.web.support import MINUTE, Client, FakeSink, FakeSource, make_site, record
 
 from syncline.engine.derive.prices import price_key, tag_key
 from syncline.engine.records import listing
 from syncline.engine.records.listing import PAGE
-from syncline.model.change import Kind
+from syncline.engine.routes import Route, Routes
+from syncline.model.change import Flow, Kind
 from syncline.model.customers import Company
 from syncline.model.pricing import PriceKind
+from syncline.model.products import Product, Variant
 from syncline.model.records import Item
 from syncline.ports import Write
 from syncline.pricing.rules import OWN
@@ -82,11 +86,11 @@ async def test_every_record_stands_in_the_list_with_how_it_stands(viewer):
     assert "TEE-RED-L Tee-Red-L left as it is The source has no price of it any more" in text
     text = await read(viewer, "/records/credit")
     assert (
-        "107 Acme Tools Ltd (C-1042) may buy Orders on credit at shop are approved up to 450 GBP of 1000 GBP."
+        "Acme Tools Ltd (C-1042) 107 may buy Orders on credit at shop are approved up to 450 GBP of 1000 GBP."
         in text
     )
     assert (
-        "108 Private customer may not buy An order on credit at shop is denied: this account is on hold."
+        "Private customer 108 may not buy An order on credit at shop is denied: this account is on hold."
         in text
     )
 
@@ -271,6 +275,22 @@ async def test_what_a_route_does_not_send_is_held_back(site, viewer):
     assert "held back" in (await rows_of(viewer, "prices"))[-1]
 
 
+async def test_whatever_a_record_is_called_is_text_and_its_link_leads_there(site, viewer):
+    now, nasty = site.clock.now_ms(), "<script>alert(1)</script>\"'{{ 7*7 }}"
+    put = [
+        record("erp", Kind.CUSTOMER, 'a&b="<x>/?#', Company('a&b="<x>/?#', nasty, nasty), now),
+        record("erp", Kind.PRODUCT, nasty, Product(nasty, nasty, (Variant(nasty),), description=nasty), now),
+    ]
+    await site.store.write(Write("record_put", put))
+    for name, key in (("companies", 'a&b="<x>/?#'), ("products", nasty)):
+        html = (await viewer.get(f"/records/{name}?{urlencode({'q': 'alert(1)'})}")).text
+        assert "<script>alert" not in html and "49" not in words(html)
+        path = unescape(re.findall(rf'href="(/records/{name}/one[^"]+)"', html)[-1])
+        html = (await viewer.get(path)).text
+        assert "<script>alert" not in html and nasty in unescape(html), name
+        assert key in unescape(html)
+
+
 async def test_what_nobody_knows_of_is_said(viewer):
     for name in ("prices", "products", "companies", "credit"):
         answer = await viewer.get(one(name, "none"))
@@ -403,3 +423,43 @@ async def test_what_somebody_looks_at_is_computed_once_for_a_while(site):
     for n in range(300):
         await looks.at(n, compute)
     assert len(looks._kept) == 200
+
+
+async def test_what_is_left_alone_takes_nothing_from_what_agrees(site, viewer):
+    now = site.clock.now_ms()
+    price_list = price("TEE-RED-L", "level:5", PriceKind.PROMOTIONAL, gbp("15"))
+    shown = held(Kind.PRICE, tag_key(OWN, "TEE-RED-L"), tag(("1", "15")), now)
+    row = record("erp", Kind.PRICE, price_key("TEE-RED-L", "level:5"), price_list, now)
+    await site.store.write(Write("record_put", [row]), Write("content_put", [shown]))
+    text = await read(viewer, one("prices", "TEE-RED-L"))
+    assert "In agreement shop shows 15 GBP, as erp says. 1 value is left as it is." in text
+
+
+async def test_each_channel_stands_by_itself(monkeypatch):
+    routes, systems = records.make_routes, records.make_systems
+
+    def with_a_till(clock):
+        erp, shop = systems(clock)
+        sink, source = FakeSink(tuple(shop.sink.operations)), FakeSource("till", ())
+        return [erp, shop, replace(shop, name="till", sink=sink, source=source)]
+
+    to_the_till = Route(Flow.PRICES, "erp", "till", 3_600_000, prices=records.PRICE_RULES)
+    monkeypatch.setattr(records, "make_routes", lambda: Routes([*routes().all, to_the_till]))
+    monkeypatch.setattr(records, "make_systems", with_a_till)
+    site = await make_records_site()
+    viewer = Client(site.app, site.tokens["viewer"])
+    assert "shop shows 4.5 GBP, as erp says." in await read(viewer, "/records/prices?q=SOCK"), (
+        "the till has no socks"
+    )
+    site.engine.catalog.put("till", Item("SOCK-42", "g", "s"))
+    site.app.site.looks.forget()
+    text = await read(viewer, one("prices", "SOCK-42"))
+    assert "On its way 4.5 GBP is being prepared; till shows nothing of ours yet." in text
+    assert "shop from erp in agreement" in text and "till from erp on its way" in text
+    told = [
+        held(Kind.PRICE, tag_key(name, "SOCK-42"), tag(("1", "4.5")), site.clock.now_ms())
+        for name in (OWN, "24601")
+    ]
+    await site.store.write(Write("content_put", [{**row, "system": "till"} for row in told]))
+    site.app.site.looks.forget()
+    assert "In agreement shop and till show what erp says." in await read(viewer, one("prices", "SOCK-42"))

@@ -68,7 +68,7 @@ def test_a_record_is_found_narrowed_and_asked_about(page, server):  # noqa: F811
     page.goto("/search")
     page.keyboard.type("acme")
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="Credit of 107").click()
+    page.get_by_role("link", name="Credit of Acme Tools Ltd").click()
     page.get_by_label("Amount, tax and shipping included").fill("451")
     page.get_by_role("button", name="Ask").click()
     page.get_by_text("An order of 451 GBP would be denied.").wait_for()

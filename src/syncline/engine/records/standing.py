@@ -33,7 +33,7 @@ OPEN = frozenset(
 
 
 class Word(StrEnum):
-    """How something stands, in a word; the gravest first."""
+    """How something stands, in a word; the gravest first, and last what nothing is to be done about."""
 
     LATE = "late"
     PARKED = "waits for a person"
@@ -43,10 +43,10 @@ class Word(StrEnum):
     REVIEWED = "held for review"
     COMING = "on its way"
     UNKNOWN = "not known"
-    ALONE = "left as it is"
-    ABSENT = "not there"
     RIGHT = "in agreement"
     BUYS = "may buy"
+    ALONE = "left as it is"
+    ABSENT = "not there"
 
 
 TONES = {
@@ -339,12 +339,21 @@ def verdict(found: Sequence[Standing]) -> tuple[Word, str]:
         return Word.ABSENT, "No channel is told of it."
     others = sum(one.word in TONES and one.word is not Word.RIGHT for one in found if one is not first)
     if first.word is Word.RIGHT:
-        sinks = list(dict.fromkeys(one.route.sink for one in found))
-        if len(sinks) > 1:
-            return first.word, f"{' and '.join(sinks)} show what {first.route.source} says."
-        rest = len(found) - 1
-        agree = f" {plural(rest, 'other value')} {'agrees' if rest == 1 else 'agree'}, too." if rest else ""
-        return first.word, first.sentence + agree
+        right = [one for one in found if one.word is Word.RIGHT]
+        sinks = list(dict.fromkeys(one.route.sink for one in right))
+        agree, alone = len(right) - 1, len(found) - len(right)
+        told = (
+            [first.sentence]
+            if len(sinks) == 1
+            else [f"{' and '.join(sinks)} show what {first.route.source} says."]
+        )
+        if agree and len(sinks) == 1:
+            told.append(f"{plural(agree, 'other value')} {'agrees' if agree == 1 else 'agree'}, too.")
+        if alone:
+            told.append(
+                f"{plural(alone, 'value')} {'is left as it is' if alone == 1 else 'are left as they are'}."
+            )
+        return first.word, " ".join(told)
     more = (
         f" {plural(others, 'other value')} of it {'needs' if others == 1 else 'need'} a look, too."
         if others

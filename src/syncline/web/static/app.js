@@ -19,10 +19,10 @@
       const part = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
       // What somebody is using stays under their fingers; the next update catches up.
       if (!part || (part.contains(document.activeElement) && part !== document.activeElement)) continue;
-      // What somebody has opened stays open.
-      const opened = [...part.querySelectorAll("details[open][id]")].map((each) => each.id);
+      // What somebody has opened or closed stays so.
+      const were = new Map([...part.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
       part.innerHTML = html;
-      for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+      for (const each of part.querySelectorAll("details[id]")) each.open = were.get(each.id) ?? each.open;
     }
   };
 
