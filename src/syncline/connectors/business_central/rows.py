@@ -17,7 +17,6 @@ from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Shipment, ShipmentLine, StockLevel
 
-ORDER = "erp_order.row"
 LEVELS_PER_EVENT = 25  # an event costs as much as ten levels
 QUANTITY_MAX = Decimal(10) ** 15
 NO_GUID = "00000000-0000-0000-0000-000000000000"
@@ -54,8 +53,6 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Units, ...]
     version_ms: int
     erp_ms: int
-    commits: bool = True
-    cancelled: bool = False
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -202,7 +199,7 @@ def order_event(
         erp_ms,
     )
     event_id = f"order:{body.id}:{digest(changed_ms, body.key, body.status, body.lines)}"
-    return Event(system, ORDER, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+    return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
 def shipment_event(system: str, row: Row, separator: str) -> Event:
@@ -277,7 +274,7 @@ def decode(logged: LoggedEvent) -> list[Change]:
                 Change(Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x))
                 for x in _STOCK.decode(event.body)
             ]
-        if event.topic == ORDER:
+        if event.topic == "erp_order.row":
             return [_order(event)]
         if event.topic == "shipment.row":
             return [_shipment(event)]
@@ -308,7 +305,7 @@ def _order(event: Event) -> Change:
     row = _ORDER.decode(event.body)
     lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
     # A line holds its units as soon as it is there, whether the order is released or not.
-    order = ErpOrder(row.key, row.id, row.status, row.commits, lines, row.erp_ms, row.cancelled)
+    order = ErpOrder(row.key, row.id, row.status, True, lines, row.erp_ms)  # noqa: FBT003 (commits_stock)
     return Change(Kind.ERP_ORDER, row.key, row.version_ms, 0, event.occurred_at_ms, order)
 
 
