@@ -20,11 +20,13 @@ import structlog
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import Client, quoted
 from syncline.connectors.business_central.manifest import DELETIONS, BusinessCentralSettings
-from syncline.model.change import Cursor, Event, LoggedEvent, Via
+from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected, Retryable
+from syncline.model.records import ErpOrder
 from syncline.ports import Clock, Page
 
-TOPIC = "deleted.row"
+ORDER, REPORT = "erp_order.deleted", "deleted.row"
+TOPICS = (ORDER, REPORT)
 PAGES_MAX = 100
 LISTED_MAX = 50_000  # of one kind; more, and nothing is concluded
 NAMES_PER_CALL = 20
@@ -47,6 +49,14 @@ class Listed(msgspec.Struct, frozen=True, omit_defaults=True):
     memos: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     doubted: int = 0
+
+
+class DeletedOrder(msgspec.Struct, frozen=True):
+    """``erp_order.deleted``: an order that holds nothing any more since a moment of the product's clock."""
+
+    key: str
+    erp_ms: int
+    cancelled: bool
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -121,7 +131,7 @@ class Deletions:
 
     def _report(self, words: str, at_ms: int) -> Event:
         body = msgspec.json.encode(Deleted(words))
-        return Event(self._system, TOPIC, f"deleted:{rows.digest(words)}", Via.POLL, at_ms, body)
+        return Event(self._system, REPORT, f"deleted:{rows.digest(words)}", Via.POLL, at_ms, body)
 
     # -- lists --------------------------------------------------------------------------------
 
@@ -188,19 +198,31 @@ class Deletions:
 
 
 def _order_event(system: str, reference: str, now_ms: int, *, cancelled: bool) -> Event:
-    body = rows.OrderRow(reference, "", "", "Deleted", (), now_ms, now_ms, commits=False, cancelled=cancelled)
+    body = DeletedOrder(reference, now_ms, cancelled)
     event_id = f"order-deleted:{reference}:{now_ms}:{cancelled}"
-    return Event(system, rows.ORDER, event_id, Via.POLL, now_ms, msgspec.json.encode(body))
+    return Event(system, ORDER, event_id, Via.POLL, now_ms, msgspec.json.encode(body))
 
 
-def decode(logged: LoggedEvent) -> None:
-    """Tell a person: no record changed.
+def decode(logged: LoggedEvent) -> list[Change]:
+    """The change that an event states; what only a person can do something about is refused with its words.
 
     Raises:
-        Rejected: always, with what was deleted.
+        Rejected: the event is for a person, or cannot be read.
     """
+    event = logged.event
     try:
-        says = msgspec.json.decode(logged.event.body, type=Deleted).says
+        if event.topic == REPORT:
+            raise Rejected(msgspec.json.decode(event.body, type=Deleted).says)
+        row = msgspec.json.decode(event.body, type=DeletedOrder)
     except msgspec.MsgspecError as error:
         raise Rejected(f"A record of Business Central cannot be read: {error}") from error
-    raise Rejected(says)
+    order = ErpOrder(
+        row.key,
+        "",
+        "Deleted",
+        commits_stock=False,
+        lines=(),
+        erp_stamp_ms=row.erp_ms,
+        cancelled=row.cancelled,
+    )
+    return [Change(Kind.ERP_ORDER, row.key, row.erp_ms, 0, event.occurred_at_ms, order)]

@@ -19,7 +19,6 @@ from syncline.model.records import ErpLine, ErpOrder, Item, Shipment, ShipmentLi
 from syncline.sdk.money import Units
 from syncline.sdk.scan import events
 
-ORDER = "erp_order.row"
 QUANTITY_MAX = Decimal(10) ** 15
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -47,8 +46,6 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Units, ...]
     version_ms: int
     erp_ms: int
-    commits: bool = True
-    cancelled: bool = False
     account: str = ""
 
 
@@ -187,7 +184,7 @@ def order_event(
         account=payer_of(row),
     )
     event_id = f"order:{body.id}:{digest(changed_ms, body.key, body.status, body.lines, body.account)}"
-    return Event(system, ORDER, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+    return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
 def shipment_event(system: str, row: Row, separator: str) -> Event:
@@ -262,7 +259,7 @@ def decode(logged: LoggedEvent) -> list[Change]:
                 Change(Kind.STOCK, f"{x.sku}\x1f{x.location}", x.erp_ms, 0, x.changed_ms, _level(x))
                 for x in _STOCK.decode(event.body)
             ]
-        if event.topic == ORDER:
+        if event.topic == "erp_order.row":
             return [_order(event)]
         if event.topic == "shipment.row":
             return [_shipment(event)]
@@ -294,14 +291,7 @@ def _order(event: Event) -> Change:
     lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
     # A line holds its units as soon as it is there, whether the order is released or not.
     order = ErpOrder(
-        row.key,
-        row.id,
-        row.status,
-        commits_stock=row.commits,
-        lines=lines,
-        erp_stamp_ms=row.erp_ms,
-        cancelled=row.cancelled,
-        account=row.account,
+        row.key, row.id, row.status, commits_stock=True, lines=lines, erp_stamp_ms=row.erp_ms, account=row.account
     )
     return Change(Kind.ERP_ORDER, row.key, row.version_ms, 0, event.occurred_at_ms, order)
 

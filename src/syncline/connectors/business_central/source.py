@@ -46,8 +46,8 @@ class BusinessCentralSource:
             return money.decode(logged)
         if logged.event.topic == credit.TOPIC:
             return credit.decode(logged)
-        if logged.event.topic == gone.TOPIC:
-            gone.decode(logged)
+        if logged.event.topic in gone.TOPICS:
+            return gone.decode(logged)
         return prices.decode(logged) if logged.event.topic == prices.TOPIC else rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
