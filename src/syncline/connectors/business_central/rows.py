@@ -291,7 +291,13 @@ def _order(event: Event) -> Change:
     lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
     # A line holds its units as soon as it is there, whether the order is released or not.
     order = ErpOrder(
-        row.key, row.id, row.status, commits_stock=True, lines=lines, erp_stamp_ms=row.erp_ms, account=row.account
+        row.key,
+        row.id,
+        row.status,
+        commits_stock=True,
+        lines=lines,
+        erp_stamp_ms=row.erp_ms,
+        account=row.account,
     )
     return Change(Kind.ERP_ORDER, row.key, row.version_ms, 0, event.occurred_at_ms, order)
 
