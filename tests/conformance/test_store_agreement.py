@@ -54,6 +54,7 @@ VALUES = {
     "slow_since_ms": st.none() | times, "number": st.none() | st.integers(-3, 4),
     "mode": st.sampled_from(["paused", "shadow"]), "sink": st.sampled_from(["", "velocity"]),
     "learned": st.binary(max_size=9).map(bytes.hex),
+    "operations": st.lists(st.sampled_from(["set_stock", "put_order"])),
     "account": st.sampled_from(["A", "ä\x1f1"]), "accounts": st.lists(st.sampled_from(["A", "ä\x1f1"])),
     "accepted": st.integers(0, 1), "bounded": st.integers(0, 1), "binding": keys,
     "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),

@@ -26,6 +26,7 @@ from syncline.cli import (
     simulator,
     whatif,
 )
+from syncline.cli.metavars import name_values
 
 app = typer.Typer(
     name="syncline",
@@ -55,6 +56,7 @@ for module in (
     connectors,
 ):
     module.register(app)
+name_values(app)
 
 
 def _version(value: bool) -> None:

@@ -85,6 +85,8 @@ MEANINGS: Mapping[str, str] = {
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",
     "does_not_add_up": "The order's lines, tax and shipping do not make its total, so nothing was written.",
+    "other_account": "The order was approved on the credit of one account, and its buyer is another. Correct who the buyer is, or "
+    "set conflict in the route of credit, then release this.",
     "rejected": "The other side refused this and would refuse it again. Mend the cause there, then release.",
     "stale": "The number at the channel changed under our hands several times in a row. Look for something else "
     "that writes stock there, then release.",

@@ -9,6 +9,7 @@ from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Feed, Inlet, Opening, Store, System, Transport
 from syncline.runtime.config import Config
 from syncline.runtime.ledger import NAME, FileLedger
+from syncline.runtime.outside import OutsideTransport
 from syncline.runtime.registry import connectors
 from syncline.stores.sqlite import LiveSqliteStore
 
@@ -56,6 +57,7 @@ def open_systems(config: Config, clock: Clock, rng: Random, transport: Transport
                         Random(rng.getrandbits(64)),
                         transport,
                         open_inlet,
+                        OutsideTransport(),
                     ),
                 ),
             )

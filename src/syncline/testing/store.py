@@ -37,6 +37,7 @@ from syncline.testing.store_mappings import MappingConformance
 from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_privacy import PrivacyConformance
 from syncline.testing.store_proofs import ProofConformance
+from syncline.testing.store_records import RecordConformance
 from syncline.testing.store_routing import RoutingConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_states import StateConformance
@@ -58,6 +59,7 @@ class StoreConformance(
     FullReadConformance,
     ProofConformance,
     StateConformance,
+    RecordConformance,
     RoutingConformance,
     MappingConformance,
     CreditConformance,

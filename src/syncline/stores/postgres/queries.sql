@@ -1279,6 +1279,22 @@ RETURNING state_mark.key;
 SELECT route, key FROM state_mark
 WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;
 
+-- name: parked_of
+SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND system = :system AND operation = ANY (ARRAY(SELECT jsonb_array_elements_text(:operations::jsonb)))
+ORDER BY parked_at_ms, id LIMIT :limit;
+
+-- name: deliveries_late
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+    AND route = :route AND deliver_by_ms < :now_ms
+ORDER BY deliver_by_ms, operation, key LIMIT :limit;
+
+-- name: differences_at
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
+WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
 -- name: routing_put
 -- key: channel order_key id
 INSERT INTO routing (channel, order_key, id, at_ms, said, body)
@@ -1405,10 +1421,10 @@ WHERE system = :system AND account = ANY (ARRAY(SELECT jsonb_array_elements_text
 ORDER BY account, reference;
 
 -- name: credit_of_orders
-SELECT order_key, account FROM credit_claim
+SELECT order_key, account, reference, state FROM credit_claim
 WHERE channel = :channel AND order_key <> '' AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
     AND system = :system AND state <> 'released'
-ORDER BY order_key, reference;
+ORDER BY order_key, created_at_ms, reference;
 
 -- name: credit_claim
 SELECT system, account, channel, order_key, amount, currency, state, made_by, created_at_ms, expires_at_ms
@@ -1434,7 +1450,8 @@ RETURNING credit_claim.reference;
 
 -- name: credit_ordered
 -- key: reference
--- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again.
+-- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again. Until
+-- the source has confirmed the order, its claim may be moved to another account.
 INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
                           created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
 SELECT r.reference, r.system, r.account, r.channel, r.order_key, r.amount, r.currency, 'ordered', r.version, '',
@@ -1443,6 +1460,7 @@ FROM jsonb_to_recordset($1::jsonb) AS r(reference text, system text, account tex
     amount bigint, currency text, version bigint, now_ms bigint)
 ON CONFLICT (reference) DO UPDATE
 SET amount = excluded.amount, currency = excluded.currency,
+    account = CASE WHEN credit_claim.our_stamp_ms = 0 THEN excluded.account ELSE credit_claim.account END,
     version = CASE WHEN excluded.amount > credit_claim.amount THEN excluded.version ELSE credit_claim.version END,
     our_stamp_ms = CASE WHEN excluded.amount > credit_claim.amount THEN 0 ELSE credit_claim.our_stamp_ms END,
     state = CASE WHEN excluded.amount > credit_claim.amount THEN 'ordered' ELSE credit_claim.state END
@@ -1467,16 +1485,21 @@ ORDER BY c.reference LIMIT :limit;
 
 -- name: credit_accept
 -- key: reference
--- The source tells of an order whether it counts it. That it holds the order as it is now, the binding says.
+-- The source tells of an order whether it counts it, and for which account; "": it does not tell. One that was approved on
+-- the credit of this account is not in its figures if the source has it for another. That it holds the order as it is now,
+-- the binding says.
 UPDATE credit_claim SET
     our_stamp_ms = CASE WHEN r.accepted = 0 THEN 0 WHEN our_stamp_ms = 0 THEN r.now_ms ELSE our_stamp_ms END,
     state = CASE WHEN r.accepted = 0 THEN 'ordered' ELSE state END
-FROM jsonb_to_recordset($1::jsonb) AS r(reference text, binding text, accepted bigint, now_ms bigint)
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, binding text, account text, accepted bigint, now_ms bigint)
 WHERE credit_claim.reference = r.reference AND state IN ('ordered', 'contained')
+    AND (r.account IN ('', credit_claim.account) OR NOT EXISTS (
+        SELECT 1 FROM credit_claim AS a WHERE a.channel = credit_claim.channel AND a.order_key = credit_claim.order_key
+            AND a.order_key <> '' AND a.account = credit_claim.account AND a.state = 'replaced'))
     AND (r.accepted = 0 OR EXISTS (
         SELECT 1 FROM binding AS b WHERE b.system = credit_claim.system AND b.kind = 'order' AND b.key = r.binding
             AND b.version >= credit_claim.version))
-RETURNING account;
+RETURNING credit_claim.account;
 
 -- name: credit_settle
 -- key: system
