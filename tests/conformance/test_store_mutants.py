@@ -12,6 +12,7 @@ from functools import cache
 
 import apsw
 import pytest
+from tests.conformance import privacy_mutants
 
 from syncline.model.copying import replace
 from syncline.model.errors import Rejected
@@ -854,6 +855,22 @@ BROKEN = {
     "tells records of other sources": says("states_get", "system = :system AND", ":system = :system AND"),
     "tells records of other kinds": says("states_get", "kind = :kind AND", ":kind = :kind AND"),
     "tells what is gone as if it were there": says("states_get", "body, gone", "body, 0"),
+    "tells parked work of other systems": says("parked_of", "system = :system AND", ":system = :system AND"),
+    "tells parked work of other kinds": says("parked_of", "operation IN (SELECT value FROM json_each(:operations))", ":operations <> ''"),
+    "tells what was decided as parked": says("parked_of", "resolved_at_ms IS NULL AND", ""),
+    "tells parked work in the order of its numbers": says("parked_of", "ORDER BY parked_at_ms, id", "ORDER BY id"),
+    "tells parked work without a limit": says("parked_of", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "tells late work of other systems": says("deliveries_late", "system = :system AND", ":system = :system AND"),
+    "tells late work of other routes": says("deliveries_late", "route = :route AND", ":route = :route AND"),
+    "tells what is due now as late": says("deliveries_late", "< :now_ms", "<= :now_ms"),
+    "tells what is parked as late": says("deliveries_late", "AND state <> 'parked'", ""),
+    "tells nothing late that is under way": says("deliveries_late", "state <> 'parked'", "state NOT IN ('parked', 'running')"),
+    "tells late work by its keys": says("deliveries_late", "ORDER BY deliver_by_ms, operation, key", "ORDER BY key"),
+    "tells late work without a limit": says("deliveries_late", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "tells differences at other routes": says("differences_at", "route = :route AND", ":route = :route AND"),
+    "tells differences at other records": says("differences_at", "key IN (SELECT value FROM json_each(:keys))", ":keys <> ''"),
+    "tells differences that are gone": says("differences_at", "AND closed_at_ms IS NULL", ""),
+    "tells differences in any order": says("differences_at", "ORDER BY key, cause", "ORDER BY cause DESC, key"),
     "lists holds that ended": says("holds_open", "state IN ('open', 'confirmed') AND", ""),
     "lists only open holds": says("holds_open", "state IN ('open', 'confirmed')", "state = 'open'"),
     "lists a hold for each pool": says("holds_open", "AND main = 1", ""),
@@ -1110,6 +1127,16 @@ BROKEN = {
     "forgets young claims": says("forget_claims", "< :before", "<= :before"),
     "forgets claims without a limit": says("forget_claims", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
+
+
+class WipesRecords(Whole):
+    async def wipe(self):
+        await super().wipe()
+        self._connection.execute("DELETE FROM record")
+
+
+BROKEN |= {name: says(*change) for name, change in privacy_mutants.CHANGES.items()}
+BROKEN["wipes records"] = WipesRecords
 
 # --- what catches them ------------------------------------------------------------------------------
 
@@ -2678,6 +2705,54 @@ CAUGHT_BY = {
     "tells what is gone as if it were there": [
         "records_are_told_with_whether_they_are_gone",
     ],
+    "tells parked work of other systems": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells parked work of other kinds": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells what was decided as parked": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells parked work in the order of its numbers": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells parked work without a limit": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells late work of other systems": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells late work of other routes": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells what is due now as late": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells what is parked as late": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells nothing late that is under way": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells late work by its keys": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells late work without a limit": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells differences at other routes": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
+    "tells differences at other records": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
+    "tells differences that are gone": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
+    "tells differences in any order": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
     "lists holds that ended": [
         "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
     ],
@@ -3389,6 +3464,11 @@ CAUGHT_BY = {
         "an_order_takes_the_place_of_its_approvals",
     ],
 }
+
+
+CAUGHT_BY |= privacy_mutants.CAUGHT
+CAUGHT_BY["wipes records"] = ["wiping_leaves_everything_that_is_there"]
+CAUGHT_BY |= {name: [*CAUGHT_BY[name], test] for name, test in privacy_mutants.ALSO.items()}
 
 
 def test_every_mutant_says_what_catches_it_and_every_test_catches_one():

@@ -193,8 +193,8 @@ class CreditGate:
                 return await self._same(route, asked, figures, now_ms)
         raise Retryable("too many ask for this account at once: try again")
 
-    async def look(self, channel: str, account: str) -> CreditAnswer:
-        """What is known of an account and what an order of nothing would be told; takes nothing.
+    async def look(self, channel: str, account: str, *, amount: Decimal | None = None) -> CreditAnswer:
+        """What is known of an account, and what an order of an amount, or of nothing, would be told; takes nothing.
 
         Raises:
             CreditRefused: the channel is unknown.
@@ -202,7 +202,7 @@ class CreditGate:
         route = self._route(channel)
         figures = await self._figures(route, account)
         currency = "" if figures.credit is None else figures.credit.currency
-        asked = Question("", channel, account, Decimal(0), currency)
+        asked = Question("", channel, account, amount or Decimal(0), currency)
         now_ms = self._clock.now_ms()
         return self._answer(route, asked, figures, self._judge(route, asked, figures, now_ms), now_ms)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.pricing import Price
+from syncline.model.privacy import PrivacyRequest
 from syncline.model.products import Product
 
 ZERO = Decimal(0)
@@ -281,4 +282,5 @@ Record = (
     | Product
     | Company
     | Credit
+    | PrivacyRequest
 )

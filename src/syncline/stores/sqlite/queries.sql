@@ -1031,6 +1031,23 @@ RETURNING key;
 SELECT route, key FROM state_mark
 WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND not_before_ms <= :now_ms;
 
+-- name: parked_of
+SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND system = :system AND operation IN (SELECT value FROM json_each(:operations))
+ORDER BY parked_at_ms, id LIMIT :limit;
+
+-- Of its own accord SQLite takes the primary key for "system", and walks what was done in 30 days as well.
+-- name: deliveries_late
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery INDEXED BY delivery_open
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+    AND route = :route AND deliver_by_ms < :now_ms
+ORDER BY deliver_by_ms, operation, key LIMIT :limit;
+
+-- name: differences_at
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
 -- name: routing_put
 INSERT INTO routing (channel, order_key, id, at_ms, said, body)
 VALUES (:channel, :order_key, :id, :now_ms, :said, :body)
@@ -1217,3 +1234,82 @@ DELETE FROM credit_claim WHERE reference IN (
     SELECT reference FROM credit_claim
     WHERE state NOT IN ('open', 'confirmed', 'ordered') AND created_at_ms < :before LIMIT :limit)
 RETURNING reference;
+
+-- Personal data: requests, whose records they concern, and what takes the place of what told of them.
+
+-- name: privacy_ask
+INSERT INTO privacy (id, state, body) VALUES (:id, :state, :body)
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: privacy_move
+UPDATE privacy SET state = :state, body = :body WHERE id = :id
+RETURNING id;
+
+-- name: privacy_get
+SELECT state, body FROM privacy WHERE id = :id;
+
+-- name: privacies
+SELECT id, state, body FROM privacy
+WHERE id > :after AND (:state = '' OR state = :state) ORDER BY id LIMIT :limit;
+
+-- name: erased_put
+INSERT INTO erased (system, kind, key, at_ms) VALUES (:system, :kind, :key, :now_ms)
+ON CONFLICT (system, kind, key) DO NOTHING
+RETURNING key;
+
+-- name: erased_among
+SELECT key FROM erased
+WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys)) ORDER BY key;
+
+-- A body of no bytes at all is no frame: that is how an erased one is known.
+-- name: event_erase
+UPDATE event SET body = x'' WHERE "offset" = :offset AND length(body) > 0
+RETURNING "offset";
+
+-- Only where it is still what was looked at. Its version stays: nothing newer was told.
+-- name: record_erase
+UPDATE record SET hash = :hash, body = :body
+WHERE system = :system AND kind = :kind AND key = :key AND version = :version AND tiebreak = :tiebreak
+RETURNING key;
+
+-- What the other side holds is what it was; only the fingerprint that it is compared by is another one.
+-- name: binding_erase
+UPDATE binding SET hash = :hash WHERE system = :system AND kind = :kind AND key = :key AND hash = :was
+RETURNING key;
+
+-- A call whose end is not known may have to be made again.
+-- name: intent_erase
+UPDATE intent SET items = :items WHERE id = :id AND finished_at_ms IS NOT NULL
+RETURNING id;
+
+-- name: attempt_erase
+UPDATE attempt SET message = :message WHERE intent = :intent AND key = :key
+RETURNING key;
+
+-- name: delivery_erase
+UPDATE delivery SET reason = :reason WHERE system = :system AND operation = :operation AND key = :key
+RETURNING key;
+
+-- name: difference_erase
+UPDATE difference SET detail = :detail WHERE route = :route AND key = :key AND detail <> ''
+RETURNING key;
+
+-- name: routing_erase
+UPDATE routing SET body = :body WHERE channel = :channel AND order_key = :order_key AND body = :was
+RETURNING order_key;
+
+-- name: content_drop
+DELETE FROM content WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
+-- name: parked_after
+SELECT id, system, operation, key, detail, payload FROM parked WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: parked_erase
+UPDATE parked SET detail = :detail, payload = :payload WHERE id = :id
+RETURNING id;
+
+-- name: audit_erase
+UPDATE audit SET before = :before, after = :after WHERE id = :id
+RETURNING id;

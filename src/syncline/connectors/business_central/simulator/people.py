@@ -280,6 +280,18 @@ class People:
         self.company.touch("salesInvoices", invoice)
         self.company.commit()
 
+    def delete_payment(self, description: str) -> None:
+        """Take a line out of the payment journal before anybody posted it."""
+        line = self.company.find("customerPayments", "description", description)
+        assert line is not None
+        self.writes.delete(ENTITIES["customerPayments"], line)
+        self.company.commit()
+
+    def delete_memo(self, memo_id: str) -> None:
+        """Delete a draft of a credit memo."""
+        self.writes.delete(ENTITIES["salesCreditMemos"], self.company.tables["salesCreditMemos"][memo_id])
+        self.company.commit()
+
     def credit(self, number: str, lines: Mapping[str, int], location: str = "MAIN") -> str:
         """Make and post a credit memo of an invoice's goods, by item; returns its id."""
         invoice = self.company.find("salesInvoices", "number", number)
