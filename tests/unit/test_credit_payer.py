@@ -140,6 +140,7 @@ def test_a_buyer_who_was_merged_asks_and_orders_on_the_heirs_credit():
         gate = CreditGate(world.store, world.clock, merged, world.systems, lambda: None, lambda _route: None)
         by_buyer = await gate.check("1", "shop", D(1), "GBP", customer="c9")
         by_account = await gate.check("2", "shop", D(1), "GBP", account="107")
+        assert (await gate.look("shop", "107")).available == D(998)
         news = [("shop", change(Kind.ORDER, "7001", PLACED))]
         found = await CreditNews(world.store, merged).writes(news, world.clock.now_ms())
         (ordered,) = [write for write in found if write.statement == "credit_ordered"]
