@@ -254,6 +254,7 @@ def test_every_customer_is_listed_and_one_who_is_known_buys():
         made = len(world.sim.account.customers)
         outcome = await world.do("put_order", replace(put(world), customer_external_id=str(number)))
         assert world.sim.account.txns[int(outcome.facts["external_id"])].entity == number
+        assert outcome.facts["account"] == str(number)
         assert len(world.sim.account.customers) == made
 
     run(story)

@@ -190,7 +190,8 @@ def test_a_buyer_is_made_once_and_a_guest_is_the_web_customer():
         guest = world.put(order(line("1", "A", 1, "10.00"), customer=None), ("1", "A", "MAIN", 1))
         done(await world.do("put_order", guest))
         known = replace(guest, reference="shop-9", customer_external_id=world.sim.add_customer("K1", "Known"))
-        done(await world.do("put_order", known))
+        outcome = await world.do("put_order", known)
+        assert (done(outcome) != "", outcome.facts["account"]) == (True, known.customer_external_id)
         assert sorted(x.customer for x in world.sim.orders()) == ["GUEST", "K1", "WSHOP-C-77", "WSHOP-C-77"]
 
     run(story)

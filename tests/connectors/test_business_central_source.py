@@ -72,9 +72,12 @@ def test_without_the_extension_reading_says_what_is_missing():
 def test_an_order_tells_all_its_units_by_location_and_only_if_it_carries_a_number():
     async def story(world: World) -> None:
         world.sim.sell([("A", "MAIN", 1)])
-        made = world.sim.sell([("A", "MAIN", 3), ("B", "NORTH", 2)], externalDocumentNumber="shop-7")
+        payer = world.sim.add_customer("C1", "One")
+        lines = [("A", "MAIN", 3), ("B", "NORTH", 2)]
+        made = world.sim.sell(lines, externalDocumentNumber="shop-7", customerNumber="C1")
         world.sim.ship(made, lines={10_000: 2})
         (change,) = await world.read("orders")
+        assert change.value.account == payer
         assert (change.key, change.value.external_id, change.value.commits_stock) == ("SHOP-7", made, True)
         units = {(x.sku, x.location): x.quantity for x in change.value.lines}
         assert units == {("A", "MAIN"): 3, ("B", "NORTH"): 2}

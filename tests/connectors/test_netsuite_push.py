@@ -94,6 +94,11 @@ def test_a_push_becomes_levels_and_an_order():
     assert stock.changed_at_ms == START_MS - 1000
     assert stock.value.erp_stamp_ms == START_MS and stock.value.read_began_ms is None
     assert held.key == "shop-1001" and held.value.commits_stock
+    assert held.value.account == "", "what an earlier script did not tell is not known"
+    told = changes_of({**BODY, "record": {**RECORD, "entity": "107"}})[1]
+    assert told.value.account == "107"
+    with pytest.raises(Rejected, match=r"record\.entity"):
+        check({**BODY, "record": {**RECORD, "entity": " "}})
     assert [(x.sku, x.location, x.quantity) for x in held.value.lines] == [("21730", "1", 6)]
     waits = {**LINE, "committed": "4", "backordered": "2"}
     held = changes_of({**BODY, "record": {**RECORD, "lines": [waits]}})[1]

@@ -54,6 +54,7 @@ def test_the_delta_follows_documents_to_levels_orders_and_shipments():
         held = next(c for c in changes if c.kind is Kind.ERP_ORDER)
         assert held.key == "shop-1001" and held.value.external_id == str(number)
         assert held.value.commits_stock and held.value.status == "B"
+        assert held.value.account == str(w.sim.order(number).customer_id)
         assert [(x.sku, x.location, x.quantity) for x in held.value.lines] == [("21730", str(w.place), 3)]
 
         await w.clock.sleep(60)

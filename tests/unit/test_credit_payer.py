@@ -10,7 +10,8 @@ from tests.unit.test_credit import MINUTE, World, told
 
 from syncline.credit.rules import Conflict, CreditRules
 from syncline.engine.adoption import Adoption
-from syncline.engine.apply.credit import claim_of, claims_of
+from syncline.engine.apply.credit import CreditNews, claim_of, claims_of
+from syncline.engine.credit import CreditGate
 from syncline.engine.delivery.payer import Payer, Payers
 from syncline.engine.routes import Route, Routes, customer_reference, reference_of
 from syncline.mapping.customers import CustomerRules
@@ -128,6 +129,24 @@ def test_an_account_that_was_merged_pays_as_its_heir():
     found, used = told(story)
     assert (found.account, found.conflict) == ("108", "")
     assert used == {"107": D(0), "108": D(100)}
+
+
+def test_a_buyer_who_was_merged_asks_and_orders_on_the_heirs_credit():
+    merged = routes(CreditRules(mirror=False), **{"107": "108"})
+
+    async def story(world):
+        await bind(world, "107")
+        await world.figures(account="108")
+        gate = CreditGate(world.store, world.clock, merged, world.systems, lambda: None, lambda _route: None)
+        by_buyer = await gate.check("1", "shop", D(1), "GBP", customer="c9")
+        by_account = await gate.check("2", "shop", D(1), "GBP", account="107")
+        assert (await gate.look("shop", "107")).available == D(998)
+        news = [("shop", change(Kind.ORDER, "7001", PLACED))]
+        found = await CreditNews(world.store, merged).writes(news, world.clock.now_ms())
+        (ordered,) = [write for write in found if write.statement == "credit_ordered"]
+        return by_buyer.account, by_account.account, [row["account"] for row in ordered.rows]
+
+    assert told(story) == ("108", "108", ["108"])
 
 
 def test_without_an_approval_or_a_route_of_credit_the_buyer_pays():

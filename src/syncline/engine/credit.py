@@ -200,6 +200,7 @@ class CreditGate:
             CreditRefused: the channel is unknown.
         """
         route = self._route(channel)
+        account = self._configured.heir(route.source, account)
         figures = await self._figures(route, account)
         currency = "" if figures.credit is None else figures.credit.currency
         asked = Question("", channel, account, amount or Decimal(0), currency)
