@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.simulation.test_prices_elsewhere import ALWAYS, CURRENCY, SKUS, Play
+from tests.simulation.elsewhere_play import CURRENCY, SKUS, Play
 
 from syncline.connectors.adobe_commerce.products import ProductWriter
 from syncline.engine.apply import full_states
@@ -20,12 +20,9 @@ from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
 from syncline.model.products import EVERYTHING, ProductRules
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
-from syncline.simulate.network import NetworkFaults
 
 pytestmark = pytest.mark.simulation
 
-HOURS = 6
-AGREE_S_MAX = 5 * 3_600.0
 FOREIGN = "SHOP-OWN"
 MANY = [f"MANY-{n}" for n in range(60)]
 OWNED = frozenset({"title", "status"})
@@ -102,7 +99,8 @@ class Shelves(Play):
         found = {(one.sku, one.name, one.status) for one in held}
         return [f"{FAMILY} holds {found} instead of {wanted}"] if found != wanted else []
 
-    def never(self) -> list[str]:
+    async def at_last(self) -> list[str]:
+        """What may never have been, at any time."""
         log = self.shop.state.product_log
         free = sum(status == 1 and not priced for _, _, status, priced in log)
         backward = 0
@@ -119,32 +117,6 @@ class Shelves(Play):
             (backward, "names that went back"),
         )
         return [f"{count} {what}" for count, what in told if count]
-
-    async def play(self) -> list[str]:
-        if self.faults:
-            self.wire.faults = replace(ALWAYS)
-        self.start()
-        breaking = self.loop.create_task(self.break_things()) if self.faults else None
-        killed = sorted(self.rng.uniform(0, HOURS * 3_600) for _ in range(self.kills))
-        began_s = self.clock.monotonic()
-        while self.clock.monotonic() < began_s + HOURS * 3_600:
-            await self.clock.sleep(self.rng.expovariate(1 / 500))
-            self.act()
-            if killed and self.clock.monotonic() - began_s > killed[0]:
-                killed.pop(0)
-                await self.kill()
-                self.start()
-        if breaking is not None:
-            breaking.cancel()
-            self.wire.faults = NetworkFaults()
-            for simulator in (self.shop, self.erp):
-                simulator.faults = type(simulator.faults)()
-        found = await self.agree(AGREE_S_MAX)
-        rows = await self.store.read("parked_open", after=0, limit=9)
-        await self.kill()
-        breaches = {name: n for name, n in self.shop.ledger.breaches.items() if n and name != "auth"}
-        parked = [f"parked: {row[3:6]}" for row in rows]
-        return [*found, *self.never(), *parked, *(f"breach {name}" for name in breaches)]
 
 
 @pytest.mark.parametrize("number", range(201, 203))
@@ -214,5 +186,5 @@ def sells_what_has_no_price(patch):
 )
 def test_a_checker_catches(mutant, monkeypatch):
     mutant(monkeypatch)
-    monkeypatch.setattr("tests.simulation.test_products_elsewhere.AGREE_S_MAX", 3_600.0)
+    monkeypatch.setattr(Shelves, "agree_s_max", 3_600.0)
     assert any(Shelves(number, kills=0).run() for number in (201, 202, 203))

@@ -16,19 +16,12 @@ from syncline.connectors.business_central.client import Row
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Shipment, ShipmentLine, StockLevel
+from syncline.sdk.money import Units
+from syncline.sdk.scan import events
 
-LEVELS_PER_EVENT = 25  # an event costs as much as ten levels
 QUANTITY_MAX = Decimal(10) ** 15
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class Units(msgspec.Struct, frozen=True):
-    """Units of one SKU at one location."""
-
-    sku: str
-    location: str
-    quantity: str
 
 
 class StockRow(msgspec.Struct, frozen=True):
@@ -147,24 +140,8 @@ def stock_events(system: str, levels: Sequence[StockRow], via: Via) -> list[Even
 
     Even an unchanged level carries newer stamps, which release demand, so no reading is a duplicate of another.
     """
-    events: list[Event] = []
-    sound: list[StockRow] = []
-    for level in levels:
-        try:
-            _level(level)
-        except Rejected:
-            events.append(_stock_event(system, [level], via))
-        else:
-            sound.append(level)
-    chunks = [sound[start : start + LEVELS_PER_EVENT] for start in range(0, len(sound), LEVELS_PER_EVENT)]
-    return events + [_stock_event(system, chunk, via) for chunk in chunks]
-
-
-def _stock_event(system: str, levels: list[StockRow], via: Via) -> Event:
-    body = msgspec.json.encode(levels)
-    prefix = "snap" if via is Via.SNAPSHOT else "level"
-    event_id = f"{prefix}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, "stock.rows", event_id, via, min(x.changed_ms for x in levels), body)
+    name = "snap" if via is Via.SNAPSHOT else "level"
+    return list(events(system, "stock.rows", levels, _level, via=via, name=name))
 
 
 def order_event(

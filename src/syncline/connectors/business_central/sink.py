@@ -19,6 +19,7 @@ from syncline.connectors.business_central.rows import sku_of, text
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
 ENTITY_CHANGED = "Request_EntityChanged"
@@ -51,14 +52,8 @@ class BusinessCentralSink:
                 return await self._put_payment(payload)
             if operation == "put_refund" and isinstance(payload, PutRefund):
                 return await self._put_refund(payload)
-        except Throttled as error:
-            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-        except OutcomeUnknown as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        except (Retryable, Busy, Conflict) as error:
-            return Outcome(Result.NOT_SENT, str(error))
-        except Rejected as error:
-            return Outcome(Result.REJECTED, str(error))
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict, Rejected) as error:
+            return outcome_of(error)
         raise ValueError(f"Business Central has no operation {operation!r} for a {type(payload).__name__}.")
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:

@@ -17,8 +17,8 @@ from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, ShipmentLine, StockLevel
+from syncline.sdk.scan import events
 
-LEVELS_PER_EVENT = 25  # an event costs as much as ten levels; a transaction takes 200 events
 CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
 QUANTITY_MAX = Decimal(10) ** 15
 QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
@@ -120,24 +120,8 @@ def stock_events(system: str, levels: Sequence[StockRow], via: Via) -> list[Even
     Even an unchanged level carries newer stamps, which release demand, so no reading is a duplicate of
     another.
     """
-    events: list[Event] = []
-    sound: list[StockRow] = []
-    for level in levels:
-        try:
-            _level(level)
-        except Rejected:
-            events.append(_stock_event(system, [level], via))
-        else:
-            sound.append(level)
-    chunks = [sound[start : start + LEVELS_PER_EVENT] for start in range(0, len(sound), LEVELS_PER_EVENT)]
-    return events + [_stock_event(system, chunk, via) for chunk in chunks]
-
-
-def _stock_event(system: str, levels: list[StockRow], via: Via) -> Event:
-    body = msgspec.json.encode(levels)
-    prefix = "snap" if via is Via.SNAPSHOT else "level"
-    event_id = f"{prefix}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, "stock.rows", event_id, via, min(x.changed_ms for x in levels), body)
+    name = "snap" if via is Via.SNAPSHOT else "level"
+    return list(events(system, "stock.rows", levels, _level, via=via, name=name))
 
 
 def order_name(head: Mapping[str, object], settings: NetSuiteSettings) -> str:

@@ -18,6 +18,7 @@ from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
 ORDER_FIELDS = "externalId,entity,total,currency"
@@ -48,12 +49,8 @@ class NetSuiteSink:
                 return await self._put_payment(payload)
             if operation == "put_refund" and isinstance(payload, PutRefund):
                 return await self._put_refund(payload)
-        except Throttled as error:
-            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-        except OutcomeUnknown as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        except (Retryable, Busy, Conflict) as error:
-            return Outcome(Result.NOT_SENT, str(error))
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict) as error:
+            return outcome_of(error)
         except Rejected as error:
             refused = mapping.refused_locations(payload, str(error)) if isinstance(payload, PutOrder) else []
             return Outcome(

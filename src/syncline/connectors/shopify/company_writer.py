@@ -29,7 +29,7 @@ from syncline.model.customers import MERGED, Contact, CustomerCard, CustomerFiel
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import PutCustomer
-from syncline.sdk.ownership import resolved
+from syncline.sdk.ownership import by_keys, resolved
 
 TAKEN = "TAKEN"
 CLOSED = "closed-"  # before the external id of a location whose address is none of the customer's any more
@@ -133,27 +133,16 @@ class CompanyWriter:
             known, _ = await read_company(self._client, payload.external_id)
             if known is not None:
                 return known
-        keys = dict(payload.content.keys)
-        former = [value for name, value in payload.content.keys if name == MERGED]
-        for name, value in (MatchKey.EXTERNAL_ID.value, payload.key), *payload.content.keys:
-            if name == MERGED:
-                continue
-            hits = await self._with_tax_id(value) if name == MatchKey.TAX_ID else await self._search(value)
-            if len(hits) > 1:
-                raise Rejected(
-                    f"customer {payload.key}: {len(hits)} companies have the {name} {value!r}; give the right one the "
-                    f"external id {payload.key} in Shopify, then release this"
-                )
-            if hits:
-                of = hits[0].external_id or ""
-                if of not in ("", payload.key, keys.get(MatchKey.NUMBER), *former):
-                    raise Rejected(
-                        f"customer {payload.key}: the company with its {name} has the external id {of!r}, so it is another's; "
-                        "correct one of the two, then release this"
-                    )
-                found, _ = await read_company(self._client, hits[0].id)
-                return found
-        return None
+        hit = await by_keys(
+            payload, self._having, lambda one: one.external_id, mark="external id", where="Shopify"
+        )
+        if hit is None:
+            return None
+        found, _ = await read_company(self._client, hit.id)
+        return found
+
+    async def _having(self, name: str, value: str) -> list[_Hit]:
+        return await self._with_tax_id(value) if name == MatchKey.TAX_ID else await self._search(value)
 
     async def _search(self, external_id: str) -> list[_Hit]:
         quoted = external_id.replace("\\", "").replace("'", "").replace('"', "")
