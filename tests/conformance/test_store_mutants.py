@@ -1069,10 +1069,12 @@ BROKEN = {
     "forgets the key of what replaced": says("credit_replace", ", order_key = :order_key", ""),
     "meets records that are no orders": says("credit_met", "o.kind = 'order' AND", ""),
     "meets orders of other channels": says("credit_met", "o.system = c.channel AND", ""),
-    "meets orders for what has ended": says("credit_met", "c.state IN ('open', 'confirmed') AND", ""),
+    "meets orders for what has ended": says(
+        "credit_met", "c.state IN ('open', 'confirmed', 'ordered') AND c.state <> 'ordered' AND", ""
+    ),
     "meets orders for other systems": says("credit_met", "c.system = :system AND", ":system = :system AND"),
-    "meets no confirmed approvals": says("credit_met", "c.state IN ('open', 'confirmed')", "c.state = 'open'"),
-    "meets orders in any order": says("credit_met", "ORDER BY c.reference", "ORDER BY c.reference DESC"),
+    "meets no confirmed approvals": says("credit_met", "c.state <> 'ordered'", "c.state = 'open'"),
+    "meets orders in any order": says("credit_met", "ORDER BY +c.reference", "ORDER BY c.reference DESC"),
     "meets orders without a limit": says("credit_met", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
     "accepts orders that the source does not have": says("credit_accept", ":accepted = 0 OR EXISTS", "1 OR EXISTS"),
     "accepts orders by an old version": says("credit_accept", "b.version >= credit_claim.version", "b.version >= 0"),

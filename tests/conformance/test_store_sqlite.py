@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -310,3 +311,26 @@ async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     store = await LiveSqliteStore.open(path, now_ms=T0)
     await put(store, "dirty_mark", sku="A", changed_at_ms=1)
     await store.close()
+
+
+def test_a_plan_does_not_hang_on_a_value() -> None:
+    store = SqliteStore.open(":memory:", now_ms=0)
+    connection = store._connection
+
+    def plans(value: object) -> dict[str, list[str]]:
+        return {
+            name: [
+                step[3]
+                for step in connection.execute(
+                    f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(re.findall(r":([a-z_0-9]+)", sql), value)
+                )
+            ]
+            for name, sql in store._queries.items()
+        }
+
+    ours = plans(None)
+    for value in (1, "1", "[]"):
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 0)
+        assert plans(value) == ours
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    assert plans(1) == ours

@@ -18,6 +18,7 @@ from syncline.model.payloads import SetProduct
 from syncline.model.products import Goods, ProductStatus, Variant, image_mark
 from syncline.model.records import Item as StockedItem
 from syncline.ports import Opening, Request, Response, Transport
+from syncline.testing.bench import Wire
 
 ACTIVE = ProductStatus.ACTIVE
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
@@ -101,6 +102,10 @@ def test_a_value_that_is_missing_is_added_once_where_that_is_configured():
         for _ in range(2):
             assert (await do(system, product(attributes={"Season": "Winter"}))).result is Result.DONE
         assert sorted(season.options.values()) == ["Summer", "Winter"]
+        assert (await shown(w, system)).attributes["season"] == "Winter"
+        await do(system, product(attributes={"Season": "Spring"}))
+        await w.clock.sleep(60)
+        assert (await shown(w, system)).attributes["season"] == "Spring"  # although it was read before
         refused = await do(system, product(attributes={"Season": "WINTER"}))
         assert refused.result is Result.REJECTED
         assert "make them the same" in refused.message
@@ -176,6 +181,38 @@ def test_images_are_fetched_once_and_given_as_content_beside_those_that_are_ther
         assert len(there.media) == 3
         assert there.media[2]["types"] == []
         assert not w.shop.ledger.breaches
+
+    run(story)
+
+
+def test_what_was_lost_on_the_way_is_there_once():
+    async def story(w: World) -> None:
+        w.shop.add_product("A", "A", Decimal(3), {"default": 1})
+        season, wire, posts = w.shop.add_select("season"), Wire(w.transport), 0
+
+        async def lose_every_second(request, send):
+            nonlocal posts
+            answer = await send(request)
+            posts += request.method == "POST"
+            if request.method == "POST" and posts % 2:
+                raise OutcomeUnknown("the answer was lost")
+            return answer
+
+        wire.between = lose_every_second
+        own = settings(
+            category_root=2,
+            create_categories=True,
+            create_options=True,
+            image_hosts=("images.example.com",),
+        )
+        system = CONNECTOR.open(Opening("shop", own, w.clock, w.shop.rng, wire, outside=Pictures()))
+        payload = product(category="Home/Kitchen", images=(PICTURE, SECOND), attributes={"Season": "Winter"})
+        results = [(await do(system, payload)).result for _ in range(8)]
+        assert set(results) == {Result.UNKNOWN, Result.DONE}
+        assert results[-1] is Result.DONE
+        there = w.shop.state.products["A"]
+        assert (len(there.media), len(there.categories), len(season.options)) == (2, 1, 1)
+        assert len(w.shop.state.categories) == 4
 
     run(story)
 

@@ -102,7 +102,7 @@ class Definitions:
             Rejected: the shop has none of that name from whose values can be chosen.
         """
         code = self.code_of(name)
-        found = (await self.all()).get(code) or (await self._anew()).get(code)
+        found = (await self.all()).get(code) or (await self.anew()).get(code)
         if found is None or found.frontend_input != "select":
             what = "no attribute" if found is None else "no list of values in"
             raise Rejected(
@@ -131,7 +131,7 @@ class Definitions:
         value = definition.value_of(label)
         code = definition.attribute_code
         if value is None:
-            definition = (await self._anew()).get(code, definition)
+            definition = (await self.anew()).get(code, definition)
             value = definition.value_of(label)
         if value is None and (other := definition.alike(label)):
             raise Rejected(f"{code}: the shop writes {label.strip()!r} as {other!r}; make them the same")
@@ -147,8 +147,12 @@ class Definitions:
             )
         return value
 
-    async def _anew(self) -> Mapping[str, Definition]:
-        """Read again, unless that was done a moment ago."""
+    async def anew(self) -> Mapping[str, Definition]:
+        """Every attribute by its code, read again unless that was done a moment ago.
+
+        Raises:
+            Throttled, Retryable, Rejected, AuthExpired: as for any reading.
+        """
         if self._read_s is None or self._clock.monotonic() - self._read_s > ANEW_S:
             await self._read()
         return self._known

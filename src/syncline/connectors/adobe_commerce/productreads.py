@@ -84,6 +84,8 @@ class ShelfReader:
         seen = await by_sku(self._client, list(ids))
         variants = await variants_of(self._client, seen)
         known = await self._definitions.all()
+        if any(_strange(known, row) for rows in (seen.values(), *variants.values()) for row in rows):
+            known = await self._definitions.anew()  # a value that was added since
         return [
             Told(group, ids[sku], await self._content(sku, row, variants.get(sku), known))
             for sku, row in seen.items()
@@ -114,6 +116,15 @@ class ShelfReader:
             attributes,
             self._gallery.told(row),
         )
+
+
+def _strange(known: Mapping[str, Definition], row: Seen) -> bool:
+    """Whether a product has a value that nobody has heard of."""
+    return any(
+        isinstance(one.value, str) and one.value != "" and not definition.label_of(one.value)
+        for one in row.custom_attributes
+        if (definition := known.get(one.attribute_code)) is not None and definition.frontend_input in CHOSEN
+    )
 
 
 def _text(definition: Definition, row: Seen) -> str:

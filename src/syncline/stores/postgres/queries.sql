@@ -200,7 +200,7 @@ WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :lim
 
 -- name: bindings_external
 SELECT system, kind, key FROM binding
-WHERE external_id = ANY (ARRAY(SELECT jsonb_array_elements_text(:ids::jsonb)))
+WHERE external_id <> '' AND external_id = ANY (ARRAY(SELECT jsonb_array_elements_text(:ids::jsonb)))
 ORDER BY system, kind, key LIMIT :limit;
 
 -- name: unseen

@@ -23,7 +23,7 @@ import msgspec
 from syncline.model.change import Cursor, Event, LoggedEvent, Via
 from syncline.model.errors import Fenced, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Row, Store, Write
-from syncline.stores.bodies import pack, unpack
+from syncline.stores.bodies import pack_all, unpack
 from syncline.stores.postgres.server import (
     AGAIN,
     COMMAND_TIMEOUT_S,
@@ -226,7 +226,7 @@ class PostgresStore(Store):
             _Appending(
                 events=events,
                 digests=[digest_of(event.system, event.event_id) for event in events],
-                bodies=[pack(event.body) for event in events],
+                bodies=pack_all([event.body for event in events]),
                 bucket=bucket_of(received_at_ms),
                 received_at_ms=received_at_ms,
                 cursor=cursor,

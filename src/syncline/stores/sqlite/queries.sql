@@ -459,7 +459,7 @@ ORDER BY expires_at_ms, reference, line LIMIT :limit;
 SELECT sku, reference, order_key FROM hold
 WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND order_key <> '' AND main = 1
     AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = hold.order_key)
-ORDER BY reference, line LIMIT :limit;
+ORDER BY +reference, line LIMIT :limit;
 
 -- name: hold_next
 SELECT expires_at_ms FROM hold WHERE state IN ('open', 'confirmed') ORDER BY expires_at_ms LIMIT :limit;
@@ -836,7 +836,7 @@ ORDER BY system, key LIMIT :limit;
 
 -- name: bindings_external
 SELECT system, kind, key FROM binding
-WHERE external_id IN (SELECT value FROM json_each(:ids)) ORDER BY system, kind, key LIMIT :limit;
+WHERE external_id <> '' AND external_id IN (SELECT value FROM json_each(:ids)) ORDER BY system, kind, key LIMIT :limit;
 
 -- name: audit_tail
 SELECT id, at_ms, actor, action, subject, before, after, chain FROM audit
@@ -1179,8 +1179,8 @@ RETURNING reference;
 -- name: credit_met
 SELECT c.reference, c.channel, c.order_key, o.body FROM credit_claim AS c
 JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
-WHERE c.state IN ('open', 'confirmed') AND c.system = :system AND c.order_key <> ''
-ORDER BY c.reference LIMIT :limit;
+WHERE c.state IN ('open', 'confirmed', 'ordered') AND c.state <> 'ordered' AND c.system = :system AND c.order_key <> ''
+ORDER BY +c.reference LIMIT :limit;
 
 -- The source tells of an order whether it counts it. That it holds the order as it is now, the binding says.
 -- name: credit_accept

@@ -19,7 +19,7 @@ import msgspec
 from syncline.model.change import Cursor, Event, LoggedEvent, Via
 from syncline.model.errors import Fenced, Misconfigured
 from syncline.ports import Row, Store, Write
-from syncline.stores.bodies import pack, unpack
+from syncline.stores.bodies import pack_all, unpack
 from syncline.stores.seen import bucket_of, digest_of
 from syncline.stores.statements import load_migrations, load_queries, pending_migrations
 
@@ -27,7 +27,9 @@ ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.
 PAGE_SIZE = 8192
 BUSY_TIMEOUT_MS = 5_000
 SYNCHRONOUS_FULL = 2
-CHUNK_BYTES = 1_000_000  # compressed bodies in one statement
+# Compiled statements. One that is used goes to the end of the row, so a rare one is kept for that many uses of others.
+STATEMENTS_KEPT = 512  # the most that apsw takes
+CHUNK_BYTES = 4_000_000  # bodies in one statement, which are a quarter of that when they are compressed
 
 # File systems on which SQLite's locks or shared memory do not work: sqlite.org/wal.html, howtocorrupt.html.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -108,7 +110,10 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
             shared memory for a WAL.
     """
     flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    connection = apsw.Connection(path, flags=flags, statementcachesize=200)
+    connection = apsw.Connection(path, flags=flags, statementcachesize=STATEMENTS_KEPT)
+    # Without this, SQLite compiles a statement again for each value that might change its plan, such as a limit. Ours
+    # do not hang on values (test_a_plan_does_not_hang_on_a_value).
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.pragma("page_size", PAGE_SIZE)
     connection.pragma("journal_mode", "wal")
@@ -181,7 +186,6 @@ class _Arrived:
 
     event: Event
     received_at_ms: int
-    body: bytes
     offsets: list[int | None]
     place: int
 
@@ -282,9 +286,8 @@ class SqliteStore(Store):
                 digest = digest_of(event.system, event.event_id)
                 if digest in chunk:
                     continue
-                body = pack(event.body)
-                chunk[digest] = _Arrived(event, append.received_at_ms, body, places, place)
-                size += len(body)
+                chunk[digest] = _Arrived(event, append.received_at_ms, places, place)
+                size += len(event.body)
                 if size > CHUNK_BYTES:
                     self._append_chunk(chunk)
                     chunk, size = {}, 0
@@ -312,8 +315,9 @@ class SqliteStore(Store):
                 return
         execute(_SEE, (_encode(buckets).decode(), b"".join(chunk)))
         (first,) = next(execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'event'"))
+        bodies = pack_all([new.event.body for new in chunk.values()])
         rows, start = [], 1
-        for n, new in enumerate(chunk.values()):
+        for n, (new, body) in enumerate(zip(chunk.values(), bodies, strict=True)):
             new.offsets[new.place] = first + n
             event = new.event
             rows.append(
@@ -325,12 +329,11 @@ class SqliteStore(Store):
                     event.occurred_at_ms,
                     new.received_at_ms,
                     start,
-                    len(new.body),
+                    len(body),
                 )
             )
-            start += len(new.body)
-        bodies = b"".join(new.body for new in chunk.values())
-        execute(_APPEND, (_encode(rows).decode(), bodies, first))
+            start += len(body)
+        execute(_APPEND, (_encode(rows).decode(), b"".join(bodies), first))
 
     def write_rows(self, writes: Sequence[Write]) -> list[list[Row]]:
         """``write`` without its transaction."""
