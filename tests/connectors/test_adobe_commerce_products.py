@@ -11,10 +11,11 @@ from tests.connectors.adobe_world import World, run
 from syncline.model.change import Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
-from syncline.model.errors import Retryable
+from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.model.payloads import SetListing, SetProduct, SetWording
 from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.records import Item as StockedItem
+from syncline.ports import Response
 
 ACTIVE = ProductStatus.ACTIVE
 
@@ -115,6 +116,33 @@ def test_a_queue_that_nobody_works_off_is_asked_after_again_and_filled_once():
         outcomes = await do(system, *payloads)
         assert {one.result for one in outcomes} == {Result.DONE}
         assert w.shop.ledger.calls_by_operation["bulk PUT products/{sku}"] == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("reject", [False, True])
+def test_what_may_be_in_the_queue_is_followed_through_the_queue_however_little_is_left(reject):
+    async def story(w: World) -> None:
+        system, wire = opened(w, bulk_from=2)
+
+        async def lose(request, send):
+            answer = await send(request)
+            if "/async/" in request.url:
+                wire.between = None
+                if reject:
+                    return Response(400, answer.headers, b'{"message": "Error processing 1 element"}')
+                raise OutcomeUnknown("the answer was lost")
+            return answer
+
+        wire.between = lose
+        outcomes = await do(system, product("N0"), product("N1"))
+        assert {one.result for one in outcomes} == {Result.UNKNOWN}
+        (again,) = await do(system, product("N0"))  # the other is wanted no more
+        assert again.result is Result.WAIT
+        assert w.shop.ledger.calls_by_operation["bulk POST products"] == 2
+        assert w.shop.bulk.undone() == 0  # or a price that is written now would be 0 again soon
+        await do(system, product("N0"), key="next")
+        assert w.shop.ledger.calls_by_operation["bulk POST products"] == 2
 
     run(story)
 

@@ -17,7 +17,7 @@ from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.shelves import PRODUCTS
 from syncline.connectors.adobe_commerce.stock import COMPLETE, OPEN, RETRIABLE, outcome_of
 from syncline.model.delivery import Outcome, Result
-from syncline.model.errors import AuthExpired, Rejected, SynclineError
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
 from syncline.ports import Clock
 
 POLL_S = (2.0, 30.0)  # between two looks at a queued batch: first, and at most
@@ -41,6 +41,13 @@ class ProductQueue:
         self._client = client
         self._clock = clock
         self._queued: OrderedDict[tuple[str, str], _Batch] = OrderedDict()  # by key and way
+        self._unsure: OrderedDict[str, None] = (
+            OrderedDict()
+        )  # keys under which something may have been queued
+
+    def began(self, key: str) -> bool:
+        """Whether something may be in the queue under a key: then what follows has to go there too, however little it is."""
+        return key in self._unsure or any((key, way) in self._queued for way in ("POST", "PUT"))
 
     async def earlier(self, key: str) -> Mapping[str, tuple[Body, Outcome]] | Outcome:
         """What became of what was queued under a key before, by SKU; or why that is not known yet."""
@@ -68,7 +75,11 @@ class ProductQueue:
                 )
         except AuthExpired:
             raise
-        except Rejected as error:  # what could be queued is queued all the same, and nobody says what
+        except (OutcomeUnknown, Rejected) as error:
+            # Of what is rejected, all that could be queued is queued all the same, and nobody says what.
+            self._unsure[key] = None
+            while len(self._unsure) > KEPT_MAX:
+                self._unsure.popitem(last=False)
             return [Outcome(Result.UNKNOWN, str(error))] * len(bodies)
         except SynclineError as error:
             return [outcome_of(error)] * len(bodies)
@@ -85,6 +96,7 @@ class ProductQueue:
             words = f"bulk {accepted.bulk_uuid} is not worked off yet: does a consumer of the queue run?"
             return Outcome(Result.UNKNOWN, words)
         self._queued.pop(at, None)
+        self._unsure.pop(at[0], None)
         taken = [one for one in accepted.request_items if one.status == "accepted"]
         ranked = sorted(rows, key=lambda row: row.id)
         told = dict(zip((one.id for one in taken), ranked, strict=False))

@@ -102,7 +102,7 @@ class ProductWriter:
         outcomes: list[Outcome | None] = [_refused(item.payload) for item in items]
         asked = [at for at, outcome in enumerate(outcomes) if outcome is None]
         skus = [sku for at in asked for sku in _skus(items[at].payload)]
-        queued = len(skus) >= self._bulk_from
+        queued = len(skus) >= self._bulk_from or self._queue.began(key)
         earlier = await self._queue.earlier(key) if queued else {}
         if isinstance(earlier, Outcome):
             return [outcome or earlier for outcome in outcomes]
