@@ -25,6 +25,7 @@ from syncline.cli import (
     simulator,
     whatif,
 )
+from syncline.cli.metavars import name_values
 
 app = typer.Typer(
     name="syncline",
@@ -53,6 +54,7 @@ for module in (
     connectors,
 ):
     module.register(app)
+name_values(app)
 
 
 def _version(value: bool) -> None:

@@ -10,42 +10,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 
-import msgspec
-
 from syncline.connectors.business_central.client import Client, Row
 from syncline.connectors.business_central.manifest import CUSTOMERS, BusinessCentralSettings
 from syncline.connectors.business_central.rows import NO_GUID, text
 from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.customers import Company, Contact, Site
-from syncline.model.errors import Rejected
 from syncline.ports import Clock, Page
+from syncline.sdk import customers
+from syncline.sdk.customers import CustomerRow
 from syncline.sdk.scan import Scan, events
 
-TOPIC = "customer.rows"
+TOPIC = customers.TOPIC
 PAGES_MAX = 10_000
 MAIN = "main"  # the key of the only address, and of the only contact
 BLOCKED = "All"  # blocked for shipping or invoicing alone, a customer may still order
-
-
-class CustomerRow(msgspec.Struct, frozen=True):
-    """One of ``customer.rows``: a customer as read, and when it changed as far as is known."""
-
-    company: Company
-    erp_ms: int
-    changed_ms: int
-
-    @property
-    def key(self) -> str:
-        """Of the record."""
-        return self.company.key
-
-    @property
-    def said(self) -> Company:
-        """What is compared."""
-        return self.company
-
-
-_ROWS = msgspec.json.Decoder(list[CustomerRow])
 
 
 class CustomerScan:
@@ -122,10 +100,4 @@ def decode(logged: LoggedEvent) -> list[Change]:
     Raises:
         Rejected: the content cannot be understood.
     """
-    try:
-        return [
-            Change(Kind.CUSTOMER, row.company.key, row.erp_ms, 0, row.changed_ms, row.company)
-            for row in _ROWS.decode(logged.event.body)
-        ]
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Rejected(f"A customer of Business Central cannot be read: {error}") from error
+    return customers.decode(logged, "Business Central")

@@ -56,9 +56,9 @@ class CreditRow(msgspec.Struct, frozen=True):
         return self.account
 
     @property
-    def said(self) -> tuple[object, ...]:
+    def said(self) -> CreditRow:
         """What is compared."""
-        return msgspec.structs.astuple(self)[:-2]
+        return msgspec.structs.replace(self, began_ms=0, changed_ms=0)
 
 
 _ROWS = msgspec.json.Decoder(list[CreditRow])

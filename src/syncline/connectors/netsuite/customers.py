@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
-import msgspec
-
 from syncline.connectors.netsuite import queries
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import CUSTOMERS, NetSuiteSettings
 from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.customers import Company, Contact, Site
-from syncline.model.errors import Rejected, Retryable
+from syncline.model.errors import Retryable
 from syncline.ports import Clock, Page
-from syncline.sdk import scan
+from syncline.sdk import customers, scan
+from syncline.sdk.customers import CustomerRow
 from syncline.sdk.scan import Scan, events
 
-TOPIC = "customer.rows"
+TOPIC = customers.TOPIC
 PAGES_MAX = 10_000  # ten million customers
 START = -(2**31)
 
@@ -31,27 +30,6 @@ class Place(scan.Place, frozen=True):
     """Where an unfinished scan stands: behind which customer."""
 
     after: int = START
-
-
-class CustomerRow(msgspec.Struct, frozen=True):
-    """One of ``customer.rows``: a customer as read, and when it changed as far as is known."""
-
-    company: Company
-    erp_ms: int
-    changed_ms: int
-
-    @property
-    def key(self) -> str:
-        """Of the record."""
-        return self.company.key
-
-    @property
-    def said(self) -> Company:
-        """What is compared."""
-        return self.company
-
-
-_ROWS = msgspec.json.Decoder(list[CustomerRow])
 
 
 class CustomerScan:
@@ -169,10 +147,4 @@ def decode(logged: LoggedEvent) -> list[Change]:
     Raises:
         Rejected: the content cannot be understood.
     """
-    try:
-        return [
-            Change(Kind.CUSTOMER, row.company.key, row.erp_ms, 0, row.changed_ms, row.company)
-            for row in _ROWS.decode(logged.event.body)
-        ]
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Rejected(f"A customer of NetSuite cannot be read: {error}") from error
+    return customers.decode(logged, "NetSuite")
