@@ -160,6 +160,20 @@ def test_many_are_made_through_the_queue_as_well():
     run(story)
 
 
+def test_what_is_too_much_for_one_call_waits_for_the_next():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        variants = tuple(Variant(f"{n}", (f"{n}",)) for n in range(450))
+        wide = Goods(variants, ("Colour",), ACTIVE, "Wide")
+        items = [Item(key, SetProduct(key, wide, {})) for key in ("W1", "W2", "W3")]
+        outcomes = await system.sink.deliver("set_product", items, "k")
+        # The shop lacks the attribute, which is said of those that were looked at.
+        assert [one.result for one in outcomes] == [Result.REJECTED] * 2 + [Result.WAIT]
+        assert outcomes[2].retry_after_s == 0.0
+
+    run(story)
+
+
 ALL = ("red", "blue")
 
 

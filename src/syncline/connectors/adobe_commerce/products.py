@@ -51,8 +51,10 @@ UNPRICED_FIRST_S = (
 )
 UNPRICED_S = 120.0  # at most
 UNKNOWN_S = 60.0  # until it is looked again whether a product is there
+SKUS_MAX = 1_000  # of one call, with all variants; what has more waits for the next
 ALONE, TOGETHER = 1, 4  # visibility: not by itself; in catalog and search
 NOT_THERE = Outcome(Result.WAIT, "the shop does not have the product yet", retry_after_s=UNKNOWN_S)
+NEXT = Outcome(Result.WAIT, f"one call writes {SKUS_MAX} SKUs", retry_after_s=0.0)
 UNPRICED = "disabled until it has a price in the shop"
 FURTHER = "what is there is looked at"
 _NUMBERS = re.compile(r"\d+(,\d+)+")
@@ -100,7 +102,15 @@ class ProductWriter:
     async def set(self, items: Sequence[Item], key: str) -> list[Outcome]:
         """Make products what they should be."""
         outcomes: list[Outcome | None] = [_refused(item.payload) for item in items]
-        asked = [at for at, outcome in enumerate(outcomes) if outcome is None]
+        asked: list[int] = []
+        many = 0
+        for at, outcome in enumerate(outcomes):
+            if outcome is None:
+                many += len(_skus(items[at].payload))
+                if asked and many > SKUS_MAX:
+                    outcomes[at] = NEXT
+                else:
+                    asked.append(at)
         skus = [sku for at in asked for sku in _skus(items[at].payload)]
         queued = len(skus) >= self._bulk_from or self._queue.began(key)
         earlier = await self._queue.earlier(key) if queued else {}
