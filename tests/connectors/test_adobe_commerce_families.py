@@ -139,6 +139,61 @@ def test_what_was_lost_on_the_way_is_looked_for_and_not_made_twice():
     run(story)
 
 
+def test_what_somebody_began_by_hand_is_completed():
+    async def story(w: World) -> None:
+        colour, size = w.shop.add_select("colour", "red"), w.shop.add_select("size", "M", "L")
+        by_hand = w.shop.add_product("S", "Theirs", Decimal(0), {}, kind="configurable")
+        begun = {"id": 9, "attribute_id": colour.attribute_id, "label": "Colour", "position": 0}
+        by_hand.choices.append({**begun, "values": [1]})
+        variants = (Variant("S/M", ("red", "M")), Variant("S/L", ("red", "L")))
+        payload = SetProduct("S", Goods(variants, ("Colour", "Size"), ACTIVE, "Shirt"), {}, ("default",))
+        system, _ = opened(w)
+        for _ in range(2):
+            await do(system, payload)
+        assert held(w) == ["S/M", "S/L"]
+        assert [one["attribute_id"] for one in by_hand.choices] == [colour.attribute_id, size.attribute_id]
+        assert not w.shop.ledger.effects["variant_unlinked"]
+
+    run(story)
+
+
+def test_what_another_call_did_meanwhile_is_no_refusal():
+    async def story(w: World) -> None:
+        w.shop.add_select("colour", "red", "blue", "green")
+        await made(w, shirt())
+        system, wire = opened(w)
+        await do(system, shirt(RED, BLUE, GREEN))  # the variant is there now, and not attached yet
+        links = w.shop.state.products["S"].links
+
+        async def attached_first(request, send):
+            if request.url.endswith("/child"):
+                links.append(w.shop.state.products["S/G"].entity_id)
+            return await send(request)
+
+        wire.between = attached_first
+        again = await do(system, shirt(RED, BLUE, GREEN))
+        assert again.result is Result.WAIT, again  # for its price, and not parked
+        assert held(w) == ["S/R", "S/B", "S/G"]
+        w.shop.state.products["S"].links.pop()
+        wire.between = forgets_the_value(w)
+        refused = await do(system, shirt(RED, BLUE, GREEN))
+        assert refused.result is Result.REJECTED
+        assert "doesn't have the" in refused.message
+
+    run(story)
+
+
+def forgets_the_value(w: World):
+    """A ``between``: somebody empties the attribute of a variant just before it is attached."""
+
+    async def between(request, send):
+        if request.url.endswith("/child"):
+            w.shop.state.products["S/G"].attributes["colour"] = ""
+        return await send(request)
+
+    return between
+
+
 def test_many_are_made_through_the_queue_as_well():
     async def story(w: World) -> None:
         w.shop.input_limits = True

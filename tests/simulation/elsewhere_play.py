@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
+from types import MappingProxyType
+from typing import Any
 
 from syncline.connectors.adobe_commerce import CONNECTOR as ADOBE
 from syncline.connectors.adobe_commerce import AdobeCommerceSettings
@@ -19,7 +22,7 @@ from syncline.connectors.business_central.simulator import (
 from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes
 from syncline.model.copying import replace
-from syncline.ports import Opening
+from syncline.ports import Opening, Transport
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import SeverableStore, SeverableTransport, Switch
@@ -41,6 +44,9 @@ class Play:
     agree_s_max = 5 * 3_600.0  # once faults stop
     act_every_s = 500.0
     bulk_from = 2  # products that one call takes before they go through the shop's queue
+    shop_more: Mapping[str, Any] = MappingProxyType({})  # settings besides
+    erp_more: Mapping[str, Any] = MappingProxyType({})
+    outside: Transport | None = None  # where addresses of records lead
 
     def __init__(self, seed: int, *, faults: bool = True, kills: int = 4) -> None:
         self.rng = Random(seed)
@@ -109,6 +115,7 @@ class Play:
             access_token=held.access_token,
             access_token_secret=held.access_token_secret,
             bulk_from=self.bulk_from,
+            **self.shop_more,
         )
         erp = BusinessCentralSettings(
             tenant=self.erp.tenant,
@@ -117,6 +124,7 @@ class Play:
             client_secret=CLIENT_SECRET,
             web_customer="10000",
             currency=CURRENCY,
+            **self.erp_more,
         )
         rng = Random(self.rng.getrandbits(64))
         self.engine = Engine(
@@ -124,7 +132,7 @@ class Play:
             clock=self.clock,
             rng=rng,
             systems=[
-                ADOBE.open(Opening("shop", shop, self.clock, rng, transport)),
+                ADOBE.open(Opening("shop", shop, self.clock, rng, transport, outside=self.outside)),
                 CENTRAL.open(Opening("erp", erp, self.clock, rng, transport)),
             ],
             routes=Routes(self.routes()),

@@ -6,11 +6,13 @@ What is right is said here from the simulators' books.
 from __future__ import annotations
 
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 from tests.simulation.elsewhere_play import CURRENCY, SKUS, Play
 
 from syncline.connectors.adobe_commerce.products import ProductWriter
+from syncline.connectors.adobe_commerce.simulator.state import Product
 from syncline.engine.apply import full_states
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.routes import Route
@@ -18,19 +20,44 @@ from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
-from syncline.model.products import EVERYTHING, ProductRules
+from syncline.model.errors import Retryable
+from syncline.model.products import EVERYTHING, ProductRules, image_mark
+from syncline.ports import Request, Response, Transport
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
 
 pytestmark = pytest.mark.simulation
 
 FOREIGN = "SHOP-OWN"
 MANY = [f"MANY-{n}" for n in range(60)]
-OWNED = frozenset({"title", "status"})
 FAMILY = "SHIRT"
+CATEGORIES = {"": "", "HOME": "Home", "TOOLS": "Garden/Tools"}  # by their codes in the ERP
+PICTURES = "https://images.example.com/{}.png"
+
+
+class Pictures(Transport):
+    """Somebody's web server, which fails now and then."""
+
+    asked = 0
+
+    async def send(self, request: Request) -> Response:
+        self.asked += 1
+        if self.asked % 3 == 1:
+            raise Retryable("no route")
+        return Response(200, {}, b"\x89PNG\r\n\x1a\n" + request.url.encode())
 
 
 class Shelves(Play):
     """One seed."""
+
+    shop_more = MappingProxyType(
+        {
+            "category_root": 2,
+            "create_categories": True,
+            "create_options": True,
+            "image_hosts": ("images.example.com",),
+        }
+    )
+    erp_more = MappingProxyType({"item_texts": True, "item_attributes": True, "image_attribute": "Pictures"})
 
     def __init__(self, seed: int, *, faults: bool = True, kills: int = 3) -> None:
         super().__init__(seed, faults=faults, kills=kills)
@@ -44,10 +71,19 @@ class Shelves(Play):
         for colour in self.colours:
             self.erp.add_variant(FAMILY, colour.upper(), colour)
         self.shop.add_select("variant", "red", "blue", "green")
+        self.outside = Pictures()
+        self.season = self.shop.add_select("season")
+        self.seasons: dict[str, str] = {}
+        for code, title in CATEGORIES.items():
+            if code:
+                self.erp.add_category(code, title)
+        for sku in SKUS[:4]:
+            self.erp.add_attribute(sku, "Pictures", PICTURES.format(sku))
+            self.erp.add_text(sku, f"All about {sku}")
 
     def routes(self) -> list[Route]:
         prices = PriceRules((ChannelList(OWN, ("item",), CURRENCY),), decimals=2)
-        products = ProductRules(fields=OWNED, assortments={str(self.catalog): (EVERYTHING,)})
+        products = ProductRules(assortments={str(self.catalog): (EVERYTHING,)})
         often = {"poll_interval_ms": 900_000, "guard_cut_share": Decimal(1)}
         return [
             Route(Flow.PRICES, "erp", "shop", 3_600_000, prices=prices, **often),
@@ -72,7 +108,11 @@ class Shelves(Play):
                 self.erp.edit_item(sku, blocked=not blocked)
             else:
                 self.said[sku].append(f"{sku} no. {len(self.said[sku])}")
-                self.erp.edit_item(sku, displayName=self.said[sku][-1])
+                code = list(CATEGORIES)[len(self.said[sku]) % 3]
+                self.erp.edit_item(sku, displayName=self.said[sku][-1], itemCategoryCode=code)
+                if sku not in self.seasons:
+                    self.seasons[sku] = f"Season {len(self.seasons) % 3}"
+                    self.erp.add_attribute(sku, "Season", self.seasons[sku])
 
     def problems(self) -> list[str]:
         found = []
@@ -87,7 +127,32 @@ class Shelves(Play):
                 found.append(f"{sku}: {there} instead of {values['displayName']}")
             elif sku not in self.shop.state.shared_catalogs[self.catalog]:
                 found.append(f"{sku} is not in the catalog")
+            elif (is_ := self.around(there)) != (right := self.right(sku)):
+                found.append(f"{sku}: {is_} instead of {right}")
+            elif not self.stands(there, CATEGORIES[values["itemCategoryCode"]]):
+                found.append(f"{sku} does not stand in {values['itemCategoryCode']}")
         return [*found, *self.family()]
+
+    def stands(self, there: Product, path: str) -> bool:
+        """Whether a product stands in a category; after an unknown outcome it may stand in the one before as well."""
+        names = {self.shop.state.categories[number].name for number in there.categories}
+        return not path or path.rsplit("/", maxsplit=1)[-1] in names
+
+    def right(self, sku: str) -> tuple[object, ...]:
+        """What stands around a product, as the ERP has it."""
+        told = sku in SKUS[:4]
+        picture = [f"/s/l/sl-{image_mark(PICTURES.format(sku))}.png"] if told else []
+        text = f"All about {sku}" if told else None
+        return self.seasons.get(sku), text, picture
+
+    def around(self, there: Product) -> tuple[object, ...]:
+        """The same as the shop has it."""
+        value = there.attributes.get("season")
+        return (
+            self.season.options[int(value)] if value else None,
+            there.attributes.get("description"),
+            [one["file"] for one in there.media],
+        )
 
     def family(self) -> list[str]:
         """A product with variants, of which one came later."""

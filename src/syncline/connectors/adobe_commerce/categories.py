@@ -74,10 +74,14 @@ class Categories:
             parent = self._ids[names[: depth - 1]] if depth > 1 else self._root
             made = {"parent_id": parent, "name": names[depth - 1], "is_active": True, "include_in_menu": True}
             self._read_s = None  # whatever becomes of the call, what was read is not all there is
-            await self._client.post(PATH, {"category": made}, Any)
+            refused = Rejected(f"category: the shop took {path!r} and does not show it")
+            try:
+                await self._client.post(PATH, {"category": made}, Any)
+            except Rejected as error:  # perhaps because it is there: an earlier call may arrive late
+                refused = error
             await self._read()
             if names[:depth] not in self._ids:
-                raise Rejected(f"category: the shop took {path!r} and does not show it")
+                raise refused
         return self._ids[names]
 
     async def moves(self, seen: Seen, sku: str, path: str | None, before: str | None) -> list[partial[Any]]:

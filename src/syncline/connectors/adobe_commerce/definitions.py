@@ -138,9 +138,15 @@ class Definitions:
         if value is None and self._creates and definition.frontend_input != "boolean":
             path = f"{PATH}/{escape(code)}/options"
             self._read_s = None  # whatever becomes of the call, what was read is not all there is
-            await self._client.post(path, {"option": {"label": label.strip()}}, Any)
+            refused: Rejected | None = None
+            try:
+                await self._client.post(path, {"option": {"label": label.strip()}}, Any)
+            except Rejected as error:  # perhaps because it is there: an earlier call may arrive late
+                refused = error
             await self._read()
             value = self._known.get(code, definition).value_of(label)
+            if value is None and refused is not None:
+                raise refused
         if value is None:
             raise Rejected(
                 f"{code}: the shop does not offer {label.strip()!r}; add it to the attribute there, or set create_options"

@@ -9,6 +9,7 @@ To one that is there they are added one by one, because a list that is saved wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from syncline.connectors.adobe_commerce.definitions import Definition
@@ -50,13 +51,11 @@ def check(payload: SetProduct, options: Sequence[Definition], seen: Mapping[str,
             f"{payload.key}: the shop has a {product.type_id} product of that SKU; give it another one, or leave the product "
             "out of the catalog"
         )
-    if product is not None and product.choices:
-        differs = {one.attribute_id for one in options} != set(product.choices)
-        if differs:
-            raise Rejected(
-                f"{payload.key}: its variants differ in other attributes in the shop; make them the same there, for to change "
-                "them takes its variants away"
-            )
+    if product is not None and set(product.choices) - {one.attribute_id for one in options}:
+        raise Rejected(
+            f"{payload.key}: its variants differ in other attributes in the shop; make them the same there, for to take one "
+            "away takes its variants with it"
+        )
     for one in payload.content.variants:
         there = seen.get(one.sku)
         if there is not None and there.type_id not in BUYABLE:
@@ -79,18 +78,34 @@ def option_body(name: str, position: int, option: Definition, values: Sequence[s
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """One call that adds to a configurable product: an attribute that its variants differ in, or a variant, by its number."""
+
+    path: str
+    body: Mapping[str, Any]
+    attribute_id: int = 0
+    variant_id: int = 0
+
+    def made(self, product: Seen | None) -> bool:
+        """Whether a product has it."""
+        if product is None:
+            return False
+        held = product.extension.configurable_product_links if self.variant_id else product.choices
+        return (self.variant_id or self.attribute_id) in held
+
+
 def additions(
     payload: SetProduct, product: Seen, seen: Mapping[str, Seen], bodies: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, dict[str, Any]]]:
-    """What is posted so that a configurable product that is there holds all of its variants: addresses and bodies."""
+) -> list[Addition]:
+    """What is posted so that a configurable product that is there holds all of its variants."""
     path = f"configurable-products/{escape(payload.key)}"
-    held = set(product.extension.configurable_product_links)
-    posts: list[tuple[str, dict[str, Any]]] = []
-    if not product.choices:
-        posts += [(f"{path}/options", {"option": body}) for body in bodies]
-    posts += [
-        (f"{path}/child", {"childSku": one.sku})
-        for one in payload.content.variants
-        if seen[one.sku].id not in held
+    posts = [
+        Addition(f"{path}/options", {"option": body}, attribute_id=int(body["attribute_id"]))
+        for body in bodies
     ]
-    return posts
+    posts += [
+        Addition(f"{path}/child", {"childSku": one.sku}, variant_id=seen[one.sku].id)
+        for one in payload.content.variants
+    ]
+    return [one for one in posts if not one.made(product)]

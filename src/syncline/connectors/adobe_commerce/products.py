@@ -212,8 +212,8 @@ class ProductWriter:
                 return plan  # its variants come first
         elif product is not None:
             plan.posts += [
-                partial(self._client.post, path, body, Any)
-                for path, body in families.additions(payload, product, seen, bodies)
+                partial(self._attach, payload.key, one)
+                for one in families.additions(payload, product, seen, bodies)
             ]
         if product is None and (differ or content.status not in (ProductStatus.ACTIVE, None)):
             return plan
@@ -234,6 +234,14 @@ class ProductWriter:
         }
         await self._around(plan, payload, wanted, product, new=new, whole=whole)
         return plan
+
+    async def _attach(self, sku: str, addition: families.Addition) -> None:
+        """Add to a configurable product; what is refused may be there, for an earlier call may arrive late."""
+        try:
+            await self._client.post(addition.path, addition.body, Any)
+        except Rejected:
+            if not addition.made((await by_sku(self._client, [sku])).get(sku)):
+                raise
 
     async def _around(
         self,

@@ -145,6 +145,12 @@ class BusinessCentralSettings:
     post_returns: bool = False  # post the credit memo of goods that went back on the shelf
     variant_option: str = "Variant"  # what the variants of an item differ in, as a shop names it
     variant_separator: str = "/"  # between an item's number and its variant's code, in a SKU
+    item_texts: bool = (
+        False  # read item translations and extended texts, by our extension from version 1.1 on
+    )
+    item_attributes: bool = False  # likewise item attributes
+    image_attribute: str = ""  # the item attribute that names addresses of images
+    assortment_attribute: str = ""  # the item attribute that names assortments, with commas between them
     rounding_tolerance: Decimal = Decimal("0.02")
     business_events: dict[str, str] = field(
         default_factory=dict
@@ -206,6 +212,9 @@ class BusinessCentralSettings:
             raise Misconfigured(
                 "business_central.business_events needs webhook_secrets: events carry no other proof."
             )
+        for name in ("image_attribute", "assortment_attribute"):
+            if getattr(self, name) and not self.item_attributes:
+                raise Misconfigured(f"business_central.{name} needs item_attributes = true.")
         if not self.create_customers and not self.web_customer:
             raise Misconfigured("business_central.web_customer is needed where create_customers is off.")
 

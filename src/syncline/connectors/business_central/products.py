@@ -1,13 +1,13 @@
 """The ``products`` stream: items that are not blocked, with their variants, and the names of their categories.
 
-API v2.0 has one text of an item, no translations and no assortments, and pictures only as content that needs our own
-credential (contract sheet section 5): so none of these is told. Everything is read each time, because a variant that was
+API v2.0 has one text of an item and no translations, attributes or assortments: these come by our extension where the
+configuration says so (``texts``). Everything is read each time, because a variant that was
 deleted leaves nothing behind, and what is as it was when this process read it last is not told again.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -15,9 +15,10 @@ import msgspec
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import Client, Row
 from syncline.connectors.business_central.manifest import PRODUCTS, BusinessCentralSettings
+from syncline.connectors.business_central.texts import NO_TEXTS, ItemTexts, TextReader
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
 from syncline.model.errors import Rejected
-from syncline.model.products import Product, ProductStatus, Variant
+from syncline.model.products import Product, ProductStatus, Variant, Wording
 from syncline.ports import Clock, Page
 from syncline.sdk.scan import Scan, event
 
@@ -35,11 +36,12 @@ class ProductRow(msgspec.Struct, frozen=True):
     variants: tuple[tuple[str, str, str], ...]  # SKU, barcode, what it is called
     erp_ms: int
     changed_ms: int
+    texts: ItemTexts = NO_TEXTS
 
     @property
     def said(self) -> tuple[object, ...]:
         """What is compared."""
-        return self.title, self.category, self.option, self.variants
+        return self.title, self.category, self.option, self.variants, self.texts
 
 
 _ROW = msgspec.json.Decoder(ProductRow)
@@ -60,6 +62,7 @@ class ProductScan:
         self._clock = clock
         self._client = client
         self._erp_ms = erp_ms
+        self._texts = TextReader(settings, client)
         self._scan = Scan[ProductRow](system, PRODUCTS.name, Kind.PRODUCT, partial(_events, system))
 
     def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
@@ -76,10 +79,13 @@ class ProductScan:
             names |= {rows.text(row, "code"): rows.text(row, "displayName") for row in found}
         query = {"filter": "blocked eq false", "orderby": "number", "expand": "itemVariants"}
         async for found, last in self._client.pages("items", query, most=PAGES_MAX, order="number"):
-            told = [self._product(row, names, erp_ms, changed_ms) for row in found]
+            texts = await self._texts.of([rows.text(row, "number") for row in found])
+            told = [self._product(row, names, texts, erp_ms, changed_ms) for row in found]
             yield told, None if last else ""
 
-    def _product(self, row: Row, names: dict[str, str], erp_ms: int, changed_ms: int) -> ProductRow:
+    def _product(
+        self, row: Row, names: dict[str, str], texts: Mapping[str, ItemTexts], erp_ms: int, changed_ms: int
+    ) -> ProductRow:
         number, gtin = rows.text(row, "number"), rows.text(row, "gtin")
         parts = [
             (code := rows.text(each, "code"), rows.text(each, "description").strip() or code)
@@ -100,6 +106,7 @@ class ProductScan:
             variants or ((number, gtin, ""),),
             erp_ms,
             changed_ms,
+            texts.get(number, NO_TEXTS),
         )
 
 
@@ -129,6 +136,11 @@ def decode(logged: LoggedEvent) -> list[Change]:
         ),
         (row.option,) if row.option else (),
         ProductStatus.ACTIVE,
-        category=row.category,
+        row.texts.description,
+        row.category,
+        row.texts.attributes,
+        row.texts.images,
+        {language: Wording(fields) for language, fields in row.texts.translations.items()},
+        row.texts.assortments,
     )
     return [Change(Kind.PRODUCT, row.key, row.erp_ms, 0, row.changed_ms, product)]

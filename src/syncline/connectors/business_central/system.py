@@ -18,6 +18,7 @@ from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.reads import Reads
 from syncline.connectors.business_central.sink import BusinessCentralSink
 from syncline.connectors.business_central.source import BusinessCentralSource
+from syncline.connectors.business_central.texts import pages_of
 from syncline.model.errors import SynclineError
 from syncline.ports import Opening, System
 from syncline.sdk.governor import RatedSlots
@@ -85,6 +86,7 @@ class Check:
             await self._try("web customer", self._web_customer),
             await self._try("payment journal", self._journal),
             await self._try("accounts", self._accounts),
+            *([await self._try("texts of items readable", self._texts)] if pages_of(self._settings) else []),
             self._secrets(),
         ]
 
@@ -118,6 +120,14 @@ class Check:
             if found
             else "No stock level is there: run the extension's set-up once, or put stock into the company."
         )
+
+    async def _texts(self) -> str:
+        for page in pages_of(self._settings):
+            try:
+                await self._client.rows(page, {"select": "id", "top": "1"}, api=EXTENSION)
+            except Missing as error:
+                return f"Install version 1.1 of our extension, or switch off what needs it. ({error})"
+        return ""
 
     async def _web_customer(self) -> str:
         number = self._settings.web_customer.upper()

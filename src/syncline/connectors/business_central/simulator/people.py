@@ -151,6 +151,31 @@ class People:
         self.company.delete("priceListLines", self.company.tables["priceListLines"][line_id])
         self.company.commit()
 
+    # -- texts --------------------------------------------------------------------------------
+
+    def add_translation(self, number: str, language: str, title: str, *, variant: str = "") -> str:
+        """Add a name of an item in a language; returns its id."""
+        return self._told(
+            "itemTranslations",
+            {"itemNumber": number, "variantCode": variant, "languageCode": language, "description": title},
+        )
+
+    def add_text(self, number: str, *lines: str, language: str = "", text: int = 1) -> None:
+        """Add an extended text of an item; lines are 100 letters long at most."""
+        for at, line in enumerate(lines, 1):
+            assert len(line) <= 100, "a line of an extended text has 100 letters"
+            where = {"itemNumber": number, "languageCode": language, "textNumber": text}
+            self._told("itemTexts", {**where, "lineNumber": at * 10_000, "text": line})
+
+    def add_attribute(self, number: str, name: str, value: str) -> str:
+        """Give an item an attribute; returns the id of what connects them."""
+        return self._told("itemAttributes", {"itemNumber": number, "attributeName": name, "value": value})
+
+    def _told(self, entity: str, values: dict[str, Any]) -> str:
+        made = self.company.insert(entity, values)
+        self.company.commit()
+        return made.id
+
     # -- stock --------------------------------------------------------------------------------
 
     def receive(self, number: str, location: str, quantity: int | Decimal, *, variant: str = "") -> None:
