@@ -10,8 +10,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from tests.unit.asked import ASK
 
-from syncline.cli.whatif_run import Ask, settings_of, split_of
+from syncline.cli.whatif_run import settings_of, split_of
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.simulate.case import Case, Setting, cut, names_of
@@ -193,22 +194,14 @@ def test_channels_and_their_split():
         names_of([1.0] * 9)
 
 
-ASK = Ask(
-    orders=None, designs=("hybrid",), seed=1, checkouts="seen", checkout_minutes=2.0, buffer="0", lost=0.0,
-    outage_minutes=10, outage_at="12:30", channels=None, split="", limit=10.0, from_="", to="", lines=0, columns=(),
-    goods="auto", drop_repeats=False, generate_orders=1, generate_skus=1, orders_per_hour=1.0, cost_call="0",
-    cost_oversold="0", cost_hidden="0", processes=1, html=None, json=None, ledger=None, plan=None,
-)  # fmt: skip
-
-
 def test_options_become_a_setting():
-    (setting,) = settings_of(replace(ASK, buffer="5 %"), {})
+    (setting,) = settings_of(replace(ASK, buffer="5 %"), None)
     assert (setting.outage, str(setting.buffer)) == (Outage(750 * MINUTE_MS, 10), "5 %")
-    assert str(settings_of(replace(ASK, buffer="auto"), {})[0].buffer) == "auto"
+    assert str(settings_of(replace(ASK, buffer="auto"), None)[0].buffer) == "auto"
     with pytest.raises(Misconfigured, match="--buffer"):
-        settings_of(replace(ASK, buffer="some"), {})
+        settings_of(replace(ASK, buffer="some"), None)
     with pytest.raises(Misconfigured, match="--outage-at"):
-        settings_of(replace(ASK, outage_at="25:00"), {})
+        settings_of(replace(ASK, outage_at="25:00"), None)
 
 
 # --- bounds ------------------------------------------------------------------------------------------

@@ -89,6 +89,22 @@ def test_with_a_plan_its_channels_are_played_and_all_of_its_flows_told(tmp_path)
     assert ledger.read_text().startswith("design,at,event,system,")
 
 
+def test_against_simulators_the_vendors_of_the_plan_are_played(tmp_path):
+    columns = [part for one in COLUMNS for part in ("--column", one)]
+    plan, figures = tmp_path / "plan.toml", tmp_path / "w.json"
+    plan.write_text(PLAN)
+    wanted = ["--design", "hybrid", "--plan", str(plan), "--json", str(figures), "--lines", "2"]
+    done = call(tmp_path, *columns, *wanted, "--against", "simulators")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())
+    assert found["stage"]["against"] == "simulators"
+    assert found["stage"]["vendors"]["shop"] == {"vendor": "shopify", "licence": "advanced"}
+    hybrid = found["designs"]["hybrid"]
+    assert (hybrid["units_sold"], hybrid["units_oversold"], hybrid["numbers_differ"]) == (8, 0, 0)
+    refused = call(tmp_path, *columns, *wanted, "--against", "simulators", "--checkouts", "unseen")
+    assert refused.returncode == 2 and "play unseen" in refused.stderr.replace("\n", " ")
+
+
 def test_what_cannot_be_played_is_said_before_anything_is_played(tmp_path):
     done = call(tmp_path, "--design", "daily")
     assert done.returncode == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -19,9 +18,9 @@ from syncline.engine.words import duration
 from syncline.inventory.rules import AUTO_BUFFER, Buffer, fixed, percent
 from syncline.model.errors import Misconfigured
 from syncline.planner.choice import planned
+from syncline.planner.vendors import Vendor, vendors
 from syncline.runtime.plan import load_plan
 from syncline.simulate.case import ERP, SPLIT, Case, Figures, Setting, cut, names_of
-from syncline.simulate.designs import Fed
 from syncline.simulate.history import (
     DAY_MS,
     OPEN_HOURS,
@@ -35,6 +34,8 @@ from syncline.simulate.lean import NO_OUTAGE, Outage
 from syncline.simulate.planned import Staged, all_flows, staged
 from syncline.simulate.report.page import page
 from syncline.simulate.report.words import sentences, share
+from syncline.simulate.shape import Shape, shape_of
+from syncline.simulate.stage import AGAINST, LIGHT, Accounts
 from syncline.simulate.whatif import Prices, play_all, quiet, result
 
 FINDINGS_MAX = 20
@@ -48,6 +49,9 @@ class Ask:
     orders: Path | None
     designs: tuple[str, ...]
     plan: Path | None
+    against: str
+    shop: str
+    erp: str
     seed: int
     checkouts: str
     checkout_minutes: float
@@ -84,7 +88,7 @@ def run(ask: Ask) -> None:
     """
     said = Console(stderr=True, highlight=False)
     on = staged(planned(load_plan(ask.plan))) if ask.plan is not None else None
-    settings = settings_of(ask, on.fed if on else {})
+    settings = settings_of(ask, on, accounts_of(ask, on))
     prices = Prices(
         _amount(ask.cost_call, "--cost-call"),
         _amount(ask.cost_oversold, "--cost-oversold"),
@@ -110,8 +114,54 @@ def run(ask: Ask) -> None:
             said.print(f"written: {path}", soft_wrap=True)
 
 
-def settings_of(ask: Ask, planned: Mapping[str, Fed]) -> list[Setting]:
-    """One setting a design; ``planned`` is how a plan feeds each channel, empty without one.
+def shapes_of(ask: Ask, on: Staged | None) -> dict[str, Shape]:
+    """What light systems take from vendors: those of a plan, or those that are named; nothing without either.
+
+    Raises:
+        Misconfigured: a vendor is not known, or a plan says already whose the systems are.
+    """
+    if on is not None and (ask.shop or ask.erp):
+        raise Misconfigured(
+            "--shop and --erp: the plan names the vendor of each of its systems; leave them out"
+        )
+    if on is not None:
+        return on.shapes
+    names = names_of(split_of(ask.channels, ask.split))
+    wanted = {**dict.fromkeys(names, ask.shop), ERP: ask.erp}
+    return {name: shape_of(_sheet(vendor)) for name, vendor in wanted.items() if vendor}
+
+
+def _sheet(vendor: str) -> Vendor:
+    known = vendors()
+    found = known.get(vendor.replace("-", "_"))
+    if found is None:
+        raise Misconfigured(f"{vendor}: there is no such vendor; there are {', '.join(known)}")
+    return found
+
+
+def accounts_of(ask: Ask, on: Staged | None) -> Accounts | None:
+    """Whose simulators are played; ``None``: light systems.
+
+    Raises:
+        Misconfigured: there is none such, or options contradict each other.
+    """
+    if ask.against not in AGAINST:
+        raise Misconfigured(f"--against {ask.against}: it is light or simulators")
+    if ask.against == LIGHT:
+        return None
+    from syncline.simulate import against  # with the simulators of all vendors
+
+    split = split_of(ask.channels, ask.split, on)
+    names = on.channels if on is not None else names_of(split)
+    return against.accounts_of(
+        names, on.erp if on is not None else ERP, on, shop=ask.shop, erp_vendor=ask.erp
+    )
+
+
+def settings_of(ask: Ask, on: Staged | None, accounts: Accounts | None = None) -> list[Setting]:
+    """One setting a design; ``on`` is what of a plan is played.
+
+    ``accounts`` are those whose simulators are played, with the vendors' own limits.
 
     Raises:
         Misconfigured: a value makes no sense.
@@ -129,9 +179,11 @@ def settings_of(ask: Ask, planned: Mapping[str, Fed]) -> list[Setting]:
             buffer=_buffer(ask.buffer),
             lost=ask.lost,
             outage=outage,
-            calls_per_s=ask.limit,
+            calls_per_s=ask.limit if accounts is None else 0.0,
             seed=ask.seed,
-            planned=planned,
+            planned=on.fed if on is not None else {},
+            accounts=accounts,
+            shapes=shapes_of(ask, on) if accounts is None else {},
         )
         for design in ask.designs
     ]

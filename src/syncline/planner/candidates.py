@@ -31,6 +31,7 @@ from syncline.planner.question import (
     AskedSystem,
     Question,
 )
+from syncline.planner.stale import meeting_sales
 from syncline.planner.vendors import Reads
 
 SECOND_MS = 1_000
@@ -110,6 +111,7 @@ class Candidate:
     queued: tuple[Queued, ...]
     detections: Mapping[str, Detection]  # by route
     calls_per_day: float  # over all systems; what the planner keeps small
+    at_once: bool = False  # nothing waits on purpose
     uses: Mapping[LimitKey, float] = field(default_factory=dict)  # of each limit that it touches
 
     @property
@@ -190,9 +192,16 @@ def candidate(
                     writes.points,
                 )
             )
+    if (
+        group.flow == "orders" and not at_once
+    ):  # what sets numbers at once, or after reading all, expects nothing
+        stock = [one for one in question.routes if one.flow == "inventory" and one.sink == group.source]
+        if stock and "inventory" in source.vendor.writes:
+            fastest = max(group.routes, key=lambda one: one.changes_per_day)
+            work += meeting_sales(fastest, stock, source, capture, question.lines_per_order)
     detections = {route.name: detection(route, source, reads, capture) for route in group.routes}
     per_day = sum(one.calls_per_day for one in work)
-    return Candidate(capture, tuple(work), tuple(queued), detections, per_day, _uses(work, question))
+    return Candidate(capture, tuple(work), tuple(queued), detections, per_day, at_once, _uses(work, question))
 
 
 def _uses(work: Sequence[Work], question: Question) -> dict[LimitKey, float]:
@@ -218,12 +227,13 @@ def detection(route: AskedRoute, source: AskedSystem, reads: Reads, capture: Cap
     """How a route learns of changes, as the engine would measure it."""
     call_ms = source.vendor.call_ms
     took_ms = read_ms(route, reads, capture, call_ms)
+    # Where an event does not tell all of a record, its delay is declared until the record is known.
     event_ms = reads.event_ms + (call_ms if reads.thin else 0) if capture.events else 0
     return Detection(
         event_delay_ms=event_ms,
         poll_interval_ms=capture.poll_ms if reads.delta else 0,
         reconcile_interval_ms=capture.reconcile_ms if read_whole(route.flow, reads) else 0,
-        read_ms=took_ms,
+        read_ms=took_ms + (call_ms if reads.whole else 0),
     )
 
 
@@ -238,7 +248,7 @@ def foretold(
     if calls:
         backlog_ms = send_all_ms(sink.limits, sink.share, calls, points, sink.vendor.call_ms, route.flow)
     worst, lost_ms = bounds_of(
-        segment.tolerance_ms,
+        0 if chosen.at_once else segment.tolerance_ms,  # from which the wait follows
         chosen.detections[route.name],
         backlog_ms=backlog_ms,
         send_ms=writes.send_ms(sink.vendor.call_ms),

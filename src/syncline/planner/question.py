@@ -138,5 +138,6 @@ class Question:
     routes: tuple[AskedRoute, ...]
     batch_ms: int = HOUR_MS  # of the design that the plan is compared with
     reconcile_ms: int = DAY_MS
+    lines_per_order: float = 1.0
     host_per_month: Decimal = Decimal(0)
     effort: EffortRates = field(default_factory=EffortRates)

@@ -52,19 +52,26 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         else:
             windows = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day", 2_592_000: "a month"}
             text = f"{self.calls:,} calls {windows.get(self.window_s) or f'in {self.window_s:,} s'}"
-        if self.flows:
-            text += f" ({self.way or 'any'}: {', '.join(self.flows)})"
+        if self.flows or self.way:
+            text += f" ({self.way or 'any'}: {', '.join(self.flows) or 'all flows'})"
         return text + (", assumed" if self.assumed else "")
 
 
 class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a flow is read. ``event_ms`` of 0: no event tells of it. ``points``: of one call."""
+    """How a flow is read. ``event_ms`` of 0: no event tells of it. ``points``: of one call.
+
+    ``whole``: neither an event nor a read of changes tells all of a record, so each that changed is read by itself, so many in a
+    call; 0: they do. ``calls``: of a read of changes that finds nothing, one after the other; ``more``: those for what it has found.
+    """
 
     delta: bool = False
     event_ms: int = 0
     thin: bool = False
     items: int = 1
     points: float = 1.0
+    whole: int = 0
+    calls: int = 1
+    more: int = 0
 
 
 class Writes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,12 +44,13 @@ from syncline.simulate.lean import (
     LeanErp,
     Outage,
     Wire,
-    order_of,
 )
-from syncline.simulate.ledger import Ledger, Timeline
+from syncline.simulate.ledger import Ledger, Timeline, Truth
 from syncline.simulate.plain import SetOnEvent
-from syncline.simulate.predicted import predicted
+from syncline.simulate.predicted import Pace, light_pace, predicted
 from syncline.simulate.promises import Promises
+from syncline.simulate.shape import NOBODYS, Shape
+from syncline.simulate.stage import Accounts, Channel, Erp
 from syncline.simulate.trace import Trace
 from syncline.stores.sqlite import SqliteStore
 
@@ -76,7 +77,8 @@ class Setting:
     ``checkouts`` is ``seen``, or ``unseen``: committed ``checkout_minutes`` before any system but the channel
     knows. ``lost`` is the share of all events that never arrive; ``epsilon`` is that of ``auto`` buffers and of urgency;
     ``calls_per_s`` is what each channel allows, 0 without a limit. ``planned`` is how a plan feeds each channel; it is
-    what ``hybrid`` plays then.
+    what ``hybrid`` plays then. ``accounts`` are whose connectors and simulators are played; ``None``: light systems, with
+    the ``shapes`` of those that stand for a vendor.
 
     Raises:
         Misconfigured: there is no such design, or a figure makes no sense.
@@ -92,12 +94,19 @@ class Setting:
     calls_per_s: float = 0.0
     seed: int = 1
     planned: Mapping[str, Fed] = field(default_factory=dict, hash=False)
+    accounts: Accounts | None = field(default=None, hash=False)
+    shapes: Mapping[str, Shape] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
         design(self.design)
         if self.checkouts not in ("seen", "unseen"):
             raise Misconfigured(f"--checkouts {self.checkouts}: it is seen or unseen")
+        if self.accounts is not None and self.checkouts == "unseen":
+            raise Misconfigured(
+                "--checkouts unseen: a vendor's simulator tells of an order from the moment it is placed; play unseen "
+                "checkouts against the light systems, without --against simulators"
+            )
         if not 0 <= self.lost <= 1:
             raise Misconfigured(f"--lost {self.lost:g}: it is a share of events, 0 to 1")
         if self.checkout_minutes < 0:
@@ -156,42 +165,6 @@ class Setting:
     def unseen_s(self) -> float:
         """How long only the channel knows of an order."""
         return self.checkout_minutes * 60 if self.checkouts == "unseen" else 0.0
-
-
-@dataclass(slots=True)
-class Truth:
-    """What there is of each SKU, which may be below zero, and what became of the lines."""
-
-    stock: dict[str, int]
-    lines: int = 0
-    sold: int = 0
-    oversold: int = 0
-    hidden: int = 0
-    orders: int = 0
-    orders_oversold: int = 0
-
-    def ask(self, sku: str, quantity: int, shown: int) -> int | None:
-        """A buyer wants a line; returns the units oversold if the channel accepts it, else ``None``."""
-        there = max(0, self.stock[sku])
-        self.lines += 1
-        if shown < quantity:
-            if there >= quantity:
-                self.hidden += quantity
-            return None
-        beyond = max(0, quantity - there)
-        self.stock[sku] -= quantity
-        self.sold += quantity - beyond
-        self.oversold += beyond
-        return beyond
-
-    def short(self, target: Mapping[str, int]) -> dict[str, int]:
-        """What to order of each SKU, to have its target again."""
-        return {sku: units - self.stock[sku] for sku, units in target.items() if units > self.stock[sku]}
-
-    def receive(self, goods: Mapping[str, int]) -> None:
-        """Goods arrive."""
-        for sku, units in goods.items():
-            self.stock[sku] += units
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,24 +364,15 @@ class Play:
         self.clock = VirtualClock(self.loop)
         self.truth = Truth(dict(case.target))
         self._rng = Random(setting.seed)
-        opening = {sku: case.stock.split(sku) for sku in case.target}
-        plan, names = setting.plan, case.channels
+        opening = {sku: self._split(sku) for sku in case.target}
+        names = case.channels
         self._trace = Trace(trace_to, setting.design, self.clock.now_ms) if trace_to is not None else None
-        self.channels = {
-            name: LeanChannel(
-                name,
-                self._wire(calls_per_s=setting.calls_per_s),
-                opening,
-                tell=self._tell,
-                tells=plan.of(name).orders.events,
-                written=partial(self._wrote, index),
-            )
-            for index, name in enumerate(names)
-        }
+        self.channels = self._open_channels(opening)
         self._promises = Promises(names)
+        self._untold: tuple[Channel | None, Counter[str]] = (None, Counter())
         self._index = {name: index for index, name in enumerate(case.channels)}
         self.ledger = Ledger(
-            [channel.shows for channel in self.channels.values()],
+            [partial(self._shown, channel) for channel in self.channels.values()],
             self.truth.stock,
             now_ms=self.clock.now_ms,
             outage=setting.outage,
@@ -420,16 +384,7 @@ class Play:
             trace=self._trace,
             promised=self._promises.of,
         )
-        self.erp = LeanErp(
-            case.erp,
-            self._wire(takes_s=ERP_CALL_S),
-            opening,
-            rng=Random(self._rng.getrandbits(64)),
-            tell=self._tell,
-            tells=any(plan.of(name).stock.events for name in names),
-            lost=setting.lost,
-            booked=self.ledger.booked,
-        )
+        self.erp = self._open_erp(opening)
         if self._trace is not None:
             for name, system in self._systems().items():
                 system.wire.traced = partial(self._trace.called, name)
@@ -438,6 +393,48 @@ class Play:
         self._plain: SetOnEvent | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._broken: BaseException | None = None
+
+    def _open_channels(self, opening: Mapping[str, Sequence[int]]) -> Mapping[str, Channel]:
+        """The channels, showing the opening stock of each location."""
+        return {
+            name: LeanChannel(
+                name,
+                self._wire(calls_per_s=self.setting.calls_per_s),
+                opening,
+                tell=self._tell,
+                tells=self.setting.plan.of(name).orders.events,
+                written=partial(self._wrote, index),
+                shape=self._shape(name),
+            )
+            for index, name in enumerate(self.case.channels)
+        }
+
+    def _open_erp(self, opening: Mapping[str, Sequence[int]]) -> Erp:
+        """The ERP, holding it."""
+        return LeanErp(
+            self.case.erp,
+            self._wire(takes_s=ERP_CALL_S),
+            opening,
+            rng=Random(self._rng.getrandbits(64)),
+            tell=self._tell,
+            tells=self._erp_tells,
+            lost=self.setting.lost,
+            booked=self.ledger.booked,
+            shape=self._shape(self.case.erp),
+        )
+
+    def _split(self, sku: str) -> list[int]:
+        """The opening stock of a SKU at each location; at the first, where a channel knows of one only."""
+        places = min((self._shape(name).places for name in self.case.channels), default=len(LOCATIONS))
+        parts = self.case.stock.split(sku)
+        return parts if places == len(parts) else [sum(parts), *[0] * (len(parts) - 1)]
+
+    def _shape(self, name: str) -> Shape:
+        return self.setting.shapes.get(name, NOBODYS)
+
+    @property
+    def _erp_tells(self) -> bool:
+        return any(self.setting.plan.of(name).stock.events for name in self.case.channels)
 
     def _wire(self, **more: Any) -> Wire:
         return Wire(self.clock, Random(self._rng.getrandbits(64)), outage=self.setting.outage, **more)
@@ -482,11 +479,13 @@ class Play:
     def routes(self) -> Routes:
         """What Syncline is configured to do: its defaults, the rule of the setting, and the pace of its design."""
         plan, erp = self.setting.plan, self.case.erp
-        places = {at: at for at in LOCATIONS}
         rules = Rules([Layer(Level.NETWORK, {"buffer": self.setting.buffer})])
         return Routes(
             [
-                fed(Route(Flow.INVENTORY, erp, name, 0, locations=places, rules=rules), plan.of(name).stock)
+                fed(
+                    Route(Flow.INVENTORY, erp, name, 0, locations=self._places(name), rules=rules),
+                    plan.of(name).stock,
+                )
                 for name in self.channels
             ]
             + [
@@ -495,11 +494,21 @@ class Play:
             ]
         )
 
+    def _places(self, channel: str) -> Mapping[str, str]:
+        """The channel's location for each of the ERP's."""
+        return {at: at for at in LOCATIONS}
+
+    async def _start_plain(self) -> None:
+        """Let the integration work that the engine is compared with."""
+        channels = {name: one for name, one in self.channels.items() if isinstance(one, LeanChannel)}
+        assert isinstance(self.erp, LeanErp)
+        self._plain = SetOnEvent(self.clock, channels, self.erp, poll_ms=self.setting.plan.interval_ms)
+        self._spawn(self._plain.run())
+
     async def _start(self) -> None:
         plan = self.setting.plan
         if plan.plain:
-            self._plain = SetOnEvent(self.clock, self.channels, self.erp, poll_ms=plan.interval_ms)
-            self._spawn(self._plain.run())
+            await self._start_plain()
             return
         self._store = SqliteStore.open(":memory:", now_ms=self.clock.now_ms())
         await self._learn(DemandLearner(self._store))
@@ -579,36 +588,44 @@ class Play:
         channel, index = self.channels[one.channel], self._index[one.channel]
         known_ms = one.at_ms + round(self.setting.unseen_s * 1000)
         accepted = []
-        oversold = 0
+        cart: Counter[str] = Counter()
         for line in one.order.lines:
             sku, quantity = line.sku, line.quantity
             before, hidden = self.truth.stock[sku], self.truth.hidden
-            beyond = self.truth.ask(sku, quantity, channel.shows(sku))
+            beyond = self.truth.ask(sku, quantity, channel.shows(sku) - cart[sku])
             if beyond is not None:
-                accepted.append((line, channel.take(sku, quantity)))
-                oversold += beyond
-                self.ledger.sold(index, sku, quantity, before, beyond, known_ms)
-                if self._trace is not None:
-                    self._trace.sold(one.channel, one.order.id, sku, quantity, beyond)
+                cart[sku] += quantity
+                accepted.append((line, before, beyond))
             elif self.truth.hidden > hidden:
                 self.ledger.refused(index, sku, quantity)
                 if self._trace is not None:
                     self._trace.refused(one.channel, one.order.id, sku, quantity)
         if not accepted:
             return
-        self.truth.orders += 1
-        self.truth.orders_oversold += oversold > 0
-        self.ledger.reported(index, reference_of(one.channel, one.order.id), known_ms)
-        channel.report(
-            order_of(one.order.id, one.at_ms, accepted),
+        key = channel.sell(
+            one,
+            [line for line, _, _ in accepted],
             after_s=self.setting.unseen_s,
-            event_s=one.event_s,
-            lost=one.luck < self.setting.lost,
+            lost_share=self.setting.lost,
         )
+        self._untold = (channel, cart)
+        for line, before, beyond in accepted:
+            cart[line.sku] -= line.quantity
+            self.ledger.sold(index, line.sku, line.quantity, before, beyond, known_ms)
+            if self._trace is not None:
+                self._trace.sold(one.channel, one.order.id, line.sku, line.quantity, beyond)
+        self.truth.orders += 1
+        self.truth.orders_oversold += any(beyond for _, _, beyond in accepted)
+        self.ledger.reported(index, reference_of(one.channel, key), known_ms)
+
+    def _shown(self, channel: Channel, sku: str) -> int:
+        """What a channel shows, as the ledger is to see it: an order's lines are told one after the other."""
+        at, left = self._untold
+        return channel.shows(sku) + (left[sku] if at is channel else 0)
 
     # --- what it came to --------------------------------------------------------------------------
 
-    def _systems(self) -> dict[str, LeanChannel | LeanErp]:
+    def _systems(self) -> dict[str, Channel | Erp]:
         return {**self.channels, self.case.erp: self.erp}
 
     def _counted(self) -> dict[str, Counter[str]]:
@@ -617,6 +634,10 @@ class Play:
             + Counter({f"values {what}": n for what, n in system.wire.counted.values.items()})
             for name, system in self._systems().items()
         }
+
+    def _pace(self, channel: str) -> Pace:
+        """How quick a channel and the ERP are, as bounds have to reckon with it."""
+        return light_pace(self._shape(channel), self._shape(self.case.erp))
 
     async def _figures(
         self, counted: Mapping[str, Counter[str]], hours: Mapping[str, dict[int, int]]
@@ -649,7 +670,10 @@ class Play:
             differ=self._differ(),
             lags={
                 str(flow): lags.figures(
-                    [expected(names[at], promised_ms=ms)[flow] for at, ms in lags.kinds or every]
+                    [
+                        expected(names[at], promised_ms=ms, pace=self._pace(names[at]))[flow]
+                        for at, ms in lags.kinds or every
+                    ]
                 )
                 for flow, lags in self.ledger.lags.items()
                 if flow is not Flow.INVENTORY or self.setting.buffer == NO_BUFFER
@@ -664,7 +688,7 @@ class Play:
     def _differ(self) -> int:
         """Numbers that the ERP and the truth, or without a buffer a channel and the truth, do not share."""
         there = {sku: max(0, units) for sku, units in self.truth.stock.items()}
-        differ = sum(sum(self.erp.available[sku]) != units for sku, units in self.truth.stock.items())
+        differ = sum(self.erp.holds(sku) != units for sku, units in self.truth.stock.items())
         if self.setting.buffer == NO_BUFFER:
             differ += sum(
                 channel.shows(sku) != units

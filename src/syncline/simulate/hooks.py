@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from syncline.engine.capture.ingress import Answer
-from syncline.engine.engine import Engine
+
+
+class Hears(Protocol):
+    """What takes webhooks: the engine's ingress, or that of what it is compared with."""
+
+    async def accept(self, system: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Take one."""
+        ...
+
+    def handshake(self, system: str) -> str:
+        """The query parameter by which a system makes sure of an address; "" if it does not."""
+        ...
+
+
+class Hearing(Protocol):
+    """What has an ingress."""
+
+    @property
+    def ingress(self) -> Hears:
+        """Where webhooks arrive."""
+        ...
 
 
 class HooksApp:
     """An ASGI app that hands webhooks to the engine which is alive at the moment."""
 
     def __init__(self) -> None:
-        self.engine: Engine | None = None
+        self.engine: Hearing | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""

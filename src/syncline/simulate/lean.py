@@ -7,9 +7,8 @@ here is its own; Syncline learns of it by events, reads and answers only, each a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -19,22 +18,34 @@ import msgspec
 
 from syncline.engine.routes import stock_key
 from syncline.inventory.availability import largest_remainder
-from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, Capabilities
+from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, BeforeOrder, Capabilities
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent, Via
+from syncline.model.copying import replace
 from syncline.model.delivery import Item as Sent
 from syncline.model.delivery import Operation, Outcome, Result
 from syncline.model.errors import Rejected, Retryable
-from syncline.model.payloads import PutOrder, ReadStock, SetStock
-from syncline.model.records import Allocation, ErpLine, ErpOrder, Item, Order, OrderLine, StockLevel
+from syncline.model.payloads import PutOrder, ReadOrder, ReadStock, SetStock
+from syncline.model.records import (
+    Allocation,
+    ChannelLevel,
+    ErpLine,
+    ErpOrder,
+    Item,
+    Order,
+    OrderLine,
+    StockLevel,
+)
 from syncline.ports import Clock, Governor, Page, PollStream, System, Verified, WebhookRequest
 from syncline.sdk.governor import CostBucket
 from syncline.simulate.history import LOCATION_WEIGHTS, HistoryLine
+from syncline.simulate.shape import NOBODYS, VALUES_MAX, Shape
+from syncline.simulate.stage import Calls, Placed
 
 LOCATIONS = ("main", "north", "overflow")
 UNPAID = frozenset(
     {"put_payment", "put_refund"}
 )  # orders without money of their own: its routes leave it out
-BATCH_MAX = 250  # values in a call: what Shopify's inventorySetQuantities takes
+BATCH_MAX = VALUES_MAX
 PAGE_MAX = 250  # events in a page of a delta read, items in an event
 LEVELS_MAX = 500  # stock figures in an event of a full read
 
@@ -61,21 +72,6 @@ class Outage:
 
 
 NO_OUTAGE = Outage()
-
-
-@dataclass(slots=True)
-class Calls:
-    """What one system was asked: calls and the values in them, by operation; and reads."""
-
-    calls: Counter[str] = field(default_factory=Counter)
-    values: Counter[str] = field(default_factory=Counter)
-    hours: Counter[int] = field(default_factory=Counter)  # calls by hour since the epoch
-
-    def count(self, operation: str, values: int, at_ms: int) -> None:
-        """One more call."""
-        self.calls[operation] += 1
-        self.values[operation] += values
-        self.hours[at_ms // 3_600_000] += 1
 
 
 class Wire:
@@ -133,6 +129,23 @@ class Wire:
         await self.clock.sleep(half_s)
         return half_s
 
+    def event_s(self) -> float:
+        """How long an event takes from the act to our door."""
+        return self._rng.uniform(*EVENT_S)
+
+    def lost(self, share: float) -> bool:
+        """Whether an event gets lost."""
+        return share > 0 and self._rng.random() < share
+
+    async def again(self, operation: str, times: int) -> None:
+        """So many calls more, one after the other, that something needs besides.
+
+        Raises:
+            Retryable: nothing passes at the moment.
+        """
+        for _ in range(times):
+            await self.clock.sleep(await self.there(operation, 0))
+
     def tell(self, after_s: float, call: Callable[[], None]) -> None:
         """Bring an event to our door; one that finds it closed is sent again when the outage is over."""
 
@@ -164,6 +177,7 @@ class Told(msgspec.Struct, frozen=True):
     levels: list[StockLevel] = []
     orders: list[Order] = []
     held: list[ErpOrder] = []
+    shown: list[ChannelLevel] = []
 
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -173,8 +187,16 @@ _decode = msgspec.json.Decoder(Told).decode
 class LeanSource:
     """The reading side: events in the order in which they became visible, each with an id of its own."""
 
-    def __init__(self, name: str, wire: Wire, streams: Sequence[PollStream], everything: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        streams: Sequence[PollStream],
+        everything: Any,
+        shape: Shape = NOBODYS,
+    ) -> None:
         self._name = name
+        self._shape = shape
         self._wire = wire
         self._everything = everything
         self.streams = tuple(streams)
@@ -183,6 +205,11 @@ class LeanSource:
     def event(self, told: Told, at_ms: int, via: Via = Via.EVENT) -> Event:
         """A new fact, not yet visible to anybody."""
         return Event(self._name, "told", f"{self._name} {len(self.visible)}", via, at_ms, _encode(told))
+
+    def read(self, order: Order) -> Event:
+        """An order as it is read whole."""
+        body = _encode(Told(orders=[order]))
+        return Event(self._name, "told", f"{self._name} {order.key} 0", Via.READ, order.placed_at_ms, body)
 
     def verify(self, request: WebhookRequest) -> Verified:
         """The body is the place of an event among the visible ones: no signature is modelled."""
@@ -199,8 +226,13 @@ class LeanSource:
             raise Rejected(f"not an event of {self._name}: {error}") from error
         at_ms, tie = logged.event.occurred_at_ms, int(logged.event.event_id.rpartition(" ")[2])
         changes = [Change(Kind.ITEM, one.sku, 1, 0, at_ms, one) for one in told.items]
-        changes += [Change(Kind.ORDER, one.key, one.updated_at_ms, 0, at_ms, one) for one in told.orders]
+        whole = int(logged.event.via is Via.READ)  # newer than what its event told of the same moment
+        changes += [Change(Kind.ORDER, one.key, one.updated_at_ms, whole, at_ms, one) for one in told.orders]
         changes += [Change(Kind.ERP_ORDER, one.key, at_ms, tie, at_ms, one) for one in told.held]
+        changes += [
+            Change(Kind.LEVEL, stock_key(one.stock_id, one.location), at_ms, 0, at_ms, one)
+            for one in told.shown
+        ]
         for one in told.levels:
             changes.append(Change(Kind.STOCK, stock_key(one.sku, one.location), at_ms, tie, at_ms, one))
         return changes
@@ -220,6 +252,8 @@ class LeanSource:
             place += len(events)
             last = place == len(self.visible)
             await self._wire.clock.sleep(back_s)
+            more = self._shape.news_calls if events else 0
+            await self._wire.again(f"read {stream}", self._shape.read_calls - 1 + more)
             yield Page(events, Cursor(self._name, stream, str(place), began_ms), last)
             if last:
                 return
@@ -238,9 +272,12 @@ class LeanChannel:
         tell: Callable[[str, int], None],
         tells: bool,
         written: Callable[[Iterable[str]], None] = lambda _skus: None,
+        shape: Shape = NOBODYS,
     ) -> None:
         self.name = name
         self.wire = wire
+        self.shape = shape
+        self._orders: dict[str, Order] = {}  # as they are read whole, where that is needed
         self._on_written = written
         self.numbers = {sku: list(at) for sku, at in numbers.items()}
         self._tell = tell
@@ -252,9 +289,16 @@ class LeanChannel:
             lambda _stream, began_ms: _item_events(name, self.numbers, began_ms),
         )
         self.operations: Mapping[str, Operation] = {
-            "set_stock": Operation("set_stock", batch_items_max=BATCH_MAX, look_up=True),
-            "read_stock": Operation("read_stock", batch_items_max=BATCH_MAX, reads_only=True),
+            "set_stock": Operation("set_stock", batch_items_max=shape.values_per_call, look_up=True),
+            "read_stock": Operation("read_stock", batch_items_max=shape.values_per_call, reads_only=True),
         }
+        if shape.orders_whole:
+            self.operations = {
+                **self.operations,
+                "read_order": Operation(
+                    "read_order", batch_items_max=shape.orders_whole, reads_only=True, urgent=True
+                ),
+            }
 
     def system(self) -> System:
         """The channel as Syncline sees it."""
@@ -262,10 +306,11 @@ class LeanChannel:
             webhooks=self._tells,
             delta_poll=("orders",),
             compare_and_set=True,
-            batch_items_max=BATCH_MAX,
+            batch_items_max=self.shape.values_per_call,
             partial_batch=True,
             multi_location=True,
             stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
+            before_order=(BeforeOrder.EVENTS,) if self.shape.tells_numbers else (),
             event_delay_ms=round(EVENT_S[1] * 1000),
         )
         return System(self.name, "lean", capabilities, self.source, self, self.wire.governor)
@@ -288,12 +333,39 @@ class LeanChannel:
                 found.append(Allocation(location, Decimal(units), Decimal(units)))
         return tuple(found)
 
+    def sell(self, one: Placed, lines: Sequence[HistoryLine], *, after_s: float, lost_share: float) -> str:
+        """Sell lines that are shown, and report the order; returns its key."""
+        taken = [(line, self.take(line.sku, line.quantity)) for line in lines]
+        order = order_of(one.order.id, one.at_ms, taken)
+        if self.shape.tells_numbers and self._tells:
+            self._tell_numbers(taken, lost_share)
+        self.report(order, after_s=after_s, event_s=one.event_s, lost=one.luck < lost_share)
+        return order.key
+
+    def _tell_numbers(
+        self, taken: Sequence[tuple[HistoryLine, tuple[Allocation, ...]]], lost_share: float
+    ) -> None:
+        """Each number that a sale has lowered is told by an event of its own."""
+        now_ms = self.wire.clock.now_ms()
+        for sku, location in dict.fromkeys((line.sku, at.location) for line, parts in taken for at in parts):
+            number = self.numbers[sku][LOCATIONS.index(location)]
+            place = len(self.source.visible)
+            told = Told(shown=[ChannelLevel(sku, location, number)])
+            self.source.visible.append(self.source.event(told, now_ms))
+            if not self.wire.lost(lost_share):
+                self.wire.tell(self.wire.event_s(), partial(self._tell, self.name, place))
+
     def report(self, order: Order, *, after_s: float, event_s: float, lost: bool) -> None:
         """Let the world know of an order after so long; a lost event is found by whoever reads."""
+        told = order
+        if self.shape.orders_whole:
+            self._orders[order.key] = order
+            lines = tuple(replace(line, allocations=()) for line in order.lines)
+            told = replace(order, complete=False, lines=lines)
 
         def known() -> None:
             place = len(self.source.visible)
-            self.source.visible.append(self.source.event(Told(orders=[order]), order.placed_at_ms))
+            self.source.visible.append(self.source.event(Told(orders=[told]), order.placed_at_ms))
             if self._tells and not lost:
                 self.wire.tell(event_s, partial(self._tell, self.name, place))
 
@@ -305,13 +377,21 @@ class LeanChannel:
     # --- Syncline ---------------------------------------------------------------------------------
 
     async def deliver(self, operation: str, items: Sequence[Sent], key: str) -> list[Outcome]:
-        """Set numbers that are expected to be others, each by itself; or read them."""
+        """Set numbers that are expected to be others, each by itself; or read them, or orders."""
+        if operation == "set_stock":
+            await self.wire.again("read_stock", self.shape.write_calls - 1)
         back_s = await self.wire.there(operation, len(items))
-        outcomes = [self._one(item.payload) for item in items]
+        if operation == "read_order":
+            outcomes = [self._whole(item.payload) for item in items]
+        else:
+            outcomes = [self._one(item.payload) for item in items]
         if operation == "set_stock":
             self._on_written({item.payload.sku: None for item in items})
         await self.wire.clock.sleep(back_s)
         return outcomes
+
+    def _whole(self, payload: ReadOrder) -> Outcome:
+        return Outcome(Result.DONE, facts={"event": self.source.read(self._orders[payload.key])})
 
     def _one(self, payload: SetStock | ReadStock) -> Outcome:
         at, index = self.numbers[payload.sku], LOCATIONS.index(payload.location)
@@ -319,7 +399,8 @@ class LeanChannel:
             if at[index] != payload.expected:
                 return Outcome(Result.STALE, f"shows {at[index]}, expected was {payload.expected}")
             at[index] = payload.quantity
-        return Outcome(Result.DONE, facts={"held": at[index]})
+        stamp = {"stamp_ms": self.wire.clock.now_ms()} if self.shape.tells_numbers else {}
+        return Outcome(Result.DONE, facts={"held": at[index], **stamp})
 
     async def overwrite(self, values: Mapping[tuple[str, str], int]) -> None:
         """Set numbers whatever they are: what an integration without expectations does.
@@ -352,9 +433,11 @@ class LeanErp:
         tells: bool,
         lost: float = 0.0,
         booked: Callable[[str], None] = lambda _reference: None,
+        shape: Shape = NOBODYS,
     ) -> None:
         self.name = name
         self.wire = wire
+        self.shape = shape
         self._on_booked = booked
         self.target = {sku: list(at) for sku, at in opening.items()}
         self.available = {sku: list(at) for sku, at in opening.items()}
@@ -372,6 +455,7 @@ class LeanErp:
                 PollStream("items", (Flow.CATALOG,), snapshot=True),
             ),
             self._everything,
+            shape,
         )
         self.operations: Mapping[str, Operation] = {
             "put_order": Operation("put_order", look_up=True, urgent=True),
@@ -411,10 +495,16 @@ class LeanErp:
     # --- Syncline ---------------------------------------------------------------------------------
 
     async def deliver(self, operation: str, items: Sequence[Sent], key: str) -> list[Outcome]:
-        """Take orders; one that is known already changes nothing."""
+        """Take orders; one that is known already changes nothing.
+
+        Of the calls that an order needs the last reads back what became of it, those before prepare it.
+        """
+        more = self.shape.order_calls - 1
+        await self.wire.again(operation, more - 1)
         back_s = await self.wire.there(operation, len(items))
         outcomes = [self.book(item.payload) for item in items]
         await self.wire.clock.sleep(back_s)
+        await self.wire.again(operation, min(1, more))
         return outcomes
 
     async def look_up(self, operation: str, item: Sent) -> Outcome | None:
@@ -452,19 +542,16 @@ class LeanErp:
 
     # --- staff ------------------------------------------------------------------------------------
 
+    def holds(self, sku: str) -> int:
+        """Units that nobody was promised, of all locations; below 0 where more was promised than there is."""
+        return sum(self.available[sku])
+
     def receive(self, goods: Mapping[str, int]) -> None:
-        """Goods arrive: first to where units are owed, then to where most is missing."""
+        """Goods arrive."""
         touched: dict[tuple[str, int], None] = {}
         for sku, units in goods.items():
             at = self.available[sku]
-            left = units
-            for index, there in enumerate(at):
-                owed = min(left, max(0, -there))
-                at[index] += owed
-                left -= owed
-            missing = [max(0, target - there) for target, there in zip(self.target[sku], at, strict=True)]
-            parts = largest_remainder(left, missing if any(missing) else LOCATION_WEIGHTS)
-            for index, part in enumerate(parts):
+            for index, part in enumerate(arrivals(units, at, self.target[sku])):
                 at[index] += part
                 touched[sku, index] = None
         self._say(touched, [])
@@ -480,6 +567,18 @@ class LeanErp:
             event_s, lost = self._rng.uniform(*EVENT_S), self._rng.random() < self._lost
             if self._tells and not lost:
                 self.wire.tell(event_s, partial(self._tell, self.name, place))
+
+
+def arrivals(units: int, there: Sequence[int], target: Sequence[int]) -> list[int]:
+    """Where goods that arrive are put: first where units are owed, then where most is missing."""
+    owed = []
+    left = units
+    for held in there:
+        owed.append(min(left, max(0, -held)))
+        left -= owed[-1]
+    missing = [max(0, want - held - part) for want, held, part in zip(target, there, owed, strict=True)]
+    parts = largest_remainder(left, missing if any(missing) else LOCATION_WEIGHTS[: len(owed)])
+    return [first + then for first, then in zip(owed, parts, strict=True)]
 
 
 def _item_events(name: str, skus: Iterable[str], at_ms: int) -> Iterable[Event]:

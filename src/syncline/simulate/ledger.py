@@ -32,6 +32,42 @@ REFUSED = (
 
 
 @dataclass(slots=True)
+class Truth:
+    """What there is of each SKU, which may be below zero, and what became of the lines."""
+
+    stock: dict[str, int]
+    lines: int = 0
+    sold: int = 0
+    oversold: int = 0
+    hidden: int = 0
+    orders: int = 0
+    orders_oversold: int = 0
+
+    def ask(self, sku: str, quantity: int, shown: int) -> int | None:
+        """A buyer wants a line; returns the units oversold if the channel accepts it, else ``None``."""
+        there = max(0, self.stock[sku])
+        self.lines += 1
+        if shown < quantity:
+            if there >= quantity:
+                self.hidden += quantity
+            return None
+        beyond = max(0, quantity - there)
+        self.stock[sku] -= quantity
+        self.sold += quantity - beyond
+        self.oversold += beyond
+        return beyond
+
+    def short(self, target: Mapping[str, int]) -> dict[str, int]:
+        """What to order of each SKU, to have its target again."""
+        return {sku: units - self.stock[sku] for sku, units in target.items() if units > self.stock[sku]}
+
+    def receive(self, goods: Mapping[str, int]) -> None:
+        """Goods arrive."""
+        for sku, units in goods.items():
+            self.stock[sku] += units
+
+
+@dataclass(slots=True)
 class Lags:
     """The lags of one flow, in milliseconds.
 

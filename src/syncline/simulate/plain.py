@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from syncline.model.change import Cursor, Event, Kind, LoggedEvent
 from syncline.model.delivery import Item
 from syncline.model.errors import Retryable
-from syncline.model.payloads import OrderItem, PutOrder
+from syncline.model.payloads import OrderItem, PutOrder, ReadOrder
 from syncline.model.records import Order, StockLevel
 from syncline.ports import Clock
-from syncline.simulate.lean import BATCH_MAX, LeanChannel, LeanErp
+from syncline.simulate.lean import LeanChannel, LeanErp
 
 RETRY_S = 5.0  # as often as Syncline probes a vendor that is down
 
@@ -61,7 +61,8 @@ class SetOnEvent:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, order: Order, channel: str) -> None:
+    async def _forward(self, told: Order, channel: str) -> None:
+        order = told if told.complete else await self._whole(told.key, channel)
         items = tuple(
             OrderItem(line.id, line.sku, line.sku, at.location, int(at.quantity))
             for line in order.lines
@@ -75,6 +76,21 @@ class SetOnEvent:
                 await self._clock.sleep(RETRY_S)
             else:
                 return
+
+    async def _whole(self, key: str, channel: str) -> Order:
+        """An order as it is read, where its event does not tell all of it."""
+        while True:
+            try:
+                (outcome,) = await self._channels[channel].deliver(
+                    "read_order", [Item(key, ReadOrder(key))], key
+                )
+            except Retryable:
+                await self._clock.sleep(RETRY_S)
+                continue
+            logged = LoggedEvent(0, self._clock.now_ms(), outcome.facts["event"])
+            (change,) = self._channels[channel].source.decode(logged)
+            assert isinstance(change.value, Order)
+            return change.value
 
     def _set(self, level: StockLevel, version: tuple[int, int]) -> None:
         key = level.sku, level.location
@@ -97,7 +113,7 @@ class SetOnEvent:
         waiting, signal = self._waiting[channel.name], self._signals[channel.name]
         while True:
             await signal.wait()
-            values = dict(list(waiting.items())[:BATCH_MAX])
+            values = dict(list(waiting.items())[: channel.shape.values_per_call])
             for key in values:
                 del waiting[key]
             if not waiting:

@@ -18,9 +18,12 @@ from syncline.planner.designs import ALL_BATCH, ALL_REAL_TIME, PLAN, fed_in
 from syncline.planner.plan import Plan
 from syncline.simulate.case import HOUR_MS, Case, Figures, Setting
 from syncline.simulate.designs import DAY_MS, Fed
+from syncline.simulate.shape import Shape, shape_of
 
 STOCK, ORDERS = "inventory", "orders"
-ORDER_CALLS = frozenset({"read orders", "put_order"})  # all others of a play are for the numbers
+ORDER_CALLS = frozenset(
+    {"read orders", "read_order", "put_order", "read put_order"}
+)  # all others of a play are for the numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,12 @@ class Staged:
             name: Fed(captures[f"{STOCK}:{self.erp}->{name}"], captures[f"{ORDERS}:{name}->{self.erp}"])
             for name in self.channels
         }
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """What each light system takes from the vendor that it stands for."""
+        systems = self.plan.question.systems
+        return {name: shape_of(systems[name].vendor) for name in (*self.channels, self.erp)}
 
     @property
     def split(self) -> tuple[float, ...]:
@@ -163,7 +172,12 @@ def _design(on: Staged, one: Figures, work: Sequence[tuple[Group, Work]], days: 
 
 
 def _is_played(on: Staged, group: Group, work: Work) -> bool:
-    """Whether calls that are foretold are also made in the play. Nobody compares both sides there once a day."""
+    """Whether calls that are foretold are also made in the play. Nobody compares both sides there once a day.
+
+    The numbers that a channel refuses go with its orders: how these become known decides how many there are.
+    """
+    if work.flow == STOCK and group.flow == ORDERS:
+        return work.way == "write" and group.source in on.channels
     if work.flow == STOCK and group.source == on.erp:
         return (work.way, work.system) == ("read", on.erp) or (
             work.way == "write" and work.system in on.channels

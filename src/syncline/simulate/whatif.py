@@ -26,6 +26,7 @@ from syncline.model.errors import Misconfigured, Retryable
 from syncline.simulate.case import Case, Figures, Play, Setting
 from syncline.simulate.history import History
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S
+from syncline.simulate.stage import LIGHT, SIMULATORS
 from syncline.simulate.trace import joined, part_of, removed
 
 DESIGNS_MAX = 12
@@ -104,10 +105,20 @@ def _play_all(
 def _played(
     case: Case, setting: Setting, which: int, draw: bool, ledger: Path | None, say: Callable[[float], None]
 ) -> Figures:
+    kind = _kind(setting)
     if ledger is None:
-        return Play(case, setting, draw=draw, say=say).play()
+        return kind(case, setting, draw=draw, say=say).play()
     with part_of(ledger, which).open("w", encoding="utf-8", newline="") as to:
-        return Play(case, setting, draw=draw, trace_to=to, say=say).play()
+        return kind(case, setting, draw=draw, trace_to=to, say=say).play()
+
+
+def _kind(setting: Setting) -> type[Play]:
+    """Who plays a setting. The simulators of all vendors are loaded only where they are played."""
+    if setting.accounts is None:
+        return Play
+    from syncline.simulate.against import SimulatedPlay
+
+    return SimulatedPlay
 
 
 # Of a process that plays: the case is inherited, not sent, since it may be hundreds of megabytes.
@@ -183,6 +194,9 @@ def result(
         for name in case.channels
     }
     setting = figures[0].setting
+    against: dict[str, Any] = {"against": LIGHT}
+    if setting.accounts is not None:
+        against = {"against": SIMULATORS, "vendors": setting.accounts.json(case.erp)}
     return {
         "designs": designs,
         "history": {
@@ -196,6 +210,7 @@ def result(
             "noticed": dict(sorted(history.noticed.items())),
         },
         "stage": {
+            **against,
             "channels": {name: round(share, 4) for name, share in shares.items()},
             "erp": case.erp,
             "units_sellable": figures[0].sellable,

@@ -16,10 +16,11 @@ from syncline.connectors.business_central.client import Client, Missing, Row, qu
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
-from syncline.connectors.business_central.rows import sku_of, text
+from syncline.connectors.business_central.rows import payer_of, sku_of, text
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
 ENTITY_CHANGED = "Request_EntityChanged"
@@ -55,14 +56,8 @@ class BusinessCentralSink:
                 return await self._put_payment(payload)
             if operation == "put_refund" and isinstance(payload, PutRefund):
                 return await self._put_refund(payload)
-        except Throttled as error:
-            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-        except OutcomeUnknown as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        except (Retryable, Busy, Conflict) as error:
-            return Outcome(Result.NOT_SENT, str(error))
-        except Rejected as error:
-            return Outcome(Result.REJECTED, str(error))
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict, Rejected) as error:
+            return outcome_of(error)
         raise ValueError(f"Business Central has no operation {operation!r} for a {type(payload).__name__}.")
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
@@ -230,6 +225,8 @@ class BusinessCentralSink:
             raise OutcomeUnknown("Business Central did not tell the order's id.")
         _keep(self._buyers, number, text(row, "customerId"))
         facts: dict[str, Any] = {"external_id": number}
+        if payer := payer_of(row):
+            facts["account"] = payer
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)
         try:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from syncline import __version__
 from syncline.engine.words import duration, flow_title
+from syncline.planner.vendors import vendors as known_vendors
 from syncline.planner.words import title_of
 from syncline.simulate.case import Case, Figures
 from syncline.simulate.history import History
@@ -195,8 +196,10 @@ def _method(found: Mapping[str, Any]) -> list[str]:
             "missing on Monday morning arrives on Wednesday."
         ),
         (
-            f"Events take {event[0]} to {event[1]} s, a channel's call {call[0]} to {call[1]} s, the ERP's {erp[0]} to "
-            f"{erp[1]} s; a call carries up to {stage['values_per_call']} values, for every design."
+            _vendors(stage["vendors"])
+            if "vendors" in stage
+            else f"Events take {event[0]} to {event[1]} s, a channel's call {call[0]} to {call[1]} s, the ERP's {erp[0]} "
+            f"to {erp[1]} s; a call carries up to {stage['values_per_call']} values, for every design."
         ),
         (
             "The engine is the one that runs in production, on a virtual clock; the systems at either end are made up "
@@ -206,6 +209,19 @@ def _method(found: Mapping[str, Any]) -> list[str]:
     if stage["limit_per_s"]:
         said.append(f"Each channel allows {stage['limit_per_s']:g} calls a second.")
     return said
+
+
+def _vendors(vendors: Mapping[str, Mapping[str, str]]) -> str:
+    """Whose connectors and simulators were played."""
+    sheets = known_vendors()
+    each = [
+        f"{name} is {sheets[one['vendor']].title}" + (f" ({one['licence']})" if one["licence"] else "")
+        for name, one in vendors.items()
+    ]
+    return (
+        f"Played were the vendors' own connectors against their simulators: {', '.join(each)}. How long a call takes, "
+        "what it carries, how many are allowed and when events come is the vendor's, as its simulator has it."
+    )
 
 
 # --- the data of the charts ------------------------------------------------------------------------------

@@ -58,10 +58,12 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     for name, one in designs.items():
         waited = sum(one["throttled_s"].values())
         if waited >= 1:
-            said.append(
-                f"{name}: calls waited {duration(1000 * waited)} in all for the limit of "
-                f"{one['limit_per_s']:g} calls a second."
+            limit = (
+                f"the limit of {one['limit_per_s']:g} calls a second"
+                if one["limit_per_s"]
+                else "the vendors' limits"
             )
+            said.append(f"{name}: calls waited {duration(1000 * waited)} in all for {limit}.")
         if "cost" in one:
             cost = one["cost"]
             said.append(

@@ -20,6 +20,7 @@ from syncline.connectors.adobe_commerce.simulator.companies import Company
 from syncline.connectors.adobe_commerce.simulator.state import Order, OrderItem, money, to_int
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryLine, HistoryOrder
+from syncline.simulate.licence import USUAL_LICENCE, Licence
 from syncline.simulate.sides.ports import SHIPPING, TAX_RATE, Place, Sale, ShopSide, Wanted
 
 ORIGIN = "https://simulated-commerce.example"
@@ -43,6 +44,7 @@ class AdobeCommerceSide(ShopSide):
     Attributes:
         stock_writes: ``direct``, or ``bulk`` through the shop's queue.
         events: whether it tells of its orders; otherwise they are polled.
+        orders_since: orders from before that moment are nobody's business.
     """
 
     connector = CONNECTOR
@@ -57,12 +59,22 @@ class AdobeCommerceSide(ShopSide):
     locations = 1  # more, and units are offered twice while goods are moved: see the connector's README
     stock_writes: Literal["direct", "bulk"] = "direct"
     events = True
+    orders_since = ORDERS_SINCE
     products_max = 120  # a queue works them off one by one
     role = "Default User"
 
-    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
+        self._ours = licence.ours or WORKERS
         self.simulator: AdobeCommerceSimulator = AdobeCommerceSimulator(
-            clock=clock, rng=rng, transport=transport, origin=ORIGIN, workers=WORKERS
+            clock=clock, rng=rng, transport=transport, origin=ORIGIN, workers=licence.at_once or WORKERS
         )
         self._rng = Random(rng.getrandbits(64))
         self._source = ""
@@ -83,12 +95,12 @@ class AdobeCommerceSide(ShopSide):
             access_token=held.access_token,
             access_token_secret=held.access_token_secret,
             order_source=self._source,
-            concurrency=WORKERS,
+            concurrency=self._ours,
             stock_writes=self.stock_writes,
             bulk_applies_after_s=BULK_APPLIES_S,
             event_public_keys=tuple(public_pem(key) for key in make_keys()) if self.events else (),
             event_client_id=CLIENT_ID if self.events else "",
-            orders_since=ORDERS_SINCE,
+            orders_since=self.orders_since,
         )
 
     def listen(self, url: str) -> None:

@@ -16,6 +16,7 @@ from syncline.connectors.business_central.simulator import (
 )
 from syncline.connectors.business_central.simulator.state import Record
 from syncline.ports import Clock, Transport
+from syncline.simulate.licence import USUAL_LICENCE, Licence
 from syncline.simulate.sides.ports import BookedLine, BookedOrder, ErpSide, Parcel, Place
 
 STATE_SECRET = "simulated-client-state-0123456789"  # noqa: S105 (opens nothing but a simulator)
@@ -51,7 +52,16 @@ class BusinessCentralSide(ErpSide):
     calls_refused = True
     own_list = "item"
 
-    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
+        self._slots = licence.ours or SLOTS
         self.simulator: BusinessCentralSimulator = BusinessCentralSimulator(
             clock=clock, rng=rng, transport=transport
         )
@@ -79,7 +89,7 @@ class BusinessCentralSide(ErpSide):
             base_url=url,
             login_url=url,
             webhook_secrets=(STATE_SECRET,),
-            slots=SLOTS,
+            slots=self._slots,
             currency="GBP",
             web_customer=WEB_CUSTOMER,
             tax="keep",

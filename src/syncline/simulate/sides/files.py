@@ -24,6 +24,7 @@ from syncline.connectors.files.simulator import (
 from syncline.connectors.files.simulator.partner import ORDER_COLUMNS, PAYMENT_COLUMNS, Order
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Transport
+from syncline.simulate.licence import USUAL_LICENCE, Licence
 from syncline.simulate.sides.ports import BookedLine, BookedOrder, ErpSide, Parcel, Place
 
 ROUND_S = 60.0  # between two times that somebody looks what was left, and leaves what is new
@@ -158,7 +159,15 @@ class FilesSide(ErpSide):
     calls_refused = False
     own_list = ""
 
-    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
         self.simulator: _Warehouse = _Warehouse(clock=clock, rng=rng, transport=transport)
         self.partner = self.simulator.partner
         self._safety: dict[tuple[str, str], int] = {}

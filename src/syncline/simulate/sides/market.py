@@ -19,6 +19,7 @@ from syncline.connectors.files.simulator.market import ANSWER_COLUMNS, ORDER_COL
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryLine, HistoryOrder
+from syncline.simulate.licence import USUAL_LICENCE, Licence
 from syncline.simulate.sides.ports import Place, Sale, ShopSide, Wanted
 
 ORIGIN = "https://market.simulated"
@@ -134,7 +135,15 @@ class MarketSide(ShopSide):
     products_max = 500
     role = ""
 
-    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
         self.simulator: _Marketplace = _Marketplace(clock=clock, rng=rng, transport=transport)
         self.market = self.simulator.market
         self._titles: dict[str, str] = {}

@@ -9,6 +9,7 @@ from random import Random
 from syncline.connectors.netsuite import CONNECTOR, NetSuiteSettings
 from syncline.connectors.netsuite.simulator import NetSuiteSimulator, OrderTruth, make_certificate
 from syncline.ports import Clock, Transport
+from syncline.simulate.licence import USUAL_LICENCE, Licence
 from syncline.simulate.sides.ports import BookedLine, BookedOrder, ErpSide, Parcel, Place
 
 PUSH_SECRET = "simulated-push-secret-0123456789"  # noqa: S105 (opens nothing but a simulator)
@@ -38,14 +39,23 @@ class NetSuiteSide(ErpSide):
     calls_refused = False
     own_list = "level:1"
 
-    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
+        self._slots = licence.ours or SLOTS
         self.private_key, public_key, self._kid = make_certificate()
         self.simulator: NetSuiteSimulator = NetSuiteSimulator(
             clock=clock,
             rng=rng,
             transport=transport,
-            tier=TIER,
-            suitecloud_plus=SUITECLOUD_PLUS,
+            tier=licence.name or TIER,
+            suitecloud_plus=0 if licence.name else SUITECLOUD_PLUS,
             certificates={self._kid: public_key},
             timezone=ZONE,
         )
@@ -70,7 +80,7 @@ class NetSuiteSide(ErpSide):
             base_url=url,
             push_secrets=(PUSH_SECRET,),
             timezone=ZONE,
-            slots=SLOTS,
+            slots=self._slots,
             tax="keep",
             tax_item=str(self._tax_item),
             web_customer=str(self._web_customer),

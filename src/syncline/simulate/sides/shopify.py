@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from syncline.connectors.shopify import CONNECTOR, ShopifySettings
+from syncline.connectors.shopify.manifest import Plan
 from syncline.connectors.shopify.simulator import Buyer, CartLine, ShopifySimulator
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryOrder
+from syncline.simulate.licence import USUAL_LICENCE, Licence
 from syncline.simulate.sides.ports import SHIPPING, TAX_RATE, Place, Sale, ShopSide, Wanted
 
 SHOP_DOMAIN = "simulated.myshopify.com"
@@ -41,15 +43,24 @@ class ShopifySide(ShopSide):
     products_max = 500
     role = "Ordering only"
 
-    def __init__(self, *, clock: Clock, rng: Random, transport: Transport, sockets: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
         self.level_events = True
+        self._plan = cast("Plan", licence.name or PLAN)
         self._bulk_from = BULK_FROM_LIVE if sockets else BULK_FROM
         self.simulator: ShopifySimulator = ShopifySimulator(
             clock=clock,
             rng=rng,
             transport=transport,
             shop=SHOP_DOMAIN,
-            plan=PLAN,
+            plan=self._plan,
             access_token=ACCESS_TOKEN,
             client_secrets=(WEBHOOK_SECRET,),
             allow_http=sockets,
@@ -66,7 +77,7 @@ class ShopifySide(ShopSide):
             shop=SHOP_DOMAIN,
             access_token=ACCESS_TOKEN,
             webhook_secrets=(WEBHOOK_SECRET,),
-            plan=PLAN,
+            plan=self._plan,
             base_url=url,
             level_events=self.level_events,
             bulk_from=self._bulk_from,

@@ -243,9 +243,14 @@ class People:
         self.company.commit()
         return made
 
-    def invoice(self, order_id: str) -> str:
-        """Invoice what was shipped; returns the invoice's number. A finished order is deleted by it."""
+    def invoice(self, order_id: str, due: str = "") -> str:
+        """Invoice what was shipped; returns the invoice's number. A finished order is deleted by it.
+
+        ``due`` is the day by which it has to be paid, if not at once.
+        """
         made = self.documents.invoice(self.order_record(order_id))
+        if due:
+            made.values["dueDate"] = due
         self.company.commit()
         return str(made.values["number"])
 
