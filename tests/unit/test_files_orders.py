@@ -411,6 +411,17 @@ def test_a_file_with_too_many_mistakes_is_refused_whole_and_takes_nothing(desks)
     assert len(told.read().units) == 3
 
 
+@pytest.mark.parametrize("read", [PLACED, NESTED], ids=["csv", "xml"])
+def test_a_file_with_more_orders_than_can_be_looked_at_is_refused(desks, monkeypatch, read):
+    monkeypatch.setattr("syncline.connectors.files.manifest.ORDER_ROWS_MAX", 2)
+    desk = desks(read)
+    first, *rest = XML.splitlines() if read is NESTED else (HEADER, one("A-1"), one("A-2"), one("A-3"))
+    leave(desk, 0, *rest, header=first)
+    told = Told(desk).read()
+    assert told.units == [] and "it has more than 2 r" in told.refused[0]
+    assert len(desk.names("rejected")) == 2, "the file, and its reason beside it"
+
+
 # --- wherever the process ends ----------------------------------------------------------------------------
 
 

@@ -93,7 +93,7 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
     if read.format == "csv" and read.trailer:  # a whole cell: a SKU may begin like it
         marks += read.delimiter.encode(read.encoding)
     header = read.format == "csv" and read.header
-    most, rows, number = read.row_bytes_max, 0, 0
+    most, most_rows, rows, number = read.row_bytes_max, read.rows_allowed, 0, 0
     with path.open("rb") as file:
         while raw := file.readline(most + 2):
             number += 1
@@ -112,8 +112,8 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
                 ends.trailer, ends.trailer_line = line, number
             else:
                 rows += 1
-                if rows > read.rows_max:
-                    raise Rejected(f"it has more than {read.rows_max} rows (rows_max)")
+                if rows > most_rows:
+                    raise Rejected(f"it has more than {most_rows} rows (rows_max)")
                 yield number, line
 
 
@@ -419,8 +419,8 @@ class Intake:
                 file.seek(0)
                 for row in records(file, read.record, read.columns, late=read.kind == "orders"):
                     scan.rows += 1
-                    if scan.rows > read.rows_max:
-                        raise Rejected(f"it has more than {read.rows_max} records (rows_max)")
+                    if scan.rows > read.rows_allowed:
+                        raise Rejected(f"it has more than {read.rows_allowed} records (rows_max)")
                     if row.refused:
                         line = msgspec.json.encode({"refused": row.refused})
                     else:

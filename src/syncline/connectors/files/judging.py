@@ -16,13 +16,13 @@ from syncline.connectors.files.dialect import Writer, shown
 from syncline.connectors.files.intake import Ends, header_of, kept, lines
 from syncline.connectors.files.manifest import FilesSettings, Read, Write
 from syncline.connectors.files.mapping import Refusal
-from syncline.connectors.files.orders import Group, OrderMaker, Placed
+from syncline.connectors.files.orders import Group, OrderMaker, Orders, Placed
 from syncline.connectors.files.spool import Answer, Ordered, Spool, Taken
 from syncline.model.change import Event
 from syncline.model.errors import Conflict, Rejected, Retryable
 from syncline.ports import Clock, Folder
 
-LOOK_ORDERS = 2_000  # between two looks at what else is to be done
+LOOK_ROWS, LOOK_ORDERS = 10_000, 2_000  # between two looks at what else is to be done
 REASON_CHARS_MAX = 500
 
 log = structlog.get_logger(__name__)
@@ -54,16 +54,16 @@ class Judge:
         Raises:
             Retryable: the spool lacks the file, or does not take what is noted.
         """
-        path = kept(read, self._spool, entry)
-        try:
-            found = orders.split(read, header_of(read, path), lines(read, path, Ends()))
-        except OSError as error:
-            raise Retryable(f"the spool lacks {entry.name}: {error.strerror}") from error
+        found = await self._apart(read, entry)
         judged = Judged()
         for number, why, raw in found.refused:
             self._refuse(entry, judged, Refusal(entry.name, why, number, mapping.shown_line(raw)))
         maker = OrderMaker(read)
-        before = self._spool.ordered({orders.key_of(group.reference) for group in found.groups})
+        before: dict[str, Ordered] = {}
+        for start in range(0, len(found.groups), LOOK_ORDERS):
+            some = found.groups[start : start + LOOK_ORDERS]
+            before |= self._spool.ordered(orders.key_of(group.reference) for group in some)
+            await self._clock.sleep(0)
         newest = _newest(maker, found.groups)
         for count, group in enumerate(found.groups):
             self._judge(maker, entry, group, before, newest, judged)
@@ -79,6 +79,19 @@ class Judge:
             self._refuse(entry, judged, Refusal(entry.name, why))
         self._spool.order(judged.taken.values(), entry.seq, judged.answers if self._answers else ())
         return judged.told
+
+    async def _apart(self, read: Read, entry: Taken) -> Orders:
+        """The orders of a file, as far as they can be taken apart."""
+        path = kept(read, self._spool, entry)
+        try:
+            found = Orders(read, header_of(read, path))
+            for count, line in enumerate(lines(read, path, Ends())):
+                found.add(line)
+                if count % LOOK_ROWS == LOOK_ROWS - 1:
+                    await self._clock.sleep(0)
+        except OSError as error:
+            raise Retryable(f"the spool lacks {entry.name}: {error.strerror}") from error
+        return found
 
     def _judge(
         self,

@@ -26,6 +26,7 @@ Format = Literal["csv", "fixed", "xml"]
 LOOK_UP_WINDOW_MS = 60_000
 STOCK_ROWS_MAX = 5_000  # in one file of changes
 QUANTITY_MAX = Decimal(10) ** 15
+ORDER_ROWS_MAX = 200_000  # in one file of orders
 ENCODINGS = (
     "utf-8 utf-8-sig ascii latin-1 iso-8859-1 iso-8859-2 iso-8859-15 cp1250 cp1251 cp1252 cp437 cp850 cp852"
 )
@@ -223,6 +224,11 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rows_max: int = 2_000_000
     row_bytes_max: int = 64 * 1024
     bad_rows_max: int = 100
+
+    @property
+    def rows_allowed(self) -> int:
+        """How many rows a file may have; of orders fewer, since all of a file is looked at together."""
+        return min(self.rows_max, ORDER_ROWS_MAX) if self.kind == "orders" else self.rows_max
 
     @property
     def stream(self) -> PollStream:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -427,14 +427,6 @@ def decode(body: bytes) -> Change:
         raise Rejected(f"what was kept of an order cannot be read: {error}") from error
     order = placed.order
     return Change(Kind.ORDER, order.key, order.updated_at_ms, 0, placed.changed_ms, order)
-
-
-def split(read: Read, header: bytes | None, lines: Iterable[Numbered]) -> Orders:
-    """The orders of a file, as far as they can be taken apart."""
-    orders = Orders(read, header)
-    for line in lines:
-        orders.add(line)
-    return orders
 
 
 def refusal_of(group: Group, file: str, why: str) -> Refusal:

@@ -15,8 +15,14 @@ from typing import Any
 from syncline.connectors.files import mapping
 from syncline.connectors.files.answers import Cancellation, Parcel, answer_of
 from syncline.connectors.files.dialect import Writer
-from syncline.connectors.files.manifest import OPERATION_OF, OPERATIONS, FilesSettings, Write
-from syncline.connectors.files.spool import Sent, Spool
+from syncline.connectors.files.manifest import (
+    LOOK_UP_WINDOW_MS,
+    OPERATION_OF,
+    OPERATIONS,
+    FilesSettings,
+    Write,
+)
+from syncline.connectors.files.spool import Number, Sent, Spool
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import (
@@ -34,6 +40,7 @@ REVISIONS_MAX = 100  # of one fact that are looked for where the spool knows not
 PAUSE_ROWS = 5_000  # between two looks at what else is to be done
 NAME_CHARS_MAX = 120
 DIGEST_CHARS = 16
+MAY_APPEAR = "the answer to writing a file of it was lost, and the file may still appear"
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 
 Fact = PutOrder | PutPayment | PutRefund | Parcel | Cancellation
@@ -52,6 +59,7 @@ class FilesSink:
         self._clock = clock
         self._spool = spool
         self._folder = folder
+        self._writing: set[str] = set()  # files of numbers that are being written at this moment
         self._operations = {name: each for name, each in OPERATIONS.items() if self._asked(name)}
 
     def _asked(self, operation: str) -> bool:
@@ -218,23 +226,60 @@ class FilesSink:
 
     async def _read(self, items: Sequence[Item]) -> list[Outcome]:
         """What we wrote last: a partner's file says nothing back. That the place can be reached is made sure of."""
+        write = self._stock()
         last = self._spool.last_stock_file()
-        await self._folder.find(self._stock().path, last or f"{self._stock().prefix}{self._stock().suffix}")
+        await self._folder.find(write.path, last or f"{write.prefix}{write.suffix}")
+        waiting = await self._doubtful(write)
         outcomes = []
         for item in items:
-            assert isinstance(item.payload, ReadStock)
-            held = self._spool.held(item.payload.sku, item.payload.location)
-            outcomes.append(Outcome(Result.DONE, facts={"held": held}))
+            wanted: ReadStock = item.payload
+            wait_s = waiting.get((wanted.sku, wanted.location))
+            if wait_s is not None:
+                outcomes.append(Outcome(Result.NOT_SENT, MAY_APPEAR, wait_s))
+            else:
+                held = self._spool.held(wanted.sku, wanted.location)
+                outcomes.append(Outcome(Result.DONE, facts={"held": held}))
         return outcomes
+
+    async def _doubtful(self, write: Write) -> dict[tuple[str, str], float]:
+        """SKUs and locations of which a file may still appear whose answer was lost, with the seconds to wait for that.
+
+        One that appears later than the next would be loaded after it, and be older. So nothing is written, and nothing said
+        of what is there, until it has appeared or cannot any more. What was written is noted as such.
+        """
+        waiting: dict[tuple[str, str], float] = {}
+        for name, at_ms, numbers in self._spool.pending():
+            if name in self._writing:
+                continue
+            left_ms = at_ms + LOOK_UP_WINDOW_MS - self._clock.now_ms()
+            there = await self._there(write, name)
+            staged = None if there else await self._folder.staged(write.path, name)
+            gone = staged is False and not there  # only its appearing takes the staged one away
+            if there or gone:
+                self._spool.hold(numbers, name)
+            elif left_ms > 0:
+                waiting |= {(sku, at): left_ms / 1000 for sku, at, _, _ in numbers}
+            elif staged is None and write.taken == "delete":
+                # Nobody knows whether the partner had it: these numbers again, which then are there for certain.
+                await self._publish(write, numbers)
+                self._spool.unpend(name)
+            else:
+                self._spool.unpend(name)
+        return waiting
 
     async def _set(self, items: Sequence[Item]) -> list[Outcome]:
         """One file with these numbers, or with all of them. They are absolute, so writing them again does no harm."""
         write, now_ms = self._stock(), self._clock.now_ms()
+        waiting = await self._doubtful(write)
         writer = Writer(write)
         outcomes: list[Outcome] = []
-        numbers: list[tuple[str, str, str, int]] = []
+        numbers: list[Number] = []
         for item in items:
             wanted: SetStock = item.payload
+            wait_s = waiting.get((wanted.sku, wanted.location))
+            if wait_s is not None:
+                outcomes.append(Outcome(Result.NOT_SENT, MAY_APPEAR, wait_s))
+                continue
             number = (wanted.sku, wanted.location, wanted.stock_id, wanted.quantity)
             try:
                 writer.line(_number(number, now_ms))
@@ -243,11 +288,18 @@ class FilesSink:
             else:
                 outcomes.append(Outcome(Result.DONE))
                 numbers.append(number)
-        if not numbers:
-            return outcomes
-        told = numbers
+        if numbers:
+            await self._publish(write, numbers)
+        return outcomes
+
+    async def _publish(self, write: Write, numbers: Sequence[Number]) -> None:
+        """Write a file with some numbers, or with all that are known, these among them."""
+        now_ms, writer = self._clock.now_ms(), Writer(write)
+        told = list(numbers)
         if write.scope == "full":
             held = {(sku, at): (sku, at, id_, n) for sku, at, id_, n in self._spool.every_number()}
+            for _, _, others in self._spool.pending():  # what is being written beside this
+                held |= {(x[0], x[1]): x for x in others}
             told = list((held | {(x[0], x[1]): x for x in numbers}).values())
         name = f"{write.prefix}-{now_ms}-{self._spool.next_number():08d}{write.suffix}"
         lines: list[bytes] = []
@@ -256,17 +308,25 @@ class FilesSink:
             if len(lines) % PAUSE_ROWS == 0:
                 await self._clock.sleep(0)
         body = writer.whole(lines)
-        await self._folder.stage(write.path, name, body)
-        await self._folder.publish(write.path, name, body)
+        self._writing.add(name)
         try:
-            await self._seal(write, name)
-            self._spool.hold(numbers, name)
-        except (Throttled, Retryable, AuthExpired) as error:
-            raise OutcomeUnknown(f"{name} is there, and not yet noted: {error}") from error
-        return outcomes
+            await self._folder.stage(write.path, name, body)
+            self._spool.pend(numbers, name, now_ms)
+            try:
+                await self._folder.publish(write.path, name, body)
+            except (Throttled, Retryable, AuthExpired):
+                self._spool.unpend(name)  # it certainly did not appear
+                raise
+            try:
+                await self._seal(write, name)
+                self._spool.hold(numbers, name)
+            except (Throttled, Retryable, AuthExpired) as error:
+                raise OutcomeUnknown(f"{name} is there, and not yet noted: {error}") from error
+        finally:
+            self._writing.discard(name)
 
 
-def _number(number: tuple[str, str, str, int], now_ms: int) -> dict[str, Any]:
+def _number(number: Number, now_ms: int) -> dict[str, Any]:
     sku, location, stock_id, quantity = number
     return {"sku": sku, "location": location, "stock_id": stock_id, "quantity": quantity, "stamp": now_ms}
 

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 import apsw
+import msgspec
 
 from syncline.model.errors import Misconfigured, Retryable
 
@@ -24,6 +25,8 @@ BUSY_TIMEOUT_MS = 5_000
 SYNC_BYTES = 4 * 1024 * 1024
 JOURNAL_ROWS_MAX = 1_000  # looked at in one read
 DAY_MS = 86_400_000
+Number = tuple[str, str, str, int]  # SKU, location, stock id, number
+_NUMBERS = msgspec.json.Decoder(list[Number])
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -42,6 +45,7 @@ CREATE TABLE IF NOT EXISTS held (
     sku TEXT NOT NULL, location TEXT NOT NULL, stock_id TEXT NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (sku, location)
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS pending (name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, numbers BLOB NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS status (
     reference TEXT PRIMARY KEY, body BLOB NOT NULL, again INTEGER NOT NULL, at_ms INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
@@ -492,15 +496,32 @@ class Spool:
             self._open().execute("SELECT number FROM held WHERE sku = ? AND location = ?", row).get or 0
         )
 
-    def every_number(self) -> list[tuple[str, str, str, int]]:
+    def every_number(self) -> list[Number]:
         """Every number that we wrote: SKU, location, stock id, number; in order."""
         return list(
             self._open().execute("SELECT sku, location, stock_id, number FROM held ORDER BY sku, location")
         )
 
-    def hold(self, numbers: Iterable[tuple[str, str, str, int]], file: str) -> None:
+    def pend(self, numbers: Iterable[Number], file: str, now_ms: int) -> None:
+        """These numbers are about to be written, in a file of this name."""
+        with self._transaction() as connection:
+            row = (file, now_ms, msgspec.json.encode(list(numbers)))
+            connection.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", row)
+
+    def pending(self) -> list[tuple[str, int, list[Number]]]:
+        """Files of numbers of which it is not known whether they were written: name, since when, numbers; oldest first."""
+        rows = self._open().execute("SELECT name, at_ms, numbers FROM pending ORDER BY at_ms, name")
+        return [(str(name), int(at_ms), _NUMBERS.decode(bytes(body))) for name, at_ms, body in rows]
+
+    def unpend(self, file: str) -> None:
+        """A file of numbers was not written, and never will be."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM pending WHERE name = ?", (file,))
+
+    def hold(self, numbers: Iterable[Number], file: str) -> None:
         """These numbers were written, in a file of this name."""
         with self._transaction() as connection:
+            connection.execute("DELETE FROM pending WHERE name = ?", (file,))
             connection.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", list(numbers))
             connection.execute("INSERT OR REPLACE INTO about VALUES ('last stock file', ?)", (file,))
 
