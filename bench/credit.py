@@ -30,6 +30,7 @@ from syncline.model.delivery import Operation, Outcome, Result
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Page, PollStream, System, Write
 from syncline.runtime.clock import SystemClock
+from syncline.runtime.memory import settle
 from syncline.stores.sqlite import LiveSqliteStore
 
 NAME = "credit"
@@ -168,7 +169,7 @@ async def play(
     engine = await furnish(path, accounts)
     running = asyncio.ensure_future(engine.run())
     try:
-        await engine.applier.reached(0)
+        await settle(engine)  # as the service does
         before = engine.applier.applied
         trading = asyncio.ensure_future(trade(engine, seconds))
         took, decisions, approved = await ask(engine, accounts, seconds)

@@ -146,6 +146,8 @@ MEANING: dict[str, dict[str, str]] = {
         **_CREDIT_POLICY,
         "currency": "Currency of figures for which the source names none, ISO 4217.",
         "expires": "How long an approval lasts without an order, unless the checkout says otherwise; from 10 s to 24 h.",
+        "conflict": "Whose an order is in the ERP if its approval is of another account than its buyer's: `park` (nobody's until a "
+        "person has looked), `approval` or `buyer`.",
         "mirror": "Whether the channel itself is told what is left. Without it only those are answered who ask.",
         "accounts": "Account, by its key at the source = see [routes.credit.accounts.KEY].",
     },

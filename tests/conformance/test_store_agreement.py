@@ -24,7 +24,7 @@ WRITES = {name: statement for name, statement in STATEMENTS.items() if statement
 READS = {name: statement for name, statement in STATEMENTS.items() if not statement.columns}
 NUMBERED = {"parked_put", "parked_resolve", "lag_put", "audit_put"}  # return ids, which need not be the same
 SERIAL = {"parked", "lag", "audit", "mode"}
-OWN = {"parked_edit", "parked_get"}  # ask for an id
+OWN = {"parked_edit", "parked_get", "parked_erase", "audit_erase"}  # ask for an id
 
 keys = st.sampled_from(["A\x1f1", "A\x1f2", "AB\x1f1", "A", "ä\x1f1", 'it\'s "1"', ""])
 times = st.integers(T0 - 3, T0 + 3)
@@ -54,6 +54,7 @@ VALUES = {
     "slow_since_ms": st.none() | times, "number": st.none() | st.integers(-3, 4),
     "mode": st.sampled_from(["paused", "shadow"]), "sink": st.sampled_from(["", "velocity"]),
     "learned": st.binary(max_size=9).map(bytes.hex),
+    "operations": st.lists(st.sampled_from(["set_stock", "put_order"])),
     "account": st.sampled_from(["A", "ä\x1f1"]), "accounts": st.lists(st.sampled_from(["A", "ä\x1f1"])),
     "accepted": st.integers(0, 1), "bounded": st.integers(0, 1), "binding": keys,
     "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),
@@ -82,9 +83,9 @@ NUMBERS = {
 
 
 def value(statement, name):
-    if statement in ("audits", "audit_tail", "parked_open") and name in ("after", "before"):
+    if statement in ("audits", "audit_tail", "parked_open", "parked_after") and name in ("after", "before"):
         return st.sampled_from([0, 10**9])  # an id
-    if statement == "audit_put" and name in ("before", "after"):
+    if statement in ("audit_put", "audit_erase") and name in ("before", "after"):
         return words
     if statement in ("parked_resolve", "difference_decide") and name == "by":
         return words

@@ -12,6 +12,7 @@ from functools import cache
 
 import apsw
 import pytest
+from tests.conformance import privacy_mutants
 
 from syncline.model.copying import replace
 from syncline.model.errors import Rejected
@@ -854,6 +855,22 @@ BROKEN = {
     "tells records of other sources": says("states_get", "system = :system AND", ":system = :system AND"),
     "tells records of other kinds": says("states_get", "kind = :kind AND", ":kind = :kind AND"),
     "tells what is gone as if it were there": says("states_get", "body, gone", "body, 0"),
+    "tells parked work of other systems": says("parked_of", "system = :system AND", ":system = :system AND"),
+    "tells parked work of other kinds": says("parked_of", "operation IN (SELECT value FROM json_each(:operations))", ":operations <> ''"),
+    "tells what was decided as parked": says("parked_of", "resolved_at_ms IS NULL AND", ""),
+    "tells parked work in the order of its numbers": says("parked_of", "ORDER BY parked_at_ms, id", "ORDER BY id"),
+    "tells parked work without a limit": says("parked_of", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "tells late work of other systems": says("deliveries_late", "system = :system AND", ":system = :system AND"),
+    "tells late work of other routes": says("deliveries_late", "route = :route AND", ":route = :route AND"),
+    "tells what is due now as late": says("deliveries_late", "< :now_ms", "<= :now_ms"),
+    "tells what is parked as late": says("deliveries_late", "AND state <> 'parked'", ""),
+    "tells nothing late that is under way": says("deliveries_late", "state <> 'parked'", "state NOT IN ('parked', 'running')"),
+    "tells late work by its keys": says("deliveries_late", "ORDER BY deliver_by_ms, operation, key", "ORDER BY key"),
+    "tells late work without a limit": says("deliveries_late", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "tells differences at other routes": says("differences_at", "route = :route AND", ":route = :route AND"),
+    "tells differences at other records": says("differences_at", "key IN (SELECT value FROM json_each(:keys))", ":keys <> ''"),
+    "tells differences that are gone": says("differences_at", "AND closed_at_ms IS NULL", ""),
+    "tells differences in any order": says("differences_at", "ORDER BY key, cause", "ORDER BY cause DESC, key"),
     "lists holds that ended": says("holds_open", "state IN ('open', 'confirmed') AND", ""),
     "lists only open holds": says("holds_open", "state IN ('open', 'confirmed')", "state = 'open'"),
     "lists a hold for each pool": says("holds_open", "AND main = 1", ""),
@@ -1022,8 +1039,9 @@ BROKEN = {
     "ends approvals too late": says("credit_lapse", "<= :now_ms", "< :now_ms"),
     "ends approvals of all accounts": says("credit_lapse", "account = :account AND", ":account = :account AND"),
     "ends approvals of all systems": says("credit_lapse", "system = :system AND", ":system = :system AND"),
-    "ends approvals again": says("credit_lapse", "state IN ('open', 'confirmed')", "state <> 'ordered'"),
-    "never ends confirmed approvals": says("credit_lapse", "state IN ('open', 'confirmed')", "state = 'open'"),
+    "ends approvals again": says("credit_lapse", "state IN ('open', 'confirmed', 'ordered') AND", ""),
+    "never ends confirmed approvals": says("credit_lapse", "state <> 'ordered'", "state = 'open'"),
+    "ends orders as if they were approvals": says("credit_lapse", "AND state <> 'ordered'", ""),
     "locks no account twice": says("credit_lock", "DO UPDATE SET seq = credit_account.seq + 1", "DO NOTHING"),
     "reads an account with claims on others": says("credit_account", "c.account = :account", ":account = :account"),
     "reads an account with claims in other systems": says("credit_account", "c.system = :system AND", ""),
@@ -1041,7 +1059,8 @@ BROKEN = {
     "tells orders of other systems as ours": says("credit_of_orders", "AND system = :system", "AND :system = :system"),
     "tells orders by what was released": says("credit_of_orders", "AND state <> 'released'", ""),
     "tells orders without a name": says("credit_of_orders", "order_key <> '' AND", ""),
-    "tells accounts of orders in any order": says("credit_of_orders", "ORDER BY order_key, reference", "ORDER BY order_key DESC, reference DESC"),
+    "tells accounts of orders in any order": says("credit_of_orders", "ORDER BY order_key, created_at_ms, reference", "ORDER BY order_key DESC, created_at_ms DESC, reference DESC"),
+    "tells approvals of an order in any order": says("credit_of_orders", "created_at_ms, ", ""),
     "confirms what has expired": says("credit_confirm", "state = 'open' AND expires_at_ms > :now_ms", "state <> 'released'"),
     "confirms at the very end": says("credit_confirm", "expires_at_ms > :now_ms", "expires_at_ms >= :now_ms"),
     "confirms approvals for another order": says("credit_confirm", "OR order_key = :order_key)", "OR 1)"),
@@ -1069,9 +1088,8 @@ BROKEN = {
     "forgets the key of what replaced": says("credit_replace", ", order_key = :order_key", ""),
     "meets records that are no orders": says("credit_met", "o.kind = 'order' AND", ""),
     "meets orders of other channels": says("credit_met", "o.system = c.channel AND", ""),
-    "meets orders for what has ended": says(
-        "credit_met", "c.state IN ('open', 'confirmed', 'ordered') AND c.state <> 'ordered' AND", ""
-    ),
+    "meets orders for what has ended": says("credit_met", "c.state IN ('open', 'confirmed', 'ordered') AND", ""),
+    "meets orders that were met": says("credit_met", "AND c.state <> 'ordered'", ""),
     "meets orders for other systems": says("credit_met", "c.system = :system AND", ":system = :system AND"),
     "meets no confirmed approvals": says("credit_met", "c.state <> 'ordered'", "c.state = 'open'"),
     "meets orders in any order": says("credit_met", "ORDER BY +c.reference", "ORDER BY c.reference DESC"),
@@ -1084,6 +1102,15 @@ BROKEN = {
     "accepts an order later each time": says("credit_accept", "WHEN our_stamp_ms = 0 THEN :now_ms ELSE our_stamp_ms", "ELSE :now_ms"),
     "keeps accepting an order that is not": says("credit_accept", "CASE WHEN :accepted = 0 THEN 0 WHEN", "CASE WHEN"),
     "leaves an order settled that the source dropped": says("credit_accept", "CASE WHEN :accepted = 0 THEN 'ordered' ELSE state END", "state"),
+    "accepts approved orders for any account": says("credit_accept", "OR NOT EXISTS", "OR 1 OR NOT EXISTS"),
+    "accepts no order for another account": says("credit_accept", "OR NOT EXISTS", "OR 0 AND NOT EXISTS"),
+    "takes approvals at other channels for ours": says("credit_accept", "a.channel = credit_claim.channel AND", ""),
+    "takes approvals of other orders for ours": says("credit_accept", "a.order_key = credit_claim.order_key", "1"),
+    "takes approvals on other accounts for ours": says("credit_accept", "AND a.account = credit_claim.account", ""),
+    "takes approvals that were given back for ours": says("credit_accept", "AND a.state = 'replaced'", ""),
+    "accepts only orders whose account is told": says("credit_accept", ":account IN ('', credit_claim.account)", ":account = credit_claim.account"),
+    "moves orders that the source has": says("credit_ordered", "our_stamp_ms = 0 THEN excluded.account", "our_stamp_ms >= 0 THEN excluded.account"),
+    "never moves an order": says("credit_ordered", "our_stamp_ms = 0 THEN excluded.account", "our_stamp_ms < 0 THEN excluded.account"),
     "accepts approvals": says("credit_accept", "AND state IN ('ordered', 'contained')", ""),
     "settles too soon": says("credit_settle", "BETWEEN 1 AND :contains_ms", "BETWEEN 1 AND :contains_ms + 1"),
     "settles what nobody confirmed": says("credit_settle", "BETWEEN 1 AND", "BETWEEN 0 AND"),
@@ -1100,6 +1127,16 @@ BROKEN = {
     "forgets young claims": says("forget_claims", "< :before", "<= :before"),
     "forgets claims without a limit": says("forget_claims", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
 }  # fmt: skip
+
+
+class WipesRecords(Whole):
+    async def wipe(self):
+        await super().wipe()
+        self._connection.execute("DELETE FROM record")
+
+
+BROKEN |= {name: says(*change) for name, change in privacy_mutants.CHANGES.items()}
+BROKEN["wipes records"] = WipesRecords
 
 # --- what catches them ------------------------------------------------------------------------------
 
@@ -2668,6 +2705,54 @@ CAUGHT_BY = {
     "tells what is gone as if it were there": [
         "records_are_told_with_whether_they_are_gone",
     ],
+    "tells parked work of other systems": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells parked work of other kinds": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells what was decided as parked": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells parked work in the order of its numbers": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells parked work without a limit": [
+        "what_is_parked_is_told_by_what_was_to_be_done",
+    ],
+    "tells late work of other systems": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells late work of other routes": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells what is due now as late": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells what is parked as late": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells nothing late that is under way": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells late work by its keys": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells late work without a limit": [
+        "what_is_late_is_told_the_longest_first",
+    ],
+    "tells differences at other routes": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
+    "tells differences at other records": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
+    "tells differences that are gone": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
+    "tells differences in any order": [
+        "differences_are_told_of_some_records_until_they_are_gone",
+    ],
     "lists holds that ended": [
         "open_holds_are_listed_by_their_end_and_summed_up_by_channel",
     ],
@@ -3099,6 +3184,9 @@ CAUGHT_BY = {
     "ends approvals again": [
         "a_reference_takes_once_and_anew_when_it_has_expired",
     ],
+    "ends orders as if they were approvals": [
+        "a_reference_takes_once_and_anew_when_it_has_expired",
+    ],
     "never ends confirmed approvals": [
         "an_approval_is_confirmed_in_time_and_for_one_order",
     ],
@@ -3143,9 +3231,11 @@ CAUGHT_BY = {
         "a_reference_takes_once_and_anew_when_it_has_expired",
         "an_account_is_read_whole",
         "an_approval_is_given_back_once",
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
     ],
     "tells claims on others": [
         "an_account_is_read_whole",
+        "an_order_takes_what_is_owed_for_it_now",
         "credit_is_taken_while_there_is_room_and_whole",
     ],
     "tells orders of other channels as ours": [
@@ -3161,6 +3251,9 @@ CAUGHT_BY = {
         "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
     ],
     "tells accounts of orders in any order": [
+        "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
+    ],
+    "tells approvals of an order in any order": [
         "whose_credit_an_order_takes_is_known_by_its_approval_or_itself",
     ],
     "confirms what has expired": [
@@ -3194,6 +3287,7 @@ CAUGHT_BY = {
     "gives all credit back": [
         "an_account_is_read_whole",
         "an_approval_is_given_back_once",
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
         "an_order_takes_the_place_of_its_approvals",
         "approvals_meet_orders_that_came_before_their_names",
         "claims_that_are_over_are_forgotten_after_a_while",
@@ -3237,6 +3331,7 @@ CAUGHT_BY = {
         "an_order_takes_the_place_of_its_approvals",
     ],
     "replaces what was given back": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
         "an_order_takes_the_place_of_its_approvals",
     ],
     "forgets the key of what replaced": [
@@ -3252,6 +3347,9 @@ CAUGHT_BY = {
         "approvals_meet_orders_that_came_before_their_names",
     ],
     "meets orders for other systems": [
+        "approvals_meet_orders_that_came_before_their_names",
+    ],
+    "meets orders that were met": [
         "approvals_meet_orders_that_came_before_their_names",
     ],
     "meets no confirmed approvals": [
@@ -3288,6 +3386,33 @@ CAUGHT_BY = {
     ],
     "leaves an order settled that the source dropped": [
         "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "accepts approved orders for any account": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "accepts no order for another account": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals at other channels for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals of other orders for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals on other accounts for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "takes approvals that were given back for ours": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "accepts only orders whose account is told": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
+    ],
+    "moves orders that the source has": [
+        "an_order_takes_what_is_owed_for_it_now",
+    ],
+    "never moves an order": [
+        "an_order_takes_what_is_owed_for_it_now",
     ],
     "accepts approvals": [
         "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
@@ -3335,9 +3460,15 @@ CAUGHT_BY = {
         "claims_that_are_over_are_forgotten_after_a_while",
     ],
     "replaces what it is asked for": [
+        "an_approved_order_counts_until_the_source_has_it_for_the_account",
         "an_order_takes_the_place_of_its_approvals",
     ],
 }
+
+
+CAUGHT_BY |= privacy_mutants.CAUGHT
+CAUGHT_BY["wipes records"] = ["wiping_leaves_everything_that_is_there"]
+CAUGHT_BY |= {name: [*CAUGHT_BY[name], test] for name, test in privacy_mutants.ALSO.items()}
 
 
 def test_every_mutant_says_what_catches_it_and_every_test_catches_one():

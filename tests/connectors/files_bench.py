@@ -13,7 +13,7 @@ from random import Random
 from unittest import mock
 
 from syncline.connectors.files import CONNECTOR, FilesSettings, intake, mapping, source
-from syncline.connectors.files.manifest import Column, Read, Write
+from syncline.connectors.files.manifest import Column, Read, Write, capabilities_of
 from syncline.connectors.files.simulator import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace
@@ -76,7 +76,10 @@ class FilesBench:
         crowd=24,
         decimal_places=6,
     )
-    connector = CONNECTOR
+    connector = replace(
+        CONNECTOR,
+        capabilities=capabilities_of(FilesSettings(folder="", spool="", reads=(STOCK, ITEMS, STATUS))),
+    )
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around

@@ -470,6 +470,27 @@ def test_nothing_is_deduplicated_and_nobody_works_without_a_consumer():
     run(story)
 
 
+def test_what_waits_during_an_outage_is_worked_off_after_it_in_its_order():
+    async def story(world: World) -> None:
+        def call(quantity: int) -> list:
+            row = {"sku": "A", "source_code": "default", "quantity": quantity, "status": 1}
+            return [{"sourceItems": [row]}]
+
+        path = "all/async/bulk/V1/inventory/source-items"
+        for quantity in (1, 2):
+            await world.http("POST", path, call(quantity))
+        world.shop.faults.down = True
+        await world.clock.sleep(200)
+        assert world.shop.bulk.undone() == 2
+        world.shop.faults.down = False
+        await world.http("POST", path, call(3))
+        await world.clock.sleep(200)
+        assert world.shop.bulk.undone() == 0
+        assert world.shop.quantity("A", "default") == 3
+
+    run(story)
+
+
 def test_path_parameters_of_a_bulk_call_stand_in_the_body():
     async def story(world: World) -> None:
         order = world.buy(("A", 1))

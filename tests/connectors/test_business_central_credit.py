@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -36,7 +37,7 @@ def test_limit_open_orders_and_block_are_one_record():
         assert (first[c1].limit, first[c1].balance, first[c1].unbilled) == (D(1000), D(0), D(0))
         assert (first[c2].on_hold, first[c3].on_hold, first[c3].limit) == (True, False, None)
         assert {one.currency for one in first.values()} == {world.settings.currency}
-        assert all(one.days_past_due is None for one in first.values())
+        assert {(one.open_invoices, one.days_past_due) for one in first.values()} == {(0, 0)}
 
         again, cursor = await told(world, cursor)
         assert again == {}
@@ -92,3 +93,33 @@ def test_an_order_and_its_invoice_count_once():
         assert mixed.currency == credit.MIXED
 
     run(story)
+
+
+def test_open_invoices_are_counted_and_the_oldest_says_for_how_long_it_is_overdue():
+    async def story(world: World) -> None:
+        sim = world.sim
+        account = sim.add_customer("C1", "One", creditLimit=1000)
+        sim.receive("A", "MAIN", 9)
+        today = datetime.fromtimestamp(world.clock.now_ms() / 1000, UTC).date()
+        invoices = []
+        for ahead in (0, 2):
+            order = sim.sell([("A", "MAIN", 1)], customerNumber="C1")
+            sim.ship(order)
+            invoices.append(sim.invoice(order, (today + timedelta(days=ahead)).isoformat()))
+        said = []
+        for act in (None, lambda: world.clock.sleep(3 * 86_400), lambda: sim.settle(invoices[0])):
+            waits = act() if act else None
+            if waits is not None:
+                await waits
+            one = (await told(world))[0][account]
+            said.append((one.open_invoices, one.days_past_due, one.overdue))
+        assert said == [(2, 0, D(0)), (2, 3, D(20)), (1, 1, D(10))]
+
+    run(story)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0001-01-01"])
+def test_an_invoice_without_a_due_date_is_not_overdue(text):
+    today = date(2026, 1, 5)
+    assert credit._due(text, today) == today
+    assert credit._due("2026-01-03", today) == date(2026, 1, 3)

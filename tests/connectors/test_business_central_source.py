@@ -201,6 +201,7 @@ def test_items_are_told_once_and_those_that_are_blocked_not_at_all():
 
 def test_reads_that_never_end_do(monkeypatch):
     monkeypatch.setattr(reads, "PAGES_MAX", 2)
+    monkeypatch.setattr("syncline.connectors.business_central.gone.PAGES_MAX", 2)
     for module in ("prices", "money", "customers", "credit", "products"):
         monkeypatch.setattr(f"syncline.connectors.business_central.{module}.PAGES_MAX", 2)
     monkeypatch.setattr(reads, "PAGE", 1)

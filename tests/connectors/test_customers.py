@@ -275,6 +275,29 @@ def test_an_e_mail_that_is_somebody_elses_is_refused_alone_and_never_matched(wor
     world.loop.run_until_complete(story())
 
 
+def test_at_shopify_a_phone_number_that_is_somebody_elses_is_not_called_an_e_mail():
+    loop = VirtualLoop(1_772_441_200_000)
+    world = ShopifyWorld(loop)
+
+    async def story():
+        card = card_of(world)
+        first = await put(world, card)
+        there = first.facts["external_id"]
+        phone, email = card.contacts[0].phone, "carl@example.com"
+        other = replace(card.contacts[1], key="9", email=email, phone=phone)
+        refused = await put(world, replace(card, contacts=(*card.contacts, other), first=None), there)
+        assert "contact 9: its phone number belongs to another" in refused.message
+        assert "e-mail" not in refused.message
+        world.private(email)
+        refused = await put(world, replace(card, contacts=(*card.contacts, other), first=None), there)
+        assert "contact 9: its e-mail belongs" in refused.message
+        assert "its phone number belongs" in refused.message
+        assert phone not in refused.message
+
+    loop.run_until_complete(story())
+    loop.close()
+
+
 @pytest.mark.parametrize("lost", range(1, 9))
 def test_a_lost_answer_is_asked_again_and_makes_nothing_twice(world, lost):
     async def story():

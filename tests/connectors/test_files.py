@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.connectors.files_bench import FilesBench
+from tests.connectors.files_market_bench import MarketBench
 
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
@@ -19,3 +20,11 @@ class TestFilesSink(SinkConformance):
 
 class TestFilesSimulator(SimulatorConformance):
     bench = FilesBench
+
+
+class TestMarketSource(SourceConformance):
+    bench = MarketBench
+
+
+class TestMarketSink(SinkConformance):
+    bench = MarketBench

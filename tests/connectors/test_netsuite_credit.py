@@ -132,3 +132,41 @@ def test_documents_make_the_balance_and_what_is_not_billed():
         assert await said(b) == (D(10), D(0))
 
     run(story)
+
+
+def test_open_invoices_are_counted_and_the_oldest_says_for_how_long_it_is_overdue():
+    async def story(w: World) -> None:
+        sim = w.sim
+        account, other = (sim.add_customer(name, creditLimit=1000) for name in "ab")
+        sim.opening_balance("21730", w.place, 9)
+
+        def day(ahead: int) -> str:
+            return sim.account.local(w.clock.now_ms() + ahead * 86_400_000)[:10]
+
+        async def said() -> list[tuple[int | None, int | None]]:
+            events, _ = await w.pull("credit", system=w.open())
+            found = {change.key: change.value for change in w.changes(events)}
+            return [
+                (one.open_invoices, one.days_past_due) for one in (found[str(account)], found[str(other)])
+            ]
+
+        assert await said() == [(0, 0), (0, 0)]
+        invoices = []
+        for customer, due in ((account, day(0)), (account, day(2)), (other, day(9))):
+            order = sim.enter_order([("21730", w.place, 1, D("4.10"))], customer_id=customer)
+            sim.ship(order, tracking=None)
+            invoices.append(sim.bill(order, due))
+        assert await said() == [(2, 0), (1, 0)]
+        await w.clock.sleep(3 * 86_400)
+        assert await said() == [(2, 3), (1, 0)]
+        sim.settle(invoices[0])
+        assert await said() == [(1, 1), (1, 0)]
+
+    run(story)
+
+
+def test_a_due_date_that_cannot_be_read_is_not_told():
+    assert [credit._days(*dates) for dates in (("2026-01-03", "2026-01-05"), ("soon", "2026-01-05"))] == [
+        "2",
+        "",
+    ]

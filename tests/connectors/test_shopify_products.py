@@ -11,13 +11,15 @@ from syncline.connectors.shopify import CONNECTOR, ShopifySettings
 from syncline.connectors.shopify import productdocs as documents
 from syncline.connectors.shopify.bulk import name_of
 from syncline.connectors.shopify.documents import COST_MAX, requested_cost
+from syncline.connectors.shopify.productreads import ATTRIBUTES_FIRST, read_shelves
 from syncline.connectors.shopify.products import handle_of
 from syncline.connectors.shopify.simulator import ShopifySimulator
-from syncline.model.change import LoggedEvent
+from syncline.model.change import Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
 from syncline.model.payloads import SetListing, SetProduct, SetWording
-from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.products import ELSE_NONE, Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.records import Item as StockedItem
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.transport import AsgiTransport
@@ -332,6 +334,7 @@ def test_every_document_fits_into_a_single_query():
         documents.MORE_VARIANTS,
         documents.BULKS,
         documents.publish((True,) * 25),
+        read_shelves(documents.READS_MAX, 3, 5),
     ]
     assert all(requested_cost(one.text) <= COST_MAX for one in texts)
 
@@ -353,5 +356,22 @@ def test_many_products_without_a_price_are_looked_at_less_often():
         assert again.retry_after_s == 2 * alone.retry_after_s, (
             "a price is mostly on its way, or long in coming"
         )
+
+    run(story)
+
+
+def test_attributes_are_read_again_as_far_as_they_were_asked_for():
+    async def story(w: World) -> None:
+        await w.settle(w.coloured("red", attributes={"Care label": "30", "Material": "wool"}))
+        product = w.shop.product_of("T-red")
+        product.metafields["theirs", "x"] = ("single_line_text_field", "y")
+        items = [StockedItem("T", f"gid://shopify/Product/{product.id}")]
+        read = w.system.rereads.contents[Kind.PRODUCT]
+        (row,) = (await read(["goods"], items)).rows
+        assert row.content.attributes == {"care_label": "30", "material": "wool", ELSE_NONE: ""}
+        for n in range(ATTRIBUTES_FIRST):
+            product.metafields["custom", f"a{n:02}"] = ("single_line_text_field", "y")
+        (row,) = (await read(["goods"], items)).rows
+        assert len(row.content.attributes) == ATTRIBUTES_FIRST  # there are more: what is missing says nothing
 
     run(story)

@@ -16,6 +16,8 @@ PAIRS = (
     ("netsuite", "adobe-commerce"),
     ("business-central", "shopify"),
     ("business-central", "adobe-commerce"),
+    ("files", "shopify"),
+    ("netsuite", "files"),
 )
 
 

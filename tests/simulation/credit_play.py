@@ -49,6 +49,7 @@ class Company:
     customer: str  # the shop's id of the buyer
     limits: list[tuple[int, Decimal]]
     holds: list[tuple[int, bool]] = field(default_factory=lambda: [(0, False)])
+    bound: bool = True  # whether anybody has told the ERP's id of its buyer
 
     @property
     def held(self) -> bool:
@@ -64,8 +65,10 @@ class Debt:
     amount: Decimal
     until_ms: int = 0  # when its approval ends, if no order is named
     firm: bool = False  # its approval was confirmed, so it lasts until the order comes
+    prompt: bool = False  # and that in the moment in which the order was placed
     order: str = ""  # the shop's key
-    erp: int = 0  # the ERP's own number, if it was entered there
+    erp: Any = 0  # the ERP's own number, if it was entered there
+    invoice: str = ""
     paid: Decimal = ZERO
     deposited: Decimal = ZERO  # and not applied yet
     gone: bool = False
@@ -78,7 +81,9 @@ def since(history: Iterable[tuple[int, Any]], moment_ms: int) -> list[Any]:
 
 
 class CreditPlay(Play):
-    """One seed."""
+    """One seed. Of ``strangers`` companies nobody has told who their buyers are: they name their account when they ask."""
+
+    strangers = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,7 +98,8 @@ class CreditPlay(Play):
         buyer = Buyer(first_name=f"Buyer {n}", email=f"buyer-{n}@b.example")
         contact = self.sim.add_contact(company, f"buyer-{n}@b.example", firstName=buyer.first_name)
         owner = f"gid://shopify/Company/{company.id}"
-        return Company(str(account), owner, buyer, str(contact.customer_id), [(0, limit)])
+        bound = n >= self.strangers
+        return Company(str(account), owner, buyer, str(contact.customer_id), [(0, limit)], bound=bound)
 
     async def before(self) -> None:
         """Who the shop's companies and buyers are in the ERP was settled by an adoption."""
@@ -104,6 +110,7 @@ class CreditPlay(Play):
                 ("shop", one.account, one.owner),
                 ("erp", customer_reference("shop", one.customer), one.account),
             )
+            if one.bound or system == "shop"
         ]
         more = {"kind": Kind.CUSTOMER.value, "version": 0, "hash": "", "now_ms": START_MS}
         start = msgspec.json.encode(Start(1)).decode()
@@ -128,7 +135,27 @@ class CreditPlay(Play):
         if debt.firm or self.clock.now_ms() < debt.until_ms:
             return True
         number = self.number(debt)
-        return bool(number) and self.erp.account.txns[number].created_ms < as_of_ms
+        return bool(number) and self.booked_ms(number) < as_of_ms
+
+    def booked_ms(self, number: Any) -> int:
+        return self.erp.account.txns[number].created_ms
+
+    def status(self, number: Any) -> str:
+        return self.erp.order(number).status
+
+    def payer(self, number: Any) -> str:
+        """For whom the ERP has booked an order."""
+        return str(self.erp.account.txns[number].entity)
+
+    def shown(self, company: Company) -> tuple[Any, ...]:
+        """What the shop was told: limit, what is left, and whether nothing may be bought."""
+        _, text = self.sim.state.metafields.get((company.owner, NAMESPACE, KEY), ("", "{}"))
+        told = json.loads(text)
+        return (*(Decimal(told.get(name) or -1) for name in ("limit", "available")), told.get("blocked"))
+
+    def right(self, company: Company) -> tuple[Any, ...]:
+        """What the shop should have been told."""
+        return company.limits[-1][1], self.left(company), company.held
 
     def judge(self, company: Company, answer: CreditAnswer) -> None:
         """An approval that was just given, and is in the ledger already."""
@@ -177,7 +204,8 @@ class CreditPlay(Play):
     async def ask(self, company: Company, reference: str) -> None:
         """Ask, and then order, walk away, or give it back."""
         lines, amount = self.cart()
-        who = {"account": company.account} if self.rng.random() < 0.5 else {"customer": company.customer}
+        named = self.rng.random() < 0.5 or not company.bound
+        who = {"account": company.account} if named else {"customer": company.customer}
         draw, delay = self.rng.random(), self.rng.uniform(0, ORDERS_S)
         answer, again = await self.asked(
             lambda: self.engine.credit.check(reference, "shop", amount, "GBP", **who)
@@ -197,9 +225,11 @@ class CreditPlay(Play):
             debt.gone = True
             return
         name = self.order(debt, lines)
-        if draw < 0.9:
-            confirmed, _ = await self.asked(lambda: self.engine.credit.confirm(reference, order=name))
+        if draw < 0.9 or not company.bound:
+            confirmed, again = await self.asked(lambda: self.engine.credit.confirm(reference, order=name))
             debt.firm = confirmed is not None
+            debt.prompt = debt.firm and not again
+            debt.gone = not (company.bound or debt.firm)  # then nobody has told whose order it is
 
     # --- the ERP's people -------------------------------------------------------------------------
 
@@ -251,7 +281,8 @@ class CreditPlay(Play):
         return True
 
     def deposit_for(self, debt: Debt, number: int, status: str) -> bool:
-        if status != "B" or debt.deposited:
+        # What a stranger's order owes is taken from the shop until the ERP has it for the right account.
+        if status != "B" or debt.deposited or not debt.company.bound:
             return False
         debt.deposited = Decimal("1.00")
         self.erp.deposit(number, debt.deposited)
@@ -283,10 +314,8 @@ class CreditPlay(Play):
             for _ in range(self.rng.choice((1, 1, 2))):  # two at once
                 self.counts["carts"] += 1
                 self.loop.create_task(self.ask(company, f"cart-{self.counts['carts']}"))
-        elif draw < 0.42:
-            lines, amount = self.cart()
-            self.debts.append(around := Debt(company, amount))
-            self.order(around, lines)
+        elif draw < 0.42 and company.bound:
+            self.around(company)
         elif draw < 0.47:
             self.enter(company)
         elif draw < 0.93:
@@ -295,12 +324,18 @@ class CreditPlay(Play):
             # Whoever does something looks for an order that it can be done to.
             for debt in self.rng.sample(self.debts, len(self.debts)):
                 number = 0 if debt.gone else self.number(debt)
-                if number and act(debt, number, self.erp.order(number).status):
+                if number and act(debt, number, self.status(number)):
                     return
         elif draw < 0.97:
             self.move(company)
         else:
             self.hold(company)
+
+    def around(self, company: Company) -> None:
+        """Somebody orders without asking."""
+        lines, amount = self.cart()
+        self.debts.append(debt := Debt(company, amount))
+        self.order(debt, lines)
 
     def finish(self) -> None:
         """Nobody works any more: some orders stay open, some invoices unpaid."""
@@ -314,14 +349,7 @@ class CreditPlay(Play):
             if one.order and not self.number(one) and not one.gone
         ]
         for company in self.companies:
-            _, text = self.sim.state.metafields.get((company.owner, NAMESPACE, KEY), ("", "{}"))
-            shown = json.loads(text)
-            told = (
-                *(Decimal(shown.get(name) or -1) for name in ("limit", "available")),
-                shown.get("blocked"),
-            )
-            true = (company.limits[-1][1], self.left(company), company.held)
-            if told != true:
+            if (told := self.shown(company)) != (true := self.right(company)):
                 found.append(f"{company.account}: {true} by the books, the shop shows {told}")
         return found
 

@@ -51,6 +51,7 @@ DIALECT = {"encoding": "cp1252", "delimiter": ";", "decimal": ",", "date_format"
 NAMED = {"stamp": "name", "stamp_format": "%Y%m%d%H%M%S%f", "lead_s": LEAD_S}
 ORDER_FIELDS = (
     "reference", "revision", "action", "line", "sku", "location", "quantity", "unit_price", "total", "customer_email",
+    "line_discount",
 )  # fmt: skip
 
 

@@ -259,8 +259,15 @@ class Play:
         apps = AsgiTransport({})
         self.outbound = FaultyTransport(apps, self.clock, Random(self.rng.getrandbits(64)))
         self.inbound = FaultyTransport(apps, self.clock, Random(self.rng.getrandbits(64)))
-        private, public, kid = make_certificate()
         self.shop = self.kind(self, apps)
+        self.hooks = HooksApp()
+        self.make_erp(apps)
+        apps.register(HOOKS, self.hooks)
+
+    # --- the ERP ----------------------------------------------------------------------------------
+
+    def make_erp(self, apps: AsgiTransport) -> None:
+        private, public, kid = make_certificate()
         self.erp = NetSuiteSimulator(
             clock=self.clock,
             rng=Random(self.rng.getrandbits(64)),
@@ -268,9 +275,7 @@ class Play:
             tier="enterprise",
             certificates={kid: public},
         )
-        self.hooks = HooksApp()
         apps.register(self.erp.origin, self.erp)
-        apps.register(HOOKS, self.hooks)
         self.place = self.erp.add_location("Reading")
         for sku in SKUS:
             self.erp.add_item(sku, sku, "10.00")
@@ -288,6 +293,10 @@ class Play:
             tax_item=str(tax),
             web_customer=str(web),
         )
+
+    def open_erp(self, opening: Any) -> System:
+        self.erp.configure_push(f"{HOOKS}/hooks/erp", [PUSH_SECRET])
+        return NETSUITE.open(opening(self.netsuite))
 
     # --- the engine -------------------------------------------------------------------------------
 
@@ -326,12 +335,11 @@ class Play:
             store=SeverableStore(self.store, self.switch),
             clock=self.clock,
             rng=rng,
-            systems=[self.shop_system, NETSUITE.open(opening("erp")(self.netsuite))],
+            systems=[self.shop_system, self.open_erp(opening("erp"))],
             routes=self.routes(),
             owner="embedded",
         )
         self.hooks.engine = self.engine
-        self.erp.configure_push(f"{HOOKS}/hooks/erp", [PUSH_SECRET])
         self.running = self.loop.create_task(self.engine.run())
 
     async def kill(self) -> None:

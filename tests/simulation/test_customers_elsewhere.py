@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
-from tests.simulation.test_prices_elsewhere import CURRENCY, ORIGIN, Play
+from tests.simulation.elsewhere_play import Play
 
-from syncline.connectors.adobe_commerce import CONNECTOR as ADOBE
-from syncline.connectors.adobe_commerce import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.companies import CompanyWriter
-from syncline.connectors.business_central import CONNECTOR as CENTRAL
-from syncline.connectors.business_central import BusinessCentralSettings
-from syncline.connectors.business_central.simulator import CLIENT_ID, CLIENT_SECRET
-from syncline.engine.engine import Engine
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import Route
 from syncline.mapping.customers import ANY, CustomerRules
 from syncline.model.change import Flow
 from syncline.model.customers import CustomerField, MatchKey
-from syncline.ports import Opening
-from syncline.simulate.network import NetworkFaults
-from syncline.simulate.severable import SeverableStore, SeverableTransport, Switch
 
 pytestmark = pytest.mark.simulation
 
-HOURS = 4
-AGREE_S_MAX = 3 * 3_600.0
 RULES = CustomerRules(
     ours=(CustomerField.NAME, CustomerField.ACTIVE, CustomerField.TAX_ID, CustomerField.CONTACTS),
     roles={ANY: "Default User"},
@@ -36,44 +23,21 @@ RULES = CustomerRules(
 class CustomerPlay(Play):
     """One seed, in which people change customer cards."""
 
+    hours = 4
+    agree_s_max = 3 * 3_600.0
+    act_every_s = 400.0
+
     def __init__(self, seed: int, **more) -> None:
         super().__init__(seed, **more)
         self.numbers: list[str] = []
         self.changes = 0
 
-    def start(self) -> None:
-        self.switch = Switch()
-        transport = SeverableTransport(self.wire, self.switch)
-        held = self.shop.integration
-        shop = AdobeCommerceSettings(
-            base_url=ORIGIN,
-            consumer_key=held.consumer_key,
-            consumer_secret=held.consumer_secret,
-            access_token=held.access_token,
-            access_token_secret=held.access_token_secret,
-        )
-        erp = BusinessCentralSettings(
-            tenant=self.erp.tenant,
-            company_id=self.erp.company_id,
-            client_id=CLIENT_ID,
-            client_secret=CLIENT_SECRET,
-            web_customer="10000",
-            currency=CURRENCY,
-        )
-        rng = Random(self.rng.getrandbits(64))
-        route = Route(Flow.CUSTOMERS, "erp", "shop", 1_800_000, poll_interval_ms=600_000, customers=RULES)
-        self.engine = Engine(
-            store=SeverableStore(self.store, self.switch),
-            clock=self.clock,
-            rng=rng,
-            systems=[
-                ADOBE.open(Opening("shop", shop, self.clock, rng, transport)),
-                CENTRAL.open(Opening("erp", erp, self.clock, rng, transport)),
-            ],
-            routes=Routes([route]),
-            owner="embedded",
-        )
-        self.running = self.loop.create_task(self.engine.run())
+    def routes(self) -> list[Route]:
+        return [Route(Flow.CUSTOMERS, "erp", "shop", 1_800_000, poll_interval_ms=600_000, customers=RULES)]
+
+    def stuck(self) -> list[str]:
+        """Nothing: what waits is judged beside the problems."""
+        return []
 
     def act(self) -> None:
         """A new card, another name, another e-mail, another registration; blocked and taken back."""
@@ -121,31 +85,6 @@ class CustomerPlay(Play):
                 found.append(f"{number}: {able} may buy instead of {card.values['email']}")
         return found
 
-    async def play(self) -> list[str]:
-        if self.faults:
-            self.wire.faults = NetworkFaults(0.03, 0.1, 0.03, 0.03)
-        self.start()
-        breaking = self.loop.create_task(self.break_things()) if self.faults else None
-        killed = sorted(self.rng.uniform(0, HOURS * 3_600) for _ in range(self.kills))
-        began_s = self.clock.monotonic()
-        while (since_s := self.clock.monotonic() - began_s) < HOURS * 3_600:
-            await self.clock.sleep(self.rng.expovariate(1 / 400))
-            self.act()
-            if killed and since_s > killed[0]:
-                killed.pop(0)
-                await self.kill()
-                self.start()
-        if breaking is not None:
-            breaking.cancel()
-            self.wire.faults = NetworkFaults()
-            for simulator in (self.shop, self.erp):
-                simulator.faults = type(simulator.faults)()
-        found = await self.agree(AGREE_S_MAX)
-        self.parked = await self.store.read("parked_open", after=0, limit=9)
-        await self.kill()
-        breaches = {name: n for name, n in self.shop.ledger.breaches.items() if n and name != "auth"}
-        return [*found, *(f"breach {name}" for name in breaches)]
-
 
 @pytest.mark.parametrize("number", [1])
 def test_customers_agree_after_faults_and_kills(number):
@@ -184,5 +123,5 @@ def leaves_the_company(patch):
 @pytest.mark.parametrize("mutant", [leaves_people, leaves_the_company])
 def test_a_checker_catches(mutant, monkeypatch):
     mutant(monkeypatch)
-    monkeypatch.setattr("tests.simulation.test_customers_elsewhere.AGREE_S_MAX", 3_600.0)
+    monkeypatch.setattr(CustomerPlay, "agree_s_max", 3_600.0)
     assert CustomerPlay(7, faults=False, kills=0).run()

@@ -18,6 +18,11 @@ from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Incoming, Spool
+from syncline.engine.codec import decode, encode
+from syncline.engine.reconcile.differences import Cause
+from syncline.model.change import Kind
+from syncline.model.copying import replace
+from syncline.simulate.disagree import prove
 from syncline.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.simulation
@@ -105,6 +110,37 @@ def test_what_a_full_file_leaves_out_is_named_and_goes_on_counting():
 
     play.tell(story())
     assert told == [[("sku_vanished", True)], STOCK, []]
+
+
+def test_stock_is_proved_by_the_last_full_file():
+    play = Play(1)
+    told: list[object] = []
+
+    async def story() -> None:
+        play.store = SqliteStore.open(":memory:", now_ms=START_MS)
+        play.partner.leave_items()
+        play.partner.leave_stock()
+        play.open()
+        play.loop.create_task(play.shop.run())
+        await play.clock.sleep(900.0)
+        told.append(await prove(play.engine.reconciler, play.store, play.clock, dry_run=True))
+        rows = play.store._connection.execute(
+            "SELECT key, body FROM record WHERE kind = 'stock' ORDER BY key LIMIT 1"
+        )
+        ((key, body),) = list(rows)
+        level = decode(Kind.STOCK, body)
+        older = replace(level, available=level.available - 7, erp_stamp_ms=level.erp_stamp_ms - 1)
+        lost = encode(older)  # as if what the file says of it had never been applied
+        play.store._connection.execute(
+            "UPDATE record SET body = ? WHERE kind = 'stock' AND key = ?", (lost, key)
+        )
+        told.append(await prove(play.engine.reconciler, play.store, play.clock, dry_run=True))
+        told.append(key.partition("\x1f")[0])
+
+    play.tell(story())
+    (nothing, said), (found, after), sku = told
+    assert (nothing, said, after) == (set(), "", "")
+    assert [(key.partition("\x1f")[0], cause) for key, cause in found] == [(sku, Cause.MISSED_EVENT)]
 
 
 # --- connectors with one mistake each -----------------------------------------------------------------

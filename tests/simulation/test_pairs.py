@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from syncline.cli.demo import demo
 from syncline.model.errors import Misconfigured
 from syncline.simulate.simulation import Plan, Report, Simulation
 from syncline.simulate.world import World
@@ -42,13 +43,22 @@ def test_shop_and_erp_agree_in_the_end(erp, channel, seed, record_property):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ({"erp": "sage"}, "--erp sage: there is no such simulator; there are netsuite, business-central"),
+        (
+            {"erp": "sage"},
+            "--erp sage: there is no such simulator; there are netsuite, business-central, files",
+        ),
         (
             {"channel": "etsy"},
-            "--channel etsy: there is no such simulator; there are shopify, adobe-commerce",
+            "--channel etsy: there is no such simulator; there are shopify, adobe-commerce, files",
         ),
     ],
 )
 def test_a_name_that_nothing_has_is_refused(names, words):
     with pytest.raises(Misconfigured, match=words):
         World(clock=None, rng=Random(1), transport=None, **names)
+
+
+@pytest.mark.parametrize(("option", "words"), [("erp", "ERP=files"), ("channel", "CHANNEL=files")])
+def test_a_demo_needs_more_than_files_carry(option, words):
+    with pytest.raises(Misconfigured, match=f"make simulate {words}"):
+        demo(**{"erp": "netsuite", "channel": "shopify", option: "files"})

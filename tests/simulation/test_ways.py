@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 
 import pytest
+from tests.simulation.files_play import _tidy, only_death
 
 from syncline.connectors.adobe_commerce import CONNECTOR as ADOBE
 from syncline.connectors.adobe_commerce import AdobeCommerceSettings
@@ -31,7 +32,7 @@ from syncline.ports import Feed, Inlet, Opening, Page
 from syncline.simulate.broker import InProcessBroker
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.network import FaultyTransport, NetworkFaults
-from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
+from syncline.simulate.severable import SeverableStore, SeverableTransport, Switch
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
 
@@ -229,7 +230,7 @@ class Play:
         try:
             return self.loop.run_until_complete(self._play())
         finally:
-            self.loop.run_until_complete(tidy())
+            self.loop.run_until_complete(_tidy())
             self.loop.close()
 
     async def _play(self) -> list[str]:
@@ -275,22 +276,6 @@ class Play:
             if +has != +wanted:
                 found.append(f"order {order.increment_id} wants {+wanted}, the ERP has {+has}")
         return found
-
-
-def only_death(result: object) -> None:
-    """A killed task may only end by having been killed."""
-    if isinstance(result, BaseExceptionGroup):
-        for inner in result.exceptions:
-            only_death(inner)
-    elif isinstance(result, BaseException) and not isinstance(result, Killed | asyncio.CancelledError):
-        raise result
-
-
-async def tidy() -> None:
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.parametrize(("number", "way"), [(1, "broker"), (2, "broker"), (3, "journal")])

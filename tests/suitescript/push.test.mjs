@@ -154,7 +154,7 @@ const order = () =>
   doc('salesorder', 5021, [
     { line: 1, item: 12, location: 1, quantity: 6, quantitycommitted: 6, quantitybackordered: 0, isclosed: false },
     { line: 2, item: 13, quantity: 1 },
-  ]);
+  ], { fields: { entity: 107 } });
 
 test('a saved order is stored, signed, posted and marked done', () => {
   const product = new Product();
@@ -168,8 +168,10 @@ test('a saved order is stored, signed, posted and marked done', () => {
   assert.equal(event.seq, 71);
   assert.equal(event.record.external_id, 'shop-1001');
   assert.deepEqual(Object.keys(event.record), [
-    'type', 'id', 'external_id', 'event', 'status', 'created_from', 'lines', 'tracking', 'ship_status', 'last_modified_ms',
+    'type', 'id', 'external_id', 'event', 'status', 'created_from', 'entity', 'lines', 'tracking', 'ship_status',
+    'last_modified_ms',
   ]);
+  assert.equal(event.record.entity, '107');
   assert.deepEqual(event.record.lines[0], {
     line: 1, item: '12', sku: '21730', location: '1', quantity: '6', committed: '6', backordered: '0', closed: false,
   });
@@ -258,6 +260,7 @@ test('a shipment names its order and its parcels', () => {
   save(product, 'ship', shipped);
   const { record } = JSON.parse(product.posts[0].body);
   assert.deepEqual(record.created_from, { id: '5021', external_id: 'shop-1001' });
+  assert.equal(record.entity, null);
   assert.deepEqual(record.tracking, [{ number: '1Z1', carrier: 'UPS' }]);
   assert.equal(record.ship_status, 'C');
   assert.equal(record.status, null);

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from syncline.connectors.files.intake import Intake
+from syncline.connectors.files.judging import Acknowledgements
 from syncline.connectors.files.local import LocalFolder
 from syncline.connectors.files.manifest import Column, FilesSettings, Read, Trailer
 from syncline.connectors.files.sink import FilesSink
@@ -45,7 +46,8 @@ class Desk:
         folder = self.around(LocalFolder(str(self.root), self.clock, governor, 1_000))
         self.spool = Spool(self.settings.spool, Random(self._rng.getrandbits(64)), "erp")
         self.intake = Intake(folder, self.spool, self.clock)
-        self.source = FilesSource("erp", self.settings, self.clock, self.spool, self.intake)
+        answers = Acknowledgements(self.settings, self.spool, folder)
+        self.source = FilesSource("erp", self.settings, self.clock, self.spool, self.intake, answers)
         self.sink = FilesSink(self.settings, self.clock, self.spool, folder)
 
     def run(self, work):

@@ -308,3 +308,12 @@ def test_a_wrong_line_of_every_nights_file_is_parked_once(desks, number):
         there = {key for page in pages for _, key in page.present}
         assert there == {"A\x1fMAIN"}, "whose line it is can be told, so it is not missing"
     assert len(ids) == 1
+
+
+def test_an_order_that_the_erp_calls_off_takes_nothing_and_says_so(desks):
+    desk = desks(replace(STATUS, cancelled=("off",)))
+    rows = [f"shop-{n},A,MAIN,1,{word},2026-01-01T00:30:00" for n, word in enumerate(("open", "gone", "off"))]
+    desk.leave("STATUS_202601010100.csv", *rows, header=STATUS_HEADER)
+    events = [event for page in desk.pages(stream="order_status") for event in page.events]
+    told = [change.value for event in events for change in desk.changes(event)]
+    assert [(x.commits_stock, x.cancelled) for x in told] == [(True, False), (False, False), (False, True)]

@@ -119,6 +119,11 @@ def test_volumes_stand_in_for_what_a_flow_does_not_say():
             'tolerance = "5m"\nsegments.a = { tolerance = "1h", records = "0%", changes = "1%" }',
             "a segment has records and changes",
         ),
+        (
+            'tolerance = "5m"',
+            'tolerance = "5m"\nsegments.a = { tolerance = "1h", records = "100%", changes = "90%" }',
+            "all records are named and 90% of the changes",
+        ),
         ("skus = 1000\norders_per_day = 100", "", "nothing says how many records change"),
         ("skus = 1000", 'skus = "many"', "volumes"),
         ("[volumes]", "[volumes", "not valid TOML"),
@@ -155,6 +160,21 @@ def test_segments_that_are_no_classes_leave_a_rest():
     parts = question_of(SMALL.replace('"inventory"', '"prices"') + more).routes[0].segments
     assert [one.name for one in parts] == ["contract", REST]
     assert parts[0].harm.cost_each == 9
+
+
+def test_halves_are_the_whole_however_their_records_are_rounded():
+    halves = "".join(
+        f'segments.{name} = {{ tolerance = "15m", records = "50%", changes = "50%" }}\n' for name in "ab"
+    )
+    asked = SMALL.replace('"inventory"', '"prices"').replace("skus = 1000", "skus = 1003") + halves
+    assert [one.name for one in question_of(asked).routes[0].segments] == ["a", "b"]
+
+
+def test_records_that_no_segment_names_are_read_though_none_of_them_changes():
+    some = 'segments.contract = { tolerance = "15m", records = "30%", changes = "100%" }'
+    (asked,) = question_of(SMALL.replace('"inventory"', '"prices"') + some).routes
+    assert asked.records == 1_000
+    assert [one.changes_per_day for one in asked.segments] == [20.0, 0.0]
 
 
 # --- into the configuration --------------------------------------------------------------------------------

@@ -13,21 +13,24 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from syncline.freshness.bounds import bounds_of, waits_ms
+from syncline.engine.engine import Engine
+from syncline.engine.routes import Routes
+from syncline.engine.words import duration
+from syncline.freshness.bounds import Detection, bounds_of, waits_ms
 from syncline.freshness.velocity import Velocity
 from syncline.model.capabilities import Capabilities
 from syncline.model.copying import replace
 from syncline.planner import candidates as ways_module
-from syncline.planner.calls import Sending, bunch_calls, calls_an_hour, distinct, usage
-from syncline.planner.candidates import LADDER_MS, candidate, candidates, groups_of
-from syncline.planner.choice import keeps_all, planned
-from syncline.planner.designs import designs
+from syncline.planner.calls import PROVED, Sending, Work, bunch_calls, calls_an_hour, distinct, usage
+from syncline.planner.candidates import LADDER_MS, candidate, candidates, foretold, groups_of
+from syncline.planner.choice import _limits, keeps_all, planned
+from syncline.planner.designs import designs, mean_lag_ms
 from syncline.planner.document import document
 from syncline.planner.drawing import mermaid, svg
 from syncline.planner.effort import efforts
 from syncline.planner.harm import mean_chance, standstill
 from syncline.planner.markdown import markdown
-from syncline.planner.plan import Capture, Pattern
+from syncline.planner.plan import Capture, Pattern, SegmentPlan
 from syncline.planner.question import (
     AskedRoute,
     AskedSegment,
@@ -37,6 +40,9 @@ from syncline.planner.question import (
     Question,
 )
 from syncline.planner.vendors import Limit, Reads, Vendor, Writes, as_declared, vendors
+from syncline.planner.words import why_refused
+from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.stores.sqlite import SqliteStore
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 SHORT_LADDER = (MINUTE, 4 * MINUTE, 28 * MINUTE, 230 * MINUTE)
@@ -368,6 +374,16 @@ def test_slow_changes_ride_along_for_nothing_until_the_calls_are_full():
     assert full > 2 * alone
 
 
+def test_what_one_read_finds_leaves_together_of_whatever_segment():
+    parts = [Sending(segment(HOUR, name=name, records=10**6), 0.0, 0.5) for name in ("contract", "rest")]
+    both = calls_an_hour(parts, Writes(items=1_000), [6.0, 3.0], facts=False)
+    assert both == pytest.approx(calls_an_hour(parts[:1], Writes(items=1_000), [9.0], facts=False))
+    later = Sending(segment(DAY, name="low", records=10**6), 12.0, 0.5)
+    assert calls_an_hour([*parts, later], Writes(items=1_000), [6.0, 3.0, 1.0], facts=False) == pytest.approx(
+        both
+    )
+
+
 @given(st.floats(0, 10**5), st.integers(1, 10**5))
 def test_changes_of_states_are_of_fewer_records_and_facts_are_not(count, records):
     found = distinct(count, records, facts=False)
@@ -399,6 +415,41 @@ def test_a_standstill_costs_what_the_figures_say():
     assert standstill(few, "inventory", 24) == Decimal("500.00")  # no more than there are records
 
 
+def test_a_usual_lag_is_half_an_interval_where_reads_are_quicker_than_events():
+    late = Detection(event_delay_ms=MINUTE, poll_interval_ms=15_000, read_ms=1_000)
+    assert mean_lag_ms(late, 0, 500) == 8_500
+    assert mean_lag_ms(replace(late, event_delay_ms=2_000), 0, 500) == 2_500
+    assert mean_lag_ms(replace(late, event_delay_ms=0), MINUTE, 500) == 30_500
+
+
+def test_a_lost_event_is_asked_for_no_sooner_than_the_tolerance():
+    asked = route("prices", segment(HOUR, name="contract"), segment(DAY, name="rest"), lost_ms=HOUR)
+    late = SegmentPlan("rest", DAY, HOUR, 2 * DAY, 0, 0, 0, 0, kept=True, lost_kept=False)
+    assert why_refused(late, asked, 1, 1).endswith(f"asked for {duration(DAY)}")
+
+
+def test_a_limit_that_is_used_to_the_brim_is_kept():
+    question = ask(
+        route("prices", segment(HOUR)), erp=system("erp", vendor(), Limit(calls=1, window_s=3_600), share=0.3)
+    )
+    work = [Work("erp", "prices", "read", 1.0, 0.1)] * 3
+    assert sum(one.calls_peak_hour for one in work) > 0.3
+    assert next(iter(_limits(question, work))).kept
+
+
+def test_a_limit_of_one_way_says_so():
+    assert Limit(calls=5, window_s=1, way="write").words() == "5 calls a second (write: all flows)"
+
+
+def test_both_sides_are_compared_of_the_flows_that_the_engine_proves():
+    loop = VirtualLoop(0)
+    clock = VirtualClock(loop)
+    store = SqliteStore.open(":memory:", now_ms=0)
+    engine = Engine(store=store, clock=clock, rng=Random(1), systems=[], routes=Routes([]), owner="embedded")
+    assert {flow.value for flow in engine.reconciler._declared} == PROVED
+    loop.close()
+
+
 # --- designs, effort, pages --------------------------------------------------------------------------------
 
 
@@ -414,6 +465,19 @@ def test_the_plan_takes_fewer_calls_than_all_at_once_and_keeps_more_than_all_bat
     assert mine.calls < quick.calls
     assert mine.kept == mine.segments > batch.kept
     assert mine.calls == pytest.approx(sum(planned(question).calls_per_day.values()))
+
+
+def test_what_lets_nothing_wait_is_not_foretold_as_if_it_waited():
+    part = segment(HOUR)
+    question = ask(route("inventory", part))
+    (group,) = groups_of(question)
+    quick = candidate(group, question, events=True, poll_ms=HOUR, at_once=True)
+    assert foretold(group.routes[0], part, quick, quick.alone, question).normal_ms < MINUTE
+
+
+def test_tolerances_of_what_cannot_be_carried_at_all_are_not_kept_by_any_design():
+    question = ask(route("prices", segment(HOUR)), route("credit", segment(HOUR)))
+    assert [(one.segments, one.kept) for one in designs(planned(question))[1:]] == [(2, 1), (2, 1)]
 
 
 def test_effort_follows_from_its_drivers_and_sums_up():

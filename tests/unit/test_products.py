@@ -11,6 +11,7 @@ from syncline.model.change import Flow
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.model.products import (
+    ELSE_NONE,
     EVERYTHING,
     Goods,
     Listing,
@@ -19,6 +20,7 @@ from syncline.model.products import (
     ProductStatus,
     Variant,
     Wording,
+    image_mark,
 )
 from syncline.model.records import Item
 from syncline.runtime.catalog import CatalogConfig
@@ -156,3 +158,52 @@ def test_a_route_that_makes_no_sense_is_refused(config, words):
 def test_a_route_of_the_catalog_says_by_default_that_everything_is_the_sources():
     rules = CatalogConfig(languages={"de": "de-DE"}, assortments={"1": ["*"]}).rules("")
     assert rules == replace(RULES, assortments={"1": (EVERYTHING,)})
+
+
+OURS = Goods(
+    SHIRT.variants,
+    ("Colour",),
+    ProductStatus.ACTIVE,
+    "Shirt",
+    "Warm",
+    "Clothes/Shirts",
+    {"Care label": "30°", "Material": "wool", "Lining": " "},
+    ("https://images.example.com/a.png", "https://images.example.com/b.png"),
+)
+MARKS = tuple(image_mark(one) for one in OURS.images or ())
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ({}, ""),
+        ({"category": "Shirts"}, "category"),
+        ({"category": "\nSale\nClothes/Shirts"}, ""),
+        ({"category": "\nSale"}, "category"),
+        ({"attributes": {"care_label": "30°", "material": "wool", "theirs": "x"}}, ""),
+        ({"attributes": {"Care_label": "30°", "Material": "silk"}}, "attributes"),
+        ({"attributes": {"material": "wool"}}, ""),  # the other was not read
+        ({"attributes": {"lining": "silk"}}, ""),  # and this one is empty
+        ({"attributes": {"material": "wool", ELSE_NONE: ""}}, "attributes"),
+        ({"images": ("theirs", *MARKS)}, ""),
+        ({"images": MARKS[:1]}, "images"),
+        ({"variants": SHIRT.variants[:1]}, "variants"),
+        ({"title": "Blouse", "images": ()}, "title, images"),
+    ],
+)
+def test_what_a_channel_shows_is_compared_as_far_as_it_was_read(shown, names):
+    flow = Stage().flow
+    there = replace(OURS, category=None, attributes=None, images=None, options=("size",))
+    there = replace(there, **shown)
+    assert (flow.seen(there, OURS) == OURS) == (not names)
+    if names:
+        assert f"another {names}, ours" in flow.contrasted(there, OURS)
+    assert list(flow.seen(there, OURS).attributes) == list(OURS.attributes)  # in our order
+
+
+def test_a_category_that_the_source_has_none_of_leaves_the_others_where_they_may_be_several():
+    flow = Stage().flow
+    ours = replace(OURS, category="")
+    shown = replace(ours, images=None)
+    assert flow.seen(replace(shown, category="\nSale"), ours) == ours
+    assert flow.seen(replace(shown, category="Sale"), ours) != ours

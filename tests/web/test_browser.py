@@ -45,7 +45,8 @@ SHOTS = os.environ.get("SYNCLINE_SHOTS", "")  # noqa: TID251 (a folder to keep p
 class Server:
     """The web application of a seeded engine, served from a thread with its own loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, make=make_site) -> None:
+        self._make = make
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -62,7 +63,7 @@ class Server:
         import uvicorn
 
         self.loop = asyncio.get_running_loop()
-        self.site = await make_site(SystemClock())
+        self.site = await self._make(SystemClock())
         config = uvicorn.Config(
             self.site.app,
             host="127.0.0.1",

@@ -140,6 +140,8 @@ async def test_an_approval_tells_every_figure_and_is_confirmed_and_given_back(ti
             {"name": "this_order", "amount": "400"},
         ],
         "days_past_due": None,
+        "overdue": None,
+        "open_invoices": None,
         "as_of_ms": NOW_MS - 60_000,
         "age_ms": 60_000,
         "bound_ms": 240_000,

@@ -19,12 +19,14 @@ from syncline.cli import (
     modes,
     operate,
     plan,
+    privacy,
     reconcile,
     routing,
     run,
     simulator,
     whatif,
 )
+from syncline.cli.metavars import name_values
 
 app = typer.Typer(
     name="syncline",
@@ -44,6 +46,7 @@ for module in (
     routing,
     mapping,
     modes,
+    privacy,
     alert,
     backup,
     doctor,
@@ -53,6 +56,7 @@ for module in (
     connectors,
 ):
     module.register(app)
+name_values(app)
 
 
 def _version(value: bool) -> None:

@@ -37,6 +37,7 @@ def adopt(
     orders_from: str = typer.Option(
         "",
         "--orders-from",
+        metavar="TIME",
         help="Since when orders are ours: now, or such as 2026-01-31T00:00:00Z. Default: after the newest that the "
         "ERP holds.",
     ),
@@ -91,14 +92,16 @@ def adopt(
 
 
 def confirm(
-    ids: list[str] = typer.Argument(help="As they stand before the suggestions."), config: Path = CONFIG
+    ids: list[str] = typer.Argument(metavar="ID", help="As they stand before the suggestions."),
+    config: Path = CONFIG,
 ) -> None:
     """Say that a suggestion is right; the next --apply uses it."""
     _decide(ids, config, confirmed=True)
 
 
 def refuse(
-    ids: list[str] = typer.Argument(help="As they stand before the suggestions."), config: Path = CONFIG
+    ids: list[str] = typer.Argument(metavar="ID", help="As they stand before the suggestions."),
+    config: Path = CONFIG,
 ) -> None:
     """Say that a suggestion is wrong; it is not made again."""
     _decide(ids, config, confirmed=False)

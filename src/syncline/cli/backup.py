@@ -21,6 +21,7 @@ def backup(
     to: Path = typer.Option(
         None,
         "--to",
+        metavar="PATH",
         help="A file that does not exist yet, or a folder. By default `backups/` beside the configuration.",
     ),
     config: Path = CONFIG,

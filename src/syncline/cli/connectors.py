@@ -45,7 +45,9 @@ def new(
     title: str = typer.Option(
         "", "--title", help="What people call the system; made from the name if left out."
     ),
-    into: Path = typer.Option(Path(), "--into", help="Folder in which the package's own folder is made."),
+    into: Path = typer.Option(
+        Path(), "--into", metavar="FOLDER", help="Folder in which the package's own folder is made."
+    ),
 ) -> None:
     """Write a whole connector package for a made-up shop, with its simulator and its tests, to be changed into yours."""
     from syncline.cli.scaffold import scaffold

@@ -17,10 +17,18 @@ def demo(
         None, "--orders", help="An order history, CSV or CSV.gz; default: a made-up one."
     ),
     speed: str = typer.Option(
-        "auto", "--speed", help="How many times faster than the history; auto: up to 5 orders/s."
+        "auto",
+        "--speed",
+        metavar="TIMES",
+        help="How many times faster than the history; auto: up to 5 orders/s.",
     ),
     seconds: float = typer.Option(
-        60.0, "--for", min=1.0, max=86_400.0, help="For how many seconds orders are placed."
+        60.0,
+        "--for",
+        metavar="SECONDS",
+        min=1.0,
+        max=86_400.0,
+        help="For how many seconds orders are placed.",
     ),
     seed: int = typer.Option(1, "--seed", help="Seed of everything that is drawn."),
     port: int = typer.Option(8080, "--port", min=0, max=65_535, help="Port of the dashboard; 0: any."),
@@ -44,6 +52,12 @@ def demo(
     from syncline.cli.demo_run import run_demo
     from syncline.model.errors import Misconfigured
 
+    for option, name in (("erp", erp), ("channel", channel)):
+        if name == "files":
+            raise Misconfigured(
+                f"--{option} files: a demo shows companies, prices and credit too, which files do not carry; "
+                f"`make simulate {option.upper()}=files` plays them"
+            )
     factor: float | None = None
     if speed != "auto":
         try:

@@ -173,9 +173,11 @@ def register(app: typer.Typer) -> None:
 
 def init(
     path: Path = typer.Argument(Path("syncline.toml"), help="Where to write it."),
-    erp: str = typer.Option("", "--erp", help="The ERP's connector; asked for on a terminal."),
+    erp: str = typer.Option(
+        "", "--erp", metavar="CONNECTOR", help="The ERP's connector; asked for on a terminal."
+    ),
     channel: list[str] = typer.Option(
-        [], "--channel", help="A sales channel's connector; several may be given."
+        [], "--channel", metavar="CONNECTOR", help="A sales channel's connector; several may be given."
     ),
     flow: list[str] = typer.Option(
         [], "--flow", help=f"One of {', '.join(ROUTES)}; several may be given, default {', '.join(USUAL)}."

@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def reconcile(
-    flow: str = typer.Option("", "--flow", help="Only this flow: inventory, orders or prices."),
+    flow: str = typer.Option(
+        "", "--flow", help="Only this flow: inventory, orders, prices, catalog, customers or credit."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only name what differs; repair nothing."),
     config: Path = CONFIG,
     json: bool = JSON,
@@ -76,7 +78,9 @@ def _tell(config: Path, proof: dict[str, Any]) -> None:
 
 def differences_list(
     route: str = typer.Argument(help="The route's name, as `syncline status` shows it."),
-    state: str = typer.Option("", "--state", help="Only those: named, repairing, waiting or declined."),
+    state: str = typer.Option(
+        "", "--state", metavar="STATE", help="Only those: named, repairing, waiting or declined."
+    ),
     config: Path = CONFIG,
     json: bool = JSON,
 ) -> None:
@@ -87,7 +91,7 @@ def differences_list(
 
 ROUTE = typer.Argument(help="The route's name, as `syncline status` shows it.")
 KEY = typer.Option("", "--key", help="Only this record; without it all that wait on the route.")
-CAUSE = typer.Option("", "--cause", help="Only those of this cause.")
+CAUSE = typer.Option("", "--cause", metavar="CAUSE", help="Only those of this cause.")
 
 
 def differences_approve(

@@ -25,11 +25,13 @@ def register(app: typer.Typer) -> None:
 
 
 def quote(
-    lines: list[str] = typer.Argument(help="What is wanted, as SKU=QUANTITY; several are one order."),
+    lines: list[str] = typer.Argument(
+        metavar="SKU=QUANTITY", help="What is wanted, as SKU=QUANTITY; several are one order."
+    ),
     channel: str = CHANNEL,
-    country: str = typer.Option("", "--country", help="Of the destination, such as US."),
-    region: str = typer.Option("", "--region", help="Of the destination, such as CA."),
-    postcode: str = typer.Option("", "--postcode", help="Of the destination."),
+    country: str = typer.Option("", "--country", metavar="CODE", help="Of the destination, such as US."),
+    region: str = typer.Option("", "--region", metavar="CODE", help="Of the destination, such as CA."),
+    postcode: str = typer.Option("", "--postcode", metavar="CODE", help="Of the destination."),
     config: Path = CONFIG,
     json: bool = JSON,
 ) -> None:
@@ -57,12 +59,13 @@ def dry_run(
     orders: str = typer.Option(
         "past",
         "--orders",
+        metavar="past|FILE",
         help="`past`: the newest orders in the store; else a CSV file, one row an order line.",
     ),
     channel: str = CHANNEL,
     days: int = typer.Option(30, "--days", min=1, help="How old past orders may be."),
     limit: int = typer.Option(500, "--limit", min=1, max=ORDERS_MAX, help="How many orders at most."),
-    stock: str = typer.Option("now", "--stock", help="`now`, or `plenty` everywhere."),
+    stock: str = typer.Option("now", "--stock", metavar="now|plenty", help="`now`, or `plenty` everywhere."),
     rules: Path | None = typer.Option(
         None, "--rules", help="A file whose [routing] is tried instead of the one in force."
     ),

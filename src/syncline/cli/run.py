@@ -18,7 +18,7 @@ def run(
         False, "--shadow", help="Compare and write nothing, for the routes named, or for all."
     ),
     routes: list[str] | None = typer.Argument(
-        None, metavar="[ROUTE]...", help="With --shadow: which routes, such as 'inventory:erp->shop'."
+        None, metavar="ROUTE", help="With --shadow: which routes, such as 'inventory:erp->shop'."
     ),
 ) -> None:
     """Keep the configured systems in agreement until stopped."""

@@ -23,6 +23,7 @@ def whatif(
     design: list[str] = typer.Option(
         DESIGNS,
         "--design",
+        metavar="DESIGN",
         help="What keeps the channels' numbers: batch:15m or poll:2m (any duration), daily, realtime, hybrid. Several are compared.",
     ),
     plan: Path | None = typer.Option(
@@ -49,37 +50,57 @@ def whatif(
     checkouts: str = typer.Option(
         "seen",
         "--checkouts",
+        metavar="seen|unseen",
         help="`seen`: a channel reports an order at once; `unseen`: only when the buyer has paid.",
     ),
     checkout_minutes: float = typer.Option(
-        2.0, "--checkout-minutes", help="How long a buyer is committed before the order is known, if unseen."
+        2.0,
+        "--checkout-minutes",
+        metavar="MINUTES",
+        help="How long a buyer is committed before the order is known, if unseen.",
     ),
-    buffer: str = typer.Option("0", "--buffer", help="Units kept back on every channel: 2, 5% or auto."),
-    lost: float = typer.Option(0.0, "--lost", help="Share of all events that never arrive, such as 0.01."),
+    buffer: str = typer.Option(
+        "0", "--buffer", metavar="UNITS", help="Units kept back on every channel: 2, 5% or auto."
+    ),
+    lost: float = typer.Option(
+        0.0, "--lost", metavar="SHARE", help="Share of all events that never arrive, such as 0.01."
+    ),
     outage_minutes: int = typer.Option(
-        0, "--outage-minutes", min=0, max=720, help="Minutes each day in which no system can be reached."
+        0,
+        "--outage-minutes",
+        metavar="MINUTES",
+        min=0,
+        max=720,
+        help="Minutes each day in which no system can be reached.",
     ),
-    outage_at: str = typer.Option("12:00", "--outage-at", help="When they begin, UTC."),
+    outage_at: str = typer.Option("12:00", "--outage-at", metavar="HH:MM", help="When they begin, UTC."),
     channels: int | None = typer.Option(
         None, "--channels", help="How many channels sell the stock; default 3, or as many as --split has."
     ),
     split: str = typer.Option(
-        "", "--split", help="Their shares of the orders, such as 60/25/15. Default 60/25/15; else equal."
+        "",
+        "--split",
+        metavar="A/B/C",
+        help="Their shares of the orders, such as 60/25/15. Default 60/25/15; else equal.",
     ),
     limit: float = typer.Option(
         10.0, "--limit", help="Calls a second that each light channel allows; 0: any number."
     ),
     from_: str = typer.Option(
-        "", "--from", help="First day that is played, such as 2026-03-01; default: all."
+        "", "--from", metavar="DATE", help="First day that is played, such as 2026-03-01; default: all."
     ),
-    to: str = typer.Option("", "--to", help="First day that is played no more."),
+    to: str = typer.Option("", "--to", metavar="DATE", help="First day that is played no more."),
     lines: int = typer.Option(0, "--lines", min=0, help="End with the order that has line number N; 0: all."),
     column: list[str] = typer.Option(
-        [], "--column", help="A column that the file calls otherwise, as ours=theirs: sku='Lineitem sku'."
+        [],
+        "--column",
+        metavar="OURS=THEIRS",
+        help="A column that the file calls otherwise, as ours=theirs: sku='Lineitem sku'.",
     ),
     goods: str = typer.Option(
         "auto",
         "--goods",
+        metavar="auto|digits|all",
         help="`digits`: only SKUs that begin with a digit are goods, order ids with C or A are none; `all`: everything; `auto`: as the file looks.",
     ),
     drop_repeats: bool = typer.Option(
@@ -98,12 +119,14 @@ def whatif(
         max=100_000,
         help="Without --orders: how many in an open hour; default 15, or as many as --plan has.",
     ),
-    cost_call: str = typer.Option("0", "--cost-call", help="What a call costs, in your currency."),
+    cost_call: str = typer.Option(
+        "0", "--cost-call", metavar="AMOUNT", help="What a call costs, in your currency."
+    ),
     cost_oversold: str = typer.Option(
-        "0", "--cost-oversold", help="What a unit costs that was sold and not there."
+        "0", "--cost-oversold", metavar="AMOUNT", help="What a unit costs that was sold and not there."
     ),
     cost_hidden: str = typer.Option(
-        "0", "--cost-hidden", help="What a unit costs that was there and not sold."
+        "0", "--cost-hidden", metavar="AMOUNT", help="What a unit costs that was there and not sold."
     ),
     processes: int = typer.Option(
         2, "--processes", min=1, max=64, help="How many designs are played side by side."

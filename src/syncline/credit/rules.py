@@ -18,6 +18,14 @@ class Decision(StrEnum):
     DENY = "deny"
 
 
+class Conflict(StrEnum):
+    """Who gets an order in the ERP if its approval is of another account than its buyer's."""
+
+    PARK = "park"  # nobody, until a person has looked
+    APPROVAL = "approval"  # the account that was approved
+    BUYER = "buyer"  # the buyer's own, where the order then counts
+
+
 @dataclass(frozen=True, slots=True)
 class CreditPolicy:
     """What is decided where the figures alone do not say it.
@@ -42,7 +50,8 @@ class CreditRules:
     """The credit of one route.
 
     ``accounts`` have policies of their own, by their key at the source. ``mirror``: the channel itself is told, too; without
-    it only those are answered who ask. ``currency`` is that of figures for which the source names none.
+    it only those are answered who ask. ``currency`` is that of figures for which the source names none. ``conflict``: whose
+    order it is if its approval and its buyer name different accounts.
     """
 
     policy: CreditPolicy = CreditPolicy()
@@ -50,6 +59,7 @@ class CreditRules:
     expires_ms: int = EXPIRES_MS
     currency: str = ""
     mirror: bool = True
+    conflict: Conflict = Conflict.PARK
 
     def of(self, account: str) -> CreditPolicy:
         """The policy of an account."""

@@ -159,14 +159,11 @@ class Adoption:
 
     async def customer(self, erp: str, customer: Customer | None) -> str:
         """The ERP's id of a buyer whom it knew before the channel did; "" if it did not. ``key`` is our reference."""
-        carried = self._routes.of(Flow.CUSTOMERS, source=erp)
-        if not (self.active or carried) or customer is None or not customer.key:
+        told = self._routes.of(Flow.CUSTOMERS, source=erp) or self._routes.of(Flow.CREDIT, source=erp)
+        if not (self.active or told) or customer is None or not customer.key:
             return ""
         rows = await self._store.read("bindings_get", system=erp, kind=CUSTOMER, keys=[customer.key])
-        found = str(rows[0][1]) if rows else ""
-        for route in carried:
-            found = route.customers.heir(found)
-        return found
+        return self._routes.heir(erp, str(rows[0][1])) if rows else ""
 
     async def adopted(self, erp: str, references: Sequence[str]) -> dict[str, Adopted]:
         """Which of some orders came to us from others, by our reference."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from syncline.engine.routes import Route, customer_reference
+from syncline.engine.routes import Route, Routes, customer_reference
 from syncline.model.change import Kind
 from syncline.ports import Store
 
 
-async def account_of(store: Store, route: Route, customer: str) -> str:
-    """The source's key of one of the channel's customers; "" if nobody has told whose they are."""
+async def account_of(store: Store, routes: Routes, route: Route, customer: str) -> str:
+    """The source's key of one of the channel's customers, or of whoever took its place; "" if nobody has told whose they are."""
     if not customer:
         return ""
     keys = [customer_reference(route.sink, customer)]
     rows = await store.read("bindings_get", system=route.source, kind=Kind.CUSTOMER.value, keys=keys)
-    return str(rows[0][1]) if rows else ""
+    return routes.heir(route.source, str(rows[0][1])) if rows else ""

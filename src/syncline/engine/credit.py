@@ -28,16 +28,18 @@ from msgspec import Struct
 
 from syncline.credit.exposure import AMOUNT_MAX, REASONS, Claim, Judgement, Part, judge, of_parts, up
 from syncline.credit.rules import Decision
-from syncline.engine.apply.credit import marks, ordered_writes
+from syncline.engine.apply.credit import HOLDING, claims_of, marks, ordered_writes
 from syncline.engine.apply.full_states import SYSTEM, stream_of
 from syncline.engine.buyers import account_of
 from syncline.engine.codec import decode
 from syncline.engine.derive.credit import OURS, Ours
+from syncline.engine.refused import Refused
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.credit import Credit
-from syncline.model.errors import OutcomeUnknown, Retryable, SynclineError
+from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.model.records import Order
 from syncline.ports import Clock, Row, Store, System, Write
 
 EXPIRES_MS_MIN = 10_000
@@ -48,18 +50,12 @@ CLAIMS_MAX = 10_000  # of one account that count at once
 SWEEP_EVERY_S = 5.0
 SWEEP_MAX = 200
 ORDERS_MAX = 20  # that share a number
-HOLDING = frozenset({"open", "confirmed"})
 
 log = structlog.get_logger(__name__)
 
 
-class CreditRefused(SynclineError):
-    """A question that cannot be answered. ``code`` is for programs, ``mend`` for whoever wrote them."""
-
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.mend = mend
+class CreditRefused(Refused):
+    """A question about credit that cannot be answered."""
 
 
 class CreditAnswer(Struct, frozen=True):
@@ -68,8 +64,9 @@ class CreditAnswer(Struct, frozen=True):
     ``decision`` is ``approve``, ``hold`` (for review) or ``deny``; ``reason`` is for programs, ``message`` for people. An
     approval has a ``state``: ``open`` until ``expires_at_ms``, ``confirmed`` until its order comes, and then ``replaced``,
     ``released`` or ``expired``. ``exposure`` contains the amount and is the sum of its ``parts``; ``available`` is what is
-    left without it. ``as_of_ms`` is when the source confirmed the figures last, ``bound_ms`` how long a change there may stay
-    unknown. Where nothing is known they are ``null``.
+    left without it. ``days_past_due`` is the age of the oldest open invoice after its due date. ``as_of_ms`` is when the
+    source confirmed the figures last, ``bound_ms`` how long a change there may stay unknown. Where nothing is known they are
+    ``null``.
     """
 
     reference: str
@@ -88,6 +85,8 @@ class CreditAnswer(Struct, frozen=True):
     available: Decimal | None = None
     parts: tuple[Part, ...] = ()
     days_past_due: int | None = None
+    overdue: Decimal | None = None
+    open_invoices: int | None = None
     as_of_ms: int | None = None
     age_ms: int | None = None
     bound_ms: int | None = None
@@ -129,6 +128,7 @@ class CreditGate:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._configured = routes
         self._all = routes.of(Flow.CREDIT)
         self._routes = {route.sink: route for route in self._all}
         self._lag_ms = {name: system.capabilities.replica_lag_ms for name, system in systems.items()}
@@ -172,7 +172,9 @@ class CreditGate:
         route = self._route(channel)
         lasts_ms = route.credit.expires_ms if expires_in_ms is None else expires_in_ms
         _check(amount, lasts_ms)
-        known = account or await account_of(self._store, route, customer)
+        known = self._configured.heir(route.source, account)
+        if not known:
+            known = await account_of(self._store, self._configured, route, customer)
         asked = Question(reference, channel, known, amount, currency, order)
         for _ in range(TRIES_MAX):
             figures = await self._figures(route, known)
@@ -191,8 +193,8 @@ class CreditGate:
                 return await self._same(route, asked, figures, now_ms)
         raise Retryable("too many ask for this account at once: try again")
 
-    async def look(self, channel: str, account: str) -> CreditAnswer:
-        """What is known of an account and what an order of nothing would be told; takes nothing.
+    async def look(self, channel: str, account: str, *, amount: Decimal | None = None) -> CreditAnswer:
+        """What is known of an account, and what an order of an amount, or of nothing, would be told; takes nothing.
 
         Raises:
             CreditRefused: the channel is unknown.
@@ -200,7 +202,7 @@ class CreditGate:
         route = self._route(channel)
         figures = await self._figures(route, account)
         currency = "" if figures.credit is None else figures.credit.currency
-        asked = Question("", channel, account, Decimal(0), currency)
+        asked = Question("", channel, account, amount or Decimal(0), currency)
         now_ms = self._clock.now_ms()
         return self._answer(route, asked, figures, self._judge(route, asked, figures, now_ms), now_ms)
 
@@ -442,6 +444,8 @@ class CreditGate:
             judged.available,
             judged.parts,
             None if credit is None else credit.days_past_due,
+            None if credit is None else credit.overdue,
+            None if credit is None else credit.open_invoices,
             figures.as_of_ms if known else None,
             max(0, now_ms - figures.as_of_ms) if known else None,
             self._bound_ms(route),
@@ -486,10 +490,12 @@ class CreditGate:
             route = self._routes.get(channel)
             if route is None or route.source != system:
                 continue
-            account = (await self._claim(reference))[1]
-            order = decode(Kind.ORDER, body)
+            order: Order = decode(Kind.ORDER, body)
+            claimed = (await claims_of(self._store, route, [order])).get(order.key)
+            approved = (await self._claim(reference))[1]
+            account = approved if claimed is None else claimed.account
             now_ms = self._clock.now_ms()
-            await self._write(system, [account], *ordered_writes(route, [(order, account)], now_ms))
+            await self._write(system, [approved, account], *ordered_writes(route, [(order, account)], now_ms))
 
     # --- what need not be looked at any more ----------------------------------------------------------
 

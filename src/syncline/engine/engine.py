@@ -14,6 +14,7 @@ from syncline.engine.apply.applier import Applier
 from syncline.engine.apply.credit import CreditNews
 from syncline.engine.apply.full_read import FullReads
 from syncline.engine.apply.full_states import FullStateReads
+from syncline.engine.audit import Audit
 from syncline.engine.capture.ingress import Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.catalog import Catalog
@@ -39,6 +40,8 @@ from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
 from syncline.engine.modes import ModeWatch
 from syncline.engine.notices import Notices
 from syncline.engine.price_query import PriceQuery
+from syncline.engine.privacy.eraser import Eraser
+from syncline.engine.privacy.intake import Intake
 from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
@@ -55,7 +58,7 @@ from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
 from syncline.model.change import Flow, Kind
 from syncline.model.errors import Misconfigured
-from syncline.ports import Clock, PollStream, Row, Store, System, Write
+from syncline.ports import Clock, Ledger, PollStream, Row, Store, System, Write
 from syncline.routing.policy import Policy
 
 POLL_INTERVAL_MS = 240_000  # a missed order is found within five minutes, its read included
@@ -92,6 +95,7 @@ class Engine:
         adopt: Mapping[str, AdoptRules] | None = None,
         reconcile: Settings = ON_DEMAND,
         routing: Policy | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -107,6 +111,7 @@ class Engine:
         self.ids = Ids(clock, rng)
         self.rewind = Rewind(store, clock, routes)
         self.notices = Notices(clock)
+        self.audit = Audit(store, clock)
         self.paces = {system.name: Pace(clock.monotonic()) for system in systems}
         owner = owner or self.ids.new()
         self.catalog = Catalog(store)
@@ -138,6 +143,17 @@ class Engine:
             contents=self.contents,
             routed=routing.channels if routing is not None else (),
             credit=CreditNews(store, routes),
+            intake=(intake := Intake(store)),
+        )
+        self.eraser = Eraser(
+            store=store,
+            clock=clock,
+            routes=routes,
+            systems=self.systems,
+            applier=self.applier,
+            intake=intake,
+            audit=self.audit,
+            ledger=ledger,
         )
         self.full_states = FullStateReads(
             store, clock, self.systems, self.states, self.applier, self.contents.marked
@@ -389,12 +405,14 @@ class Engine:
         await self.mode_watch.refresh()
         await self.catalog.load(self.systems)
         await self.rewind.load()
+        await self.eraser.begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.applier.run(), name="apply")
             group.create_task(self._apply_lease.keep(), name="renew")
             group.create_task(self._anew.run(), name="anew")
             group.create_task(self.states_anew.run(), name="states anew")
             group.create_task(self.janitor.run(), name="janitor")
+            group.create_task(self.eraser.run(), name="erase")
             group.create_task(self.holds.run(), name="holds")
             group.create_task(self.credit.run(), name="credit")
             group.create_task(self.survey.run(), name="survey")

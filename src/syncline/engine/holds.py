@@ -46,11 +46,12 @@ import structlog
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.refused import Refused
 from syncline.engine.routes import Route, Routes
 from syncline.engine.shelves import TRIES_MAX, Pool, Room, Shelves
 from syncline.engine.taking import Taking
 from syncline.model.change import Flow
-from syncline.model.errors import Fenced, OutcomeUnknown, Retryable, SynclineError
+from syncline.model.errors import Fenced, OutcomeUnknown, Retryable
 from syncline.ports import Clock, Row, Store, System, Write
 
 EXPIRES_MS_MIN = 10_000
@@ -66,13 +67,8 @@ SWEEP_MAX = 500
 log = structlog.get_logger(__name__)
 
 
-class HoldRefused(SynclineError):
-    """A hold cannot be what was asked. ``code`` is for programs, ``mend`` for whoever wrote them."""
-
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.mend = mend
+class HoldRefused(Refused):
+    """A hold cannot be what was asked."""
 
 
 @dataclass(frozen=True, slots=True)

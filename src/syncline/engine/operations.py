@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncline.engine.audit import Audit
 from syncline.engine.capture.ingress import BODY_BYTES_MAX
 from syncline.engine.delivery.discarded import FOLLOWERS, OPEN, WHY, discard, discarded, following
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import deliveries_of, order_keys
+from syncline.engine.privacy.persons import ERASED
 from syncline.engine.routes import SEP, reference_of, split_key
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.engine.words import NOTES, operation_title, plural
@@ -85,6 +85,8 @@ MEANINGS: Mapping[str, str] = {
     "unknown_system": "The system that sent this is not configured any more.",
     "unknown_sku": "The order names something that the ERP does not sell. Create the item there and release this.",
     "does_not_add_up": "The order's lines, tax and shipping do not make its total, so nothing was written.",
+    "other_account": "The order was approved on the credit of one account, and its buyer is another. Correct who the buyer is, or "
+    "set conflict in the route of credit, then release this.",
     "rejected": "The other side refused this and would refuse it again. Mend the cause there, then release.",
     "stale": "The number at the channel changed under our hands several times in a row. Look for something else "
     "that writes stock there, then release.",
@@ -113,6 +115,7 @@ MEANINGS: Mapping[str, str] = {
     "locations send it again (`syncline routing allow`), then release this.",
     "mapping_failed": "A field of the mapping cannot be computed for this order. Correct the mapping (`syncline mapping try`, then "
     "`apply`) or take its last version back (`syncline mapping rollback`), then release this.",
+    "data_requested": "A customer asks what is held of them. `syncline privacy export --request` answers, and ends this note.",
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 
@@ -128,6 +131,7 @@ TITLES = {
     "compare_total": "An order's total differs",
     "confirm_hold": "A checkout was confirmed too late",
     "await_order": "A confirmed hold never became an order",
+    "tell_customer": "A customer wants to know what is held",
 }
 
 
@@ -186,7 +190,7 @@ def _parked(row: Row) -> Parked:
         resolution=resolution,
         resolved_by=by,
         can_release=resolved_at_ms is None and operation not in NOTES,
-        can_edit=resolved_at_ms is None and operation == "apply",
+        can_edit=resolved_at_ms is None and operation == "apply" and payload != ERASED,
     )
 
 
@@ -223,7 +227,7 @@ class Operations:
         self._engine = engine
         self._store = engine.store
         self._clock = engine.clock
-        self.audit = Audit(engine.store, engine.clock)
+        self.audit = engine.audit
         self._asked: dict[str, tuple[str, int]] = {}
 
     # --- parked work --------------------------------------------------------------------------------
@@ -430,6 +434,12 @@ class Operations:
 
     async def _again(self, entry: Parked) -> Event:
         """The message of a parked entry as a new event, with the original's place in time."""
+        if entry.payload == ERASED:
+            raise NotPossible(
+                "erased",
+                "This message was erased with the personal data of its customer.",
+                "Discard this entry; the next full read brings the record as it is now.",
+            )
         original = await self._original(entry)
         body = entry.payload.encode()
         if entry.payload.startswith("base64:"):

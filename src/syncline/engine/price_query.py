@@ -17,6 +17,7 @@ from msgspec import Struct
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
 from syncline.engine.derive.prices import price_key
+from syncline.engine.refused import Refused
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow, Kind
 from syncline.model.customers import Company
@@ -33,13 +34,8 @@ CUSTOMER = "customer:"  # before a customer's id, or number: the list of what wa
 log = structlog.get_logger(__name__)
 
 
-class PriceRefused(SynclineError):
-    """A question that cannot be answered. ``code`` is for programs, ``mend`` for people."""
-
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.mend = mend
+class PriceRefused(Refused):
+    """A question about prices that cannot be answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,12 @@ class Routes:
             and (sink is None or route.sink == sink)
         ]
 
+    def heir(self, source: str, customer: str) -> str:
+        """Who a customer of a source was merged into, as the routes of customers say; the customer itself if nobody did."""
+        for route in self.of(Flow.CUSTOMERS, source=source):
+            customer = route.customers.heir(customer)
+        return customer
+
     def holds_vanished(self, source: str) -> bool:
         """Whether stock counts as nothing that a system's full read no longer contains: if one of its routes says so."""
         return any(route.hold_vanished for route in self.of(Flow.INVENTORY, source=source))

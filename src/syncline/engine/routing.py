@@ -21,12 +21,13 @@ from syncline.engine.apply.wants import wanted_of
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.facts import Facts
 from syncline.engine.derive.stock import StockDeriver
+from syncline.engine.refused import Refused
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.availability import Demand, draw, units
 from syncline.inventory.recipes import by_base
 from syncline.model.change import Flow
 from syncline.model.copying import replace
-from syncline.model.errors import Misconfigured, SynclineError
+from syncline.model.errors import Misconfigured
 from syncline.model.records import Order, OrderLine
 from syncline.ports import Clock, Row, Store, System, Write
 from syncline.routing.decision import Decision, Refusal, placed, shares
@@ -40,13 +41,8 @@ LINES_MAX = 100
 Said = Literal["decided", "refused", "allowed"]
 
 
-class CannotRoute(SynclineError):
-    """A question that has no answer. ``code`` is for programs, ``mend`` for whoever wrote them."""
-
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.mend = mend
+class CannotRoute(Refused):
+    """A question about routing that has no answer."""
 
 
 @dataclass(frozen=True, slots=True)

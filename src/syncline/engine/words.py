@@ -44,10 +44,13 @@ OPERATIONS = {
     "compare_total": "compare an order's total",
     "confirm_hold": "confirm a hold",
     "await_order": "meet a hold's order",
+    "tell_customer": "tell a customer what is held",
 }
 
 # What is parked only so that somebody knows: nothing is to be sent.
-NOTES = frozenset({"adopt", "compare_total", "confirm_hold", "await_order", "vanished_items"})
+NOTES = frozenset(
+    {"adopt", "compare_total", "confirm_hold", "await_order", "tell_customer", "vanished_items"}
+)
 
 
 def flow_title(flow: str) -> str:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     RETURN = "return"  # the id of the ERP's document with which goods came back
     LEVEL = "level"  # "<stock id>\x1f<location>", as the channel names them
     CREDIT = "credit"  # the account, by its key at the source; of what a channel is told, the same
+    PRIVACY = "privacy"  # the id of a request about personal data; it is kept apart, and no record
 
 
 class Via(StrEnum):

@@ -14,6 +14,7 @@ operation            payload        outcome facts when done
 ``read_order``       ReadOrder      ``event``: Event, the order as read, to be appended
 ``put_order``        PutOrder       ``external_id``: str; where an order of others was found,
                                     ``adopted``: its name, and ``event``: Event, what it holds;
+                                    ``account``: str, the ERP's key of who pays, if it tells;
                                     when rejected for locations, ``refused_locations``: their ids
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
@@ -105,8 +106,8 @@ class PutOrder(Struct, frozen=True):
     ``reference`` is the external id that makes it findable. ``external_id`` is the ERP's own id
     once known: then this is a revision, which replaces the lines of the order found there. ``foreign``
     are fields and values under which somebody else may have written it: an order found by one of them
-    is adopted, and nothing is created. ``customer_external_id`` is the ERP's id of a buyer whom it knew
-    before us; without one the buyer is found, or made, by our own reference. ``routed`` marks what routing decided about
+    is adopted, and nothing is created. ``customer_external_id`` is the ERP's id of the customer for whom it
+    is booked; without one the buyer is found, or made, by our own reference. ``routed`` marks what routing decided about
     the items' locations; empty: they are where the channel expects them. ``fields`` are written besides, as the mapping has
     it.
     """

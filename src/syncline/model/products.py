@@ -5,6 +5,8 @@ A product is sold as one or several variants, each with a SKU of its own. Texts 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -56,7 +58,12 @@ class Product(Struct, frozen=True):
 
 
 class Goods(Struct, frozen=True, tag="goods"):
-    """What a channel shows of a product, but for translations and for whom. ``None`` is left as it is there."""
+    """What a channel shows of a product, but for translations and for whom. ``None`` is left as it is there.
+
+    Of what was read at a channel, ``None`` was not read. ``category`` may be several, one a line. ``attributes`` may be called by
+    the channel's names (``plain_name`` tells which are the same); those that are not among them were not read, unless
+    ``ELSE_NONE`` is. ``images`` are marks (``image_mark``) of addresses.
+    """
 
     variants: tuple[Variant, ...]
     options: tuple[str, ...]
@@ -107,4 +114,19 @@ class ProductRules:
 
 
 EVERYTHING = "*"
+ELSE_NONE = "*"  # among the attributes that were read: the product has no others
+_NAME_MAX = 60  # of attributes, as the channel that takes the shortest has them
+_OTHER = re.compile(r"[^a-z0-9]+")
+
+
+def plain_name(name: str) -> str:
+    """What stays of an attribute's name at every channel: letters and digits."""
+    return _OTHER.sub("_", name.lower()[:_NAME_MAX]).strip("_")
+
+
+def image_mark(address: str) -> str:
+    """By what an image is known again at a channel that has a copy of it: 16 digits of its address's SHA-256."""
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
 NO_PRODUCTS = ProductRules()

@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.pricing import Price
+from syncline.model.privacy import PrivacyRequest
 from syncline.model.products import Product
 
 ZERO = Decimal(0)
@@ -192,7 +193,8 @@ class ErpLine(Struct, frozen=True):
 class ErpOrder(Struct, frozen=True):
     """The ERP's side of an order: proof that its stock figures account for it since a moment.
 
-    ``cancelled``: the ERP says that nothing of it will ever be sent.
+    ``cancelled``: the ERP says that nothing of it will ever be sent. ``account``: the ERP's key of the customer who is to pay
+    for it; "" where it does not tell.
     """
 
     key: str
@@ -202,6 +204,7 @@ class ErpOrder(Struct, frozen=True):
     lines: tuple[ErpLine, ...]
     erp_stamp_ms: int
     cancelled: bool = False
+    account: str = ""
 
 
 class ShipmentLine(Struct, frozen=True):
@@ -279,4 +282,5 @@ Record = (
     | Product
     | Company
     | Credit
+    | PrivacyRequest
 )

@@ -16,9 +16,9 @@ from syncline.planner.vendors import FACTS, Limit, Reads, Way, Writes
 
 HOURS = 24
 PROOF_ITEMS = 100  # records of a call where a vendor's sheet names no read of a flow
-PROVED = frozenset(
-    {"inventory", "orders", "order_status", "prices"}
-)  # what the comparison of both sides re-reads
+PROVED = frozenset(  # what the comparison of both sides re-reads: the flows that ``Reconciler`` knows
+    {"inventory", "orders", "prices", "catalog", "customers", "credit"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +142,29 @@ def calls_an_hour(ways: Sequence[Sending], writes: Writes, rates: Sequence[float
     """Calls that carry the changes of all segments of a route, the slow riding along with the quick.
 
     A call leaves when the first change that waits for it is due; a slower segment needs one of its own only if none of a
-    quicker one left within its wait. However few leave, all records have to fit into them.
+    quicker one left within its wait. What one read finds leaves together, of whatever segment. However few leave, all
+    records have to fit into them.
     """
     calls = 0.0
     carried = 0.0
+    found = 0.0  # changes an hour that leave with the read that finds them
     for way, rate in zip(ways, rates, strict=True):
         if rate <= 0:
             continue
-        span = max(way.wait_h, way.gathered_h)
         if way.gathered_h >= way.wait_h and way.gathered_h:
-            cycles = -math.expm1(-rate * way.gathered_h) / way.gathered_h
+            cycles = with_reads(rate, way.gathered_h)
+            calls += with_reads(found + rate, way.gathered_h) - with_reads(found, way.gathered_h)
+            found += rate
         else:
             cycles = rate / (1 + rate * way.wait_h)
+            calls += cycles * math.exp(-calls * way.wait_h)
         carried += cycles * distinct(rate / cycles, way.segment.records, facts=facts)
-        calls += cycles * math.exp(-calls * span)
     return max(calls, carried / writes.items) * writes.calls
+
+
+def with_reads(rate: float, gathered_h: float) -> float:
+    """How many of the reads in an hour find a change."""
+    return -math.expm1(-rate * gathered_h) / gathered_h
 
 
 def writing(

@@ -111,6 +111,7 @@ class Candidate:
     queued: tuple[Queued, ...]
     detections: Mapping[str, Detection]  # by route
     calls_per_day: float  # over all systems; what the planner keeps small
+    at_once: bool = False  # nothing waits on purpose
     uses: Mapping[LimitKey, float] = field(default_factory=dict)  # of each limit that it touches
 
     @property
@@ -200,7 +201,7 @@ def candidate(
             work += meeting_sales(fastest, stock, source, capture, question.lines_per_order)
     detections = {route.name: detection(route, source, reads, capture) for route in group.routes}
     per_day = sum(one.calls_per_day for one in work)
-    return Candidate(capture, tuple(work), tuple(queued), detections, per_day, _uses(work, question))
+    return Candidate(capture, tuple(work), tuple(queued), detections, per_day, at_once, _uses(work, question))
 
 
 def _uses(work: Sequence[Work], question: Question) -> dict[LimitKey, float]:
@@ -247,7 +248,7 @@ def foretold(
     if calls:
         backlog_ms = send_all_ms(sink.limits, sink.share, calls, points, sink.vendor.call_ms, route.flow)
     worst, lost_ms = bounds_of(
-        segment.tolerance_ms,
+        0 if chosen.at_once else segment.tolerance_ms,  # from which the wait follows
         chosen.detections[route.name],
         backlog_ms=backlog_ms,
         send_ms=writes.send_ms(sink.vendor.call_ms),

@@ -327,7 +327,7 @@ def _limits(question: Question, work: Sequence[Work]) -> Iterator[LimitUse]:
         mine = [one for one in work if one.system == system.name]
         for limit in system.limits:
             allowed, used = usage(limit, mine, system.vendor.call_ms)
-            fits = used <= allowed * system.share
+            fits = used <= allowed * system.share * (1 + ROUNDING)
             yield LimitUse(
                 system=system.name,
                 limit=limit.words(),
@@ -345,7 +345,7 @@ def _larger(system: AskedSystem, work: Sequence[Work], limit: Limit, used: float
     """The smallest licence of the vendor that would do, or how much larger the limit has to be."""
     for name, limits in system.vendor.licences.items():
         if name != system.licence and all(
-            one_used <= allowed * system.share
+            one_used <= allowed * system.share * (1 + ROUNDING)
             for one in limits
             for allowed, one_used in [usage(one, work, system.vendor.call_ms)]
         ):

@@ -115,13 +115,12 @@ def _design(name: str, fed: Sequence[tuple[Group, Candidate]], question: Questio
     taken = [one for _, one in fed]
     work = [one for each in taken for one in each.work]
     lanes = Lanes(one for each in taken for one in each.queued)
-    segments = kept = 0
+    kept = 0
     lateness = Decimal(0)
     for group, one in fed:
         for route in group.routes:
             for segment in route.segments:
                 told = foretold(route, segment, one, lanes, question)
-                segments += 1
                 kept += told.kept and told.lost_kept
                 lag_h = (
                     mean_lag_ms(
@@ -146,7 +145,7 @@ def _design(name: str, fed: Sequence[tuple[Group, Candidate]], question: Questio
         calls_peak_hour={
             at: sum(one.calls_peak_hour for one in work if one.system == at) for at in question.systems
         },
-        segments=segments,
+        segments=sum(len(route.segments) for route in question.routes),
         kept=kept,
         limits_kept=not over_limits(taken, may_use(question)),
         call_cost=(per_call * DAYS_A_MONTH).quantize(CENT),
@@ -161,6 +160,8 @@ def _calls(work: Sequence[Work], system: str) -> float:
 
 def mean_lag_ms(detection: Detection, wait_ms: int, send_ms: int) -> int:
     """The lag of a usual change: half an interval of reads, or the events' delay; half of what is waited; the call."""
-    found = bound(detection, queue_ms=0, send_ms=0)
-    detect = found.detect_ms if detection.event_delay_ms else found.detect_ms // 2
+    reads = replace(detection, event_delay_ms=0)
+    detect = bound(reads, queue_ms=0, send_ms=0).detect_ms // 2
+    if detection.event_delay_ms:
+        detect = min(detect, detection.event_delay_ms) if detect else detection.event_delay_ms
     return max(detect, wait_ms // 2) + send_ms

@@ -52,8 +52,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         else:
             windows = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day", 2_592_000: "a month"}
             text = f"{self.calls:,} calls {windows.get(self.window_s) or f'in {self.window_s:,} s'}"
-        if self.flows:
-            text += f" ({self.way or 'any'}: {', '.join(self.flows)})"
+        if self.flows or self.way:
+            text += f" ({self.way or 'any'}: {', '.join(self.flows) or 'all flows'})"
         return text + (", assumed" if self.assumed else "")
 
 

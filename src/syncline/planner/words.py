@@ -53,7 +53,8 @@ def why_refused(plan: SegmentPlan, route: AskedRoute, calls: float, taken: float
     if not plan.kept:
         return f"worst case {duration(plan.normal_ms)}{part}, asked for {duration(plan.tolerance_ms)}"
     if not plan.lost_kept:
-        return f"a lost event would be known after {duration(plan.lost_ms)}{part}, asked for {duration(route.lost_ms)}"
+        asked_ms = max(route.lost_ms, plan.tolerance_ms)
+        return f"a lost event would be known after {duration(plan.lost_ms)}{part}, asked for {duration(asked_ms)}"
     if calls >= taken:
         return f"{calls:,.0f} calls a day instead of {taken:,.0f}"
     return "together with the other flows it does not keep every tolerance and limit"

@@ -18,6 +18,7 @@ from syncline.ports.connector import (
 )
 from syncline.ports.folder import Entry, Folder
 from syncline.ports.gates import Cart, CartLine, Gate
+from syncline.ports.ledger import Ledger
 from syncline.ports.rereads import Part, Rereads
 from syncline.ports.store import Row, Store, Write
 from syncline.ports.transport import Request, Response, Transport
@@ -37,6 +38,7 @@ __all__ = [
     "Gate",
     "Governor",
     "Inlet",
+    "Ledger",
     "Message",
     "Opening",
     "OrderBook",

@@ -156,7 +156,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a connector is given when a configured system is opened. ``brokers``: how it hears a message broker."""
+    """What a connector is given when a configured system is opened. ``brokers``: how it hears a message broker.
+
+    ``outside`` leads to addresses that a record names and nobody configured as a system: it reaches hosts of the public
+    internet only, follows no redirect and takes small answers. ``None``: none are asked.
+    """
 
     name: str
     settings: Any
@@ -164,6 +168,7 @@ class Opening:
     rng: Random
     transport: Transport
     brokers: Brokers | None = None
+    outside: Transport | None = None
 
 
 # Runs beside the engine until it is cancelled, and says which streams something has come for: they are read at once.

@@ -71,6 +71,13 @@ class Store(Protocol):
         """Run a named query. Sees every commit that this process has been told of."""
         ...
 
+    async def wipe(self) -> None:
+        """Begin to remove what was overwritten or deleted from the store's own files, as far as the engine lets us.
+
+        Returns without waiting for it: a reader of an older moment, such as a backup, has to end before.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what was accepted, then release the files or connections."""
         ...

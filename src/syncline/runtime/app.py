@@ -8,6 +8,8 @@ from syncline.engine.engine import Engine
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Feed, Inlet, Opening, Store, System, Transport
 from syncline.runtime.config import Config
+from syncline.runtime.ledger import NAME, FileLedger
+from syncline.runtime.outside import OutsideTransport
 from syncline.runtime.registry import connectors
 from syncline.stores.sqlite import LiveSqliteStore
 
@@ -55,6 +57,7 @@ def open_systems(config: Config, clock: Clock, rng: Random, transport: Transport
                         Random(rng.getrandbits(64)),
                         transport,
                         open_inlet,
+                        OutsideTransport(),
                     ),
                 ),
             )
@@ -79,4 +82,5 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         hears_events=bool(config.server.public_url),
         adopt=config.adopt,
         routing=config.routing,
+        ledger=FileLedger(config.folder / NAME),
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from syncline.credit.rules import CreditPolicy, CreditRules, Decision
+from syncline.credit.rules import Conflict, CreditPolicy, CreditRules, Decision
 from syncline.engine.credit import EXPIRES_MS_MAX, EXPIRES_MS_MIN
 from syncline.model.errors import Misconfigured
 
@@ -58,6 +58,7 @@ class CreditConfig(CreditPolicyConfig, frozen=True, forbid_unknown_fields=True, 
     currency: Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{3})?\Z")] = ""
     expires: str = "15m"
     mirror: bool = True
+    conflict: Literal["park", "approval", "buyer"] = "park"
     accounts: dict[str, CreditPolicyConfig] = {}
 
     def rules(self, field: str) -> CreditRules:
@@ -76,6 +77,7 @@ class CreditConfig(CreditPolicyConfig, frozen=True, forbid_unknown_fields=True, 
             _ms(self.expires, f"{field}.expires", EXPIRES_MS_MIN, EXPIRES_MS_MAX),
             self.currency,
             self.mirror,
+            Conflict(self.conflict),
         )
 
 

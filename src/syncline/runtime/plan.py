@@ -424,17 +424,22 @@ def _segments(
         raise Misconfigured(f"{field}.segments: {SEGMENTS_MAX} are the most")
     found = [_segment(f"{field}.segments.{name}", name, one, whole) for name, one in asked.segments.items()]
     _check_order(field, asked, found, tolerance_ms)
+    named = sum((share(one.records, field) for one in asked.segments.values()), Decimal(0))
+    changed = sum((share(one.changes, field) for one in asked.segments.values()), Decimal(0))
+    if named > 1 or changed > 1:
+        raise Misconfigured(f"{field}.segments: together they have more than the whole flow")
+    if named == 1 and changed < 1:
+        raise Misconfigured(
+            f"{field}.segments: all records are named and {changed:.0%} of the changes; nothing is left that could have the others"
+        )
     left = replace(
         whole,
         name=_rest_name(asked),
-        records=records - sum(one.records for one in found),
-        changes_per_day=whole.changes_per_day - sum(one.changes_per_day for one in found),
-        peak_per_hour=whole.peak_per_hour - sum(one.peak_per_hour for one in found),
-        harm=replace(harm, cost_per_hour=asked.cost_per_hour),
+        records=max(1, records - sum(one.records for one in found)),  # each was rounded
+        changes_per_day=whole.changes_per_day * float(1 - changed),
+        peak_per_hour=whole.peak_per_hour * float(1 - changed),
     )
-    if left.records < 0 or left.changes_per_day < -1e-6:
-        raise Misconfigured(f"{field}.segments: together they have more than the whole flow")
-    if left.records and left.changes_per_day > 1e-6:
+    if named < 1:
         found.append(left)
     else:  # what the whole flow costs while it stands is counted once
         found[-1] = replace(found[-1], harm=replace(found[-1].harm, cost_per_hour=asked.cost_per_hour))

@@ -54,6 +54,10 @@ class SeverableStore(Store):
         self.writes += 1
         return await self._inner.write(*writes)
 
+    async def wipe(self) -> None:
+        self._switch.check()
+        await self._inner.wipe()
+
     async def read(self, statement: str, **parameters: Any) -> list[Row]:
         self._switch.check()
         return await self._inner.read(statement, **parameters)

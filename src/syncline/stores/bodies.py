@@ -46,11 +46,13 @@ def pack_all(bodies: Sequence[bytes]) -> list[bytes]:
 
 
 def unpack(frame: bytes) -> bytes:
-    """The body as it was received.
+    """The body as it was received; of one that was erased nothing is left.
 
     Raises:
         Misconfigured: it was packed with a dictionary that this version does not have.
     """
+    if not frame:
+        return b""
     decompressor = _decompressors.get(zstandard.get_frame_parameters(frame).dict_id)
     if decompressor is None:
         raise Misconfigured(

@@ -35,7 +35,9 @@ from syncline.testing.store_heard import HeardConformance
 from syncline.testing.store_holds import HoldConformance
 from syncline.testing.store_mappings import MappingConformance
 from syncline.testing.store_modes import ModeConformance
+from syncline.testing.store_privacy import PrivacyConformance
 from syncline.testing.store_proofs import ProofConformance
+from syncline.testing.store_records import RecordConformance
 from syncline.testing.store_routing import RoutingConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_states import StateConformance
@@ -57,9 +59,11 @@ class StoreConformance(
     FullReadConformance,
     ProofConformance,
     StateConformance,
+    RecordConformance,
     RoutingConformance,
     MappingConformance,
     CreditConformance,
+    PrivacyConformance,
 ):
     """What every Store has to do. ``tests/conformance/test_store_mutants.py`` proves each test's worth."""
 

@@ -51,10 +51,16 @@ async def bind(store: Store, key: str = "shop-1", version: int = 5, **changes: A
     await put(store, "binding_put", **{**row, **changes})
 
 
-async def accept(store: Store, key: str = "1", accepted: int = 1, now_ms: int = T0 + 5) -> list[Row]:
-    """The source tells whether it counts an order."""
-    row = {"reference": f"shop\x1f{key}", "binding": f"shop-{key}", "accepted": accepted, "now_ms": now_ms}
-    return await put(store, "credit_accept", **row)
+async def accept(store: Store, key: str = "1", **changes: Any) -> list[Row]:
+    """The source tells whether it counts an order, and for which account."""
+    row = {
+        "reference": f"shop\x1f{key}",
+        "binding": f"shop-{key}",
+        "account": "",
+        "accepted": 1,
+        "now_ms": T0 + 5,
+    }
+    return await put(store, "credit_accept", **{**row, **changes})
 
 
 async def claims(store: Store, account: str = "107") -> list[Row]:
@@ -108,8 +114,9 @@ class CreditConformance(Opens):
             assert await put(store, "credit_lapse", **AT, now_ms=T0 + 99) == []
             assert await put(store, "credit_lapse", **{**AT, "account": "108"}, now_ms=T0 + 100) == []
             assert await put(store, "credit_lapse", **{**AT, "system": "wms"}, now_ms=T0 + 100) == []
+            await ordered(store, account="107", amount=1)
             assert await put(store, "credit_lapse", **AT, now_ms=T0 + 100) == [("a",)]
-            assert await claims(store) == []
+            assert [row[0] for row in await claims(store)] == ["shop\x1f1"]
             again: dict[str, Any] = {
                 "system": "wms", "account": "9", "channel": "outlet", "order_key": "7", "amount": 7, "currency": "EUR",
                 "made_by": "b", "now_ms": T0 + 200, "expires_at_ms": T0 + 300,
@@ -226,7 +233,7 @@ class CreditConformance(Opens):
             ]
             await bind(store)
             await accept(store)
-            await ordered(store, amount=20, currency="EUR", version=6, account="108")
+            await ordered(store, amount=20, currency="EUR", version=6, account="108")  # the source has it
             assert await claims(store) == [("shop\x1f1", "ordered", 20, "EUR", 0, T0 + 5)]
             await ordered(store, amount=20, version=7)
             assert await claims(store) == [("shop\x1f1", "ordered", 20, "GBP", 0, T0 + 5)]
@@ -236,6 +243,9 @@ class CreditConformance(Opens):
             await bind(store, version=8)
             assert await accept(store, now_ms=T0 + 9) == [("107",)]
             assert await claims(store) == [("shop\x1f1", "ordered", 21, "GBP", 0, T0 + 9)]
+            await ordered(store, "2")
+            await ordered(store, "2", account="108")
+            assert await claims(store, "108") == [("shop\x1f2", "ordered", 30, "GBP", 0, 0)]
 
     async def test_an_order_takes_the_place_of_its_approvals(self) -> None:
         async with self.store() as store:
@@ -269,12 +279,14 @@ class CreditConformance(Opens):
             await take(store, "e", order_key="3", amount=1)
             await put(store, "credit_release", reference="e")
             await take(store, "f", amount=1)
+            await take(store, "g", order_key="#1", amount=1, account="108", now_ms=T0 - 1)
             await ordered(store, "2", account="109")
             asked = {"system": "erp", "channel": "shop", "orders": ["2", "#1", "3", ""]}
             assert await store.read("credit_of_orders", **asked) == [
-                ("#1", "107"),
-                ("2", "108"),
-                ("2", "109"),
+                ("#1", "108", "g", "open"),
+                ("#1", "107", "a", "open"),
+                ("2", "108", "b", "open"),
+                ("2", "109", "shop\x1f2", "ordered"),
             ]
 
     async def test_approvals_meet_orders_that_came_before_their_names(self) -> None:
@@ -286,6 +298,7 @@ class CreditConformance(Opens):
             for reference, order in (("b", "1"), ("a", "2"), ("c", "3"), ("d", "4"), ("e", ""), ("f", "1")):
                 await take(store, reference, order_key=order, amount=1)
             await put(store, "credit_release", reference="f")
+            await ordered(store, "2", amount=1)
             await take(store, "g", order_key="1", amount=1, system="wms")
             await put(store, "credit_confirm", reference="b", order_key="", now_ms=T0, expires_at_ms=T0 + 9)
             met = [("a", "shop", "2", '"b5"'), ("b", "shop", "1", '"b5"')]
@@ -309,9 +322,32 @@ class CreditConformance(Opens):
             assert await accept(store, accepted=0) == [("107",)]
             assert [row[5] for row in await claims(store)] == [0, 0]
             await take(store)
-            assert await put(
-                store, "credit_accept", reference="a", binding="shop-1", accepted=1, now_ms=T0
-            ) == []  # fmt: skip
+            assert await accept(store, reference="a") == []
+
+    async def test_an_approved_order_counts_until_the_source_has_it_for_the_account(self) -> None:
+        async with self.store() as store:
+            for reference, more in {
+                "a": {"order_key": "1"},
+                "b": {"order_key": "2", "channel": "outlet"},
+                "c": {"order_key": "2", "account": "108"},
+                "d": {"order_key": "3"},
+                "e": {"order_key": "2"},
+            }.items():
+                await take(store, reference, amount=1, **more)
+            await put(store, "credit_release", reference="e")
+            for channel, key in (("shop", "1"), ("outlet", "2"), ("shop", "2"), ("shop", "3")):
+                row = {"channel": channel, "order_key": key, "number": "", "reference": ""}
+                await put(store, "credit_replace", **row)
+            for key in ("1", "2"):
+                await ordered(store, key)
+                await bind(store, f"shop-{key}")
+            assert await accept(store, "1", account="108") == []
+            assert await accept(store, "1", account="107") == [("107",)]
+            assert await accept(store, "1", account="108", accepted=0) == []
+            assert await accept(store, "1") == [("107",)]
+            # Nobody approved this one on the credit of this account, so it is whose the source says.
+            assert await accept(store, "2", account="108") == [("107",)]
+            assert [row[5] for row in await claims(store)] == [T0 + 5, T0 + 5]
 
     async def test_orders_in_judged_figures_are_settled_until_they_are_not(self) -> None:
         async with self.store() as store:

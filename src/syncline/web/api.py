@@ -16,7 +16,19 @@ from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
-from syncline.web import alerts, checkout, credit, gates, mapping, modes, plan, prices, proofs, routing
+from syncline.web import (
+    alerts,
+    checkout,
+    credit,
+    gates,
+    mapping,
+    modes,
+    plan,
+    prices,
+    privacy,
+    proofs,
+    routing,
+)
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
 
@@ -299,6 +311,7 @@ ENDPOINTS = (
     *proofs.ENDPOINTS,
     *routing.ENDPOINTS,
     *mapping.ENDPOINTS,
+    *privacy.ENDPOINTS,
     Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description"),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -22,7 +21,8 @@ from syncline.engine.holds import (
 from syncline.engine.routes import Route
 from syncline.model.change import Flow
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, Refusal, Site
+from syncline.web.questions import body_of, check_known, refusing
+from syncline.web.site import Endpoint, Site
 
 BODY_BYTES_MAX = 64 * 1024  # a hundred lines with long names
 STATUS_OF = {
@@ -95,31 +95,16 @@ def answer(value: Any) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
-def _refusing(
-    handle: Callable[[Site, Request, Person], Awaitable[Response]],
-) -> Callable[[Site, Request, Person], Awaitable[Response]]:
-    """A handler whose ``HoldRefused`` becomes an answer."""
-
-    async def handled(site: Site, request: Request, person: Person) -> Response:
-        try:
-            return await handle(site, request, person)
-        except HoldRefused as error:
-            raise Refusal(STATUS_OF.get(error.code, 422), error.code, str(error), error.mend) from error
-
-    return handled
+_refusing = refusing(STATUS_OF)
 
 
 async def _body(site: Site, request: Request) -> bytes:
-    body = await site.body(request)
-    if len(body) > BODY_BYTES_MAX:
-        raise Refusal(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.", "Split the cart.")
-    return body
+    return await body_of(site, request, BODY_BYTES_MAX, "Split the cart.")
 
 
 async def _hold(site: Site, request: Request, person: Person) -> Response:
     await _body(site, request)
-    if site.engine.rewind.catching_up:  # nobody knows yet what may be promised
-        raise Refusal(503, "restored", "The store was restored and is catching up.", "Try again in a minute.")
+    check_known(site)
     new = await site.json(request, NewHold)
     try:
         held = await site.engine.holds.reserve(

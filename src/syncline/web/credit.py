@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Annotated
 
@@ -10,9 +9,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from syncline.engine.credit import EXPIRES_MS_MAX, EXPIRES_MS_MIN, CreditAnswer, CreditRefused
+from syncline.engine.credit import EXPIRES_MS_MAX, EXPIRES_MS_MIN, CreditAnswer
 from syncline.web.access import Person, Role
 from syncline.web.checkout import Confirmation, Name, Optional, Reference
+from syncline.web.questions import body_of, check_known, refusing
 from syncline.web.site import Endpoint, Refusal, Site
 
 BODY_BYTES_MAX = 16 * 1024
@@ -51,31 +51,16 @@ def answer(value: CreditAnswer) -> Response:
     return Response(_encode(value), media_type="application/json")
 
 
-def _refusing(
-    handle: Callable[[Site, Request, Person], Awaitable[Response]],
-) -> Callable[[Site, Request, Person], Awaitable[Response]]:
-    """A handler whose ``CreditRefused`` becomes an answer."""
-
-    async def handled(site: Site, request: Request, person: Person) -> Response:
-        try:
-            return await handle(site, request, person)
-        except CreditRefused as error:
-            raise Refusal(STATUS_OF.get(error.code, 422), error.code, str(error), error.mend) from error
-
-    return handled
+_refusing = refusing(STATUS_OF)
 
 
 async def _body(site: Site, request: Request) -> bytes:
-    body = await site.body(request)
-    if len(body) > BODY_BYTES_MAX:
-        raise Refusal(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.", "Shorten it.")
-    return body
+    return await body_of(site, request, BODY_BYTES_MAX, "Shorten it.")
 
 
 async def _check(site: Site, request: Request, person: Person) -> Response:
     await _body(site, request)
-    if site.engine.rewind.catching_up:  # nobody knows yet what was approved or ordered
-        raise Refusal(503, "restored", "The store was restored and is catching up.", "Try again in a minute.")
+    check_known(site)
     asked = await site.json(request, CreditQuestion)
     if not (asked.account or asked.customer):
         raise Refusal(422, "no_account", "Name the customer.", "Give account, or customer.")

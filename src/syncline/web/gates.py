@@ -99,7 +99,7 @@ async def _prices(site: Site, channel: str, gate: Gate, cart: Cart) -> bytes:
         raise Rejected("no prices are configured for this channel")
     if not cart.lines:
         return gate.passed()
-    customer = await account_of(engine.store, route, cart.customer)
+    customer = await account_of(engine.store, engine.routes, route, cart.customer)
     if customer and await engine.price_query.named(route, customer) is None:
         return gate.passed()
     answers = await engine.price_query.ask(

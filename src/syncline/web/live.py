@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from syncline.web.access import Person
 from syncline.web.alerts import alerts_of
 from syncline.web.proofs import parts as proof_parts
+from syncline.web.records import record_parts
 from syncline.web.site import Refusal, Site
 
 WATCHERS_MAX = 64
@@ -22,8 +23,13 @@ LIFE_S = 900.0  # then the browser connects anew, and rights are checked again
 QUIET_S = 15.0  # proxies close what is silent for longer
 
 
-async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
-    """The live parts of a page as HTML, by name; the same templates that the page itself is made of."""
+async def parts_of(
+    site: Site, page: str, person: Person, asked: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The live parts of a page as HTML, by name; the same templates that the page itself is made of.
+
+    ``asked`` is what the page was asked for, where that is more than its name.
+    """
     status = await site.snapshots.status()
     open_count = len(site.watch.book.open())
     parts = {
@@ -59,6 +65,8 @@ async def parts_of(site: Site, page: str, person: Person) -> dict[str, str]:
         part("proofs", "proofs", **await proof_parts(site))
     elif page == "parked":
         part("parked", "parked", entries=await site.operations.parked())
+    elif page.startswith("records"):
+        parts |= await record_parts(site, page, person, asked or {})
     return parts
 
 
@@ -68,13 +76,13 @@ async def events(site: Site, request: Request, person: Person) -> Response:
         raise Refusal(503, "too_many_watchers", "Too many screens watch at once.", retry_after_s=30)
     page = request.query_params.get("page", "")
     return StreamingResponse(
-        _stream(site, page, person),
+        _stream(site, page, person, dict(request.query_params)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(site: Site, page: str, person: Person) -> AsyncIterator[bytes]:
+async def _stream(site: Site, page: str, person: Person, asked: Mapping[str, str]) -> AsyncIterator[bytes]:
     site.watching += 1
     clock = site.clock
     began = said = clock.monotonic()
@@ -82,7 +90,7 @@ async def _stream(site: Site, page: str, person: Person) -> AsyncIterator[bytes]
     try:
         yield b"retry: 2000\n\n"
         while not site.closing.is_set() and clock.monotonic() - began < LIFE_S:
-            parts = await parts_of(site, page, person)
+            parts = await parts_of(site, page, person, asked)
             changed = {name: html for name, html in parts.items() if shown.get(name) != html}
             if changed:
                 shown = parts

@@ -10,17 +10,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from syncline.engine.price_query import LINES_MAX, LISTS_MAX, Asked, PriceAnswer, PriceRefused
+from syncline.engine.price_query import LINES_MAX, LISTS_MAX, Asked, PriceAnswer
 from syncline.web.access import Person, Role
+from syncline.web.checkout import Name, Optional
+from syncline.web.questions import body_of, refusing
 from syncline.web.site import Endpoint, Refusal, Site
 
 BODY_BYTES_MAX = 64 * 1024  # a hundred lines with long names
 QUANTITY_MAX = 1_000_000
 STATUS_OF = {"unknown_channel": 404}
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-Optional = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class PriceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,9 +46,7 @@ class PriceQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def _query(site: Site, request: Request, person: Person) -> Response:
-    body = await site.body(request)
-    if len(body) > BODY_BYTES_MAX:
-        raise Refusal(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.", "Split the cart.")
+    await body_of(site, request, BODY_BYTES_MAX, "Split the cart.")
     asked = await site.json(request, PriceQuestion)
     if asked.at is not None and asked.at.tzinfo is None:
         raise Refusal(
@@ -62,17 +59,14 @@ async def _query(site: Site, request: Request, person: Person) -> Response:
             )
             raise Refusal(422, "bad_quantity", what)
     at_ms = None if asked.at is None else round(asked.at.astimezone(UTC).timestamp() * 1000)
-    try:
-        answers = await site.engine.price_query.ask(
-            asked.channel,
-            [Asked(line.sku, line.quantity, line.unit) for line in asked.lines],
-            customer=asked.customer,
-            lists=asked.lists,
-            currency=asked.currency,
-            at_ms=at_ms,
-        )
-    except PriceRefused as error:
-        raise Refusal(STATUS_OF.get(error.code, 422), error.code, str(error), error.mend) from error
+    answers = await site.engine.price_query.ask(
+        asked.channel,
+        [Asked(line.sku, line.quantity, line.unit) for line in asked.lines],
+        customer=asked.customer,
+        lists=asked.lists,
+        currency=asked.currency,
+        at_ms=at_ms,
+    )
     return Response(_encode(answers), media_type="application/json")
 
 
@@ -81,7 +75,7 @@ ENDPOINTS = (
         "POST",
         "/v1/prices/query",
         Role.CHECKOUT,
-        _query,
+        refusing(STATUS_OF)(_query),
         "What each line of a cart costs a buyer, by which rule, and how old that is",
         takes=PriceQuestion,
         gives=list[PriceAnswer],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from starlette.responses import Response
 
 from syncline.engine.operations import Done
 from syncline.engine.rerouting import Rerouting
-from syncline.engine.routing import LINES_MAX, Asked, CannotRoute, Router
+from syncline.engine.routing import LINES_MAX, Asked, Router
 from syncline.engine.routing_past import (
     DAYS_MAX,
     ORDERS_MAX,
@@ -29,6 +28,7 @@ from syncline.routing.policy import Destination, Policy
 from syncline.runtime.config import routed_channels
 from syncline.runtime.routing import RoutingConfig
 from syncline.web.access import Person, Role
+from syncline.web.questions import body_of, refusing
 from syncline.web.site import Endpoint, Refusal, Site
 
 QUANTITY_MAX = 1_000_000
@@ -128,18 +128,7 @@ def _router(site: Site) -> Router:
     return site.engine.router
 
 
-def _refusing(
-    handle: Callable[[Site, Request, Person], Awaitable[Response]],
-) -> Callable[[Site, Request, Person], Awaitable[Response]]:
-    """A handler whose ``CannotRoute`` becomes an answer."""
-
-    async def handled(site: Site, request: Request, person: Person) -> Response:
-        try:
-            return await handle(site, request, person)
-        except CannotRoute as error:
-            raise Refusal(422, error.code, str(error), error.mend) from error
-
-    return handled
+_refusing = refusing({})
 
 
 def _destination(to: To, policy: Policy) -> Destination:
@@ -156,10 +145,7 @@ def _destination(to: To, policy: Policy) -> Destination:
 
 
 async def _quote(site: Site, request: Request, person: Person) -> Response:
-    if len(await site.body(request)) > BODY_BYTES_MAX:
-        raise Refusal(
-            413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.", "Split the order."
-        )
+    await body_of(site, request, BODY_BYTES_MAX, "Split the order.")
     asked = await site.json(request, NewQuote)
     router = _router(site)
     lines = [Asked(line.sku, line.quantity) for line in asked.lines]

@@ -27,6 +27,7 @@ from syncline.runtime.alerts import disk_of
 from syncline.runtime.app import open_engine, open_store
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.config import Config, environment
+from syncline.runtime.memory import settle
 from syncline.runtime.transport import AiohttpTransport
 from syncline.web.access import Access, login_link, private_file
 from syncline.web.app import WebApp, build_app
@@ -201,11 +202,13 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
         listener.start()
         running = service.start()
         preparing = loop.create_task(_prepare(service, config.server.public_url, say))
+        settling = loop.create_task(settle(service.engine))
         say(f"Syncline listens on {listener.url}")
         say(f"Log in: {login_link(listener.url, token or _token_of(token_file))}")
         waiting = loop.create_task(stop.wait())
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         preparing.cancel()
+        settling.cancel()
         waiting.cancel()
         failed = running.exception() if running.done() and not running.cancelled() else None
         # Side by side, because each may take most of the ten seconds.

@@ -23,6 +23,7 @@ from syncline.model.errors import SynclineError
 from syncline.ports import Row
 from syncline.web.access import Access, Person, Role
 from syncline.web.limits import RateLimit, source_of
+from syncline.web.looks import Looks
 from syncline.web.render import Pages
 
 FORM_BYTES_MAX = 12 * 1024 * 1024  # a payload of 8 MB as a form, percent signs included
@@ -174,6 +175,7 @@ class Site:
         self.public_url = public_url
         self.version = version
         self.snapshots = Snapshots(engine)
+        self.looks = Looks(engine.clock)
         self.pages = Pages(engine.clock, access, version)
         self.closing = asyncio.Event()
         self.watching = 0

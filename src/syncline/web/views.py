@@ -10,7 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
-from syncline.web import proofs
+from syncline.engine.records.finding import find
+from syncline.engine.records.kinds import KINDS
+from syncline.web import proofs, records
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
@@ -162,6 +164,7 @@ async def _switch(site: Site, request: Request, person: Person) -> Response:
 async def _search(site: Site, request: Request, person: Person) -> Response:
     query = request.query_params.get("q", "").strip()
     lives: list[Life] = await search(site.engine, query) if query else []
+    found = await find(site.engine, query, names=not lives) if query else {}
     explained: list[Explanation] = []
     for life in lives:
         for channel in life.channels:
@@ -173,6 +176,9 @@ async def _search(site: Site, request: Request, person: Person) -> Response:
         query=query,
         lives=lives,
         explained=explained,
+        found=found,
+        kinds=KINDS,
+        link=records.link,
         told=TOLD.get(request.query_params.get("done", ""), ""),
     )
 
@@ -261,6 +267,7 @@ ENDPOINTS = (
     Endpoint("GET", "/shadow", Role.VIEWER, _shadow, page=True),
     Endpoint("POST", "/switch/{action}", Role.OPERATOR, _switch, page=True),
     *proofs.PAGES,
+    *records.PAGES,
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
     Endpoint("GET", "/system", Role.VIEWER, _system, page=True),

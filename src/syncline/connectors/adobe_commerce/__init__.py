@@ -46,11 +46,13 @@ def open_system(opening: Opening) -> System:
         source=AdobeCommerceSource(
             opening.name, settings, client=client, clock=opening.clock, messages=messages, journal=journal
         ),
-        sink=AdobeCommerceSink(opening.name, settings, client=client, clock=opening.clock),
+        sink=AdobeCommerceSink(
+            opening.name, settings, client=client, clock=opening.clock, outside=opening.outside
+        ),
         governor=governor,
-        check=Setup(settings, client, messages, journal).check,
+        check=Setup(settings, client, opening.clock, messages, journal).check,
         census=AdobeCommerceCensus(opening.name, settings, client=client, clock=opening.clock),
-        rereads=Rereader(settings, client=client, clock=opening.clock).rereads(),
+        rereads=Rereader(settings, client=client, clock=opening.clock, outside=opening.outside).rereads(),
         listen=None if messages is None else messages.listen,
         gate=AdobeCommerceGate(opening.name, settings) if settings.webhook_public_keys else None,
     )

@@ -104,6 +104,16 @@ class Client:
         response = await self._send("PUT", f"{prefix}{path}", (), body, urgent=False, store=store)
         return _decoded(response, answer, path, reads=False)
 
+    async def delete(self, path: str, answer: type[T]) -> T:
+        """Take a record away by its key.
+
+        Raises:
+            Missing: there is no such record.
+            Throttled, Retryable, Rejected, OutcomeUnknown, AuthExpired: as for ``post``.
+        """
+        response = await self._send("DELETE", f"/V1/{path}", (), None, urgent=False)
+        return _decoded(response, answer, path, reads=False)
+
     # --- one call ---------------------------------------------------------------------------------
 
     async def _send(

@@ -16,14 +16,14 @@ from msgspec import Struct
 from syncline.connectors.adobe_commerce.client import Client, Missing, Search
 from syncline.connectors.adobe_commerce.wire import Found
 from syncline.mapping.customers import ANY
-from syncline.model.customers import MERGED, Contact, CustomerCard, MatchKey, Site
+from syncline.model.customers import Contact, CustomerCard, MatchKey, Site
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable, SynclineError
 from syncline.model.payloads import PutCustomer
 from syncline.model.readings import Told
 from syncline.model.records import Item as Named
 from syncline.ports import Clock, Part
-from syncline.sdk.ownership import resolved
+from syncline.sdk.ownership import by_keys, resolved
 
 KEY_FIELD = "reseller_id"
 ADMIN = "Company Administrator"
@@ -194,27 +194,12 @@ class CompanyWriter:
         """The company that stands for a customer: by its id, or by the declared keys in their order."""
         if payload.external_id and (known := await self._companies.read(payload.external_id)) is not None:
             return known
-        keys = dict(payload.content.keys)
-        former = [value for name, value in payload.content.keys if name == MERGED]
-        for name, value in (MatchKey.EXTERNAL_ID.value, payload.key), *payload.content.keys:
-            if name == MERGED:
-                continue
-            field = "vat_tax_id" if name == MatchKey.TAX_ID else KEY_FIELD
-            hits = await self._companies.find(field, value)
-            if len(hits) > 1:
-                raise Rejected(
-                    f"customer {payload.key}: {len(hits)} companies have the {name} {value!r}; give the right one the "
-                    f"reseller id {payload.key} in Adobe Commerce, then release this"
-                )
-            if hits:
-                of = hits[0].reseller_id or ""
-                if of not in ("", payload.key, keys.get(MatchKey.NUMBER), *former):
-                    raise Rejected(
-                        f"customer {payload.key}: the company with its {name} has the reseller id {of!r}, so it is "
-                        "another's; correct one of the two, then release this"
-                    )
-                return hits[0]
-        return None
+        return await by_keys(
+            payload, self._having, lambda one: one.reseller_id, mark="reseller id", where="Adobe Commerce"
+        )
+
+    async def _having(self, name: str, value: str) -> Sequence[CompanyRow]:
+        return await self._companies.find("vat_tax_id" if name == MatchKey.TAX_ID else KEY_FIELD, value)
 
     # --- the company --------------------------------------------------------------------------------
 

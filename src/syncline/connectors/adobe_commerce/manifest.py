@@ -36,6 +36,10 @@ _CARRIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _EXCHANGE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _QUEUE = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_HOST = re.compile(
+    r"(?=.{4,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.[a-z][a-z0-9-]*"
+)
 _TOPIC = re.compile(r"[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|[*#]))*")
 _SECRETS = (
     "amqp_password",
@@ -73,8 +77,9 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     token from Adobe's IMS. ``amqp_url`` is the shop's RabbitMQ, where ``amqp_topics`` are heard. ``webhook_public_keys`` are those by which the shop signs the questions of
     its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
     one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
-    begins; without it, orders changed before the first read are left alone. So many products or more of one call go through the
-    shop's queue (``bulk_from``).
+    begins; without it, orders changed before the first read are left alone. So many SKUs or more of one call go through the
+    shop's queue (``bulk_from``). ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
+    Categories are found below ``category_root`` (0: they are not written), images fetched from ``image_hosts`` only.
     """
 
     base_url: str
@@ -116,6 +121,13 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     webhook_review: Literal["stop", "pass"] = "stop"
     webhook_credit_methods: tuple[str, ...] = ("companycredit", "purchaseorder")
     bulk_from: int = 100
+    attributes: dict[str, str] = {}
+    attribute_set_id: int = 4
+    create_options: bool = False
+    category_root: int = 0
+    category_separator: str = "/"
+    create_categories: bool = False
+    image_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field and the mend."""
@@ -147,6 +159,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             ("order_overlap_s", 0, OVERLAP_S_MAX),
             ("amqp_prefetch", 1, PREFETCH_MAX),
             ("webhook_deadline_ms", 50, 10_000),
+            ("attribute_set_id", 1, 2**31 - 1),
+            ("category_root", 0, 2**31 - 1),
         ):
             if not low <= getattr(self, name) <= high:
                 raise Misconfigured(f"{name}: must be between {low} and {high}")
@@ -162,6 +176,24 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
             )
         self._check_journal()
         self._check_broker()
+        self._check_catalog()
+
+    def _check_catalog(self) -> None:
+        for name, code in self.attributes.items():
+            if not name or not _ATTRIBUTE.fullmatch(code):
+                raise Misconfigured(
+                    f"attributes.{name}: {code!r} is no code of an attribute, as the shop's admin shows it: small letters, "
+                    "digits and _"
+                )
+        if len(set(self.attributes.values())) < len(self.attributes):
+            raise Misconfigured("attributes: two names stand for the same attribute of the shop")
+        if not self.category_separator:
+            raise Misconfigured('category_separator: what stands between the names of a path, such as "/"')
+        for host in self.image_hosts:
+            if not _HOST.fullmatch(host):
+                raise Misconfigured(
+                    f"image_hosts: {host!r} is no host name; give the name alone, such as images.example.com"
+                )
 
     def _check_journal(self) -> None:
         if not self.journal_url:

@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
-
-from syncline.connectors.adobe_commerce import wire
-from syncline.connectors.adobe_commerce.client import Client, Missing, Search
-from syncline.connectors.adobe_commerce.products import ENABLED, PRODUCTS, READ_MAX
-from syncline.connectors.adobe_commerce.stock import parts
+from syncline.connectors.adobe_commerce.categories import Categories
+from syncline.connectors.adobe_commerce.client import Client, Missing
+from syncline.connectors.adobe_commerce.definitions import CHOSEN, SHOWN, Definition, Definitions
+from syncline.connectors.adobe_commerce.gallery import Gallery
+from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
+from syncline.connectors.adobe_commerce.shelves import ENABLED, Seen, by_sku, variants_of
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.readings import Told
 from syncline.model.records import Item
-from syncline.ports import Clock, Part
+from syncline.ports import Clock, Part, Transport
 from syncline.sdk.oauth1 import escape
 
-GOODS, LOCALE, ASSORTMENT = "goods", "locale:", "assortment:"  # the groups, as contents are called
-
-
-class _Attribute(Struct, frozen=True):
-    attribute_code: str
-    value: Any = None
-
-
-class _Shown(Struct, frozen=True):
-    sku: str
-    name: str = ""
-    status: int = ENABLED
-    custom_attributes: tuple[_Attribute, ...] = ()
-
-    @property
-    def description(self) -> str:
-        """The text of that attribute; "" without one."""
-        return next(
-            (str(one.value or "") for one in self.custom_attributes if one.attribute_code == "description"),
-            "",
-        )
+LOCALE, ASSORTMENT = "locale:", "assortment:"  # the groups besides the goods, as contents are called
 
 
 class ShelfReader:
     """Reads products of one shop as contents."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: AdobeCommerceSettings,
+        client: Client,
+        clock: Clock,
+        outside: Transport | None = None,
+    ) -> None:
         self._client = client
         self._clock = clock
+        self._definitions = Definitions(settings, client, clock)
+        self._categories = Categories(settings, client, clock)
+        self._gallery = Gallery(settings, client, outside)
 
     async def read(self, groups: Sequence[str], items: Sequence[Item]) -> Part[Told]:
         """What is shown of some products; ``cost`` is how long calls were open, in seconds."""
@@ -57,36 +45,93 @@ class ShelfReader:
             for group in groups:
                 if group.startswith(ASSORTMENT):
                     rows += await self._listed(group, ids)
+                elif group.startswith(LOCALE):
+                    rows += await self._worded(group, ids)
                 else:
-                    rows += await self._texts(group, ids)
+                    rows += await self._goods(group, ids)
         except Rejected as error:  # what refuses a reading can be mended while we wait
             raise Retryable(str(error)) from error
         return Part(tuple(rows), began_ms, "", self._clock.monotonic() - began_s)
 
-    async def _texts(self, group: str, ids: dict[str, str]) -> list[Told]:
-        store = group.removeprefix(LOCALE) if group.startswith(LOCALE) else ""
-        rows: list[Told] = []
-        for some in parts(list(ids), READ_MAX):
-            search = Search(size=len(some), fields="sku,name,status,custom_attributes")
-            listed = ",".join(sku for sku in some if "," not in sku)
-            alone = [("sku", "eq", sku) for sku in some if "," in sku]
-            search.where(*([("sku", "in", listed)] if listed else []), *alone)
-            found = await self._client.get(PRODUCTS, search.pairs(), wire.Found[_Shown], store=store)
-            rows += [Told(group, ids[row.sku], _content(group, row)) for row in found.items if row.sku in ids]
-        return rows
+    async def _worded(self, group: str, ids: Mapping[str, str]) -> list[Told]:
+        seen = await by_sku(self._client, list(ids), store=group.removeprefix(LOCALE))
+        return [
+            Told(group, ids[sku], Wording({"title": row.name, "description": _description(row)}))
+            for sku, row in seen.items()
+            if sku in ids
+        ]
 
-    async def _listed(self, group: str, ids: dict[str, str]) -> list[Told]:
+    async def _listed(self, group: str, ids: Mapping[str, str]) -> list[Told]:
+        """A product is shown if all of its variants are: one that was added later is put in as well then."""
         path = f"sharedCatalog/{escape(group.removeprefix(ASSORTMENT))}/products"
         try:
             listed = set(await self._client.get(path, (), list[str]))
         except Missing as error:
             raise Retryable(str(error)) from error
-        return [Told(group, number, Listing(sku in listed)) for sku, number in ids.items()]
+        variants = await variants_of(
+            self._client, await by_sku(self._client, [sku for sku in ids if sku in listed])
+        )
+        return [
+            Told(
+                group,
+                number,
+                Listing(sku in listed and all(one.sku in listed for one in variants.get(sku, ()))),
+            )
+            for sku, number in ids.items()
+        ]
+
+    async def _goods(self, group: str, ids: Mapping[str, str]) -> list[Told]:
+        seen = await by_sku(self._client, list(ids))
+        variants = await variants_of(self._client, seen)
+        known = await self._definitions.all()
+        if any(_strange(known, row) for rows in (seen.values(), *variants.values()) for row in rows):
+            known = await self._definitions.anew()  # a value that was added since
+        return [
+            Told(group, ids[sku], await self._content(sku, row, variants.get(sku), known))
+            for sku, row in seen.items()
+            if sku in ids
+        ]
+
+    async def _content(
+        self, sku: str, row: Seen, variants: Sequence[Seen] | None, known: Mapping[str, Definition]
+    ) -> Goods:
+        names = self._definitions.names()
+        attributes = {
+            names.get(code, code): _text(definition, row)
+            for code, definition in known.items()
+            if definition.frontend_input in SHOWN
+        }
+        # The shop has one word for what is not sold.
+        status = ProductStatus.ACTIVE if row.status == ENABLED else ProductStatus.ARCHIVED
+        numbered = {one.attribute_id: one for one in known.values()}
+        options = [numbered[number] for number in row.choices if number in numbered]
+        held = [Variant(one.sku, tuple(_text(option, one) for option in options)) for one in variants or ()]
+        return Goods(
+            (Variant(sku),) if variants is None else tuple(held),
+            tuple(option.attribute_code for option in options),
+            status,
+            row.name,
+            _description(row),
+            await self._categories.told(row),
+            attributes,
+            self._gallery.told(row),
+        )
 
 
-def _content(group: str, row: _Shown) -> Goods | Wording:
-    if group.startswith(LOCALE):
-        return Wording({"title": row.name, "description": row.description})
-    # The shop has one word for what is not sold.
-    status = ProductStatus.ACTIVE if row.status == ENABLED else ProductStatus.ARCHIVED
-    return Goods((Variant(row.sku),), (), status, row.name, row.description)
+def _strange(known: Mapping[str, Definition], row: Seen) -> bool:
+    """Whether a product has a value that nobody has heard of."""
+    return any(
+        isinstance(one.value, str) and one.value != "" and not definition.label_of(one.value)
+        for one in row.custom_attributes
+        if (definition := known.get(one.attribute_code)) is not None and definition.frontend_input in CHOSEN
+    )
+
+
+def _text(definition: Definition, row: Seen) -> str:
+    """What people read of an attribute."""
+    value = row.attribute(definition.attribute_code)
+    return definition.label_of(value) if definition.frontend_input in CHOSEN and value != "" else str(value)
+
+
+def _description(row: Seen) -> str:
+    return str(row.attribute("description"))

@@ -21,7 +21,7 @@ from syncline.model.change import Cursor, Kind
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.readings import Placed, Shown
 from syncline.model.records import Item
-from syncline.ports import Clock, Part, Rereads
+from syncline.ports import Clock, Part, Rereads, Transport
 
 ORDERS_MAX = 50  # in one call
 
@@ -31,11 +31,19 @@ T = TypeVar("T")
 class Rereader:
     """Reads of one shop; each has no effect and may be repeated."""
 
-    def __init__(self, settings: AdobeCommerceSettings, *, client: Client, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: AdobeCommerceSettings,
+        *,
+        client: Client,
+        clock: Clock,
+        outside: Transport | None = None,
+    ) -> None:
         self._settings = settings
         self._client = client
         self._clock = clock
         self._stock = Stock(settings, client)
+        self._outside = outside
 
     def rereads(self) -> Rereads:
         """As the engine asks for them."""
@@ -46,7 +54,7 @@ class Rereader:
             placed_of=self.placed_of,
             contents={
                 Kind.PRICE: PriceReader(self._settings, self._client, self._clock).read,
-                Kind.PRODUCT: ShelfReader(self._client, self._clock).read,
+                Kind.PRODUCT: ShelfReader(self._settings, self._client, self._clock, self._outside).read,
                 Kind.CUSTOMER: CompanyReader(self._client, self._clock).read,
                 Kind.CREDIT: CreditReader(self._client, self._clock).read,
             },

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from syncline.connectors.adobe_commerce import wire
+from syncline.connectors.adobe_commerce.categories import PATH as CATEGORIES
+from syncline.connectors.adobe_commerce.categories import Node
 from syncline.connectors.adobe_commerce.client import Client, Search
+from syncline.connectors.adobe_commerce.definitions import Definitions
 from syncline.connectors.adobe_commerce.journal import Journal
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.messages import Messages
 from syncline.connectors.adobe_commerce.wire import Found
 from syncline.model.errors import SynclineError
+from syncline.ports import Clock
 
 SOURCES_SHOWN = 8
 
@@ -20,11 +24,13 @@ class Setup:
         self,
         settings: AdobeCommerceSettings,
         client: Client,
+        clock: Clock,
         messages: Messages | None = None,
         journal: Journal | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
+        self._clock = clock
         self._messages = messages
         self._journal = journal
 
@@ -53,6 +59,7 @@ class Setup:
         ):
             found.append(await self._may_read(what, path, kind))
         found.append(await self._check_sources())
+        found += await self._check_catalog()
         if self._messages is not None:
             found.append(await self._messages.check())
         if self._journal is not None:
@@ -66,6 +73,29 @@ class Setup:
             )
             found.append(("event keys", bool(self._settings.event_public_keys), mend))
         return [(what, ok, "" if ok else mend) for what, ok, mend in found]
+
+    async def _check_catalog(self) -> list[tuple[str, bool, str]]:
+        """What the settings name of the shop's catalog."""
+        found: list[tuple[str, bool, str]] = []
+        held = self._settings
+        if held.attributes:
+            try:
+                known = await Definitions(held, self._client, self._clock).all()
+            except SynclineError as error:
+                found.append(("attributes", False, str(error)))
+            else:
+                missing = sorted(set(held.attributes.values()) - set(known))
+                mend = f"the shop has no attribute {', '.join(missing)}: make it there, or name another code"
+                found.append(("attributes", not missing, mend))
+        if held.category_root:
+            query = (("rootCategoryId", str(held.category_root)),)
+            try:
+                node = await self._client.get(CATEGORIES, query, Node)
+            except SynclineError as error:
+                found.append((f"category {held.category_root}", False, str(error)))
+            else:
+                found.append((f"categories below {node.name or node.id}", True, ""))
+        return found
 
     async def _may_read(self, what: str, path: str, kind: type) -> tuple[str, bool, str]:
         try:

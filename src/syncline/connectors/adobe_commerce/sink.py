@@ -31,7 +31,7 @@ from syncline.model.payloads import (
     RecordPayment,
     SetStock,
 )
-from syncline.ports import Clock
+from syncline.ports import Clock, Transport
 
 STAMP_MS = 1000  # `updated_at` has whole seconds
 
@@ -39,7 +39,15 @@ STAMP_MS = 1000  # `updated_at` has whole seconds
 class AdobeCommerceSink:
     """Writes one shop. Numbers are set whatever was there; shipments are looked for before they are made."""
 
-    def __init__(self, name: str, settings: AdobeCommerceSettings, *, client: Client, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: AdobeCommerceSettings,
+        *,
+        client: Client,
+        clock: Clock,
+        outside: Transport | None = None,
+    ) -> None:
         self._name = name
         self._clock = clock
         self._operations = operations_of(settings)
@@ -48,7 +56,7 @@ class AdobeCommerceSink:
         self._shipper = Shipper(settings, client)
         self._prices = PriceWriter(settings, client)
         self._credit = CreditWriter(client)
-        self._products = ProductWriter(name, settings, client, clock, self._stock)
+        self._products = ProductWriter(name, settings, client, clock, self._stock, outside)
         self._companies = CompanyWriter(client)
         self._money = MoneyWriter(client)
 

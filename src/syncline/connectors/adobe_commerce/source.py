@@ -152,6 +152,12 @@ class AdobeCommerceSource:
                 return []
             item, changed = found
             return [Change(Kind.ITEM, item.sku, changed, 0, changed, item)]
+        if topic == "items":  # the variants of one product, told together
+            told = [
+                mapping.item_from_read(bytes(raw))
+                for raw in wire.decode(body, tuple[msgspec.Raw, ...], topic)
+            ]
+            return [Change(Kind.ITEM, item.sku, at, 0, at, item) for item, at in filter(None, told)]
         return []
 
     # --- polling ----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ no documented ``Retry-After``, so the wait is ours unless one is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
@@ -108,6 +108,26 @@ class Client:
             if not follow:
                 return found
         raise Retryable(f"Business Central has more than {FEW_PAGES_MAX} pages of {path}.")
+
+    async def pages(
+        self, path: str, options: Mapping[str, str], *, most: int, api: str = STANDARD, order: str = ""
+    ) -> AsyncGenerator[tuple[list[Row], bool], None]:
+        """The records of a query that has many, page by page as the server cuts them, and whether that was the last.
+
+        Raises:
+            Retryable: there are more than ``most`` pages, or records are not in the ``order`` of that field.
+        """
+        follow, before = self.url(path, options, api), ""
+        for _ in range(most):
+            found, follow = await self.page(follow)
+            for row in found if order else ():
+                if str(row.get(order) or "") < before:
+                    raise Retryable(f"Business Central returned {path} out of order.")
+                before = str(row.get(order) or "")
+            yield found, not follow
+            if not follow:
+                return
+        raise Retryable(f"Business Central has more than {most} pages of {path}.")
 
     async def get(
         self, path: str, options: Mapping[str, str] = NO_OPTIONS, *, urgent: bool = False

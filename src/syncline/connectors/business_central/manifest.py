@@ -68,8 +68,22 @@ PRODUCTS = PollStream("products", (), snapshot=True, records=(Flow.CATALOG,))
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True)
 PAYMENTS = PollStream("payments", (Flow.PAYMENTS,))
 RETURNS = PollStream("returns", (Flow.RETURNS,))
+DELETIONS = PollStream("deletions", (), snapshot=True, records=(Flow.ORDER_STATUS,))
 CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True)
-STREAMS = (LEVELS, ORDERS, SHIPMENTS, STOCK, ITEMS, PRICES, PRODUCTS, CUSTOMERS, CREDIT, PAYMENTS, RETURNS)
+STREAMS = (
+    LEVELS,
+    ORDERS,
+    SHIPMENTS,
+    STOCK,
+    ITEMS,
+    PRICES,
+    PRODUCTS,
+    CUSTOMERS,
+    CREDIT,
+    PAYMENTS,
+    RETURNS,
+    DELETIONS,
+)
 
 # What is subscribed to, by API and entity set, and the stream that a notification of it has read.
 ANNOUNCED = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
@@ -17,18 +17,18 @@ from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import Client, Missing, Row, quoted
 from syncline.connectors.business_central.manifest import PAYMENTS, RETURNS, BusinessCentralSettings
 from syncline.connectors.business_central.places import Places
-from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
+from syncline.model.change import Change, Cursor, Event, LoggedEvent, Via
 from syncline.model.errors import Rejected, Retryable
-from syncline.model.records import ZERO, Receipt, Return, ShipmentLine
+from syncline.model.records import ZERO
 from syncline.ports import Clock, Page
+from syncline.sdk import money
+from syncline.sdk.money import RECEIPT, RETURN, Units, amount
 
-RECEIPT, RETURN = "receipt.row", "return.row"
-TOPICS = (RECEIPT, RETURN)
+TOPICS = money.TOPICS
 PAGES_MAX = 10_000
 REMEMBERED_MAX = 50_000
 FIRST_LOOK_BACK_MS = 24 * 3600 * 1000
 POSTED = ("Open", "Paid")
-AMOUNT_MAX = Decimal(10) ** 15
 
 Tell = Callable[[Sequence[Row]], Awaitable[list[Event]]]
 
@@ -42,22 +42,16 @@ class Place(msgspec.Struct, frozen=True):
     began: int = 0
 
 
-class ReceiptRow(msgspec.Struct, frozen=True):
-    """``receipt.row``: what is settled of one order's invoices."""
+class ReceiptRow(money.ReceiptRow, frozen=True):
+    """What is settled of one order's invoices."""
 
-    key: str
-    received: str
-    currency: str
-    changed_ms: int
+    received_at_ms: int = msgspec.field(name="changed_ms")
 
 
-class ReturnRow(msgspec.Struct, frozen=True):
-    """``return.row``: one posted credit memo of goods."""
+class ReturnRow(money.ReturnRow, frozen=True):
+    """One posted credit memo of goods."""
 
-    id: str
-    order_key: str
-    lines: tuple[rows.Units, ...]
-    changed_ms: int
+    returned_at_ms: int = msgspec.field(name="changed_ms")
 
 
 _RECEIPT = msgspec.json.Decoder(ReceiptRow)
@@ -190,29 +184,17 @@ class Money:
                     rows.text(line, "lineObjectNumber"), variant, self._settings.variant_separator
                 )
                 units[sku, places.get(rows.text(line, "locationId"), "")] += _amount(line, "quantity")
-        told = tuple(rows.Units(sku, place, f"{n:f}") for (sku, place), n in units.items() if n > 0)
+        told = tuple(Units(sku, place, f"{n:f}") for (sku, place), n in units.items() if n > 0)
         if not told:
             return []
         changed_ms = rows.instant(memo.get("lastModifiedDateTime"))
-        body = ReturnRow(rows.text(memo, "id"), order_key, told, changed_ms)
+        body = ReturnRow(rows.text(memo, "id"), order_key, changed_ms, told)
         event_id = f"return:{body.id}:{rows.digest(changed_ms, order_key, told)}"
         return [Event(self._system, RETURN, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))]
 
 
 def _amount(row: Row, name: str) -> Decimal:
-    """A number of a row.
-
-    Raises:
-        Retryable: it is none; nothing is told until it is.
-    """
-    text = str(row.get(name) or "0")
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise Retryable(f"Business Central states an amount of {text[:40]!r}.") from error
-    if not number.is_finite() or abs(number) > AMOUNT_MAX:
-        raise Retryable(f"Business Central states an amount of {text[:40]!r}.")
-    return number
+    return amount(row, name, "Business Central")
 
 
 def decode(logged: LoggedEvent) -> list[Change]:
@@ -221,15 +203,4 @@ def decode(logged: LoggedEvent) -> list[Change]:
     Raises:
         Rejected: the content cannot be understood.
     """
-    event = logged.event
-    try:
-        if event.topic == RECEIPT:
-            row = _RECEIPT.decode(event.body)
-            receipt = Receipt(row.key, Decimal(row.received), row.currency, row.changed_ms, of_channel=True)
-            return [Change(Kind.RECEIPT, row.key, row.changed_ms, 0, event.occurred_at_ms, receipt)]
-        back = _RETURN.decode(event.body)
-        lines = tuple(ShipmentLine(x.sku, x.location, Decimal(x.quantity)) for x in back.lines)
-    except (msgspec.MsgspecError, InvalidOperation) as error:
-        raise Rejected(f"A record of Business Central cannot be read: {error}") from error
-    value = Return(back.id, back.order_key, back.changed_ms, lines)
-    return [Change(Kind.RETURN, back.id, back.changed_ms, 0, event.occurred_at_ms, value)]
+    return money.decode(logged, _RECEIPT.decode, _RETURN.decode, "Business Central", of_channel=True)

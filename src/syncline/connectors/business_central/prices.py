@@ -9,10 +9,10 @@ it was when this process read it last is not told again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,15 +20,16 @@ import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import Client, Row
-from syncline.connectors.business_central.manifest import EXTENSION, PRICES, STANDARD, BusinessCentralSettings
-from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
+from syncline.connectors.business_central.manifest import EXTENSION, PRICES, BusinessCentralSettings
+from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.pricing import ONE, Price, PriceEntry, PriceKind
 from syncline.ports import Clock, Page
+from syncline.sdk.money import stated
+from syncline.sdk.scan import Scan, events
 
 TOPIC = "price.rows"
 PAGES_MAX = 100_000
-PER_EVENT = 25  # records; an event costs as much as ten of them
 REMEMBERED_MAX = 2_000_000
 AMOUNT_MAX = Decimal(10) ** 12
 ITEM = "item"
@@ -73,6 +74,11 @@ class PriceRow(msgspec.Struct, frozen=True):
         """Of the record."""
         return f"{self.sku}\x1f{self.price_list}"
 
+    @property
+    def said(self) -> tuple[EntryRow, ...]:
+        """What is compared."""
+        return self.entries
+
 
 class _Card(msgspec.Struct, frozen=True):
     """What is needed of an item to understand its lines: its unit, and its SKUs by variant."""
@@ -95,79 +101,52 @@ class PriceScan:
         client: Client,
         erp_ms: Callable[[], Awaitable[int]],
     ) -> None:
-        self._system = system
         self._settings = settings
         self._clock = clock
         self._client = client
         self._erp_ms = erp_ms
         self._zone = ZoneInfo(settings.timezone)
-        self._told: dict[str, bytes] = {}  # digests of what was told, by record
+        self._scan = Scan[PriceRow](
+            system,
+            PRICES.name,
+            Kind.PRICE,
+            partial(events, system, TOPIC, check=_price),
+            remembered_max=REMEMBERED_MAX,
+        )
 
-    async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
+    def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Item cards, then lines."""
         began_ms = self._clock.now_ms()
-        covers_ms = cursor.covers_ms if cursor else 0
-        erp_ms = await self._erp_ms()
-        seen: set[str] = set()
-        cards: dict[str, _Card] = {}
-        async for records, last in self._records(cards, erp_ms, covers_ms or began_ms):
-            digests = {record.key: _digest(record) for record in records}
-            fresh = [record for record in records if self._told.get(record.key) != digests[record.key]]
-            told = {record.key for record in fresh}
-            yield Page(
-                tuple(_events(self._system, fresh)),
-                Cursor(self._system, PRICES.name, "", began_ms if last else covers_ms),
-                last,
-                tuple((Kind.PRICE, record.key) for record in records if record.key not in told),
-            )
-            self._told.update(digests)
-            seen.update(digests)
-        # What this did not contain has to be told when it is there again.
-        self._told = {key: value for key, value in self._told.items() if key in seen}
-        if len(self._told) > REMEMBERED_MAX:
-            self._told.clear()
+        changed_ms = (cursor.covers_ms if cursor else 0) or began_ms
+        return self._scan.pages(self._records(changed_ms), cursor, began_ms)
 
-    async def _records(
-        self, cards: dict[str, _Card], erp_ms: int, changed_ms: int
-    ) -> AsyncGenerator[tuple[list[PriceRow], bool], None]:
+    async def _records(self, changed_ms: int) -> AsyncGenerator[tuple[list[PriceRow], str | None], None]:
+        erp_ms = await self._erp_ms()
+        cards: dict[str, _Card] = {}
+
         def record(sku: str, price_list: str, entries: Iterable[EntryRow]) -> PriceRow:
             return PriceRow(sku, price_list, tuple(entries), erp_ms, changed_ms)
 
         query = {"filter": "blocked eq false", "orderby": "number", "expand": "itemVariants"}
-        async for found in self._pages("items", query, "number", STANDARD):
+        async for found, _ in self._client.pages("items", query, most=PAGES_MAX, order="number"):
             told = []
             for row in found:
                 card = cards[rows.text(row, "number")] = self._card(row)
                 entry = EntryRow(rows.text(row, "unitPrice") or "0", "1", self._settings.currency, "", 0, 0)
                 if _priced(entry):
                     told += [record(sku, ITEM, (entry,)) for sku in card.skus.values()]
-            yield told, False
+            yield told, ""
         waiting: list[Row] = []  # lines of an item that may go on on the next page
         query = {"filter": "status eq 'Active'", "orderby": "itemNumber,id"}
-        async for found in self._pages("priceListLines", query, "itemNumber", EXTENSION):
+        async for found, _ in self._client.pages(
+            "priceListLines", query, most=PAGES_MAX, api=EXTENSION, order="itemNumber"
+        ):
             waiting += found
             last = rows.text(waiting[-1], "itemNumber") if waiting else ""
             whole = [row for row in waiting if rows.text(row, "itemNumber") != last]
             waiting = waiting[len(whole) :]
-            yield [record(*one) for one in self._lists(whole, cards)], False
-        yield [record(*one) for one in self._lists(waiting, cards)], True
-
-    async def _pages(
-        self, entity: str, query: dict[str, str], order: str, api: str
-    ) -> AsyncGenerator[list[Row], None]:
-        """Pages as the server cuts them, in one order."""
-        follow = self._client.url(entity, query, api)
-        before = ""
-        for _ in range(PAGES_MAX):
-            found, follow = await self._client.page(follow)
-            for row in found:
-                if rows.text(row, order) < before:
-                    raise Retryable(f"Business Central returned {entity} out of order.")
-                before = rows.text(row, order)
-            yield found
-            if not follow:
-                return
-        raise Retryable(f"Business Central has more than {PAGES_MAX} pages of {entity}.")
+            yield [record(*one) for one in self._lists(whole, cards)], ""
+        yield [record(*one) for one in self._lists(waiting, cards)], None
 
     def _card(self, row: Row) -> _Card:
         number, separator = rows.text(row, "number"), self._settings.variant_separator
@@ -230,30 +209,6 @@ def _priced(entry: EntryRow) -> bool:
         return True  # it is said when the event is understood
 
 
-def _digest(row: PriceRow) -> bytes:
-    return hashlib.blake2b(msgspec.json.encode(row.entries), digest_size=12).digest()
-
-
-def _events(system: str, records: Sequence[PriceRow]) -> Iterable[Event]:
-    """Records, a few dozen in an event; one that cannot be understood is alone in its own, and parked alone."""
-    sound: list[PriceRow] = []
-    for record in records:
-        try:
-            _price(record)
-        except Rejected:
-            yield _event(system, [record])
-        else:
-            sound.append(record)
-    for start in range(0, len(sound), PER_EVENT):
-        yield _event(system, sound[start : start + PER_EVENT])
-
-
-def _event(system: str, records: Sequence[PriceRow]) -> Event:
-    body = msgspec.json.encode(records)
-    event_id = f"price:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, TOPIC, event_id, Via.SNAPSHOT, min(one.changed_ms for one in records), body)
-
-
 def decode(logged: LoggedEvent) -> list[Change]:
     """The prices that an event states.
 
@@ -274,9 +229,9 @@ def _price(row: PriceRow) -> Price:
         raise Rejected("An item without a usable number has a price: give it one in Business Central.")
     entries = tuple(
         PriceEntry(
-            _number(entry.price, "price"),
+            stated(entry.price, "Business Central states a price", AMOUNT_MAX),
             entry.currency,
-            max(ONE, _number(entry.quantity, "quantity")),
+            max(ONE, stated(entry.quantity, "Business Central states a quantity", AMOUNT_MAX)),
             entry.unit,
             entry.starts_ms,
             entry.ends_ms,
@@ -284,13 +239,3 @@ def _price(row: PriceRow) -> Price:
         for entry in row.entries
     )
     return Price(row.sku, row.price_list, KINDS[row.price_list.partition(":")[0]], entries)
-
-
-def _number(text: str, what: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise Rejected(f"Business Central states a {what} of {text[:40]!r}.") from error
-    if not number.is_finite() or abs(number) > AMOUNT_MAX:
-        raise Rejected(f"Business Central states a {what} of {text[:40]!r}.")
-    return number

@@ -7,22 +7,22 @@ deleted leaves nothing behind, and what is as it was when this process read it l
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 
 from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import Client, Row
-from syncline.connectors.business_central.manifest import PRODUCTS, STANDARD, BusinessCentralSettings
-from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
-from syncline.model.errors import Rejected, Retryable
+from syncline.connectors.business_central.manifest import PRODUCTS, BusinessCentralSettings
+from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
+from syncline.model.errors import Rejected
 from syncline.model.products import Product, ProductStatus, Variant
 from syncline.ports import Clock, Page
+from syncline.sdk.scan import Scan, event
 
 TOPIC = "product.row"
 PAGES_MAX = 10_000
-REMEMBERED_MAX = 1_000_000
 
 
 class ProductRow(msgspec.Struct, frozen=True):
@@ -35,6 +35,11 @@ class ProductRow(msgspec.Struct, frozen=True):
     variants: tuple[tuple[str, str, str], ...]  # SKU, barcode, what it is called
     erp_ms: int
     changed_ms: int
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What is compared."""
+        return self.title, self.category, self.option, self.variants
 
 
 _ROW = msgspec.json.Decoder(ProductRow)
@@ -51,62 +56,28 @@ class ProductScan:
         client: Client,
         erp_ms: Callable[[], Awaitable[int]],
     ) -> None:
-        self._system = system
         self._settings = settings
         self._clock = clock
         self._client = client
         self._erp_ms = erp_ms
-        self._told: dict[str, bytes] = {}  # digests of what was told, by product
+        self._scan = Scan[ProductRow](system, PRODUCTS.name, Kind.PRODUCT, partial(_events, system))
 
-    async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
+    def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Categories, then items page by page."""
         began_ms = self._clock.now_ms()
-        covers_ms = cursor.covers_ms if cursor else 0
+        changed_ms = (cursor.covers_ms if cursor else 0) or began_ms
+        return self._scan.pages(self._found(changed_ms), cursor, began_ms)
+
+    async def _found(self, changed_ms: int) -> AsyncGenerator[tuple[list[ProductRow], str | None], None]:
         erp_ms = await self._erp_ms()
-        seen: set[str] = set()
         names: dict[str, str] = {}
-        async for found in self._pages("itemCategories", {"orderby": "code"}, "code"):
+        query = {"orderby": "code"}
+        async for found, _ in self._client.pages("itemCategories", query, most=PAGES_MAX, order="code"):
             names |= {rows.text(row, "code"): rows.text(row, "displayName") for row in found}
         query = {"filter": "blocked eq false", "orderby": "number", "expand": "itemVariants"}
-        pages = self._pages("items", query, "number")
-        waiting: list[Row] = await anext(pages, [])
-        while True:
-            following = await anext(pages, None)
-            told = [self._product(row, names, erp_ms, covers_ms or began_ms) for row in waiting]
-            digests = {row.key: _digest(row) for row in told}
-            fresh = [row for row in told if self._told.get(row.key) != digests[row.key]]
-            new = {row.key for row in fresh}
-            last = following is None
-            yield Page(
-                tuple(_event(self._system, row) for row in fresh),
-                Cursor(self._system, PRODUCTS.name, "", began_ms if last else covers_ms),
-                last,
-                tuple((Kind.PRODUCT, row.key) for row in told if row.key not in new),
-            )
-            self._told.update(digests)
-            seen.update(digests)
-            if following is None:
-                break
-            waiting = following
-        # What this did not contain has to be told when it is there again.
-        self._told = {key: value for key, value in self._told.items() if key in seen}
-        if len(self._told) > REMEMBERED_MAX:
-            self._told.clear()
-
-    async def _pages(self, entity: str, query: dict[str, str], order: str) -> AsyncGenerator[list[Row], None]:
-        """Pages as the server cuts them, in one order."""
-        follow = self._client.url(entity, query, STANDARD)
-        before = ""
-        for _ in range(PAGES_MAX):
-            found, follow = await self._client.page(follow)
-            for row in found:
-                if rows.text(row, order) < before:
-                    raise Retryable(f"Business Central returned {entity} out of order.")
-                before = rows.text(row, order)
-            yield found
-            if not follow:
-                return
-        raise Retryable(f"Business Central has more than {PAGES_MAX} pages of {entity}.")
+        async for found, last in self._client.pages("items", query, most=PAGES_MAX, order="number"):
+            told = [self._product(row, names, erp_ms, changed_ms) for row in found]
+            yield told, None if last else ""
 
     def _product(self, row: Row, names: dict[str, str], erp_ms: int, changed_ms: int) -> ProductRow:
         number, gtin = rows.text(row, "number"), rows.text(row, "gtin")
@@ -132,16 +103,9 @@ class ProductScan:
         )
 
 
-def _digest(row: ProductRow) -> bytes:
-    content = (row.title, row.category, row.option, row.variants)
-    return hashlib.blake2b(msgspec.json.encode(content), digest_size=12).digest()
-
-
-def _event(system: str, row: ProductRow) -> Event:
-    """One product. Its id contains the product's clock, for what goes back to what it was is no duplicate."""
-    body = msgspec.json.encode(row)
-    event_id = f"product:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, TOPIC, event_id, Via.SNAPSHOT, row.changed_ms, body)
+def _events(system: str, records: Sequence[ProductRow]) -> Iterable[Event]:
+    """One a product. Its id contains the product's clock, for what goes back to what it was is no duplicate."""
+    return [event(system, TOPIC, row, row.changed_ms) for row in records]
 
 
 def decode(logged: LoggedEvent) -> list[Change]:

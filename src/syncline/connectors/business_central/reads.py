@@ -18,12 +18,15 @@ from syncline.connectors.business_central import rows
 from syncline.connectors.business_central.client import PAGE, Client, Missing, Row, quoted
 from syncline.connectors.business_central.credit import CreditScan
 from syncline.connectors.business_central.customers import CustomerScan
+from syncline.connectors.business_central.gone import Deletions
 from syncline.connectors.business_central.manifest import (
     CREDIT,
     CUSTOMERS,
+    DELETIONS,
     EXTENSION,
     ITEMS,
     LEVELS,
+    LOOK_UP_WINDOW_MS,
     ORDERS,
     PAYMENTS,
     PRICES,
@@ -34,6 +37,7 @@ from syncline.connectors.business_central.manifest import (
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.money import Money
+from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.prices import PriceScan
 from syncline.connectors.business_central.products import ProductScan
@@ -77,8 +81,16 @@ class Reads:
     """Reads one company."""
 
     def __init__(
-        self, system: str, settings: BusinessCentralSettings, clock: Clock, client: Client, places: Places
+        self,
+        system: str,
+        settings: BusinessCentralSettings,
+        clock: Clock,
+        client: Client,
+        places: Places,
+        owed: OwedLevels,
     ) -> None:
+        self._owed = owed
+        self._began = False  # whether this process has read levels to the end
         self._system = system
         self._settings = settings
         self._clock = clock
@@ -90,6 +102,7 @@ class Reads:
         self._prices = PriceScan(system, settings, clock, client, self._erp_now)
         self._products = ProductScan(system, settings, clock, client, self._erp_now)
         self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
+        self._deletions = Deletions(system, settings, clock, client, self._erp_now)
         self._money = Money(system, settings, clock, client, places, self._erp_now)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
@@ -106,6 +119,7 @@ class Reads:
             PAYMENTS.name: self._money.payments,
             RETURNS.name: self._money.returns,
             CREDIT.name: self._credit.read,
+            DELETIONS.name: self._deletions.read,
         }
 
     async def mark(self) -> Mark:
@@ -137,14 +151,43 @@ class Reads:
 
     async def levels(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Levels that changed, from everything on where there is no cursor."""
-
-        def events(found: Sequence[Row], began_ms: int) -> list[Event]:
-            levels = [rows.stock_row(x, self._settings.variant_separator, began_ms=began_ms) for x in found]
-            return rows.stock_events(self._system, levels, Via.POLL)
-
-        reading = self._by_version(LEVELS.name, "stockLevels", {}, cursor, events)
-        async for page in reading:
+        reached = cursor
+        async for page in self._by_version(LEVELS.name, "stockLevels", {}, cursor, self._levels):
+            if page.last and reached is not None:  # before it ends: what it confirms has to have been told
+                async for events in self._again(cursor):
+                    if events:
+                        yield Page(events, reached, last=False)
+            self._began = self._began or page.last
             yield page
+            reached = page.cursor
+
+    def _levels(self, found: Sequence[Row], began_ms: int) -> list[Event]:
+        for row in found:
+            self._owed.read(rows.text(row, "itemId"), rows.text(row, "locationCode"), began_ms)
+        levels = [rows.stock_row(x, self._settings.variant_separator, began_ms=began_ms) for x in found]
+        return rows.stock_events(self._system, levels, Via.POLL)
+
+    async def _again(self, cursor: Cursor | None) -> AsyncGenerator[tuple[Event, ...], None]:
+        """Levels that have not changed since they were told, and were told too early; see ``owed``."""
+        if cursor is not None and not self._began:
+            yield await self._before_the_start(cursor)
+        while items := self._owed.due():
+            began_ms = self._clock.now_ms()
+            wanted = " or ".join(f"itemId eq {item}" for item in items)
+            found = await self._client.rows("stockLevels", {"filter": wanted}, api=EXTENSION)
+            yield tuple(self._levels(found, began_ms))
+            self._owed.done(items, began_ms)
+
+    async def _before_the_start(self, cursor: Cursor) -> tuple[Event, ...]:
+        """What another process may have owed: levels that changed shortly before its last read, and not since."""
+        mark = await self.mark()
+        ahead_ms = mark.clock_ms - mark.asked_ms
+        since_ms = cursor.covers_ms + ahead_ms - LOOK_UP_WINDOW_MS - self._settings.poll_overlap_s * 1000
+        query = {
+            "filter": f"lastModifiedDateTime gt {rows.iso(since_ms)} and rowVersion le {_place(cursor).mark}"
+        }
+        began_ms = self._clock.now_ms()
+        return tuple(self._levels(await self._client.rows("stockLevels", query, api=EXTENSION), began_ms))
 
     async def shipments(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Shipments of orders with an external document number that were posted or changed."""

@@ -16,19 +16,12 @@ from syncline.connectors.business_central.client import Row
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Shipment, ShipmentLine, StockLevel
+from syncline.sdk.money import Units
+from syncline.sdk.scan import events
 
-LEVELS_PER_EVENT = 25  # an event costs as much as ten levels
 QUANTITY_MAX = Decimal(10) ** 15
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class Units(msgspec.Struct, frozen=True):
-    """Units of one SKU at one location."""
-
-    sku: str
-    location: str
-    quantity: str
 
 
 class StockRow(msgspec.Struct, frozen=True):
@@ -53,6 +46,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Units, ...]
     version_ms: int
     erp_ms: int
+    account: str = ""
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -114,6 +108,12 @@ def text(row: Row, name: str) -> str:
     return "" if value is None else str(value)
 
 
+def payer_of(order: Row) -> str:
+    """The id of the customer who is to pay for an order: in whose balance its invoice will be."""
+    bill_to = text(order, "billToCustomerId")
+    return bill_to if bill_to not in ("", NO_GUID) else text(order, "customerId").replace(NO_GUID, "")
+
+
 def digest(*parts: object) -> str:
     """A short name for a content."""
     return hashlib.blake2b(msgspec.json.encode(parts), digest_size=10).hexdigest()
@@ -147,24 +147,8 @@ def stock_events(system: str, levels: Sequence[StockRow], via: Via) -> list[Even
 
     Even an unchanged level carries newer stamps, which release demand, so no reading is a duplicate of another.
     """
-    events: list[Event] = []
-    sound: list[StockRow] = []
-    for level in levels:
-        try:
-            _level(level)
-        except Rejected:
-            events.append(_stock_event(system, [level], via))
-        else:
-            sound.append(level)
-    chunks = [sound[start : start + LEVELS_PER_EVENT] for start in range(0, len(sound), LEVELS_PER_EVENT)]
-    return events + [_stock_event(system, chunk, via) for chunk in chunks]
-
-
-def _stock_event(system: str, levels: list[StockRow], via: Via) -> Event:
-    body = msgspec.json.encode(levels)
-    prefix = "snap" if via is Via.SNAPSHOT else "level"
-    event_id = f"{prefix}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, "stock.rows", event_id, via, min(x.changed_ms for x in levels), body)
+    name = "snap" if via is Via.SNAPSHOT else "level"
+    return list(events(system, "stock.rows", levels, _level, via=via, name=name))
 
 
 def order_event(
@@ -197,8 +181,9 @@ def order_event(
         _units(units),
         changed_ms,
         erp_ms,
+        account=payer_of(row),
     )
-    event_id = f"order:{body.id}:{digest(changed_ms, body.key, body.status, body.lines)}"
+    event_id = f"order:{body.id}:{digest(changed_ms, body.key, body.status, body.lines, body.account)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
@@ -305,7 +290,15 @@ def _order(event: Event) -> Change:
     row = _ORDER.decode(event.body)
     lines = tuple(ErpLine(x.sku, x.location, _decimal(x.quantity)) for x in row.lines)
     # A line holds its units as soon as it is there, whether the order is released or not.
-    order = ErpOrder(row.key, row.id, row.status, True, lines, row.erp_ms)  # noqa: FBT003 (commits_stock)
+    order = ErpOrder(
+        row.key,
+        row.id,
+        row.status,
+        commits_stock=True,
+        lines=lines,
+        erp_stamp_ms=row.erp_ms,
+        account=row.account,
+    )
     return Change(Kind.ERP_ORDER, row.key, row.version_ms, 0, event.occurred_at_ms, order)
 
 

@@ -14,11 +14,13 @@ from typing import Any
 from syncline.connectors.business_central import mapping
 from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
+from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
-from syncline.connectors.business_central.rows import sku_of, text
+from syncline.connectors.business_central.rows import payer_of, sku_of, text
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
 ENTITY_CHANGED = "Request_EntityChanged"
@@ -28,8 +30,11 @@ SAME_KEY = "Internal_EntityWithSameKeyExists"
 class BusinessCentralSink:
     """One company, written."""
 
-    def __init__(self, settings: BusinessCentralSettings, client: Client, places: Places) -> None:
+    def __init__(
+        self, settings: BusinessCentralSettings, client: Client, places: Places, owed: OwedLevels
+    ) -> None:
         self._settings = settings
+        self._owed = owed
         self._client = client
         self._places = places
         self._customers: OrderedDict[str, None] = OrderedDict()  # numbers known to exist
@@ -46,26 +51,21 @@ class BusinessCentralSink:
     async def _deliver(self, operation: str, payload: Any) -> Outcome:
         try:
             if operation == "put_order" and isinstance(payload, PutOrder):
-                return await self._put_order(payload)
+                return self._noted(payload, await self._put_order(payload))
             if operation == "put_payment" and isinstance(payload, PutPayment):
                 return await self._put_payment(payload)
             if operation == "put_refund" and isinstance(payload, PutRefund):
                 return await self._put_refund(payload)
-        except Throttled as error:
-            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-        except OutcomeUnknown as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        except (Retryable, Busy, Conflict) as error:
-            return Outcome(Result.NOT_SENT, str(error))
-        except Rejected as error:
-            return Outcome(Result.REJECTED, str(error))
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict, Rejected) as error:
+            return outcome_of(error)
         raise ValueError(f"Business Central has no operation {operation!r} for a {type(payload).__name__}.")
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
         payload = item.payload
         try:
             if isinstance(payload, PutOrder):
-                return await self._find_order(payload)
+                found = await self._find_order(payload)
+                return found and self._noted(payload, found)
             if isinstance(payload, PutPayment):
                 return await self._find_payment(payload)
             if isinstance(payload, PutRefund):
@@ -77,6 +77,11 @@ class BusinessCentralSink:
         raise ValueError(f"Business Central has no operation {operation!r} for a {type(payload).__name__}.")
 
     # -- orders -------------------------------------------------------------------------------
+
+    def _noted(self, put: PutOrder, outcome: Outcome) -> Outcome:
+        if outcome.result is Result.DONE:
+            self._owed.wrote(put)
+        return outcome
 
     async def _put_order(self, put: PutOrder) -> Outcome:
         if put.external_id:
@@ -156,12 +161,13 @@ class BusinessCentralSink:
         wanted: Counter[tuple[str, str]] = Counter()
         for item in () if mapping.gone(put) else put.items:
             wanted[item.sku, item.location] += item.quantity
-        if invoices and wanted <= left:
-            return Outcome(
-                Result.DONE,
-                "The order was invoiced whole before this; what comes back is a credit memo's.",
-                facts={"external_id": put.external_id},
+        if wanted <= left and (invoices or mapping.gone(put)):
+            told = (
+                "The order was invoiced whole before this; what comes back is a credit memo's."
+                if invoices
+                else "The order was deleted there, and nothing of it is wanted."
             )
+            return Outcome(Result.DONE, told, facts={"external_id": put.external_id})
         raise Rejected(
             f"Business Central's order for {put.order.number} is not there any more: it was invoiced whole or deleted. "
             "Book what changed by hand, then discard this."
@@ -219,6 +225,8 @@ class BusinessCentralSink:
             raise OutcomeUnknown("Business Central did not tell the order's id.")
         _keep(self._buyers, number, text(row, "customerId"))
         facts: dict[str, Any] = {"external_id": number}
+        if payer := payer_of(row):
+            facts["account"] = payer
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)
         try:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from syncline.connectors.business_central import (
     credit,
     customers,
+    gone,
     money,
     notifications,
     prices,
@@ -45,6 +46,8 @@ class BusinessCentralSource:
             return money.decode(logged)
         if logged.event.topic == credit.TOPIC:
             return credit.decode(logged)
+        if logged.event.topic in gone.TOPICS:
+            return gone.decode(logged)
         return prices.decode(logged) if logged.event.topic == prices.TOPIC else rows.decode(logged)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

@@ -13,6 +13,7 @@ from syncline.connectors.business_central.manifest import (
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.notifications import Subscriptions
+from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.reads import Reads
 from syncline.connectors.business_central.sink import BusinessCentralSink
@@ -41,14 +42,15 @@ def open_system(opening: Opening) -> System:
     )
     client = Client(settings, opening.clock, opening.rng, opening.transport, governor)
     places = Places(client)
-    reads = Reads(opening.name, settings, opening.clock, client, places)
+    owed = OwedLevels(opening.clock)
+    reads = Reads(opening.name, settings, opening.clock, client, places, owed)
     subscriptions = Subscriptions(settings, opening.clock, client)
     return System(
         opening.name,
         "business_central",
         CAPABILITIES,
         BusinessCentralSource(opening.name, settings, reads),
-        BusinessCentralSink(settings, client, places),
+        BusinessCentralSink(settings, client, places, owed),
         governor,
         prepare=subscriptions.prepare if settings.webhook_secrets else None,
         check=Check(settings, client, reads, opening.clock.now_ms).run,

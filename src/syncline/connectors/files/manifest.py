@@ -18,7 +18,7 @@ from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import PollStream
 
-Kind = Literal["stock", "items", "order_status", "shipments"]
+Kind = Literal["stock", "items", "order_status", "shipments", "orders"]
 Format = Literal["csv", "fixed", "xml"]
 
 # A file that we wrote may show so long after an answer that was lost. The places that we know are consistent at once
@@ -31,7 +31,7 @@ ENCODINGS = (
 )
 
 CAPABILITIES = Capabilities(
-    delta_poll=("inventory", "order_status"),
+    delta_poll=("inventory", "order_status", "orders"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
     external_reference=True,  # the name of an order's file
     batch_items_max=STOCK_ROWS_MAX,
@@ -45,6 +45,8 @@ OPERATIONS = {
     "put_order": Operation("put_order", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS, urgent=True),
     "put_payment": Operation("put_payment", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "put_refund": Operation("put_refund", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
+    "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
+    "cancel_order": Operation("cancel_order", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "set_stock": Operation("set_stock", batch_items_max=STOCK_ROWS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=STOCK_ROWS_MAX, reads_only=True),
 }
@@ -55,7 +57,8 @@ ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True, arrives=True)
 ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
 ORDER_STATUS = PollStream("order_status", (Flow.ORDER_STATUS,), arrives=True)
 SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
-STREAMS = (STOCK, STOCK_CHANGES, ITEMS, ITEM_CHANGES, ORDER_STATUS, SHIPMENTS)
+ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
+STREAMS = (STOCK, STOCK_CHANGES, ITEMS, ITEM_CHANGES, ORDER_STATUS, SHIPMENTS, ORDERS)
 _STREAM_OF = {
     ("stock", "full"): STOCK,
     ("stock", "delta"): STOCK_CHANGES,
@@ -63,7 +66,23 @@ _STREAM_OF = {
     ("items", "delta"): ITEM_CHANGES,
     ("order_status", "delta"): ORDER_STATUS,
     ("shipments", "delta"): SHIPMENTS,
+    ("orders", "delta"): ORDERS,
 }
+
+_SHIP_AND_BILL = tuple(
+    f"{to}_{part}"
+    for to in ("ship", "bill")
+    for part in "name company line1 line2 city region postcode country phone".split()
+)
+_BUYER = ("customer_id", "customer_name", "customer_email", "customer_phone")
+# Of an order that a channel leaves, what concerns all of it and what concerns one line.
+ORDER_HEAD = (
+    *"reference revision status number placed_at updated_at currency shipping tax total taxes_included po_number".split(),
+    *"note payment paid paid_at gateway".split(),
+    *_BUYER,
+    *_SHIP_AND_BILL,
+)
+ORDER_LINE = ("sku", "quantity", "unit_price", "line", "title", "location", "line_discount", "line_tax")
 
 # What a column can hold, by kind of record; those without which a row says nothing come first.
 READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -77,17 +96,22 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("shipment", "reference", "sku", "quantity"),
         ("location", "shipped_at", "tracking", "carrier", "changed", "stamp"),
     ),
+    "orders": (
+        ("reference", "currency", "sku", "quantity", "unit_price"),
+        tuple(
+            name for name in ORDER_HEAD + ORDER_LINE if name not in ("reference", "currency", *ORDER_LINE[:3])
+        ),
+    ),
 }
 WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orders": (
         ("reference", "action", "sku", "quantity"),
         tuple(
-            "revision number placed_at updated_at currency shipping tax discount total taxes_included po_number note "
-            "customer_id customer_name customer_email customer_phone ship_name ship_company ship_line1 ship_line2 "
-            "ship_city ship_region ship_postcode ship_country ship_phone bill_name bill_company bill_line1 bill_line2 "
-            "bill_city bill_region bill_postcode bill_country bill_phone line item_id title location unit_price "
-            "line_discount line_tax".split()
-        ),
+            "revision number placed_at updated_at currency shipping tax discount total taxes_included po_number note".split()
+        )
+        + _BUYER
+        + _SHIP_AND_BILL
+        + ("line", "item_id", "title", "location", "unit_price", "line_discount", "line_tax"),
     ),
     "payments": (
         ("reference", "order", "amount"),
@@ -98,9 +122,24 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("refund", "created_at", "restocked", "line", "sku", "item_id", "location", "quantity"),
     ),
     "stock": (("sku", "quantity"), ("location", "stock_id", "stamp")),
+    "shipments": (
+        ("reference", "shipment", "sku", "quantity"),
+        ("location", "shipped_at", "tracking", "carrier"),
+    ),
+    "cancellations": (("reference",), ()),
+    "acknowledgements": (
+        ("reference", "result"),
+        ("revision", "reason", "file", "line", "stamp"),
+    ),
 }
-DATES = frozenset({"stamp", "changed", "shipped_at", "placed_at", "updated_at", "received_at", "created_at"})
-OPERATION_OF = {"orders": "put_order", "payments": "put_payment", "refunds": "put_refund"}
+DATES = frozenset("stamp changed shipped_at placed_at updated_at received_at created_at paid_at".split())
+OPERATION_OF = {
+    "orders": "put_order",
+    "payments": "put_payment",
+    "refunds": "put_refund",
+    "shipments": "create_shipment",
+    "cancellations": "cancel_order",
+}
 
 
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -129,6 +168,17 @@ class Trailer(Struct, frozen=True, forbid_unknown_fields=True):
     starts: str
     columns: tuple[Column, ...]
     total_of: str = ""
+
+
+class Head(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an order has a record of its own before its lines: it begins with ``starts``, a line with ``line_starts``.
+
+    ``columns`` are the fields that concern all of the order. In CSV, what a record begins with is its first cell.
+    """
+
+    starts: str
+    line_starts: str
+    columns: tuple[Column, ...]
 
 
 class Dialect(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,6 +217,8 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rejected: str = "rejected"
     basis: Literal["available", "on_hand"] = "available"
     uncommitted: tuple[str, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    head: Head | None = None
     file_bytes_max: int = 512 * 1024 * 1024
     rows_max: int = 2_000_000
     row_bytes_max: int = 64 * 1024
@@ -181,7 +233,7 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[systems.NAME.writes]]``: files that we leave for a partner."""
 
-    kind: Literal["orders", "payments", "refunds", "stock"]
+    kind: Literal["orders", "payments", "refunds", "stock", "shipments", "cancellations", "acknowledgements"]
     path: str
     name: str = ""
     archive: str = ""
@@ -285,6 +337,15 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: where stock comes as changes only, order_status needs a column 'changed' (when the order "
                 "was booked), or a figure that was told before the order's status is never known to contain it."
             )
+        for kind in ("shipments", "cancellations", "acknowledgements"):
+            if kind in kinds and not self._reads("orders"):
+                raise Misconfigured(
+                    f"files: {kind} answer orders that the partner leaves: declare reads of kind 'orders'."
+                )
+        if "orders" in kinds and self._reads("orders"):
+            raise Misconfigured(
+                "files: one partner either leaves orders or is left them; configure a system for each."
+            )
         if "stock" in kinds and not self._reads("items"):
             raise Misconfigured(
                 "files: to write stock, declare reads of kind 'items': they say which SKUs the partner sells."
@@ -327,11 +388,15 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def capabilities_of(settings: FilesSettings) -> Capabilities:
-    """What a configured system offers: its figures state what the partner says they do."""
+    """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
+    told = {flow for read in settings.reads for flow in read.stream.flows}
     return Capabilities(
         **{name: getattr(CAPABILITIES, name) for name in CAPABILITIES.__dataclass_fields__}
-        | {"stock_read_basis": StockBasis(basis)}
+        | {
+            "stock_read_basis": StockBasis(basis),
+            "delta_poll": tuple(flow for flow in CAPABILITIES.delta_poll if flow in told),
+        }
     )
 
 
@@ -364,7 +429,9 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     if dialect.format == "xml" and not dialect.record:
         raise Misconfigured(f"{where}.record: name the elements that are records, such as 'stock/row'.")
     needed, more = known
-    fields = [column.field for column in dialect.columns]
+    head = dialect.head if isinstance(dialect, Read) else None
+    heads = head.columns if head is not None else ()
+    fields = [column.field for column in (*heads, *dialect.columns)]
     for one in fields:
         if one not in needed and one not in more:
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
@@ -373,7 +440,7 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     for one in needed:
         if one not in fields:
             raise Misconfigured(f"{where}.columns: {one!r} is missing.")
-    for column in dialect.columns:
+    for column in (*heads, *dialect.columns):
         _check_column(where, dialect, column)
 
 
@@ -426,12 +493,45 @@ def _check_read(where: str, read: Read, seen: set[str]) -> None:
             raise Misconfigured(f"{where}.{name} must be at least 1.")
     if read.trailer is not None:
         _check_trailer(where, read)
+    _check_orders(where, read)
     _check_dialect(where, read, READ_FIELDS[read.kind])
     fields = {column.field for column in read.columns}
     if read.stamp == "row" and "stamp" not in fields:
         raise Misconfigured(f'{where}.stamp = "row" needs a column of the field stamp.')
-    if read.kind == "order_status" and read.uncommitted and "status" not in fields:
-        raise Misconfigured(f"{where}.uncommitted needs a column of the field status.")
+    for name in ("uncommitted", "cancelled"):
+        if read.kind == "order_status" and getattr(read, name) and "status" not in fields:
+            raise Misconfigured(f"{where}.{name} needs a column of the field status.")
+
+
+def _check_orders(where: str, read: Read) -> None:
+    if read.kind != "orders":
+        if read.head is not None or (read.cancelled and read.kind != "order_status"):
+            raise Misconfigured(f"{where}: head is for orders only, cancelled for orders and order_status.")
+        return
+    if read.basis != "available" or read.uncommitted:
+        raise Misconfigured(f"{where}: basis and uncommitted are for stock and order_status.")
+    lines = {column.field for column in read.columns}
+    heads = {column.field for column in read.head.columns} if read.head is not None else lines
+    if read.cancelled and "status" not in heads:
+        raise Misconfigured(f"{where}.cancelled needs a column of the field status.")
+    if ("paid" in heads) != ("payment" in heads):
+        raise Misconfigured(f"{where}.columns: 'paid' and 'payment' (which one it is) need each other.")
+    if read.head is None:
+        return
+    if read.format == "xml" or (read.format == "csv" and read.header):
+        raise Misconfigured(
+            f"{where}.head is for fixed lines, and for CSV with header = false; in XML name '../field' instead."
+        )
+    if read.trailer is not None and read.trailer.total_of:
+        raise Misconfigured(f"{where}.trailer.total_of does not go with head.")
+    first, line = read.head.starts, read.head.line_starts
+    if not first or not line or first.startswith(line) or line.startswith(first):
+        raise Misconfigured(f"{where}.head: starts and line_starts must be there, and not begin alike.")
+    strange = sorted(heads - set(ORDER_HEAD)) + sorted(lines - set(ORDER_LINE))
+    if strange:
+        raise Misconfigured(
+            f"{where}: {strange[0]!r} stands in the wrong record; of lines are {', '.join(ORDER_LINE)}."
+        )
 
 
 def _check_trailer(where: str, read: Read) -> None:

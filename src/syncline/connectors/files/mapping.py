@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,7 @@ from syncline.model.records import (
 ROWS_PER_EVENT = 25  # an event costs as much as ten levels
 AGAIN_MAX = 1_000  # times that what was said of an order is told again between two files
 KEY_CHARS_MAX = 255
+TOLD_CHARS_MAX = 500  # of a line that is kept with its refusal
 CENT = Decimal("0.01")
 UNIT_PRICE = Decimal("0.000001")
 SEP = "\x1f"
@@ -80,6 +82,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     stamp_ms: int
     seq: int
     again: int = 0
+    cancelled: bool = False
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -237,10 +240,11 @@ class Rows:
             self._key("reference", first),
             self._get("id", first) or self._key("reference", first),
             status,
-            status not in self._read.uncommitted,
+            status not in (*self._read.uncommitted, *self._read.cancelled),
             units,
             booked_ms,
             self._taken.seq,
+            cancelled=status in self._read.cancelled,
         )
 
     def shipment(self, lines: Sequence[Sequence[str]]) -> ShipmentRow:
@@ -298,6 +302,14 @@ def refusal_event(system: str, refusal: Refusal, at_ms: int, *, same: str = "") 
     """A line or file that is parked. Those with the same ``same`` are one: a bad line of every night's file is told once."""
     event = _event(system, "refused", Via.POLL, at_ms, msgspec.json.encode(refusal))
     return msgspec.structs.replace(event, event_id=f"refused:{_digest(same.encode())}") if same else event
+
+
+def shown_line(raw: bytes) -> str:
+    """A line as it is kept with its refusal."""
+    text = ""
+    with suppress(UnicodeDecodeError):
+        text = raw[:TEXT_CHARS_MAX].decode("utf-8", "backslashreplace")
+    return text[:TOLD_CHARS_MAX]
 
 
 def _event(system: str, topic: str, via: Via, at_ms: int, body: bytes) -> Event:
@@ -364,7 +376,7 @@ def _item(row: ItemRow, at_ms: int) -> Change:
 
 def _order(row: OrderRow) -> Change:
     lines = tuple(ErpLine(x.sku, x.location, Decimal(x.quantity)) for x in row.lines)
-    order = ErpOrder(row.key, row.id, row.status, row.commits, lines, row.stamp_ms)
+    order = ErpOrder(row.key, row.id, row.status, row.commits, lines, row.stamp_ms, row.cancelled)
     tiebreak = row.seq * AGAIN_MAX + row.again % AGAIN_MAX
     return Change(Kind.ERP_ORDER, row.key, row.stamp_ms, tiebreak, row.stamp_ms, order)
 

@@ -13,12 +13,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from syncline.connectors.files import mapping
+from syncline.connectors.files.answers import Cancellation, Parcel, answer_of
 from syncline.connectors.files.dialect import Writer
 from syncline.connectors.files.manifest import OPERATION_OF, OPERATIONS, FilesSettings, Write
 from syncline.connectors.files.spool import Sent, Spool
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
-from syncline.model.payloads import PutOrder, PutPayment, PutRefund, ReadStock, SetStock
+from syncline.model.payloads import (
+    CancelOrder,
+    CreateShipment,
+    PutOrder,
+    PutPayment,
+    PutRefund,
+    ReadStock,
+    SetStock,
+)
 from syncline.ports import Clock, Folder
 
 REVISIONS_MAX = 100  # of one fact that are looked for where the spool knows nothing of it
@@ -27,8 +36,12 @@ NAME_CHARS_MAX = 120
 DIGEST_CHARS = 16
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 
-Fact = PutOrder | PutPayment | PutRefund
+Fact = PutOrder | PutPayment | PutRefund | Parcel | Cancellation
 KIND_OF = {operation: kind for kind, operation in OPERATION_OF.items()}
+ANSWERS = frozenset({"create_shipment", "cancel_order"})  # what a channel is told of its orders
+FACTS = frozenset(
+    {"orders", "payments", "refunds"}
+)  # what an ERP is told; what of it is not written is named in untold
 
 
 class FilesSink:
@@ -39,13 +52,16 @@ class FilesSink:
         self._clock = clock
         self._spool = spool
         self._folder = folder
-        orders = any(write.kind in OPERATION_OF for write in settings.writes)
-        stock = settings.write("stock") is not None
-        self._operations = {
-            name: operation
-            for name, operation in OPERATIONS.items()
-            if (orders if name in KIND_OF else stock)
-        }
+        self._operations = {name: each for name, each in OPERATIONS.items() if self._asked(name)}
+
+    def _asked(self, operation: str) -> bool:
+        """Whether what is declared to be written makes an operation possible."""
+        kinds = {write.kind for write in self._settings.writes}
+        if operation in ANSWERS:
+            return KIND_OF[operation] in kinds
+        if operation in KIND_OF:
+            return bool(kinds & FACTS)
+        return "stock" in kinds
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -57,13 +73,21 @@ class FilesSink:
                 return await (self._set if operation == "set_stock" else self._read)(items)
             except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict, Rejected) as error:
                 return [_outcome(error)] * len(items)
-        return [await self._deliver(operation, item.payload) for item in items]
+        return [await self._deliver(operation, self._fact(item.payload)) for item in items]
+
+    def _fact(self, payload: Any) -> Fact:
+        """What a file is to tell; what a channel is told of its order names it as the channel does."""
+        if isinstance(payload, CreateShipment | CancelOrder):
+            known = self._spool.ordered((payload.order_key,)).get(payload.order_key)
+            return answer_of(payload, known.name if known is not None else payload.order_key)
+        fact: Fact = payload
+        return fact
 
     async def look_up(self, operation: str, item: Item) -> Outcome | None:
         write = self._settings.write(KIND_OF[operation])
         if write is None:
             return _untold(operation)
-        found = await self._fate(write, operation, item.payload)
+        found = await self._fate(write, operation, self._fact(item.payload))
         if found is not None and operation == "put_order":
             # After a restore what was said of it may have been told before the order itself was known again.
             self._spool.say_again(item.payload.reference)
@@ -250,6 +274,8 @@ def _number(number: tuple[str, str, str, int], now_ms: int) -> dict[str, Any]:
 def _rows(put: Fact, revision: int) -> list[dict[str, Any]]:
     if isinstance(put, PutOrder):
         return mapping.order_rows(put, revision)
+    if isinstance(put, Parcel | Cancellation):
+        return put.rows()
     return mapping.payment_rows(put) if isinstance(put, PutPayment) else mapping.refund_rows(put)
 
 

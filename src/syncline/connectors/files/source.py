@@ -8,7 +8,6 @@ again with the next.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,9 +16,10 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from syncline.connectors.files import mapping
-from syncline.connectors.files.dialect import TEXT_CHARS_MAX, Reader
+from syncline.connectors.files import mapping, orders
+from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
+from syncline.connectors.files.judging import Acknowledgements, Judge
 from syncline.connectors.files.manifest import FilesSettings, Read
 from syncline.connectors.files.mapping import Refusal, Rows
 from syncline.connectors.files.spool import Spool, Taken
@@ -29,7 +29,7 @@ from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 
 PAGE_ROWS = 5_000
 LOOK_ROWS = 20_000  # between two looks at what else is to be done
-TOLD_CHARS_MAX = 500
+ORDERS_PER_PAGE = 200
 
 log = structlog.get_logger(__name__)
 
@@ -80,13 +80,20 @@ class FilesSource:
     """One partner, read."""
 
     def __init__(
-        self, name: str, settings: FilesSettings, clock: Clock, spool: Spool, intake: Intake
+        self,
+        name: str,
+        settings: FilesSettings,
+        clock: Clock,
+        spool: Spool,
+        intake: Intake,
+        answers: Acknowledgements,
     ) -> None:
         self._name = name
         self._settings = settings
         self._clock = clock
         self._spool = spool
         self._intake = intake
+        self._answers = answers
         self._physical = any(read.kind == "stock" and read.basis == "on_hand" for read in settings.reads)
 
     @property
@@ -97,6 +104,8 @@ class FilesSource:
         raise Forged("files send no webhooks")
 
     def decode(self, logged: LoggedEvent) -> list[Change]:
+        if logged.event.topic == orders.TOPIC:
+            return [orders.decode(logged.event.body)]
         return mapping.decode(logged)
 
     def believed(self, flow: Flow, covers_ms: int) -> None:
@@ -111,6 +120,8 @@ class FilesSource:
             raise ValueError(f"files: no stream {stream!r} is declared")
         failed = await self._intake.take(read)
         place, covers_ms = self._place(read, cursor)
+        if read.kind == "orders":
+            self._answers.begin(stream, place.seq)
         while (entry := self._next(read, place)) is not None:
             if entry.state != "accepted":
                 place = replace(place, seq=entry.seq)
@@ -121,6 +132,8 @@ class FilesSource:
             reached_ms = max(covers_ms, place.covers, min(entry.listed_ms, entry.stamp_ms))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
+            if read.kind == "orders":
+                pages = self._orders
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
@@ -131,6 +144,8 @@ class FilesSource:
             yield Page(events, self._cursor(stream, place, covers_ms), last=False)
             self._spool.said_again([(reference, times) for reference, _, times in told])
             self._spool.touch({x.sku: row.stamp_ms for row in rows for x in row.lines})
+        if read.kind == "orders":
+            await self._answers.answer(stream, place.seq)
         if failed is not None:
             raise failed  # what else has come is told; nothing is confirmed while one cannot be read
         # What has arrived is told; only now does it count as confirmed.
@@ -156,6 +171,7 @@ class FilesSource:
             return fresh, cursor.covers_ms
         if place.full and self._spool.believed(read.stream.name) == cursor.covers_ms and not place.now:
             place = replace(place, base=place.full)
+            self._spool.found_base(read.stream.name, place.base)
         if place.dialect != fresh.dialect:  # lines mean something else now: a file begun is begun again
             place = Place(place.spool, place.seq, dialect=fresh.dialect, covers=place.covers)
         return place, cursor.covers_ms
@@ -267,7 +283,7 @@ class FilesSource:
             except Rejected as error:
                 # Where it can be told whose line it is, the record is there, whatever is said of it.
                 old = raw in before
-                refused = None if old else Refusal(entry.name, str(error), number, shown_line(raw))
+                refused = None if old else Refusal(entry.name, str(error), number, mapping.shown_line(raw))
                 yield Told(number, key, None, refused)
 
     def _page(
@@ -288,6 +304,18 @@ class FilesSource:
         return tuple(events), tuple((kind, told.key) for told in page if told.key and told.row is None)
 
     # --- files of changes -------------------------------------------------------------------------------
+
+    async def _orders(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
+        """Orders that a channel left. ``at`` counts those that nothing is told of too: they differ from time to time."""
+        answers = self._settings.write("acknowledgements") is not None
+        judge = Judge(self._name, self._clock, self._spool, dialect_of(read), answers=answers)
+        told = await judge.told(read, entry)
+        at = place.at if place.now else 0
+        while len(told) - at > ORDERS_PER_PAGE:
+            some = told[at : at + ORDERS_PER_PAGE]
+            at += ORDERS_PER_PAGE
+            yield tuple(x for x in some if x is not None), (), replace(place, now=entry.seq, at=at)
+        yield tuple(x for x in told[at:] if x is not None), (), done
 
     async def _delta(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
         events = await self._events(read, entry)
@@ -321,7 +349,7 @@ class FilesSource:
                     good.append(make(values))
             except Rejected as error:
                 spoilt.add(group)
-                refused.append(Refusal(entry.name, str(error), number, shown_line(raw)))
+                refused.append(Refusal(entry.name, str(error), number, mapping.shown_line(raw)))
             if count % LOOK_ROWS == LOOK_ROWS - 1:
                 await self._clock.sleep(0)
         if len(refused) > read.bad_rows_max:
@@ -362,11 +390,3 @@ class FilesSource:
             for each in refused
         ]
         return events
-
-
-def shown_line(raw: bytes) -> str:
-    """A line as it is kept with its refusal."""
-    text = ""
-    with suppress(UnicodeDecodeError):
-        text = raw[:TEXT_CHARS_MAX].decode("utf-8", "backslashreplace")
-    return text[:TOLD_CHARS_MAX]

@@ -46,6 +46,19 @@ CREATE TABLE IF NOT EXISTS status (
     reference TEXT PRIMARY KEY, body BLOB NOT NULL, again INTEGER NOT NULL, at_ms INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS touched (sku TEXT PRIMARY KEY, stamp_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS ordered (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, rank INTEGER, hash TEXT NOT NULL, dialect TEXT NOT NULL, version_ms INTEGER NOT NULL,
+    placed_ms INTEGER NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL, number TEXT NOT NULL, total TEXT NOT NULL,
+    cancelled INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE INDEX IF NOT EXISTS ordered_since ON ordered (version_ms, key);
+CREATE TABLE IF NOT EXISTS figures (
+    sku TEXT NOT NULL, location TEXT NOT NULL, line BLOB NOT NULL, PRIMARY KEY (sku, location)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS answers (
+    seq INTEGER NOT NULL, at INTEGER NOT NULL, reference TEXT NOT NULL, revision TEXT NOT NULL, line INTEGER NOT NULL, result TEXT NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY (seq, at)
+) WITHOUT ROWID, STRICT;
 """
 
 
@@ -77,6 +90,38 @@ class Sent:
     revision: int
     hash: str
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What was taken last of one order that a channel left: ``name`` is its reference there, ``rank`` tells newer from older.
+
+    ``seq`` is the journal's number of the file that said so, ``dialect`` by what its lines got their meaning.
+    """
+
+    key: str
+    name: str
+    rank: int | None
+    hash: str
+    dialect: str
+    version_ms: int
+    placed_ms: int
+    seq: int
+    file: str
+    number: str
+    total: str
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one order of a file: ``taken``, ``unchanged``, ``older`` or ``refused``; a file refused whole has no reference."""
+
+    reference: str
+    revision: str
+    line: int
+    result: str
+    reason: str
 
 
 def _taken(row: tuple[Any, ...]) -> Taken:
@@ -281,6 +326,41 @@ class Spool:
         found = self._open().execute("SELECT value FROM about WHERE name = ?", (f"believed {stream}",)).get
         return int(found or 0)
 
+    def base(self, stream: str) -> int:
+        """The number of the last full file that was believed, as far as a read has found so; 0: none."""
+        return int(
+            self._open().execute("SELECT value FROM about WHERE name = ?", (f"base {stream}",)).get or 0
+        )
+
+    def found_base(self, stream: str, seq: int) -> None:
+        """A read found that a full file was believed."""
+        if self.base(stream) != seq:
+            with self._transaction() as connection:
+                connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"base {stream}", str(seq)))
+
+    # --- the lines of a full file by what they are of, for proofs ----------------------------------------
+
+    def figures_of(self) -> int:
+        """The number of the file whose lines are laid out; 0: none."""
+        return int(self._open().execute("SELECT value FROM about WHERE name = 'figures'").get or 0)
+
+    def lay_out(self, rows: Iterable[tuple[str, str, bytes]], seq: int | None) -> None:
+        """Lay out some lines of a file by SKU and location; ``seq``: these were the last. ``None``: more will come."""
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO figures VALUES (?, ?, ?)", list(rows))
+            if seq is not None:
+                connection.execute("INSERT OR REPLACE INTO about VALUES ('figures', ?)", (str(seq),))
+
+    def clear_figures(self) -> None:
+        """What was laid out is of an older file."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM about WHERE name = 'figures'")
+            connection.execute("DELETE FROM figures")
+
+    def figures(self, sku: str) -> list[tuple[str, bytes]]:
+        """The lines of a SKU, with their locations."""
+        return list(self._open().execute("SELECT location, line FROM figures WHERE sku = ?", (sku,)))
+
     # --- SKUs that the next full file has to tell of, although their rows stay the same --------------------
 
     def touch(self, skus: Mapping[str, int]) -> None:
@@ -334,6 +414,59 @@ class Spool:
     def last_number(self) -> int:
         """The number of the last file that was taken."""
         return int(self._open().execute("SELECT max(seq) FROM taken").get or 0)
+
+    # --- orders that a channel left ---------------------------------------------------------------------
+
+    def ordered(self, keys: Iterable[str]) -> dict[str, Ordered]:
+        """What was taken last of some orders, by key."""
+        found: dict[str, Ordered] = {}
+        connection = self._open()
+        for key in keys:
+            for row in connection.execute("SELECT * FROM ordered WHERE key = ?", (key,)):
+                found[key] = Ordered(*row)
+        return found
+
+    def ordered_since(self, since_ms: int, after: tuple[int, str], told: int, limit: int) -> list[Ordered]:
+        """Orders of versions since a moment, of files up to a number, after a version and key; in their order."""
+        rows = self._open().execute(
+            "SELECT * FROM ordered WHERE version_ms >= ? AND (version_ms, key) > (?, ?) AND seq <= ?"
+            " ORDER BY version_ms, key LIMIT ?",
+            (since_ms, *after, told, limit),
+        )
+        return [Ordered(*row) for row in rows]
+
+    def order(self, taken: Iterable[Ordered], seq: int, answers: Iterable[Answer]) -> None:
+        """These orders of a file are taken; its answers are kept as they were given first."""
+        with self._transaction() as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO ordered VALUES ({', '.join('?' * len(Ordered.__slots__))})",  # noqa: S608
+                [tuple(getattr(each, name) for name in Ordered.__slots__) for each in taken],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (seq, at, x.reference, x.revision, x.line, x.result, x.reason)
+                    for at, x in enumerate(answers)
+                ],
+            )
+
+    def answers(self, seq: int) -> list[Answer]:
+        """What became of the orders of a file, in the order of its lines."""
+        rows = self._open().execute(
+            "SELECT reference, revision, line, result, reason FROM answers WHERE seq = ? ORDER BY at", (seq,)
+        )
+        return [Answer(*row) for row in rows]
+
+    def answered(self, stream: str) -> int | None:
+        """The number of the last file of a stream that was answered; ``None`` before any was to be."""
+        found = self._open().execute("SELECT value FROM about WHERE name = ?", (f"answered {stream}",)).get
+        return None if found is None else int(str(found))
+
+    def answer(self, stream: str, seq: int) -> None:
+        """The files of a stream up to a number are answered."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"answered {stream}", str(seq)))
+            connection.execute("DELETE FROM answers WHERE seq <= ?", (seq,))
 
     # --- what we have written -----------------------------------------------------------------------------
 

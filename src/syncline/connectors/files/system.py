@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from syncline.connectors.files.client import ObjectFolder
 from syncline.connectors.files.intake import Intake
+from syncline.connectors.files.judging import Acknowledgements
 from syncline.connectors.files.local import LocalFolder
 from syncline.connectors.files.manifest import FilesSettings, capabilities_of
+from syncline.connectors.files.rereads import FileRereads
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Spool
@@ -44,7 +46,9 @@ def open_system(opening: Opening) -> System:
     governor = ConcurrencySlots(opening.clock, settings.slots)
     folder = folder_of(settings, opening, governor)
     spool = Spool(settings.spool, opening.rng, opening.name)
-    source = FilesSource(opening.name, settings, opening.clock, spool, Intake(folder, spool, opening.clock))
+    intake = Intake(folder, spool, opening.clock)
+    answers = Acknowledgements(settings, spool, folder)
+    source = FilesSource(opening.name, settings, opening.clock, spool, intake, answers)
     return System(
         opening.name,
         "files",
@@ -54,6 +58,7 @@ def open_system(opening: Opening) -> System:
         governor,
         check=Check(settings, spool, folder).run,
         believed=source.believed,
+        rereads=FileRereads(opening.name, settings, opening.clock, spool).offered(),
     )
 
 

@@ -15,6 +15,7 @@ CHUNK_BYTES = 256 * 1024
 DEPTH_MAX = 16
 TEXT_CHARS_MAX = 64 * 1024
 NAMES_MAX = 1_000  # different names within one element
+HELD_MAX = 10_000  # records that wait for what their outer elements say after them
 
 
 @dataclass(slots=True)
@@ -39,12 +40,25 @@ class XmlRow:
     refused: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A record whose outer elements, down to the depth ``until``, have not ended."""
+
+    element: _Open
+    above: tuple[_Open, ...]
+    until: int
+
+
 class _Records:
     """Collects records while the parser goes on."""
 
-    def __init__(self, path: Sequence[str], columns: Sequence[Column]) -> None:
+    def __init__(self, path: Sequence[str], columns: Sequence[Column], *, late: bool) -> None:
         self._path = list(path)
         self._columns = columns
+        # What all records of a file have in common stands before them, however late the rest may.
+        reach = max((column.name.count("../") for column in columns), default=0) if late else 0
+        self._until = max(1, len(self._path) - 1 - reach) if reach else 0
+        self._held: list[_Held] = []
         self._open: list[_Open] = []
         self.found: list[XmlRow] = []
         # Python's own reader of XML (xml.sax, xml.dom) may be told to fetch things; this one cannot be.
@@ -88,13 +102,22 @@ class _Records:
     def _end(self, _: str) -> None:
         element = self._open.pop()
         if element.record:
-            self.found.append(self._row(element))
+            held = _Held(element, tuple(self._open), self._until)
+            if not self._until or len(self._open) <= self._until:
+                self.found.append(self._row(held))
+            elif len(self._held) >= HELD_MAX:
+                raise Rejected(f"line {element.line}: more than {HELD_MAX} records stand in one element")
+            else:
+                self._held.append(held)
         elif self._open:
             above = self._open[-1]
             self._put(above, element.name, "".join(element.text).strip())
             for path, value in element.values.items():
                 self._put(above, f"{element.name}/{path}", value)
             above.twice |= {f"{element.name}/{path}" for path in element.twice}
+        if self._held and len(self._open) <= self._until:
+            self.found.extend(self._row(held) for held in self._held)
+            self._held.clear()
 
     def _put(self, element: _Open, path: str, value: str) -> None:
         if path in element.values:
@@ -105,7 +128,8 @@ class _Records:
             )
         element.values[path] = value
 
-    def _row(self, element: _Open) -> XmlRow:
+    def _row(self, held: _Held) -> XmlRow:
+        element, outer = held.element, held.above
         values: list[str] = []
         refused = ""
         for column in self._columns:
@@ -113,11 +137,11 @@ class _Records:
                 values.append(column.value)
                 continue
             place, path = element, column.name
-            above = len(self._open) - 1
+            above = len(outer) - 1
             while path.startswith("../"):
-                place, path = self._open[max(above, 0)], path[3:]
+                place, path = outer[max(above, 0)], path[3:]
                 above -= 1
-            if place is element and path in element.twice:
+            if path in place.twice and (place is element or held.until):
                 refused = refused or f"field {column.field}: the record has it twice"
             value = place.values.get(path, "")
             if CONTROL.search(value):
@@ -126,13 +150,16 @@ class _Records:
         return XmlRow(element.line, values, refused)
 
 
-def records(file: BinaryIO, path: str, columns: Sequence[Column]) -> Iterator[XmlRow]:
+def records(file: BinaryIO, path: str, columns: Sequence[Column], *, late: bool = False) -> Iterator[XmlRow]:
     """Every record of a file, in order.
+
+    ``late``: what a record's outer elements say counts wherever it stands in them, before the record or after it; only
+    of the outermost it has to stand before.
 
     Raises:
         Rejected: the file is not well-formed, not whole, or a bomb; says on which line.
     """
-    found = _Records([part for part in path.split("/") if part], columns)
+    found = _Records([part for part in path.split("/") if part], columns, late=late)
     try:
         while chunk := file.read(CHUNK_BYTES):
             found.parser.Parse(chunk, False)  # noqa: FBT003 (expat takes it by position only)

@@ -9,8 +9,8 @@ the channel. Of an order that goods are to come back of, a credit may have settl
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -19,40 +19,42 @@ from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.delta import KEY_START, PAGES_MAX, Place, advance, begin
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
 from syncline.connectors.netsuite.manifest import PAYMENTS, RETURNS, NetSuiteSettings
-from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
-from syncline.model.errors import Rejected, Retryable
-from syncline.model.records import ZERO, Receipt, Return, ShipmentLine
+from syncline.model.change import Change, Cursor, Event, LoggedEvent, Via
+from syncline.model.errors import Retryable
+from syncline.model.records import ZERO
 from syncline.ports import Clock, Page
+from syncline.sdk import money
+from syncline.sdk.money import RECEIPT, RETURN, Units, amount
 
-RECEIPT, RETURN = "receipt.row", "return.row"
-TOPICS = (RECEIPT, RETURN)
+TOPICS = money.TOPICS
 REMEMBERED_MAX = 20_000
 CHUNK = 100  # documents named in one query
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
 OUR_PAYMENT, OUR_REFUND = "-pay-", "-ref-"  # in the external ids of what we wrote for a channel
-AMOUNT_MAX = Decimal(10) ** 15
 
 Tell = Callable[[list[int], int], Awaitable[list[Event]]]  # documents, and since when they may have changed
 
 
-class ReceiptRow(msgspec.Struct, frozen=True):
-    """``receipt.row``: what was received for one order, beside what its channel told of."""
+class ReceiptRow(money.ReceiptRow, frozen=True):
+    """A receipt, with the account's clock when it was read."""
 
-    key: str
-    received: str
-    currency: str
-    received_at_ms: int
     erp_ms: int
 
+    @property
+    def version_ms(self) -> int:
+        """Of the change."""
+        return self.erp_ms
 
-class ReturnRow(msgspec.Struct, frozen=True):
-    """``return.row``: one receipt of returned goods."""
 
-    id: str
-    order_key: str
-    returned_at_ms: int
-    lines: tuple[rows.Units, ...]
+class ReturnRow(money.ReturnRow, frozen=True):
+    """A receipt of returned goods, with the account's clock when it was read."""
+
     erp_ms: int
+
+    @property
+    def version_ms(self) -> int:
+        """Of the change."""
+        return self.erp_ms
 
 
 _RECEIPT = msgspec.json.Decoder(ReceiptRow)
@@ -211,26 +213,14 @@ class Money:
         units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for row in goods:
             units[rows.sku_of(row), str(row.get("location") or "")] += abs(_amount(row, "quantity"))
-        told = tuple(rows.Units(sku, place, f"{n:f}") for (sku, place), n in units.items())
+        told = tuple(Units(sku, place, f"{n:f}") for (sku, place), n in units.items())
         body = ReturnRow(str(head["txn"]), order_key, changed_ms, told, self._erp.stamp(head))
         event_id = f"return:{body.id}:{rows.digest(head.get('lm'), order_key, told)}"
         return Event(self._system, RETURN, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
-def _amount(row: Mapping[str, object], name: str) -> Decimal:
-    """A number of a row; what is absent is nothing.
-
-    Raises:
-        Retryable: it is none; nothing is told until it is.
-    """
-    text = str(row.get(name) or "0")
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise Retryable(f"NetSuite states an amount of {text[:40]!r}.") from error
-    if not number.is_finite() or abs(number) > AMOUNT_MAX:
-        raise Retryable(f"NetSuite states an amount of {text[:40]!r}.")
-    return number
+def _amount(row: Row, name: str) -> Decimal:
+    return amount(row, name, "NetSuite")
 
 
 def decode(logged: LoggedEvent) -> list[Change]:
@@ -239,15 +229,4 @@ def decode(logged: LoggedEvent) -> list[Change]:
     Raises:
         Rejected: the content cannot be understood.
     """
-    event = logged.event
-    try:
-        if event.topic == RECEIPT:
-            row = _RECEIPT.decode(event.body)
-            receipt = Receipt(row.key, Decimal(row.received), row.currency, row.received_at_ms)
-            return [Change(Kind.RECEIPT, row.key, row.erp_ms, 0, event.occurred_at_ms, receipt)]
-        back = _RETURN.decode(event.body)
-        lines = tuple(ShipmentLine(x.sku, x.location, Decimal(x.quantity)) for x in back.lines)
-    except (msgspec.MsgspecError, InvalidOperation) as error:
-        raise Rejected(f"A row of NetSuite cannot be read: {error}") from error
-    value = Return(back.id, back.order_key, back.returned_at_ms, lines)
-    return [Change(Kind.RETURN, back.id, back.erp_ms, 0, event.occurred_at_ms, value)]
+    return money.decode(logged, _RECEIPT.decode, _RETURN.decode, "NetSuite")

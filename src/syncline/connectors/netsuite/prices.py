@@ -6,9 +6,9 @@ One record is everything that one list says of one SKU, so a page is cut where a
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import AsyncGenerator, Sequence
+from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -16,26 +16,27 @@ from syncline.connectors.netsuite import queries
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import PRICES, NetSuiteSettings
-from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
+from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.pricing import ONE, Price, PriceEntry, PriceKind
 from syncline.model.records import Item
 from syncline.ports import Clock, Page
+from syncline.sdk import scan
+from syncline.sdk.money import stated
+from syncline.sdk.scan import Scan, events
 
 TOPIC = "price.rows"
 PAGES_MAX = 100_000  # a hundred million rows
 KEY_START = -(2**31)
-PER_EVENT = 25  # records; an event costs as much as ten of them
 REMEMBERED_MAX = 2_000_000
 AMOUNT_MAX = Decimal(10) ** 12
 LEVEL, CUSTOMER = "level", "customer"
 KINDS = {LEVEL: PriceKind.LIST, CUSTOMER: PriceKind.CONTRACT}
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where an unfinished scan stands: in which table, and behind which record; ``began`` is 0 between scans."""
+class Place(scan.Place, frozen=True):
+    """Where an unfinished scan stands: in which table, and behind which record."""
 
-    began: int = 0
     table: str = LEVEL
     first: int = KEY_START
     second: int = KEY_START
@@ -63,6 +64,11 @@ class PriceRow(msgspec.Struct, frozen=True):
         """Of the record."""
         return f"{self.sku}\x1f{self.price_list}"
 
+    @property
+    def said(self) -> tuple[EntryRow, ...]:
+        """What is compared."""
+        return self.entries
+
 
 _ROWS = msgspec.json.Decoder(list[PriceRow])
 
@@ -73,44 +79,24 @@ class PriceScan:
     def __init__(
         self, system: str, settings: NetSuiteSettings, clock: Clock, client: Client, erp_clock: ErpClock
     ) -> None:
-        self._system = system
         self._clock = clock
         self._client = client
         self._erp = erp_clock
         self._iso = {number: code for code, number in settings.currencies.items()}
-        self._told: dict[str, bytes] = {}  # digests of what was told, by record
+        self._scan = Scan[PriceRow](
+            system,
+            PRICES.name,
+            Kind.PRICE,
+            partial(events, system, TOPIC, check=_price),
+            remembered_max=REMEMBERED_MAX,
+        )
 
     async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Both tables, one after the other."""
-        place = _resume(cursor, self._clock.now_ms())
-        whole = place == Place(place.began)  # not the rest of one that was cut short
-        covers_ms = cursor.covers_ms if cursor else 0
-        since_ms = covers_ms or place.began  # rows have no stamp: they changed since the read before began
-        began_ms = place.began
-        seen: set[str] = set()
+        first = Place(self._clock.now_ms())
         await self._erp.read()  # learns which expression for its clock the account accepts
-        for _ in range(PAGES_MAX):
-            rows, after = await self._page(place, since_ms)
-            digests = {row.key: _digest(row) for row in rows}
-            fresh = [row for row in rows if self._told.get(row.key) != digests[row.key]]
-            told = {row.key for row in fresh}
-            position = msgspec.json.encode(after or Place()).decode()
-            yield Page(
-                tuple(_events(self._system, fresh)),
-                Cursor(self._system, PRICES.name, position, covers_ms if after else began_ms),
-                after is None,
-                tuple((Kind.PRICE, row.key) for row in rows if row.key not in told),
-            )
-            if len(self._told) > REMEMBERED_MAX:
-                self._told.clear()
-            self._told.update(digests)
-            seen.update(digests)
-            if after is None:
-                if whole:  # what this did not contain has to be told when it is there again
-                    self._told = {key: value for key, value in self._told.items() if key in seen}
-                return
-            place = after
-        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of prices.")
+        async for page in self._scan.pages_from(cursor, first, self._page, PAGES_MAX):
+            yield page
 
     async def ask(self, items: Sequence[Item], lists: Sequence[str]) -> list[Price]:
         """What some lists say of some items at this moment."""
@@ -174,41 +160,6 @@ class PriceScan:
         return self._iso.get(str(number), f"#{number}") if self._iso else ""
 
 
-def _resume(cursor: Cursor | None, now_ms: int) -> Place:
-    if cursor and cursor.position:
-        place = msgspec.json.decode(cursor.position, type=Place)
-        if place.began:
-            return place
-    return Place(now_ms)
-
-
-def _digest(row: PriceRow) -> bytes:
-    return hashlib.blake2b(msgspec.json.encode(row.entries), digest_size=12).digest()
-
-
-def _events(system: str, records: Sequence[PriceRow]) -> Iterable[Event]:
-    """Records, a few dozen in an event; one that cannot be understood is alone in its own, and parked alone.
-
-    A price may go back to what it was, so no event is a duplicate of an older one: its id contains the ERP's clock.
-    """
-    sound: list[PriceRow] = []
-    for record in records:
-        try:
-            _price(record)
-        except Rejected:
-            yield _event(system, [record])
-        else:
-            sound.append(record)
-    for start in range(0, len(sound), PER_EVENT):
-        yield _event(system, sound[start : start + PER_EVENT])
-
-
-def _event(system: str, records: Sequence[PriceRow]) -> Event:
-    body = msgspec.json.encode(records)
-    event_id = f"price:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, TOPIC, event_id, Via.SNAPSHOT, min(one.changed_ms for one in records), body)
-
-
 def decode(logged: LoggedEvent) -> list[Change]:
     """The prices that an event states.
 
@@ -229,18 +180,10 @@ def _price(row: PriceRow) -> Price:
         raise Rejected("An item without a usable name (itemid) has a price: give it one in NetSuite.")
     entries = tuple(
         PriceEntry(
-            _number(entry.price, "price"), entry.currency, max(ONE, _number(entry.quantity, "quantity"))
+            stated(entry.price, "NetSuite states a price", AMOUNT_MAX),
+            entry.currency,
+            max(ONE, stated(entry.quantity, "NetSuite states a quantity", AMOUNT_MAX)),
         )
         for entry in row.entries
     )
     return Price(row.sku, row.price_list, KINDS[row.price_list.partition(":")[0]], entries)
-
-
-def _number(text: str, what: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise Rejected(f"NetSuite states a {what} of {text[:40]!r}.") from error
-    if not number.is_finite() or abs(number) > AMOUNT_MAX:
-        raise Rejected(f"NetSuite states a {what} of {text[:40]!r}.")
-    return number

@@ -7,7 +7,6 @@ Everything is read each time, in the order of the products, and what is as it wa
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -18,15 +17,16 @@ from syncline.connectors.netsuite import queries
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import PRODUCTS, NetSuiteSettings
-from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
+from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.products import Product, ProductStatus, Variant, Wording
 from syncline.ports import Clock, Page
+from syncline.sdk import scan
+from syncline.sdk.scan import Scan, event
 
 TOPIC = "product.rows"
 PAGES_MAX = 10_000  # ten million items
 KEY_START = -(2**31)
-REMEMBERED_MAX = 1_000_000
 TEXT_CHARS_MAX = 100_000
 CHILD = "CHILD"  # ``matrixtype`` of a variant; its parent is no item that could be sold
 STATUSES = {
@@ -37,10 +37,9 @@ STATUSES = {
 _NAMES = re.compile(r"\s*[,;\x05\n]\s*")  # between several values of one field
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where an unfinished scan stands: behind which product; ``began`` is 0 between scans."""
+class Place(scan.Place, frozen=True):
+    """Where an unfinished scan stands: behind which product."""
 
-    began: int = 0
     root: int = KEY_START
 
 
@@ -57,6 +56,11 @@ class ProductRow(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     erp_ms: int
     changed_ms: int
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What is compared."""
+        return self.title, self.description, self.variants, sorted(self.fields.items())
 
 
 class ProductBody(msgspec.Struct, frozen=True):
@@ -82,38 +86,19 @@ class ProductScan:
         self._named = tuple(settings.catalog_fields)
         self._columns = tuple(settings.catalog_fields.values())
         self._money = settings.amount_items
-        self._told: dict[str, bytes] = {}  # digests of what was told, by product
+        self._scan = Scan[ProductRow](system, PRODUCTS.name, Kind.PRODUCT, self._events)
 
     async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """All products, in the order of their ids."""
-        place = _resume(cursor, self._clock.now_ms())
-        whole = place == Place(place.began)  # not the rest of one that was cut short
-        covers_ms = cursor.covers_ms if cursor else 0
-        since_ms = covers_ms or place.began
-        seen: set[str] = set()
+        first = Place(self._clock.now_ms())
         await self._erp.read()  # learns which expression for its clock the account accepts
-        for _ in range(PAGES_MAX):
-            rows, after = await self._page(place, since_ms)
-            digests = {row.key: _digest(row) for row in rows}
-            fresh = [row for row in rows if self._told.get(row.key) != digests[row.key]]
-            told = {row.key for row in fresh}
-            position = msgspec.json.encode(after or Place()).decode()
-            yield Page(
-                tuple(_event(self._system, self._named, row) for row in fresh),
-                Cursor(self._system, PRODUCTS.name, position, covers_ms if after else place.began),
-                after is None,
-                tuple((Kind.PRODUCT, row.key) for row in rows if row.key not in told),
-            )
-            if len(self._told) > REMEMBERED_MAX:
-                self._told.clear()
-            self._told.update(digests)
-            seen.update(digests)
-            if after is None:
-                if whole:  # what this did not contain has to be told when it is there again
-                    self._told = {key: value for key, value in self._told.items() if key in seen}
-                return
-            place = after
-        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of items.")
+        async for page in self._scan.pages_from(cursor, first, self._page, PAGES_MAX):
+            yield page
+
+    def _events(self, rows: Sequence[ProductRow]) -> Iterable[Event]:
+        """One a product. Its id contains the ERP's clock, for what goes back to what it was is no duplicate."""
+        for row in rows:
+            yield event(self._system, TOPIC, ProductBody(self._named, (row,)), row.changed_ms)
 
     async def _page(self, place: Place, since_ms: int) -> tuple[list[ProductRow], Place | None]:
         """Some whole products, and where the rest begins; ``None`` after the last."""
@@ -161,26 +146,6 @@ class ProductScan:
 
 def _text(row: Row, name: str) -> str:
     return str(row.get(name) or "")
-
-
-def _resume(cursor: Cursor | None, now_ms: int) -> Place:
-    if cursor and cursor.position:
-        place = msgspec.json.decode(cursor.position, type=Place)
-        if place.began:
-            return place
-    return Place(now_ms)
-
-
-def _digest(row: ProductRow) -> bytes:
-    content = (row.title, row.description, row.variants, sorted(row.fields.items()))
-    return hashlib.blake2b(msgspec.json.encode(content), digest_size=12).digest()
-
-
-def _event(system: str, named: tuple[str, ...], row: ProductRow) -> Event:
-    """One product. Its id contains the ERP's clock, for what goes back to what it was is no duplicate."""
-    body = msgspec.json.encode(ProductBody(named, (row,)))
-    event_id = f"product:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, TOPIC, event_id, Via.SNAPSHOT, row.changed_ms, body)
 
 
 def decode(logged: LoggedEvent) -> list[Change]:

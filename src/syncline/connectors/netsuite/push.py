@@ -86,6 +86,7 @@ class Document(msgspec.Struct, frozen=True):
     external_id: str | None = None
     status: str | None = None
     created_from: Link | None = None
+    entity: str | None = None  # of a sales order, its customer; earlier scripts do not tell it
     lines: tuple[Line, ...] = ()
     tracking: tuple[Package, ...] = ()
     ship_status: str | None = None
@@ -137,6 +138,8 @@ def _check(body: Body) -> None:
     if stamp is not None and not 0 < stamp <= INSTANT_MS_MAX:
         raise Rejected(f"record.last_modified_ms must be milliseconds since 1970. {MEND}")
     _text(body.record.id, "record.id")
+    if body.record.entity is not None:
+        _text(body.record.entity, "record.entity")
     for n, line in enumerate(body.record.lines):
         path = f"record.lines[{n}]"
         _text(line.item, f"{path}.item")
@@ -292,6 +295,7 @@ def _order(body: Body, settings: NetSuiteSettings) -> ErpOrder | None:
         lines=tuple(ErpLine(sku, location, n) for (sku, location), n in units.items()),
         erp_stamp_ms=body.as_of_ms,
         cancelled=record.status == CANCELLED,
+        account=record.entity or "",
     )
 
 

@@ -246,7 +246,7 @@ def lines_of(transactions: int, now: str) -> str:
     """
     return (
         "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, "
-        f"t.externalid AS externalid, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, tl.item AS item, "
+        f"t.externalid AS externalid, t.entity AS entity, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, tl.item AS item, "
         "i.itemid AS sku, tl.location AS location, tl.quantity AS quantity, tl.quantityshiprecv AS done, "
         "tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
         "tl.isclosed AS isclosed, tl.isinventoryaffecting AS moves, tl.createdfrom AS createdfrom, "
@@ -271,13 +271,22 @@ def orders_of(items: int, *, waiting: bool) -> str:
     )
 
 
+_WITH_CREDIT = "c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON')"
 # Every active customer with a limit or a hold; parameter: the last id. The names of balances are those of the analytics
 # catalogue (``balancesearch`` where the record says ``balance``).
 CREDIT = (
     "SELECT c.id AS id, c.currency AS currency, c.creditlimit AS creditlimit, c.creditholdoverride AS held, "
     "c.balancesearch AS balance, c.overduebalancesearch AS overdue, c.unbilledorderssearch AS unbilled, c.terms AS terms "
-    "FROM customer c WHERE c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON') "
-    "AND c.id > ? ORDER BY c.id"
+    f"FROM customer c WHERE {_WITH_CREDIT} AND c.id > ? ORDER BY c.id"
+)
+# How many invoices of such a customer are open, when the oldest of them is due, and the account's own date; parameters: behind
+# which customer, and up to which. One without a date that it is due by is not overdue. No name of a column that tells the days
+# is certain (the record has ``daysOverdue``), those of invoices are.
+OPEN_INVOICES = (
+    "SELECT t.entity AS customer, COUNT(t.id) AS invoices, TO_CHAR(MIN(t.duedate),'YYYY-MM-DD') AS due, "
+    "TO_CHAR(CURRENT_DATE,'YYYY-MM-DD') AS today FROM transaction t JOIN customer c ON c.id = t.entity "
+    f"WHERE t.type = 'CustInvc' AND t.foreignamountunpaid > 0 AND {_WITH_CREDIT} AND t.entity > ? AND t.entity <= ? "
+    "GROUP BY t.entity ORDER BY t.entity"
 )
 
 

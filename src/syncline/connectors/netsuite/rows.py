@@ -17,8 +17,8 @@ from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, ShipmentLine, StockLevel
+from syncline.sdk.scan import events
 
-LEVELS_PER_EVENT = 25  # an event costs as much as ten levels; a transaction takes 200 events
 CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
 QUANTITY_MAX = Decimal(10) ** 15
 QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
@@ -56,6 +56,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     status: str
     lines: tuple[Units, ...]
     erp_ms: int
+    account: str = ""
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -120,24 +121,8 @@ def stock_events(system: str, levels: Sequence[StockRow], via: Via) -> list[Even
     Even an unchanged level carries newer stamps, which release demand, so no reading is a duplicate of
     another.
     """
-    events: list[Event] = []
-    sound: list[StockRow] = []
-    for level in levels:
-        try:
-            _level(level)
-        except Rejected:
-            events.append(_stock_event(system, [level], via))
-        else:
-            sound.append(level)
-    chunks = [sound[start : start + LEVELS_PER_EVENT] for start in range(0, len(sound), LEVELS_PER_EVENT)]
-    return events + [_stock_event(system, chunk, via) for chunk in chunks]
-
-
-def _stock_event(system: str, levels: list[StockRow], via: Via) -> Event:
-    body = msgspec.json.encode(levels)
-    prefix = "snap" if via is Via.SNAPSHOT else "level"
-    event_id = f"{prefix}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    return Event(system, "stock.rows", event_id, via, min(x.changed_ms for x in levels), body)
+    name = "snap" if via is Via.SNAPSHOT else "level"
+    return list(events(system, "stock.rows", levels, _level, via=via, name=name))
 
 
 def order_name(head: Mapping[str, object], settings: NetSuiteSettings) -> str:
@@ -178,8 +163,10 @@ def order_event(
     told = tuple(
         Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
     )
-    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms)
-    event_id = f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms)}"
+    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"))
+    event_id = (
+        f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms, body.account)}"
+    )
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
@@ -293,7 +280,14 @@ def _order(body: bytes) -> tuple[Kind, str, int, Record]:
         for x in row.lines
     )
     order = ErpOrder(
-        row.key, row.id, row.status, row.status != "A", lines, row.erp_ms, cancelled=row.status == CANCELLED
+        row.key,
+        row.id,
+        row.status,
+        row.status != "A",
+        lines,
+        row.erp_ms,
+        cancelled=row.status == CANCELLED,
+        account=row.account,
     )
     return Kind.ERP_ORDER, row.key, row.erp_ms, order
 

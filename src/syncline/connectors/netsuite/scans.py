@@ -13,26 +13,19 @@ from syncline.connectors.netsuite.manifest import ITEMS, STOCK
 from syncline.model.change import Cursor, Kind, Via
 from syncline.model.errors import Retryable
 from syncline.ports import Clock, Page
+from syncline.sdk import scan
+from syncline.sdk.scan import resume
 
 PAGES_MAX = 10_000  # ten million rows
 KEY_START = -(2**31)
 REMEMBERED_MAX = 1_000_000
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where an unfinished scan stands; ``began`` is 0 between scans."""
+class Place(scan.Place, frozen=True):
+    """Where an unfinished scan stands."""
 
-    began: int = 0
     item: int = KEY_START
     location: int = KEY_START
-
-
-def _resume(cursor: Cursor | None, now_ms: int) -> Place:
-    if cursor and cursor.position:
-        place = msgspec.json.decode(cursor.position, type=Place)
-        if place.began:
-            return place
-    return Place(now_ms)
 
 
 class Scans:
@@ -50,7 +43,7 @@ class Scans:
 
     async def stock(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Every level of every active item."""
-        place = _resume(cursor, self._clock.now_ms())
+        place = resume(cursor, Place(self._clock.now_ms()))
         covers_ms = cursor.covers_ms if cursor else 0
         # Levels have no stamp: they changed at some time since the previous read began.
         since_ms = covers_ms or place.began
@@ -74,7 +67,7 @@ class Scans:
 
     async def items(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """Everything that can be sold, as far as it differs from what this process has read before."""
-        place = _resume(cursor, self._clock.now_ms())
+        place = resume(cursor, Place(self._clock.now_ms()))
         covers_ms = cursor.covers_ms if cursor else 0
         since_ms = covers_ms or place.began
         await self._erp.read()

@@ -18,6 +18,7 @@ from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
 ORDER_FIELDS = "externalId,entity,total,currency"
@@ -48,12 +49,8 @@ class NetSuiteSink:
                 return await self._put_payment(payload)
             if operation == "put_refund" and isinstance(payload, PutRefund):
                 return await self._put_refund(payload)
-        except Throttled as error:
-            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-        except OutcomeUnknown as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        except (Retryable, Busy, Conflict) as error:
-            return Outcome(Result.NOT_SENT, str(error))
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict) as error:
+            return outcome_of(error)
         except Rejected as error:
             refused = mapping.refused_locations(payload, str(error)) if isinstance(payload, PutOrder) else []
             return Outcome(
@@ -133,7 +130,7 @@ class NetSuiteSink:
         self._note_entity(number, record)
         status = str((record.get("status") or {}).get("id", "")) if put.external_id else ""
         commits = status != "A" if status else self._settings.approve_orders
-        facts: dict[str, Any] = {"external_id": number, "commits_stock": commits}
+        facts: dict[str, Any] = {"external_id": number, "commits_stock": commits, **_account(record)}
         order = put.order
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)
@@ -256,7 +253,7 @@ class NetSuiteSink:
         return self._entities[order]
 
     def _note_entity(self, order: str, record: Mapping[str, Any]) -> None:
-        if entity := str((record.get("entity") or {}).get("id", "")):
+        if entity := _account(record).get("account"):
             _keep(self._entities, order, entity)
 
     # -- refunds ------------------------------------------------------------------------------
@@ -356,6 +353,12 @@ def _check_reference(record: Mapping[str, Any], reference: str) -> None:
 
 def _receipt(put: PutRefund) -> str:
     return f"{put.reference}-receipt"
+
+
+def _account(record: Mapping[str, Any]) -> dict[str, str]:
+    """Whose order it is, as a fact; none where the record does not tell."""
+    entity = str((record.get("entity") or {}).get("id", ""))
+    return {"account": entity} if entity else {}
 
 
 def _done(number: str) -> Outcome:

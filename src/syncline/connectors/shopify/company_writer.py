@@ -29,14 +29,16 @@ from syncline.model.customers import MERGED, Contact, CustomerCard, CustomerFiel
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import PutCustomer
-from syncline.sdk.ownership import resolved
+from syncline.sdk.ownership import by_keys, resolved
 
 TAKEN = "TAKEN"
 CLOSED = "closed-"  # before the external id of a location whose address is none of the customer's any more
-EMAIL_TAKEN = (
-    "its e-mail belongs to somebody who is no contact of this company; in Shopify make that customer a contact of it, or "
-    "give the contact another e-mail at its source, then release this"
-)
+# What only one customer of a shop may have, and what is to be done if it is another one.
+OTHERS = {
+    "email": "its e-mail belongs to somebody who is no contact of this company; in Shopify make that customer a contact of it, or "
+    "give the contact another e-mail at its source, then release this",
+    "phone": "its phone number belongs to another customer of the shop; correct the one that is wrong, then release this",
+}
 
 
 class _Made(Struct, frozen=True, rename="camel"):
@@ -81,7 +83,8 @@ class _Refused(Exception):
 
     def __init__(self, errors: tuple[UserError, ...]) -> None:
         super().__init__("; ".join(error.message for error in errors))
-        self.codes = {error.code for error in errors}
+        # What others have already, by the last name of the path to it; "" where no path is told.
+        self.taken = {(error.field or ("",))[-1] for error in errors if error.code == TAKEN}
 
 
 class CompanyWriter:
@@ -99,7 +102,7 @@ class CompanyWriter:
             try:
                 made = await self._create(payload)
             except _Refused as error:
-                if TAKEN in error.codes:  # a former call made it, and the search does not know it yet
+                if "externalId" in error.taken:  # a former call made it, and the search does not know it yet
                     return Outcome(
                         Result.RETRY, f"Shopify has a company {payload.key} that its search does not find yet"
                     )
@@ -133,27 +136,16 @@ class CompanyWriter:
             known, _ = await read_company(self._client, payload.external_id)
             if known is not None:
                 return known
-        keys = dict(payload.content.keys)
-        former = [value for name, value in payload.content.keys if name == MERGED]
-        for name, value in (MatchKey.EXTERNAL_ID.value, payload.key), *payload.content.keys:
-            if name == MERGED:
-                continue
-            hits = await self._with_tax_id(value) if name == MatchKey.TAX_ID else await self._search(value)
-            if len(hits) > 1:
-                raise Rejected(
-                    f"customer {payload.key}: {len(hits)} companies have the {name} {value!r}; give the right one the "
-                    f"external id {payload.key} in Shopify, then release this"
-                )
-            if hits:
-                of = hits[0].external_id or ""
-                if of not in ("", payload.key, keys.get(MatchKey.NUMBER), *former):
-                    raise Rejected(
-                        f"customer {payload.key}: the company with its {name} has the external id {of!r}, so it is another's; "
-                        "correct one of the two, then release this"
-                    )
-                found, _ = await read_company(self._client, hits[0].id)
-                return found
-        return None
+        hit = await by_keys(
+            payload, self._having, lambda one: one.external_id, mark="external id", where="Shopify"
+        )
+        if hit is None:
+            return None
+        found, _ = await read_company(self._client, hit.id)
+        return found
+
+    async def _having(self, name: str, value: str) -> list[_Hit]:
+        return await self._with_tax_id(value) if name == MatchKey.TAX_ID else await self._search(value)
 
     async def _search(self, external_id: str) -> list[_Hit]:
         quoted = external_id.replace("\\", "").replace("'", "").replace('"', "")
@@ -278,8 +270,8 @@ class CompanyWriter:
             try:
                 buyers.append(await self._person(contact, pairs[contact.key], company, places))
             except _Refused as error:
-                why = EMAIL_TAKEN if TAKEN in error.codes else f"Shopify: {error}"
-                problems.append(f"contact {contact.key}: {why}")
+                why = [said for name, said in OTHERS.items() if name in error.taken] or [f"Shopify: {error}"]
+                problems.append(f"contact {contact.key}: {'; '.join(why)}")
             except Rejected as error:
                 problems.append(f"contact {contact.key}: {error}")
         return [one for one in buyers if one], problems

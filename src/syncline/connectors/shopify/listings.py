@@ -13,10 +13,10 @@ from msgspec import Struct
 from syncline.connectors.shopify import productdocs as documents
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.documents import Document
-from syncline.connectors.shopify.outcomes import outcome_of
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError, Throttled
 from syncline.model.payloads import SetListing, SetWording
+from syncline.sdk.outcomes import outcome_of
 
 KEYS = {"title": "title", "description": "body_html"}  # ours to Shopify's
 CHANGED_S = 1.0  # until a translation is written again whose text was changed meanwhile

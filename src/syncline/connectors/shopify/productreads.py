@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from syncline.connectors.shopify import documents
+from syncline.connectors.shopify import documents, wire
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.documents import Document
 from syncline.connectors.shopify.listings import KEYS, publication_id
 from syncline.connectors.shopify.productdocs import FIELDS, READS_MAX
-from syncline.connectors.shopify.products import STATUS, ProductReader, Seen
+from syncline.connectors.shopify.products import ATTRIBUTES, STATUS, ProductReader, Seen
 from syncline.model.errors import Rejected, Retryable
-from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.products import ELSE_NONE, Goods, Listing, ProductStatus, Variant, Wording
 from syncline.model.readings import Told
 from syncline.model.records import Item
 from syncline.ports import Clock, Part
@@ -31,7 +31,16 @@ class _Text(Struct, frozen=True):
     value: str | None = None
 
 
+class _Attributes(Struct, frozen=True):
+    metafields: wire.Connection[_Text] | None = None
+
+
 _TEXTS = tuple[_Text, ...]
+ATTRIBUTES_FIRST = 20  # of a product; where it has more, those that are missing here are not compared
+_ATTRIBUTES = (
+    f'metafields(first: {ATTRIBUTES_FIRST}, namespace: "{ATTRIBUTES}") '
+    "{ nodes { key value } pageInfo { hasNextPage endCursor } }"
+)
 
 
 @lru_cache(maxsize=64)
@@ -43,7 +52,9 @@ def read_shelves(products: int, locales: int, publications: int) -> Document:
         [f"l{n}: translations(locale: $l{n}) {{ key value }}" for n in range(locales)]
         + [f"a{n}: publishedOnPublication(publicationId: $a{n})" for n in range(publications)]
     )
-    fields = " ".join(f"p{n}: product(id: $i{n}) {{ {FIELDS} {more} }}" for n in range(products))
+    fields = " ".join(
+        f"p{n}: product(id: $i{n}) {{ {FIELDS} {_ATTRIBUTES} {more} }}" for n in range(products)
+    )
     return Document("ReadShelves", f"query ReadShelves({', '.join(variables)}) {{ {fields} }}")
 
 
@@ -87,7 +98,8 @@ class ShelfReader:
                 continue
             if GOODS in groups:
                 seen = await self._reader.whole(msgspec.convert(node, Seen))
-                rows.append(Told(GOODS, item.external_id, goods_of(seen)))
+                goods = msgspec.structs.replace(goods_of(seen), attributes=attributes_of(node))
+                rows.append(Told(GOODS, item.external_id, goods))
             for at, group in enumerate(locales):
                 texts = msgspec.convert(node[f"l{at}"], _TEXTS)
                 told = {OURS[one.key]: one.value for one in texts if one.key in OURS and one.value}
@@ -97,6 +109,15 @@ class ShelfReader:
                 for at, group in enumerate(places)
             ]
         return rows, documents.requested_cost(document.text)
+
+
+def attributes_of(node: Any) -> dict[str, str] | None:
+    """The metafields that attributes are written to, by their keys."""
+    found = msgspec.convert(node, _Attributes).metafields
+    if found is None:
+        return None
+    rest = {} if found.page_info.has_next_page else {ELSE_NONE: ""}
+    return {one.key: one.value or "" for one in found.nodes} | rest
 
 
 def goods_of(seen: Seen) -> Goods:

@@ -21,7 +21,6 @@ from syncline.connectors.shopify import productdocs as documents
 from syncline.connectors.shopify import wire
 from syncline.connectors.shopify.bulk import BulkRunner
 from syncline.connectors.shopify.client import Client, UserError
-from syncline.connectors.shopify.outcomes import outcome_of
 from syncline.connectors.shopify.productdocs import ADD, BY_HANDLE, BY_ID, CHANGE, SET, UPDATE
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Outcome, Result
@@ -29,6 +28,7 @@ from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Synclin
 from syncline.model.payloads import SetProduct
 from syncline.model.products import Goods, ProductStatus, Variant
 from syncline.ports import Clock
+from syncline.sdk.outcomes import outcome_of
 from syncline.sdk.patience import Patience
 
 OPTIONS_MAX = 3

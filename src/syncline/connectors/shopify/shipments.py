@@ -19,8 +19,9 @@ from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.orders import OrderReader
 from syncline.connectors.shopify.wire import number
 from syncline.model.delivery import Outcome, Result
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError, Throttled
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, SynclineError
 from syncline.model.payloads import CreateShipment
+from syncline.sdk.outcomes import outcome_of
 
 FULFILLMENTS_MAX = 50
 LINES_MAX = 250  # of any input array: https://shopify.dev/docs/api/usage/limits
@@ -223,13 +224,7 @@ class Shipper:
                 f"location {location}: {error}. Shipped already, and without a tracking number it would be "
                 f"shipped again: {done}",
             )
-        if isinstance(error, Throttled):
-            return Outcome(Result.THROTTLED, str(error), retry_after_s=error.retry_after_s)
-        if isinstance(error, OutcomeUnknown):
-            return Outcome(Result.UNKNOWN, str(error))
-        if isinstance(error, Retryable):
-            return Outcome(Result.NOT_SENT, str(error))
-        return Outcome(Result.REJECTED, str(error))
+        return outcome_of(error)
 
 
 def _done(made: dict[str, _Made]) -> Outcome:

@@ -19,7 +19,6 @@ from syncline.connectors.shopify.listings import ListingWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
 from syncline.connectors.shopify.money import MoneyWriter
 from syncline.connectors.shopify.orders import OrderReader
-from syncline.connectors.shopify.outcomes import outcome_of
 from syncline.connectors.shopify.prices import PriceWriter
 from syncline.connectors.shopify.products import ProductWriter
 from syncline.connectors.shopify.shipments import Shipper
@@ -38,6 +37,7 @@ from syncline.model.payloads import (
     SetStock,
 )
 from syncline.ports import Clock, Transport
+from syncline.sdk.outcomes import outcome_of
 
 STAMP_MS = 1000  # `updatedAt` has whole seconds
 # Codes that name no line and mean: this key is spent, send again under a new one.

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from syncline.connectors.shopify import documents, mapping, wire
+from syncline.connectors.shopify import compliance, documents, mapping, wire
 from syncline.connectors.shopify.client import Client
 from syncline.connectors.shopify.manifest import STREAMS, ShopifySettings
 from syncline.connectors.shopify.wire import number, to_ms
@@ -159,6 +159,8 @@ class ShopifySource:
         if topic in PART_TOPICS or topic.startswith("fulfillments/"):
             part = wire.decode(body, wire.RestPart, topic)
             return [_notice(str(part.order_id), to_ms(part.updated_at or part.created_at, "updated_at"))]
+        if topic in compliance.TOPICS:
+            return [compliance.request_of(event, self._settings.shop)]
         if topic == "inventory_levels/update":
             return _level(wire.decode(body, wire.RestLevel, topic))
         if topic in {"item", "items"}:

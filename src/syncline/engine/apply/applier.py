@@ -30,6 +30,7 @@ from syncline.engine.derive.states import StateDeriver
 from syncline.engine.derive.stock import DERIVE_MAX, StockDeriver
 from syncline.engine.failpoints import failpoint
 from syncline.engine.leases import Lease
+from syncline.engine.privacy.intake import Intake
 from syncline.engine.routes import Routes, parse_reference, reference_of, split_key
 from syncline.engine.routing import decisions
 from syncline.engine.states import States
@@ -74,7 +75,9 @@ class Applier:
         contents: StateDeriver | None = None,
         routed: Collection[str] = (),
         credit: CreditNews | None = None,
+        intake: Intake | None = None,
     ) -> None:
+        self._intake = intake or Intake(store)
         self._credit = credit or None
         self._routed = routed  # channels of which it is decided here from where orders are sent
         self._states = states
@@ -259,6 +262,7 @@ class Applier:
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
         decoded = await self._adoption.renamed(decoded)
+        decoded, private = await self._intake.taken(decoded)
         figures = await self._load(batch, decoded)
         credited = await self._credited(batch, decoded)
         weighed = await self._doubts.weigh(batch, decoded, figures)
@@ -279,9 +283,16 @@ class Applier:
         self._offset = decoded[-1][0].offset
         failpoint("applier.before_write")
         results = await self._store.write(
-            self._lease.guard, learned, *weighed.writes, *credited, *batch.writes(CONSUMER, self._offset)
+            self._lease.guard,
+            learned,
+            *weighed.writes,
+            *credited,
+            *private,
+            *batch.writes(CONSUMER, self._offset),
         )
         failpoint("applier.after_write")
+        if private:
+            self._intake.stored()
         self._memory.stored(batch.records())
         if batch.deferred:
             self._deriver.deferred()
@@ -350,6 +361,17 @@ class Applier:
             self.tallies.forget()
             self._memory.forget()
             raise
+
+    async def erase(self, *writes: Write) -> list[list[Row]]:
+        """Write something about records between two batches; nothing is remembered of them afterwards.
+
+        Raises:
+            Fenced: a guarded statement did not find its row, or another worker applies the log; nothing was written.
+        """
+        async with self.tallies.lock:
+            results = await self._store.write(self._lease.guard, *writes)
+            self._memory.forget()
+        return results[1:]
 
     async def take_doubted(self, system: str, since_ms: int) -> None:
         """Take the doubted figures that were read since a moment, and drop older ones."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from syncline.credit.exposure import AMOUNT_MAX, up
+from syncline.credit.rules import Conflict
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, parse_reference, reference_of
 from syncline.model.change import Change, Flow, Kind
 from syncline.model.credit import NOTHING
@@ -15,6 +17,7 @@ from syncline.ports import Store, Write
 
 # An order that is heard of for the first time after so long is from the time before us: the source's figures contain it.
 NEW_MS = 7 * 86_400_000
+HOLDING = frozenset({"open", "confirmed"})  # what an approval is while it holds its amount
 
 
 def claim_of(channel: str, order_key: str) -> str:
@@ -22,8 +25,12 @@ def claim_of(channel: str, order_key: str) -> str:
     return f"{channel}{SEP}{order_key}"
 
 
-def accepted_row(channel: str, order_key: str, accepted: bool, now_ms: int) -> dict[str, Any]:
-    """The source says whether it counts an order.
+def accepted_row(
+    channel: str, order_key: str, accepted: bool, now_ms: int, account: str = ""
+) -> dict[str, Any]:
+    """The source says whether it counts an order, and for which account; "": it does not tell.
+
+    What was approved on an account's credit is not in its figures if the source counts it for another.
 
     Figures contain it that begin to be read later: in the millisecond after this one, for a reading that began in this one
     may have begun before.
@@ -31,9 +38,35 @@ def accepted_row(channel: str, order_key: str, accepted: bool, now_ms: int) -> d
     return {
         "reference": claim_of(channel, order_key),
         "binding": reference_of(channel, order_key),
+        "account": account,
         "accepted": int(accepted),
         "now_ms": now_ms + 1,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Whose credit an order takes: by its own claim, or, before it has one, by an approval."""
+
+    account: str
+    own: bool
+
+
+async def claims_of(store: Store, route: Route, orders: Sequence[Order]) -> dict[str, Claimed]:
+    """Whose credit orders take, by their keys, as far as a claim says so.
+
+    An order's own claim comes first, then the approval that still holds; of several that are over, the last.
+    """
+    names = {name: order.key for order in orders for name in (order.number, order.key) if name}
+    rows = await store.read("credit_of_orders", system=route.source, channel=route.sink, orders=list(names))
+    found: dict[str, tuple[int, Claimed]] = {}
+    for name, account, reference, state in rows:
+        key = names[name]
+        own = reference == claim_of(route.sink, key)
+        rank = 2 if own else int(state in HOLDING)
+        if account and rank >= found.get(key, (0,))[0]:
+            found[key] = rank, Claimed(account, own)
+    return {key: claimed for key, (_, claimed) in found.items()}
 
 
 def owed(order: Order) -> Decimal:
@@ -90,6 +123,7 @@ class CreditNews:
 
     def __init__(self, store: Store, routes: Routes) -> None:
         self._store = store
+        self._heir = routes.heir
         self._routes = routes.of(Flow.CREDIT)
         sends = {(route.source, route.sink) for route in routes.of(Flow.ORDERS)}
         # Only orders that the source is sent can ever be in its figures; others would count for ever.
@@ -112,41 +146,41 @@ class CreditNews:
                 parsed = parse_reference(change.key, list(self._of_channel))
                 if parsed is not None and self._of_channel[parsed[0]].source == system:
                     reference = claim_of(*parsed)
-                    accepted[reference] = accepted_row(*parsed, change.value.commits_stock, now_ms)
+                    told = change.value
+                    accepted[reference] = accepted_row(*parsed, told.commits_stock, now_ms, told.account)
         found: list[Write] = []
         for channel, by_key in orders.items():
             route = self._of_channel[channel]
-            accounts = await self._accounts(route, list(by_key.values()), now_ms)
+            claimed = await claims_of(self._store, route, list(by_key.values()))
+            accounts = await self._accounts(route, by_key.values(), claimed, now_ms)
             mine = [(order, accounts[key]) for key, order in by_key.items() if key in accounts]
             if mine:
                 found += ordered_writes(route, mine, now_ms)
-                found += marks(self._routes, route.source, accounts.values(), now_ms)
+                touched = [*accounts.values(), *(one.account for one in claimed.values())]
+                found += marks(self._routes, route.source, touched, now_ms)
         if accepted:
             found.append(Write("credit_accept", list(accepted.values()), told=False))
         return found
 
-    async def _accounts(self, route: Route, orders: Sequence[Order], now_ms: int) -> Mapping[str, str]:
-        """Whose credit orders take, by their keys: of their approvals, of themselves before, or of their buyers."""
-        names = {name: order.key for order in orders for name in (order.number, order.key) if name}
-        known = {
-            names[name]: account
-            for name, account in await self._store.read(
-                "credit_of_orders", system=route.source, channel=route.sink, orders=list(names)
-            )
-        }
+    async def _accounts(
+        self, route: Route, orders: Iterable[Order], claimed: Mapping[str, Claimed], now_ms: int
+    ) -> Mapping[str, str]:
+        """Whose credit orders take, by their keys: of themselves before, of their approvals, or of their buyers."""
+        by_buyer = route.credit.conflict is Conflict.BUYER
+        known = {key: one.account for key, one in claimed.items() if one.own or not by_buyer}
         buyers = {
             order.key: customer_reference(route.sink, order.customer.key)
             for order in orders
             if order.key not in known
             and order.customer is not None
             and order.customer.key
-            and order.placed_at_ms >= now_ms - NEW_MS
+            and (order.key in claimed or order.placed_at_ms >= now_ms - NEW_MS)
         }
         if buyers:
             keys = list(dict.fromkeys(buyers.values()))
             rows = await self._store.read(
                 "bindings_get", system=route.source, kind=Kind.CUSTOMER.value, keys=keys
             )
-            bound = {row[0]: row[1] for row in rows if row[1]}
+            bound = {row[0]: self._heir(route.source, row[1]) for row in rows if row[1]}
             known |= {key: bound[buyer] for key, buyer in buyers.items() if buyer in bound}
-        return known
+        return {key: one.account for key, one in claimed.items()} | known

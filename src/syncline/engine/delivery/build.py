@@ -17,6 +17,7 @@ from syncline.engine.codec import FOUND, decode, put_fingerprint
 from syncline.engine.delivery.answers import Answers
 from syncline.engine.delivery.discarded import WHY, discarded
 from syncline.engine.delivery.outcomes import Built, Found, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.payer import Payer, Payers
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.mappings import Mappings
 from syncline.engine.rewind import Rewind
@@ -96,6 +97,7 @@ class Builder:
         self._deriver = deriver
         self._system = system
         self._adoption = adoption or Adoption(store, routes, {})
+        self._payers = Payers(store, routes, self._adoption, system)
         self._answers = Answers(store, routes, self._adoption, system)
 
     async def build(self, operation: str, deliveries: dict[str, Due], now_ms: int) -> dict[str, Built]:
@@ -106,10 +108,11 @@ class Builder:
             assert self._states is not None
             return await self._states.build(operation, deliveries, now_ms)
         routes = {key: due.route for key, due in deliveries.items()}
+        if operation == "put_order":
+            return await self._put_order(routes, now_ms)
         build = {
             "read_stock": self._read_stock,
             "read_order": self._read_order,
-            "put_order": self._put_order,
             "put_payment": self._put_payment,
             "put_refund": self._put_refund,
             "create_shipment": self._create_shipment,
@@ -186,7 +189,7 @@ class Builder:
         )
         return {key: (external_id, version, hash_) for key, external_id, version, hash_, *_ in rows}
 
-    async def _put_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+    async def _put_order(self, deliveries: dict[str, Route | None], now_ms: int) -> dict[str, Built]:
         built: dict[str, Built] = {}
         given_up = await discarded(
             self._store,
@@ -264,9 +267,15 @@ class Builder:
                 customer = replace(order.customer, key=_customer_reference(route, order.customer))
                 order = replace(order, customer=customer)
             foreign = () if external_id else self._adoption.foreign(route.source, order)
-            buyer = "" if external_id else await self._adoption.customer(self._system, order.customer)
-            put = PutOrder(reference, order, items, external_id, foreign, buyer, mark, fields)
-            built[key] = Send(put, note=fingerprint, writes=routed.writes if routed is not None else ())
+            payer = Payer()
+            if not external_id:
+                payer = await self._payers.of(route.source, order, order.customer, now_ms)
+            if payer.conflict:
+                built[key] = Refuse("other_account", f"order {order.number}: {payer.conflict}")
+                continue
+            put = PutOrder(reference, order, items, external_id, foreign, payer.account, mark, fields)
+            writes = payer.writes if routed is None else (*routed.writes, *payer.writes)
+            built[key] = Send(put, note=fingerprint, writes=writes)
         return built
 
     async def _before(self, order: Order, reference: str) -> Built | None:

@@ -484,7 +484,10 @@ class Results:
                 self._add("shelf_stale", sku=sku)
         credited = any(one.source == self._system for one in self._routes.of(Flow.CREDIT, sink=route.source))
         if credited and outcome.facts.get("commits_stock", True):
-            self._add("credit_accept", **accepted_row(route.source, order.key, True, self._now_ms))  # noqa: FBT003
+            # The one that we named, unless the ERP says another: it may be billed to a parent, or edited meanwhile.
+            account = str(outcome.facts.get("account") or payload.customer_external_id)
+            row = accepted_row(route.source, order.key, True, self._now_ms, account)  # noqa: FBT003
+            self._add("credit_accept", **row)
         difference = Decimal(outcome.facts.get("total_difference", 0))
         if abs(difference) > route.rounding_tolerance:
             self._add(

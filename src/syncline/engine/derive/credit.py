@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from syncline.credit.exposure import Claim, counts, tag_of
 from syncline.engine.codec import fingerprint
+from syncline.engine.derive.bound import OfCustomers
 from syncline.engine.routes import Route
 from syncline.engine.states import Wanted
 from syncline.model.change import Flow, Kind
@@ -30,12 +31,11 @@ class Ours(Struct, frozen=True):
     lag_ms: int = 0
 
 
-class CreditFlow:
+class CreditFlow(OfCustomers):
     """The declaration of credit. A content is known by the source's key of the account."""
 
     flow = Flow.CREDIT
     kind = Kind.CREDIT
-    bound = Kind.CUSTOMER
     content = CreditTag
 
     def fingerprint(self, route: Route) -> str:
@@ -58,25 +58,6 @@ class CreditFlow:
     def of_record(self, route: Route, record: str) -> Iterable[str]:
         """One content for each account."""
         return (record,) if route.credit.mirror else ()
-
-    def of_sku(self, route: Route, sku: str) -> Iterable[str]:
-        """Nothing hangs on what is sold."""
-        del route, sku
-        return ()
-
-    def needs(self, route: Route, key: str) -> Sequence[str]:
-        """The account itself."""
-        del route
-        return (key,)
-
-    def sku_of(self, key: str) -> str:
-        """The account's key."""
-        return key
-
-    def group_of(self, key: str) -> str:
-        """They stand together anyhow."""
-        del key
-        return ""
 
     def wanted(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from syncline.engine.codec import fingerprint
+from syncline.engine.derive.bound import OfCustomers
 from syncline.engine.routes import Route, customer_reference
 from syncline.engine.states import Wanted
 from syncline.mapping.customers import carded, described, differing, owned, retired, seen
@@ -23,12 +24,11 @@ GONE = "the source has it no more, and it was never written"
 NOBODY = CustomerCard(name="", active=False, tax_id="", terms="", group="", phone="", contacts=(), sites=())
 
 
-class CustomerFlow:
+class CustomerFlow(OfCustomers):
     """The declaration of customers. A content is known by the source's key of the customer."""
 
     flow = Flow.CUSTOMERS
     kind = Kind.CUSTOMER
-    bound = Kind.CUSTOMER
     content = CustomerCard
 
     def fingerprint(self, route: Route) -> str:
@@ -52,25 +52,6 @@ class CustomerFlow:
         """One content for each customer."""
         del route
         return (record,)
-
-    def of_sku(self, route: Route, sku: str) -> Iterable[str]:
-        """Nothing hangs on what is sold."""
-        del route, sku
-        return ()
-
-    def needs(self, route: Route, key: str) -> Sequence[str]:
-        """The customer itself."""
-        del route
-        return (key,)
-
-    def sku_of(self, key: str) -> str:
-        """The customer's key."""
-        return key
-
-    def group_of(self, key: str) -> str:
-        """They stand together anyhow."""
-        del key
-        return ""
 
     def wanted(
         self,

@@ -19,7 +19,18 @@ from syncline.engine.words import plural
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.payloads import SetListing, SetProduct, SetWording
-from syncline.model.products import Goods, Listing, Product, ProductStatus, Shelf, Variant, Wording
+from syncline.model.products import (
+    ELSE_NONE,
+    Goods,
+    Listing,
+    Product,
+    ProductStatus,
+    Shelf,
+    Variant,
+    Wording,
+    image_mark,
+    plain_name,
+)
 from syncline.model.records import Item
 
 GOODS = "goods"  # the groups of contents: this, and two that are followed by a name
@@ -170,10 +181,11 @@ class ProductFlow:
         )
         scalars = {
             name: getattr(shown, name)
-            for name in ("status", "title", "description", "category")
+            for name in ("status", "title", "description")
             if getattr(ours, name) is not None and getattr(shown, name) is not None
         }
-        return replace(ours, variants=variants, **scalars)
+        more = {"category": _category(shown, ours), "attributes": _attributes(shown, ours)}
+        return replace(ours, variants=variants, images=_images(shown, ours), **more, **scalars)
 
     def described(self, content: Shelf) -> str:
         """In a few words."""
@@ -205,6 +217,35 @@ class ProductFlow:
             had = tuple(before.texts) if isinstance(before, Wording) else ()
             return SetWording(name, group.removeprefix(LOCALE), content, had)
         return SetListing(name, group.removeprefix(ASSORTMENT), content)
+
+
+def _category(shown: Goods, ours: Goods) -> str | None:
+    """Ours, where it is among those that the product stands in."""
+    if ours.category is None or shown.category is None or ours.category in shown.category.split("\n"):
+        return ours.category
+    return shown.category
+
+
+def _attributes(shown: Goods, ours: Goods) -> dict[str, str] | None:
+    """Ours by their names, with what was read of each; ours again where that was not read.
+
+    An empty one is not compared: some channels have no empty values, and keep the one that was there.
+    """
+    if ours.attributes is None or shown.attributes is None:
+        return ours.attributes
+    read = {plain_name(name): text for name, text in shown.attributes.items() if name != ELSE_NONE}
+    rest = shown.attributes.get(ELSE_NONE)
+    return {
+        name: read.get(plain_name(name), text if rest is None else rest) if text.strip() else text
+        for name, text in ours.attributes.items()
+    }
+
+
+def _images(shown: Goods, ours: Goods) -> tuple[str, ...] | None:
+    """Ours that are there."""
+    if ours.images is None or shown.images is None:
+        return ours.images
+    return tuple(one for one in ours.images if image_mark(one) in shown.images)
 
 
 def _groups(route: Route) -> list[str]:

@@ -33,10 +33,11 @@ Beside = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a channel holds of a content as far as is known. ``hash`` of "": nobody knows."""
+    """What a channel holds of a content as far as is known, since when. ``hash`` of "": nobody knows."""
 
     hash: str
     content: Any
+    confirmed_at_ms: int = 0
 
 
 class StateDeriver:
@@ -155,7 +156,7 @@ class StateDeriver:
             "contents_get", system=route.sink, kind=flow.kind.value, keys=list(keys)
         )
         decoder = self._decoders[flow.kind]
-        return {key: Held(hash_, decoder.decode(body)) for key, hash_, body, _ in rows}
+        return {key: Held(hash_, decoder.decode(body), at_ms) for key, hash_, body, at_ms in rows}
 
     async def _parked(self, route: Route, flow: StateFlow, keys: Sequence[str]) -> set[str]:
         """What waits for a person: it is looked at again, and settled if nothing is left to decide."""

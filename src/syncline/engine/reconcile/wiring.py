@@ -34,7 +34,12 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         if engine.rewind.catching_up:
             return CATCHING_UP
         ends = (route.source, route.sink)
-        read = all(p.covers_ms for p in engine.pollers if p.system.name in ends)
+        # What only arrives may never come, such as parcels; that it was looked for is enough.
+        read = all(
+            p.covers_ms or (p.reads and p.stream.arrives and not p.stream.snapshot)
+            for p in engine.pollers
+            if p.system.name in ends
+        )
         return "" if read else "both sides are still being read for the first time"
 
     def expected(route: Route) -> int:

@@ -8,17 +8,21 @@ from typing import TypeVar
 from syncline.model.errors import Misconfigured
 from syncline.simulate.sides.adobe_commerce import AdobeCommerceSide
 from syncline.simulate.sides.business_central import BusinessCentralSide
+from syncline.simulate.sides.files import FilesSide
+from syncline.simulate.sides.market import MarketSide
 from syncline.simulate.sides.netsuite import NetSuiteSide
 from syncline.simulate.sides.ports import ErpSide, Place, ShopSide
 from syncline.simulate.sides.shopify import ShopifySide
 
-SHOPS: Mapping[str, type[ShopifySide | AdobeCommerceSide]] = {
+SHOPS: Mapping[str, type[ShopifySide | AdobeCommerceSide | MarketSide]] = {
     "shopify": ShopifySide,
     "adobe-commerce": AdobeCommerceSide,
+    "files": MarketSide,
 }
-ERPS: Mapping[str, type[NetSuiteSide | BusinessCentralSide]] = {
+ERPS: Mapping[str, type[NetSuiteSide | BusinessCentralSide | FilesSide]] = {
     "netsuite": NetSuiteSide,
     "business-central": BusinessCentralSide,
+    "files": FilesSide,
 }
 
 T = TypeVar("T")

@@ -1279,6 +1279,22 @@ RETURNING state_mark.key;
 SELECT route, key FROM state_mark
 WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;
 
+-- name: parked_of
+SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND system = :system AND operation = ANY (ARRAY(SELECT jsonb_array_elements_text(:operations::jsonb)))
+ORDER BY parked_at_ms, id LIMIT :limit;
+
+-- name: deliveries_late
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+    AND route = :route AND deliver_by_ms < :now_ms
+ORDER BY deliver_by_ms, operation, key LIMIT :limit;
+
+-- name: differences_at
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
+WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
 -- name: routing_put
 -- key: channel order_key id
 INSERT INTO routing (channel, order_key, id, at_ms, said, body)
@@ -1405,10 +1421,10 @@ WHERE system = :system AND account = ANY (ARRAY(SELECT jsonb_array_elements_text
 ORDER BY account, reference;
 
 -- name: credit_of_orders
-SELECT order_key, account FROM credit_claim
+SELECT order_key, account, reference, state FROM credit_claim
 WHERE channel = :channel AND order_key <> '' AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
     AND system = :system AND state <> 'released'
-ORDER BY order_key, reference;
+ORDER BY order_key, created_at_ms, reference;
 
 -- name: credit_claim
 SELECT system, account, channel, order_key, amount, currency, state, made_by, created_at_ms, expires_at_ms
@@ -1434,7 +1450,8 @@ RETURNING credit_claim.reference;
 
 -- name: credit_ordered
 -- key: reference
--- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again.
+-- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again. Until
+-- the source has confirmed the order, its claim may be moved to another account.
 INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
                           created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
 SELECT r.reference, r.system, r.account, r.channel, r.order_key, r.amount, r.currency, 'ordered', r.version, '',
@@ -1443,6 +1460,7 @@ FROM jsonb_to_recordset($1::jsonb) AS r(reference text, system text, account tex
     amount bigint, currency text, version bigint, now_ms bigint)
 ON CONFLICT (reference) DO UPDATE
 SET amount = excluded.amount, currency = excluded.currency,
+    account = CASE WHEN credit_claim.our_stamp_ms = 0 THEN excluded.account ELSE credit_claim.account END,
     version = CASE WHEN excluded.amount > credit_claim.amount THEN excluded.version ELSE credit_claim.version END,
     our_stamp_ms = CASE WHEN excluded.amount > credit_claim.amount THEN 0 ELSE credit_claim.our_stamp_ms END,
     state = CASE WHEN excluded.amount > credit_claim.amount THEN 'ordered' ELSE credit_claim.state END
@@ -1467,16 +1485,21 @@ ORDER BY c.reference LIMIT :limit;
 
 -- name: credit_accept
 -- key: reference
--- The source tells of an order whether it counts it. That it holds the order as it is now, the binding says.
+-- The source tells of an order whether it counts it, and for which account; "": it does not tell. One that was approved on
+-- the credit of this account is not in its figures if the source has it for another. That it holds the order as it is now,
+-- the binding says.
 UPDATE credit_claim SET
     our_stamp_ms = CASE WHEN r.accepted = 0 THEN 0 WHEN our_stamp_ms = 0 THEN r.now_ms ELSE our_stamp_ms END,
     state = CASE WHEN r.accepted = 0 THEN 'ordered' ELSE state END
-FROM jsonb_to_recordset($1::jsonb) AS r(reference text, binding text, accepted bigint, now_ms bigint)
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, binding text, account text, accepted bigint, now_ms bigint)
 WHERE credit_claim.reference = r.reference AND state IN ('ordered', 'contained')
+    AND (r.account IN ('', credit_claim.account) OR NOT EXISTS (
+        SELECT 1 FROM credit_claim AS a WHERE a.channel = credit_claim.channel AND a.order_key = credit_claim.order_key
+            AND a.order_key <> '' AND a.account = credit_claim.account AND a.state = 'replaced'))
     AND (r.accepted = 0 OR EXISTS (
         SELECT 1 FROM binding AS b WHERE b.system = credit_claim.system AND b.kind = 'order' AND b.key = r.binding
             AND b.version >= credit_claim.version))
-RETURNING account;
+RETURNING credit_claim.account;
 
 -- name: credit_settle
 -- key: system
@@ -1496,3 +1519,125 @@ DELETE FROM credit_claim WHERE reference IN (
              WHERE c.state NOT IN ('open', 'confirmed', 'ordered') AND c.created_at_ms < r.before
              LIMIT r."limit") AS old)
 RETURNING reference;
+
+-- Personal data: requests, whose records they concern, and what takes the place of what told of them.
+
+-- name: privacy_ask
+-- key: id
+INSERT INTO privacy (id, state, body)
+SELECT r.id, r.state, r.body FROM jsonb_to_recordset($1::jsonb) AS r(id text, state text, body text)
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: privacy_move
+-- key: id
+UPDATE privacy SET state = r.state, body = r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(id text, state text, body text)
+WHERE privacy.id = r.id
+RETURNING privacy.id;
+
+-- name: privacy_get
+SELECT state, body FROM privacy WHERE id = :id;
+
+-- name: privacies
+SELECT id, state, body FROM privacy
+WHERE id > :after AND (:state = '' OR state = :state) ORDER BY id LIMIT :limit;
+
+-- name: erased_put
+-- key: system kind key
+INSERT INTO erased (system, kind, key, at_ms)
+SELECT r.system, r.kind, r.key, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, now_ms bigint)
+ON CONFLICT (system, kind, key) DO NOTHING
+RETURNING key;
+
+-- name: erased_among
+SELECT key FROM erased
+WHERE system = :system AND kind = :kind
+    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)))
+ORDER BY key;
+
+-- A body of no bytes at all is no frame: that is how an erased one is known.
+-- name: event_erase
+-- key: offset
+UPDATE event SET body = ''::bytea
+FROM jsonb_to_recordset($1::jsonb) AS r("offset" bigint)
+WHERE event."offset" = r."offset" AND length(event.body) > 0
+RETURNING event."offset";
+
+-- Only where it is still what was looked at. Its version stays: nothing newer was told.
+-- name: record_erase
+-- key: system kind key
+UPDATE record SET hash = r.hash, body = r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, version bigint, tiebreak bigint,
+    hash text, body text)
+WHERE record.system = r.system AND record.kind = r.kind AND record.key = r.key
+    AND record.version = r.version AND record.tiebreak = r.tiebreak
+RETURNING record.key;
+
+-- What the other side holds is what it was; only the fingerprint that it is compared by is another one.
+-- name: binding_erase
+-- key: system kind key
+UPDATE binding SET hash = r.hash
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, was text, hash text)
+WHERE binding.system = r.system AND binding.kind = r.kind AND binding.key = r.key AND binding.hash = r.was
+RETURNING binding.key;
+
+-- A call whose end is not known may have to be made again.
+-- name: intent_erase
+-- key: id
+UPDATE intent SET items = r.items
+FROM jsonb_to_recordset($1::jsonb) AS r(id text, items text)
+WHERE intent.id = r.id AND finished_at_ms IS NOT NULL
+RETURNING intent.id;
+
+-- name: attempt_erase
+-- key: intent key
+UPDATE attempt SET message = r.message
+FROM jsonb_to_recordset($1::jsonb) AS r(intent text, key text, message text)
+WHERE attempt.intent = r.intent AND attempt.key = r.key
+RETURNING attempt.key;
+
+-- name: delivery_erase
+-- key: system operation key
+UPDATE delivery SET reason = r.reason
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, reason text)
+WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
+RETURNING delivery.key;
+
+-- name: difference_erase
+-- key: route key
+UPDATE difference SET detail = r.detail
+FROM jsonb_to_recordset($1::jsonb) AS r(route text, key text, detail text)
+WHERE difference.route = r.route AND difference.key = r.key AND difference.detail <> ''
+RETURNING difference.key;
+
+-- name: routing_erase
+-- key: channel order_key
+UPDATE routing SET body = r.body
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, was text, body text)
+WHERE routing.channel = r.channel AND routing.order_key = r.order_key AND routing.body = r.was
+RETURNING routing.order_key;
+
+-- name: content_drop
+-- key: system kind key
+DELETE FROM content USING jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text)
+WHERE content.system = r.system AND content.kind = r.kind AND content.key = r.key
+RETURNING content.key;
+
+-- name: parked_after
+SELECT id, system, operation, key, detail, payload FROM parked WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: parked_erase
+-- key: id
+UPDATE parked SET detail = r.detail, payload = r.payload
+FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, detail text, payload text)
+WHERE parked.id = r.id
+RETURNING parked.id;
+
+-- name: audit_erase
+-- key: id
+UPDATE audit SET before = r.before, after = r.after
+FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, before text, after text)
+WHERE audit.id = r.id
+RETURNING audit.id;

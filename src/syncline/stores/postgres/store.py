@@ -274,6 +274,9 @@ class PostgresStore(Store):
             raise sort_error(error) from error
         return await self._fetch(known.sql, *bound)
 
+    async def wipe(self) -> None:
+        """Nothing: old versions of rows go when the server vacuums their tables (``docs/howto/erase-a-person.md``)."""
+
     async def close(self) -> None:
         if self._closing:
             return

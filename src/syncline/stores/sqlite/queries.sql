@@ -1031,6 +1031,23 @@ RETURNING key;
 SELECT route, key FROM state_mark
 WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND not_before_ms <= :now_ms;
 
+-- name: parked_of
+SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
+WHERE resolved_at_ms IS NULL AND system = :system AND operation IN (SELECT value FROM json_each(:operations))
+ORDER BY parked_at_ms, id LIMIT :limit;
+
+-- Of its own accord SQLite takes the primary key for "system", and walks what was done in 30 days as well.
+-- name: deliveries_late
+SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery INDEXED BY delivery_open
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+    AND route = :route AND deliver_by_ms < :now_ms
+ORDER BY deliver_by_ms, operation, key LIMIT :limit;
+
+-- name: differences_at
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
+WHERE route = :route AND key IN (SELECT value FROM json_each(:keys)) AND closed_at_ms IS NULL
+ORDER BY key, cause;
+
 -- name: routing_put
 INSERT INTO routing (channel, order_key, id, at_ms, said, body)
 VALUES (:channel, :order_key, :id, :now_ms, :said, :body)
@@ -1090,9 +1107,11 @@ INSERT INTO credit_account (system, account, seq) VALUES (:system, :account, 1)
 ON CONFLICT (system, account) DO UPDATE SET seq = credit_account.seq + 1
 RETURNING account;
 
+-- As an index of part of the table is used only where its condition is said word for word, it is, here and below.
 -- name: credit_lapse
 UPDATE credit_claim SET state = 'expired'
-WHERE system = :system AND account = :account AND state IN ('open', 'confirmed') AND expires_at_ms <= :now_ms
+WHERE system = :system AND account = :account AND state IN ('open', 'confirmed', 'ordered') AND state <> 'ordered'
+    AND expires_at_ms <= :now_ms
 RETURNING reference;
 
 -- To follow credit_lock and credit_lapse in one transaction. "room" is what is left by the figures of "version", which
@@ -1134,10 +1153,10 @@ WHERE system = :system AND account IN (SELECT value FROM json_each(:accounts))
 ORDER BY account, reference;
 
 -- name: credit_of_orders
-SELECT order_key, account FROM credit_claim
+SELECT order_key, account, reference, state FROM credit_claim
 WHERE channel = :channel AND order_key <> '' AND order_key IN (SELECT value FROM json_each(:orders))
     AND system = :system AND state <> 'released'
-ORDER BY order_key, reference;
+ORDER BY order_key, created_at_ms, reference;
 
 -- name: credit_claim
 SELECT system, account, channel, order_key, amount, currency, state, made_by, created_at_ms, expires_at_ms
@@ -1156,13 +1175,15 @@ RETURNING reference;
 UPDATE credit_claim SET state = 'released' WHERE reference = :reference AND state IN ('open', 'confirmed')
 RETURNING reference;
 
--- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again.
+-- An order takes what is still owed for it. Only an amount that has grown has to be confirmed by the source again. Until
+-- the source has confirmed the order, its claim may be moved to another account.
 -- name: credit_ordered
 INSERT INTO credit_claim (reference, system, account, channel, order_key, amount, currency, state, version, made_by,
                           created_at_ms, expires_at_ms, confirmed_at_ms, our_stamp_ms)
 VALUES (:reference, :system, :account, :channel, :order_key, :amount, :currency, 'ordered', :version, '', :now_ms, 0, 0, 0)
 ON CONFLICT (reference) DO UPDATE
 SET amount = excluded.amount, currency = excluded.currency,
+    account = CASE WHEN credit_claim.our_stamp_ms = 0 THEN excluded.account ELSE credit_claim.account END,
     version = CASE WHEN excluded.amount > credit_claim.amount THEN excluded.version ELSE credit_claim.version END,
     our_stamp_ms = CASE WHEN excluded.amount > credit_claim.amount THEN 0 ELSE credit_claim.our_stamp_ms END,
     state = CASE WHEN excluded.amount > credit_claim.amount THEN 'ordered' ELSE credit_claim.state END
@@ -1175,19 +1196,25 @@ WHERE channel = :channel AND order_key IN (:order_key, :number) AND order_key <>
     AND state IN ('open', 'confirmed', 'expired') AND reference <> :reference
 RETURNING reference;
 
--- Approvals of orders that were applied in the very moment in which the approval learned the order's name.
+-- Approvals of orders that were applied in the very moment in which the approval learned the order's name. From the few that
+-- count to their orders: in this order, or every order is looked at.
 -- name: credit_met
 SELECT c.reference, c.channel, c.order_key, o.body FROM credit_claim AS c
-JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
+CROSS JOIN record AS o ON o.system = c.channel AND o.kind = 'order' AND o.key = c.order_key
 WHERE c.state IN ('open', 'confirmed', 'ordered') AND c.state <> 'ordered' AND c.system = :system AND c.order_key <> ''
 ORDER BY +c.reference LIMIT :limit;
 
--- The source tells of an order whether it counts it. That it holds the order as it is now, the binding says.
+-- The source tells of an order whether it counts it, and for which account; "": it does not tell. One that was approved on
+-- the credit of this account is not in its figures if the source has it for another. That it holds the order as it is now,
+-- the binding says.
 -- name: credit_accept
 UPDATE credit_claim SET
     our_stamp_ms = CASE WHEN :accepted = 0 THEN 0 WHEN our_stamp_ms = 0 THEN :now_ms ELSE our_stamp_ms END,
     state = CASE WHEN :accepted = 0 THEN 'ordered' ELSE state END
 WHERE reference = :reference AND state IN ('ordered', 'contained')
+    AND (:account IN ('', credit_claim.account) OR NOT EXISTS (
+        SELECT 1 FROM credit_claim AS a WHERE a.channel = credit_claim.channel AND a.order_key = credit_claim.order_key
+            AND a.order_key <> '' AND a.account = credit_claim.account AND a.state = 'replaced'))
     AND (:accepted = 0 OR EXISTS (
         SELECT 1 FROM binding AS b WHERE b.system = credit_claim.system AND b.kind = 'order' AND b.key = :binding
             AND b.version >= credit_claim.version))
@@ -1207,3 +1234,82 @@ DELETE FROM credit_claim WHERE reference IN (
     SELECT reference FROM credit_claim
     WHERE state NOT IN ('open', 'confirmed', 'ordered') AND created_at_ms < :before LIMIT :limit)
 RETURNING reference;
+
+-- Personal data: requests, whose records they concern, and what takes the place of what told of them.
+
+-- name: privacy_ask
+INSERT INTO privacy (id, state, body) VALUES (:id, :state, :body)
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: privacy_move
+UPDATE privacy SET state = :state, body = :body WHERE id = :id
+RETURNING id;
+
+-- name: privacy_get
+SELECT state, body FROM privacy WHERE id = :id;
+
+-- name: privacies
+SELECT id, state, body FROM privacy
+WHERE id > :after AND (:state = '' OR state = :state) ORDER BY id LIMIT :limit;
+
+-- name: erased_put
+INSERT INTO erased (system, kind, key, at_ms) VALUES (:system, :kind, :key, :now_ms)
+ON CONFLICT (system, kind, key) DO NOTHING
+RETURNING key;
+
+-- name: erased_among
+SELECT key FROM erased
+WHERE system = :system AND kind = :kind AND key IN (SELECT value FROM json_each(:keys)) ORDER BY key;
+
+-- A body of no bytes at all is no frame: that is how an erased one is known.
+-- name: event_erase
+UPDATE event SET body = x'' WHERE "offset" = :offset AND length(body) > 0
+RETURNING "offset";
+
+-- Only where it is still what was looked at. Its version stays: nothing newer was told.
+-- name: record_erase
+UPDATE record SET hash = :hash, body = :body
+WHERE system = :system AND kind = :kind AND key = :key AND version = :version AND tiebreak = :tiebreak
+RETURNING key;
+
+-- What the other side holds is what it was; only the fingerprint that it is compared by is another one.
+-- name: binding_erase
+UPDATE binding SET hash = :hash WHERE system = :system AND kind = :kind AND key = :key AND hash = :was
+RETURNING key;
+
+-- A call whose end is not known may have to be made again.
+-- name: intent_erase
+UPDATE intent SET items = :items WHERE id = :id AND finished_at_ms IS NOT NULL
+RETURNING id;
+
+-- name: attempt_erase
+UPDATE attempt SET message = :message WHERE intent = :intent AND key = :key
+RETURNING key;
+
+-- name: delivery_erase
+UPDATE delivery SET reason = :reason WHERE system = :system AND operation = :operation AND key = :key
+RETURNING key;
+
+-- name: difference_erase
+UPDATE difference SET detail = :detail WHERE route = :route AND key = :key AND detail <> ''
+RETURNING key;
+
+-- name: routing_erase
+UPDATE routing SET body = :body WHERE channel = :channel AND order_key = :order_key AND body = :was
+RETURNING order_key;
+
+-- name: content_drop
+DELETE FROM content WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
+-- name: parked_after
+SELECT id, system, operation, key, detail, payload FROM parked WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: parked_erase
+UPDATE parked SET detail = :detail, payload = :payload WHERE id = :id
+RETURNING id;
+
+-- name: audit_erase
+UPDATE audit SET before = :before, after = :after WHERE id = :id
+RETURNING id;

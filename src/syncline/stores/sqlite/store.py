@@ -120,6 +120,8 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
     connection.pragma("synchronous", "FULL")
     connection.pragma("foreign_keys", 1)
     connection.pragma("trusted_schema", 0)
+    # What is deleted or overwritten is no more in the file, rather than in pages that are free.
+    connection.pragma("secure_delete", 1)
     connection.pragma("temp_store", "memory")
     connection.pragma("cache_size", -65536)
     connection.pragma("wal_autocheckpoint", 0 if path != ":memory:" else 1000)
@@ -398,6 +400,9 @@ class SqliteStore(Store):
 
     async def read(self, statement: str, **parameters: Any) -> list[Row]:
         return self.read_rows(statement, parameters)
+
+    async def wipe(self) -> None:
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     async def close(self) -> None:
         self._connection.close()

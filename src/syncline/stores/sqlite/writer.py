@@ -89,6 +89,7 @@ class LiveSqliteStore(Store):
         self._waiting = 0
         self._broken: BaseException | None = None
         self._dirty = threading.Event()
+        self._wiping = threading.Event()
         self._stopping = threading.Event()
         self.commits = 0
         self.transactions = 0
@@ -159,6 +160,11 @@ class LiveSqliteStore(Store):
 
     async def read(self, statement: str, **parameters: Any) -> list[Row]:
         return self._reader.read_rows(statement, parameters)
+
+    async def wipe(self) -> None:
+        # What was overwritten is in no page of the database any more, but may still be in the log of changes to them.
+        self._wiping.set()
+        self._dirty.set()
 
     async def close(self) -> None:
         if self._closing:
@@ -281,7 +287,10 @@ class LiveSqliteStore(Store):
                 return
             try:
                 pages = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[0]
-                if pages > 8 * CHECKPOINT_EVERY_PAGES:
+                if self._wiping.is_set():
+                    self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    self._wiping.clear()
+                elif pages > 8 * CHECKPOINT_EVERY_PAGES:
                     self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             except (apsw.BusyError, apsw.FullError):
                 pass  # the WAL grows until it is possible again

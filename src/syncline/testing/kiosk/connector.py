@@ -42,6 +42,7 @@ from syncline.ports import (
     WebhookRequest,
 )
 from syncline.sdk.governor import CostBucket
+from syncline.sdk.outcomes import outcome_of
 
 COUNTER = "counter"  # the shop's one location
 CURRENCY = "GBP"
@@ -305,12 +306,8 @@ class KioskSink:
             if operation == "read_stock":
                 return [await self._read(item.payload)]
             return [await self._set(item.payload, key)]
-        except Throttled as error:
-            return [Outcome(Result.THROTTLED, str(error), error.retry_after_s)]
-        except Retryable as error:
-            return [Outcome(Result.NOT_SENT, str(error))]
-        except OutcomeUnknown as error:
-            return [Outcome(Result.UNKNOWN, str(error))]
+        except (Throttled, Retryable, OutcomeUnknown) as error:
+            return [outcome_of(error)]
 
     async def _set(self, wanted: SetStock, key: str) -> Outcome:
         body = {"stock": wanted.quantity, "expected": wanted.expected}

@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const page = document.body.dataset.page;
+  const { page, of } = document.body.dataset;
   const light = document.querySelector("[data-live]");
   if (!light || page === "login" || !window.EventSource) return;
 
@@ -19,14 +19,17 @@
       const part = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
       // What somebody is using stays under their fingers; the next update catches up.
       if (!part || (part.contains(document.activeElement) && part !== document.activeElement)) continue;
+      // What somebody has opened or closed stays so.
+      const were = new Map([...part.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
       part.innerHTML = html;
+      for (const each of part.querySelectorAll("details[id]")) each.open = were.get(each.id) ?? each.open;
     }
   };
 
   let source = null;
   const open = () => {
     if (source || document.hidden) return;
-    source = new EventSource(`/events?page=${encodeURIComponent(page)}`);
+    source = new EventSource(`/events?page=${encodeURIComponent(page)}${of ? `&${of}` : ""}`);
     source.addEventListener("parts", show);
     source.onerror = () => {
       say("reconnecting", false);

@@ -14,6 +14,7 @@ from syncline.connectors.adobe_commerce.simulator import hooks, render
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
 from syncline.connectors.adobe_commerce.simulator.auth import Credentials, Integration
 from syncline.connectors.adobe_commerce.simulator.bulk import Bulk
+from syncline.connectors.adobe_commerce.simulator.catalogstate import DEFAULT, Category, Select
 from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.connectors.adobe_commerce.simulator.events import (
     ORDER_SAVED,
@@ -137,6 +138,19 @@ class AdobeCommerceSimulator(Simulator):
         """A shared catalog without products; returns its id."""
         number = self.state.new_id("shared_catalog")
         self.state.shared_catalogs[number] = set()
+        return number
+
+    def add_select(self, code: str, *labels: str) -> Select:
+        """An attribute from whose values one is chosen."""
+        number = 500 + self.state.new_id("select")
+        made = Select(number, code, code.title(), {self.state.new_id("option_value"): one for one in labels})
+        self.state.selects[code] = made
+        return made
+
+    def add_category(self, name: str, parent_id: int = DEFAULT) -> int:
+        """A category; returns its id."""
+        number = max(self.state.categories) + 1
+        self.state.categories[number] = Category(number, parent_id, name)
         return number
 
     def register_events(

@@ -287,5 +287,6 @@ def _chosen(value: Any, tree: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return [_chosen(one, tree) for one in value]
     if isinstance(value, dict):
-        return {name: _chosen(value[name], inner) for name, inner in tree.items() if name in value}
+        # An empty array of PHP is a list, whatever it would have held.
+        return {name: _chosen(value[name], inner) for name, inner in tree.items() if name in value} or []
     return value

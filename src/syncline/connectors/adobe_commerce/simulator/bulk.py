@@ -22,6 +22,7 @@ from syncline.sdk.simulator import Faults
 COMPLETE, RETRIABLE, FAILED, OPEN, REJECTED = 1, 2, 3, 4, 5
 PICK_UP_S = (0.5, 15.0)  # assumption: how soon a running consumer takes the first message
 EACH_S = (0.02, 0.3)  # assumption: how long one operation takes
+RESTART_S = 60.0  # until a cron job looks whether a consumer runs, after an outage
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 Work = Callable[[], Any]
 
@@ -52,6 +53,7 @@ class Bulk:
         self._bulks: dict[str, list[Operation]] = {}
         self._free_s = 0.0  # when the consumer has worked off what it holds
         self._waiting: list[Operation] = []
+        self._restarting = False
         self._consumer = True
         self.worked = 0
         self.deadlock_rate = 0.0  # share of operations that end in a lock wait
@@ -105,7 +107,7 @@ class Bulk:
         return {"bulk_uuid": uuid, "request_items": told, "errors": False}
 
     def _queue(self, operation: Operation) -> None:
-        if not self._consumer:
+        if not self._consumer or self._waiting:
             self._waiting.append(operation)
             return
         now_s = self._clock.monotonic()
@@ -115,8 +117,11 @@ class Bulk:
         self._clock.after(self._free_s - now_s, lambda: self._work(operation))
 
     def _work(self, operation: Operation) -> None:
-        if self._faults().down or not self._consumer:
+        if self._faults().down or not self._consumer or self._waiting:
             self._waiting.append(operation)
+            if not self._restarting:
+                self._restarting = True
+                self._clock.after(RESTART_S, self._restart)
             return
         self.worked += 1
         if self.deadlock_rate > 0 and self._rng.random() < self.deadlock_rate:
@@ -133,6 +138,17 @@ class Bulk:
             operation.status = COMPLETE
             operation.message = "Service execution success"
         operation.work = None
+
+    def _restart(self) -> None:
+        """A cron job starts the consumer again once the shop is up; what waited is worked off in its order."""
+        if self._faults().down:
+            self._clock.after(RESTART_S, self._restart)
+            return
+        self._restarting = False
+        if self._consumer:
+            waiting, self._waiting = self._waiting, []
+            for operation in waiting:
+                self._queue(operation)
 
     # --- status -----------------------------------------------------------------------------------
 

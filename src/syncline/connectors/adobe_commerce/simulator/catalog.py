@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
     from syncline.connectors.adobe_commerce.simulator.state import ShopState
 
-from syncline.connectors.adobe_commerce.simulator import render
+from syncline.connectors.adobe_commerce.simulator import merchandise, render
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 
 Row = dict[str, Any]
@@ -23,15 +23,17 @@ def save(shop: AdobeCommerceSimulator, given: Row, sku: str, store: str) -> Row:
     state = shop.state
     sku = sku or given.get("sku", "")
     product = state.products.get(sku)
+    is_new = product is None
     attributes = {one["attribute_code"]: one.get("value") for one in given.get("custom_attributes") or ()}
     if product is None:
-        for name in ("sku", "name", "attribute_set_id", "price"):
+        priced = () if given.get("type_id") == merchandise.CONFIGURABLE else ("price",)
+        for name in ("sku", "name", "attribute_set_id", *priced):
             if given.get(name) in (None, ""):
                 raise ApiError(
                     400, 'The "%1" attribute value is empty. Set the attribute and try again.', [name]
                 )
         product = shop.add_product(
-            sku, given["name"], given["price"], {}, kind=given.get("type_id", "simple")
+            sku, given["name"], given.get("price", 0.0), {}, kind=given.get("type_id", "simple")
         )
         product.status, store = given.get("status", 1), "all"
     if store not in ("all", "default"):
@@ -45,11 +47,21 @@ def save(shop: AdobeCommerceSimulator, given: Row, sku: str, store: str) -> Row:
         product.name = given.get("name", product.name)
         product.status = given.get("status", product.status)
         product.visibility = given.get("visibility", product.visibility)
-        product.attributes |= {code: value for code, value in attributes.items() if code in shop.attributes}
+        for code, value in attributes.items():
+            if code in state.selects and value and not str(value).isdigit():
+                shop.ledger.breach("option_value")  # it would be taken, and shown as nothing
+            if code in shop.attributes or code in state.selects:
+                product.attributes[code] = value
+        try:
+            merchandise.save_extension(shop, product, given.get("extension_attributes") or {})
+        except ApiError:
+            if is_new:
+                del state.products[sku]
+            raise
     if "price" in given:
         product.price_minor = round(given["price"] * 100)
     product.updated_ms = shop.clock.now_ms()
-    state.product_log.append((sku, product.name, product.status, product.price_minor > 0))
+    state.product_log.append((sku, product.name, product.status, merchandise.priced(state, product)))
     return render.product(product)
 
 

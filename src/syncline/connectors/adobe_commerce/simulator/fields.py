@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from syncline.connectors.adobe_commerce.simulator import productfields
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, required
 from syncline.connectors.adobe_commerce.simulator.search import no_accessor
 
@@ -44,9 +45,10 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
             "type_id": "string",
             "weight": "float",
             "custom_attributes": "[CustomAttribute]",
-            "extension_attributes": "any",
+            "extension_attributes": "ProductExtension",
         },
     ),
+    **productfields.CLASSES,
     "CustomAttribute": (
         "Magento\\Framework\\Api\\AttributeInterface",
         {"attribute_code": "string", "value": "any"},
@@ -233,6 +235,7 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "tier_prices": {"prices": ("[TierPrice]", True)},
     "tier_information": {"skus": ("[string]", True)},
     "save_product": {"product": ("Product", True), "saveOptions": ("bool", False)},
+    **productfields.SERVICES,
     "assign_products": {"products": ("[CatalogProduct]", True)},
     "save_source_items": {"sourceItems": ("[SourceItem]", True)},
     "ship": {

@@ -222,10 +222,41 @@ def product(one: Product, store: str = "all") -> dict[str, Any]:
         "custom_attributes": [{"attribute_code": code, "value": text} for code, text in attributes.items()],
         "price": money(one.price_minor),
         "status": one.status,
+        "visibility": one.visibility,
         "type_id": one.type_id,
         "created_at": stamp(one.created_ms),
         "updated_at": stamp(one.updated_ms),
+        "media_gallery_entries": [dict(entry) for entry in one.media],
+        "extension_attributes": {
+            "website_ids": [1],
+            "category_links": [
+                {"position": at, "category_id": str(number)} for number, at in one.categories.items()
+            ],
+            **(
+                {
+                    "configurable_product_options": choices(one),
+                    "configurable_product_links": list(one.links),
+                }
+                if one.type_id == "configurable"
+                else {}
+            ),
+        },
     }
+
+
+def choices(one: Product) -> list[dict[str, Any]]:
+    """``configurable-product-data-option-interface``, of each attribute that variants differ in."""
+    return [
+        {
+            "id": choice["id"],
+            "attribute_id": str(choice["attribute_id"]),
+            "label": choice["label"],
+            "position": choice["position"],
+            "values": [{"value_index": value} for value in choice["values"]],
+            "product_id": one.entity_id,
+        }
+        for choice in one.choices
+    ]
 
 
 def source_item(one: SourceItem) -> dict[str, Any]:

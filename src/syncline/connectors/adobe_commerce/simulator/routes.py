@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import catalog, companies, companycredits, prices, render
+from syncline.connectors.adobe_commerce.simulator import (
+    catalog,
+    companies,
+    companycredits,
+    merchandise,
+    prices,
+    render,
+)
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
@@ -80,6 +87,15 @@ class Services:
         limits = self._shop.input_limits
         limit = (self._shop.async_items_max if asynchronous else self._shop.items_max) if limits else None
         return taken(route.service, body, self._shop.ledger.breach, items_max=limit)
+
+    @property
+    def shop(self) -> AdobeCommerceSimulator:
+        """The shop whose services these are."""
+        return self._shop
+
+    def search(self, call: Call, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """The answer to a search over some rows."""
+        return self._search(call, rows)
 
     # --- searches ---------------------------------------------------------------------------------
 
@@ -420,6 +436,22 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
     Route("POST", "products/tier-prices-information", "tier_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
+    Route("GET", "products/attributes", "none", merchandise.attributes),
+    Route("POST", "products/attributes/{attributeCode}/options", "save_option", merchandise.add_option),
+    Route("POST", "products/{sku}/media", "save_media", merchandise.add_media),
+    Route("GET", "configurable-products/{sku}/options/all", "none", merchandise.options),
+    Route(
+        "POST",
+        "configurable-products/{sku}/options",
+        "save_configurable_option",
+        merchandise.save_option,
+    ),
+    Route("POST", "configurable-products/{sku}/child", "add_child", merchandise.add_child),
+    Route("GET", "configurable-products/{sku}/children", "none", merchandise.children),
+    Route("GET", "categories", "none", merchandise.tree),
+    Route("POST", "categories", "save_category", merchandise.save_category),
+    Route("POST", "categories/{categoryId}/products", "link_product", merchandise.link_product),
+    Route("DELETE", "categories/{categoryId}/products/{sku}", "none", merchandise.unlink_product),
     Route("POST", "products", "save_product", Services.save_product),
     Route("PUT", "products/{sku}", "save_product", Services.save_product),
     Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),

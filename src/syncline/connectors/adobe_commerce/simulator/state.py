@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from syncline.connectors.adobe_commerce.simulator.catalogstate import Select, first_categories
 from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.ports import Clock
 
@@ -35,6 +36,10 @@ class Product:
     visibility: int = 4
     attributes: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of store views, in place of the others
+    choices: list[dict[str, Any]] = field(default_factory=list)  # attributes that its variants differ in
+    links: list[int] = field(default_factory=list)  # its variants
+    categories: dict[int, int] = field(default_factory=dict)  # with its position in each
+    media: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -266,6 +271,8 @@ class ShopState:
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
         self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
+        self.selects: dict[str, Select] = {}  # attributes with values to choose from, by code
+        self.categories = first_categories()
         # Every product that was saved through the API: its SKU, name, status, whether it has a price.
         self.product_log: list[tuple[str, str, int, bool]] = []
         self.price_log: list[tuple[str, str, float, float]] = []
@@ -367,6 +374,8 @@ class ShopState:
             self.invoices,
             self.creditmemos,
             self.company_credits,
+            self.selects,
+            self.categories,
         )
         for table in tables:
             for key, row in table.items():

@@ -240,6 +240,9 @@ class Documents:
             "customerId",
             "customerNumber",
             "customerName",
+            "billToCustomerId",
+            "billToCustomerNumber",
+            "billToName",
             "currencyCode",
             "pricesIncludeTax",
         )

@@ -243,9 +243,14 @@ class People:
         self.company.commit()
         return made
 
-    def invoice(self, order_id: str) -> str:
-        """Invoice what was shipped; returns the invoice's number. A finished order is deleted by it."""
+    def invoice(self, order_id: str, due: str = "") -> str:
+        """Invoice what was shipped; returns the invoice's number. A finished order is deleted by it.
+
+        ``due`` is the day by which it has to be paid, if not at once.
+        """
         made = self.documents.invoice(self.order_record(order_id))
+        if due:
+            made.values["dueDate"] = due
         self.company.commit()
         return str(made.values["number"])
 
@@ -273,6 +278,18 @@ class People:
         held["remainingAmount"] -= held["remainingAmount"] if amount is None else Decimal(amount)
         held["status"] = "Open" if held["remainingAmount"] else "Paid"
         self.company.touch("salesInvoices", invoice)
+        self.company.commit()
+
+    def delete_payment(self, description: str) -> None:
+        """Take a line out of the payment journal before anybody posted it."""
+        line = self.company.find("customerPayments", "description", description)
+        assert line is not None
+        self.writes.delete(ENTITIES["customerPayments"], line)
+        self.company.commit()
+
+    def delete_memo(self, memo_id: str) -> None:
+        """Delete a draft of a credit memo."""
+        self.writes.delete(ENTITIES["salesCreditMemos"], self.company.tables["salesCreditMemos"][memo_id])
         self.company.commit()
 
     def credit(self, number: str, lines: Mapping[str, int], location: str = "MAIN") -> str:

@@ -88,6 +88,15 @@ class Views:
                 ),
                 ZERO,
             )
+            if name == "customerFinancialDetails":
+                shown["overdueAmount"] = sum(
+                    (
+                        x.values["remainingAmount"]
+                        for x in company.tables["salesInvoices"].values()
+                        if x.values["customerId"] == record.id and x.values["dueDate"] < company.today()
+                    ),
+                    ZERO,
+                )
 
     def render(
         self, entity: Entity, record: Record, query: Query, shown: Mapping[str, Any] | None = None

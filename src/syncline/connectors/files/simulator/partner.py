@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from syncline.ports import Clock
 
-ORDER_COLUMNS = ("ORDER_REF", "REV", "ACTION", "LINE", "ITEM", "WAREHOUSE", "QTY", "PRICE", "TOTAL", "EMAIL")
+ORDER_COLUMNS = tuple("ORDER_REF REV ACTION LINE ITEM WAREHOUSE QTY PRICE TOTAL EMAIL DISCOUNT".split())
+PAYMENT_COLUMNS = ("PAYMENT", "ORDER_REF", "AMOUNT", "CURRENCY")
 STOCK_PREFIX = "STOCK_"
 
 
@@ -37,9 +39,20 @@ class Place(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line as it was left: ``discount`` is on all of it."""
+
+    item: str
+    warehouse: str
+    units: int
+    price: Decimal
+    discount: Decimal
+
+
 @dataclass(slots=True)
 class Order:
-    """An order as the partner has booked it."""
+    """An order as the partner has booked it; ``lines`` and ``rows`` are its last revision, ``lines`` what has left at least."""
 
     reference: str
     revision: int
@@ -48,6 +61,8 @@ class Order:
     cancelled: bool = False
     booked_ms: int = 0
     changed_ms: int = 0
+    rows: tuple[Row, ...] = ()
+    total: Decimal = Decimal(0)
 
 
 class Partner:
@@ -63,6 +78,8 @@ class Partner:
         self.on_hand: dict[tuple[str, str], int] = {}
         self.orders: dict[str, Order] = {}
         self.parcels: dict[str, tuple[str, Counter[tuple[str, str]]]] = {}
+        self.tracking: dict[str, str] = {}  # by parcel, where it is not the parcel's own number
+        self.payments: dict[str, tuple[str, Decimal]] = {}
         self._told: dict[str, int] = {}
         self._parcels_told: set[str] = set()
 
@@ -106,6 +123,7 @@ class Partner:
         for row in rows:
             if row["ACTION"] != "cancel":
                 lines[row["ITEM"], row["WAREHOUSE"]] += int(row["QTY"])
+        kept = rows if first["ACTION"] != "cancel" else []
         now_ms = self._clock.now_ms()
         order = known or Order(reference, 0, Counter(), booked_ms=now_ms)
         order.revision, order.changed_ms = revision, now_ms
@@ -114,18 +132,50 @@ class Partner:
         order.lines = Counter(
             {at: max(lines[at], order.shipped[at]) for at in lines.keys() | order.shipped.keys()}
         )
+        order.rows = tuple(
+            Row(x["ITEM"], x["WAREHOUSE"], int(x["QTY"]), _amount(x["PRICE"]), _amount(x["DISCOUNT"]))
+            for x in kept
+        )
+        order.total = _amount(first["TOTAL"])
         self.orders[reference] = order
+
+    def bank(self) -> None:
+        """Fetch the payments that were left, and note them."""
+        for key in self._place.keys("payments/"):
+            body = self._place.take(key)
+            if self._keeps:
+                self._place.put("payments-done/" + key.rpartition("/")[2], body)
+            for row in csv.DictReader(io.StringIO(body.decode("cp1252")), delimiter=";", strict=True):
+                if tuple(row) != PAYMENT_COLUMNS or row["PAYMENT"] in self.payments:
+                    self._breach("payment file")
+                    continue
+                self.payments[row["PAYMENT"]] = row["ORDER_REF"], _amount(row["AMOUNT"])
+
+    def send(self, reference: str, tracking: str) -> int:
+        """Send what is there of an order, each warehouse's goods as a parcel of its own; returns the parcels."""
+        order = self.orders[reference]
+        picks: dict[str, Counter[tuple[str, str]]] = {}
+        for at, units in sorted((order.lines - order.shipped).items()) if not order.cancelled else ():
+            take = min(units, max(0, self.on_hand.get(at, 0)))
+            if take:
+                picks.setdefault(at[1], Counter())[at] = take
+        for count, units_of in enumerate(picks.values(), 1):
+            number = self._leaves(order, units_of)
+            self.tracking[number] = tracking if count == 1 else f"{tracking}-{count}"
+        return len(picks)
 
     def ship(self, reference: str) -> str:
         """Send everything of an order that has not left; returns the parcel's number."""
         order = self.orders[reference]
-        rest = order.lines - order.shipped
-        for (sku, warehouse), units in rest.items():
-            self.on_hand[sku, warehouse] -= units
-        order.shipped += rest
+        return self._leaves(order, order.lines - order.shipped)
+
+    def _leaves(self, order: Order, units: Counter[tuple[str, str]]) -> str:
+        for at, count in units.items():
+            self.on_hand[at] -= count
+        order.shipped += units
         order.changed_ms = self._clock.now_ms()
         number = f"P{len(self.parcels) + 1:05d}"
-        self.parcels[number] = reference, rest
+        self.parcels[number] = order.reference, units
         return number
 
     # --- what it leaves ---------------------------------------------------------------------------------
@@ -166,7 +216,7 @@ class Partner:
         for number in news:
             reference, units = self.parcels[number]
             rows += [
-                f"{number};{reference};{sku};{at};{n};TRACK-{number}"
+                f"{number};{reference};{sku};{at};{n};{self.tracking.get(number, 'TRACK-' + number)}"
                 for (sku, at), n in sorted(units.items())
             ]
         if rows:
@@ -186,3 +236,7 @@ class Partner:
     def _day(at_ms: int) -> str:
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         return f"{at:%d.%m.%Y %H:%M:%S}.{at.microsecond:06d}"
+
+
+def _amount(text: str) -> Decimal:
+    return Decimal(text.replace(",", ".") or "0")

@@ -24,7 +24,7 @@ INSERT INTO dual VALUES('X');
 CREATE TABLE "transaction"(
   id INTEGER PRIMARY KEY, type TEXT, recordtype TEXT, tranid TEXT, externalid TEXT COLLATE NOCASE,
   trandate DATE, entity INTEGER, status TEXT, otherrefnum TEXT, memo TEXT, currency INTEGER,
-  foreigntotal REAL, foreignamountunpaid REAL, voided TEXT, shipdate DATE,
+  foreigntotal REAL, foreignamountunpaid REAL, voided TEXT, shipdate DATE, duedate DATE,
   createddate DATE, lastmodifieddate DATE);
 CREATE INDEX transaction_modified ON "transaction"(lastmodifieddate, id);
 CREATE INDEX transaction_external ON "transaction"(externalid);
@@ -89,7 +89,7 @@ STATISTICS = (
     ("customer", "customer_modified", "5000 2 1"),
 )
 
-_TXN_SQL = f'INSERT OR REPLACE INTO "transaction" VALUES({",".join("?" * 17)})'
+_TXN_SQL = f'INSERT OR REPLACE INTO "transaction" VALUES({",".join("?" * 18)})'
 _LINE_SQL = f"INSERT OR REPLACE INTO transactionline VALUES({','.join('?' * 23)})"
 _LEVEL_SQL = f"INSERT OR REPLACE INTO aggregateitemlocation VALUES({','.join('?' * 9)})"
 _CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 23)})"
@@ -141,9 +141,10 @@ class Mirror:
 
     def _txn_row(self, t: Txn) -> tuple[Any, ...]:
         created = self._account.local(t.created_ms)
-        unpaid = None
+        unpaid = due = None
         if t.record == "invoice":
             unpaid = float(t.total - t.settled)
+            due = f"{t.fields.get('dueDate') or created[:10]} 00:00:00"  # without terms, the day it was made
         shipped = created[:10] + " 00:00:00" if t.record == "itemFulfillment" else None
         return (
             t.id,
@@ -161,6 +162,7 @@ class Mirror:
             unpaid,
             "F",
             shipped,
+            due,
             created,
             self._account.local(t.modified_ms),
         )

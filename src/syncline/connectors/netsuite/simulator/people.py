@@ -251,9 +251,13 @@ class People(Customers, Items, Prices):
         """Cancel an order that nothing was shipped from."""
         self.documents.cancel(self._order(order_id))
 
-    def bill(self, order_id: int) -> int:
-        """Invoice what was shipped and not billed yet."""
-        return self.documents.bill(self._order(order_id), None).id
+    def bill(self, order_id: int, due: str = "") -> int:
+        """Invoice what was shipped and not billed yet; ``due``: the day by which it has to be paid, if not at once."""
+        made = self.documents.bill(self._order(order_id), None)
+        if due:
+            made.fields["dueDate"] = due
+            self.documents.save(made, "edit")
+        return made.id
 
     def settle(self, invoice_id: int, amount: Decimal | str | None = None) -> None:
         """Money comes for an invoice, or a deposit is applied to it; ``None``: all that remains."""

@@ -105,6 +105,7 @@ class Push:
                     "created_from": None
                     if source is None
                     else {"id": str(source.id), "external_id": source.external_id},
+                    "entity": str(txn.entity) if txn.record == "salesOrder" else None,
                     "lines": lines,
                     "tracking": [{"number": n, "carrier": c} for n, c in txn.tracking],
                     "ship_status": txn.status if txn.record == "itemFulfillment" else None,

@@ -13,6 +13,7 @@ from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.app import VERSIONS, HttpApp
 from syncline.connectors.shopify.simulator.bulk import Bulk
 from syncline.connectors.shopify.simulator.companies import Companies, Company
+from syncline.connectors.shopify.simulator.compliance import Complying
 from syncline.connectors.shopify.simulator.drafts import Draft, Drafting
 from syncline.connectors.shopify.simulator.idempotency import Keys
 from syncline.connectors.shopify.simulator.limits import RESTORE_RATE, Bucket
@@ -61,7 +62,7 @@ ALL_SCOPES = (
 )
 
 
-class ShopifySimulator(Drafting, Pricing, Products, Companies, Simulator):
+class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simulator):
     """One shop with its stock, orders, limits, webhooks and faults.
 
     Deterministic in its clock and random source: ``state_digest`` of two equal runs is equal.

@@ -35,6 +35,13 @@ def _metafield(
     return None if found is None else (f"{product.id}", namespace, key, *found)
 
 
+def _metafields(_shop: Any, product: Product, arguments: dict[str, Any]) -> Page:
+    wanted = arguments.get("namespace")
+    found = sorted((at, told) for at, told in product.metafields.items() if wanted in (None, at[0]))
+    rows = [(f"{product.id}", *at, *told, n) for n, (at, told) in enumerate(found)]
+    return paginate(rows, lambda at: (at[5], at[5]), arguments)
+
+
 def _product_variants(shop: ShopifySimulator, product: Product, arguments: dict[str, Any]) -> Page:
     return paginate(shop.state.products[product.id], lambda v: (v.variant_id, v.variant_id), arguments)
 
@@ -67,6 +74,7 @@ GOODS_TYPES: dict[str, dict[str, Resolver]] = {
         "id": id_of("Product"),
         "legacyResourceId": lambda _s, p, _a: str(p.id),
         "metafield": _metafield,
+        "metafields": _metafields,
         "options": _options,
         "productType": get("product_type"),
         "publishedOnPublication": lambda _s, p, a: (

@@ -555,8 +555,14 @@ class Subscription:
     last_success_ms: int = -1
 
 
+# They have no name in the API's enum: apps subscribe to them in their configuration.
+COMPLIANCE_TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
+
+
 def topic_path(topic: str) -> str:
     """``ORDERS_CREATE`` as the header spells it, ``orders/create``."""
+    if topic in COMPLIANCE_TOPICS:
+        return topic
     for prefix in ("INVENTORY_LEVELS", "INVENTORY_ITEMS", "ORDER_TRANSACTIONS"):
         if topic.startswith(prefix + "_"):
             return f"{prefix.lower()}/{topic[len(prefix) + 1 :].lower()}"

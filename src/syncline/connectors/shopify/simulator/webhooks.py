@@ -75,6 +75,7 @@ class Webhooks:
         self._pending: dict[int, Delivery] = {}
         self._arrivals: asyncio.Queue[Delivery] = asyncio.Queue()
         self._under_way = asyncio.Semaphore(CONCURRENT_MAX)
+        self.of_the_app: dict[int, Subscription] = {}  # made in the app's configuration, and not by the API
         self.sent = 0
         self.lost = 0
         self.removed: list[int] = []  # subscriptions that the vendor gave up
@@ -97,7 +98,8 @@ class Webhooks:
         self, topic: str, event: int, render: Callable[[], dict[str, Any]], at_ms: int | None = None
     ) -> None:
         """Queue an event for every subscription of its topic; the payload is rendered now, once."""
-        subscriptions = [s for s in self._state.subscriptions.values() if s.topic == topic]
+        made = (*self._state.subscriptions.values(), *self.of_the_app.values())
+        subscriptions = [s for s in made if s.topic == topic]
         if not subscriptions:
             return
         faults, path = self._faults(), topic_path(topic)
@@ -122,6 +124,9 @@ class Webhooks:
                 copies = self._rng.randint(1, faults.webhook_copies_max)
             for _ in range(copies):
                 self._queue(subscription, body, headers, faults.webhook_delay_ms_max)
+
+    def _subscription(self, number: int) -> Subscription | None:
+        return self._state.subscriptions.get(number) or self.of_the_app.get(number)
 
     def _queue(self, subscription: Subscription, body: bytes, headers: dict[str, str], late_ms: int) -> None:
         wait_s = self._rng.uniform(*LATENCY_MS) / 1000
@@ -161,13 +166,13 @@ class Webhooks:
         await self._clock.sleep(delivery.wait_s)
         for retry in range(RETRIES_MAX + 1):
             await self._wait_until_up()
-            if delivery.subscription_id not in self._state.subscriptions:
+            if self._subscription(delivery.subscription_id) is None:
                 break  # deleted: nothing more leaves for it
             if delivery.first_ms < 0:
                 delivery.first_ms = self._clock.now_ms()
             if await self._attempt(delivery):
                 self.sent += 1
-                subscription = self._state.subscriptions.get(delivery.subscription_id)
+                subscription = self._subscription(delivery.subscription_id)
                 if subscription is not None:
                     subscription.last_success_ms = self._clock.now_ms()
                 break

@@ -160,6 +160,7 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
       event: String(context.type).toLowerCase(),
       status: shipment ? null : text(own.status),
       created_from: source === null ? null : { id: source, external_id: text(heads.get(source)?.externalid) },
+      entity: doc.type === 'salesorder' ? text(doc.getValue({ fieldId: 'entity' })) : null,
     };
     const tail = {
       tracking: readTracking(doc),

@@ -1,0 +1,1 @@
+"""Erasing and telling the personal data of a customer."""

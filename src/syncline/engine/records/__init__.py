@@ -1,0 +1,1 @@
+"""Prices, products, companies and credit, record by record, for whoever looks."""

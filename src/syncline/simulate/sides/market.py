@@ -1,0 +1,307 @@
+"""A marketplace with nothing but files, in a played world: numbers and parcels come as files, orders go as files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from syncline.connectors.files import CONNECTOR, FilesSettings
+from syncline.connectors.files.manifest import Column, Read, Write
+from syncline.connectors.files.simulator import ACCESS_KEY, SECRET_KEY, Market, ObjectStoreSimulator
+from syncline.connectors.files.simulator.market import ANSWER_COLUMNS, ORDER_COLUMNS, PARCEL_COLUMNS, Bought
+from syncline.model.errors import Misconfigured
+from syncline.ports import Clock, Transport
+from syncline.simulate.history import HistoryLine, HistoryOrder
+from syncline.simulate.licence import USUAL_LICENCE, Licence
+from syncline.simulate.sides.ports import Place, Sale, ShopSide, Wanted
+
+ORIGIN = "https://market.simulated"
+ROUND_S = 60.0  # between two times that somebody looks what was left, and leaves what is new
+FIRST = 1_000  # orders are numbered from the next on
+FIELDS = (
+    "reference revision status placed_at updated_at currency total customer_id payment paid line sku location quantity unit_price"
+).split()
+SENT = ("reference", "shipment", "sku", "quantity", "tracking")
+ANSWERED = ("reference", "revision", "result", "reason", "file", "line")
+DIALECT: dict[str, Any] = {
+    "encoding": "cp1252",
+    "delimiter": ";",
+    "decimal": ",",
+    "date_format": "%d.%m.%Y %H:%M:%S.%f",
+}
+STAMPED: dict[str, Any] = {
+    "complete": "rename",
+    "stamp": "name",
+    "stamp_format": "%Y%m%d%H%M%S%f",
+    **DIALECT,
+}
+
+
+def _columns(fields: Sequence[str], names: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(Column(field, name=name) for field, name in zip(fields, names, strict=True))
+
+
+READS = (
+    Read(
+        kind="orders",
+        path="placed",
+        pattern="ORDERS_*.csv",
+        cancelled=("X",),
+        columns=_columns(FIELDS, ORDER_COLUMNS),
+        **STAMPED,
+    ),
+    Read(
+        kind="items",
+        path="articles",
+        pattern="ARTICLES_*.csv",
+        scope="full",
+        columns=_columns(("sku",), ("ARTICLE",)),
+        **STAMPED,
+    ),
+)
+WRITES = (
+    Write(
+        kind="stock",
+        path="numbers",
+        archive="done",
+        columns=_columns(("sku", "location", "quantity"), ("ARTICLE", "SITE", "QTY")),
+        **DIALECT,
+    ),
+    Write(
+        kind="shipments", path="parcels", archive="done", columns=_columns(SENT, PARCEL_COLUMNS), **DIALECT
+    ),
+    Write(
+        kind="cancellations",
+        path="called-off",
+        archive="done",
+        columns=_columns(("reference",), ("NO",)),
+        **DIALECT,
+    ),
+    Write(
+        kind="acknowledgements",
+        path="answers",
+        archive="done",
+        columns=_columns(ANSWERED, ANSWER_COLUMNS),
+        **DIALECT,
+    ),
+)
+
+
+class _Marketplace(ObjectStoreSimulator):
+    """The object store, and the people who look into it every minute. What they take they leave in another folder."""
+
+    def __init__(self, *, clock: Clock, rng: Random, transport: Transport) -> None:
+        super().__init__(clock=clock, rng=rng, transport=transport)
+        self.market = Market(self, clock, self.ledger.breach, number=lambda n: str(FIRST + n))
+
+    def take(self, key: str) -> bytes:
+        """Fetch a file, and keep it aside."""
+        body = super().take(key)
+        self.put(f"done/{key.rpartition('/')[2]}", body)
+        return body
+
+    async def run(self) -> None:
+        """Look what was left and leave what is new, until cancelled."""
+        while True:
+            self.market.leave_articles(sorted(self.market.prices))
+            for job in (self.market.load, self.market.leave_orders):
+                job()
+                await self.clock.sleep(self.rng.uniform(0.05, 1.0))
+            await self.clock.sleep(self.rng.uniform(0.5, 1.0) * ROUND_S)
+
+
+class MarketSide(ShopSide):
+    """One marketplace that shares an object store with us. It has no companies, price lists and credit."""
+
+    connector = CONNECTOR
+    licence = "an object store that sets no limit we know of"
+    unit = "at once"
+    calls_max = 16
+    subscribes = False
+    strict = True
+    # Nothing is pushed, and what was written is listed at once.
+    spared = frozenset(
+        {"webhooks lost", "webhooks doubled", "webhooks overtake", "search lags", "subscriptions removed"}
+    )
+    names_place = True
+    locations = 3
+    products_max = 500
+    role = ""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: Random,
+        transport: Transport,
+        sockets: bool,
+        licence: Licence = USUAL_LICENCE,
+    ) -> None:
+        self.simulator: _Marketplace = _Marketplace(clock=clock, rng=rng, transport=transport)
+        self.market = self.simulator.market
+        self._titles: dict[str, str] = {}
+        self._places: list[str] = []
+        self._folder = tempfile.mkdtemp(prefix="market-side-")
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def origins(self) -> list[str]:
+        return [ORIGIN]
+
+    def serve_at(self, url: str) -> None:
+        """It answers under whatever address it is asked."""
+
+    def settings(self, url: str = "") -> FilesSettings:
+        return FilesSettings(
+            folder=f"s3://{self.simulator.bucket}",
+            endpoint=url or ORIGIN,
+            access_key=ACCESS_KEY,
+            secret_key=SECRET_KEY,
+            spool=f"{self._folder}/spool",
+            reads=READS,
+            writes=WRITES,
+        )
+
+    def listen(self, url: str) -> None:
+        """Files tell nobody that they are there."""
+
+    def quiet(self) -> bool:
+        return True
+
+    def digest(self) -> str:
+        market = self.market
+        state = [
+            sorted((*at, number) for at, number in market.numbers.items()),
+            sorted(
+                (x.number, x.revision, x.cancelled, sorted(x.sent.items())) for x in market.orders.values()
+            ),
+            sorted(market.parcels.items()),
+        ]
+        return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+    def check(self) -> list[str]:
+        return [f"refused: {why}" for why in self.market.refused]
+
+    def add_place(self, name: str) -> str:
+        self._places.append(str(len(self._places) + 1))
+        return self._places[-1]
+
+    def add_product(self, sku: str, title: str, price: Decimal, shown: Mapping[Place, int]) -> None:
+        """It shows nothing of it until it was left a number: nobody can tell us what it showed before."""
+        self.market.prices[sku] = price
+        self._titles[sku] = title
+
+    # --- buyers -----------------------------------------------------------------------------------
+
+    def sell(self, order: HistoryOrder) -> Sale:
+        """What is there of a line is sold, from one site if that has it all, else from several."""
+        goods: dict[tuple[str, str], int] = {}
+        accepted: list[HistoryLine] = []
+        refused: list[HistoryLine] = []
+        for line in order.lines:
+            there = {
+                at: self.market.salable(line.sku, at) - goods.get((line.sku, at), 0) for at in self._places
+            }
+            if sum(max(0, units) for units in there.values()) < line.quantity:
+                refused.append(line)
+                continue
+            accepted.append(line)
+            left = line.quantity
+            for at in sorted(there, key=lambda place: (there[place] < line.quantity, place)):
+                units = min(left, max(0, there[at]))
+                if units:
+                    goods[line.sku, at] = goods.get((line.sku, at), 0) + units
+                    left -= units
+        if not goods:
+            return Sale(None, accepted, refused)
+        return Sale(int(self.market.buy(goods, order.customer or "guest")), accepted, refused)
+
+    def sell_on_terms(self, sku: str) -> int | None:
+        """Whoever buys here pays at once."""
+        return None
+
+    def cancel(self, order_id: int, *, restock: bool) -> bool:
+        if self.sent(order_id):
+            return False
+        self.market.cancel(str(order_id))
+        return True
+
+    def cut(self, order_id: int) -> bool:
+        line, (_, _, units) = next(iter(self._order(order_id).lines.items()))
+        if units <= 1 or self.sent(order_id):
+            return False
+        self.market.change(str(order_id), line, units - 1)
+        return True
+
+    # --- truth ------------------------------------------------------------------------------------
+
+    def _order(self, order_id: int) -> Bought:
+        return self.market.orders[str(order_id)]
+
+    def wanted(self, order_id: int) -> list[Wanted]:
+        return [
+            Wanted(sku, at, units, self.market.price(sku))
+            for sku, at, units in self._order(order_id).lines.values()
+        ]
+
+    def cancelled(self, order_id: int) -> bool:
+        return self._order(order_id).cancelled
+
+    def sent(self, order_id: int) -> bool:
+        return bool(self._order(order_id).sent)
+
+    def total(self, order_id: int) -> Decimal:
+        return self.market.total(self._order(order_id))
+
+    def payments(self, order_id: int) -> int:
+        return 1
+
+    def told_paid(self, order_id: int) -> Decimal:
+        return Decimal(0)
+
+    def told_back(self, order_id: int) -> list[tuple[int, Decimal]]:
+        return []
+
+    def facts(self, order_id: int) -> int:
+        return len(self._order(order_id).lines) + 1
+
+    def parcels(self) -> list[tuple[str, int]]:
+        return list(self.market.parcels.values())
+
+    def shown(self, sku: str, at: Place) -> int:
+        return self.market.numbers.get((sku, at), 0)
+
+    def price(self, sku: str) -> Decimal | None:
+        return self.market.prices.get(sku)
+
+    def title(self, sku: str) -> str:
+        return self._titles.get(sku, "")
+
+    # --- what files do not carry --------------------------------------------------------------------
+
+    def company(self, key: str) -> str:
+        return ""
+
+    def credit(self, key: str) -> Decimal | None:
+        return None
+
+    def open_contract(self) -> str:
+        raise Misconfigured("files carry no prices: play another channel")
+
+    def listed(self, sku: str) -> Decimal | None:
+        return None
+
+    def lose_next(self) -> None:
+        """No event tells of an order."""
+
+    def forget_subscriptions(self) -> None:
+        """Nothing is subscribed to."""
+
+
+__all__ = ["MarketSide"]

@@ -1,0 +1,112 @@
+"""Stores that erase the wrong thing: which statement is changed and how, and the one test that catches each."""
+
+KEY = "system = :system AND kind = :kind AND key = :key"
+
+CHANGES = {
+    "asks again": ("privacy_ask", "DO NOTHING", "DO UPDATE SET state = excluded.state, body = excluded.body"),
+    "moves every request": ("privacy_move", "WHERE id = :id", "WHERE :id <> ''"),
+    "moves a request nowhere": ("privacy_move", "SET state = :state, body", "SET body"),
+    "keeps what a request said": ("privacy_move", ", body = :body", ""),
+    "gets any request": ("privacy_get", "WHERE id = :id", "WHERE :id <> ''"),
+    "tells requests of any state": ("privacies", "OR state = :state", "OR :state <> ''"),
+    "tells no request without a state": ("privacies", ":state = '' OR ", ""),
+    "tells requests again": ("privacies", "id > :after", "id >= :after"),
+    "tells requests in any order": ("privacies", "ORDER BY id", "ORDER BY id DESC"),
+    "tells requests without a limit": ("privacies", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "marks again": ("erased_put", "DO NOTHING", "DO UPDATE SET at_ms = excluded.at_ms"),
+    "takes every key for erased": ("erased_among", "AND key IN (SELECT value FROM json_each(:keys))", "AND :keys <> ''"),
+    "takes any system for erased": ("erased_among", "system = :system AND", ":system <> '' AND"),
+    "takes any kind for erased": ("erased_among", "kind = :kind AND", ":kind <> '' AND"),
+    "tells erased keys in any order": ("erased_among", "ORDER BY key", "ORDER BY key DESC"),
+    "empties every message": ("event_erase", '"offset" = :offset', '"offset" >= :offset'),
+    "empties a message again": ("event_erase", "AND length(body) > 0", ""),
+    "leaves the message as it is": ("event_erase", "body = x''", "body = body"),
+    "replaces any version": ("record_erase", "AND version = :version", "AND :version > 0"),
+    "replaces an older version": ("record_erase", "version = :version", "version >= :version"),
+    "replaces a newer version": ("record_erase", "version = :version", "version <= :version"),
+    "replaces what knows more": ("record_erase", "tiebreak = :tiebreak", "tiebreak >= :tiebreak"),
+    "replaces what knows less": ("record_erase", "tiebreak = :tiebreak", "tiebreak <= :tiebreak"),
+    "replaces records of all systems": ("record_erase", "system = :system AND", ":system <> '' AND"),
+    "replaces records of all kinds": ("record_erase", "kind = :kind AND", ":kind <> '' AND"),
+    "replaces all records": ("record_erase", "key = :key AND", ":key = '7' AND"),
+    "keeps the record's fingerprint": ("record_erase", "hash = :hash, ", ""),
+    "keeps the record's body": ("record_erase", ", body = :body", ""),
+    "replaces any fingerprint": ("binding_erase", "AND hash = :was", "AND :was <> ''"),
+    "replaces fingerprints of all systems": ("binding_erase", "system = :system AND", ":system <> '' AND"),
+    "replaces fingerprints of all kinds": ("binding_erase", "kind = :kind AND", ":kind <> '' AND"),
+    "replaces fingerprints of all keys": ("binding_erase", "key = :key AND", ":key <> '' AND"),
+    "forgets what a fingerprint was of": ("binding_erase", "SET hash = :hash", "SET version = 0, hash = :hash"),
+    "empties calls under way": ("intent_erase", "AND finished_at_ms IS NOT NULL", ""),
+    "empties every call": ("intent_erase", "id = :id AND", ":id = '1' AND"),
+    "empties answers of every call": ("attempt_erase", "intent = :intent AND", ":intent <> '' AND"),
+    "empties answers for every key": ("attempt_erase", "AND key = :key", "AND :key <> ''"),
+    "empties reasons of every system": ("delivery_erase", "system = :system AND", ":system <> '' AND"),
+    "empties reasons of every operation": ("delivery_erase", "operation = :operation AND", ":operation <> '' AND"),
+    "empties reasons of every key": ("delivery_erase", "AND key = :key", "AND :key <> ''"),
+    "replaces differences of every route": ("difference_erase", "route = :route AND", ":route <> '' AND"),
+    "replaces differences of every key": ("difference_erase", "key = :key AND", ":key = '7' AND"),
+    "tells differences that say nothing": ("difference_erase", "AND detail <> ''", ""),
+    "replaces any decision": ("routing_erase", "AND body = :was", "AND :was <> ''"),
+    "replaces decisions of all orders": ("routing_erase", "order_key = :order_key AND", ":order_key <> '' AND"),
+    "replaces decisions of all channels": ("routing_erase", "channel = :channel AND", ":channel <> '' AND"),
+    "drops contents of all systems": ("content_drop", "system = :system AND", ":system <> '' AND"),
+    "drops contents of all kinds": ("content_drop", "kind = :kind AND", ":kind <> '' AND"),
+    "drops contents of all keys": ("content_drop", "AND key = :key", "AND :key <> ''"),
+    "tells parked work again": ("parked_after", "id > :after", "id >= :after"),
+    "tells only what is still parked": ("parked_after", "WHERE", "WHERE resolved_at_ms IS NULL AND"),
+    "tells parked work backwards": ("parked_after", "ORDER BY id", "ORDER BY id DESC"),
+    "tells parked work without a limit": ("parked_after", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
+    "empties all parked work": ("parked_erase", "WHERE id = :id", "WHERE :id > 0"),
+    "empties only what is still parked": ("parked_erase", "WHERE id = :id", "WHERE id = :id AND resolved_at_ms IS NULL"),
+    "keeps why work was parked": ("parked_erase", "detail = :detail, ", ""),
+    "keeps what was parked": ("parked_erase", ", payload = :payload", ""),
+    "empties the whole audit": ("audit_erase", "WHERE id = :id", "WHERE :id > 0"),
+    "keeps what was before": ("audit_erase", "before = :before, ", ""),
+    "keeps what came after": ("audit_erase", ", after = :after", ""),
+    "breaks the chain of the audit": ("audit_erase", "SET before", "SET chain = '', before"),
+}  # fmt: skip
+
+TESTS = {
+    "a_request_is_kept_once_moves_on_and_is_told_in_order": (
+        "privacy_ask",
+        "privacy_move",
+        "privacy_get",
+        "privacies",
+    ),
+    "what_belongs_to_somebody_erased_is_known_by_system_kind_and_key": ("erased_put", "erased_among"),
+    "the_body_of_an_erased_message_is_gone_and_its_id_is_still_known": ("event_erase",),
+    "a_record_is_replaced_only_as_it_was_looked_at_and_keeps_its_version": ("record_erase",),
+    "a_fingerprint_is_replaced_only_if_it_is_the_one_that_was_seen": ("binding_erase",),
+    "of_calls_only_those_that_ended_are_emptied": ("intent_erase",),
+    "an_answer_and_a_reason_are_replaced_where_they_are_named": ("attempt_erase", "delivery_erase"),
+    "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone": (
+        "difference_erase",
+        "routing_erase",
+        "content_drop",
+    ),
+    "parked_and_audited_texts_are_replaced_whether_or_not_they_are_over": (
+        "parked_after",
+        "parked_erase",
+        "audit_erase",
+    ),
+}
+
+CAUGHT = {
+    name: [next(test for test, statements in TESTS.items() if statement in statements)]
+    for name, (statement, _, _) in CHANGES.items()
+}
+
+# What else the same tests catch.
+ALSO = {
+    "answers before it commits": "wiping_leaves_everything_that_is_there",
+    "never knows an event": "the_body_of_an_erased_message_is_gone_and_its_id_is_still_known",
+    "keeps a record's old hash": "wiping_leaves_everything_that_is_there",
+    "mixes up kinds": "a_record_is_replaced_only_as_it_was_looked_at_and_keeps_its_version",
+    "forgets the reason": "an_answer_and_a_reason_are_replaced_where_they_are_named",
+    "tells contents of other channels": "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone",
+    "tells contents of other kinds": "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone",
+    "lists the differences of others": "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone",
+    "tells the routing of other channels": "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone",
+    "tells routings order by order in any order": "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone",
+    "tells routings of one moment backwards": "what_hangs_on_a_record_is_replaced_or_dropped_for_it_alone",
+}
