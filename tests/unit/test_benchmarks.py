@@ -7,9 +7,10 @@ import importlib
 from decimal import Decimal
 
 import pytest
-from bench import apply, credit, disk, limits, pipeline, queue, sensitivity
+from bench import apply, credit, disk, limits, pipeline, queue, savings, sensitivity
 from bench.__main__ import NAMES
 
+from syncline.runtime.plan import load_plan
 from syncline.simulate.history import generate_history
 
 
@@ -51,6 +52,20 @@ def test_those_that_need_no_disk_say_every_figure(bench):
     report = bench.run(quick=True)
     assert report.lines
     assert not report.failed()
+
+
+def test_savings_ask_with_one_figure_changed():
+    question = load_plan(savings.PLAN)
+    mine, quick = savings.calls(question, ())
+    rows = {name: savings.calls(question, changes) for name, changes in savings.ROWS}
+    assert rows["as it is"] == (mine, quick)
+    # What waits may share a call; what is sent at once comes alone.
+    together = rows["a call carried ten shipments, to either channel"]
+    assert together[0] < mine and together[1] == quick
+    fewer = rows["an order took two calls instead of four"]
+    orders = sum(one.changes_per_day for one in question.routes if one.flow == "orders")
+    assert (mine - fewer[0], quick - fewer[1]) == pytest.approx((2 * orders, 2 * orders), rel=0.02)
+    assert rows["NetSuite told which prices have changed"][0] < mine
 
 
 def test_sensitivity_changes_one_thing_at_a_time_and_keeps_the_stock():

@@ -25,6 +25,7 @@ from syncline.simulate.licence import Licence
 from syncline.simulate.planned import Staged, staged
 from syncline.simulate.predicted import LIGHT_PACE, light_pace
 from syncline.simulate.shape import NOBODYS, Shape, shape_of
+from syncline.simulate.sides import SHOPS
 from syncline.simulate.stage import Account, Accounts
 
 PLAN = """
@@ -57,6 +58,18 @@ def test_figures_are_those_of_the_vendors_sheet():
     adobe = shape_of(vendors()["adobe_commerce"])
     assert (adobe.values_per_call, adobe.write_calls, adobe.orders_whole) == (20, 2, 10)
     assert shape_of(replace(vendors()["shopify"], reads={}, writes={})) == NOBODYS
+
+
+def test_one_location_is_played_where_a_channel_knows_of_one_only():
+    plenty, few = shape_of(vendors()["shopify"]), shape_of(vendors()["adobe_commerce"])
+    assert Setting("hybrid", shapes={"a": plenty}).places == Setting("hybrid").places == 3
+    assert Setting("hybrid", shapes={"a": plenty, "b": few}).places == 1
+    accounts = accounts_of(replace(ASK, against="simulators", shop="adobe-commerce"), None)
+    assert Setting("hybrid", accounts=accounts).places == 1
+    usual = accounts_of(replace(ASK, against="simulators"), None)
+    assert Setting("hybrid", accounts=usual).places == 3
+    # As the simulated shops themselves have it.
+    assert {name: side.locations for name, side in SHOPS.items()} == {"shopify": 3, "adobe-commerce": 1}
 
 
 def test_bounds_reckon_with_the_figures():

@@ -115,11 +115,6 @@ class SimulatedPlay(Play):
             self._around = Surroundings(self.clock, rng, self._doors, self.setting.outage)
         return self._around
 
-    @property
-    def _locations(self) -> int:
-        """How many are played: as many as the channel with the fewest has."""
-        return min(SHOPS[one.vendor].locations for one in self._accounts.channels.values())
-
     def _open_channels(self, opening: Mapping[str, Sequence[int]]) -> Mapping[str, Channel]:
         self._shops = {
             name: SimulatedChannel(
@@ -133,7 +128,7 @@ class SimulatedPlay(Play):
             for index, name in enumerate(self.case.channels)
         }
         for one in self._shops.values():
-            one.open(self.case.stock, list(opening), self._locations)
+            one.open(self.case.stock, list(opening), self.setting.places)
         return self._shops
 
     def _open_erp(self, opening: Mapping[str, Sequence[int]]) -> Erp:
@@ -145,7 +140,7 @@ class SimulatedPlay(Play):
             tells=self._erp_tells,
             booked=self.ledger.booked,
         )
-        self._books.open(self.case.stock, list(opening), self._locations)
+        self._books.open(self.case.stock, list(opening), self.setting.places)
         return self._books
 
     def _places(self, channel: str) -> Mapping[str, str]:

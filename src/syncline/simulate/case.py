@@ -49,7 +49,7 @@ from syncline.simulate.ledger import Ledger, Timeline, Truth
 from syncline.simulate.plain import SetOnEvent
 from syncline.simulate.predicted import Pace, light_pace, predicted
 from syncline.simulate.promises import Promises
-from syncline.simulate.shape import NOBODYS, Shape
+from syncline.simulate.shape import NOBODYS, Shape, places_of
 from syncline.simulate.stage import Accounts, Channel, Erp
 from syncline.simulate.trace import Trace
 from syncline.stores.sqlite import SqliteStore
@@ -146,6 +146,12 @@ class Setting:
     def plan(self) -> Design:
         """The design behind its name."""
         return as_planned(self.planned) if self.planned and self.design == "hybrid" else design(self.design)
+
+    @property
+    def places(self) -> int:
+        """How many locations are played."""
+        accounts = self.accounts.channels.values() if self.accounts is not None else ()
+        return places_of((one.sheet for one in accounts), self.shapes.values())
 
     @property
     def batch_ms(self) -> int:
@@ -364,7 +370,8 @@ class Play:
         self.clock = VirtualClock(self.loop)
         self.truth = Truth(dict(case.target))
         self._rng = Random(setting.seed)
-        opening = {sku: self._split(sku) for sku in case.target}
+        rest = [0] * (len(LOCATIONS) - setting.places)
+        opening = {sku: case.stock.at(sku, setting.places) + rest for sku in case.target}
         names = case.channels
         self._trace = Trace(trace_to, setting.design, self.clock.now_ms) if trace_to is not None else None
         self.channels = self._open_channels(opening)
@@ -422,12 +429,6 @@ class Play:
             booked=self.ledger.booked,
             shape=self._shape(self.case.erp),
         )
-
-    def _split(self, sku: str) -> list[int]:
-        """The opening stock of a SKU at each location; at the first, where a channel knows of one only."""
-        places = min((self._shape(name).places for name in self.case.channels), default=len(LOCATIONS))
-        parts = self.case.stock.split(sku)
-        return parts if places == len(parts) else [sum(parts), *[0] * (len(parts) - 1)]
 
     def _shape(self, name: str) -> Shape:
         return self.setting.shapes.get(name, NOBODYS)

@@ -375,6 +375,11 @@ class StockCase:
         """The opening stock of a SKU at each location."""
         return largest_remainder(self.target[sku], LOCATION_WEIGHTS)
 
+    def at(self, sku: str, places: int) -> list[int]:
+        """The same where so many locations are played: what the others would hold lies at the last of them."""
+        parts = self.split(sku)
+        return [*parts[: places - 1], sum(parts[places - 1 :])]
+
 
 def stock_case(history: Iterable[HistoryOrder]) -> StockCase:
     """Compute the stock case of a history."""

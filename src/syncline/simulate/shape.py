@@ -8,6 +8,7 @@ vendor; a play against the vendors' own simulators shows how true both are (``sy
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from syncline.planner.vendors import Vendor
@@ -39,6 +40,12 @@ class Shape:
 
 
 NOBODYS = Shape()
+
+
+def places_of(vendors: Iterable[str], shapes: Iterable[Shape]) -> int:
+    """How many locations are played with channels of these vendors, and of these figures: as many as each of them shows."""
+    one = any(vendor in ONE_PLACE for vendor in vendors) or any(shape.places == 1 for shape in shapes)
+    return 1 if one else PLACES
 
 
 def shape_of(vendor: Vendor) -> Shape:

@@ -226,7 +226,5 @@ def _moment(ms: int) -> str:
 
 
 def _goods(stock: StockCase, sku: str, count: int) -> tuple[str, Decimal, list[int]]:
-    """Title, price, and the opening stock at each location; what one that is not played would hold lies at the last."""
-    split = stock.split(sku)
-    title = stock.titles[sku][:TITLE_CHARS_MAX] or sku
-    return title, stock.prices[sku], [*split[: count - 1], sum(split[count - 1 :])]
+    """Title, price, and the opening stock at each location."""
+    return stock.titles[sku][:TITLE_CHARS_MAX] or sku, stock.prices[sku], stock.at(sku, count)

@@ -213,6 +213,7 @@ def result(
             **against,
             "channels": {name: round(share, 4) for name, share in shares.items()},
             "erp": case.erp,
+            "locations": setting.places,
             "units_sellable": figures[0].sellable,
             "delays_s": {"event": list(EVENT_S), "call": list(CALL_S), "erp_call": list(ERP_CALL_S)},
             "values_per_call": BATCH_MAX,

@@ -192,8 +192,9 @@ def _method(found: Mapping[str, Any]) -> list[str]:
             "them. Both are counted where every line passes, never in Syncline's books."
         ),
         (
-            "The history has no stock. Each SKU opens with seven days' mean sales, at three locations 60/30/10; what is "
-            "missing on Monday morning arrives on Wednesday."
+            "The history has no stock. Each SKU opens with seven days' mean sales, at "
+            + ("one location" if stage["locations"] == 1 else "three locations 60/30/10")
+            + "; what is missing on Monday morning arrives on Wednesday."
         ),
         (
             _vendors(stage["vendors"])
