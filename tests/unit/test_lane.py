@@ -18,10 +18,10 @@ from syncline.engine.leases import Lease
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
-from syncline.model.change import Flow
+from syncline.model.change import Event, Flow, Via
 from syncline.model.delivery import Operation, Outcome, Result
-from syncline.model.errors import OutcomeUnknown
-from syncline.model.payloads import PutOrder, SetStock
+from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.model.payloads import PutOrder, ReadOrder, SetStock
 from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore
 
@@ -163,3 +163,74 @@ def test_an_order_that_a_former_process_sent_is_bound_with_its_revision():
         assert (external_id, fingerprint) == ("5001", order_fingerprint(sent.order))
 
     play(story)
+
+
+class Full:
+    """A store whose disk is full for the first few appends."""
+
+    def __init__(self, store, refused) -> None:
+        self._store = store
+        self.refused = refused
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def append(self, events, *, received_at_ms, cursor=None):
+        if self.refused:
+            self.refused -= 1
+            raise Retryable("the disk is full")
+        return await self._store.append(events, received_at_ms=received_at_ms, cursor=cursor)
+
+
+class Reads:
+    """A shop of which orders are read."""
+
+    operations: ClassVar = {"read_order": Operation("read_order", reads_only=True)}
+
+    async def deliver(self, operation, items, key):
+        return [
+            Outcome(
+                Result.DONE,
+                facts={"event": Event("shop", "order.read", item.key, Via.READ, START_MS, b"{}")},
+            )
+            for item in items
+        ]
+
+
+class Asks:
+    async def build(self, operation, deliveries, now_ms):
+        return {key: Send(ReadOrder(key)) for key in deliveries}
+
+
+def test_what_was_read_while_the_disk_was_full_is_kept_once_it_is_not():
+    """Left out, the order would wait for its next event or for a restart."""
+
+    async def story(clock):
+        store = Full(SqliteStore.open(":memory:", now_ms=START_MS), refused=3)
+        routes = Routes([Route(Flow.ORDERS, "shop", "erp", 20_000)])
+        lane = Lane(
+            system=SimpleNamespace(
+                name="shop", sink=Reads(), governor=Governor(), capabilities=Capabilities()
+            ),
+            store=store,
+            clock=clock,
+            rng=Random(1),
+            ids=Ids(clock, Random(2)),
+            routes=routes,
+            builder=Asks(),
+            lease=Lease(store, clock, "lane:shop", "me"),
+            on_stored=lambda: None,
+            on_stale=lambda _: None,
+            offer=lambda rows: [lane.offer(row) for row in rows],
+            rewind=Rewind(store, clock, routes),
+        )
+        asked = touch(START_MS).rows[0] | {"operation": "read_order", "key": "7001", "route": ""}
+        await store.write(Write("delivery_touch", [asked]))
+        running = asyncio.get_running_loop().create_task(lane.run())
+        await clock.sleep(30)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await lane.stop()
+        return [e.event.event_id for e in await store.events(0, 9)], lane.pending()
+
+    assert play(story) == (["7001"], 0)

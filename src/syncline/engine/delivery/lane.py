@@ -21,6 +21,7 @@ from syncline.engine.codec import decode_payloads, encode, sent_fingerprint
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
+from syncline.engine.delivery.patience import kept
 from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.rehearse import Rehearsal
 from syncline.engine.delivery.results import Results
@@ -43,7 +44,6 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 60.0
 OUTAGE_PROBE_MAX_S = 5.0
 AUTH_RETRY_S = 30.0
-STORE_RETRY_S = 1.0
 NEVER_MS = 1 << 62
 UNDECIDED = (Result.UNKNOWN, Result.ACCEPTED)
 BATCH_MIN = 4  # items that a call may always carry, however often such calls are refused
@@ -386,16 +386,8 @@ class Lane:
                 self._give_back(operation, free)
 
     async def _write(self, *writes: Write) -> list[list[Row]]:
-        """Write as this lane's owner, and wait for a store that does not take it at the moment.
-
-        What a call did has to be written down before its records go on, however long that takes.
-        """
-        while True:
-            try:
-                return await self._store.write(self._lease.guard, *writes)
-            except Retryable as error:
-                log.warning("the store does not take it", action="store_refused", error=str(error))
-                await self._clock.sleep(STORE_RETRY_S)
+        """Write as this lane's owner, however long the store takes nothing."""
+        return await kept(self._clock, lambda: self._store.write(self._lease.guard, *writes))
 
     def _results(self, operation: str, known: dict[str, Row], asked_ms: int | None = None) -> Results:
         return Results(
@@ -513,7 +505,8 @@ class Lane:
         reads_only = self._operation(operation).reads_only
         events = [outcome.facts["event"] for _, outcome in outcomes if "event" in outcome.facts]
         if events:
-            await self._store.append(events, received_at_ms=self._clock.now_ms())
+            received_at_ms = self._clock.now_ms()
+            await kept(self._clock, lambda: self._store.append(events, received_at_ms=received_at_ms))
         for item, outcome in outcomes:
             attempts = known[item.key][7] if item.key in known else 0
             delay = outcome.retry_after_s

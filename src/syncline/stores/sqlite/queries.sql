@@ -635,8 +635,8 @@ FROM delivery WHERE system = :system AND operation = :operation
     AND key IN (SELECT value FROM json_each(:keys));
 
 -- name: deliveries_pending
-SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running');
+SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery INDEXED BY delivery_open
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked';
 
 -- name: deliveries_like
 SELECT system, operation, key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms,
@@ -894,8 +894,8 @@ SELECT coalesce(sum(apart), 0), coalesce(max(CASE WHEN apart THEN 0 ELSE lag_ms 
     FROM lag WHERE route = :route AND delivered_at_ms >= :since);
 
 -- name: late_apart
-SELECT count(*) FROM delivery
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running')
+SELECT count(*) FROM delivery INDEXED BY delivery_open
+WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
     AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
 
 -- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
