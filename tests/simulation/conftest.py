@@ -16,9 +16,8 @@ PAIRS = (
     ("netsuite", "adobe-commerce"),
     ("business-central", "shopify"),
     ("business-central", "adobe-commerce"),
-    ("files", "shopify"),
-    ("netsuite", "files"),
 )
+ONCE = (("files", "shopify"), ("netsuite", "files"))  # files have plays of their own besides
 
 
 def pair_of(environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -29,11 +28,14 @@ def pair_of(environment: Mapping[str, str]) -> tuple[str, str] | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen, pair = os.environ.get("SEED", ""), pair_of(os.environ)
-    paired = "erp" in metafunc.fixturenames
-    if paired:
-        metafunc.parametrize(("erp", "channel"), [pair] if pair else PAIRS)
-    if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", [int(chosen)] if chosen else PAIR_SEEDS if paired else SEEDS)
+    if "erp" in metafunc.fixturenames:
+        plays = [(*each, seed) for each in ([pair] if pair else PAIRS) for seed in PAIR_SEEDS]
+        plays += [(*each, PAIR_SEEDS[0]) for each in (() if pair else ONCE)]
+        if chosen:
+            plays = list(dict.fromkeys((erp, channel, int(chosen)) for erp, channel, _ in plays))
+        metafunc.parametrize(("erp", "channel", "seed"), plays)
+    elif "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", [int(chosen)] if chosen else SEEDS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -433,7 +433,7 @@ def test_a_file_with_more_orders_than_can_be_looked_at_is_refused(desks, monkeyp
     killed=st.integers(0, 8),
     rewound=st.integers(0, 8),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_every_order_is_told_at_its_highest_revision_wherever_a_read_ends_or_a_store_goes_back(
     tmp_path_factory, files, killed, rewound
 ):
