@@ -718,6 +718,7 @@ BROKEN = {
     "releases with its attempts": says("delivery_release", "attempts = 0,", ""),
     "cancels what is open": says("delivery_cancel", "AND state = 'parked'", f"AND state IN ('parked', {OPEN})"),
     "forgets what was running": says("deliveries_pending", ", 'running'", ""),
+    "takes up what is parked": says("deliveries_pending", " AND state <> 'parked'", ""),
     "counts what has ended": says("delivery_counts", "'parked')", "'parked', 'completed')"),
     "sums up what is on time as late": says("delivery_summary", "deliver_by_ms < :now_ms", "deliver_by_ms <= :now_ms"),
     "mixes up operations": says("deliveries_range", "AND operation = :operation", "AND :operation = :operation"),
@@ -895,7 +896,12 @@ BROKEN = {
     "tells apart the lags of all time": says("lags_apart", "AND delivered_at_ms >= :since", "AND :since = :since"),
     "tells apart what is due": says("late_apart", "deliver_by_ms < :now_ms", "deliver_by_ms <= :now_ms"),
     "tells apart what changed when it was over": says("late_apart", "first_changed_at_ms < :before", "first_changed_at_ms <= :before"),
-    "tells apart what has ended": says("late_apart", "'running')", "'running', 'completed')"),
+    "tells apart what has ended": says(
+        "late_apart",
+        " INDEXED BY delivery_open\nWHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked')",
+        "\nWHERE system = :system",
+    ),
+    "tells apart what is parked": says("late_apart", "AND state <> 'parked'", ""),
     "tells nothing apart that runs": says("late_apart", ", 'running'", ""),
     "tells apart what other routes have late": says("late_apart", "route = :route", ":route = :route"),
     "tells apart what other systems have late": says("late_apart", "system = :system", ":system = :system"),
@@ -1192,6 +1198,12 @@ CAUGHT_BY = {
     ],
     "tells apart what has ended": [
         "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "tells apart what is parked": [
+        "what_is_late_is_told_apart_by_when_it_changed",
+    ],
+    "takes up what is parked": [
+        "pending_deliveries_are_found_again_after_a_restart",
     ],
     "tells nothing apart that runs": [
         "what_is_late_is_told_apart_by_when_it_changed",
@@ -2196,6 +2208,7 @@ CAUGHT_BY = {
         "a_touch_forgets_attempts_except_of_a_failing_delivery",
         "finishing_says_what_became_of_it",
         "running_counts_an_attempt_and_only_from_open_states",
+        "what_is_late_is_told_the_longest_first",
     ],
     "runs what is parked": [
         "running_counts_an_attempt_and_only_from_open_states",
@@ -2230,6 +2243,7 @@ CAUGHT_BY = {
     ],
     "forgets the reason": [
         "finishing_says_what_became_of_it",
+        "what_is_late_is_told_the_longest_first",
     ],
     "counts what does not count": [
         "a_call_that_does_not_count_is_taken_back",
@@ -2238,6 +2252,7 @@ CAUGHT_BY = {
         "deliveries_are_counted_by_route_and_state",
         "pending_deliveries_are_found_again_after_a_restart",
         "what_is_late_is_told_apart_by_when_it_changed",
+        "what_is_late_is_told_the_longest_first",
     ],
     "makes up what it finishes": [
         "finishing_what_does_not_exist_changes_nothing",
@@ -2861,6 +2876,7 @@ CAUGHT_BY = {
     ],
     "keeps when a difference was seen first": [
         "a_difference_found_again_is_the_same_one",
+        "differences_are_told_of_some_records_until_they_are_gone",
         "what_a_whole_proof_did_not_find_is_gone",
     ],
     "counts no finding again": [
@@ -2890,12 +2906,15 @@ CAUGHT_BY = {
     ],
     "forgets when a difference began": [
         "a_difference_found_again_is_the_same_one",
+        "differences_are_told_of_some_records_until_they_are_gone",
     ],
     "closes what was found": [
+        "differences_are_told_of_some_records_until_they_are_gone",
         "what_a_whole_proof_did_not_find_is_gone",
     ],
     "closes the differences of others": [
         "differences_are_listed_by_state_and_cause_and_counted",
+        "differences_are_told_of_some_records_until_they_are_gone",
         "what_a_whole_proof_did_not_find_is_gone",
     ],
     "closes differences twice": [

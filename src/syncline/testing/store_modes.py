@@ -91,6 +91,7 @@ class ModeConformance(Opens):
                 ("f", 0, 5, ROUTE, "till"),
                 ("g", 0, 5, ROUTE, "shop"),
                 ("h", 0, 5, ROUTE, "shop"),
+                ("i", 0, 5, ROUTE, "shop"),
             ):
                 await put(
                     store, "delivery_fact", system=system, operation="set_stock", key=key, route=route,
@@ -100,6 +101,7 @@ class ModeConformance(Opens):
             done = {"generation": 1, "not_before_ms": T0, "reason": "", "uncounted": 0, "now_ms": T0}
             await put(store, "delivery_finish", **at, key="g", state="completed", **done)
             await put(store, "delivery_run", **at, key="h", now_ms=T0)
+            await put(store, "delivery_finish", **at, key="i", state="parked", **done)
             asked = {"system": "shop", "route": ROUTE}
             assert await store.read("late_apart", **asked, now_ms=T0 + 20, before=T0 + 10) == [(3,)]
             assert await store.read("late_apart", **asked, now_ms=T0 + 21, before=T0 + 10) == [(4,)]
