@@ -104,11 +104,16 @@ def value(statement, name):
     return times if name.endswith("_ms") else words
 
 
+# A line of a hold is of one SKU; of two, each store keeps the one that it comes to first.
+APART = {"hold_put": lambda row: (row["reference"], row["line"], row["pool"])}
+
+
 def rows_of(statement):
     fields = {name: value(statement, name) for name in sorted(WRITES[statement].columns)}
     return st.lists(
         st.fixed_dictionaries(fields),
         max_size=1 if statement.startswith("forget_") or statement == "credit_take" else 4,
+        unique_by=APART.get(statement),
     )
 
 
