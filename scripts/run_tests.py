@@ -258,7 +258,7 @@ STAGES: dict[str, Callable[[Runner], Result]] = {
     "everyday": suite(
         "everyday",
         f"not slow and not simulation and not ({SERVERS})",
-        limit_s=150,
+        limit_s=170,
         folders=("tests/tidy", "tests/unit", "tests/conformance", "tests/connectors"),
     ),
     # The three below divide all of tests/ between them, so a test without any marker still runs once.

@@ -55,6 +55,7 @@ async def stage(request):
     await made.close()
 
 
+@pytest.mark.slow
 async def test_a_message_comes_as_it_was_published(stage):
     heard = stage.hear()
     await heard.open()

@@ -192,6 +192,7 @@ async def both(postgres, schema):
     ],
 )
 @given(steps=st.lists(step, min_size=1, max_size=14), data=st.data())
+@pytest.mark.slow
 async def test_both_stores_do_the_same(both, steps, data):
     postgres, connection = both
     sqlite = SqliteStore.open(":memory:", now_ms=T0)

@@ -221,6 +221,7 @@ async def postgres_schema(postgres, schema):
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("released", range(len(POSTGRES) + 1))
+@pytest.mark.slow
 async def test_postgres_comes_up_from_every_release_with_its_data(
     postgres, schema, store_class, server_module, monkeypatch, released,
 ):  # fmt: skip

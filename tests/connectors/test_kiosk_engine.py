@@ -125,6 +125,7 @@ def test_a_route_that_the_kiosk_cannot_take_is_refused_at_the_start():
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.slow
 def test_the_kiosk_converges_once_faults_stop(seed):
     loop = VirtualLoop(START_MS)
     shop = Shop(loop, Random(seed))

@@ -57,6 +57,7 @@ def test_a_payment_is_told_part_by_part_and_never_beyond_what_is_left():
     run(test)
 
 
+@pytest.mark.slow
 def test_an_erp_that_cannot_tell_whose_money_it_is_counts_the_shops_own():
     async def test(world: World) -> None:
         stocked(world)

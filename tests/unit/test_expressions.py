@@ -237,6 +237,7 @@ def expressions(type_, depth):
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
+@pytest.mark.slow
 def test_what_is_rightly_typed_is_read_and_gives_its_type(data):
     type_ = data.draw(st.sampled_from(list(KINDS)))
     text = data.draw(expressions(type_, 2))

@@ -38,6 +38,7 @@ async def opened(one, route):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.slow
 def test_every_planted_difference_is_named_and_none_that_is_not_there(seed):
     async def story(one):
         await one.plant(100)
@@ -73,6 +74,7 @@ def test_what_can_be_mended_is_mended_the_ordinary_way_and_nothing_else_is_touch
     world().run(story)
 
 
+@pytest.mark.slow
 def test_without_waiting_for_what_is_under_way_traffic_looks_like_differences(monkeypatch):
     """What the second look is worth: with the first alone, sales that were not heard of yet are named."""
 

@@ -202,6 +202,7 @@ def test_faster_and_better_seen_means_a_smaller_buffer():
 # --- past orders ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_on_a_made_history_at_most_twice_the_risk_comes_true():
     orders = placed(generate_history(3, orders=4_000, skus=400).orders)
     found = backtest(orders, Random(1), samples=200, warm_up_days=7)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HEAD = "Order,Date,Article,Units,Remark"
 ROWS = (
     "536365,2026-09-21T05:00:00Z,TEE-1,5,first",
@@ -89,6 +91,7 @@ def test_with_a_plan_its_channels_are_played_and_all_of_its_flows_told(tmp_path)
     assert ledger.read_text().startswith("design,at,event,system,")
 
 
+@pytest.mark.slow
 def test_against_simulators_the_vendors_of_the_plan_are_played(tmp_path):
     columns = [part for one in COLUMNS for part in ("--column", one)]
     plan, figures = tmp_path / "plan.toml", tmp_path / "w.json"
