@@ -165,21 +165,29 @@ def test_an_order_that_a_former_process_sent_is_bound_with_its_revision():
     play(story)
 
 
-class Full:
-    """A store whose disk is full for the first few appends."""
+class Refuses:
+    """A store that does not take one thing at first: its disk is full, or its server restarts."""
 
-    def __init__(self, store, refused) -> None:
+    def __init__(self, store, name, times=3) -> None:
         self._store = store
-        self.refused = refused
+        self._name = name
+        self._times = times
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
+    def _refuse(self, name) -> None:
+        if name == self._name and self._times:
+            self._times -= 1
+            raise Retryable("not at the moment")
+
     async def append(self, events, *, received_at_ms, cursor=None):
-        if self.refused:
-            self.refused -= 1
-            raise Retryable("the disk is full")
+        self._refuse("append")
         return await self._store.append(events, received_at_ms=received_at_ms, cursor=cursor)
+
+    async def read(self, statement, **parameters):
+        self._refuse(statement)
+        return await self._store.read(statement, **parameters)
 
 
 class Reads:
@@ -202,11 +210,12 @@ class Asks:
         return {key: Send(ReadOrder(key)) for key in deliveries}
 
 
-def test_what_was_read_while_the_disk_was_full_is_kept_once_it_is_not():
-    """Left out, the order would wait for its next event or for a restart."""
+@pytest.mark.parametrize("name", ["append", "deliveries_get"])
+def test_an_order_is_read_and_kept_once_the_store_takes_it(name):
+    """Left out, it would wait for its next event or for a restart."""
 
     async def story(clock):
-        store = Full(SqliteStore.open(":memory:", now_ms=START_MS), refused=3)
+        store = Refuses(SqliteStore.open(":memory:", now_ms=START_MS), name)
         routes = Routes([Route(Flow.ORDERS, "shop", "erp", 20_000)])
         lane = Lane(
             system=SimpleNamespace(

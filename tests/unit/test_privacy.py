@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 
 import apsw
@@ -250,6 +251,17 @@ def test_the_ledger_keeps_whole_lines_for_its_owner_alone(tmp_path):
         FileLedger(tmp_path / "none" / "syncline.erased").add("{}")
     with pytest.raises(Misconfigured, match="cannot be read"):
         FileLedger(tmp_path).lines()
+
+
+def test_a_line_that_the_disk_took_in_part_is_not_acted_upon(tmp_path, monkeypatch):
+    ledger = FileLedger(tmp_path / "syncline.erased")
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda handle, text: write(handle, text[:5]))
+        with pytest.raises(Retryable, match="No space left"):
+            ledger.add('{"id":"a"}')
+    ledger.add('{"id":"a"}')
+    assert ledger.lines() == ('{"id":"a"}',)
 
 
 def bytes_of(path) -> bytes:

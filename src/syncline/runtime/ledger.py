@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from errno import ENOSPC
 from pathlib import Path
 
 from syncline.model.errors import Misconfigured, Retryable
@@ -45,9 +46,21 @@ class FileLedger:
             try:
                 size = os.fstat(handle).st_size
                 cut = size and os.pread(handle, 1, size - 1) != b"\n"
-                os.write(handle, f"{chr(10) if cut else ''}{line}{chr(10)}".encode())
+                text = f"{chr(10) if cut else ''}{line}{chr(10)}".encode()
+                if os.write(handle, text) < len(text):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
                 os.fsync(handle)
             finally:
                 os.close(handle)
+            if not size:
+                self._keep_name()
         except OSError as error:
             raise Retryable(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _keep_name(self) -> None:
+        """A new file is only found after a power cut if its folder is on disk too."""
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -21,7 +21,7 @@ from syncline.engine.codec import decode_payloads, encode, sent_fingerprint
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
-from syncline.engine.delivery.patience import kept
+from syncline.engine.delivery.patience import RETRY_S, kept
 from syncline.engine.delivery.queue import DueQueue
 from syncline.engine.delivery.rehearse import Rehearsal
 from syncline.engine.delivery.results import Results
@@ -141,8 +141,7 @@ class Lane:
     def offer(self, row: Row) -> None:
         """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
         _, operation, key, state, _, deliver_by_ms, not_before_ms = row
-        queue = self._queues.get(operation)
-        if queue is None:
+        if (queue := self._queues.get(operation)) is None:
             return
         self.stops.forget(operation, key)
         if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
@@ -379,11 +378,22 @@ class Lane:
                 free = list(payloads)
                 await self._call(intent, operation, payloads, known, {k: s.note for k, s in sends.items()})
                 free = []
+        except Exception:
+            self._spawn(self._offer_again(operation, keys))
+            raise
         finally:
             self._slots.release()
             self.stops.sending.subtract(sending)
             if free:
                 self._give_back(operation, free)
+
+    async def _offer_again(self, operation: str, keys: Sequence[str]) -> None:
+        """Queue what could not be worked on, for example because the store was away; not what may have been sent."""
+        await self._clock.sleep(RETRY_S)
+        of = {"system": self.system.name, "operation": operation}
+        for row in await kept(self._clock, lambda: self._store.read("deliveries_get", **of, keys=keys)):
+            key, _, state, generation, _, deliver_by_ms, not_before_ms, *_ = row
+            self.offer((*of.values(), key, state, generation, deliver_by_ms, not_before_ms))
 
     async def _write(self, *writes: Write) -> list[list[Row]]:
         """Write as this lane's owner, however long the store takes nothing."""
