@@ -257,7 +257,7 @@ STAGES: dict[str, Callable[[Runner], Result]] = {
     "imports": tool(BIN / "lint-imports"),
     "everyday": suite(
         "everyday",
-        f"not slow and not simulation and not ({SERVERS})",
+        f"not slow and not postgres and not simulation and not ({SERVERS})",
         limit_s=170,
         folders=("tests/tidy", "tests/unit", "tests/conformance", "tests/connectors"),
     ),
