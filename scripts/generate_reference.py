@@ -186,6 +186,8 @@ MEANING: dict[str, dict[str, str]] = {
         "excluded": "ERP locations whose goods are not offered; 0 is shown there.",
         "incoming_days": "Count what is expected to arrive within so many days, where the ERP tells. Default 0: only what "
         "is there.",
+        "share_deficits": "What one location has promised beyond its stock, so that its figure is negative, is taken off what "
+        "the other locations hold. Default false: it counts as nothing there.",
         "backorder": 'Units that may be sold below zero. `"unlimited"` shows the cap whatever there is, and needs one. '
         "Default 0.",
         "unique": "One of a kind: 1 is shown at one location, and 0 everywhere from the first order on; its number may "
@@ -570,7 +572,7 @@ def configuration() -> str:
             "Rules hold from far to near: the network, that is `[rules]` itself; the channel, `rule` of its route; "
             "`[rules.groups.NAME]`; `[rules.locations.ID]`; a SKU, `[rules.skus.SKU]` and then `sku_rules` of the route. Field by "
             "field the nearest that sets it wins. They are applied in this order: excluded, incoming, safety stock, "
-            "backorder, fences of other channels, share, cap, buffer, floor, unique.\n\n"
+            "deficits, backorder, fences of other channels, share, cap, buffer, floor, unique.\n\n"
         ),
         settings(config.RulesConfig, {**MEANING["rule"], **MEANING["rules"]}, "rules"),
         (

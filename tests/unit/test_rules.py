@@ -215,6 +215,29 @@ def test_backorders_never_pass_their_limit(available, limit, orders, contained):
     assert available - sold - shown.total >= min(-limit, available - sold)
 
 
+@given(st.integers(0, 30), st.integers(0, 30), st.lists(st.integers(1, 9), max_size=9), st.integers(0, 9))
+def test_shared_deficits_show_the_same_before_and_after_the_erp_books_an_order(here, there, orders, limit):
+    sold = sum(orders)
+    rule = QuantityRule(share_deficits=True, backorder=limit)
+    before = {"1": level("1", here), "2": level("2", there)}
+    after = {"1": level("1", here - sold), "2": level("2", there)}
+    lines = [asked(quantity) for quantity in orders]
+    shown = [publish(before, lines, {}, rule, ("1", "2")), publish(after, [], {}, rule, ("1", "2"))]
+    assert [each.total for each in shown] == [max(0, here + there - sold + limit)] * 2
+
+
+def test_a_deficit_stays_where_it_is_unless_locations_answer_for_one_another():
+    found = {"1": level("1", -40), "2": level("2", 50)}
+    shown = {
+        kept: publish(found, [], {}, QuantityRule(share_deficits=kept), ("1", "2")) for kept in (False, True)
+    }
+    assert (shown[False].total, shown[False].owed) == (50, 0)
+    assert (shown[True].total, shown[True].owed) == (10, 40)
+    assert shown[True].by_location == {"1": 0, "2": 10}
+    kept_back = QuantityRule(share_deficits=True, safety_stock=5)
+    assert publish({"1": level("1", 0), "2": level("2", 50)}, [], {}, kept_back, ("1", "2")).total == 45
+
+
 def test_backorders_without_limit_show_the_cap_whatever_there_is():
     rule = QuantityRule(backorder_unlimited=True, cap=25)
     for available in (-9, 0, 7, 400):

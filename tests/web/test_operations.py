@@ -7,20 +7,21 @@ import re
 from decimal import Decimal
 
 import pytest
-from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_message, park_order, seed
+from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_message, park_order, record, seed
 
 from syncline.engine.audit import link
 from syncline.engine.derive.demand import Sold
 from syncline.engine.engine import RECONCILE_INTERVAL_MS
 from syncline.engine.inquiry import Step, explain, search
 from syncline.engine.operations import NotPossible, Operations
+from syncline.engine.routes import stock_key
 from syncline.freshness.demand import Sale
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import AUTO_BUFFER, Layer, Level, Rules, percent
 from syncline.model.capabilities import SOURCE_QUANTITY_ADD_BACK_OPEN_LINES
-from syncline.model.change import Event, Flow, Via
+from syncline.model.change import Event, Flow, Kind, Via
 from syncline.model.copying import replace
-from syncline.model.records import Item
+from syncline.model.records import Item, StockLevel
 from syncline.ports import Write
 
 GOOD = '{"sku": "MUG-01", "location": "1", "available": "4"}'
@@ -317,6 +318,21 @@ async def test_every_input_of_a_number_has_its_age_and_every_rule_its_level(engi
     ordered = next(step for step in why.steps if step.label.startswith("Ordered"))
     assert ordered.at_ms == NOW_MS - 12 * MINUTE
     assert "safety stock 4 at 2 (location 2)" in why.rule and "0 below 3 (network)" in why.rule
+
+
+async def test_what_one_location_owes_is_explained_where_the_others_answer_for_it(engine):
+    stock = engine.routes.of(Flow.INVENTORY, sink="shop")[0]
+    object.__setattr__(stock, "rules", Rules([Layer(Level.NETWORK, {"share_deficits": True})]))
+    engine.routes.recipes = Recipes({"GIFT": {"TEE-RED-M": 2, "MUG-01": 1}})
+    engine.catalog.put("shop", Item("GIFT", "g9", "s9"))
+    owing = StockLevel("TEE-RED-M", "2", Decimal(3), Decimal(-10), Decimal(13), NOW_MS, NOW_MS)
+    row = record("erp", Kind.STOCK, stock_key("TEE-RED-M", "2"), owing, NOW_MS) | {"version": 2}
+    await engine.store.write(Write("record_put", [row]))
+    why = (await explain(engine, "TEE-RED-M", "shop"))[0]
+    assert [step.value for step in why.steps] == ["24", "-10", "− 10", "− 2", "12", "12"]
+    assert why.steps[2] == Step("Promised at a location beyond its stock", "− 10", "set for network")
+    assert why.rule == "what one location owes is taken off the others (network)"
+    assert why.steps[2] in (await explain(engine, "GIFT", "shop"))[0].steps
 
 
 async def test_an_auto_buffer_is_explained_by_whom_it_covers_and_for_how_long(engine):

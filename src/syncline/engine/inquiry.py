@@ -200,7 +200,7 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
     made = sku in recipes
     of = f" of {part}" if made else ""
     published = computed.published[sku]
-    drawn_unseen = published.parts[part].unseen if made else published.unseen
+    drawn = published.parts[part] if made else published
     resolved = route.rules.of(part)
     levels = computed.levels[part]
     erp = engine.systems[route.source].capabilities
@@ -219,6 +219,9 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
         for at, level in levels.items()
     ]
     steps += list(_supply_steps(route, resolved, levels, basis, engine.clock.now_ms()))
+    if drawn.owed:
+        note = _won(resolved, "share_deficits")
+        steps.append(Step("Promised at a location beyond its stock", f"− {drawn.owed}", note))
     excluded = {*resolved.rule.excluded, *route.rule_for(sku).excluded}
     waiting = [
         (line, missing)
@@ -241,7 +244,7 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
         where = f"at {held.location}" if held.location else "anywhere"
         note = f"{held.channel}, {where}"
         steps.append(Step(f"Held in a checkout: {held.order_key}", f"− {held.quantity}", note))
-    fallen = await engine.store.read("unseen", limit=ROWS_MAX) if any(drawn_unseen.values()) else []
+    fallen = await engine.store.read("unseen", limit=ROWS_MAX) if any(drawn.unseen.values()) else []
     noticed = {
         engine.routes.erp_location(system, split_key(key)[1]): at_ms
         for system, key, _, at_ms in fallen
@@ -254,7 +257,7 @@ async def _part_steps(engine: Engine, route: Route, computed: Computed, sku: str
             "kept back until an order explains it",
             noticed.get(at),
         )
-        for at, lost in drawn_unseen.items()
+        for at, lost in drawn.unseen.items()
         if lost
     ]
     return steps
@@ -283,6 +286,7 @@ _SAID: dict[str, Callable[[Any], str]] = {
     "safety_stock": lambda kept: f"safety stock {kept}",
     "incoming_days": lambda days: f"arrivals within {plural(days, 'day')}",
     "excluded": lambda at: f"without location {', '.join(at)}",
+    "share_deficits": lambda _: "what one location owes is taken off the others",
     "backorder": lambda allowed: f"{allowed} below zero",
     "backorder_unlimited": lambda _: "backorders without limit",
     "fence": lambda fence: f"{fence.units} kept from other channels",

@@ -107,7 +107,8 @@ class Drawn(Struct, frozen=True):
     """What a channel could draw on, location by location, in units of the SKU.
 
     ``demand`` and ``unseen`` are what ``supply`` cannot contain yet; demand without a location counts
-    as ``anywhere``. ``backorder`` is what may still be sold below zero. For a kit, ``disputed_parts`` says
+    as ``anywhere``. ``owed`` is what locations have promised beyond their stock, where the others answer
+    for it. ``backorder`` is what may still be sold below zero. For a kit, ``disputed_parts`` says
     whether a part of it is asked for already.
     """
 
@@ -115,6 +116,7 @@ class Drawn(Struct, frozen=True):
     demand: dict[str, int]
     unseen: dict[str, int]
     anywhere: int = 0
+    owed: int = 0
     backorder: int = 0
     disputed_parts: bool = False
 
@@ -127,6 +129,7 @@ class Drawn(Struct, frozen=True):
             - sum(self.demand.values())
             - sum(self.unseen.values())
             - self.anywhere
+            - self.owed
             + self.backorder,
         )
 
@@ -152,6 +155,7 @@ class Published(Struct, frozen=True):
     demand: dict[str, int]
     unseen: dict[str, int]
     allowed: Allowed
+    owed: int = 0
     backorder: int = 0
     parts: Mapping[str, Drawn] = field(default_factory=dict)
 
@@ -221,6 +225,7 @@ def draw(
         demand=demand,
         unseen={at: 0 if at in rule.excluded else unseen.get(at, 0) for at in locations},
         anywhere=anywhere,
+        owed=max(0, deficit - rule.backorder) if rule.share_deficits else 0,
         backorder=max(0, rule.backorder - deficit),  # what the ERP has oversold is part of the limit
     )
 
@@ -254,6 +259,7 @@ def show(drawn: Drawn, rule: QuantityRule, terms: Terms = ALONE) -> Published:
         demand=drawn.demand | ({"": drawn.anywhere} if drawn.anywhere else {}),
         unseen=drawn.unseen,
         allowed=allowed,
+        owed=drawn.owed,
         backorder=drawn.backorder,
     )
 

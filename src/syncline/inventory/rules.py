@@ -78,7 +78,8 @@ class QuantityRule:
 
     ``safety_stock`` is kept back at each location before anything is pooled; ``safety_by_location``
     replaces it at the ERP locations that it names. Goods at ``excluded`` locations are not offered, and
-    what is expected to arrive within ``incoming_days`` counts as if it were there.
+    what is expected to arrive within ``incoming_days`` counts as if it were there. With ``share_deficits``,
+    what one location has promised beyond its stock is taken off what the others hold.
 
     ``share`` is a part of the pool, 0..1. ``cap`` of ``None`` means no cap. A result below ``floor``
     shows as 0. ``backorder`` units may be sold below zero; with ``backorder_unlimited`` the ``cap`` is
@@ -96,6 +97,7 @@ class QuantityRule:
     excluded: tuple[str, ...] = ()
     incoming_days: int = 0
     incoming_by_location: Mapping[str, int] = field(default_factory=dict)
+    share_deficits: bool = False
     backorder: int = 0
     backorder_unlimited: bool = False
     unique: bool = False

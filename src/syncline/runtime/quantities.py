@@ -28,6 +28,18 @@ class FenceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: datetime
 
 
+# What the engine takes as it stands.
+_PLAIN = (
+    "safety_stock",
+    "safety_by_location",
+    "floor",
+    "incoming_days",
+    "share_deficits",
+    "unique",
+    "velocity",
+)
+
+
 class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
     """What of a pool a channel may show. A key that is left out is decided farther away."""
 
@@ -39,6 +51,7 @@ class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     floor: Units | UnsetType = UNSET
     excluded: list[str] | UnsetType = UNSET
     incoming_days: Days | UnsetType = UNSET
+    share_deficits: bool | UnsetType = UNSET
     backorder: int | Literal["unlimited"] | UnsetType = UNSET
     unique: bool | UnsetType = UNSET
     fence: FenceConfig | UnsetType = UNSET
@@ -51,7 +64,7 @@ class RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
             Misconfigured: a value makes no sense.
         """
         values: dict[str, Any] = {}
-        for name in ("safety_stock", "safety_by_location", "floor", "incoming_days", "unique", "velocity"):
+        for name in _PLAIN:
             if (value := getattr(self, name)) is not UNSET:
                 values[name] = value
         if self.buffer is not UNSET:
