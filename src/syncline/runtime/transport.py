@@ -43,19 +43,18 @@ class AiohttpTransport(Transport):
                 timeout=timeout,
                 allow_redirects=False,
             ) as answer:
-                body = await answer.content.read(ANSWER_BYTES_MAX + 1)
-                while len(body) <= ANSWER_BYTES_MAX:
-                    more = await answer.content.read(ANSWER_BYTES_MAX + 1)
-                    if not more:
-                        break
-                    body += more
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise OutcomeUnknown(f"{request.url}: the answer is larger than {ANSWER_BYTES_MAX} bytes")
+                body = bytearray()  # bytes would be copied whole for each piece
+                async for piece in answer.content.iter_any():
+                    body += piece
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise OutcomeUnknown(
+                            f"{request.url}: the answer is larger than {ANSWER_BYTES_MAX} bytes"
+                        )
                 headers: dict[str, str] = {}
                 for name, value in answer.headers.items():
                     held = headers.get(name.lower())
                     headers[name.lower()] = value if held is None else f"{held}, {value}"
-                return Response(answer.status, headers, body)
+                return Response(answer.status, headers, bytes(body))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Retryable(f"not reached: {error}") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
