@@ -717,7 +717,7 @@ FROM parked WHERE id = :id;
 
 -- name: parked_like
 SELECT id, system, operation, key, reason, detail, parked_at_ms, resolved_at_ms, resolution, resolved_by
-FROM parked WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
+FROM parked INDEXED BY parked_key WHERE key >= :from AND key < :to ORDER BY id DESC LIMIT :limit;
 
 -- name: parked_count
 SELECT count(*) FROM parked WHERE resolved_at_ms IS NULL;
@@ -727,7 +727,7 @@ SELECT system, operation, reason, count(*), min(parked_at_ms) FROM parked
 WHERE resolved_at_ms IS NULL GROUP BY system, operation, reason ORDER BY system, operation, reason;
 
 -- name: parked_with_reason
-SELECT system, operation, key, payload FROM parked
+SELECT system, operation, key, payload FROM parked INDEXED BY parked_reason
 WHERE resolved_at_ms IS NULL AND reason = :reason ORDER BY id LIMIT :limit;
 
 -- name: lag_put
@@ -848,7 +848,7 @@ WHERE route = :route AND delivered_at_ms >= :since;
 
 -- name: lags_at
 SELECT l.route, l.key, l.delivered_at_ms, l.lag_ms, l.kept FROM json_each(:moments) AS m
-JOIN lag AS l ON l.route = :route AND l.delivered_at_ms = m.value
+CROSS JOIN lag AS l ON l.route = :route AND l.delivered_at_ms = m.value
 WHERE l.key >= :from AND l.key < :to ORDER BY l.delivered_at_ms, l.id;
 
 -- name: deliveries_range
