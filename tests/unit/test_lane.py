@@ -15,7 +15,7 @@ from syncline.engine.delivery.build import Send
 from syncline.engine.delivery.lane import Lane, describe
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
-from syncline.engine.rewind import Rewind
+from syncline.engine.rewind import Mark, Rewind
 from syncline.engine.routes import SEP, Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Event, Flow, Via
@@ -243,3 +243,54 @@ def test_an_order_is_read_and_kept_once_the_store_takes_it(name):
         return [e.event.event_id for e in await store.events(0, 9)], lane.pending()
 
     assert play(story) == (["7001"], 0)
+
+
+def test_a_lane_sleeps_while_a_restored_store_catches_up():
+    """Numbers are held back then, and what is due but held back is no reason to look again."""
+
+    async def nothing() -> None:
+        pass
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        rewind = Rewind(store, clock, Routes([ROUTE]))
+        rewind.mark = Mark(restored_at_ms=START_MS)
+        sink = Sink(nothing)
+        capabilities = Capabilities(compare_and_set=True)
+        lane = Lane(
+            system=SimpleNamespace(name="shop", sink=sink, governor=Governor(), capabilities=capabilities),
+            store=store,
+            clock=clock,
+            rng=Random(1),
+            ids=Ids(clock, Random(2)),
+            routes=Routes([ROUTE]),
+            builder=Builder(),
+            lease=Lease(store, clock, "lane:shop", "me"),
+            on_stored=lambda: None,
+            on_stale=lambda _: None,
+            offer=lambda rows: [lane.offer(row) for row in rows],
+            rewind=rewind,
+        )
+        looks = 0
+
+        def due(names, now_ms, look=lane._due):
+            nonlocal looks
+            looks += 1
+            return look(names, now_ms)
+
+        lane._due = due
+        await store.write(touch(START_MS))
+        running = asyncio.get_running_loop().create_task(lane.run())
+        await clock.sleep(30)
+        held_back = looks, list(sink.calls)
+        rewind.mark = Mark(restored_at_ms=START_MS, caught_up=True)
+        lane.wake()
+        await clock.sleep(30)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await lane.stop()
+        return held_back, len(sink.calls)
+
+    (looks, calls), sent = play(story)
+    assert looks < 10 and not calls
+    assert sent == 2

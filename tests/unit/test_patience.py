@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from syncline.sdk import patience
-from syncline.sdk.patience import Patience
+from syncline.freshness import patience
+from syncline.freshness.patience import Patience
 
 
 def test_each_look_in_vain_doubles_the_pause_of_its_key_up_to_the_longest():

@@ -72,6 +72,16 @@ async def bind(site, external_id):
     await site.store.write(Write("binding_put", [{**row, "version": 1, "hash": "x", "now_ms": 1}]))
 
 
+async def test_a_payment_looks_for_its_order_less_and_less_often(site, number):
+    """Its order may wait for a person for days, and each look is written to the store."""
+    pauses = []
+    for _ in range(7):
+        assert await tried(site, "put_payment", PAYMENT) == ("retryable", "the order is not in the ERP yet")
+        rows = await site.store.read("deliveries_get", system="erp", operation="put_payment", keys=[PAYMENT])
+        pauses.append(rows[0][6] - site.clock.now_ms())
+    assert pauses == [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+
+
 async def test_the_payment_of_a_discarded_order_waits_no_longer(site, operator, number):
     assert await tried(site, "put_payment", PAYMENT) == ("retryable", "the order is not in the ERP yet")
     answer = await operator.post(f"/v1/parked/{number}/discard")

@@ -36,6 +36,7 @@ from syncline.connectors.adobe_commerce.shelves import (
     variants_of,
 )
 from syncline.connectors.adobe_commerce.stock import LIMIT, PATH, Stock, outcome_of
+from syncline.freshness.patience import Patience
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
@@ -43,7 +44,6 @@ from syncline.model.payloads import SetListing, SetProduct, SetWording
 from syncline.model.products import Goods, ProductStatus
 from syncline.ports import Clock, Transport
 from syncline.sdk.oauth1 import escape
-from syncline.sdk.patience import Patience
 
 ASSIGN_MAX = 100  # in one call, unless the shop says that it takes fewer
 UNPRICED_FIRST_S = (

@@ -22,6 +22,7 @@ from syncline.connectors.shopify import wire
 from syncline.connectors.shopify.bulk import BulkRunner
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.productdocs import ADD, BY_HANDLE, BY_ID, CHANGE, SET, UPDATE
+from syncline.freshness.patience import Patience
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
@@ -29,7 +30,6 @@ from syncline.model.payloads import SetProduct
 from syncline.model.products import Goods, ProductStatus, Variant
 from syncline.ports import Clock
 from syncline.sdk.outcomes import outcome_of
-from syncline.sdk.patience import Patience
 
 OPTIONS_MAX = 3
 VARIANTS_MAX = 2048

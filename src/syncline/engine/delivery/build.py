@@ -16,7 +16,7 @@ from syncline.engine.catalog import Catalog
 from syncline.engine.codec import FOUND, decode, put_fingerprint
 from syncline.engine.delivery.answers import Answers
 from syncline.engine.delivery.discarded import WHY, discarded
-from syncline.engine.delivery.outcomes import Built, Found, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.outcomes import PAUSE_S, Built, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.payer import Payer, Payers
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.mappings import Mappings
@@ -24,6 +24,7 @@ from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
 from syncline.engine.routing import Router
 from syncline.engine.states import STATE_OPERATIONS
+from syncline.freshness.patience import Patience
 from syncline.inventory.availability import units
 from syncline.mapping.expressions import MappingError
 from syncline.model.change import Kind
@@ -46,6 +47,7 @@ from syncline.routing.plan import Sent
 
 __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send", "Skip", "Wait", "sum_fault"]
 
+PAUSE_S_MAX = 10.0  # between two looks for what has to be there first
 REVISIONS_MAX = 100  # of one order that are looked at
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
@@ -87,6 +89,7 @@ class Builder:
         ships_where_allocated: bool = False,
     ) -> None:
         self._states = states
+        self._patience = Patience(PAUSE_S, PAUSE_S_MAX)
         self._router = router
         self._mappings = mappings
         self._ships_where_allocated = ships_where_allocated
@@ -109,7 +112,7 @@ class Builder:
             return await self._states.build(operation, deliveries, now_ms)
         routes = {key: due.route for key, due in deliveries.items()}
         if operation == "put_order":
-            return await self._put_order(routes, now_ms)
+            return self._paced(operation, await self._put_order(routes, now_ms))
         build = {
             "read_stock": self._read_stock,
             "read_order": self._read_order,
@@ -120,7 +123,16 @@ class Builder:
             "create_refund": self._answers.create_refund,
             "cancel_order": self._answers.cancel_order,
         }[operation]
-        return await build(routes)
+        return self._paced(operation, await build(routes))
+
+    def _paced(self, operation: str, built: dict[str, Built]) -> dict[str, Built]:
+        """What waits for something that nobody tells us of is looked at less and less often: it may wait for a person."""
+        for key, what in built.items():
+            if not isinstance(what, Wait):
+                self._patience.over(f"{operation} {key}")
+            elif what.seconds is None:
+                built[key] = Wait(what.reason, self._patience.pause_s(f"{operation} {key}"), what.read_stock)
+        return built
 
     # --- stock ------------------------------------------------------------------------------------
 

@@ -223,9 +223,7 @@ class Lane:
 
     async def _loop(self, *, urgent: bool) -> None:
         signal = self._signals[urgent]
-        names = [
-            name for name, operation in self.system.sink.operations.items() if operation.urgent is urgent
-        ]
+        names = [name for name, rules in self.system.sink.operations.items() if rules.urgent is urgent]
         while True:
             signal.clear()
             wait = max(0.0, self._paused_until - self._clock.monotonic())
@@ -299,7 +297,8 @@ class Lane:
     async def _sleep(self, names: Sequence[str], *, urgent: bool, blocked: bool) -> None:
         """Wait until more is due; where the records of what is due are in flight (``blocked``), for an answer too."""
         signal = self._signals[urgent]
-        moments = [at for at in (self._queues[name].next_at() for name in names) if at is not None]
+        queues = [self._queues[name] for name in names if not self._rewind.holds_back(name)]
+        moments = [at for at in (queue.next_at() for queue in queues) if at is not None]
         until_ms = min(moments, default=NEVER_MS)
         if not blocked:
             self._sleeps_until[urgent] = until_ms

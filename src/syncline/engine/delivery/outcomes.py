@@ -33,12 +33,18 @@ class Skip:
     holds: tuple[str, str, int, str] | None = None
 
 
+PAUSE_S = 0.5  # before the second look
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Cannot be sent until something else is there; try again after a moment."""
+    """Cannot be sent until something else is there.
+
+    ``seconds``: until it is tried again; ``None``, shortly at first, and after twice as long each time.
+    """
 
     reason: str
-    seconds: float = 0.5
+    seconds: float | None = None
     read_stock: bool = False  # what the channel holds has to be read first
 
 

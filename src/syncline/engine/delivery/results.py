@@ -11,7 +11,7 @@ from syncline.engine.apply.credit import accepted_row
 from syncline.engine.codec import FOUND, encode, fingerprint
 from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.blind import FAR_MS
-from syncline.engine.delivery.build import Wait
+from syncline.engine.delivery.outcomes import PAUSE_S, Wait
 from syncline.engine.reconcile.differences import Cause
 from syncline.engine.routes import Routes, customer_reference, reference_of, split_key
 from syncline.engine.routing import routing_row
@@ -126,7 +126,12 @@ class Results:
 
     def wait(self, key: str, wait: Wait) -> None:
         """Not possible yet."""
-        self._finish(key, DeliveryState.RETRYABLE, delay_s=wait.seconds, reason=wait.reason)
+        self._finish(
+            key,
+            DeliveryState.RETRYABLE,
+            delay_s=PAUSE_S if wait.seconds is None else wait.seconds,
+            reason=wait.reason,
+        )
         if wait.read_stock:
             self._read_stock(key)
 
