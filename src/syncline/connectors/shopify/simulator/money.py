@@ -1,7 +1,8 @@
 """Payments that staff record, refunds and cancellations by the API.
 
 Names and shapes: shopify.dev, pages of 2026-07 (``orderCreateManualPayment``, ``refundCreate``, ``orderCancel``,
-``Order.suggestedRefund``). That a payment's gateway is the name given for it, that a refund without restocking takes units
+``Order.suggestedRefund``). Amounts are in the currency in which the buyer paid: 2026-07 schema, ``RefundInput.currency`` and
+the code ``CURRENCY_MISMATCH``. That a payment's gateway is the name given for it, that a refund without restocking takes units
 first that were not sent, and all messages are assumptions.
 """
 
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import Errors, idempotently
 from syncline.connectors.shopify.simulator.operation import Resolver
-from syncline.connectors.shopify.simulator.records import OrderRecord, to_minor
+from syncline.connectors.shopify.simulator.records import OrderRecord, to_decimal
+from syncline.connectors.shopify.simulator.search import instant_ms
 
+STAFF_NOTE_MAX = 255  # 2026-07 schema, `orderCancel`
 PARTIAL_PLANS = ("plus", "enterprise")  # a manual payment may have an amount only there
 
 
-def _refused(payload: str, message: str, *path: str) -> dict[str, Any]:
-    return {payload: None, "userErrors": [{"field": list(path) or None, "message": message, "code": None}]}
+def _refused(payload: str, message: str, *path: str, code: str | None = None) -> dict[str, Any]:
+    return {payload: None, "userErrors": [{"field": list(path) or None, "message": message, "code": code}]}
 
 
 def _order(shop: ShopifySimulator, gid: str) -> OrderRecord | None:
@@ -30,19 +33,31 @@ def _order(shop: ShopifySimulator, gid: str) -> OrderRecord | None:
 
 
 def manual_payment(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """``orderCreateManualPayment``: a part or, without an amount, all that is left."""
+    """``orderCreateManualPayment``: a part or, without an amount, all that is left.
+
+    The codes and what they say: 2026-07 schema, ``OrderCreateManualPaymentOrderCreateManualPaymentErrorCode``.
+    """
     order = _order(shop, arguments["id"])
     if order is None:
-        return _refused("order", "Order does not exist", "id")
+        return _refused("order", "Order is not found.", "id", code="ORDER_NOT_FOUND")
     left = order.outstanding_minor()
     if not left or order.cancelled:
         return _refused("order", "The order is already fully paid or was cancelled.", "id")
+    at = arguments.get("processedAt")
+    if at is not None and instant_ms(at) > shop.clock.now_ms():
+        return _refused("order", "Processed at is invalid.", "processedAt", code="PROCESSED_AT_INVALID")
     given = arguments.get("amount")
     if given is not None and shop.plan not in PARTIAL_PLANS:
         return _refused("order", "The amount field needs a Shopify Plus store.", "amount")
-    amount = left if given is None else to_minor(Decimal(given["amount"]))
-    if not 0 < amount <= left or (given is not None and given["currencyCode"] != shop.currency):
-        return _refused("order", "The amount exceeds what is outstanding.", "amount")
+    if given is not None and given["currencyCode"] != shop.presentment_currency:
+        message = "The currency of the amount doesn't match the presentment currency of the order."
+        return _refused("order", message, "amount", code="CURRENCY_MISMATCH")
+    amount = left if given is None else shop.in_own(given["amount"])
+    if amount <= 0:
+        return _refused("order", "Amount must be positive.", "amount", code="AMOUNT_NOT_POSITIVE")
+    if amount > left:
+        message = "Amount exceeds the remaining balance."
+        return _refused("order", message, "amount", code="AMOUNT_EXCEEDS_BALANCE")
     shop.pay(order.id, amount, arguments.get("paymentMethodName") or "Other")
     shop.applied(1)
     return {"order": order, "userErrors": []}
@@ -78,13 +93,21 @@ def refund_create(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any])
         restocks = {row.get("restockType") or "NO_RESTOCK" for row in rows}
         if "RETURN" in restocks and any(not row.get("locationId") for row in rows):
             return refuse(errors, "Location is required when restocking", "refundLineItems")
-        amount = sum((Decimal(row["amount"]) for row in given.get("transactions") or []), Decimal(0))
+        currency = given.get("currency")
+        if currency is None and shop.presentment_currency != shop.currency:
+            return refuse(errors, "Currency is required for orders in another currency", "currency")
+        if currency not in {None, shop.presentment_currency}:
+            return refuse(errors, "Currency must be the presentment currency of the order", "currency")
+        if any(row["kind"] != "REFUND" for row in given.get("transactions") or []):
+            return refuse(errors, "Transaction kind must be refund", "transactions")
+        amount = sum((row["amount"] for row in given.get("transactions") or []), Decimal(0))
         sales = {f"gid://shopify/OrderTransaction/{t.id}" for t in order.transactions if t.kind == "SALE"}
         if any(row.get("parentId") not in sales for row in given.get("transactions") or []):
             return refuse(errors, "Parent transaction is invalid", "transactions")
-        if to_minor(amount) > order.received_minor() - order.refunded_minor():
+        minor = shop.in_own(amount)
+        if minor > order.received_minor() - order.refunded_minor():
             return refuse(errors, "Refund amount cannot be greater than what is available", "transactions")
-        number = shop.refund(order.id, units, "RETURN" in restocks, amount, given.get("note"))
+        number = shop.refund(order.id, units, "RETURN" in restocks, to_decimal(minor), given.get("note"))
         shop.applied(1)
         return shop.state.refunds[number]
 
@@ -95,7 +118,9 @@ def order_cancel(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) 
     """``orderCancel``: the job is done before anybody can ask for it."""
     order = _order(shop, arguments["orderId"])
     message = "Order does not exist" if order is None else ""
-    if order is not None:
+    if len(arguments.get("staffNote") or "") > STAFF_NOTE_MAX:
+        message = f"Staff note is too long (maximum is {STAFF_NOTE_MAX} characters)"
+    if not message and order is not None:
         method = arguments.get("refundMethod") or {}
         try:
             shop.cancel_order(
@@ -107,7 +132,8 @@ def order_cancel(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) 
         except ValueError as error:
             message = str(error)
     if message:
-        errors = [{"field": ["orderId"], "message": message, "code": "INVALID"}]
+        code = "NOT_FOUND" if order is None else "INVALID"
+        errors = [{"field": ["orderId"], "message": message, "code": code}]
         return {"job": None, "orderCancelUserErrors": errors, "userErrors": []}
     shop.applied(1)
     return {"job": order, "orderCancelUserErrors": [], "userErrors": []}
