@@ -630,7 +630,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "OrderCancelPayload": _payload("job", "orderCancelUserErrors"),
     "OrderCancelUserError": _USER_ERROR,
     "Job": {"done": _value(value=False), "id": _id("Job")},
-    "RefundCreatePayload": _payload("refund"),
+    "RefundCreatePayload": _payload("order", "refund"),
     "SuggestedRefund": {"suggestedTransactions": _itself},
     "SuggestedOrderTransaction": {
         "amountSet": _get("amount_minor"),
