@@ -367,3 +367,85 @@ def test_manual_payments_and_cancellations_are_refused_with_the_codes_of_the_sch
         ]
 
     run(story)
+
+
+FIXED = """mutation M($list: ID!, $add: [PriceListPriceInput!]!) {
+  priceListFixedPricesUpdate(priceListId: $list, pricesToAdd: $add, variantIdsToDelete: []) {
+    userErrors { code field message }
+  }
+}"""
+BROKEN = """mutation M($list: ID!, $input: QuantityPricingByVariantUpdateInput!) {
+  quantityPricingByVariantUpdate(priceListId: $list, input: $input) { userErrors { code field } }
+}"""
+
+
+def test_prices_of_lists_are_refused_as_live_answers_refuse_them():
+    async def story(w: World) -> None:
+        prices = f"gid://shopify/PriceList/{w.shop.add_price_list('Trade').id}"
+        one = f"gid://shopify/ProductVariant/{w.shop.state.skus['A'].variant_id}"
+        pounds, euros = ({"amount": "5", "currencyCode": currency} for currency in ("GBP", "EUR"))
+        add = [
+            {"variantId": one, "price": pounds, "compareAtPrice": euros},
+            {"variantId": "gid://shopify/ProductVariant/1", "price": pounds},
+        ]
+        told = (await w.ask(FIXED, list=prices, add=add))["data"]["priceListFixedPricesUpdate"]["userErrors"]
+        assert told == [
+            {
+                "code": "PRICE_LIST_CURRENCY_MISMATCH",
+                "field": ["pricesToAdd", "0", "compareAtPrice", "currencyCode"],
+                "message": "The specified currency does not match the price list's currency.",
+            },
+            {
+                "code": "VARIANT_NOT_FOUND",
+                "field": ["pricesToAdd", "1", "variantId"],
+                "message": "Product variant ID does not exist.",
+            },
+        ]
+        gone = "gid://shopify/ProductVariant/1"
+        given = {
+            "pricesToAdd": [{"variantId": one, "price": pounds}] * 2,
+            "pricesToDeleteByVariantId": [gone],
+            "quantityPriceBreaksToAdd": [],
+            "quantityPriceBreaksToDelete": [],
+            "quantityPriceBreaksToDeleteByVariantId": [gone],
+            "quantityRulesToAdd": [],
+            "quantityRulesToDeleteByVariantId": [],
+        }
+        answer = await w.ask(BROKEN, list=prices, input=given)
+        told = answer["data"]["quantityPricingByVariantUpdate"]["userErrors"]
+        assert [(error["code"], error["field"][1:]) for error in told] == [
+            ("PRICE_ADD_DUPLICATE_INPUT_FOR_VARIANT", ["pricesToAdd", "0"]),
+            ("PRICE_ADD_DUPLICATE_INPUT_FOR_VARIANT", ["pricesToAdd", "1"]),
+            ("PRICE_DELETE_VARIANT_NOT_FOUND", ["pricesToDeleteByVariantId", "0"]),
+            (
+                "QUANTITY_PRICE_BREAK_DELETE_BY_VARIANT_ID_VARIANT_NOT_FOUND",
+                ["quantityPriceBreaksToDeleteByVariantId", "0"],
+            ),
+        ]
+
+    run(story)
+
+
+def test_metafields_are_refused_as_live_answers_refuse_them():
+    async def story(w: World) -> None:
+        set_them = """mutation M($m: [MetafieldsSetInput!]!) {
+          metafieldsSet(metafields: $m) { userErrors { code field message } }
+        }"""
+        one = {
+            "ownerId": "gid://shopify/Company/1",
+            "namespace": "abc",
+            "key": "ab",
+            "type": "json",
+            "value": "1",
+        }
+        for given, code, field in (
+            ([one] * 26, "LESS_THAN_OR_EQUAL_TO", ["metafields"]),
+            ([{**one, "namespace": "ab"}], "TOO_SHORT", ["metafields", "0", "namespace"]),
+            ([one, {**one, "key": "k" * 65}], "TOO_LONG", ["metafields", "1", "key"]),
+            ([{**one, "type": None}], "BLANK", ["metafields", "0", "type"]),
+            ([one], None, None),
+        ):
+            told = (await w.ask(set_them, m=given))["data"]["metafieldsSet"]["userErrors"]
+            assert [(error["code"], error["field"]) for error in told] == ([(code, field)] if code else [])
+
+    run(story)
