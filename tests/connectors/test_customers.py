@@ -234,6 +234,22 @@ def test_whoever_left_may_do_nothing_and_nobody_is_deleted(world):
     world.loop.run_until_complete(story())
 
 
+@pytest.mark.parametrize("key", ["O'Neil", '5" \\ (steel):'])
+def test_at_shopify_a_company_is_found_again_whatever_its_key(key):
+    loop = VirtualLoop(1_772_441_200_000)
+    world = ShopifyWorld(loop)
+    there = world.before(external_id=key)
+
+    async def story():
+        item = Item(key, PutCustomer(key, "", card_of(world), None))
+        (done,) = await world.system.sink.deliver("put_customer", [item], "key")
+        assert (done.result, done.facts["external_id"]) == (Result.DONE, there), done
+        assert world.count() == 1
+
+    loop.run_until_complete(story())
+    loop.close()
+
+
 @pytest.mark.parametrize("known", [{"external_id": KEY}, {"external_id": "CUST107"}, {"tax_id": "GB107"}])
 def test_a_company_from_before_is_found_by_a_declared_key(world, known):
     async def story():

@@ -23,7 +23,7 @@ from syncline.connectors.shopify.companies import (
     LocationRow,
     read_company,
 )
-from syncline.connectors.shopify.documents import Document
+from syncline.connectors.shopify.documents import Document, quoted
 from syncline.connectors.shopify.wire import number
 from syncline.model.customers import MERGED, Contact, CustomerCard, CustomerField, MatchKey, Site
 from syncline.model.delivery import Outcome, Result
@@ -148,8 +148,9 @@ class CompanyWriter:
         return await self._with_tax_id(value) if name == MatchKey.TAX_ID else await self._search(value)
 
     async def _search(self, external_id: str) -> list[_Hit]:
-        quoted = external_id.replace("\\", "").replace("'", "").replace('"', "")
-        answer = await self._client.call(documents.FIND, {"query": f"external_id:'{quoted}'"}, _Hits)
+        answer = await self._client.call(
+            documents.FIND, {"query": f"external_id:{quoted(external_id)}"}, _Hits
+        )
         return [hit for hit in answer.companies.nodes if hit.external_id == external_id]
 
     async def _with_tax_id(self, tax_id: str) -> list[_Hit]:

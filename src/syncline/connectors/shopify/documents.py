@@ -462,6 +462,13 @@ RESUBSCRIBE = Document(
     writes=True,
 )
 
+
+def quoted(text: str) -> str:
+    """A text as a search takes it whole (https://shopify.dev/docs/api/usage/search-syntax)."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 _TOKEN = re.compile(r'\.\.\.|[A-Za-z_][A-Za-z0-9_]*|-?[0-9]+|"[^"]*"|[{}()\[\]:$!@=]')
 
 
