@@ -302,7 +302,8 @@ class CompanyWriter:
             "title": contact.title or None,
         }
         if row is None:
-            made = await self._write(documents.ADD_CONTACT, id=company.id, input=wanted)
+            given = {name: value for name, value in wanted.items() if value}
+            made = await self._write(documents.ADD_CONTACT, id=company.id, input=given)
             assert made is not None
             gid, buyer, held = made.id, made.customer, {}
         else:
@@ -313,7 +314,11 @@ class CompanyWriter:
                 "phone": row.phone or None,
                 "title": row.title or None,
             }
-            if changed := {name: value for name, value in wanted.items() if shown[name] != value}:
+            # Shopify takes a contact's phone number away from nobody: it refuses nothing as one.
+            changed = {name: value for name, value in wanted.items() if shown[name] != value}
+            if not wanted["phone"]:
+                changed.pop("phone", None)
+            if changed:
                 await self._write(documents.SET_CONTACT, id=row.id, input=changed)
             gid, buyer = row.id, wire.Ref(row.customer.id)
             held = {one.company_location.id: one for one in row.role_assignments.nodes}
