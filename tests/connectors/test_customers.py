@@ -234,6 +234,41 @@ def test_whoever_left_may_do_nothing_and_nobody_is_deleted(world):
     world.loop.run_until_complete(story())
 
 
+def test_at_shopify_a_contact_whose_phone_number_is_gone_keeps_it_and_the_rest_is_written():
+    loop = VirtualLoop(1_772_441_200_000)
+    world = ShopifyWorld(loop)
+
+    async def story():
+        card = card_of(world)
+        there = (await put(world, card)).facts["external_id"]
+        first = replace(card.contacts[0], phone="", last_name="Silent")
+        later = replace(card, contacts=(first, *card.contacts[1:]))
+        done = await put(world, later, there, card)
+        assert done.result is Result.DONE, done
+        buyers = [customer.buyer for customer in world.shop.state.customers.values()]
+        (buyer,) = [one for one in buyers if one.email == first.email]
+        assert (buyer.last_name, buyer.phone) == ("Silent", card.contacts[0].phone)
+
+    loop.run_until_complete(story())
+    loop.close()
+
+
+@pytest.mark.parametrize("key", ["O'Neil", '5"\\(steel):'])
+def test_at_shopify_a_company_is_found_again_whatever_its_key(key):
+    loop = VirtualLoop(1_772_441_200_000)
+    world = ShopifyWorld(loop)
+    there = world.before(external_id=key)
+
+    async def story():
+        item = Item(key, PutCustomer(key, "", card_of(world), None))
+        (done,) = await world.system.sink.deliver("put_customer", [item], "key")
+        assert (done.result, done.facts["external_id"]) == (Result.DONE, there), done
+        assert world.count() == 1
+
+    loop.run_until_complete(story())
+    loop.close()
+
+
 @pytest.mark.parametrize("known", [{"external_id": KEY}, {"external_id": "CUST107"}, {"tax_id": "GB107"}])
 def test_a_company_from_before_is_found_by_a_declared_key(world, known):
     async def story():

@@ -9,6 +9,7 @@ from tests.connectors.test_shopify_mapping import START_MS, World, parcel, run, 
 
 from syncline.connectors.shopify import marks
 from syncline.connectors.shopify.simulator import CartLine
+from syncline.connectors.shopify.simulator import app as simulated
 from syncline.model.delivery import Item, Result
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
 from syncline.model.records import Receipt, Return
@@ -183,5 +184,76 @@ def test_an_order_of_which_something_left_is_not_cancelled():
         world.shop.state.orders[order_id].cancelled_ms = START_MS
         (refused,) = await world.deliver("create_refund", back(order_id, 1, ("A", 1)))
         assert refused.result is Result.REJECTED and "was cancelled in Shopify" in refused.message
+
+    run(test)
+
+
+def test_money_goes_back_in_the_currency_in_which_the_buyer_paid():
+    async def test(world: World) -> None:
+        world.shop.sell_in("EUR", Decimal("1.25"))
+        order_id, first = await shipped(world)
+        (done,) = await world.deliver("create_refund", back(order_id, first, ("A", 2)))
+        assert done.result is Result.DONE, done
+        (refund,) = world.shop.orders[order_id].refunds
+        assert [t.amount for t in refund.transactions] == [Decimal("30.00")]  # told as 37.50 EUR
+        order = await world.read(order_id)
+        assert (order.currency, order.total) == ("GBP", Decimal("30.0"))
+
+    run(test)
+
+
+def test_of_an_order_in_another_currency_a_part_is_told_when_the_rest_has_come():
+    async def test(world: World) -> None:
+        world.shop.sell_in("EUR", Decimal("1.25"))
+        stocked(world)
+        order_id = world.shop.checkout([CartLine("A", 4)], paid=False).order_id
+        (outcome,) = await world.deliver("record_payment", payment(order_id, "20"))
+        assert outcome.result is Result.DONE and "in the shop's own currency only" in outcome.message
+        assert outcome.facts["told"] == "0"
+        assert await told(world, payment(order_id, "50")) == "50.0"
+
+    run(test)
+
+
+def test_a_payment_dated_tomorrow_is_told_as_of_now():
+    async def test(world: World) -> None:
+        stocked(world)
+        order_id = world.shop.checkout([CartLine("A", 1)], paid=False).order_id
+        late = Receipt(f"north-{order_id}", Decimal("12.50"), "GBP", START_MS + 86_400_000, False)
+        assert await told(world, RecordPayment(str(order_id), late)) == "12.5"
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [("GATEWAY_NOT_FOUND", Result.REJECTED), ("ORDER_IS_TEMPORARILY_UNAVAILABLE", Result.NOT_SENT)],
+)
+def test_a_payment_is_tried_again_only_where_that_may_help(monkeypatch, code, result):
+    def refuse(*_: object) -> dict[str, object]:
+        return {"order": None, "userErrors": [{"field": ["id"], "message": "no", "code": code}]}
+
+    mutations = {**simulated.MUTATIONS, "orderCreateManualPayment": refuse}
+    resolvers = {**simulated.TYPES, "QueryRoot": simulated.QUERIES, "Mutation": mutations}
+    engine = simulated.Engine(resolvers, simulated.type_of, simulated.SCOPES)
+    monkeypatch.setattr(simulated, "_ENGINE", engine)
+
+    async def test(world: World) -> None:
+        stocked(world)
+        order_id = world.shop.checkout([CartLine("A", 1)], paid=False).order_id
+        (outcome,) = await world.deliver("record_payment", payment(order_id, "12.50"))
+        assert outcome.result is result, outcome
+
+    run(test)
+
+
+@pytest.mark.parametrize("tendered", ["50", "62.50"])
+def test_the_change_that_a_till_gives_is_no_payment(tendered):
+    async def test(world: World) -> None:
+        stocked(world)
+        order_id = world.shop.checkout([CartLine("A", 4)], paid=False).order_id
+        world.shop.pay_cash(order_id, Decimal(tendered))
+        order = await world.read(order_id)
+        assert [p.amount for p in order.payments] == [order.total] == [50]
 
     run(test)

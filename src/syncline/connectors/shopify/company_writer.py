@@ -23,7 +23,7 @@ from syncline.connectors.shopify.companies import (
     LocationRow,
     read_company,
 )
-from syncline.connectors.shopify.documents import Document
+from syncline.connectors.shopify.documents import Document, quoted
 from syncline.connectors.shopify.wire import number
 from syncline.model.customers import MERGED, Contact, CustomerCard, CustomerField, MatchKey, Site
 from syncline.model.delivery import Outcome, Result
@@ -148,8 +148,9 @@ class CompanyWriter:
         return await self._with_tax_id(value) if name == MatchKey.TAX_ID else await self._search(value)
 
     async def _search(self, external_id: str) -> list[_Hit]:
-        quoted = external_id.replace("\\", "").replace("'", "").replace('"', "")
-        answer = await self._client.call(documents.FIND, {"query": f"external_id:'{quoted}'"}, _Hits)
+        answer = await self._client.call(
+            documents.FIND, {"query": f"external_id:{quoted(external_id)}"}, _Hits
+        )
         return [hit for hit in answer.companies.nodes if hit.external_id == external_id]
 
     async def _with_tax_id(self, tax_id: str) -> list[_Hit]:
@@ -301,7 +302,8 @@ class CompanyWriter:
             "title": contact.title or None,
         }
         if row is None:
-            made = await self._write(documents.ADD_CONTACT, id=company.id, input=wanted)
+            given = {name: value for name, value in wanted.items() if value}
+            made = await self._write(documents.ADD_CONTACT, id=company.id, input=given)
             assert made is not None
             gid, buyer, held = made.id, made.customer, {}
         else:
@@ -312,7 +314,11 @@ class CompanyWriter:
                 "phone": row.phone or None,
                 "title": row.title or None,
             }
-            if changed := {name: value for name, value in wanted.items() if shown[name] != value}:
+            # Shopify takes a contact's phone number away from nobody: it refuses nothing as one.
+            changed = {name: value for name, value in wanted.items() if shown[name] != value}
+            if not wanted["phone"]:
+                changed.pop("phone", None)
+            if changed:
                 await self._write(documents.SET_CONTACT, id=row.id, input=changed)
             gid, buyer = row.id, wire.Ref(row.customer.id)
             held = {one.company_location.id: one for one in row.role_assignments.nodes}

@@ -36,6 +36,7 @@ class Document:
 
 
 _MONEY = "{ shopMoney { amount currencyCode } }"
+_PAID_IN = "{ presentmentMoney { amount currencyCode } }"  # in the currency in which the buyer paid
 _ADDRESS = "{ name company address1 address2 city province provinceCode zip countryCodeV2 phone }"
 _PAGE = "pageInfo { hasNextPage endCursor }"
 _LINE = f"""{{
@@ -75,6 +76,7 @@ def _order_core(lines: int, fulfillment_lines: int) -> str:
   currentTotalPriceSet {_MONEY}
   currentTotalTaxSet {_MONEY}
   currentShippingPriceSet {_MONEY}
+  totalReceivedSet {_MONEY}
   lineItems(first: {lines}) {{ nodes {_LINE} {_PAGE} }}
   fulfillmentOrders(first: {FULFILLMENT_ORDERS_FIRST}) {{
     nodes {_fulfillment_orders(fulfillment_lines)} {_PAGE}
@@ -373,7 +375,7 @@ CREATE_FULFILLMENT = Document(
     writes=True,
 )
 _PAID = f"""{{
-  cancelledAt currencyCode totalOutstandingSet {_MONEY}
+  cancelledAt currencyCode presentmentCurrencyCode totalOutstandingSet {_MONEY}
   transactions(first: {LIST_MAX}) {{ id kind status gateway formattedGateway amountSet {_MONEY} }}
 }}"""
 ORDER_PAID = Document("OrderPaid", f"query OrderPaid($id: ID!) {{ order(id: $id) {_PAID} }}")
@@ -381,7 +383,7 @@ RECORD_PAYMENT = Document(
     "RecordPayment",
     f"""mutation RecordPayment($id: ID!, $amount: MoneyInput, $name: String!, $at: DateTime) {{
   orderCreateManualPayment(id: $id, amount: $amount, paymentMethodName: $name, processedAt: $at) {{
-    order {_PAID} userErrors {{ field message }}
+    order {_PAID} userErrors {{ code field message }}
   }}
 }}""",
     writes=True,
@@ -403,8 +405,9 @@ SUGGESTED_REFUND = Document(
     "SuggestedRefund",
     f"""query SuggestedRefund($id: ID!, $lines: [RefundLineItemInput!]!) {{
   order(id: $id) {{
+    presentmentCurrencyCode
     suggestedRefund(refundLineItems: $lines) {{
-      suggestedTransactions {{ amountSet {_MONEY} gateway parentTransaction {{ id }} }}
+      suggestedTransactions {{ amountSet {_PAID_IN} gateway parentTransaction {{ id }} }}
     }}
   }}
 }}""",
@@ -458,6 +461,13 @@ RESUBSCRIBE = Document(
 }""",
     writes=True,
 )
+
+
+def quoted(text: str) -> str:
+    """A text as a search takes it whole (https://shopify.dev/docs/api/usage/search-syntax)."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
 
 _TOKEN = re.compile(r'\.\.\.|[A-Za-z_][A-Za-z0-9_]*|-?[0-9]+|"[^"]*"|[{}()\[\]:$!@=]')
 

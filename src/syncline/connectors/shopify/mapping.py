@@ -343,18 +343,44 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
 
 
 def _payments(order: wire.GqlOrder) -> Iterable[Payment]:
+    change = _change_given(order)
     for transaction in order.transactions:
         ours = marks.PAYMENT in (transaction.gateway, transaction.formatted_gateway)
         if transaction.kind in _RECEIVED and transaction.status == "SUCCESS" and not ours:
+            amount = _gql(transaction.amount_set, order.currency_code)
+            given = (
+                change.pop(transaction.gateway, ZERO)
+                if amount > change.get(transaction.gateway, ZERO)
+                else ZERO
+            )
             yield Payment(
                 id=number(transaction.id),
-                amount=_gql(transaction.amount_set, order.currency_code),
+                amount=amount - given,
                 currency=order.currency_code,
                 received_at_ms=to_ms(
                     transaction.processed_at or transaction.created_at, "transactions.processedAt"
                 ),
                 gateway=transaction.gateway or "",
             )
+
+
+def _change_given(order: wire.GqlOrder) -> dict[str | None, Decimal]:
+    """What a till gave back of the cash that it took, by gateway.
+
+    The payment may be told as what was handed over, or as what was kept; what Shopify says it received decides.
+    """
+    counted = [entry for entry in order.transactions if entry.status == "SUCCESS"]
+    given: dict[str | None, Decimal] = {}
+    for entry in counted:
+        if entry.kind == "CHANGE":
+            amount = abs(_gql(entry.amount_set, order.currency_code))
+            given[entry.gateway] = given.get(entry.gateway, ZERO) + amount
+    if not given or order.total_received_set is None:
+        return {}
+    received = [entry for entry in counted if entry.kind in _RECEIVED]
+    taken = sum((_gql(entry.amount_set, order.currency_code) for entry in received), ZERO)
+    surplus = taken - _gql(order.total_received_set, order.currency_code)
+    return given if surplus == sum(given.values()) else {}
 
 
 def _gql_customer(order: wire.GqlOrder) -> Customer | None:

@@ -8,7 +8,6 @@ payments of our name, the refund with our note, the order's own state.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,14 +16,18 @@ from msgspec import Struct
 from syncline.connectors.shopify import documents, marks, wire
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.manifest import ShopifySettings
+from syncline.connectors.shopify.source import search_stamp
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
 from syncline.model.records import ZERO, Receipt
+from syncline.ports import Clock
 
 PAGES_MAX = 100
 PARTIAL_PLANS = ("plus", "enterprise")  # only there a manual payment may be of a part (page of the mutation)
 _RECEIVED = frozenset({"SALE", "CAPTURE"})
+# What is wrong with a payment however often the order is read.
+_IN_VAIN = frozenset({"CURRENCY_MISMATCH", "GATEWAY_NOT_FOUND", "ORDER_NOT_FOUND"})
 
 Payload = RecordPayment | CreateRefund | CancelOrder
 
@@ -40,6 +43,7 @@ class _Transaction(Struct, frozen=True, rename="camel"):
 
 class _Paid(Struct, frozen=True, rename="camel"):
     currency_code: wire.Currency
+    presentment_currency_code: wire.Currency
     total_outstanding_set: wire.MoneyBag
     transactions: tuple[_Transaction, ...]
     cancelled_at: wire.Moment | None = None
@@ -107,8 +111,12 @@ class _RefundableOrder(Struct, frozen=True):
     order: _Refundable | None = None
 
 
+class _PaidIn(Struct, frozen=True, rename="camel"):
+    presentment_money: wire.Money
+
+
 class _SuggestedTransaction(Struct, frozen=True, rename="camel"):
-    amount_set: wire.MoneyBag
+    amount_set: _PaidIn
     gateway: str | None = None
     parent_transaction: wire.Ref | None = None
 
@@ -118,6 +126,7 @@ class _Suggested(Struct, frozen=True, rename="camel"):
 
 
 class _Suggesting(Struct, frozen=True, rename="camel"):
+    presentment_currency_code: wire.Currency
     suggested_refund: _Suggested | None = None
 
 
@@ -155,8 +164,9 @@ class _CancelAnswer(Struct, frozen=True, rename="camel"):
 class MoneyWriter:
     """Writes one shop's money and returns."""
 
-    def __init__(self, settings: ShopifySettings, client: Client) -> None:
+    def __init__(self, settings: ShopifySettings, client: Client, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._partly = settings.plan in PARTIAL_PLANS
 
     async def write(self, payload: Payload, key: str) -> Outcome:
@@ -210,17 +220,23 @@ class MoneyWriter:
         if missing <= 0 or paid.cancelled_at is not None:
             return _told(paid)
         whole = missing == paid.outstanding
-        if not whole and not self._partly:
-            note = "Shopify takes a part of a payment on Plus only; it is told when the rest has come."
+        foreign = paid.presentment_currency_code != paid.currency_code
+        if not whole and (foreign or not self._partly):
+            # The ERP's figure is in the shop's currency; Shopify takes a part in the buyer's only.
+            where = "of orders in the shop's own currency" if foreign else "on Plus"
+            note = f"Shopify takes a part of a payment {where} only; it is told when the rest has come."
             return Outcome(Result.DONE, note, facts=_told(paid).facts)
         variables = {
             "id": _gid(payload.order_key),
             "amount": None if whole else {"amount": f"{missing:f}", "currencyCode": paid.currency_code},
             "name": marks.PAYMENT,
-            "at": datetime.fromtimestamp(receipt.received_at_ms / 1000, UTC).isoformat(timespec="seconds"),
+            # An ERP may date a payment later than today, which Shopify refuses.
+            "at": search_stamp(min(receipt.received_at_ms, self._clock.now_ms())),
         }
         answer = await self._client.call(documents.RECORD_PAYMENT, variables, _PaymentAnswer)
         made = answer.order_create_manual_payment
+        if made is not None and any(error.code in _IN_VAIN for error in made.user_errors):
+            raise Rejected(_words(made.user_errors))
         if made is not None and made.user_errors:
             # Paid, cancelled or edited between our reading and our writing: look again, and add what is left.
             raise Retryable(_words(made.user_errors))
@@ -257,17 +273,16 @@ class MoneyWriter:
                 f"order {payload.order_key} was cancelled in Shopify: compare both sides, then discard this"
             )
         wanted = _plan(payload, lines)
-        transactions = await self._money_back(payload.order_key, wanted) if payload.money else []
-        variables = {
-            "key": key,
-            "input": {
-                "orderId": _gid(payload.order_key),
-                "note": marks.refund_note(payload.reference),
-                "notify": False,
-                "refundLineItems": wanted,
-                "transactions": transactions,
-            },
+        back: dict[str, Any] = {"transactions": []}
+        if payload.money:
+            back = await self._money_back(payload.order_key, wanted)
+        given = {
+            "orderId": _gid(payload.order_key),
+            "note": marks.refund_note(payload.reference),
+            "notify": False,
+            "refundLineItems": wanted,
         }
+        variables = {"key": key, "input": given | back}
         answer = await self._client.call(documents.CREATE_REFUND, variables, _RefundAnswer)
         created = answer.refund_create
         if created is not None and created.user_errors:
@@ -276,24 +291,35 @@ class MoneyWriter:
             raise OutcomeUnknown("Shopify did not say which refund it created")
         return _done(created.refund.id)
 
-    async def _money_back(self, key: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What Shopify itself reckons that these units cost, by the payments that it goes back to."""
+    async def _money_back(self, key: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+        """What Shopify itself reckons that these units cost, by the payments that it goes back to.
+
+        All of a refund is in the currency in which the buyer paid, which need not be the shop's (2026-07 schema,
+        ``RefundInput.currency``).
+        """
         variables = {"id": _gid(key), "lines": lines}
         answer = await self._client.call(documents.SUGGESTED_REFUND, variables, _SuggestingOrder)
-        suggested = answer.order.suggested_refund if answer.order is not None else None
-        if suggested is None:
+        order = answer.order
+        if order is None or order.suggested_refund is None:
             raise Retryable(f"Shopify does not say what the goods of order {key} cost")
-        return [
+        currency = order.presentment_currency_code
+        if any(
+            entry.amount_set.presentment_money.currency_code != currency
+            for entry in order.suggested_refund.suggested_transactions
+        ):
+            raise Rejected(f"order {key} was paid in more than one currency: give the money back by hand")
+        transactions = [
             {
                 "orderId": _gid(key),
                 "kind": "REFUND",
                 "gateway": entry.gateway,
                 "parentId": entry.parent_transaction.id if entry.parent_transaction else None,
-                "amount": entry.amount_set.shop_money.amount,
+                "amount": entry.amount_set.presentment_money.amount,
             }
-            for entry in suggested.suggested_transactions
-            if Decimal(entry.amount_set.shop_money.amount) > 0
+            for entry in order.suggested_refund.suggested_transactions
+            if Decimal(entry.amount_set.presentment_money.amount) > 0
         ]
+        return {"currency": currency, "transactions": transactions}
 
     # -- cancellations --------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from syncline.connectors.shopify.documents import Document
+from syncline.connectors.shopify.documents import Document, quoted
 
 READS_MAX = 5  # products in one reading: with their variants each costs some 170 points by our bound
 WRITES_MAX = 25  # mutations in one request
@@ -169,5 +169,4 @@ def publish(shown: tuple[bool, ...]) -> Document:
 
 def any_of(skus: Sequence[str]) -> str:
     """A search for variants by SKU."""
-    quoted = (sku.replace("\\", "\\\\").replace("'", "\\'") for sku in skus[:SEARCHED_MAX])
-    return " OR ".join(f"sku:'{sku}'" for sku in quoted)
+    return " OR ".join(f"sku:{quoted(sku)}" for sku in skus[:SEARCHED_MAX])

@@ -90,7 +90,7 @@ class ShopifySink:
         self._products = ProductWriter(name, client, bulk, clock, bulk_from=settings.bulk_from)
         self._listings = ListingWriter(client)
         self._companies = CompanyWriter(client)
-        self._money = MoneyWriter(settings, client)
+        self._money = MoneyWriter(settings, client, clock)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
 
     @property

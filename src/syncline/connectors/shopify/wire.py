@@ -185,6 +185,7 @@ class GqlOrder(Struct, frozen=True, rename="camel"):
     fulfillment_orders: Connection[FulfillmentOrder]
     transactions: tuple[Transaction, ...]
     refunds: tuple[GqlRefund, ...]
+    total_received_set: MoneyBag | None = None  # older readings do not have it
     processed_at: Moment | None = None
     cancelled_at: Moment | None = None
     po_number: str | None = None

@@ -7,6 +7,7 @@ source where it stands; answer times, delivery times and a few wordings are assu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from random import Random
 
 from syncline.connectors.shopify.simulator import payloads
@@ -86,7 +87,8 @@ class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simula
         self.shop = shop
         self.plan = plan
         self.access_token = access_token
-        self.currency = currency
+        self.currency = self.presentment_currency = currency
+        self.presentment_rate = Decimal(1)
         self.allow_http = allow_http
         self.scopes: set[str] = set(ALL_SCOPES)
         self.state = ShopState(clock)

@@ -29,7 +29,7 @@ UPLOAD_MAX = FILE_MAX + 64 * 1024  # with its form
 TOKEN_LIFE_S = 86_399  # client credentials grant: about 24 hours (contract section 1)
 DOCS = "https://shopify.dev/api/usage"
 _PATH = re.compile(r"/admin/api/([^/]+)/graphql\.json")
-_VERSION = re.compile(r"\d{4}-\d{2}")
+_VERSION = re.compile(r"\d{4}-(01|04|07|10)")
 
 _encode = msgspec.json.Encoder().encode
 _ENGINE = Engine(
@@ -94,9 +94,9 @@ class HttpApp:
         if path.startswith(RESULTS):
             return self._note(path, self._shop.bulk.download(method, path.removeprefix(RESULTS)))
         found = _PATH.fullmatch(path)
-        if found is None or not _VERSION.fullmatch(found[1]):
+        if found is None or not _VERSION.fullmatch(found[1]) or found[1] > VERSIONS[-1]:
             return self._note(path, _json(404, {"errors": "Not Found"}))
-        # A version that is not served falls forward to the oldest one that is (contract section 1).
+        # A retired version falls forward to the oldest one that is served (contract section 1).
         version = found[1] if found[1] in VERSIONS else VERSIONS[0]
         if method != "POST":
             return self._note(path, _json(405, {"errors": "Method Not Allowed"}, version))
@@ -255,7 +255,7 @@ class HttpApp:
             try:
                 self._require_scopes(root)
                 found = root.resolve(shop, None, arguments)
-                if operation.is_mutation and found["userErrors"]:
+                if isinstance(found, dict) and found.get("userErrors"):
                     first = found["userErrors"][0]
                     details.append(first.get("code") or first["message"])
                 value = root.complete(run, found)

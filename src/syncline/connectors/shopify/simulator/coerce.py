@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlsplit
 
 from graphql import (
     GraphQLEnumType,
@@ -29,23 +31,22 @@ Coercer = Callable[[Any, Path, Problems], Any]
 _GID = re.compile(r"gid://[a-z0-9-]+/[A-Za-z]+/.+")
 _INT_MAX = 2**31 - 1
 ARRAY_MAX = 250  # shopify.dev "usage/limits" (contract section 3)
+# Arrays that may be longer (2026-07 schema and live answers of 2026-04).
+LONGER = {("ProductSetInput", "variants"): 2048}
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?")
 
 
 class TooManyItems(Exception):
     """An input array is longer than the vendor allows."""
 
-    def __init__(self, size: int, path: Path) -> None:
-        super().__init__(
-            f"The input array size of {size} is greater than the maximum allowed of {ARRAY_MAX}."
-        )
+    def __init__(self, size: int, most: int, path: Path) -> None:
+        super().__init__(f"The input array size of {size} is greater than the maximum allowed of {most}.")
         self.path = path
 
 
 def _int(value: Any, path: Path, problems: Problems) -> Any:
     if type(value) is int and -_INT_MAX - 1 <= value <= _INT_MAX:
         return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
     problems.append((path, f"Could not coerce value {_json(value)} to Int"))
     return None
 
@@ -74,10 +75,32 @@ def _boolean(value: Any, path: Path, problems: Problems) -> Any:
 
 def _decimal(value: Any, path: Path, problems: Problems) -> Any:
     try:
-        return Decimal(str(value))
+        amount = Decimal(str(value))
     except InvalidOperation:
-        problems.append((path, f"Could not coerce value {_json(value)} to Decimal"))
-        return None
+        amount = Decimal("NaN")
+    if amount.is_finite():
+        return amount
+    problems.append((path, f"Could not coerce value {_json(value)} to Decimal"))
+    return None
+
+
+def _moment(value: Any, path: Path, problems: Problems) -> Any:
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            return value
+    problems.append((path, f"Could not coerce value {_json(value)} to DateTime"))
+    return None
+
+
+def _url(value: Any, path: Path, problems: Problems) -> Any:
+    if isinstance(value, str) and urlsplit(value).scheme and " " not in value:
+        return value
+    problems.append((path, f"Invalid url '{value}', missing scheme"))
+    return None
 
 
 _SCALARS: dict[str, Coercer] = {
@@ -86,6 +109,8 @@ _SCALARS: dict[str, Coercer] = {
     "Boolean": _boolean,
     "Decimal": _decimal,
     "Money": _decimal,
+    "DateTime": _moment,
+    "URL": _url,
 }
 
 
@@ -132,13 +157,13 @@ def _nullable(inner: Coercer) -> Coercer:
     return coerce
 
 
-def _list(inner: Coercer) -> Coercer:
+def _list(inner: Coercer, most: int = ARRAY_MAX) -> Coercer:
     def coerce(value: Any, path: Path, problems: Problems) -> Any:
         if value is None:
             return None
         items = value if isinstance(value, list) else [value]
-        if len(items) > ARRAY_MAX:
-            raise TooManyItems(len(items), path)
+        if len(items) > most:
+            raise TooManyItems(len(items), most, path)
         return [inner(item, (*path, str(n)), problems) for n, item in enumerate(items)]
 
     return coerce
@@ -161,6 +186,8 @@ def _object(kind: GraphQLInputObjectType) -> Coercer:
     fields: list[tuple[str, GraphQLInputType, Any]] | None = None
     compiled: list[tuple[str, Coercer, bool, Any]] = []
     names: frozenset[str] = frozenset(kind.fields)
+    marks = kind.ast_node.directives if kind.ast_node else ()
+    one_of = any(mark.name.value == "oneOf" for mark in marks or ())
 
     def coerce(value: Any, path: Path, problems: Problems) -> Any:
         nonlocal fields
@@ -168,9 +195,15 @@ def _object(kind: GraphQLInputObjectType) -> Coercer:
             return None
         if fields is None:  # compiled on first use, as input types may refer to one another
             fields = [(n, f.type, f.default_value) for n, f in kind.fields.items()]
-            compiled.extend((n, coercer(t), isinstance(t, GraphQLNonNull), d) for n, t, d in fields)
+            compiled.extend(
+                (n, _of_field(kind, n, t), isinstance(t, GraphQLNonNull), d) for n, t, d in fields
+            )
         if not isinstance(value, Mapping):
             problems.append((path, f"Expected {_json(value)} to be a key-value object."))
+            return None
+        if one_of and (len(value) != 1 or None in value.values()):
+            why = f"'{kind.name}' requires exactly one argument, but {len(value)} were provided."
+            problems.append((path, why))
             return None
         result: dict[str, Any] = {}
         for name, inner, required, default in compiled:
@@ -187,6 +220,15 @@ def _object(kind: GraphQLInputObjectType) -> Coercer:
         return result
 
     return coerce
+
+
+def _of_field(kind: GraphQLInputObjectType, name: str, wanted: GraphQLInputType) -> Coercer:
+    most = LONGER.get((kind.name, name))
+    if most is None:
+        return coercer(wanted)
+    inner = wanted.of_type if isinstance(wanted, GraphQLNonNull) else wanted
+    assert isinstance(inner, GraphQLList)
+    return _list(coercer(inner.of_type), most)
 
 
 def literal(node: ValueNode, variables: Mapping[str, Any]) -> Any:

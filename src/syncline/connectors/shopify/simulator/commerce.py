@@ -7,7 +7,7 @@ Stock follows Shopify's states (contract section 5): an order lowers ``available
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, partial
 
 from syncline.connectors.shopify.simulator import payloads
@@ -35,7 +35,7 @@ from syncline.connectors.shopify.simulator.state import ShopState
 from syncline.connectors.shopify.simulator.webhooks import Webhooks
 from syncline.ports import Clock
 
-ZERO = Decimal(0)
+ZERO, CENT = Decimal(0), Decimal("0.01")
 
 
 class Commerce:
@@ -45,9 +45,24 @@ class Commerce:
     state: ShopState
     hooks: Webhooks
     currency: str
+    presentment_currency: str
+    presentment_rate: Decimal
     shop: str
 
     # -- merchant
+
+    def sell_in(self, currency: str, rate: Decimal) -> None:
+        """From now on buyers see, pay and get back this currency: ``rate`` of it for one of the shop's."""
+        self.presentment_currency, self.presentment_rate = currency, rate
+        self.state.lines_told.clear()
+
+    def in_own(self, amount: Decimal) -> int:
+        """An amount of the buyers' currency in minor units of the shop's: half up."""
+        return to_minor((amount / self.presentment_rate).quantize(CENT, ROUND_HALF_UP))
+
+    def presented(self, minor: int) -> int:
+        """An amount of the shop's currency in that of the buyers, both in minor units: half up."""
+        return int((self.presentment_rate * minor).to_integral_value(ROUND_HALF_UP))
 
     def add_location(self, name: str) -> int:
         """Open a location and return its id; earlier ones have priority for orders."""
@@ -262,6 +277,17 @@ class Commerce:
         self._transact(order, "SALE", amount_minor, gateway)
         topics = ("ORDERS_UPDATED",) if order.outstanding_minor() else ("ORDERS_PAID", "ORDERS_UPDATED")
         self._order_changed(order, self.hooks.new_event(), *topics)
+
+    def pay_cash(self, order_id: int, tendered: Decimal) -> None:
+        """A till takes cash for all that is outstanding, and gives change."""
+        order = self.state.orders[order_id]
+        change = to_minor(tendered) - order.outstanding_minor()
+        if change < 0:
+            raise ValueError("The cash does not cover what is outstanding")
+        self._transact(order, "SALE", to_minor(tendered), "cash")
+        if change:
+            self._transact(order, "CHANGE", change, "cash")
+        self._order_changed(order, self.hooks.new_event(), "ORDERS_PAID", "ORDERS_UPDATED")
 
     def cancel_order(
         self, order_id: int, restock: bool, reason: str = "OTHER", *, refund: bool = True

@@ -26,6 +26,12 @@ CONTACTS_MAX = 10_000  # of one company
 TEXT_MAX = 255
 _PHONE = re.compile(r"\+[1-9][0-9]{7,14}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+EXTERNAL_ID_MAX = 64
+EXTERNAL_ID_OF = (
+    "External Id can only contain numbers, letters, and some special characters, including "
+    "!@#$%^&*(){}[]\\/?<>_-~,.;:'`\""
+)
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9!@#$%^&*(){}\[\]\\/?<>_\-~,.;:'`\"]*")
 _ADDRESS = {
     "address1": "address1",
     "address2": "address2",
@@ -285,15 +291,36 @@ def _check_company(
             _say(errors, "BLANK", "Name can't be blank", *path, "name")
         elif len(given["name"]) > TEXT_MAX:
             _say(errors, "TOO_LONG", f"Name is too long (maximum is {TEXT_MAX} characters)", *path, "name")
+    _check_external_id(given, errors, *path)
     external_id = given.get("externalId")
     taken = shop.company_of(external_id) if external_id else None
     if taken is not None and taken is not itself:
-        _say(errors, "TAKEN", "External id has already been taken", *path, "externalId")
+        _say(errors, "TAKEN", "External id has already been taken.", *path, "externalId")
 
 
 def _check_phone(given: dict[str, Any] | None, errors: Errors, *path: str) -> None:
     if given and given.get("phone") and not _PHONE.fullmatch(given["phone"]):
         _say(errors, "INVALID", "Phone is invalid", *path, "phone")
+
+
+def _check_nothing(given: dict[str, Any], errors: Errors) -> None:
+    """What a contact cannot be left without, once it is there (live answer of 2026-04)."""
+    for name, said in (("firstName", "First name"), ("lastName", "Last name"), ("phone", "Phone")):
+        if name in given and given[name] is None:
+            _say(errors, "UNEXPECTED_TYPE", f"{said} is of unexpected type NilClass", "input", name)
+    if "phone" in given and not given["phone"]:
+        _say(errors, "INVALID", "Phone is invalid", "input", "phone")
+    if "email" in given and given["email"] is None:
+        _say(errors, "INVALID", "Unexpected keys given: email", "input")
+
+
+def _check_external_id(given: dict[str, Any], errors: Errors, *path: str) -> None:
+    text = given.get("externalId") or ""
+    if len(text) > EXTERNAL_ID_MAX:
+        message = f"External Id must be {EXTERNAL_ID_MAX} characters or less."
+        _say(errors, "TOO_LONG", message, *path, "externalId")
+    elif not _EXTERNAL_ID.fullmatch(text):
+        _say(errors, "INVALID", EXTERNAL_ID_OF, *path, "externalId")
 
 
 def _check_location(
@@ -310,10 +337,11 @@ def _check_location(
     if given.get("billingSameAsShipping") and given.get("billingAddress"):
         message = "Billing address must be blank if it is the same as the shipping address"
         _say(errors, "INVALID_INPUT", message, *path, "billingAddress")
+    _check_external_id(given, errors, *path)
     external_id = given.get("externalId")
     others = [x for x in company.locations if x is not itself] if company is not None else []
     if external_id and any(x.external_id == external_id for x in others):
-        _say(errors, "TAKEN", "External id has already been taken", *path, "externalId")
+        _say(errors, "TAKEN", "External id has already been taken.", *path, "externalId")
     terms = (given.get("buyerExperienceConfiguration") or {}).get("paymentTermsTemplateId")
     if terms and number_of(terms, "PaymentTermsTemplate") not in shop.state.book.terms:
         at = (*path, "buyerExperienceConfiguration", "paymentTermsTemplateId")
@@ -325,16 +353,16 @@ def _check_contact(
 ) -> None:
     email = given.get("email")
     if itself is None and not email:
-        _say(errors, "BLANK", "Email can't be blank", "input", "email")
+        _say(errors, "INVALID", "Either the attribute email or customer_id must be provided", "input")
     if email and not _EMAIL.fullmatch(email):
         _say(errors, "INVALID", "Email is invalid", "input", "email")
     _check_phone(given, errors, "input")
     mine = itself.customer_id if itself is not None else None
     if email and shop.state.customer_ids.get(email.casefold(), mine) != mine:
-        _say(errors, "TAKEN", "Email has already been taken", "input", "email")
+        _say(errors, "TAKEN", "Email address has already been taken.", "input", "email")
     phone = given.get("phone")
     if phone and any(one.buyer.phone == phone and one.id != mine for one in shop.state.customers.values()):
-        _say(errors, "TAKEN", "Phone has already been taken", "input", "phone")
+        _say(errors, "TAKEN", "Phone number has already been taken.", "input", "phone")
 
 
 # -- mutations
@@ -471,6 +499,7 @@ def contact_update(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
     if contact is None:
         _say(errors, "RESOURCE_NOT_FOUND", "The company contact doesn't exist.", "companyContactId")
     else:
+        _check_nothing(given, errors)
         _check_contact(shop, given, contact, errors)
     if errors or contact is None:
         return {"companyContact": None, "userErrors": errors}

@@ -58,7 +58,7 @@ COMPANY_TYPES: dict[str, dict[str, Resolver]] = {
         "updatedAt": lambda _s, one, _a: utc_time(one.updated_ms),
     },
     "CompanyAddress": {
-        "address1": _get("address1"),
+        "address1": lambda _s, one, _a: one.address1 or "",
         "address2": _get("address2"),
         "city": _get("city"),
         "companyName": _get("company_name"),

@@ -14,9 +14,11 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     build_schema,
+    execute_sync,
     is_leaf_type,
 )
 from graphql.language import (
+    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -37,6 +39,7 @@ from syncline.connectors.shopify.simulator.operation import (
     Resolver,
     RootField,
     Run,
+    too_many,
 )
 
 SCHEMA: GraphQLSchema = build_schema(Path(__file__).with_name("schema.graphql").read_text("utf-8"))
@@ -62,15 +65,20 @@ class Compiler:
         self._type_of = type_of
         self._scopes = scopes
         self._needed: set[str] = set()
+        self._label = ""
 
     def operation(self, node: OperationDefinitionNode) -> Operation:
         is_mutation = node.operation.value == "mutation"
+        self._label = f"{node.operation.value} {node.name.value}" if node.name else node.operation.value
         root_type = SCHEMA.mutation_type if is_mutation else SCHEMA.query_type
         if root_type is None or node.operation.value == "subscription":
             raise Refused([{"message": "Schema is not configured for subscriptions"}], "unknown_field")
-        roots = []
-        for key, nodes in self._collect(root_type, [node.selection_set]).items():
-            roots.append(self._root(root_type, key, nodes, is_mutation))
+        roots = [
+            self._about(root_type, key, nodes, node)
+            if nodes[0].name.value.startswith("__")
+            else self._root(root_type, key, nodes, is_mutation)
+            for key, nodes in self._collect(root_type, [node.selection_set]).items()
+        ]
         variables = []
         for definition in node.variable_definitions or ():
             kind = type_from_ast(SCHEMA, definition.type)
@@ -87,8 +95,6 @@ class Compiler:
     def _root(self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], mutation: bool) -> RootField:
         node = nodes[0]
         name = node.name.value
-        if name == "__typename":
-            raise Refused([{"message": "__typename at the root is not simulated"}], "unknown_field")
         self._needed = set()
         definition = parent.fields[name]
         if mutation:
@@ -114,6 +120,33 @@ class Compiler:
             cost=cost,
             included=_inclusion(nodes),
             scopes=scopes | self._needed,
+        )
+
+    def _about(
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], operation: OperationDefinitionNode
+    ) -> RootField:
+        """What the schema tells of itself; it costs nothing here."""
+        if nodes[0].name.value == "__typename":
+            value: Any = parent.name
+        else:
+            only = OperationDefinitionNode(
+                operation=operation.operation,
+                variable_definitions=operation.variable_definitions,
+                selection_set=SelectionSetNode(selections=tuple(nodes)),
+            )
+            told = execute_sync(SCHEMA, DocumentNode(definitions=(only, *self._fragments.values())))
+            value = (told.data or {}).get(key)
+        return RootField(
+            key=key,
+            name=nodes[0].name.value,
+            nullable=True,
+            node=nodes[0],
+            directives=[],
+            arguments=lambda _: {},
+            resolve=_constant(value),
+            complete=_leaf,
+            cost=_nothing,
+            included=_inclusion(nodes),
         )
 
     # -- values
@@ -315,15 +348,18 @@ class Compiler:
         return fields
 
     def _collect_into(
-        self, kind: GraphQLObjectType, selection_set: SelectionSetNode, fields: dict[str, list[FieldNode]]
+        self,
+        kind: GraphQLObjectType,
+        selection_set: SelectionSetNode,
+        fields: dict[str, list[FieldNode]],
+        conditions: tuple[DirectiveNode, ...] = (),
     ) -> None:
         for node in selection_set.selections:
             if isinstance(node, FieldNode):
                 key = node.alias.value if node.alias else node.name.value
-                fields.setdefault(key, []).append(node)
+                # A fragment's conditions are those of its fields.
+                fields.setdefault(key, []).append(_under(node, conditions) if conditions else node)
                 continue
-            if node.directives:
-                raise Refused([{"message": "Directives on fragments are not simulated"}], "unknown_field")
             fragment: Any = node
             if node.kind == "fragment_spread":
                 fragment = self._fragments[node.name.value]  # type: ignore[attr-defined]
@@ -333,7 +369,7 @@ class Compiler:
                 applies = target is kind or target in kind.interfaces
                 if not applies:
                     continue
-            self._collect_into(kind, fragment.selection_set, fields)
+            self._collect_into(kind, fragment.selection_set, fields, (*conditions, *(node.directives or ())))
 
     def _arguments(
         self, definitions: Mapping[str, Any], node: FieldNode
@@ -365,22 +401,34 @@ class Compiler:
 
         return arguments
 
-    @staticmethod
-    def _literal(kind: Any, value: Any, name: str, node: FieldNode) -> Any:
+    def _literal(self, kind: Any, value: Any, name: str, node: FieldNode) -> Any:
         problems: Problems = []
         plain = literal(value, {})
         try:
             result = coercer(kind)(plain, (), problems)
         except TooManyItems as error:
-            path = [node.name.value, name, *error.path]
-            told = {"message": str(error), "path": path, "extensions": {"code": "MAX_INPUT_SIZE_EXCEEDED"}}
-            raise Refused([told], "over_array_limit") from None
+            raise Refused([too_many(node, name, error)], "over_array_limit") from None
         if problems:
-            raise Refused(
-                [{"message": problems[0][1], "extensions": {"code": "argumentLiteralsIncompatible"}}],
-                "unknown_field",
-            )
+            start = node.loc.start_token if node.loc else None
+            told = {
+                "message": problems[0][1],
+                "locations": [{"line": start.line, "column": start.column}] if start else [],
+                "path": [self._label, (node.alias or node.name).value, name],
+                "extensions": {"code": "argumentLiteralsIncompatible", "typeName": "CoercionError"},
+            }
+            raise Refused([told], "unknown_field")
         return result
+
+
+def _under(node: FieldNode, conditions: tuple[DirectiveNode, ...]) -> FieldNode:
+    return FieldNode(
+        alias=node.alias,
+        name=node.name,
+        arguments=node.arguments,
+        directives=(*(node.directives or ()), *conditions),
+        selection_set=node.selection_set,
+        loc=node.loc,
+    )
 
 
 def _leaf(_run: Run, value: Any) -> Any:
@@ -444,11 +492,17 @@ def _page_size(node: FieldNode) -> Callable[[Mapping[str, Any]], int]:
 
 
 def _inclusion(nodes: list[FieldNode]) -> Callable[[Mapping[str, Any]], bool]:
-    conditions: list[tuple[Any, bool]] = []
-    for directive in nodes[0].directives or ():
-        if directive.name.value in {"include", "skip"}:
-            wanted = directive.name.value == "include"
-            conditions.extend((a.value, wanted) for a in directive.arguments or ())
-    if not conditions:
-        return _always
-    return lambda variables: all(literal(node, variables) is wanted for node, wanted in conditions)
+    """A field is there if any of the places that ask for it is."""
+    ways: list[list[tuple[Any, bool]]] = []
+    for node in nodes:
+        conditions: list[tuple[Any, bool]] = []
+        for directive in node.directives or ():
+            if directive.name.value in {"include", "skip"}:
+                wanted = directive.name.value == "include"
+                conditions.extend((a.value, wanted) for a in directive.arguments or ())
+        if not conditions:
+            return _always
+        ways.append(conditions)
+    return lambda variables: any(
+        all(literal(node, variables) is wanted for node, wanted in conditions) for conditions in ways
+    )

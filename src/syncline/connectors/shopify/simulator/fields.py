@@ -45,6 +45,10 @@ def amount(minor: int) -> str:
     return f"{sign}{minor // 100}.{pence[0] if pence[1] == '0' else pence}"
 
 
+class Presented(int):
+    """Minor units of the buyers' currency; a plain number is of the shop's."""
+
+
 def gid(kind: str, number: int) -> str:
     """A global id."""
     return f"gid://shopify/{kind}/{number}"
@@ -367,10 +371,15 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "InventorySetQuantitiesPayload": _payload("inventoryAdjustmentGroup"),
     "InventoryAdjustQuantitiesPayload": _payload("inventoryAdjustmentGroup"),
     "InventoryActivatePayload": _payload("inventoryLevel"),
-    "MoneyBag": {"presentmentMoney": _itself, "shopMoney": _itself},
+    "MoneyBag": {
+        "presentmentMoney": lambda shop, minor, _a: Presented(shop.presented(minor)),
+        "shopMoney": _itself,
+    },
     "MoneyV2": {
         "amount": lambda _s, minor, _a: amount(minor),
-        "currencyCode": lambda shop, _minor, _a: shop.currency,
+        "currencyCode": lambda shop, minor, _a: (
+            shop.presentment_currency if isinstance(minor, Presented) else shop.currency
+        ),
     },
     "Order": {
         "billingAddress": _address,
@@ -405,7 +414,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "paymentGatewayNames": lambda _s, order, _a: [order.gateway],
         "phone": lambda _s, order, _a: order.customer.buyer.phone if order.customer else None,
         "poNumber": _get("po_number"),
-        "presentmentCurrencyCode": lambda shop, _r, _a: shop.currency,
+        "presentmentCurrencyCode": lambda shop, _r, _a: shop.presentment_currency,
         "processedAt": _time("created_ms"),
         "refunds": _list("refunds"),
         "shippingAddress": _address,
@@ -420,7 +429,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "taxesIncluded": _value(value=False),
         "test": _value(value=False),
         "totalDiscountsSet": _call("discounts_minor"),
-        "totalOutstandingSet": _call("outstanding_minor"),
+        "totalOutstandingSet": _call("balance_minor"),
         "totalPriceSet": _call("total_minor"),
         "totalReceivedSet": _call("received_minor"),
         "totalRefundedSet": _call("refunded_minor"),
@@ -603,6 +612,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "variant": lambda _s, at, _a: at[1],
     },
     "QuantityPriceBreak": {
+        "id": lambda _s, one, _a: gid("QuantityPriceBreak", one[2].variant_id * 10_000 + one[0]),
         "minimumQuantity": lambda _s, one, _a: one[0],
         "price": lambda _s, one, _a: one[1],
         "variant": lambda _s, one, _a: one[2],
@@ -620,7 +630,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "OrderCancelPayload": _payload("job", "orderCancelUserErrors"),
     "OrderCancelUserError": _USER_ERROR,
     "Job": {"done": _value(value=False), "id": _id("Job")},
-    "RefundCreatePayload": _payload("refund"),
+    "RefundCreatePayload": _payload("order", "refund"),
     "SuggestedRefund": {"suggestedTransactions": _itself},
     "SuggestedOrderTransaction": {
         "amountSet": _get("amount_minor"),

@@ -6,7 +6,6 @@ executor would spend most of a simulated year on coroutine and type checks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,59 +15,9 @@ from graphql.language import DocumentNode, OperationDefinitionNode
 
 from syncline.connectors.shopify.simulator.compiler import SCHEMA, Compiler
 from syncline.connectors.shopify.simulator.operation import Operation, Refused, Resolver
+from syncline.connectors.shopify.simulator.refusals import of_parsing, of_validation
 
 DOCUMENTS_MAX = 512
-
-# -- validation errors in the vendor's words
-
-_SAYINGS: list[tuple[re.Pattern[str], str, str]] = [
-    (
-        re.compile(r"Cannot query field '(\w+)' on type '(\w+)'"),
-        "Field '{0}' doesn't exist on type '{1}'",
-        "undefinedField",
-    ),
-    (
-        re.compile(r"Unknown argument '(\w+)' on field '\w+\.(\w+)'"),
-        "Field '{1}' doesn't accept argument '{0}'",
-        "argumentNotAccepted",
-    ),
-    (
-        re.compile(r"Field '(\w+)' argument '(\w+)' of type"),
-        "Field '{0}' is missing required arguments: {1}",
-        "missingRequiredArguments",
-    ),
-    (
-        re.compile(r"Field '(\w+)' is not defined by type '(\w+)'"),
-        "InputObject '{1}' doesn't accept argument '{0}'",
-        "argumentNotAccepted",
-    ),
-    (
-        re.compile(r"Unknown directive '@(\w+)'"),
-        "Directive @{0} is not defined",
-        "undefinedDirective",
-    ),
-    (
-        re.compile(r"Variable '\$(\w+)' is not defined"),
-        "Variable ${0} is used but not declared",
-        "variableNotDefined",
-    ),
-    (
-        re.compile(r"Variable '\$(\w+)' is never used"),
-        "Variable ${0} is declared but not used",
-        "variableNotUsed",
-    ),
-]
-
-
-def _validation_error(error: GraphQLError) -> dict[str, Any]:
-    message, code = error.message, "invalid"
-    for pattern, saying, its_code in _SAYINGS:
-        found = pattern.search(error.message)
-        if found:
-            message, code = saying.format(*found.groups()), its_code
-            break
-    places = [{"line": at.line, "column": at.column} for at in error.locations or ()]
-    return {"message": message, "locations": places, "extensions": {"code": code}}
 
 
 @lru_cache(maxsize=DOCUMENTS_MAX)
@@ -77,12 +26,10 @@ def _checked(text: str) -> DocumentNode:
     try:
         document = parse(text)
     except GraphQLError as error:
-        places = [{"line": at.line, "column": at.column} for at in error.locations or ()]
-        told = {"message": error.message, "locations": places, "extensions": {"code": "parseError"}}
-        raise Refused([told], "unknown_field") from None
+        raise Refused([of_parsing(error)], "unknown_field") from None
     errors = validate(SCHEMA, document)
     if errors:
-        raise Refused([_validation_error(error) for error in errors], "unknown_field")
+        raise Refused(of_validation(SCHEMA, document, errors), "unknown_field")
     return document
 
 

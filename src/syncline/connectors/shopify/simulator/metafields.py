@@ -1,4 +1,6 @@
-"""``metafieldsSet``, and reading what was set: at most 25, all or none; the messages are assumptions, the codes the vendor lists.
+"""``metafieldsSet``, and reading what was set: at most 25, all or none, refused as live answers of 2026-04 refuse.
+
+What is wrong with a value or a type is told in assumed words.
 
 Whether the owner exists is not checked.
 """
@@ -12,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
-from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
+from syncline.connectors.shopify.simulator.operation import Resolver
 
 METAFIELDS_MAX = 25
 OWNERS = re.compile(
     r"gid://shopify/(Company|CompanyLocation|Customer|Product|ProductVariant|Order)/[1-9][0-9]*"
 )
-NAME = re.compile(r"[A-Za-z0-9_-]{2,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]+")
 VALUE_CHARS_MAX = 65_536
 
 
@@ -26,10 +28,10 @@ def metafields_set(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
     """Set whole values, whatever was there."""
     given = arguments["metafields"]
     if len(given) > METAFIELDS_MAX:
-        raise FieldRefused(
-            f"The input array size of {len(given)} is greater than the maximum allowed of 25",
-            "MAX_INPUT_SIZE_EXCEEDED",
-        )
+        message = "Exceeded the maximum metafields input limit of 25."
+        return {
+            "userErrors": [{"field": ["metafields"], "code": "LESS_THAN_OR_EQUAL_TO", "message": message}]
+        }
     errors: list[dict[str, Any]] = []
     for place, one in enumerate(given):
         problem = _problem(one)
@@ -55,10 +57,17 @@ def metafield_of(shop: ShopifySimulator, owner: Any, arguments: dict[str, Any]) 
 def _problem(one: dict[str, Any]) -> tuple[str, str, str] | None:
     if not OWNERS.fullmatch(one["ownerId"]):
         return "ownerId", "INVALID_VALUE", "Owner does not exist."
-    for field in ("namespace", "key"):
+    for field, least, most in (("namespace", 3, 255), ("key", 2, 64)):
+        length = len(one.get(field) or "")
+        if length < least:
+            return field, "TOO_SHORT", f"{field.capitalize()} is too short (minimum is {least} characters)"
+        if length > most:
+            return field, "TOO_LONG", f"{field.capitalize()} is too long (maximum is {most} characters)"
         if not NAME.fullmatch(one.get(field) or ""):
             return field, "INVALID_VALUE", f"{field.capitalize()} contains one or more invalid characters."
-    if one.get("type") != "json":
+    if not one.get("type"):
+        return "type", "BLANK", "Type can't be blank"
+    if one["type"] != "json":
         return "type", "INVALID_TYPE", "Type is not one that this simulator knows."
     if len(one["value"]) > VALUE_CHARS_MAX:
         return "value", "TOO_LONG", "Value is too long."

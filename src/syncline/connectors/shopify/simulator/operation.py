@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import GraphQLNonNull
-from graphql.language import FieldNode
+from graphql.language import FieldNode, VariableNode
 from graphql.pyutils import Undefined
 
 from syncline.connectors.shopify.simulator.coerce import Problems, TooManyItems, coercer
@@ -91,6 +91,13 @@ class Operation:
         total = sum(root.cost(variables) for root in self.roots if root.included(variables))
         return total + (MUTATION_COST * len(self.roots) if self.is_mutation else 0)
 
+    def _too_many(self, variable: str, error: TooManyItems) -> dict[str, Any]:
+        for root in self.roots:
+            for argument in root.node.arguments or ():
+                if isinstance(argument.value, VariableNode) and argument.value.name.value == variable:
+                    return too_many(root.node, argument.name.value, error)
+        return too_many(self.roots[0].node, variable, error)
+
     def coerce(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Variables by the schema.
 
@@ -110,18 +117,21 @@ class Operation:
             try:
                 result[name] = coercer(kind)(value, (), problems)
             except TooManyItems as error:
-                path = [self.roots[0].name, name, *error.path]
-                extensions = {"code": "MAX_INPUT_SIZE_EXCEEDED"}
-                one = {
-                    "message": str(error),
-                    "locations": [{"line": line, "column": column}],
-                    "path": path,
-                    "extensions": extensions,
-                }
-                raise Refused([one], "over_array_limit") from None
+                raise Refused([self._too_many(name, error)], "over_array_limit") from None
             if problems:
                 raise Refused([_variable_error(name, text, value, problems, line, column)], "unknown_field")
         return result
+
+
+def too_many(node: FieldNode, argument: str, error: TooManyItems) -> dict[str, Any]:
+    """An array that is too long, told of the field and the argument that it is given to (live answers of 2026-04)."""
+    start = node.loc.start_token if node.loc else None
+    return {
+        "message": str(error),
+        "locations": [{"line": start.line, "column": start.column}] if start else [],
+        "path": [(node.alias or node.name).value, argument, *error.path],
+        "extensions": {"code": "MAX_INPUT_SIZE_EXCEEDED"},
+    }
 
 
 def _variable_error(

@@ -48,9 +48,12 @@ def money(minor: int) -> str:
     return f"{sign}{minor // 100}.{minor % 100:02d}"
 
 
-def _bag(minor: int, currency: str) -> dict[str, Any]:
-    amount = {"amount": money(minor), "currency_code": currency}
-    return {"shop_money": amount, "presentment_money": amount}
+def _bag(minor: int, shop: Commerce) -> dict[str, Any]:
+    amount = {"amount": money(minor), "currency_code": shop.currency}
+    if shop.presentment_currency == shop.currency:
+        return {"shop_money": amount, "presentment_money": amount}
+    there = {"amount": money(shop.presented(minor)), "currency_code": shop.presentment_currency}
+    return {"shop_money": amount, "presentment_money": there}
 
 
 def level(shop: Commerce, at: Level) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _tax_lines(shop: Commerce, order: OrderRecord, minor: int) -> list[dict[str,
         {
             "title": "VAT",
             "price": money(minor),
-            "price_set": _bag(minor, shop.currency),
+            "price_set": _bag(minor, shop),
             "rate": float(order.tax_rate),
             "channel_liable": False,
         },
@@ -140,7 +143,7 @@ def _line(shop: Commerce, line: OrderLine, quantity: int | None = None) -> msgsp
 
 
 def _line_fields(shop: Commerce, line: OrderLine) -> dict[str, Any]:
-    variant, currency = line.variant, shop.currency
+    variant = line.variant
     if not line.open_quantity:
         status = "fulfilled" if line.fulfilled_quantity else None
     else:
@@ -151,7 +154,7 @@ def _line_fields(shop: Commerce, line: OrderLine) -> dict[str, Any]:
         allocations = [
             {
                 "amount": money(discount),
-                "amount_set": _bag(discount, currency),
+                "amount_set": _bag(discount, shop),
                 "discount_application_index": 0,
             },
         ]
@@ -166,7 +169,7 @@ def _line_fields(shop: Commerce, line: OrderLine) -> dict[str, Any]:
         "grams": 0,
         "name": variant.title,
         "price": money(line.unit_minor),
-        "price_set": _bag(line.unit_minor, currency),
+        "price_set": _bag(line.unit_minor, shop),
         "product_exists": True,
         "product_id": variant.product_id,
         "properties": [],
@@ -176,7 +179,7 @@ def _line_fields(shop: Commerce, line: OrderLine) -> dict[str, Any]:
         "taxable": True,
         "title": variant.title,
         "total_discount": "0.00",
-        "total_discount_set": _bag(0, currency),
+        "total_discount_set": _bag(0, shop),
         "variant_id": variant.variant_id,
         "variant_inventory_management": "shopify" if variant.tracked else None,
         "variant_title": None,
@@ -221,13 +224,13 @@ def order(shop: Commerce, of: OrderRecord) -> dict[str, Any]:
         "created_at": local_time(of.created_ms),
         "currency": currency,
         "current_subtotal_price": money(current_subtotal),
-        "current_subtotal_price_set": _bag(current_subtotal, currency),
+        "current_subtotal_price_set": _bag(current_subtotal, shop),
         "current_total_discounts": money(current_discounts),
-        "current_total_discounts_set": _bag(current_discounts, currency),
+        "current_total_discounts_set": _bag(current_discounts, shop),
         "current_total_price": money(current_total),
-        "current_total_price_set": _bag(current_total, currency),
+        "current_total_price_set": _bag(current_total, shop),
         "current_total_tax": money(current_tax),
-        "current_total_tax_set": _bag(current_tax, currency),
+        "current_total_tax_set": _bag(current_tax, shop),
         "discount_codes": [],
         "email": (buyer.email if buyer else None) or "",
         "estimated_taxes": False,
@@ -241,27 +244,27 @@ def order(shop: Commerce, of: OrderRecord) -> dict[str, Any]:
         "payment_gateway_names": [of.gateway],
         "phone": buyer.phone if buyer else None,
         "po_number": of.po_number,
-        "presentment_currency": currency,
+        "presentment_currency": shop.presentment_currency,
         "processed_at": local_time(of.created_ms),
         "source_identifier": of.source_reference or None,
         "source_name": "web",
         "subtotal_price": money(subtotal),
-        "subtotal_price_set": _bag(subtotal, currency),
+        "subtotal_price_set": _bag(subtotal, shop),
         "tags": ", ".join(of.tags),
         "tax_exempt": False,
         "tax_lines": _tax_lines(shop, of, tax),
         "taxes_included": False,
         "test": False,
         "total_discounts": money(discounts),
-        "total_discounts_set": _bag(discounts, currency),
+        "total_discounts_set": _bag(discounts, shop),
         "total_line_items_price": money(gross),
-        "total_line_items_price_set": _bag(gross, currency),
+        "total_line_items_price_set": _bag(gross, shop),
         "total_outstanding": money(of.outstanding_minor()),
         "total_price": money(total),
-        "total_price_set": _bag(total, currency),
-        "total_shipping_price_set": _bag(of.shipping_minor, currency),
+        "total_price_set": _bag(total, shop),
+        "total_shipping_price_set": _bag(of.shipping_minor, shop),
         "total_tax": money(tax),
-        "total_tax_set": _bag(tax, currency),
+        "total_tax_set": _bag(tax, shop),
         "total_tip_received": "0.00",
         "total_weight": 0,
         "updated_at": local_time(of.updated_ms),
@@ -272,7 +275,7 @@ def order(shop: Commerce, of: OrderRecord) -> dict[str, Any]:
         "line_items": [_line(shop, line) for line in of.lines],
         "refunds": [refund(shop, r) for r in of.refunds],
         "shipping_address": address,
-        "shipping_lines": _shipping_lines(of, currency),
+        "shipping_lines": _shipping_lines(shop, of),
     }
 
 
@@ -292,7 +295,7 @@ def _discount_applications(of: OrderRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _shipping_lines(of: OrderRecord, currency: str) -> list[dict[str, Any]]:
+def _shipping_lines(shop: Commerce, of: OrderRecord) -> list[dict[str, Any]]:
     if not of.shipping_minor:
         return []
     price = of.shipping_minor
@@ -302,11 +305,11 @@ def _shipping_lines(of: OrderRecord, currency: str) -> list[dict[str, Any]]:
             "carrier_identifier": None,
             "code": "Standard",
             "discounted_price": money(price),
-            "discounted_price_set": _bag(price, currency),
+            "discounted_price_set": _bag(price, shop),
             "is_removed": False,
             "phone": None,
             "price": money(price),
-            "price_set": _bag(price, currency),
+            "price_set": _bag(price, shop),
             "source": "shopify",
             "title": "Standard",
             "tax_lines": [],
@@ -352,9 +355,9 @@ def refund(shop: Commerce, of: Refund) -> dict[str, Any]:
                 "quantity": line.quantity,
                 "restock_type": line.restock_type.lower(),
                 "subtotal": float(money(line.subtotal_minor)),
-                "subtotal_set": _bag(line.subtotal_minor, shop.currency),
+                "subtotal_set": _bag(line.subtotal_minor, shop),
                 "total_tax": float(money(line.tax_minor)),
-                "total_tax_set": _bag(line.tax_minor, shop.currency),
+                "total_tax_set": _bag(line.tax_minor, shop),
                 "line_item": _line(shop, line.line),
             }
             for line in of.lines

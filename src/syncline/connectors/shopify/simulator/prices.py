@@ -1,12 +1,13 @@
 """Mutations of prices: variants' own product by product, price lists' fixed prices and quantity breaks.
 
-Names are those of the vendor's introspection of 2026-07, codes those that it lists. Unsure, and so assumed: messages;
-that a list's mutation with any error changes nothing; that breaks of a variant are deleted before others are added,
+Names are those of the vendor's introspection of 2026-07, codes those that it lists, messages and their fields those of live
+answers of 2026-04 as far as there are any. Unsure, and so assumed: other messages; that a list's mutation with any error changes nothing; that breaks of a variant are deleted before others are added,
 and go with its fixed price.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,10 @@ class Pricing:
         variant = self.state.skus[sku]
         variant.price_minor = to_minor(Decimal(price))
         variant.updated_ms = self.clock.now_ms()
+
+
+FOREIGN = "The specified currency does not match the price list's currency."
+NO_VARIANT = "Product variant ID does not exist."
 
 
 def _error(errors: Errors, code: str, message: str, *path: str) -> None:
@@ -110,16 +115,16 @@ def _check_prices(
     for place, one in enumerate(given):
         variant = shop.state.variants.get(number_of(one["variantId"], "ProductVariant"))
         compare_at = one.get("compareAtPrice")
+        foreign = [
+            name
+            for name in ("price", "compareAtPrice")
+            if one.get(name) and one[name]["currencyCode"] != prices.currency
+        ]
         if variant is None:
-            say("VARIANT_NOT_FOUND", "Product variant not found.", place, "variantId")
-        elif any(m and m["currencyCode"] != prices.currency for m in (one["price"], compare_at)):
-            say(
-                "CURRENCY_MISMATCH",
-                "The specified currency does not match the price list's currency.",
-                place,
-                "price",
-            )
-        else:
+            say("VARIANT_NOT_FOUND", place, "variantId")
+        for name in foreign:
+            say("CURRENCY_MISMATCH", place, name, "currencyCode")
+        if variant is not None and not foreign:
             compared = None if compare_at is None else to_minor(compare_at["amount"])
             found[variant.variant_id] = (to_minor(one["price"]["amount"]), compared)
     return found
@@ -142,17 +147,16 @@ def fixed_update(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) 
         _error(errors, "PRICE_LIST_NOT_FOUND", "Price list does not exist.", "priceListId")
         return {payload: None, "userErrors": errors}
 
-    def say(code: str, message: str, place: int, field: str) -> None:
-        named = f"PRICE_LIST_{code}" if code == "CURRENCY_MISMATCH" else code
-        _error(errors, named, message, "pricesToAdd", str(place), field)
+    def say(code: str, place: int, *field: str) -> None:
+        foreign = code == "CURRENCY_MISMATCH"
+        message = FOREIGN if foreign else NO_VARIANT
+        _error(errors, f"PRICE_LIST_{code}" if foreign else code, message, "pricesToAdd", str(place), *field)
 
     added = _check_prices(shop, prices, arguments["pricesToAdd"], say)
     deleted = [number_of(text, "ProductVariant") for text in arguments["variantIdsToDelete"]]
     for place, variant_id in enumerate(deleted):
         if variant_id not in shop.state.variants:
-            _error(
-                errors, "VARIANT_NOT_FOUND", "Product variant not found.", "variantIdsToDelete", str(place)
-            )
+            _error(errors, "VARIANT_NOT_FOUND", NO_VARIANT, "variantIdsToDelete", str(place))
         elif variant_id not in prices.fixed:
             _error(
                 errors,
@@ -180,19 +184,35 @@ def quantity_pricing(shop: ShopifySimulator, _none: Any, arguments: dict[str, An
         _error(errors, "PRICE_LIST_NOT_FOUND", "Price list not found.", "priceListId")
         return {"productVariants": None, "userErrors": errors}
 
-    def say(code: str, message: str, place: int, field: str) -> None:
-        _error(errors, f"PRICE_ADD_{code}", message, "input", "pricesToAdd", str(place), field)
+    def say(code: str, place: int, *_field: str) -> None:
+        message = "Currency mismatch." if code == "CURRENCY_MISMATCH" else "Variant not found."
+        _error(errors, f"PRICE_ADD_{code}", message, "input", "pricesToAdd", str(place))
 
+    named = Counter(one["variantId"] for one in given["pricesToAdd"])
+    for place, one in enumerate(given["pricesToAdd"]):
+        if named[one["variantId"]] > 1:
+            code, message = (
+                "PRICE_ADD_DUPLICATE_INPUT_FOR_VARIANT",
+                "Prices to add inputs must be unique by variant id.",
+            )
+            _error(errors, code, message, "input", "pricesToAdd", str(place))
     added = _check_prices(shop, prices, given["pricesToAdd"], say)
     deleted = [number_of(text, "ProductVariant") for text in given["pricesToDeleteByVariantId"]]
     for place, variant_id in enumerate(deleted):
-        if variant_id not in prices.fixed:
-            at = ("input", "pricesToDeleteByVariantId", str(place))
+        at = ("input", "pricesToDeleteByVariantId", str(place))
+        if variant_id not in shop.state.variants:
+            _error(errors, "PRICE_DELETE_VARIANT_NOT_FOUND", "Variant not found.", *at)
+        elif variant_id not in prices.fixed:
             _error(errors, "PRICE_DELETE_PRICE_NOT_FIXED", "Only fixed prices can be deleted.", *at)
     unbroken = [
         number_of(text, "ProductVariant")
         for text in given.get("quantityPriceBreaksToDeleteByVariantId") or ()
     ]
+    for place, variant_id in enumerate(unbroken):
+        if variant_id not in shop.state.variants:
+            code = "QUANTITY_PRICE_BREAK_DELETE_BY_VARIANT_ID_VARIANT_NOT_FOUND"
+            at = ("input", "quantityPriceBreaksToDeleteByVariantId", str(place))
+            _error(errors, code, "Variant to delete by is not found.", *at)
     breaks = {at: dict(one) for at, one in prices.breaks.items() if at not in unbroken and at not in deleted}
     fixed = (prices.fixed.keys() | added.keys()) - set(deleted)
     for place, one in enumerate(given["quantityPriceBreaksToAdd"]):
@@ -200,7 +220,7 @@ def quantity_pricing(shop: ShopifySimulator, _none: Any, arguments: dict[str, An
         variant_id = number_of(one["variantId"], "ProductVariant")
         its = breaks.setdefault(variant_id, {})
         if variant_id not in shop.state.variants:
-            _error(errors, "QUANTITY_PRICE_BREAK_ADD_VARIANT_NOT_FOUND", "Product variant not found.", *at)
+            _error(errors, "QUANTITY_PRICE_BREAK_ADD_VARIANT_NOT_FOUND", "Variant not found.", *at)
         elif one["price"]["currencyCode"] != prices.currency:
             _error(errors, "QUANTITY_PRICE_BREAK_ADD_CURRENCY_MISMATCH", "The currency does not match.", *at)
         elif variant_id not in fixed:

@@ -429,15 +429,23 @@ class OrderRecord:
         return self.current_subtotal_minor() + self.current_tax_minor() + self.current_shipping_minor()
 
     # -- money
+    def _sum_minor(self, kind: str) -> int:
+        return sum(t.amount_minor for t in self.transactions if t.kind == kind and t.status == "SUCCESS")
+
     def received_minor(self) -> int:
-        return sum(t.amount_minor for t in self.transactions if t.kind == "SALE" and t.status == "SUCCESS")
+        """What the buyer gave, less the change (2026-07 schema, ``OrderTransactionKind.CHANGE``)."""
+        return self._sum_minor("SALE") - self._sum_minor("CHANGE")
 
     def refunded_minor(self) -> int:
-        return sum(t.amount_minor for t in self.transactions if t.kind == "REFUND" and t.status == "SUCCESS")
+        return self._sum_minor("REFUND")
+
+    def balance_minor(self) -> int:
+        """What was not transacted yet; below zero where the shop owes (2026-07 schema, ``totalOutstandingSet``)."""
+        return self.current_total_minor() - self.received_minor() + self.refunded_minor()
 
     def outstanding_minor(self) -> int:
-        """What the buyer still owes; never below zero (contract section 8: totalOutstandingSet)."""
-        return max(0, self.current_total_minor() - self.received_minor() + self.refunded_minor())
+        """What the buyer still owes."""
+        return max(0, self.balance_minor())
 
     def suggest(self, units: Mapping[int, int]) -> list[SuggestedTransaction]:
         """What some units cost, at most what was received, by the payments that it goes back to."""

@@ -23,8 +23,9 @@ PAGE_MAX = 250
 
 _TERM = re.compile(
     r"""(?P<paren>[()])|(?P<not>-|NOT\s+)?(?:(?P<field>\w+):(?P<op>>=|<=|>|<)?)?"""
-    r"""(?P<value>'[^']*'|"[^"]*"|[^\s()]+)""",
+    r"""(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:[^\s()\\]|\\.)+)""",
 )
+_ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,10 @@ def parse_query(text: str) -> list[list[Term]]:
     for found in _TERM.finditer(text):
         if found["paren"]:
             continue
-        value = found["value"].strip("'\"")
+        value = found["value"]
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        value = _ESCAPED.sub(r"\1", value)  # a backslash before a quote or a special character
         if not found["field"] and value in {"AND", "OR"}:
             if value == "OR":
                 groups.append([])
@@ -118,6 +122,8 @@ def paginate(
         FieldRefused: neither ``first`` nor ``last``, or more than the vendor gives.
     """
     first, last = arguments.get("first"), arguments.get("last")
+    if first is not None and last is not None:
+        raise FieldRefused("providing both first and last is not supported", "BAD_REQUEST")
     size = first if first is not None else last
     if size is None:
         raise FieldRefused("you must provide one of first or last", "BAD_REQUEST")
