@@ -19,7 +19,8 @@ from syncline.engine.privacy.persons import (
     words_of_company,
     words_of_order,
 )
-from syncline.engine.privacy.traces import parked_without, text_without
+from syncline.engine.privacy.traces import adopted_without, parked_without
+from syncline.model.census import ListedCustomer
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.customers import Company, Contact, CustomerCard, Site
@@ -151,9 +152,15 @@ def test_parked_work_is_emptied_by_its_key_by_its_words_or_with_its_whole_system
     }  # fmt: skip
 
 
-def test_a_document_keeps_everything_but_the_texts_that_tell():
-    text = '{"id":"5","who":["Kanari Quellwasser",{"mail":"zwitscherling@example.com","n":3}],"ok":true}'
-    assert text_without(text, words()) == '{"id":"5","who":["",{"mail":"","n":3}],"ok":true}'
+def test_what_an_adoption_listed_keeps_its_id_and_loses_the_rest():
+    listed = ListedCustomer(
+        "5", "Kanari Quellwasser", "zwitscherling@example.com", "shop-c-9", {"entityid": "K"}
+    )
+    left = encode(ListedCustomer("5", reference="shop-c-9"))
+    assert adopted_without("customers", encode(listed), words(), mine=False) == left
+    assert adopted_without("customers", encode(listed), Words(), mine=True) == left
+    assert adopted_without("customers", encode(listed), Words(), mine=False) is None
+    assert adopted_without("customers", left, words(), mine=True) is None
 
 
 # --- what comes later ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from syncline.engine.engine import Engine
 
 ORDERS_MAX = 1_000  # that one request may name
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class Desk:
@@ -44,7 +46,7 @@ class Desk:
         """Ask for a customer to be erased; it is done by itself as soon as nothing of theirs is under way.
 
         Raises:
-            NotPossible: nobody is named, or the system is unknown.
+            NotPossible: nobody is named, the system is unknown, or the address is none.
         """
         case = self._case(Ask.ERASE, system, customer, email, orders, by)
         await self._audit.write(
@@ -66,7 +68,7 @@ class Desk:
         """Everything that is held of a customer.
 
         Raises:
-            NotPossible: nobody is named, or the system is unknown.
+            NotPossible: nobody is named, the system is unknown, or the address is none.
         """
         case = self._case(Ask.EXPORT, system, customer, email, orders, by)
         return await self._held(case, by)
@@ -108,11 +110,15 @@ class Desk:
     def _case(self, ask: Ask, system: str, customer: str, email: str, orders: Sequence[str], by: str) -> Case:
         if system not in self._engine.systems:
             raise NotPossible("not_found", f"No system is called {system!r}.", "See /v1/lanes for the names.")
+        customer, email = customer.strip(), email.strip()
+        orders = [order for each in orders if (order := each.strip())]
         if not (customer or email or orders):
             raise NotPossible(
                 "nobody_named", "Nobody is named.", "Give a customer's id, an e-mail, or orders."
             )
+        if email and not _EMAIL.fullmatch(email):  # any other word stands in messages of others too
+            raise NotPossible("no_email", f"{email!r} is no e-mail address.", "Name the customer by the id.")
         now_ms = self._clock.now_ms()
-        id_ = request_id(system, ask.value, customer, email.strip().lower(), *orders, f"{now_ms}", by)
+        id_ = request_id(system, ask.value, customer, email.lower(), *orders, f"{now_ms}", by)
         request = PrivacyRequest(id_, ask, customer, email, tuple(orders[:ORDERS_MAX]))
         return case_of(system, request, by=by, now_ms=now_ms)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import msgspec
 import structlog
 
+from syncline.engine.adopt.orders import WHOLE
 from syncline.engine.apply.applier import CONSUMER, Applier
 from syncline.engine.audit import Audit
 from syncline.engine.codec import decode
@@ -26,11 +27,14 @@ from syncline.engine.privacy.cases import (
 from syncline.engine.privacy.intake import Intake
 from syncline.engine.privacy.persons import Words
 from syncline.engine.privacy.traces import (
+    Delivered,
     Found,
+    adopted_without,
     customer_traces,
+    deliveries_of,
     order_traces,
     parked_without,
-    text_without,
+    unanswered,
     under_way,
     words_of_records,
 )
@@ -48,7 +52,7 @@ PAGE = 200  # rows in one turn, after which others have theirs
 WAITS_MAX = 20  # reasons that are kept
 TRIES_MAX = 5  # against news of the same record
 SYNCLINE = "syncline"
-READ = ("customers", "whole")  # what an adoption has read of people, until it has ended
+READ = ("customers", WHOLE)  # what an adoption has read of people, until it has ended
 
 log = structlog.get_logger(__name__)
 
@@ -170,6 +174,7 @@ class Eraser:
         else:
             waits = [] if late else await self._waits(case)
             found = {} if waits else await self._one(case)
+            waits = waits or await self._unanswered(case)
         if waits:
             waits = waits[:WAITS_MAX]
             if case.waits != tuple(waits) or found:
@@ -234,9 +239,8 @@ class Eraser:
     async def _waits(self, case: Case) -> list[str]:
         """Why nothing is erased yet, in words."""
         found: list[str] = []
-        names = [("order", key) for key in case.orders] + [("customer", key) for _, key in case.customers]
-        for noun, key in names:
-            found += await under_way(self._store, noun, key)
+        for noun, system, key in _named(case):
+            found += await under_way(self._store, self._routes, system, noun, key)
             if len(found) >= WAITS_MAX:
                 return found
         rows = await self._store.read(
@@ -248,6 +252,13 @@ class Eraser:
             if not decode(Kind.ORDER, row[4]).complete
         ]
         return found + await self._told_elsewhere(case)
+
+    async def _unanswered(self, case: Case) -> list[str]:
+        """Calls of which nobody knows what became of them; what they carry of the person is needed to find that out."""
+        found: list[str] = []
+        for noun, system, key in _named(case):
+            found += await unanswered(self._store, self._routes, system, noun, key)
+        return found
 
     async def _told_elsewhere(self, case: Case) -> list[str]:
         """Companies of ERPs with a contact who has the address: what an ERP tells of its contacts is taken out there."""
@@ -309,13 +320,15 @@ class Eraser:
                 key = row[0]
                 if await self._store.read("erased_among", system=case.system, kind=kind.value, keys=[key]):
                     continue
-                if kind is Kind.ORDER and not late:
-                    open_ = await under_way(self._store, "order", key)
+                noun = "order" if kind is Kind.ORDER else "customer"
+                open_ = await unanswered(self._store, self._routes, case.system, noun, key)
+                if kind is Kind.ORDER and not late and not open_:
+                    open_ = await under_way(self._store, self._routes, case.system, noun, key)
                     if not open_ and not decode(kind, row[4]).complete:
                         open_ = [f"order {key} is still to be read whole"]
-                    if open_:
-                        waits += open_ if len(waits) < WAITS_MAX else []
-                        continue
+                if open_:
+                    waits += open_ if len(waits) < WAITS_MAX else []
+                    continue
                 erase = self._order if kind is Kind.ORDER else self._customer
                 _add(counts, await erase(case.system, key))
         if not waits:
@@ -369,7 +382,7 @@ class Eraser:
         for system in self._systems:
             for kind in READ:
                 counts["adoption rows"] = counts.get("adoption rows", 0) + await self._adoption(
-                    system, kind, words
+                    case, system, kind, words
                 )
         return counts
 
@@ -391,12 +404,16 @@ class Eraser:
             await self._clock.sleep(0)
 
     async def _parked(self, case: Case, words: Words) -> int:
-        after, count, keys = 0, 0, {*case.orders, *(key for _, key in case.customers)}
+        after, count, keys = 0, 0, {key for _, _, key in _named(case)}
+        others: set[Delivered] = set()
+        for _, system, key in _named(case):
+            others |= (await deliveries_of(self._store, self._routes, system, key))[1]
         while True:
             page = await self._store.read("parked_after", after=after, limit=PAGE)
             rows = []
             for row in page:
-                left = parked_without(row, keys, words, everything=_of_all(case, row[1]))
+                whole = _of_all(case, row[1])
+                left = parked_without(row, keys, words, everything=whole, others=others)
                 if left is not None:
                     rows.append(left)
             if rows:
@@ -423,20 +440,28 @@ class Eraser:
             after = page[-1][0]
             await self._clock.sleep(0)
 
-    async def _adoption(self, system: str, kind: str, words: Words) -> int:
+    async def _adoption(self, case: Case, system: str, kind: str, words: Words) -> int:
+        keys = {key for _, at, key in _named(case) if at == system}
+        keys |= {case.customer} if system == case.system else set()
         after, count = "", 0
         while True:
             page = await self._store.read("adoption_after", system=system, kind=kind, after=after, limit=PAGE)
-            rows = [
-                {"system": system, "kind": kind, "key": key, "body": text_without(body, words)}
-                for key, body in page
-                if words.in_text(body)
-            ]
+            rows = []
+            for key, body in page:
+                left = adopted_without(kind, body, words, mine=key in keys or _of_all(case, system))
+                if left is not None:
+                    rows.append({"system": system, "kind": kind, "key": key, "body": left})
             await self._applier.erase(Write("adoption_put", rows))
             count += len(rows)
             if len(page) < PAGE:
                 return count
             after = page[-1][0]
+
+
+def _named(case: Case) -> list[tuple[str, str, str]]:
+    """Every order and customer that is meant: what it is, its system, its key."""
+    orders = [("order", case.system, key) for key in case.orders]
+    return orders + [("customer", system, key) for system, key in case.customers]
 
 
 def _of_all(case: Case, system: str) -> bool:
