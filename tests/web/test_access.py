@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -200,6 +201,49 @@ async def test_nobody_is_logged_in_from_another_site(site):
     body = f"token={site.tokens['viewer']}".encode()
     answer = await Client(site.app).post("/login", body, headers={"sec-fetch-site": "cross-site"})
     assert answer.status == 403 and not answer.cookies
+
+
+async def test_nobody_is_logged_in_by_a_link_of_another_site(site):
+    link = f"token={site.tokens['viewer']}"
+    answer = await Client(site.app).get("/login", query=link, headers={"sec-fetch-site": "cross-site"})
+    assert answer.status == 403 and not answer.cookies
+    assert 'name="token"' in answer.text
+    assert_clean(site, answer)
+    assert (await Client(site.app).get("/login", query=link, headers={"sec-fetch-site": "none"})).cookies
+
+
+async def test_who_is_not_logged_in_cannot_fill_the_memory(site):
+    taken: list[int] = []
+
+    def piece(size: int):
+        async def arrive():
+            taken.append(size)
+            return b"x" * size
+
+        return arrive
+
+    answer = await Client(site.app).post("/login", chunks=[piece(3_000) for _ in range(4_000)])
+    assert answer.status == 413 and answer.headers["connection"] == "close"
+    assert sum(taken) < 10_000
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(site):
+    async def never():
+        await asyncio.Event().wait()
+
+    for path, token in (("/login", ""), ("/v1/replay", site.tokens["operator"])):
+        answer = await Client(site.app, token).post(path, chunks=[b"{", never])
+        assert answer.status == 408 and answer.headers["connection"] == "close"
+
+
+async def test_what_needs_no_account_asks_for_no_token(site):
+    """A vendor's question may carry a token of the vendor's own; it is judged by its signature."""
+    stranger = Client(site.app, "a token of somebody else")
+    for path in ("/healthz", "/static/app.css"):
+        assert [(await stranger.get(path)).status for _ in range(15)] == [200] * 15
+    for _ in range(15):
+        answer = await stranger.post("/v1/adobe-commerce/webhooks/shop/x/credit")
+        assert answer.json()["error"]["code"] == "refused"
 
 
 async def test_login_by_form_and_logout(site):
