@@ -11,16 +11,18 @@ from tests.web.support import StillClock, make_engine, record
 from syncline.engine.adopt.orders import WHOLE, Kept
 from syncline.engine.codec import encode
 from syncline.engine.operations import NotPossible
-from syncline.engine.privacy.cases import LAST_MS, CaseState, moved
+from syncline.engine.privacy.cases import LAST_MS, CaseState, asked, case_of, moved
 from syncline.engine.privacy.desk import Desk
 from syncline.engine.routes import Route
 from syncline.model.census import ListedCustomer
 from syncline.model.change import Event, Flow, Kind, Via
 from syncline.model.copying import replace
 from syncline.model.customers import Company, Contact
+from syncline.model.errors import Misconfigured, Retryable
 from syncline.model.payloads import PutOrder
+from syncline.model.privacy import Ask, PrivacyRequest
 from syncline.model.records import Address, Customer, Order
-from syncline.ports import Write
+from syncline.ports import Searched, Write
 from syncline.stores.sqlite import SqliteStore
 
 EMAIL, NAME, STREET = "zwitscherling@example.com", "Kanari Quellwasser", "Vogelsang 17"
@@ -212,3 +214,62 @@ async def test_a_request_names_somebody_and_no_word_that_others_use(engine, who,
         await Desk(engine, engine.audit).erase("shop", by="Ada", **who)
     assert refused.value.code == code
     assert await Desk(engine, engine.audit).requests() == []
+
+
+class Spool:
+    """A connector's copies: which orders they have, and what stays in them."""
+
+    def __init__(self, *orders: str, left: tuple[str, ...] = (), broken: bool = False) -> None:
+        self.orders, self.left, self.broken = orders, left, broken
+        self.erased: list[str] = []
+
+    async def search(self, whose, tells, *, erase):
+        if self.broken:
+            raise Misconfigured("the spool cannot be used")
+        assert tells(f"{NAME} of {STREET}") or not tells(EMAIL)
+        mine = sorted(await whose(self.orders))
+        self.erased += mine if erase else []
+        return Searched(len(mine), ("a.csv", *self.left), self.left)
+
+
+def with_copies(engine, **copies) -> None:
+    known = engine.eraser._systems
+    engine.eraser._systems = {
+        name: replace(system, copies=copies.get(name)) for name, system in known.items()
+    }
+
+
+async def test_copies_of_files_are_searched_and_what_is_left_is_named(engine):
+    await keep(engine, Kind.ORDER, "7", an_order(), "shop")
+    shop, erp = Spool("7", "8"), Spool("7", left=("b.csv, taken 2026-11-01",))
+    with_copies(engine, shop=shop, erp=erp)
+    held = await Desk(engine, engine.audit).export("shop", customer="9", by="Ada")
+    assert held.files == (("erp", "a.csv"), ("erp", "b.csv, taken 2026-11-01"), ("shop", "a.csv"))
+    assert shop.erased == []
+    await erase(engine, customer="9")
+    assert (shop.erased, erp.erased) == (["7"], [])  # the ERP has that number for another order
+    (case,) = await Desk(engine, engine.audit).requests()
+    assert (case.state, case.found["orders in files"]) == (CaseState.DONE, 1)
+    assert case.waits == ("erp keeps a file that tells of the person: b.csv, taken 2026-11-01",)
+
+
+async def test_of_a_system_whose_customers_all_go_every_known_order_goes_from_its_copies(engine):
+    for key in ("7", "8"):
+        await keep(engine, Kind.ORDER, key, an_order(key), "shop")
+    shop = Spool("7", "8", "9")  # the last is still to be told
+    with_copies(engine, shop=shop)
+    now = engine.clock.now_ms()
+    case = case_of("shop", PrivacyRequest("all", Ask.ERASE_ALL), by="", now_ms=now)
+    await engine.store.write(asked(case))
+    assert not await engine.eraser.look()
+    assert shop.erased == ["7", "8"]
+
+
+async def test_copies_that_cannot_be_searched_keep_the_request_open(engine):
+    await keep(engine, Kind.ORDER, "7", an_order(), "shop")
+    with_copies(engine, shop=Spool(broken=True))
+    with pytest.raises(Retryable, match="shop: the spool"):
+        await erase(engine, customer="9")
+    with_copies(engine, shop=Spool("7"))
+    assert not await engine.eraser.look()
+    assert telling(engine, EMAIL, NAME) == []

@@ -7,7 +7,7 @@ it or after it. What is not done when a process ends is done again by the next o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -45,7 +45,7 @@ from syncline.model.customers import Company
 from syncline.model.errors import Fenced, Misconfigured, OutcomeUnknown, Retryable
 from syncline.model.privacy import Ask
 from syncline.model.records import Order
-from syncline.ports import Clock, Ledger, Row, Store, System, Write
+from syncline.ports import Clock, Ledger, Row, Searched, Store, System, Write
 
 EVERY_S = 900.0  # how often a request that waits is looked at again
 PAGE = 200  # rows in one turn, after which others have theirs
@@ -88,7 +88,7 @@ class Eraser:
         self._store = store
         self._clock = clock
         self._routes = routes
-        self._systems = list(systems)
+        self._systems = systems
         self._applier = applier
         self._intake = intake
         self._audit = audit
@@ -169,12 +169,14 @@ class Eraser:
         if case.state is CaseState.ASKED:
             case = await self._found(case)
         late = self._clock.now_ms() >= case.deadline_ms - LAST_MS
+        left: list[str] = []
         if case.ask is Ask.ERASE_ALL:
-            waits, found = await self._everybody(case, late=late)
+            waits, found, left = await self._everybody(case, late=late)
         else:
-            waits = [] if late else await self._waits(case)
-            found = {} if waits else await self._one(case)
-            waits = waits or await self._unanswered(case)
+            waits, found = [] if late else await self._waits(case), {}
+            if not waits:
+                found, left = await self._one(case)
+                waits = await self._unanswered(case)
         if waits:
             waits = waits[:WAITS_MAX]
             if case.waits != tuple(waits) or found:
@@ -182,9 +184,10 @@ class Eraser:
                 await self._applier.erase(moved(replace(case, waits=tuple(waits), found=found)))
             return False
         _add(found, case.found)
-        left = tuple((await self._told_elsewhere(case))[:WAITS_MAX])
+        left = [*await self._told_elsewhere(case), *left][:WAITS_MAX]
+        now_ms = self._clock.now_ms()
         done = replace(
-            case, state=CaseState.DONE, email="", waits=left, found=found, done_at_ms=self._clock.now_ms()
+            case, state=CaseState.DONE, email="", waits=tuple(left), found=found, done_at_ms=now_ms
         )
         told = ", ".join(f"{count} {name}" for name, count in sorted(found.items())) or "nothing was held"
         await self._audit.write(
@@ -291,29 +294,34 @@ class Eraser:
 
     # --- erasing ------------------------------------------------------------------------------------
 
-    async def _one(self, case: Case) -> dict[str, int]:
-        """Erase one customer wherever their keys and their words lead. From here on news of them comes without them.
+    async def _one(self, case: Case) -> tuple[dict[str, int], list[str]]:
+        """Erase one customer wherever their keys and their words lead, and what is left. From here on news of them comes without them.
 
         The records come last: by what they say the rest is found, and found again if the process ends in between.
         """
         await self._applier.erase(*_marks(case, self._clock.now_ms()))
-        words = Words()
-        words.add([case.email])
-        words.add(await words_of_records(self._store, case.system, case.orders, case.customers))
-        counts: dict[str, int] = {}
-        _add(counts, await self._everywhere(case, words))
+        words = await self._words(case)
+        counts, left = await self._everywhere(case, words)
         for key in case.orders:
             _add(counts, await self._order(case.system, key))
         for system, key in case.customers:
             _add(counts, await self._customer(system, key))
-        return counts
+        return counts, left
 
-    async def _everybody(self, case: Case, *, late: bool) -> tuple[list[str], dict[str, int]]:
-        """Erase all customers of a system whose orders are done with; and what the rest waits for.
+    async def _words(self, case: Case) -> Words:
+        """What the person would be known by, as far as their records tell."""
+        words = Words()
+        words.add([case.email])
+        words.add(await words_of_records(self._store, case.system, case.orders, case.customers))
+        return words
+
+    async def _everybody(self, case: Case, *, late: bool) -> tuple[list[str], dict[str, int], list[str]]:
+        """Erase all customers of a system whose orders are done with; what the rest waits for, what was erased, what is left.
 
         Of so many people no words are looked for: whatever the system ever told is dropped in the end.
         """
         waits: list[str] = []
+        left: list[str] = []
         counts: dict[str, int] = {}
         for kind in (Kind.ORDER, Kind.CUSTOMER):
             async for row in self._rows(case.system, kind):
@@ -332,8 +340,9 @@ class Eraser:
                 erase = self._order if kind is Kind.ORDER else self._customer
                 _add(counts, await erase(case.system, key))
         if not waits:
-            _add(counts, await self._everywhere(case, Words()))
-        return waits, counts
+            more, left = await self._everywhere(case, Words())
+            _add(counts, more)
+        return waits, counts, left
 
     async def _order(self, system: str, key: str) -> dict[str, int]:
         for _ in range(TRIES_MAX):
@@ -373,18 +382,53 @@ class Eraser:
 
     # --- what only words can find -------------------------------------------------------------------
 
-    async def _everywhere(self, case: Case, words: Words) -> dict[str, int]:
-        counts = {
-            "messages": await self._messages(case, words),
-            "parked entries": await self._parked(case, words),
-            "audit entries": await self._audited(case, words),
-        }
+    async def _everywhere(self, case: Case, words: Words) -> tuple[dict[str, int], list[str]]:
+        """Erase what has no key of the person's records; what was erased, and what is left, in words."""
+        counts: dict[str, int] = {}
+        _add(counts, {"messages": await self._messages(case, words)})
+        _add(counts, {"parked entries": await self._parked(case, words)})
+        _add(counts, {"audit entries": await self._audited(case, words)})
         for system in self._systems:
             for kind in READ:
-                counts["adoption rows"] = counts.get("adoption rows", 0) + await self._adoption(
-                    case, system, kind, words
-                )
-        return counts
+                _add(counts, {"adoption rows": await self._adoption(case, system, kind, words)})
+        left: list[str] = []
+        for system, found in (await self._copies(case, words, erase=True)).items():
+            _add(counts, {"orders in files": found.orders})
+            left += [f"{system} keeps a file that tells of the person: {name}" for name in found.left]
+        return counts, left
+
+    async def waits(self, case: Case) -> list[str]:
+        """For what a request would wait, in words."""
+        return (await self._waits(case))[:WAITS_MAX]
+
+    async def copies(self, case: Case) -> dict[str, Searched]:
+        """What systems keep of the person outside of the store; nothing is erased."""
+        return await self._copies(case, await self._words(case), erase=False)
+
+    async def _copies(self, case: Case, words: Words, *, erase: bool) -> dict[str, Searched]:
+        orders = set(case.orders)
+
+        async def theirs(keys: Sequence[str]) -> Collection[str]:
+            if case.ask is not Ask.ERASE_ALL:
+                return orders.intersection(keys)
+            rows = await self._store.read(
+                "erased_among", system=case.system, kind=Kind.ORDER.value, keys=list(keys)
+            )
+            return {row[0] for row in rows}
+
+        async def nobodys(keys: Sequence[str]) -> Collection[str]:
+            return ()
+
+        found: dict[str, Searched] = {}
+        for name, system in self._systems.items():
+            if system.copies is None:
+                continue
+            whose = theirs if name == case.system else nobodys
+            try:
+                found[name] = await system.copies.search(whose, words.in_text, erase=erase)
+            except Misconfigured as error:  # the rest goes on being served, so it is asked again
+                raise Retryable(f"{name}: {error}") from error
+        return found
 
     async def _messages(self, case: Case, words: Words) -> int:
         """Messages of the log that tell of the person, as far as they are applied; nothing reads these any more."""

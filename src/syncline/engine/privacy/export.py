@@ -42,7 +42,8 @@ class Called(Struct, frozen=True):
 class Held(Struct, frozen=True):
     """Everything that is held of one customer: records as they are stored, ids elsewhere, messages and calls.
 
-    ``more`` says that there are more messages or calls than are told.
+    ``more`` says that there are more messages or calls than are told. ``files`` are copies of files that tell of the customer,
+    by system and name, and of others as well.
     """
 
     system: str
@@ -52,6 +53,7 @@ class Held(Struct, frozen=True):
     messages: tuple[Message, ...]
     calls: tuple[Called, ...]
     more: bool = False
+    files: tuple[tuple[str, str], ...] = ()
 
 
 async def held_of(
