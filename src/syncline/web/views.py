@@ -12,7 +12,7 @@ from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
 from syncline.engine.records.finding import find
 from syncline.engine.records.kinds import KINDS
-from syncline.web import proofs, records
+from syncline.web import privacy, proofs, records
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
@@ -277,6 +277,7 @@ ENDPOINTS = (
     Endpoint("GET", "/shadow", Role.VIEWER, _shadow, page=True),
     Endpoint("POST", "/switch/{action}", Role.OPERATOR, _switch, page=True),
     *proofs.PAGES,
+    *privacy.PAGES,
     *records.PAGES,
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),
