@@ -120,6 +120,18 @@ def test_words_are_found_in_any_case_and_escaped_and_short_ones_are_none():
     assert looked.in_body('{"to": "Müller Straße"}'.encode())
     assert looked.in_body(b'{"to": "m\\u00fcller stra\\u00dfe"}')
     assert not looked.in_body(b'{"sku": "Ann"}')
+    plus = words("kanari+shop@example.com", "Weg 5/7, \U0001d4af hinten", 'Hof "Zur Linde"')
+    for body in (
+        b'{"email": "kanari\\u002Bshop@example.com"}',
+        b'{"email": "Kanari\\u002bShop@example.com"}',
+        b'{"street": "Weg 5\\/7, \\ud835\\udcaf hinten"}',
+        '{"street": "Weg 5/7, \U0001d4af hinten"}'.encode(),
+        b'{"street": "Hof \\"Zur Linde\\""}',
+    ):
+        assert plus.in_body(body)
+        assert not looked.in_body(body)
+    assert not plus.in_body(rb'{"path": "C:\\ud835", "half": "\ud835", "quote": "\u0022"}')
+    assert plus.in_text("no mail to kanari\\u002bshop@example.com")
     assert not Words().in_body(b"anything")
 
 

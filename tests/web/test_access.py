@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.web.support import Client, StillClock, make_site, park_message, park_order
+from typer.testing import CliRunner
 
+from syncline.cli import app
+from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
 from syncline.web.access import Access, Role, login_link, private_file
 from syncline.web.app import ENDPOINTS
+from syncline.web.serve import way_in
 
 ROLES = ("viewer", "operator", "admin")
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
@@ -312,6 +316,24 @@ async def test_the_first_start_writes_one_token_for_its_owner_only(tmp_path: Pat
     assert await site.access.first_start(file) == ""
     assert (await Client(site.app, token).get("/v1/accounts")).status == 200
     assert login_link("http://127.0.0.1:8080/", "a+b") == "http://127.0.0.1:8080/login?token=a%2Bb"
+
+
+def test_no_token_is_said_where_another_program_keeps_what_is_said(tmp_path, monkeypatch):
+    file = tmp_path / "syncline.token"
+    file.write_text("t0ken\n")
+    assert way_in("http://h", file, terminal=True) == "Log in: http://h/login?token=t0ken"
+    assert way_in("http://h", file, terminal=False) == f"Log in at http://h/login with the token in {file}"
+    asked = []
+
+    async def serve(config, **how):
+        asked.append(how["terminal"])
+
+    monkeypatch.setattr("syncline.web.serve.serve", serve)
+    monkeypatch.setattr("syncline.runtime.config.load", lambda path: None)
+    assert CliRunner().invoke(app, ["run"]).exit_code == 0
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    run(shadow=False, routes=None)
+    assert asked == [False, True]
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path):
