@@ -159,6 +159,8 @@ async def test_an_order_of_another_shop_with_the_same_number_is_left_as_it_is(en
             "payload": "{}", "now_ms": 1,
         }  # fmt: skip
         await engine.store.write(Write("parked_put", [parked]))
+    held = await Desk(engine, engine.audit).export("shop", customer="9", by="Ada")
+    assert [call.key for call in held.calls] == ["7\x1f1"]
     await erase(engine, customer="9")
     assert telling(engine, EMAIL, NAME, "said of shop", "to shop", "why of shop") == []
     assert set(telling(engine, "somebody@example.com")) == {"record", "intent"}

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from syncline.cli import app
 from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
-from syncline.web.access import Access, Role, login_link, private_file
+from syncline.web.access import SESSION_MS, Access, Role, login_link, private_file
 from syncline.web.app import ENDPOINTS
 from syncline.web.serve import way_in
 
@@ -256,6 +256,20 @@ async def test_login_by_form_and_logout(site):
     client = Client(site.app, cookie=answer.cookies[0].split(";")[0].partition("=")[2])
     answer = await client.post("/logout", f"csrf={await mark_of(client)}".encode())
     assert answer.status == 303 and 'syncline=""' in answer.cookies[0]
+
+
+async def test_a_session_that_was_logged_out_of_is_over_for_whoever_has_its_cookie(site):
+    client, other = await session(site, "operator"), await session(site, "operator")
+    copied = Client(site.app, cookie=client.cookie)
+    assert (await copied.get("/v1/status")).status == 200
+    assert (await client.post("/logout", f"csrf={await mark_of(client)}".encode())).status == 303
+    assert (await copied.get("/v1/status")).status == 401
+    assert (await other.get("/v1/status")).status == 200
+    site.clock.at_ms += SESSION_MS
+    await other.get("/")
+    again = await session(site, "operator")
+    await again.post("/logout", f"csrf={await mark_of(again)}".encode())
+    assert list(site.access._ended) == [again.cookie]  # what is over by itself is not remembered
 
 
 # --- headers, secrets, names -------------------------------------------------------------------------------
