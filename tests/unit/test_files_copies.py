@@ -178,6 +178,27 @@ def test_a_file_that_tells_of_the_person_elsewhere_is_named(desks):
     assert EMAIL in spooled(desk)
 
 
+def test_columns_that_are_others_now_leave_the_words(desks):
+    """What a file means is not known any more; that it tells of the person is."""
+    desk = desks(ORDERS)
+    leave(desk, 0, row("A-1"), header=HEADER)
+    Told(desk).read()
+    desk.settings = replace(desk.settings, reads=(replace(ORDERS, columns=columns("reference", "nothing")),))
+    found = search(desk, "a-1", told=words())
+    assert found.orders == 0
+    assert [name.partition(",")[0] for name in found.left] == ["ORDERS_202609010000.csv"]
+
+
+def test_a_file_without_its_header_puts_nobody_into_the_log(desks, capsys):
+    desk = desks(ORDERS)
+    leave(desk, 0, others("A-2"), header=f"{NAME};{EMAIL}")
+    told = Told(desk).read()
+    assert "is not in the header" in told.refused[0] and "Kanari" in told.refused[0]
+    said = capsys.readouterr()
+    assert "file_rejected" in said.out
+    assert "Kanari" not in said.out + said.err
+
+
 def test_a_process_that_ends_in_between_leaves_nothing_behind(desks, monkeypatch):
     desk = desks(ORDERS)
     leave(desk, 0, row("A-1"), others("A-2"), header=HEADER)

@@ -104,8 +104,8 @@ class FileCopies:
             return None
         try:
             found = Orders(read, header_of(read, path))
-        except Rejected as error:
-            log.warning("a file is searched by words only", action="file_not_apart", why=str(error))
+        except Rejected:  # why may quote a cell
+            log.warning("a file is searched by words only", action="file_not_apart", stream=read.stream.name)
             return None
         for number, line in enumerate(_placed(read, path)):
             found.add(line)
