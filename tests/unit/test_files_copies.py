@@ -197,6 +197,10 @@ def test_a_file_without_its_header_puts_nobody_into_the_log(desks, capsys):
     said = capsys.readouterr()
     assert "file_rejected" in said.out
     assert "Kanari" not in said.out + said.err
+    assert "Kanari" in spooled(desk)  # in the journal, until somebody is to be forgotten
+    search(desk, told=words(f"{NAME};{EMAIL}", EMAIL))
+    desk.spool.close()
+    assert "Kanari" not in spooled(desk)
 
 
 def test_a_process_that_ends_in_between_leaves_nothing_behind(desks, monkeypatch):

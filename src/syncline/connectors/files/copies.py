@@ -44,7 +44,13 @@ class FileCopies:
         for read in self._settings.reads:
             if read.kind not in KINDS:
                 continue
-            for entry in self._contents(read):
+            seen: set[str] = set()
+            for entry in self._entries(read):
+                if erase and entry.reason and tells(entry.reason):
+                    self._spool.forget_reason(entry.seq)
+                if entry.sha256 in seen:
+                    continue
+                seen.add(entry.sha256)
                 if not kept(read, self._spool, entry).exists():
                     continue  # refused whole, and never kept
                 try:
@@ -58,16 +64,12 @@ class FileCopies:
                 left += [name] if others else []
         return Searched(orders, tuple(files), tuple(left))
 
-    def _contents(self, read: Read) -> Iterator[Taken]:
-        """The files of a stream, one for each content."""
-        seen: set[str] = set()
+    def _entries(self, read: Read) -> Iterator[Taken]:
+        """The files of a stream, in order."""
         after = 0
         while True:
             page = self._spool.after(read.stream.name, after)
-            for entry in page:
-                if entry.sha256 not in seen:
-                    seen.add(entry.sha256)
-                    yield entry
+            yield from page
             if len(page) < JOURNAL_ROWS_MAX:
                 return
             after = page[-1].seq

@@ -190,6 +190,7 @@ class Spool:
                 connection = apsw.Connection(str(self._folder / "journal.sqlite"))
                 connection.set_busy_timeout(BUSY_TIMEOUT_MS)
                 connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages
                 with connection:
                     connection.execute(SCHEMA)
                     fresh = f"{self._rng.getrandbits(64):016x}"
@@ -283,6 +284,11 @@ class Spool:
             self._delete(str(name).removeprefix(REPLACED))
             with self._transaction() as connection:
                 connection.execute("DELETE FROM about WHERE name = ?", (name,))
+
+    def forget_reason(self, seq: int) -> None:
+        """Forget why a file was refused, which may quote it."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE taken SET reason = '' WHERE seq = ?", (seq,))
 
     def _delete(self, sha256: str) -> None:
         """Delete a content that no file has any more."""
