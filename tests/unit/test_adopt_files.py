@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from tests.unit.support import order
 
@@ -9,7 +12,7 @@ from syncline.engine.adoption import Adopted, Adoption, AdoptRules, State, fill
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
-from syncline.runtime.adopting import decisions_of, moment_ms
+from syncline.runtime.adopting import decisions_of, moment_ms, suggestions_csv, write_private
 from syncline.runtime.config import parse
 
 SYSTEMS = """
@@ -86,3 +89,63 @@ def test_a_moment_needs_its_offset():
     for text in ("2026-01-31T00:00:00", "yesterday"):
         with pytest.raises(Misconfigured, match="--orders-from"):
             moment_ms(text)
+
+
+CONTROL = "\t\r\0"
+
+
+class Found:
+    """A survey that suggests one buyer, who chose what to be called."""
+
+    channel = "shop"
+
+    def __init__(self, name: str) -> None:
+        row = {
+            "id": "ab12",
+            "sku": "+49@example.com",
+            "title": name,
+            "erp_sku": "",
+            "erp_title": "Ann",
+            "why": "",
+        }
+        self._customers = {"suggested": [row]}
+        self.channels = [self]
+
+    def as_json(self):
+        return {"items": {"suggested": []}, "customers": self._customers}
+
+
+@pytest.mark.parametrize(
+    "name", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\0=1"]
+)
+def test_a_spreadsheet_shows_what_a_buyer_is_called_and_runs_none_of_it(tmp_path, name):
+    text = suggestions_csv(Found(name))
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert (row["title"], row["sku"], row["erp_title"]) == (
+        f"'{name.strip(CONTROL)}",
+        "'+49@example.com",
+        "Ann",
+    )
+    path = tmp_path / "s.csv"
+    path.write_text(text.replace("\n,", "\nconfirm,"), encoding="utf-8", newline="")
+    assert decisions_of(path) == {"ab12": True}
+
+
+def test_no_buyer_decides_by_what_they_are_called(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text(suggestions_csv(Found("Ann\rconfirm,ab12,shop\nconfirm,ab12,shop")), encoding="utf-8")
+    assert decisions_of(path) == {}
+
+
+def test_what_names_buyers_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("older, and longer than what follows")
+    path.chmod(0o644)
+    write_private(path, "new\n")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new\n", 0o600)
+    (tmp_path / "elsewhere").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for wrong in (tmp_path / "link", tmp_path / "none" / "s.csv"):
+        with pytest.raises(Misconfigured, match="cannot be written"):
+            write_private(wrong, "x")
+    assert (tmp_path / "elsewhere").read_text() == "kept"

@@ -19,7 +19,8 @@ from syncline.engine.privacy.persons import (
     words_of_company,
     words_of_order,
 )
-from syncline.engine.privacy.traces import parked_without, text_without
+from syncline.engine.privacy.traces import adopted_without, parked_without
+from syncline.model.census import ListedCustomer
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.customers import Company, Contact, CustomerCard, Site
@@ -119,6 +120,18 @@ def test_words_are_found_in_any_case_and_escaped_and_short_ones_are_none():
     assert looked.in_body('{"to": "Müller Straße"}'.encode())
     assert looked.in_body(b'{"to": "m\\u00fcller stra\\u00dfe"}')
     assert not looked.in_body(b'{"sku": "Ann"}')
+    plus = words("kanari+shop@example.com", "Weg 5/7, \U0001d4af hinten", 'Hof "Zur Linde"')
+    for body in (
+        b'{"email": "kanari\\u002Bshop@example.com"}',
+        b'{"email": "Kanari\\u002bShop@example.com"}',
+        b'{"street": "Weg 5\\/7, \\ud835\\udcaf hinten"}',
+        '{"street": "Weg 5/7, \U0001d4af hinten"}'.encode(),
+        b'{"street": "Hof \\"Zur Linde\\""}',
+    ):
+        assert plus.in_body(body)
+        assert not looked.in_body(body)
+    assert not plus.in_body(rb'{"path": "C:\\ud835", "half": "\ud835", "quote": "\u0022"}')
+    assert plus.in_text("no mail to kanari\\u002bshop@example.com")
     assert not Words().in_body(b"anything")
 
 
@@ -151,9 +164,15 @@ def test_parked_work_is_emptied_by_its_key_by_its_words_or_with_its_whole_system
     }  # fmt: skip
 
 
-def test_a_document_keeps_everything_but_the_texts_that_tell():
-    text = '{"id":"5","who":["Kanari Quellwasser",{"mail":"zwitscherling@example.com","n":3}],"ok":true}'
-    assert text_without(text, words()) == '{"id":"5","who":["",{"mail":"","n":3}],"ok":true}'
+def test_what_an_adoption_listed_keeps_its_id_and_loses_the_rest():
+    listed = ListedCustomer(
+        "5", "Kanari Quellwasser", "zwitscherling@example.com", "shop-c-9", {"entityid": "K"}
+    )
+    left = encode(ListedCustomer("5", reference="shop-c-9"))
+    assert adopted_without("customers", encode(listed), words(), mine=False) == left
+    assert adopted_without("customers", encode(listed), Words(), mine=True) == left
+    assert adopted_without("customers", encode(listed), Words(), mine=False) is None
+    assert adopted_without("customers", left, words(), mine=True) is None
 
 
 # --- what comes later ----------------------------------------------------------------------------------

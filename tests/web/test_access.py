@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 from tests.web.support import Client, StillClock, make_site, park_message, park_order
+from typer.testing import CliRunner
 
+from syncline.cli import app
+from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
-from syncline.web.access import Access, Role, login_link, private_file
+from syncline.web.access import SESSION_MS, Access, Role, login_link, private_file
 from syncline.web.app import ENDPOINTS
+from syncline.web.serve import way_in
 
 ROLES = ("viewer", "operator", "admin")
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
@@ -202,12 +207,69 @@ async def test_nobody_is_logged_in_from_another_site(site):
     assert answer.status == 403 and not answer.cookies
 
 
+async def test_nobody_is_logged_in_by_a_link_of_another_site(site):
+    link = f"token={site.tokens['viewer']}"
+    answer = await Client(site.app).get("/login", query=link, headers={"sec-fetch-site": "cross-site"})
+    assert answer.status == 403 and not answer.cookies
+    assert 'name="token"' in answer.text
+    assert_clean(site, answer)
+    assert (await Client(site.app).get("/login", query=link, headers={"sec-fetch-site": "none"})).cookies
+
+
+async def test_who_is_not_logged_in_cannot_fill_the_memory(site):
+    taken: list[int] = []
+
+    def piece(size: int):
+        async def arrive():
+            taken.append(size)
+            return b"x" * size
+
+        return arrive
+
+    answer = await Client(site.app).post("/login", chunks=[piece(3_000) for _ in range(4_000)])
+    assert answer.status == 413 and answer.headers["connection"] == "close"
+    assert sum(taken) < 10_000
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(site):
+    async def never():
+        await asyncio.Event().wait()
+
+    for path, token in (("/login", ""), ("/v1/replay", site.tokens["operator"])):
+        answer = await Client(site.app, token).post(path, chunks=[b"{", never])
+        assert answer.status == 408 and answer.headers["connection"] == "close"
+
+
+async def test_what_needs_no_account_asks_for_no_token(site):
+    """A vendor's question may carry a token of the vendor's own; it is judged by its signature."""
+    stranger = Client(site.app, "a token of somebody else")
+    for path in ("/healthz", "/static/app.css"):
+        assert [(await stranger.get(path)).status for _ in range(15)] == [200] * 15
+    for _ in range(15):
+        answer = await stranger.post("/v1/adobe-commerce/webhooks/shop/x/credit")
+        assert answer.json()["error"]["code"] == "refused"
+
+
 async def test_login_by_form_and_logout(site):
     answer = await Client(site.app).post("/login", f"token={site.tokens['viewer']}".encode())
     assert answer.status == 303
     client = Client(site.app, cookie=answer.cookies[0].split(";")[0].partition("=")[2])
     answer = await client.post("/logout", f"csrf={await mark_of(client)}".encode())
     assert answer.status == 303 and 'syncline=""' in answer.cookies[0]
+
+
+async def test_a_session_that_was_logged_out_of_is_over_for_whoever_has_its_cookie(site):
+    client, other = await session(site, "operator"), await session(site, "operator")
+    copied = Client(site.app, cookie=client.cookie)
+    assert (await copied.get("/v1/status")).status == 200
+    assert (await client.post("/logout", f"csrf={await mark_of(client)}".encode())).status == 303
+    assert (await copied.get("/v1/status")).status == 401
+    assert (await other.get("/v1/status")).status == 200
+    site.clock.at_ms += SESSION_MS
+    await other.get("/")
+    again = await session(site, "operator")
+    await again.post("/logout", f"csrf={await mark_of(again)}".encode())
+    assert list(site.access._ended) == [again.cookie]  # what is over by itself is not remembered
 
 
 # --- headers, secrets, names -------------------------------------------------------------------------------
@@ -268,6 +330,24 @@ async def test_the_first_start_writes_one_token_for_its_owner_only(tmp_path: Pat
     assert await site.access.first_start(file) == ""
     assert (await Client(site.app, token).get("/v1/accounts")).status == 200
     assert login_link("http://127.0.0.1:8080/", "a+b") == "http://127.0.0.1:8080/login?token=a%2Bb"
+
+
+def test_no_token_is_said_where_another_program_keeps_what_is_said(tmp_path, monkeypatch):
+    file = tmp_path / "syncline.token"
+    file.write_text("t0ken\n")
+    assert way_in("http://h", file, terminal=True) == "Log in: http://h/login?token=t0ken"
+    assert way_in("http://h", file, terminal=False) == f"Log in at http://h/login with the token in {file}"
+    asked = []
+
+    async def serve(config, **how):
+        asked.append(how["terminal"])
+
+    monkeypatch.setattr("syncline.web.serve.serve", serve)
+    monkeypatch.setattr("syncline.runtime.config.load", lambda path: None)
+    assert CliRunner().invoke(app, ["run"]).exit_code == 0
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    run(shadow=False, routes=None)
+    assert asked == [False, True]
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path):

@@ -85,9 +85,9 @@ def adopt(
         )
     whole = msgspec.json.format(msgspec.json.encode(survey.as_json()), indent=2)
     if suggestions is not None:
-        suggestions.write_text(adopting.suggestions_csv(survey), encoding="utf-8")
+        adopting.write_private(suggestions, adopting.suggestions_csv(survey))
     if report is not None:
-        report.write_bytes(whole + b"\n")
+        adopting.write_private(report, f"{whole.decode()}\n")
     typer.echo(whole.decode() if json else "\n".join(survey.words()))
 
 

@@ -76,6 +76,8 @@ def export(
         file.write(json_module.dumps(held, indent=2, ensure_ascii=False) + "\n")
     counts = ", ".join(f"{len(held[name])} {name}" for name in ("orders", "customers", "messages", "calls"))
     typer.echo(f"{to}: {counts}" + (", and there are more messages" if held["more"] else ""))
+    for where, name in held["files"]:
+        typer.echo(f"  {where} keeps a file that tells of them, which is not in it: {name}")
 
 
 def requests(config: Path = CONFIG, json: bool = JSON) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import typer
@@ -32,4 +33,11 @@ def run(
     if routes and not shadow:
         raise Misconfigured("routes are named with --shadow only; every configured route runs")
     configure()
-    uvloop.run(serve(load(config), say=typer.echo, shadow=tuple(routes or ()) if shadow else None))
+    uvloop.run(
+        serve(
+            load(config),
+            say=typer.echo,
+            shadow=tuple(routes or ()) if shadow else None,
+            terminal=sys.stdout.isatty(),
+        )
+    )

@@ -16,6 +16,7 @@ from syncline.ports.connector import (
     Verified,
     WebhookRequest,
 )
+from syncline.ports.copies import Copies, Searched, Whose
 from syncline.ports.folder import Entry, Folder
 from syncline.ports.gates import Cart, CartLine, Gate
 from syncline.ports.ledger import Ledger
@@ -32,6 +33,7 @@ __all__ = [
     "CensusPage",
     "Clock",
     "Connector",
+    "Copies",
     "Entry",
     "Feed",
     "Folder",
@@ -50,6 +52,7 @@ __all__ = [
     "Response",
     "Row",
     "Sample",
+    "Searched",
     "Sink",
     "Source",
     "Store",
@@ -58,5 +61,6 @@ __all__ = [
     "Transport",
     "Verified",
     "WebhookRequest",
+    "Whose",
     "Write",
 ]

@@ -15,6 +15,7 @@ from syncline.model.records import Item as StockedItem
 from syncline.ports.broker import Brokers
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
+from syncline.ports.copies import Copies
 from syncline.ports.gates import Gate
 from syncline.ports.requests import WebhookRequest
 from syncline.ports.rereads import NOTHING, Rereads
@@ -201,6 +202,7 @@ class System:
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
     listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
     gate: Gate | None = None  # answers what its checkouts ask
+    copies: Copies | None = None  # what is kept outside of the store of what was taken
 
 
 @dataclass(frozen=True, slots=True)

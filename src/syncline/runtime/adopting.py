@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 COLUMNS = ("decision", "id", "channel", "kind", "sku", "title", "erp_sku", "erp_title", "why")
+FORMULA = ("=", "+", "-", "@")  # what spreadsheets run begins like this
 VERDICTS = {"confirm": True, "yes": True, "refuse": False, "no": False}
 
 
@@ -117,8 +119,30 @@ def suggestions_csv(survey: Survey) -> str:
         found = channel.as_json()
         for kind in ("items", "customers"):
             for row in found[kind]["suggested"]:
-                table.writerow({"decision": "", "channel": channel.channel, "kind": kind[:-1], **row})
+                cells = {"decision": "", "channel": channel.channel, "kind": kind[:-1], **row}
+                table.writerow({name: _plain(text) for name, text in cells.items()})
     return text.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A text that stays in its cell, and that a spreadsheet shows and does not run: buyers choose their names."""
+    line = "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    return f"'{line}" if line.startswith(FORMULA) else line
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that only its owner can read: what is found names people.
+
+    Raises:
+        Misconfigured: it cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(handle, 0o600)
+            file.write(content)
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be written: {error.strerror}") from error
 
 
 def decisions_of(path: Path) -> dict[str, bool]:

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -27,6 +28,7 @@ TOKEN_BYTES = 32
 SECRET_BYTES_MIN = 24
 SESSION_MS = 12 * 3_600_000
 ACCOUNTS_MAX = 1_000
+ENDED_MAX = 10_000  # sessions that are remembered
 _NAME = re.compile(r"[\w][\w .@+-]{0,63}")
 
 TokenBytes = Callable[[int], bytes]
@@ -121,6 +123,9 @@ class Access:
         self._secret = secret
         self._token_bytes = token_bytes
         self._metrics_hash = hash_token(metrics_token) if metrics_token else ""
+        self._ended: OrderedDict[str, int] = (
+            OrderedDict()
+        )  # sessions that were logged out of, until they had ended anyway
         self.secure = secure
 
     # --- accounts -----------------------------------------------------------------------------------
@@ -213,6 +218,8 @@ class Access:
     async def by_session(self, cookie: str) -> Person | None:
         """Who a session belongs to; ``None`` if it is forged, over, or its token was replaced."""
         body, _, signature = cookie.partition(".")
+        if cookie in self._ended:
+            return None
         if not hmac.compare_digest(signature.encode(), self._sign(f"session:{body}").encode()):
             return None
         try:
@@ -227,6 +234,16 @@ class Access:
             if name == session.name and hmac.compare_digest(self._sign(f"proof:{stored}"), session.proof):
                 return Person(name, Role[role.upper()], cookie)
         return None
+
+    def log_out(self, person: Person) -> None:
+        """End a session, whoever else has its cookie. It is remembered while this process runs."""
+        now_ms = self._clock.now_ms()
+        while self._ended and next(iter(self._ended.values())) <= now_ms:
+            self._ended.popitem(last=False)
+        if person.session:
+            self._ended[person.session] = now_ms + SESSION_MS
+        if len(self._ended) > ENDED_MAX:
+            self._ended.popitem(last=False)
 
     def may_scrape(self, token: str) -> bool:
         """Whether a bearer token is the one for metrics."""

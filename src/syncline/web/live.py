@@ -10,8 +10,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from syncline.web.access import Person
+from syncline.web.access import Person, Role
 from syncline.web.alerts import alerts_of
+from syncline.web.privacy import parts as privacy_parts
 from syncline.web.proofs import parts as proof_parts
 from syncline.web.records import record_parts
 from syncline.web.site import Refusal, Site
@@ -63,6 +64,8 @@ async def parts_of(
         part("holds", "holds")
     elif page == "reconcile":
         part("proofs", "proofs", **await proof_parts(site))
+    elif page == "privacy" and person.may(Role.ADMIN):
+        part("privacy", "privacy", **await privacy_parts(site))
     elif page == "parked":
         part("parked", "parked", entries=await site.operations.parked())
     elif page.startswith("records"):

@@ -1,19 +1,27 @@
-"""Personal data over the API: asking for it to be erased, what is held of somebody, and how far requests are."""
+"""Personal data over the API and on its page: asking for it to be erased, what is held of somebody, how far requests are."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from syncline.engine.privacy.cases import Case
-from syncline.engine.privacy.desk import ORDERS_MAX, Desk
+from syncline.engine.operations import NotPossible
+from syncline.engine.privacy.cases import Case, CaseState
+from syncline.engine.privacy.desk import ORDERS_MAX, Desk, Preview
 from syncline.engine.privacy.export import Held
+from syncline.model.privacy import Ask
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, Refusal, Site
 
+ENDED_SHOWN = 100
+TOLD = {
+    "asked": "Asked under your name. It is done by itself as soon as nothing of theirs is under way; this page follows it."
+}
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 
 
@@ -57,6 +65,14 @@ async def _erase(site: Site, request: Request, person: Person) -> Response:
     return answer(done)
 
 
+async def _look(site: Site, request: Request, person: Person) -> Response:
+    who = await site.json(request, Somebody)
+    found = await _desk(site).look(
+        who.system, customer=who.customer, email=who.email, orders=who.orders, by=person.name
+    )
+    return answer(found)
+
+
 async def _requests(site: Site, request: Request, person: Person) -> Response:
     return answer(await _desk(site).requests())
 
@@ -83,7 +99,90 @@ async def _address(site: Site, request: Request, person: Person) -> Response:
     return answer(Address(site.access.hook_url(site.public_url, system)))
 
 
+# --- the page ------------------------------------------------------------------------------------------
+
+
+async def parts(site: Site) -> dict[str, Any]:
+    """What the live part of the page shows: requests that are not done, the first to end first; then those that are."""
+    cases = await site.looks.at(("privacy",), lambda: _desk(site).requests())
+    ended = sorted(
+        (case for case in cases if case.state is CaseState.DONE), key=lambda case: -case.done_at_ms
+    )
+    return {
+        "going": sorted(
+            (case for case in cases if case.state is not CaseState.DONE), key=lambda case: case.deadline_ms
+        ),
+        "ended": ended[:ENDED_SHOWN],
+        "more": max(0, len(ended) - ENDED_SHOWN),
+        "Ask": Ask,
+        "CaseState": CaseState,
+    }
+
+
+def _somebody(form: Mapping[str, str]) -> Somebody:
+    """Who a form names; orders stand in one field, apart by blanks or commas."""
+    texts = {name: form.get(name, "").strip() for name in ("system", "customer", "email")}
+    orders = tuple(re.split(r"[\s,;]+", form.get("orders", "").strip(" \t\r\n,;")))
+    try:
+        return msgspec.convert({**texts, "orders": orders if orders != ("",) else ()}, Somebody)
+    except msgspec.ValidationError as error:
+        why = f"An id has at most 300 characters, and {ORDERS_MAX:,} orders are taken at once."
+        raise NotPossible("too_much", "This names too much.", why) from error
+
+
+async def _show(
+    site: Site, person: Person, *, who: Somebody | None = None, fault: str = "", told: str = ""
+) -> Response:
+    status = await site.snapshots.status()
+    values = await parts(site)
+    live = site.pages.render("part_privacy.html", person=person, status=status, **values)
+    return site.render(
+        "privacy.html",
+        person,
+        status_code=422 if fault else 200,
+        status=status,
+        live=live,
+        systems=sorted(site.engine.systems),
+        who=who or Somebody(""),
+        fault=fault,
+        told=told,
+    )
+
+
+async def _page(site: Site, request: Request, person: Person) -> Response:
+    return await _show(site, person, told=TOLD.get(request.query_params.get("done", ""), ""))
+
+
+async def _look_form(site: Site, request: Request, person: Person) -> Response:
+    """Sent by POST, so that no address is in a history or in the log of a proxy."""
+    form = await site.form(request)
+    who = None
+    try:
+        who = _somebody(form)
+        found = await _desk(site).look(
+            who.system, customer=who.customer, email=who.email, orders=who.orders, by=person.name
+        )
+    except NotPossible as error:  # what was typed is not lost
+        return await _show(site, person, who=who, fault=f"{error} {error.mend}")
+    status = await site.snapshots.status()
+    return site.render("privacy_look.html", person, status=status, who=who, found=found)
+
+
+async def _ask_form(site: Site, request: Request, person: Person) -> Response:
+    who = _somebody(await site.form(request))
+    await _desk(site).erase(
+        who.system, customer=who.customer, email=who.email, orders=who.orders, by=person.name
+    )
+    site.looks.forget()
+    return RedirectResponse("/privacy?done=asked", 303)
+
+
 ADMIN = Role.ADMIN
+PAGES = (
+    Endpoint("GET", "/privacy", ADMIN, _page, page=True),
+    Endpoint("POST", "/privacy/look", ADMIN, _look_form, page=True),
+    Endpoint("POST", "/privacy/ask", ADMIN, _ask_form, page=True),
+)
 
 ENDPOINTS = (
     Endpoint(
@@ -94,6 +193,15 @@ ENDPOINTS = (
         "Erase who a customer is, as soon as nothing of theirs is under way",
         takes=Somebody,
         gives=Case,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/privacy/look",
+        ADMIN,
+        _look,
+        "What would be erased of a customer, by ids and counts, and for what it would wait",
+        takes=Somebody,
+        gives=Preview,
     ),
     Endpoint(
         "GET",

@@ -154,11 +154,18 @@ class Service:
             await asyncio.wait([stopping], timeout=STOP_S)
 
 
-async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequence[str] | None = None) -> None:
+async def serve(
+    config: Config,
+    *,
+    say: Callable[[str], object],
+    shadow: Sequence[str] | None = None,
+    terminal: bool = False,
+) -> None:
     """Run Syncline until SIGTERM or SIGINT.
 
     With ``shadow``, these routes (none named: all) are put in shadow before anything can be sent. They stay so, at
-    later starts too, until somebody lets them go live.
+    later starts too, until somebody lets them go live. ``terminal``: only people at a terminal hear what is said, so it may have
+    the link that logs an administrator in.
 
     Raises:
         Misconfigured: store, port or a system cannot work as configured.
@@ -195,7 +202,7 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
                 disk=disk_of(folder / config.store.path if not config.store.url else folder),
             ),
         )
-        token = await service.access.first_start(token_file)
+        await service.access.first_start(token_file)
         if shadow is not None:
             say(await _into_shadow(service, shadow))
         listener = Listener(service.app, config.server.host, config.server.port)
@@ -204,7 +211,7 @@ async def serve(config: Config, *, say: Callable[[str], object], shadow: Sequenc
         preparing = loop.create_task(_prepare(service, config.server.public_url, say))
         settling = loop.create_task(settle(service.engine))
         say(f"Syncline listens on {listener.url}")
-        say(f"Log in: {login_link(listener.url, token or _token_of(token_file))}")
+        say(way_in(listener.url, token_file, terminal=terminal))
         waiting = loop.create_task(stop.wait())
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         preparing.cancel()
@@ -245,11 +252,15 @@ async def _into_shadow(service: Service, routes: Sequence[str]) -> str:
         raise Misconfigured(f"{error} {error.mend}") from error
 
 
-def _token_of(path: Path) -> str:
+def way_in(url: str, token_file: Path, *, terminal: bool) -> str:
+    """How to log in. Where another program keeps what a service says, that is a log, and no token is in it."""
+    if not terminal:
+        return f"Log in at {url}/login with the token in {token_file}"
     try:
-        return path.read_text(encoding="utf-8").strip()
+        token = token_file.read_text(encoding="utf-8").strip()
     except OSError:
-        return "<your token>"
+        token = "<your token>"  # noqa: S105 (what a person puts there)
+    return f"Log in: {login_link(url, token)}"
 
 
 def _root_cause(error: BaseException) -> BaseException:

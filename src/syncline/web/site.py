@@ -22,11 +22,12 @@ from syncline.engine.switches import Switches
 from syncline.model.errors import SynclineError
 from syncline.ports import Row
 from syncline.web.access import Access, Person, Role
-from syncline.web.limits import RateLimit, source_of
+from syncline.web.limits import Deadlines, Overdue, RateLimit, source_of
 from syncline.web.looks import Looks
 from syncline.web.render import Pages
 
 FORM_BYTES_MAX = 12 * 1024 * 1024  # a payload of 8 MB as a form, percent signs included
+BODY_SECONDS = 30.0
 FIELDS_MAX = 20
 REFRESH_S = 1.0
 STRIPS_REFRESH_S = 5.0
@@ -180,6 +181,7 @@ class Site:
         self.closing = asyncio.Event()
         self.watching = 0
         self._trusted = frozenset(trusted_proxies)
+        self._arriving = Deadlines(engine.clock, BODY_SECONDS)
         self._wrong = RateLimit(engine.clock, per_s=WRONG_PER_S, burst=WRONG_BURST)
         self.asking = RateLimit(engine.clock, per_s=ASKED_PER_S, burst=ASKED_BURST)
 
@@ -224,25 +226,29 @@ class Site:
 
     # --- bodies -------------------------------------------------------------------------------------
 
-    async def body(self, request: Request) -> bytes:
-        """The body, within its limit; read once.
+    async def body(self, request: Request, bytes_max: int = FORM_BYTES_MAX) -> bytes:
+        """The body, within a limit of size and one of time; read once.
 
         Raises:
-            Refusal: it is too large.
+            Refusal: it is too large, or does not arrive.
         """
         if not hasattr(request.state, "body"):
             chunks: list[bytes] = []
             size = 0
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > FORM_BYTES_MAX:
-                    raise Refusal(413, "too_large", "The body is too large.")
-                chunks.append(chunk)
+            try:
+                with self._arriving.start():
+                    async for chunk in request.stream():
+                        size += len(chunk)
+                        if size > bytes_max:
+                            raise Refusal(413, "too_large", "The body is too large.")
+                        chunks.append(chunk)
+            except Overdue as error:
+                raise Refusal(408, "too_slow", "The body did not arrive in time.") from error
             request.state.body = b"".join(chunks)
         body: bytes = request.state.body
         return body
 
-    async def form(self, request: Request) -> dict[str, str]:
+    async def form(self, request: Request, bytes_max: int = FORM_BYTES_MAX) -> dict[str, str]:
         """The fields of a form; each name counts once.
 
         Raises:
@@ -250,7 +256,9 @@ class Site:
         """
         try:
             pairs = parse_qsl(
-                (await self.body(request)).decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX
+                (await self.body(request, bytes_max)).decode(),
+                keep_blank_values=True,
+                max_num_fields=FIELDS_MAX,
             )
         except ValueError as error:
             raise Refusal(400, "not_a_form", "This form cannot be read.") from error
@@ -302,7 +310,9 @@ def guard(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Respo
     async def serve(request: Request) -> Response:
         person: Person | None = None
         try:
-            person = await site.who(request)
+            # Who may come without an account is not asked for a token: a vendor may send one of its own.
+            if endpoint.least is not None or endpoint.page:
+                person = await site.who(request)
             if endpoint.least is not None:
                 await _admit(site, request, endpoint, person)
             return await endpoint.handle(site, request, person or NOBODY)
@@ -363,6 +373,8 @@ def _refused(site: Site, endpoint: Endpoint, person: Person | None, refusal: Ref
         response = JSONResponse(body, refusal.status)
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if refusal.status in (408, 413):  # what is left of the body is not waited for
+        response.headers["Connection"] = "close"
     if refusal.retry_after_s:
         response.headers["Retry-After"] = str(max(1, round(refusal.retry_after_s)))
     return response

@@ -12,14 +12,15 @@ from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import NotPossible
 from syncline.engine.records.finding import find
 from syncline.engine.records.kinds import KINDS
-from syncline.web import proofs, records
+from syncline.web import privacy, proofs, records
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
 from syncline.web.live import events, parts_of
 from syncline.web.modes import act, report
-from syncline.web.site import Endpoint, Refusal, Site
+from syncline.web.site import NOBODY, Endpoint, Refusal, Site
 
+LOGIN_BYTES_MAX = 4_096
 TOLD = {
     "released": "Released. It goes on by itself.",
     "saved": "Saved. The original text is kept in the audit log. Release the entry to take the message in.",
@@ -208,17 +209,26 @@ async def _system(site: Site, request: Request, person: Person) -> Response:
 # --- login ---------------------------------------------------------------------------------------------
 
 
+def _is_foreign(request: Request) -> bool:
+    """Whether another site led here: it could log somebody in as somebody else."""
+    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+
+
 async def _login(site: Site, request: Request, person: Person) -> Response:
     token = request.query_params.get("token", "")
+    if token and _is_foreign(request):
+        fault = "Another site led here, so its link was not followed. Paste your token, or open the link by itself."
+        return site.render("login.html", NOBODY, status_code=403, fault=fault)
     if token:
         return await _exchange(site, request, token)
     return site.render("login.html", person, fault="")
 
 
 async def _login_form(site: Site, request: Request, person: Person) -> Response:
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if _is_foreign(request):
         raise Refusal(403, "foreign_origin", "This was sent by another site.", "Use the login page itself.")
-    return await _exchange(site, request, (await site.form(request)).get("token", "").strip())
+    form = await site.form(request, LOGIN_BYTES_MAX)  # anybody may send one
+    return await _exchange(site, request, form.get("token", "").strip())
 
 
 async def _exchange(site: Site, request: Request, token: str) -> Response:
@@ -227,7 +237,7 @@ async def _exchange(site: Site, request: Request, token: str) -> Response:
         site.wrong(request)
         return site.render(
             "login.html",
-            Person("", Role.NOBODY),
+            NOBODY,
             status_code=401,
             fault="This token is not known. It may have been replaced by a newer one.",
         )
@@ -245,6 +255,7 @@ async def _exchange(site: Site, request: Request, token: str) -> Response:
 
 
 async def _logout(site: Site, request: Request, person: Person) -> Response:
+    site.access.log_out(person)
     response = RedirectResponse("/login", 303)
     response.delete_cookie(
         site.cookie(request), path="/", httponly=True, samesite="strict", secure=site.is_secure(request)
@@ -267,6 +278,7 @@ ENDPOINTS = (
     Endpoint("GET", "/shadow", Role.VIEWER, _shadow, page=True),
     Endpoint("POST", "/switch/{action}", Role.OPERATOR, _switch, page=True),
     *proofs.PAGES,
+    *privacy.PAGES,
     *records.PAGES,
     Endpoint("GET", "/search", Role.VIEWER, _search, page=True),
     Endpoint("POST", "/replay", Role.OPERATOR, _replay, page=True),

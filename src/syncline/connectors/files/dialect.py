@@ -8,7 +8,7 @@ was cut off looks just like it. CSV as RFC 4180 has it but for that.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -219,6 +219,41 @@ class Reader:
             ]
         except IndexError:
             raise Rejected(f"the line has {len(found)} cells and lacks a declared one") from None
+
+    def only(self, raw: bytes, keeps: Callable[[str, str], bool], *, begins: bytes = b"") -> bytes:
+        """A line with nothing but some of its declared fields, in their places. ``begins`` is kept whatever it is.
+
+        Args:
+            raw: a line that ``values`` can take apart.
+            keeps: whether a field stays, by its name and its text.
+            begins: what the line begins with where its kind is told by that.
+        """
+        kept = [
+            keeps(field, text) and not column.value
+            for field, text, column in zip(self.fields, self.values(raw), self._columns, strict=True)
+        ]
+        if self._dialect.format == "xml":
+            texts = zip(self.values(raw), kept, strict=True)
+            return msgspec.json.encode([text if stays else "" for text, stays in texts])
+        line = self.text(raw)
+        if self._dialect.format == "fixed":
+            mark = self.text(begins)
+            left = [*mark, *" " * (len(line) - len(mark))]
+            for column, stays in zip(self._columns, kept, strict=True):
+                if stays:
+                    place = slice(column.start - 1, min(column.start - 1 + column.width, len(line)))
+                    left[place] = line[place]
+            return "".join(left).encode(self._encoding)
+        places = {at for at, stays in zip(self._at, kept, strict=True) if stays} | ({0} if begins else set())
+        found = cells(line, self._delimiter, self._quote)
+        texts_ = [text if at in places else "" for at, text in enumerate(found)]
+        return self._delimiter.join(self._cell(text) for text in texts_).encode(self._encoding)
+
+    def _cell(self, text: str) -> str:
+        quote = self._quote
+        if quote and (self._delimiter in text or quote in text):
+            return f"{quote}{text.replace(quote, quote * 2)}{quote}"
+        return text
 
     @staticmethod
     def _slice(line: str, column: Column) -> str:

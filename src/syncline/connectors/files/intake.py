@@ -456,13 +456,8 @@ class Intake:
             reason=reason,
             at_ms=self._clock.now_ms(),
         )
-        log.info(
-            "a file",
-            action=f"file_{state}",
-            stream=read.stream.name,
-            file=shown_name(entry.name),
-            reason=reason,
-        )
+        # Why one is refused may quote a cell of it, so that is in the journal and in front of a person, and in no log.
+        log.info("a file", action=f"file_{state}", stream=read.stream.name, file=shown_name(entry.name))
 
     async def _refuse(self, read: Read, entry: Entry, sha256: str, why: str, listed_ms: int) -> None:
         """Note why a file is not taken, then put it aside."""

@@ -276,8 +276,8 @@ def _body(write: Write, rows: list[dict[str, object]]) -> bytes:
         for fits in (row, short, {**short, "reference": ""}):
             try:
                 told.append(writer.line(fits))
-            except Rejected as error:
-                log.warning("an answer does not fit", action="answer_cut", file=row["file"], why=str(error))
+            except Rejected:  # why may quote a cell
+                log.warning("an answer does not fit", action="answer_cut", file=row["file"], line=row["line"])
             else:
                 break
     return writer.whole(told)

@@ -30,6 +30,7 @@ NAME_CHARS_MAX = 40  # of a reference that is a key as it stands
 CUT_CHARS = 24
 DIGEST_CHARS = 12
 REVISION_MAX = 10**12
+PERSONAL = ("customer_", "ship_", "bill_")  # fields that tell who somebody is begin like this
 _NAME = re.compile(r"[a-z0-9_-]+")
 _ID = re.compile(rf"[A-Za-z0-9_-]{{1,{NAME_CHARS_MAX}}}")  # of a buyer: whose case an ERP may keep
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -111,6 +112,12 @@ class Orders:
         else:
             self._record(number, raw, self._heads)
 
+    def impersonal(self, raw: bytes) -> bytes:
+        """A line that was taken apart, with nothing in it that tells who bought."""
+        if self._heads is not None and raw.startswith(self._marks[0]):
+            return self._heads.only(raw, _counts, begins=self._marks[0])
+        return self._reader.only(raw, _counts, begins=b"" if self._heads is None else self._marks[1])
+
     def _row(self, number: int, raw: bytes) -> None:
         """A line with everything of its order in it."""
         try:
@@ -173,6 +180,13 @@ class Orders:
         self._torn = f"line {number} beside it cannot be understood, and may be of this order"
         if self._open is not None:
             self._open.spoil(number, self._torn)
+
+
+def _counts(field: str, text: str) -> bool:
+    """Whether a field is kept of somebody who is forgotten; an id that is no plain one may be an address."""
+    if field == "customer_id":
+        return bool(_ID.fullmatch(text))
+    return field != "note" and not field.startswith(PERSONAL)
 
 
 def _marks(read: Read, head: Head) -> tuple[bytes, bytes]:

@@ -25,6 +25,7 @@ BUSY_TIMEOUT_MS = 5_000
 SYNC_BYTES = 4 * 1024 * 1024
 JOURNAL_ROWS_MAX = 1_000  # looked at in one read
 DAY_MS = 86_400_000
+REPLACED = "replaced "  # before the digest of a content that is still to be deleted
 Number = tuple[str, str, str, int]  # SKU, location, stock id, number
 _NUMBERS = msgspec.json.Decoder(list[Number])
 
@@ -189,6 +190,7 @@ class Spool:
                 connection = apsw.Connection(str(self._folder / "journal.sqlite"))
                 connection.set_busy_timeout(BUSY_TIMEOUT_MS)
                 connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages
                 with connection:
                     connection.execute(SCHEMA)
                     fresh = f"{self._rng.getrandbits(64):016x}"
@@ -263,6 +265,37 @@ class Spool:
         """Where a content is, or would be."""
         return self._folder / "content" / name
 
+    def replace(self, incoming: Incoming, taken: Taken, *, rows: bool) -> None:
+        """Put a content that is whole in the place of a file's, and delete the one before. ``rows``: it is kept as records."""
+        sha256 = incoming.digest()
+        self.keep(incoming, f"{sha256}.rows" if rows else sha256)
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE taken SET sha256 = ?, size = ? WHERE stream = ? AND sha256 = ?",
+                (sha256, incoming.size, taken.stream, taken.sha256),
+            )
+            connection.execute("INSERT OR IGNORE INTO about VALUES (?, '')", (f"{REPLACED}{taken.sha256}",))
+        self.drop_replaced()
+
+    def drop_replaced(self) -> None:
+        """Delete contents that others have taken the place of."""
+        found = self._open().execute("SELECT name FROM about WHERE name LIKE ?", (f"{REPLACED}%",)).fetchall()
+        for (name,) in found:
+            self._delete(str(name).removeprefix(REPLACED))
+            with self._transaction() as connection:
+                connection.execute("DELETE FROM about WHERE name = ?", (name,))
+
+    def forget_reason(self, seq: int) -> None:
+        """Forget why a file was refused, which may quote it."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE taken SET reason = '' WHERE seq = ?", (seq,))
+
+    def _delete(self, sha256: str) -> None:
+        """Delete a content that no file has any more."""
+        if not self._open().execute("SELECT 1 FROM taken WHERE sha256 = ?", (sha256,)).fetchall():
+            for name in (sha256, f"{sha256}.rows"):
+                self.content(name).unlink(missing_ok=True)
+
     def collect(self, stream: str, needed: Iterable[int], told: int, now_ms: int, keep_days: int) -> None:
         """Delete contents of a stream that were told long ago and that nothing is compared with any more."""
         kept = set(needed)
@@ -276,9 +309,7 @@ class Spool:
         with self._transaction() as connection:
             connection.executemany("DELETE FROM taken WHERE seq = ?", [(seq,) for seq, _ in old])
         for _, sha256 in old:
-            if not self._open().execute("SELECT 1 FROM taken WHERE sha256 = ?", (sha256,)).fetchall():
-                for name in (sha256, f"{sha256}.rows"):
-                    self.content(name).unlink(missing_ok=True)
+            self._delete(sha256)
 
     # --- the journal ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syncline.connectors.files.client import ObjectFolder
+from syncline.connectors.files.copies import FileCopies
 from syncline.connectors.files.intake import Intake
 from syncline.connectors.files.judging import Acknowledgements
 from syncline.connectors.files.local import LocalFolder
@@ -59,6 +60,7 @@ def open_system(opening: Opening) -> System:
         check=Check(settings, spool, folder).run,
         believed=source.believed,
         rereads=FileRereads(opening.name, settings, opening.clock, spool).offered(),
+        copies=FileCopies(settings, opening.clock, spool),
     )
 
 

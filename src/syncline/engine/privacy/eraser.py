@@ -7,11 +7,12 @@ it or after it. What is not done when a process ends is done again by the next o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
 import structlog
 
+from syncline.engine.adopt.orders import WHOLE
 from syncline.engine.apply.applier import CONSUMER, Applier
 from syncline.engine.audit import Audit
 from syncline.engine.codec import decode
@@ -26,11 +27,14 @@ from syncline.engine.privacy.cases import (
 from syncline.engine.privacy.intake import Intake
 from syncline.engine.privacy.persons import Words
 from syncline.engine.privacy.traces import (
+    Delivered,
     Found,
+    adopted_without,
     customer_traces,
+    deliveries_of,
     order_traces,
     parked_without,
-    text_without,
+    unanswered,
     under_way,
     words_of_records,
 )
@@ -41,14 +45,14 @@ from syncline.model.customers import Company
 from syncline.model.errors import Fenced, Misconfigured, OutcomeUnknown, Retryable
 from syncline.model.privacy import Ask
 from syncline.model.records import Order
-from syncline.ports import Clock, Ledger, Row, Store, System, Write
+from syncline.ports import Clock, Ledger, Row, Searched, Store, System, Write
 
 EVERY_S = 900.0  # how often a request that waits is looked at again
 PAGE = 200  # rows in one turn, after which others have theirs
 WAITS_MAX = 20  # reasons that are kept
 TRIES_MAX = 5  # against news of the same record
 SYNCLINE = "syncline"
-READ = ("customers", "whole")  # what an adoption has read of people, until it has ended
+READ = ("customers", WHOLE)  # what an adoption has read of people, until it has ended
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +88,7 @@ class Eraser:
         self._store = store
         self._clock = clock
         self._routes = routes
-        self._systems = list(systems)
+        self._systems = systems
         self._applier = applier
         self._intake = intake
         self._audit = audit
@@ -165,11 +169,14 @@ class Eraser:
         if case.state is CaseState.ASKED:
             case = await self._found(case)
         late = self._clock.now_ms() >= case.deadline_ms - LAST_MS
+        left: list[str] = []
         if case.ask is Ask.ERASE_ALL:
-            waits, found = await self._everybody(case, late=late)
+            waits, found, left = await self._everybody(case, late=late)
         else:
-            waits = [] if late else await self._waits(case)
-            found = {} if waits else await self._one(case)
+            waits, found = [] if late else await self._waits(case), {}
+            if not waits:
+                found, left = await self._one(case)
+                waits = await self._unanswered(case)
         if waits:
             waits = waits[:WAITS_MAX]
             if case.waits != tuple(waits) or found:
@@ -177,9 +184,10 @@ class Eraser:
                 await self._applier.erase(moved(replace(case, waits=tuple(waits), found=found)))
             return False
         _add(found, case.found)
-        left = tuple((await self._told_elsewhere(case))[:WAITS_MAX])
+        left = [*await self._told_elsewhere(case), *left][:WAITS_MAX]
+        now_ms = self._clock.now_ms()
         done = replace(
-            case, state=CaseState.DONE, email="", waits=left, found=found, done_at_ms=self._clock.now_ms()
+            case, state=CaseState.DONE, email="", waits=tuple(left), found=found, done_at_ms=now_ms
         )
         told = ", ".join(f"{count} {name}" for name, count in sorted(found.items())) or "nothing was held"
         await self._audit.write(
@@ -234,9 +242,8 @@ class Eraser:
     async def _waits(self, case: Case) -> list[str]:
         """Why nothing is erased yet, in words."""
         found: list[str] = []
-        names = [("order", key) for key in case.orders] + [("customer", key) for _, key in case.customers]
-        for noun, key in names:
-            found += await under_way(self._store, noun, key)
+        for noun, system, key in _named(case):
+            found += await under_way(self._store, self._routes, system, noun, key)
             if len(found) >= WAITS_MAX:
                 return found
         rows = await self._store.read(
@@ -248,6 +255,13 @@ class Eraser:
             if not decode(Kind.ORDER, row[4]).complete
         ]
         return found + await self._told_elsewhere(case)
+
+    async def _unanswered(self, case: Case) -> list[str]:
+        """Calls of which nobody knows what became of them; what they carry of the person is needed to find that out."""
+        found: list[str] = []
+        for noun, system, key in _named(case):
+            found += await unanswered(self._store, self._routes, system, noun, key)
+        return found
 
     async def _told_elsewhere(self, case: Case) -> list[str]:
         """Companies of ERPs with a contact who has the address: what an ERP tells of its contacts is taken out there."""
@@ -280,47 +294,55 @@ class Eraser:
 
     # --- erasing ------------------------------------------------------------------------------------
 
-    async def _one(self, case: Case) -> dict[str, int]:
-        """Erase one customer wherever their keys and their words lead. From here on news of them comes without them.
+    async def _one(self, case: Case) -> tuple[dict[str, int], list[str]]:
+        """Erase one customer wherever their keys and their words lead, and what is left. From here on news of them comes without them.
 
         The records come last: by what they say the rest is found, and found again if the process ends in between.
         """
         await self._applier.erase(*_marks(case, self._clock.now_ms()))
-        words = Words()
-        words.add([case.email])
-        words.add(await words_of_records(self._store, case.system, case.orders, case.customers))
-        counts: dict[str, int] = {}
-        _add(counts, await self._everywhere(case, words))
+        words = await self._words(case)
+        counts, left = await self._everywhere(case, words)
         for key in case.orders:
             _add(counts, await self._order(case.system, key))
         for system, key in case.customers:
             _add(counts, await self._customer(system, key))
-        return counts
+        return counts, left
 
-    async def _everybody(self, case: Case, *, late: bool) -> tuple[list[str], dict[str, int]]:
-        """Erase all customers of a system whose orders are done with; and what the rest waits for.
+    async def _words(self, case: Case) -> Words:
+        """What the person would be known by, as far as their records tell."""
+        words = Words()
+        words.add([case.email])
+        words.add(await words_of_records(self._store, case.system, case.orders, case.customers))
+        return words
+
+    async def _everybody(self, case: Case, *, late: bool) -> tuple[list[str], dict[str, int], list[str]]:
+        """Erase all customers of a system whose orders are done with; what the rest waits for, what was erased, what is left.
 
         Of so many people no words are looked for: whatever the system ever told is dropped in the end.
         """
         waits: list[str] = []
+        left: list[str] = []
         counts: dict[str, int] = {}
         for kind in (Kind.ORDER, Kind.CUSTOMER):
             async for row in self._rows(case.system, kind):
                 key = row[0]
                 if await self._store.read("erased_among", system=case.system, kind=kind.value, keys=[key]):
                     continue
-                if kind is Kind.ORDER and not late:
-                    open_ = await under_way(self._store, "order", key)
+                noun = "order" if kind is Kind.ORDER else "customer"
+                open_ = await unanswered(self._store, self._routes, case.system, noun, key)
+                if kind is Kind.ORDER and not late and not open_:
+                    open_ = await under_way(self._store, self._routes, case.system, noun, key)
                     if not open_ and not decode(kind, row[4]).complete:
                         open_ = [f"order {key} is still to be read whole"]
-                    if open_:
-                        waits += open_ if len(waits) < WAITS_MAX else []
-                        continue
+                if open_:
+                    waits += open_ if len(waits) < WAITS_MAX else []
+                    continue
                 erase = self._order if kind is Kind.ORDER else self._customer
                 _add(counts, await erase(case.system, key))
         if not waits:
-            _add(counts, await self._everywhere(case, Words()))
-        return waits, counts
+            more, left = await self._everywhere(case, Words())
+            _add(counts, more)
+        return waits, counts, left
 
     async def _order(self, system: str, key: str) -> dict[str, int]:
         for _ in range(TRIES_MAX):
@@ -360,18 +382,53 @@ class Eraser:
 
     # --- what only words can find -------------------------------------------------------------------
 
-    async def _everywhere(self, case: Case, words: Words) -> dict[str, int]:
-        counts = {
-            "messages": await self._messages(case, words),
-            "parked entries": await self._parked(case, words),
-            "audit entries": await self._audited(case, words),
-        }
+    async def _everywhere(self, case: Case, words: Words) -> tuple[dict[str, int], list[str]]:
+        """Erase what has no key of the person's records; what was erased, and what is left, in words."""
+        counts: dict[str, int] = {}
+        _add(counts, {"messages": await self._messages(case, words)})
+        _add(counts, {"parked entries": await self._parked(case, words)})
+        _add(counts, {"audit entries": await self._audited(case, words)})
         for system in self._systems:
             for kind in READ:
-                counts["adoption rows"] = counts.get("adoption rows", 0) + await self._adoption(
-                    system, kind, words
-                )
-        return counts
+                _add(counts, {"adoption rows": await self._adoption(case, system, kind, words)})
+        left: list[str] = []
+        for system, found in (await self._copies(case, words, erase=True)).items():
+            _add(counts, {"orders in files": found.orders})
+            left += [f"{system} keeps a file that tells of the person: {name}" for name in found.left]
+        return counts, left
+
+    async def waits(self, case: Case) -> list[str]:
+        """For what a request would wait, in words."""
+        return (await self._waits(case))[:WAITS_MAX]
+
+    async def copies(self, case: Case) -> dict[str, Searched]:
+        """What systems keep of the person outside of the store; nothing is erased."""
+        return await self._copies(case, await self._words(case), erase=False)
+
+    async def _copies(self, case: Case, words: Words, *, erase: bool) -> dict[str, Searched]:
+        orders = set(case.orders)
+
+        async def theirs(keys: Sequence[str]) -> Collection[str]:
+            if case.ask is not Ask.ERASE_ALL:
+                return orders.intersection(keys)
+            rows = await self._store.read(
+                "erased_among", system=case.system, kind=Kind.ORDER.value, keys=list(keys)
+            )
+            return {row[0] for row in rows}
+
+        async def nobodys(keys: Sequence[str]) -> Collection[str]:
+            return ()
+
+        found: dict[str, Searched] = {}
+        for name, system in self._systems.items():
+            if system.copies is None:
+                continue
+            whose = theirs if name == case.system else nobodys
+            try:
+                found[name] = await system.copies.search(whose, words.in_text, erase=erase)
+            except Misconfigured as error:  # the rest goes on being served, so it is asked again
+                raise Retryable(f"{name}: {error}") from error
+        return found
 
     async def _messages(self, case: Case, words: Words) -> int:
         """Messages of the log that tell of the person, as far as they are applied; nothing reads these any more."""
@@ -391,12 +448,16 @@ class Eraser:
             await self._clock.sleep(0)
 
     async def _parked(self, case: Case, words: Words) -> int:
-        after, count, keys = 0, 0, {*case.orders, *(key for _, key in case.customers)}
+        after, count, keys = 0, 0, {key for _, _, key in _named(case)}
+        others: set[Delivered] = set()
+        for _, system, key in _named(case):
+            others |= (await deliveries_of(self._store, self._routes, system, key))[1]
         while True:
             page = await self._store.read("parked_after", after=after, limit=PAGE)
             rows = []
             for row in page:
-                left = parked_without(row, keys, words, everything=_of_all(case, row[1]))
+                whole = _of_all(case, row[1])
+                left = parked_without(row, keys, words, everything=whole, others=others)
                 if left is not None:
                     rows.append(left)
             if rows:
@@ -423,20 +484,28 @@ class Eraser:
             after = page[-1][0]
             await self._clock.sleep(0)
 
-    async def _adoption(self, system: str, kind: str, words: Words) -> int:
+    async def _adoption(self, case: Case, system: str, kind: str, words: Words) -> int:
+        keys = {key for _, at, key in _named(case) if at == system}
+        keys |= {case.customer} if system == case.system else set()
         after, count = "", 0
         while True:
             page = await self._store.read("adoption_after", system=system, kind=kind, after=after, limit=PAGE)
-            rows = [
-                {"system": system, "kind": kind, "key": key, "body": text_without(body, words)}
-                for key, body in page
-                if words.in_text(body)
-            ]
+            rows = []
+            for key, body in page:
+                left = adopted_without(kind, body, words, mine=key in keys or _of_all(case, system))
+                if left is not None:
+                    rows.append({"system": system, "kind": kind, "key": key, "body": left})
             await self._applier.erase(Write("adoption_put", rows))
             count += len(rows)
             if len(page) < PAGE:
                 return count
             after = page[-1][0]
+
+
+def _named(case: Case) -> list[tuple[str, str, str]]:
+    """Every order and customer that is meant: what it is, its system, its key."""
+    orders = [("order", case.system, key) for key in case.orders]
+    return orders + [("customer", system, key) for system, key in case.customers]
 
 
 def _of_all(case: Case, system: str) -> bool:

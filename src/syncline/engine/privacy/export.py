@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from syncline.engine.codec import decode
 from syncline.engine.privacy.persons import Words, words_of_company, words_of_order
-from syncline.engine.privacy.traces import ROWS_MAX, range_of
+from syncline.engine.privacy.traces import ROWS_MAX, deliveries_of, range_of
 from syncline.engine.routes import Routes, customer_reference, reference_of
 from syncline.model.change import Flow, Kind
 from syncline.ports import Store
@@ -42,7 +42,8 @@ class Called(Struct, frozen=True):
 class Held(Struct, frozen=True):
     """Everything that is held of one customer: records as they are stored, ids elsewhere, messages and calls.
 
-    ``more`` says that there are more messages or calls than are told.
+    ``more`` says that there are more messages or calls than are told. ``files`` are copies of files that tell of the customer,
+    by system and name, and of others as well.
     """
 
     system: str
@@ -52,6 +53,7 @@ class Held(Struct, frozen=True):
     messages: tuple[Message, ...]
     calls: tuple[Called, ...]
     more: bool = False
+    files: tuple[tuple[str, str], ...] = ()
 
 
 async def held_of(
@@ -89,10 +91,13 @@ async def held_of(
         ):
             words.add(words_of_company(decode(Kind.CUSTOMER, body)))
             people.append(msgspec.json.decode(body))
-    for key in (*orders, *(key for _, key in customers)):
+    for of, key in (*((system, key) for key in orders), *customers):
+        _, others = await deliveries_of(store, routes, of, key)
         for at, operation, named, at_ms, _, result, *_ in await store.read(
             "attempts_like", limit=ROWS_MAX, **range_of(key)
         ):
+            if (at, operation, named) in others:
+                continue
             calls.append(Called(at, operation, named, at_ms, result))
     messages, more = await _messages(store, words)
     return Held(

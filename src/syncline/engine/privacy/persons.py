@@ -6,6 +6,7 @@ What stays is what exactly-once, sums and the audit need: ids, references, SKUs,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from syncline.model.copying import replace
@@ -16,6 +17,16 @@ from syncline.model.records import Address, Customer, Order
 ERASED = "[erased]"  # in place of a text that may have told of somebody
 WORD_CHARS_MIN = 5  # shorter ones stand in texts that have nothing to do with the person
 NUMBER_DIGITS_MIN = 7
+# Codes of signs in JSON, but for those of quotes, backslashes and controls, which stay escaped; pairs of them are one sign.
+_CODES = re.compile(rb"(?:\\u(?!00[01]|0022|005c)[0-9a-f]{4})+", re.IGNORECASE)
+
+
+def _unescaped(body: bytes) -> bytes:
+    """JSON in which signs are written as they are. Some escape ``+``, others ``/`` or whatever is not ASCII, each its own way."""
+    if b"\\" not in body:
+        return body
+    plain = _CODES.sub(lambda found: json.loads(b'"%s"' % found[0]).encode(errors="replace"), body)
+    return plain.replace(b"\\/", b"/")
 
 
 def order_without(order: Order) -> Order:
@@ -95,20 +106,19 @@ class Words:
             sure = "@" in text or (digits >= NUMBER_DIGITS_MIN and not any(sign.isalpha() for sign in text))
             if len(text) < WORD_CHARS_MIN:
                 continue
-            # A message may write what is not ASCII as it is, or escaped.
-            for form in (text, json.dumps(text)[1:-1]):
+            for form in (text, json.dumps(text, ensure_ascii=False)[1:-1]):
                 self._all[form.encode(errors="replace").lower()] = None
                 if sure:
                     self._sure[form.encode(errors="replace").lower()] = None
 
     def in_body(self, body: bytes) -> bool:
         """Whether a message contains any of them."""
-        lowered = body.lower()
+        lowered = _unescaped(body).lower()
         return any(word in lowered for word in self._all)
 
     def in_text(self, text: str) -> bool:
         """Whether a text that is nobody's message contains one that is sure, or several of the others."""
-        lowered = text.encode(errors="replace").lower()
+        lowered = _unescaped(text.encode(errors="replace")).lower()
         if any(word in lowered for word in self._sure):
             return True
         return sum(word in lowered for word in self._all) > 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from syncline.engine.adopt.orders import WHOLE, Kept
 from syncline.engine.codec import decode, decode_payloads, encode, order_fingerprint, record_fingerprint
 from syncline.engine.delivery.discarded import OPEN
 from syncline.engine.privacy.persons import (
@@ -20,13 +21,16 @@ from syncline.engine.privacy.persons import (
     words_of_order,
 )
 from syncline.engine.routes import Routes, reference_of, split_key
+from syncline.model.census import ListedCustomer
 from syncline.model.change import Flow, Kind
+from syncline.model.copying import replace
 from syncline.model.payloads import PAYLOADS, PutCustomer, PutOrder
 from syncline.model.records import Order
 from syncline.ports import Row, Store, Write
 from syncline.routing.policy import Destination
 
 ROWS_MAX = 1_000  # of one kind that belong to one record
+Delivered = tuple[str, str, str]  # system, operation and key of a delivery
 WITH_PERSONS = frozenset(name for name, type_ in PAYLOADS.items() if type_ in (PutOrder, PutCustomer))
 
 
@@ -50,10 +54,38 @@ def range_of(key: str) -> dict[str, str]:
     return {"from": key, "to": f"{key} "}
 
 
-async def under_way(store: Store, noun: str, key: str) -> list[str]:
+async def deliveries_of(
+    store: Store, routes: Routes, system: str, key: str
+) -> tuple[list[Row], set[Delivered]]:
+    """The deliveries of one record of a system, and those of others that only have the same key: two shops may count alike."""
+    mine, others = [], set()
+    for row in await store.read("deliveries_like", limit=ROWS_MAX, **range_of(key)):
+        route = routes.named(row[3])
+        if route is None or system in (route.source, route.sink):
+            mine.append(row)
+        else:
+            others.add((row[0], row[1], row[2]))
+    return mine, others
+
+
+async def under_way(store: Store, routes: Routes, system: str, noun: str, key: str) -> list[str]:
     """What of an order, or of a customer, is still to be delivered, in words."""
-    rows = await store.read("deliveries_like", limit=ROWS_MAX, **range_of(key))
+    rows, _ = await deliveries_of(store, routes, system, key)
     return [f"{noun} {key}: {row[1]} at {row[0]} is {row[4]}" for row in rows if row[4] in OPEN]
+
+
+async def unanswered(store: Store, routes: Routes, system: str, noun: str, key: str) -> list[str]:
+    """Calls that carry the person and have no answer yet, in words: without what they carry nobody could look them up."""
+    _, others = await deliveries_of(store, routes, system, key)
+    found = []
+    for at, operation, named, _, finished_ms, _, _, _, items in await store.read(
+        "attempts_like", limit=ROWS_MAX, **range_of(key)
+    ):
+        if operation in WITH_PERSONS and finished_ms is None and (at, operation, named) not in others:
+            payloads = decode_payloads(operation, items)
+            if named in payloads and payload_without(payloads[named]) != payloads[named]:
+                found.append(f"{noun} {key}: a call of {operation} to {at} is not answered yet")
+    return found
 
 
 async def words_of_records(
@@ -79,17 +111,7 @@ async def order_traces(store: Store, routes: Routes, system: str, key: str, drop
         order: Order = decode(Kind.ORDER, rows[0][4])
         await _record(store, routes, system, rows[0], order, found)
         await _routing(store, system, order, found)
-    await _calls(store, key, found)
-    reasons = [
-        {"system": row[0], "operation": row[1], "key": row[2], "reason": ERASED}
-        for row in await store.read("deliveries_like", limit=ROWS_MAX, **range_of(key))
-        if row[10] not in ("", ERASED)
-    ]
-    found.add("reasons", "delivery_erase", reasons)
-    named = [route.name for route in routes.all if system in (route.source, route.sink)]
-    found.writes.append(
-        Write("difference_erase", [{"route": name, "key": key, "detail": ERASED} for name in named])
-    )
+    await _said(store, routes, system, key, found)
     for kind in (Kind.ORDER, Kind.ERP_ORDER):
         traces = await store.read("traces", kind=kind.value, key=key, limit=ROWS_MAX)
         found.offsets |= {row[2] for row in traces if row[2] <= dropped}
@@ -129,13 +151,31 @@ async def _routing(store: Store, system: str, order: Order, found: Found) -> Non
             found.add("reasons", "routing_erase", [{**at, "body": body.replace(where, "the destination")}])
 
 
-async def _calls(store: Store, key: str, found: Found) -> None:
+async def _said(store: Store, routes: Routes, system: str, key: str, found: Found) -> None:
+    """What others said of a record: in answers to calls, as the reason of a delivery, as what a proof found."""
+    rows, others = await deliveries_of(store, routes, system, key)
+    await _calls(store, key, others, found)
+    reasons = [
+        {"system": row[0], "operation": row[1], "key": row[2], "reason": ERASED}
+        for row in rows
+        if row[10] not in ("", ERASED)
+    ]
+    found.add("reasons", "delivery_erase", reasons)
+    named = [route.name for route in routes.all if system in (route.source, route.sink)]
+    found.writes.append(
+        Write("difference_erase", [{"route": name, "key": key, "detail": ERASED} for name in named])
+    )
+
+
+async def _calls(store: Store, key: str, others: Collection[Delivered], found: Found) -> None:
     """What calls about a record carried, and what the vendors answered."""
     intents: dict[str, tuple[str, str]] = {}
     answers = []
-    for _, operation, named, _, finished_ms, _, message, intent, items in await store.read(
+    for at, operation, named, _, finished_ms, _, message, intent, items in await store.read(
         "attempts_like", limit=ROWS_MAX, **range_of(key)
     ):
+        if (at, operation, named) in others:
+            continue
         if message not in ("", ERASED):
             answers.append({"intent": intent, "key": named, "message": ERASED})
         if operation in WITH_PERSONS and finished_ms is not None:
@@ -169,27 +209,35 @@ async def customer_traces(store: Store, routes: Routes, system: str, key: str) -
     sinks = [route.sink for route in routes.of(Flow.CUSTOMERS, source=system)]
     told = [{"system": sink, "kind": Kind.CUSTOMER.value, "key": key} for sink in sinks]
     found.writes.append(Write("content_drop", told))
-    await _calls(store, key, found)
+    await _said(store, routes, system, key, found)
     return found
 
 
-def text_without(text: str, words: Words) -> str:
-    """A JSON document in which every text that tells of the person is empty."""
+def adopted_without(kind: str, text: str, words: Words, *, mine: bool) -> str | None:
+    """How what an adoption has read is left, a customer or a whole order; ``None``: as it is.
 
-    def blank(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: blank(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [blank(one) for one in value]
-        return "" if isinstance(value, str) and words.in_body(value.encode(errors="replace")) else value
+    ``mine``: its key is the person's. An order that is left without its text is read once more.
+    """
+    if kind == WHOLE:
+        kept = msgspec.json.decode(text, type=Kept)
+        if not kept.event.body or not (mine or words.in_body(kept.event.body)):
+            return None
+        return encode(Kept(0, replace(kept.event, body=b"")))
+    listed = msgspec.json.decode(text, type=ListedCustomer)
+    without = ListedCustomer(listed.id, reference=listed.reference)
+    return encode(without) if listed != without and (mine or words.in_text(text)) else None
 
-    return msgspec.json.encode(blank(msgspec.json.decode(text))).decode()
 
+def parked_without(
+    row: Row, keys: set[str], words: Words, *, everything: bool, others: Collection[Delivered] = ()
+) -> dict[str, Any] | None:
+    """How a row of ``parked_after`` is left; ``None``: as it is.
 
-def parked_without(row: Row, keys: set[str], words: Words, *, everything: bool) -> dict[str, Any] | None:
-    """How a row of ``parked_after`` is left; ``None``: as it is. ``everything``: whatever is parked there is meant."""
-    number, _, operation, key, detail, payload = row
-    mine = everything or (operation != "apply" and split_key(key)[0] in keys)
+    ``everything``: whatever is parked there is meant. ``others``: deliveries that only have the same key.
+    """
+    number, system, operation, key, detail, payload = row
+    keyed = operation != "apply" and split_key(key)[0] in keys and (system, operation, key) not in others
+    mine = everything or keyed
     if not mine and not words.in_text(payload) and not words.in_text(detail):
         return None
     left = {"id": number, "detail": ERASED if detail else "", "payload": ERASED if payload else ""}
