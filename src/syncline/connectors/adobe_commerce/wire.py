@@ -123,6 +123,7 @@ class OrderItem(Struct, frozen=True):
     qty_refunded: Decimal | None = None
     qty_shipped: Decimal | None = None
     base_discount_amount: Decimal | None = None
+    base_discount_tax_compensation_amount: Decimal | None = None
     base_tax_amount: Decimal | None = None
 
 
@@ -138,6 +139,8 @@ class Order(Struct, frozen=True):
     base_grand_total: Decimal
     items: tuple[OrderItem, ...]
     base_shipping_amount: Decimal | None = None
+    base_shipping_discount_amount: Decimal | None = None
+    base_shipping_discount_tax_compensation_amnt: Decimal | None = None
     base_shipping_tax_amount: Decimal | None = None
     base_shipping_refunded: Decimal | None = None
     base_tax_amount: Decimal | None = None

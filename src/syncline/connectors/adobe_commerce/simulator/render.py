@@ -44,8 +44,11 @@ def order(one: Order, currency: str) -> dict[str, Any]:
         "customer_lastname": one.buyer.lastname,
         "base_grand_total": money(one.grand_minor),
         "base_subtotal": money(goods),
-        "base_discount_amount": money(-discount),
+        "base_discount_amount": money(-discount - one.shipping_discount_minor),
+        "base_discount_tax_compensation_amount": money(sum(line.compensation_minor for line in one.lines)),
         "base_shipping_amount": money(one.shipping_minor),
+        "base_shipping_discount_amount": money(one.shipping_discount_minor),
+        "base_shipping_discount_tax_compensation_amnt": money(0),
         "base_shipping_tax_amount": money(0),
         "base_tax_amount": money(tax),
         "base_shipping_refunded": money(sum(memo.shipping_minor for memo in one.creditmemos)),
@@ -135,6 +138,7 @@ def order_item(item: OrderItem, one: Order) -> dict[str, Any]:
         "base_price": money(item.price_minor),
         "base_row_total": money(item.row_minor),
         "base_discount_amount": money(item.discount_minor),
+        "base_discount_tax_compensation_amount": money(item.compensation_minor),
         "base_tax_amount": money(item.tax_minor),
     }
     if item.parent is not None:

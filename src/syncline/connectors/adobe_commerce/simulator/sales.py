@@ -24,6 +24,7 @@ from syncline.connectors.adobe_commerce.simulator.state import (
     ShopState,
     SourceItem,
     Track,
+    to_int,
 )
 
 STATUS = {
@@ -75,8 +76,13 @@ class Sales:
         payment: str = "checkmo",
         po_number: str = "",
         paid: bool = False,
+        discounts_include_tax: bool = False,
+        shipping_discount_minor: int = 0,
     ) -> Checkout:
-        """Place an order if everything in the cart is salable; all of it or nothing."""
+        """Place an order if everything in the cart is salable; all of it or nothing.
+
+        ``discounts_include_tax``: as where prices are kept with tax, and discounts are given on them.
+        """
         state = self._state
         wanted: dict[str, int] = {}
         for line in cart:
@@ -97,9 +103,10 @@ class Sales:
             po_number,
             now,
             now,
+            shipping_discount_minor=shipping_discount_minor,
         )
         for line in cart:
-            order.items += self._lines(line, tax_rate)
+            order.items += self._lines(line, tax_rate, discounts_include_tax)
         state.orders[number] = order
         for one in order.lines:
             state.reserve(stock_id, one.sku, -one.ordered, "order_placed", number)
@@ -117,13 +124,16 @@ class Sales:
         shipping_minor: int = 500,
         tax_rate: Decimal = Decimal("0.2"),
         payment: str = "checkmo",
+        discounts_include_tax: bool = False,
+        shipping_discount_minor: int = 0,
         **_more: object,
     ) -> dict[str, Any]:
         """What a hook is told before an order is placed: it has a number already, and no id."""
         rows: list[dict[str, Any]] = []
-        total = Decimal(shipping_minor)
+        total = Decimal(shipping_minor - shipping_discount_minor)
         for line in cart:
             net = self._state.products[line.sku].price_minor * line.quantity - line.discount_minor
+            net += _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
             total += net + (net * tax_rate).quantize(Decimal(1), ROUND_HALF_UP)
             rows.append({"sku": line.sku, "qty_ordered": line.quantity})
         known = self._customer(buyer) if registered else None
@@ -136,9 +146,10 @@ class Sales:
             "items": rows,
         }
 
-    def _lines(self, line: CartLine, tax_rate: Decimal) -> list[OrderItem]:
+    def _lines(self, line: CartLine, tax_rate: Decimal, discounts_include_tax: bool) -> list[OrderItem]:
         state = self._state
         simple = state.products[line.sku]
+        compensation = _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
         if not line.configurable:
             item = OrderItem(
                 state.new_id("order_item"),
@@ -148,6 +159,7 @@ class Sales:
                 simple.price_minor,
                 line.discount_minor,
                 tax_rate,
+                compensation_minor=compensation,
             )
             return [item]
         parent = OrderItem(
@@ -159,6 +171,7 @@ class Sales:
             line.discount_minor,
             tax_rate,
             "configurable",
+            compensation_minor=compensation,
         )
         child = OrderItem(
             state.new_id("order_item"), simple, line.sku, line.quantity, 0, 0, Decimal(0), parent=parent
@@ -202,7 +215,7 @@ class Sales:
     def _book(self, order: Order, lines: list[tuple[OrderItem, int]], *, paid: bool) -> Invoice:
         state = self._state
         shipping = 0 if order.invoices else order.shipping_minor
-        total = shipping
+        total = order.shipping_after_discount(shipping)
         for line, quantity in lines:
             before, after = line.invoiced, line.invoiced + quantity
             total += line.net_of(after) - line.net_of(before) + line.tax_of(after) - line.tax_of(before)
@@ -300,7 +313,7 @@ class Sales:
             x.shipping_minor for x in order.creditmemos
         )
         shipping = min(left, left if shipping_minor is None and units is None else shipping_minor or 0)
-        total = shipping
+        total = order.shipping_after_discount(shipping)
         for line, quantity in lines:
             before, after = line.refunded, line.refunded + quantity
             total += line.net_of(after) - line.net_of(before) + line.tax_of(after) - line.tax_of(before)
@@ -409,3 +422,8 @@ class Sales:
         for source, quantity in at.items():
             state.source_items[sku, source] = SourceItem(sku, source, quantity, int(quantity > 0))
         return product
+
+
+def _tax_inside(amount_minor: int, tax_rate: Decimal) -> int:
+    """The tax inside an amount with tax."""
+    return to_int(amount_minor * tax_rate / (1 + tax_rate))
