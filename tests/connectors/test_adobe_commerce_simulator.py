@@ -433,24 +433,65 @@ def test_what_is_accepted_is_applied_later_one_by_one():
         assert world.shop.quantity("A", "default") == 1
         status = await world.get(f"bulk/{uuid}/status")
         rows = [(one["id"], one["status"], one["result_message"]) for one in status["operations_list"]]
-        assert rows == [(0, 1, "Service execution success"), (1, 3, "Could not save Source Item")]
+        owner = "Magento\\InventoryApi\\Api\\SourceItemsSaveInterface::execute"
+        assert rows == [(0, 1, f"Service execution success {owner}"), (1, 3, "Could not save Source Item")]
         assert (await world.get(f"bulk/{uuid}/operation-status/3")) == 1
         detailed = await world.get(f"bulk/{uuid}/detailed-status")
         assert json.loads(detailed["operations_list"][0]["serialized_data"]) == bodies[0]
-        assert (await world.http("GET", "all/V1/bulk/nothing/status")).status == 404
+        answer = await world.http("GET", "all/V1/bulk/nothing/status")
+        assert (answer.status, answer.body["message"]) == (404, "Bulk uuid %bulkUuid not exist")
 
     run(story)
 
 
-def test_a_rejected_entry_fails_the_call_although_the_rest_is_scheduled():
+def test_an_entry_that_is_no_call_has_the_request_refused_before_anything_is_queued():
     async def story(world: World) -> None:
         bodies = [{"sourceItems": [row("A", 1)]}, {"sourceItems": [row("B", 1, colour="red")]}]
         answer = await world.http("POST", "all/async/bulk/V1/inventory/source-items", bodies)
         assert answer.status == 400
-        assert answer.body["message"] == "Error processing %key element of input data"
+        assert answer.body["message"].startswith('Property "Colour" does not have accessor method')
+        answer = await world.http("POST", "all/async/bulk/V1/inventory/source-items", [bodies[0], {}])
+        assert answer.status == 400
+        assert answer.body["parameters"] == {"fieldName": "sourceItems"}
         await world.clock.sleep(60)
-        assert world.shop.quantity("A", "default") == 1, "it was scheduled all the same"
-        assert world.shop.quantity("B", "default") == 50
+        assert world.shop.quantity("A", "default") == 5
+
+    run(story)
+
+
+def test_an_entry_that_cannot_be_queued_is_told_with_202_and_the_rest_is_scheduled():
+    async def story(world: World) -> None:
+        world.shop.bulk.reject_rate = 0.5
+        bodies = [{"sourceItems": [row("B", n)]} for n in range(10)]
+        answer = await world.http("POST", "all/async/bulk/V1/inventory/source-items", bodies)
+        assert answer.status == 202 and answer.body["errors"] is True
+        taken = [one["id"] for one in answer.body["request_items"] if one["status"] == "accepted"]
+        assert 0 < len(taken) < 10
+        assert {one["status"] for one in answer.body["request_items"]} == {"accepted", "rejected"}
+        await world.clock.sleep(60)
+        assert world.shop.source_items_written == len(taken)
+        assert world.shop.quantity("B", "default") == taken[-1]
+
+    run(story)
+
+
+def test_operations_are_searched_for_by_topic_status_and_start():
+    async def story(world: World) -> None:
+        world.shop.bulk.consumer = False
+        body = {"sourceItems": [row("A", 1)]}
+        await world.http("POST", "all/async/V1/inventory/source-items", body)
+        named = {"sku": "A", "product": {"sku": "A", "name": "Anew"}}
+        answer = await world.http("PUT", "all/async/bulk/V1/products/bySku", [named])
+        topic = "async.magento.catalog.api.productrepositoryinterface.save.put"
+        (one,) = await world.search("bulk", topic_name=topic, status=4)
+        assert (one["bulk_uuid"], one["status"]) == (answer.body["bulk_uuid"], 4)
+        assert one["extension_attributes"] == {"start_time": "2026-07-01 09:00:00"}
+        assert len(await world.search("bulk", start_time="2026-07-01 09:00:00")) == 2
+        world.shop.bulk.consumer = True
+        await world.clock.sleep(60)
+        assert await world.search("bulk", topic_name=topic, status=4) == []
+        (one,) = await world.search("bulk", topic_name=topic)
+        assert one["result_message"].endswith("Magento\\Catalog\\Api\\ProductRepositoryInterface::save")
 
     run(story)
 

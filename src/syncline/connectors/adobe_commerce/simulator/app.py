@@ -12,7 +12,14 @@ import msgspec
 
 from syncline.connectors.adobe_commerce.simulator.auth import Refused
 from syncline.connectors.adobe_commerce.simulator.bulk import Work
-from syncline.connectors.adobe_commerce.simulator.errors import ApiError, internal, no_route, unauthorized
+from syncline.connectors.adobe_commerce.simulator.errors import (
+    ApiError,
+    internal,
+    no_route,
+    required,
+    unauthorized,
+)
+from syncline.connectors.adobe_commerce.simulator.owners import OWNERS
 from syncline.connectors.adobe_commerce.simulator.routes import Call, Route, Services, bulk_route_of, route_of
 
 if TYPE_CHECKING:
@@ -204,7 +211,7 @@ class HttpApp:
 
     def _schedule_bulk(self, request: _Request, parts: Sequence[str]) -> tuple[str, Any, int]:
         route = bulk_route_of(request.method, parts)
-        if route is None:
+        if route is None or (route.method, route.template) not in OWNERS:
             raise no_route()
         self._authenticate(request)
         bodies = self._decoded(request)
@@ -218,29 +225,30 @@ class HttpApp:
             )
         names = [part[1:-1] for part in route.parts if part.startswith("{")]
         entries = [(body, self._later(route, body, names, {})) for body in bodies]
-        return f"bulk {route.name}", self._shop.bulk.schedule(entries), 202
+        told = self._shop.bulk.schedule(route.method, OWNERS[route.method, route.template], entries)
+        return f"bulk {route.name}", told, 202
 
     def _schedule_one(self, request: _Request, parts: Sequence[str]) -> tuple[str, Any, int]:
         found = route_of(request.method, parts)
         if found is None or request.method == "GET":
             raise no_route()
         route, path = found
+        owner = OWNERS.get((route.method, route.template))
+        if owner is None:
+            raise no_route()
         self._authenticate(request)
         body = self._decoded(request)
-        told = self._shop.bulk.schedule([(body, self._later(route, body, (), path))])
+        told = self._shop.bulk.schedule(route.method, owner, [(body, self._later(route, body, (), path))])
         return f"async {route.name}", told, 202
 
-    def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str]) -> Work | ApiError:
+    def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str]) -> Work:
         """The work of one entry. Its shape is checked at once, what it means when it is worked on."""
-        try:
-            inside = dict(body) if isinstance(body, dict) else body
-            for name in names:
-                if not isinstance(inside, dict) or name not in inside:
-                    raise ApiError(400, '"%fieldName" is required. Enter and try again.', {"fieldName": name})
-                path = {**path, name: str(inside.pop(name))}
-            given = self._services.parameters(route, inside, asynchronous=True)
-        except ApiError as error:
-            return error
+        inside = dict(body) if isinstance(body, dict) else body
+        for name in names:
+            if not isinstance(inside, dict) or name not in inside:
+                raise required(name)
+            path = {**path, name: str(inside.pop(name))}
+        given = self._services.parameters(route, inside, asynchronous=True)
         call = Call(path, (), given)
         return lambda: route.handle(self._services, call)
 

@@ -373,6 +373,12 @@ class Services:
 
     # --- bulk -------------------------------------------------------------------------------------
 
+    def bulk_operations(self, call: Call) -> Any:
+        found = self._search(call, self._shop.bulk.rows())
+        for row in found["items"]:
+            row["extension_attributes"] = {"start_time": row.pop("start_time")}
+        return found
+
     def bulk_status(self, call: Call) -> Any:
         return self._shop.bulk.status(call.path["bulkUuid"], detailed=False)
 
@@ -482,6 +488,7 @@ ROUTES: tuple[Route, ...] = (
         "none",
         Services.salable_for,
     ),
+    Route("GET", "bulk", "none", Services.bulk_operations),
     Route("GET", "bulk/{bulkUuid}/status", "none", Services.bulk_status),
     Route("GET", "bulk/{bulkUuid}/detailed-status", "none", Services.bulk_detailed),
     Route("GET", "bulk/{bulkUuid}/operation-status/{status}", "none", Services.bulk_count),

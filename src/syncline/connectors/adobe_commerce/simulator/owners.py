@@ -1,0 +1,60 @@
+"""Which class and method of the vendor's a service that may be queued is: topics and results of queued calls name them.
+
+webapi.xml of magento/magento2 and magento/inventory; a topic is ``async.``, class, method and HTTP verb, in small letters
+(magento2: WebapiAsync/Model/Config). Of B2B, whose source is not public: assumed by the names of the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+_CATALOG = "Magento\\Catalog\\Api\\"
+_CONFIGURABLE = "Magento\\ConfigurableProduct\\Api\\"
+_SALES = "Magento\\Sales\\Api\\"
+
+OWNERS: dict[tuple[str, str], str] = {
+    ("POST", "orders"): _SALES + "OrderRepositoryInterface::save",
+    ("POST", "orders/{id}/cancel"): _SALES + "OrderManagementInterface::cancel",
+    ("POST", "orders/{id}/hold"): _SALES + "OrderManagementInterface::hold",
+    ("POST", "orders/{id}/unhold"): _SALES + "OrderManagementInterface::unHold",
+    ("POST", "orders/{id}/comments"): _SALES + "OrderManagementInterface::addComment",
+    ("POST", "order/{orderId}/invoice"): _SALES + "InvoiceOrderInterface::execute",
+    ("POST", "order/{orderId}/ship"): _SALES + "ShipOrderInterface::execute",
+    ("POST", "order/{orderId}/refund"): _SALES + "RefundOrderInterface::execute",
+    ("POST", "shipment/track"): _SALES + "ShipmentTrackRepositoryInterface::save",
+    ("POST", "products/base-prices"): _CATALOG + "BasePriceStorageInterface::update",
+    ("POST", "products/tier-prices"): _CATALOG + "TierPriceStorageInterface::update",
+    ("PUT", "products/tier-prices"): _CATALOG + "TierPriceStorageInterface::replace",
+    ("POST", "products/tier-prices-delete"): _CATALOG + "TierPriceStorageInterface::delete",
+    ("POST", "products/attributes/{attributeCode}/options"): _CATALOG
+    + "ProductAttributeOptionManagementInterface::add",
+    ("POST", "products/{sku}/media"): _CATALOG + "ProductAttributeMediaGalleryManagementInterface::create",
+    ("POST", "configurable-products/{sku}/options"): _CONFIGURABLE + "OptionRepositoryInterface::save",
+    ("POST", "configurable-products/{sku}/child"): _CONFIGURABLE + "LinkManagementInterface::addChild",
+    ("POST", "categories"): _CATALOG + "CategoryRepositoryInterface::save",
+    ("POST", "categories/{categoryId}/products"): _CATALOG + "CategoryLinkRepositoryInterface::save",
+    ("DELETE", "categories/{categoryId}/products/{sku}"): _CATALOG
+    + "CategoryLinkRepositoryInterface::deleteByIds",
+    ("POST", "products"): _CATALOG + "ProductRepositoryInterface::save",
+    ("PUT", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::save",
+    (
+        "POST",
+        "sharedCatalog/{id}/assignProducts",
+    ): "Magento\\SharedCatalog\\Api\\ProductManagementInterface::assignProducts",
+    (
+        "POST",
+        "sharedCatalog/{id}/unassignProducts",
+    ): "Magento\\SharedCatalog\\Api\\ProductManagementInterface::unassignProducts",
+    ("POST", "customers"): "Magento\\Customer\\Api\\AccountManagementInterface::createAccount",
+    ("PUT", "customers/{customerId}"): "Magento\\Customer\\Api\\CustomerRepositoryInterface::save",
+    ("POST", "company"): "Magento\\Company\\Api\\CompanyRepositoryInterface::save",
+    ("PUT", "company/{companyId}"): "Magento\\Company\\Api\\CompanyRepositoryInterface::save",
+    ("PUT", "companyCredits/{id}"): "Magento\\CompanyCredit\\Api\\CreditLimitRepositoryInterface::save",
+    (
+        "POST",
+        "inventory/source-items",
+    ): "Magento\\InventoryApi\\Api\\SourceItemsSaveInterface::execute",
+}
+
+
+def topic_of(method: str, owner: str) -> str:
+    """The queue's topic of a service."""
+    return f"async.{owner.replace('::', '.').replace(chr(92), '.')}.{method}".lower()
