@@ -36,6 +36,10 @@ class Missing(Rejected):
     """The address is right, and there is no such record."""
 
 
+class NoRoute(Retryable):
+    """The shop has no such address: it is another shop, or a module of it is missing."""
+
+
 class Problem(Struct, frozen=True):
     """An error as the shop words it."""
 
@@ -163,7 +167,7 @@ class Client:
             wait_s = self._back_off(response.headers.get("retry-after", ""))
             return Throttled(f"the shop asked to slow down (HTTP {status})", wait_s)
         if status == 404 and (problem is None or problem.message == NO_ROUTE):
-            return Retryable(
+            return NoRoute(
                 f"the shop has no {path} (HTTP 404): check base_url and store, and that the module is there (inventory "
                 "needs multi-source inventory)"
             )

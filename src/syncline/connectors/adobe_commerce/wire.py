@@ -289,6 +289,12 @@ class Operation(Struct, frozen=True):
     result_message: str | None = None
 
 
+class OperationId(Struct, frozen=True):
+    """One queued operation, as a search shows it."""
+
+    id: int
+
+
 class BulkStatus(Struct, frozen=True):
     operations_list: tuple[Operation, ...] = ()
 
