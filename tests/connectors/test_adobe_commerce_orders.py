@@ -123,6 +123,22 @@ def test_a_cancelled_order_wants_nothing():
     run(story)
 
 
+def test_an_order_that_was_sent_and_then_cancelled_still_has_what_was_sent():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("A", 3))
+        order = world.shop.orders[key]
+        world.shop.sales.ship(order, {order.lines[0].item_id: 2}, (), "default")
+        world.shop.sales.cancel(order)
+        assert order.state == "canceled"
+        read = await order_of(world, system, key)
+        assert ([line.quantity for line in read.lines], read.cancelled_at_ms) == ([2], None)
+        (placed,) = (await system.rereads.placed_of([str(key)])).rows
+        assert placed.cancelled is False
+
+    run(story)
+
+
 def test_a_configurable_line_counts_once():
     async def story(world: World) -> None:
         system, _ = opened(world)

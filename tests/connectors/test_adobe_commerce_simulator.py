@@ -378,7 +378,7 @@ def test_an_order_goes_from_pending_to_complete_and_closed():
     run(story)
 
 
-def test_a_cancelled_order_gives_its_reservation_back_and_an_invoiced_one_is_not_cancelled():
+def test_what_was_neither_invoiced_nor_shipped_of_an_order_is_cancelled():
     async def story(world: World) -> None:
         order = world.buy(("A", 25))
         assert world.shop.salable("A") == 0
@@ -387,6 +387,36 @@ def test_a_cancelled_order_gives_its_reservation_back_and_an_invoiced_one_is_not
         assert (await world.post(f"orders/{order}/cancel", {})).body is False
         paid = world.buy(("A", 1), paid=True)
         assert (await world.post(f"orders/{paid}/cancel", {})).body is False
+        part = world.buy(("A", 3))
+        (line,) = (await world.get(f"orders/{part}"))["items"]
+        one = {"items": [{"order_item_id": line["item_id"], "qty": 1}]}
+        assert (await world.post(f"order/{part}/invoice", one)).status == 200
+        assert (await world.post(f"orders/{part}/cancel", {})).body is True
+        told = await world.get(f"orders/{part}")
+        assert (told["state"], told["items"][0]["qty_canceled"]) == ("processing", 2)
+        sent = world.buy(("A", 1))
+        assert (await world.post(f"order/{sent}/ship", {})).status == 200
+        assert (await world.post(f"orders/{sent}/cancel", {})).body is True
+        told = await world.get(f"orders/{sent}")
+        assert (told["state"], told["items"][0]["qty_canceled"]) == ("canceled", 0)
+
+    run(story)
+
+
+def test_an_invoice_is_paid_and_takes_money_from_a_card_only_if_it_is_told_to():
+    async def story(world: World) -> None:
+        for payment, capture, charged in (
+            ("checkmo", True, False),
+            ("checkmo", False, False),
+            ("braintree", False, False),
+            ("braintree", True, True),
+        ):
+            order = world.buy(("B", 1), payment=payment)
+            assert (await world.post(f"order/{order}/invoice", {"capture": capture})).status == 200
+            (invoice,) = await world.search("invoices", order_id=order)
+            assert invoice["state"] == 2
+            there = world.shop.orders[order]
+            assert there.charged_minor == (there.grand_minor if charged else 0)
 
     run(story)
 

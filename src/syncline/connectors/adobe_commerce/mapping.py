@@ -98,7 +98,10 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
         shipping_to=_address(_shipping_address(order)),
         po_number=(order.payment.po_number if order.payment else None) or "",
         note=order.customer_note or "",
-        cancelled_at_ms=updated_ms if order.state == "canceled" else None,
+        # The shop calls off only what was neither invoiced nor shipped, and calls an order that was shipped cancelled as well.
+        cancelled_at_ms=updated_ms
+        if order.state == "canceled" and not any(line.quantity for line in lines)
+        else None,
         payments=tuple(_payments(whole)),
         refunds=tuple(_refunds(whole, restocked=restocked)),
         complete=complete,

@@ -120,6 +120,7 @@ class OrderItem(Struct, frozen=True):
     name: str = ""
     parent_item_id: Id | None = None
     qty_canceled: Decimal | None = None
+    qty_invoiced: Decimal | None = None
     qty_refunded: Decimal | None = None
     qty_shipped: Decimal | None = None
     base_discount_amount: Decimal | None = None

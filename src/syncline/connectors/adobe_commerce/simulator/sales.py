@@ -27,6 +27,8 @@ from syncline.connectors.adobe_commerce.simulator.state import (
     to_int,
 )
 
+# Methods by which no provider is asked for money.
+OFFLINE = frozenset({"checkmo", "banktransfer", "cashondelivery", "purchaseorder", "companycredit", "free"})
 STATUS = {
     "new": "pending",
     "processing": "processing",
@@ -190,7 +192,9 @@ class Sales:
     # --- documents --------------------------------------------------------------------------------
 
     def invoice(self, order: Order, units: Mapping[int, int] | None, *, capture: bool) -> Invoice:
-        """Invoice units by order item id, or all that are left.
+        """Invoice units by order item id, or all that are left. It is paid either way (Sales/Model/Order/Invoice/PayOperation).
+
+        ``capture``: where the payment method can, the money is taken from the buyer now; else it is taken to have come.
 
         Raises:
             ApiError: the order is not in a state for it.
@@ -208,7 +212,9 @@ class Sales:
         ]
         if errors:
             raise ApiError(400, "Invoice Document Validation Error(s):\n" + "\n".join(errors))
-        made = self._book(order, lines, paid=capture)
+        made = self._book(order, lines, paid=True)
+        if capture and order.payment not in OFFLINE:
+            order.charged_minor += made.total_minor
         self._saved(order)
         return made
 
@@ -343,18 +349,24 @@ class Sales:
     # --- states -----------------------------------------------------------------------------------
 
     def cancel(self, order: Order) -> bool:
-        """Cancel what was neither invoiced nor shipped; says whether that was possible."""
+        """Cancel what was neither invoiced nor shipped; says whether anything was left to invoice.
+
+        An order that was shipped and not invoiced is cancelled too, and none of its units (Sales/Model/Order, canCancel and
+        registerCancellation).
+        """
         if order.state in STATES_DONE or order.state == "holded":
             return False
-        left = [(x, x.ordered - max(x.invoiced, x.shipped) - x.canceled) for x in order.lines]
-        if not any(units for _, units in left) or any(x.invoiced for x in order.lines):
+        if not any(line.to_invoice for line in order.lines):
             return False
-        for line, units in left:
+        state = "canceled"
+        for line in order.lines:
+            units = min(line.to_invoice, line.to_ship)
+            if state != "processing" and line.to_refund:
+                state = "processing" if line.to_ship > units else "complete"
             if units:
                 line.canceled += units
                 self._state.reserve(order.stock_id, line.sku, units, "order_canceled", order.entity_id)
-        order.state = "canceled" if not any(x.shipped for x in order.lines) else "complete"
-        order.status = STATUS[order.state]
+        order.state, order.status = state, STATUS[state]
         self._saved(order)
         return True
 

@@ -245,6 +245,7 @@ class Order:
     comments: list[tuple[int, str]] = field(default_factory=list)
     ext_order_id: str = ""
     shipping_discount_minor: int = 0
+    charged_minor: int = 0  # what was taken from the buyer by an invoice of the API
     saved: int = 0  # how often; a rendering holds until the next time
 
     @property
