@@ -446,6 +446,62 @@ def test_a_configurable_line_has_a_child_with_the_same_sku_and_no_price():
     run(story)
 
 
+# --- prices ------------------------------------------------------------------------------------------------
+
+
+def test_prices_are_judged_row_by_row_and_what_is_wrong_is_listed_without_names():
+    async def story(world: World) -> None:
+        world.shop.add_product("SHIRT", "Shirt", Decimal(0), {}, kind="configurable")
+        rows = [
+            {"sku": "A", "price": 12.5, "store_id": 0},
+            {"sku": "SHIRT", "price": -1, "store_id": 0},
+            {"sku": "B", "price": 1, "store_id": 77},
+        ]
+        answer = await world.post("products/base-prices", {"prices": rows})
+        wrong = "Invalid attribute %fieldName = %fieldValue."
+        where = "Requested store is not found. Row ID: SKU = %SKU, Store ID: %storeId."
+        assert answer.status == 200
+        assert answer.body == [
+            {"message": wrong, "parameters": ["SKU", "SHIRT"]},
+            {"message": wrong, "parameters": ["Price", "-1"]},
+            {"message": where, "parameters": ["B", "77"]},
+        ]
+        answer = await world.post("products/base-prices-information", {"skus": ["A", "none", "SHIRT"]})
+        assert answer.body == [{"sku": "A", "price": 12.5, "store_id": 0}]
+
+    run(story)
+
+
+def tier(sku: str, price: float, quantity: float = 1, group: str = "General", **more: Any) -> dict[str, Any]:
+    given = {"sku": sku, "price": price, "price_type": "fixed", "website_id": 0}
+    return given | {"customer_group": group, "quantity": quantity} | more
+
+
+def test_tier_prices_are_added_replaced_and_told():
+    async def story(world: World) -> None:
+        async def told() -> list[tuple[Any, ...]]:
+            answer = await world.post("products/tier-prices-information", {"skus": ["A", "B", "none"]})
+            return [(x["sku"], x["customer_group"], x["quantity"], x["price"]) for x in answer.body]
+
+        rows = [tier("A", 9), tier("A", 8, 10), tier("A", 7, group="ALL GROUPS"), tier("B", 2)]
+        assert (await world.post("products/tier-prices", {"prices": rows})).body == []
+        assert ("A", "all groups", 1, 7) in await told()
+        answer = await world.http("PUT", "all/V1/products/tier-prices", {"prices": [tier("A", 6)]})
+        assert (answer.status, answer.body) == (200, [])
+        assert await told() == [("B", "General", 1, 2), ("A", "General", 1, 6)]
+        twice = await world.post("products/tier-prices", {"prices": [tier("A", 5), tier("A", 4)]})
+        assert [one["parameters"] for one in twice.body] == [["A", "0", "General", "1"]] * 2
+        assert all(one["message"].startswith("We found a duplicate website") for one in twice.body)
+        odd = await world.post("products/tier-prices", {"prices": [tier("A", 101, price_type="discount")]})
+        (wrong,) = odd.body
+        assert wrong["parameters"] == ["101", "A", "0", "General", "1"]
+        assert wrong["message"].startswith("Invalid attribute Price = %price. Row ID: SKU = %SKU, Website ID")
+        gone = await world.post("products/tier-prices-delete", {"prices": [tier("A", 6), tier("B", 3)]})
+        assert gone.body == [] and await told() == [("B", "General", 1, 2)]
+
+    run(story)
+
+
 # --- bulk --------------------------------------------------------------------------------------------------
 
 

@@ -222,11 +222,16 @@ def words_of(problem: Problem) -> str:
 
 
 def _filled(message: str, parameters: Any) -> str:
-    """``%1`` and ``%fieldName`` replaced; the longest name first, so that ``%1`` leaves ``%10`` alone."""
+    """``%1`` and ``%fieldName`` replaced; the longest name first, so that ``%1`` leaves ``%10`` alone.
+
+    The price services name their placeholders and list the values without names: then these follow.
+    """
     if isinstance(parameters, Mapping):
         named = {str(name): value for name, value in parameters.items()}
     elif isinstance(parameters, list):
         named = {str(number): value for number, value in enumerate(parameters, 1)}
+        if parameters and not any(f"%{number}" in message for number in named):
+            return f"{message} ({', '.join(map(str, parameters))})"
     else:
         return message
     for name in sorted(named, key=len, reverse=True):

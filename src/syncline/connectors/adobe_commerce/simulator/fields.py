@@ -233,7 +233,7 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "admin_token": {"username": ("string", True), "password": ("string", True)},
     "base_prices": {"prices": ("[BasePrice]", True)},
     "tier_prices": {"prices": ("[TierPrice]", True)},
-    "tier_information": {"skus": ("[string]", True)},
+    "price_information": {"skus": ("[string]", True)},
     "save_product": {"product": ("Product", True), "saveOptions": ("bool", False)},
     **productfields.SERVICES,
     "assign_products": {"products": ("[CatalogProduct]", True)},

@@ -301,6 +301,12 @@ class Services:
     def delete_tier_prices(self, call: Call) -> Any:
         return prices.delete_tiers(self._state, call.given["prices"])
 
+    def replace_tier_prices(self, call: Call) -> Any:
+        return prices.replace_tiers(self._state, call.given["prices"])
+
+    def base_prices(self, call: Call) -> Any:
+        return prices.base_of(self._state, call.given["skus"])
+
     def tier_prices(self, call: Call) -> Any:
         return prices.tiers_of(self._state, call.given["skus"])
 
@@ -438,9 +444,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "shipment/track", "add_track", Services.add_track),
     Route("GET", "creditmemos", "none", Services.creditmemos),
     Route("POST", "products/base-prices", "base_prices", Services.save_base_prices),
+    Route("POST", "products/base-prices-information", "price_information", Services.base_prices),
     Route("POST", "products/tier-prices", "tier_prices", Services.save_tier_prices),
+    Route("PUT", "products/tier-prices", "tier_prices", Services.replace_tier_prices),
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
-    Route("POST", "products/tier-prices-information", "tier_information", Services.tier_prices),
+    Route("POST", "products/tier-prices-information", "price_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
     Route("GET", "products/attributes", "none", merchandise.attributes),
     Route("POST", "products/attributes/{attributeCode}/options", "save_option", merchandise.add_option),

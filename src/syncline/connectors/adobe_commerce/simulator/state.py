@@ -285,6 +285,7 @@ class ShopState:
         self.groups = ["ALL GROUPS", "NOT LOGGED IN", "General", "Wholesale", "Retailer"]
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
+        self.tier_discounts: set[tuple[str, str, float]] = set()  # of them, those that are percentages
         self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
         self.selects: dict[str, Select] = {}  # attributes with values to choose from, by code
         self.categories = first_categories()
@@ -397,6 +398,7 @@ class ShopState:
                 held.update(f"{key}|{'|'.join(_told(row))}\n".encode())
         held.update(repr([repr(row) for row in self.reservations]).encode())
         held.update(repr(sorted(self.tier_prices.items())).encode())
+        held.update(repr(sorted(self.tier_discounts)).encode())
         held.update(repr([(at, sorted(skus)) for at, skus in self.shared_catalogs.items()]).encode())
         for text in more:
             held.update(text.encode())
