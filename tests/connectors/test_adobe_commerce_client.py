@@ -133,9 +133,13 @@ def test_an_administrators_token_is_renewed_when_it_ends_and_when_it_is_refused(
 
 def test_a_missing_permission_is_named():
     async def story(world: World) -> None:
-        system, _ = opened(world, access_token="another")
-        with pytest.raises(AuthExpired, match="Magento_Sales::sales"):
+        system, _ = opened(world)
+        world.shop.denied.add("Magento_InventoryApi::stock_source_item_assign")
+        with pytest.raises(AuthExpired, match="Magento_InventoryApi::stock_source_item_assign"):
             await system.sink.deliver("set_stock", [put("A", 3)], "k")
+        other, _ = opened(world, access_token="another")
+        with pytest.raises(AuthExpired, match="Specified token does not exist"):
+            await other.sink.deliver("set_stock", [put("A", 3)], "k")
 
     run(story)
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from tests.connectors.adobe_world import HOOK, ORIGIN, World, opened, run, signed
+from tests.connectors.adobe_world import HOOK, ORIGIN, Answer, World, opened, run, signed
 
 from syncline.connectors.adobe_commerce.simulator import Buyer, CartLine, Hook, make_keys
 from syncline.connectors.adobe_commerce.simulator.events import BYTES_MAX
@@ -34,13 +34,18 @@ def test_oauth_takes_what_oauthlib_signs_once_and_nothing_else():
         url = f"{ORIGIN}/rest/all/V1/orders?searchCriteria%5BpageSize%5D=1"
         now = world.clock.now_ms()
 
+        said: list[str] = []
+
         async def ask(header: str) -> int:
             request = Request("GET", url, {"Authorization": header} if header else {})
-            return (await world.transport.send(request)).status
+            answer = opened(await world.transport.send(request))
+            said.append(answer.body.get("message", ""))
+            return answer.status
 
         good = signed(world.shop, "GET", url, now, "once")
         assert await ask(good) == 200
         assert await ask(good) == 401, "a nonce was taken twice"
+        assert said[-1] == "The nonce is already being used by the consumer with ID %1."
         assert await ask(signed(world.shop, "GET", url, now - 3600_000, "old")) == 200, (
             "old stamps are not refused"
         )
@@ -48,9 +53,11 @@ def test_oauth_takes_what_oauthlib_signs_once_and_nothing_else():
         sha1 = signed(
             world.shop, "GET", url, now, "sha1", signature_method=oauthlib.oauth1.SIGNATURE_HMAC_SHA1
         )
-        assert await ask(sha1) == 401, "HMAC-SHA1 was removed"
+        assert await ask(sha1) == 400, "HMAC-SHA1 was removed"
+        assert said[-1] == "Signature method %1 is not supported"
         other = signed(world.shop, "GET", url.replace("=1", "=2"), now, "query")
         assert await ask(other) == 401, "the query is signed too"
+        assert said[-1] == "The signature is invalid. Verify and try again."
         assert await ask(signed(world.shop, "GET", url, now, "secret", client_secret="other")) == 401
         assert await ask("") == 401
         assert await ask(f"Bearer {world.shop.integration.access_token}") == 401, "bearer is off by default"
@@ -246,7 +253,7 @@ def test_filters_in_a_group_are_alternatives_and_groups_hold_together():
         ({}, '"%fieldName" is required'),
         ({"searchCriteria[pageSize]": "many"}, "value's type is invalid"),
         ({"searchCriteria[limit]": 3}, "does not have accessor method"),
-        ({"searchCriteria[sortOrders][0][field]": "colour"}, "Invalid attribute name"),
+        ({"searchCriteria[sortOrders][0][direction]": "up"}, "The sort order has to be specified as %1"),
     ],
 )
 def test_a_search_that_is_wrong_is_refused(query, words):
@@ -254,6 +261,77 @@ def test_a_search_that_is_wrong_is_refused(query, words):
         world.buy(("B", 1))
         answer = await world.http("GET", "all/V1/orders", query=query or None)
         assert answer.status == 400 and words in answer.body["message"]
+
+    run(story)
+
+
+def test_a_column_that_is_not_there_is_a_crash_and_an_attribute_is_named():
+    async def story(world: World) -> None:
+        world.buy(("B", 1))
+        query = {"searchCriteria[sortOrders][0][field]": "colour"}
+        answer = await world.http("GET", "all/V1/orders", query=query)
+        assert answer.status == 500 and answer.body["message"].startswith("Internal Error. Details are")
+        answer = await world.http("GET", "all/V1/products", query=query)
+        assert (answer.status, answer.body["parameters"]) == (400, ["colour"])
+
+    run(story)
+
+
+def test_a_search_repeats_what_it_was_asked_and_fields_that_nobody_understands_give_nothing():
+    async def story(world: World) -> None:
+        key = "searchCriteria[filter_groups][0][filters][0]"
+        query = {f"{key}[field]": "sku", f"{key}[value]": "A", "searchCriteria[pageSize]": 5}
+        query |= {
+            "searchCriteria[sortOrders][0][field]": "sku",
+            "searchCriteria[sortOrders][0][direction]": "asc",
+        }
+        assert (await world.get(SOURCE_ITEMS, **query))["search_criteria"] == {
+            "filter_groups": [{"filters": [{"field": "sku", "value": "A", "condition_type": "eq"}]}],
+            "sort_orders": [{"field": "sku", "direction": "ASC"}],
+            "page_size": 5,
+            "current_page": 1,
+        }
+        assert (await world.get("orders", searchCriteria="", fields="items[entity-id]")) == []
+        assert (await world.get("orders", searchCriteria="", fields="items[entity_id")) == []
+        assert (await world.get("inventory/sources"))["total_count"] == 2, "its criteria have a default"
+        assert (await world.http("GET", f"all/V1/{SOURCE_ITEMS}")).status == 400
+
+    run(story)
+
+
+def test_names_are_taken_in_both_spellings():
+    async def story(world: World) -> None:
+        given = {"sku": "A", "sourceCode": "default", "quantity": 8, "status": 1}
+        assert (await world.post(SOURCE_ITEMS, {"source_items": [given]})).status == 200
+        assert world.shop.quantity("A", "default") == 8
+        assert not world.shop.ledger.breaches
+        answer = await world.post("integration/admin/token", {})
+        assert (answer.status, answer.body["message"]) == (400, "One or more input exceptions have occurred.")
+        assert [one["parameters"]["fieldName"] for one in answer.body["errors"]] == ["username", "password"]
+
+    run(story)
+
+
+def test_a_body_has_a_type_and_a_call_without_one_needs_none():
+    async def story(world: World) -> None:
+        async def post(path: str, body: bytes, kind: str = "") -> Answer:
+            url = f"{ORIGIN}/rest/all/V1/{path}"
+            now, nonce = world.clock.now_ms(), f"typed {path} {kind}"
+            headers = {"Authorization": signed(world.shop, "POST", url, now, nonce)}
+            headers |= {"Content-Type": kind} if kind else {}
+            return opened(await world.transport.send(Request("POST", url, headers, body)))
+
+        order = world.buy(("B", 1))
+        assert (await post(f"orders/{order}/hold", b"")).body is True
+        body = json.dumps({"sourceItems": [row("A", 1)]}).encode()
+        for kind, words in (
+            ("", "Content-Type header is empty."),
+            ("application/json; charset=latin-1", "UTF-8 is the only supported charset."),
+            ("text/plain", "Server cannot understand Content-Type HTTP header media type %1"),
+        ):
+            answer = await post(SOURCE_ITEMS, body, kind)
+            assert (answer.status, answer.body["message"]) == (400, words)
+        assert (await post(SOURCE_ITEMS, body, "application/json; charset=utf-8")).status == 200
 
     run(story)
 

@@ -100,6 +100,7 @@ class AdobeCommerceSimulator(Simulator):
             rng, self.integration, dict(ADMIN if admins is None else admins), bearer
         )
         self.refused: list[str] = []
+        self.denied: set[str] = set()  # resources that the caller's role does not include
         self.hook: Hook | None = None
         self.source_items_written = 0
         self.app = HttpApp(self, answer_ms, workers)

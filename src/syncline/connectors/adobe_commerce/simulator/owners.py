@@ -1,6 +1,6 @@
-"""Which class and method of the vendor's a service that may be queued is: topics and results of queued calls name them.
+"""Which class and method of the vendor's a service that may be queued is, and which resource a caller needs for one.
 
-webapi.xml of magento/magento2 and magento/inventory; a topic is ``async.``, class, method and HTTP verb, in small letters
+Topics and results of queued calls name the first, refusals the second. webapi.xml of magento/magento2 and magento/inventory; a topic is ``async.``, class, method and HTTP verb, in small letters
 (magento2: WebapiAsync/Model/Config). Of B2B, whose source is not public: assumed by the names of the OpenAPI document.
 """
 
@@ -58,3 +58,38 @@ OWNERS: dict[tuple[str, str], str] = {
 def topic_of(method: str, owner: str) -> str:
     """The queue's topic of a service."""
     return f"async.{owner.replace('::', '.').replace(chr(92), '.')}.{method}".lower()
+
+
+# By method ("": any) and how an address begins; the first that fits.
+_RESOURCES = (
+    ("GET", "orders", "Magento_Sales::actions_view"),
+    ("GET", "inventory/source-items", "Magento_InventoryApi::source"),
+    ("", "inventory/source-items", "Magento_InventoryApi::stock_source_item_assign"),
+    ("", "inventory/sources", "Magento_InventoryApi::source"),
+    ("", "inventory/stocks", "Magento_InventoryApi::stock"),
+    ("", "inventory/stock-source-links", "Magento_InventoryApi::stock_source_link"),
+    ("", "inventory/", "Magento_InventorySalesApi::stock"),
+    ("", "products/attributes", "Magento_Catalog::attributes_attributes"),
+    ("", "products/{sku}/media", "Magento_Catalog::catalog"),
+    ("", "products/base-prices", "Magento_Catalog::catalog"),
+    ("", "products/tier-prices", "Magento_Catalog::catalog"),
+    ("", "products", "Magento_Catalog::products"),
+    ("", "configurable-products", "Magento_Catalog::products"),
+    ("", "categories", "Magento_Catalog::categories"),
+    ("GET", "customers", "Magento_Customer::customer"),
+    ("", "customers", "Magento_Customer::manage"),
+    ("", "company", "Magento_Company::index"),
+    ("", "sharedCatalog", "Magento_SharedCatalog::list"),
+    ("", "store/", "Magento_Backend::store"),
+    ("", "bulk", "Magento_AsynchronousOperations::system_magento_logging_bulk_operations"),
+    ("", "", "Magento_Sales::sales"),
+)
+
+
+def resource_of(method: str, template: str) -> str:
+    """What a caller has to be allowed for a service. Of B2B, and of documents of an order: assumed."""
+    return next(
+        resource
+        for verb, beginning, resource in _RESOURCES
+        if verb in ("", method) and template.startswith(beginning)
+    )

@@ -26,8 +26,6 @@ from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem
 if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
 
-SOURCE_ITEMS_FIELDS = ("sku", "source_code", "quantity", "status")
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -93,26 +91,24 @@ class Services:
         """The shop whose services these are."""
         return self._shop
 
-    def search(self, call: Call, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """The answer to a search over some rows."""
-        return self._search(call, rows)
-
     # --- searches ---------------------------------------------------------------------------------
 
-    def _search(self, call: Call, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        criteria = Criteria(call.query, limited=self._shop.input_limits, note=self._shop.ledger.breach)
+    def search(
+        self, call: Call, rows: Iterable[Mapping[str, Any]], *, needed: bool = True, eav: bool = False
+    ) -> dict[str, Any]:
+        """The answer to a search over some rows.
+
+        ``needed``: the service has no default for its criteria. ``eav``: its records have attributes, where others have columns.
+        """
+        note, limited = self._shop.ledger.breach, self._shop.input_limits
+        criteria = Criteria(call.query, limited=limited, note=note, needed=needed, eav=eav)
         found, total = criteria.apply(rows)
-        told: dict[str, Any] = {
-            "filter_groups": [],
-            "page_size": criteria.size,
-            "current_page": criteria.page,
-        }
-        return {"items": found, "search_criteria": told, "total_count": total}
+        return {"items": found, "search_criteria": criteria.told(), "total_count": total}
 
     def orders(self, call: Call) -> Any:
         # The read replica, where there is one, lags behind; without a lag this is what is there.
         rows = (self._told(one) for one in self._state.orders.values() if self._shop.visible(one))
-        return self._search(call, rows)
+        return self.search(call, rows)
 
     def _told(self, order: Order) -> dict[str, Any]:
         known = self._rendered.get(order.entity_id)
@@ -121,30 +117,30 @@ class Services:
         return known[1]
 
     def invoices(self, call: Call) -> Any:
-        return self._search(call, map(render.invoice, self._state.invoices.values()))
+        return self.search(call, map(render.invoice, self._state.invoices.values()))
 
     def shipments(self, call: Call) -> Any:
-        return self._search(call, map(render.shipment, self._state.shipments.values()))
+        return self.search(call, map(render.shipment, self._state.shipments.values()))
 
     def creditmemos(self, call: Call) -> Any:
-        return self._search(call, map(render.creditmemo, self._state.creditmemos.values()))
+        return self.search(call, map(render.creditmemo, self._state.creditmemos.values()))
 
     def products(self, call: Call) -> Any:
         rows = (render.product(one, call.store) for one in self._state.products.values())
-        return self._search(call, rows)
+        return self.search(call, rows, eav=True)
 
     def shared_products(self, call: Call) -> Any:
         return catalog.listed(self._state, call.number("id"))
 
     def source_items(self, call: Call) -> Any:
-        return self._search(call, map(render.source_item, self._state.source_items.values()))
+        return self.search(call, map(render.source_item, self._state.source_items.values()))
 
     def sources(self, call: Call) -> Any:
         rows = (
             {"source_code": s.code, "name": s.name, "enabled": s.enabled}
             for s in self._state.sources.values()
         )
-        return self._search(call, rows)
+        return self.search(call, rows, needed=False)
 
     def stocks(self, call: Call) -> Any:
         rows = (
@@ -155,7 +151,7 @@ class Services:
             }
             for stock in self._state.stocks.values()
         )
-        return self._search(call, rows)
+        return self.search(call, rows, needed=False)
 
     def stock_links(self, call: Call) -> Any:
         rows = (
@@ -163,10 +159,10 @@ class Services:
             for stock in self._state.stocks.values()
             for place, code in enumerate(stock.sources, 1)
         )
-        return self._search(call, rows)
+        return self.search(call, rows)
 
     def customers(self, call: Call) -> Any:
-        return self._search(call, map(companies.customer, self._state.customers.values()))
+        return self.search(call, map(companies.customer, self._state.customers.values()), eav=True)
 
     # --- single records ---------------------------------------------------------------------------
 
@@ -203,7 +199,7 @@ class Services:
         return companies.customer(companies.replace_customer(self._state, number, call.given["customer"]))
 
     def find_companies(self, call: Call) -> Any:
-        return self._search(call, map(companies.company, self._state.companies.values()))
+        return self.search(call, map(companies.company, self._state.companies.values()))
 
     def company(self, call: Call) -> Any:
         found = self._state.companies.get(call.number("companyId"))
@@ -380,7 +376,7 @@ class Services:
     # --- bulk -------------------------------------------------------------------------------------
 
     def bulk_operations(self, call: Call) -> Any:
-        found = self._search(call, self._shop.bulk.rows())
+        found = self.search(call, self._shop.bulk.rows())
         for row in found["items"]:
             row["extension_attributes"] = {"start_time": row.pop("start_time")}
         return found
