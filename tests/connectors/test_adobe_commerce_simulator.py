@@ -828,7 +828,8 @@ def test_a_checkout_asks_its_hook_and_does_as_it_is_told(says, status, required,
         done = await world.shop.place([CartLine("A", 2)])
         assert done.refusal == refusal and (done.order_id is None) == bool(refusal)
         ((_, headers, body),) = world.receiver.got
-        assert json.loads(body)["order"]["items"] == [{"sku": "A", "qty_ordered": 2}]
+        item = {"sku": "A", "qty_ordered": 2, "product_type": "simple"}
+        assert json.loads(body)["order"]["items"] == [item]
         signature = base64.b64decode(headers["x-adobe-commerce-webhook-signature"])
         key.public_key().verify(signature, base64.b64encode(body), padding.PKCS1v15(), hashes.SHA256())
 

@@ -137,7 +137,10 @@ class Sales:
             net = self._state.products[line.sku].price_minor * line.quantity - line.discount_minor
             net += _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
             total += net + (net * tax_rate).quantize(Decimal(1), ROUND_HALF_UP)
-            rows.append({"sku": line.sku, "qty_ordered": line.quantity})
+            # As they will be saved, but without ids: a variant does not say yet whose it is.
+            row = {"sku": line.sku, "qty_ordered": line.quantity, "product_type": "simple"}
+            rows += [{**row, "product_type": "configurable"}] if line.configurable else []
+            rows.append(row)
         known = self._customer(buyer) if registered else None
         return {
             "increment_id": f"{self._state.next_id('order'):09d}",
