@@ -450,12 +450,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "products/attributes/{attributeCode}/options", "save_option", merchandise.add_option),
     Route("POST", "products/{sku}/media", "save_media", merchandise.add_media),
     Route("GET", "configurable-products/{sku}/options/all", "none", merchandise.options),
-    Route(
-        "POST",
-        "configurable-products/{sku}/options",
-        "save_configurable_option",
-        merchandise.save_option,
-    ),
+    Route("POST", "configurable-products/{sku}/options", "save_configurable_option", merchandise.save_option),
     Route("POST", "configurable-products/{sku}/child", "add_child", merchandise.add_child),
     Route("GET", "configurable-products/{sku}/children", "none", merchandise.children),
     Route("GET", "categories", "none", merchandise.tree),
