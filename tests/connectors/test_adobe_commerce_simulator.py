@@ -269,6 +269,64 @@ def test_tier_prices_are_added_replaced_and_told():
     run(story)
 
 
+# --- what else is read and written -------------------------------------------------------------------------
+
+
+def test_a_balance_is_changed_by_transactions_as_often_as_they_are_told():
+    async def story(world: World) -> None:
+        credit = world.shop.add_company_credit(7)
+        path = f"companyCredits/{credit.id}"
+        bought = {"value": 50.5, "currency": "GBP", "operationType": 3, "comment": "PO 1"}
+        for _ in range(2):
+            assert (await world.post(f"{path}/decreaseBalance", bought)).body is True
+        paid = {"value": 1, "currency": "GBP", "operationType": 4}
+        assert (await world.post(f"{path}/increaseBalance", paid)).body is True
+        told = await world.get(path)
+        assert (told["balance"], told["available_limit"]) == (-100.0, -100.0)
+        rows = await world.search("companyCredits/history", company_credit_id=credit.id)
+        assert [(one["type"], one["amount"]) for one in rows] == [(3, -50.5), (3, -50.5), (4, 1.0)]
+        for wrong in ({"operationType": 1}, {"currency": "EUR"}, {"value": 0}):
+            assert (await world.post(f"{path}/decreaseBalance", bought | wrong)).status == 400
+        assert (await world.post("companyCredits/99/increaseBalance", paid)).status == 404
+
+    run(story)
+
+
+def test_records_are_read_one_by_one():
+    async def story(world: World) -> None:
+        order = world.buy(("A", 1), paid=True)
+        shipment = (await world.post(f"order/{order}/ship", {})).body
+        memo = (await world.post(f"order/{order}/refund", {})).body
+        (invoice,) = await world.search("invoices", order_id=order)
+        for path in (f"invoices/{invoice['entity_id']}", f"shipment/{shipment}", f"creditmemo/{memo}"):
+            assert (await world.get(path))["order_id"] == order
+            answer = await world.http("GET", f"all/V1/{path}9")
+            assert answer.status == 404 and "entity that was requested" in answer.body["message"]
+        assert await world.get(f"orders/{order}/statuses") == "closed"
+        groups = await world.get("customerGroups/search", searchCriteria="")
+        assert [(one["id"], one["code"]) for one in groups["items"]][:2] == [
+            (0, "NOT LOGGED IN"),
+            (1, "General"),
+        ]
+        assert (await world.get("customerGroups/2"))["code"] == "Wholesale"
+        assert [one["code"] for one in await world.get("store/storeViews")] == ["admin", "default"]
+        assert [one["code"] for one in await world.get("store/websites")] == ["admin", "base"]
+
+    run(story)
+
+
+def test_a_source_item_that_is_deleted_is_forgotten_with_its_number():
+    async def story(world: World) -> None:
+        world.buy(("A", 2))
+        gone = {"sourceItems": [{"sku": "A", "source_code": "leeds"}]}
+        assert (await world.post("inventory/source-items-delete", gone)).body == []
+        assert [one["source_code"] for one in await world.search(SOURCE_ITEMS, sku="A")] == ["default"]
+        assert await world.get("inventory/get-product-salable-quantity/A/1") == 3
+        assert await world.get("inventory/is-product-salable/A/1") is True
+
+    run(story)
+
+
 # --- limits and faults -------------------------------------------------------------------------------------
 
 

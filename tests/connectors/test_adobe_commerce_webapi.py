@@ -9,6 +9,8 @@ import oauthlib.oauth1
 import pytest
 from tests.connectors.adobe_world import ORIGIN, Answer, World, opened, run, signed
 
+from syncline.connectors.adobe_commerce.simulator.owners import OWNERS
+from syncline.connectors.adobe_commerce.simulator.routes import ROUTES
 from syncline.ports import Request
 
 SOURCE_ITEMS = "inventory/source-items"
@@ -469,3 +471,9 @@ def test_a_deadlock_may_be_tried_again():
         assert world.shop.quantity("A", "default") == 5
 
     run(story)
+
+
+def test_every_service_that_writes_can_be_queued_but_the_one_for_tokens():
+    writes = {(route.method, route.template) for route in ROUTES if route.method != "GET"}
+    assert writes - OWNERS.keys() == {("POST", "integration/admin/token")}
+    assert OWNERS.keys() <= writes

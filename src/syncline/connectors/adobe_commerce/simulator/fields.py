@@ -154,6 +154,16 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
             "extension_attributes": "any",
         },
     ),
+    "CreditBalanceOptions": (
+        "Magento\\CompanyCredit\\Api\\Data\\CreditBalanceOptionsInterface",
+        {
+            "purchase_order": "string",
+            "order_increment": "string",
+            "currency_display": "string",
+            "currency_base": "string",
+            "extension_attributes": "any",
+        },
+    ),
     "Company": (
         "Magento\\Company\\Api\\Data\\CompanyInterface",
         {
@@ -266,6 +276,13 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     },
     "comment": {"statusHistory": ("StatusHistory", True)},
     "save_company_credit": {"creditLimit": ("CreditLimit", True)},
+    "change_balance": {
+        "value": ("float", True),
+        "currency": ("string", True),
+        "operationType": ("int", True),
+        "comment": ("string", False),
+        "options": ("CreditBalanceOptions", False),
+    },
     "save_order": {"entity": ("OrderEntity", True)},
     "save_company": {"company": ("Company", True)},
     "save_customer": {

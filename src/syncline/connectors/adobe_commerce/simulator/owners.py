@@ -50,6 +50,18 @@ OWNERS: dict[tuple[str, str], str] = {
     ("PUT", "companyCredits/{id}"): "Magento\\CompanyCredit\\Api\\CreditLimitRepositoryInterface::save",
     (
         "POST",
+        "companyCredits/{creditId}/increaseBalance",
+    ): "Magento\\CompanyCredit\\Api\\CreditBalanceManagementInterface::increase",
+    (
+        "POST",
+        "companyCredits/{creditId}/decreaseBalance",
+    ): "Magento\\CompanyCredit\\Api\\CreditBalanceManagementInterface::decrease",
+    (
+        "POST",
+        "inventory/source-items-delete",
+    ): "Magento\\InventoryApi\\Api\\SourceItemsDeleteInterface::execute",
+    (
+        "POST",
         "inventory/source-items",
     ): "Magento\\InventoryApi\\Api\\SourceItemsSaveInterface::execute",
 }
@@ -76,6 +88,7 @@ _RESOURCES = (
     ("", "products", "Magento_Catalog::products"),
     ("", "configurable-products", "Magento_Catalog::products"),
     ("", "categories", "Magento_Catalog::categories"),
+    ("", "customerGroups", "Magento_Customer::group"),
     ("GET", "customers", "Magento_Customer::customer"),
     ("", "customers", "Magento_Customer::manage"),
     ("", "company", "Magento_Company::index"),

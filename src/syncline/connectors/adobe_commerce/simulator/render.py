@@ -5,6 +5,7 @@ Field names from admin-schema-2.4.9.yaml (contract section 12). Display and base
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator.state import (
@@ -261,6 +262,19 @@ def choices(one: Product) -> list[dict[str, Any]]:
         }
         for choice in one.choices
     ]
+
+
+def groups(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """``customer-data-group-interface``; all groups together are none."""
+    for number, name in enumerate(name for name in names if name != "ALL GROUPS"):
+        yield {"id": number, "code": name, "tax_class_id": 3, "tax_class_name": "Retail Customer"}
+
+
+def store_view(number: int, code: str) -> dict[str, Any]:
+    """``store-data-store-interface``."""
+    at = min(number, 1)
+    told = {"id": number, "code": code, "name": code.title(), "website_id": at}
+    return told | {"store_group_id": at, "is_active": 1}
 
 
 def source_item(one: SourceItem) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from syncline.connectors.adobe_commerce.simulator import (
     catalog,
@@ -21,7 +21,7 @@ from syncline.connectors.adobe_commerce.simulator import (
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
-from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem
+from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem, stamp
 
 if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
@@ -48,6 +48,7 @@ class Call:
         return int(text)
 
 
+T = TypeVar("T")
 Handler = Callable[["Services", Call], Any]
 
 
@@ -167,12 +168,39 @@ class Services:
     # --- single records ---------------------------------------------------------------------------
 
     def _order(self, call: Call, name: str) -> Order:
-        number = call.number(name)
-        if number not in self._state.orders:
-            raise ApiError(
-                404, "The entity that was requested doesn't exist. Verify the entity and try again."
-            )
-        return self._state.orders[number]
+        return _there(self._state.orders, call.number(name))
+
+    def status(self, call: Call) -> Any:
+        return self._order(call, "id").status
+
+    def one_invoice(self, call: Call) -> Any:
+        return render.invoice(_there(self._state.invoices, call.number("id")))
+
+    def one_shipment(self, call: Call) -> Any:
+        return render.shipment(_there(self._state.shipments, call.number("id")))
+
+    def one_creditmemo(self, call: Call) -> Any:
+        return render.creditmemo(_there(self._state.creditmemos, call.number("id")))
+
+    def groups(self, call: Call) -> Any:
+        return self.search(call, render.groups(self._state.groups))
+
+    def group(self, call: Call) -> Any:
+        number = call.number("id")
+        found = next((one for one in render.groups(self._state.groups) if one["id"] == number), None)
+        if found is None:
+            raise no_such_entity("id", number)
+        return found
+
+    def store_views(self, _: Call) -> Any:
+        named = sorted(self._shop.stores - {"all", "default"})
+        return [render.store_view(0, "admin"), *map(render.store_view, range(1, 99), ["default", *named])]
+
+    def websites(self, _: Call) -> Any:
+        return [
+            {"id": 0, "code": "admin", "name": "Admin", "default_group_id": 0},
+            {"id": 1, "code": "base", "name": "Main Website", "default_group_id": 1},
+        ]
 
     def order(self, call: Call) -> Any:
         return render.order(self._order(call, "id"), self._shop.currency)
@@ -218,6 +246,22 @@ class Services:
     def hierarchy(self, call: Call) -> Any:
         return companies.hierarchy(self._state, call.number("id"))
 
+    def one_credit(self, call: Call) -> Any:
+        return companycredits.credit(companycredits.found(self._state, call.number("creditId")))
+
+    def increase_balance(self, call: Call) -> Any:
+        return self._book(call, 1)
+
+    def decrease_balance(self, call: Call) -> Any:
+        return self._book(call, -1)
+
+    def _book(self, call: Call, sign: int) -> bool:
+        at = stamp(self._shop.clock.now_ms())
+        return companycredits.book(self._state, call.number("creditId"), call.given, sign=sign, at=at)
+
+    def credit_history(self, call: Call) -> Any:
+        return self.search(call, companycredits.history(self._state))
+
     def company_credit(self, call: Call) -> Any:
         return companycredits.of_company(self._state, call.number("companyId"))
 
@@ -246,6 +290,9 @@ class Services:
         if not any((sku, code) in self._state.source_items for code in self._state.stocks[stock_id].sources):
             raise ApiError(400, "The requested sku is not assigned to given stock.")
         return self._state.salable(sku, stock_id)
+
+    def is_salable(self, call: Call) -> Any:
+        return self._state.salable(call.path["sku"], call.number("stockId")) > 0
 
     def salable_for(self, call: Call) -> Any:
         wanted = Decimal(call.path["requestedQty"])
@@ -277,6 +324,15 @@ class Services:
             self._shop.write_source_item(
                 SourceItem(row["sku"], row["source_code"], int(row["quantity"]), row.get("status", 0))
             )
+        return []
+
+    def delete_source_items(self, call: Call) -> Any:
+        """What was there is forgotten; reservations stay (Inventory/Model/SourceItem/Command/SourceItemsDelete)."""
+        rows = call.given["sourceItems"]
+        if not rows:
+            raise ApiError(400, "Input data is empty")
+        for row in rows:
+            self._state.source_items.pop((row.get("sku", ""), row.get("source_code", "")), None)
         return []
 
     def save_product(self, call: Call) -> Any:
@@ -391,6 +447,12 @@ class Services:
         return self._shop.bulk.count(call.path["bulkUuid"], call.number("status"))
 
 
+def _there(table: Mapping[int, T], number: int) -> T:
+    if number not in table:
+        raise ApiError(404, "The entity that was requested doesn't exist. Verify the entity and try again.")
+    return table[number]
+
+
 def _invalid(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Magento/Inventory/Model/SourceItem/Validator: what is said names the field, never the row."""
     errors: list[dict[str, Any]] = [
@@ -435,8 +497,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "order/{orderId}/invoice", "invoice", Services.invoice),
     Route("POST", "order/{orderId}/ship", "ship", Services.ship),
     Route("POST", "order/{orderId}/refund", "refund", Services.refund),
+    Route("GET", "orders/{id}/statuses", "none", Services.status),
     Route("GET", "invoices", "none", Services.invoices),
+    Route("GET", "invoices/{id}", "none", Services.one_invoice),
     Route("GET", "shipments", "none", Services.shipments),
+    Route("GET", "shipment/{id}", "none", Services.one_shipment),
+    Route("GET", "creditmemo/{id}", "none", Services.one_creditmemo),
     Route("POST", "shipment/track", "add_track", Services.add_track),
     Route("GET", "creditmemos", "none", Services.creditmemos),
     Route("POST", "products/base-prices", "base_prices", Services.save_base_prices),
@@ -472,14 +538,24 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "hierarchy/{id}", "none", Services.hierarchy),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
+    Route("GET", "customerGroups/search", "none", Services.groups),
+    Route("GET", "customerGroups/{id}", "none", Services.group),
     Route("GET", "companyCredits/company/{companyId}", "none", Services.company_credit),
+    Route("GET", "companyCredits/history", "none", Services.credit_history),
+    Route("GET", "companyCredits/{creditId}", "none", Services.one_credit),
+    Route("POST", "companyCredits/{creditId}/increaseBalance", "change_balance", Services.increase_balance),
+    Route("POST", "companyCredits/{creditId}/decreaseBalance", "change_balance", Services.decrease_balance),
     Route("PUT", "companyCredits/{id}", "save_company_credit", Services.save_company_credit),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),
+    Route("GET", "store/storeViews", "none", Services.store_views),
+    Route("GET", "store/websites", "none", Services.websites),
     Route("GET", "inventory/source-items", "none", Services.source_items),
     Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),
+    Route("POST", "inventory/source-items-delete", "save_source_items", Services.delete_source_items),
     Route("GET", "inventory/sources", "none", Services.sources),
     Route("GET", "inventory/stocks", "none", Services.stocks),
     Route("GET", "inventory/stock-source-links", "none", Services.stock_links),
+    Route("GET", "inventory/is-product-salable/{sku}/{stockId}", "none", Services.is_salable),
     Route("GET", "inventory/get-product-salable-quantity/{sku}/{stockId}", "none", Services.salable),
     Route(
         "GET",
