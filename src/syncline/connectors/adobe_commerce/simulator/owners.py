@@ -23,6 +23,8 @@ OWNERS: dict[tuple[str, str], str] = {
     ("POST", "products/base-prices"): _CATALOG + "BasePriceStorageInterface::update",
     ("POST", "products/tier-prices"): _CATALOG + "TierPriceStorageInterface::update",
     ("PUT", "products/tier-prices"): _CATALOG + "TierPriceStorageInterface::replace",
+    ("POST", "products/base-prices-information"): _CATALOG + "BasePriceStorageInterface::get",
+    ("POST", "products/tier-prices-information"): _CATALOG + "TierPriceStorageInterface::get",
     ("POST", "products/tier-prices-delete"): _CATALOG + "TierPriceStorageInterface::delete",
     ("POST", "products/attributes/{attributeCode}/options"): _CATALOG
     + "ProductAttributeOptionManagementInterface::add",
