@@ -203,7 +203,9 @@ def test_the_one_bad_row_of_a_batch_is_found_by_halving():
         assert [n for n, outcome in enumerate(outcomes) if outcome.result is not Result.DONE] == [11]
         assert outcomes[11].result is Result.REJECTED and "Could not save" in outcomes[11].message
         assert [world.shop.quantity(f"N{n}", "default") for n in range(17)] == [9] * 11 + [1] + [9] * 5
-        assert sum(call.status == 400 for call in world.shop.ledger.calls) <= 5, "log2 of the batch"
+        assert sum(call.status == 400 for call in world.shop.ledger.calls) <= 6, (
+            "log2 of the batch, and the one twice"
+        )
 
     run(story)
 
@@ -323,6 +325,21 @@ def test_a_deadlock_in_the_queue_is_tried_again():
         await world.clock.sleep(60)
         told = await system.sink.look_up("set_stock", put("A", 3))
         assert told is not None and told.result is Result.RETRY
+
+    run(story)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_row_that_was_locked_for_a_moment_is_not_refused_for_good(many):
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        world.shop.lock_waits = 1
+        items = [put("A", 3), put("B", 4)][: 1 + many]
+        told = await system.sink.deliver("set_stock", items, "k")
+        assert {outcome.result for outcome in told} == {Result.DONE}
+        assert world.shop.quantity("A", "default") == 3
+        (unknown,) = await system.sink.deliver("set_stock", [put("A", 3, "mars")], "k")
+        assert unknown.result is Result.REJECTED
 
     run(story)
 

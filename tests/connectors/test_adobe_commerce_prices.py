@@ -80,6 +80,17 @@ def test_base_prices_go_in_one_call_and_a_row_that_is_refused_spoils_no_other():
     run(story)
 
 
+def test_prices_that_were_locked_are_not_refused_for_good():
+    async def story(w: World) -> None:
+        w.shop.lock_waits = 1
+        answers = await w.do("set_price", price("A", "12.5"), price("C", "5"))
+        assert [result for result, _ in answers] == [Result.NOT_SENT] * 2
+        answers = await w.do("set_price", price("A", "12.5"), price("C", "5"))
+        assert [result for result, _ in answers] == [Result.DONE] * 2
+
+    run(story)
+
+
 def test_what_a_group_pays_is_its_rows_and_those_that_are_not_wanted_go():
     async def story(w: World) -> None:
         first = [

@@ -207,6 +207,19 @@ def test_what_is_open_in_the_queue_for_more_than_a_day_is_taken_to_be_lost():
     run(story)
 
 
+def test_a_save_that_waited_too_long_for_a_lock_is_tried_again():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.add_product("A", "Old", Decimal(3), {"default": 1})
+        w.shop.lock_waits = 1
+        (locked,) = await do(system, product("A", "New"))
+        assert locked.result is Result.NOT_SENT
+        (done,) = await do(system, product("A", "New"))
+        assert (done.result, w.shop.state.products["A"].name) == (Result.DONE, "New")
+
+    run(story)
+
+
 def test_texts_of_a_store_view_stand_beside_the_others():
     async def story(w: World) -> None:
         system, _ = opened(w)

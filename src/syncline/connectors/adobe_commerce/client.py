@@ -24,6 +24,15 @@ from syncline.sdk.oauth1 import escape
 TIMEOUT_S = 60.0
 WORDS_MAX = 400
 BACKOFF_S_MIN, BACKOFF_S_MAX = 1.0, 120.0
+# A save that was undone, of which nobody says that the next one will be too; it is answered with 400 as what is wrong for good
+# (magento2: Catalog/Model/ProductRepository, Product/Price/PricePersistence).
+LOCKED = (
+    "Database connection error",
+    "Database deadlock found",
+    "Database lock wait timeout exceeded",
+    "Could not save Prices",
+    "The product was unable to be saved. Please try again.",
+)
 NO_ROUTE = "Request does not match any route."
 
 T = TypeVar("T")
@@ -180,6 +189,8 @@ class Client:
         if status >= 500 or status == 408 or problem is None:
             told = f"the shop answered HTTP {status}: {words}"
             return Retryable(told) if reads else OutcomeUnknown(told)
+        if words.startswith(LOCKED):
+            return Retryable(f"Adobe Commerce: {words}")
         return Rejected(f"Adobe Commerce: {words}")
 
     def _back_off(self, said: str) -> float:

@@ -316,6 +316,7 @@ class Services:
             errors += _invalid(row)
         if errors:
             raise ApiError(400, "Validation Failed", errors=errors)
+        self._locked("Could not save Source Item")
         for row in rows:
             if row["source_code"] not in self._state.sources:
                 # The database's foreign key says so; SourceItemsSave turns every failure into these words.
@@ -325,6 +326,12 @@ class Services:
                 SourceItem(row["sku"], row["source_code"], int(row["quantity"]), row.get("status", 0))
             )
         return []
+
+    def _locked(self, words: str) -> None:
+        """A save that found its rows locked is undone, and says so in the words of its service."""
+        if self._shop.lock_waits > 0:
+            self._shop.lock_waits -= 1
+            raise ApiError(400, words)
 
     def delete_source_items(self, call: Call) -> Any:
         """What was there is forgotten; reservations stay (Inventory/Model/SourceItem/Command/SourceItemsDelete)."""
@@ -336,6 +343,7 @@ class Services:
         return []
 
     def save_product(self, call: Call) -> Any:
+        self._locked("Database lock wait timeout exceeded")
         return catalog.save(self._shop, call.given["product"], call.path.get("sku", ""), call.store)
 
     def assign_products(self, call: Call) -> Any:
@@ -345,6 +353,7 @@ class Services:
         return catalog.assign(self._state, call.number("id"), call.given["products"], into=False)
 
     def save_base_prices(self, call: Call) -> Any:
+        self._locked("Could not save Prices.")
         return prices.save_base(self._state, call.given["prices"])
 
     def save_tier_prices(self, call: Call) -> Any:
