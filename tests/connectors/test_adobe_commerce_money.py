@@ -157,6 +157,26 @@ def test_an_order_that_was_invoiced_in_part_is_called_off_as_a_whole():
     run(story)
 
 
+def test_a_document_that_could_not_be_saved_is_looked_for_before_it_is_made_again():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("A", 3), paid=False)
+        order = world.shop.orders[key]
+        payload = payment(key, str(Decimal(order.grand_minor) / 100))
+        world.shop.lock_waits = 1
+        unsure = await do(system, "record_payment", payload)
+        assert unsure.result is Result.UNKNOWN and "Could not save an invoice" in unsure.message
+        assert await system.sink.look_up("record_payment", Item("k", payload)) is None
+        assert (await do(system, "record_payment", payload)).result is Result.DONE
+        world.shop.lock_waits = 1
+        called_off = CancelOrder(str(key), restock=False, money=True)
+        assert (await do(system, "cancel_order", called_off)).result is Result.UNKNOWN
+        assert (await do(system, "cancel_order", called_off)).result is Result.DONE
+        assert (len(order.invoices), len(order.creditmemos), order.state) == (1, 1, "closed")
+
+    run(story)
+
+
 def test_what_the_erp_has_is_not_taken_from_a_card_as_well():
     async def story(world: World) -> None:
         system, _ = opened(world)

@@ -21,6 +21,8 @@ from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
 from syncline.model.records import ZERO, Receipt
 
+# Of an invoice and of a credit memo; why is only in the shop's log (magento2: Sales/Model/InvoiceOrder, RefundOrder).
+_NOT_SAVED = "Could not save a"
 CANCELED, CLOSED = "canceled", "closed"
 D = TypeVar("D", wire.Invoice, wire.Creditmemo)
 
@@ -101,7 +103,14 @@ class MoneyWriter:
         return _told(await self._ours(order))
 
     async def _post(self, path: str, body: dict[str, Any]) -> str:
-        made: Any = await self._client.post(path, body, Any)
+        try:
+            made: Any = await self._client.post(path, body, Any)
+        except Rejected as error:
+            if _NOT_SAVED in str(
+                error
+            ):  # the document may be there, and the order's own state not: it is looked for
+                raise OutcomeUnknown(str(error)) from None
+            raise
         if not isinstance(made, str | int) or isinstance(made, bool):
             raise OutcomeUnknown("the shop did not say what it made")
         return str(made)
@@ -163,6 +172,8 @@ class MoneyWriter:
                 )
         if not paid:
             return _done(key)
+        if (made := await self._memo(key, marks.CANCELLATION)) is not None:
+            return made
         body = {
             "notify": False,
             "appendComment": False,

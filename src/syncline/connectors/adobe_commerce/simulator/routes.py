@@ -397,6 +397,7 @@ class Services:
 
     def invoice(self, call: Call) -> Any:
         order = self._order(call, "orderId")
+        self._locked("Could not save an invoice, see error log for details")
         made = self._sales.invoice(order, _units(call.given), capture=call.given.get("capture", False))
         made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
@@ -426,6 +427,7 @@ class Services:
 
     def refund(self, call: Call) -> Any:
         order = self._order(call, "orderId")
+        self._locked("Could not save a Creditmemo, see error log for details")
         arguments = call.given.get("arguments", {})
         back = arguments.get("extension_attributes", {}).get("return_to_stock_items", ())
         shipping = arguments.get("shipping_amount")

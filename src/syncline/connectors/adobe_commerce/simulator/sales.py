@@ -268,10 +268,10 @@ class Sales:
             asked[line.sku] = asked.get(line.sku, 0) + quantity
         for sku, quantity in asked.items():
             item = state.item_at(sku, source)
-            if item is None:
-                raise ApiError(404, "Source item not found by source code: %1 and sku: %2.", [source, sku])
-            if item.quantity < quantity:
-                raise ApiError(400, "Not all of your products are available in the requested quantity.")
+            if item is None or item.quantity < quantity:
+                # Sources are lowered while the shipment is saved, and of what goes wrong there nothing is told
+                # (InventoryShipping/Observer/SourceDeductionProcessor, Sales/Model/ShipOrder).
+                raise ApiError(400, "Could not save a shipment, see error log for details")
         now, number = state.clock.now_ms(), state.new_id("shipment")
         made = Shipment(number, f"{number:09d}", order, source, lines, [], now)
         for line, quantity in lines:
