@@ -133,8 +133,57 @@ def test_an_order_is_cancelled_or_closed_by_paying_it_back():
             assert order.state == state
             assert order.refunded_minor == order.paid_minor
         assert (await order_of(world, system, paid)).refunds == ()
-        sent = shipped(world, 1, paid=False)
-        refused = await do(system, "cancel_order", CancelOrder(str(sent), False, True))
-        assert refused.result is Result.REJECTED and "cannot be cancelled" in refused.message
+        for sent in (shipped(world, 1, paid=False), shipped(world, 1)):
+            refused = await do(system, "cancel_order", CancelOrder(str(sent), False, True))
+            assert refused.result is Result.REJECTED and "a parcel of it" in refused.message
+            assert not world.shop.orders[sent].refunded_minor
+
+    run(story)
+
+
+def test_an_order_that_was_invoiced_in_part_is_called_off_as_a_whole():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("B", 3), paid=False)
+        order = world.shop.orders[key]
+        world.shop.sales.invoice(order, {order.lines[0].item_id: 1}, capture=False)
+        for _ in range(2):
+            done = await do(system, "cancel_order", CancelOrder(str(key), restock=False, money=True))
+            assert done.result is Result.DONE, done
+        assert (order.state, order.refunded_minor) == ("closed", order.paid_minor)
+        assert (order.lines[0].canceled, order.lines[0].refunded) == (2, 1)
+        assert world.shop.salable("B") == 50
+
+    run(story)
+
+
+def test_a_document_that_could_not_be_saved_is_looked_for_before_it_is_made_again():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("A", 3), paid=False)
+        order = world.shop.orders[key]
+        payload = payment(key, str(Decimal(order.grand_minor) / 100))
+        world.shop.lock_waits = 1
+        unsure = await do(system, "record_payment", payload)
+        assert unsure.result is Result.UNKNOWN and "Could not save an invoice" in unsure.message
+        assert await system.sink.look_up("record_payment", Item("k", payload)) is None
+        assert (await do(system, "record_payment", payload)).result is Result.DONE
+        world.shop.lock_waits = 1
+        called_off = CancelOrder(str(key), restock=False, money=True)
+        assert (await do(system, "cancel_order", called_off)).result is Result.UNKNOWN
+        assert (await do(system, "cancel_order", called_off)).result is Result.DONE
+        assert (len(order.invoices), len(order.creditmemos), order.state) == (1, 1, "closed")
+
+    run(story)
+
+
+def test_what_the_erp_has_is_not_taken_from_a_card_as_well():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("A", 3), payment="braintree")
+        order = world.shop.orders[key]
+        done = await do(system, "record_payment", payment(key, str(Decimal(order.grand_minor) / 100)))
+        assert done.result is Result.DONE
+        assert (order.paid_minor, order.charged_minor) == (order.grand_minor, 0)
 
     run(story)

@@ -65,6 +65,28 @@ def test_an_order_adds_up_whatever_became_of_it():
     run(story)
 
 
+def test_an_order_adds_up_where_discounts_are_given_on_prices_with_tax_and_on_shipping():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        cart = [CartLine("A", 3, discount_minor=700), CartLine("B", 7, discount_minor=333)]
+        key = world.shop.checkout(
+            cart, shipping_minor=500, paid=True, discounts_include_tax=True, shipping_discount_minor=125
+        ).order_id
+        assert key is not None
+        order = world.shop.orders[key]
+        first = await order_of(world, system, key)
+        # 30.00 with 20 % tax is 36.00, less 7.00 is 29.00: 24.17 without tax.
+        assert first.lines[0].unit_price * 3 - first.lines[0].discount == Decimal("24.17")
+        assert (first.shipping, adds_up(first)) == (Decimal("3.75"), True)
+        assert first.total == Decimal(order.grand_minor) / 100 == first.payments[0].amount
+        world.shop.sales.refund(order, {order.lines[1].item_id: 7}, shipping_minor=200)
+        second = await order_of(world, system, key)
+        assert (second.shipping, adds_up(second)) == (Decimal("2.25"), True)
+        assert second.total == first.total - second.refunds[0].amount
+
+    run(story)
+
+
 def test_units_are_told_where_they_left_from_and_where_the_rest_will():
     async def story(world: World) -> None:
         system, _ = opened(world)
@@ -97,6 +119,22 @@ def test_a_cancelled_order_wants_nothing():
         order = await order_of(world, system, key)
         assert order.cancelled_at_ms == order.updated_at_ms
         assert [line.quantity for line in order.lines] == [0] and adds_up(order)
+
+    run(story)
+
+
+def test_an_order_that_was_sent_and_then_cancelled_still_has_what_was_sent():
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = world.buy(("A", 3))
+        order = world.shop.orders[key]
+        world.shop.sales.ship(order, {order.lines[0].item_id: 2}, (), "default")
+        world.shop.sales.cancel(order)
+        assert order.state == "canceled"
+        read = await order_of(world, system, key)
+        assert ([line.quantity for line in read.lines], read.cancelled_at_ms) == ([2], None)
+        (placed,) = (await system.rereads.placed_of([str(key)])).rows
+        assert placed.cancelled is False
 
     run(story)
 
@@ -395,6 +433,16 @@ def test_an_event_with_all_fields_is_an_order_and_one_with_few_is_a_notice():
     assert whole.kind is Kind.ORDER and whole.tiebreak == 0
     (few,) = told(lambda world: world.buy(("A", 2)), ("entity_id", "updated_at"))
     assert few.value == Notice("1") and few.version == whole.version
+
+
+def test_an_event_whose_parts_do_not_add_up_is_a_notice():
+    def act(world: World) -> None:
+        world.shop.checkout([CartLine("A", 2, discount_minor=300)], discounts_include_tax=True)
+
+    (whole,) = told(act, EVENT_FIELDS)
+    assert isinstance(whole.value, Order) and adds_up(whole.value)
+    (short,) = told(act, tuple(name for name in EVENT_FIELDS if "compensation" not in name))
+    assert isinstance(short.value, Notice)
 
 
 def test_children_that_cannot_be_told_from_parents_are_not_counted():

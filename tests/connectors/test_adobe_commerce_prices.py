@@ -71,10 +71,22 @@ def test_base_prices_go_in_one_call_and_a_row_that_is_refused_spoils_no_other():
     async def story(w: World) -> None:
         answers = await w.do("set_price", price("A", "12.5"), price("none", "5"), price("B,/&", "7"))
         assert [result for result, _ in answers] == [Result.DONE, Result.REJECTED, Result.DONE]
-        assert answers[1][1] == "none: Adobe Commerce: Invalid attribute sku = none."
+        words = "Invalid attribute %fieldName = %fieldValue. (SKU, none)"
+        assert answers[1][1] == f"none: Adobe Commerce: {words}"
         assert [w.shop.state.products[sku].price_minor for sku in ("A", "B,/&", "C")] == [1250, 700, 1000]
         assert w.calls() == {"base-prices": 1}
         assert not w.shop.ledger.breaches
+
+    run(story)
+
+
+def test_prices_that_were_locked_are_not_refused_for_good():
+    async def story(w: World) -> None:
+        w.shop.lock_waits = 1
+        answers = await w.do("set_price", price("A", "12.5"), price("C", "5"))
+        assert [result for result, _ in answers] == [Result.NOT_SENT] * 2
+        answers = await w.do("set_price", price("A", "12.5"), price("C", "5"))
+        assert [result for result, _ in answers] == [Result.DONE] * 2
 
     run(story)
 
@@ -115,8 +127,54 @@ def test_a_refused_row_is_that_of_its_sku_and_group():
             price("A", "9", group="Wholesale"), price("A", "9", group="Nobody"), price("none", "9", group="Wholesale"),
         )  # fmt: skip
         assert [result for result, _ in answers] == [Result.DONE, Result.REJECTED, Result.REJECTED]
-        assert "Customer Group = Nobody" in answers[1][1]
-        assert "SKU = none" in answers[2][1]
+        assert answers[1][1].startswith(
+            "A: Adobe Commerce: No such entity with Customer Group = %customerGroup."
+        )
+        assert answers[1][1].endswith("(A, 0, Nobody, 1)")
+        assert answers[2][1].endswith("(none, 0, Wholesale, 1)")
+
+    run(story)
+
+
+def test_a_sku_that_looks_like_a_quantity_is_not_refused_for_another():
+    async def story(w: World) -> None:
+        w.shop.add_product("1", "1", Decimal(10), {"here": 1})
+        answers = await w.do(
+            "set_list_price", price("1", "9", group="Wholesale"), price("none", "9", group="Wholesale")
+        )
+        assert [result for result, _ in answers] == [Result.DONE, Result.REJECTED]
+
+    run(story)
+
+
+def test_the_prices_of_all_groups_are_found_however_they_are_written():
+    async def story(w: World) -> None:
+        await w.do("set_list_price", price("A", "9", "8", group="ALL GROUPS"))
+        await w.do("set_list_price", price("A", "9", group="ALL GROUPS", had=(1, 10)))
+        assert w.tiers() == {("A", "ALL GROUPS", 1): 9}
+        await w.do("set_list_price", price("C", "7", "6", group="wholesale"))
+        await w.do("set_list_price", price("C", "7", group="wholesale", had=None))
+        assert w.tiers() == {("A", "ALL GROUPS", 1): 9, ("C", "Wholesale", 1): 7}
+        number = str(w.shop.state.products["A"].entity_id)
+        part = await w.system.rereads.contents[Kind.PRICE](
+            ["ALL GROUPS"], [StockedItem("A", number, currency="GBP")]
+        )
+        assert [(row.group, row.content) for row in part.rows] == [("ALL GROUPS", price("A", "9").content)]
+
+    run(story)
+
+
+def test_a_percentage_is_not_taken_for_the_price_of_the_same_number():
+    async def story(w: World) -> None:
+        await w.do("set_list_price", price("A", "9", group="Wholesale"))
+        w.shop.state.tier_discounts.add(("A", "Wholesale", 1.0))
+        number = str(w.shop.state.products["A"].entity_id)
+        stocked = [StockedItem("A", number, currency="GBP")]
+        (row,) = (await w.system.rereads.contents[Kind.PRICE](["Wholesale"], stocked)).rows
+        assert row.content != price("A", "9").content
+        await w.do("set_list_price", price("A", "9", group="Wholesale", had=None))
+        (row,) = (await w.system.rereads.contents[Kind.PRICE](["Wholesale"], stocked)).rows
+        assert row.content == price("A", "9").content
 
     run(story)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from decimal import Decimal
 
 import pytest
@@ -143,6 +145,77 @@ def test_what_may_be_in_the_queue_is_followed_through_the_queue_however_little_i
         assert w.shop.bulk.undone() == 0  # or a price that is written now would be 0 again soon
         await do(system, product("N0"), key="next")
         assert w.shop.ledger.calls_by_operation["bulk POST products"] == 2
+
+    run(story)
+
+
+def test_after_a_restart_little_does_not_overtake_what_is_still_in_the_queue():
+    async def story(w: World) -> None:
+        for sku in ("A", "B"):
+            w.shop.add_product(sku, sku, Decimal(3), {"default": 1})
+        w.shop.bulk.consumer = False
+        before, _ = opened(w, bulk_from=2)
+        outcomes = await do(before, product("A", "old"), product("B", "old"), key="before")
+        assert {one.result for one in outcomes} == {Result.UNKNOWN}
+
+        system, _ = opened(w, bulk_from=2)
+        waiting = asyncio.ensure_future(do(system, product("A", "new"), key="after"))
+        await w.clock.sleep(10)
+        assert w.shop.state.products["A"].name == "A", "written at once, the old name would follow"
+        w.shop.bulk.consumer = True
+        (done,) = await waiting
+        assert (done.result, w.shop.state.products["A"].name) == (Result.DONE, "new")
+        assert w.shop.bulk.undone() == 0
+        calls = w.shop.ledger.calls_by_operation
+        (done,) = await do(system, product("A", "newest"), key="third")
+        assert (done.result, w.shop.state.products["A"].name) == (Result.DONE, "newest")
+        assert (calls["PUT products/{sku}"], calls["GET bulk"]) == (1, 2)
+        await do(system, product("A", "last"), key="fourth")
+        assert calls["GET bulk"] == 2, "nothing was left there"
+
+    run(story)
+
+
+@pytest.mark.parametrize("answer", [(401, "%resources"), (404, "Request does not match any route.")])
+def test_who_may_not_see_the_queue_writes_at_once(answer):
+    async def story(w: World) -> None:
+        system, wire = opened(w)
+        w.shop.add_product("A", "A", Decimal(3), {"default": 1})
+
+        async def refuse(request, send):
+            if "/V1/bulk?" in request.url:
+                return Response(answer[0], {}, json.dumps({"message": answer[1]}).encode())
+            return await send(request)
+
+        wire.between = refuse
+        (done,) = await do(system, product("A", "new"))
+        assert (done.result, w.shop.state.products["A"].name) == (Result.DONE, "new")
+
+    run(story)
+
+
+def test_what_is_open_in_the_queue_for_more_than_a_day_is_taken_to_be_lost():
+    async def story(w: World) -> None:
+        w.shop.add_product("A", "A", Decimal(3), {"default": 1})
+        w.shop.bulk.consumer = False
+        await w.http("PUT", "all/async/bulk/V1/products/bySku", [{"sku": "A", "product": {"sku": "A"}}])
+        await w.clock.sleep(24 * 3600 + 60)
+        system, _ = opened(w)
+        (done,) = await do(system, product("A", "new"))
+        assert (done.result, w.shop.state.products["A"].name) == (Result.DONE, "new")
+
+    run(story)
+
+
+def test_a_save_that_waited_too_long_for_a_lock_is_tried_again():
+    async def story(w: World) -> None:
+        system, _ = opened(w)
+        w.shop.add_product("A", "Old", Decimal(3), {"default": 1})
+        w.shop.lock_waits = 1
+        (locked,) = await do(system, product("A", "New"))
+        assert locked.result is Result.NOT_SENT
+        (done,) = await do(system, product("A", "New"))
+        assert (done.result, w.shop.state.products["A"].name) == (Result.DONE, "New")
 
     run(story)
 

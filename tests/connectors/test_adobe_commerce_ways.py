@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,14 +13,15 @@ from tests.connectors.adobe_opened import opened, settings
 from tests.connectors.adobe_world import HOOK, World, run
 
 from syncline.connectors.adobe_commerce import CONNECTOR, messages
+from syncline.connectors.adobe_commerce.gates import AdobeCommerceGate
 from syncline.connectors.adobe_commerce.manifest import EVENT_FIELDS
-from syncline.connectors.adobe_commerce.simulator import Journal
+from syncline.connectors.adobe_commerce.simulator import CartLine, Hook, Journal, make_keys, public_pem
 from syncline.connectors.adobe_commerce.simulator.journal import KEPT_MS, PATH
 from syncline.engine.capture.ingress import Ingress
 from syncline.model.change import Cursor, Event, LoggedEvent
 from syncline.model.errors import AuthExpired, Misconfigured, Rejected, Retryable, Throttled
 from syncline.model.records import Notice, Order
-from syncline.ports import Opening, Response, System
+from syncline.ports import Opening, Response, System, WebhookRequest
 from syncline.simulate.broker import InProcessBroker
 from syncline.simulate.hooks import HooksApp
 
@@ -499,5 +501,27 @@ def test_no_events_are_promised_where_they_are_read_from_the_journal():
             for more in (JOURNAL, {"event_client_id": "client"}, {})
         ]
         assert told == [False, True, False]
+
+    run(story)
+
+
+# --- what a checkout asks ----------------------------------------------------------------------------------
+
+
+def test_a_variant_in_an_order_that_is_not_saved_yet_counts_once():
+    async def story(world: World) -> None:
+        key = make_keys()[0]
+        gate = AdobeCommerceGate("shop", settings(webhook_public_keys=(public_pem(key),)))
+        world.shop.add_product("SHIRT", "Shirt", Decimal(0), {}, kind="configurable")
+        world.shop.hook = Hook(f"{HOOK}/check", required=False, signing_key=key)
+        cart = [CartLine("A", 2, configurable="SHIRT"), CartLine("A", 1), CartLine("B", 3)]
+        await world.shop.place(cart)
+        ((at_ms, headers, body),) = world.receiver.got
+        asked = gate.read(WebhookRequest(headers, body, at_ms))
+        assert [(line.sku, line.quantity, line.place) for line in asked.lines] == [
+            ("A", 2, "order/items/0"),
+            ("A", 1, "order/items/2"),
+            ("B", 3, "order/items/3"),
+        ]
 
     run(story)

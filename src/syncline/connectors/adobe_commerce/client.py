@@ -24,6 +24,15 @@ from syncline.sdk.oauth1 import escape
 TIMEOUT_S = 60.0
 WORDS_MAX = 400
 BACKOFF_S_MIN, BACKOFF_S_MAX = 1.0, 120.0
+# A save that was undone, of which nobody says that the next one will be too; it is answered with 400 as what is wrong for good
+# (magento2: Catalog/Model/ProductRepository, Product/Price/PricePersistence).
+LOCKED = (
+    "Database connection error",
+    "Database deadlock found",
+    "Database lock wait timeout exceeded",
+    "Could not save Prices",
+    "The product was unable to be saved. Please try again.",
+)
 NO_ROUTE = "Request does not match any route."
 
 T = TypeVar("T")
@@ -34,6 +43,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 class Missing(Rejected):
     """The address is right, and there is no such record."""
+
+
+class NoRoute(Retryable):
+    """The shop has no such address: it is another shop, or a module of it is missing."""
 
 
 class Problem(Struct, frozen=True):
@@ -163,7 +176,7 @@ class Client:
             wait_s = self._back_off(response.headers.get("retry-after", ""))
             return Throttled(f"the shop asked to slow down (HTTP {status})", wait_s)
         if status == 404 and (problem is None or problem.message == NO_ROUTE):
-            return Retryable(
+            return NoRoute(
                 f"the shop has no {path} (HTTP 404): check base_url and store, and that the module is there (inventory "
                 "needs multi-source inventory)"
             )
@@ -176,6 +189,8 @@ class Client:
         if status >= 500 or status == 408 or problem is None:
             told = f"the shop answered HTTP {status}: {words}"
             return Retryable(told) if reads else OutcomeUnknown(told)
+        if words.startswith(LOCKED):
+            return Retryable(f"Adobe Commerce: {words}")
         return Rejected(f"Adobe Commerce: {words}")
 
     def _back_off(self, said: str) -> float:
@@ -218,11 +233,16 @@ def words_of(problem: Problem) -> str:
 
 
 def _filled(message: str, parameters: Any) -> str:
-    """``%1`` and ``%fieldName`` replaced; the longest name first, so that ``%1`` leaves ``%10`` alone."""
+    """``%1`` and ``%fieldName`` replaced; the longest name first, so that ``%1`` leaves ``%10`` alone.
+
+    The price services name their placeholders and list the values without names: then these follow.
+    """
     if isinstance(parameters, Mapping):
         named = {str(name): value for name, value in parameters.items()}
     elif isinstance(parameters, list):
         named = {str(number): value for number, value in enumerate(parameters, 1)}
+        if parameters and not any(f"%{number}" in message for number in named):
+            return f"{message} ({', '.join(map(str, parameters))})"
     else:
         return message
     for name in sorted(named, key=len, reverse=True):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +34,7 @@ REFERENCE_CHARS_MAX = 64
 ROOTS = ("order", "quote", "cart")
 # The quote item's field that the shop takes instead of the catalog's price. An assumption: not tried on the product.
 PRICE_FIELD = "custom_price"
+CONFIGURABLE = "configurable"
 STOP = "Magento\\Framework\\Exception\\LocalizedException"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 Number = Decimal | None
@@ -47,6 +49,7 @@ class _Line(msgspec.Struct, frozen=True):
     qty_ordered: Number = None
     qty: Number = None
     parent_item_id: int | str | None = None
+    product_type: str | None = None
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -131,8 +134,7 @@ class AdobeCommerceGate:
                 wire.amount(line.qty_ordered if line.qty_ordered is not None else line.qty, "items.qty"),
                 f"{root}/items/{place}",
             )
-            for place, line in enumerate(asked.items)
-            if not line.parent_item_id  # a variant under its configurable product, which has the same SKU
+            for place, line in _sold(asked.items)
         )
         total = asked.base_grand_total
         return Cart(
@@ -158,6 +160,24 @@ class AdobeCommerceGate:
             {"op": "replace", "path": f"{line.place}/{PRICE_FIELD}", "value": price} for line, price in prices
         ]
         return _encode(operations)
+
+
+def _sold(lines: Sequence[_Line]) -> Iterator[tuple[int, _Line]]:
+    """The lines that are bought, with their places, without the variants under configurable lines, which have their SKU.
+
+    An order that is not saved yet has no ids, so a variant does not name its parent: then the kind of the line tells.
+    """
+    chosen: Counter[str] = Counter()  # by SKU, configurable lines whose variant did not come yet
+    for place, line in enumerate(lines):
+        if line.product_type == CONFIGURABLE:
+            chosen[line.sku] += 1
+        elif line.parent_item_id:
+            chosen[line.sku] -= chosen[line.sku] > 0
+            continue
+        elif chosen[line.sku]:
+            chosen[line.sku] -= 1
+            continue
+        yield place, line
 
 
 def _safe(text: str) -> str:

@@ -377,6 +377,8 @@ EVENT_FIELDS = (
     "base_currency_code",
     "base_grand_total",
     "base_shipping_amount",
+    "base_shipping_discount_amount",
+    "base_shipping_discount_tax_compensation_amnt",
     "base_shipping_tax_amount",
     "base_shipping_refunded",
     "base_tax_amount",
@@ -392,6 +394,7 @@ EVENT_FIELDS = (
     "items[].base_price",
     "items[].base_row_total",
     "items[].base_discount_amount",
+    "items[].base_discount_tax_compensation_amount",
     "items[].base_tax_amount",
 )
 

@@ -58,15 +58,23 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
     sold = sellable(order.items)
     lines = tuple(_line(item, whole, source=source, restocked=restocked) for item in sold)
     shipping_tax = amount(order.base_shipping_tax_amount, "base_shipping_tax_amount")
-    shipping_was = amount(order.base_shipping_amount, "base_shipping_amount")
-    shipping = max(ZERO, shipping_was - amount(order.base_shipping_refunded, "base_shipping_refunded"))
+    # What shipping costs before its discount; what was refunded is stated so as well.
+    gross = amount(order.base_shipping_amount, "base_shipping_amount")
+    gross_left = max(ZERO, gross - amount(order.base_shipping_refunded, "base_shipping_refunded"))
+    shipping_was = (
+        gross
+        - amount(order.base_shipping_discount_amount, "base_shipping_discount_amount")
+        + amount(
+            order.base_shipping_discount_tax_compensation_amnt, "base_shipping_discount_tax_compensation_amnt"
+        )
+    )
+    shipping = _part(shipping_was, gross_left, gross)
     tax_was = amount(order.base_tax_amount, "base_tax_amount")
     # Taxes that lie on no line (on shipping, on fees) stay, shipping's as far as shipping does.
     tax_gone = sum((i.base_tax_amount or ZERO for i in sold), ZERO) - sum((line.tax for line in lines), ZERO)
-    if shipping_was > 0:
-        tax_gone += shipping_tax - (shipping_tax * shipping / shipping_was).quantize(_CENT, ROUND_HALF_UP)
+    tax_gone += shipping_tax - _part(shipping_tax, gross_left, gross)
     tax = tax_was - tax_gone
-    goods_were = sum((i.base_row_total - (i.base_discount_amount or ZERO) for i in sold), ZERO)
+    goods_were = sum((_net(item) for item in sold), ZERO)
     goods = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
     # Gift cards, store credit and fees are in the total and on no line: then the parts do not add up, here as there.
     total = (
@@ -90,7 +98,10 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
         shipping_to=_address(_shipping_address(order)),
         po_number=(order.payment.po_number if order.payment else None) or "",
         note=order.customer_note or "",
-        cancelled_at_ms=updated_ms if order.state == "canceled" else None,
+        # The shop calls off only what was neither invoiced nor shipped, and calls an order that was shipped cancelled as well.
+        cancelled_at_ms=updated_ms
+        if order.state == "canceled" and not any(line.quantity for line in lines)
+        else None,
         payments=tuple(_payments(whole)),
         refunds=tuple(_refunds(whole, restocked=restocked)),
         complete=complete,
@@ -135,8 +146,7 @@ def _line(item: wire.OrderItem, whole: wire.WholeOrder, *, source: str, restocke
     shipped = units(item.qty_shipped, f"{what}, qty_shipped")
     wanted = max(0, ordered - canceled - refunded)
     price = amount(item.base_price, f"{what}, base_price")
-    row = amount(item.base_row_total, f"{what}, base_row_total")
-    net = row - amount(item.base_discount_amount, f"{what}, base_discount_amount")
+    net = _net(item)
     tax = amount(item.base_tax_amount, f"{what}, base_tax_amount")
     # Prices are rounded, rows are not multiplied from them: the difference goes into the discount.
     net_left = net if wanted == ordered else _share(net, wanted, ordered)
@@ -155,8 +165,32 @@ def _line(item: wire.OrderItem, whole: wire.WholeOrder, *, source: str, restocke
     )
 
 
+def _net(item: wire.OrderItem) -> Decimal:
+    """What a line costs without tax.
+
+    Where discounts are given on prices with tax, the discount is stated with the tax inside it, and that tax beside it.
+    """
+    what = f"line {item.item_id}"
+    return (
+        amount(item.base_row_total, f"{what}, base_row_total")
+        - amount(item.base_discount_amount, f"{what}, base_discount_amount")
+        + amount(item.base_discount_tax_compensation_amount, f"{what}, base_discount_tax_compensation_amount")
+    )
+
+
+def adds_up(order: Order) -> bool:
+    """Whether the parts of an order make its total, to the cent for each line."""
+    goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
+    return abs(goods + order.shipping + order.tax - order.total) <= _CENT * len(order.lines)
+
+
 def _share(value: Decimal, part: int, whole: int) -> Decimal:
     return (value * part / whole).quantize(_CENT, ROUND_HALF_UP)
+
+
+def _part(value: Decimal, left: Decimal, whole: Decimal) -> Decimal:
+    """What is left of an amount when so much is left of another."""
+    return value if left == whole else (value * left / whole).quantize(_CENT, ROUND_HALF_UP)
 
 
 def _returned(ordered: int, canceled: int, refunded: int, shipped: int) -> int:

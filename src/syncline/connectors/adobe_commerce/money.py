@@ -21,6 +21,8 @@ from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.model.payloads import CancelOrder, CreateRefund, RecordPayment
 from syncline.model.records import ZERO, Receipt
 
+# Of an invoice and of a credit memo; why is only in the shop's log (magento2: Sales/Model/InvoiceOrder, RefundOrder).
+_NOT_SAVED = "Could not save a"
 CANCELED, CLOSED = "canceled", "closed"
 D = TypeVar("D", wire.Invoice, wire.Creditmemo)
 
@@ -92,7 +94,7 @@ class MoneyWriter:
             note = f"{missing} of {due} were received; an invoice is of goods, so it is told when the rest has come."
             return Outcome(Result.DONE, note, facts=_told(invoices).facts)
         body = {
-            "capture": True,
+            "capture": False,  # the ERP has the money: nothing more is to be taken from the buyer's card
             "notify": False,
             "appendComment": False,
             "comment": {"comment": marks.PAYMENT, "is_visible_on_front": 0},
@@ -101,7 +103,14 @@ class MoneyWriter:
         return _told(await self._ours(order))
 
     async def _post(self, path: str, body: dict[str, Any]) -> str:
-        made: Any = await self._client.post(path, body, Any)
+        try:
+            made: Any = await self._client.post(path, body, Any)
+        except Rejected as error:
+            if _NOT_SAVED in str(
+                error
+            ):  # the document may be there, and the order's own state not: it is looked for
+                raise OutcomeUnknown(str(error)) from None
+            raise
         if not isinstance(made, str | int) or isinstance(made, bool):
             raise OutcomeUnknown("the shop did not say what it made")
         return str(made)
@@ -142,24 +151,42 @@ class MoneyWriter:
         order = await self._order(key)
         if order.state in (CANCELED, CLOSED):
             return _done(key)
-        if not order.base_total_paid:
+        lines = sellable(order.items)
+        if any(line.qty_shipped for line in lines):
+            raise Rejected(
+                f"order {order.increment_id} cannot be called off: the shop shows a parcel of it. Compare both sides, then "
+                "discard this"
+            )
+        paid = bool(order.base_total_paid)
+        if paid and not payload.money:
+            raise Rejected(
+                f"order {order.increment_id} is paid, so it can only be closed by paying it back: set money = true in the "
+                "route, or do it there by hand and discard this"
+            )
+        # What was invoiced is paid back, and the rest is cancelled: of neither alone is all of an order called off.
+        if not paid or any(map(_uninvoiced, lines)):
             cancelled: Any = await self._client.post(f"orders/{key}/cancel", {}, Any)
             if cancelled is not True:
                 raise Rejected(
                     f"order {order.increment_id} cannot be cancelled in the shop: look at it there"
                 )
+        if not paid:
             return _done(key)
-        if not payload.money:
-            raise Rejected(
-                f"order {order.increment_id} is paid, so it can only be closed by paying it back: set money = true in the "
-                "route, or do it there by hand and discard this"
-            )
+        if (made := await self._memo(key, marks.CANCELLATION)) is not None:
+            return made
         body = {
             "notify": False,
             "appendComment": False,
             "comment": {"comment": marks.CANCELLATION, "is_visible_on_front": 0},
         }
         return _done(await self._post(f"order/{key}/refund", body))
+
+
+def _uninvoiced(line: wire.OrderItem) -> bool:
+    """Whether units of a line were neither invoiced nor cancelled; of one that does not say what was invoiced, none."""
+    if line.qty_invoiced is None:
+        return False
+    return line.qty_ordered > line.qty_invoiced + (line.qty_canceled or ZERO)
 
 
 def _due(order: wire.Order) -> Decimal:

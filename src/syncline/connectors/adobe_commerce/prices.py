@@ -27,6 +27,7 @@ from syncline.ports import Clock, Part
 BASE, TIERS = "products/base-prices", "products/tier-prices"
 READ_TIERS, DELETE_TIERS = "products/tier-prices-information", "products/tier-prices-delete"
 WEBSITES = 0  # all of them; `store_id` 0 is all store views
+FIXED = "fixed"  # the type of a price; the other is a percentage
 OWN = "own"  # the group of a product's own price, as contents are called
 CENT = Decimal("0.01")
 DONE = Outcome(Result.DONE)
@@ -64,7 +65,10 @@ class PriceWriter:
         """Delete the rows of groups that are not wanted any more; returns what was refused."""
         if not payloads:
             return {}
-        wanted = {_at(payload): {one.minimum for one in payload.content.breaks} for payload in payloads}
+        wanted = {
+            _folded(*_at(payload)): (_at(payload), {one.minimum for one in payload.content.breaks})
+            for payload in payloads
+        }
         skus = list(dict.fromkeys(payload.sku for payload in payloads))
         there: list[wire.TierPrice] = []
         for start in range(0, len(skus), self._rows_max):
@@ -72,9 +76,10 @@ class PriceWriter:
                 READ_TIERS, {"skus": skus[start : start + self._rows_max]}, list[wire.TierPrice]
             )
         gone = [
-            ((row.sku, row.customer_group), msgspec.to_builtins(row))
+            (held[0], msgspec.to_builtins(row))
             for row in there
-            if (kept := wanted.get((row.sku, row.customer_group))) is not None and row.quantity not in kept
+            if (held := wanted.get(_folded(row.sku, row.customer_group))) is not None
+            and row.quantity not in held[1]
         ]
         return await self._send(DELETE_TIERS, gone)
 
@@ -127,12 +132,15 @@ class PriceReader:
         if not groups:
             return []
         known = {item.sku: item for item in items}
+        asked = {_folded(sku, group): (sku, group) for sku in known for group in groups}
         rows = await self._client.post(READ_TIERS, {"skus": list(known)}, list[wire.TierPrice])
         found: dict[At, list[PriceBreak]] = {}
         for row in rows:
-            if row.sku in known and row.customer_group in groups:
-                one = PriceBreak(_plain(row.quantity), _plain(row.price))
-                found.setdefault((row.sku, row.customer_group), []).append(one)
+            at = asked.get(_folded(row.sku, row.customer_group))
+            if at is not None:
+                # A percentage is told as what it takes away, so that it is never taken for a price that was written.
+                amount = row.price if row.price_type == FIXED else -row.price
+                found.setdefault(at, []).append(PriceBreak(_plain(row.quantity), _plain(amount)))
         return [
             Told(
                 group,
@@ -152,6 +160,11 @@ def _at(payload: SetPrice) -> At:
     return payload.sku, payload.price_list
 
 
+def _folded(sku: str, group: str) -> At:
+    """The shop's names know no case: it takes ``ALL GROUPS`` and tells ``all groups``."""
+    return sku.casefold(), group.casefold()
+
+
 def _leaves(payload: SetPrice) -> bool:
     """Whether rows may be there that are not wanted."""
     return payload.had is None or not set(payload.had) <= {one.minimum for one in payload.content.breaks}
@@ -165,7 +178,7 @@ def _tier(sku: str, group: str, minimum: Decimal, amount: Decimal) -> Row:
     return {
         "sku": sku,
         "price": amount,
-        "price_type": "fixed",
+        "price_type": FIXED,
         "website_id": WEBSITES,
         "customer_group": group,
         "quantity": minimum,
@@ -173,14 +186,24 @@ def _tier(sku: str, group: str, minimum: Decimal, amount: Decimal) -> Row:
 
 
 def _named(problem: Problem, rows: Sequence[At]) -> list[At]:
-    """The rows that an error names among its parameters, by SKU and group; one that names none may mean any of them."""
-    given = problem.parameters
-    values = {
-        str(x)
-        for x in (given.values() if isinstance(given, dict) else given if isinstance(given, list) else ())
-    }
-    by_sku = [at for at in rows if at[0] in values] or list(rows)
-    return [at for at in by_sku if at[1] in values] or by_sku
+    """The rows that an error is about, by the SKU and the group that it names; one that names none may mean any of them."""
+    sku, group = _row_named(problem.parameters)
+    by_sku = [at for at in rows if at[0].casefold() == sku] or list(rows)
+    return [at for at in by_sku if at[1].casefold() == group] or by_sku
+
+
+def _row_named(values: Any) -> At:
+    """SKU and group among an error's values.
+
+    They are listed without names: of a tier price SKU, website, group and quantity come last, of a base price the field's name
+    comes before what it says, or the SKU before the store (magento2: TierPriceValidator, BasePriceStorage).
+    """
+    listed = [str(value) for value in values] if isinstance(values, list) else []
+    if len(listed) >= 4:
+        return _folded(listed[-4], listed[-2])
+    if len(listed) == 2:
+        return _folded(listed[listed[0].casefold() == "sku"], "")
+    return "", ""
 
 
 def _outcome(payload: SetPrice, refused: dict[At, str]) -> Outcome:

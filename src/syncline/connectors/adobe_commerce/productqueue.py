@@ -2,7 +2,8 @@
 
 The queue forgets nothing and knows no keys, so a call whose answer was lost is made again with the same content; only when that
 was worked off, which is after the first, does anything newer follow. What this process queued is remembered by its call's key:
-then the batch is asked after, and nothing is queued twice.
+then the batch is asked after, and nothing is queued twice. What a process before this one queued is not known by its key, so while
+the shop has open operations of products, everything follows through the queue.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncline.connectors.adobe_commerce import wire
-from syncline.connectors.adobe_commerce.client import Client
+from syncline.connectors.adobe_commerce.client import Client, NoRoute, Search
+from syncline.connectors.adobe_commerce.manifest import QUEUED_MS
 from syncline.connectors.adobe_commerce.shelves import PRODUCTS
 from syncline.connectors.adobe_commerce.stock import COMPLETE, OPEN, RETRIABLE, outcome_of
+from syncline.connectors.adobe_commerce.wire import Found, to_stamp
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, SynclineError
 from syncline.ports import Clock
@@ -23,6 +26,9 @@ from syncline.ports import Clock
 POLL_S = (2.0, 30.0)  # between two looks at a queued batch: first, and at most
 WAIT_S_MAX = 1_800.0  # of one call; after that its outcome counts as unknown, and it is asked after again
 KEPT_MAX = 1_000  # batches that are remembered by the key of their call
+BULK = "bulk"  # the search for queued operations
+TOPICS = "async.magento.catalog.api.productrepositoryinterface.save.%"
+OPEN_MS = QUEUED_MS  # an operation that is older and open is taken to be lost
 Body = dict[str, Any]
 
 
@@ -44,10 +50,31 @@ class ProductQueue:
         self._unsure: OrderedDict[str, None] = (
             OrderedDict()
         )  # keys under which something may have been queued
+        self._left = True  # whether a process before this one may have left something there
 
-    def began(self, key: str) -> bool:
-        """Whether something may be in the queue under a key: then what follows has to go there too, however little it is."""
-        return key in self._unsure or any((key, way) in self._queued for way in ("POST", "PUT"))
+    async def holds(self, key: str) -> bool:
+        """Whether something may be in the queue, under a key or from a process before this one.
+
+        Then what follows has to go there too, however little it is: written at once, it would be overtaken by what is older.
+
+        Raises:
+            Throttled, Retryable, Rejected: the shop did not say.
+        """
+        if key in self._unsure or any((key, way) in self._queued for way in ("POST", "PUT")):
+            return True
+        if self._left:
+            self._left = await self._open()
+        return self._left
+
+    async def _open(self) -> bool:
+        search = Search(size=1, fields="id").where(("topic_name", "like", TOPICS))
+        search.where(("status", "eq", str(OPEN)))
+        search.where(("start_time", "gteq", to_stamp(self._clock.now_ms() - OPEN_MS)))
+        try:
+            found = await self._client.get(BULK, search.pairs(), Found[wire.OperationId])
+        except (AuthExpired, NoRoute):
+            return False  # who may not ask, or has no queue, never got to the end of a queued call
+        return bool(found.items)
 
     async def earlier(self, key: str) -> Mapping[str, tuple[Body, Outcome]] | Outcome:
         """What became of what was queued under a key before, by SKU; or why that is not known yet."""

@@ -112,7 +112,7 @@ class ProductWriter:
                 else:
                     asked.append(at)
         skus = [sku for at in asked for sku in _skus(items[at].payload)]
-        queued = len(skus) >= self._bulk_from or self._queue.began(key)
+        queued = bool(skus) and (len(skus) >= self._bulk_from or await self._queue.holds(key))
         earlier = await self._queue.earlier(key) if queued else {}
         if isinstance(earlier, Outcome):
             return [outcome or earlier for outcome in outcomes]

@@ -141,15 +141,19 @@ def _placed(raw: msgspec.Raw) -> Placed:
     try:
         head = wire.decode(raw, wire.OrderHead, "order")
         try:
-            total = mapping.order_from_event(wire.decode(raw, wire.Order, "order")).total
+            order = mapping.order_from_event(wire.decode(raw, wire.Order, "order"))
+            total, cancelled = order.total, order.cancelled_at_ms is not None
         except Rejected:
-            total = wire.amount(head.base_grand_total, "base_grand_total")
+            total, cancelled = (
+                wire.amount(head.base_grand_total, "base_grand_total"),
+                head.state == "canceled",
+            )
         return Placed(
             str(head.entity_id),
             head.increment_id,
             to_ms(head.created_at, "created_at"),
             to_ms(head.updated_at, "updated_at"),
-            head.state == "canceled",
+            cancelled,
             total,
         )
     except Rejected as error:

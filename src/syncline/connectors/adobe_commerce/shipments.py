@@ -21,7 +21,9 @@ from syncline.model.errors import AuthExpired, Rejected, Retryable, SynclineErro
 from syncline.model.payloads import CreateShipment
 
 SHIPMENTS_MAX = PAGE_MAX
-_TOO_FEW = "Not all of your products are available in the requested quantity"
+# What is said where the source has too few units or none of the product, and where the shop failed otherwise: sources are lowered
+# while the shipment is saved, and what goes wrong there is only in the shop's log (magento2: Sales/Model/ShipOrder).
+_NOT_SAVED = "Could not save a shipment"
 _MOVED_ON = "Shipment Document Validation Error"
 
 
@@ -108,10 +110,10 @@ class Shipper:
         try:
             made: Any = await self._client.post(f"order/{payload.order_key}/ship", body, Any)
         except Rejected as error:
-            if _TOO_FEW in str(error):
+            if _NOT_SAVED in str(error):
                 raise Retryable(
-                    f"source {source} has too few units for order {payload.order_key}: {error}. It goes out once the "
-                    "source's number is written"
+                    f"order {payload.order_key}: {error}. As a rule source {source} has too few units, or none of the product: it "
+                    "goes out once the source's number is written"
                 ) from None
             if _MOVED_ON in str(error):
                 raise Rejected(

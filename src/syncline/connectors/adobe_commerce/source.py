@@ -286,6 +286,8 @@ def _from_event(value: bytes) -> Change:
     if kinds & {"configurable", "bundle"} and not any(item.parent_item_id for item in told.items):
         return _notice(stamp)  # whose child a line is was not registered, so goods would count twice
     order = mapping.order_from_event(told)
+    if not mapping.adds_up(order):
+        return _notice(stamp)  # an amount that belongs to it was not registered
     return Change(Kind.ORDER, order.key, order.updated_at_ms, 0, order.updated_at_ms, order)
 
 

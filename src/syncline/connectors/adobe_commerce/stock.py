@@ -27,6 +27,8 @@ REMEMBERED_MAX = 20_000  # queued writes whose end may still be asked for
 SKU_CHARS_MAX = 4_000  # of SKUs in one address: web servers take 8 KB of it by default
 CONDITION_CHARS = 260  # what a condition of its own adds
 COMPLETE, RETRIABLE, FAILED, OPEN, REJECTED = 1, 2, 3, 4, 5  # of a queued operation
+# What is said where a source is unknown, and where another save held the row for a moment (Inventory, SourceItemsSaveHandler).
+NOT_SAVED = "Could not save Source Item"
 LIMIT = re.compile(r'Maximum items of type ".*?" is ([0-9]{1,6})')
 
 
@@ -119,12 +121,14 @@ class Stock:
             outcomes += await self._set_some(some)
         return outcomes
 
-    async def _set_some(self, items: Sequence[Item]) -> list[Outcome]:
+    async def _set_some(self, items: Sequence[Item], *, again: bool = False) -> list[Outcome]:
         try:
             await self._client.post(PATH, {"sourceItems": [_row(item.payload) for item in items]}, Any)
         except AuthExpired:
             raise
         except Rejected as error:
+            if len(items) == 1 and NOT_SAVED in str(error) and not again:
+                return await self._set_some(items, again=True)
             if len(items) == 1:
                 return [Outcome(Result.REJECTED, f"{items[0].payload.sku}: {error}")]
             self._learn(str(error))

@@ -120,9 +120,11 @@ class OrderItem(Struct, frozen=True):
     name: str = ""
     parent_item_id: Id | None = None
     qty_canceled: Decimal | None = None
+    qty_invoiced: Decimal | None = None
     qty_refunded: Decimal | None = None
     qty_shipped: Decimal | None = None
     base_discount_amount: Decimal | None = None
+    base_discount_tax_compensation_amount: Decimal | None = None
     base_tax_amount: Decimal | None = None
 
 
@@ -138,6 +140,8 @@ class Order(Struct, frozen=True):
     base_grand_total: Decimal
     items: tuple[OrderItem, ...]
     base_shipping_amount: Decimal | None = None
+    base_shipping_discount_amount: Decimal | None = None
+    base_shipping_discount_tax_compensation_amnt: Decimal | None = None
     base_shipping_tax_amount: Decimal | None = None
     base_shipping_refunded: Decimal | None = None
     base_tax_amount: Decimal | None = None
@@ -284,6 +288,12 @@ class Operation(Struct, frozen=True):
     id: int
     status: int
     result_message: str | None = None
+
+
+class OperationId(Struct, frozen=True):
+    """One queued operation, as a search shows it."""
+
+    id: int
 
 
 class BulkStatus(Struct, frozen=True):

@@ -232,7 +232,8 @@ class AdobeCommerceSide(ShopSide):
         ]
 
     def cancelled(self, order_id: int) -> bool:
-        return self._order(order_id).state == "canceled"
+        order = self._order(order_id)
+        return order.state == "canceled" and not order.shipments
 
     def sent(self, order_id: int) -> bool:
         return bool(self._order(order_id).shipments)

@@ -99,7 +99,9 @@ class AdobeCommerceSimulator(Simulator):
         self.credentials = Credentials(
             rng, self.integration, dict(ADMIN if admins is None else admins), bearer
         )
+        self.lock_waits = 0  # so many of the next saves wait too long for a lock in the database
         self.refused: list[str] = []
+        self.denied: set[str] = set()  # resources that the caller's role does not include
         self.hook: Hook | None = None
         self.source_items_written = 0
         self.app = HttpApp(self, answer_ms, workers)

@@ -12,7 +12,14 @@ import msgspec
 
 from syncline.connectors.adobe_commerce.simulator.auth import Refused
 from syncline.connectors.adobe_commerce.simulator.bulk import Work
-from syncline.connectors.adobe_commerce.simulator.errors import ApiError, internal, no_route, unauthorized
+from syncline.connectors.adobe_commerce.simulator.errors import (
+    ApiError,
+    internal,
+    no_route,
+    required,
+    unauthorized,
+)
+from syncline.connectors.adobe_commerce.simulator.owners import OWNERS, resource_of
 from syncline.connectors.adobe_commerce.simulator.routes import Call, Route, Services, bulk_route_of, route_of
 
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 BODY_MAX = 8 * 1024 * 1024  # assumption: PHP's `post_max_size`, as most hosts set it
 URI_MAX = 8_000  # nginx and Apache take about 8 KB of request line by default
 _FIELDS = re.compile(r"[\w,\[\]]*")
+_CONTENT_TYPE = re.compile(r"([A-Za-z\d/+.-]+?)(?:; *charset=(.+))?")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -155,7 +163,7 @@ class HttpApp:
             if shop.faults.reject_auth:
                 raise _wrong_account(shop)
         else:
-            self._authenticate(request)
+            self._authenticate(request, route)
         given = self._services.parameters(route, self._decoded(request), asynchronous=False)
         query = parse_qsl(request.query_string, keep_blank_values=True)
         try:
@@ -167,8 +175,8 @@ class HttpApp:
             value = _selected(value, wanted)
         return route.name, value, 200
 
-    def _authenticate(self, request: _Request) -> None:
-        shop = self._shop
+    def _authenticate(self, request: _Request, route: Route) -> None:
+        shop, resource = self._shop, resource_of(route.method, route.template)
         try:
             if shop.faults.reject_auth:
                 raise Refused("rejected by a fault")
@@ -182,31 +190,36 @@ class HttpApp:
         except Refused as reason:
             shop.refused.append(str(reason))
             shop.ledger.breach("auth")
-            raise unauthorized("Magento_Sales::sales") from None
+            if reason.message:
+                raise ApiError(reason.status, reason.message, reason.parameters) from None
+            raise unauthorized(resource) from None
+        if resource in shop.denied:
+            shop.ledger.breach("auth")
+            raise unauthorized(resource)
 
     def _decoded(self, request: _Request) -> Any:
-        if request.method == "GET":
+        if request.method == "GET" or not request.body:
             return {}
-        if not request.headers.get("content-type", "").startswith("application/json"):
-            raise ApiError(
-                400,
-                "Server cannot understand Content-Type HTTP header media type %1",
-                [request.headers.get("content-type", "")],
-            )
-        if not request.body:
-            return {}
+        given = _CONTENT_TYPE.fullmatch(request.headers.get("content-type", ""))
+        if given is None:
+            missing = not request.headers.get("content-type")
+            raise ApiError(400, f"Content-Type header is {'empty' if missing else 'invalid'}.")
+        if (given[2] or "utf-8").lower() != "utf-8":
+            raise ApiError(400, "UTF-8 is the only supported charset.")
+        if given[1].lower() != "application/json":
+            raise ApiError(400, "Server cannot understand Content-Type HTTP header media type %1", [given[1]])
         try:
             return msgspec.json.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ApiError(400, "Decoding error: \nSyntax error") from None
+            raise ApiError(400, "Decoding error.") from None  # more is told in developer mode only
 
     # --- asynchronous calls -----------------------------------------------------------------------
 
     def _schedule_bulk(self, request: _Request, parts: Sequence[str]) -> tuple[str, Any, int]:
         route = bulk_route_of(request.method, parts)
-        if route is None:
+        if route is None or (route.method, route.template) not in OWNERS:
             raise no_route()
-        self._authenticate(request)
+        self._authenticate(request, route)
         bodies = self._decoded(request)
         if not isinstance(bodies, list) or not bodies:
             raise ApiError(400, "Body must be an array of request bodies")
@@ -218,29 +231,30 @@ class HttpApp:
             )
         names = [part[1:-1] for part in route.parts if part.startswith("{")]
         entries = [(body, self._later(route, body, names, {})) for body in bodies]
-        return f"bulk {route.name}", self._shop.bulk.schedule(entries), 202
+        told = self._shop.bulk.schedule(route.method, OWNERS[route.method, route.template], entries)
+        return f"bulk {route.name}", told, 202
 
     def _schedule_one(self, request: _Request, parts: Sequence[str]) -> tuple[str, Any, int]:
         found = route_of(request.method, parts)
         if found is None or request.method == "GET":
             raise no_route()
         route, path = found
-        self._authenticate(request)
+        owner = OWNERS.get((route.method, route.template))
+        if owner is None:
+            raise no_route()
+        self._authenticate(request, route)
         body = self._decoded(request)
-        told = self._shop.bulk.schedule([(body, self._later(route, body, (), path))])
+        told = self._shop.bulk.schedule(route.method, owner, [(body, self._later(route, body, (), path))])
         return f"async {route.name}", told, 202
 
-    def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str]) -> Work | ApiError:
+    def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str]) -> Work:
         """The work of one entry. Its shape is checked at once, what it means when it is worked on."""
-        try:
-            inside = dict(body) if isinstance(body, dict) else body
-            for name in names:
-                if not isinstance(inside, dict) or name not in inside:
-                    raise ApiError(400, '"%fieldName" is required. Enter and try again.', {"fieldName": name})
-                path = {**path, name: str(inside.pop(name))}
-            given = self._services.parameters(route, inside, asynchronous=True)
-        except ApiError as error:
-            return error
+        inside = dict(body) if isinstance(body, dict) else body
+        for name in names:
+            if not isinstance(inside, dict) or name not in inside:
+                raise required(name)
+            path = {**path, name: str(inside.pop(name))}
+        given = self._services.parameters(route, inside, asynchronous=True)
         call = Call(path, (), given)
         return lambda: route.handle(self._services, call)
 
@@ -255,13 +269,15 @@ def _wrong_account(shop: AdobeCommerceSimulator) -> ApiError:
 
 
 def _selected(value: Any, wanted: str) -> Any:
-    """``fields=items[entity_id,updated_at],total_count``: only those."""
-    if not _FIELDS.fullmatch(wanted):
-        raise ApiError(400, "Invalid fields parameter")
-    tree, rest = _tree(wanted)
-    if rest:
-        raise ApiError(400, "Invalid fields parameter")
-    return _chosen(value, tree)
+    """``fields=items[entity_id,updated_at],total_count``: only those; nothing, where it cannot be understood.
+
+    Magento/Framework/Webapi/Rest/Response/FieldsFilter.
+    """
+    try:
+        tree, rest = _tree(wanted) if _FIELDS.fullmatch(wanted) else ({}, wanted)
+    except ValueError:
+        return []
+    return [] if rest else _chosen(value, tree)
 
 
 def _tree(text: str) -> tuple[dict[str, Any], str]:
@@ -269,13 +285,13 @@ def _tree(text: str) -> tuple[dict[str, Any], str]:
     while text and text[0] != "]":
         name = re.match(r"\w+", text)
         if name is None:
-            raise ApiError(400, "Invalid fields parameter")
+            raise ValueError(text)
         text = text[name.end() :]
         found[name[0]] = {}
         if text.startswith("["):
             found[name[0]], text = _tree(text[1:])
             if not text.startswith("]"):
-                raise ApiError(400, "Invalid fields parameter")
+                raise ValueError(text)
             text = text[1:]
         text = text.removeprefix(",")
     return found, text

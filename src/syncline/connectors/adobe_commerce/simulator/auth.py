@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 ADMIN_TOKEN_LIFE_S = 4 * 3600  # the default; "Admin Token Lifetime (hours)"
 TIME_DEVIATION_S = 600  # how far a timestamp may be ahead; one that is behind is not looked at
 NONCES_MAX = 200_000
 ADMIN_FAILURES_MAX = 6  # assumption: the default of "Maximum Login Failures to Lock Out Account"
+REQUIRED = '"%fieldName" is required. Enter and try again.'
 _PART = re.compile(r'\s*([A-Za-z_]+)="([^"]*)"\s*')
 _REQUIRED = (
     "oauth_consumer_key",
@@ -29,7 +32,21 @@ _REQUIRED = (
 
 
 class Refused(Exception):
-    """Why a credential was not taken."""
+    """Why a credential was not taken.
+
+    ``status`` and ``message`` are what the vendor answers to a signature that is wrong; without a message it says only that
+    the caller is not authorized (magento2: Framework/Oauth/Oauth, Framework/Webapi/ErrorProcessor).
+    """
+
+    def __init__(
+        self,
+        why: str,
+        message: str = "",
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        status: int = 401,
+    ) -> None:
+        super().__init__(why)
+        self.status, self.message, self.parameters = status, message, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +118,32 @@ class Credentials:
     def _check_signature(self, given: dict[str, str], method: str, url: str, query: str, now_ms: int) -> None:
         for name in _REQUIRED:
             if not given.get(name):
-                raise Refused(f"{name} is missing")
+                raise Refused(f"{name} is missing", REQUIRED, {"fieldName": name}, 400)
         if given.get("oauth_version", "1.0") != "1.0":
-            raise Refused("the version is not supported")
+            words = 'The "%1" Oauth version isn\'t supported.'
+            raise Refused("the version is not supported", words, [given["oauth_version"]], 400)
         if given["oauth_signature_method"] != "HMAC-SHA256":
-            raise Refused("the signature method is not supported")
+            words = "Signature method %1 is not supported"
+            raise Refused(
+                "the signature method is not supported", words, [given["oauth_signature_method"]], 400
+            )
         held = self.integration
-        if (given["oauth_consumer_key"], given["oauth_token"]) != (held.consumer_key, held.access_token):
-            raise Refused("consumer or token is unknown")
+        if given["oauth_consumer_key"] != held.consumer_key:
+            raise Refused("the consumer is unknown", "A consumer having the specified key does not exist")
         if not given["oauth_timestamp"].isdigit() or not (
             0 < int(given["oauth_timestamp"]) <= now_ms // 1000 + TIME_DEVIATION_S
         ):
-            raise Refused("the timestamp is incorrect")
+            words = "The timestamp value in the oauth_timestamp parameter is incorrect."
+            raise Refused("the timestamp is incorrect", words)
         if given["oauth_nonce"] in self._nonces:
-            raise Refused("the nonce is already being used")
+            words = "The nonce is already being used by the consumer with ID %1."
+            raise Refused("the nonce is already being used", words, [1])
+        # It is noted before the signature is looked at.
+        if len(self._nonces) >= NONCES_MAX:
+            self._nonces.pop(next(iter(self._nonces)))
+        self._nonces[given["oauth_nonce"]] = None
+        if given["oauth_token"] != held.access_token:
+            raise Refused("the token is unknown", "Specified token does not exist")
         signed = [(k, v) for k, v in given.items() if k not in {"oauth_signature", "realm"}]
         signed += parse_qsl(query, keep_blank_values=True)
         encoded = sorted((_quote(k), _quote(v)) for k, v in signed)
@@ -122,10 +151,7 @@ class Credentials:
         key = f"{_quote(held.consumer_secret)}&{_quote(held.access_token_secret)}"
         digest = base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha256")).decode()
         if not hmac.compare_digest(digest.encode(), given["oauth_signature"].encode(errors="replace")):
-            raise Refused("the signature is invalid")
-        if len(self._nonces) >= NONCES_MAX:
-            self._nonces.pop(next(iter(self._nonces)))
-        self._nonces[given["oauth_nonce"]] = None
+            raise Refused("the signature is invalid", "The signature is invalid. Verify and try again.")
 
 
 def _parts(text: str) -> dict[str, str]:

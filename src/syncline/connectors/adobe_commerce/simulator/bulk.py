@@ -1,21 +1,25 @@
 """The asynchronous and bulk API: what is accepted is queued, and a consumer works it off later, one by one.
 
-Contract section 4; Magento/AsynchronousOperations/Model/MassSchedule and OperationProcessor. What is accepted is scheduled
-even where the call as a whole fails, nothing is deduplicated, and nobody works while no consumer runs.
+Contract section 4; Magento/WebapiAsync/Controller/Rest (AsynchronousRequestProcessor, Asynchronous/InputParamsResolver),
+AsynchronousOperations/Model/MassSchedule and OperationProcessor. An entry that is no call of the service has the whole request
+refused before anything is queued. One that cannot be queued is told as rejected with 202, and the others are queued. Nothing is
+deduplicated, and nobody works while no consumer runs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import msgspec
 
-from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
+from syncline.connectors.adobe_commerce.simulator.errors import ApiError
+from syncline.connectors.adobe_commerce.simulator.owners import topic_of
+from syncline.connectors.adobe_commerce.simulator.state import stamp
 from syncline.ports import Clock
 from syncline.sdk.simulator import Faults
 
@@ -31,7 +35,12 @@ Work = Callable[[], Any]
 class Operation:
     """One queued call."""
 
+    id: int
+    bulk: str
     number: int
+    owner: str
+    topic: str
+    started_ms: int
     work: Work | None
     data: str
     status: int = OPEN
@@ -51,12 +60,14 @@ class Bulk:
         self._rng = rng
         self._faults = faults
         self._bulks: dict[str, list[Operation]] = {}
+        self._ids = 0
         self._free_s = 0.0  # when the consumer has worked off what it holds
         self._waiting: list[Operation] = []
         self._restarting = False
         self._consumer = True
         self.worked = 0
         self.deadlock_rate = 0.0  # share of operations that end in a lock wait
+        self.reject_rate = 0.0  # share of entries that cannot be queued
 
     @property
     def consumer(self) -> bool:
@@ -75,36 +86,26 @@ class Bulk:
         """Operations that are open."""
         return sum(one.status == OPEN for bulk in self._bulks.values() for one in bulk)
 
-    def schedule(self, entries: Sequence[tuple[Any, Work | ApiError]]) -> dict[str, Any]:
-        """Take a batch: what can be taken is queued, whatever becomes of the rest.
-
-        Raises:
-            ApiError: something was rejected. The rest is queued all the same.
-        """
-        number = len(self._bulks) + 1
-        uuid = _uuid(number)
+    def schedule(self, method: str, owner: str, entries: Sequence[tuple[Any, Work]]) -> dict[str, Any]:
+        """Take a batch: what can be queued is, whatever becomes of the rest. ``owner``: the service, as the vendor names it."""
+        uuid = _uuid(len(self._bulks) + 1)
         operations: list[Operation] = []
         told: list[dict[str, Any]] = []
-        errors: list[dict[str, Any]] = []
         for key, (data, work) in enumerate(entries):
-            text = _encode(data).decode()
-            entry: dict[str, Any] = {"id": key, "data_hash": hashlib.sha256(text.encode()).hexdigest()}
-            if isinstance(work, ApiError):
-                words = str(work.body["message"])
-                told.append({**entry, "status": "rejected", "error_message": words, "error_code": 0})
-                errors.append(
-                    {"message": "Error processing %key element of input data", "parameters": {"key": key}}
-                )
+            if self.reject_rate > 0 and self._rng.random() < self.reject_rate:
+                words = "Message could not be encoded."
+                told.append({"id": key, "status": "rejected", "error_message": words, "error_code": 0})
                 continue
-            operations.append(Operation(key, work, text))
-            told.append({**entry, "status": "accepted"})
+            text = _encode(data).decode()
+            self._ids += 1
+            topic, now_ms = topic_of(method, owner), self._clock.now_ms()
+            operations.append(Operation(self._ids, uuid, key, owner, topic, now_ms, work, text))
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            told.append({"id": key, "data_hash": digest, "status": "accepted"})
         self._bulks[uuid] = operations
         for operation in operations:
             self._queue(operation)
-        if errors:
-            # What was accepted is not told with it.
-            raise ApiError(400, str(errors[0]["message"]), errors[0]["parameters"], errors=errors)
-        return {"bulk_uuid": uuid, "request_items": told, "errors": False}
+        return {"bulk_uuid": uuid, "request_items": told, "errors": len(operations) < len(entries)}
 
     def _queue(self, operation: Operation) -> None:
         if not self._consumer or self._waiting:
@@ -136,7 +137,7 @@ class Bulk:
             operation.message = str(error.body["message"])
         else:
             operation.status = COMPLETE
-            operation.message = "Service execution success"
+            operation.message = f"Service execution success {operation.owner}"
         operation.work = None
 
     def _restart(self) -> None:
@@ -168,12 +169,27 @@ class Bulk:
         return {"bulk_id": uuid, "operations_list": rows, "operation_count": len(rows)}
 
     def count(self, uuid: str, status: int) -> int:
-        """How many operations of a batch are in a status."""
-        return sum(one.status == status for one in self._of(uuid))
+        """How many operations of a batch are in a status; none of one that is not there."""
+        return sum(one.status == status for one in self._bulks.get(uuid, ()))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every operation, for a search; when its batch began is an extension attribute that can be searched for."""
+        for one in (operation for bulk in self._bulks.values() for operation in bulk):
+            yield {
+                "id": one.id,
+                "bulk_uuid": one.bulk,
+                "topic_name": one.topic,
+                "serialized_data": one.data,
+                "result_serialized_data": one.result or None,
+                "status": one.status,
+                "result_message": one.message or None,
+                "error_code": one.code,
+                "start_time": stamp(one.started_ms),
+            }
 
     def _of(self, uuid: str) -> list[Operation]:
         if uuid not in self._bulks:
-            raise no_such_entity("bulkUuid", uuid)
+            raise ApiError(404, "Bulk uuid %bulkUuid not exist", {"bulkUuid": uuid})
         return self._bulks[uuid]
 
     def told(self) -> str:

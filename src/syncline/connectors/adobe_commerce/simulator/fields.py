@@ -6,6 +6,7 @@ name that is no parameter is ignored, as the vendor does, but noted: a client th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -153,6 +154,16 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
             "extension_attributes": "any",
         },
     ),
+    "CreditBalanceOptions": (
+        "Magento\\CompanyCredit\\Api\\Data\\CreditBalanceOptionsInterface",
+        {
+            "purchase_order": "string",
+            "order_increment": "string",
+            "currency_display": "string",
+            "currency_base": "string",
+            "extension_attributes": "any",
+        },
+    ),
     "Company": (
         "Magento\\Company\\Api\\Data\\CompanyInterface",
         {
@@ -233,7 +244,7 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "admin_token": {"username": ("string", True), "password": ("string", True)},
     "base_prices": {"prices": ("[BasePrice]", True)},
     "tier_prices": {"prices": ("[TierPrice]", True)},
-    "tier_information": {"skus": ("[string]", True)},
+    "price_information": {"skus": ("[string]", True)},
     "save_product": {"product": ("Product", True), "saveOptions": ("bool", False)},
     **productfields.SERVICES,
     "assign_products": {"products": ("[CatalogProduct]", True)},
@@ -265,6 +276,13 @@ SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     },
     "comment": {"statusHistory": ("StatusHistory", True)},
     "save_company_credit": {"creditLimit": ("CreditLimit", True)},
+    "change_balance": {
+        "value": ("float", True),
+        "currency": ("string", True),
+        "operationType": ("int", True),
+        "comment": ("string", False),
+        "options": ("CreditBalanceOptions", False),
+    },
     "save_order": {"entity": ("OrderEntity", True)},
     "save_company": {"company": ("Company", True)},
     "save_customer": {
@@ -284,17 +302,28 @@ def taken(service: str, given: Any, note: Note, *, items_max: int | None = None)
         ApiError: in the vendor's words.
     """
     if not isinstance(given, dict):
-        raise ApiError(400, "Decoding error: \nSyntax error")
+        raise ApiError(400, "Decoding error.")
     found: dict[str, Any] = {}
+    missing: list[str] = []
     for name, (kind, needed) in SERVICES[service].items():
-        if given.get(name) is None:
-            if needed:
-                raise required(name)
-            continue
-        found[name] = _checked(kind, given[name], note, items_max)
-    if set(given) - set(SERVICES[service]):
+        value = given[name] if given.get(name) is not None else given.get(_snake(name))
+        if value is not None:
+            found[name] = _checked(kind, value, note, items_max)
+        elif needed:
+            missing.append(name)
+    if len(missing) > 1:
+        errors = [required(name).body for name in missing]
+        raise ApiError(400, "One or more input exceptions have occurred.", errors=errors)
+    if missing:
+        raise required(missing[0])
+    if {_snake(name) for name in given} - {_snake(name) for name in SERVICES[service]}:
         note("unknown_field")
     return found
+
+
+def _snake(name: str) -> str:
+    """``sourceItems`` and ``source_items`` are one name (Framework/Webapi/ServiceInputProcessor)."""
+    return re.sub(r"(?<=\w)(?=[A-Z])", "_", name).lower()
 
 
 def _checked(kind: str, value: Any, note: Note, items_max: int | None) -> Any:
@@ -314,11 +343,11 @@ def _checked(kind: str, value: Any, note: Note, items_max: int | None) -> Any:
         if not isinstance(value, dict):
             raise _wrong_type(value, owner)
         for name in value:
-            if name not in properties:
+            if _snake(name) not in properties:
                 note("unknown_field")
                 raise no_accessor(name, owner)
         return {
-            name: _checked(properties[name], one, note, items_max)
+            _snake(name): _checked(properties[_snake(name)], one, note, items_max)
             for name, one in value.items()
             if one is not None
         }

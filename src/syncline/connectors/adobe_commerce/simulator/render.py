@@ -5,6 +5,7 @@ Field names from admin-schema-2.4.9.yaml (contract section 12). Display and base
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator.state import (
@@ -44,8 +45,11 @@ def order(one: Order, currency: str) -> dict[str, Any]:
         "customer_lastname": one.buyer.lastname,
         "base_grand_total": money(one.grand_minor),
         "base_subtotal": money(goods),
-        "base_discount_amount": money(-discount),
+        "base_discount_amount": money(-discount - one.shipping_discount_minor),
+        "base_discount_tax_compensation_amount": money(sum(line.compensation_minor for line in one.lines)),
         "base_shipping_amount": money(one.shipping_minor),
+        "base_shipping_discount_amount": money(one.shipping_discount_minor),
+        "base_shipping_discount_tax_compensation_amnt": money(0),
         "base_shipping_tax_amount": money(0),
         "base_tax_amount": money(tax),
         "base_shipping_refunded": money(sum(memo.shipping_minor for memo in one.creditmemos)),
@@ -135,6 +139,7 @@ def order_item(item: OrderItem, one: Order) -> dict[str, Any]:
         "base_price": money(item.price_minor),
         "base_row_total": money(item.row_minor),
         "base_discount_amount": money(item.discount_minor),
+        "base_discount_tax_compensation_amount": money(item.compensation_minor),
         "base_tax_amount": money(item.tax_minor),
     }
     if item.parent is not None:
@@ -257,6 +262,19 @@ def choices(one: Product) -> list[dict[str, Any]]:
         }
         for choice in one.choices
     ]
+
+
+def groups(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """``customer-data-group-interface``; all groups together are none."""
+    for number, name in enumerate(name for name in names if name != "ALL GROUPS"):
+        yield {"id": number, "code": name, "tax_class_id": 3, "tax_class_name": "Retail Customer"}
+
+
+def store_view(number: int, code: str) -> dict[str, Any]:
+    """``store-data-store-interface``."""
+    at = min(number, 1)
+    told = {"id": number, "code": code, "name": code.title(), "website_id": at}
+    return told | {"store_group_id": at, "is_active": 1}
 
 
 def source_item(one: SourceItem) -> dict[str, Any]:

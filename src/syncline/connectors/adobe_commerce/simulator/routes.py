@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from syncline.connectors.adobe_commerce.simulator import (
     catalog,
@@ -21,12 +21,10 @@ from syncline.connectors.adobe_commerce.simulator import (
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
-from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem
+from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem, stamp
 
 if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
-
-SOURCE_ITEMS_FIELDS = ("sku", "source_code", "quantity", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class Call:
         return int(text)
 
 
+T = TypeVar("T")
 Handler = Callable[["Services", Call], Any]
 
 
@@ -93,26 +92,24 @@ class Services:
         """The shop whose services these are."""
         return self._shop
 
-    def search(self, call: Call, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """The answer to a search over some rows."""
-        return self._search(call, rows)
-
     # --- searches ---------------------------------------------------------------------------------
 
-    def _search(self, call: Call, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        criteria = Criteria(call.query, limited=self._shop.input_limits, note=self._shop.ledger.breach)
+    def search(
+        self, call: Call, rows: Iterable[Mapping[str, Any]], *, needed: bool = True, eav: bool = False
+    ) -> dict[str, Any]:
+        """The answer to a search over some rows.
+
+        ``needed``: the service has no default for its criteria. ``eav``: its records have attributes, where others have columns.
+        """
+        note, limited = self._shop.ledger.breach, self._shop.input_limits
+        criteria = Criteria(call.query, limited=limited, note=note, needed=needed, eav=eav)
         found, total = criteria.apply(rows)
-        told: dict[str, Any] = {
-            "filter_groups": [],
-            "page_size": criteria.size,
-            "current_page": criteria.page,
-        }
-        return {"items": found, "search_criteria": told, "total_count": total}
+        return {"items": found, "search_criteria": criteria.told(), "total_count": total}
 
     def orders(self, call: Call) -> Any:
         # The read replica, where there is one, lags behind; without a lag this is what is there.
         rows = (self._told(one) for one in self._state.orders.values() if self._shop.visible(one))
-        return self._search(call, rows)
+        return self.search(call, rows)
 
     def _told(self, order: Order) -> dict[str, Any]:
         known = self._rendered.get(order.entity_id)
@@ -121,30 +118,30 @@ class Services:
         return known[1]
 
     def invoices(self, call: Call) -> Any:
-        return self._search(call, map(render.invoice, self._state.invoices.values()))
+        return self.search(call, map(render.invoice, self._state.invoices.values()))
 
     def shipments(self, call: Call) -> Any:
-        return self._search(call, map(render.shipment, self._state.shipments.values()))
+        return self.search(call, map(render.shipment, self._state.shipments.values()))
 
     def creditmemos(self, call: Call) -> Any:
-        return self._search(call, map(render.creditmemo, self._state.creditmemos.values()))
+        return self.search(call, map(render.creditmemo, self._state.creditmemos.values()))
 
     def products(self, call: Call) -> Any:
         rows = (render.product(one, call.store) for one in self._state.products.values())
-        return self._search(call, rows)
+        return self.search(call, rows, eav=True)
 
     def shared_products(self, call: Call) -> Any:
         return catalog.listed(self._state, call.number("id"))
 
     def source_items(self, call: Call) -> Any:
-        return self._search(call, map(render.source_item, self._state.source_items.values()))
+        return self.search(call, map(render.source_item, self._state.source_items.values()))
 
     def sources(self, call: Call) -> Any:
         rows = (
             {"source_code": s.code, "name": s.name, "enabled": s.enabled}
             for s in self._state.sources.values()
         )
-        return self._search(call, rows)
+        return self.search(call, rows, needed=False)
 
     def stocks(self, call: Call) -> Any:
         rows = (
@@ -155,7 +152,7 @@ class Services:
             }
             for stock in self._state.stocks.values()
         )
-        return self._search(call, rows)
+        return self.search(call, rows, needed=False)
 
     def stock_links(self, call: Call) -> Any:
         rows = (
@@ -163,20 +160,47 @@ class Services:
             for stock in self._state.stocks.values()
             for place, code in enumerate(stock.sources, 1)
         )
-        return self._search(call, rows)
+        return self.search(call, rows)
 
     def customers(self, call: Call) -> Any:
-        return self._search(call, map(companies.customer, self._state.customers.values()))
+        return self.search(call, map(companies.customer, self._state.customers.values()), eav=True)
 
     # --- single records ---------------------------------------------------------------------------
 
     def _order(self, call: Call, name: str) -> Order:
-        number = call.number(name)
-        if number not in self._state.orders:
-            raise ApiError(
-                404, "The entity that was requested doesn't exist. Verify the entity and try again."
-            )
-        return self._state.orders[number]
+        return _there(self._state.orders, call.number(name))
+
+    def status(self, call: Call) -> Any:
+        return self._order(call, "id").status
+
+    def one_invoice(self, call: Call) -> Any:
+        return render.invoice(_there(self._state.invoices, call.number("id")))
+
+    def one_shipment(self, call: Call) -> Any:
+        return render.shipment(_there(self._state.shipments, call.number("id")))
+
+    def one_creditmemo(self, call: Call) -> Any:
+        return render.creditmemo(_there(self._state.creditmemos, call.number("id")))
+
+    def groups(self, call: Call) -> Any:
+        return self.search(call, render.groups(self._state.groups))
+
+    def group(self, call: Call) -> Any:
+        number = call.number("id")
+        found = next((one for one in render.groups(self._state.groups) if one["id"] == number), None)
+        if found is None:
+            raise no_such_entity("id", number)
+        return found
+
+    def store_views(self, _: Call) -> Any:
+        named = sorted(self._shop.stores - {"all", "default"})
+        return [render.store_view(0, "admin"), *map(render.store_view, range(1, 99), ["default", *named])]
+
+    def websites(self, _: Call) -> Any:
+        return [
+            {"id": 0, "code": "admin", "name": "Admin", "default_group_id": 0},
+            {"id": 1, "code": "base", "name": "Main Website", "default_group_id": 1},
+        ]
 
     def order(self, call: Call) -> Any:
         return render.order(self._order(call, "id"), self._shop.currency)
@@ -203,7 +227,7 @@ class Services:
         return companies.customer(companies.replace_customer(self._state, number, call.given["customer"]))
 
     def find_companies(self, call: Call) -> Any:
-        return self._search(call, map(companies.company, self._state.companies.values()))
+        return self.search(call, map(companies.company, self._state.companies.values()))
 
     def company(self, call: Call) -> Any:
         found = self._state.companies.get(call.number("companyId"))
@@ -221,6 +245,22 @@ class Services:
 
     def hierarchy(self, call: Call) -> Any:
         return companies.hierarchy(self._state, call.number("id"))
+
+    def one_credit(self, call: Call) -> Any:
+        return companycredits.credit(companycredits.found(self._state, call.number("creditId")))
+
+    def increase_balance(self, call: Call) -> Any:
+        return self._book(call, 1)
+
+    def decrease_balance(self, call: Call) -> Any:
+        return self._book(call, -1)
+
+    def _book(self, call: Call, sign: int) -> bool:
+        at = stamp(self._shop.clock.now_ms())
+        return companycredits.book(self._state, call.number("creditId"), call.given, sign=sign, at=at)
+
+    def credit_history(self, call: Call) -> Any:
+        return self.search(call, companycredits.history(self._state))
 
     def company_credit(self, call: Call) -> Any:
         return companycredits.of_company(self._state, call.number("companyId"))
@@ -251,6 +291,9 @@ class Services:
             raise ApiError(400, "The requested sku is not assigned to given stock.")
         return self._state.salable(sku, stock_id)
 
+    def is_salable(self, call: Call) -> Any:
+        return self._state.salable(call.path["sku"], call.number("stockId")) > 0
+
     def salable_for(self, call: Call) -> Any:
         wanted = Decimal(call.path["requestedQty"])
         return {
@@ -273,6 +316,7 @@ class Services:
             errors += _invalid(row)
         if errors:
             raise ApiError(400, "Validation Failed", errors=errors)
+        self._locked("Could not save Source Item")
         for row in rows:
             if row["source_code"] not in self._state.sources:
                 # The database's foreign key says so; SourceItemsSave turns every failure into these words.
@@ -283,7 +327,23 @@ class Services:
             )
         return []
 
+    def _locked(self, words: str) -> None:
+        """A save that found its rows locked is undone, and says so in the words of its service."""
+        if self._shop.lock_waits > 0:
+            self._shop.lock_waits -= 1
+            raise ApiError(400, words)
+
+    def delete_source_items(self, call: Call) -> Any:
+        """What was there is forgotten; reservations stay (Inventory/Model/SourceItem/Command/SourceItemsDelete)."""
+        rows = call.given["sourceItems"]
+        if not rows:
+            raise ApiError(400, "Input data is empty")
+        for row in rows:
+            self._state.source_items.pop((row.get("sku", ""), row.get("source_code", "")), None)
+        return []
+
     def save_product(self, call: Call) -> Any:
+        self._locked("Database lock wait timeout exceeded")
         return catalog.save(self._shop, call.given["product"], call.path.get("sku", ""), call.store)
 
     def assign_products(self, call: Call) -> Any:
@@ -293,6 +353,7 @@ class Services:
         return catalog.assign(self._state, call.number("id"), call.given["products"], into=False)
 
     def save_base_prices(self, call: Call) -> Any:
+        self._locked("Could not save Prices.")
         return prices.save_base(self._state, call.given["prices"])
 
     def save_tier_prices(self, call: Call) -> Any:
@@ -300,6 +361,12 @@ class Services:
 
     def delete_tier_prices(self, call: Call) -> Any:
         return prices.delete_tiers(self._state, call.given["prices"])
+
+    def replace_tier_prices(self, call: Call) -> Any:
+        return prices.replace_tiers(self._state, call.given["prices"])
+
+    def base_prices(self, call: Call) -> Any:
+        return prices.base_of(self._state, call.given["skus"])
 
     def tier_prices(self, call: Call) -> Any:
         return prices.tiers_of(self._state, call.given["skus"])
@@ -330,6 +397,7 @@ class Services:
 
     def invoice(self, call: Call) -> Any:
         order = self._order(call, "orderId")
+        self._locked("Could not save an invoice, see error log for details")
         made = self._sales.invoice(order, _units(call.given), capture=call.given.get("capture", False))
         made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
@@ -359,6 +427,7 @@ class Services:
 
     def refund(self, call: Call) -> Any:
         order = self._order(call, "orderId")
+        self._locked("Could not save a Creditmemo, see error log for details")
         arguments = call.given.get("arguments", {})
         back = arguments.get("extension_attributes", {}).get("return_to_stock_items", ())
         shipping = arguments.get("shipping_amount")
@@ -373,6 +442,12 @@ class Services:
 
     # --- bulk -------------------------------------------------------------------------------------
 
+    def bulk_operations(self, call: Call) -> Any:
+        found = self.search(call, self._shop.bulk.rows())
+        for row in found["items"]:
+            row["extension_attributes"] = {"start_time": row.pop("start_time")}
+        return found
+
     def bulk_status(self, call: Call) -> Any:
         return self._shop.bulk.status(call.path["bulkUuid"], detailed=False)
 
@@ -381,6 +456,12 @@ class Services:
 
     def bulk_count(self, call: Call) -> Any:
         return self._shop.bulk.count(call.path["bulkUuid"], call.number("status"))
+
+
+def _there(table: Mapping[int, T], number: int) -> T:
+    if number not in table:
+        raise ApiError(404, "The entity that was requested doesn't exist. Verify the entity and try again.")
+    return table[number]
 
 
 def _invalid(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -427,25 +508,26 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "order/{orderId}/invoice", "invoice", Services.invoice),
     Route("POST", "order/{orderId}/ship", "ship", Services.ship),
     Route("POST", "order/{orderId}/refund", "refund", Services.refund),
+    Route("GET", "orders/{id}/statuses", "none", Services.status),
     Route("GET", "invoices", "none", Services.invoices),
+    Route("GET", "invoices/{id}", "none", Services.one_invoice),
     Route("GET", "shipments", "none", Services.shipments),
+    Route("GET", "shipment/{id}", "none", Services.one_shipment),
+    Route("GET", "creditmemo/{id}", "none", Services.one_creditmemo),
     Route("POST", "shipment/track", "add_track", Services.add_track),
     Route("GET", "creditmemos", "none", Services.creditmemos),
     Route("POST", "products/base-prices", "base_prices", Services.save_base_prices),
+    Route("POST", "products/base-prices-information", "price_information", Services.base_prices),
     Route("POST", "products/tier-prices", "tier_prices", Services.save_tier_prices),
+    Route("PUT", "products/tier-prices", "tier_prices", Services.replace_tier_prices),
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
-    Route("POST", "products/tier-prices-information", "tier_information", Services.tier_prices),
+    Route("POST", "products/tier-prices-information", "price_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
     Route("GET", "products/attributes", "none", merchandise.attributes),
     Route("POST", "products/attributes/{attributeCode}/options", "save_option", merchandise.add_option),
     Route("POST", "products/{sku}/media", "save_media", merchandise.add_media),
     Route("GET", "configurable-products/{sku}/options/all", "none", merchandise.options),
-    Route(
-        "POST",
-        "configurable-products/{sku}/options",
-        "save_configurable_option",
-        merchandise.save_option,
-    ),
+    Route("POST", "configurable-products/{sku}/options", "save_configurable_option", merchandise.save_option),
     Route("POST", "configurable-products/{sku}/child", "add_child", merchandise.add_child),
     Route("GET", "configurable-products/{sku}/children", "none", merchandise.children),
     Route("GET", "categories", "none", merchandise.tree),
@@ -467,14 +549,24 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "hierarchy/{id}", "none", Services.hierarchy),
     Route("GET", "customers/search", "none", Services.customers),
     Route("GET", "customers/{customerId}", "none", Services.customer),
+    Route("GET", "customerGroups/search", "none", Services.groups),
+    Route("GET", "customerGroups/{id}", "none", Services.group),
     Route("GET", "companyCredits/company/{companyId}", "none", Services.company_credit),
+    Route("GET", "companyCredits/history", "none", Services.credit_history),
+    Route("GET", "companyCredits/{creditId}", "none", Services.one_credit),
+    Route("POST", "companyCredits/{creditId}/increaseBalance", "change_balance", Services.increase_balance),
+    Route("POST", "companyCredits/{creditId}/decreaseBalance", "change_balance", Services.decrease_balance),
     Route("PUT", "companyCredits/{id}", "save_company_credit", Services.save_company_credit),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),
+    Route("GET", "store/storeViews", "none", Services.store_views),
+    Route("GET", "store/websites", "none", Services.websites),
     Route("GET", "inventory/source-items", "none", Services.source_items),
     Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),
+    Route("POST", "inventory/source-items-delete", "save_source_items", Services.delete_source_items),
     Route("GET", "inventory/sources", "none", Services.sources),
     Route("GET", "inventory/stocks", "none", Services.stocks),
     Route("GET", "inventory/stock-source-links", "none", Services.stock_links),
+    Route("GET", "inventory/is-product-salable/{sku}/{stockId}", "none", Services.is_salable),
     Route("GET", "inventory/get-product-salable-quantity/{sku}/{stockId}", "none", Services.salable),
     Route(
         "GET",
@@ -482,6 +574,7 @@ ROUTES: tuple[Route, ...] = (
         "none",
         Services.salable_for,
     ),
+    Route("GET", "bulk", "none", Services.bulk_operations),
     Route("GET", "bulk/{bulkUuid}/status", "none", Services.bulk_status),
     Route("GET", "bulk/{bulkUuid}/detailed-status", "none", Services.bulk_detailed),
     Route("GET", "bulk/{bulkUuid}/operation-status/{status}", "none", Services.bulk_count),

@@ -24,8 +24,11 @@ from syncline.connectors.adobe_commerce.simulator.state import (
     ShopState,
     SourceItem,
     Track,
+    to_int,
 )
 
+# Methods by which no provider is asked for money.
+OFFLINE = frozenset({"checkmo", "banktransfer", "cashondelivery", "purchaseorder", "companycredit", "free"})
 STATUS = {
     "new": "pending",
     "processing": "processing",
@@ -75,8 +78,13 @@ class Sales:
         payment: str = "checkmo",
         po_number: str = "",
         paid: bool = False,
+        discounts_include_tax: bool = False,
+        shipping_discount_minor: int = 0,
     ) -> Checkout:
-        """Place an order if everything in the cart is salable; all of it or nothing."""
+        """Place an order if everything in the cart is salable; all of it or nothing.
+
+        ``discounts_include_tax``: as where prices are kept with tax, and discounts are given on them.
+        """
         state = self._state
         wanted: dict[str, int] = {}
         for line in cart:
@@ -97,9 +105,10 @@ class Sales:
             po_number,
             now,
             now,
+            shipping_discount_minor=shipping_discount_minor,
         )
         for line in cart:
-            order.items += self._lines(line, tax_rate)
+            order.items += self._lines(line, tax_rate, discounts_include_tax)
         state.orders[number] = order
         for one in order.lines:
             state.reserve(stock_id, one.sku, -one.ordered, "order_placed", number)
@@ -117,15 +126,21 @@ class Sales:
         shipping_minor: int = 500,
         tax_rate: Decimal = Decimal("0.2"),
         payment: str = "checkmo",
+        discounts_include_tax: bool = False,
+        shipping_discount_minor: int = 0,
         **_more: object,
     ) -> dict[str, Any]:
         """What a hook is told before an order is placed: it has a number already, and no id."""
         rows: list[dict[str, Any]] = []
-        total = Decimal(shipping_minor)
+        total = Decimal(shipping_minor - shipping_discount_minor)
         for line in cart:
             net = self._state.products[line.sku].price_minor * line.quantity - line.discount_minor
+            net += _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
             total += net + (net * tax_rate).quantize(Decimal(1), ROUND_HALF_UP)
-            rows.append({"sku": line.sku, "qty_ordered": line.quantity})
+            # As they will be saved, but without ids: a variant does not say yet whose it is.
+            row = {"sku": line.sku, "qty_ordered": line.quantity, "product_type": "simple"}
+            rows += [{**row, "product_type": "configurable"}] if line.configurable else []
+            rows.append(row)
         known = self._customer(buyer) if registered else None
         return {
             "increment_id": f"{self._state.next_id('order'):09d}",
@@ -136,9 +151,10 @@ class Sales:
             "items": rows,
         }
 
-    def _lines(self, line: CartLine, tax_rate: Decimal) -> list[OrderItem]:
+    def _lines(self, line: CartLine, tax_rate: Decimal, discounts_include_tax: bool) -> list[OrderItem]:
         state = self._state
         simple = state.products[line.sku]
+        compensation = _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
         if not line.configurable:
             item = OrderItem(
                 state.new_id("order_item"),
@@ -148,6 +164,7 @@ class Sales:
                 simple.price_minor,
                 line.discount_minor,
                 tax_rate,
+                compensation_minor=compensation,
             )
             return [item]
         parent = OrderItem(
@@ -159,6 +176,7 @@ class Sales:
             line.discount_minor,
             tax_rate,
             "configurable",
+            compensation_minor=compensation,
         )
         child = OrderItem(
             state.new_id("order_item"), simple, line.sku, line.quantity, 0, 0, Decimal(0), parent=parent
@@ -177,7 +195,9 @@ class Sales:
     # --- documents --------------------------------------------------------------------------------
 
     def invoice(self, order: Order, units: Mapping[int, int] | None, *, capture: bool) -> Invoice:
-        """Invoice units by order item id, or all that are left.
+        """Invoice units by order item id, or all that are left. It is paid either way (Sales/Model/Order/Invoice/PayOperation).
+
+        ``capture``: where the payment method can, the money is taken from the buyer now; else it is taken to have come.
 
         Raises:
             ApiError: the order is not in a state for it.
@@ -195,14 +215,16 @@ class Sales:
         ]
         if errors:
             raise ApiError(400, "Invoice Document Validation Error(s):\n" + "\n".join(errors))
-        made = self._book(order, lines, paid=capture)
+        made = self._book(order, lines, paid=True)
+        if capture and order.payment not in OFFLINE:
+            order.charged_minor += made.total_minor
         self._saved(order)
         return made
 
     def _book(self, order: Order, lines: list[tuple[OrderItem, int]], *, paid: bool) -> Invoice:
         state = self._state
         shipping = 0 if order.invoices else order.shipping_minor
-        total = shipping
+        total = order.shipping_after_discount(shipping)
         for line, quantity in lines:
             before, after = line.invoiced, line.invoiced + quantity
             total += line.net_of(after) - line.net_of(before) + line.tax_of(after) - line.tax_of(before)
@@ -246,10 +268,10 @@ class Sales:
             asked[line.sku] = asked.get(line.sku, 0) + quantity
         for sku, quantity in asked.items():
             item = state.item_at(sku, source)
-            if item is None:
-                raise ApiError(404, "Source item not found by source code: %1 and sku: %2.", [source, sku])
-            if item.quantity < quantity:
-                raise ApiError(400, "Not all of your products are available in the requested quantity.")
+            if item is None or item.quantity < quantity:
+                # Sources are lowered while the shipment is saved, and of what goes wrong there nothing is told
+                # (InventoryShipping/Observer/SourceDeductionProcessor, Sales/Model/ShipOrder).
+                raise ApiError(400, "Could not save a shipment, see error log for details")
         now, number = state.clock.now_ms(), state.new_id("shipment")
         made = Shipment(number, f"{number:09d}", order, source, lines, [], now)
         for line, quantity in lines:
@@ -300,7 +322,7 @@ class Sales:
             x.shipping_minor for x in order.creditmemos
         )
         shipping = min(left, left if shipping_minor is None and units is None else shipping_minor or 0)
-        total = shipping
+        total = order.shipping_after_discount(shipping)
         for line, quantity in lines:
             before, after = line.refunded, line.refunded + quantity
             total += line.net_of(after) - line.net_of(before) + line.tax_of(after) - line.tax_of(before)
@@ -330,18 +352,24 @@ class Sales:
     # --- states -----------------------------------------------------------------------------------
 
     def cancel(self, order: Order) -> bool:
-        """Cancel what was neither invoiced nor shipped; says whether that was possible."""
+        """Cancel what was neither invoiced nor shipped; says whether anything was left to invoice.
+
+        An order that was shipped and not invoiced is cancelled too, and none of its units (Sales/Model/Order, canCancel and
+        registerCancellation).
+        """
         if order.state in STATES_DONE or order.state == "holded":
             return False
-        left = [(x, x.ordered - max(x.invoiced, x.shipped) - x.canceled) for x in order.lines]
-        if not any(units for _, units in left) or any(x.invoiced for x in order.lines):
+        if not any(line.to_invoice for line in order.lines):
             return False
-        for line, units in left:
+        state = "canceled"
+        for line in order.lines:
+            units = min(line.to_invoice, line.to_ship)
+            if state != "processing" and line.to_refund:
+                state = "processing" if line.to_ship > units else "complete"
             if units:
                 line.canceled += units
                 self._state.reserve(order.stock_id, line.sku, units, "order_canceled", order.entity_id)
-        order.state = "canceled" if not any(x.shipped for x in order.lines) else "complete"
-        order.status = STATUS[order.state]
+        order.state, order.status = state, STATUS[state]
         self._saved(order)
         return True
 
@@ -409,3 +437,8 @@ class Sales:
         for source, quantity in at.items():
             state.source_items[sku, source] = SourceItem(sku, source, quantity, int(quantity > 0))
         return product
+
+
+def _tax_inside(amount_minor: int, tax_rate: Decimal) -> int:
+    """The tax inside an amount with tax."""
+    return to_int(amount_minor * tax_rate / (1 + tax_rate))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from syncline.connectors.adobe_commerce.simulator.errors import ApiError, required
+from syncline.connectors.adobe_commerce.simulator.errors import ApiError, internal, required
 
 PAGE_DEFAULT, PAGE_MAX = 20, 300
 _KEY = re.compile(r"searchCriteria\[(\w+)\]((?:\[\w+\])*)|search_criteria\[(\w+)\]((?:\[\w+\])*)")
@@ -35,8 +35,15 @@ class Criteria:
     """One parsed search."""
 
     def __init__(
-        self, query: Sequence[tuple[str, str]], *, limited: bool, note: Callable[[str], None]
+        self,
+        query: Sequence[tuple[str, str]],
+        *,
+        limited: bool,
+        note: Callable[[str], None],
+        needed: bool = True,
+        eav: bool = False,
     ) -> None:
+        self._eav = eav
         given: dict[str, Any] = {}
         named = False
         for key, value in query:
@@ -53,7 +60,7 @@ class Criteria:
                 raise no_accessor(match[1] or match[3], owner)
             steps = re.findall(r"\[(\w+)\]", match[2] or match[4] or "")
             _put(given, [name, *steps], value)
-        if not named:
+        if not named and needed:
             raise required("searchCriteria")
         self.groups = [_filters(group) for group in _listed(given.get("filter_groups"))]
         self.orders = [_order(one) for one in _listed(given.get("sort_orders"))]
@@ -64,19 +71,53 @@ class Criteria:
             self.size = self.size or PAGE_DEFAULT
         self.page = _whole(given.get("current_page"), "current_page") or 1
 
+    def told(self) -> dict[str, Any]:
+        """As the answer repeats it; what was not given is left out."""
+        found: dict[str, Any] = {
+            "filter_groups": [
+                {
+                    "filters": [
+                        dict(zip(("field", "value", "condition_type"), (f, v, c), strict=True))
+                        for f, c, v in group
+                    ]
+                }
+                for group in self.groups
+            ]
+        }
+        if self.orders:
+            found["sort_orders"] = [
+                {"field": field, "direction": "DESC" if descending else "ASC"}
+                for field, descending in self.orders
+            ]
+        if self.size:
+            found |= {"page_size": self.size}
+        return found | {"current_page": self.page}
+
     def apply(self, rows: Iterable[Row]) -> tuple[list[Row], int]:
         """The rows of the page, and how many there are on all pages."""
         found = [
-            row for row in rows if all(any(_fits(row, f) for f in group) for group in self.groups if group)
+            row
+            for row in rows
+            if all(any(self._fits(row, f) for f in group) for group in self.groups if group)
         ]
         for field, descending in reversed(self.orders):
-            found.sort(key=lambda row: _sortable(_value(row, field)), reverse=descending)
+            found.sort(key=lambda row: _sortable(self._value(row, field)), reverse=descending)
         total = len(found)
         if not self.size:
             return found, total
         last = max(1, -(-total // self.size))
         page = min(max(1, self.page), last)
         return found[(page - 1) * self.size : page * self.size], total
+
+    def _value(self, row: Row, field: str) -> Any:
+        if field not in row:
+            if self._eav:
+                raise ApiError(400, "Invalid attribute name: %1", [field])
+            raise internal()  # the database says so, and production shops hide its words
+        return row[field]
+
+    def _fits(self, row: Row, one: tuple[str, str, str]) -> bool:
+        return _fits(self._value(row, one[0]), one[1], one[2])
 
 
 def no_accessor(name: str, owner: str) -> ApiError:
@@ -117,7 +158,8 @@ def _filters(group: Any) -> list[tuple[str, str, str]]:
 def _order(one: Any) -> tuple[str, bool]:
     field, direction = one.get("field", ""), str(one.get("direction", "DESC")).upper()
     if direction not in {"ASC", "DESC"}:
-        raise ApiError(400, "The direction %1 is not supported", [direction])
+        words = "The sort order has to be specified as %1 for ascending order or %2 for descending order."
+        raise ApiError(400, words, ["ASC", "DESC"])
     return field, direction == "DESC"
 
 
@@ -133,20 +175,11 @@ def _whole(given: Any, name: str) -> int | None:
     return int(given)
 
 
-def _value(row: Row, field: str) -> Any:
-    if field not in row:
-        # The database says so; production shops hide it.
-        raise ApiError(400, "Invalid attribute name: %1", [field])
-    return row[field]
-
-
 def _sortable(value: Any) -> tuple[int, Any]:
     return (0, 0) if value is None else (1, value)
 
 
-def _fits(row: Row, one: tuple[str, str, str]) -> bool:
-    field, condition, text = one
-    value = _value(row, field)
+def _fits(value: Any, condition: str, text: str) -> bool:
     if condition in {"null", "notnull"}:
         return (value is None) == (condition == "null")
     if value is None:

@@ -126,6 +126,7 @@ class OrderItem:
     refunded: int = 0
     canceled: int = 0
     refunded_unshipped: int = 0
+    compensation_minor: int = 0  # the tax inside a discount that was given on a price with tax
 
     @property
     def row_minor(self) -> int:
@@ -135,11 +136,16 @@ class OrderItem:
     @property
     def tax_minor(self) -> int:
         """Tax on the row after its discount."""
-        return to_int(self.tax_rate * (self.row_minor - self.discount_minor))
+        return to_int(self.tax_rate * self.net_minor)
+
+    @property
+    def net_minor(self) -> int:
+        """The row after its discount, without tax: of a discount with tax, the tax is not taken from the net row."""
+        return self.row_minor - self.discount_minor + self.compensation_minor
 
     def net_of(self, units: int) -> int:
         """What some of the units cost, after discount and before tax."""
-        return to_int(Decimal(self.row_minor - self.discount_minor) * units / self.ordered)
+        return to_int(Decimal(self.net_minor) * units / self.ordered)
 
     def tax_of(self, units: int) -> int:
         """The tax on some of the units."""
@@ -238,6 +244,8 @@ class Order:
     creditmemos: list[Creditmemo] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
     ext_order_id: str = ""
+    shipping_discount_minor: int = 0
+    charged_minor: int = 0  # what was taken from the buyer by an invoice of the API
     saved: int = 0  # how often; a rendering holds until the next time
 
     @property
@@ -248,8 +256,15 @@ class Order:
     @property
     def grand_minor(self) -> int:
         """What the whole order costs, as it was placed."""
-        goods = sum(x.row_minor - x.discount_minor + x.tax_minor for x in self.lines)
-        return goods + self.shipping_minor
+        goods = sum(x.net_minor + x.tax_minor for x in self.lines)
+        return goods + self.shipping_minor - self.shipping_discount_minor
+
+    def shipping_after_discount(self, amount_minor: int) -> int:
+        """What is left to pay of an amount of shipping."""
+        if not self.shipping_minor:
+            return 0
+        share = Decimal(self.shipping_discount_minor) * amount_minor / self.shipping_minor
+        return amount_minor - to_int(share)
 
     @property
     def paid_minor(self) -> int:
@@ -270,6 +285,7 @@ class ShopState:
         self.groups = ["ALL GROUPS", "NOT LOGGED IN", "General", "Wholesale", "Retailer"]
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
+        self.tier_discounts: set[tuple[str, str, float]] = set()  # of them, those that are percentages
         self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
         self.selects: dict[str, Select] = {}  # attributes with values to choose from, by code
         self.categories = first_categories()
@@ -382,6 +398,7 @@ class ShopState:
                 held.update(f"{key}|{'|'.join(_told(row))}\n".encode())
         held.update(repr([repr(row) for row in self.reservations]).encode())
         held.update(repr(sorted(self.tier_prices.items())).encode())
+        held.update(repr(sorted(self.tier_discounts)).encode())
         held.update(repr([(at, sorted(skus)) for at, skus in self.shared_catalogs.items()]).encode())
         for text in more:
             held.update(text.encode())
