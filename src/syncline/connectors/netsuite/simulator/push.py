@@ -189,6 +189,8 @@ class Push:
             if faults.webhook_lose_rate > 0 and self.rng.random() < faults.webhook_lose_rate:
                 lost = True
             copies = self.rng.randint(1, faults.webhook_copies_max) if faults.webhook_copies_max > 1 else 1
+            if lost:
+                faults.webhook_lost("outbox")
             if lost or faults.down:
                 return
             for _ in range(copies):
