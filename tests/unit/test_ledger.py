@@ -25,6 +25,7 @@ class Stage:
             outage=outage,
             lags=measures,
             timeline=Timeline(0),
+            felt_ms=1_000,
         )
 
     def sell(self, channel: int, units: int, *, known_after_ms: int = 0, untold: bool = False) -> None:
@@ -191,6 +192,19 @@ def test_an_event_of_the_erp_that_is_lost_tells_of_goods_and_to_who_heeds_only_t
         stage.write(0, 8, after_ms=50)
         stage.write(1, 8)
         assert stage.untold()[-2:] == [50, 50]
+
+
+@pytest.mark.parametrize(("after_ms", "lags", "untold"), [(900, [], [250]), (1_100, [250], [])])
+def test_a_wrong_number_that_comes_of_a_lost_event_of_the_erp_delays_what_is_sold_meanwhile(
+    after_ms, lags, untold
+):
+    stage = Stage(10)
+    stage.ledger.untold(["A"], sales=False)
+    stage.write(1, 7, after_ms=after_ms)  # an order was subtracted twice
+    stage.sell(0, 2)
+    stage.write(1, 5, after_ms=50)
+    stage.write(1, 8, after_ms=200)
+    assert (stage.lags(), stage.untold()) == (lags, untold)
 
 
 def test_an_order_whose_event_was_lost_is_held_to_the_bound_of_a_lost_event_only():

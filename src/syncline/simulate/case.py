@@ -390,6 +390,7 @@ class Play:
             erp=case.erp,
             trace=self._trace,
             promised=self._promises.of,
+            felt_ms=max(setting.plan.of(name).stock.poll_ms for name in names) + 60_000,
         )
         self.erp = self._open_erp(opening)
         if self._trace is not None:

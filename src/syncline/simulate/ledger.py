@@ -161,7 +161,7 @@ class Ledger:
 
     ``shows`` are the channels' numbers, by SKU, in the order of the channels, which ``names`` calls by their names;
     ``erp`` is that of the ERP. What lands is told to ``trace``, too. ``promised`` says which tolerance a number of a
-    channel's SKU has, where not all have the same.
+    channel's SKU has, where not all have the same. ``felt_ms`` is how long the loss of an event may be felt: until a read has told all.
     """
 
     def __init__(
@@ -177,6 +177,7 @@ class Ledger:
         erp: str = "",
         trace: Trace | None = None,
         promised: Callable[[int, str], int] = lambda _channel, _sku: 0,
+        felt_ms: int = 0,
     ) -> None:
         self._shows = shows
         self._stock = stock
@@ -187,6 +188,10 @@ class Ledger:
         self._erp = erp
         self._trace = trace
         self._promised = promised
+        self._felt_ms = felt_ms
+        self._silent: dict[
+            str | None, int
+        ] = {}  # until when the loss of an event may be felt, by SKU; of any
         self.timeline = timeline
         self.lags = {Flow.INVENTORY: Lags(), Flow.ORDERS: Lags()}
         self._lacks: list[dict[str, list[_Lacking]]] = [{} for _ in shows]  # by channel and SKU
@@ -266,6 +271,7 @@ class Ledger:
         Without ``sales`` it would have told of goods that arrived, and of nothing else.
         """
         wanted = None if skus is None else tuple(skus)
+        self._silent.update(dict.fromkeys(wanted or [None], self._now_ms() + self._felt_ms))
         for lacks in self._lacks:
             for sku in tuple(lacks) if wanted is None else wanted:
                 for one in lacks.get(sku, ()):
@@ -286,7 +292,7 @@ class Ledger:
             left = shown - max(0, self._stock[sku])
             if waiting is None:
                 if left:
-                    lacks[sku] = [_Lacking(None, left)]
+                    lacks[sku] = [_Lacking(None, left, self._in_doubt(sku))]
                 continue
             # Of all ways in which the number lacks only the latest changes, that which lacks the fewest.
             begin, units = len(waiting), 0
@@ -294,13 +300,17 @@ class Ledger:
                 begin -= 1
                 units += waiting[begin].units
             if units != left:
-                waiting.append(_Lacking(None, left - units))
+                waiting.append(_Lacking(None, left - units, self._in_doubt(sku)))
                 continue
             self._landed(channel, sku, waiting[:begin])
             if begin < len(waiting):
                 lacks[sku] = waiting[begin:]
             else:
                 del lacks[sku]
+
+    def _in_doubt(self, sku: str) -> bool:
+        """Whether a wrong number may come of a lost event: a figure was read while an order was put, and nothing says if it is in it."""
+        return self._now_ms() <= max(self._silent.get(sku, -1), self._silent.get(None, -1))
 
     def reported(self, channel: int, reference: str, known_ms: int, *, untold: bool = False) -> None:
         """A channel tells of an order from that moment on; ``untold``: its event was lost."""

@@ -74,7 +74,7 @@ class _Simulated:
         side.simulator.faults.webhook_lose_rate = lost
         side.simulator.faults.webhook_lost = self._lost
 
-    def _lost(self, topic: str) -> None:
+    def _lost(self, topic: str, skus: Sequence[str]) -> None:
         """The vendor lost an event."""
 
     def system(self) -> System:
@@ -145,7 +145,7 @@ class SimulatedChannel(_Simulated):
         self.places: list[Place] = []
         self.orders_lost = 0
 
-    def _lost(self, topic: str) -> None:
+    def _lost(self, topic: str, skus: Sequence[str]) -> None:
         self.orders_lost += topic in ORDER_TOPICS
 
     def open(self, stock: StockCase, skus: Sequence[str], count: int) -> None:
@@ -179,7 +179,7 @@ class SimulatedErp(_Simulated):
         lost: float,
         tells: bool,
         booked: Callable[[str], None],
-        untold: Callable[[], None],
+        untold: Callable[[Sequence[str] | None], None],
     ) -> None:
         self._untold = untold
 
@@ -204,8 +204,8 @@ class SimulatedErp(_Simulated):
         self.places: list[Place] = []
         self._target: dict[str, list[int]] = {}
 
-    def _lost(self, topic: str) -> None:
-        self._untold()
+    def _lost(self, topic: str, skus: Sequence[str]) -> None:
+        self._untold(skus or None)
 
     def open(self, stock: StockCase, skus: Sequence[str], count: int) -> None:
         """Set the account up with so many locations, holding the opening stock."""

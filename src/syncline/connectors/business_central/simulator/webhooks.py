@@ -240,7 +240,7 @@ class Webhooks:
                 self._note(subscription.id, row, event, at_ms)
             self.lost += lost
             if lost and not noted:  # of several rows one is enough to have the table read
-                faults.webhook_lost(table)
+                faults.webhook_lost(table, ())
         self._woken.set()
 
     def _note(self, number: str, row: str, event: Event, at_ms: int) -> None:
