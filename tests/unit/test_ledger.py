@@ -227,6 +227,7 @@ def test_figures_and_distribution_of_lags():
     figures = lags.figures([(1_000, 50_000)])
     assert (figures["changes"], figures["apart"], figures["p50"], figures["p99"]) == (101, 1, 20, 50_000)
     assert (figures["kept"], figures["kept_if_event_lost"], figures["max"]) == (99, 100, 10**12)
+    assert figures["p999"] == 10**12  # of the same changes as the others, so never below p99
     spread = lags.histogram()
     assert (len(spread), sum(spread), spread[-1]) == (len(EDGES_MS) + 1, 101, 1)
     assert spread[EDGES_MS.index(20)] == 98

@@ -286,6 +286,12 @@ def test_the_result_in_words():
     assert last.endswith(
         "50.0 % of the changes whose event came kept the bound that was predicted, and 100.0 % of all that of a lost event."
     )
+    told = {**stock, "event_lost": 0}
+    eventless = {**lossy, "lag_ms": {"orders": told}}  # events were lost, and this design has none
+    (last,) = [
+        line for line in sentences({"designs": {"daily": eventless}, "compared": {}}) if "half of" in line
+    ]
+    assert last.endswith("50.0 % of all changes came within the bound that was predicted.")
     assert title("hybrid:5s") == "Syncline with a tolerance of 5s for all stock"
     assert found["history"] == {
         "source": "x.csv",

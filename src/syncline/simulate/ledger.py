@@ -94,9 +94,8 @@ class Lags:
         ``bounds`` are those of each kind, normal and of a lost event; the widest of them is named. The normal one is for those whose event came,
         the other for all that are not apart.
         """
-        counted = sorted([*self.all, *self.untold])
         bound_ms, lost_ms = (max(one) for one in zip(*bounds, strict=True))
-        every = sorted([*counted, *self.apart])
+        every = sorted([*self.all, *self.untold, *self.apart])
         normal, lost = ([one[which] for one in bounds] for which in (0, 1))
         return {
             "changes": len(every),
@@ -104,7 +103,7 @@ class Lags:
             "event_lost": len(self.untold),
             "p50": percentile(every, 0.5),
             "p99": percentile(every, 0.99),
-            "p999": percentile(counted, 0.999),
+            "p999": percentile(every, 0.999),
             "max": every[-1] if every else 0,
             "bound": bound_ms,
             "kept": _kept(self.all, self.at, normal),
