@@ -194,6 +194,17 @@ def test_an_event_of_the_erp_that_is_lost_tells_of_goods_and_to_who_heeds_only_t
         assert stage.untold()[-2:] == [50, 50]
 
 
+def test_a_sale_that_is_written_together_with_such_a_wrong_number_has_waited_for_the_lost_event():
+    for lost in (False, True):
+        stage = Stage(10)
+        if lost:
+            stage.ledger.untold(["A"], sales=False)
+        stage.sell(0, 2)
+        stage.write(1, 5, after_ms=50)  # the sale is in it, and an order before it twice
+        stage.write(1, 8, after_ms=200)
+        assert (stage.lags(), stage.untold()) == (([], [250]) if lost else ([250], []))
+
+
 @pytest.mark.parametrize(("after_ms", "lags", "untold"), [(900, [], [250]), (1_100, [250], [])])
 def test_a_wrong_number_that_comes_of_a_lost_event_of_the_erp_delays_what_is_sold_meanwhile(
     after_ms, lags, untold

@@ -299,7 +299,11 @@ class Ledger:
                 begin -= 1
                 units += waiting[begin].units
             if units != left:
-                waiting.append(_Lacking(None, left - units, self._in_doubt(sku)))
+                # What stands before a wrong number has landed no sooner than that is mended.
+                in_doubt = self._in_doubt(sku)
+                for one in waiting:
+                    one.untold |= in_doubt
+                waiting.append(_Lacking(None, left - units, in_doubt))
                 continue
             self._landed(channel, sku, waiting[:begin])
             if begin < len(waiting):
