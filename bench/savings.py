@@ -56,7 +56,7 @@ def prices_told(vendor: Vendor) -> Vendor:
 ROWS: tuple[tuple[str, tuple[Change, ...]], ...] = (
     ("as it is", ()),
     ("a call carried ten shipments, to either channel", (shipments_together,)),
-    ("an order took two calls instead of four", (orders_in(2),)),
+    ("an order took two calls instead of three", (orders_in(2),)),
     ("both", (shipments_together, orders_in(2))),
     ("an order took NetSuite no call at all, and ten shipments one", (shipments_together, orders_in(NEXT_TO_NOTHING))),
     ("NetSuite told which prices have changed", (prices_told,)),

@@ -14,6 +14,7 @@ from tests.connectors.adobe_opened import ADMIN, OAUTH, opened, parcel, put, set
 from tests.connectors.adobe_world import ORIGIN, World, run
 
 from syncline.connectors.adobe_commerce.client import Problem, words_of
+from syncline.model.copying import replace
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import AuthExpired, Misconfigured
 from syncline.model.payloads import CreateShipment, ReadStock
@@ -399,6 +400,35 @@ def test_a_parcel_lowers_the_source_that_it_left_from_and_tells_its_number():
         assert tracks == [("1Z", "UPS", "ups")] * 2
         (again,) = await system.sink.deliver("create_shipment", [item], "another")
         assert again.facts == outcome.facts and len(world.shop.orders[key].shipments) == 2
+
+    run(story)
+
+
+def test_shipments_are_looked_through_only_where_something_of_the_order_has_left():
+    async def story(world: World) -> None:
+        system, wire = opened(world)
+        key = world.buy(("A", 7))
+        asked: list[str] = []
+
+        async def note(request: Request, send: Any) -> Response:
+            asked.append(f"{request.method} {request.url.split('?')[0].rsplit('/V1/', 1)[1]}")
+            return await send(request)
+
+        wire.between = note
+        first = parcel(key, ("A", "leeds", 5))
+        sent = replace(first.payload.shipment, key="if-2", tracking=("2Z",))
+        second = Item(str(key), CreateShipment(str(key), sent, (("A", "leeds", 2),)))
+        order, look, ship = f"GET orders/{key}", "GET shipments", f"POST order/{key}/ship"
+        for item, calls in (
+            (first, [order, ship]),
+            (first, [order, look]),  # again, as after a lost answer: nothing is shipped twice
+            (second, [order, look, ship]),
+        ):
+            asked.clear()
+            (outcome,) = await system.sink.deliver("create_shipment", [item], "k")
+            assert outcome.result is Result.DONE
+            assert asked == calls
+        assert [len(s.lines) for s in world.shop.orders[key].shipments] == [1, 1]
 
     run(story)
 

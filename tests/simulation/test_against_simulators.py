@@ -94,11 +94,11 @@ def test_what_hears_events_keeps_the_bounds_that_the_vendors_figures_foretell(pa
 
 
 @functools.cache
-def troubled() -> tuple[Figures, str]:
+def troubled(shop: str = "", design: str = "hybrid") -> tuple[Figures, str]:
     """Every tenth event lost, and ten minutes at nine o'clock in which nothing can be reached."""
     case = case_of(30)
-    accounts = accounts_of(case.channels, case.erp, None)
-    setting = Setting("hybrid", lost=0.1, outage=Outage(9 * HOUR_MS, 10), accounts=accounts)
+    accounts = accounts_of(case.channels, case.erp, None, shop=shop)
+    setting = Setting(design, lost=0.1, outage=Outage(9 * HOUR_MS, 10), accounts=accounts)
     rows = io.StringIO(newline="")
     return SimulatedPlay(case, setting, trace_to=rows).play(), rows.getvalue()
 
@@ -110,6 +110,22 @@ def test_lost_events_and_an_outage_are_survived_and_told_apart():
     assert (
         one.lags["inventory"]["kept_if_event_lost"]
         == one.lags["inventory"]["changes"] - one.lags["inventory"]["apart"]
+    )
+
+
+@pytest.mark.parametrize("design", ["hybrid", "realtime"])
+@pytest.mark.parametrize("shop", ["shopify", "adobe-commerce"])
+def test_what_neither_an_outage_nor_a_lost_event_befell_keeps_the_normal_bound(shop, design):
+    one, rows = troubled(shop, design)
+    for flow, lags in one.lags.items():
+        judged = lags["changes"] - lags["apart"] - lags["event_lost"]
+        # Most are judged, and each that took longer than the normal bound has a lost event to show for it.
+        assert lags["kept"] == judged > lags["changes"] / 3, flow
+        assert lags["event_lost"] > 0, flow
+    assert one.bound_kept == 1.0
+    landed = [row for row in csv.reader(io.StringIO(rows)) if row[2] == "landed"]
+    assert sum(row[-1] == "yes" and row[-2] == "no" for row in landed) == sum(
+        lags["event_lost"] for lags in one.lags.values()
     )
 
 

@@ -24,6 +24,7 @@ from syncline.simulate.history import (
 
 HEADER = ",".join(COLUMNS)
 GOOD = "536365,2010-12-01T08:26:00,85123A,LANTERN,6,2.55,17850,United Kingdom"
+ELSE = GOOD.replace("536365", "536366")
 
 
 def write(folder, *rows: str, header: str = HEADER, name: str = "orders.csv"):
@@ -60,22 +61,31 @@ def test_a_file_is_read_in_order_of_time(tmp_path):
         (GOOD.replace("536365", "c536365"), "cancellation"),
         (GOOD.replace("536365", "A563185"), "bad debt"),
         (GOOD.replace("85123A", "POST"), "not goods"),
-        (GOOD.replace("85123A", ""), "not goods"),
+        (GOOD.replace("85123A", ""), "no SKU"),
+        (GOOD.replace("536365", " "), "no order id"),
         (GOOD.replace(",6,", ",-6,"), "quantity not above zero"),
         (GOOD.replace(",6,", ",0,"), "quantity not above zero"),
-        (GOOD.replace(",6,", ",,"), "quantity not above zero"),
+        (GOOD.replace(",6,", ", -6,"), "quantity not above zero"),
+        (GOOD.replace(",6,", ",-1.5,"), "quantity not above zero"),
+        (GOOD.replace(",6,", ",,"), "no quantity"),
         (GOOD.replace("2.55", "0.00"), "price not above zero"),
         (GOOD.replace("2.55", "-1"), "price not above zero"),
-        (GOOD.replace("2.55", ""), "price not above zero"),
-        (GOOD.replace(",6,", ",six,"), "unreadable number or date"),
-        (GOOD.replace(",6,", ",1.5,"), "unreadable number or date"),
-        (GOOD.replace("2.55", "cheap"), "unreadable number or date"),
-        (GOOD.replace("2010-12-01T08:26:00", "yesterday"), "unreadable number or date"),
+        (GOOD.replace("2.55", " -1"), "price not above zero"),
+        (GOOD.replace("2.55", ""), "no price"),
+        (GOOD.replace(",6,", ",six,"), "unreadable quantity"),
+        (GOOD.replace(",6,", ",1_0,"), "unreadable quantity"),
+        (GOOD.replace(",6,", ',"1,000",'), "unreadable quantity"),
+        (GOOD.replace(",6,", ",1.5,"), "quantity that is no whole number"),
+        (GOOD.replace("2.55", "cheap"), "unreadable price"),
+        (GOOD.replace("2.55", "1_0"), "unreadable price"),
+        (ELSE.replace("2010-12-01T08:26:00", "yesterday"), "unreadable moment (wanted is ISO 8601"),
+        (ELSE.replace("2010-12-01T08:26:00", "1899-12-30T00:00:00"), "unreadable moment"),
+        (ELSE.replace("2010-12-01T08:26:00", ""), "no moment"),
         (GOOD.replace("2.55", "Infinity"), "absurd number"),
         (GOOD.replace("2.55", "NaN"), "absurd number"),
         (GOOD.replace("2.55", "1e12"), "absurd number"),
         (GOOD.replace(",6,", ",9999999999,"), "absurd number"),
-        ("536365", "not goods"),
+        ("536365", "no SKU"),
     ],
 )
 def test_dirt_is_counted_and_named(tmp_path, row, reason):
@@ -127,7 +137,8 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
 
 # --- what is kept, and should be known ----------------------------------------------------------------------
 
-ELSE = GOOD.replace("536365", "536366")
+
+ELSE_LINE_ONLY = GOOD.replace("2010-12-01T08:26:00", "").replace(",6,", ",7,")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,8 @@ ELSE = GOOD.replace("536365", "536366")
             "moment that differs from that of its order",
             ["3"],
         ),
-        ((GOOD, ELSE.replace("08:26:00", "08:26:00+01:00")), "time zone +01:00, where the first", ["3"]),
+        ((GOOD, ELSE.replace("08:26:00", "08:26:00+01:00")), "time zone +0100, where the first", ["3"]),
+        ((GOOD, ELSE_LINE_ONLY), "line without a moment (that of its order counts)", ["3"]),
         ((GOOD.replace("08:26:00", "08:26:00Z"), ELSE), "no time zone, read as UTC, where the first", ["3"]),
         (
             (GOOD, ELSE.replace("12-01", "12-06")),
@@ -167,6 +179,36 @@ def test_lines_are_counted_as_an_editor_does(tmp_path):
     broken = GOOD.replace("LANTERN", '"LAN\nTERN"')
     history = read_history(write(tmp_path, broken, ELSE.replace(",6,", ",-6,")))
     assert list(history.where.values()) == [["4"]]
+    both = write(tmp_path, broken.replace(",6,", ",-6,"), broken.replace(",6,", ",six,"))
+    with pytest.raises(Misconfigured) as refused:
+        read_history(both)
+    assert "a return, or nothing): line 2; skipped: 1 ×" in str(refused.value)
+    assert "such as 3): line 4 ('six')" in str(refused.value)
+
+
+def test_one_zone_is_one_however_it_is_written_and_cells_may_have_spaces_around_them(tmp_path):
+    rows = [GOOD.replace("08:26:00", f"08:26:00{zone}") for zone in ("Z", "+00:00", " +0000")]
+    history = read_history(
+        write(tmp_path, *(row.replace(",6,", f", {n}.00 ,") for n, row in enumerate(rows, 3)))
+    )
+    assert history.findings() == []
+    assert [line.quantity for line in history.orders[0].lines] == [3, 4, 5]
+    spaced = read_history(write(tmp_path, GOOD, ELSE.replace("85123A", " 85123A ")))
+    assert {line.sku for order in spaced.orders for line in order.lines} == {"85123A"}
+
+
+def test_a_file_that_breaks_off_or_breaks_names_the_line(tmp_path):
+    whole = write(tmp_path, *[GOOD] * 500, name="orders.csv.gz").read_bytes()
+    (tmp_path / "half.csv.gz").write_bytes(whole[:-12])
+    with pytest.raises(Misconfigured, match="cannot be read: Compressed file ended"):
+        read_history(tmp_path / "half.csv.gz")
+    (tmp_path / "old.csv").write_bytes(
+        f"{HEADER}\n{GOOD}\n".encode() + GOOD.replace("LANTERN", "Tür").encode("cp1252")
+    )
+    with pytest.raises(Misconfigured, match=r"no UTF-8 CSV \(line 3\): save it as UTF-8"):
+        read_history(tmp_path / "old.csv")
+    with pytest.raises(Misconfigured, match="line 3 is no CSV: field larger than"):
+        read_history(write(tmp_path, GOOD, GOOD.replace("LANTERN", "x" * 140_000)))
 
 
 def test_repeated_lines_can_be_left_out(tmp_path):
@@ -190,7 +232,11 @@ def test_columns_of_other_names_and_other_separators(tmp_path):
     (order,) = history.orders
     assert (order.id, order.lines[0].sku, order.lines[0].quantity) == ("#1001", "TEE-1", 2)
     assert order.placed_at_ms == int(datetime(2026, 3, 2, 9, 11, 12, tzinfo=UTC).timestamp() * 1000)
-    assert history.noticed == Counter({"unknown column 'Notes' (not read)": 1})
+    assert history.noticed == Counter({"head with columns that are not read (Notes)": 1})
+    with pytest.raises(
+        Misconfigured, match="the columns Prize are missing"
+    ):  # said by --column, so it is wanted
+        read_history(path, columns={**columns, "unit_price": "Prize"})
     with pytest.raises(Misconfigured, match="there are order_id"):
         read_history(path, columns={"when": "Created at"})
     with pytest.raises(Misconfigured, match="columns order_id, placed_at, sku, quantity are missing"):
@@ -212,10 +258,14 @@ def test_what_is_no_goods_is_judged_by_the_file(tmp_path):
         read_history(write(tmp_path, *own), goods="some")
     postage = GOOD.replace("85123A", "POST")
     refund = GOOD.replace("536365", "C1")
-    history = read_history(write(tmp_path, GOOD, ELSE, postage, refund), goods="auto")
-    assert (history.lines(), sum(history.skipped.values())) == (2, 2)
+    third = GOOD.replace("536365", "536367")
+    history = read_history(write(tmp_path, GOOD, ELSE, third, postage, refund), goods="auto")
+    assert (history.lines(), sum(history.skipped.values())) == (3, 2)
     assert all(reason.endswith("--goods all keeps them") for reason in history.skipped)
-    assert read_history(write(tmp_path, GOOD, ELSE, postage, refund), goods="all").lines() == 4
+    assert read_history(write(tmp_path, GOOD, ELSE, third, postage, refund), goods="all").lines() == 5
+    # Where two of five SKUs begin with a letter they are goods of another kind, and no dirt.
+    mixed = [GOOD.replace("85123A", sku) for sku in ("1A", "2A", "3A", "MUG", "CAP")]
+    assert read_history(write(tmp_path, *mixed), goods="auto").lines() == 5
 
 
 # --- the stock case ------------------------------------------------------------------------------------------

@@ -25,14 +25,15 @@ class Stage:
             outage=outage,
             lags=measures,
             timeline=Timeline(0),
+            felt_ms=1_000,
         )
 
-    def sell(self, channel: int, units: int, *, known_after_ms: int = 0) -> None:
+    def sell(self, channel: int, units: int, *, known_after_ms: int = 0, untold: bool = False) -> None:
         before = self.stock["A"]
         self.stock["A"] -= units
         self.shown[channel] -= units
         beyond = max(0, units - max(0, before))
-        self.ledger.sold(channel, "A", units, before, beyond, self.now_ms + known_after_ms)
+        self.ledger.sold(channel, "A", units, before, beyond, self.now_ms + known_after_ms, untold=untold)
 
     def write(self, channel: int, number: int, after_ms: int = 0) -> None:
         self.now_ms += after_ms
@@ -41,6 +42,9 @@ class Stage:
 
     def lags(self, flow: Flow = Flow.INVENTORY) -> list[int]:
         return list(self.ledger.lags[flow].all)
+
+    def untold(self, flow: Flow = Flow.INVENTORY) -> list[int]:
+        return list(self.ledger.lags[flow].untold)
 
 
 def test_a_sale_lands_at_the_other_channel_and_not_at_its_own():
@@ -159,6 +163,74 @@ def test_the_course_of_a_number_is_kept():
     ]
 
 
+def test_a_change_whose_event_was_lost_is_counted_as_such_and_so_is_what_had_to_wait_for_it():
+    stage = Stage(10)
+    stage.sell(0, 1)  # told, and under way when the next is not
+    stage.now_ms += 100
+    stage.sell(0, 3, untold=True)
+    stage.write(1, 9, after_ms=400)
+    stage.sell(0, 2)  # told, but its number cannot be right before the lost one is known
+    stage.write(1, 7, after_ms=400)
+    assert (stage.lags(), stage.untold()) == ([500], [])
+    stage.write(1, 4, after_ms=200_000)
+    assert (stage.lags(), stage.untold()) == ([500], [200_800, 200_400])
+    stage.sell(0, 1)
+    stage.write(1, 3, after_ms=300)
+    assert (stage.lags(), stage.untold()) == ([500, 300], [200_800, 200_400])
+
+
+def test_an_event_of_the_erp_that_is_lost_tells_of_goods_and_to_who_heeds_only_the_erp_of_sales():
+    for sales in (False, True):
+        stage = Stage(10)
+        stage.sell(0, 4)
+        stage.ledger.untold(["A", "B"], sales=sales)
+        stage.write(1, 6, after_ms=900)
+        assert (stage.lags(), stage.untold()) == (([], [900]) if sales else ([900], []))
+        stage.stock["A"] += 2
+        stage.ledger.received({"A": 2})
+        stage.ledger.untold(sales=sales)  # of whatever number
+        stage.write(0, 8, after_ms=50)
+        stage.write(1, 8)
+        assert stage.untold()[-2:] == [50, 50]
+
+
+def test_a_sale_that_is_written_together_with_such_a_wrong_number_has_waited_for_the_lost_event():
+    for lost in (False, True):
+        stage = Stage(10)
+        if lost:
+            stage.ledger.untold(["A"], sales=False)
+        stage.sell(0, 2)
+        stage.write(1, 5, after_ms=50)  # the sale is in it, and an order before it twice
+        stage.write(1, 8, after_ms=200)
+        assert (stage.lags(), stage.untold()) == (([], [250]) if lost else ([250], []))
+
+
+@pytest.mark.parametrize(("after_ms", "lags", "untold"), [(900, [], [250]), (1_100, [250], [])])
+def test_a_wrong_number_that_comes_of_a_lost_event_of_the_erp_delays_what_is_sold_meanwhile(
+    after_ms, lags, untold
+):
+    stage = Stage(10)
+    stage.ledger.untold(["A"], sales=False)
+    stage.write(1, 7, after_ms=after_ms)  # an order was subtracted twice
+    stage.sell(0, 2)
+    stage.write(1, 5, after_ms=50)
+    stage.write(1, 8, after_ms=200)
+    assert (stage.lags(), stage.untold()) == (lags, untold)
+
+
+def test_an_order_whose_event_was_lost_is_held_to_the_bound_of_a_lost_event_only():
+    stage = Stage(10)
+    for reference, untold in (("a-1", False), ("a-2", True), ("a-3", True)):
+        stage.ledger.reported(0, reference, stage.now_ms, untold=untold)
+    for reference, after_ms in (("a-1", 70), ("a-2", 800), ("a-3", 90_000)):
+        stage.now_ms += after_ms
+        stage.ledger.booked(reference)
+    figures = stage.ledger.lags[Flow.ORDERS].figures([(100, 1_000)])
+    assert (figures["changes"], figures["event_lost"], figures["kept"]) == (3, 2, 1)
+    assert (figures["kept_if_event_lost"], figures["max"]) == (2, 90_870)
+    assert sum(stage.ledger.lags[Flow.ORDERS].histogram()) == 3
+
+
 def test_figures_and_distribution_of_lags():
     lags = Lags()
     lags.all.extend([20] * 98 + [1_000, 50_000])
@@ -166,6 +238,7 @@ def test_figures_and_distribution_of_lags():
     figures = lags.figures([(1_000, 50_000)])
     assert (figures["changes"], figures["apart"], figures["p50"], figures["p99"]) == (101, 1, 20, 50_000)
     assert (figures["kept"], figures["kept_if_event_lost"], figures["max"]) == (99, 100, 10**12)
+    assert figures["p999"] == 10**12  # of the same changes as the others, so never below p99
     spread = lags.histogram()
     assert (len(spread), sum(spread), spread[-1]) == (len(EDGES_MS) + 1, 101, 1)
     assert spread[EDGES_MS.index(20)] == 98

@@ -277,15 +277,21 @@ def test_the_result_in_words():
     assert any(line.startswith("hybrid oversold 100.0 % fewer units than batch:15m") for line in said)
     assert any("batch:15m cost 9.00" in line for line in said)
     assert not any("of a lost event" in line for line in said)
-    stock = {"changes": 4, "apart": 1, "p50": 9, "p99": 9, "max": 9, "kept_if_event_lost": 3}
+    stock = {"changes": 4, "apart": 1, "p50": 9, "p99": 9, "max": 9, "event_lost": 1, "kept_if_event_lost": 3}
     lossy = {**found["designs"]["hybrid"], "lost": 0.1, "bound_kept": 0.5, "lag_ms": {"orders": stock}}
     (last,) = [
         line for line in sentences({"designs": {"hybrid": lossy}, "compared": {}}) if "half of" in line
     ]
     assert last.startswith("hybrid: half of all orders had reached the ERP after 9 ms")
     assert last.endswith(
-        "50.0 % of all changes came within the bound that was predicted, 100.0 % within that of a lost event."
+        "50.0 % of the changes whose event came kept the bound that was predicted, and 100.0 % of all that of a lost event."
     )
+    told = {**stock, "event_lost": 0}
+    eventless = {**lossy, "lag_ms": {"orders": told}}  # events were lost, and this design has none
+    (last,) = [
+        line for line in sentences({"designs": {"daily": eventless}, "compared": {}}) if "half of" in line
+    ]
+    assert last.endswith("50.0 % of all changes came within the bound that was predicted.")
     assert title("hybrid:5s") == "Syncline with a tolerance of 5s for all stock"
     assert found["history"] == {
         "source": "x.csv",

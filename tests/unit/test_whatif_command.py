@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.asked import ASK
+
+from syncline.cli.whatif_run import run
+from syncline.model.copying import replace
+from syncline.model.errors import Misconfigured
 
 HEAD = "Order,Date,Article,Units,Remark"
 ROWS = (
@@ -50,7 +55,7 @@ def test_from_an_exported_file_to_the_report(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "skipped: 1 × quantity not above zero (a return, or nothing): line 4" in done.stderr
-    assert "kept: 1 × unknown column 'Remark' (not read): line 1" in done.stderr
+    assert "kept: 1 × head with columns that are not read (Remark): line 1" in done.stderr
     assert "hybrid sold nothing that was not there" in done.stdout
     found = json.loads((tmp_path / "w.json").read_text())
     assert list(found["designs"]) == ["daily", "hybrid"]
@@ -106,6 +111,35 @@ def test_against_simulators_the_vendors_of_the_plan_are_played(tmp_path):
     assert (hybrid["units_sold"], hybrid["units_oversold"], hybrid["numbers_differ"]) == (8, 0, 0)
     refused = call(tmp_path, *columns, *wanted, "--against", "simulators", "--checkouts", "unseen")
     assert refused.returncode == 2 and "play unseen" in refused.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"checkout_minutes": float("nan")}, "--checkout-minutes nan: write a number"),
+        ({"checkout_minutes": 1e6}, "--checkout-minutes 1e.06: at most 1,440"),
+        ({"limit": float("inf")}, "--limit inf: write a number"),
+        ({"limit": float("nan")}, "--limit nan: write a number"),
+        ({"lost": float("nan")}, "--lost nan"),
+        ({"orders_per_hour": float("nan")}, "--orders-per-hour nan: write a number"),
+        ({"split": "nan/1"}, "--split nan/1: write shares"),
+        ({"split": "inf/1"}, "--split inf/1: write shares"),
+    ],
+)
+def test_a_figure_that_is_none_is_refused_in_words(more, says):
+    with pytest.raises(Misconfigured, match=says):
+        run(replace(ASK, generate_orders=1, **more))
+
+
+def test_a_date_that_is_a_mistake_makes_no_play_of_decades(tmp_path, capsys):
+    path = tmp_path / "orders.csv"
+    rows = (ROWS[0].replace("2026-09-21", "1999-09-21"), *ROWS[1:])
+    path.write_text("\n".join((HEAD, *rows)) + "\n", encoding="utf-8")
+    with pytest.raises(
+        Misconfigured, match="of 9,865 days, from 1999-09-21 to 2026-09-23; 1,100 can be played"
+    ):
+        run(replace(ASK, orders=path, columns=COLUMNS))
+    assert "line 3 (9862.0 days after 1999-09-21)" in capsys.readouterr().err
 
 
 def test_what_cannot_be_played_is_said_before_anything_is_played(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -39,7 +40,9 @@ from syncline.simulate.stage import AGAINST, LIGHT, Accounts
 from syncline.simulate.whatif import Prices, play_all, quiet, result
 
 FINDINGS_MAX = 20
+DAYS_MAX = 1_100  # three years; each is read every few minutes of, whether anything was ordered or not
 WIDTH = 140
+MINUTES_MAX = 1_440  # of a checkout
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,18 @@ def run(ask: Ask) -> None:
         Misconfigured: an option or the history makes no sense; nothing was played.
     """
     said = Console(stderr=True, highlight=False)
+    for option, figure in (
+        ("--checkout-minutes", ask.checkout_minutes),
+        ("--limit", ask.limit),
+        ("--lost", ask.lost),
+        ("--orders-per-hour", ask.orders_per_hour or 0.0),
+    ):
+        if not math.isfinite(figure):
+            raise Misconfigured(f"{option} {figure}: write a number")
+    if ask.checkout_minutes > MINUTES_MAX:
+        raise Misconfigured(
+            f"--checkout-minutes {ask.checkout_minutes:g}: at most {MINUTES_MAX:,}, which is a day"
+        )
     on = staged(planned(load_plan(ask.plan))) if ask.plan is not None else None
     settings = settings_of(ask, on, accounts_of(ask, on))
     prices = Prices(
@@ -201,10 +216,10 @@ def split_of(channels: int | None, split: str, on: Staged | None = None) -> tupl
         count = len(SPLIT) if channels is None else channels
         found = SPLIT if count == len(SPLIT) else tuple([1.0] * count)
     else:
-        try:
-            found = tuple(float(part) for part in re.split(r"[/,]", split))
-        except ValueError as error:
-            raise Misconfigured(f"--split {split}: write shares such as 60/25/15") from error
+        parts = re.split(r"[/,]", split)
+        if not all(re.fullmatch(r"\s*-?\d{1,9}(\.\d{1,9})?\s*", part) for part in parts):
+            raise Misconfigured(f"--split {split}: write shares such as 60/25/15")
+        found = tuple(float(part) for part in parts)
         if channels is not None and channels != len(found):
             raise Misconfigured(
                 f"--channels {channels} and --split {split} contradict each other: {len(found)} shares. Leave "
@@ -250,7 +265,7 @@ def _case(ask: Ask, on: Staged | None, history: History) -> Case:
     to_ms = _day_ms(ask.to, "--to") if ask.to else history.orders[-1].placed_at_ms + DAY_MS
     first, last = (_day(history.orders[place].placed_at_ms) for place in (0, -1))
     try:
-        return cut(
+        case = cut(
             history.orders,
             stock_case(history.orders),
             from_ms=from_ms,
@@ -263,6 +278,13 @@ def _case(ask: Ask, on: Staged | None, history: History) -> Case:
         )
     except Misconfigured as error:
         raise Misconfigured(f"{error}; the history has orders from {first} to {last}") from error
+    days = (case.end_ms - case.begin_ms) // DAY_MS + 1
+    if days > DAYS_MAX:
+        raise Misconfigured(
+            f"the orders to be played are of {days:,} days, from {_day(case.begin_ms)} to {_day(case.end_ms)}; {DAYS_MAX:,} can be "
+            "played at once. Name a part with --from and --to, or mend the file: a moment that is a mistake stands beside a gap"
+        )
+    return case
 
 
 def _play(ask: Ask, case: Case, settings: list[Setting], said: Console) -> list[Figures]:

@@ -191,7 +191,7 @@ def bunch_calls(
     count = distinct(
         burst(segment.peak_per_hour * span_ms / HOUR_MS), segment.records, facts=route.flow in FACTS
     )
-    return max(1, math.ceil(count / writes.items)) * math.ceil(writes.calls)
+    return max(1, math.ceil(count / writes.items)) * max(writes.chain, math.ceil(writes.calls))
 
 
 # --- limits ------------------------------------------------------------------------------------------------

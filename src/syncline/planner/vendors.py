@@ -77,8 +77,8 @@ class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Writes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a flow is written: ``calls`` for ``items`` records, and how long until it shows.
 
-    ``chain`` of the calls are made one after the other until a record is there; 0: all of them. What an order brings
-    along, its payment, is among the calls and not in the chain.
+    ``calls`` is what is usual. ``chain`` calls at worst are made one after the other until a record is there; 0: all of them. What an
+    order brings along, its payment, is among the calls and not in the chain.
     """
 
     items: int = 1

@@ -12,6 +12,7 @@ as an answer lost after the effect, live in a transport wrapped around it
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -19,6 +20,10 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from syncline.ports import Clock, Transport
+
+
+def _unheard(_topic: str, _skus: Sequence[str]) -> None:
+    """Nobody asked which events are lost."""
 
 
 @dataclass(slots=True)
@@ -33,7 +38,9 @@ class Faults:
     error_after_rate: float = 0.0  # answers 500 although the effect took place
     throttle_rate: float = 0.0  # answers as if the limit were reached
     reject_auth: bool = False  # every token is refused until it is False again
-    webhook_lose_rate: float = 0.0  # an event is never sent
+    webhook_lose_rate: float = 0.0  # an event is never sent,
+    # and whoever listens here is told its topic, and of which SKUs it would have told, where that is known
+    webhook_lost: Callable[[str, Sequence[str]], None] = _unheard
     webhook_copies_max: int = 1  # an event is sent 1..n times, with the same event id
     webhook_delay_ms_max: int = 0  # an event waits 0..n ms, so later events overtake it
     read_lag_ms: int = 0  # how far behind the truth the search index or replica is

@@ -141,6 +141,7 @@ class SimulatedPlay(Play):
             lost=self.setting.lost,
             tells=self._erp_tells,
             booked=self.ledger.booked,
+            untold=partial(self.ledger.untold, sales=self.setting.plan.plain),
         )
         self._books.open(self.case.stock, list(opening), self.setting.places)
         return self._books

@@ -321,8 +321,8 @@ class Figures:
 
     @property
     def bound_kept(self) -> float | None:
-        """The share of changes that landed within the bound that was predicted; ``None`` if none was to be judged."""
-        judged = sum(one["changes"] - one["apart"] for one in self.lags.values())
+        """The share of changes that kept the normal bound, but for those that an outage struck or whose event was lost; ``None`` of none."""
+        judged = sum(one["changes"] - one["apart"] - one["event_lost"] for one in self.lags.values())
         return sum(one["kept"] for one in self.lags.values()) / judged if judged else None
 
     def json(self) -> dict[str, Any]:
@@ -376,7 +376,7 @@ class Play:
         self._trace = Trace(trace_to, setting.design, self.clock.now_ms) if trace_to is not None else None
         self.channels = self._open_channels(opening)
         self._promises = Promises(names)
-        self._untold: tuple[Channel | None, Counter[str]] = (None, Counter())
+        self._unlowered: tuple[Channel | None, Counter[str]] = (None, Counter())
         self._index = {name: index for index, name in enumerate(case.channels)}
         self.ledger = Ledger(
             [partial(self._shown, channel) for channel in self.channels.values()],
@@ -390,6 +390,7 @@ class Play:
             erp=case.erp,
             trace=self._trace,
             promised=self._promises.of,
+            felt_ms=max(setting.plan.of(name).stock.poll_ms for name in names) + 60_000,
         )
         self.erp = self._open_erp(opening)
         if self._trace is not None:
@@ -427,6 +428,8 @@ class Play:
             tells=self._erp_tells,
             lost=self.setting.lost,
             booked=self.ledger.booked,
+            # Of sales the channels tell themselves, but to the integration that heeds nothing but the ERP.
+            untold=partial(self.ledger.untold, sales=self.setting.plan.plain),
             shape=self._shape(self.case.erp),
         )
 
@@ -603,25 +606,23 @@ class Play:
                     self._trace.refused(one.channel, one.order.id, sku, quantity)
         if not accepted:
             return
-        key = channel.sell(
-            one,
-            [line for line, _, _ in accepted],
-            after_s=self.setting.unseen_s,
-            lost_share=self.setting.lost,
-        )
-        self._untold = (channel, cart)
+        lost_before = channel.orders_lost
+        lines = [line for line, _, _ in accepted]
+        key = channel.sell(one, lines, after_s=self.setting.unseen_s, lost_share=self.setting.lost)
+        untold = channel.orders_lost > lost_before
+        self._unlowered = (channel, cart)
         for line, before, beyond in accepted:
             cart[line.sku] -= line.quantity
-            self.ledger.sold(index, line.sku, line.quantity, before, beyond, known_ms)
+            self.ledger.sold(index, line.sku, line.quantity, before, beyond, known_ms, untold=untold)
             if self._trace is not None:
                 self._trace.sold(one.channel, one.order.id, line.sku, line.quantity, beyond)
         self.truth.orders += 1
         self.truth.orders_oversold += any(beyond for _, _, beyond in accepted)
-        self.ledger.reported(index, reference_of(one.channel, key), known_ms)
+        self.ledger.reported(index, reference_of(one.channel, key), known_ms, untold=untold)
 
     def _shown(self, channel: Channel, sku: str) -> int:
         """What a channel shows, as the ledger is to see it: an order's lines are told one after the other."""
-        at, left = self._untold
+        at, left = self._unlowered
         return channel.shows(sku) + (left[sku] if at is channel else 0)
 
     # --- what it came to --------------------------------------------------------------------------

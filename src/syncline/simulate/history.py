@@ -11,6 +11,7 @@ import csv
 import gzip
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,13 +29,19 @@ COLUMNS = ("order_id", "placed_at", "sku", "description", "quantity", "unit_pric
 NEEDED = ("order_id", "placed_at", "sku", "quantity")  # without a price every unit counts the same
 GOODS = ("auto", "digits", "all")
 NOT_GOODS = "not goods (SKU does not begin with a digit)"
+NO_SKU, NO_ID = "no SKU", "no order id"
+OF_FORM = 0.75  # where so many order ids or SKUs begin with a digit, those that do not are odd
+TEXT_MAX = 30  # characters of a cell that are repeated
 EXAMPLES_MAX = 5  # lines that are named for each finding
 GAP_DAYS = 4  # a long weekend is no gap
+LINE_BYTES_MAX = 1_000_000
 MOMENTS_MAX = 200_000  # texts of moments that are remembered: the lines of an order share one
 LOCATION_WEIGHTS = (60, 30, 10)
 DAY_MS = 86_400_000
 
 _ZONE = re.compile(r"(?:Z|\s?[+-]\d\d:?\d\d)$")
+_WHOLE = re.compile(r"\+?\d{1,9}(?:\.0{1,9})?")  # 3, and 3.00 as a spreadsheet has it
+_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
 _SPACED_OFFSET = re.compile(r"\s+([+-]\d\d:?\d\d)$")
 
 
@@ -114,8 +121,8 @@ def read_history(
         path: the file; a name that ends in ``.gz`` is decompressed.
         orders_max: stop after so many orders; 0 reads all.
         goods: what the data set's own dirt is. ``digits``: SKUs that begin with no digit are no goods, order ids that
-            begin with C or A are cancellations and corrections. ``all``: nothing is. ``auto``: as ``digits`` where at
-            least half of the file is of that form, else ``all``.
+            begin with C or A are cancellations and corrections. ``all``: nothing is. ``auto``: as ``digits`` where
+            three quarters of the file are of that form, else ``all``.
         columns: what the file calls a column that we call otherwise.
         repeats: whether a line that is in its order already counts again.
 
@@ -131,13 +138,27 @@ def read_history(
             else path.open(encoding="utf-8-sig", newline="") as file
         ):
             history = _Reader(file, str(path), goods, columns or {}, repeats=repeats).read(orders_max)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Misconfigured(f"--orders {path}: cannot be read: {error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Misconfigured(f"--orders {path}: is no UTF-8 CSV: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(
+            f"--orders {path}: is no UTF-8 CSV{_undecodable(path)}: save it as UTF-8, or convert it with iconv -f WINDOWS-1252 -t UTF-8"
+        ) from error
     if not history.orders:
-        raise Misconfigured(f"--orders {path}: no usable order line; skipped {dict(history.skipped)}")
+        found = "; ".join(history.findings()) or "there is none below the head"
+        raise Misconfigured(f"--orders {path}: no usable order line: {found}")
     return history
+
+
+def _undecodable(path: Path) -> str:
+    """The first line that is no UTF-8, for a message."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(LINE_BYTES_MAX), b""), 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f" (line {number})"
+    return ""
 
 
 @dataclass(slots=True)
@@ -173,15 +194,19 @@ class _Reader:
         if unknown:
             raise Misconfigured(f"--column {unknown[0]}=…: there are {', '.join(COLUMNS)}")
         at = {ours: names.index(theirs) for ours in COLUMNS if (theirs := columns.get(ours, ours)) in names}
-        missing = [columns.get(name, name) for name in NEEDED if name not in at]
+        missing = [
+            columns.get(name, name)
+            for name in COLUMNS
+            if name not in at and (name in NEEDED or name in columns)
+        ]
         if missing:
             raise Misconfigured(
                 f"--orders {path}: the columns {', '.join(missing)} are missing; needed are {', '.join(NEEDED)}; the file "
                 f"has {', '.join(names) or 'no head'}; say --column sku=NAME for a column of another name"
             )
-        for index, name in enumerate(names):
-            if index not in at.values():
-                self.history.notice(f"unknown column {name!r} (not read)", 1)
+        if unread := [name for index, name in enumerate(names) if index not in at.values()]:
+            # As one finding: an export may have eighty, and they would hide all others.
+            self.history.notice(f"head with columns that are not read ({', '.join(unread)})", 1)
         self._at = [at.get(name, -1) for name in COLUMNS]
         self._priced = "unit_price" in at
         self._gathered: dict[str, _Gathered] = {}
@@ -190,14 +215,18 @@ class _Reader:
 
     def read(self, orders_max: int) -> History:
         """All lines, or those of the first orders."""
-        for row in self._rows:
-            number = self._rows.line_num + 1  # the head was read before
+        number, begins = 0, 2  # the head was read before
+        for row in self._lines():
+            number, begins = (
+                begins,
+                self._rows.line_num + 2,
+            )  # a cell may have several lines: its row's first is named
             if not row:
                 continue
             if len(row) > self._width:
                 self.history.skip("more cells than columns", number)
                 continue
-            cells = [row[at] if 0 <= at < len(row) else "" for at in self._at]
+            cells = [row[at].strip() if 0 <= at < len(row) else "" for at in self._at]
             if not self._take(cells, number, orders_max):
                 break
         self._settle_doubts()
@@ -216,34 +245,47 @@ class _Reader:
         ]
         return self.history
 
+    def _lines(self) -> Iterator[list[str]]:
+        """Row by row.
+
+        Raises:
+            Misconfigured: a line is no CSV.
+        """
+        try:
+            yield from self._rows
+        except csv.Error as error:
+            raise Misconfigured(
+                f"--orders {self._path}: line {self._rows.line_num + 1} is no CSV: {error}"
+            ) from error
+
     def _take(self, cells: list[str], number: int, orders_max: int) -> bool:
         """Take one line in; false once enough orders are known."""
         order_id, placed_at, sku, title, units, cost, customer, country = cells
         doubt = _doubt(order_id, sku)
-        if doubt and (self._goods == "digits" or not sku or not order_id):
+        if doubt and (self._goods == "digits" or doubt in (NO_SKU, NO_ID)):
             self.history.skip(doubt, number)
             return True
-        if units.startswith("-") or units in ("0", ""):
-            self.history.skip("quantity not above zero (a return, or nothing)", number)
+        what, text = _wrong(units, cost if self._priced else "1")
+        if what:
+            self.history.skip(what, f"{number} ({text[:TEXT_MAX]!r})" if text else number)
             return True
-        if self._priced and (cost.startswith("-") or not cost.strip("0.")):
-            self.history.skip("price not above zero", number)
-            return True
-        at_ms = self._moments[placed_at] if placed_at in self._moments else self._moment(placed_at)
-        try:
-            quantity = int(units)
-            price = Decimal(cost) if self._priced else Decimal(1)
-        except (ValueError, InvalidOperation):
-            at_ms = None
-            quantity, price = 0, Decimal(0)
-        if at_ms is None:
-            self.history.skip("unreadable number or date", number)
-            return True
-        if not price.is_finite() or price >= 10**9 or quantity >= 10**9:
-            self.history.skip("absurd number", number)
-            return True
-        self._look_at_zone(placed_at, number)
+        quantity = int(Decimal(units))
+        price = Decimal(cost) if self._priced else Decimal(1)
         order = self._gathered.get(order_id)
+        at_ms = self._moments[placed_at] if placed_at in self._moments else self._moment(placed_at)
+        if at_ms is None:
+            if placed_at or order is None:
+                self.history.skip(
+                    "unreadable moment (wanted is ISO 8601, such as 2026-03-02T10:11:12+01:00)"
+                    if placed_at
+                    else "no moment",
+                    f"{number} ({placed_at[:TEXT_MAX]!r})" if placed_at else number,
+                )
+                return True
+            at_ms = order.at_ms
+            self.history.notice("line without a moment (that of its order counts)", number)
+        else:
+            self._look_at_zone(placed_at, number)
         if order is None:
             if orders_max and len(self._gathered) >= orders_max:
                 return False
@@ -271,7 +313,9 @@ class _Reader:
             lines += len(one.lines)
         for one in self._gathered.values():
             for line, doubt, number in one.doubtful:
-                is_of_form = 2 * skus >= lines if doubt == NOT_GOODS else 2 * ids >= len(self._gathered)
+                is_of_form = (
+                    skus >= OF_FORM * lines if doubt == NOT_GOODS else ids >= OF_FORM * len(self._gathered)
+                )
                 if is_of_form:
                     one.lines.remove(line)
                     self.history.skip(f"{doubt}; --goods all keeps them", number)
@@ -285,13 +329,16 @@ class _Reader:
             at_ms: int | None = int(placed.timestamp() * 1000)
         except (ValueError, OverflowError):
             at_ms = None
+        if at_ms is not None and at_ms < 0:  # what a spreadsheet makes of an empty cell
+            at_ms = None
         if len(self._moments) < MOMENTS_MAX:
             self._moments[text] = at_ms
         return at_ms
 
     def _look_at_zone(self, text: str, number: int) -> None:
         match = _ZONE.search(text)
-        zone = match[0].strip() if match else ""
+        zone = match[0].strip().replace(":", "") if match else ""
+        zone = "+0000" if zone == "Z" else zone  # one zone, however it is written
         if zone == self._zone:
             return
         if self._zone is None:
@@ -306,15 +353,41 @@ def _delimiter(head: str) -> str:
     return max((",", ";", "\t"), key=head.count)
 
 
+def _wrong(units: str, cost: str) -> tuple[str, str]:
+    """Why a quantity or a price is of no use, and the text if it is one that nobody expects; nothing where both are."""
+    if not units:
+        return "no quantity", ""
+    if not _WHOLE.fullmatch(units):
+        if not _NUMBER.fullmatch(units):
+            return "unreadable quantity (wanted is a whole number, such as 3)", units
+        if Decimal(units) > 0:
+            return ("absurd number" if Decimal(units) >= 10**9 else "quantity that is no whole number"), units
+    if Decimal(units) <= 0:
+        return "quantity not above zero (a return, or nothing)", ""
+    if not cost:
+        return "no price", ""
+    try:
+        price = Decimal(cost) if "_" not in cost else None
+    except InvalidOperation:
+        price = None
+    if price is None:
+        return "unreadable price (wanted is a number, such as 19.99)", cost
+    if not price.is_finite() or price >= 10**9:
+        return "absurd number", cost
+    return ("price not above zero", "") if price <= 0 else ("", "")
+
+
 def _doubt(order_id: str, sku: str) -> str:
     """Why a line is none of an order of goods, by the form of the "Online Retail" data set; "" where it is."""
+    if not sku:
+        return NO_SKU
+    if not order_id:
+        return NO_ID
     if order_id[:1] in ("C", "c"):
         return "cancellation (order id begins with C)"
     if order_id[:1] in ("A", "a"):
         return "bad debt (order id begins with A)"
-    if not sku[:1].isdigit():
-        return NOT_GOODS
-    return "" if order_id else "no order id"
+    return "" if sku[:1].isdigit() else NOT_GOODS
 
 
 ORDERS_PER_HOUR = 15.0  # of a made-up history, in its open hours,

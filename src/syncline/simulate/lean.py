@@ -277,6 +277,7 @@ class LeanChannel:
         self.name = name
         self.wire = wire
         self.shape = shape
+        self.orders_lost = 0
         self._orders: dict[str, Order] = {}  # as they are read whole, where that is needed
         self._on_written = written
         self.numbers = {sku: list(at) for sku, at in numbers.items()}
@@ -357,6 +358,7 @@ class LeanChannel:
 
     def report(self, order: Order, *, after_s: float, event_s: float, lost: bool) -> None:
         """Let the world know of an order after so long; a lost event is found by whoever reads."""
+        self.orders_lost += self._tells and lost
         told = order
         if self.shape.orders_whole:
             self._orders[order.key] = order
@@ -433,12 +435,14 @@ class LeanErp:
         tells: bool,
         lost: float = 0.0,
         booked: Callable[[str], None] = lambda _reference: None,
+        untold: Callable[[Iterable[str]], None] = lambda _skus: None,
         shape: Shape = NOBODYS,
     ) -> None:
         self.name = name
         self.wire = wire
         self.shape = shape
         self._on_booked = booked
+        self._on_untold = untold
         self.target = {sku: list(at) for sku, at in opening.items()}
         self.available = {sku: list(at) for sku, at in opening.items()}
         self.held: dict[str, str] = {}
@@ -565,7 +569,9 @@ class LeanErp:
             self.source.visible.append(self.source.event(Told(levels=levels, held=held), now_ms))
             held = []
             event_s, lost = self._rng.uniform(*EVENT_S), self._rng.random() < self._lost
-            if self._tells and not lost:
+            if self._tells and lost:
+                self._on_untold({level.sku for level in levels})
+            elif self._tells:
                 self.wire.tell(event_s, partial(self._tell, self.name, place))
 
 

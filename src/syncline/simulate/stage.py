@@ -80,6 +80,11 @@ class Channel(Protocol):
         """The way to it."""
         ...
 
+    @property
+    def orders_lost(self) -> int:
+        """Events of new orders that will never arrive, so far."""
+        ...
+
     def system(self) -> System:
         """As Syncline sees it."""
         ...

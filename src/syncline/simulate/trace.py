@@ -8,7 +8,7 @@
 ``call apart`` the same before the first midnight or after the last order; calls are not counted then
 ``wrote``      a channel's number of a SKU after a write: ``units``
 ``landed``     a change of stock is in a channel's number, or an order in the ERP: ``since`` when, after ``lag_ms``;
-               ``apart`` if an outage struck it
+               ``apart`` if an outage struck it, ``event_lost`` if what would have told of it never came
 ============== =============================================================================================
 """
 
@@ -40,6 +40,7 @@ COLUMNS = (
     "since",
     "lag_ms",
     "apart",
+    "event_lost",
 )
 
 
@@ -79,12 +80,29 @@ class Trace:
         self._row("wrote", channel, sku=sku, units=shown)
 
     def landed(
-        self, flow: Flow, channel: str, record: str, since_ms: int, lag_ms: int, *, apart: bool
+        self,
+        flow: Flow,
+        channel: str,
+        record: str,
+        since_ms: int,
+        lag_ms: int,
+        *,
+        apart: bool,
+        untold: bool,
     ) -> None:
         """A change is where it belongs; ``record`` is a SKU, or the reference of an order."""
         of = {"sku": record} if flow is Flow.INVENTORY else {"order": record}
-        more = {"since": _moment(since_ms), "lag_ms": lag_ms, "apart": "yes" if apart else "no"}
+        more = {
+            "since": _moment(since_ms),
+            "lag_ms": lag_ms,
+            "apart": _yes(apart),
+            "event_lost": _yes(untold),
+        }
         self._row("landed", channel, flow=str(flow), **of, **more)
+
+
+def _yes(so: bool) -> str:
+    return "yes" if so else "no"
 
 
 def _moment(ms: int) -> str:

@@ -28,6 +28,7 @@ from syncline.simulate.transport import AsgiTransport
 
 HOOKS = "https://syncline.simulated"
 TITLE_CHARS_MAX = 80
+ORDER_TOPICS = frozenset({"orders/create", "com.adobe.commerce.observer.sales_order_save_commit_after"})
 
 S = TypeVar("S", ShopSide, ErpSide)
 
@@ -71,6 +72,10 @@ class _Simulated:
         self._around = around
         self._opened: System | None = None
         side.simulator.faults.webhook_lose_rate = lost
+        side.simulator.faults.webhook_lost = self._lost
+
+    def _lost(self, topic: str, skus: Sequence[str]) -> None:
+        """The vendor lost an event."""
 
     def system(self) -> System:
         """The account as Syncline sees it; opened once, for two of them would not know of each other's calls."""
@@ -138,6 +143,10 @@ class SimulatedChannel(_Simulated):
         super().__init__(name, side, around, line, lost=lost, tells=tells)
         self.side = side
         self.places: list[Place] = []
+        self.orders_lost = 0
+
+    def _lost(self, topic: str, skus: Sequence[str]) -> None:
+        self.orders_lost += topic in ORDER_TOPICS
 
     def open(self, stock: StockCase, skus: Sequence[str], count: int) -> None:
         """Set the shop up with so many locations, showing the opening stock."""
@@ -170,7 +179,10 @@ class SimulatedErp(_Simulated):
         lost: float,
         tells: bool,
         booked: Callable[[str], None],
+        untold: Callable[[Sequence[str] | None], None],
     ) -> None:
+        self._untold = untold
+
         def put(doing: Doing) -> None:
             for item in doing.items if doing.operation == "put_order" else ():
                 payload: PutOrder = item.payload
@@ -191,6 +203,9 @@ class SimulatedErp(_Simulated):
         self.side = side
         self.places: list[Place] = []
         self._target: dict[str, list[int]] = {}
+
+    def _lost(self, topic: str, skus: Sequence[str]) -> None:
+        self._untold(skus or None)
 
     def open(self, stock: StockCase, skus: Sequence[str], count: int) -> None:
         """Set the account up with so many locations, holding the opening stock."""

@@ -1,7 +1,7 @@
 """Telling the shop that goods left: one shipment for each source, safe to repeat.
 
 ``POST /V1/order/{id}/ship`` remembers no key, so each shipment carries our reference in a comment that only people see,
-besides its tracking numbers, and is looked for by either before one is created. The source has to be named: else the
+besides its tracking numbers, and is looked for by either before one is created, if anything of the order has been shipped. The source has to be named: else the
 default one is lowered, wherever the goods lay.
 """
 
@@ -42,10 +42,11 @@ class Shipper:
         """
         if not _is_id(payload.order_key):
             raise Rejected(f"{payload.order_key[:40]!r} is no order id of Adobe Commerce")
-        made = await self._made(payload)
+        order = await self._order(payload.order_key)
+        # An order of which nothing has left has no shipment that could be ours, so there is nothing to look through.
+        made = await self._made(payload) if _begun(order) else {}
         missing = {source: lines for source, lines in _by_source(payload).items() if source not in made}
         if missing:
-            order = await self._order(payload.order_key)
             left = _left(order)
             # All sources are checked before the first is shipped.
             plans = {source: _plan(payload, source, lines, left) for source, lines in missing.items()}
@@ -141,6 +142,11 @@ def _by_source(payload: CreateShipment) -> dict[str, list[tuple[str, int]]]:
     for sku, source, quantity in payload.lines:
         grouped[source].append((sku, quantity))
     return dict(grouped)
+
+
+def _begun(order: wire.Order) -> bool:
+    """Whether any unit of an order was shipped, of lines that others stand for as well."""
+    return any(item.qty_shipped for item in order.items)
 
 
 def _left(order: wire.Order) -> list[list[Any]]:

@@ -93,13 +93,18 @@
     return found;
   }
 
+  function named(sku) {
+    const title = data.titles[sku];
+    return title && title !== sku ? `${sku} ${title}` : sku;  // a history may have no descriptions
+  }
+
   function draw() {
     const design = $("design").value, sku = $("sku").value;
     if (!(sku in data.opening)) { $("about").textContent = "This SKU is not among those kept on this page."; return; }
     const one = shown = course(design, sku);
     const off = one.windows.map((all) => all.reduce((sum, [from, to]) => sum + to - from, 0));
     const longest = Math.max(0, ...one.windows.flat().map(([from, to]) => to - from));
-    $("about").textContent = `${sku} ${data.titles[sku] || ""}: ${count(one.oversold)} units oversold, ${count(one.refused)} hidden; ` +
+    $("about").textContent = `${named(sku)}: ${count(one.oversold)} units oversold, ${count(one.refused)} hidden; ` +
       `${count(one.writes.flat().length)} writes; wrong for ${data.channels.map((name, c) => `${span(off[c])} on ${name}`).join(", ")}; ` +
       `longest at once ${span(longest)}.`;
     const steps = uPlot.paths.stepped({ align: 1 });

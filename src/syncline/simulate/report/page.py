@@ -38,7 +38,19 @@ HEADS = (
     "lag p50",
     "lag p99",
 )
-BOUND_HEADS = ("changes", "p50", "p99", "p99.9", "longest", "bound", "kept", "if an event is lost", "kept")
+BOUND_HEADS = (
+    "changes",
+    "p50",
+    "p99",
+    "p99.9",
+    "longest",
+    "struck by an outage",
+    "event lost",
+    "bound",
+    "kept",
+    "if an event is lost",
+    "kept by all",
+)
 
 
 def page(found: Mapping[str, Any], case: Case, history: History, figures: Sequence[Figures]) -> str:
@@ -128,10 +140,14 @@ def _row(name: str, one: Mapping[str, Any], beside: Mapping[str, float | None]) 
 
 def _bound(name: str, flow: str, lags: Mapping[str, Any]) -> dict[str, Any]:
     judged = lags["changes"] - lags["apart"]
+    told = judged - lags["event_lost"]
     cells = [
         f"{lags['changes']:,}",
-        *(duration(lags[what]) for what in ("p50", "p99", "p999", "max", "bound")),
-        share(lags["kept"] / judged) if judged else "–",
+        *(duration(lags[what]) for what in ("p50", "p99", "p999", "max")),
+        f"{lags['apart']:,}",
+        f"{lags['event_lost']:,}",
+        duration(lags["bound"]),
+        share(lags["kept"] / told) if told else "–",
         duration(lags["bound_if_event_lost"]),
         share(lags["kept_if_event_lost"] / judged) if judged else "–",
     ]

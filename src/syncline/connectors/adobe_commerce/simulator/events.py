@@ -126,6 +126,7 @@ class Events:
         ):
             self._lose_next = max(0, self._lose_next - 1)
             self.lost += 1
+            faults.webhook_lost(code, ())
             return
         headers = {
             "Content-Type": "application/json",

@@ -40,6 +40,7 @@ class Publisher:
         faults = self._faults()
         if faults.webhook_lose_rate > 0 and self._rng.random() < faults.webhook_lose_rate:
             self.lost += 1
+            faults.webhook_lost(self._topic, ())
             return
         copies = self._rng.randint(1, faults.webhook_copies_max) if faults.webhook_copies_max > 1 else 1
         for _ in range(copies):

@@ -108,6 +108,7 @@ class BusinessEvents:
                 rate = self._faults().webhook_lose_rate
                 if rate > 0 and self._rng.random() < rate:
                     self.lost += 1
+                    self._faults().webhook_lost(named[0], ())
                     continue
                 self._due.put_nowait((one.asked["notificationUrl"], self._body(one.asked, row, at_ms)))
 

@@ -39,6 +39,7 @@ class Entry:
     body: bytes
     created_ms: int
     lost: bool = False
+    skus: tuple[str, ...] = ()  # whose levels it tells
 
 
 @dataclass(slots=True)
@@ -115,7 +116,7 @@ class Push:
                 "levels": levels,
             },
         )
-        entry = Entry(seq, event_id, body, now)
+        entry = Entry(seq, event_id, body, now, skus=tuple(level["sku"] for level in levels))
         if self._lose_next:
             self._lose_next -= 1
             entry.lost = True
@@ -189,6 +190,8 @@ class Push:
             if faults.webhook_lose_rate > 0 and self.rng.random() < faults.webhook_lose_rate:
                 lost = True
             copies = self.rng.randint(1, faults.webhook_copies_max) if faults.webhook_copies_max > 1 else 1
+            if lost:
+                faults.webhook_lost("outbox", entry.skus)
             if lost or faults.down:
                 return
             for _ in range(copies):

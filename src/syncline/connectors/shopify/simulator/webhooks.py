@@ -114,6 +114,7 @@ class Webhooks:
                 continue
             if faults.webhook_lose_rate > 0 and self._rng.random() < faults.webhook_lose_rate:
                 self.lost += 1
+                faults.webhook_lost(path, ())
                 continue
             body = whole
             if subscription.include_fields:
