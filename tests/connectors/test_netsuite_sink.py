@@ -122,6 +122,28 @@ def test_a_lost_answer_is_looked_up_and_never_doubles():
     assert not run(story).sim.ledger.breaches
 
 
+def test_an_order_counts_as_held_since_it_was_answered_not_since_its_total_was_read():
+    async def story(w: World) -> None:
+        answered: list[int] = []
+
+        def seen(request) -> bool:
+            if request.method in ("PUT", "PATCH") and "/salesOrder/" in request.url:
+                answered.append(w.clock.now_ms())
+            return False
+
+        w.wire.lose = seen
+        outcome = await w.do("put_order", put(w, 2))
+        assert outcome.facts["written_ms"] == answered.pop() < w.clock.now_ms()
+        outcome = await w.do("put_order", put(w, 1, external_id=outcome.facts["external_id"]))
+        assert outcome.facts["written_ms"] == answered.pop() < w.clock.now_ms()
+        # Where the total could not be read, the order is held all the same.
+        w.wire.replace = lambda r: Response(500, {}, b"{}") if r.method == "GET" else None
+        outcome = await w.do("put_order", replace(put(w, 1), reference="b"))
+        assert outcome.result is Result.DONE and outcome.facts["written_ms"] == answered.pop()
+
+    run(story)
+
+
 def test_a_reference_that_differs_in_case_is_somebody_elses():
     async def story(w: World) -> None:
         assert (await w.do("put_order", put(w, 1))).result is Result.DONE

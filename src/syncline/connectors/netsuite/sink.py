@@ -15,9 +15,11 @@ from syncline.connectors.netsuite import mapping
 from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client, Missing
 from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
+from syncline.model.copying import replace
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.ports import Clock
 from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
@@ -27,10 +29,13 @@ ORDER_FIELDS = "externalId,entity,total,currency"
 class NetSuiteSink:
     """One account, written."""
 
-    def __init__(self, settings: NetSuiteSettings, client: Client, census: NetSuiteCensus) -> None:
+    def __init__(
+        self, settings: NetSuiteSettings, client: Client, census: NetSuiteCensus, clock: Clock
+    ) -> None:
         self._settings = settings
         self._client = client
         self._census = census
+        self._clock = clock
         self._customers: OrderedDict[str, None] = OrderedDict()  # external ids known to exist
         self._entities: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
 
@@ -116,14 +121,17 @@ class NetSuiteSink:
 
     async def _verified(self, put: PutOrder, ident: str) -> Outcome:
         """The order is there; read its total back, because the ERP prices and taxes by its own rules."""
+        written_ms = self._clock.now_ms()
         try:
             record = await self._client.get("salesOrder", ident, fields=ORDER_FIELDS, urgent=True)
         except (Throttled, Retryable, Rejected, AuthExpired) as error:
             # Whatever happens to the reading, the order was written: AuthExpired would deny that.
             if ident.startswith("eid:"):
                 raise OutcomeUnknown(f"NetSuite did not tell the new order's id: {error}") from error
-            return Outcome(Result.DONE, f"The total was not checked: {error}", facts={"external_id": ident})
-        return self._judge(put, record)
+            facts = {"external_id": ident, "written_ms": written_ms}
+            return Outcome(Result.DONE, f"The total was not checked: {error}", facts=facts)
+        outcome = self._judge(put, record)
+        return replace(outcome, facts={**outcome.facts, "written_ms": written_ms})
 
     def _judge(self, put: PutOrder, record: Mapping[str, Any]) -> Outcome:
         number = str(record["id"])

@@ -39,7 +39,7 @@ def open_system(opening: Opening) -> System:
         "netsuite",
         CAPABILITIES,
         source,
-        NetSuiteSink(settings, client, census),
+        NetSuiteSink(settings, client, census, opening.clock),
         governor,
         check=check.run,
         census=census,
