@@ -362,6 +362,24 @@ def test_payments_and_refunds_survive_a_crash_anywhere():
     assert not run(story).sim.ledger.breaches
 
 
+def test_a_payment_is_a_deposit_in_the_currency_of_its_order():
+    async def story(w: World) -> None:
+        first = await w.do("put_order", put(w, 2, currency="EUR"))
+        number = first.facts["external_id"]
+        euros = Payment("p1", Decimal("19.98"), "EUR", START_MS)
+        paid = PutPayment("shop-1001-pay-1", number, "c-77", euros)
+        assert (await w.do("put_payment", paid)).result is Result.DONE
+        assert [(d.amount, d.currency) for d in w.sim.deposits()] == [(Decimal("19.98"), 2)]
+        # What is paid in another is no deposit for the order, and one that the account does not know cannot be booked.
+        other = replace(paid, reference="shop-1001-pay-2", payment=replace(euros, currency="GBP"))
+        assert "salesOrder" in (await w.do("put_payment", other)).message
+        other = replace(paid, reference="shop-1001-pay-3", payment=replace(euros, currency="USD"))
+        outcome = await w.do("put_payment", other)
+        assert outcome.result is Result.REJECTED and "netsuite.currencies" in outcome.message
+
+    run(story, currencies={"GBP": "1", "EUR": "2"})
+
+
 def test_nothing_is_sent_above_the_allowance():
     async def story(w: World) -> None:
         stocked(w)

@@ -188,11 +188,20 @@ def create_body(put: PutOrder, customer: Mapping[str, str], settings: NetSuiteSe
         body["subsidiary"] = {"id": settings.subsidiary}
     if settings.ship_method:
         body["shipMethod"] = {"id": settings.ship_method}
-    if settings.currencies:
-        if order.currency not in settings.currencies:
-            raise Rejected(f"Order {order.number} is in {order.currency}: add it to netsuite.currencies.")
-        body["currency"] = {"id": settings.currencies[order.currency]}
-    return body
+    return body | _currency(f"Order {order.number}", order.currency, settings)
+
+
+def _currency(what: str, code: str, settings: NetSuiteSettings) -> dict[str, Any]:
+    """The currency of a transaction, in accounts that have several: without it NetSuite takes the customer's.
+
+    Raises:
+        Rejected: the account's id of the currency is not known.
+    """
+    if not settings.currencies:
+        return {}
+    if code not in settings.currencies:
+        raise Rejected(f"{what} is in {code}: add it to netsuite.currencies.")
+    return {"currency": {"id": settings.currencies[code]}}
 
 
 def _header(put: PutOrder, settings: NetSuiteSettings) -> dict[str, Any]:
@@ -336,7 +345,11 @@ def refused_locations(put: PutOrder, words: str) -> list[str]:
 
 
 def deposit_body(put: PutPayment, customer: str, settings: NetSuiteSettings) -> dict[str, Any]:
-    """A customer deposit against the order."""
+    """A customer deposit against the order.
+
+    Raises:
+        Rejected: the account's id of the currency is not known.
+    """
     payment = put.payment
     return {
         "customer": {"id": customer},
@@ -344,6 +357,7 @@ def deposit_body(put: PutPayment, customer: str, settings: NetSuiteSettings) -> 
         "payment": payment.amount,
         "tranDate": date_text(payment.received_at_ms, settings.zone),
         "memo": " ".join(x for x in (payment.gateway, payment.id) if x)[:MEMO_CHARS_MAX],
+        **_currency(f"Payment {payment.id}", payment.currency, settings),
     }
 
 

@@ -268,6 +268,14 @@ class Records:
             raise user_error("Please enter value(s) for: Payment Amount", "payment")
         if order_id is not None and self._account.txns[order_id].entity != customer:
             raise user_error("The sales order belongs to another customer.", "salesOrder")
+        # A deposit that names no currency is in the customer's, and is applied to orders of its own only.
+        currency = self._account.currency_of(customer, content)
+        if order_id is not None and currency != self._account.txns[order_id].currency:
+            raise invalid_content(
+                f"Error while accessing a resource. You have entered an Invalid Field Value {order_id} for the "
+                "following field: salesOrder",
+                "salesOrder",
+            )
         deposit = self._account.new_txn(
             "customerDeposit",
             external_id=external_id,
@@ -275,6 +283,7 @@ class Records:
             status="A",
             created_from=order_id,
             by="rest",
+            currency=currency,
         )
         deposit.fields = {
             k: v for k, v in content.items() if k not in ("externalId", "salesOrder", "customer")

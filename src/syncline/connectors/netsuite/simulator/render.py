@@ -146,8 +146,8 @@ class Renderer:
             "externalId": t.external_id,
             "tranId": t.tranid,
             "tranDate": account.local(t.created_ms)[:10],
-            "currency": {"id": "1", "refName": account.currency},
             **t.fields,
+            "currency": {"id": str(t.currency)} | ({"refName": account.currency} if t.currency == 1 else {}),
             "createdDate": instant(t.created_ms),
             "lastModifiedDate": instant(t.modified_ms),
         }

@@ -124,6 +124,7 @@ class SalesLines:
             entity=entity,
             status=status,
             by="rest",
+            currency=self._account.currency_of(entity, content),
         )
         self._body(order, content)
         for row in rows:
@@ -263,12 +264,14 @@ class SalesLines:
         entity: int | None,
         origin: int | None,
     ) -> Txn:
+        currency = self._account.txns[origin].currency if origin else self._account.currency_of(entity, content)
         made = self._account.new_txn(
             "returnAuthorization",
             external_id=external_id,
             entity=entity,
             status=(content.get("orderStatus") or {"id": "A"})["id"],
             created_from=origin,
+            currency=currency,
             by="rest",
             sign=1,
         )
