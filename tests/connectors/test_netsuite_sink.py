@@ -11,7 +11,7 @@ from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import AuthExpired, Retryable, Throttled
 from syncline.model.payloads import FieldValue, OrderItem, PutOrder, PutPayment, PutRefund
-from syncline.model.records import Payment, Refund, RefundLine
+from syncline.model.records import Address, Customer, Payment, Refund, RefundLine
 from syncline.ports import Response
 
 
@@ -295,11 +295,41 @@ def test_answers_are_sorted_by_what_to_do_next():
 
 def test_a_lost_customer_only_delays_the_order():
     async def story(w: World) -> None:
-        w.wire.lose = lambda r: "/customer/" in r.url
+        w.wire.lose = lambda r: r.url.endswith("/customer")
         assert (await w.do("put_order", put(w, 1))).result is Result.NOT_SENT
         w.wire.lose = lambda _: False
         assert (await w.do("put_order", put(w, 1))).result is Result.DONE
         assert w.wire.count("PUT", "/salesOrder/") == 1
+
+    run(story)
+
+
+def test_a_customer_who_is_there_stays_as_the_account_has_them():
+    async def story(w: World) -> None:
+        assert (await w.do("put_order", put(w, 1))).result is Result.DONE
+        (buyer,) = (c for c in w.sim.account.customers.values() if c.external_id == "c-77")
+        buyer.fields |= {"lastName": "King", "phone": "+44 2"}
+        w.system = w.open()  # another process knows nobody
+        business = replace(
+            put(w, 1).order, billing=Address("Ada", "Acme", "1 High St", "", "Reading", "", "RG1", "GB")
+        )
+        second = replace(put(w, 1), reference="shop-1002", order=business)
+        outcome = await w.do("put_order", second)
+        assert w.sim.order(int(outcome.facts["external_id"])).customer_id == buyer.id
+        assert (buyer.fields["lastName"], buyer.fields["phone"], buyer.fields["isPerson"]) == (
+            "King",
+            "+44 2",
+            True,
+        )
+        # One who cannot be made is not there, and what NetSuite says of it is kept.
+        odd = replace(put(w, 1).order, customer=Customer("c-78", "Bo Ek", "bo@example.com"))
+        w.wire.replace = lambda r: (
+            Response(400, {}, b'{"o:errorDetails":[{"detail":"This email is taken"}]}')
+            if r.url.endswith("/customer")
+            else None
+        )
+        outcome = await w.do("put_order", replace(put(w, 1), reference="shop-1003", order=odd))
+        assert outcome.result is Result.REJECTED and "This email is taken" in outcome.message
 
     run(story)
 

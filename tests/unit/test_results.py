@@ -53,7 +53,8 @@ def test_what_the_erp_took_is_known_in_the_units_of_the_order():
 
 
 @pytest.mark.parametrize(
-    ("facts", "since_ms"), [({}, 0), ({"written_ms": START_MS - 900}, -900), ({"written_ms": START_MS + 5}, 0)]
+    ("facts", "since_ms"),
+    [({}, 0), ({"written_ms": START_MS - 900}, -900), ({"written_ms": START_MS + 5}, 0)],
 )
 def test_figures_read_since_the_erp_answered_contain_the_order(facts, since_ms):
     assert stamps(**facts) == {START_MS + since_ms}

@@ -116,7 +116,7 @@ class Client:
         replace: str = "",
         urgent: bool = False,
     ) -> str:
-        """Create or change one record. Returns the id in ``Location``, or nothing where it has none.
+        """Create one record (without ``ident``) or change one. Returns the id in ``Location``, or nothing where it has none.
 
         The answer is 204 without a body; a new id is in ``Location`` only (section_1545222128).
 
@@ -137,7 +137,7 @@ class Client:
     # -- one call -----------------------------------------------------------------------------
 
     def _url(self, record: str, ident: str, options: Mapping[str, str]) -> str:
-        path = quote(f"{record}/{ident}", safe="/:!")
+        path = quote(f"{record}/{ident}" if ident else record, safe="/:!")
         return f"{self._root}{RECORD}{path}" + (f"?{urlencode(options)}" if options else "")
 
     async def _read(

@@ -159,7 +159,7 @@ class NetSuiteSink:
         return Outcome(Result.DONE, " ".join(notes), facts=facts)
 
     async def _customer(self, put: PutOrder) -> dict[str, str]:
-        """The buyer, made if need be. An upsert by external id has the same effect however often it runs."""
+        """The buyer, made if need be. One who is there stays as the account has them: people correct names and numbers there."""
         if put.customer_external_id:
             return {"id": put.customer_external_id}
         customer = put.order.customer
@@ -172,9 +172,15 @@ class NetSuiteSink:
             return mapping.reference(self._settings.web_customer)
         key = mapping.external_id(customer.key)
         if key not in self._customers:
-            body = mapping.customer_body(customer, put.order, self._settings)
+            body = {"externalId": key, **mapping.customer_body(customer, put.order, self._settings)}
             try:
-                await self._client.write("PUT", "customer", f"eid:{key}", body, urgent=True)
+                await self._client.write("POST", "customer", "", body, urgent=True)
+            except Rejected as refused:
+                # Most likely there is one: external ids are unique. Which words say so is not documented, so we look.
+                try:
+                    await self._client.get("customer", f"eid:{key}", urgent=True)
+                except Missing:
+                    raise refused from None
             except OutcomeUnknown as error:
                 raise Retryable(
                     f"The customer may not be there yet, so the order was not sent: {error}"

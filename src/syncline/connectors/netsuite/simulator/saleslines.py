@@ -264,7 +264,9 @@ class SalesLines:
         entity: int | None,
         origin: int | None,
     ) -> Txn:
-        currency = self._account.txns[origin].currency if origin else self._account.currency_of(entity, content)
+        currency = (
+            self._account.txns[origin].currency if origin else self._account.currency_of(entity, content)
+        )
         made = self._account.new_txn(
             "returnAuthorization",
             external_id=external_id,
