@@ -287,6 +287,9 @@ def test_answers_are_sorted_by_what_to_do_next():
         )
         outcome = await w.do("put_order", payload)
         assert outcome.result is Result.REJECTED and "No permission" in outcome.message
+        # Somebody else saved it meanwhile: nothing was applied, and the next try is made with what is there then.
+        answer(400, b'{"o:errorDetails":[{"detail":"Record has been changed","o:errorCode":"USER_ERROR"}]}')
+        assert (await w.do("put_order", payload)).result is Result.NOT_SENT
         answer(204, b"")  # without Location; there is no such order
         assert (await w.do("put_order", payload)).result is Result.UNKNOWN
 
