@@ -814,7 +814,13 @@ def test_the_envelope_and_its_pages():
         q = "SELECT t.id AS Id, t.memo, t.voided FROM transaction t ORDER BY t.id"
         page = await world.sql(q, page="?limit=2&offset=2")
         assert (page["count"], page["hasMore"], page["offset"], page["totalResults"]) == (2, True, 2, 5)
-        assert [link["rel"] for link in page["links"]] == ["self", "previous", "next"]
+        assert [link["rel"] for link in page["links"]] == [
+            "previous",
+            "first",
+            "next",
+            "last",
+            "self",
+        ]
         assert page["items"][0] == {"links": [], "id": "5003", "voided": "F"}, "NULL is absent, all is text"
         for bad in ("?limit=2&offset=3", "?limit=1001", "?limit=x"):
             response = await world.call("POST", SUITEQL + bad, {"q": q}, {"Prefer": "transient"})

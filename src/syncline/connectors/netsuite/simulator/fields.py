@@ -294,8 +294,10 @@ def schema(record: str) -> dict[str, Any]:
 
     return {
         "type": "object",
-        "properties": {name: of(kind) for name, kind in RECORDS[record].items()},
-        "x-ns-filterable": ["id", "externalId"],
+        "properties": {
+            name: of(kind) | ({} if kind == "obj" or kind.startswith("list:") else {"x-ns-filterable": True})
+            for name, kind in RECORDS[record].items()
+        },
     }
 
 

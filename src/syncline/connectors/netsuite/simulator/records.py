@@ -18,6 +18,7 @@ from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.errors import (
     ApiError,
     invalid_content,
+    invalid_reference,
     missing_record,
     user_error,
 )
@@ -79,7 +80,16 @@ class Records:
                 return Reply(
                     200, render.collection(record, matching(self._account, record, query.get("q")), query)
                 )
-            return Reply(200, render.record(record, self._find(record, parts[1]), query))
+            found = self._find(record, parts[1])
+            if len(parts) == 2:
+                return Reply(200, render.record(record, found, query))
+            part = render.part(record, found, parts[2:], query)
+            if isinstance(part, bytes):
+                return Reply(200, part)
+            record, number = part
+            if record not in tables.RECORDS:
+                raise missing_record()
+            return Reply(200, render.record(record, self._find(record, number), query))
         validation = Validation.of(headers)
         if validation.names != "error":
             self._breach("unknown_field")
@@ -271,11 +281,7 @@ class Records:
         # A deposit that names no currency is in the customer's, and is applied to orders of its own only.
         currency = self._account.currency_of(customer, content)
         if order_id is not None and currency != self._account.txns[order_id].currency:
-            raise invalid_content(
-                f"Error while accessing a resource. You have entered an Invalid Field Value {order_id} for the "
-                "following field: salesOrder",
-                "salesOrder",
-            )
+            raise invalid_reference(order_id, "salesOrder")
         deposit = self._account.new_txn(
             "customerDeposit",
             external_id=external_id,

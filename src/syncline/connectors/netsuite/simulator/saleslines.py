@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.connectors.netsuite.simulator.documents import Documents
-from syncline.connectors.netsuite.simulator.errors import invalid_content, user_error
+from syncline.connectors.netsuite.simulator.errors import invalid_content, invalid_reference, user_error
 from syncline.connectors.netsuite.simulator.state import ZERO, Account, Line, Txn
 
 _NOT_KEPT = ("externalId", "item", "entity", "orderStatus", "createdFrom")
@@ -59,7 +59,7 @@ class SalesLines:
             known = number in account.txns and account.txns[number].record == record
         if number is None or not known:
             given = value.get("id", value.get("externalId"))
-            raise invalid_content(f"Invalid Field Value {given} for the following field: {record}", path)
+            raise invalid_reference(given, path)
         return number
 
     @staticmethod

@@ -19,10 +19,10 @@ import msgspec
 from syncline.connectors.netsuite.simulator import sqlfunctions
 from syncline.connectors.netsuite.simulator.errors import ApiError, bad_query
 from syncline.connectors.netsuite.simulator.mirror import Mirror
+from syncline.connectors.netsuite.simulator.paging import Paging
 from syncline.connectors.netsuite.simulator.sqlgrammar import Statement, rewrite
 from syncline.connectors.netsuite.simulator.state import Account
 
-PAGE_MAX = 1000
 ROWS_MAX = 100_000
 STATEMENTS_MAX = 1000
 
@@ -43,7 +43,7 @@ class SuiteQL:
         """Bring the tables up to date before a query does."""
         self._mirror.flush()
 
-    def query(self, body: bytes, limit: int, offset: int, self_url: str) -> bytes:
+    def query(self, body: bytes, page: Paging, self_url: str) -> bytes:
         """Answer ``POST /query/v1/suiteql``.
 
         Raises:
@@ -63,33 +63,8 @@ class SuiteQL:
             )
         if unknown := sorted(set(request) - {"q", "params"}):
             raise ApiError(400, "INVALID_PARAMETER", f"Unknown property {unknown[0]}.", param=unknown[0])
-        if not 1 <= limit <= PAGE_MAX:
-            raise ApiError(400, "INVALID_PARAMETER", "The limit must be between 1 and 1000.", param="limit")
-        if offset < 0 or offset % limit:
-            raise ApiError(
-                400,
-                "INVALID_PARAMETER",
-                "The offset must be divisible by the limit.",
-                param="offset",
-            )
-        rows, total = self._run(text, params, limit, offset)
-        total = min(total, ROWS_MAX)
-        more = offset + len(rows) < total
-        links = [{"rel": "self", "href": f"{self_url}?limit={limit}&offset={offset}"}]
-        if offset:
-            links.append({"rel": "previous", "href": f"{self_url}?limit={limit}&offset={offset - limit}"})
-        if more:
-            links.append({"rel": "next", "href": f"{self_url}?limit={limit}&offset={offset + limit}"})
-        return msgspec.json.encode(
-            {
-                "links": links,
-                "count": len(rows),
-                "hasMore": more,
-                "items": rows,
-                "offset": offset,
-                "totalResults": total,
-            },
-        )
+        rows, total = self._run(text, params, page.limit, page.offset)
+        return msgspec.json.encode(page.envelope(self_url, rows, min(total, ROWS_MAX)))
 
     def _run(
         self,
