@@ -593,6 +593,16 @@ def test_the_catalogue_describes_the_records():
         path = f"{RECORD}/metadata-catalog?select=customer,salesOrder"
         response = await world.call("GET", path, headers=headers)
         assert list(json.loads(response.body)["components"]["schemas"]) == ["customer", "salesOrder"]
+        listed = await world.get("/metadata-catalog?select=customer")
+        base = f"{world.sim.origin}{RECORD}"
+        assert [
+            (x["rel"], x["href"].removeprefix(base), x.get("mediaType")) for x in listed["items"][0]["links"]
+        ] == [
+            ("canonical", "/metadata-catalog/customer", "application/json"),
+            ("alternate", "/metadata-catalog/customer", "application/swagger+json"),
+            ("alternate", "/metadata-catalog/customer", "application/schema+json"),
+            ("describes", "/customer", None),
+        ]
 
     world.run(story)
 
@@ -617,6 +627,7 @@ def test_an_asynchronous_call_honours_its_key_and_a_synchronous_one_ignores_it()
         await world.clock.sleep(10)
         state = json.loads((await world.call("GET", job)).body)
         assert state["completed"] is True
+        assert state["links"] == [{"rel": "self", "href": accepted.headers["location"]}]
         result = await world.call("GET", f"{job}/task/1/result")
         assert result.status == 204 and "/salesOrder/" in result.headers["location"]
 

@@ -70,7 +70,7 @@ class Records:
     ) -> Reply:
         """Answer one request below ``/record/v1``."""
         if parts[0] == "metadata-catalog":
-            return Reply(200, *catalog(parts, query, headers))
+            return Reply(200, *catalog(parts, query, headers, origin))
         record = parts[0]
         if record not in tables.RECORDS:
             raise ApiError(404, "INVALID_REQUEST", f"Record type '{record}' does not exist.")
