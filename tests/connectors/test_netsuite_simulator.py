@@ -62,6 +62,7 @@ class World:
         self.net.register(self.sim.origin, self.sim)
         self.pushes: list[Request] = []
         self.refuse_pushes = False
+        self.refused_seq = 0
         self.net.register("https://hook.test", self._hook)
         self.token = ""
         self.shop = self.sim.add_location("Shop")
@@ -76,8 +77,8 @@ class World:
     async def _hook(self, scope: Any, receive: Any, send: Any) -> None:
         body = (await receive())["body"]
         headers = {k.decode(): v.decode() for k, v in scope["headers"]}
-        status = 503 if self.refuse_pushes else 204
-        if not self.refuse_pushes:
+        status = 503 if self.refuse_pushes else 422 if json.loads(body)["seq"] == self.refused_seq else 204
+        if status == 204:
             self.pushes.append(Request("POST", "", headers, body))
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -1009,6 +1010,21 @@ def test_a_lost_push_arrives_with_the_drain_and_in_order():
         await world.clock.sleep(2 * 15 * 60)
         assert [json.loads(p.body)["seq"] for p in world.pushes] == [1, 2]
         assert world.sim.pushes_undone() == 0
+
+    world.run(story)
+
+
+def test_a_push_that_is_refused_for_its_content_holds_up_no_other():
+    world = World()
+
+    async def story():
+        world.sim.configure_push("https://hook.test/netsuite", ["s"])
+        world.refused_seq = 1
+        for _ in range(2):
+            world.sim.lose_next_push()
+            world.sim.adjust("A", world.shop, 1)
+        await world.clock.sleep(2 * 15 * 60)
+        assert ([json.loads(p.body)["seq"] for p in world.pushes], world.sim.pushes_undone()) == ([2], 1)
 
     world.run(story)
 
