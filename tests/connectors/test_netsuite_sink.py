@@ -174,6 +174,26 @@ def test_revisions_replace_lines_and_respect_what_was_shipped():
     assert not run(story).sim.ledger.breaches
 
 
+@pytest.mark.parametrize("approve_orders", [True, False])
+def test_whether_stock_is_promised_to_an_order_is_what_the_account_says(approve_orders):
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5))
+        number = first.facts["external_id"]
+        assert first.facts["commits_stock"] is approve_orders
+        # Somebody approves it, or takes the approval back, before the next revision.
+        txn = w.sim.account.txns[int(number)]
+        txn.status = "A" if approve_orders else "B"
+        w.sim.documents.settle_order(txn, "edit")
+        outcome = await w.do("put_order", put(w, 4, external_id=number))
+        assert outcome.facts["commits_stock"] is not approve_orders
+        assert w.sim.committed("21730", w.place) == (0 if approve_orders else 4)
+        # The same of an order that is found again after its answer was lost.
+        assert (await w.find("put_order", put(w, 4))).facts["commits_stock"] is not approve_orders
+
+    run(story, approve_orders=approve_orders)
+
+
 def test_a_cancelled_order_is_closed():
     async def story(w: World) -> None:
         stocked(w)

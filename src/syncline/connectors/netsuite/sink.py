@@ -23,7 +23,8 @@ from syncline.ports import Clock
 from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
-ORDER_FIELDS = "externalId,entity,total,currency"
+ORDER_FIELDS = "externalId,entity,total,currency,status"
+HOLDS_NOTHING = ("A", "C", "H")  # pending approval, cancelled, closed: no stock is promised to such an order
 
 
 class NetSuiteSink:
@@ -136,8 +137,9 @@ class NetSuiteSink:
     def _judge(self, put: PutOrder, record: Mapping[str, Any]) -> Outcome:
         number = str(record["id"])
         self._note_entity(number, record)
-        status = str((record.get("status") or {}).get("id", "")) if put.external_id else ""
-        commits = status != "A" if status else self._settings.approve_orders
+        # What we asked for at first is not what it is: people and workflows approve orders, or take that back.
+        status = str((record.get("status") or {}).get("id", ""))
+        commits = status not in HOLDS_NOTHING if status else self._settings.approve_orders
         facts: dict[str, Any] = {"external_id": number, "commits_stock": commits, **_account(record)}
         order = put.order
         if mapping.gone(put):
