@@ -291,11 +291,11 @@ OPEN_INVOICES = (
 
 
 def tracking_of(transactions: int) -> str:
-    """Tracking numbers of fulfilments; parameters: the transactions."""
+    """Tracking numbers of fulfilments; parameters: the transactions, then the keyset (transaction, transaction, number)."""
     return (
-        "SELECT m.transaction AS txn, n.trackingnumber AS number FROM trackingnumbermap m "
+        "SELECT m.transaction AS txn, n.id AS id, n.trackingnumber AS number FROM trackingnumbermap m "
         f"JOIN trackingnumber n ON n.id = m.trackingnumber WHERE m.transaction IN ({_marks(transactions)}) "
-        "ORDER BY m.transaction, n.id"
+        "AND (m.transaction > ? OR (m.transaction = ? AND n.id > ?)) ORDER BY m.transaction, n.id"
     )
 
 
