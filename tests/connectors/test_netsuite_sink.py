@@ -144,6 +144,24 @@ def test_an_order_counts_as_held_since_it_was_answered_not_since_its_total_was_r
     run(story)
 
 
+@pytest.mark.parametrize("located", [True, False])
+def test_an_order_read_back_without_its_id_is_the_one_that_was_located(located):
+    async def story(w: World) -> None:
+        def bare(request) -> Response | None:
+            if request.method == "GET" and "/salesOrder/" in request.url:
+                return Response(200, {}, b'{"links":[],"externalId":"shop-1001","total":9.99}')
+            # Without a location nobody knows which order it was: it is looked up.
+            return None if located or request.method != "PUT" else Response(204, {}, b"")
+
+        w.wire.replace = bare
+        outcome = await w.do("put_order", put(w, 1))
+        assert outcome.result is (Result.DONE if located else Result.UNKNOWN)
+        if located:
+            assert outcome.facts["external_id"] == str(w.sim.find_order("shop-1001"))
+
+    run(story)
+
+
 def test_a_reference_that_differs_in_case_is_somebody_elses():
     async def story(w: World) -> None:
         assert (await w.do("put_order", put(w, 1))).result is Result.DONE

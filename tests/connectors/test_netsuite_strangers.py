@@ -260,3 +260,14 @@ def test_a_reference_to_nothing_names_its_field_and_place():
         assert "Value 8 for the following field: entity" in response.body.decode()
 
     world.run(story)
+
+
+def test_of_a_record_only_what_was_named_is_answered():
+    world = World()
+
+    async def story():
+        answer = await world.get(f"/customer/{world.customer}?fields=companyName,externalId")
+        assert answer.keys() == {"links", "companyName", "externalId"}
+        assert "id" in await world.get(f"/customer/{world.customer}?fields=id")
+
+    world.run(story)

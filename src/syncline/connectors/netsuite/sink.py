@@ -23,7 +23,7 @@ from syncline.ports import Clock
 from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
-ORDER_FIELDS = "externalId,entity,total,currency,status"
+ORDER_FIELDS = "id,externalId,entity,total,currency,status"
 HOLDS_NOTHING = ("A", "C", "H")  # pending approval, cancelled, closed: no stock is promised to such an order
 
 
@@ -131,6 +131,10 @@ class NetSuiteSink:
                 raise OutcomeUnknown(f"NetSuite did not tell the new order's id: {error}") from error
             facts = {"external_id": ident, "written_ms": written_ms}
             return Outcome(Result.DONE, f"The total was not checked: {error}", facts=facts)
+        if ident.isdigit():
+            record = {"id": ident, **record}
+        elif "id" not in record:
+            raise OutcomeUnknown("NetSuite did not tell the new order's id.")
         outcome = self._judge(put, record)
         return replace(outcome, facts={**outcome.facts, "written_ms": written_ms})
 

@@ -55,7 +55,7 @@ class Renderer:
         simple = query.get("simpleEnumFormat", "false").lower() == "true"
         answer = self._shape(record, found)
         if wanted := [name for name in query.get("fields", "").split(",") if name]:
-            answer = {k: v for k, v in answer.items() if k in ("id", "links") or k in wanted}
+            answer = {k: v for k, v in answer.items() if k == "links" or k in wanted}
         for name in (*_SUBLISTS, *_SUBRECORDS):
             if answer.get(name) is not None:
                 answer[name] = _part(f"{self._base}/{record}/{found.id}/{name}", answer[name], expand=expand)
