@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import UTC, datetime, timezone
 from decimal import Decimal
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.connectors.netsuite_world import START_MS, World, line, order, run
@@ -467,6 +470,7 @@ def test_nothing_is_sent_above_the_allowance():
 def test_the_check_says_what_works():
     async def story(w: World) -> None:
         stocked(w)
+        await w.do("put_order", put(w, 1))
         assert all(ok for _, ok, _ in await w.system.check())
 
     run(story)
@@ -478,6 +482,31 @@ def test_the_check_says_what_works():
         assert not found["push secret"][0] and not found["stock levels readable"][0]
 
     run(wrong, timezone="Europe/London", push_secrets=(), slots=50)
+
+
+@pytest.mark.parametrize(("zone", "fits"), [("America/New_York", False), ("America/Los_Angeles", True)])
+def test_a_clock_of_the_data_centre_does_not_prove_the_zone_of_stamps(zone, fits):
+    """NetSuite's clock shows the zone that is configured; orders are stamped in Los Angeles."""
+
+    async def story(w: World) -> None:
+        stocked(w)
+        await w.do("put_order", put(w, 1))
+
+        def shown(at: ZoneInfo | timezone) -> str:
+            return datetime.fromtimestamp(w.clock.now_ms() / 1000, at).strftime("%Y-%m-%d %H:%M:%S")
+
+        def clock(request) -> Response | None:
+            if b"erp_local" not in request.body:
+                return None
+            row = {"links": [], "erp_now": f"{shown(UTC)}.000", "erp_local": shown(ZoneInfo(zone))}
+            return Response(200, {}, json.dumps({"items": [row], "hasMore": False}).encode())
+
+        w.wire.replace = clock
+        found = {what: (ok, mend) for what, ok, mend in await w.system.check()}
+        assert found["time zone"][0] is fits, found["time zone"]
+        assert fits or "is stamped 2026-01-05 00:" in found["time zone"][1]
+
+    run(story, timezone=zone)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -68,6 +68,11 @@ _BODY_KEYSET = "AND (tl.transaction > ? OR (tl.transaction = ? AND tl.id > ?)) O
 
 LOCATIONS = "SELECT l.id AS id, l.name AS name FROM location l WHERE l.isinactive = 'F' ORDER BY l.id"
 LEVELS_COUNT = "SELECT COUNT(*) AS n FROM aggregateitemlocation"
+# Stamps are compared with what the record says in UTC, so one that has just been made will do.
+NEWEST_ORDER = (
+    f"SELECT t.id AS id, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm FROM transaction t WHERE t.type = 'SalesOrd' "
+    "AND t.id = (SELECT MAX(o.id) FROM transaction o WHERE o.type = 'SalesOrd')"
+)
 NEWEST = f"SELECT TO_CHAR(MAX(t.lastmodifieddate),{SECONDS}) AS lm FROM transaction t"
 
 _LEVEL = (
