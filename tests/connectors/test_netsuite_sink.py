@@ -436,6 +436,36 @@ def test_payments_and_refunds_survive_a_crash_anywhere():
     assert not run(story).sim.ledger.breaches
 
 
+def test_only_what_went_back_on_the_shelf_is_received():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4))
+        number = first.facts["external_id"]
+        w.sim.ship(int(number), tracking="T")
+        # Of five lanterns two come back whole and one in pieces; the hanger that comes back is in pieces.
+        lines = (
+            RefundLine("l0", Decimal(2), restocked=True),
+            RefundLine("l0", Decimal(1), restocked=False),
+            RefundLine("l1", Decimal(1), restocked=False),
+        )
+        items = (
+            OrderItem("l0", str(w.item), "21730", str(w.place), 2),
+            OrderItem("l0", str(w.item), "21730", str(w.place), 1),
+            OrderItem("l1", str(w.item2), "84406B", str(w.place), 1),
+        )
+        refund = Refund("r1", Decimal("31.20"), START_MS, lines)
+        back = PutRefund("shop-1001-ref-r1", number, refund, items, restocked=True)
+        before = [w.sim.on_hand(sku, w.place) for sku in ("21730", "84406B")]
+        assert (await w.do("put_refund", back)).result is Result.DONE
+        assert [w.sim.on_hand(sku, w.place) for sku in ("21730", "84406B")] == [before[0] + 2, before[1]]
+        (held,) = w.sim.returns()
+        assert sum(expected for _, expected, _ in held.lines) == 4
+        assert sum(received for _, _, received in held.lines) == 2
+        assert (await w.find("put_refund", back)).result is Result.DONE
+
+    assert not run(story).sim.ledger.breaches
+
+
 def test_a_payment_is_a_deposit_in_the_currency_of_its_order():
     async def story(w: World) -> None:
         first = await w.do("put_order", put(w, 2, currency="EUR"))

@@ -368,7 +368,7 @@ def return_body(put: PutRefund, held: Sequence[HeldLine], settings: NetSuiteSett
         Rejected: the order has no shipped line for the units.
     """
     left = {line.number: line.shipped for line in held}
-    lines = []
+    rows: dict[int, dict[str, Any]] = {}  # one for each line, though a refund may name it several times
     for item in put.items:
         need = Decimal(item.quantity)
         same = [line for line in held if line.item == item.item_id]
@@ -376,10 +376,10 @@ def return_body(put: PutRefund, held: Sequence[HeldLine], settings: NetSuiteSett
         for line in sorted(same, key=lambda x: x.location != item.location):
             take = min(need, left[line.number])
             if take > 0:
-                row: dict[str, Any] = {"orderLine": line.number, "quantity": int(take)}
+                row = rows.setdefault(line.number, {"orderLine": line.number, "quantity": 0})
+                row["quantity"] += int(take)
                 if item.location:
-                    row["location"] = {"id": item.location}
-                lines.append(row)
+                    row.setdefault("location", {"id": item.location})
                 left[line.number] -= take
                 need -= take
         if need > 0:
@@ -393,5 +393,44 @@ def return_body(put: PutRefund, held: Sequence[HeldLine], settings: NetSuiteSett
         "memo": f"refund {put.refund.id}: {put.refund.amount}"[:MEMO_CHARS_MAX],
         # Goods can only be received against an approved return.
         "orderStatus": {"id": "B" if put.restocked or settings.approve_orders else "A"},
-        "item": {"items": lines},
+        "item": {"items": list(rows.values())},
     }
+
+
+def received_lines(put: PutRefund, held: Sequence[HeldLine]) -> dict[str, Any]:
+    """What is received of a return, by its line numbers: the units that went back on the shelf, and none that did not.
+
+    Nothing where all of them did: then a receipt takes all of the return.
+    """
+    left = _restocked(put)
+    if sum(left.values()) == sum(item.quantity for item in put.items):
+        return {}
+    taken: defaultdict[int, int] = defaultdict(int)
+    for anywhere in (False, True):  # where they were to come back to, then wherever the item comes back
+        for item, location in left:
+            for line in held:
+                if line.item == item and (anywhere or line.location == location):
+                    more = min(left[item, location], int(line.quantity or 0) - taken[line.number])
+                    taken[line.number] += more
+                    left[item, location] -= more
+    rows = [
+        {"orderLine": line.number, "quantity": taken[line.number]}
+        if taken[line.number]
+        else {"orderLine": line.number, "itemReceive": False}
+        for line in held
+    ]
+    return {"item": {"items": rows}}
+
+
+def _restocked(put: PutRefund) -> dict[tuple[str, str], int]:
+    """Units that went back on the shelf, by item and location; all of them where the refund does not tell line by line."""
+    back: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for line in put.refund.lines:
+        back[line.line_id] += line.quantity if line.restocked and line.shipped else ZERO
+    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for item in put.items:
+        sold = item.quantity // item.in_pack
+        some = min(sold, int(back[item.line_id])) if put.refund.lines else sold
+        back[item.line_id] -= some
+        found[item.item_id, item.location] += some * item.in_pack
+    return dict(found)

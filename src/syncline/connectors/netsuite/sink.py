@@ -296,9 +296,9 @@ class NetSuiteSink:
             body = mapping.return_body(put, mapping.held_lines(order), self._settings)
             number = await self._transform("salesOrder", put.order_external_id, "returnAuthorization", body)
         try:
-            await self._check_return(put, number)
+            held = await self._check_return(put, number)
             if put.restocked and await self._by_reference("itemReceipt", _receipt(put)) is None:
-                body = {"externalId": _receipt(put)}
+                body = {"externalId": _receipt(put), **mapping.received_lines(put, held)}
                 await self._transform("returnAuthorization", number, "itemReceipt", body)
         except AuthExpired as error:
             # It would say that nothing was applied; the return was.
@@ -314,20 +314,22 @@ class NetSuiteSink:
             raise
         return number or await self._number(target, str(body["externalId"]))
 
-    async def _check_return(self, put: PutRefund, number: str) -> None:
-        """Whether a transform that names some lines left the others out is not documented: look.
+    async def _check_return(self, put: PutRefund, number: str) -> list[mapping.HeldLine]:
+        """The lines of a return. Whether a transform that names some left the others out is not documented: look.
 
         Raises:
             Rejected: the return holds other units than were refunded; nothing may be received on it.
         """
         record = await self._client.get("returnAuthorization", number, expand=True)
-        held = sum((x.quantity or Decimal(0) for x in mapping.held_lines(record)), Decimal(0))
+        lines = mapping.held_lines(record)
+        held = sum((x.quantity or Decimal(0) for x in lines), Decimal(0))
         asked = sum(item.quantity for item in put.items)
         if held != asked:
             raise Rejected(
                 f"NetSuite's return {number} is for {held} units where {asked} were refunded: correct its lines "
                 "there, then release this.",
             )
+        return lines
 
     async def _find_refund(self, put: PutRefund) -> Outcome | None:
         if not put.items:

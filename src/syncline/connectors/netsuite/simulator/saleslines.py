@@ -235,7 +235,10 @@ class SalesLines:
 
     def return_from(self, order: Txn, content: dict[str, Any], external_id: str | None) -> Txn:
         """Transform a sales order: what was shipped may come back."""
-        wanted = {row["orderLine"]: row for row in content.get("item") or [] if "orderLine" in row}
+        named = [row for row in content.get("item") or [] if "orderLine" in row]
+        wanted = {row["orderLine"]: row for row in named}
+        if len(wanted) < len(named):  # what the product makes of it is not documented
+            raise invalid_content("A line of the sales order is named twice.", "item.items.orderLine")
         picks: list[tuple[Line, int]] = []
         for line in order.lines:
             row = wanted.get(line.number)
