@@ -231,6 +231,27 @@ def test_a_cancelled_order_is_closed():
     run(story)
 
 
+def test_what_left_of_a_cancelled_order_can_still_be_billed():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4, tax="1.00"))
+        number = first.facts["external_id"]
+        w.sim.ship(int(number), tracking="T", lines={1: 3})
+        gone = put(w, 5, 4, tax="1.00", external_id=number, cancelled_at_ms=START_MS)
+        assert await w.find("put_order", gone) is None
+        assert (await w.do("put_order", gone)).result is Result.DONE
+        truth = w.sim.order(int(number))
+        assert [(x.role, x.quantity, x.shipped, x.closed) for x in truth.lines] == [
+            ("goods", 3, 3, False),
+            ("goods", 4, 0, True),
+            ("tax", 1, 0, False),
+        ]
+        assert truth.status == "F" and w.sim.committed("21730", w.place) == 0
+        assert (await w.find("put_order", gone)).result is Result.DONE
+
+    assert not run(story).sim.ledger.breaches
+
+
 def test_guests_and_ids_that_do_not_fit_a_url():
     async def story(w: World) -> None:
         guest = await w.do("put_order", replace(put(w, 1), order=replace(put(w, 1).order, customer=None)))

@@ -289,23 +289,28 @@ def revision_body(put: PutOrder, held: Sequence[HeldLine], settings: NetSuiteSet
     return {**_header(put, settings), "item": {"items": lines}}
 
 
-def cancel_body(held: Iterable[HeldLine]) -> dict[str, Any]:
-    """Close every line that is still open; what was shipped stays shipped."""
-    return {
-        "item": {
-            "items": [
-                {"line": line.number, "isClosed": True}
-                for line in held
-                if line.quantity is not None and not line.closed
-            ],
-        },
-    }
+def cancel_body(held: Sequence[HeldLine], settings: NetSuiteSettings) -> dict[str, Any]:
+    """Take everything off that has not left: lines are closed, or end at what was shipped of them.
+
+    A line of which something was shipped stays open, for a closed one is not billed any more; and where there is such a line, what
+    is charged besides the goods is left to the accounts.
+    """
+    left = any(line.shipped for line in held)
+    rows: list[dict[str, Any]] = []
+    for line in held:
+        if line.quantity is None or line.closed or (left and line.item in settings.amount_items):
+            continue
+        if not line.shipped:
+            rows.append({"line": line.number, "isClosed": True})
+        elif line.quantity != line.shipped:
+            rows.append({"line": line.number, "quantity": int(line.shipped)})
+    return {"item": {"items": rows}}
 
 
 def holds_revision(put: PutOrder, held: Sequence[HeldLine], settings: NetSuiteSettings) -> bool:
     """Whether the ERP's lines are what the revision asks for, so that it need not be sent again."""
     if gone(put):
-        return not cancel_body(held)["item"]["items"]
+        return not cancel_body(held, settings)["item"]["items"]
     pool = _pool(held)
     for row in wanted_rows(put, settings):
         same = pool.get((row.item, row.location))

@@ -112,7 +112,7 @@ class NetSuiteSink:
         held = mapping.held_lines(record)
         status = str((record.get("status") or {}).get("id", ""))
         if mapping.gone(put):
-            body = mapping.cancel_body(held)
+            body = mapping.cancel_body(held, self._settings)
             if body["item"]["items"] and status not in ("C", "H"):
                 await self._client.write("PATCH", "salesOrder", put.external_id, body, urgent=True)
             return _done(put.external_id)
