@@ -56,6 +56,20 @@ def test_an_invoice_is_told_as_it_is_settled_and_never_twice():
     run(story)
 
 
+def test_an_invoice_that_does_not_say_what_is_left_of_it_is_not_paid():
+    async def story(w: World) -> None:
+        number = await shipped(w)
+        invoice = w.sim.bill(number)
+        w.sim.account.later('UPDATE "transaction" SET foreignamountunpaid = NULL WHERE id = ?', invoice)
+        values, cursor = await told(w, "payments")
+        assert received(values) == [0]
+        w.sim.settle(invoice)
+        w.sim.account.later('UPDATE "transaction" SET foreignamountunpaid = NULL WHERE id = ?', invoice)
+        assert received((await told(w, "payments", cursor))[0]) == [40]
+
+    run(story)
+
+
 def test_a_deposit_that_settles_an_invoice_counts_once():
     async def story(w: World) -> None:
         number = await shipped(w)

@@ -7,7 +7,7 @@ from tests.connectors.netsuite_world import World, run
 
 from syncline.connectors.netsuite import client, prices
 from syncline.model.change import Kind, LoggedEvent, Via
-from syncline.model.errors import Rejected
+from syncline.model.errors import Rejected, Retryable
 from syncline.model.pricing import PriceKind
 from syncline.model.records import Item
 
@@ -165,5 +165,25 @@ def test_lists_may_be_asked_for_at_this_moment():
         calls = w.wire.count("POST", "suiteql")
         assert await w.system.live_prices(items[2:], names) == []
         assert w.wire.count("POST", "suiteql") <= calls + 1  # its clock only
+
+    run(story)
+
+
+def test_an_answer_of_more_than_a_page_is_asked_for_in_parts(monkeypatch):
+    monkeypatch.setattr(client, "PAGE_MAX", 3)
+    monkeypatch.setattr(prices, "PAGE_MAX", 3)
+
+    async def story(w: World) -> None:
+        w.sim.set_price("21730", "8", quantity=10)
+        w.sim.set_price("84406B", "2", quantity=10)
+        items = [Item("21730", str(w.item)), Item("84406B", str(w.item2))]
+        found = await w.system.live_prices(items, ["level:1"])
+        assert [(one.sku, [str(e.amount) for e in one.entries]) for one in found] == [
+            ("21730", ["10", "8"]),
+            ("84406B", ["2.5", "2"]),
+        ]
+        w.sim.set_price("21730", "7", quantity=100)
+        with pytest.raises(Retryable, match="3 or more prices"):
+            await w.system.live_prices(items, ["level:1"])
 
     run(story)

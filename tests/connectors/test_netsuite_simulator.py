@@ -62,6 +62,7 @@ class World:
         self.net.register(self.sim.origin, self.sim)
         self.pushes: list[Request] = []
         self.refuse_pushes = False
+        self.refused_seq = 0
         self.net.register("https://hook.test", self._hook)
         self.token = ""
         self.shop = self.sim.add_location("Shop")
@@ -76,8 +77,8 @@ class World:
     async def _hook(self, scope: Any, receive: Any, send: Any) -> None:
         body = (await receive())["body"]
         headers = {k.decode(): v.decode() for k, v in scope["headers"]}
-        status = 503 if self.refuse_pushes else 204
-        if not self.refuse_pushes:
+        status = 503 if self.refuse_pushes else 422 if json.loads(body)["seq"] == self.refused_seq else 204
+        if status == 204:
             self.pushes.append(Request("POST", "", headers, body))
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -428,7 +429,7 @@ def test_an_upsert_answers_204_and_the_id_is_in_location_only():
         full = await world.get("/salesOrder/eid:web-1?expandSubResources=true")
         assert [(x["quantity"], x["rate"]) for x in full["item"]["items"]] == [(3, 3.0)]
         some = await world.get("/salesOrder/eid:web-1?fields=total")
-        assert set(some) == {"id", "links", "total"}
+        assert set(some) == {"links", "total"}, "only what was asked for"
 
     world.run(story)
 
@@ -593,6 +594,16 @@ def test_the_catalogue_describes_the_records():
         path = f"{RECORD}/metadata-catalog?select=customer,salesOrder"
         response = await world.call("GET", path, headers=headers)
         assert list(json.loads(response.body)["components"]["schemas"]) == ["customer", "salesOrder"]
+        listed = await world.get("/metadata-catalog?select=customer")
+        base = f"{world.sim.origin}{RECORD}"
+        assert [
+            (x["rel"], x["href"].removeprefix(base), x.get("mediaType")) for x in listed["items"][0]["links"]
+        ] == [
+            ("canonical", "/metadata-catalog/customer", "application/json"),
+            ("alternate", "/metadata-catalog/customer", "application/swagger+json"),
+            ("alternate", "/metadata-catalog/customer", "application/schema+json"),
+            ("describes", "/customer", None),
+        ]
 
     world.run(story)
 
@@ -617,6 +628,7 @@ def test_an_asynchronous_call_honours_its_key_and_a_synchronous_one_ignores_it()
         await world.clock.sleep(10)
         state = json.loads((await world.call("GET", job)).body)
         assert state["completed"] is True
+        assert state["links"] == [{"rel": "self", "href": accepted.headers["location"]}]
         result = await world.call("GET", f"{job}/task/1/result")
         assert result.status == 204 and "/salesOrder/" in result.headers["location"]
 
@@ -814,7 +826,13 @@ def test_the_envelope_and_its_pages():
         q = "SELECT t.id AS Id, t.memo, t.voided FROM transaction t ORDER BY t.id"
         page = await world.sql(q, page="?limit=2&offset=2")
         assert (page["count"], page["hasMore"], page["offset"], page["totalResults"]) == (2, True, 2, 5)
-        assert [link["rel"] for link in page["links"]] == ["self", "prev", "next"]
+        assert [link["rel"] for link in page["links"]] == [
+            "previous",
+            "first",
+            "next",
+            "last",
+            "self",
+        ]
         assert page["items"][0] == {"links": [], "id": "5003", "voided": "F"}, "NULL is absent, all is text"
         for bad in ("?limit=2&offset=3", "?limit=1001", "?limit=x"):
             response = await world.call("POST", SUITEQL + bad, {"q": q}, {"Prefer": "transient"})
@@ -992,6 +1010,21 @@ def test_a_lost_push_arrives_with_the_drain_and_in_order():
         await world.clock.sleep(2 * 15 * 60)
         assert [json.loads(p.body)["seq"] for p in world.pushes] == [1, 2]
         assert world.sim.pushes_undone() == 0
+
+    world.run(story)
+
+
+def test_a_push_that_is_refused_for_its_content_holds_up_no_other():
+    world = World()
+
+    async def story():
+        world.sim.configure_push("https://hook.test/netsuite", ["s"])
+        world.refused_seq = 1
+        for _ in range(2):
+            world.sim.lose_next_push()
+            world.sim.adjust("A", world.shop, 1)
+        await world.clock.sleep(2 * 15 * 60)
+        assert ([json.loads(p.body)["seq"] for p in world.pushes], world.sim.pushes_undone()) == ([2], 1)
 
     world.run(story)
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import UTC, datetime, timezone
 from decimal import Decimal
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.connectors.netsuite_world import START_MS, World, line, order, run
@@ -11,7 +14,7 @@ from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import AuthExpired, Retryable, Throttled
 from syncline.model.payloads import FieldValue, OrderItem, PutOrder, PutPayment, PutRefund
-from syncline.model.records import Payment, Refund, RefundLine
+from syncline.model.records import Address, Customer, Payment, Refund, RefundLine
 from syncline.ports import Response
 
 
@@ -122,6 +125,46 @@ def test_a_lost_answer_is_looked_up_and_never_doubles():
     assert not run(story).sim.ledger.breaches
 
 
+def test_an_order_counts_as_held_since_it_was_answered_not_since_its_total_was_read():
+    async def story(w: World) -> None:
+        answered: list[int] = []
+
+        def seen(request) -> bool:
+            if request.method in ("PUT", "PATCH") and "/salesOrder/" in request.url:
+                answered.append(w.clock.now_ms())
+            return False
+
+        w.wire.lose = seen
+        outcome = await w.do("put_order", put(w, 2))
+        assert outcome.facts["written_ms"] == answered.pop() < w.clock.now_ms()
+        outcome = await w.do("put_order", put(w, 1, external_id=outcome.facts["external_id"]))
+        assert outcome.facts["written_ms"] == answered.pop() < w.clock.now_ms()
+        # Where the total could not be read, the order is held all the same.
+        w.wire.replace = lambda r: Response(500, {}, b"{}") if r.method == "GET" else None
+        outcome = await w.do("put_order", replace(put(w, 1), reference="b"))
+        assert outcome.result is Result.DONE and outcome.facts["written_ms"] == answered.pop()
+
+    run(story)
+
+
+@pytest.mark.parametrize("located", [True, False])
+def test_an_order_read_back_without_its_id_is_the_one_that_was_located(located):
+    async def story(w: World) -> None:
+        def bare(request) -> Response | None:
+            if request.method == "GET" and "/salesOrder/" in request.url:
+                return Response(200, {}, b'{"links":[],"externalId":"shop-1001","total":9.99}')
+            # Without a location nobody knows which order it was: it is looked up.
+            return None if located or request.method != "PUT" else Response(204, {}, b"")
+
+        w.wire.replace = bare
+        outcome = await w.do("put_order", put(w, 1))
+        assert outcome.result is (Result.DONE if located else Result.UNKNOWN)
+        if located:
+            assert outcome.facts["external_id"] == str(w.sim.find_order("shop-1001"))
+
+    run(story)
+
+
 def test_a_reference_that_differs_in_case_is_somebody_elses():
     async def story(w: World) -> None:
         assert (await w.do("put_order", put(w, 1))).result is Result.DONE
@@ -152,6 +195,26 @@ def test_revisions_replace_lines_and_respect_what_was_shipped():
     assert not run(story).sim.ledger.breaches
 
 
+@pytest.mark.parametrize("approve_orders", [True, False])
+def test_whether_stock_is_promised_to_an_order_is_what_the_account_says(approve_orders):
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5))
+        number = first.facts["external_id"]
+        assert first.facts["commits_stock"] is approve_orders
+        # Somebody approves it, or takes the approval back, before the next revision.
+        txn = w.sim.account.txns[int(number)]
+        txn.status = "A" if approve_orders else "B"
+        w.sim.documents.settle_order(txn, "edit")
+        outcome = await w.do("put_order", put(w, 4, external_id=number))
+        assert outcome.facts["commits_stock"] is not approve_orders
+        assert w.sim.committed("21730", w.place) == (0 if approve_orders else 4)
+        # The same of an order that is found again after its answer was lost.
+        assert (await w.find("put_order", put(w, 4))).facts["commits_stock"] is not approve_orders
+
+    run(story, approve_orders=approve_orders)
+
+
 def test_a_cancelled_order_is_closed():
     async def story(w: World) -> None:
         stocked(w)
@@ -166,6 +229,27 @@ def test_a_cancelled_order_is_closed():
         assert (await w.do("put_order", gone)).result is Result.DONE
 
     run(story)
+
+
+def test_what_left_of_a_cancelled_order_can_still_be_billed():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4, tax="1.00"))
+        number = first.facts["external_id"]
+        w.sim.ship(int(number), tracking="T", lines={1: 3})
+        gone = put(w, 5, 4, tax="1.00", external_id=number, cancelled_at_ms=START_MS)
+        assert await w.find("put_order", gone) is None
+        assert (await w.do("put_order", gone)).result is Result.DONE
+        truth = w.sim.order(int(number))
+        assert [(x.role, x.quantity, x.shipped, x.closed) for x in truth.lines] == [
+            ("goods", 3, 3, False),
+            ("goods", 4, 0, True),
+            ("tax", 1, 0, False),
+        ]
+        assert truth.status == "F" and w.sim.committed("21730", w.place) == 0
+        assert (await w.find("put_order", gone)).result is Result.DONE
+
+    assert not run(story).sim.ledger.breaches
 
 
 def test_guests_and_ids_that_do_not_fit_a_url():
@@ -265,6 +349,9 @@ def test_answers_are_sorted_by_what_to_do_next():
         )
         outcome = await w.do("put_order", payload)
         assert outcome.result is Result.REJECTED and "No permission" in outcome.message
+        # Somebody else saved it meanwhile: nothing was applied, and the next try is made with what is there then.
+        answer(400, b'{"o:errorDetails":[{"detail":"Record has been changed","o:errorCode":"USER_ERROR"}]}')
+        assert (await w.do("put_order", payload)).result is Result.NOT_SENT
         answer(204, b"")  # without Location; there is no such order
         assert (await w.do("put_order", payload)).result is Result.UNKNOWN
 
@@ -273,11 +360,41 @@ def test_answers_are_sorted_by_what_to_do_next():
 
 def test_a_lost_customer_only_delays_the_order():
     async def story(w: World) -> None:
-        w.wire.lose = lambda r: "/customer/" in r.url
+        w.wire.lose = lambda r: r.url.endswith("/customer")
         assert (await w.do("put_order", put(w, 1))).result is Result.NOT_SENT
         w.wire.lose = lambda _: False
         assert (await w.do("put_order", put(w, 1))).result is Result.DONE
         assert w.wire.count("PUT", "/salesOrder/") == 1
+
+    run(story)
+
+
+def test_a_customer_who_is_there_stays_as_the_account_has_them():
+    async def story(w: World) -> None:
+        assert (await w.do("put_order", put(w, 1))).result is Result.DONE
+        (buyer,) = (c for c in w.sim.account.customers.values() if c.external_id == "c-77")
+        buyer.fields |= {"lastName": "King", "phone": "+44 2"}
+        w.system = w.open()  # another process knows nobody
+        business = replace(
+            put(w, 1).order, billing=Address("Ada", "Acme", "1 High St", "", "Reading", "", "RG1", "GB")
+        )
+        second = replace(put(w, 1), reference="shop-1002", order=business)
+        outcome = await w.do("put_order", second)
+        assert w.sim.order(int(outcome.facts["external_id"])).customer_id == buyer.id
+        assert (buyer.fields["lastName"], buyer.fields["phone"], buyer.fields["isPerson"]) == (
+            "King",
+            "+44 2",
+            True,
+        )
+        # One who cannot be made is not there, and what NetSuite says of it is kept.
+        odd = replace(put(w, 1).order, customer=Customer("c-78", "Bo Ek", "bo@example.com"))
+        w.wire.replace = lambda r: (
+            Response(400, {}, b'{"o:errorDetails":[{"detail":"This email is taken"}]}')
+            if r.url.endswith("/customer")
+            else None
+        )
+        outcome = await w.do("put_order", replace(put(w, 1), reference="shop-1003", order=odd))
+        assert outcome.result is Result.REJECTED and "This email is taken" in outcome.message
 
     run(story)
 
@@ -340,6 +457,54 @@ def test_payments_and_refunds_survive_a_crash_anywhere():
     assert not run(story).sim.ledger.breaches
 
 
+def test_only_what_went_back_on_the_shelf_is_received():
+    async def story(w: World) -> None:
+        stocked(w)
+        first = await w.do("put_order", put(w, 5, 4))
+        number = first.facts["external_id"]
+        w.sim.ship(int(number), tracking="T")
+        # Of five lanterns two come back whole and one in pieces; the hanger that comes back is in pieces.
+        lines = (
+            RefundLine("l0", Decimal(2), restocked=True),
+            RefundLine("l0", Decimal(1), restocked=False),
+            RefundLine("l1", Decimal(1), restocked=False),
+        )
+        items = (
+            OrderItem("l0", str(w.item), "21730", str(w.place), 2),
+            OrderItem("l0", str(w.item), "21730", str(w.place), 1),
+            OrderItem("l1", str(w.item2), "84406B", str(w.place), 1),
+        )
+        refund = Refund("r1", Decimal("31.20"), START_MS, lines)
+        back = PutRefund("shop-1001-ref-r1", number, refund, items, restocked=True)
+        before = [w.sim.on_hand(sku, w.place) for sku in ("21730", "84406B")]
+        assert (await w.do("put_refund", back)).result is Result.DONE
+        assert [w.sim.on_hand(sku, w.place) for sku in ("21730", "84406B")] == [before[0] + 2, before[1]]
+        (held,) = w.sim.returns()
+        assert sum(expected for _, expected, _ in held.lines) == 4
+        assert sum(received for _, _, received in held.lines) == 2
+        assert (await w.find("put_refund", back)).result is Result.DONE
+
+    assert not run(story).sim.ledger.breaches
+
+
+def test_a_payment_is_a_deposit_in_the_currency_of_its_order():
+    async def story(w: World) -> None:
+        first = await w.do("put_order", put(w, 2, currency="EUR"))
+        number = first.facts["external_id"]
+        euros = Payment("p1", Decimal("19.98"), "EUR", START_MS)
+        paid = PutPayment("shop-1001-pay-1", number, "c-77", euros)
+        assert (await w.do("put_payment", paid)).result is Result.DONE
+        assert [(d.amount, d.currency) for d in w.sim.deposits()] == [(Decimal("19.98"), 2)]
+        # What is paid in another is no deposit for the order, and one that the account does not know cannot be booked.
+        other = replace(paid, reference="shop-1001-pay-2", payment=replace(euros, currency="GBP"))
+        assert "salesOrder" in (await w.do("put_payment", other)).message
+        other = replace(paid, reference="shop-1001-pay-3", payment=replace(euros, currency="USD"))
+        outcome = await w.do("put_payment", other)
+        assert outcome.result is Result.REJECTED and "netsuite.currencies" in outcome.message
+
+    run(story, currencies={"GBP": "1", "EUR": "2"})
+
+
 def test_nothing_is_sent_above_the_allowance():
     async def story(w: World) -> None:
         stocked(w)
@@ -356,6 +521,7 @@ def test_nothing_is_sent_above_the_allowance():
 def test_the_check_says_what_works():
     async def story(w: World) -> None:
         stocked(w)
+        await w.do("put_order", put(w, 1))
         assert all(ok for _, ok, _ in await w.system.check())
 
     run(story)
@@ -367,6 +533,31 @@ def test_the_check_says_what_works():
         assert not found["push secret"][0] and not found["stock levels readable"][0]
 
     run(wrong, timezone="Europe/London", push_secrets=(), slots=50)
+
+
+@pytest.mark.parametrize(("zone", "fits"), [("America/New_York", False), ("America/Los_Angeles", True)])
+def test_a_clock_of_the_data_centre_does_not_prove_the_zone_of_stamps(zone, fits):
+    """NetSuite's clock shows the zone that is configured; orders are stamped in Los Angeles."""
+
+    async def story(w: World) -> None:
+        stocked(w)
+        await w.do("put_order", put(w, 1))
+
+        def shown(at: ZoneInfo | timezone) -> str:
+            return datetime.fromtimestamp(w.clock.now_ms() / 1000, at).strftime("%Y-%m-%d %H:%M:%S")
+
+        def clock(request) -> Response | None:
+            if b"erp_local" not in request.body:
+                return None
+            row = {"links": [], "erp_now": f"{shown(UTC)}.000", "erp_local": shown(ZoneInfo(zone))}
+            return Response(200, {}, json.dumps({"items": [row], "hasMore": False}).encode())
+
+        w.wire.replace = clock
+        found = {what: (ok, mend) for what, ok, mend in await w.system.check()}
+        assert found["time zone"][0] is fits, found["time zone"]
+        assert fits or "is stamped 2026-01-05 00:" in found["time zone"][1]
+
+    run(story, timezone=zone)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -389,6 +389,21 @@ def test_a_refused_read_is_tried_again_later():
     run(story)
 
 
+def test_a_shipment_of_more_parcels_than_a_page_keeps_them_all(monkeypatch):
+    monkeypatch.setattr(client, "PAGE_MAX", 3)
+    monkeypatch.setattr(delta, "PAGE_MAX", 3)
+    parcels = tuple(f"1Z-{n}" for n in range(7))
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        (shipment,) = w.sim.ship(await place(w), tracking=parcels[0])
+        w.sim.documents.track(w.sim.account.txns[shipment], [(number, None) for number in parcels])
+        changes = w.changes((await w.pull("transactions"))[0])
+        assert [c.value.tracking for c in changes if c.kind is Kind.SHIPMENT] == [parcels]
+
+    run(story)
+
+
 def test_tracking_is_read_from_the_record_where_the_table_is_refused():
     async def story(w: World) -> None:
         w.sim.opening_balance("21730", w.place, 40)

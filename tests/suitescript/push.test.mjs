@@ -232,6 +232,25 @@ test('the drain keeps the order, stops at a refusal and forgets old entries', ()
   assert.ok(!product.outbox.has(60));
 });
 
+test('an entry that is refused for its content holds up no other', () => {
+  const product = new Product();
+  product.units = 10000;
+  for (const id of [80, 85, 90]) {
+    const body = JSON.stringify({ as_of_ms: Date.now() - 120000, record: {}, levels: [] });
+    product.outbox.set(id, { custrecord_sl_ob_state: 'pending', custrecord_sl_ob_body: body });
+  }
+  product.answer = ({ body }) => ({ code: JSON.parse(body).seq === 80 ? 400 : 200 });
+  product.load('sl_outbox_drain.js').execute();
+  assert.deepEqual(product.posts.map((p) => JSON.parse(p.body).seq), [80, 85, 90]);
+  assert.equal(product.outbox.get(80).custrecord_sl_ob_state, 'pending');
+  assert.equal(product.outbox.get(80).custrecord_sl_ob_error, 'HTTP 400');
+  assert.equal(product.outbox.get(90).custrecord_sl_ob_state, 'done');
+  product.answer = () => ({ code: 401 });
+  for (const id of [85, 90]) product.outbox.get(id).custrecord_sl_ob_state = 'pending';
+  product.load('sl_outbox_drain.js').execute();
+  assert.equal(product.posts.length, 4, 'a wrong secret refuses them all');
+});
+
 test('an inline edit is read whole, a delete from what it was', () => {
   const product = new Product();
   product.stored = order();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.unit.support import START_MS, line, order
 
@@ -19,8 +21,8 @@ ROUTE = Route(Flow.ORDERS, "shop", "erp", 10_000)
 KEY = "7001\x1f1"
 
 
-def held(basis: StockBasis, **facts) -> list[tuple[str, str, int]]:
-    """Line, location and units of which the stock figures are said to account from now on."""
+def known(basis: StockBasis, **facts) -> list[dict[str, Any]]:
+    """What is written of the units of which the stock figures are said to account from now on."""
     row = ("put_order", ROUTE.name, "running", 1, START_MS, START_MS, 0, 0, 0)
     results = Results(
         "erp", "put_order", Routes([ROUTE]), {KEY: row}, START_MS, Capabilities(stock_read_basis=basis)
@@ -33,12 +35,29 @@ def held(basis: StockBasis, **facts) -> list[tuple[str, str, int]]:
     )
     outcome = Outcome(Result.DONE, facts={"external_id": "9", **facts})
     results._done(Item(KEY, PutOrder("shop-7001", placed, items, "")), outcome, "")
-    rows = [row for write in results.writes("i") if write.statement == "demand_known" for row in write.rows]
-    return [(row["line_id"], row["location"], row["quantity"]) for row in rows]
+    return [row for write in results.writes("i") if write.statement == "demand_known" for row in write.rows]
+
+
+def held(basis: StockBasis, **facts) -> list[tuple[str, str, int]]:
+    """Their lines, locations and numbers."""
+    return [(row["line_id"], row["location"], row["quantity"]) for row in known(basis, **facts)]
+
+
+def stamps(**facts) -> set[int]:
+    """Since when, by our clock."""
+    return {row["our_stamp_ms"] for row in known(StockBasis.AVAILABLE, **facts)}
 
 
 def test_what_the_erp_took_is_known_in_the_units_of_the_order():
     assert held(StockBasis.AVAILABLE) == [("l1", "1", 2), ("l1", "2", 1), ("l2", "1", 4)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "since_ms"),
+    [({}, 0), ({"written_ms": START_MS - 900}, -900), ({"written_ms": START_MS + 5}, 0)],
+)
+def test_figures_read_since_the_erp_answered_contain_the_order(facts, since_ms):
+    assert stamps(**facts) == {START_MS + since_ms}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ operation            payload        outcome facts when done
 ``put_order``        PutOrder       ``external_id``: str; where an order of others was found,
                                     ``adopted``: its name, and ``event``: Event, what it holds;
                                     ``account``: str, the ERP's key of who pays, if it tells;
+                                    ``written_ms``: int, when the ERP had answered that it holds
+                                    it, by our clock, if that was before the outcome was known;
                                     when rejected for locations, ``refused_locations``: their ids
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str

@@ -17,7 +17,7 @@ import msgspec
 
 from syncline.connectors.netsuite.auth import Credential
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, Throttled
+from syncline.model.errors import AuthExpired, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.ports import Clock, Request, Response, Transport
 from syncline.sdk.governor import ConcurrencySlots
 
@@ -38,6 +38,9 @@ _STRICT = {
 _LIMIT_CODES = frozenset({"CONCURRENCY_LIMIT_EXCEEDED", "SSS_REQUEST_LIMIT_EXCEEDED"})
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+# Somebody saved the record between NetSuite's own reading and saving of it (section_N2877583); nothing was applied. The
+# help has the words for people only, and no code.
+_CHANGED = "record has been changed"
 _ID = re.compile(r"/(\d{1,18})/?$")
 
 Row = Mapping[str, Any]
@@ -116,13 +119,13 @@ class Client:
         replace: str = "",
         urgent: bool = False,
     ) -> str:
-        """Create or change one record. Returns the id in ``Location``, or nothing where it has none.
+        """Create one record (without ``ident``) or change one. Returns the id in ``Location``, or nothing where it has none.
 
         The answer is 204 without a body; a new id is in ``Location`` only (section_1545222128).
 
         Raises:
             Rejected: refused, in the vendor's words.
-            Throttled, Retryable: not applied.
+            Throttled, Retryable, Conflict: not applied.
             OutcomeUnknown: nobody knows.
             AuthExpired: the credential is refused; nothing was applied.
         """
@@ -137,7 +140,7 @@ class Client:
     # -- one call -----------------------------------------------------------------------------
 
     def _url(self, record: str, ident: str, options: Mapping[str, str]) -> str:
-        path = quote(f"{record}/{ident}", safe="/:!")
+        path = quote(f"{record}/{ident}" if ident else record, safe="/:!")
         return f"{self._root}{RECORD}{path}" + (f"?{urlencode(options)}" if options else "")
 
     async def _read(
@@ -230,6 +233,8 @@ class Client:
             return Retryable(text) if reads else OutcomeUnknown(text)
         if status == 404:
             return Missing(words)
+        if _CHANGED in words.casefold():
+            return Retryable(words) if reads else Conflict(words)
         if status == 403 and reads:
             return AuthExpired(f"{words} Give the integration's role the permission that this names.")
         return Rejected(words)

@@ -293,8 +293,7 @@ class Delta:
             chunk = shipments[start : start + SHIPMENTS]
             if self._tracking_table:
                 try:
-                    sql = queries.tracking_of(len(chunk))
-                    for row in await self._client.query(sql, [int(x) for x in chunk]):
+                    for row in await self._numbers([int(x) for x in chunk]):
                         found[str(row["txn"])].append(str(row["number"]))
                     continue
                 except Rejected:
@@ -307,6 +306,18 @@ class Delta:
                         suffix = name.removeprefix("package")
                         if number := parcel.get(f"packageTrackingNumber{suffix}"):
                             found[key].append(str(number))
+        return found
+
+    async def _numbers(self, shipments: Sequence[int]) -> list[Row]:
+        sql = queries.tracking_of(len(shipments))
+        found: list[Row] = []
+        at = (KEY_START, KEY_START)
+        for _ in range(PAGES_MAX):
+            page = await self._client.query(sql, [*shipments, at[0], *at])
+            found += page
+            if len(page) < PAGE_MAX:
+                break
+            at = (int(page[-1]["txn"]), int(page[-1]["id"]))
         return found
 
     # -- levels -------------------------------------------------------------------------------

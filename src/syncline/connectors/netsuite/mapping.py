@@ -188,11 +188,20 @@ def create_body(put: PutOrder, customer: Mapping[str, str], settings: NetSuiteSe
         body["subsidiary"] = {"id": settings.subsidiary}
     if settings.ship_method:
         body["shipMethod"] = {"id": settings.ship_method}
-    if settings.currencies:
-        if order.currency not in settings.currencies:
-            raise Rejected(f"Order {order.number} is in {order.currency}: add it to netsuite.currencies.")
-        body["currency"] = {"id": settings.currencies[order.currency]}
-    return body
+    return body | _currency(f"Order {order.number}", order.currency, settings)
+
+
+def _currency(what: str, code: str, settings: NetSuiteSettings) -> dict[str, Any]:
+    """The currency of a transaction, in accounts that have several: without it NetSuite takes the customer's.
+
+    Raises:
+        Rejected: the account's id of the currency is not known.
+    """
+    if not settings.currencies:
+        return {}
+    if code not in settings.currencies:
+        raise Rejected(f"{what} is in {code}: add it to netsuite.currencies.")
+    return {"currency": {"id": settings.currencies[code]}}
 
 
 def _header(put: PutOrder, settings: NetSuiteSettings) -> dict[str, Any]:
@@ -280,23 +289,28 @@ def revision_body(put: PutOrder, held: Sequence[HeldLine], settings: NetSuiteSet
     return {**_header(put, settings), "item": {"items": lines}}
 
 
-def cancel_body(held: Iterable[HeldLine]) -> dict[str, Any]:
-    """Close every line that is still open; what was shipped stays shipped."""
-    return {
-        "item": {
-            "items": [
-                {"line": line.number, "isClosed": True}
-                for line in held
-                if line.quantity is not None and not line.closed
-            ],
-        },
-    }
+def cancel_body(held: Sequence[HeldLine], settings: NetSuiteSettings) -> dict[str, Any]:
+    """Take everything off that has not left: lines are closed, or end at what was shipped of them.
+
+    A line of which something was shipped stays open, for a closed one is not billed any more; and where there is such a line, what
+    is charged besides the goods is left to the accounts.
+    """
+    left = any(line.shipped for line in held)
+    rows: list[dict[str, Any]] = []
+    for line in held:
+        if line.quantity is None or line.closed or (left and line.item in settings.amount_items):
+            continue
+        if not line.shipped:
+            rows.append({"line": line.number, "isClosed": True})
+        elif line.quantity != line.shipped:
+            rows.append({"line": line.number, "quantity": int(line.shipped)})
+    return {"item": {"items": rows}}
 
 
 def holds_revision(put: PutOrder, held: Sequence[HeldLine], settings: NetSuiteSettings) -> bool:
     """Whether the ERP's lines are what the revision asks for, so that it need not be sent again."""
     if gone(put):
-        return not cancel_body(held)["item"]["items"]
+        return not cancel_body(held, settings)["item"]["items"]
     pool = _pool(held)
     for row in wanted_rows(put, settings):
         same = pool.get((row.item, row.location))
@@ -336,7 +350,11 @@ def refused_locations(put: PutOrder, words: str) -> list[str]:
 
 
 def deposit_body(put: PutPayment, customer: str, settings: NetSuiteSettings) -> dict[str, Any]:
-    """A customer deposit against the order."""
+    """A customer deposit against the order.
+
+    Raises:
+        Rejected: the account's id of the currency is not known.
+    """
     payment = put.payment
     return {
         "customer": {"id": customer},
@@ -344,6 +362,7 @@ def deposit_body(put: PutPayment, customer: str, settings: NetSuiteSettings) -> 
         "payment": payment.amount,
         "tranDate": date_text(payment.received_at_ms, settings.zone),
         "memo": " ".join(x for x in (payment.gateway, payment.id) if x)[:MEMO_CHARS_MAX],
+        **_currency(f"Payment {payment.id}", payment.currency, settings),
     }
 
 
@@ -354,7 +373,7 @@ def return_body(put: PutRefund, held: Sequence[HeldLine], settings: NetSuiteSett
         Rejected: the order has no shipped line for the units.
     """
     left = {line.number: line.shipped for line in held}
-    lines = []
+    rows: dict[int, dict[str, Any]] = {}  # one for each line, though a refund may name it several times
     for item in put.items:
         need = Decimal(item.quantity)
         same = [line for line in held if line.item == item.item_id]
@@ -362,10 +381,10 @@ def return_body(put: PutRefund, held: Sequence[HeldLine], settings: NetSuiteSett
         for line in sorted(same, key=lambda x: x.location != item.location):
             take = min(need, left[line.number])
             if take > 0:
-                row: dict[str, Any] = {"orderLine": line.number, "quantity": int(take)}
+                row = rows.setdefault(line.number, {"orderLine": line.number, "quantity": 0})
+                row["quantity"] += int(take)
                 if item.location:
-                    row["location"] = {"id": item.location}
-                lines.append(row)
+                    row.setdefault("location", {"id": item.location})
                 left[line.number] -= take
                 need -= take
         if need > 0:
@@ -379,5 +398,44 @@ def return_body(put: PutRefund, held: Sequence[HeldLine], settings: NetSuiteSett
         "memo": f"refund {put.refund.id}: {put.refund.amount}"[:MEMO_CHARS_MAX],
         # Goods can only be received against an approved return.
         "orderStatus": {"id": "B" if put.restocked or settings.approve_orders else "A"},
-        "item": {"items": lines},
+        "item": {"items": list(rows.values())},
     }
+
+
+def received_lines(put: PutRefund, held: Sequence[HeldLine]) -> dict[str, Any]:
+    """What is received of a return, by its line numbers: the units that went back on the shelf, and none that did not.
+
+    Nothing where all of them did: then a receipt takes all of the return.
+    """
+    left = _restocked(put)
+    if sum(left.values()) == sum(item.quantity for item in put.items):
+        return {}
+    taken: defaultdict[int, int] = defaultdict(int)
+    for anywhere in (False, True):  # where they were to come back to, then wherever the item comes back
+        for item, location in left:
+            for line in held:
+                if line.item == item and (anywhere or line.location == location):
+                    more = min(left[item, location], int(line.quantity or 0) - taken[line.number])
+                    taken[line.number] += more
+                    left[item, location] -= more
+    rows = [
+        {"orderLine": line.number, "quantity": taken[line.number]}
+        if taken[line.number]
+        else {"orderLine": line.number, "itemReceive": False}
+        for line in held
+    ]
+    return {"item": {"items": rows}}
+
+
+def _restocked(put: PutRefund) -> dict[tuple[str, str], int]:
+    """Units that went back on the shelf, by item and location; all of them where the refund does not tell line by line."""
+    back: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for line in put.refund.lines:
+        back[line.line_id] += line.quantity if line.restocked and line.shipped else ZERO
+    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for item in put.items:
+        sold = item.quantity // item.in_pack
+        some = min(sold, int(back[item.line_id])) if put.refund.lines else sold
+        back[item.line_id] -= some
+        found[item.item_id, item.location] += some * item.in_pack
+    return dict(found)

@@ -30,6 +30,7 @@ TOPICS = money.TOPICS
 REMEMBERED_MAX = 20_000
 CHUNK = 100  # documents named in one query
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
+PAID = "B"  # the letter of an invoice that is paid in full
 OUR_PAYMENT, OUR_REFUND = "-pay-", "-ref-"  # in the external ids of what we wrote for a channel
 
 Tell = Callable[[list[int], int], Awaitable[list[Event]]]  # documents, and since when they may have changed
@@ -172,7 +173,7 @@ class Money:
                     _amount(row, "total") if OUR_PAYMENT in str(row.get("externalid") or "").lower() else 0
                 )
             elif row.get("type") == "CustInvc":
-                settled += _amount(row, "total") - _amount(row, "unpaid")
+                settled += _settled(row)
             else:
                 returns = True
         received = max(ZERO, max(deposited, ZERO if returns else settled) - ours)
@@ -217,6 +218,17 @@ class Money:
         body = ReturnRow(str(head["txn"]), order_key, changed_ms, told, self._erp.stamp(head))
         event_id = f"return:{body.id}:{rows.digest(head.get('lm'), order_key, told)}"
         return Event(self._system, RETURN, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+
+
+def _settled(invoice: Row) -> Decimal:
+    """What was settled of an invoice.
+
+    One that does not say what is left of it, and not that it is paid, counts as unpaid: what NetSuite leaves out must not
+    pass for money.
+    """
+    if queries.letter(invoice.get("status")) == PAID:
+        return _amount(invoice, "total")
+    return ZERO if invoice.get("unpaid") is None else _amount(invoice, "total") - _amount(invoice, "unpaid")
 
 
 def _amount(row: Row, name: str) -> Decimal:

@@ -6,7 +6,7 @@ One record is everything that one list says of one SKU, so a page is cut where a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -110,9 +110,7 @@ class PriceScan:
                 continue
             by_level = kind == LEVEL
             make = queries.prices_of if by_level else queries.customer_prices_of
-            rows = await self._client.query(
-                make(len(ids), len(numbers), self._erp.expression), [*ids, *numbers]
-            )
+            rows = await self._asked(make, ids, numbers)
             groups: dict[tuple[int, int], list[Row]] = {}
             for row in rows:
                 groups.setdefault(
@@ -121,6 +119,22 @@ class PriceScan:
             records = [self._record(group, by_level, 0) for group in groups.values()]
             found += [_price(record) for record in records if record is not None]
         return found
+
+    async def _asked(
+        self, make: Callable[[int, int, str], str], ids: Sequence[int], numbers: Sequence[int]
+    ) -> list[Row]:
+        """All rows of some items in some lists. A full page may lack the last breaks, and with them the lower prices."""
+        sql = make(len(ids), len(numbers), self._erp.expression)
+        rows = await self._client.query(sql, [*ids, *numbers])
+        if len(rows) < PAGE_MAX:
+            return rows
+        if len(ids) == 1:
+            raise Retryable(f"NetSuite has {PAGE_MAX} or more prices for one item in {len(numbers)} lists.")
+        half = len(ids) // 2
+        return [
+            *await self._asked(make, ids[:half], numbers),
+            *await self._asked(make, ids[half:], numbers),
+        ]
 
     async def _page(self, place: Place, since_ms: int) -> tuple[list[PriceRow], Place | None]:
         """Some whole records, and where the rest begins; ``None`` after the last."""

@@ -68,6 +68,11 @@ _BODY_KEYSET = "AND (tl.transaction > ? OR (tl.transaction = ? AND tl.id > ?)) O
 
 LOCATIONS = "SELECT l.id AS id, l.name AS name FROM location l WHERE l.isinactive = 'F' ORDER BY l.id"
 LEVELS_COUNT = "SELECT COUNT(*) AS n FROM aggregateitemlocation"
+# Stamps are compared with what the record says in UTC, so one that has just been made will do.
+NEWEST_ORDER = (
+    f"SELECT t.id AS id, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm FROM transaction t WHERE t.type = 'SalesOrd' "
+    "AND t.id = (SELECT MAX(o.id) FROM transaction o WHERE o.type = 'SalesOrd')"
+)
 NEWEST = f"SELECT TO_CHAR(MAX(t.lastmodifieddate),{SECONDS}) AS lm FROM transaction t"
 
 _LEVEL = (
@@ -291,11 +296,11 @@ OPEN_INVOICES = (
 
 
 def tracking_of(transactions: int) -> str:
-    """Tracking numbers of fulfilments; parameters: the transactions."""
+    """Tracking numbers of fulfilments; parameters: the transactions, then the keyset (transaction, transaction, number)."""
     return (
-        "SELECT m.transaction AS txn, n.trackingnumber AS number FROM trackingnumbermap m "
+        "SELECT m.transaction AS txn, n.id AS id, n.trackingnumber AS number FROM trackingnumbermap m "
         f"JOIN trackingnumber n ON n.id = m.trackingnumber WHERE m.transaction IN ({_marks(transactions)}) "
-        "ORDER BY m.transaction, n.id"
+        "AND (m.transaction > ? OR (m.transaction = ? AND n.id > ?)) ORDER BY m.transaction, n.id"
     )
 
 

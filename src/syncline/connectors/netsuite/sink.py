@@ -15,22 +15,28 @@ from syncline.connectors.netsuite import mapping
 from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client, Missing
 from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
+from syncline.model.copying import replace
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.ports import Clock
 from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
-ORDER_FIELDS = "externalId,entity,total,currency"
+ORDER_FIELDS = "id,externalId,entity,total,currency,status"
+HOLDS_NOTHING = ("A", "C", "H")  # pending approval, cancelled, closed: no stock is promised to such an order
 
 
 class NetSuiteSink:
     """One account, written."""
 
-    def __init__(self, settings: NetSuiteSettings, client: Client, census: NetSuiteCensus) -> None:
+    def __init__(
+        self, settings: NetSuiteSettings, client: Client, census: NetSuiteCensus, clock: Clock
+    ) -> None:
         self._settings = settings
         self._client = client
         self._census = census
+        self._clock = clock
         self._customers: OrderedDict[str, None] = OrderedDict()  # external ids known to exist
         self._entities: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
 
@@ -106,7 +112,7 @@ class NetSuiteSink:
         held = mapping.held_lines(record)
         status = str((record.get("status") or {}).get("id", ""))
         if mapping.gone(put):
-            body = mapping.cancel_body(held)
+            body = mapping.cancel_body(held, self._settings)
             if body["item"]["items"] and status not in ("C", "H"):
                 await self._client.write("PATCH", "salesOrder", put.external_id, body, urgent=True)
             return _done(put.external_id)
@@ -116,20 +122,28 @@ class NetSuiteSink:
 
     async def _verified(self, put: PutOrder, ident: str) -> Outcome:
         """The order is there; read its total back, because the ERP prices and taxes by its own rules."""
+        written_ms = self._clock.now_ms()
         try:
             record = await self._client.get("salesOrder", ident, fields=ORDER_FIELDS, urgent=True)
         except (Throttled, Retryable, Rejected, AuthExpired) as error:
             # Whatever happens to the reading, the order was written: AuthExpired would deny that.
             if ident.startswith("eid:"):
                 raise OutcomeUnknown(f"NetSuite did not tell the new order's id: {error}") from error
-            return Outcome(Result.DONE, f"The total was not checked: {error}", facts={"external_id": ident})
-        return self._judge(put, record)
+            facts = {"external_id": ident, "written_ms": written_ms}
+            return Outcome(Result.DONE, f"The total was not checked: {error}", facts=facts)
+        if ident.isdigit():
+            record = {"id": ident, **record}
+        elif "id" not in record:
+            raise OutcomeUnknown("NetSuite did not tell the new order's id.")
+        outcome = self._judge(put, record)
+        return replace(outcome, facts={**outcome.facts, "written_ms": written_ms})
 
     def _judge(self, put: PutOrder, record: Mapping[str, Any]) -> Outcome:
         number = str(record["id"])
         self._note_entity(number, record)
-        status = str((record.get("status") or {}).get("id", "")) if put.external_id else ""
-        commits = status != "A" if status else self._settings.approve_orders
+        # What we asked for at first is not what it is: people and workflows approve orders, or take that back.
+        status = str((record.get("status") or {}).get("id", ""))
+        commits = status not in HOLDS_NOTHING if status else self._settings.approve_orders
         facts: dict[str, Any] = {"external_id": number, "commits_stock": commits, **_account(record)}
         order = put.order
         if mapping.gone(put):
@@ -151,7 +165,7 @@ class NetSuiteSink:
         return Outcome(Result.DONE, " ".join(notes), facts=facts)
 
     async def _customer(self, put: PutOrder) -> dict[str, str]:
-        """The buyer, made if need be. An upsert by external id has the same effect however often it runs."""
+        """The buyer, made if need be. One who is there stays as the account has them: people correct names and numbers there."""
         if put.customer_external_id:
             return {"id": put.customer_external_id}
         customer = put.order.customer
@@ -164,9 +178,15 @@ class NetSuiteSink:
             return mapping.reference(self._settings.web_customer)
         key = mapping.external_id(customer.key)
         if key not in self._customers:
-            body = mapping.customer_body(customer, put.order, self._settings)
+            body = {"externalId": key, **mapping.customer_body(customer, put.order, self._settings)}
             try:
-                await self._client.write("PUT", "customer", f"eid:{key}", body, urgent=True)
+                await self._client.write("POST", "customer", "", body, urgent=True)
+            except Rejected as refused:
+                # Most likely there is one: external ids are unique. Which words say so is not documented, so we look.
+                try:
+                    await self._client.get("customer", f"eid:{key}", urgent=True)
+                except Missing:
+                    raise refused from None
             except OutcomeUnknown as error:
                 raise Retryable(
                     f"The customer may not be there yet, so the order was not sent: {error}"
@@ -276,9 +296,9 @@ class NetSuiteSink:
             body = mapping.return_body(put, mapping.held_lines(order), self._settings)
             number = await self._transform("salesOrder", put.order_external_id, "returnAuthorization", body)
         try:
-            await self._check_return(put, number)
+            held = await self._check_return(put, number)
             if put.restocked and await self._by_reference("itemReceipt", _receipt(put)) is None:
-                body = {"externalId": _receipt(put)}
+                body = {"externalId": _receipt(put), **mapping.received_lines(put, held)}
                 await self._transform("returnAuthorization", number, "itemReceipt", body)
         except AuthExpired as error:
             # It would say that nothing was applied; the return was.
@@ -294,20 +314,22 @@ class NetSuiteSink:
             raise
         return number or await self._number(target, str(body["externalId"]))
 
-    async def _check_return(self, put: PutRefund, number: str) -> None:
-        """Whether a transform that names some lines left the others out is not documented: look.
+    async def _check_return(self, put: PutRefund, number: str) -> list[mapping.HeldLine]:
+        """The lines of a return. Whether a transform that names some left the others out is not documented: look.
 
         Raises:
             Rejected: the return holds other units than were refunded; nothing may be received on it.
         """
         record = await self._client.get("returnAuthorization", number, expand=True)
-        held = sum((x.quantity or Decimal(0) for x in mapping.held_lines(record)), Decimal(0))
+        lines = mapping.held_lines(record)
+        held = sum((x.quantity or Decimal(0) for x in lines), Decimal(0))
         asked = sum(item.quantity for item in put.items)
         if held != asked:
             raise Rejected(
                 f"NetSuite's return {number} is for {held} units where {asked} were refunded: correct its lines "
                 "there, then release this.",
             )
+        return lines
 
     async def _find_refund(self, put: PutRefund) -> Outcome | None:
         if not put.items:

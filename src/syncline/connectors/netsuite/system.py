@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite import queries, zones
 from syncline.connectors.netsuite.census import NetSuiteCensus
@@ -39,7 +41,7 @@ def open_system(opening: Opening) -> System:
         "netsuite",
         CAPABILITIES,
         source,
-        NetSuiteSink(settings, client, census),
+        NetSuiteSink(settings, client, census, opening.clock),
         governor,
         check=check.run,
         census=census,
@@ -160,4 +162,26 @@ class Check:
         stamp = str(newest[0].get("lm", "")) if newest else ""
         if stamp > zones.local_text(reading.utc_ms + CLOCK_SKEW_MS_MAX, self._erp.zone):
             return f"The newest transaction is stamped {stamp}, in the future of netsuite.timezone: it is another zone."
-        return ""
+        return await self._stamps(self._erp.zone)
+
+    async def _stamps(self, zone: ZoneInfo) -> str:
+        """Whether stamps are in the zone as well: NetSuite's clock may show that of its data centre."""
+        newest = await self._client.query(queries.NEWEST_ORDER)
+        if not newest:
+            return ""
+        number, stamp = str(newest[0]["id"]), str(newest[0].get("lm", ""))
+        record = await self._client.get("salesOrder", number, fields="id,lastModifiedDate")
+        try:
+            saved = datetime.fromisoformat(str(record.get("lastModifiedDate")))
+        except ValueError:
+            return ""
+        if saved.tzinfo is None:  # then it tells no instant
+            return ""
+        saved_ms = round(saved.timestamp() * 1000)
+        if zones.agrees(stamp, saved_ms, zone):
+            return ""
+        return (
+            f"Sales order {number} was saved at {zones.local_text(saved_ms, zone)} of netsuite.timezone and is stamped {stamp}: "
+            "stamps are in another zone, and polls would miss what changes. Set netsuite.timezone to the zone in which "
+            "the integration's user sees dates, or leave it empty."
+        )

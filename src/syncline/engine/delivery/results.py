@@ -470,6 +470,8 @@ class Results:
         assert payload.reference == reference_of(route.source, order.key)
         # What is physically there changes only with the shipment, of which the ERP's order tells.
         if self._basis is StockBasis.AVAILABLE and outcome.facts.get("commits_stock", True):
+            # Figures whose reading began after the answer contain it, though we went on to look what became of the total.
+            since_ms = min(self._now_ms, outcome.facts.get("written_ms", self._now_ms))
             held: dict[tuple[str, str], int] = {}
             for item in payload.items:
                 at = item.line_id, item.location
@@ -483,7 +485,7 @@ class Results:
                     location=location,
                     quantity=quantity,
                     erp_stamp_ms=None,
-                    our_stamp_ms=self._now_ms,
+                    our_stamp_ms=since_ms,
                 )
             for sku in self._routes.recipes.bases(sorted({line.sku for line in order.lines})):
                 self._add("shelf_stale", sku=sku)

@@ -15,6 +15,7 @@ from syncline.connectors.netsuite.simulator.auth import TOKEN_PATH, OAuth1, OAut
 from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.errors import ApiError, invalid_login, over_limit
 from syncline.connectors.netsuite.simulator.jobs import Jobs
+from syncline.connectors.netsuite.simulator.paging import Paging
 from syncline.connectors.netsuite.simulator.people import People
 from syncline.connectors.netsuite.simulator.push import DRAIN_EVERY_MS, Push
 from syncline.connectors.netsuite.simulator.records import Records, Reply
@@ -318,14 +319,7 @@ class NetSuiteSimulator(People, Truth, Simulator):
                 "The required request header 'Prefer' is missing or invalid: it must be 'transient'.",
                 header="Prefer",
             )
-        try:
-            limit = int(request.query.get("limit", "1000"))
-            offset = int(request.query.get("offset", "0"))
-        except ValueError as error:
-            raise ApiError(
-                400, "INVALID_PARAMETER", "limit and offset must be integers.", param="limit"
-            ) from error
-        body = self._suiteql.query(request.body, limit, offset, request.origin + request.path)
+        body = self._suiteql.query(request.body, Paging.of(request.query), request.origin + request.path)
         return Reply(200, body, {"content-type": f"{_SHAPE}collection"})
 
     def _record(self, request: _Request, parts: list[str]) -> Reply:

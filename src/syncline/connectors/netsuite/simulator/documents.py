@@ -288,6 +288,7 @@ class Documents:
             status="A",
             created_from=order.id,
             external_id=external_id,
+            currency=order.currency,
         )
         for line, quantity in picks:
             made = self._account.new_line(invoice, line.item, line.location, quantity, order_line=line.number)

@@ -97,6 +97,15 @@ def invalid_content(detail: str, path: str | None = None) -> ApiError:
     return ApiError(400, "INVALID_CONTENT", detail, path=path)
 
 
+def invalid_reference(given: object, path: str) -> ApiError:
+    """A reference to nothing that the field can hold (the example of NS:section_156570709583)."""
+    field = path.rpartition(".")[2]
+    return invalid_content(
+        f"Error while accessing resource: You have entered an Invalid Field Value {given} for the following field: {field}",
+        path,
+    )
+
+
 def user_error(detail: str, path: str | None = None) -> ApiError:
     """A business rule that the record refuses."""
     return ApiError(400, "USER_ERROR", detail, path=path)

@@ -294,8 +294,10 @@ def schema(record: str) -> dict[str, Any]:
 
     return {
         "type": "object",
-        "properties": {name: of(kind) for name, kind in RECORDS[record].items()},
-        "x-ns-filterable": ["id", "externalId"],
+        "properties": {
+            name: of(kind) | ({} if kind == "obj" or kind.startswith("list:") else {"x-ns-filterable": True})
+            for name, kind in RECORDS[record].items()
+        },
     }
 
 
@@ -303,8 +305,9 @@ def catalog(
     parts: list[str],
     query: Mapping[str, str],
     headers: Mapping[str, str],
+    origin: str,
 ) -> tuple[bytes, dict[str, str]]:
-    """Answer ``metadata-catalog``: body and headers (RB26.1; minimal, true to this simulator)."""
+    """Answer ``metadata-catalog``: body and headers (RB26.1, NS:section_1540810174; minimal, true to this simulator)."""
     names = [parts[1]] if len(parts) > 1 else [x for x in query.get("select", "").split(",") if x]
     names = names or list(RECORDS)
     if unknown := [n for n in names if n not in RECORDS]:
@@ -331,6 +334,20 @@ def catalog(
         }
         kind = "application/swagger+json"
     else:
-        answer = {"items": [{"name": n, "links": []} for n in names]}
+        entries = [{"name": n, "links": _described(origin, n)} for n in names]
+        answer = {"items": entries} if len(parts) == 1 else entries[0]
         kind = "application/json"
     return msgspec.json.encode(answer), {"content-type": kind}
+
+
+def _described(origin: str, record: str) -> list[dict[str, str]]:
+    """Where a record type is described, in which forms, and where its records are."""
+    base = f"{origin}/services/rest/record/v1"
+    forms = ("canonical", "json"), ("alternate", "swagger+json"), ("alternate", "schema+json")
+    return [
+        *(
+            {"rel": rel, "href": f"{base}/metadata-catalog/{record}", "mediaType": f"application/{form}"}
+            for rel, form in forms
+        ),
+        {"rel": "describes", "href": f"{base}/{record}"},
+    ]

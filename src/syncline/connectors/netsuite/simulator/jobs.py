@@ -88,8 +88,8 @@ class Jobs:
         state = "pending" if job.reply is None else "succeeded" if job.reply.status < 400 else "failed"
         head = {"id": job.id, "completed": job.reply is not None, "progress": state}
         if len(parts) == 1:
-            link = [{"rel": "self", "href": f"{url}/task"}]
-            return _json({**head, "task": {"links": link}})
+            links, task_links = ([{"rel": "self", "href": at}] for at in (url, f"{url}/task"))
+            return _json({"links": links, **head, "task": {"links": task_links}})
         task = {
             **head,
             "id": "1",

@@ -157,7 +157,7 @@ class Mirror:
             t.status,
             t.fields.get("otherRefNum"),
             t.fields.get("memo"),
-            1,
+            t.currency,
             float(t.total),
             unpaid,
             "F",

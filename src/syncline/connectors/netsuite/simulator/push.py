@@ -27,6 +27,7 @@ POST_TIMEOUT_S = 5.0
 DRAIN_EVERY_MS = 15 * 60_000  # the shortest schedule that a scheduled script can have
 DRAIN_BATCH_MAX = 500  # 12 units each of the 10,000 that a scheduled script may use
 ROWS_MAX = 2_000  # lines or levels in one outbox record
+REFUSED = (400, 413, 422)  # for its content, and it would be again
 SETTLE_MS = 60_000  # the drain leaves entries alone that the immediate post may still be sending
 
 
@@ -201,9 +202,10 @@ class Push:
         finally:
             self.in_flight -= 1
 
-    async def _post(self, entry: Entry) -> bool:
+    async def _post(self, entry: Entry) -> int:
+        """The status that was answered; 0 if nobody answered."""
         if self.transport is None or self.url is None:
-            return False
+            return 0
         stamp = str(self.clock.now_ms() // 1000)
         request = Request(
             "POST",
@@ -220,12 +222,11 @@ class Push:
         try:
             response = await self.transport.send(request)
         except (SynclineError, OSError):
-            return False
+            return 0
         if 200 <= response.status < 300:
             self.undone.pop(entry.seq, None)
             self.sent += 1
-            return True
-        return False
+        return response.status
 
     async def _drain(self) -> None:
         while True:
@@ -235,16 +236,18 @@ class Push:
                 await self.drain_once()
 
     async def drain_once(self) -> int:
-        """Send again what is undone, oldest first; stop at the first refusal."""
+        """Send again what is undone, oldest first; stop where nobody lets it in, leave out what is refused for its content."""
         horizon = self.clock.now_ms() - SETTLE_MS
         batch = [e for e in self.undone.values() if e.created_ms <= horizon][:DRAIN_BATCH_MAX]
         done = 0
         for entry in batch:
             if entry.seq not in self.undone:
                 continue
-            if not await self._post(entry):
+            status = await self._post(entry)
+            if 200 <= status < 300:
+                done += 1
+            elif status not in REFUSED:
                 break
-            done += 1
         return done
 
 

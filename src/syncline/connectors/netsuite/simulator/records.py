@@ -18,6 +18,7 @@ from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.errors import (
     ApiError,
     invalid_content,
+    invalid_reference,
     missing_record,
     user_error,
 )
@@ -69,7 +70,7 @@ class Records:
     ) -> Reply:
         """Answer one request below ``/record/v1``."""
         if parts[0] == "metadata-catalog":
-            return Reply(200, *catalog(parts, query, headers))
+            return Reply(200, *catalog(parts, query, headers, origin))
         record = parts[0]
         if record not in tables.RECORDS:
             raise ApiError(404, "INVALID_REQUEST", f"Record type '{record}' does not exist.")
@@ -79,7 +80,16 @@ class Records:
                 return Reply(
                     200, render.collection(record, matching(self._account, record, query.get("q")), query)
                 )
-            return Reply(200, render.record(record, self._find(record, parts[1]), query))
+            found = self._find(record, parts[1])
+            if len(parts) == 2:
+                return Reply(200, render.record(record, found, query))
+            part = render.part(record, found, parts[2:], query)
+            if isinstance(part, bytes):
+                return Reply(200, part)
+            record, number = part
+            if record not in tables.RECORDS:
+                raise missing_record()
+            return Reply(200, render.record(record, self._find(record, number), query))
         validation = Validation.of(headers)
         if validation.names != "error":
             self._breach("unknown_field")
@@ -268,6 +278,10 @@ class Records:
             raise user_error("Please enter value(s) for: Payment Amount", "payment")
         if order_id is not None and self._account.txns[order_id].entity != customer:
             raise user_error("The sales order belongs to another customer.", "salesOrder")
+        # A deposit that names no currency is in the customer's, and is applied to orders of its own only.
+        currency = self._account.currency_of(customer, content)
+        if order_id is not None and currency != self._account.txns[order_id].currency:
+            raise invalid_reference(order_id, "salesOrder")
         deposit = self._account.new_txn(
             "customerDeposit",
             external_id=external_id,
@@ -275,6 +289,7 @@ class Records:
             status="A",
             created_from=order_id,
             by="rest",
+            currency=currency,
         )
         deposit.fields = {
             k: v for k, v in content.items() if k not in ("externalId", "salesOrder", "customer")

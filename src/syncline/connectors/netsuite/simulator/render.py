@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from syncline.connectors.netsuite.simulator.errors import ApiError
+from syncline.connectors.netsuite.simulator.errors import missing_record
+from syncline.connectors.netsuite.simulator.paging import Paging
 from syncline.connectors.netsuite.simulator.state import (
     STATUS_NAMES,
     TRANSACTION_KINDS,
@@ -23,6 +24,7 @@ from syncline.connectors.netsuite.simulator.state import (
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _SUBLISTS = ("item", "package", "inventory", "addressBook", "price")
+_SUBRECORDS = ("shippingAddress", "billingAddress")
 
 
 def instant(at_ms: int) -> str:
@@ -39,35 +41,13 @@ class Renderer:
 
     def collection(self, record: str, ids: list[int], query: Mapping[str, str]) -> bytes:
         """Ids and links, never fields (NS:section_1545222128)."""
-        try:
-            limit, offset = int(query.get("limit", 1000)), int(query.get("offset", 0))
-        except ValueError as error:
-            raise ApiError(
-                400, "INVALID_PARAMETER", "limit and offset must be integers.", param="limit"
-            ) from error
-        if not 1 <= limit <= 1000:
-            raise ApiError(400, "INVALID_PARAMETER", "The limit must be between 1 and 1000.", param="limit")
-        if offset < 0 or offset % limit:
-            raise ApiError(
-                400, "INVALID_PARAMETER", "The offset must be divisible by the limit.", param="offset"
-            )
-        page = ids[offset : offset + limit]
-        more = offset + len(page) < len(ids)
-        links = [{"rel": "self", "href": f"{self._base}/{record}?limit={limit}&offset={offset}"}]
-        if more:
-            links.append(
-                {"rel": "next", "href": f"{self._base}/{record}?limit={limit}&offset={offset + limit}"}
-            )
-        return _ENCODER.encode(
-            {
-                "links": links,
-                "count": len(page),
-                "hasMore": more,
-                "items": [{"links": self._self(record, i), "id": str(i)} for i in page],
-                "offset": offset,
-                "totalResults": len(ids),
-            },
-        )
+        page = Paging.of(query)
+        some = [
+            {"links": self._self(record, i), "id": str(i)}
+            for i in ids[page.offset : page.offset + page.limit]
+        ]
+        more = {"q": query["q"]} if query.get("q") else {}
+        return _ENCODER.encode(page.envelope(f"{self._base}/{record}", some, len(ids), **more))
 
     def record(self, record: str, found: Any, query: Mapping[str, str]) -> bytes:
         """One record; sublists are links unless they are asked to be expanded."""
@@ -75,16 +55,41 @@ class Renderer:
         simple = query.get("simpleEnumFormat", "false").lower() == "true"
         answer = self._shape(record, found)
         if wanted := [name for name in query.get("fields", "").split(",") if name]:
-            answer = {k: v for k, v in answer.items() if k in ("id", "links") or k in wanted}
-        for name in _SUBLISTS:
-            if name in answer and not expand:
-                href = f"{self._base}/{record}/{found.id}/{name}"
-                answer[name] = {"links": [{"rel": "self", "href": href}]}
+            answer = {k: v for k, v in answer.items() if k == "links" or k in wanted}
+        for name in (*_SUBLISTS, *_SUBRECORDS):
+            if answer.get(name) is not None:
+                answer[name] = _part(f"{self._base}/{record}/{found.id}/{name}", answer[name], expand=expand)
         if simple:
             for name in ("orderStatus", "status", "shipStatus"):
                 if isinstance(answer.get(name), dict):
                     answer[name] = answer[name]["id"]
         return _ENCODER.encode({k: v for k, v in answer.items() if v is not None})
+
+    def part(
+        self, record: str, found: Any, names: list[str], query: Mapping[str, str]
+    ) -> bytes | tuple[str, str]:
+        """A sublist, one of its lines, or a subrecord (NS:section_159894563219); of a reference, what it refers to.
+
+        Raises:
+            ApiError: there is no such part.
+        """
+        expand = query.get("expandSubResources", "false").lower() == "true"
+        shape = {k.casefold(): (k, v) for k, v in self._shape(record, found).items()}
+        name, value = shape.get(names[0].casefold(), (names[0], None))
+        href = f"{self._base}/{record}/{found.id}/{name}"
+        if isinstance(value, list) and len(names) <= 2:
+            if len(names) == 1:
+                return _ENCODER.encode(_part(href, value, expand=True, lines=expand))
+            for row in _lines(href, value):
+                if row["links"][0]["href"] == f"{href}/{names[1]}":
+                    return _ENCODER.encode(row)
+        elif isinstance(value, dict) and len(names) == 1:
+            if name in _SUBRECORDS:
+                return _ENCODER.encode(_part(href, value, expand=True))
+            if "id" in value and value.get("links"):
+                kind, _, number = value["links"][0]["href"].removeprefix(f"{self._base}/").partition("/")
+                return kind, number
+        raise missing_record()
 
     def _self(self, record: str, number: int) -> list[dict[str, str]]:
         return [{"rel": "self", "href": f"{self._base}/{record}/{number}"}]
@@ -106,9 +111,7 @@ class Renderer:
                 "externalId": found.external_id,
                 **found.fields,
                 **{name: Decimal(str(found.fields.get(name) or 0)) + since for name, since in sums.items()},
-                "addressBook": None
-                if book is None
-                else _list([{"id": str(n), **a} for n, a in enumerate(book, 1)]),
+                "addressBook": None if book is None else [{"id": str(n), **a} for n, a in enumerate(book, 1)],
                 "dateCreated": instant(found.created_ms),
                 "lastModifiedDate": instant(found.modified_ms),
             }
@@ -126,7 +129,7 @@ class Renderer:
                 "displayName": found.title,
                 "isInactive": False,
                 **found.fields,
-                "price": _list([price]),
+                "price": [price],
                 "createdDate": instant(found.created_ms),
                 "lastModifiedDate": instant(found.modified_ms),
             }
@@ -146,8 +149,8 @@ class Renderer:
             "externalId": t.external_id,
             "tranId": t.tranid,
             "tranDate": account.local(t.created_ms)[:10],
-            "currency": {"id": "1", "refName": account.currency},
             **t.fields,
+            "currency": {"id": str(t.currency)} | ({"refName": account.currency} if t.currency == 1 else {}),
             "createdDate": instant(t.created_ms),
             "lastModifiedDate": instant(t.modified_ms),
         }
@@ -182,9 +185,9 @@ class Renderer:
             ]
             answer["linkedTrackingNumbers"] = " ".join(numbers) or None
         if t.record == "itemFulfillment":
-            answer["package"] = _list([{"packageTrackingNumber": number} for number, _ in t.tracking])
+            answer["package"] = [{"packageTrackingNumber": number} for number, _ in t.tracking]
         name_of = "inventory" if t.record == "inventoryAdjustment" else "item"
-        answer[name_of] = _list([self._line(t, line) for line in t.lines])
+        answer[name_of] = [self._line(t, line) for line in t.lines]
         return answer
 
     def _line(self, t: Txn, line: Line) -> dict[str, Any]:
@@ -230,12 +233,27 @@ def _document(t: Txn) -> str:
     return f"{TRANSACTION_KINDS[t.record][2]} #{t.tranid}"
 
 
-def _list(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _lines(href: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A sublist's lines, each with its own address."""
+    return [
+        {"links": [{"rel": "self", "href": f"{href}/{row.get('id') or row.get('line') or n}"}], **row}
+        for n, row in enumerate(rows, 1)
+    ]
+
+
+def _part(href: str, value: Any, *, expand: bool, lines: bool = True) -> dict[str, Any]:
+    """A sublist or a subrecord: whole, with its lines as links only, or as a link."""
+    links = [{"rel": "self", "href": href}]
+    if not expand:
+        return {"links": links}
+    if not isinstance(value, list):
+        return {"links": links, **value}
+    items = _lines(href, value)
     return {
-        "links": [],
-        "count": len(rows),
+        "links": links,
+        "count": len(items),
         "hasMore": False,
-        "items": rows,
+        "items": items if lines else [{"links": row["links"]} for row in items],
         "offset": 0,
-        "totalResults": len(rows),
+        "totalResults": len(items),
     }

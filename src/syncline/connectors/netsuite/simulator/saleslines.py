@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.connectors.netsuite.simulator.documents import Documents
-from syncline.connectors.netsuite.simulator.errors import invalid_content, user_error
+from syncline.connectors.netsuite.simulator.errors import invalid_content, invalid_reference, user_error
 from syncline.connectors.netsuite.simulator.state import ZERO, Account, Line, Txn
 
 _NOT_KEPT = ("externalId", "item", "entity", "orderStatus", "createdFrom")
@@ -59,7 +59,7 @@ class SalesLines:
             known = number in account.txns and account.txns[number].record == record
         if number is None or not known:
             given = value.get("id", value.get("externalId"))
-            raise invalid_content(f"Invalid Field Value {given} for the following field: {record}", path)
+            raise invalid_reference(given, path)
         return number
 
     @staticmethod
@@ -124,6 +124,7 @@ class SalesLines:
             entity=entity,
             status=status,
             by="rest",
+            currency=self._account.currency_of(entity, content),
         )
         self._body(order, content)
         for row in rows:
@@ -234,7 +235,10 @@ class SalesLines:
 
     def return_from(self, order: Txn, content: dict[str, Any], external_id: str | None) -> Txn:
         """Transform a sales order: what was shipped may come back."""
-        wanted = {row["orderLine"]: row for row in content.get("item") or [] if "orderLine" in row}
+        named = [row for row in content.get("item") or [] if "orderLine" in row]
+        wanted = {row["orderLine"]: row for row in named}
+        if len(wanted) < len(named):  # what the product makes of it is not documented
+            raise invalid_content("A line of the sales order is named twice.", "item.items.orderLine")
         picks: list[tuple[Line, int]] = []
         for line in order.lines:
             row = wanted.get(line.number)
@@ -263,12 +267,16 @@ class SalesLines:
         entity: int | None,
         origin: int | None,
     ) -> Txn:
+        currency = (
+            self._account.txns[origin].currency if origin else self._account.currency_of(entity, content)
+        )
         made = self._account.new_txn(
             "returnAuthorization",
             external_id=external_id,
             entity=entity,
             status=(content.get("orderStatus") or {"id": "A"})["id"],
             created_from=origin,
+            currency=currency,
             by="rest",
             sign=1,
         )

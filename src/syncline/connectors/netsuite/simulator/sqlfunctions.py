@@ -8,6 +8,7 @@ timestamp may add ``.mmm`` and one with a zone ``+HH:MM``.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -126,6 +127,55 @@ def trunc(value: str | float | None) -> str | float | None:
     return value if value is None else int(value)
 
 
+def _moment(value: str) -> datetime:
+    return datetime.fromisoformat(value[:19])
+
+
+def shift(value: str | float | None, days: float | None) -> str | float | None:
+    """A date some days later, to the second; of a number, the sum."""
+    if value is None or days is None:
+        return None
+    if not isinstance(value, str):
+        return value + days
+    return (_moment(value) + timedelta(seconds=round(days * 86_400))).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def days_between(later: str | None, earlier: str | None) -> float | None:
+    """How many days lie between two dates, with their fraction."""
+    if later is None or earlier is None:
+        return None
+    return (_moment(later) - _moment(earlier)) / timedelta(days=1)
+
+
+def add_months(value: str | None, months: float | None) -> str | None:
+    """The same day some months later; the last one of a month stays the last."""
+    if value is None or months is None:
+        return None
+    at = _moment(value)
+    year, month = divmod(at.year * 12 + at.month - 1 + int(months), 12)
+    length = monthrange(year, month + 1)[1]
+    last = at.day == monthrange(at.year, at.month)[1]
+    return at.replace(year=year, month=month + 1, day=length if last else min(at.day, length)).strftime(
+        "%Y-%m-%d %H:%M:%S"
+    )
+
+
+def last_day(value: str | None) -> str | None:
+    """The last day of a date's month."""
+    if value is None:
+        return None
+    at = _moment(value)
+    return at.replace(day=monthrange(at.year, at.month)[1]).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def decode(value: Any, *cases: Any) -> Any:
+    """The result of the first case that is the value, NULL included; else the odd one at the end."""
+    for at in range(0, len(cases) - 1, 2):
+        if cases[at] == value:
+            return cases[at + 1]
+    return cases[-1] if len(cases) % 2 else None
+
+
 def sys_extract_utc(value: str | None) -> str | None:
     """The same instant in UTC; needs a timestamp with a zone."""
     if value is None:
@@ -180,6 +230,12 @@ def register(account: Account, db: apsw.Connection) -> None:
         ("to_char", to_char, -1),
         ("trunc", trunc, 1),
         ("sys_extract_utc", sys_extract_utc, 1),
+        ("ns_shift", shift, 2),
+        ("ns_days", days_between, 2),
+        ("add_months", add_months, 2),
+        ("last_day", last_day, 1),
+        ("nvl2", lambda v, there, absent: absent if v is None else there, 3),
+        ("decode", decode, -1),
         ("to_number", lambda v: None if v is None else float(v), 1),
     )
     for name, function, arity in functions:

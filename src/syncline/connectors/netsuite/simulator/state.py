@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -156,6 +157,7 @@ class Txn:
     tracking: list[tuple[str, str | None]] = field(default_factory=list)
     by: str = "user"  # who: user, rest; the truth ledger only
     sign: int = -1  # of the quantities that the mirror shows
+    currency: int = 1  # its id; 1 is the account's own
 
     @property
     def kind(self) -> str:
@@ -251,6 +253,12 @@ class Account:
     def find_external(self, record: str, external_id: str) -> int | None:
         """Look an external id up, ignoring case as the product does."""
         return self.external.get((record, external_id.casefold()))
+
+    def currency_of(self, customer: int | None, content: Mapping[str, Any]) -> int:
+        """The id of a new transaction's currency: what it says, or the customer's."""
+        its = self.customers[customer].fields if customer is not None else {}
+        given = content.get("currency") or its.get("currency") or {"id": "1"}
+        return int(given["id"]) if str(given.get("id", "")).isdigit() else 1
 
     def new_txn(self, record: str, **values: Any) -> Txn:
         """Number and register a transaction; the caller fills it and calls ``touch``."""

@@ -68,6 +68,7 @@ class DepositTruth:
     order_external_id: str | None
     customer_id: int | None
     amount: Decimal
+    currency: int  # its id; 1 is the account's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class Truth:
     def deposits(self) -> list[DepositTruth]:
         """Every customer deposit, oldest first."""
         return [
-            DepositTruth(t.id, t.external_id, self._origin(t), t.entity, t.total)
+            DepositTruth(t.id, t.external_id, self._origin(t), t.entity, t.total, t.currency)
             for t in self.account.txns.values()
             if t.record == "customerDeposit"
         ]

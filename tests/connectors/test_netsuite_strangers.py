@@ -1,0 +1,273 @@
+"""What clients that know nothing of us ask a NetSuite account, and how it answers."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from tests.connectors.test_netsuite_simulator import RECORD, SUITEQL, World, error_of
+
+
+async def ask(world: World, q: str, params: list | None = None) -> list[dict[str, str]]:
+    """The rows of a query, without their empty links."""
+    rows = (await world.sql(q, params))["items"]
+    return [{name: value for name, value in row.items() if name != "links"} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("q", "params", "found"),
+    [
+        ("SELECT itemid FROM item WHERE ROWNUM <= 2 ORDER BY itemid", None, ["A", "B"]),
+        ("SELECT itemid FROM item WHERE itemtype = 'InvtPart' AND rownum < 3", None, ["A", "B"]),
+        ("SELECT itemid FROM item WHERE ROWNUM <= ? AND itemid > ? ORDER BY itemid", [1, "A"], ["B"]),
+        ("SELECT itemid FROM item WHERE ROWNUM = 1 ORDER BY itemid", None, ["A"]),
+        ("SELECT TOP 2 itemid FROM item ORDER BY itemid DESC", None, ["TAX", "DISC"]),
+        (
+            "SELECT itemid FROM (SELECT itemid FROM item ORDER BY itemid) WHERE ROWNUM <= 3",
+            None,
+            ["A", "B", "C"],
+        ),
+        (
+            "SELECT itemid FROM (SELECT ROWNUM AS n, x.itemid FROM (SELECT itemid FROM item ORDER BY itemid) x) WHERE n > 1",
+            None,
+            ["B", "C", "DISC", "TAX"],
+        ),
+        ("SELECT itemid FROM item WHERE id IN (SELECT id FROM item WHERE ROWNUM <= 1)", None, ["A"]),
+        (
+            "SELECT itemid FROM item -- of all\n ORDER BY /* by name */ itemid FETCH FIRST 1 ROWS ONLY",
+            None,
+            ["A"],
+        ),
+    ],
+)
+def test_rows_are_counted_as_oracle_counts_them(q, params, found):
+    world = World()
+
+    async def story():
+        assert [row["itemid"] for row in await ask(world, q, params)] == found
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "SELECT COUNT(*) FROM item GROUP BY itemtype HAVING ROWNUM <= 2",
+        "SELECT itemtype FROM item WHERE ROWNUM <= 2 GROUP BY itemtype",
+        "SELECT DISTINCT itemtype FROM item WHERE ROWNUM <= 2",
+        "SELECT itemid FROM item WHERE ROWNUM > 2",
+        "SELECT itemid FROM item WHERE ROWNUM = 2",
+        "SELECT itemid FROM item WHERE ROWNUM <= 2 OR itemid = 'A'",
+        "SELECT TOP itemid FROM item",
+        "SELECT createddate - itemid FROM item",
+        "SELECT ns_shift(createddate, 1) FROM item",
+    ],
+)
+def test_what_it_cannot_count_truly_is_refused(q):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        assert error_of(response) == (400, "INVALID_PARAMETER")
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        # The account's clock shows 2026-01-05 01:40 in Los Angeles.
+        ("TO_CHAR(SYSDATE - 1, 'YYYY-MM-DD HH24:MI')", "2026-01-04 01:40"),
+        ("TO_CHAR(SYSDATE - 30/1440, 'YYYY-MM-DD HH24:MI')", "2026-01-05 01:10"),
+        ("TO_CHAR(TRUNC(SYSDATE) + 7, 'YYYY-MM-DD HH24:MI')", "2026-01-12 00:00"),
+        ("TO_CHAR(TO_DATE('2026-01-31', 'YYYY-MM-DD') + 1, 'YYYY-MM-DD')", "2026-02-01"),
+        ("TO_CHAR(ADD_MONTHS(TO_DATE('2026-01-31', 'YYYY-MM-DD'), 1), 'YYYY-MM-DD')", "2026-02-28"),
+        ("TO_CHAR(LAST_DAY(TO_DATE('2028-02-03', 'YYYY-MM-DD')), 'YYYY-MM-DD')", "2028-02-29"),
+        ("ROUND(SYSDATE - t.createddate)", "0"),
+        ("TRUNC(5.5) - 2", "3"),
+        ("DECODE(t.type, 'SalesOrd', 'order', 'other')", "order"),
+        ("DECODE(t.memo, NULL, 'none')", "none"),
+        ("NVL2(t.memo, 'said', 'silent')", "silent"),
+        ("MOD(7, 4)", "3"),
+        ("BUILTIN.CF(t.type)", "SalesOrd"),
+        ("BUILTIN.DF(t.status)", "Sales Order : Pending Fulfillment"),
+    ],
+)
+def test_expressions(expression, found):
+    world = World()
+
+    async def story():
+        await world.put("w-1", world.line("A"))
+        assert await ask(world, f"SELECT {expression} AS x FROM transaction t") == [{"x": found}]
+
+    world.run(story)
+
+
+def test_some_days_back_or_a_part_of_one_are_a_bound():
+    world = World()
+
+    async def story():
+        await world.put("w-1", world.line("A"))
+        await world.clock.sleep(45 * 60)
+        await world.put("w-2", world.line("A"))
+        q = "SELECT t.externalid FROM transaction t WHERE t.lastmodifieddate >= SYSDATE - 1/48"
+        assert await ask(world, q) == [{"externalid": "w-2"}]
+        assert len(await ask(world, q.replace("1/48", "?"), [1])) == 2
+
+    world.run(story)
+
+
+def test_what_was_given_no_name_is_called_after_its_place_among_such():
+    world = World()
+
+    async def story():
+        assert await ask(
+            world, "SELECT COUNT(*), MIN(i.itemid), i.itemtype FROM item i WHERE i.itemid = 'A'"
+        ) == [{"expr1": "1", "expr2": "A", "itemtype": "InvtPart"}]
+
+    world.run(story)
+
+
+# -- records ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ('companyName IS "acme"', [1]),
+        ("companyName START_WITH b", [2, 3]),
+        ("companyName START_WITH_NOT b", [1]),
+        ("companyName END_WITH s AND creditLimit GREATER 100", [3]),
+        ("creditLimit BETWEEN [50, 500]", [2, 3]),
+        ("creditLimit LESS_OR_EQUAL 50 OR companyName IS Acme", [1, 2]),
+        ("companyName CONTAIN b AND (creditLimit EQUAL 50 OR creditLimit EQUAL 500)", [2, 3]),
+        ("creditLimit EMPTY", [1]),
+        ("creditLimit EMPTY_NOT", [2, 3]),
+        ("isInactive IS true", [3]),
+        ("dateCreated ON_OR_AFTER 1/5/2026 AND dateCreated BEFORE 1/6/2026", [1, 2, 3]),
+        ("lastModifiedDate AFTER 1/5/2026", []),
+    ],
+)
+def test_listings_are_filtered_by_the_operators_of_each_type(q, found):
+    world = World()
+
+    async def story():
+        sim = world.sim
+        ids = [world.customer]
+        ids.append(sim.add_customer("cust-2", companyName="Bobbins", creditLimit=50))
+        ids.append(sim.add_customer("cust-3", companyName="Brass", creditLimit=500, isInactive=True))
+        listing = await world.get(f"/customer?q={quote(q)}")
+        assert [item["id"] for item in listing["items"]] == [str(ids[n - 1]) for n in found]
+        assert quote_plus(q) in listing["links"][-1]["href"]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "companyName EQUAL Acme",  # an operator of numbers
+        "creditLimit IS 5",
+        "creditLimit BETWEEN [1]",
+        "creditLimit GREATER much",
+        "dateCreated ON 2026-01-05",
+        "isInactive CONTAIN t",
+        "nope IS 1",
+        "addressBook EMPTY",
+        "companyName IS",
+        "companyName IS Acme Inc",
+        "(companyName IS Acme",
+        "companyName LIKE Acme",
+    ],
+)
+def test_a_condition_that_does_not_fit_its_field_is_refused(q):
+    world = World()
+
+    async def story():
+        response = await world.call("GET", f"{RECORD}/customer?q={quote(q)}")
+        assert error_of(response) == (400, "INVALID_PARAMETER")
+
+    world.run(story)
+
+
+def test_parts_of_a_record_have_addresses_of_their_own():
+    world = World()
+
+    async def story():
+        address = {"addr1": "1 High St", "city": "Reading"}
+        order = await world.put("w-1", world.line("A", 2), world.line("B"), shippingAddress=address)
+        base = f"{world.sim.origin}{RECORD}/salesOrder/{order}"
+        whole = await world.get(f"/salesOrder/{order}")
+        for name in ("item", "shippingAddress"):
+            assert whole[name] == {"links": [{"rel": "self", "href": f"{base}/{name}"}]}
+        lines = await world.get(f"/salesOrder/{order}/item")
+        assert (lines["count"], lines["totalResults"], lines["hasMore"]) == (2, 2, False)
+        assert lines["items"] == [{"links": [{"rel": "self", "href": f"{base}/item/{n}"}]} for n in (1, 2)]
+        second = await world.get("/salesOrder/eid:w-1/item/2")
+        assert (second["line"], second["item"]["refName"], second["quantity"]) == (2, "B", 1)
+        expanded = await world.get(f"/salesOrder/{order}/item?expandSubResources=true")
+        assert expanded == (await world.get(f"/salesOrder/{order}?expandSubResources=true"))["item"]
+        assert expanded["items"][1] == second
+        where = await world.get(f"/salesOrder/{order}/shippingAddress")
+        assert {name: where[name] for name in address} == address
+        assert (await world.get(f"/salesOrder/{order}/entity"))["companyName"] == "Acme"
+        for nothing in ("item/9", "billingAddress", "nope", "memo", "item/1/more"):
+            assert error_of(await world.call("GET", f"{RECORD}/salesOrder/{order}/{nothing}")) == (
+                404,
+                "NONEXISTENT_ID",
+            )
+
+    world.run(story)
+
+
+def test_pages_of_a_listing_are_linked():
+    world = World()
+
+    async def story():
+        for n in range(4):
+            world.sim.add_customer(f"c-{n}", companyName=f"C{n}")
+        page = await world.get("/customer?limit=2&offset=2")
+        links = {link["rel"]: link["href"].rpartition("?")[2] for link in page["links"]}
+        assert links == {
+            "previous": "limit=2&offset=0",
+            "first": "limit=2&offset=0",
+            "next": "limit=2&offset=4",
+            "last": "limit=2&offset=4",
+            "self": "limit=2&offset=2",
+        }
+        assert [link["rel"] for link in (await world.get("/customer"))["links"]] == ["self"]
+
+    world.run(story)
+
+
+def test_a_reference_to_nothing_names_its_field_and_place():
+    world = World()
+
+    async def story():
+        body = world.order({"item": {"id": 9999}, "quantity": 1})
+        response = await world.call("POST", f"{RECORD}/salesOrder", body)
+        (detail,) = json.loads(response.body)["o:errorDetails"]
+        assert (response.status, detail) == (
+            400,
+            {
+                "detail": "Error while accessing resource: You have entered an Invalid Field Value 9999 for the following field: item",
+                "o:errorPath": "item.items[0].item",
+                "o:errorCode": "INVALID_CONTENT",
+            },
+        )
+        response = await world.call("POST", f"{RECORD}/salesOrder", body | {"entity": {"id": "8"}})
+        assert "Value 8 for the following field: entity" in response.body.decode()
+
+    world.run(story)
+
+
+def test_of_a_record_only_what_was_named_is_answered():
+    world = World()
+
+    async def story():
+        answer = await world.get(f"/customer/{world.customer}?fields=companyName,externalId")
+        assert answer.keys() == {"links", "companyName", "externalId"}
+        assert "id" in await world.get(f"/customer/{world.customer}?fields=id")
+
+    world.run(story)
