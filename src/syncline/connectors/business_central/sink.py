@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncline.connectors.business_central import mapping
 from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
@@ -17,14 +17,23 @@ from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS,
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.rows import payer_of, sku_of, text
+from syncline.model.copying import replace
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
+ROUNDS_MAX = 2  # of one revision: what is wanted, and what the product's own prices made of it
 ENTITY_CHANGED = "Request_EntityChanged"
 SAME_KEY = "Internal_EntityWithSameKeyExists"
+
+
+class Buyer(NamedTuple):
+    """Whose an order is, by id, and its currency."""
+
+    customer: str
+    currency: str
 
 
 class BusinessCentralSink:
@@ -38,7 +47,7 @@ class BusinessCentralSink:
         self._client = client
         self._places = places
         self._customers: OrderedDict[str, None] = OrderedDict()  # numbers known to exist
-        self._buyers: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
+        self._buyers: OrderedDict[str, Buyer] = OrderedDict()  # by the order's id
         self._journal = ""
 
     @property
@@ -92,7 +101,25 @@ class BusinessCentralSink:
             return found
         lines = mapping.wanted_lines(put, await self._locations(put.items), self._settings)
         body = mapping.create_body(put, await self._customer(put), lines, self._settings)
-        return self._judge(put, await self._client.create("salesOrders", body, urgent=True))
+        outcome = self._judge(put, await self._client.create("salesOrders", body, urgent=True))
+        return await self._put_right(put, outcome, lines) if outcome.message else outcome
+
+    async def _put_right(
+        self, put: PutOrder, outcome: Outcome, wanted: Sequence[mapping.WantedLine]
+    ) -> Outcome:
+        """Give a new order our prices and discounts, where the product's own price lists took their place."""
+        placed = replace(put, external_id=outcome.facts["external_id"])
+        try:
+            row = await self._order(placed)
+            if row is None:
+                return outcome
+            parts = self._amends(placed.external_id, mapping.steps(_lines(row), wanted))
+            if parts:
+                await self._client.together(parts, urgent=True)
+                row = await self._order(placed) or row
+            return self._judge(placed, row)
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict, Rejected, AuthExpired):
+            return outcome  # the order is there, with a total that is said to differ
 
     async def _held(self, put: PutOrder) -> Outcome | None:
         """The order that carries our reference: open, or invoiced whole and so deleted.
@@ -184,7 +211,10 @@ class BusinessCentralSink:
         return mapping.cancel_steps(held) if mapping.gone(put) else mapping.steps(held, wanted)
 
     async def _revise(self, put: PutOrder) -> Outcome:
-        """Change the lines in one transaction; each change rests on the version that was read."""
+        """Change the lines in one transaction; each change rests on the version that was read.
+
+        Once more where the product's own prices came in between: a new quantity has them looked up.
+        """
         row = await self._order(put)
         if row is None:
             return await self._finished(put)
@@ -195,24 +225,31 @@ class BusinessCentralSink:
             # Last: every change of a line gives its order a new version.
             path = f"salesOrders({put.external_id})"
             parts.append(self._client.inner("PATCH", path, head, "*"))
-        if not parts:
-            return self._judge(put, row, wanted)
-        answers = await self._client.together(parts, urgent=True)
-        refused = next((x for x in answers if _status(x) >= 400), None)
-        if refused is not None:
-            return _refusal(refused)
-        if len(answers) < len(parts):
-            raise OutcomeUnknown("Business Central answered only some of the changes.")
-        note = "it is not there any more"
-        try:
-            row = await self._order(put)
-            if row is not None:
-                return self._judge(put, row, wanted)
-        except (Throttled, Retryable, Rejected, AuthExpired) as error:
-            # Whatever happens to the reading, the order was written: AuthExpired would deny that.
-            note = str(error)
-        facts = {"external_id": put.external_id}
-        return Outcome(Result.DONE, f"The total was not checked: {note}", facts=facts)
+        for _ in range(ROUNDS_MAX):
+            if not parts:
+                break
+            answers = await self._client.together(parts, urgent=True)
+            refused = next((x for x in answers if _status(x) >= 400), None)
+            if refused is not None:
+                return _refusal(refused)
+            if len(answers) < len(parts):
+                raise OutcomeUnknown("Business Central answered only some of the changes.")
+            note = "it is not there any more"
+            try:
+                found = await self._order(put)
+            except (Throttled, Retryable, Rejected, AuthExpired) as error:
+                # Whatever happens to the reading, the order was written: AuthExpired would deny that.
+                found, note = None, str(error)
+            if found is None:
+                facts = {"external_id": put.external_id}
+                return Outcome(Result.DONE, f"The total was not checked: {note}", facts=facts)
+            row = found
+            parts = self._amends(put.external_id, self._steps(put, row, wanted))
+        return self._judge(put, row, wanted)
+
+    def _amends(self, order: str, steps: Sequence[mapping.Step]) -> list[dict[str, Any]]:
+        """The changes of lines that are there; what the product put there, or left out, is not done over."""
+        return [self._part(order, step) for step in steps if step.method == "PATCH"]
 
     def _part(self, order: str, step: mapping.Step) -> dict[str, Any]:
         path = f"salesOrderLines({step.line})" if step.line else f"salesOrders({order})/salesOrderLines"
@@ -223,7 +260,7 @@ class BusinessCentralSink:
         number = text(row, "id")
         if not number:
             raise OutcomeUnknown("Business Central did not tell the order's id.")
-        _keep(self._buyers, number, text(row, "customerId"))
+        _keep(self._buyers, number, _buyer_of(row))
         facts: dict[str, Any] = {"external_id": number}
         if payer := payer_of(row):
             facts["account"] = payer
@@ -284,24 +321,24 @@ class BusinessCentralSink:
         options = {"filter": f"number eq {quoted(number)}", "select": "id"}
         return bool(await self._client.rows("customers", options, urgent=True))
 
-    async def _buyer(self, order: str) -> str:
-        """The customer of an order, or of the invoice that has taken its place.
+    async def _buyer(self, order: str) -> Buyer:
+        """The buyer of an order, or of the invoice that has taken its place.
 
         Raises:
             Rejected: neither is there.
         """
-        if not self._buyers.get(order):
+        if order not in self._buyers:
+            select = {"select": "customerId,currencyCode"}
             try:
-                row: Row = await self._client.get(f"salesOrders({order})", {"select": "customerId"})
+                row: Row = await self._client.get(f"salesOrders({order})", select)
             except Missing:
-                options = {"filter": f"orderId eq {order}", "select": "customerId"}
-                found = await self._client.rows("salesInvoices", options)
+                found = await self._client.rows("salesInvoices", {"filter": f"orderId eq {order}", **select})
                 if not found:
                     raise Rejected(
                         f"Business Central has neither order {order} nor an invoice of it."
                     ) from None
                 row = found[0]
-            _keep(self._buyers, order, text(row, "customerId"))
+            _keep(self._buyers, order, _buyer_of(row))
         return self._buyers[order]
 
     # -- payments -----------------------------------------------------------------------------
@@ -322,7 +359,8 @@ class BusinessCentralSink:
         found = await self._find_payment(put)
         if found is not None:
             return found
-        body = mapping.payment_body(put, await self._buyer(put.order_external_id))
+        buyer = await self._buyer(put.order_external_id)
+        body = mapping.payment_body(put, buyer.customer)
         made = await self._client.create(f"{await self._payments()}/customerPayments", body)
         return _done(text(made, "id"))
 
@@ -356,32 +394,72 @@ class BusinessCentralSink:
         if not put.items:
             message = f"No goods come back; the refund of {put.refund.amount} is for the accounts to book."
             return Outcome(Result.DONE, message, facts={"external_id": ""})
-        memo: Row | None = await self._memo(put)
+        memo = await self._memo(put)
+        locations = await self._locations(put.items)
+        wanted = mapping.memo_lines(put, locations, self._settings)
         if memo is None:
-            customer = await self._buyer(put.order_external_id)
-            locations = await self._locations(put.items)
-            body = mapping.memo_body(put, customer, locations, self._settings)
+            buyer = await self._buyer(put.order_external_id)
+            body = mapping.memo_body(put, buyer.customer, buyer.currency, wanted)
             memo = await self._client.create("salesCreditMemos", body)
         number = text(memo, "id")
-        if self._unposted(put, memo):
-            try:
+        try:
+            if self._differs(put, memo):
+                memo = await self._put_memo_right(number, wanted)
+            if words := self._differs(put, memo):
+                return Outcome(Result.DONE, words, facts={"external_id": number})
+            if self._unposted(put, memo):
                 await self._client.act(f"salesCreditMemos({number})", "post")
-            except (AuthExpired, Throttled, Retryable, Conflict) as error:
-                # They would say that nothing was applied; the credit memo was.
-                raise OutcomeUnknown(f"The credit memo is there, it is not posted: {error}") from error
-            except Rejected:
-                # An earlier call whose answer was lost may have posted it in between.
-                memo = await self._memo(put)
-                if memo is None or self._unposted(put, memo):
-                    raise
+        except (AuthExpired, Throttled, Retryable, Conflict) as error:
+            # They would say that nothing was applied; the credit memo was.
+            raise OutcomeUnknown(f"The credit memo is there, it is not finished: {error}") from error
+        except Rejected:
+            # An earlier call whose answer was lost may have posted it in between.
+            memo = await self._memo(put)
+            if memo is None or self._unposted(put, memo) or self._differs(put, memo):
+                raise
         return _done(number)
+
+    async def _put_memo_right(self, number: str, wanted: Sequence[mapping.WantedLine]) -> Row:
+        """Give a draft our money, by the tax that its lines turned out to carry; returns it as it is then.
+
+        Whether its prices include tax is the customer's card's to say, and price lists may have changed them.
+        """
+        path, lines = f"salesCreditMemos({number})", {"expand": "salesCreditMemoLines"}
+        memo = await self._client.get(path, lines)
+        steps = mapping.memo_steps(memo, wanted)
+        if not steps:
+            return memo
+        parts = [
+            self._client.inner("PATCH", f"salesCreditMemoLines({x.line})", x.body, x.etag) for x in steps
+        ]
+        answers = await self._client.together(parts)
+        refused = next((x for x in answers if _status(x) >= 400), None)
+        if refused is not None:
+            outcome = _refusal(refused)
+            raise (Rejected if outcome.result is Result.REJECTED else Conflict)(outcome.message)
+        return await self._client.get(path)
+
+    def _differs(self, put: PutRefund, memo: Row) -> str:
+        """What to tell a person of a draft whose total is not the refund's: it is not posted by us."""
+        if text(memo, "status") != "Draft":
+            return ""
+        total = Decimal(text(memo, "totalAmountIncludingTax") or "0")
+        if abs(total - put.refund.amount) <= self._settings.rounding_tolerance:
+            return ""
+        return (
+            f"Credit memo {text(memo, 'number')} of Business Central is over {total}, the refund over {put.refund.amount}: it "
+            "was left a draft. Correct it there, and post it."
+        )
 
     def _unposted(self, put: PutRefund, memo: Row) -> bool:
         return put.restocked and self._settings.post_returns and text(memo, "status") == "Draft"
 
     async def _memo(self, put: PutRefund) -> Row | None:
         number = mapping.short_reference(put.reference)
-        options = {"filter": f"externalDocumentNumber eq {quoted(number)}", "select": "id,status"}
+        options = {
+            "filter": f"externalDocumentNumber eq {quoted(number)}",
+            "select": "id,number,status,totalAmountIncludingTax",
+        }
         found = await self._client.rows("salesCreditMemos", options)
         return found[0] if found else None
 
@@ -389,11 +467,15 @@ class BusinessCentralSink:
         memo = await self._memo(put) if put.items else None
         if memo is None:
             return None
-        if self._unposted(put, memo):
+        if self._unposted(put, memo) or self._differs(put, memo):
             return Outcome(
-                Result.RETRY, "The credit memo is there and not posted: sending it again posts it."
+                Result.RETRY, "The credit memo is there and not finished: sending it again finishes it."
             )
         return _done(text(memo, "id"))
+
+
+def _buyer_of(row: Row) -> Buyer:
+    return Buyer(text(row, "customerId"), text(row, "currencyCode"))
 
 
 def _lines(row: Row) -> list[Row]:

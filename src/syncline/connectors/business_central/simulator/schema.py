@@ -381,6 +381,7 @@ ENTITIES = {
             "Sales Credit Memo",
             {
                 **_document(INVOICE_STATUS),
+                "pricesIncludeTax": Field("bool"),  # the customer's card decides
                 "creditMemoDate": Field("date", 0, "cu"),
                 "invoiceId": Field("guid", 0, "cu"),
                 "invoiceNumber": Field("code", 20),

@@ -22,8 +22,14 @@ from syncline.connectors.business_central.simulator.errors import (
     too_long,
 )
 from syncline.connectors.business_central.simulator.odata import instant_ms
-from syncline.connectors.business_central.simulator.schema import EMPTY_GUID, ENTITIES, Entity, Field
-from syncline.connectors.business_central.simulator.state import LINE_STEP, ZERO, Company, Record
+from syncline.connectors.business_central.simulator.schema import (
+    EMPTY_DATE,
+    EMPTY_GUID,
+    ENTITIES,
+    Entity,
+    Field,
+)
+from syncline.connectors.business_central.simulator.state import CENT, LINE_STEP, ZERO, Company, Record
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -41,6 +47,7 @@ class Writes:
         self._documents = documents
         self._breach = breach
         self.manual_numbers = True  # whether the number series lets people give numbers
+        self.prices_include_tax = False  # whether customers' cards say so; credit memos have it from there
         self._makers: dict[str, Callable[[dict[str, Any]], Record]] = {
             "customers": self._make_customers,
             "itemVariants": self._make_item_variants,
@@ -298,6 +305,7 @@ class Writes:
 
     def _make_sales_credit_memos(self, given: dict[str, Any]) -> Record:
         given.setdefault("creditMemoDate", self._company.today())
+        given["pricesIncludeTax"] = self.prices_include_tax
         return self._header("salesCreditMemos", given, self._company.number("memo", 1001))
 
     def _change_sales_credit_memos(self, record: Record, given: dict[str, Any]) -> None:
@@ -332,6 +340,8 @@ class Writes:
         given.setdefault("taxCode", "STANDARD")
         self._tax(given)
         self._round(given)
+        card = company.tables["items"].get(given.get("itemId", EMPTY_GUID))
+        self._priced(given, {} if card is None else {"unitPrice": card.values["unitPrice"]}, header.values)
         line = company.insert(table, given)
         self._units(line)
         company.adopt(table, header.id, line)
@@ -353,6 +363,7 @@ class Writes:
         if "taxCode" in given:
             self._tax(given)
         self._round(given)
+        self._priced(given, record.values, header.values)
         record.values.update(given)
         self._units(record)
         company.touch(table, record)
@@ -388,7 +399,6 @@ class Writes:
                 )
             given.update(lineType="Item", itemId=item.id, lineObjectNumber=held["number"])
             given.setdefault("description", held["displayName"])
-            given.setdefault("unitPrice", held["unitPrice"])
             given.setdefault("unitOfMeasureCode", held["baseUnitOfMeasureCode"])
         elif kind != "Comment":
             raise bad_request(f"Lines of type '{kind}' are not simulated.")
@@ -418,6 +428,80 @@ class Writes:
     def _round(given: dict[str, Any]) -> None:
         if "unitPrice" in given:
             given["unitPrice"] = given["unitPrice"].quantize(UNIT_PRICE)
+
+    def _priced(self, given: dict[str, Any], before: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+        """What the table makes of price and discount as it takes one value after another.
+
+        Source: *Sales Line*, ``OnValidate`` of ``Quantity``, ``Unit Price`` and ``Variant Code``. A new quantity or variant
+        has the price looked up again; where a price list has one, it takes the place of what is there. A price or a
+        quantity keeps the percentage of the discount, not its amount. That values are taken in the order of the page's
+        fields, the variant after the price, is an assumption; it is the harder one.
+        """
+        held = {
+            "quantity": ZERO,
+            "unitPrice": ZERO,
+            "discountAmount": ZERO,
+            "itemVariantId": EMPTY_GUID,
+            **before,
+        }
+
+        def discounted(percent: Decimal) -> None:
+            whole = (held["quantity"] * held["unitPrice"]).quantize(CENT)
+            held["discountAmount"] = (whole * percent / 100).quantize(CENT)
+
+        def percent() -> Decimal:
+            whole = (held["quantity"] * held["unitPrice"]).quantize(CENT)
+            return (held["discountAmount"] / whole * 100).quantize(UNIT_PRICE) if whole else ZERO
+
+        kept = percent()
+        new_quantity = given.get("quantity", held["quantity"])
+        if new_quantity != held["quantity"]:
+            held["quantity"] = new_quantity
+            held["unitPrice"] = self._listed(
+                {**held, **given}, header, held["itemVariantId"], held["unitPrice"]
+            )
+            discounted(kept)
+        if given.get("unitPrice", held["unitPrice"]) != held["unitPrice"]:
+            held["unitPrice"] = given["unitPrice"]
+            discounted(kept)
+        if given.get("discountAmount", held["discountAmount"]) != held["discountAmount"]:
+            held["discountAmount"] = given["discountAmount"]
+        elif "discountPercent" in given and "discountAmount" not in given:
+            discounted(given["discountPercent"])
+        variant = given.get("itemVariantId", held["itemVariantId"])
+        if variant != held["itemVariantId"]:
+            kept = percent()
+            held["unitPrice"] = self._listed({**held, **given}, header, variant, held["unitPrice"])
+            discounted(kept)
+        given.update({name: held[name] for name in ("quantity", "unitPrice", "discountAmount")})
+
+    def _listed(
+        self, line: Mapping[str, Any], header: Mapping[str, Any], variant: str, otherwise: Decimal
+    ) -> Decimal:
+        """The lowest price that the price lists have for a line; ``otherwise`` where they have none."""
+        company = self._company
+        if line.get("lineType", "Item") != "Item":
+            return otherwise
+        found = company.tables["itemVariants"].get(variant)
+        codes = ("", "" if found is None else found.values["code"])
+        today = company.today()
+        prices = [
+            row["unitPrice"]
+            for row in (x.values for x in company.tables["priceListLines"].values())
+            if row["status"] == "Active"
+            and row["itemNumber"] == line["lineObjectNumber"]
+            and row["variantCode"] in codes
+            and row["unitPrice"]
+            and row["minimumQuantity"] <= line["quantity"]
+            and (row["currencyCode"] or company.currency) == (header["currencyCode"] or company.currency)
+            and row["startingDate"] <= today
+            and (row["endingDate"] == EMPTY_DATE or today <= row["endingDate"])
+            and (
+                row["sourceType"] == "All_x0020_Customers"
+                or (row["sourceType"], row["sourceNumber"]) == ("Customer", header["billToCustomerNumber"])
+            )
+        ]
+        return min(prices, default=otherwise)
 
     @staticmethod
     def _units(line: Record) -> None:
