@@ -23,6 +23,7 @@ from syncline.connectors.business_central.simulator.errors import (
     bad_request,
     encoded,
     entity_changed,
+    no_method,
     no_record,
     no_segment,
     no_version,
@@ -364,7 +365,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         if request.method == "DELETE":
             hooks.delete(found)
             return Reply(204, applied=True, detail=found.id)
-        raise _no_method(request.method)
+        raise no_method(request.method, "subscriptions")
 
     def _runtime(self, request: _Request, rest: str) -> Reply:
         told = self.business_events
@@ -394,7 +395,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
 
     def _companies(self, request: _Request, key: str) -> Reply:
         if request.method != "GET":
-            raise _no_method(request.method)
+            raise no_method(request.method, "companies")
         entity = ENTITIES["companies"]
         query = parse(request.query, entity)
         record = self.company.tables["companies"][self.company_id]
@@ -467,7 +468,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             self._check_version(request, record.etag, record.id)
             self.writes.delete(entity, record)
             return Reply(204, applied=True, detail=f"{entity.name}/{record.id}")
-        raise _no_method(request.method)
+        raise no_method(request.method, entity.name)
 
     def _action(self, request: _Request, entity: Entity, record: Record, name: str) -> Reply:
         if request.method != "POST" or name not in entity.actions:
@@ -492,7 +493,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             location = f"{request.origin}{request.path}({made.id})"
             return Reply(201, {"@odata.context": self._context(entity), **body}, {"location": location}, applied=True, detail=f"{entity.name}/{made.id}")  # fmt: skip
         if request.method != "GET":
-            raise _no_method(request.method)
+            raise no_method(request.method, entity.name)
         query = parse(request.query, entity)
         if entity.name in BUFFERED and parent is None and not query.names & {"documentId", "id"}:
             raise ApiError(
@@ -530,7 +531,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
 
     def _allowed(self, entity: Entity, verb: str, method: str) -> None:
         if verb not in entity.verbs:
-            raise _no_method(method)
+            raise no_method(method, entity.name)
 
     def _check_version(self, request: _Request, etag: str, number: str) -> None:
         given = request.headers.get("if-match", "").strip()
@@ -600,10 +601,6 @@ def _set_of(path: str) -> str:
         if name and not name.startswith("Microsoft.NAV."):
             return name
     return ""
-
-
-def _no_method(method: str) -> ApiError:
-    return ApiError(405, "BadRequest_MethodNotAllowed", f"The method {method} is not allowed here.")
 
 
 def _unexpected() -> ApiError:

@@ -197,11 +197,11 @@ def _either(tokens: _Tokens, entity: Entity, depth: int) -> tuple[Test, set[str]
         tokens.take()
         other, more = _both(tokens, entity, depth)
         if names | more != names or len(names) > 1:
-            # The documents say that it is an error; code and words are an assumption.
+            # Microsoft, "Known limitations with Business Central OData"; the code is an assumption.
             raise ApiError(
                 400,
                 "BadRequest_MethodNotImplemented",
-                "'OR' is not supported on distinct fields in a filter.",
+                "The 'OR' operator is not supported on distinct fields on an OData filter.",
             )
         test = _or(test, other)
     return test, names

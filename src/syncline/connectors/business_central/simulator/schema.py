@@ -195,7 +195,7 @@ ENTITIES = {
                 "number": Field("code", 20, "cu"),
                 "displayName": Field("text", 100, "cu"),
                 "displayName2": Field("text", 50, "cu"),
-                "type": Field("enum", 0, "cu", ("Inventory", "Service", "Non-Inventory"), "Inventory"),
+                "type": Field("enum", 0, "cu", ("Inventory", "Service", "Non_x002D_Inventory"), "Inventory"),
                 "itemCategoryId": Field("guid", 0, "cu"),
                 "itemCategoryCode": Field("code", 20, "cu"),
                 "blocked": Field("bool", 0, "cu"),

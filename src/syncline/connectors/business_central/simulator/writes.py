@@ -16,10 +16,13 @@ from syncline.connectors.business_central.simulator.errors import (
     ApiError,
     bad_request,
     dialog,
+    no_option,
     no_property,
     not_in_table,
+    read_only,
     same_key,
     too_long,
+    wrong_value,
 )
 from syncline.connectors.business_central.simulator.odata import instant_ms
 from syncline.connectors.business_central.simulator.schema import (
@@ -170,8 +173,7 @@ class Writes:
                 raise no_property(name, entity.singular)
             if verb not in field.write:
                 self._breach("read_only_field")
-                # The words are an assumption.
-                raise bad_request(f"Control '{name}' is read-only.")
+                raise read_only(name)
             given[name] = self._value(name, field, value)
         return given, nested
 
@@ -201,7 +203,7 @@ class Writes:
             return value
         if kind == "enum" and isinstance(value, str):
             if value not in field.values:
-                raise bad_request(f"The value '{value}' is not one of the values of '{name}'.")
+                raise no_option(value, field.values)
             return value
         raise _not_a(name, value, _EDM.get(kind, "String"))
 
@@ -394,7 +396,7 @@ class Writes:
                 raise dialog("Item does not exist.")
             held = item.values
             if held["blocked"]:
-                raise dialog(
+                raise wrong_value(
                     f"Blocked must be equal to 'No'  in Item: No.={held['number']}. Current value is 'Yes'."
                 )
             given.update(lineType="Item", itemId=item.id, lineObjectNumber=held["number"])
@@ -515,7 +517,7 @@ class Writes:
         status, number = header.values["status"], header.values["number"]
         if table == "salesOrderLines" and status != "Draft":
             current = "Released" if status == "Open" else "Pending Approval"
-            raise dialog(
+            raise wrong_value(
                 "Status must be equal to 'Open'  in Sales Header: Document Type=Order, "
                 f"No.={number}. Current value is '{current}'."
             )
