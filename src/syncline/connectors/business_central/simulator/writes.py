@@ -39,6 +39,12 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EDM = {"guid": "Guid", "decimal": "Decimal", "int": "Int32", "bool": "Boolean", "date": "Date", "instant": "DateTimeOffset"}  # fmt: skip
 UNIT_PRICE = Decimal("0.00001")  # the general ledger setup's default precision of unit amounts
 HEADERS = {"salesOrderLines": "salesOrders", "salesCreditMemoLines": "salesCreditMemos"}
+# Of these the company has none, so whatever names one names none of them.
+NOT_HERE = {
+    "paymentTermsId": "Payment Terms",
+    "shipmentMethodId": "Shipment Method",
+    "customerReturnReasonId": "Reason Code",
+}
 KEYS = {"items": "number", "customers": "number", "locations": "code"}
 
 
@@ -227,6 +233,9 @@ class Writes:
         for name in ("country", "sellToCountry", "shipToCountry"):
             if given.get(name) and company.find("countriesRegions", "code", given[name]) is None:
                 raise not_in_table("Country/Region Code", table, given[name], "Country/Region")
+        for name, what in NOT_HERE.items() if table == "Sales Header" else ():
+            if not empty(given.get(name, "")):
+                raise dialog(f'The "{name}" does not match to a {what}.')
         code = given.get("currencyCode", "").upper()
         if code not in ("", company.currency) and company.find("currencies", "code", code) is None:
             raise dialog('The "currencyCode" does not match to a Currency.')
@@ -549,6 +558,13 @@ class Writes:
             customer = company.find("customers", "number", given["customerNumber"])
             if customer is None:
                 raise dialog('The "customerNumber" does not match to a Customer.')
+        if not empty(invoice := given.get("appliesToInvoiceId", EMPTY_GUID)):
+            found = company.tables["salesInvoices"].get(invoice)
+            if found is None:
+                raise dialog(
+                    'The "appliesToInvoiceId" should be the ID of an Open, Paid, Corrective, or Canceled Invoice.'
+                )
+            given["appliesToInvoiceNumber"] = found.values["number"]
         held = [
             x.values["lineNumber"]
             for x in company.tables["customerPayments"].values()
