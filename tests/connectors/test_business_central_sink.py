@@ -445,6 +445,26 @@ def test_a_payment_waits_in_the_journal_and_is_found_after_it_was_posted():
     run(story)
 
 
+def test_a_payment_is_entered_for_who_is_to_pay_and_never_in_another_currency():
+    async def story(world: World) -> None:
+        number, _ = await placed_order(world)
+        head = world.sim.add_customer("HEAD", "Head office")
+        world.sim.order_record(number).values["billToCustomerId"] = head
+        world.system = world.open()
+        world.sim.edit_customer("HEAD", currencyCode="EUR")
+        put = PutPayment("shop-1001-pay-9", number, "shop-c-77", payment())
+        outcome = await world.do("put_payment", put)
+        assert outcome.result is Result.REJECTED
+        assert "would enter it in EUR, the currency of customer HEAD" in outcome.message
+        assert not world.sim.payments()
+        world.sim.edit_customer("HEAD", currencyCode="GBP")
+        done(await world.do("put_payment", put))
+        (entered,) = world.sim.payments()
+        assert (entered.customer, entered.currency, entered.amount) == ("HEAD", "GBP", 45)
+
+    run(story)
+
+
 def test_a_payment_of_an_order_that_is_an_invoice_by_now_finds_its_customer():
     async def story(world: World) -> None:
         number, _ = await placed_order(world)

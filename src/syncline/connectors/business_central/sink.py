@@ -30,9 +30,10 @@ SAME_KEY = "Internal_EntityWithSameKeyExists"
 
 
 class Buyer(NamedTuple):
-    """Whose an order is, by id, and its currency."""
+    """Whose an order is and who is to pay for it, by id, and its currency."""
 
     customer: str
+    payer: str
     currency: str
 
 
@@ -328,7 +329,7 @@ class BusinessCentralSink:
             Rejected: neither is there.
         """
         if order not in self._buyers:
-            select = {"select": "customerId,currencyCode"}
+            select = {"select": "customerId,billToCustomerId,currencyCode"}
             try:
                 row: Row = await self._client.get(f"salesOrders({order})", select)
             except Missing:
@@ -359,10 +360,25 @@ class BusinessCentralSink:
         found = await self._find_payment(put)
         if found is not None:
             return found
-        buyer = await self._buyer(put.order_external_id)
-        body = mapping.payment_body(put, buyer.customer)
+        payer = (await self._buyer(put.order_external_id)).payer
+        await self._check_card(put, payer)
+        body = mapping.payment_body(put, payer)
         made = await self._client.create(f"{await self._payments()}/customerPayments", body)
         return _done(text(made, "id"))
+
+    async def _check_card(self, put: PutPayment, customer: str) -> None:
+        """A line of the journal is in the currency of the customer's card, and nothing in it can say another.
+
+        Raises:
+            Rejected: that is not the payment's.
+        """
+        card = await self._client.get(f"customers({customer})", {"select": "number,currencyCode"})
+        held = text(card, "currencyCode")
+        if held not in ("", put.payment.currency):
+            raise Rejected(
+                f"Payment {put.payment.id} is in {put.payment.currency}, and Business Central would enter it in {held}, the "
+                f"currency of customer {text(card, 'number')}. Enter it by hand, then discard this."
+            )
 
     async def _find_payment(self, put: PutPayment) -> Outcome | None:
         """In the journal while it waits there; once it is posted, by its description in the general ledger."""
@@ -475,7 +491,7 @@ class BusinessCentralSink:
 
 
 def _buyer_of(row: Row) -> Buyer:
-    return Buyer(text(row, "customerId"), text(row, "currencyCode"))
+    return Buyer(text(row, "customerId"), payer_of(row), text(row, "currencyCode"))
 
 
 def _lines(row: Row) -> list[Row]:

@@ -321,6 +321,8 @@ class Documents:
                         "description": line.values["description"],
                         "debitAmount" if debit else "creditAmount": amount,
                         "_payment": line.values["externalDocumentNumber"],
+                        "_customer": line.values["customerNumber"],
+                        "_currency": line.values["_currency"],
                     },
                 )
             company.delete("customerPayments", line)

@@ -574,7 +574,11 @@ class Writes:
         given.setdefault("documentNumber", company.number(f"payment {journal.id}", 1, "P"))
         given.setdefault("postingDate", company.today())
         given["journalDisplayName"] = journal.values["code"]
+        given["_currency"] = company.currency
         if customer is not None:
+            # Source: *Gen. Journal Line*, GetCustomerAccount: a line is in the currency of the customer's card, and no
+            # field of the page says so.
+            given["_currency"] = customer.values["currencyCode"] or company.currency
             given.update(customerId=customer.id, customerNumber=customer.values["number"])
             given.setdefault("description", customer.values["displayName"])
         return company.insert("customerPayments", given)
