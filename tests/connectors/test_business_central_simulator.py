@@ -409,6 +409,8 @@ def test_a_customers_number_is_given_once():
         refused(again, 400, "Internal_EntityWithSameKeyExists", "No.='WEB7'")
         nameless = await world.send("POST", "customers", {"number": "W8"})
         refused(nameless, 400, "Application_DialogException", 'A "displayName" must be provided.')
+        blank = await world.send("PATCH", f"customers({world.customer})", {"displayName": ""}, ANY)
+        refused(blank, 400, "Application_DialogException", 'The blank "displayName" is not allowed.')
 
     world.run(story)
 
@@ -471,7 +473,8 @@ def test_a_credit_memo_brings_goods_back_when_it_is_posted():
         post = f"salesCreditMemos({answer['id']})/Microsoft.NAV.post"
         assert (await world.send("POST", post)).status == 204
         assert world.sim.on_hand("A", "MAIN") == 19
-        refused(await world.send("POST", post), 400, "Application_DialogException", "posted already")
+        words = "can be applied to a draft credit memo only."
+        refused(await world.send("POST", post), 400, "Application_DialogException", words)
 
     world.run(story)
 

@@ -126,6 +126,8 @@ class Writes:
         if changer is not None:
             changer(record, given)
             return
+        if entity.name == "customers" and given.get("displayName") == "":
+            raise dialog('The blank "displayName" is not allowed.')
         self._unique(entity, given, record)
         self._references(entity.title, given)
         record.values.update(given)
