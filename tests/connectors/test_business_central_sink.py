@@ -592,6 +592,6 @@ def test_a_batch_says_what_it_costs():
         (request,) = [x for x in world.around.wire.sent if "$batch" in x.url]
         parts = len(json.loads(request.body)["requests"])
         assert len(world.sim.limits._window) - before == parts + 2  # and the order, before and after
-        assert parts == 2
+        assert parts == 3  # the order's version, and two lines
 
     run(story)

@@ -240,12 +240,11 @@ def gone(put: PutOrder) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of an order's lines: method, what it is sent to, its body and the version it rests on."""
+    """One change of a document's lines: method, what it is sent to, and its body."""
 
     method: str
     line: str  # "" for a new one
     body: dict[str, Any] | None
-    etag: str = ""
 
 
 def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
@@ -285,7 +284,7 @@ def _changed(row: Row, fields: Mapping[str, Any]) -> list[Step]:
         # Each of them moves the others: a new quantity has the price looked up, a new price the discount reckoned.
         changed |= set(AMOUNTS)
     body = {name: value for name, value in fields.items() if name in changed}
-    return [Step("PATCH", text(row, "id"), body, text(row, "@odata.etag"))] if changed else []
+    return [Step("PATCH", text(row, "id"), body)] if changed else []
 
 
 def _at_least(fields: Mapping[str, Any], shipped: Decimal) -> dict[str, Any]:
@@ -300,14 +299,14 @@ def _at_least(fields: Mapping[str, Any], shipped: Decimal) -> dict[str, Any]:
 
 def _off(row: Row) -> Step | None:
     """Take a line off: deleted if nothing of it was shipped, or set to what was."""
-    etag, shipped = text(row, "@odata.etag"), _number(row, "shippedQuantity")
+    shipped = _number(row, "shippedQuantity")
     if row.get("lineType") not in ("Item", "Account"):
         return None  # comments are people's
     if not shipped:
-        return Step("DELETE", text(row, "id"), None, etag)
+        return Step("DELETE", text(row, "id"), None)
     if _number(row, "quantity") == shipped:
         return None
-    return Step("PATCH", text(row, "id"), {"quantity": shipped}, etag)
+    return Step("PATCH", text(row, "id"), {"quantity": shipped})
 
 
 def kept(held: Sequence[Row], wanted: Sequence[WantedLine]) -> Decimal:
@@ -335,7 +334,7 @@ def cancel_steps(held: Iterable[Row]) -> list[Step]:
         shipped = _number(row, "shippedQuantity")
         if row.get("lineType") in ("Item", "Account") and _number(row, "quantity") != shipped:
             fields = {"quantity": shipped, **({} if shipped else {"discountAmount": 0})}
-            found.append(Step("PATCH", text(row, "id"), fields, text(row, "@odata.etag")))
+            found.append(Step("PATCH", text(row, "id"), fields))
     return found
 
 

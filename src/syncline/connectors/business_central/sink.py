@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from syncline.connectors.business_central import mapping
-from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
+from syncline.connectors.business_central.client import NO_OPTIONS, Client, Missing, Row, quoted, words_of
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
@@ -114,7 +114,7 @@ class BusinessCentralSink:
             row = await self._order(placed)
             if row is None:
                 return outcome
-            parts = self._amends(placed.external_id, mapping.steps(_lines(row), wanted))
+            parts = self._parts("salesOrders", row, _amends(mapping.steps(_lines(row), wanted)))
             if parts:
                 await self._client.together(parts, urgent=True)
                 row = await self._order(placed) or row
@@ -212,7 +212,7 @@ class BusinessCentralSink:
         return mapping.cancel_steps(held) if mapping.gone(put) else mapping.steps(held, wanted)
 
     async def _revise(self, put: PutOrder) -> Outcome:
-        """Change the lines in one transaction; each change rests on the version that was read.
+        """Change the lines in one transaction, which rests on the version that was read.
 
         Once more where the product's own prices came in between: a new quantity has them looked up.
         """
@@ -220,12 +220,9 @@ class BusinessCentralSink:
         if row is None:
             return await self._finished(put)
         wanted = await self._wanted(put)
-        parts = [self._part(put.external_id, step) for step in self._steps(put, row, wanted)]
         head = {k: v for k, v in mapping.header(put, self._settings).items() if row.get(k) != v}
-        if head and not mapping.gone(put):
-            # Last: every change of a line gives its order a new version.
-            path = f"salesOrders({put.external_id})"
-            parts.append(self._client.inner("PATCH", path, head, "*"))
+        steps = self._steps(put, row, wanted)
+        parts = self._parts("salesOrders", row, steps, {} if mapping.gone(put) else head)
         for _ in range(ROUNDS_MAX):
             if not parts:
                 break
@@ -245,16 +242,28 @@ class BusinessCentralSink:
                 facts = {"external_id": put.external_id}
                 return Outcome(Result.DONE, f"The total was not checked: {note}", facts=facts)
             row = found
-            parts = self._amends(put.external_id, self._steps(put, row, wanted))
+            parts = self._parts("salesOrders", row, _amends(self._steps(put, row, wanted)))
         return self._judge(put, row, wanted)
 
-    def _amends(self, order: str, steps: Sequence[mapping.Step]) -> list[dict[str, Any]]:
-        """The changes of lines that are there; what the product put there, or left out, is not done over."""
-        return [self._part(order, step) for step in steps if step.method == "PATCH"]
+    def _parts(
+        self, table: str, row: Row, steps: Sequence[mapping.Step], head: Row = NO_OPTIONS
+    ) -> list[dict[str, Any]]:
+        """What one transaction sends, if there is anything to change.
 
-    def _part(self, order: str, step: mapping.Step) -> dict[str, Any]:
-        path = f"salesOrderLines({step.line})" if step.line else f"salesOrders({order})/salesOrderLines"
-        return self._client.inner(step.method, path, step.body, step.etag)
+        The document comes first, by the version that was read, and stands for its lines: every change of one gives it a
+        new version, and those of its other lines may move with it, since discounts are spread over them again.
+        """
+        if not steps and not head:
+            return []
+        path, lines = f"{table}({text(row, 'id')})", f"{table[:-1]}Lines"
+        if not head and "externalDocumentNumber" not in row:
+            raise Retryable(f"Business Central returned {path} without its external document number.")
+        same = {"externalDocumentNumber": row.get("externalDocumentNumber")}
+        parts = [self._client.inner("PATCH", path, head or same, text(row, "@odata.etag"))]
+        for step in steps:
+            to, etag = (f"{lines}({step.line})", "*") if step.line else (f"{path}/{lines}", "")
+            parts.append(self._client.inner(step.method, to, step.body, etag))
+        return parts
 
     def _judge(self, put: PutOrder, row: Row, wanted: Sequence[mapping.WantedLine] = ()) -> Outcome:
         """The order is there; its total is the ERP's own, so it is compared. ``wanted`` are a revision's lines."""
@@ -442,12 +451,9 @@ class BusinessCentralSink:
         """
         path, lines = f"salesCreditMemos({number})", {"expand": "salesCreditMemoLines"}
         memo = await self._client.get(path, lines)
-        steps = mapping.memo_steps(memo, wanted)
-        if not steps:
+        parts = self._parts("salesCreditMemos", memo, mapping.memo_steps(memo, wanted))
+        if not parts:
             return memo
-        parts = [
-            self._client.inner("PATCH", f"salesCreditMemoLines({x.line})", x.body, x.etag) for x in steps
-        ]
         answers = await self._client.together(parts)
         refused = next((x for x in answers if _status(x) >= 400), None)
         if refused is not None:
@@ -488,6 +494,11 @@ class BusinessCentralSink:
                 Result.RETRY, "The credit memo is there and not finished: sending it again finishes it."
             )
         return _done(text(memo, "id"))
+
+
+def _amends(steps: Sequence[mapping.Step]) -> list[mapping.Step]:
+    """The changes of lines that are there; what the product put there, or left out, is not done over."""
+    return [step for step in steps if step.method == "PATCH"]
 
 
 def _buyer_of(row: Row) -> Buyer:

@@ -152,8 +152,7 @@ class Writes:
             self._documents.forget(record)
             company.lines[entity.name, header.id].pop(record.id, None)
             company.delete(entity.name, record)
-            self._documents.settle(HEADERS[entity.name], header)
-            company.touch(HEADERS[entity.name], header)
+            self._settled(entity.name, header)
         else:
             if entity.name == "customers" and company.find("salesOrders", "customerId", record.id):
                 # The words are an assumption.
@@ -358,8 +357,7 @@ class Writes:
         line = company.insert(table, given)
         self._units(line)
         company.adopt(table, header.id, line)
-        self._documents.settle(HEADERS[table], header)
-        company.touch(HEADERS[table], header)
+        self._settled(table, header)
         return line
 
     def _change_line(self, table: str, record: Record, given: dict[str, Any]) -> None:
@@ -379,8 +377,18 @@ class Writes:
         self._priced(given, record.values, header.values)
         record.values.update(given)
         self._units(record)
-        company.touch(table, record)
+        self._settled(table, header)
+
+    def _settled(self, table: str, header: Record) -> None:
+        """A line was written: amounts are worked out, and discounts spread over all lines again.
+
+        Source: ``Graph Mgt - Sales Order Buffer`` and ``Sales - Calc Discount By Type``, which write every line of the
+        document then. That each has another version after it is an assumption; it is the harder one.
+        """
+        company = self._company
         self._documents.settle(HEADERS[table], header)
+        for line in company.children(table, header.id):
+            company.touch(table, line)
         company.touch(HEADERS[table], header)
 
     def _object(self, given: dict[str, Any]) -> None:
