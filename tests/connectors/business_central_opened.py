@@ -12,7 +12,7 @@ from tests.connectors.business_central_bench import Doorstep
 from syncline.connectors.business_central import CONNECTOR, BusinessCentralSettings
 from syncline.connectors.business_central.simulator import CLIENT_ID, CLIENT_SECRET, BusinessCentralSimulator
 from syncline.model.change import Change, Cursor, Event, LoggedEvent
-from syncline.model.delivery import Item, Outcome
+from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.payloads import OrderItem, PutOrder
 from syncline.model.records import Address, Customer, Order, OrderLine
 from syncline.ports import Opening, System
@@ -125,3 +125,17 @@ def order(*lines: OrderLine, shipping: str = "0", tax: str = "0", **more: Any) -
         "shipping_to": Address("A buyer", "", "1 High St", "", "Reading", "", "RG1 1AA", "GB"),
     }
     return Order(lines=lines, **{**base, **more})
+
+
+def done(outcome: Outcome) -> str:
+    assert outcome.result is Result.DONE, outcome
+    return str(outcome.facts["external_id"])
+
+
+async def placed_order(world: World) -> tuple[str, OrderItem]:
+    put = world.put(
+        order(line("1", "A", 4, "10.00"), line("2", "B", 2, "2.50")),
+        ("1", "A", "MAIN", 4),
+        ("2", "B", "NORTH", 2),
+    )
+    return done(await world.do("put_order", put)), put.items[0]

@@ -7,14 +7,14 @@ import json
 from typing import Any
 
 import pytest
-from tests.connectors.business_central_opened import HOOK, SECRET, World, line, order, run
+from tests.connectors.business_central_opened import HOOK, SECRET, World, placed_order, run
 
 from syncline.model.change import LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.errors import Forged, Misconfigured, Rejected, Retryable
 from syncline.ports import WebhookRequest
 
-EVENTS = {"Sales shipment posted": "shipments", "salesOrderCreated": "orders"}
+EVENTS = {"Sales shipment posted": "shipments", "salesinvoiceposted": "payments"}
 
 
 def post(world: World, **changed: Any) -> WebhookRequest:
@@ -23,7 +23,7 @@ def post(world: World, **changed: Any) -> WebhookRequest:
         "timestamp": "2026-01-05T09:40:00.1230000Z",
         "companyName": "any",
         "companyId": world.sim.company_id,
-        "eventName": "salesshipmentposted",
+        "eventName": "SalesShipmentPosted",
         "payload": {"id": "x"},
         "appId": "y",
         "clientState": SECRET,
@@ -53,8 +53,8 @@ def test_what_is_configured_is_subscribed_to_once():
         assert world.system.prepare is not None
         done = await world.system.prepare(HOOK)
         assert [said for said in done if "business event" in said] == [
-            "subscribed to the business event salesordercreated",
-            "subscribed to the business event salesshipmentposted",
+            "subscribed to the business event SalesInvoicePosted",
+            "subscribed to the business event SalesShipmentPosted",
         ]
         held = [dict(one) for one in world.sim.business_events.listed()]
         assert {one["notificationUrl"] for one in held} == {HOOK}
@@ -80,7 +80,7 @@ def test_none_are_subscribed_to_where_none_are_configured():
 def test_an_event_that_the_company_does_not_have_is_said_with_those_that_it_has():
     async def story(world: World) -> None:
         assert world.system.prepare is not None
-        with pytest.raises(Retryable, match=r"no event Moon is full; it has salesordercreated, salesship"):
+        with pytest.raises(Retryable, match=r"no event Moon is full; it has salesinvoiceposted, salesship"):
             await world.system.prepare(HOOK)
         assert world.sim.webhooks.subscriptions, "the others are made all the same"
 
@@ -95,7 +95,7 @@ def test_an_event_has_its_stream_read_and_states_nothing_itself():
         assert world.system.source.verify(post(world)).event.event_id == verified.event.event_id
         later = world.system.source.verify(post(world, timestamp="2026-01-05T09:40:00.1240000Z"))
         assert later.event.event_id != verified.event.event_id
-        assert world.system.source.verify(post(world, eventName="SALESORDERCREATED")).reads == ("orders",)
+        assert world.system.source.verify(post(world, eventName="SALESINVOICEPOSTED")).reads == ("payments",)
         assert world.system.source.verify(post(world, eventName="customerblocked")).reads == ()
         other = "88888888-2222-4333-8444-555555555555"
         assert world.system.source.verify(post(world, companyId=other)).reads == ()
@@ -128,16 +128,22 @@ def test_whatever_the_bytes_are_they_are_refused_and_nothing_else():
     run(story, business_events=EVENTS)
 
 
-def test_an_order_and_its_parcel_are_told_before_notifications_are():
+def test_a_parcel_and_its_invoice_are_told_before_notifications_are():
     async def story(world: World) -> None:
         vendor = world.clock._loop.create_task(world.sim.run())
         assert world.system.prepare is not None
         await world.system.prepare(HOOK)
-        placed = order(line("1", "A", 2, "10.00"))
-        await world.do("put_order", world.put(placed, ("1", "A", "MAIN", 2)))
+        number, _ = await placed_order(world)
+        (parcel, _) = world.sim.ship(number)
+        world.sim.invoice(number)
         await world.clock.sleep(5)
         told = [world.system.source.verify(one).reads for one in world.around.mailbox.posts]
-        assert ("orders",) in told and world.sim.webhooks.sent == 0
+        assert told == [("shipments",), ("shipments",), ("payments",)]
+        assert world.sim.webhooks.sent == 0
+        posted = json.loads(world.around.mailbox.posts[0].body)
+        shipment = world.sim.company.find("salesShipments", "number", parcel)
+        assert shipment is not None
+        assert posted["payload"] == {"SalesShipmentId": shipment.id}
         assert world.sim.business_events.sent == len(told)
         vendor.cancel()
         await asyncio.gather(vendor, return_exceptions=True)

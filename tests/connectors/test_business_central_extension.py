@@ -72,3 +72,46 @@ def test_every_page_can_be_given_to_the_application():
 
 def test_what_is_subscribed_to_can_be():
     assert all(ENTITIES[entity].webhooks and ENTITIES[entity].api == api for api, entity in ANNOUNCED)
+
+
+def objects(kind: str) -> dict[str, str]:
+    texts = [path.read_text() for path in FOLDER.glob(f"src/*.{kind}.al")]
+    return {re.findall(r'^\w+ \d+ "([^"]+)"', text, re.MULTILINE)[0]: text for text in texts}
+
+
+def inherent(text: str, what: str) -> str:
+    found = re.search(rf"^    Inherent{what} = (\w+);", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def test_everybody_who_sells_or_posts_may_run_what_marks_stock():
+    """A codeunit's own rights count only with a right of the user (Microsoft, "Permissions property")."""
+    tables = objects("Table")
+    for name, text in objects("Codeunit").items():
+        assert inherent(text, "Permissions") == inherent(text, "Entitlements") == "X", name
+        for table, rights in re.findall(r'tabledata "([^"]+)" = (\w+)', text):
+            if table in tables:
+                for what in ("Permissions", "Entitlements"):
+                    assert set(rights) <= set(inherent(tables[table], what)), (name, table)
+
+
+def test_nobody_may_write_our_tables_but_by_our_code():
+    for name, text in objects("Table").items():
+        assert not set("RIMD") & set(inherent(text, "Permissions")), name
+    given = (FOLDER / "src" / "Connect.PermissionSet.al").read_text()
+    assert set(re.findall(r'tabledata "Syncline [^"]+" = (\w+)', given)) == {"R"}
+
+
+def test_a_row_is_locked_before_it_is_counted_up():
+    """Read without a lock, it may have changed before it is written, and then the posting fails."""
+    touch = (
+        objects("Codeunit")["Syncline Stock Marks"].partition("procedure Touch(")[2].partition("end;\n\n")[0]
+    )
+    assert 0 < touch.index("IsolationLevel::UpdLock") < touch.index("FindFirst()") < touch.index("Modify()")
+
+
+def test_a_company_that_is_made_later_has_its_mark_too():
+    text = objects("Codeunit")["Syncline Stock Marks"]
+    assert re.search(
+        r"'OnCompanyInitialize'.*\n.*OnCompany\(\)\n    begin\n        MakeChangeMark\(\);", text
+    )

@@ -7,22 +7,16 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
-from tests.connectors.business_central_opened import START_MS, World, line, order, run
+from tests.connectors.business_central_opened import START_MS, World, done, line, order, placed_order, run
 
 from syncline.connectors.business_central import mapping
 from syncline.model.copying import replace
-from syncline.model.delivery import Outcome, Result
+from syncline.model.delivery import Result
 from syncline.model.errors import OutcomeUnknown
-from syncline.model.payloads import OrderItem, PutPayment, PutRefund
-from syncline.model.records import Payment, Refund
+from syncline.model.payloads import OrderItem, PutPayment
+from syncline.model.records import Payment
 from syncline.ports import Request, Response
 from syncline.testing.bench import Send
-
-
-def done(outcome: Outcome) -> str:
-    assert outcome.result is Result.DONE, outcome
-    return str(outcome.facts["external_id"])
-
 
 # --- orders ---------------------------------------------------------------------------------------------
 
@@ -225,15 +219,6 @@ async def _nothing(world: World) -> None:
 # --- revisions ------------------------------------------------------------------------------------------
 
 
-async def placed_order(world: World) -> tuple[str, OrderItem]:
-    put = world.put(
-        order(line("1", "A", 4, "10.00"), line("2", "B", 2, "2.50")),
-        ("1", "A", "MAIN", 4),
-        ("2", "B", "NORTH", 2),
-    )
-    return done(await world.do("put_order", put)), put.items[0]
-
-
 def test_a_revision_changes_what_differs_in_one_transaction():
     async def story(world: World) -> None:
         number, _ = await placed_order(world)
@@ -270,6 +255,65 @@ def test_what_was_shipped_stays_on_a_revision_and_on_a_cancellation():
         gone = replace(fewer, order=replace(fewer.order, cancelled_at_ms=START_MS), items=(item,))
         done(await world.do("put_order", gone))
         assert [(x.number, x.quantity) for x in world.sim.order(number).lines] == [("A", 3)]
+
+    run(story)
+
+
+def test_prices_of_the_shop_stand_where_the_company_has_a_price_list():
+    async def story(world: World) -> None:
+        world.sim.add_price("RETAIL", "A", "8.00", minimumQuantity=Decimal(2))
+        number, _ = await placed_order(world)
+        assert world.sim.order(number).lines[0].unit_price == 10
+        # A new quantity has the price looked up again, and scales the discount.
+        now = order(line("1", "A", 6, "10.00", discount=Decimal("1.37")), line("2", "B", 2, "2.50"))
+        put = world.put(now, ("1", "A", "MAIN", 6), ("2", "B", "NORTH", 2), external_id=number)
+        outcome = await world.do("put_order", put)
+        assert (done(outcome), outcome.message) == (number, "")
+        found = world.sim.order(number)
+        assert (found.lines[0].unit_price, found.lines[0].discount) == (10, Decimal("1.37"))
+        assert found.total == now.total
+        assert world.sent("POST", "$batch") == 1
+        more = order(line("1", "A", 7, "10.00", discount=Decimal("1.37")), line("2", "B", 2, "2.50"))
+        put = world.put(more, ("1", "A", "MAIN", 7), ("2", "B", "NORTH", 2), external_id=number)
+        assert (await world.do("put_order", put)).message == ""
+        assert world.sim.order(number).total == more.total
+
+    run(story)
+
+
+def test_a_price_list_that_wins_over_a_new_variants_price_is_put_right():
+    async def story(world: World) -> None:
+        variant = world.sim.add_variant("A", "RED")
+        world.sim.add_price("RETAIL", "A", "8.00", variantCode="RED")
+        placed = order(line("1", "A-RED", 3, "9.99", discount=Decimal("2.00")))
+        item = OrderItem("1", f"{world.ids['A']}:{variant}", "A-RED", "MAIN", 3)
+        put = replace(world.put(placed), items=(item,))
+        outcome = await world.do("put_order", put)
+        found = world.sim.order(done(outcome))
+        assert (outcome.message, found.total) == ("", placed.total)
+        assert [(x.unit_price, x.discount) for x in found.lines] == [(Decimal("9.99"), 2)]
+        assert len(world.sim.orders_by_reference()["SHOP-1001"]) == 1
+
+    run(story)
+
+
+def test_where_prices_cannot_be_put_right_the_order_stands_and_the_difference_is_said():
+    async def story(world: World) -> None:
+        variant = world.sim.add_variant("A", "RED")
+        world.sim.add_price("RETAIL", "A", "8.00", variantCode="RED")
+
+        async def refuse(request: Request, send: Send) -> Response:
+            if "$batch" in request.url:
+                return Response(403, {}, b'{"error":{"code":"Authorization_Denied","message":"no"}}')
+            return await send(request)
+
+        world.around.wire.between = refuse
+        item = OrderItem("1", f"{world.ids['A']}:{variant}", "A-RED", "MAIN", 3)
+        put = replace(world.put(order(line("1", "A-RED", 3, "9.99"))), items=(item,))
+        outcome = await world.do("put_order", put)
+        assert "total is 24" in outcome.message
+        assert outcome.facts["total_difference"] == "-5.97"
+        assert world.sim.order(done(outcome)).total == 24
 
     run(story)
 
@@ -379,7 +423,7 @@ def test_units_that_left_keep_their_discount():
     run(story)
 
 
-# --- payments and refunds -------------------------------------------------------------------------------
+# --- payments -------------------------------------------------------------------------------------------
 
 
 def payment(amount: str = "45.00", currency: str = "GBP") -> Payment:
@@ -397,6 +441,26 @@ def test_a_payment_waits_in_the_journal_and_is_found_after_it_was_posted():
         done(await world.do("put_payment", put))
         assert await world.find("put_payment", put) is not None
         assert [(x.amount, x.posted) for x in world.sim.payments()] == [(45, True)]
+
+    run(story)
+
+
+def test_a_payment_is_entered_for_who_is_to_pay_and_never_in_another_currency():
+    async def story(world: World) -> None:
+        number, _ = await placed_order(world)
+        head = world.sim.add_customer("HEAD", "Head office")
+        world.sim.order_record(number).values["billToCustomerId"] = head
+        world.system = world.open()
+        world.sim.edit_customer("HEAD", currencyCode="EUR")
+        put = PutPayment("shop-1001-pay-9", number, "shop-c-77", payment())
+        outcome = await world.do("put_payment", put)
+        assert outcome.result is Result.REJECTED
+        assert "would enter it in EUR, the currency of customer HEAD" in outcome.message
+        assert not world.sim.payments()
+        world.sim.edit_customer("HEAD", currencyCode="GBP")
+        done(await world.do("put_payment", put))
+        (entered,) = world.sim.payments()
+        assert (entered.customer, entered.currency, entered.amount) == ("HEAD", "GBP", 45)
 
     run(story)
 
@@ -432,61 +496,6 @@ def test_a_payment_that_cannot_be_entered_is_parked_with_the_reason(settings, pa
         assert not world.sim.payments()
 
     run(story, **settings)
-
-
-def refund(world: World, number: str, *, restocked: bool = True, units: int = 1) -> PutRefund:
-    item = OrderItem("1", world.ids["A"], "A", "MAIN", units)
-    items = (item,) if units else ()
-    back = Refund("5", Decimal("10.00"), START_MS)
-    return PutRefund("shop-1001-refund-5", number, back, items, restocked=restocked)
-
-
-def test_a_return_is_a_credit_memo_over_the_money_that_went_back():
-    async def story(world: World) -> None:
-        number, _ = await placed_order(world)
-        world.sim.ship(number)
-        put = refund(world, number)
-        assert await world.find("put_refund", put) is None
-        done(await world.do("put_refund", put))
-        done(await world.do("put_refund", put))
-        (memo,) = world.sim.memos()
-        assert (memo.posted, memo.lines) == (False, (("A", Decimal(1)),))
-        assert world.sim.company.tables["salesCreditMemos"][memo.id].values["totalAmountIncludingTax"] == 10
-        nothing = replace(refund(world, number, units=0), reference="shop-1001-refund-6")
-        assert "for the accounts" in (await world.do("put_refund", nothing)).message
-        assert len(world.sim.memos()) == 1
-
-    run(story)
-
-
-def test_goods_that_went_back_on_the_shelf_are_posted_where_that_is_configured():
-    async def story(world: World) -> None:
-        number, _ = await placed_order(world)
-        world.sim.ship(number)
-        done(await world.do("put_refund", refund(world, number)))
-        assert world.sim.on_hand("A", "MAIN") == 17
-        other = replace(refund(world, number, restocked=False), reference="shop-1001-refund-6")
-        done(await world.do("put_refund", other))
-        assert [x.posted for x in world.sim.memos()] == [True, False]
-
-    run(story, post_returns=True)
-
-
-def test_a_memo_that_somebody_posted_in_between_is_not_posted_twice():
-    async def story(world: World) -> None:
-        number, _ = await placed_order(world)
-        world.sim.ship(number)
-
-        async def first(request: Request, send: Send) -> Response:
-            if request.url.endswith("Microsoft.NAV.post"):
-                world.sim.post_memo(world.sim.memos()[0].id)
-            return await send(request)
-
-        world.around.wire.between = first
-        done(await world.do("put_refund", refund(world, number)))
-        assert world.sim.on_hand("A", "MAIN") == 17
-
-    run(story, post_returns=True)
 
 
 # --- answers --------------------------------------------------------------------------------------------
@@ -583,6 +592,6 @@ def test_a_batch_says_what_it_costs():
         (request,) = [x for x in world.around.wire.sent if "$batch" in x.url]
         parts = len(json.loads(request.body)["requests"])
         assert len(world.sim.limits._window) - before == parts + 2  # and the order, before and after
-        assert parts == 2
+        assert parts == 3  # the order's version, and two lines
 
     run(story)

@@ -19,12 +19,13 @@ from functools import partial
 import msgspec
 
 from syncline.connectors.business_central import rows
-from syncline.connectors.business_central.client import Client, Row
-from syncline.connectors.business_central.manifest import CREDIT, BusinessCentralSettings
+from syncline.connectors.business_central.client import Row
+from syncline.connectors.business_central.manifest import CREDIT
+from syncline.connectors.business_central.reading import Reading
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
 from syncline.model.credit import NOTHING, Credit
 from syncline.model.errors import Rejected
-from syncline.ports import Clock, Page
+from syncline.ports import Page
 from syncline.sdk.money import stated
 from syncline.sdk.scan import Scan, events
 
@@ -74,10 +75,8 @@ _ROWS = msgspec.json.Decoder(list[CreditRow])
 class CreditScan:
     """Reads the credit of one company's customers. A read that was cut short begins again."""
 
-    def __init__(self, system: str, settings: BusinessCentralSettings, clock: Clock, client: Client) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._client = client
+    def __init__(self, reading: Reading) -> None:
+        system, self._settings, self._clock, self._client, _ = reading
         self._scan = Scan[CreditRow](system, CREDIT.name, Kind.CREDIT, partial(_events, system))
 
     def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

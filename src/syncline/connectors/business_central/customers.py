@@ -7,15 +7,16 @@ as it was when this process read it last is not told again: a card that was dele
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from functools import partial
 
-from syncline.connectors.business_central.client import Client, Row
-from syncline.connectors.business_central.manifest import CUSTOMERS, BusinessCentralSettings
+from syncline.connectors.business_central.client import Row
+from syncline.connectors.business_central.manifest import CUSTOMERS
+from syncline.connectors.business_central.reading import Reading
 from syncline.connectors.business_central.rows import NO_GUID, text
 from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.customers import Company, Contact, Site
-from syncline.ports import Clock, Page
+from syncline.ports import Page
 from syncline.sdk import customers
 from syncline.sdk.customers import CustomerRow
 from syncline.sdk.scan import Scan, events
@@ -29,18 +30,8 @@ BLOCKED = "All"  # blocked for shipping or invoicing alone, a customer may still
 class CustomerScan:
     """Reads all customers of one company. A read that was cut short begins again."""
 
-    def __init__(
-        self,
-        system: str,
-        settings: BusinessCentralSettings,
-        clock: Clock,
-        client: Client,
-        erp_ms: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._client = client
-        self._erp_ms = erp_ms
+    def __init__(self, reading: Reading) -> None:
+        system, self._settings, self._clock, self._client, self._erp_ms = reading
         self._scan = Scan[CustomerRow](system, CUSTOMERS.name, Kind.CUSTOMER, partial(events, system, TOPIC))
 
     def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

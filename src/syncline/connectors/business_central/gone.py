@@ -12,18 +12,19 @@ that delete a sales order once it is invoiced whole (contract sheet, section 4).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 import structlog
 
 from syncline.connectors.business_central import rows
-from syncline.connectors.business_central.client import Client, quoted
-from syncline.connectors.business_central.manifest import DELETIONS, BusinessCentralSettings
+from syncline.connectors.business_central.client import quoted
+from syncline.connectors.business_central.manifest import DELETIONS
+from syncline.connectors.business_central.reading import Reading
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.records import ErpOrder
-from syncline.ports import Clock, Page
+from syncline.ports import Page
 
 ORDER, REPORT = "erp_order.deleted", "deleted.row"
 TOPICS = (ORDER, REPORT)
@@ -68,19 +69,8 @@ class Deleted(msgspec.Struct, frozen=True):
 class Deletions:
     """Lists what waits in one company. ``now`` asks for the product's clock, in milliseconds."""
 
-    def __init__(
-        self,
-        system: str,
-        settings: BusinessCentralSettings,
-        clock: Clock,
-        client: Client,
-        now: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._system = system
-        self._settings = settings
-        self._clock = clock
-        self._client = client
-        self._now = now
+    def __init__(self, reading: Reading) -> None:
+        self._system, self._settings, self._clock, self._client, self._now = reading
 
     async def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         """One list, compared with the one before."""

@@ -108,6 +108,7 @@ def _address(prefix: str, address: Address) -> dict[str, str]:
 # -- lines ------------------------------------------------------------------------------------------
 
 LineKey = tuple[str, str, str]  # item or account, variant, location
+AMOUNTS = ("quantity", "unitPrice", "discountAmount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,15 @@ class WantedLine:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        """A new line."""
+        """A new line; the price comes after what has the product look prices up: variant and quantity."""
         name, variant, location = self.key
         what = {"itemId": name} if self.kind == "Item" else {"lineObjectNumber": name}
-        body: dict[str, Any] = {"lineType": self.kind, **what, **self.fields}
+        body: dict[str, Any] = {"lineType": self.kind, **what}
         if variant:
             body["itemVariantId"] = variant
         if location:
             body["locationId"] = location
-        return body
+        return {**body, **self.fields}
 
 
 def shipping_net(order: Order) -> Decimal:
@@ -239,12 +240,11 @@ def gone(put: PutOrder) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of an order's lines: method, what it is sent to, its body and the version it rests on."""
+    """One change of a document's lines: method, what it is sent to, and its body."""
 
     method: str
     line: str  # "" for a new one
     body: dict[str, Any] | None
-    etag: str = ""
 
 
 def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
@@ -253,9 +253,7 @@ def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
     Units that were shipped cannot be taken off, so a quantity never falls below them, and a line that is no longer
     wanted keeps them.
     """
-    pool: defaultdict[tuple[str, LineKey], list[Row]] = defaultdict(list)
-    for row in held:
-        pool[text(row, "lineType"), _key(row)].append(row)
+    pool = _by_key(held)
     found: list[Step] = []
     for line in wanted:
         same = pool.get((line.kind, line.key))
@@ -266,12 +264,27 @@ def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
         fields = _at_least(line.fields, _number(row, "shippedQuantity"))
         if fields["quantity"] != line.fields["quantity"] and _number(row, "quantity") == fields["quantity"]:
             continue  # all of it left, so it stands as it is; what comes back is a credit memo's
-        changed = {name: value for name, value in fields.items() if not _equal(row.get(name), value)}
-        if changed:
-            found.append(Step("PATCH", text(row, "id"), changed, text(row, "@odata.etag")))
+        found += _changed(row, fields)
     for rest in pool.values():
         found += [step for row in rest if (step := _off(row)) is not None]
     return found
+
+
+def _by_key(held: Sequence[Row]) -> dict[tuple[str, LineKey], list[Row]]:
+    pool: defaultdict[tuple[str, LineKey], list[Row]] = defaultdict(list)
+    for row in held:
+        pool[text(row, "lineType"), _key(row)].append(row)
+    return pool
+
+
+def _changed(row: Row, fields: Mapping[str, Any]) -> list[Step]:
+    """The change that gives a line these fields, if it has others."""
+    changed = {name for name, value in fields.items() if not _equal(row.get(name), value)}
+    if changed & set(AMOUNTS):
+        # Each of them moves the others: a new quantity has the price looked up, a new price the discount reckoned.
+        changed |= set(AMOUNTS)
+    body = {name: value for name, value in fields.items() if name in changed}
+    return [Step("PATCH", text(row, "id"), body)] if changed else []
 
 
 def _at_least(fields: Mapping[str, Any], shipped: Decimal) -> dict[str, Any]:
@@ -286,14 +299,14 @@ def _at_least(fields: Mapping[str, Any], shipped: Decimal) -> dict[str, Any]:
 
 def _off(row: Row) -> Step | None:
     """Take a line off: deleted if nothing of it was shipped, or set to what was."""
-    etag, shipped = text(row, "@odata.etag"), _number(row, "shippedQuantity")
+    shipped = _number(row, "shippedQuantity")
     if row.get("lineType") not in ("Item", "Account"):
         return None  # comments are people's
     if not shipped:
-        return Step("DELETE", text(row, "id"), None, etag)
+        return Step("DELETE", text(row, "id"), None)
     if _number(row, "quantity") == shipped:
         return None
-    return Step("PATCH", text(row, "id"), {"quantity": shipped}, etag)
+    return Step("PATCH", text(row, "id"), {"quantity": shipped})
 
 
 def kept(held: Sequence[Row], wanted: Sequence[WantedLine]) -> Decimal:
@@ -321,7 +334,7 @@ def cancel_steps(held: Iterable[Row]) -> list[Step]:
         shipped = _number(row, "shippedQuantity")
         if row.get("lineType") in ("Item", "Account") and _number(row, "quantity") != shipped:
             fields = {"quantity": shipped, **({} if shipped else {"discountAmount": 0})}
-            found.append(Step("PATCH", text(row, "id"), fields, text(row, "@odata.etag")))
+            found.append(Step("PATCH", text(row, "id"), fields))
     return found
 
 
@@ -369,25 +382,47 @@ def description(reference: str) -> str:
     return reference if len(reference) <= NAME_CHARS_MAX else short_reference(reference)
 
 
-def memo_body(
-    put: PutRefund, customer: str, locations: Mapping[str, str], settings: BusinessCentralSettings
-) -> dict[str, Any]:
-    """A credit memo for the units that come back, over the money that was refunded, tax included."""
-    units = sum(item.quantity for item in put.items)
-    keep = settings.tax == "keep"
-    price = (put.refund.amount / units).quantize(UNIT_PRICE)
-    lines = [
-        WantedLine(
-            "Item",
-            item_key(item, locations),
-            {"quantity": item.quantity, "unitPrice": price, **_tax(settings)},
-        ).body()
-        for item in put.items
-    ]
+def memo_lines(
+    put: PutRefund, locations: Mapping[str, str], settings: BusinessCentralSettings
+) -> list[WantedLine]:
+    """The units that come back, over the money that was refunded, tax included, to the cent."""
+    units, told, booked = sum(item.quantity for item in put.items), 0, ZERO
+    lines = []
+    for item in put.items:
+        told += item.quantity
+        share = (put.refund.amount * told / units).quantize(CENT) - booked
+        booked += share
+        fields = {
+            "quantity": item.quantity,
+            "unitPrice": (share / item.quantity).quantize(UNIT_PRICE),
+            "discountAmount": ZERO,
+            **_tax(settings),
+        }
+        lines.append(WantedLine("Item", item_key(item, locations), fields))
+    return lines
+
+
+def memo_body(put: PutRefund, customer: str, currency: str, lines: Sequence[WantedLine]) -> dict[str, Any]:
+    """A credit memo in its order's currency. Whether its prices include tax is the customer's card's to say: read-only."""
     return {
         "customerId": customer,
         "externalDocumentNumber": short_reference(put.reference),
         "creditMemoDate": day(put.refund.created_at_ms),
-        "pricesIncludeTax": not keep,
-        "salesCreditMemoLines": lines,
+        **({"currencyCode": currency} if currency else {}),
+        "salesCreditMemoLines": [line.body() for line in lines],
     }
+
+
+def memo_steps(memo: Row, wanted: Sequence[WantedLine]) -> list[Step]:
+    """What has the lines of a credit memo come to the money wanted, where its prices exclude the tax that they carry."""
+    pool = _by_key(memo.get("salesCreditMemoLines") or ())
+    inside = memo.get("pricesIncludeTax") is True
+    found: list[Step] = []
+    for line in wanted:
+        same = pool.get((line.kind, line.key))
+        if same:
+            row = same.pop(0)
+            rate = 1 if inside else 1 + _number(row, "taxPercent") / 100
+            price = (line.fields["unitPrice"] / rate).quantize(UNIT_PRICE)
+            found += _changed(row, {**line.fields, "unitPrice": price})
+    return found

@@ -14,13 +14,14 @@ from decimal import Decimal
 import msgspec
 
 from syncline.connectors.business_central import rows
-from syncline.connectors.business_central.client import Client, Missing, Row, quoted
-from syncline.connectors.business_central.manifest import PAYMENTS, RETURNS, BusinessCentralSettings
+from syncline.connectors.business_central.client import Missing, Row, quoted
+from syncline.connectors.business_central.manifest import PAYMENTS, RETURNS
 from syncline.connectors.business_central.places import Places
+from syncline.connectors.business_central.reading import Reading
 from syncline.model.change import Change, Cursor, Event, LoggedEvent, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.records import ZERO
-from syncline.ports import Clock, Page
+from syncline.ports import Page
 from syncline.sdk import money
 from syncline.sdk.money import RECEIPT, RETURN, Units, amount
 
@@ -61,21 +62,9 @@ _RETURN = msgspec.json.Decoder(ReturnRow)
 class Money:
     """Reads both streams of one company. ``now`` asks for the product's clock, in milliseconds."""
 
-    def __init__(
-        self,
-        system: str,
-        settings: BusinessCentralSettings,
-        clock: Clock,
-        client: Client,
-        places: Places,
-        now: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._system = system
-        self._settings = settings
-        self._clock = clock
-        self._client = client
+    def __init__(self, reading: Reading, places: Places) -> None:
+        self._system, self._settings, self._clock, self._client, self._now = reading
         self._places = places
-        self._now = now
         self._seen: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
 
     def payments(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

@@ -9,7 +9,7 @@ it was when this process read it last is not told again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -19,12 +19,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from syncline.connectors.business_central import rows
-from syncline.connectors.business_central.client import Client, Row
-from syncline.connectors.business_central.manifest import EXTENSION, PRICES, BusinessCentralSettings
+from syncline.connectors.business_central.client import Row
+from syncline.connectors.business_central.manifest import EXTENSION, PRICES
+from syncline.connectors.business_central.reading import Reading
 from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.pricing import ONE, Price, PriceEntry, PriceKind
-from syncline.ports import Clock, Page
+from syncline.ports import Page
 from syncline.sdk.money import stated
 from syncline.sdk.scan import Scan, events
 
@@ -93,19 +94,9 @@ _ROWS = msgspec.json.Decoder(list[PriceRow])
 class PriceScan:
     """Reads all sales prices of one company. A read that was cut short begins again."""
 
-    def __init__(
-        self,
-        system: str,
-        settings: BusinessCentralSettings,
-        clock: Clock,
-        client: Client,
-        erp_ms: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._client = client
-        self._erp_ms = erp_ms
-        self._zone = ZoneInfo(settings.timezone)
+    def __init__(self, reading: Reading) -> None:
+        system, self._settings, self._clock, self._client, self._erp_ms = reading
+        self._zone = ZoneInfo(self._settings.timezone)
         self._scan = Scan[PriceRow](
             system,
             PRICES.name,

@@ -7,19 +7,20 @@ deleted leaves nothing behind, and what is as it was when this process read it l
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from syncline.connectors.business_central import rows
-from syncline.connectors.business_central.client import Client, Row
-from syncline.connectors.business_central.manifest import PRODUCTS, BusinessCentralSettings
+from syncline.connectors.business_central.client import Row
+from syncline.connectors.business_central.manifest import PRODUCTS
+from syncline.connectors.business_central.reading import Reading
 from syncline.connectors.business_central.texts import NO_TEXTS, ItemTexts, TextReader
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
 from syncline.model.errors import Rejected
 from syncline.model.products import Product, ProductStatus, Variant, Wording
-from syncline.ports import Clock, Page
+from syncline.ports import Page
 from syncline.sdk.scan import Scan, event
 
 TOPIC = "product.row"
@@ -50,19 +51,9 @@ _ROW = msgspec.json.Decoder(ProductRow)
 class ProductScan:
     """Reads all products of one company. A read that was cut short begins again."""
 
-    def __init__(
-        self,
-        system: str,
-        settings: BusinessCentralSettings,
-        clock: Clock,
-        client: Client,
-        erp_ms: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._client = client
-        self._erp_ms = erp_ms
-        self._texts = TextReader(settings, client)
+    def __init__(self, reading: Reading) -> None:
+        system, self._settings, self._clock, self._client, self._erp_ms = reading
+        self._texts = TextReader(self._settings, self._client)
         self._scan = Scan[ProductRow](system, PRODUCTS.name, Kind.PRODUCT, partial(_events, system))
 
     def read(self, cursor: Cursor | None) -> AsyncGenerator[Page, None]:

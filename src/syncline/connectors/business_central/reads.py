@@ -41,6 +41,7 @@ from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.prices import PriceScan
 from syncline.connectors.business_central.products import ProductScan
+from syncline.connectors.business_central.reading import Reading
 from syncline.model.change import Cursor, Event, Kind, Via
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Page
@@ -98,12 +99,13 @@ class Reads:
         self._places = places
         self._orders: OrderedDict[str, str] = OrderedDict()  # versions that were told, by id
         self._items: OrderedDict[str, str] = OrderedDict()  # events that were told, by SKU
-        self._credit = CreditScan(system, settings, clock, client)
-        self._prices = PriceScan(system, settings, clock, client, self._erp_now)
-        self._products = ProductScan(system, settings, clock, client, self._erp_now)
-        self._customers = CustomerScan(system, settings, clock, client, self._erp_now)
-        self._deletions = Deletions(system, settings, clock, client, self._erp_now)
-        self._money = Money(system, settings, clock, client, places, self._erp_now)
+        reading = Reading(system, settings, clock, client, self._erp_now)
+        self._credit = CreditScan(reading)
+        self._prices = PriceScan(reading)
+        self._products = ProductScan(reading)
+        self._customers = CustomerScan(reading)
+        self._deletions = Deletions(reading)
+        self._money = Money(reading, places)
 
     def readers(self) -> dict[str, Callable[[Cursor | None], AsyncGenerator[Page, None]]]:
         """What reads each stream."""

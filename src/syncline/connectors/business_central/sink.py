@@ -9,22 +9,32 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncline.connectors.business_central import mapping
-from syncline.connectors.business_central.client import Client, Missing, Row, quoted, words_of
+from syncline.connectors.business_central.client import NO_OPTIONS, Client, Missing, Row, quoted, words_of
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.rows import payer_of, sku_of, text
+from syncline.model.copying import replace
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.sdk.outcomes import outcome_of
 
 CACHE_MAX = 100_000
+ROUNDS_MAX = 2  # of one revision: what is wanted, and what the product's own prices made of it
 ENTITY_CHANGED = "Request_EntityChanged"
 SAME_KEY = "Internal_EntityWithSameKeyExists"
+
+
+class Buyer(NamedTuple):
+    """Whose an order is and who is to pay for it, by id, and its currency."""
+
+    customer: str
+    payer: str
+    currency: str
 
 
 class BusinessCentralSink:
@@ -38,7 +48,7 @@ class BusinessCentralSink:
         self._client = client
         self._places = places
         self._customers: OrderedDict[str, None] = OrderedDict()  # numbers known to exist
-        self._buyers: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
+        self._buyers: OrderedDict[str, Buyer] = OrderedDict()  # by the order's id
         self._journal = ""
 
     @property
@@ -92,7 +102,25 @@ class BusinessCentralSink:
             return found
         lines = mapping.wanted_lines(put, await self._locations(put.items), self._settings)
         body = mapping.create_body(put, await self._customer(put), lines, self._settings)
-        return self._judge(put, await self._client.create("salesOrders", body, urgent=True))
+        outcome = self._judge(put, await self._client.create("salesOrders", body, urgent=True))
+        return await self._put_right(put, outcome, lines) if outcome.message else outcome
+
+    async def _put_right(
+        self, put: PutOrder, outcome: Outcome, wanted: Sequence[mapping.WantedLine]
+    ) -> Outcome:
+        """Give a new order our prices and discounts, where the product's own price lists took their place."""
+        placed = replace(put, external_id=outcome.facts["external_id"])
+        try:
+            row = await self._order(placed)
+            if row is None:
+                return outcome
+            parts = self._parts("salesOrders", row, _amends(mapping.steps(_lines(row), wanted)))
+            if parts:
+                await self._client.together(parts, urgent=True)
+                row = await self._order(placed) or row
+            return self._judge(placed, row)
+        except (Throttled, OutcomeUnknown, Retryable, Busy, Conflict, Rejected, AuthExpired):
+            return outcome  # the order is there, with a total that is said to differ
 
     async def _held(self, put: PutOrder) -> Outcome | None:
         """The order that carries our reference: open, or invoiced whole and so deleted.
@@ -184,46 +212,65 @@ class BusinessCentralSink:
         return mapping.cancel_steps(held) if mapping.gone(put) else mapping.steps(held, wanted)
 
     async def _revise(self, put: PutOrder) -> Outcome:
-        """Change the lines in one transaction; each change rests on the version that was read."""
+        """Change the lines in one transaction, which rests on the version that was read.
+
+        Once more where the product's own prices came in between: a new quantity has them looked up.
+        """
         row = await self._order(put)
         if row is None:
             return await self._finished(put)
         wanted = await self._wanted(put)
-        parts = [self._part(put.external_id, step) for step in self._steps(put, row, wanted)]
         head = {k: v for k, v in mapping.header(put, self._settings).items() if row.get(k) != v}
-        if head and not mapping.gone(put):
-            # Last: every change of a line gives its order a new version.
-            path = f"salesOrders({put.external_id})"
-            parts.append(self._client.inner("PATCH", path, head, "*"))
-        if not parts:
-            return self._judge(put, row, wanted)
-        answers = await self._client.together(parts, urgent=True)
-        refused = next((x for x in answers if _status(x) >= 400), None)
-        if refused is not None:
-            return _refusal(refused)
-        if len(answers) < len(parts):
-            raise OutcomeUnknown("Business Central answered only some of the changes.")
-        note = "it is not there any more"
-        try:
-            row = await self._order(put)
-            if row is not None:
-                return self._judge(put, row, wanted)
-        except (Throttled, Retryable, Rejected, AuthExpired) as error:
-            # Whatever happens to the reading, the order was written: AuthExpired would deny that.
-            note = str(error)
-        facts = {"external_id": put.external_id}
-        return Outcome(Result.DONE, f"The total was not checked: {note}", facts=facts)
+        steps = self._steps(put, row, wanted)
+        parts = self._parts("salesOrders", row, steps, {} if mapping.gone(put) else head)
+        for _ in range(ROUNDS_MAX):
+            if not parts:
+                break
+            answers = await self._client.together(parts, urgent=True)
+            refused = next((x for x in answers if _status(x) >= 400), None)
+            if refused is not None:
+                return _refusal(refused)
+            if len(answers) < len(parts):
+                raise OutcomeUnknown("Business Central answered only some of the changes.")
+            note = "it is not there any more"
+            try:
+                found = await self._order(put)
+            except (Throttled, Retryable, Rejected, AuthExpired) as error:
+                # Whatever happens to the reading, the order was written: AuthExpired would deny that.
+                found, note = None, str(error)
+            if found is None:
+                facts = {"external_id": put.external_id}
+                return Outcome(Result.DONE, f"The total was not checked: {note}", facts=facts)
+            row = found
+            parts = self._parts("salesOrders", row, _amends(self._steps(put, row, wanted)))
+        return self._judge(put, row, wanted)
 
-    def _part(self, order: str, step: mapping.Step) -> dict[str, Any]:
-        path = f"salesOrderLines({step.line})" if step.line else f"salesOrders({order})/salesOrderLines"
-        return self._client.inner(step.method, path, step.body, step.etag)
+    def _parts(
+        self, table: str, row: Row, steps: Sequence[mapping.Step], head: Row = NO_OPTIONS
+    ) -> list[dict[str, Any]]:
+        """What one transaction sends, if there is anything to change.
+
+        The document comes first, by the version that was read, and stands for its lines: every change of one gives it a
+        new version, and those of its other lines may move with it, since discounts are spread over them again.
+        """
+        if not steps and not head:
+            return []
+        path, lines = f"{table}({text(row, 'id')})", f"{table[:-1]}Lines"
+        if not head and "externalDocumentNumber" not in row:
+            raise Retryable(f"Business Central returned {path} without its external document number.")
+        same = {"externalDocumentNumber": row.get("externalDocumentNumber")}
+        parts = [self._client.inner("PATCH", path, head or same, text(row, "@odata.etag"))]
+        for step in steps:
+            to, etag = (f"{lines}({step.line})", "*") if step.line else (f"{path}/{lines}", "")
+            parts.append(self._client.inner(step.method, to, step.body, etag))
+        return parts
 
     def _judge(self, put: PutOrder, row: Row, wanted: Sequence[mapping.WantedLine] = ()) -> Outcome:
         """The order is there; its total is the ERP's own, so it is compared. ``wanted`` are a revision's lines."""
         number = text(row, "id")
         if not number:
             raise OutcomeUnknown("Business Central did not tell the order's id.")
-        _keep(self._buyers, number, text(row, "customerId"))
+        _keep(self._buyers, number, _buyer_of(row))
         facts: dict[str, Any] = {"external_id": number}
         if payer := payer_of(row):
             facts["account"] = payer
@@ -284,24 +331,24 @@ class BusinessCentralSink:
         options = {"filter": f"number eq {quoted(number)}", "select": "id"}
         return bool(await self._client.rows("customers", options, urgent=True))
 
-    async def _buyer(self, order: str) -> str:
-        """The customer of an order, or of the invoice that has taken its place.
+    async def _buyer(self, order: str) -> Buyer:
+        """The buyer of an order, or of the invoice that has taken its place.
 
         Raises:
             Rejected: neither is there.
         """
-        if not self._buyers.get(order):
+        if order not in self._buyers:
+            select = {"select": "customerId,billToCustomerId,currencyCode"}
             try:
-                row: Row = await self._client.get(f"salesOrders({order})", {"select": "customerId"})
+                row: Row = await self._client.get(f"salesOrders({order})", select)
             except Missing:
-                options = {"filter": f"orderId eq {order}", "select": "customerId"}
-                found = await self._client.rows("salesInvoices", options)
+                found = await self._client.rows("salesInvoices", {"filter": f"orderId eq {order}", **select})
                 if not found:
                     raise Rejected(
                         f"Business Central has neither order {order} nor an invoice of it."
                     ) from None
                 row = found[0]
-            _keep(self._buyers, order, text(row, "customerId"))
+            _keep(self._buyers, order, _buyer_of(row))
         return self._buyers[order]
 
     # -- payments -----------------------------------------------------------------------------
@@ -322,9 +369,25 @@ class BusinessCentralSink:
         found = await self._find_payment(put)
         if found is not None:
             return found
-        body = mapping.payment_body(put, await self._buyer(put.order_external_id))
+        payer = (await self._buyer(put.order_external_id)).payer
+        await self._check_card(put, payer)
+        body = mapping.payment_body(put, payer)
         made = await self._client.create(f"{await self._payments()}/customerPayments", body)
         return _done(text(made, "id"))
+
+    async def _check_card(self, put: PutPayment, customer: str) -> None:
+        """A line of the journal is in the currency of the customer's card, and nothing in it can say another.
+
+        Raises:
+            Rejected: that is not the payment's.
+        """
+        card = await self._client.get(f"customers({customer})", {"select": "number,currencyCode"})
+        held = text(card, "currencyCode")
+        if held not in ("", put.payment.currency):
+            raise Rejected(
+                f"Payment {put.payment.id} is in {put.payment.currency}, and Business Central would enter it in {held}, the "
+                f"currency of customer {text(card, 'number')}. Enter it by hand, then discard this."
+            )
 
     async def _find_payment(self, put: PutPayment) -> Outcome | None:
         """In the journal while it waits there; once it is posted, by its description in the general ledger."""
@@ -356,32 +419,69 @@ class BusinessCentralSink:
         if not put.items:
             message = f"No goods come back; the refund of {put.refund.amount} is for the accounts to book."
             return Outcome(Result.DONE, message, facts={"external_id": ""})
-        memo: Row | None = await self._memo(put)
+        memo = await self._memo(put)
+        locations = await self._locations(put.items)
+        wanted = mapping.memo_lines(put, locations, self._settings)
         if memo is None:
-            customer = await self._buyer(put.order_external_id)
-            locations = await self._locations(put.items)
-            body = mapping.memo_body(put, customer, locations, self._settings)
+            buyer = await self._buyer(put.order_external_id)
+            body = mapping.memo_body(put, buyer.customer, buyer.currency, wanted)
             memo = await self._client.create("salesCreditMemos", body)
         number = text(memo, "id")
-        if self._unposted(put, memo):
-            try:
+        try:
+            if self._differs(put, memo):
+                memo = await self._put_memo_right(number, wanted)
+            if words := self._differs(put, memo):
+                return Outcome(Result.DONE, words, facts={"external_id": number})
+            if self._unposted(put, memo):
                 await self._client.act(f"salesCreditMemos({number})", "post")
-            except (AuthExpired, Throttled, Retryable, Conflict) as error:
-                # They would say that nothing was applied; the credit memo was.
-                raise OutcomeUnknown(f"The credit memo is there, it is not posted: {error}") from error
-            except Rejected:
-                # An earlier call whose answer was lost may have posted it in between.
-                memo = await self._memo(put)
-                if memo is None or self._unposted(put, memo):
-                    raise
+        except (AuthExpired, Throttled, Retryable, Conflict) as error:
+            # They would say that nothing was applied; the credit memo was.
+            raise OutcomeUnknown(f"The credit memo is there, it is not finished: {error}") from error
+        except Rejected:
+            # An earlier call whose answer was lost may have posted it in between.
+            memo = await self._memo(put)
+            if memo is None or self._unposted(put, memo) or self._differs(put, memo):
+                raise
         return _done(number)
+
+    async def _put_memo_right(self, number: str, wanted: Sequence[mapping.WantedLine]) -> Row:
+        """Give a draft our money, by the tax that its lines turned out to carry; returns it as it is then.
+
+        Whether its prices include tax is the customer's card's to say, and price lists may have changed them.
+        """
+        path, lines = f"salesCreditMemos({number})", {"expand": "salesCreditMemoLines"}
+        memo = await self._client.get(path, lines)
+        parts = self._parts("salesCreditMemos", memo, mapping.memo_steps(memo, wanted))
+        if not parts:
+            return memo
+        answers = await self._client.together(parts)
+        refused = next((x for x in answers if _status(x) >= 400), None)
+        if refused is not None:
+            outcome = _refusal(refused)
+            raise (Rejected if outcome.result is Result.REJECTED else Conflict)(outcome.message)
+        return await self._client.get(path)
+
+    def _differs(self, put: PutRefund, memo: Row) -> str:
+        """What to tell a person of a draft whose total is not the refund's: it is not posted by us."""
+        if text(memo, "status") != "Draft":
+            return ""
+        total = Decimal(text(memo, "totalAmountIncludingTax") or "0")
+        if abs(total - put.refund.amount) <= self._settings.rounding_tolerance:
+            return ""
+        return (
+            f"Credit memo {text(memo, 'number')} of Business Central is over {total}, the refund over {put.refund.amount}: it "
+            "was left a draft. Correct it there, and post it."
+        )
 
     def _unposted(self, put: PutRefund, memo: Row) -> bool:
         return put.restocked and self._settings.post_returns and text(memo, "status") == "Draft"
 
     async def _memo(self, put: PutRefund) -> Row | None:
         number = mapping.short_reference(put.reference)
-        options = {"filter": f"externalDocumentNumber eq {quoted(number)}", "select": "id,status"}
+        options = {
+            "filter": f"externalDocumentNumber eq {quoted(number)}",
+            "select": "id,number,status,totalAmountIncludingTax",
+        }
         found = await self._client.rows("salesCreditMemos", options)
         return found[0] if found else None
 
@@ -389,11 +489,20 @@ class BusinessCentralSink:
         memo = await self._memo(put) if put.items else None
         if memo is None:
             return None
-        if self._unposted(put, memo):
+        if self._unposted(put, memo) or self._differs(put, memo):
             return Outcome(
-                Result.RETRY, "The credit memo is there and not posted: sending it again posts it."
+                Result.RETRY, "The credit memo is there and not finished: sending it again finishes it."
             )
         return _done(text(memo, "id"))
+
+
+def _amends(steps: Sequence[mapping.Step]) -> list[mapping.Step]:
+    """The changes of lines that are there; what the product put there, or left out, is not done over."""
+    return [step for step in steps if step.method == "PATCH"]
+
+
+def _buyer_of(row: Row) -> Buyer:
+    return Buyer(text(row, "customerId"), payer_of(row), text(row, "currencyCode"))
 
 
 def _lines(row: Row) -> list[Row]:

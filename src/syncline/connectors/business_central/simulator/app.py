@@ -23,12 +23,14 @@ from syncline.connectors.business_central.simulator.errors import (
     bad_request,
     encoded,
     entity_changed,
+    no_method,
     no_record,
     no_segment,
     no_version,
     too_many,
     wrong_credentials,
 )
+from syncline.connectors.business_central.simulator.metadata import edmx, service
 from syncline.connectors.business_central.simulator.odata import PAGE_ITEMS_MAX, Query, cut, parse
 from syncline.connectors.business_central.simulator.people import People
 from syncline.connectors.business_central.simulator.schema import (
@@ -53,6 +55,7 @@ CLIENT_SECRET = "syncline-demo-secret"  # noqa: S105 (of a simulator)
 BODY_BYTES_MAX = 350 * 1024 * 1024
 BATCH_MAX = 100
 JSON = {"content-type": "application/json; odata.metadata=minimal"}
+VERSION = {"odata-version": "4.0"}
 
 _SEGMENT = re.compile(r"([A-Za-z.$]+)(?:\(([^()]*)\))?")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
@@ -184,8 +187,19 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         self.ledger.call(
             self.clock.now_ms(), operation, reply.status, applied=reply.applied, detail=reply.detail
         )
-        body = b"" if reply.body is None else encoded(reply.body)
-        out = {**(JSON if body else {}), **reply.headers, "content-length": str(len(body))}
+        body = (
+            reply.body
+            if isinstance(reply.body, bytes)
+            else encoded(reply.body)
+            if reply.body is not None
+            else b""
+        )
+        out = {
+            **({} if token else VERSION),
+            **(JSON if body else {}),
+            **reply.headers,
+            "content-length": str(len(body)),
+        }
         raw = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in out.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
@@ -281,6 +295,10 @@ class BusinessCentralSimulator(People, Truth, Simulator):
                 rest = unquote(path[len(api) :].strip("/"))
                 if rest == "$batch" and request.method == "POST":
                     return self._batch(request, api)
+                if request.method == "GET" and rest == "$metadata":
+                    return Reply(200, edmx(api), {"content-type": "application/xml"})
+                if request.method == "GET" and not rest:
+                    return Reply(200, service(self.root(api), api))
                 if rest.startswith("subscriptions"):
                     return await self._subscriptions(request, api, rest)
                 return self._transaction(partial(self._dispatch, request, api, rest))
@@ -312,9 +330,9 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             applied += reply.applied
             answers.append(
                 {
-                    "id": str(part.get("id", "")),
+                    "id": None if part.get("id") is None else str(part["id"]),
                     "status": reply.status,
-                    "headers": dict(reply.headers),
+                    "headers": {**(JSON | VERSION if reply.body is not None else {}), **reply.headers},
                     **({} if reply.body is None else {"body": reply.body}),
                 }
             )
@@ -330,10 +348,16 @@ class BusinessCentralSimulator(People, Truth, Simulator):
 
     def _inner(self, request: _Request, part: Mapping[str, Any], api: str) -> _Request:
         url = urlsplit(str(part.get("url", "")))
+        # Relative to the API, to the host, or whole; and without a company where a header names it.
+        path = url.path.removeprefix(urlsplit(self.root(api)).path).lstrip("/")
         headers = {str(k).lower(): str(v) for k, v in (part.get("headers") or {}).items()}
         body = b"" if part.get("body") is None else encoded(part["body"])
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        return _Request(str(part.get("method", "")).upper(), url.path, query, headers, request.origin, body)
+        if headers.get("company") in (self.company.name, self.company_id) and not path.startswith(
+            "companies"
+        ):
+            path = f"companies({self.company_id})/{path}"
+        return _Request(str(part.get("method", "")).upper(), path, query, headers, request.origin, body)
 
     def _transaction_of(self, inner: _Request, api: str, *, isolated: bool) -> Reply:
         rest = unquote(inner.path.strip("/"))
@@ -364,7 +388,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         if request.method == "DELETE":
             hooks.delete(found)
             return Reply(204, applied=True, detail=found.id)
-        raise _no_method(request.method)
+        raise no_method(request.method, "subscriptions")
 
     def _runtime(self, request: _Request, rest: str) -> Reply:
         told = self.business_events
@@ -388,20 +412,21 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             raise no_segment(first)
         if len(segments) == 1:
             return self._companies(request, key)
-        if key.lower() != self.company_id:
-            raise ApiError(404, "Internal_CompanyNotFound", f'The company "{key}" does not exist.')
+        self._of_company(key)
         return self._entity(request, api, segments[1:])
 
     def _companies(self, request: _Request, key: str) -> Reply:
         if request.method != "GET":
-            raise _no_method(request.method)
+            raise no_method(request.method, "companies")
         entity = ENTITIES["companies"]
-        query = parse(request.query, entity)
-        record = self.company.tables["companies"][self.company_id]
-        body = self.views.render(entity, record, query)
-        if key:
-            return Reply(200, body)
-        return Reply(200, {"@odata.context": f"{self.root()}/$metadata#companies", "value": [body]})
+        if not key:
+            return self._page(request, entity, parse(request.query, entity), None)
+        self._of_company(key)
+        return self._single(request, entity, self.company.tables["companies"][self.company_id])
+
+    def _of_company(self, key: str) -> None:
+        if key.lower() != self.company_id:
+            raise ApiError(404, "Internal_CompanyNotFound", f'The company "{key}" does not exist.')
 
     def _entity(self, request: _Request, api: str, segments: list[tuple[str, str]]) -> Reply:
         name, key = segments[0]
@@ -418,13 +443,15 @@ class BusinessCentralSimulator(People, Truth, Simulator):
                     if above is None or depth != len(segments) - 1:
                         raise no_segment(name)
                     return self._action(request, entity, above, name)
+                if name == "$count" and above is None and depth == len(segments) - 1:
+                    return self._count(request, entity, parent, holder)
                 if above is None or name not in entity.many:
                     raise no_segment(name)
                 parent = (entity.many[name], above.id)
                 entity = ENTITIES[name]
             holder = above
             above = self._find(entity, key, holder if depth else None) if key else None
-            if not key and depth != len(segments) - 1:
+            if not key and depth != len(segments) - 1 and segments[depth + 1][0] != "$count":
                 raise no_segment(segments[depth + 1][0])
         if above is not None:
             return self._single(request, entity, above)
@@ -467,7 +494,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             self._check_version(request, record.etag, record.id)
             self.writes.delete(entity, record)
             return Reply(204, applied=True, detail=f"{entity.name}/{record.id}")
-        raise _no_method(request.method)
+        raise no_method(request.method, entity.name)
 
     def _action(self, request: _Request, entity: Entity, record: Record, name: str) -> Reply:
         if request.method != "POST" or name not in entity.actions:
@@ -492,8 +519,23 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             location = f"{request.origin}{request.path}({made.id})"
             return Reply(201, {"@odata.context": self._context(entity), **body}, {"location": location}, applied=True, detail=f"{entity.name}/{made.id}")  # fmt: skip
         if request.method != "GET":
-            raise _no_method(request.method)
+            raise no_method(request.method, entity.name)
         query = parse(request.query, entity)
+        self._check_filters(entity, query, parent)
+        return self._page(request, entity, query, holder)
+
+    def _count(
+        self, request: _Request, entity: Entity, parent: tuple[str, str] | None, holder: Record | None
+    ) -> Reply:
+        """How many rows fit a filter, as plain text."""
+        query = parse({k: v for k, v in request.query.items() if k == "$filter"}, entity)
+        self._check_filters(entity, query, parent)
+        source = self.views.rows(entity) if holder is None else self.views.children(entity.name, holder)
+        total = cut([self.views.values(entity, x) for x in source], query, entity, 1)[2]
+        return Reply(200, str(total).encode(), {"content-type": "text/plain"})
+
+    @staticmethod
+    def _check_filters(entity: Entity, query: Query, parent: tuple[str, str] | None) -> None:
         if entity.name in BUFFERED and parent is None and not query.names & {"documentId", "id"}:
             raise ApiError(
                 400,
@@ -506,7 +548,6 @@ class BusinessCentralSimulator(People, Truth, Simulator):
                 "Application_DialogException",
                 "You must specify a journal batch ID or a journal ID to get a journal line.",
             )
-        return self._page(request, entity, query, holder)
 
     def _page(self, request: _Request, entity: Entity, query: Query, holder: Record | None) -> Reply:
         page = _page_size(request.headers.get("prefer", ""))
@@ -530,7 +571,7 @@ class BusinessCentralSimulator(People, Truth, Simulator):
 
     def _allowed(self, entity: Entity, verb: str, method: str) -> None:
         if verb not in entity.verbs:
-            raise _no_method(method)
+            raise no_method(method, entity.name)
 
     def _check_version(self, request: _Request, etag: str, number: str) -> None:
         given = request.headers.get("if-match", "").strip()
@@ -546,6 +587,8 @@ class BusinessCentralSimulator(People, Truth, Simulator):
             raise entity_changed()
 
     def _context(self, entity: Entity) -> str:
+        if entity.name == "companies":
+            return f"{self.root()}/$metadata#companies"
         return f"{self.root(entity.api)}/$metadata#companies({self.company_id})/{entity.name}"
 
 
@@ -600,10 +643,6 @@ def _set_of(path: str) -> str:
         if name and not name.startswith("Microsoft.NAV."):
             return name
     return ""
-
-
-def _no_method(method: str) -> ApiError:
-    return ApiError(405, "BadRequest_MethodNotAllowed", f"The method {method} is not allowed here.")
 
 
 def _unexpected() -> ApiError:

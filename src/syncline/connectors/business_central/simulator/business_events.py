@@ -1,7 +1,7 @@
 """Business events: a catalogue, subscriptions to it, and what is posted when one happens.
 
-Microsoft, "Business events on Business Central (preview)", and contract sheet section 7. Assumed: names are the displayed ones
-in small letters without spaces, as the page's example is; subscriptions can be listed; and, since nothing is said of it, a
+Microsoft, "Business events on Business Central (preview)", contract sheet section 7, and the source of the app *External
+Events*, whose names and payloads these are. Assumed: subscriptions can be listed; and, since nothing is said of it, a
 post that fails is not sent again.
 """
 
@@ -25,10 +25,10 @@ RUNTIME = "microsoft/runtime/v1.0"
 APP = "77777777-2222-4333-8444-555555555555"
 FIELDS = ("companyName", "companyId", "eventName", "appId", "notificationUrl", "clientState")
 POST_S = 30.0
-# What happens to a table, and the event that it is: a part of the catalogue.
-CATALOGUE: Mapping[tuple[str, Event], tuple[str, str]] = {
-    ("salesShipments", "created"): ("salesshipmentposted", "Sales shipment posted"),
-    ("salesOrders", "created"): ("salesordercreated", "Sales order created"),
+# What happens to a table, and the event that it is, with the id in its payload: a part of the catalogue.
+CATALOGUE: Mapping[tuple[str, Event], tuple[str, str, str]] = {
+    ("salesShipments", "created"): ("SalesShipmentPosted", "Sales shipment posted", "SalesShipmentId"),
+    ("salesInvoices", "created"): ("SalesInvoicePosted", "Sales invoice posted ", "SalesInvoiceSystemId"),
 }
 
 
@@ -64,17 +64,17 @@ class BusinessEvents:
         """The catalogue."""
         return [
             {
-                "category": "Sales",
+                "category": "Accounts Receivable",
                 "name": name,
                 "displayName": shown,
                 "description": "",
-                "payload": '[{"Index":0,"Name":"id","Type":"Guid"}]',
+                "payload": f'[{{"Index":0,"Name":"{key}","Type":"Guid"}}]',
                 "appId": APP,
                 "appName": "Simulated",
                 "appVersion": "1.0.0.0",
                 "appPublisher": "Simulated",
             }
-            for name, shown in CATALOGUE.values()
+            for name, shown, key in CATALOGUE.values()
         ]
 
     def listed(self) -> list[Mapping[str, str]]:
@@ -92,7 +92,7 @@ class BusinessEvents:
             raise bad_request(f"The property '{min(unknown)}' does not exist.")
         if asked["companyId"].lower() != self._company_id() or asked["companyName"] != self._company.name:
             raise ApiError(404, "Internal_CompanyNotFound", "The company does not exist.")
-        if (asked["eventName"], asked["appId"]) not in {(name, APP) for name, _ in CATALOGUE.values()}:
+        if (asked["eventName"], asked["appId"]) not in {(name, APP) for name, _, _ in CATALOGUE.values()}:
             raise bad_request("The business event does not exist.")
         if not asked["notificationUrl"].startswith("https://"):
             raise bad_request("The notificationUrl must be an absolute address.")
@@ -110,9 +110,11 @@ class BusinessEvents:
                     self.lost += 1
                     self._faults().webhook_lost(named[0], ())
                     continue
-                self._due.put_nowait((one.asked["notificationUrl"], self._body(one.asked, row, at_ms)))
+                self._due.put_nowait(
+                    (one.asked["notificationUrl"], self._body(one.asked, {named[2]: row}, at_ms))
+                )
 
-    def _body(self, asked: Mapping[str, str], row: str, at_ms: int) -> bytes:
+    def _body(self, asked: Mapping[str, str], payload: Mapping[str, str], at_ms: int) -> bytes:
         return msgspec.json.encode(
             {
                 "initiatingUserAADObjectId": "00000000-0000-0000-0000-000000000001",
@@ -120,7 +122,7 @@ class BusinessEvents:
                 "companyName": asked["companyName"],
                 "companyId": asked["companyId"],
                 "eventName": asked["eventName"],
-                "payload": {"id": row},
+                "payload": payload,
                 "appId": asked["appId"],
                 "clientState": asked["clientState"],
             }

@@ -289,10 +289,10 @@ class Documents:
         """
         company = self._company
         if memo.values["status"] != "Draft":
-            raise dialog("The credit memo has been posted already.")
+            raise dialog("The action can be applied to a draft credit memo only.")
         lines = [x for x in company.children("salesCreditMemoLines", memo.id) if x.values["quantity"]]
         if not lines:
-            raise dialog("There is nothing to post.")
+            raise dialog("Please add at least one line item to the credit memo.")
         number = company.number("posted memo", 104_001, "C-")
         for line in lines:
             key = self.place_of(line)
@@ -321,6 +321,8 @@ class Documents:
                         "description": line.values["description"],
                         "debitAmount" if debit else "creditAmount": amount,
                         "_payment": line.values["externalDocumentNumber"],
+                        "_customer": line.values["customerNumber"],
+                        "_currency": line.values["_currency"],
                     },
                 )
             company.delete("customerPayments", line)

@@ -7,6 +7,9 @@ place that raises it says so.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import msgspec
 
 
@@ -45,6 +48,37 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
+def read_only(name: str) -> ApiError:
+    """A body names a field that cannot be written."""
+    return ApiError(400, "BadRequest_InvalidOperation", f"Control '{name}' is read-only.")
+
+
+def no_option(value: str, options: Iterable[str]) -> ApiError:
+    """A value that an option field does not have. Microsoft, "Using OData transactional $batch requests"."""
+    known = ",".join(plain(option) for option in options)
+    return ApiError(400, "Unknown", f"'{plain(value)}' is not an option. The existing options are: {known}")
+
+
+def plain(name: str) -> str:
+    """An option as people read it, of one as it stands on the wire."""
+    return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), name)
+
+
+def wrong_value(message: str) -> ApiError:
+    """A field of a record has a value with which this cannot be done."""
+    return ApiError(400, "Application_FieldValidationException", message)
+
+
+def no_method(method: str, entity: str) -> ApiError:
+    """The entity cannot be written in this way."""
+    return ApiError(
+        405,
+        "BadRequest_MethodNotAllowed",
+        f"'{method}' requests for '{entity}' of EdmType 'Entity' are not allowed within Microsoft Dynamics NAV OData web "
+        "services.",
+    )
+
+
 def no_property(name: str, kind: str) -> ApiError:
     """A body names a field that the entity does not have."""
     return bad_request(
@@ -77,7 +111,8 @@ def no_version() -> ApiError:
     return ApiError(
         400,
         "BadRequest_InvalidToken",
-        "The request is missing a valid If-Match header.",
+        "Could not validate the client concurrency token required by the service. Please provide a valid token in the "
+        "client request.",
     )
 
 
@@ -120,10 +155,10 @@ def too_long(value: str, most: int) -> ApiError:
 
 
 def not_in_table(field: str, table: str, value: str, related: str) -> ApiError:
-    """A code that has to be in another table (the code of the error is an assumption)."""
+    """A code that has to be in another table."""
     return ApiError(
         400,
-        "Application_FieldValidationException",
+        "Internal_InvalidTableRelation",
         f"The field {field} of table {table} contains a value ({value}) that cannot be found in the related table "
         f"({related}).",
     )

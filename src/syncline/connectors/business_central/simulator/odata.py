@@ -28,7 +28,8 @@ Test = Callable[[Row], bool]
 
 _TOKEN = re.compile(
     r"""\s*(?:
-        (?P<text>'(?:[^']|'')*')
+        (?P<option>Microsoft\.NAV\.\w+'[^']*')
+      | (?P<text>'(?:[^']|'')*')
       | (?P<guid>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})
       | (?P<instant>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))
       | (?P<date>\d{4}-\d\d-\d\d)
@@ -46,6 +47,7 @@ _EDM = {
     "enum": "Edm.String",
     "decimal": "Edm.Decimal",
     "int": "Edm.Int32",
+    "bigint": "Edm.Int64",
     "bool": "Edm.Boolean",
     "date": "Edm.Date",
     "instant": "Edm.DateTimeOffset",
@@ -64,9 +66,10 @@ _FITS = {
     "guid": ("guid",),
     "code": ("text",),
     "text": ("text",),
-    "enum": ("text",),
+    "enum": ("text", "option"),
     "decimal": ("number",),
     "int": ("number",),
+    "bigint": ("number",),
     "bool": ("bool",),
     "date": ("date",),
     "instant": ("instant",),
@@ -197,11 +200,11 @@ def _either(tokens: _Tokens, entity: Entity, depth: int) -> tuple[Test, set[str]
         tokens.take()
         other, more = _both(tokens, entity, depth)
         if names | more != names or len(names) > 1:
-            # The documents say that it is an error; code and words are an assumption.
+            # Microsoft, "Known limitations with Business Central OData"; the code is an assumption.
             raise ApiError(
                 400,
                 "BadRequest_MethodNotImplemented",
-                "'OR' is not supported on distinct fields in a filter.",
+                "The 'OR' operator is not supported on distinct fields on an OData filter.",
             )
         test = _or(test, other)
     return test, names
@@ -296,7 +299,7 @@ def _comparison(tokens: _Tokens, entity: Entity, name: str) -> tuple[Test, set[s
 
 def _literal(kind: str, text: str) -> Any:
     if kind in ("code", "text", "enum"):
-        return _unquoted(text, kind)
+        return _unquoted(text[text.index("'") :], kind)  # an option may have its type before it
     if kind == "guid":
         return text.lower()
     if kind == "bool":

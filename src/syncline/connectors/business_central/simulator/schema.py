@@ -1,8 +1,8 @@
 """What the pages publish: entities, their fields, and what may be done with them. Data only.
 
 Field names, lengths and the flags are those of the API pages' source (``APIV2 - …``, Microsoft, BCApps and
-ALAppExtensions), contract sheet section 5; fields that no integration of ours could touch are left out. The
-entities of the group ``connect`` are those of our own extension, ``../extension``.
+ALAppExtensions), contract sheet section 5; of accounts, currencies and countries only what names them. The entities of
+the group ``connect`` are those of our own extension, ``../extension``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _DEFAULTS: dict[str, Any] = {
     "text": "",
     "decimal": Decimal(0),
     "int": 0,
+    "bigint": 0,
     "bool": False,
     "date": EMPTY_DATE,
     "instant": EMPTY_INSTANT,
@@ -66,6 +67,10 @@ class Entity:
 
 def _id() -> dict[str, Field]:
     return {"id": Field("guid")}
+
+
+def _each(kind: str, size: int, write: str, *names: str) -> dict[str, Field]:
+    return {name: Field(kind, size, write) for name in names}
 
 
 def _stamp() -> dict[str, Field]:
@@ -114,11 +119,14 @@ def _document(status: tuple[str, ...]) -> dict[str, Field]:
         "billToCustomerNumber": Field("code", 20, "cu"),
         **_address("sellTo", "cu"),
         **_address("billTo", ""),
+        **_each("code", 20, "cu", "shortcutDimension1Code", "shortcutDimension2Code"),
         "currencyId": Field("guid", 0, "cu"),
         "currencyCode": Field("text", 10, "cu"),
+        **_each("guid", 0, "cu", "paymentTermsId", "shipmentMethodId"),
         "pricesIncludeTax": Field("bool", 0, "cu"),
         "salesperson": Field("code", 20, "cu"),
         "discountAmount": Field("decimal", 0, "cu"),
+        "discountAppliedBeforeTax": Field("bool"),
         "totalAmountExcludingTax": Field("decimal"),
         "totalTaxAmount": Field("decimal"),
         "totalAmountIncludingTax": Field("decimal"),
@@ -147,6 +155,8 @@ def _line() -> dict[str, Field]:
         "lineType": Field("enum", 0, "c", LINE_TYPES, "Item"),
         "lineObjectNumber": Field("code", 20, "c"),
         "description": Field("text", 100, "cu"),
+        "description2": Field("text", 50, "cu"),
+        "unitOfMeasureId": Field("guid", 0, "cu"),
         "unitOfMeasureCode": Field("code", 10, "cu"),
         "quantity": Field("decimal", 0, "cu"),
         "unitPrice": Field("decimal", 0, "cu"),
@@ -195,7 +205,7 @@ ENTITIES = {
                 "number": Field("code", 20, "cu"),
                 "displayName": Field("text", 100, "cu"),
                 "displayName2": Field("text", 50, "cu"),
-                "type": Field("enum", 0, "cu", ("Inventory", "Service", "Non-Inventory"), "Inventory"),
+                "type": Field("enum", 0, "cu", ("Inventory", "Service", "Non_x002D_Inventory"), "Inventory"),
                 "itemCategoryId": Field("guid", 0, "cu"),
                 "itemCategoryCode": Field("code", 20, "cu"),
                 "blocked": Field("bool", 0, "cu"),
@@ -204,8 +214,12 @@ ENTITIES = {
                 "unitPrice": Field("decimal", 0, "cu"),
                 "priceIncludesTax": Field("bool", 0, "cu"),
                 "unitCost": Field("decimal", 0, "cu"),
+                "taxGroupId": Field("guid", 0, "cu"),
                 "taxGroupCode": Field("code", 20, "cu"),
+                "baseUnitOfMeasureId": Field("guid", 0, "cu"),
                 "baseUnitOfMeasureCode": Field("code", 10, "cu"),
+                **_each("guid", 0, "cu", "generalProductPostingGroupId", "inventoryPostingGroupId"),
+                **_each("code", 20, "cu", "generalProductPostingGroupCode", "inventoryPostingGroupCode"),
                 **_stamp(),
             },
             "cud",
@@ -230,6 +244,7 @@ ENTITIES = {
                 "itemNumber": Field("code", 20, "cu"),
                 "code": Field("code", 10, "cu"),
                 "description": Field("text", 100, "cu"),
+                **_stamp(),
             },
             "cud",
         ),
@@ -267,10 +282,12 @@ ENTITIES = {
                 "balanceDue": Field("decimal"),
                 "creditLimit": Field("decimal", 0, "cu"),
                 "taxLiable": Field("bool", 0, "cu"),
+                "taxAreaId": Field("guid", 0, "cu"),
+                "taxAreaDisplayName": Field("text", 100),
                 "taxRegistrationNumber": Field("text", 20, "cu"),
                 "currencyId": Field("guid", 0, "cu"),
                 "currencyCode": Field("text", 10, "cu"),
-                "paymentTermsId": Field("guid", 0, "cu"),
+                **_each("guid", 0, "cu", "paymentTermsId", "shipmentMethodId", "paymentMethodId"),
                 "blocked": Field("enum", 0, "cu", BLOCKED, "_x0020_"),
                 **_stamp(),
             },
@@ -300,7 +317,6 @@ ENTITIES = {
                 "orderDate": Field("date", 0, "cu"),
                 "partialShipping": Field("bool", 0, "cu"),
                 "requestedDeliveryDate": Field("date", 0, "cu"),
-                "discountAppliedBeforeTax": Field("bool"),
                 "fullyShipped": Field("bool"),
             },
             "cud",
@@ -328,8 +344,11 @@ ENTITIES = {
             "Sales Invoice",
             {
                 **_document(INVOICE_STATUS),
-                "invoiceDate": Field("date"),
-                "dueDate": Field("date"),
+                **_ship_to(),
+                **_each("date", 0, "", "invoiceDate", "dueDate", "promisedPayDate"),
+                "customerPurchaseOrderReference": Field("text", 35),
+                "disputeStatusId": Field("guid"),
+                "disputeStatus": Field("code", 10),
                 "orderId": Field("guid"),
                 "orderNumber": Field("code", 20),
                 "remainingAmount": Field("decimal"),
@@ -351,6 +370,18 @@ ENTITIES = {
                 **{name: Field(x.kind, x.size) for name, x in _ship_to().items()},
                 "currencyCode": Field("text", 10),
                 "orderNumber": Field("code", 20),
+                **_each("date", 0, "", "invoiceDate", "dueDate"),
+                "customerPurchaseOrderReference": Field("text", 35),
+                "billToCustomerId": Field("guid"),
+                "billToName": Field("text", 100),
+                "billToCustomerNumber": Field("code", 20),
+                **_address("sellTo", ""),
+                **_address("billTo", ""),
+                **_each("code", 10, "", "paymentTermsCode", "shipmentMethodCode"),
+                "salesperson": Field("code", 20),
+                "pricesIncludeTax": Field("bool"),
+                "phoneNumber": Field("text", 30),
+                "email": Field("text", 80),
                 **_stamp(),
             },
             many={"salesShipmentLines": "documentId"},
@@ -367,6 +398,7 @@ ENTITIES = {
                 "lineType": Field("enum", values=LINE_TYPES, default="Item"),
                 "lineObjectNumber": Field("code", 20),
                 "description": Field("text", 100),
+                "description2": Field("text", 50),
                 "unitOfMeasureCode": Field("code", 10),
                 "unitPrice": Field("decimal"),
                 "quantity": Field("decimal"),
@@ -381,7 +413,9 @@ ENTITIES = {
             "Sales Credit Memo",
             {
                 **_document(INVOICE_STATUS),
-                "creditMemoDate": Field("date", 0, "cu"),
+                "pricesIncludeTax": Field("bool"),  # the customer's card decides
+                **_each("date", 0, "cu", "creditMemoDate", "dueDate"),
+                "customerReturnReasonId": Field("guid", 0, "cu"),
                 "invoiceId": Field("guid", 0, "cu"),
                 "invoiceNumber": Field("code", 20),
             },
@@ -406,6 +440,8 @@ ENTITIES = {
                 **_id(),
                 "code": Field("code", 10, "cu"),
                 "displayName": Field("text", 100, "cu"),
+                "balancingAccountId": Field("guid", 0, "cu"),
+                "balancingAccountNumber": Field("code", 20),
                 **_stamp(),
             },
             "cud",
@@ -427,6 +463,8 @@ ENTITIES = {
                 "documentNumber": Field("code", 20, "cu"),
                 "externalDocumentNumber": Field("code", 35, "cu"),
                 "amount": Field("decimal", 0, "cu"),
+                "appliesToInvoiceId": Field("guid", 0, "cu"),
+                "appliesToInvoiceNumber": Field("code", 20, "cu"),
                 "description": Field("text", 100, "cu"),
                 "comment": Field("text", 250, "cu"),
                 **_stamp(),
@@ -443,10 +481,12 @@ ENTITIES = {
                 "postingDate": Field("date"),
                 "documentNumber": Field("code", 20),
                 "documentType": Field("enum", values=("_x0020_", "Payment", "Invoice", "Credit_x0020_Memo")),
+                "accountId": Field("guid"),
                 "accountNumber": Field("code", 20),
                 "description": Field("text", 100),
                 "debitAmount": Field("decimal"),
                 "creditAmount": Field("decimal"),
+                **_each("decimal", 0, "", "additionalCurrencyDebitAmount", "additionalCurrencyCreditAmount"),
                 **_stamp(),
             },
             webhooks=True,
@@ -464,9 +504,14 @@ ENTITIES = {
                     "enum",
                     values=("Sale", "Positive_x0020_Adjmt_x002E_", "Negative_x0020_Adjmt_x002E_", "Transfer"),
                 ),
+                "sourceNumber": Field("code", 20),
+                "sourceType": Field("enum", values=("_x0020_", "Customer", "Vendor", "Item")),
                 "documentNumber": Field("code", 20),
+                "documentType": Field(
+                    "enum", values=("_x0020_", "Sales_x0020_Shipment", "Sales_x0020_Return_x0020_Receipt")
+                ),
                 "description": Field("text", 100),
-                "quantity": Field("decimal"),
+                **_each("decimal", 0, "", "quantity", "salesAmountActual", "costAmountActual"),
                 **_stamp(),
             },
         ),
@@ -505,7 +550,7 @@ ENTITIES = {
                 "locationCode": Field("code", 10),
                 "inventory": Field("decimal"),
                 "quantityOnSalesOrder": Field("decimal"),
-                "rowVersion": Field("int"),
+                "rowVersion": Field("bigint"),
                 "asOf": Field("instant"),
                 **_stamp(),
             },
@@ -525,7 +570,7 @@ ENTITIES = {
                 "packageTrackingNumber": Field("text", 50),
                 "shippingAgentCode": Field("code", 10),
                 "createdAt": Field("instant"),
-                "rowVersion": Field("int"),
+                "rowVersion": Field("bigint"),
                 "asOf": Field("instant"),
                 **_stamp(),
             },
@@ -570,7 +615,7 @@ ENTITIES = {
                 "startingDate": Field("date"),
                 "endingDate": Field("date"),
                 "status": Field("enum", values=("Draft", "Active", "Inactive"), default="Draft"),
-                "rowVersion": Field("int"),
+                "rowVersion": Field("bigint"),
                 **_stamp(),
             },
             api=EXTENSION,
@@ -621,7 +666,7 @@ ENTITIES = {
             "changeMarks",
             "changeMark",
             "Change Mark",
-            {**_id(), "minimumActiveRowVersion": Field("int"), "asOf": Field("instant")},
+            {**_id(), "minimumActiveRowVersion": Field("bigint"), "asOf": Field("instant")},
             api=EXTENSION,
         ),
     )

@@ -54,11 +54,13 @@ class ShipmentTruth:
 
 @dataclass(frozen=True, slots=True)
 class PaymentTruth:
-    """One payment, in a journal or posted."""
+    """One payment, in a journal or posted, with the number of the customer and the currency that the product took."""
 
     reference: str
     amount: Decimal
     posted: bool
+    customer: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +175,23 @@ class Truth:
         """Every payment: journal lines, and the entries of those that were posted."""
         tables = self.company.tables
         waiting = [
-            PaymentTruth(x.values["externalDocumentNumber"], -x.values["amount"], posted=False)
+            PaymentTruth(
+                x.values["externalDocumentNumber"],
+                -x.values["amount"],
+                posted=False,
+                customer=x.values["customerNumber"],
+                currency=x.values["_currency"],
+            )
             for x in tables["customerPayments"].values()
         ]
         posted = [
-            PaymentTruth(x.values["_payment"], x.values["debitAmount"], posted=True)
+            PaymentTruth(
+                x.values["_payment"],
+                x.values["debitAmount"],
+                posted=True,
+                customer=x.values["_customer"],
+                currency=x.values["_currency"],
+            )
             for x in tables["generalLedgerEntries"].values()
             if x.values["debitAmount"]
         ]

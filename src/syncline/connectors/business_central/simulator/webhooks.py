@@ -31,6 +31,8 @@ COLLECTION_OVER = 1000
 ROUNDING_MS = 50  # Microsoft takes this off in its own filters: stamps are rounded by the database
 RETRY_MS = (60_000, 60_000, 600_000, 6_000_000, 60_000_000)
 POST_S = 30.0
+# Properties of a subscription that the product fills in; the documents' own example sends them, and they count for nothing.
+TOLD = ("subscriptionId", "userId", "expirationDateTime", "lastModifiedDateTime", "systemCreatedAt", "systemCreatedBy", "systemModifiedAt", "systemModifiedBy")  # fmt: skip
 CHANGES_KEPT_MAX = 1_500  # more than this and only their number matters: they are told as one collection
 
 _TYPES: dict[tuple[Event, Event], Event] = {
@@ -169,7 +171,7 @@ class Webhooks:
     def _checked(body: Mapping[str, Any]) -> tuple[str, str, str]:
         known = ("notificationUrl", "resource", "clientState")
         for name in body:
-            if name not in known and "@" not in name:
+            if name not in (*known, *TOLD) and "@" not in name:
                 raise bad_request(
                     f"The property '{name}' does not exist on type 'Microsoft.NAV.subscriptions'. Make sure to only "
                     "use property names that are defined by the type."

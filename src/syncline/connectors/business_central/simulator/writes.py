@@ -16,20 +16,35 @@ from syncline.connectors.business_central.simulator.errors import (
     ApiError,
     bad_request,
     dialog,
+    no_option,
     no_property,
     not_in_table,
+    read_only,
     same_key,
     too_long,
+    wrong_value,
 )
 from syncline.connectors.business_central.simulator.odata import instant_ms
-from syncline.connectors.business_central.simulator.schema import EMPTY_GUID, ENTITIES, Entity, Field
-from syncline.connectors.business_central.simulator.state import LINE_STEP, ZERO, Company, Record
+from syncline.connectors.business_central.simulator.schema import (
+    EMPTY_DATE,
+    EMPTY_GUID,
+    ENTITIES,
+    Entity,
+    Field,
+)
+from syncline.connectors.business_central.simulator.state import CENT, LINE_STEP, ZERO, Company, Record
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EDM = {"guid": "Guid", "decimal": "Decimal", "int": "Int32", "bool": "Boolean", "date": "Date", "instant": "DateTimeOffset"}  # fmt: skip
 UNIT_PRICE = Decimal("0.00001")  # the general ledger setup's default precision of unit amounts
 HEADERS = {"salesOrderLines": "salesOrders", "salesCreditMemoLines": "salesCreditMemos"}
+# Of these the company has none, so whatever names one names none of them.
+NOT_HERE = {
+    "paymentTermsId": "Payment Terms",
+    "shipmentMethodId": "Shipment Method",
+    "customerReturnReasonId": "Reason Code",
+}
 KEYS = {"items": "number", "customers": "number", "locations": "code"}
 
 
@@ -41,6 +56,7 @@ class Writes:
         self._documents = documents
         self._breach = breach
         self.manual_numbers = True  # whether the number series lets people give numbers
+        self.prices_include_tax = False  # whether customers' cards say so; credit memos have it from there
         self._makers: dict[str, Callable[[dict[str, Any]], Record]] = {
             "customers": self._make_customers,
             "itemVariants": self._make_item_variants,
@@ -110,6 +126,8 @@ class Writes:
         if changer is not None:
             changer(record, given)
             return
+        if entity.name == "customers" and given.get("displayName") == "":
+            raise dialog('The blank "displayName" is not allowed.')
         self._unique(entity, given, record)
         self._references(entity.title, given)
         record.values.update(given)
@@ -134,8 +152,7 @@ class Writes:
             self._documents.forget(record)
             company.lines[entity.name, header.id].pop(record.id, None)
             company.delete(entity.name, record)
-            self._documents.settle(HEADERS[entity.name], header)
-            company.touch(HEADERS[entity.name], header)
+            self._settled(entity.name, header)
         else:
             if entity.name == "customers" and company.find("salesOrders", "customerId", record.id):
                 # The words are an assumption.
@@ -163,8 +180,7 @@ class Writes:
                 raise no_property(name, entity.singular)
             if verb not in field.write:
                 self._breach("read_only_field")
-                # The words are an assumption.
-                raise bad_request(f"Control '{name}' is read-only.")
+                raise read_only(name)
             given[name] = self._value(name, field, value)
         return given, nested
 
@@ -194,7 +210,7 @@ class Writes:
             return value
         if kind == "enum" and isinstance(value, str):
             if value not in field.values:
-                raise bad_request(f"The value '{value}' is not one of the values of '{name}'.")
+                raise no_option(value, field.values)
             return value
         raise _not_a(name, value, _EDM.get(kind, "String"))
 
@@ -218,6 +234,9 @@ class Writes:
         for name in ("country", "sellToCountry", "shipToCountry"):
             if given.get(name) and company.find("countriesRegions", "code", given[name]) is None:
                 raise not_in_table("Country/Region Code", table, given[name], "Country/Region")
+        for name, what in NOT_HERE.items() if table == "Sales Header" else ():
+            if not empty(given.get(name, "")):
+                raise dialog(f'The "{name}" does not match to a {what}.')
         code = given.get("currencyCode", "").upper()
         if code not in ("", company.currency) and company.find("currencies", "code", code) is None:
             raise dialog('The "currencyCode" does not match to a Currency.')
@@ -298,6 +317,7 @@ class Writes:
 
     def _make_sales_credit_memos(self, given: dict[str, Any]) -> Record:
         given.setdefault("creditMemoDate", self._company.today())
+        given["pricesIncludeTax"] = self.prices_include_tax
         return self._header("salesCreditMemos", given, self._company.number("memo", 1001))
 
     def _change_sales_credit_memos(self, record: Record, given: dict[str, Any]) -> None:
@@ -332,11 +352,12 @@ class Writes:
         given.setdefault("taxCode", "STANDARD")
         self._tax(given)
         self._round(given)
+        card = company.tables["items"].get(given.get("itemId", EMPTY_GUID))
+        self._priced(given, {} if card is None else {"unitPrice": card.values["unitPrice"]}, header.values)
         line = company.insert(table, given)
         self._units(line)
         company.adopt(table, header.id, line)
-        self._documents.settle(HEADERS[table], header)
-        company.touch(HEADERS[table], header)
+        self._settled(table, header)
         return line
 
     def _change_line(self, table: str, record: Record, given: dict[str, Any]) -> None:
@@ -353,10 +374,21 @@ class Writes:
         if "taxCode" in given:
             self._tax(given)
         self._round(given)
+        self._priced(given, record.values, header.values)
         record.values.update(given)
         self._units(record)
-        company.touch(table, record)
+        self._settled(table, header)
+
+    def _settled(self, table: str, header: Record) -> None:
+        """A line was written: amounts are worked out, and discounts spread over all lines again.
+
+        Source: ``Graph Mgt - Sales Order Buffer`` and ``Sales - Calc Discount By Type``, which write every line of the
+        document then. That each has another version after it is an assumption; it is the harder one.
+        """
+        company = self._company
         self._documents.settle(HEADERS[table], header)
+        for line in company.children(table, header.id):
+            company.touch(table, line)
         company.touch(HEADERS[table], header)
 
     def _object(self, given: dict[str, Any]) -> None:
@@ -383,12 +415,11 @@ class Writes:
                 raise dialog("Item does not exist.")
             held = item.values
             if held["blocked"]:
-                raise dialog(
+                raise wrong_value(
                     f"Blocked must be equal to 'No'  in Item: No.={held['number']}. Current value is 'Yes'."
                 )
             given.update(lineType="Item", itemId=item.id, lineObjectNumber=held["number"])
             given.setdefault("description", held["displayName"])
-            given.setdefault("unitPrice", held["unitPrice"])
             given.setdefault("unitOfMeasureCode", held["baseUnitOfMeasureCode"])
         elif kind != "Comment":
             raise bad_request(f"Lines of type '{kind}' are not simulated.")
@@ -419,6 +450,80 @@ class Writes:
         if "unitPrice" in given:
             given["unitPrice"] = given["unitPrice"].quantize(UNIT_PRICE)
 
+    def _priced(self, given: dict[str, Any], before: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+        """What the table makes of price and discount as it takes one value after another.
+
+        Source: *Sales Line*, ``OnValidate`` of ``Quantity``, ``Unit Price`` and ``Variant Code``. A new quantity or variant
+        has the price looked up again; where a price list has one, it takes the place of what is there. A price or a
+        quantity keeps the percentage of the discount, not its amount. That values are taken in the order of the page's
+        fields, the variant after the price, is an assumption; it is the harder one.
+        """
+        held = {
+            "quantity": ZERO,
+            "unitPrice": ZERO,
+            "discountAmount": ZERO,
+            "itemVariantId": EMPTY_GUID,
+            **before,
+        }
+
+        def discounted(percent: Decimal) -> None:
+            whole = (held["quantity"] * held["unitPrice"]).quantize(CENT)
+            held["discountAmount"] = (whole * percent / 100).quantize(CENT)
+
+        def percent() -> Decimal:
+            whole = (held["quantity"] * held["unitPrice"]).quantize(CENT)
+            return (held["discountAmount"] / whole * 100).quantize(UNIT_PRICE) if whole else ZERO
+
+        kept = percent()
+        new_quantity = given.get("quantity", held["quantity"])
+        if new_quantity != held["quantity"]:
+            held["quantity"] = new_quantity
+            held["unitPrice"] = self._listed(
+                {**held, **given}, header, held["itemVariantId"], held["unitPrice"]
+            )
+            discounted(kept)
+        if given.get("unitPrice", held["unitPrice"]) != held["unitPrice"]:
+            held["unitPrice"] = given["unitPrice"]
+            discounted(kept)
+        if given.get("discountAmount", held["discountAmount"]) != held["discountAmount"]:
+            held["discountAmount"] = given["discountAmount"]
+        elif "discountPercent" in given and "discountAmount" not in given:
+            discounted(given["discountPercent"])
+        variant = given.get("itemVariantId", held["itemVariantId"])
+        if variant != held["itemVariantId"]:
+            kept = percent()
+            held["unitPrice"] = self._listed({**held, **given}, header, variant, held["unitPrice"])
+            discounted(kept)
+        given.update({name: held[name] for name in ("quantity", "unitPrice", "discountAmount")})
+
+    def _listed(
+        self, line: Mapping[str, Any], header: Mapping[str, Any], variant: str, otherwise: Decimal
+    ) -> Decimal:
+        """The lowest price that the price lists have for a line; ``otherwise`` where they have none."""
+        company = self._company
+        if line.get("lineType", "Item") != "Item":
+            return otherwise
+        found = company.tables["itemVariants"].get(variant)
+        codes = ("", "" if found is None else found.values["code"])
+        today = company.today()
+        prices = [
+            row["unitPrice"]
+            for row in (x.values for x in company.tables["priceListLines"].values())
+            if row["status"] == "Active"
+            and row["itemNumber"] == line["lineObjectNumber"]
+            and row["variantCode"] in codes
+            and row["unitPrice"]
+            and row["minimumQuantity"] <= line["quantity"]
+            and (row["currencyCode"] or company.currency) == (header["currencyCode"] or company.currency)
+            and row["startingDate"] <= today
+            and (row["endingDate"] == EMPTY_DATE or today <= row["endingDate"])
+            and (
+                row["sourceType"] == "All_x0020_Customers"
+                or (row["sourceType"], row["sourceNumber"]) == ("Customer", header["billToCustomerNumber"])
+            )
+        ]
+        return min(prices, default=otherwise)
+
     @staticmethod
     def _units(line: Record) -> None:
         held = line.values
@@ -431,7 +536,7 @@ class Writes:
         status, number = header.values["status"], header.values["number"]
         if table == "salesOrderLines" and status != "Draft":
             current = "Released" if status == "Open" else "Pending Approval"
-            raise dialog(
+            raise wrong_value(
                 "Status must be equal to 'Open'  in Sales Header: Document Type=Order, "
                 f"No.={number}. Current value is '{current}'."
             )
@@ -463,6 +568,13 @@ class Writes:
             customer = company.find("customers", "number", given["customerNumber"])
             if customer is None:
                 raise dialog('The "customerNumber" does not match to a Customer.')
+        if not empty(invoice := given.get("appliesToInvoiceId", EMPTY_GUID)):
+            found = company.tables["salesInvoices"].get(invoice)
+            if found is None:
+                raise dialog(
+                    'The "appliesToInvoiceId" should be the ID of an Open, Paid, Corrective, or Canceled Invoice.'
+                )
+            given["appliesToInvoiceNumber"] = found.values["number"]
         held = [
             x.values["lineNumber"]
             for x in company.tables["customerPayments"].values()
@@ -472,7 +584,11 @@ class Writes:
         given.setdefault("documentNumber", company.number(f"payment {journal.id}", 1, "P"))
         given.setdefault("postingDate", company.today())
         given["journalDisplayName"] = journal.values["code"]
+        given["_currency"] = company.currency
         if customer is not None:
+            # Source: *Gen. Journal Line*, GetCustomerAccount: a line is in the currency of the customer's card, and no
+            # field of the page says so.
+            given["_currency"] = customer.values["currencyCode"] or company.currency
             given.update(customerId=customer.id, customerNumber=customer.values["number"])
             given.setdefault("description", customer.values["displayName"])
         return company.insert("customerPayments", given)

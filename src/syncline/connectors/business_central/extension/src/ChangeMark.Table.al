@@ -4,6 +4,9 @@ table 50101 "Syncline Change Mark"
     Caption = 'Syncline Change Mark';
     DataClassification = SystemMetadata;
     Access = Internal;
+    // Whoever makes a company writes here by codeunit 50100.
+    InherentEntitlements = riX;
+    InherentPermissions = riX;
 
     fields
     {

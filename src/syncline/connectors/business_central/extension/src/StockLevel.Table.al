@@ -5,6 +5,9 @@ table 50100 "Syncline Stock Level"
     Caption = 'Syncline Stock Level';
     DataClassification = CustomerContent;
     Access = Internal;
+    // Whoever posts or types in an order writes here by codeunit 50100, without a permission set of ours.
+    InherentEntitlements = rimX;
+    InherentPermissions = rimX;
 
     fields
     {

@@ -4,7 +4,11 @@
 codeunit 50100 "Syncline Stock Marks"
 {
     Access = Internal;
+    // Its subscribers run for everybody who sells or posts.
+    InherentEntitlements = X;
+    InherentPermissions = X;
     Permissions = tabledata "Syncline Stock Level" = rim,
+                  tabledata "Syncline Change Mark" = ri,
                   tabledata Item = r,
                   tabledata "Item Ledger Entry" = r,
                   tabledata "Sales Line" = r;
@@ -16,6 +20,8 @@ codeunit 50100 "Syncline Stock Marks"
     begin
         if ItemNo = '' then
             exit;
+        // Locked as it is read: of two postings at one place the second waits, and does not fail for a row that changed.
+        StockLevel.ReadIsolation := IsolationLevel::UpdLock;
         StockLevel.SetRange("Item No.", ItemNo);
         StockLevel.SetRange("Variant Code", VariantCode);
         StockLevel.SetRange("Location Code", LocationCode);
@@ -59,6 +65,17 @@ codeunit 50100 "Syncline Stock Marks"
             until SalesLine.Next() = 0;
     end;
 
+    /// The one row that the page of marks stands on.
+    procedure MakeChangeMark()
+    var
+        ChangeMark: Record "Syncline Change Mark";
+    begin
+        if ChangeMark.Get() then
+            exit;
+        ChangeMark.Init();
+        ChangeMark.Insert();
+    end;
+
     local procedure IsThere(var StockLevel: Record "Syncline Stock Level"; ItemNo: Code[20]; VariantCode: Code[10]; LocationCode: Code[10]): Boolean
     begin
         StockLevel.SetRange("Item No.", ItemNo);
@@ -76,7 +93,14 @@ codeunit 50100 "Syncline Stock Marks"
         Touch(SalesLine."No.", SalesLine."Variant Code", SalesLine."Location Code");
     end;
 
-    [EventSubscriber(ObjectType::Table, Database::"Item Ledger Entry", OnAfterInsertEvent, '', false, false)]
+    /// A company that is made after the installation needs it too.
+    [EventSubscriber(ObjectType::Codeunit, Codeunit::"Company-Initialize", 'OnCompanyInitialize', '', false, false)]
+    local procedure OnCompany()
+    begin
+        MakeChangeMark();
+    end;
+
+    [EventSubscriber(ObjectType::Table, Database::"Item Ledger Entry", 'OnAfterInsertEvent', '', false, false)]
     local procedure OnEntry(var Rec: Record "Item Ledger Entry")
     begin
         if Rec.IsTemporary() then
@@ -84,7 +108,7 @@ codeunit 50100 "Syncline Stock Marks"
         Touch(Rec."Item No.", Rec."Variant Code", Rec."Location Code");
     end;
 
-    [EventSubscriber(ObjectType::Table, Database::"Sales Line", OnAfterInsertEvent, '', false, false)]
+    [EventSubscriber(ObjectType::Table, Database::"Sales Line", 'OnAfterInsertEvent', '', false, false)]
     local procedure OnLineInserted(var Rec: Record "Sales Line")
     begin
         if Rec.IsTemporary() then
@@ -93,7 +117,7 @@ codeunit 50100 "Syncline Stock Marks"
     end;
 
     /// Before, because the place that a line leaves is only in the database by then: xRec is not reliable in code.
-    [EventSubscriber(ObjectType::Table, Database::"Sales Line", OnBeforeModifyEvent, '', false, false)]
+    [EventSubscriber(ObjectType::Table, Database::"Sales Line", 'OnBeforeModifyEvent', '', false, false)]
     local procedure OnLineChanging(var Rec: Record "Sales Line")
     var
         Stored: Record "Sales Line";
@@ -105,7 +129,7 @@ codeunit 50100 "Syncline Stock Marks"
                 TouchLine(Stored);
     end;
 
-    [EventSubscriber(ObjectType::Table, Database::"Sales Line", OnAfterModifyEvent, '', false, false)]
+    [EventSubscriber(ObjectType::Table, Database::"Sales Line", 'OnAfterModifyEvent', '', false, false)]
     local procedure OnLineChanged(var Rec: Record "Sales Line")
     begin
         if Rec.IsTemporary() then
@@ -113,7 +137,7 @@ codeunit 50100 "Syncline Stock Marks"
         TouchLine(Rec);
     end;
 
-    [EventSubscriber(ObjectType::Table, Database::"Sales Line", OnAfterDeleteEvent, '', false, false)]
+    [EventSubscriber(ObjectType::Table, Database::"Sales Line", 'OnAfterDeleteEvent', '', false, false)]
     local procedure OnLineDeleted(var Rec: Record "Sales Line")
     begin
         if Rec.IsTemporary() then
