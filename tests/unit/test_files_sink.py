@@ -9,9 +9,10 @@ from random import Random
 import pytest
 from tests.unit.files_place import START_MS
 
+from syncline.connectors.files import local
 from syncline.connectors.files.manifest import Column, FilesSettings, Read, Write
 from syncline.connectors.files.sink import FilesSink
-from syncline.connectors.files.spool import Spool
+from syncline.connectors.files.spool import Sent, Spool
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
 from syncline.model.errors import Misconfigured
@@ -215,6 +216,39 @@ def test_a_revision_of_what_nobody_knows_any_more_is_not_guessed(desks, tmp_path
     assert desk.names("out") == []
 
 
+def test_a_file_that_was_there_already_is_completed_and_what_is_true_now_follows_it(desks):
+    """The spool says that nothing appeared, and it had: that file says what was true then."""
+    desk = desks(ITEMS, writes=(replace(ORDERS, sentinel=".ok"),), untold=UNTOLD)
+    desk.run(deliver(desk.sink, order(2)))
+    (desk.root / "out" / "orders-shop-1-r1.csv.ok").unlink()
+    for revision in (1, 2):  # also one that appeared once more
+        desk.spool.note("put_order", "shop-1", Sent(revision, "", "unsent"), START_MS)
+        change = replace(order(2 + revision), external_id="shop-1")
+        while (result := desk.run(deliver(desk.sink, change))) is Result.NOT_SENT:
+            continue
+        assert result is Result.DONE
+    names = [f"orders-shop-1-r{n}.csv{end}" for n in (1, 2, 3) for end in ("", ".ok")]
+    assert [name for name in desk.names("out") if not name.startswith(".")] == sorted(names)
+    told = [(desk.root / "out" / name).read_text().splitlines()[1] for name in names[::2]]
+    assert [line.split(",")[4] for line in told] == ["2", "3", "4"]
+
+
+def test_a_file_that_appeared_and_is_not_yet_on_disk_is_in_doubt(desks, monkeypatch):
+    desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
+    calls = []
+
+    def fails(folder) -> None:
+        calls.append(folder)
+        if len(calls) == 2:  # the first is of staging
+            raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "_sync", fails)
+        assert desk.run(deliver(desk.sink, order(2))) is Result.UNKNOWN
+    assert desk.run(deliver(desk.sink, replace(order(3), external_id="shop-1"))) is Result.DONE
+    assert desk.names("out") == ["orders-shop-1-r1.csv", "orders-shop-1-r2.csv"]
+
+
 def test_a_spool_belongs_to_one_system(desks):
     desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
     assert desk.spool.id
@@ -336,6 +370,46 @@ def test_writes_that_cannot_work_are_refused_with_their_field(change, words):
     )
     with pytest.raises(Misconfigured, match=words):
         settings.validate()
+
+
+@pytest.mark.parametrize(
+    ("read", "write", "words"),
+    [
+        ({"path": "in/", "pattern": "I*"}, {}, r"reads\[0\]: a name in in may be of files.reads\[1\] too"),
+        (
+            {"path": "out", "pattern": "*.csv"},
+            {},
+            r"reads\[1\]: a name in out may be of files.writes\[0\] too",
+        ),
+        ({"path": "done"}, {"archive": "./done", "name": "STOCK_1"}, r"may be of files.writes\[0\] too"),
+        (
+            {"path": "archive", "archive": "old"},
+            {},
+            r"reads\[1\].path: 'archive' is where other files are put away",
+        ),
+        ({}, {"name": "payments"}, r"writes\[0\]: a name in out may be of files.writes\[1\] too"),
+        ({"path": "out"}, {}, None),
+        ({"path": "done"}, {"archive": "done"}, None),
+    ],
+)
+def test_no_name_is_of_two_kinds_of_files(read, write, words):
+    """Else whoever looks first takes the other's: our own orders were put away as a partner's wrong file."""
+    from msgspec.structs import replace as with_
+
+    stock = Read(kind="stock", path="in", pattern="STOCK_*", columns=NUMBERS.columns)
+    paid = Write(
+        kind="payments",
+        path="out",
+        columns=tuple(Column(x, name=x) for x in ("reference", "order", "amount")),
+    )
+    settings = FilesSettings(
+        folder="/x", spool="/y", reads=(ITEMS, with_(stock, **read)), writes=(with_(NUMBERS, **write), paid)
+    )
+    if words is None:
+        return settings.validate()
+    with pytest.raises(Misconfigured, match=words):
+        settings.validate()
+    return None
 
 
 @pytest.mark.parametrize(

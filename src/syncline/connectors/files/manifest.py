@@ -320,6 +320,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         kinds: set[str] = set()
         for n, write in enumerate(self.writes):
             _check_write(f"files.writes[{n}]", write, kinds)
+        _check_names(self.reads, self.writes)
         for kind in ("payments", "refunds") if "orders" in kinds else ():
             if (kind in kinds) == (kind in self.untold):
                 raise Misconfigured(
@@ -538,6 +539,32 @@ def _check_orders(where: str, read: Read) -> None:
         raise Misconfigured(
             f"{where}: {strange[0]!r} stands in the wrong record; of lines are {', '.join(ORDER_LINE)}."
         )
+
+
+def _check_names(reads: Sequence[Read], writes: Sequence[Write]) -> None:
+    """That no name can be of two kinds of files: whoever looks first would take the other's, and ours too."""
+    put_away = {PurePosixPath(to) for read in reads for to in (read.archive, read.rejected)}
+    begins: list[tuple[str, PurePosixPath, str, str]] = []
+    for n, read in enumerate(reads):
+        where, path = f"files.reads[{n}]", PurePosixPath(read.path)
+        if path in put_away:
+            raise Misconfigured(f"{where}.path: {read.path!r} is where other files are put away.")
+        start, _, end = read.pattern.partition("*")
+        begins.append((where, path, start, end))
+    for n, write in enumerate(writes):
+        begins += [
+            (f"files.writes[{n}]", PurePosixPath(path), f"{write.prefix}-", write.suffix)
+            for path in (write.path, write.archive)
+            if path
+        ]
+    for n, (where, path, start, end) in enumerate(begins):
+        for other, at, begin, close in begins[n + 1 :]:
+            alike = start.startswith(begin) or begin.startswith(start)
+            if path == at and other != where and alike and (end.endswith(close) or close.endswith(end)):
+                raise Misconfigured(
+                    f"{where}: a name in {path} may be of {other} too: give one of them another folder, or names that "
+                    "begin otherwise."
+                )
 
 
 def _check_trailer(where: str, read: Read) -> None:

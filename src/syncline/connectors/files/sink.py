@@ -135,9 +135,15 @@ class FilesSink:
         try:
             await self._folder.publish(write.path, name, body)
         except Conflict:
-            # Nobody else gives such names: it appeared before, and the spool is an older one.
-            self._note(operation, put, Sent(revision, "", "published"))
-            return _done(put, "it was there already")
+            # Nobody else gives such names: it appeared before, and the spool is an older one. What it says is not known.
+            there = Sent(revision, "", "published")
+            await self._seal(write, name)
+            self._note(operation, put, there)
+            if self._same(write, put, there):
+                return _done(put, "it was there already")
+            raise Retryable(
+                f"{name} was there already: what is true now goes into the next revision"
+            ) from None
         except (Throttled, Retryable, AuthExpired):
             self._note(operation, put, Sent(revision, _hash(body), "unsent"))  # it certainly did not appear
             raise
