@@ -48,6 +48,8 @@ OPERATIONS = {
     "put_refund": Operation("put_refund", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "cancel_order": Operation("cancel_order", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
+    "record_payment": Operation("record_payment", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
+    "create_refund": Operation("create_refund", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "set_stock": Operation("set_stock", batch_items_max=STOCK_ROWS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=STOCK_ROWS_MAX, reads_only=True),
 }
@@ -127,20 +129,31 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("reference", "shipment", "sku", "quantity"),
         ("location", "shipped_at", "tracking", "carrier"),
     ),
-    "cancellations": (("reference",), ()),
+    "cancellations": (("reference",), ("restock", "money")),
+    # Whether the channel's own payments are in the figure has to be said: it would add what it has already.
+    "receipts": (("reference", "received", "of_channel"), ("revision", "currency", "received_at")),
+    "returns": (
+        ("reference", "return", "sku", "quantity"),
+        ("location", "returned_at", "restock", "money"),
+    ),
     "acknowledgements": (
         ("reference", "result"),
         ("revision", "reason", "file", "line", "stamp"),
     ),
 }
-DATES = frozenset("stamp changed shipped_at placed_at updated_at received_at created_at paid_at".split())
+DATES = frozenset(
+    "stamp changed shipped_at placed_at updated_at received_at created_at paid_at returned_at".split()
+)
 OPERATION_OF = {
     "orders": "put_order",
     "payments": "put_payment",
     "refunds": "put_refund",
     "shipments": "create_shipment",
     "cancellations": "cancel_order",
+    "receipts": "record_payment",
+    "returns": "create_refund",
 }
+ANSWERS = ("shipments", "cancellations", "receipts", "returns")  # what a channel is told of its orders
 
 
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -239,7 +252,17 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[systems.NAME.writes]]``: files that we leave for a partner."""
 
-    kind: Literal["orders", "payments", "refunds", "stock", "shipments", "cancellations", "acknowledgements"]
+    kind: Literal[
+        "orders",
+        "payments",
+        "refunds",
+        "stock",
+        "shipments",
+        "cancellations",
+        "receipts",
+        "returns",
+        "acknowledgements",
+    ]
     path: str
     name: str = ""
     archive: str = ""
@@ -344,7 +367,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: where stock comes as changes only, order_status needs a column 'changed' (when the order "
                 "was booked), or a figure that was told before the order's status is never known to contain it."
             )
-        for kind in ("shipments", "cancellations", "acknowledgements"):
+        for kind in (*ANSWERS, "acknowledgements"):
             if kind in kinds and not self._reads("orders"):
                 raise Misconfigured(
                     f"files: {kind} answer orders that the partner leaves: declare reads of kind 'orders'."

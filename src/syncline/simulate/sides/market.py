@@ -15,7 +15,14 @@ from typing import Any
 from syncline.connectors.files import CONNECTOR, FilesSettings
 from syncline.connectors.files.manifest import Column, Read, Write
 from syncline.connectors.files.simulator import ACCESS_KEY, SECRET_KEY, Market, ObjectStoreSimulator
-from syncline.connectors.files.simulator.market import ANSWER_COLUMNS, ORDER_COLUMNS, PARCEL_COLUMNS, Bought
+from syncline.connectors.files.simulator.market import (
+    ANSWER_COLUMNS,
+    ORDER_COLUMNS,
+    PARCEL_COLUMNS,
+    RECEIPT_COLUMNS,
+    RETURN_COLUMNS,
+    Bought,
+)
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryLine, HistoryOrder
@@ -29,6 +36,8 @@ FIELDS = (
     "reference revision status placed_at updated_at currency total customer_id payment paid line sku location quantity unit_price"
 ).split()
 SENT = ("reference", "shipment", "sku", "quantity", "tracking")
+RECEIVED = ("reference", "received", "of_channel", "currency")
+BACK = ("reference", "return", "sku", "quantity", "money")
 ANSWERED = ("reference", "revision", "result", "reason", "file", "line")
 DIALECT: dict[str, Any] = {
     "encoding": "cp1252",
@@ -84,6 +93,14 @@ WRITES = (
         columns=_columns(("reference",), ("NO",)),
         **DIALECT,
     ),
+    Write(
+        kind="receipts",
+        path="receipts",
+        archive="done",
+        columns=_columns(RECEIVED, RECEIPT_COLUMNS),
+        **DIALECT,
+    ),
+    Write(kind="returns", path="returns", archive="done", columns=_columns(BACK, RETURN_COLUMNS), **DIALECT),
     Write(
         kind="acknowledgements",
         path="answers",
@@ -223,8 +240,8 @@ class MarketSide(ShopSide):
         return Sale(int(self.market.buy(goods, order.customer or "guest")), accepted, refused)
 
     def sell_on_terms(self, sku: str) -> int | None:
-        """Whoever buys here pays at once."""
-        return None
+        site = next((at for at in self._places if self.market.salable(sku, at) > 0), None)
+        return None if site is None else int(self.market.buy({(sku, site): 1}, "on terms", paid=False))
 
     def cancel(self, order_id: int, *, restock: bool) -> bool:
         if self.sent(order_id):
@@ -260,16 +277,17 @@ class MarketSide(ShopSide):
         return self.market.total(self._order(order_id))
 
     def payments(self, order_id: int) -> int:
-        return 1
+        return int(self._order(order_id).paid > 0)
 
     def told_paid(self, order_id: int) -> Decimal:
-        return Decimal(0)
+        return self._order(order_id).received
 
     def told_back(self, order_id: int) -> list[tuple[int, Decimal]]:
-        return []
+        back = self.market.returns.values()
+        return [(units, money) for order, units, money in back if order == str(order_id)]
 
     def facts(self, order_id: int) -> int:
-        return len(self._order(order_id).lines) + 1
+        return len(self._order(order_id).lines) + self.payments(order_id)
 
     def parcels(self) -> list[tuple[str, int]]:
         return list(self.market.parcels.values())
