@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from decimal import Decimal
 from random import Random
 
 import pytest
+from msgspec.structs import replace as with_
 from tests.unit.files_place import START_MS
 
 from syncline.connectors.files import local
-from syncline.connectors.files.manifest import Column, FilesSettings, Read, Write
+from syncline.connectors.files.manifest import Column, FilesSettings, Read, Write, capabilities_of
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.spool import Sent, Spool
+from syncline.mapping.expressions import MappingError
+from syncline.mapping.tables import read_tables
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
 from syncline.model.errors import Misconfigured
@@ -267,6 +271,53 @@ def test_the_same_again_is_no_revision_and_a_cancellation_is_one(desks):
     assert (desk.root / "out" / "orders-shop-1-r2.csv").read_text().splitlines()[1] == "shop-1,2,cancel,,0,,"
 
 
+def test_an_order_has_the_fields_of_the_mapping_in_its_head(desks):
+    extra = tuple(Column(f"x_{name}", name=name) for name in ("gift", "net", "day", "note", "left_out"))
+    write = with_(ORDERS, columns=(*ORDERS.columns[:2], *ORDERS.columns[3:5], ORDERS.columns[2], *extra))
+    write = with_(write, decimal=",", delimiter=";")
+    desk = desks(ITEMS, writes=(write,), untold=UNTOLD)
+    desk.settings.validate()
+    pattern = capabilities_of(desk.settings).order_fields
+    assert [bool(re.fullmatch(pattern, name)) for name in ("x_gift", "x_left_out", "x_other", "sku")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    text = """
+    [erp.order]
+    x_gift = "contains(order.note, 'gift')"
+    x_net = "round(order.total / 4, 2)"
+    x_day = "add_days(order.placed, 3)"
+    x_note = "upper(order.note)"
+    x_left_out = "order.customer.email"
+    """
+    put = order(2)
+    held = replace(put.order, note="a gift; ribbon", total=Decimal("18.10"))
+    fields = read_tables(text, {"erp": pattern}).fields("erp", held, "shop")
+    desk.run(deliver(desk.sink, replace(put, order=held, fields=fields)))
+    (line,) = (desk.root / "out" / "orders-shop-1-r1.csv").read_text().splitlines()[1:]
+    assert line == 'shop-1;1;A;2;new;1;4,52;2026-09-24;"A GIFT; RIBBON";'
+    with pytest.raises(MappingError, match="x_other"):
+        read_tables('[erp.order]\nx_other = "channel"\n', {"erp": pattern})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"columns": (*ORDERS.columns, Column("X_gift", name="g"))}, "'X_gift' is none of"),
+        ({"columns": (*ORDERS.columns, Column("x_", name="g"))}, "'x_' is none of"),
+        ({"kind": "stock", "columns": (*NUMBERS.columns, Column("x_a", name="g"))}, "'x_a' is none of"),
+    ],
+)
+def test_mapped_fields_are_of_orders_and_named_so(change, words):
+    settings = FilesSettings(
+        folder="/x", spool="/y", reads=(ITEMS,), writes=(with_(ORDERS, **change),), untold=UNTOLD
+    )
+    with pytest.raises(Misconfigured, match=words):
+        settings.validate()
+
+
 @pytest.mark.parametrize("reference", ["../../etc/passwd", "a/b", "a\x00b", "x" * 300, "é", "a b"])
 def test_a_reference_is_never_a_path(desks, reference):
     desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
@@ -310,8 +361,6 @@ def test_numbers_are_absolute_and_remembered(desks, scope):
 
 
 def replace_scope(scope: str) -> Write:
-    from msgspec.structs import replace as with_
-
     return with_(NUMBERS, scope=scope)
 
 
@@ -363,8 +412,6 @@ def test_settings_that_cannot_work_are_refused_with_their_mend(settings, words):
     ],
 )
 def test_writes_that_cannot_work_are_refused_with_their_field(change, words):
-    from msgspec.structs import replace as with_
-
     settings = FilesSettings(
         folder="/x", spool="/y", reads=(ITEMS,), writes=(with_(NUMBERS, **change),), untold=UNTOLD
     )
@@ -394,8 +441,6 @@ def test_writes_that_cannot_work_are_refused_with_their_field(change, words):
 )
 def test_no_name_is_of_two_kinds_of_files(read, write, words):
     """Else whoever looks first takes the other's: our own orders were put away as a partner's wrong file."""
-    from msgspec.structs import replace as with_
-
     stock = Read(kind="stock", path="in", pattern="STOCK_*", columns=NUMBERS.columns)
     paid = Write(
         kind="payments",
@@ -437,8 +482,6 @@ def test_no_name_is_of_two_kinds_of_files(read, write, words):
     ],
 )
 def test_reads_that_cannot_work_are_refused_with_their_field(change, words):
-    from msgspec.structs import replace as with_
-
     settings = FilesSettings(folder="/x", spool="/y", reads=(with_(ITEMS, **change),))
     if words is None:
         settings.validate()

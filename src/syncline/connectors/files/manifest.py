@@ -31,6 +31,8 @@ ENCODINGS = (
     "utf-8 utf-8-sig ascii latin-1 iso-8859-1 iso-8859-2 iso-8859-15 cp1250 cp1251 cp1252 cp437 cp850 cp852"
 )
 
+MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
+
 CAPABILITIES = Capabilities(
     delta_poll=("inventory", "order_status", "orders"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
@@ -40,6 +42,7 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
+    order_fields=MAPPED,
 )
 
 OPERATIONS = {
@@ -421,11 +424,14 @@ def capabilities_of(settings: FilesSettings) -> Capabilities:
     """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
     told = {flow for read in settings.reads for flow in read.stream.flows}
+    orders = settings.write("orders")
+    fields = [re.escape(column.field) for column in (orders.columns if orders else ())]
     return Capabilities(
         **{name: getattr(CAPABILITIES, name) for name in CAPABILITIES.__dataclass_fields__}
         | {
             "stock_read_basis": StockBasis(basis),
             "delta_poll": tuple(flow for flow in CAPABILITIES.delta_poll if flow in told),
+            "order_fields": "|".join(field for field in fields if re.fullmatch(MAPPED, field)),
         }
     )
 
@@ -462,8 +468,9 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     head = dialect.head if isinstance(dialect, Read) else None
     heads = head.columns if head is not None else ()
     fields = [column.field for column in (*heads, *dialect.columns)]
+    mapped = isinstance(dialect, Write) and dialect.kind == "orders"
     for one in fields:
-        if one not in needed and one not in more:
+        if one not in needed and one not in more and not (mapped and re.fullmatch(MAPPED, one)):
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
     if len(set(fields)) != len(fields):
         raise Misconfigured(f"{where}.columns: a field is named twice.")

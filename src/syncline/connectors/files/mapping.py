@@ -16,7 +16,7 @@ from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.spool import Taken
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
-from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.model.payloads import FieldValue, PutOrder, PutPayment, PutRefund
 from syncline.model.records import (
     ZERO,
     Address,
@@ -432,6 +432,7 @@ def order_rows(put: PutOrder, revision: int) -> list[dict[str, Any]]:
         "note": order.note,
         **_address("ship", order.shipping_to),
         **_address("bill", order.billing),
+        **{field.name: _mapped(field) for field in put.fields},
     }
     if order.customer is not None:
         customer = order.customer
@@ -476,6 +477,13 @@ def order_rows(put: PutOrder, revision: int) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _mapped(field: FieldValue) -> object:
+    """A value that a mapping gave; a day is written as ISO 8601 has it, unless the mapping makes it a text."""
+    if field.type == "decimal":
+        return Decimal(field.text)
+    return field.text == "true" if field.type == "boolean" else field.text
 
 
 def _price(amount: Decimal) -> Decimal:
