@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from unittest import mock
 
 from msgspec.structs import replace
@@ -12,8 +13,8 @@ from syncline.connectors.files.manifest import Column, Read, Write
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace as changed
 from syncline.model.delivery import Item
-from syncline.model.payloads import CancelOrder, CreateShipment
-from syncline.model.records import Order, Shipment
+from syncline.model.payloads import CancelOrder, CreateRefund, CreateShipment, Payload, RecordPayment
+from syncline.model.records import Order, Receipt, Return, Shipment
 
 FIELDS = ("reference", "revision", "currency", "line", "sku", "quantity", "unit_price")
 PLACED = Read(
@@ -26,9 +27,16 @@ PLACED = Read(
 TOLD = (
     Write(kind="shipments", path="shipments", columns=columns("reference", "shipment", "sku", "quantity")),
     Write(kind="cancellations", path="cancellations", columns=columns("reference")),
+    Write(kind="receipts", path="receipts", columns=columns("reference", "received", "of_channel")),
+    Write(kind="returns", path="returns", columns=columns("reference", "return", "sku", "quantity", "money")),
     Write(kind="acknowledgements", path="answers", columns=columns("reference", "result", "reason")),
 )
-KIND_OF = {"create_shipment": "shipments", "cancel_order": "cancellations"}
+KIND_OF = {
+    "create_shipment": "shipments",
+    "cancel_order": "cancellations",
+    "record_payment": "receipts",
+    "create_refund": "returns",
+}
 
 
 class MarketBench(FilesBench):
@@ -97,18 +105,25 @@ class MarketBench(FilesBench):
         for _ in range(count):
             self._made += 1
             key = f"m-{self._made}"
-            parcel = Shipment(f"p-{self._made}", key, self.around.clock.now_ms(), ())
-            payload = (
-                CreateShipment(key, parcel, (("SKU-1", "", 2),))
-                if operation == "create_shipment"
-                else CancelOrder(key, restock=False, money=False)
-            )
-            found.append(Item(key, payload))
+            found.append(Item(key, self._told(operation, key, self.around.clock.now_ms())))
         return found
+
+    def _told(self, operation: str, key: str, now_ms: int) -> Payload:
+        goods = (("SKU-1", "", 2),)
+        if operation == "create_shipment":
+            return CreateShipment(key, Shipment(f"p-{self._made}", key, now_ms, ()), goods)
+        if operation == "create_refund":
+            back = Return(f"r-{self._made}", f"market-{key}", now_ms, ())
+            return CreateRefund(key, f"erp return {back.key}", back, goods, restock=False, money=True)
+        if operation == "record_payment":
+            return RecordPayment(key, Receipt(f"market-{key}", Decimal("9.50"), "GBP", now_ms))
+        return CancelOrder(key, restock=False, money=False)
 
     def effects(self, operation: str, item: Item) -> int:
         if operation not in KIND_OF:
             return super().effects(operation, item)
         kind, put = KIND_OF[operation], item.payload
-        named = f"{put.order_key}-{put.shipment.key}" if operation == "create_shipment" else put.order_key
+        named = put.order_key
+        if operation in ("create_shipment", "create_refund"):
+            named += f"-{(put.shipment if operation == 'create_shipment' else put.returned).key}"
         return len(self.simulator.keys(f"exchange/{kind}/{kind}-{named}-r"))

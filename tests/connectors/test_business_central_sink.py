@@ -10,10 +10,13 @@ import pytest
 from tests.connectors.business_central_opened import START_MS, World, done, line, order, placed_order, run
 
 from syncline.connectors.business_central import mapping
+from syncline.connectors.business_central.manifest import CAPABILITIES
+from syncline.mapping.expressions import MappingError
+from syncline.mapping.tables import read_tables
 from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import OutcomeUnknown
-from syncline.model.payloads import OrderItem, PutPayment
+from syncline.model.payloads import FieldValue, OrderItem, PutPayment
 from syncline.model.records import Payment
 from syncline.ports import Request, Response
 from syncline.testing.bench import Send
@@ -238,6 +241,49 @@ def test_a_revision_changes_what_differs_in_one_transaction():
         assert await world.find("put_order", put) is not None
         done(await world.do("put_order", put))
         assert world.sent("POST", "$batch") == 1  # there was nothing left to change
+
+    run(story)
+
+
+def test_fields_of_a_mapping_are_written_into_the_head_and_changed_with_it():
+    async def story(world: World) -> None:
+        pattern = CAPABILITIES.order_fields
+
+        def fields(**said: str) -> tuple[FieldValue, ...]:
+            table = "[erp.order]\n" + "\n".join(f'{name} = "{what}"' for name, what in said.items())
+            return read_tables(table, {"erp": pattern}).fields("erp", placed, "shop")
+
+        placed = order(line("1", "A", 4, "10.00"))
+        put = world.put(placed, ("1", "A", "MAIN", 4))
+        first = fields(
+            salesperson="lower('ANN')",
+            requestedDeliveryDate="date('2026-02-03')",
+            partialShipping="order.total > 1",
+        )
+        number = done(await world.do("put_order", replace(put, fields=first)))
+        held = world.sim.order_record(world.sim.order(number).id).values
+        names = ("salesperson", "requestedDeliveryDate", "partialShipping")
+        assert [held[name] for name in names] == ["ANN", "2026-02-03", True]
+        again = replace(put, external_id=number, fields=fields(partialShipping="order.total > 999"))
+        done(await world.do("put_order", again))
+        assert [held[name] for name in names] == ["ANN", "2026-02-03", False], "none is not written"
+        batches = world.sent("POST", "$batch")
+        done(await world.do("put_order", again))
+        assert world.sent("POST", "$batch") == batches, "there was nothing left to change"
+        for wrong, words in (
+            (
+                {"requestedDeliveryDate": "'soon'"},
+                "requestedDeliveryDate takes a date, and the mapping gives a string",
+            ),
+            (
+                {"salesperson": "'A person with a long name'"},
+                "salesperson takes a code of up to 20 characters",
+            ),
+        ):
+            outcome = await world.do("put_order", replace(again, fields=fields(**wrong)))
+            assert outcome.result is Result.REJECTED and words in outcome.message
+        with pytest.raises(MappingError, match=r"erp\.order\.externalDocumentNumber"):
+            fields(externalDocumentNumber="channel")
 
     run(story)
 

@@ -149,6 +149,20 @@ def test_odd_names_are_listed_and_read_as_they_are(bench, name):
     assert bench.run(bench.whole(name)) == b"odd"
 
 
+@pytest.mark.parametrize(
+    ("encodes", "told"), [(True, b"<Key>in/a+b%2Bc%25.csv<"), (False, b"<Key>in/a b+c%.csv<")]
+)
+def test_a_space_in_a_name_is_a_plus_sign_in_a_listing_that_is_encoded(bench, encodes, told):
+    """As S3 itself answers; a store that does not encode is taken at its word."""
+    bodies = []
+    bench.wire.change = lambda _, answer: bodies.append(answer.body) or answer
+    bench.store.encodes = encodes
+    bench.store.put("in/a b+c%.csv", b"odd")
+    assert "a b+c%.csv" in [entry.name for entry in bench.run(bench.folder.list("in"))]
+    assert told in bodies[0]
+    assert bench.run(bench.folder.find("in", "a b+c%.csv")) is not None
+
+
 def test_many_pages_are_listed(bench, monkeypatch):
     monkeypatch.setattr("syncline.connectors.files.client.PAGE_KEYS", 3)
     for n in range(10):

@@ -109,6 +109,18 @@ async def test_files_are_listed_read_and_moved(server, folder):
     assert await folder.find("stock", "b.csv") is None
 
 
+async def test_files_are_moved_where_a_server_has_plain_renames_only(server, folder):
+    inbox = server.root / "exchange" / "stock"
+    (await folder._open())._handler._supports_posix_rename = False
+    for body in (b"x", b"y"):
+        (inbox / "a.csv").write_bytes(body)
+        await folder.move("stock", "a.csv", "archive", "b.csv")
+        assert (server.root / "exchange" / "archive" / "b.csv").read_bytes() == body
+        assert await folder.find("stock", "a.csv") is None
+    await folder.move("stock", "a.csv", "archive", "b.csv")  # gone already: what was moved stays
+    assert (server.root / "exchange" / "archive" / "b.csv").read_bytes() == b"y"
+
+
 async def test_what_is_gone_or_a_link_is_not_read(server, folder):
     inbox = server.root / "exchange" / "stock"
     (inbox / "link.csv").symlink_to("/etc/passwd")

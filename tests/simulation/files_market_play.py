@@ -7,24 +7,21 @@ import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal
 from random import Random
 
 from tests.simulation.files_play import (
     ALWAYS,
-    DIALECT,
-    NAMED,
     ORDER_FIELDS,
     READS,
     START_MS,
     _tidy,
-    columns,
     only_death,
+    routes_of,
     units_of,
 )
 
 from syncline.connectors.files import CONNECTOR, FilesSettings
-from syncline.connectors.files.manifest import Read, Write
+from syncline.connectors.files.manifest import Write
 from syncline.connectors.files.simulator import (
     ACCESS_KEY,
     ORIGIN,
@@ -33,16 +30,15 @@ from syncline.connectors.files.simulator import (
     ObjectStoreSimulator,
     Partner,
 )
-from syncline.connectors.files.simulator.market import ANSWER_COLUMNS, PARCEL_COLUMNS
-from syncline.connectors.files.simulator.market import ORDER_COLUMNS as PLACED_COLUMNS
 from syncline.connectors.files.simulator.partner import ORDER_COLUMNS
 from syncline.engine.engine import Engine
-from syncline.engine.routes import Route, Routes
-from syncline.model.change import Flow
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import SeverableStore, SeverableTransport, Switch
+from syncline.simulate.sides.exchange import DIALECT, columns
+from syncline.simulate.sides.market import READS as MARKET_READS
+from syncline.simulate.sides.market import WRITES as MARKET_WRITES
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
 
@@ -51,51 +47,7 @@ TRADE_S = 1_000.0
 ROUND_S = 120.0
 STEP_S = 60.0
 AGREE_S_MAX = 2 * 3_600.0
-PLACED_FIELDS = (
-    "reference", "revision", "status", "placed_at", "updated_at", "currency", "total", "customer_id",
-    "payment", "paid", "line", "sku", "location", "quantity", "unit_price",
-)  # fmt: skip
-PLACED = Read(
-    kind="orders",
-    path="placed",
-    pattern="ORDERS_*.csv",
-    complete="rename",
-    cancelled=("X",),
-    columns=columns(**dict(zip(PLACED_FIELDS, PLACED_COLUMNS, strict=True))),
-    **DIALECT,
-    stamp="name",
-    stamp_format="%Y%m%d%H%M%S%f",
-)
-ARTICLES = Read(
-    kind="items",
-    path="articles",
-    pattern="ARTICLES_*.csv",
-    scope="full",
-    complete="rename",
-    columns=columns(sku="ARTICLE"),
-    **DIALECT,
-    **NAMED,
-)
-TOLD = {
-    "stock": ("numbers", columns(sku="ARTICLE", location="SITE", quantity="QTY")),
-    "shipments": (
-        "parcels",
-        columns(
-            **dict(zip(("reference", "shipment", "sku", "quantity", "tracking"), PARCEL_COLUMNS, strict=True))
-        ),
-    ),
-    "cancellations": ("called-off", columns(reference="NO")),
-    "acknowledgements": (
-        "answers",
-        columns(
-            **dict(
-                zip(
-                    ("reference", "revision", "result", "reason", "file", "line"), ANSWER_COLUMNS, strict=True
-                )
-            )
-        ),
-    ),
-}
+TOLD = tuple(write for write in MARKET_WRITES if write.kind not in ("receipts", "returns"))
 
 
 class Corner:
@@ -170,39 +122,22 @@ class MarketPlay:
             kind="orders",
             path="orders",
             archive="orders-done",
-            columns=columns(**dict(zip(ORDER_FIELDS, ORDER_COLUMNS, strict=True))),
+            columns=columns(ORDER_FIELDS, ORDER_COLUMNS),
             **DIALECT,
-        )
-        told = tuple(
-            Write(kind=kind, path=path, archive="done", columns=fields, **DIALECT)
-            for kind, (path, fields) in TOLD.items()
         )
         systems = [
             CONNECTOR.open(Opening(name, each, self.clock, Random(rng.getrandbits(64)), network))
             for name, each in {
                 "erp": self.settings("erp", reads=READS, writes=(orders,), untold=("payments", "refunds")),
-                "market": self.settings("market", reads=(PLACED, ARTICLES), writes=told),
+                "market": self.settings("market", reads=MARKET_READS, writes=TOLD),
             }.items()
-        ]
-        routes = [
-            Route(
-                Flow.INVENTORY,
-                "erp",
-                "market",
-                60_000,
-                locations={"MAIN": "1", "NORTH": "2"},
-                poll_interval_ms=60_000,
-                guard_cut_share=Decimal("0.3"),
-            ),
-            Route(Flow.ORDERS, "market", "erp", 20_000, poll_interval_ms=60_000),
-            Route(Flow.ORDER_STATUS, "erp", "market", 60_000, poll_interval_ms=60_000),
         ]
         self.engine = Engine(
             store=SeverableStore(self.store, self.switch),
             clock=self.clock,
             rng=rng,
             systems=systems,
-            routes=Routes(routes),
+            routes=routes_of("market", {"MAIN": "1", "NORTH": "2"}, 60_000),
             owner="embedded",
         )
         self.running = self.loop.create_task(self.engine.run())

@@ -12,10 +12,11 @@ from pathlib import Path
 from random import Random
 
 import apsw
+from msgspec.structs import replace
 
 from syncline.connectors.files import CONNECTOR as FILES
 from syncline.connectors.files import FilesSettings
-from syncline.connectors.files.manifest import Column, Read, Trailer, Write
+from syncline.connectors.files.manifest import Write
 from syncline.connectors.files.simulator import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator, Partner
 from syncline.connectors.files.simulator.partner import ORDER_COLUMNS
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY
@@ -30,6 +31,9 @@ from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import Killed, SeverableStore, SeverableTransport, Switch
+from syncline.simulate.sides.exchange import DIALECT, columns
+from syncline.simulate.sides.files import FIELDS
+from syncline.simulate.sides.files import READS as WAREHOUSE
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
 from syncline.stores.sqlite.backup import copy, rewind
@@ -47,75 +51,27 @@ NIGHT_S = 300.0  # between two rounds of the partner
 LEAD_S = 240  # so that a figure seldom contains an order when it first shows it
 ALWAYS = NetworkFaults(0.02, 0.06, 0.02, 0.02)
 
-DIALECT = {"encoding": "cp1252", "delimiter": ";", "decimal": ",", "date_format": "%d.%m.%Y %H:%M:%S.%f"}
-NAMED = {"stamp": "name", "stamp_format": "%Y%m%d%H%M%S%f", "lead_s": LEAD_S}
-ORDER_FIELDS = (
-    "reference", "revision", "action", "line", "sku", "location", "quantity", "unit_price", "total", "customer_email",
-    "line_discount",
-)  # fmt: skip
-
-
-def columns(**names: str) -> tuple[Column, ...]:
-    return tuple(Column(field, name=name) for field, name in names.items())
-
-
-READS = (
-    Read(
-        kind="stock",
-        path="stock",
-        pattern="STOCK_*.csv",
-        scope="full",
-        complete="trailer",
-        stable_s=0,
-        trailer=Trailer("TRAILER", (Column("rows", position=2),)),
-        columns=columns(sku="ITEM", location="WAREHOUSE", quantity="QTY"),
-        **DIALECT,
-        **NAMED,
-    ),
-    Read(
-        kind="items",
-        path="items",
-        pattern="ITEMS_*.csv",
-        scope="full",
-        complete="rename",
-        columns=columns(sku="ITEM", title="TEXT"),
-        **DIALECT,
-        **NAMED,
-    ),
-    Read(
-        kind="order_status",
-        path="status",
-        pattern="STATUS_*.csv",
-        complete="rename",
-        uncommitted=("cancelled",),
-        columns=columns(
-            reference="REF",
-            status="STATE",
-            sku="ITEM",
-            location="WAREHOUSE",
-            quantity="QTY",
-            changed="CHANGED",
-        ),
-        **DIALECT,
-        **NAMED,
-    ),
-    Read(
-        kind="shipments",
-        path="parcels",
-        pattern="PARCELS_*.csv",
-        complete="rename",
-        columns=columns(
-            shipment="PARCEL",
-            reference="REF",
-            sku="ITEM",
-            location="WAREHOUSE",
-            quantity="QTY",
-            tracking="TRACKING",
-        ),
-        **DIALECT,
-        **NAMED,
-    ),
+READS = tuple(
+    replace(read, lead_s=LEAD_S, **({"complete": "trailer", "stable_s": 0} if read.kind == "stock" else {}))
+    for read in WAREHOUSE
 )
+ORDER_FIELDS = FIELDS
+
+
+def routes_of(channel: str, locations: dict[str, str], orders_poll_ms: int) -> Routes:
+    """What travels between a partner who exchanges files and a channel."""
+    stock = Route(
+        Flow.INVENTORY,
+        "erp",
+        channel,
+        60_000,
+        locations=locations,
+        poll_interval_ms=60_000,
+        guard_cut_share=Decimal("0.3"),
+    )
+    orders = Route(Flow.ORDERS, channel, "erp", 20_000, poll_interval_ms=orders_poll_ms)
+    status = Route(Flow.ORDER_STATUS, "erp", channel, 60_000, poll_interval_ms=60_000)
+    return Routes([stock, orders, status])
 
 
 class Shelf:
@@ -213,7 +169,7 @@ class Play:
                     path="orders",
                     archive="" if self.local else "orders-done",
                     taken="delete" if self.local else "archive",
-                    columns=columns(**dict(zip(ORDER_FIELDS, ORDER_COLUMNS, strict=True))),
+                    columns=columns(ORDER_FIELDS, ORDER_COLUMNS),
                     **DIALECT,
                 ),
             ),
@@ -233,25 +189,12 @@ class Play:
             FILES.open(Opening("erp", self.settings, self.clock, Random(rng.getrandbits(64)), network)),
         ]
         at = {code: str(location) for code, location in self.places}
-        routes = [
-            Route(
-                Flow.INVENTORY,
-                "erp",
-                "shop",
-                60_000,
-                locations=at,
-                poll_interval_ms=60_000,
-                guard_cut_share=Decimal("0.3"),
-            ),
-            Route(Flow.ORDERS, "shop", "erp", 20_000, poll_interval_ms=120_000),
-            Route(Flow.ORDER_STATUS, "erp", "shop", 60_000, poll_interval_ms=60_000),
-        ]
         self.engine = Engine(
             store=SeverableStore(self.store, self.switch),
             clock=self.clock,
             rng=rng,
             systems=systems,
-            routes=Routes(routes),
+            routes=routes_of("shop", at, 120_000),
             owner="embedded",
         )
         self.hooks.engine = self.engine

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from tests.simulation.money_market import Market, MarketPlay
 from tests.simulation.money_play import Adobe, Play, Shopify
 
 from syncline.connectors.adobe_commerce import money as adobe_money
+from syncline.connectors.files.answers import Received
 from syncline.connectors.netsuite import money as netsuite_money
 from syncline.connectors.shopify import mapping as shopify_mapping
 from syncline.connectors.shopify import marks
@@ -24,6 +26,28 @@ def test_every_payment_and_every_refund_is_on_both_sides_once(number, kind):
     assert play.play() == []
     done = play.counts["transfers"], play.counts["refunds"], play.returned, play.called_off
     assert all(done), "nothing to check"
+
+
+def test_a_channel_with_nothing_but_files_is_told_of_every_payment_and_every_return_once():
+    play = MarketPlay(3, Market, kills=2)
+    assert play.play() == []
+    done = play.counts["transfers"], play.returned, play.called_off, play.shop.market.returns
+    assert all(done), "nothing to check"
+
+
+def test_a_file_that_tells_what_came_and_not_all_that_was_received_is_caught(monkeypatch):
+    rows, before = Received.rows, {}
+
+    def difference(self):
+        (row,) = rows(self)
+        known = before.setdefault(self.order, [])
+        known += [row["received"]] if row["received"] not in known else []
+        at = known.index(row["received"])
+        return [{**row, "received": row["received"] - (known[at - 1] if at else 0)}]
+
+    monkeypatch.setattr(Received, "rows", difference)
+    problems = MarketPlay(3, Market, kills=2).play()
+    assert any("the ERP received" in problem for problem in problems)
 
 
 def test_the_play_fails_without_the_routes(monkeypatch):

@@ -28,6 +28,10 @@ class Store:
     async def read(self, name: str, **_: Any) -> list[Any]:
         return self.cursor
 
+    async def write(self, *writes: Any) -> None:
+        for row in (row for write in writes for row in write.rows):
+            self.cursor = [(row["position"], row["covers_ms"])]
+
     async def append(self, events: Any, *, cursor: Cursor | None = None, **_: Any) -> list[int]:
         known = {event.event_id for event in self.appended}
         fresh = [event for event in events if event.event_id not in known]
@@ -85,6 +89,28 @@ def test_an_announcement_during_a_read_has_another_read_follow():
         await clock.sleep(100)
         task.cancel()
         assert [round(x - began[0]) for x in began] == [0, 10]
+
+    play(story)
+
+
+def test_what_is_to_be_told_once_more_is_not_forgotten_by_a_read_under_way():
+    """A person released what a full read had cut, and the read that ran just then put its own place over it."""
+
+    async def story(clock: Any) -> None:
+        began: list[float] = []
+        reads = poller(clock, 10.0, began)
+        store: Any = reads._store
+        store.cursor = [("before", START_MS)]
+        task = asyncio.create_task(reads.run())
+        await clock.sleep(5)
+        await reads.forget()
+        await clock.sleep(10)
+        assert store.cursor == [("", START_MS)]
+        reads.nudge()
+        await clock.sleep(100)
+        task.cancel()
+        assert [round(x - began[0]) for x in began] == [0, 15]
+        assert store.cursor == [("x", START_MS)], "told once more, and no more than once"
 
     play(story)
 

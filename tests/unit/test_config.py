@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import tomllib
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +21,7 @@ from syncline.inventory.rules import AUTO_BUFFER, Fence, fixed, percent
 from syncline.model.change import Flow
 from syncline.model.errors import Misconfigured
 from syncline.pricing.rules import OWN
+from syncline.runtime.check import check_everything
 from syncline.runtime.config import Config, duration_ms, load, parse, server_of
 from syncline.runtime.registry import connectors
 
@@ -516,12 +519,10 @@ def test_what_init_leaves_commented_out_is_right(tmp_path):
     assert routes.all[0].rule_for("LANTERN").cap == 10
 
 
-@pytest.mark.parametrize(
-    "erp", [name for name, one in connectors().items() if one.sample and one.sample.part == "erp"]
-)
+@pytest.mark.parametrize("erp", [name for name, one in connectors().items() if one.sample_as("erp")])
 def test_init_writes_any_erp_beside_any_channels(erp, tmp_path):
     installed = connectors()
-    channels = [name for name, one in installed.items() if one.sample and one.sample.part == "channel"]
+    channels = [name for name, one in installed.items() if one.sample_as("channel")]
     assert len(channels) > 1
     for chosen in ([*channels, channels[0]], *([one] for one in channels)):
         found = filled_in(configuration(installed, erp.replace("_", "-"), chosen, list(ROUTES)), tmp_path)
@@ -578,6 +579,22 @@ def test_init_writes_all_flows_of_the_pairs_that_are_sold(tmp_path):
 def test_init_says_what_there_is(erp, channels, flows, words):
     with pytest.raises(Misconfigured, match=words):
         configuration(connectors(), erp, channels, flows)
+
+
+def test_what_init_writes_for_files_at_both_ends_is_accepted_by_check(tmp_path):
+    text = configuration(connectors(), "files", ["files", "files"], list(ROUTES))
+    text = re.sub(r'"/srv/|"/var/lib/syncline/', lambda there: f'"{tmp_path}{there[0][1:]}', text)
+    path = tmp_path / "syncline.toml"
+    path.write_text(text)
+    systems = tomllib.loads(text)["systems"]
+    assert list(systems) == ["erp", "files", "files2"]
+    without = [finding.what for finding in asyncio.run(check_everything(path)) if not finding.ok]
+    assert "erp: folder stock" in without, "nothing is there yet, and each folder is named"
+    for system in systems.values():
+        for one in (*system["reads"], *system["writes"]):
+            Path(system["folder"], one["path"]).mkdir(parents=True, exist_ok=True)
+    findings = asyncio.run(check_everything(path))
+    assert [finding for finding in findings if not finding.ok] == []
 
 
 def test_init_asks_for_systems_and_flows():

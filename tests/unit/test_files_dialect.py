@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from decimal import Decimal
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from syncline.connectors.files.dialect import Reader, Values, Writer, cells
-from syncline.connectors.files.manifest import Column, Dialect, Write
+from syncline.connectors.files.manifest import ENCODINGS, Column, Dialect, Write
 from syncline.connectors.files.xmlrows import records
 from syncline.model.errors import Rejected
 
@@ -190,6 +192,22 @@ def test_a_byte_order_mark_comes_once():
     assert body.count(b"\xef\xbb\xbf") == 1
 
 
+# Character Sets of IANA: names and aliases of what we write, in lower case.
+REGISTERED = frozenset(
+    "us-ascii utf-8 iso-8859-1 latin1 iso-8859-2 iso-8859-15 windows-1250 windows-1251 windows-1252 ibm437 ibm850 ibm852".split()
+)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.split())
+def test_xml_names_its_encoding_as_any_reader_knows_it(encoding):
+    write = replace(CSV, format="xml", record="stock/row", encoding=encoding)
+    body = Writer(write).file([{"sku": "A", "location": "M", "quantity": 1}])
+    (named,) = re.findall(rb'encoding="(.*?)"', body)
+    assert named.decode().lower() in REGISTERED
+    same = "utf-8" if encoding == "utf-8-sig" else encoding
+    assert codecs.lookup(named.decode()).name == codecs.lookup(same).name
+
+
 def test_a_line_break_cannot_make_a_second_record():
     body = Writer(CSV).file([{"sku": "A\r\nB,X,1", "location": "M", "quantity": 1}])
     assert read_back(CSV, body) == [["A B,X,1", "M", "1"]]
@@ -202,6 +220,7 @@ def test_a_line_break_cannot_make_a_second_record():
         ({"format": "fixed", "columns": SLICED}, "x" * 41, "sku: .* has 41 characters, its column 40"),
         ({"quote": "", "delimiter": ";"}, "a;b", "no quote is declared"),
         ({}, "a\x07b", "sku: .* control character"),
+        ({"format": "xml", "record": "stock/row"}, "a\uffffb", "sku: .* control character"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_field(change, sku, words):

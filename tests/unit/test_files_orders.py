@@ -17,8 +17,8 @@ from syncline.connectors.files.orders import key_of
 from syncline.connectors.files.xmlrows import records
 from syncline.model.delivery import Item, Result
 from syncline.model.errors import Misconfigured, Rejected
-from syncline.model.payloads import CancelOrder, CreateShipment
-from syncline.model.records import Order, Shipment
+from syncline.model.payloads import CancelOrder, CreateRefund, CreateShipment, RecordPayment
+from syncline.model.records import Order, Receipt, Return, Shipment
 
 
 def columns(*fields: str) -> tuple[Column, ...]:
@@ -596,6 +596,53 @@ def test_a_parcel_and_a_cancellation_name_the_order_as_its_channel_does(desks):
     called_off, shipped = desk.names("out")
     assert (desk.root / "out" / called_off).read_text().splitlines()[1:] == ["PO 1/26"]
     assert (desk.root / "out" / shipped).read_text().splitlines()[1:] == ["PO 1/26,P-1,SKU-1,2,T1 T2"]
+
+
+def test_money_and_goods_are_told_in_the_channels_own_words_once_each(desks):
+    columns_of = {
+        "receipts": ("reference", "revision", "received", "of_channel", "currency"),
+        "returns": ("reference", "return", "sku", "quantity", "restock", "money"),
+    }
+    writes = tuple(
+        Write(kind=kind, path=kind, decimal=",", delimiter=";", columns=columns(*fields))
+        for kind, fields in columns_of.items()
+    )
+    desk = desks(PLACED, writes=writes)
+    leave(desk, 0, one("PO 1/26"))
+    (order,) = Told(desk).read().orders
+    assert set(desk.sink.operations) == {"record_payment", "create_refund"}
+
+    def tell(operation: str, payload: object) -> dict[str, object]:
+        (outcome,) = desk.run(desk.sink.deliver(operation, [Item("1", payload)], "key"))
+        found = desk.run(desk.sink.look_up(operation, Item("1", payload)))
+        assert outcome.result is Result.DONE and found is not None and found.result is Result.DONE
+        return dict(outcome.facts)
+
+    def received(amount: str, *, of_channel: bool = False) -> RecordPayment:
+        receipt = Receipt("market-x", Decimal(amount), "GBP", START_MS, of_channel)
+        return RecordPayment(order.key, receipt)
+
+    assert [tell("record_payment", received(x))["told"] for x in ("4.50", "4.50", "9.00")] == [
+        "4.50",
+        "4.50",
+        "9.00",
+    ]
+    # What is the channel's own in it nobody here knows, so nothing is said of what it was told.
+    assert "told" not in tell("record_payment", received("19.00", of_channel=True))
+    back = Return("R/7", "market-x", START_MS, ())
+    goods = (("SKU-1", "", 1), ("SKU-2", "", 2))
+    for _ in range(2):
+        tell(
+            "create_refund", CreateRefund(order.key, "erp return R/7", back, goods, restock=False, money=True)
+        )
+    lines = {
+        kind: [(desk.root / kind / name).read_text().splitlines()[1:] for name in desk.names(kind)]
+        for kind in columns_of
+    }
+    assert lines == {
+        "receipts": [["PO 1/26;1;4,50;0;GBP"], ["PO 1/26;2;9,00;0;GBP"], ["PO 1/26;3;19,00;1;GBP"]],
+        "returns": [["PO 1/26;R/7;SKU-1;1;0;1", "PO 1/26;R/7;SKU-2;2;0;1"]],
+    }
 
 
 # --- what is declared -------------------------------------------------------------------------------------

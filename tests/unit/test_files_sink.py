@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from decimal import Decimal
 from random import Random
 
 import pytest
+from msgspec.structs import replace as with_
 from tests.unit.files_place import START_MS
 
-from syncline.connectors.files.manifest import Column, FilesSettings, Read, Write
+from syncline.connectors.files import local
+from syncline.connectors.files.manifest import Column, FilesSettings, Read, Write, capabilities_of
 from syncline.connectors.files.sink import FilesSink
-from syncline.connectors.files.spool import Spool
+from syncline.connectors.files.spool import Sent, Spool
+from syncline.mapping.expressions import MappingError
+from syncline.mapping.tables import read_tables
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
 from syncline.model.errors import Misconfigured
@@ -215,6 +220,39 @@ def test_a_revision_of_what_nobody_knows_any_more_is_not_guessed(desks, tmp_path
     assert desk.names("out") == []
 
 
+def test_a_file_that_was_there_already_is_completed_and_what_is_true_now_follows_it(desks):
+    """The spool says that nothing appeared, and it had: that file says what was true then."""
+    desk = desks(ITEMS, writes=(replace(ORDERS, sentinel=".ok"),), untold=UNTOLD)
+    desk.run(deliver(desk.sink, order(2)))
+    (desk.root / "out" / "orders-shop-1-r1.csv.ok").unlink()
+    for revision in (1, 2):  # also one that appeared once more
+        desk.spool.note("put_order", "shop-1", Sent(revision, "", "unsent"), START_MS)
+        change = replace(order(2 + revision), external_id="shop-1")
+        while (result := desk.run(deliver(desk.sink, change))) is Result.NOT_SENT:
+            continue
+        assert result is Result.DONE
+    names = [f"orders-shop-1-r{n}.csv{end}" for n in (1, 2, 3) for end in ("", ".ok")]
+    assert [name for name in desk.names("out") if not name.startswith(".")] == sorted(names)
+    told = [(desk.root / "out" / name).read_text().splitlines()[1] for name in names[::2]]
+    assert [line.split(",")[4] for line in told] == ["2", "3", "4"]
+
+
+def test_a_file_that_appeared_and_is_not_yet_on_disk_is_in_doubt(desks, monkeypatch):
+    desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
+    calls = []
+
+    def fails(folder) -> None:
+        calls.append(folder)
+        if len(calls) == 2:  # the first is of staging
+            raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "_sync", fails)
+        assert desk.run(deliver(desk.sink, order(2))) is Result.UNKNOWN
+    assert desk.run(deliver(desk.sink, replace(order(3), external_id="shop-1"))) is Result.DONE
+    assert desk.names("out") == ["orders-shop-1-r1.csv", "orders-shop-1-r2.csv"]
+
+
 def test_a_spool_belongs_to_one_system(desks):
     desk = desks(ITEMS, writes=(ORDERS,), untold=UNTOLD)
     assert desk.spool.id
@@ -231,6 +269,53 @@ def test_the_same_again_is_no_revision_and_a_cancellation_is_one(desks):
     gone = replace(put, order=replace(put.order, cancelled_at_ms=START_MS), items=(), external_id="shop-1")
     desk.run(deliver(desk.sink, gone))
     assert (desk.root / "out" / "orders-shop-1-r2.csv").read_text().splitlines()[1] == "shop-1,2,cancel,,0,,"
+
+
+def test_an_order_has_the_fields_of_the_mapping_in_its_head(desks):
+    extra = tuple(Column(f"x_{name}", name=name) for name in ("gift", "net", "day", "note", "left_out"))
+    write = with_(ORDERS, columns=(*ORDERS.columns[:2], *ORDERS.columns[3:5], ORDERS.columns[2], *extra))
+    write = with_(write, decimal=",", delimiter=";")
+    desk = desks(ITEMS, writes=(write,), untold=UNTOLD)
+    desk.settings.validate()
+    pattern = capabilities_of(desk.settings).order_fields
+    assert [bool(re.fullmatch(pattern, name)) for name in ("x_gift", "x_left_out", "x_other", "sku")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    text = """
+    [erp.order]
+    x_gift = "contains(order.note, 'gift')"
+    x_net = "round(order.total / 4, 2)"
+    x_day = "add_days(order.placed, 3)"
+    x_note = "upper(order.note)"
+    x_left_out = "order.customer.email"
+    """
+    put = order(2)
+    held = replace(put.order, note="a gift; ribbon", total=Decimal("18.10"))
+    fields = read_tables(text, {"erp": pattern}).fields("erp", held, "shop")
+    desk.run(deliver(desk.sink, replace(put, order=held, fields=fields)))
+    (line,) = (desk.root / "out" / "orders-shop-1-r1.csv").read_text().splitlines()[1:]
+    assert line == 'shop-1;1;A;2;new;1;4,52;2026-09-24;"A GIFT; RIBBON";'
+    with pytest.raises(MappingError, match="x_other"):
+        read_tables('[erp.order]\nx_other = "channel"\n', {"erp": pattern})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"columns": (*ORDERS.columns, Column("X_gift", name="g"))}, "'X_gift' is none of"),
+        ({"columns": (*ORDERS.columns, Column("x_", name="g"))}, "'x_' is none of"),
+        ({"kind": "stock", "columns": (*NUMBERS.columns, Column("x_a", name="g"))}, "'x_a' is none of"),
+    ],
+)
+def test_mapped_fields_are_of_orders_and_named_so(change, words):
+    settings = FilesSettings(
+        folder="/x", spool="/y", reads=(ITEMS,), writes=(with_(ORDERS, **change),), untold=UNTOLD
+    )
+    with pytest.raises(Misconfigured, match=words):
+        settings.validate()
 
 
 @pytest.mark.parametrize("reference", ["../../etc/passwd", "a/b", "a\x00b", "x" * 300, "é", "a b"])
@@ -276,8 +361,6 @@ def test_numbers_are_absolute_and_remembered(desks, scope):
 
 
 def replace_scope(scope: str) -> Write:
-    from msgspec.structs import replace as with_
-
     return with_(NUMBERS, scope=scope)
 
 
@@ -329,13 +412,49 @@ def test_settings_that_cannot_work_are_refused_with_their_mend(settings, words):
     ],
 )
 def test_writes_that_cannot_work_are_refused_with_their_field(change, words):
-    from msgspec.structs import replace as with_
-
     settings = FilesSettings(
         folder="/x", spool="/y", reads=(ITEMS,), writes=(with_(NUMBERS, **change),), untold=UNTOLD
     )
     with pytest.raises(Misconfigured, match=words):
         settings.validate()
+
+
+@pytest.mark.parametrize(
+    ("read", "write", "words"),
+    [
+        ({"path": "in/", "pattern": "I*"}, {}, r"reads\[0\]: a name in in may be of files.reads\[1\] too"),
+        (
+            {"path": "out", "pattern": "*.csv"},
+            {},
+            r"reads\[1\]: a name in out may be of files.writes\[0\] too",
+        ),
+        ({"path": "done"}, {"archive": "./done", "name": "STOCK_1"}, r"may be of files.writes\[0\] too"),
+        (
+            {"path": "archive", "archive": "old"},
+            {},
+            r"reads\[1\].path: 'archive' is where other files are put away",
+        ),
+        ({}, {"name": "payments"}, r"writes\[0\]: a name in out may be of files.writes\[1\] too"),
+        ({"path": "out"}, {}, None),
+        ({"path": "done"}, {"archive": "done"}, None),
+    ],
+)
+def test_no_name_is_of_two_kinds_of_files(read, write, words):
+    """Else whoever looks first takes the other's: our own orders were put away as a partner's wrong file."""
+    stock = Read(kind="stock", path="in", pattern="STOCK_*", columns=NUMBERS.columns)
+    paid = Write(
+        kind="payments",
+        path="out",
+        columns=tuple(Column(x, name=x) for x in ("reference", "order", "amount")),
+    )
+    settings = FilesSettings(
+        folder="/x", spool="/y", reads=(ITEMS, with_(stock, **read)), writes=(with_(NUMBERS, **write), paid)
+    )
+    if words is None:
+        return settings.validate()
+    with pytest.raises(Misconfigured, match=words):
+        settings.validate()
+    return None
 
 
 @pytest.mark.parametrize(
@@ -363,8 +482,6 @@ def test_writes_that_cannot_work_are_refused_with_their_field(change, words):
     ],
 )
 def test_reads_that_cannot_work_are_refused_with_their_field(change, words):
-    from msgspec.structs import replace as with_
-
     settings = FilesSettings(folder="/x", spool="/y", reads=(with_(ITEMS, **change),))
     if words is None:
         settings.validate()

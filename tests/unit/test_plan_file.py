@@ -365,3 +365,20 @@ def test_a_service_that_left_its_plan_is_shown_and_ends_with_one(monkeypatch, dr
     assert re.search(rf"^{mark} +inventory:erp->shop worst case +8 s +20 s$", told.output, re.MULTILINE)
     assert "configured and not planned" in told.output
     assert msgspec.json.decode(run("--check", "--json").output) == compared(drift)
+
+
+def test_a_configuration_that_is_begun_names_the_tables_of_its_systems():
+    """Of a partner who exchanges files they stand in tables of their own; at a channel they are other ones."""
+    names = {
+        "[systems.erp]": "[systems.warehouse]",
+        "netsuite": "files",
+        "shopify": "files",
+        '"erp"': '"warehouse"',
+    }
+    text = SMALL
+    for old, new in names.items():
+        text = text.replace(old, new)
+    begun, _ = planned_config(plan_of(text), "")
+    systems = tomllib.loads(begun)["systems"]
+    assert list(systems) == ["warehouse", "shop"]
+    assert [systems[name]["reads"][0]["kind"] for name in systems] == ["stock", "orders"]

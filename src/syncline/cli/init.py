@@ -6,15 +6,17 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from syncline.ports import Connector
 
+Part = Literal["erp", "channel"]
 ERP, CHANNEL = "netsuite", "shopify"
 CHANNELS_MAX = 20
 NAME_CHARS = 14  # of a system's 16; a number may follow
@@ -211,7 +213,7 @@ def asked(installed: Mapping[str, Connector], ask: Callable[..., Any]) -> tuple[
         answer = str(ask(question, default=default))
         return [part for one in answer.split(",") if (part := one.strip())]
 
-    erps, channels = (", ".join(_of(installed, part)) for part in ("erp", "channel"))
+    erps, channels = ", ".join(_of(installed, "erp")), ", ".join(_of(installed, "channel"))
     return (
         str(ask(f"Which ERP? ({erps})", default=ERP)).strip(),
         several(f"Which sales channels, with commas between them? ({channels})", CHANNEL),
@@ -281,24 +283,26 @@ def _route(flow: str, source: Connector, sink: Connector) -> str:
 
 def _system(name: str, connector: Connector, note: str = "") -> str:
     head = f"[systems.{name}]"
-    settings = connector.sample.settings if connector.sample else ""
+    settings = connector.sample.named(name) if connector.sample else ""
     return f"{head:34}{note}".rstrip() + f'\nconnector = "{connector.name}"\n{settings}'
 
 
-def _of(installed: Mapping[str, Connector], part: str) -> list[str]:
-    return [name for name, one in installed.items() if one.sample is not None and one.sample.part == part]
+def _of(installed: Mapping[str, Connector], part: Part) -> list[str]:
+    return [name for name, one in installed.items() if one.sample_as(part) is not None]
 
 
-def _sampled(installed: Mapping[str, Connector], name: str, part: str) -> Connector:
+def _sampled(installed: Mapping[str, Connector], name: str, part: Part) -> Connector:
+    """A connector with the sample of this part."""
     from syncline.model.errors import Misconfigured
 
     found = installed.get(name.strip().lower().replace("-", "_"))
-    if found is None or found.sample is None or found.sample.part != part:
+    sample = found.sample_as(part) if found is not None else None
+    if found is None or sample is None:
         what = "an ERP" if part == "erp" else "a sales channel"
         raise Misconfigured(
             f"{name!r} is not {what} that is installed; there are {', '.join(_of(installed, part))}"
         )
-    return found
+    return replace(found, sample=sample)
 
 
 def _names(channels: Sequence[str]) -> list[str]:

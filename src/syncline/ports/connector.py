@@ -209,7 +209,7 @@ class System:
 class Sample:
     """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
 
-    ``settings`` is TOML, to stand below the line that names the connector. ``location`` is how one of its locations is
+    ``settings`` is TOML, to stand below the line that names the connector; ``{name}`` in it is the system's. ``location`` is how one of its locations is
     called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
     holds everybody's prices. ``role`` is, for a channel, what somebody who buys for a company may do there.
     """
@@ -221,11 +221,16 @@ class Sample:
     prices: str = ""
     role: str = ""
 
+    def named(self, name: str) -> str:
+        """The settings of a system that is called so."""
+        return self.settings.replace("{name}", name)
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:
     """The code for one kind of system, as registered under ``syncline.connectors``.
 
+    ``also`` is the sample of the other part, where one kind of system can be the ERP or the channel.
     ``operations`` are what its Sink can be asked for, ``tells`` the flows that its Source's streams carry; without any, nobody
     knows before a system is opened.
     """
@@ -238,6 +243,11 @@ class Connector:
     sample: Sample | None = None
     operations: Collection[str] = ()
     tells: Collection[Flow] = ()
+    also: Sample | None = None
+
+    def sample_as(self, part: Literal["erp", "channel"]) -> Sample | None:
+        """What ``syncline init`` writes where it is the one or the other."""
+        return next((one for one in (self.sample, self.also) if one is not None and one.part == part), None)
 
 
 __all__ = [

@@ -163,9 +163,13 @@ def _skeleton(plan: Plan) -> str:
     samples = {}
     for name, asked in plan.question.systems.items():
         found = known.get(asked.vendor.connector)
-        if found is not None and found.sample is not None:
-            samples[name] = found.sample
-            parts.append(f'[systems.{name}]\nconnector = "{found.name}"\n{found.sample.settings}')
+        sample = None
+        if found is not None:
+            sells = any(one.sink == name and one.flow == Flow.INVENTORY for one in plan.routes)
+            sample = found.sample_as("channel" if sells else "erp") or found.sample
+        if found is not None and sample is not None:
+            samples[name] = sample
+            parts.append(f'[systems.{name}]\nconnector = "{found.name}"\n{sample.named(name)}')
     for one in plan.routes:
         ends = (one.source, one.sink)
         if one.flow == Flow.INVENTORY and one.capture is not None and all(end in samples for end in ends):

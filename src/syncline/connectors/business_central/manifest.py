@@ -32,6 +32,9 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _GUID = re.compile(r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
+# Properties of salesOrder (API v2.0) that nothing else here writes, and the type that a mapping has to give them.
+MAPPED = {"partialShipping": "boolean", "requestedDeliveryDate": "date", "salesperson": "string"}
+
 CAPABILITIES = Capabilities(
     webhooks=True,
     webhook_signature="none: a shared secret in the body (clientState)",
@@ -46,6 +49,7 @@ CAPABILITIES = Capabilities(
     # Inventory less what sales order lines still have to ship, as our extension's page states both.
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
+    order_fields="|".join(MAPPED),
     # "The best price is the lowest permissible price" (Microsoft, "Record special sales prices and discounts", from memory);
     # the item card's counts where no line does.
     price_order=PriceOrder(lowest=True, last=("item",)),

@@ -16,16 +16,17 @@ from decimal import Decimal
 from typing import Any
 
 from syncline.connectors.business_central.client import Row
-from syncline.connectors.business_central.manifest import BusinessCentralSettings
+from syncline.connectors.business_central.manifest import MAPPED, BusinessCentralSettings
 from syncline.connectors.business_central.rows import NO_GUID, text
 from syncline.model.errors import Rejected
-from syncline.model.payloads import OrderItem, PutOrder, PutPayment, PutRefund
+from syncline.model.payloads import FieldValue, OrderItem, PutOrder, PutPayment, PutRefund
 from syncline.model.records import ZERO, Address, Customer, Order
 
 UNIT_PRICE = Decimal("0.00001")  # what the general ledger setup keeps by default
 CENT = Decimal("0.01")
 REFERENCE_CHARS_MAX = 35  # externalDocumentNumber
 NUMBER_CHARS_MAX = 20  # of a customer
+CODE_CHARS_MAX = 20
 NAME_CHARS_MAX = 100
 DIGEST_CHARS = 12
 _NUMBER = re.compile(r"[A-Z0-9_-]+")
@@ -211,7 +212,27 @@ def header(put: PutOrder, settings: BusinessCentralSettings) -> dict[str, Any]:
         body |= _address("shipTo", to)
     if order.customer is not None:
         body |= {"email": order.customer.email[:80], "phoneNumber": order.customer.phone[:30]}
-    return {key: value for key, value in body.items() if value}
+    return {key: value for key, value in body.items() if value} | {x.name: mapped(x) for x in put.fields}
+
+
+def mapped(field: FieldValue) -> str | bool:
+    """The value of a field that a mapping gave, as API v2.0 takes it.
+
+    Raises:
+        Rejected: it is of another type than the field, or too long for it; names the field.
+    """
+    wanted = MAPPED.get(field.name, "string")
+    if field.type != wanted:
+        raise Rejected(
+            f"{field.name} takes a {wanted}, and the mapping gives a {field.type}: change the mapping"
+        )
+    if wanted == "boolean":
+        return field.text == "true"
+    if field.name == "salesperson" and len(field.text) > CODE_CHARS_MAX:
+        raise Rejected(
+            f"salesperson takes a code of up to {CODE_CHARS_MAX} characters, not {field.text[:60]!a}: change the mapping"
+        )
+    return field.text.upper() if field.name == "salesperson" else field.text  # codes are kept in capitals
 
 
 def create_body(

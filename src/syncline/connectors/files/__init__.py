@@ -1,7 +1,7 @@
 """Files as a system: CSV, fixed-width and XML, to and from a folder, an SFTP server or object storage."""
 
 from syncline.connectors.files.manifest import CAPABILITIES, OPERATIONS, STREAMS, FilesSettings
-from syncline.connectors.files.sample import SAMPLE
+from syncline.connectors.files.sample import CHANNEL, SAMPLE
 from syncline.connectors.files.system import open_system
 from syncline.model.change import Flow
 from syncline.ports import Connector
@@ -15,6 +15,7 @@ CONNECTOR = Connector(
     SAMPLE,
     frozenset(OPERATIONS),
     tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
+    also=CHANNEL,
 )
 
 __all__ = ["CONNECTOR", "FilesSettings"]

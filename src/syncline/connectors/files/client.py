@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from types import MappingProxyType
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from syncline.connectors.files.manifest import Column, FilesSettings
 from syncline.connectors.files.xmlrows import records
@@ -34,7 +34,7 @@ REFUSED = frozenset(
 )
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _CONTENTS = tuple(Column(name, name=name) for name in ("Key", "Size", "LastModified"))
-_LISTING = tuple(Column(name, name=name) for name in ("IsTruncated", "NextContinuationToken"))
+_LISTING = tuple(Column(name, name=name) for name in ("IsTruncated", "NextContinuationToken", "EncodingType"))
 _ERROR = tuple(Column(name, name=name) for name in ("Code", "Message"))
 
 
@@ -238,15 +238,18 @@ class ObjectFolder(Folder):
 def _listing(body: bytes, prefix: str) -> tuple[list[Entry], str]:
     """The entries of a page, and the token of the next or ""."""
     found: list[Entry] = []
+    about = next(records(BytesIO(body), "ListBucketResult", _LISTING), None)
+    if about is None:
+        raise Rejected("it is no listing")
+    more, token, encoding = about.values
     for row in records(BytesIO(body), "ListBucketResult/Contents", _CONTENTS):
         key, size, modified = row.values
-        name = unquote(key).removeprefix(prefix)
+        # Of the stores that speak like it not all encode; where they do, a space is a plus sign.
+        name = (unquote_plus(key) if encoding == "url" else key).removeprefix(prefix)
         if not name.startswith("."):
             at = datetime.fromisoformat(modified)
             found.append(Entry(name, int(size), round(at.timestamp() * 1000)))
-    for row in records(BytesIO(body), "ListBucketResult", _LISTING):
-        return found, row.values[1] if row.values[0] == "true" else ""
-    raise Rejected("it is no listing")
+    return found, token if more == "true" else ""
 
 
 def _words(answer: Response) -> tuple[str, str]:

@@ -25,8 +25,14 @@ NUMBER_CHARS_MAX = 40
 TEXT_CHARS_MAX = 4_000
 YEARS = range(2000, 2100)
 SHOWN_CHARS = 60
+# What the declaration of an XML file calls an encoding: the names that readers have to know (IANA, Character Sets).
+XML_NAMES = {"ascii": "US-ASCII", "utf-8-sig": "UTF-8", "latin-1": "ISO-8859-1", "cp437": "IBM437"} | {
+    "cp850": "IBM850",
+    "cp852": "IBM852",
+    **{f"cp{n}": f"windows-{n}" for n in (1250, 1251, 1252)},
+}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 _BREAKS = re.compile(r"[\r\n\u2028\u2029\t]+")
 _ROW = msgspec.json.Decoder(list[str] | dict[str, str])  # a record, or why it is none
 
@@ -281,7 +287,8 @@ class Writer:
         if write.format == "xml":
             root = write.record.rpartition("/")[0]
             opened = [name for name in (root or write.root).split("/") if name]
-            head = f'<?xml version="1.0" encoding={quoteattr(self._encoding)}?>\n'
+            known = XML_NAMES.get(self._encoding.lower(), self._encoding.upper())
+            head = f'<?xml version="1.0" encoding={quoteattr(known)}?>\n'
             start = "".join(f"<{name}>\n" for name in opened)
             end = "".join(f"</{name}>\n" for name in reversed(opened))
             return b"".join((head.encode("ascii"), start.encode("ascii"), *lines, end.encode("ascii")))

@@ -108,6 +108,8 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
                 raise Rejected(f"line {number} stands behind the trailer in line {ends.trailer_line}")
             if header and ends.header is None:
                 ends.header = line
+            elif header and line == ends.header:
+                raise Rejected(f"line {number} is the header again: two files are glued together")
             elif line.startswith(marks):
                 ends.trailer, ends.trailer_line = line, number
             else:
@@ -119,7 +121,13 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
 
 def kept(read: Read, spool: Spool, taken: Taken) -> Path:
     """Where the lines of a file are that was taken."""
-    return spool.content(f"{taken.sha256}.rows" if read.format == "xml" else taken.sha256)
+    return spool.content(_rows_name(read, taken.sha256) if read.format == "xml" else taken.sha256)
+
+
+def _rows_name(read: Read, sha256: str) -> str:
+    """The records of an XML file as these columns see them: others see others."""
+    seen = msgspec.json.encode((read.record, read.columns, read.kind == "orders"))
+    return f"{sha256}.{hashlib.sha256(seen).hexdigest()[:12]}.rows"
 
 
 def header_of(read: Read, path: Path) -> bytes | None:
@@ -183,6 +191,22 @@ class Intake:
                     raise  # it is not the file
         return failed[0] if failed else None
 
+    async def ready(self, read: Read, taken: Taken) -> str:
+        """Have the lines of a taken file at hand, although other columns were declared then; why they cannot be, or "".
+
+        Raises:
+            Retryable: the spool lacks the file, or does not take what is made of it.
+        """
+        content = self._spool.content(taken.sha256)
+        if read.format == "xml" and not kept(read, self._spool, taken).exists():
+            try:
+                await self._rows_of_xml(read, content, taken.sha256, Scan(taken.stamp_ms))
+            except Rejected as error:
+                return str(error)
+            except OSError as error:
+                raise Retryable(f"the spool lacks {taken.name}, or takes nothing: {error}") from error
+        return ""
+
     def _matches(self, read: Read, entry: Entry) -> bool:
         return matches(read.pattern, entry.name) is not None
 
@@ -225,6 +249,10 @@ class Intake:
             await self._refuse(read, entry, "", why, listed_ms)
             return
         stamp_ms = entry.modified_ms
+        if (
+            stamp_ms - listed_ms > AHEAD_MS_MAX
+        ):  # a date that is kept or wrong, and nothing after it would count
+            stamp_ms = listed_ms
         if read.scope == "full" and (last := self._spool.last(read.stream.name)) is not None:
             stamp_ms = max(stamp_ms, last.stamp_ms)  # what was left later counts as later, whatever its date
         if read.stamp == "name":
@@ -244,12 +272,18 @@ class Intake:
                 raise Waits(
                     f"it had {entry.size} bytes when it was listed and {incoming.size} when it was read"
                 )
+            if not await self._still(read, entry):
+                raise Waits("it was written again while it was read")
             incoming.end()
             await self._judge(read, entry, incoming, expected, stamp_ms, listed_ms)
         except OSError as error:
             raise Retryable(f"the spool does not take it: {error}") from error
         finally:
             incoming.drop()
+
+    async def _still(self, read: Read, entry: Entry) -> bool:
+        """Whether what lies there under a name is what was listed, and not another that was left since."""
+        return await self._folder.find(read.path, entry.name) == entry
 
     async def _complete(self, read: Read, entry: Entry, names: set[str]) -> str:
         """The checksum that the partner states, or "".
@@ -262,6 +296,7 @@ class Intake:
         if read.complete != "sentinel":
             return ""
         if entry.name + read.sentinel not in names:
+            await self._finish(read, entry)
             raise Waits(f"there is no {read.sentinel} beside it")
         if not read.checksum:
             return ""
@@ -343,7 +378,7 @@ class Intake:
             Rejected: it cannot be taken as a whole.
         """
         if read.format == "xml":
-            await self._rows_of_xml(read, incoming, sha256, scan)
+            await self._rows_of_xml(read, incoming.path, sha256, scan)
             return
         with incoming.path.open("rb") as file:
             head = file.read(8)
@@ -409,12 +444,12 @@ class Intake:
         except Rejected as error:
             raise Rejected(f"trailer in line {ends.trailer_line}: {error}") from error
 
-    async def _rows_of_xml(self, read: Read, incoming: Incoming, sha256: str, scan: Scan) -> None:
+    async def _rows_of_xml(self, read: Read, content: Path, sha256: str, scan: Scan) -> None:
         """Keep the records of an XML file as lines, so that they are compared like any other."""
         made = self._spool.receive()
         try:
-            with incoming.path.open("rb") as file:
-                if file.read(4).startswith(tuple(_PACKED)):
+            with content.open("rb") as file:
+                if file.read(8).startswith(tuple(_PACKED)):
                     raise Rejected("it is packed: have it left as it is")
                 file.seek(0)
                 for row in records(file, read.record, read.columns, late=read.kind == "orders"):
@@ -434,7 +469,7 @@ class Intake:
                     if scan.rows % PAUSE_ROWS == 0:
                         await self._clock.sleep(0)
             made.end()
-            self._spool.keep(made, f"{sha256}.rows")
+            self._spool.keep(made, _rows_name(read, sha256))
         finally:
             made.drop()
 
@@ -471,16 +506,28 @@ class Intake:
     async def _put_away(self, read: Read, entry: Entry, sha256: str, why: str) -> None:
         if "/" in entry.name or "\0" in entry.name or entry.name in (".", ".."):
             return  # it is no name, so it is not used as one
-        name = f"{entry.modified_ms}-{sha256[:12] or 'unread'}-{safe(entry.name)}"
+        name = f"{entry.modified_ms}-{sha256[:12] or unread(entry)[:19]}-{safe(entry.name)}"
         to = read.rejected if why else read.archive
         if why:
             reason = f"{shown_name(entry.name)}: {why}\n".encode()
             with suppress(Conflict):
                 await self._folder.stage(to, f"{name}.reason.txt", reason)
                 await self._folder.publish(to, f"{name}.reason.txt", reason)
-        await self._folder.move(read.path, entry.name, to, name)
+        if not await self._still(read, entry):
+            return  # another was left under this name: it is taken next
         if read.complete == "sentinel":
+            # First, so that it never stands beside a file that it does not speak of, such as the next one's beginning.
             await self._folder.move(read.path, entry.name + read.sentinel, to, name + safe(read.sentinel))
+        await self._folder.move(read.path, entry.name, to, name)
+
+    async def _finish(self, read: Read, entry: Entry) -> None:
+        """Put away a file whose sentinel was put away before we ended."""
+        for taken in self._spool.of_name(read.stream.name, shown_name(entry.name), entry.modified_ms):
+            if taken.size == entry.size:
+                await self._put_away(
+                    read, entry, taken.sha256, taken.reason if taken.state == "rejected" else ""
+                )
+                return
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from syncline.model.errors import Conflict, Rejected, Retryable
+from syncline.model.errors import Conflict, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Clock, Entry, Folder
 from syncline.sdk.governor import ConcurrencySlots
 
@@ -123,7 +123,10 @@ class LocalFolder(Folder):
             if os.path.lexists(folder / name):
                 return False
             (folder / _staged(name)).rename(folder / name)
-            _sync(folder)
+            try:
+                _sync(folder)
+            except OSError as error:  # it is there, and may be gone after a power cut
+                raise OutcomeUnknown(f"{name!a} is there, and not yet on disk: {error.strerror}") from error
             return True
 
         if not await self._do(f"{name!a} cannot be written", work):

@@ -31,6 +31,8 @@ ENCODINGS = (
     "utf-8 utf-8-sig ascii latin-1 iso-8859-1 iso-8859-2 iso-8859-15 cp1250 cp1251 cp1252 cp437 cp850 cp852"
 )
 
+MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
+
 CAPABILITIES = Capabilities(
     delta_poll=("inventory", "order_status", "orders"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
@@ -40,6 +42,7 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
+    order_fields=MAPPED,
 )
 
 OPERATIONS = {
@@ -48,6 +51,8 @@ OPERATIONS = {
     "put_refund": Operation("put_refund", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "create_shipment": Operation("create_shipment", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "cancel_order": Operation("cancel_order", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
+    "record_payment": Operation("record_payment", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
+    "create_refund": Operation("create_refund", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "set_stock": Operation("set_stock", batch_items_max=STOCK_ROWS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=STOCK_ROWS_MAX, reads_only=True),
 }
@@ -127,20 +132,31 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("reference", "shipment", "sku", "quantity"),
         ("location", "shipped_at", "tracking", "carrier"),
     ),
-    "cancellations": (("reference",), ()),
+    "cancellations": (("reference",), ("restock", "money")),
+    # Whether the channel's own payments are in the figure has to be said: it would add what it has already.
+    "receipts": (("reference", "received", "of_channel"), ("revision", "currency", "received_at")),
+    "returns": (
+        ("reference", "return", "sku", "quantity"),
+        ("location", "returned_at", "restock", "money"),
+    ),
     "acknowledgements": (
         ("reference", "result"),
         ("revision", "reason", "file", "line", "stamp"),
     ),
 }
-DATES = frozenset("stamp changed shipped_at placed_at updated_at received_at created_at paid_at".split())
+DATES = frozenset(
+    "stamp changed shipped_at placed_at updated_at received_at created_at paid_at returned_at".split()
+)
 OPERATION_OF = {
     "orders": "put_order",
     "payments": "put_payment",
     "refunds": "put_refund",
     "shipments": "create_shipment",
     "cancellations": "cancel_order",
+    "receipts": "record_payment",
+    "returns": "create_refund",
 }
+ANSWERS = ("shipments", "cancellations", "receipts", "returns")  # what a channel is told of its orders
 
 
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -239,7 +255,17 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[systems.NAME.writes]]``: files that we leave for a partner."""
 
-    kind: Literal["orders", "payments", "refunds", "stock", "shipments", "cancellations", "acknowledgements"]
+    kind: Literal[
+        "orders",
+        "payments",
+        "refunds",
+        "stock",
+        "shipments",
+        "cancellations",
+        "receipts",
+        "returns",
+        "acknowledgements",
+    ]
     path: str
     name: str = ""
     archive: str = ""
@@ -320,6 +346,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         kinds: set[str] = set()
         for n, write in enumerate(self.writes):
             _check_write(f"files.writes[{n}]", write, kinds)
+        _check_names(self.reads, self.writes)
         for kind in ("payments", "refunds") if "orders" in kinds else ():
             if (kind in kinds) == (kind in self.untold):
                 raise Misconfigured(
@@ -343,7 +370,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: where stock comes as changes only, order_status needs a column 'changed' (when the order "
                 "was booked), or a figure that was told before the order's status is never known to contain it."
             )
-        for kind in ("shipments", "cancellations", "acknowledgements"):
+        for kind in (*ANSWERS, "acknowledgements"):
             if kind in kinds and not self._reads("orders"):
                 raise Misconfigured(
                     f"files: {kind} answer orders that the partner leaves: declare reads of kind 'orders'."
@@ -397,11 +424,14 @@ def capabilities_of(settings: FilesSettings) -> Capabilities:
     """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
     told = {flow for read in settings.reads for flow in read.stream.flows}
+    orders = settings.write("orders")
+    fields = [re.escape(column.field) for column in (orders.columns if orders else ())]
     return Capabilities(
         **{name: getattr(CAPABILITIES, name) for name in CAPABILITIES.__dataclass_fields__}
         | {
             "stock_read_basis": StockBasis(basis),
             "delta_poll": tuple(flow for flow in CAPABILITIES.delta_poll if flow in told),
+            "order_fields": "|".join(field for field in fields if re.fullmatch(MAPPED, field)),
         }
     )
 
@@ -438,8 +468,9 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     head = dialect.head if isinstance(dialect, Read) else None
     heads = head.columns if head is not None else ()
     fields = [column.field for column in (*heads, *dialect.columns)]
+    mapped = isinstance(dialect, Write) and dialect.kind == "orders"
     for one in fields:
-        if one not in needed and one not in more:
+        if one not in needed and one not in more and not (mapped and re.fullmatch(MAPPED, one)):
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
     if len(set(fields)) != len(fields):
         raise Misconfigured(f"{where}.columns: a field is named twice.")
@@ -538,6 +569,32 @@ def _check_orders(where: str, read: Read) -> None:
         raise Misconfigured(
             f"{where}: {strange[0]!r} stands in the wrong record; of lines are {', '.join(ORDER_LINE)}."
         )
+
+
+def _check_names(reads: Sequence[Read], writes: Sequence[Write]) -> None:
+    """That no name can be of two kinds of files: whoever looks first would take the other's, and ours too."""
+    put_away = {PurePosixPath(to) for read in reads for to in (read.archive, read.rejected)}
+    begins: list[tuple[str, PurePosixPath, str, str]] = []
+    for n, read in enumerate(reads):
+        where, path = f"files.reads[{n}]", PurePosixPath(read.path)
+        if path in put_away:
+            raise Misconfigured(f"{where}.path: {read.path!r} is where other files are put away.")
+        start, _, end = read.pattern.partition("*")
+        begins.append((where, path, start, end))
+    for n, write in enumerate(writes):
+        begins += [
+            (f"files.writes[{n}]", PurePosixPath(path), f"{write.prefix}-", write.suffix)
+            for path in (write.path, write.archive)
+            if path
+        ]
+    for n, (where, path, start, end) in enumerate(begins):
+        for other, at, begin, close in begins[n + 1 :]:
+            alike = start.startswith(begin) or begin.startswith(start)
+            if path == at and other != where and alike and (end.endswith(close) or close.endswith(end)):
+                raise Misconfigured(
+                    f"{where}: a name in {path} may be of {other} too: give one of them another folder, or names that "
+                    "begin otherwise."
+                )
 
 
 def _check_trailer(where: str, read: Read) -> None:

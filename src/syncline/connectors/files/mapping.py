@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 
 from syncline.connectors.files.dialect import TEXT_CHARS_MAX, Reader, Values, shown
+from syncline.connectors.files.intake import AHEAD_MS_MAX
 from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.spool import Taken
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
-from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.model.payloads import FieldValue, PutOrder, PutPayment, PutRefund
 from syncline.model.records import (
     ZERO,
     Address,
@@ -33,6 +34,7 @@ KEY_CHARS_MAX = 255
 TOLD_CHARS_MAX = 500  # of a line that is kept with its refusal
 CENT = Decimal("0.01")
 UNIT_PRICE = Decimal("0.000001")
+ORDERING = ("stamp", "changed")  # of two that are told, the one with the later moment counts
 SEP = "\x1f"
 
 
@@ -167,9 +169,23 @@ class Rows:
         if not text:
             return absent
         try:
-            return self._values.moment(text)
+            found = self._values.moment(text)
+            if field in ORDERING and found - self._taken.listed_ms > AHEAD_MS_MAX:
+                raise Rejected(f"{shown(text)} lies ahead of us, so nothing after it would be believed")
         except Rejected as error:
             raise Rejected(f"field {field}: {error}") from error
+        return found
+
+    def _same(self, field: str, lines: Sequence[Sequence[str]]) -> str:
+        """What every line of a record says alike.
+
+        Raises:
+            Rejected: they differ, and nothing tells which of them is meant.
+        """
+        said = dict.fromkeys(self._get(field, values) for values in lines)
+        if len(said) > 1:
+            raise Rejected(f"field {field}: its lines say {' and '.join(shown(text) for text in said)}")
+        return next(iter(said))
 
     def stamp(self, values: Sequence[str]) -> int:
         """When a row was true, by the partner's clock: its own stamp, or that of its file."""
@@ -235,10 +251,10 @@ class Rows:
         first = lines[0]
         stamp_ms = max(self.stamp(values) for values in lines)
         booked_ms = max(self._moment("changed", values, stamp_ms) for values in lines)
-        status = self._get("status", first)
+        status = self._same("status", lines)
         return OrderRow(
             self._key("reference", first),
-            self._get("id", first) or self._key("reference", first),
+            self._same("id", lines) or self._key("reference", first),
             status,
             status not in (*self._read.uncommitted, *self._read.cancelled),
             units,
@@ -252,6 +268,7 @@ class Rows:
         first = lines[0]
         stamp_ms = max(self.stamp(values) for values in lines)
         tracking = dict.fromkeys(text for values in lines if (text := self._get("tracking", values)))
+        self._same("reference", lines)  # a parcel of goods of two orders cannot be told as one of either
         return ShipmentRow(
             self._key("shipment", first),
             self._key("reference", first),
@@ -415,6 +432,7 @@ def order_rows(put: PutOrder, revision: int) -> list[dict[str, Any]]:
         "note": order.note,
         **_address("ship", order.shipping_to),
         **_address("bill", order.billing),
+        **{field.name: _mapped(field) for field in put.fields},
     }
     if order.customer is not None:
         customer = order.customer
@@ -459,6 +477,13 @@ def order_rows(put: PutOrder, revision: int) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _mapped(field: FieldValue) -> object:
+    """A value that a mapping gave; a day is written as ISO 8601 has it, unless the mapping makes it a text."""
+    if field.type == "decimal":
+        return Decimal(field.text)
+    return field.text == "true" if field.type == "boolean" else field.text
 
 
 def _price(amount: Decimal) -> Decimal:

@@ -100,7 +100,9 @@ class Orders:
             self._marks = _marks(read, read.head)
         self.groups: list[Group] = []
         self.refused: list[tuple[int, str, bytes]] = []  # lines that are of no order: number, why, the line
-        self._ended: set[tuple[str, str]] = set()
+        self._ended: dict[
+            tuple[str, str], Group | None
+        ] = {}  # None: it came again, and its groups are spoilt
         self._open: Group | None = None
         self._torn = ""  # why a line before this one may be of the order that comes
 
@@ -162,12 +164,13 @@ class Orders:
             self._torn = ""  # it was one of this order's
             return group
         if group is not None:
-            self._ended.add((group.reference, group.revision))
+            self._ended.setdefault((group.reference, group.revision), group)
         fresh = Group(reference, revision, number)
         if (reference, revision) in self._ended:
-            for each in (*self.groups, fresh):
-                if (each.reference, each.revision) == (reference, revision):
+            for each in (self._ended[reference, revision], fresh):
+                if each is not None:
                     each.spoil(number, "the order stands in the file in two places")
+            self._ended[reference, revision] = None
         if self._torn and self._heads is None:
             fresh.spoil(number, self._torn)
         self._torn = ""
@@ -301,6 +304,7 @@ class OrderMaker:
         """
         seen: dict[str, tuple[int, Row]] = {}
         kept: list[tuple[int, Row]] = list(group.rows[: self._first])
+        unnamed: set[tuple[str, ...]] = set()
         for number, row in group.rows[self._first :]:
             name = row.get("line", "")
             known = seen.get(name) if name else None
@@ -308,10 +312,12 @@ class OrderMaker:
                 if known[1] != row:
                     raise Rejected(f"line {number}: field line: {shown(name)} is in line {known[0]} as well")
                 continue
-            if not name and any(row == other for _, other in kept[self._first :]):
+            said = tuple(row.values())  # of one reader, so its fields are in one order
+            if not name and said in unnamed:
                 raise Rejected(
                     f"line {number} is the same as another of its order, and no field 'line' says whether it is one more"
                 )
+            unnamed.add(said)
             seen[name] = number, row
             kept.append((number, row))
         return kept

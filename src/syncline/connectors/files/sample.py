@@ -1,4 +1,4 @@
-"""What ``syncline init`` writes for a partner who exchanges files as an ERP."""
+"""What ``syncline init`` writes for a partner who exchanges files: as an ERP, and as a channel."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from syncline.ports import Sample
 SAMPLE = Sample(
     "erp",
     """\
-folder = "/srv/exchange"            # or sftp://HOST/PATH, or s3://BUCKET/PREFIX: see "Exchange files"
-spool = "/var/lib/syncline/erp"     # a folder of Syncline's own, on a local disk
+folder = "/srv/{name}"              # or sftp://HOST/PATH, or s3://BUCKET/PREFIX: see "Exchange files"
+spool = "/var/lib/syncline/{name}"  # a folder of Syncline's own, on a local disk
 untold = ["payments", "refunds"]    # no file tells of them
 
-[[systems.erp.reads]]
+[[systems.{name}.reads]]
 kind = "stock"                      # all of it in each file
 path = "stock"
 pattern = "STOCK_*.csv"             # the star is the moment at which it was true
@@ -25,7 +25,7 @@ delimiter = ";"
 decimal = ","
 columns = [{ field = "sku", name = "ITEM" }, { field = "location", name = "WAREHOUSE" }, { field = "quantity", name = "QTY" }]
 
-[[systems.erp.reads]]
+[[systems.{name}.reads]]
 kind = "items"
 path = "items"
 pattern = "ITEMS_*.csv"
@@ -34,7 +34,7 @@ complete = "rename"
 delimiter = ";"
 columns = [{ field = "sku", name = "ITEM" }, { field = "title", name = "TEXT" }]
 
-[[systems.erp.reads]]
+[[systems.{name}.reads]]
 kind = "order_status"               # which orders are booked: their stock is gone from the figures
 path = "status"
 pattern = "STATUS_*.csv"
@@ -50,7 +50,7 @@ columns = [
   { field = "changed", name = "BOOKED" },
 ]
 
-[[systems.erp.reads]]
+[[systems.{name}.reads]]
 kind = "shipments"
 path = "parcels"
 pattern = "PARCELS_*.csv"
@@ -65,7 +65,7 @@ columns = [
   { field = "tracking", name = "TRACKING" },
 ]
 
-[[systems.erp.writes]]
+[[systems.{name}.writes]]
 kind = "orders"                     # a file for each revision of each order
 path = "orders"
 archive = "orders-done"             # where the partner moves what it has booked
@@ -82,4 +82,118 @@ columns = [
 ]
 """,
     location="MAIN",
+)
+
+CHANNEL = Sample(
+    "channel",
+    """\
+folder = "/srv/{name}"              # or sftp://HOST/PATH, or s3://BUCKET/PREFIX: see "Exchange files"
+spool = "/var/lib/syncline/{name}"  # a folder of Syncline's own, on a local disk
+
+[[systems.{name}.reads]]
+kind = "orders"                     # a row for each line, with what concerns the whole order in every one
+path = "orders"
+pattern = "ORDERS_*.csv"
+complete = "rename"                 # written under another name first; or sentinel, trailer, stable
+stamp = "name"                      # the star is the moment at which it was true
+stamp_format = "%Y%m%d%H%M%S"
+timezone = "UTC"
+delimiter = ";"
+decimal = ","
+cancelled = ["cancelled"]           # words of STATE: the buyer wants nothing any more
+columns = [
+  { field = "reference", name = "ORDER" },
+  { field = "revision", name = "REVISION" },   # which of two contents is newer; or updated_at
+  { field = "status", name = "STATE" },
+  { field = "currency", name = "CURRENCY" },
+  { field = "total", name = "TOTAL" },
+  { field = "customer_id", name = "BUYER" },
+  { field = "payment", name = "PAYMENT" },
+  { field = "paid", name = "PAID" },
+  { field = "line", name = "LINE" },
+  { field = "sku", name = "ITEM" },
+  { field = "location", name = "SITE" },
+  { field = "quantity", name = "QTY" },
+  { field = "unit_price", name = "PRICE" },
+]
+
+[[systems.{name}.reads]]
+kind = "items"                      # which SKUs are sold there
+path = "listed"
+pattern = "LISTED_*.csv"
+scope = "full"
+complete = "rename"
+delimiter = ";"
+columns = [{ field = "sku", name = "ITEM" }]
+
+[[systems.{name}.writes]]
+kind = "stock"                      # absolute numbers, so the last file counts
+path = "stock"
+archive = "done"                    # where the partner moves what it has taken
+delimiter = ";"
+columns = [{ field = "sku", name = "ITEM" }, { field = "location", name = "SITE" }, { field = "quantity", name = "QTY" }]
+
+[[systems.{name}.writes]]
+kind = "acknowledgements"           # what became of each order of each file
+path = "answers"
+archive = "done"
+delimiter = ";"
+columns = [
+  { field = "reference", name = "ORDER" },
+  { field = "revision", name = "REVISION" },
+  { field = "result", name = "RESULT" },       # taken, unchanged, older, refused
+  { field = "reason", name = "REASON" },
+  { field = "file", name = "FILE" },
+  { field = "line", name = "LINE" },
+]
+
+[[systems.{name}.writes]]
+kind = "shipments"
+path = "parcels"
+archive = "done"
+delimiter = ";"
+columns = [
+  { field = "reference", name = "ORDER" },
+  { field = "shipment", name = "PARCEL" },
+  { field = "sku", name = "ITEM" },
+  { field = "location", name = "SITE" },
+  { field = "quantity", name = "QTY" },
+  { field = "tracking", name = "TRACKING" },
+]
+
+[[systems.{name}.writes]]
+kind = "cancellations"              # of these the ERP will send nothing
+path = "called-off"
+archive = "done"
+delimiter = ";"
+columns = [{ field = "reference", name = "ORDER" }, { field = "money", name = "REPAY" }]
+
+[[systems.{name}.writes]]
+kind = "receipts"                   # what the ERP has received for an order in all; a route of payments needs it
+path = "receipts"
+archive = "done"
+delimiter = ";"
+decimal = ","
+columns = [
+  { field = "reference", name = "ORDER" },
+  { field = "revision", name = "REVISION" },
+  { field = "received", name = "RECEIVED" },
+  { field = "of_channel", name = "WITH_YOURS" },   # 1: what you took is in it
+  { field = "currency", name = "CURRENCY" },
+]
+
+[[systems.{name}.writes]]
+kind = "returns"                    # goods that came back to the ERP; a route of returns needs it
+path = "returns"
+archive = "done"
+delimiter = ";"
+columns = [
+  { field = "reference", name = "ORDER" },
+  { field = "return", name = "RETURN" },
+  { field = "sku", name = "ITEM" },
+  { field = "quantity", name = "QTY" },
+  { field = "money", name = "REPAY" },
+]
+""",
+    location="1",
 )

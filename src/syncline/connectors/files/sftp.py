@@ -192,8 +192,16 @@ class SftpFolder(Folder):
     async def move(self, path: str, name: str, to: str, new_name: str) -> None:
         async def work(client: asyncssh.SFTPClient) -> None:
             await client.makedirs(self._at(to), exist_ok=True)
+            source, target = self._at(path, name), self._at(to, new_name)
             try:
-                await client.posix_rename(self._at(path, name), self._at(to, new_name))
+                try:
+                    await client.posix_rename(source, target)
+                except asyncssh.SFTPOpUnsupported:  # an extension that not all servers have
+                    if not await client.lexists(source):
+                        return
+                    if await client.lexists(target):
+                        await client.remove(target)
+                    await client.rename(source, target)
             except _GONE:
                 return
 

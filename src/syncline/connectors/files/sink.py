@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from syncline.connectors.files import mapping
-from syncline.connectors.files.answers import Cancellation, Parcel, answer_of
+from syncline.connectors.files.answers import Answer, Received, Told, answer_of
 from syncline.connectors.files.dialect import Writer
 from syncline.connectors.files.manifest import (
+    ANSWERS,
     LOOK_UP_WINDOW_MS,
     OPERATION_OF,
     OPERATIONS,
@@ -26,8 +27,6 @@ from syncline.connectors.files.spool import Number, Sent, Spool
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import (
-    CancelOrder,
-    CreateShipment,
     PutOrder,
     PutPayment,
     PutRefund,
@@ -43,9 +42,8 @@ DIGEST_CHARS = 16
 MAY_APPEAR = "the answer to writing a file of it was lost, and the file may still appear"
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 
-Fact = PutOrder | PutPayment | PutRefund | Parcel | Cancellation
+Fact = PutOrder | PutPayment | PutRefund | Told
 KIND_OF = {operation: kind for kind, operation in OPERATION_OF.items()}
-ANSWERS = frozenset({"create_shipment", "cancel_order"})  # what a channel is told of its orders
 FACTS = frozenset(
     {"orders", "payments", "refunds"}
 )  # what an ERP is told; what of it is not written is named in untold
@@ -65,9 +63,10 @@ class FilesSink:
     def _asked(self, operation: str) -> bool:
         """Whether what is declared to be written makes an operation possible."""
         kinds = {write.kind for write in self._settings.writes}
-        if operation in ANSWERS:
-            return KIND_OF[operation] in kinds
-        if operation in KIND_OF:
+        kind = KIND_OF.get(operation, "")
+        if kind in ANSWERS:
+            return kind in kinds
+        if kind:
             return bool(kinds & FACTS)
         return "stock" in kinds
 
@@ -85,7 +84,7 @@ class FilesSink:
 
     def _fact(self, payload: Any) -> Fact:
         """What a file is to tell; what a channel is told of its order names it as the channel does."""
-        if isinstance(payload, CreateShipment | CancelOrder):
+        if isinstance(payload, Answer):
             known = self._spool.ordered((payload.order_key,)).get(payload.order_key)
             return answer_of(payload, known.name if known is not None else payload.order_key)
         fact: Fact = payload
@@ -135,9 +134,15 @@ class FilesSink:
         try:
             await self._folder.publish(write.path, name, body)
         except Conflict:
-            # Nobody else gives such names: it appeared before, and the spool is an older one.
-            self._note(operation, put, Sent(revision, "", "published"))
-            return _done(put, "it was there already")
+            # Nobody else gives such names: it appeared before, and the spool is an older one. What it says is not known.
+            there = Sent(revision, "", "published")
+            await self._seal(write, name)
+            self._note(operation, put, there)
+            if self._same(write, put, there):
+                return _done(put, "it was there already")
+            raise Retryable(
+                f"{name} was there already: what is true now goes into the next revision"
+            ) from None
         except (Throttled, Retryable, AuthExpired):
             self._note(operation, put, Sent(revision, _hash(body), "unsent"))  # it certainly did not appear
             raise
@@ -334,8 +339,8 @@ def _number(number: Number, now_ms: int) -> dict[str, Any]:
 def _rows(put: Fact, revision: int) -> list[dict[str, Any]]:
     if isinstance(put, PutOrder):
         return mapping.order_rows(put, revision)
-    if isinstance(put, Parcel | Cancellation):
-        return put.rows()
+    if isinstance(put, Told):
+        return [{"revision": revision, **row} for row in put.rows()]
     return mapping.payment_rows(put) if isinstance(put, PutPayment) else mapping.refund_rows(put)
 
 
@@ -345,7 +350,11 @@ def _hash(body: bytes) -> str:
 
 def _done(put: Fact, message: str = "") -> Outcome:
     # A file is no order yet: only what the partner says of it tells that its stock figures contain it.
-    return Outcome(Result.DONE, message, facts={"external_id": put.reference, "commits_stock": False})
+    facts: dict[str, Any] = {"external_id": put.reference, "commits_stock": False}
+    if isinstance(put, Received) and not put.put.receipt.of_channel:
+        # Of a figure with the channel's own payments in it, nobody here knows what is left: it is simply told again.
+        facts["told"] = f"{put.put.receipt.received:f}"
+    return Outcome(Result.DONE, message, facts=facts)
 
 
 def _untold(operation: str) -> Outcome:

@@ -129,6 +129,10 @@ class FilesSource:
                     (self._refused(entry, entry.reason),), self._cursor(stream, place, covers_ms), last=False
                 )
                 continue
+            if why := await self._intake.ready(read, entry):
+                place = replace(place, seq=entry.seq, now=0, at=0)
+                yield Page((self._refused(entry, why),), self._cursor(stream, place, covers_ms), last=False)
+                continue
             reached_ms = max(covers_ms, place.covers, min(entry.listed_ms, entry.stamp_ms))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
@@ -220,8 +224,12 @@ class FilesSource:
         kind = Kind.STOCK if read.kind == "stock" else Kind.ITEM
         at = 0
         page: list[Told] = []
+        doubted: dict[str, int] = {}
         for told in self._compare(read, entry, against, changed_ms):
             at += 1
+            if told.refused is not None and told.key:
+                # The next file may have this very line and no other of its SKU, and would seem to say nothing new.
+                doubted[told.key.partition(mapping.SEP)[0]] = entry.stamp_ms + 1
             if at % LOOK_ROWS == 0:
                 await self._clock.sleep(0)
             if place.now and at <= place.at:
@@ -232,6 +240,8 @@ class FilesSource:
                 page = []
                 yield events, present, replace(place, now=entry.seq, at=at)
         events, present = self._page(read, kind, page, changed_ms)
+        if doubted and read.kind == "stock":
+            self._spool.touch(doubted)
         yield events, present, done
         if read.kind == "stock":
             self._spool.untouch(entry.stamp_ms - read.lead_s * 1000)
@@ -329,7 +339,7 @@ class FilesSource:
     async def _events(self, read: Read, entry: Taken) -> list[Event]:
         """Everything that a file of changes tells, in the order of its lines."""
         found, rows, reader = self._file(read, entry, entry.stamp_ms)
-        good: list[mapping.StockRow | mapping.ItemRow] = []
+        last: dict[tuple[str, str, int], mapping.StockRow | mapping.ItemRow] = {}
         groups: dict[str, list[list[str]]] = {}
         first: dict[str, int] = {}
         spoilt: set[str] = set()
@@ -346,7 +356,9 @@ class FilesSource:
                     first.setdefault(group, number)
                     rows.check(values)
                 else:
-                    good.append(make(values))
+                    row = make(values)
+                    at = (row.sku, row.location if isinstance(row, mapping.StockRow) else "", row.stamp_ms)
+                    last[at] = row  # of two lines of one moment the later counts
             except Rejected as error:
                 spoilt.add(group)
                 refused.append(Refusal(entry.name, str(error), number, mapping.shown_line(raw)))
@@ -358,6 +370,7 @@ class FilesSource:
                 f"{refused[0].line}: {refused[0].why}"
             )
             return [self._refused(entry, why)]
+        good = list(last.values())
         events = [
             mapping.rows_event(self._name, read, good[n : n + mapping.ROWS_PER_EVENT], entry.stamp_ms)
             for n in range(0, len(good), mapping.ROWS_PER_EVENT)

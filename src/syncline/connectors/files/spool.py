@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -166,7 +166,8 @@ class Incoming:
 
     def drop(self) -> None:
         """It is not wanted, or has been kept under its own name."""
-        self._file.close()
+        with suppress(OSError):  # a full disk was told of by whoever wrote
+            self._file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -306,10 +307,16 @@ class Spool:
         old = [(seq, sha256) for seq, sha256 in rows if seq not in kept]
         if not old:
             return
+        going, there = {seq for seq, _ in old}, list(self.content("").iterdir())
+        for sha256 in dict.fromkeys(sha256 for _, sha256 in old):
+            named = self._open().execute("SELECT seq FROM taken WHERE sha256 = ?", (sha256,))
+            if going.issuperset(seq for (seq,) in named):
+                # Before its rows: what no row names any more nobody would ever delete.
+                for path in there:
+                    if path.name.partition(".")[0] == sha256:
+                        path.unlink(missing_ok=True)
         with self._transaction() as connection:
-            connection.executemany("DELETE FROM taken WHERE seq = ?", [(seq,) for seq, _ in old])
-        for _, sha256 in old:
-            self._delete(sha256)
+            connection.executemany("DELETE FROM taken WHERE seq = ?", [(seq,) for seq in going])
 
     # --- the journal ----------------------------------------------------------------------------------
 
@@ -338,6 +345,14 @@ class Spool:
         """Files of a stream that had a content, in order."""
         rows = self._open().execute(
             "SELECT * FROM taken WHERE stream = ? AND sha256 = ? ORDER BY seq", (stream, sha256)
+        )
+        return [_taken(row) for row in rows]
+
+    def of_name(self, stream: str, name: str, modified_ms: int) -> list[Taken]:
+        """Files of a stream that had a name and a date, the last first."""
+        rows = self._open().execute(
+            "SELECT * FROM taken WHERE stream = ? AND name = ? AND modified_ms = ? ORDER BY seq DESC",
+            (stream, name, modified_ms),
         )
         return [_taken(row) for row in rows]
 

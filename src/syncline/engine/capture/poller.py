@@ -53,6 +53,7 @@ class Poller:
         self._repeats = False
         self._nudged = asyncio.Event()
         self._announced = False
+        self._forgotten = 0  # times
         self.covers_ms = 0
         self.reads = 0
         self.read_ms = 0
@@ -68,7 +69,8 @@ class Poller:
         self._nudged.set()
 
     async def forget(self) -> None:
-        """Have the next read tell everything once more: its cursor has no position any more."""
+        """Have the next read tell everything once more: its cursor has no position any more. A read under way ends there."""
+        self._forgotten += 1
         row = {
             "system": self.system.name,
             "stream": self.stream.name,
@@ -148,9 +150,9 @@ class Poller:
         """Read from the stored cursor to the end; returns how many new events were found."""
         if self._judge is not None:
             await self._judge()  # one that a former process could not
+        began, forgotten = self._clock.monotonic(), self._forgotten
         rows = await self._store.read("cursor_get", system=self.system.name, stream=self.stream.name)
         cursor = Cursor(self.system.name, self.stream.name, rows[0][0], rows[0][1]) if rows else None
-        began = self._clock.monotonic()
         found = 0
         pages = 0
         last_offset = 0
@@ -170,6 +172,10 @@ class Poller:
             stored = Cursor(self.system.name, self.stream.name, page.cursor.position, covers_ms)
             offsets = await self._append(page, stored)
             failpoint("poller.after_page")
+            if self._forgotten != forgotten:  # the place that was just stored must not stand
+                await self.forget()
+                self._on_stored()
+                return found
             new = sum(offset is not None for offset in offsets)
             found += new
             if new:

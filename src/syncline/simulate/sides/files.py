@@ -4,53 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Any, NoReturn
 
-from syncline.connectors.files import CONNECTOR, FilesSettings
 from syncline.connectors.files.manifest import Column, Read, Trailer, Write
-from syncline.connectors.files.simulator import (
-    ACCESS_KEY,
-    ORIGIN,
-    SECRET_KEY,
-    ObjectStoreSimulator,
-    Partner,
-)
+from syncline.connectors.files.simulator import ORIGIN, ObjectStoreSimulator, Partner
 from syncline.connectors.files.simulator.partner import ORDER_COLUMNS, PAYMENT_COLUMNS, Order
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Transport
 from syncline.simulate.licence import USUAL_LICENCE, Licence
+from syncline.simulate.sides.exchange import DIALECT, ROUND_S, STAMPED, Exchange, columns
 from syncline.simulate.sides.ports import BookedLine, BookedOrder, ErpSide, Parcel, Place
 
-ROUND_S = 60.0  # between two times that somebody looks what was left, and leaves what is new
 LEAD_S = 30
 CENT = Decimal("0.01")
 FIELDS = "reference revision action line sku location quantity unit_price total customer_email line_discount".split()
 PAID = ("reference", "order", "amount", "currency")
-DIALECT: dict[str, Any] = {
-    "encoding": "cp1252",
-    "delimiter": ";",
-    "decimal": ",",
-    "date_format": "%d.%m.%Y %H:%M:%S.%f",
-}
-STAMPED: dict[str, Any] = {
-    "complete": "rename",
-    "stamp": "name",
-    "stamp_format": "%Y%m%d%H%M%S%f",
-    "lead_s": LEAD_S,
-    **DIALECT,
-}
-
-
-def _columns(**names: str) -> tuple[Column, ...]:
-    return tuple(Column(field, name=name) for field, name in names.items())
-
-
+DATED: dict[str, Any] = {"lead_s": LEAD_S, **STAMPED}
 READS = (
     Read(
         kind="stock",
@@ -58,45 +30,37 @@ READS = (
         pattern="STOCK_*.csv",
         scope="full",
         trailer=Trailer("TRAILER", (Column("rows", position=2),)),
-        columns=_columns(sku="ITEM", location="WAREHOUSE", quantity="QTY"),
-        **STAMPED,
+        columns=columns(("sku", "location", "quantity"), ("ITEM", "WAREHOUSE", "QTY")),
+        **DATED,
     ),
     Read(
         kind="items",
         path="items",
         pattern="ITEMS_*.csv",
         scope="full",
-        columns=_columns(sku="ITEM", title="TEXT"),
-        **STAMPED,
+        columns=columns(("sku", "title"), ("ITEM", "TEXT")),
+        **DATED,
     ),
     Read(
         kind="order_status",
         path="status",
         pattern="STATUS_*.csv",
         uncommitted=("cancelled",),
-        columns=_columns(
-            reference="REF",
-            status="STATE",
-            sku="ITEM",
-            location="WAREHOUSE",
-            quantity="QTY",
-            changed="CHANGED",
+        columns=columns(
+            ("reference", "status", "sku", "location", "quantity", "changed"),
+            ("REF", "STATE", "ITEM", "WAREHOUSE", "QTY", "CHANGED"),
         ),
-        **STAMPED,
+        **DATED,
     ),
     Read(
         kind="shipments",
         path="parcels",
         pattern="PARCELS_*.csv",
-        columns=_columns(
-            shipment="PARCEL",
-            reference="REF",
-            sku="ITEM",
-            location="WAREHOUSE",
-            quantity="QTY",
-            tracking="TRACKING",
+        columns=columns(
+            ("shipment", "reference", "sku", "location", "quantity", "tracking"),
+            ("PARCEL", "REF", "ITEM", "WAREHOUSE", "QTY", "TRACKING"),
         ),
-        **STAMPED,
+        **DATED,
     ),
 )
 WRITES = (
@@ -104,14 +68,14 @@ WRITES = (
         kind="orders",
         path="orders",
         archive="orders-done",
-        columns=_columns(**dict(zip(FIELDS, ORDER_COLUMNS, strict=True))),
+        columns=columns(FIELDS, ORDER_COLUMNS),
         **DIALECT,
     ),
     Write(
         kind="payments",
         path="payments",
         archive="payments-done",
-        columns=_columns(**dict(zip(PAID, PAYMENT_COLUMNS, strict=True))),
+        columns=columns(PAID, PAYMENT_COLUMNS),
         **DIALECT,
     ),
 )
@@ -141,18 +105,16 @@ class _Warehouse(ObjectStoreSimulator):
             await self.clock.sleep(self.rng.uniform(0.5, 1.0) * ROUND_S)
 
 
-class FilesSide(ErpSide):
+class FilesSide(Exchange, ErpSide):
     """One warehouse that shares an object store with us. It has no customers, prices and credit.
 
     Safety stock is in no file: people know it, and the route's rules say it.
     """
 
-    connector = CONNECTOR
-    licence = "an object store that sets no limit we know of"
-    unit = "at once"
-    calls_max = 16
-    subscribes = False
-    strict = True
+    origin = ORIGIN
+    reads = READS
+    writes = WRITES
+    untold = ("refunds",)
     # Nobody gives out tokens here, nothing pushes, and what was written is listed at once.
     spared = frozenset({"tokens revoked", "pushes lost", "pushes doubled", "pushes overtake"})
     orders_per_s = 1.0
@@ -172,32 +134,7 @@ class FilesSide(ErpSide):
         self.partner = self.simulator.partner
         self._safety: dict[tuple[str, str], int] = {}
         self._places: list[str] = []
-        self._folder = tempfile.mkdtemp(prefix="files-side-")
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-
-    def origins(self) -> list[str]:
-        return [ORIGIN]
-
-    def serve_at(self, url: str) -> None:
-        """It answers under whatever address it is asked."""
-
-    def settings(self, url: str = "") -> FilesSettings:
-        return FilesSettings(
-            folder=f"s3://{self.simulator.bucket}",
-            endpoint=url or ORIGIN,
-            access_key=ACCESS_KEY,
-            secret_key=SECRET_KEY,
-            spool=f"{self._folder}/spool",
-            reads=READS,
-            writes=WRITES,
-            untold=("refunds",),
-        )
-
-    def listen(self, url: str) -> None:
-        """Files tell nobody that they are there."""
-
-    def quiet(self) -> bool:
-        return True
+        self.share(self.simulator)
 
     def revoke(self) -> None:
         """There are no tokens."""

@@ -4,57 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
-from typing import Any
 
-from syncline.connectors.files import CONNECTOR, FilesSettings
-from syncline.connectors.files.manifest import Column, Read, Write
-from syncline.connectors.files.simulator import ACCESS_KEY, SECRET_KEY, Market, ObjectStoreSimulator
-from syncline.connectors.files.simulator.market import ANSWER_COLUMNS, ORDER_COLUMNS, PARCEL_COLUMNS, Bought
+from syncline.connectors.files.manifest import Read, Write
+from syncline.connectors.files.simulator import Market, ObjectStoreSimulator
+from syncline.connectors.files.simulator.market import (
+    ANSWER_COLUMNS,
+    ORDER_COLUMNS,
+    PARCEL_COLUMNS,
+    RECEIPT_COLUMNS,
+    RETURN_COLUMNS,
+    Bought,
+)
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryLine, HistoryOrder
 from syncline.simulate.licence import USUAL_LICENCE, Licence
+from syncline.simulate.sides.exchange import DIALECT, ROUND_S, STAMPED, Exchange, columns
 from syncline.simulate.sides.ports import Place, Sale, ShopSide, Wanted
 
 ORIGIN = "https://market.simulated"
-ROUND_S = 60.0  # between two times that somebody looks what was left, and leaves what is new
 FIRST = 1_000  # orders are numbered from the next on
 FIELDS = (
     "reference revision status placed_at updated_at currency total customer_id payment paid line sku location quantity unit_price"
 ).split()
 SENT = ("reference", "shipment", "sku", "quantity", "tracking")
+RECEIVED = ("reference", "received", "of_channel", "currency")
+BACK = ("reference", "return", "sku", "quantity", "money")
 ANSWERED = ("reference", "revision", "result", "reason", "file", "line")
-DIALECT: dict[str, Any] = {
-    "encoding": "cp1252",
-    "delimiter": ";",
-    "decimal": ",",
-    "date_format": "%d.%m.%Y %H:%M:%S.%f",
-}
-STAMPED: dict[str, Any] = {
-    "complete": "rename",
-    "stamp": "name",
-    "stamp_format": "%Y%m%d%H%M%S%f",
-    **DIALECT,
-}
-
-
-def _columns(fields: Sequence[str], names: Sequence[str]) -> tuple[Column, ...]:
-    return tuple(Column(field, name=name) for field, name in zip(fields, names, strict=True))
-
-
 READS = (
     Read(
         kind="orders",
         path="placed",
         pattern="ORDERS_*.csv",
         cancelled=("X",),
-        columns=_columns(FIELDS, ORDER_COLUMNS),
+        columns=columns(FIELDS, ORDER_COLUMNS),
         **STAMPED,
     ),
     Read(
@@ -62,7 +48,7 @@ READS = (
         path="articles",
         pattern="ARTICLES_*.csv",
         scope="full",
-        columns=_columns(("sku",), ("ARTICLE",)),
+        columns=columns(("sku",), ("ARTICLE",)),
         **STAMPED,
     ),
 )
@@ -71,24 +57,30 @@ WRITES = (
         kind="stock",
         path="numbers",
         archive="done",
-        columns=_columns(("sku", "location", "quantity"), ("ARTICLE", "SITE", "QTY")),
+        columns=columns(("sku", "location", "quantity"), ("ARTICLE", "SITE", "QTY")),
         **DIALECT,
     ),
-    Write(
-        kind="shipments", path="parcels", archive="done", columns=_columns(SENT, PARCEL_COLUMNS), **DIALECT
-    ),
+    Write(kind="shipments", path="parcels", archive="done", columns=columns(SENT, PARCEL_COLUMNS), **DIALECT),
     Write(
         kind="cancellations",
         path="called-off",
         archive="done",
-        columns=_columns(("reference",), ("NO",)),
+        columns=columns(("reference",), ("NO",)),
         **DIALECT,
     ),
+    Write(
+        kind="receipts",
+        path="receipts",
+        archive="done",
+        columns=columns(RECEIVED, RECEIPT_COLUMNS),
+        **DIALECT,
+    ),
+    Write(kind="returns", path="returns", archive="done", columns=columns(BACK, RETURN_COLUMNS), **DIALECT),
     Write(
         kind="acknowledgements",
         path="answers",
         archive="done",
-        columns=_columns(ANSWERED, ANSWER_COLUMNS),
+        columns=columns(ANSWERED, ANSWER_COLUMNS),
         **DIALECT,
     ),
 )
@@ -117,15 +109,12 @@ class _Marketplace(ObjectStoreSimulator):
             await self.clock.sleep(self.rng.uniform(0.5, 1.0) * ROUND_S)
 
 
-class MarketSide(ShopSide):
+class MarketSide(Exchange, ShopSide):
     """One marketplace that shares an object store with us. It has no companies, price lists and credit."""
 
-    connector = CONNECTOR
-    licence = "an object store that sets no limit we know of"
-    unit = "at once"
-    calls_max = 16
-    subscribes = False
-    strict = True
+    origin = ORIGIN
+    reads = READS
+    writes = WRITES
     # Nothing is pushed, and what was written is listed at once.
     spared = frozenset(
         {"webhooks lost", "webhooks doubled", "webhooks overtake", "search lags", "subscriptions removed"}
@@ -148,31 +137,7 @@ class MarketSide(ShopSide):
         self.market = self.simulator.market
         self._titles: dict[str, str] = {}
         self._places: list[str] = []
-        self._folder = tempfile.mkdtemp(prefix="market-side-")
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-
-    def origins(self) -> list[str]:
-        return [ORIGIN]
-
-    def serve_at(self, url: str) -> None:
-        """It answers under whatever address it is asked."""
-
-    def settings(self, url: str = "") -> FilesSettings:
-        return FilesSettings(
-            folder=f"s3://{self.simulator.bucket}",
-            endpoint=url or ORIGIN,
-            access_key=ACCESS_KEY,
-            secret_key=SECRET_KEY,
-            spool=f"{self._folder}/spool",
-            reads=READS,
-            writes=WRITES,
-        )
-
-    def listen(self, url: str) -> None:
-        """Files tell nobody that they are there."""
-
-    def quiet(self) -> bool:
-        return True
+        self.share(self.simulator)
 
     def digest(self) -> str:
         market = self.market
@@ -223,8 +188,8 @@ class MarketSide(ShopSide):
         return Sale(int(self.market.buy(goods, order.customer or "guest")), accepted, refused)
 
     def sell_on_terms(self, sku: str) -> int | None:
-        """Whoever buys here pays at once."""
-        return None
+        site = next((at for at in self._places if self.market.salable(sku, at) > 0), None)
+        return None if site is None else int(self.market.buy({(sku, site): 1}, "on terms", paid=False))
 
     def cancel(self, order_id: int, *, restock: bool) -> bool:
         if self.sent(order_id):
@@ -260,16 +225,17 @@ class MarketSide(ShopSide):
         return self.market.total(self._order(order_id))
 
     def payments(self, order_id: int) -> int:
-        return 1
+        return int(self._order(order_id).paid > 0)
 
     def told_paid(self, order_id: int) -> Decimal:
-        return Decimal(0)
+        return self._order(order_id).received
 
     def told_back(self, order_id: int) -> list[tuple[int, Decimal]]:
-        return []
+        back = self.market.returns.values()
+        return [(units, money) for order, units, money in back if order == str(order_id)]
 
     def facts(self, order_id: int) -> int:
-        return len(self._order(order_id).lines) + 1
+        return len(self._order(order_id).lines) + self.payments(order_id)
 
     def parcels(self) -> list[tuple[str, int]]:
         return list(self.market.parcels.values())

@@ -23,6 +23,8 @@ ORDER_COLUMNS = tuple(
 )
 PARCEL_COLUMNS = ("NO", "PARCEL", "ARTICLE", "QTY", "TRACKING")
 ANSWER_COLUMNS = ("NO", "REV", "RESULT", "REASON", "FILE", "LINE")
+RECEIPT_COLUMNS = ("NO", "RECEIVED", "INCLUDING", "CUR")
+RETURN_COLUMNS = ("NO", "RETURN", "ARTICLE", "QTY", "MONEY")
 PRICE = Decimal("12.50")
 
 
@@ -40,6 +42,8 @@ class Bought:
     paid: Decimal = Decimal(0)
     sent: Counter[str] = field(default_factory=Counter)
     answers: dict[int, str] = field(default_factory=dict)  # by revision
+    received: Decimal = Decimal(0)  # by the seller, other than what was paid here
+    back: Counter[str] = field(default_factory=Counter)
 
     @property
     def wanted(self) -> Counter[str]:
@@ -72,6 +76,9 @@ class Market:
         self.called_off: set[str] = set()
         self.refused: list[str] = []
         self.parcels: dict[str, tuple[str, int]] = {}  # tracking number and units
+        self.returns: dict[
+            str, tuple[str, int, Decimal]
+        ] = {}  # order, units and what its buyer was given back
         self._sold: Counter[tuple[str, str]] = Counter()  # since a number was left
         self._left: dict[str, int] = {}
 
@@ -81,14 +88,16 @@ class Market:
         """What it would still sell: the number that it was left, less what it has sold since."""
         return self.numbers.get((article, site), 0) - self._sold[article, site]
 
-    def buy(self, goods: Mapping[tuple[str, str], int], buyer: str = "Müller & Söhne") -> str:
-        """Somebody buys, and pays at once; returns the order's number."""
+    def buy(
+        self, goods: Mapping[tuple[str, str], int], buyer: str = "Müller & Söhne", *, paid: bool = True
+    ) -> str:
+        """Somebody buys, and pays at once or on terms; returns the order's number."""
         now_ms = self._clock.now_ms()
         number = self._number(len(self.orders) + 1)
         lines = {n: (*at, units) for n, (at, units) in enumerate(sorted(goods.items()), 1)}
         self._sold.update(goods)
         order = self.orders[number] = Bought(number, now_ms, lines, changed_ms=now_ms, buyer=buyer)
-        order.paid = self.total(order)
+        order.paid = self.total(order) if paid else Decimal(0)
         return number
 
     def total(self, order: Bought) -> Decimal:
@@ -169,12 +178,46 @@ class Market:
         for row in self._fetch("called-off/", ("NO",)):
             if row["NO"] not in self.orders:
                 self._breach("no order of ours is called off")
+                continue
             self.called_off.add(row["NO"])
+            if not self.orders[row["NO"]].cancelled:
+                self.cancel(row["NO"])  # its buyer gets nothing, and it says so in its next file
+        self._money()
         for row in self._fetch("answers/", ANSWER_COLUMNS):
             if row["RESULT"] == "refused":
                 self.refused.append(f"{row['FILE']} {row['LINE']}: {row['NO']}: {row['REASON']}")
             elif row["RESULT"] == "taken" and row["NO"]:
                 self.orders[row["NO"]].answers[int(row["REV"])] = row["FILE"]
+
+    def _money(self) -> None:
+        """What the seller received, of which the last figure counts, and goods that it took back, each return once."""
+        for row in self._fetch("receipts/", RECEIPT_COLUMNS):
+            order, received = self.orders.get(row["NO"]), _amount(row["RECEIVED"])
+            if order is None or row["CUR"] not in ("GBP", ""):
+                self._breach("money for no order of ours, or in another currency")
+                continue
+            if row["INCLUDING"] == "1":
+                received -= order.paid
+            if received < order.received:
+                self._breach("less was received than before")
+            order.received = received
+        returns: dict[str, list[dict[str, str]]] = {}
+        for row in self._fetch("returns/", RETURN_COLUMNS):
+            returns.setdefault(row["RETURN"], []).append(row)
+        for number, rows in returns.items():
+            order = self.orders.get(rows[0]["NO"])
+            if order is None or number in self.returns or any(row["NO"] != order.number for row in rows):
+                self._breach("a return twice, or of no order")
+                continue
+            units = Counter({row["ARTICLE"]: 0 for row in rows})
+            for row in rows:
+                units[row["ARTICLE"]] += int(row["QTY"])
+            if order.back + units - order.sent:
+                self._breach("more came back than was sent")
+            order.back += units
+            cost = sum((self.price(article) * count for article, count in units.items()), Decimal(0))
+            money = cost if rows[0]["MONEY"] == "1" else Decimal(0)
+            self.returns[number] = order.number, units.total(), money
 
     def _fetch(self, prefix: str, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         for key in self._place.keys(prefix):
@@ -195,8 +238,20 @@ def _day(at_ms: int) -> str:
     return f"{at:%d.%m.%Y %H:%M:%S}.{at.microsecond:06d}"
 
 
+def _amount(text: str) -> Decimal:
+    return Decimal(text.replace(",", "."))
+
+
 def _comma(amount: Decimal) -> str:
     return f"{amount:.2f}".replace(".", ",")
 
 
-__all__ = ["ANSWER_COLUMNS", "ORDER_COLUMNS", "PARCEL_COLUMNS", "Bought", "Market"]
+__all__ = [
+    "ANSWER_COLUMNS",
+    "ORDER_COLUMNS",
+    "PARCEL_COLUMNS",
+    "RECEIPT_COLUMNS",
+    "RETURN_COLUMNS",
+    "Bought",
+    "Market",
+]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
 from random import Random
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
 from xml.sax.saxutils import escape
 
 from starlette.types import Receive, Scope, Send
@@ -86,6 +86,7 @@ class ObjectStoreSimulator(Simulator):
         self.objects: dict[str, Stored] = {}
         self._answer_ms = answer_ms
         self._open = 0
+        self.encodes = True  # as S3 does when it is asked to; not all that speak like it do
         self.app = self._serve
 
     # --- people -----------------------------------------------------------------------------------------
@@ -214,15 +215,17 @@ class ObjectStoreSimulator(Simulator):
             if key > after and not (delimiter and delimiter in key[len(prefix) :])
         ]
         shown, more = keys[:most], len(keys) > most
+        encoded = self.encodes and parameters.get("encoding-type") == "url"
         parts = [
             '<?xml version="1.0" encoding="UTF-8"?>',
             '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">',
             f"<Name>{self.bucket}</Name><KeyCount>{len(shown)}</KeyCount><MaxKeys>{most}</MaxKeys>",
             f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>",
+            "<EncodingType>url</EncodingType>" if encoded else "",
             f"<NextContinuationToken>{escape(quote(shown[-1]))}</NextContinuationToken>" if more else "",
         ]
         for key in shown:
-            name = quote(key) if parameters.get("encoding-type") == "url" else escape(key)
+            name = quote_plus(key, safe="/") if encoded else escape(key)
             stored = self.objects[key]
             at = datetime.fromtimestamp(stored.modified_ms / 1000, UTC)
             stamp = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
