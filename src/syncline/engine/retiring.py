@@ -26,7 +26,7 @@ from syncline.engine.apply.retired import CANCELLED, FACTS_MAX, NOTE, digest_of,
 from syncline.engine.codec import decode
 from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.discarded import DISCARDED
-from syncline.engine.routes import OPERATIONS_OF, Route, Routes, reference_of
+from syncline.engine.routes import OPERATIONS_OF, Route, Routes, reference_of, split_key
 from syncline.engine.words import NOTES
 from syncline.inventory.availability import needed, units
 from syncline.model.capabilities import Capabilities, OwnOrders
@@ -101,7 +101,7 @@ class Retirement:
         for channel in self._systems:
             for _ in range(STEPS_MAX):
                 results = await self._between(partial(self._step, channel))
-                retired += len(results[0]) if results else 0
+                retired += len(results[1]) if results else 0
                 if channel not in self._after:
                     break
         return retired
@@ -137,7 +137,32 @@ class Retirement:
             and self._sent(case)
             and not self._counts(channel, case, demand[case.key])
         ]
-        return self._writes(channel, over, now_ms) if over else []
+        if not over:
+            return []
+        rest = await self._of_nothing([line for case in over for line in demand[case.key]])
+        return [rest, *self._writes(channel, over, now_ms)]
+
+    async def _of_nothing(self, lines: Sequence[Row]) -> Write:
+        """Settles demand for what no source keeps any figure of: one that comes later is from after the order.
+
+        Nothing is shown of such a SKU, so nobody waits for a figure that contains what was sold of it.
+        """
+        recipes = self._routes.recipes
+        parts = recipes.bases(dict.fromkeys(line[4] for line in lines))
+        kept: set[str] = set()
+        for source in {route.source for route in self._routes.of(Flow.INVENTORY)}:
+            rows = await self._store.read("stock_of_skus", system=source, skus=parts)
+            kept |= {split_key(row[0])[0] for row in rows}
+        names = ("channel", "order_key", "line_id", "location")
+        return Write(
+            "demand_settle",
+            [
+                {**dict(zip(names, line, strict=False)), "quantity": line[5], "erp_quantity": line[7]}
+                for line in lines
+                if kept.isdisjoint(recipes.parts(line[4]))
+            ],
+            told=False,
+        )
 
     async def _gather(self, channel: str, cases: Sequence[_Case]) -> bool:
         """Read what is stored beside the orders; whether that could be read whole."""
