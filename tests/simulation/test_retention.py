@@ -18,6 +18,7 @@ from syncline.engine.retiring import Retirement
 from syncline.engine.routes import reference_of
 from syncline.model.change import Flow
 from syncline.simulate import simulation
+from syncline.simulate.disagree import prove
 from syncline.simulate.history import HistoryLine, HistoryOrder
 from syncline.simulate.simulation import START_MS, Plan, Simulation
 
@@ -187,6 +188,14 @@ async def the_past_is_read_again(story: Story) -> None:
     assert reference_of("shop", str(story.placed)) in story.world.erp.sales_orders_by_external_id()
 
 
-@pytest.mark.parametrize("tell", [nothing_but_a_touch, a_late_refund, the_past_is_read_again])
+async def both_sides_are_proved(story: Story) -> None:
+    found, problem = await prove(story.engine.reconciler, story._store, story.clock, dry_run=False)
+    assert (found, problem) == (set(), "")
+    assert story.done() == {}
+
+
+@pytest.mark.parametrize(
+    "tell", [nothing_but_a_touch, a_late_refund, the_past_is_read_again, both_sides_are_proved]
+)
 def test_what_comes_of_an_order_that_was_forgotten(tell):
     Story(tell).run()
