@@ -822,8 +822,9 @@ WHERE system = :system AND kind = 'order' AND observed_at_ms < :before
     AND (observed_at_ms, key) > (:after_ms, :after)
 ORDER BY observed_at_ms, key LIMIT :limit;
 
+-- Of its own accord SQLite takes the primary key, and walks all that was ever sent.
 -- name: records_of_orders
-SELECT kind, key, body, observed_at_ms FROM record
+SELECT kind, key, body, observed_at_ms FROM record INDEXED BY record_of_order
 WHERE system = :system AND kind IN ('shipment', 'return')
     AND lower(json_extract(body, '$.order_key')) IN (SELECT value FROM json_each(:references))
 ORDER BY kind, key LIMIT :limit;
