@@ -10,6 +10,7 @@ import sys
 from decimal import Decimal
 
 import pytest
+from tests.simulation.money_play import Adobe, Play, Shopify
 
 from syncline.engine import retention
 from syncline.engine.apply.retired import REASON, LateNews
@@ -26,6 +27,7 @@ SEEDS = range(1, 9)
 STORY = Plan(orders=58, minutes=31)
 CALM = Plan(faults=False, kills=0, asides=0)
 KEPT_MS = 15_000
+MONEY_KEPT_MS = 1_200_000
 RETIRED_MIN = 40
 
 pytestmark = pytest.mark.simulation
@@ -39,8 +41,8 @@ def _often(monkeypatch):
 class Forgetful(Simulation):
     """A play in which orders are forgotten as soon as nothing refers to them."""
 
-    def __init__(self, number: int, plan: Plan = STORY) -> None:
-        super().__init__(number, plan)
+    def __init__(self, number: int, plan: Plan = STORY, **systems: str) -> None:
+        super().__init__(number, plan, **systems)
         self.world.orders_kept_ms = KEPT_MS
 
     def count(self, text: str) -> int:
@@ -75,6 +77,29 @@ def test_everything_agrees_while_orders_are_forgotten_among_faults_and_kills(num
     record_property("total:retention:seeds", 1)
     record_property("total:retention:orders forgotten", played.retired)
     record_property("total:retention:told of them afterwards", late)
+
+
+@pytest.mark.parametrize(
+    ("books", "shop"), [("business-central", "shopify"), ("business-central", "adobe-commerce")]
+)
+def test_other_systems_agree_while_orders_are_forgotten(books, shop):
+    played = Forgetful(1, erp=books, channel=shop)
+    report = played.run()
+    assert report.violations == [], report.text()
+    assert played.retired >= RETIRED_MIN
+
+
+@pytest.mark.parametrize(("number", "kind"), [(12, Shopify), (5, Adobe)])
+def test_money_and_goods_go_both_ways_while_orders_are_forgotten(number, kind, monkeypatch):
+    """What comes within the time is told once; a transfer or a return takes up to some minutes here."""
+    init = Retirement.__init__
+    monkeypatch.setattr(
+        Retirement, "__init__", lambda self, *of, kept_ms: init(self, *of, kept_ms=MONEY_KEPT_MS)
+    )
+    play = Play(number, kind, restock=number == 12)
+    assert play.play() == []
+    ((retired,),) = play.store._connection.execute("SELECT count(*) FROM retired")
+    assert retired > 10
 
 
 # --- engines with one mistake each --------------------------------------------------------------------
