@@ -224,6 +224,10 @@ MEANING: dict[str, dict[str, str]] = {
         "leave_share": "A class is left only by a SKU that is slower than this part of its threshold,",
         "leave_after": "for so long without a break. It is entered at once.",
     },
+    "retention": {
+        "orders": "So long after the last that either side told of a finished order it is forgotten, all but its identity; 31 days at "
+        'least, and longer than `orders_since` of `[reconcile]`. `"forever"`: never.',
+    },
     "reconcile": {
         "every": 'Time between two proofs of a route, an hour at least; `"never"`: only when somebody asks.',
         "budget": "Part of each vendor's limit that a proof may use besides everything else. One that is asked for takes what "
@@ -543,6 +547,8 @@ def configuration() -> str:
         "route.\n\n" + settings(config.VelocityConfig, MEANING["velocity"], "velocity"),
         "\n## [reconcile]\n\nHow both sides are proved to agree. See [how to reconcile](../howto/reconcile.md).\n\n"
         + settings(config.ReconcileConfig, MEANING["reconcile"], "reconcile"),
+        "\n## [retention]\n\nHow long what is over is kept. See [what is kept how long](../explanation/what-is-kept.md).\n\n"
+        + settings(config.RetentionConfig, MEANING["retention"], "retention"),
         "\n## [channels.NAME]\n\nWhat no connector can know of one channel's buyers; NAME is that of its system.\n\n"
         + settings(config.ChannelConfig, MEANING["channels"], "channels"),
         "\n## [alerts]\n\nWithout it alerts are on the dashboard and in the log. See "

@@ -57,6 +57,7 @@ VALUES = {
     "operations": st.lists(st.sampled_from(["set_stock", "put_order"])),
     "account": st.sampled_from(["A", "ä\x1f1"]), "accounts": st.lists(st.sampled_from(["A", "ä\x1f1"])),
     "accepted": st.integers(0, 1), "bounded": st.integers(0, 1), "binding": keys,
+    "references": st.lists(st.sampled_from(["r1", "r2", "1"])), "systems": st.lists(st.sampled_from(["shop", "erp"])),
     "sent": st.lists(st.tuples(words, words, st.integers(0, 9)).map(list), max_size=3),
 }  # fmt: skip
 NUMBERS = {
@@ -95,7 +96,7 @@ def value(statement, name):
         return st.integers(1, 3)
     if statement.startswith("difference") and name == "state":
         return st.sampled_from(["", "named", "repairing", "waiting", "declined"])
-    if statement.startswith("credit_") and name == "number":
+    if statement.startswith(("credit_", "order_retire")) and name == "number":
         return VALUES["order_key"]
     if name in VALUES:
         return VALUES[name]

@@ -12,7 +12,7 @@ from functools import cache
 
 import apsw
 import pytest
-from tests.conformance import privacy_mutants
+from tests.conformance import privacy_mutants, retired_mutants
 
 from syncline.model.copying import replace
 from syncline.model.errors import Rejected
@@ -755,8 +755,6 @@ BROKEN = {
     ),
     "forgets parked deliveries": says("forget_deliveries", "'cancelled')", "'cancelled', 'parked')"),
     "forgets young deliveries": says("forget_deliveries", ":before", "(:before + 1)"),
-    "forgets open demand": says("forget_demand", "settled = 1 AND", ""),
-    "forgets demand that is left": says("forget_demand", "AND quantity = 0", ""),
     "opens a shelf twice": says("shelf_open", "DO NOTHING", "DO UPDATE SET stale = 1"),
     "opens a shelf full": says("shelf_open", "0, 0, 1, 1", "0, 0, 0, 1"),
     "stores a number of yesterday": says("shelf_put", "AND rev = :rev", "AND :rev = :rev"),
@@ -1142,6 +1140,7 @@ class WipesRecords(Whole):
 
 
 BROKEN |= {name: says(*change) for name, change in privacy_mutants.CHANGES.items()}
+BROKEN |= {name: says(*change) for name, change in retired_mutants.CHANGES.items()}
 BROKEN["wipes records"] = WipesRecords
 
 # --- what catches them ------------------------------------------------------------------------------
@@ -2376,12 +2375,6 @@ CAUGHT_BY = {
     "forgets young deliveries": [
         "only_deliveries_that_ended_are_forgotten",
     ],
-    "forgets open demand": [
-        "demand_is_forgotten_once_nothing_of_it_is_left",
-    ],
-    "forgets demand that is left": [
-        "demand_is_forgotten_once_nothing_of_it_is_left",
-    ],
     "opens a shelf twice": [
         "a_number_before_holds_is_stale_until_it_is_computed",
     ],
@@ -3486,8 +3479,10 @@ CAUGHT_BY = {
 
 
 CAUGHT_BY |= privacy_mutants.CAUGHT
+CAUGHT_BY |= retired_mutants.CAUGHT
 CAUGHT_BY["wipes records"] = ["wiping_leaves_everything_that_is_there"]
 CAUGHT_BY |= {name: [*CAUGHT_BY[name], test] for name, test in privacy_mutants.ALSO.items()}
+CAUGHT_BY |= {name: [*CAUGHT_BY[name], test] for name, test in retired_mutants.ALSO.items()}
 
 
 def test_every_mutant_says_what_catches_it_and_every_test_catches_one():

@@ -608,6 +608,30 @@ def test_init_asks_for_systems_and_flows():
     assert "netsuite" in questions[0] and "adobe_commerce" in questions[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [("", 180), ('orders = "90d"', 90), ('orders = "forever"', 0), ('orders = "31d"', 31)],
+)
+def test_finished_orders_are_kept_for_half_a_year_unless_it_says_otherwise(read, text, days):
+    assert read(GOOD + f"\n[retention]\n{text}\n").orders_kept_ms == days * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[retention]\norders = "30d"', "31d is the least"),
+        ('[retention]\norders = "soon"', "retention.orders"),
+        (
+            '[retention]\norders = "60d"\n[reconcile]\norders_since = "60d"',
+            "longer than reconcile.orders_since",
+        ),
+    ],
+)
+def test_what_is_still_read_again_is_not_forgotten(read, text, named):
+    with pytest.raises(Misconfigured, match=named):
+        read(GOOD + f"\n{text}\n")
+
+
 def test_proofs_are_daily_and_cheap_unless_said_otherwise(read):
     settings = read(GOOD).reconcile
     assert (settings.every_ms, settings.budget, settings.repair) == (86_400_000, Decimal("0.05"), True)

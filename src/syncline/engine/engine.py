@@ -46,6 +46,7 @@ from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
 from syncline.engine.retention import Janitor
+from syncline.engine.retiring import ORDERS_KEPT_MS, Retirement
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.engine.routing import Router
@@ -96,6 +97,7 @@ class Engine:
         reconcile: Settings = ON_DEMAND,
         routing: Policy | None = None,
         ledger: Ledger | None = None,
+        orders_kept_ms: int = ORDERS_KEPT_MS,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -256,7 +258,15 @@ class Engine:
         self.states_anew = StatesAnew(store, clock, self.states, self.wake_contents)
         self.shadow_reader = ShadowReader(self)
         self.reconciler: Reconciler = reconciler_of(self, reconcile, lambda: self._apply_lease.guard)
-        self.janitor = Janitor(store, clock, lambda: self.applier.offset)
+        self.retirement = Retirement(
+            store,
+            clock,
+            routes,
+            {name: system.capabilities for name, system in self.systems.items()},
+            self.applier.between,
+            kept_ms=orders_kept_ms,
+        )
+        self.janitor = Janitor(store, clock, lambda: self.applier.offset, self.retirement.round)
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
         """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""

@@ -37,6 +37,8 @@ VERDICTS = {
     "to be read": "Noticed, to be read whole",
     "known already": "Known already",
     "set aside": "Parked: its quantities cannot be true",
+    "of a finished order: known": "Its order was finished long ago; nothing new",
+    "of a finished order: set aside": "Parked: its order was finished long ago",
 }
 VIA = {"event": "as an event", "poll": "by a read", "snapshot": "by a full read", "read": "by reading it"}
 RESULTS = {

@@ -116,6 +116,7 @@ MEANINGS: Mapping[str, str] = {
     "mapping_failed": "A field of the mapping cannot be computed for this order. Correct the mapping (`syncline mapping try`, then "
     "`apply`) or take its last version back (`syncline mapping rollback`), then release this.",
     "data_requested": "A customer asks what is held of them. `syncline privacy export --request` answers, and ends this note.",
+    "after_retention": "It came of an order that was finished long ago. Enter by hand what is missing, then discard this.",
     "total_differs": "The ERP computed another total than the shop. Check the order there, then discard this note.",
 }
 

@@ -1,13 +1,16 @@
-"""Forgetting, on purpose and in small steps: raw events after 30 days, details after a while.
+"""Forgetting, on purpose and in small steps: raw events after 30 days, details after a while, orders that are over.
 
 Nothing unresolved is ever forgotten: only events that were applied, deliveries that ended, intents
-with a result, and the texts of parked messages that somebody decided about.
+with a result, the texts of parked messages that somebody decided about, and orders that nothing refers to any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+import structlog
+
+from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Clock, Store, Write
 
 DAY_MS = 86_400_000
@@ -20,11 +23,25 @@ EVERY_S = 6 * 3600.0  # a sweep walks over the deliveries that ended; what is ke
 STEP = 2_000
 STEPS_MAX = 500
 
+log = structlog.get_logger(__name__)
+
+
+async def _keep_orders() -> int:
+    return 0
+
 
 class Janitor:
     """Deletes what is past its time, a few thousand rows in a transaction."""
 
-    def __init__(self, store: Store, clock: Clock, applied: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        applied: Callable[[], int],
+        retire: Callable[[], Awaitable[int]] = _keep_orders,
+    ) -> None:
+        """``applied``: how far the log has been applied. ``retire`` forgets orders that are over."""
+        self._retire = retire
         self._store = store
         self._clock = clock
         self._applied = applied
@@ -33,7 +50,10 @@ class Janitor:
         """Sweep every few hours until cancelled."""
         while True:
             await self._clock.sleep(EVERY_S)
-            await self.sweep()
+            try:
+                await self.sweep()
+            except (Retryable, OutcomeUnknown) as error:  # what is past its time can wait for the next sweep
+                log.warning("the store does not take it", action="store_refused", error=str(error))
 
     async def sweep(self) -> int:
         """One sweep; returns how many rows were deleted."""
@@ -62,4 +82,4 @@ class Janitor:
                 deleted += len(rows)
                 if len(rows) < STEP:
                     break
-        return deleted
+        return deleted + await self._retire()

@@ -45,11 +45,20 @@ OPERATIONS = {
     "confirm_hold": "confirm a hold",
     "await_order": "meet a hold's order",
     "tell_customer": "tell a customer what is held",
+    "finished_order": "take in news of a finished order",
 }
 
 # What is parked only so that somebody knows: nothing is to be sent.
 NOTES = frozenset(
-    {"adopt", "compare_total", "confirm_hold", "await_order", "tell_customer", "vanished_items"}
+    {
+        "adopt",
+        "compare_total",
+        "confirm_hold",
+        "await_order",
+        "tell_customer",
+        "vanished_items",
+        "finished_order",
+    }
 )
 
 

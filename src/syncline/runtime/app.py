@@ -79,6 +79,7 @@ def open_engine(config: Config, store: Store, clock: Clock, rng: Random, transpo
         checkouts=config.checkouts,
         thresholds=config.thresholds,
         reconcile=config.reconcile,
+        orders_kept_ms=config.orders_kept_ms,
         hears_events=bool(config.server.public_url),
         adopt=config.adopt,
         routing=config.routing,

@@ -24,6 +24,7 @@ from syncline.engine.adoption import AdoptRules
 from syncline.engine.alerts.watch import Settings as Watch
 from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits, Settings
+from syncline.engine.retiring import ORDERS_KEPT_MS
 from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
@@ -75,6 +76,9 @@ DEFAULT_TOLERANCE_MS: dict[Flow, int] = {
 DEFAULT_THRESHOLDS = Thresholds()
 DEFAULT_LIMITS = Limits()
 EVERY_MS_MIN = 3_600_000
+ORDERS_KEPT_MS_MIN = (
+    31 * 86_400_000
+)  # what is delivered of them, and the events that told of them, are kept 30 days
 EPSILON_MAX = 0.5  # beyond this a coin would decide better
 
 STATE_FLOWS = (Flow.PRICES, Flow.CATALOG, Flow.CUSTOMERS)  # what somebody may change at the channel
@@ -223,6 +227,29 @@ class ReconcileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Settings(every_ms, budget, orders_ms, self.repair, limits)
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[retention]``: how long a finished order is kept after the last that either side told of it."""
+
+    orders: str = "180d"
+
+    def orders_ms(self, compared_ms: int) -> int:
+        """The same in milliseconds; 0: for ever. ``compared_ms``: orders that changed within so long are proved.
+
+        Raises:
+            Misconfigured: it makes no sense, or what is still read again would be forgotten.
+        """
+        if self.orders == "forever":
+            return 0
+        orders_ms = duration_ms(self.orders, "retention.orders")
+        if orders_ms < ORDERS_KEPT_MS_MIN:
+            raise Misconfigured(f"retention.orders: {self.orders!r} is too short; 31d is the least")
+        if orders_ms <= compared_ms:
+            raise Misconfigured(
+                f"retention.orders: {self.orders!r} must be longer than reconcile.orders_since, within which orders are read again"
+            )
+        return orders_ms
+
+
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
     """``[channels.NAME]``: what a system cannot say of its own buyers. Left out: as its connector declares."""
 
@@ -274,6 +301,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     velocity: VelocityConfig = VelocityConfig()
     adopt: dict[str, AdoptConfig] = {}
     reconcile: ReconcileConfig = ReconcileConfig()
+    retention: RetentionConfig = RetentionConfig()
     alerts: AlertsConfig = AlertsConfig()
     routing: RoutingConfig | None = None
     plan: PlannedConfig | None = None
@@ -302,6 +330,7 @@ class Config(msgspec.Struct, frozen=True):
     alerts: AlertsConfig = AlertsConfig()
     watch: Watch = Watch()
     reconcile: Settings = Settings()
+    orders_kept_ms: int = ORDERS_KEPT_MS
     routing: Policy | None = None
 
 
@@ -438,6 +467,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         if name not in {system.name for system in systems}:
             raise Misconfigured(f"adopt.{name}: no [systems.{name}] is configured")
         adopt[name] = section.rules(f"adopt.{name}")
+    reconcile = file.reconcile.settings()
     return Config(
         file.store,
         file.server,
@@ -454,7 +484,8 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
             public_url=file.server.public_url,
             planned=file.plan.planned(duration_ms) if file.plan is not None else None,
         ),
-        reconcile=file.reconcile.settings(),
+        reconcile=reconcile,
+        orders_kept_ms=file.retention.orders_ms(reconcile.orders_ms),
         routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
     )
 

@@ -17,6 +17,7 @@ from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.engine.engine import ITEMS_INTERVAL_MS, Engine
 from syncline.engine.leases import TTL_MS
 from syncline.engine.modes import INTERVAL_MS as MODES_INTERVAL_MS
+from syncline.engine.retiring import ORDERS_KEPT_MS
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.rules import Layer, Level, Rules
 from syncline.model.change import Flow
@@ -82,6 +83,7 @@ class World:
         self.price_rules: PriceRules | None = None  # with them, prices travel too
         self.product_rules: ProductRules | None = None  # with them, products do
         self.more_routes: list[Route] = []
+        self.orders_kept_ms = ORDERS_KEPT_MS
         self.rng = rng
         self.pace = pace or Pace()
         self.shop_side: ShopSide = open_shop(
@@ -205,6 +207,7 @@ class World:
             items_interval_ms=self.pace.items_ms,
             lease_ttl_ms=self.pace.lease_ttl_ms,
             modes_interval_ms=self.pace.modes_ms,
+            orders_kept_ms=self.orders_kept_ms,
             owner="embedded",  # one process owns the store, so a restart need not wait for its own leases
         )
 

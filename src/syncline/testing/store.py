@@ -38,6 +38,7 @@ from syncline.testing.store_modes import ModeConformance
 from syncline.testing.store_privacy import PrivacyConformance
 from syncline.testing.store_proofs import ProofConformance
 from syncline.testing.store_records import RecordConformance
+from syncline.testing.store_retired import RetiredConformance
 from syncline.testing.store_routing import RoutingConformance
 from syncline.testing.store_statements import StatementConformance
 from syncline.testing.store_states import StateConformance
@@ -58,6 +59,7 @@ class StoreConformance(
     AdoptionConformance,
     FullReadConformance,
     ProofConformance,
+    RetiredConformance,
     StateConformance,
     RecordConformance,
     RoutingConformance,

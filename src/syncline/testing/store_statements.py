@@ -551,14 +551,3 @@ class StatementConformance(Opens):
                 generation=1, not_before_ms=T0, reason="", uncounted=0, now_ms=T0,
             )  # fmt: skip
             assert await put(store, "forget_deliveries", before=T0 + 1, limit=0) == []
-
-    async def test_demand_is_forgotten_once_nothing_of_it_is_left(self) -> None:
-        async with self.store() as store:
-            for order, quantity, settles in (("1", 0, True), ("2", 0, False), ("3", 1, True), ("4", 0, True)):
-                await want(store, quantity, order_key=order)
-                if settles:
-                    at = {**LINE, "order_key": order}
-                    await put(store, "demand_settle", **at, quantity=quantity, erp_quantity=0)
-            assert await put(store, "forget_demand", orders=["1", "2", "3"]) == [("1",)]
-            rows = await store.read("demand_of_orders", channel="shop", orders=["1", "2", "3", "4"])
-            assert [row[1] for row in rows] == ["2", "3", "4"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -20,6 +20,7 @@ from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.heard import Checks, Verdict
 from syncline.engine.apply.known import Known, Memory
 from syncline.engine.apply.news import News
+from syncline.engine.apply.retired import LateNews
 from syncline.engine.apply.suspicion import Suspicion
 from syncline.engine.apply.tally import Tallies
 from syncline.engine.catalog import Catalog
@@ -104,6 +105,7 @@ class Applier:
         self._progress = asyncio.Event()
         self._ours_since = ours_since
         self._memory = Memory()
+        self._late = LateNews(store, routes, list(systems))
         self._suspicion = Suspicion(store, lease)
         self.tallies = Tallies(store)
         self._doubts = Doubts(store, clock, systems, routes, self.tallies)
@@ -252,17 +254,17 @@ class Applier:
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:
         """Apply as many of these events as make up one transaction; returns how many."""
         batch = self._batch()
-        decoded: list[tuple[LoggedEvent, list[Change]]] = []
+        read: list[tuple[LoggedEvent, list[Change]]] = []
         count = 0
         for logged in events:
-            decoded.append((logged, self._decode(batch, logged)))
-            count += len(decoded[-1][1])
+            read.append((logged, self._decode(batch, logged)))
+            count += len(read[-1][1])
             if count >= CHANGES_MAX:
                 break
         if count >= CHANGES_MAX:
             await self._clock.sleep(0)  # decoding took a while, and applying will
-        decoded = await self._adoption.renamed(decoded)
-        decoded, private = await self._intake.taken(decoded)
+        decoded, private = await self._intake.taken(await self._adoption.renamed(read))
+        decoded, late = await self._late.taken(batch, decoded)
         figures = await self._load(batch, decoded)
         credited = await self._credited(batch, decoded)
         weighed = await self._doubts.weigh(batch, decoded, figures)
@@ -288,6 +290,7 @@ class Applier:
             *weighed.writes,
             *credited,
             *private,
+            *late,
             *batch.writes(CONSUMER, self._offset),
         )
         failpoint("applier.after_write")
@@ -369,6 +372,20 @@ class Applier:
             Fenced: a guarded statement did not find its row, or another worker applies the log; nothing was written.
         """
         async with self.tallies.lock:
+            results = await self._store.write(self._lease.guard, *writes)
+            self._memory.forget()
+        return results[1:]
+
+    async def between(self, work: Callable[[], Awaitable[Sequence[Write]]]) -> list[list[Row]]:
+        """Let ``work`` look at records between two batches, and write what it returns; nothing if that is nothing.
+
+        Raises:
+            Fenced: another worker applies the log; nothing was written.
+        """
+        async with self.tallies.lock:
+            writes = await work()
+            if not writes:
+                return []
             results = await self._store.write(self._lease.guard, *writes)
             self._memory.forget()
         return results[1:]

@@ -187,13 +187,17 @@ class Batch:
 
     def park_cut(self, system: str, detail: str) -> None:
         """Keep word of a full read that takes away too much; its figures are left as they were."""
+        self.park_note(system, "snapshot", "stock", "snapshot_cut", detail)
+
+    def park_note(self, system: str, operation: str, key: str, reason: str, detail: str) -> None:
+        """Keep something that has no text of its own, with its reason, for a person."""
         self.parked.append(
             {
                 "system": system,
-                "operation": "snapshot",
-                "key": "stock",
-                "reason": "snapshot_cut",
-                "detail": detail,
+                "operation": operation,
+                "key": key,
+                "reason": reason,
+                "detail": detail[:2000],
                 "payload": "",
                 "now_ms": self._now_ms,
             }
@@ -257,15 +261,29 @@ class Batch:
             if change.kind is Kind.ERP_ORDER:
                 parsed = parse_reference(key, self._systems)
                 key = parsed[1] if parsed else key
-            self._traces[change.kind.value, key, logged.offset] = {
-                "kind": change.kind.value,
-                "key": key,
-                "offset": logged.offset,
-                "system": system,
-                "via": logged.event.via.value,
-                "verdict": verdict,
-                "now_ms": logged.received_at_ms,
-            }
+            self._trace(logged, change.kind, key, verdict)
+
+    def past(
+        self, logged: LoggedEvent, change: Change, order_key: str, verdict: str, *, read: bool = False
+    ) -> None:
+        """A change about an order that is over and forgotten: nothing of it is applied. ``read``: look at it whole."""
+        self.unchanged += 1
+        if read:
+            self._read_order(logged.event.system, order_key, change.changed_at_ms, linger_ms=0)
+        if change.kind in (Kind.ORDER, Kind.SHIPMENT, Kind.ERP_ORDER):
+            key = change.key if change.kind is Kind.SHIPMENT else order_key
+            self._trace(logged, change.kind, key, verdict)
+
+    def _trace(self, logged: LoggedEvent, kind: Kind, key: str, verdict: str) -> None:
+        self._traces[kind.value, key, logged.offset] = {
+            "kind": kind.value,
+            "key": key,
+            "offset": logged.offset,
+            "system": logged.event.system,
+            "via": logged.event.via.value,
+            "verdict": verdict,
+            "now_ms": logged.received_at_ms,
+        }
 
     def _count(self, logged: LoggedEvent, change: Change, verdict: str, before: Known | None) -> None:
         """Count news by how it came."""

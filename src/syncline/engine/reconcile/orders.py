@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from syncline.engine.apply.retired import retired_among
 from syncline.engine.codec import decode, fingerprint
 from syncline.engine.delivery.build import Builder
 from syncline.engine.delivery.lane import Lane
@@ -174,8 +175,11 @@ class OrderReconciliation:
             "bindings_get", system=route.sink, kind=Kind.ORDER.value, keys=list(references)
         )
         bound = {references[row[0]]: (row[1], row[2]) for row in bound_rows}
+        past = await retired_among(self._store, list(references))
         found: list[Difference] = []
         for key, placed in seen.placed.items():
+            if reference_of(route.source, key) in past:
+                continue  # it was finished long ago: what changed since waits for a person
             booked = seen.booked.get(reference_of(route.source, key), ())
             one = self._differs(route, placed, booked, known.get(key), bound.get(key, ("", 0)))
             if one is not None:
@@ -186,7 +190,9 @@ class OrderReconciliation:
         since_ms = self._since_ms()
         for key in seen.gone:
             order = known.get(key)
-            if order is not None and order.placed_at_ms < since_ms:
+            if reference_of(route.source, key) in past or (
+                order is not None and order.placed_at_ms < since_ms
+            ):
                 continue  # the channel shows old orders to nobody
             booked = seen.booked[reference_of(route.source, key)]
             if any(not row.units or any(row.units.values()) for row in booked):

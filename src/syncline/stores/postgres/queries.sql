@@ -1037,10 +1037,94 @@ DELETE FROM delivery WHERE (system, operation, key) IN (
              LIMIT r."limit") AS old)
 RETURNING key;
 
--- name: forget_demand
-DELETE FROM demand WHERE settled = 1 AND quantity = 0 AND order_key IN (
-    SELECT jsonb_array_elements_text(r.orders) FROM jsonb_to_recordset($1::jsonb) AS r(orders jsonb))
-RETURNING order_key;
+-- Orders that have told nothing since a moment, longest first.
+-- name: orders_quiet
+SELECT key, version, tiebreak, body, observed_at_ms FROM record
+WHERE system = :system AND kind = 'order' AND observed_at_ms < :before
+    AND (observed_at_ms, key) > (:after_ms, :after)
+ORDER BY observed_at_ms, key LIMIT :limit;
+
+-- name: records_of_orders
+SELECT kind, key, body, observed_at_ms FROM record
+WHERE system = :system AND kind IN ('shipment', 'return')
+    AND lower((replace(body, '\u0000', '\u0020')::json ->> 'order_key') COLLATE "C")
+        = ANY (ARRAY(SELECT jsonb_array_elements_text(:references::jsonb)))
+ORDER BY kind, key LIMIT :limit;
+
+-- Only as it was judged, and only where nothing refers to it any more: no demand that figures may not contain, no
+-- delivery or parked work that is open, no hold and no claim on credit that counts.
+-- name: order_retire
+-- key: reference
+INSERT INTO retired (reference, version, tiebreak, digest, facts, retired_at_ms)
+SELECT r.reference, o.version, o.tiebreak, r.digest, r.facts, r.now_ms
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, channel text, order_key text, number text, version bigint,
+    tiebreak bigint, digest text, facts text, systems jsonb, operations jsonb, now_ms bigint)
+JOIN record AS o ON o.system = r.channel AND o.kind = 'order' AND o.key = r.order_key
+    AND o.version = r.version AND o.tiebreak = r.tiebreak
+WHERE NOT EXISTS (SELECT 1 FROM demand AS d
+        WHERE d.channel = r.channel AND d.order_key = r.order_key AND d.settled = 0)
+    AND NOT EXISTS (SELECT 1 FROM delivery AS d
+        WHERE d.system IN (SELECT jsonb_array_elements_text(r.systems))
+            AND d.operation IN (SELECT jsonb_array_elements_text(r.operations))
+            AND d.key >= r.order_key AND d.key < r.order_key || chr(32)
+            AND d.state IN ('available', 'scheduled', 'retryable', 'running', 'parked'))
+    AND NOT EXISTS (SELECT 1 FROM parked AS w
+        WHERE w.system IN (SELECT jsonb_array_elements_text(r.systems))
+            AND w.operation IN (SELECT jsonb_array_elements_text(r.operations))
+            AND w.key >= r.order_key AND w.key < r.order_key || chr(32)
+            AND w.resolved_at_ms IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM hold AS h
+        WHERE h.channel = r.channel AND h.order_key <> '' AND h.order_key IN (r.order_key, r.number)
+            AND h.state IN ('open', 'confirmed'))
+    AND NOT EXISTS (SELECT 1 FROM credit_claim AS c
+        WHERE c.channel = r.channel AND c.order_key <> '' AND c.order_key IN (r.order_key, r.number)
+            AND c.state IN ('open', 'confirmed', 'ordered'))
+ON CONFLICT (reference) DO NOTHING
+RETURNING reference;
+
+-- To follow order_retire in one transaction, like the next three: what belongs to an order that it has just taken.
+-- name: demand_retire
+-- key: channel order_key reference
+DELETE FROM demand AS d
+USING jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, reference text, now_ms bigint)
+WHERE d.channel = r.channel AND d.order_key = r.order_key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = r.reference AND o.retired_at_ms = r.now_ms)
+RETURNING d.line_id;
+
+-- name: routing_retire
+-- key: channel order_key reference
+DELETE FROM routing AS d
+USING jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, reference text, now_ms bigint)
+WHERE d.channel = r.channel AND d.order_key = r.order_key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = r.reference AND o.retired_at_ms = r.now_ms)
+RETURNING d.id;
+
+-- name: record_retire
+-- key: system kind key
+DELETE FROM record AS d
+USING jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, reference text, now_ms bigint)
+WHERE d.system = r.system AND d.kind = r.kind AND d.key = r.key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = r.reference AND o.retired_at_ms = r.now_ms)
+RETURNING d.key;
+
+-- name: binding_retire
+-- key: system kind key
+DELETE FROM binding AS d
+USING jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, reference text, now_ms bigint)
+WHERE d.system = r.system AND d.kind = r.kind AND d.key = r.key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = r.reference AND o.retired_at_ms = r.now_ms)
+RETURNING d.key;
+
+-- name: retired_get
+SELECT reference, version, tiebreak, digest, facts, retired_at_ms FROM retired
+WHERE reference = ANY (ARRAY(SELECT jsonb_array_elements_text(:references::jsonb))) ORDER BY reference;
+
+-- name: retired_put
+-- key: reference
+UPDATE retired AS o SET version = r.version, tiebreak = r.tiebreak, digest = r.digest, facts = r.facts
+FROM jsonb_to_recordset($1::jsonb) AS r(reference text, version bigint, tiebreak bigint, digest text, facts text)
+WHERE o.reference = r.reference
+RETURNING o.reference;
 
 -- name: lag_totals
 SELECT count(*), coalesce(sum(kept), 0)::bigint, coalesce(max(lag_ms), 0) FROM lag

@@ -815,9 +815,75 @@ DELETE FROM delivery WHERE (system, operation, key) IN (
     WHERE state IN ('completed', 'superseded', 'cancelled') AND updated_at_ms < :before LIMIT :limit)
 RETURNING key;
 
--- name: forget_demand
-DELETE FROM demand WHERE settled = 1 AND quantity = 0 AND order_key IN (SELECT value FROM json_each(:orders))
-RETURNING order_key;
+-- Orders that have told nothing since a moment, longest first.
+-- name: orders_quiet
+SELECT key, version, tiebreak, body, observed_at_ms FROM record
+WHERE system = :system AND kind = 'order' AND observed_at_ms < :before
+    AND (observed_at_ms, key) > (:after_ms, :after)
+ORDER BY observed_at_ms, key LIMIT :limit;
+
+-- Of its own accord SQLite takes the primary key, and walks all that was ever sent.
+-- name: records_of_orders
+SELECT kind, key, body, observed_at_ms FROM record INDEXED BY record_of_order
+WHERE system = :system AND kind IN ('shipment', 'return')
+    AND lower(json_extract(body, '$.order_key')) IN (SELECT value FROM json_each(:references))
+ORDER BY kind, key LIMIT :limit;
+
+-- Only as it was judged, and only where nothing refers to it any more: no demand that figures may not contain, no
+-- delivery or parked work that is open, no hold and no claim on credit that counts.
+-- name: order_retire
+INSERT INTO retired (reference, version, tiebreak, digest, facts, retired_at_ms)
+SELECT :reference, o.version, o.tiebreak, :digest, :facts, :now_ms FROM record AS o
+WHERE o.system = :channel AND o.kind = 'order' AND o.key = :order_key
+    AND o.version = :version AND o.tiebreak = :tiebreak
+    AND NOT EXISTS (SELECT 1 FROM demand AS d
+        WHERE d.channel = :channel AND d.order_key = :order_key AND d.settled = 0)
+    AND NOT EXISTS (SELECT 1 FROM json_each(:systems) AS s CROSS JOIN json_each(:operations) AS p
+        CROSS JOIN delivery AS d ON d.system = s.value AND d.operation = p.value
+            AND d.key >= :order_key AND d.key < :order_key || char(32)
+        WHERE d.state IN ('available', 'scheduled', 'retryable', 'running', 'parked'))
+    AND NOT EXISTS (SELECT 1 FROM json_each(:systems) AS s CROSS JOIN json_each(:operations) AS p
+        CROSS JOIN parked AS w ON w.system = s.value AND w.operation = p.value
+            AND w.key >= :order_key AND w.key < :order_key || char(32)
+        WHERE w.resolved_at_ms IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM hold AS h
+        WHERE h.channel = :channel AND h.order_key <> '' AND h.order_key IN (:order_key, :number)
+            AND h.state IN ('open', 'confirmed'))
+    AND NOT EXISTS (SELECT 1 FROM credit_claim AS c
+        WHERE c.channel = :channel AND c.order_key <> '' AND c.order_key IN (:order_key, :number)
+            AND c.state IN ('open', 'confirmed', 'ordered'))
+ON CONFLICT (reference) DO NOTHING
+RETURNING reference;
+
+-- To follow order_retire in one transaction, like the next three: what belongs to an order that it has just taken.
+-- name: demand_retire
+DELETE FROM demand WHERE channel = :channel AND order_key = :order_key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = :reference AND o.retired_at_ms = :now_ms)
+RETURNING line_id;
+
+-- name: routing_retire
+DELETE FROM routing WHERE channel = :channel AND order_key = :order_key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = :reference AND o.retired_at_ms = :now_ms)
+RETURNING id;
+
+-- name: record_retire
+DELETE FROM record WHERE system = :system AND kind = :kind AND key = :key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = :reference AND o.retired_at_ms = :now_ms)
+RETURNING key;
+
+-- name: binding_retire
+DELETE FROM binding WHERE system = :system AND kind = :kind AND key = :key
+    AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = :reference AND o.retired_at_ms = :now_ms)
+RETURNING key;
+
+-- name: retired_get
+SELECT reference, version, tiebreak, digest, facts, retired_at_ms FROM retired
+WHERE reference IN (SELECT value FROM json_each(:references)) ORDER BY reference;
+
+-- name: retired_put
+UPDATE retired SET version = :version, tiebreak = :tiebreak, digest = :digest, facts = :facts
+WHERE reference = :reference
+RETURNING reference;
 
 -- name: delivery_summary
 SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms),

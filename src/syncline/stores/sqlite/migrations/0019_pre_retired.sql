@@ -1,0 +1,15 @@
+-- Orders that were over long ago, of which only this is kept: whatever is told of them later is news of an order that is
+-- known. "digest" is what counted of it, "facts" is a JSON list of what ERPs had told of it; neither names anybody.
+CREATE TABLE retired (
+    reference     TEXT PRIMARY KEY,
+    version       INTEGER NOT NULL,
+    tiebreak      INTEGER NOT NULL,
+    digest        TEXT NOT NULL,
+    facts         TEXT NOT NULL,
+    retired_at_ms INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+-- Orders by when they last told anything, and what an ERP told of an order under a key of its own.
+CREATE INDEX record_order_observed ON record (system, observed_at_ms, key) WHERE kind = 'order';
+CREATE INDEX record_of_order ON record (system, lower(json_extract(body, '$.order_key')))
+    WHERE kind IN ('shipment', 'return');
