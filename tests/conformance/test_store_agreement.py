@@ -159,7 +159,6 @@ async def ask(store, statement, parameters):
         rows = [row[1:] for row in rows]
     ordered = "ORDER BY" in STATEMENTS[statement].sql and statement not in (
         "attempts_like",
-        "lags_of_key",
         "send_times",
     )
     return rows if ordered else sorted(rows, key=repr)

@@ -737,7 +737,7 @@ BROKEN = {
     "resolves again and again": says("parked_resolve", "AND resolved_at_ms IS NULL", ""),
     "edits what is resolved": says("parked_edit", "AND resolved_at_ms IS NULL", ""),
     "keeps the first verdict": says("trace_put", "SET verdict = excluded.verdict", "SET verdict = trace.verdict"),
-    "sums up lags of all time": says("lag_summary", "WHERE delivered_at_ms >= :since", "WHERE :since = :since"),
+    "sums up lags of all time": says("lag_totals", "AND delivered_at_ms >= :since", "AND :since = :since"),
     "shows the oldest lags": says("lags", "ORDER BY delivered_at_ms DESC, id DESC", "ORDER BY id"),
     "shows the first of the audit": says("audit_last", "ORDER BY id DESC", "ORDER BY id"),
     "keeps an account's role": says("account_put", "role = excluded.role,", ""),

@@ -334,9 +334,8 @@ WALKS = {
         "unseen",
     },
     "the oldest or newest come first": {"audit_last", "forget_events", "forget_given", "forget_lags"},
-    "retention, an hour apart": {"forget_deliveries", "forget_demand", "forget_payloads"},
+    "retention, an hour apart": {"forget_deliveries", "forget_payloads"},
     "a person's request, or once for a full read": {"deliveries_like", "record_count"},
-    "no longer asked": {"lag_summary", "lags_of_key"},
 }  # fmt: skip
 
 
@@ -358,7 +357,8 @@ def test_rows_that_are_named_are_looked_up_and_not_looked_for() -> None:
     """Without statistics SQLite may walk a table first, to have it in order, and ask each row whether it was named."""
     store = SqliteStore.open(":memory:", now_ms=0)
     for name, steps in plans(store, None).items():
-        if re.search(r"FROM json_each\(:\w+\) AS \w+\s+(CROSS )?JOIN", store._queries[name]):
+        source = store._queries[name].partition("FROM")[2].lstrip()
+        if store._queries[name].startswith("SELECT") and source.startswith("json_each") and "JOIN" in source:
             assert "VIRTUAL TABLE" in steps[0], (name, steps)
 
 

@@ -739,14 +739,6 @@ RETURNING id;
 SELECT key, delivered_at_ms, lag_ms, kept FROM lag
 WHERE route = :route AND delivered_at_ms >= :since ORDER BY delivered_at_ms DESC, id DESC LIMIT :limit;
 
--- name: lag_summary
-SELECT route, count(*), sum(kept), max(lag_ms) FROM lag WHERE delivered_at_ms >= :since
-GROUP BY route ORDER BY route;
-
--- name: lags_of_key
-SELECT route, key, delivered_at_ms, lag_ms, kept FROM lag
-WHERE key >= :from AND key < :to ORDER BY delivered_at_ms DESC LIMIT :limit;
-
 -- name: audit_last
 SELECT chain FROM audit ORDER BY id DESC LIMIT 1;
 
