@@ -11,7 +11,7 @@ from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import OutcomeUnknown
 from syncline.model.payloads import OrderItem, PutRefund
-from syncline.model.records import Refund
+from syncline.model.records import Refund, RefundLine
 from syncline.ports import Request, Response
 from syncline.testing.bench import Send
 
@@ -133,6 +133,22 @@ def test_goods_that_went_back_on_the_shelf_are_posted_where_that_is_configured()
         other = replace(refund(world, number, restocked=False), reference="shop-1001-refund-6")
         done(await world.do("put_refund", other))
         assert [x.posted for x in world.sim.memos()] == [True, False]
+
+    run(story, post_returns=True)
+
+
+def test_broken_goods_are_not_put_into_stock_with_those_that_went_back_on_the_shelf():
+    async def story(world: World) -> None:
+        number, _ = await placed_order(world)
+        world.sim.ship(number)
+        before = world.sim.on_hand("A", "MAIN")
+        put = refund(world, number, units=2)
+        lines = tuple(RefundLine("1", Decimal(1), restocked=whole) for whole in (True, False))
+        put = replace(put, refund=replace(put.refund, lines=lines))
+        done(await world.do("put_refund", put))
+        assert [x.posted for x in world.sim.memos()] == [False]
+        assert world.sim.on_hand("A", "MAIN") == before
+        assert (await world.find("put_refund", put)).result is Result.DONE
 
     run(story, post_returns=True)
 

@@ -146,7 +146,7 @@ class BusinessCentralSettings:
     zero_tax_code: str = ""  # of lines where the shop's tax is kept
     shipping_account: str = ""
     payment_journal: str = ""
-    post_returns: bool = False  # post the credit memo of goods that went back on the shelf
+    post_returns: bool = False  # post the credit memo of goods that all went back on the shelf
     variant_option: str = "Variant"  # what the variants of an item differ in, as a shop names it
     variant_separator: str = "/"  # between an item's number and its variant's code, in a SKU
     item_texts: bool = (

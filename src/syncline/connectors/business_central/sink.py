@@ -474,7 +474,9 @@ class BusinessCentralSink:
         )
 
     def _unposted(self, put: PutRefund, memo: Row) -> bool:
-        return put.restocked and self._settings.post_returns and text(memo, "status") == "Draft"
+        # Posting puts every unit of it into stock, so goods that did not go back on the shelf must not be among them.
+        whole = put.restocked and all(line.restocked for line in put.refund.lines if line.shipped)
+        return whole and self._settings.post_returns and text(memo, "status") == "Draft"
 
     async def _memo(self, put: PutRefund) -> Row | None:
         number = mapping.short_reference(put.reference)
