@@ -196,10 +196,10 @@ def test_auth_versions_and_shape_of_requests():
 def test_client_credentials_give_a_token_for_a_day():
     async def story(w: World) -> None:
         path = "/admin/oauth/access_token"
-        given = {"client_id": "app", "client_secret": SECRET, "grant_type": "client_credentials"}
+        given = {"client_id": w.shop.client_id, "client_secret": SECRET, "grant_type": "client_credentials"}
         answer = json.loads((await w.http(given, path=path)).body)
         assert answer["expires_in"] == 86_399
-        form = b"client_id=app&client_secret=shpss_old&grant_type=client_credentials"
+        form = f"client_id={w.shop.client_id}&client_secret=shpss_old&grant_type=client_credentials".encode()
         other = await w.http(form, path=path, Content_Type="application/x-www-form-urlencoded")
         assert json.loads(other.body)["access_token"] != answer["access_token"]
         token = answer["access_token"]
@@ -208,6 +208,7 @@ def test_client_credentials_give_a_token_for_a_day():
         assert (await w.http({"query": "{shop{name}}"}, X_Shopify_Access_Token=token)).status == 401
         refused = await w.http({**given, "client_secret": "no"}, path=path)
         assert refused.status == 401
+        assert (await w.http({**given, "client_id": "another"}, path=path)).status == 401
 
     run(story)
 

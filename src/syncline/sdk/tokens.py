@@ -12,7 +12,7 @@ from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, Thrott
 from syncline.ports import Clock, Request, Transport
 
 LIFE_S_MIN = 60
-LIFE_S_MAX = 3600  # no vendor's token of this kind lives longer; also where none is stated
+LIFE_S_MAX = 3600  # as most vendors' tokens of this kind live; also where none is stated
 RENEW_BEFORE_S = 300  # of the token's hour: a call under way must not outlive it
 TIMEOUT_S = 30.0
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -33,14 +33,19 @@ class KeptToken:
         url: str,
         form: Callable[[], bytes],
         refused: Callable[[int, dict[str, Any]], str],
+        life_s_max: int = LIFE_S_MAX,
     ) -> None:
-        """``who`` answers at ``url``; ``refused`` says what to do about an answer that refuses the credential."""
+        """``who`` answers at ``url``; ``refused`` says what to do about an answer that refuses the credential.
+
+        A token is believed for ``life_s_max`` at most, and for so long where its life is not stated.
+        """
         self._clock = clock
         self._transport = transport
         self._who = who
         self._url = url
         self._form = form
         self._refused = refused
+        self._life_s_max = life_s_max
         self._token = ""
         self._renew_at_s = 0.0
         self._asking = asyncio.Lock()
@@ -84,7 +89,7 @@ class KeptToken:
         if response.status != 200 or not isinstance(token, str) or not token:
             raise Retryable(f"{self._who} answered {response.status} without a token.")
         self._token = token
-        life_s = max(LIFE_S_MIN, _seconds(answer.get("expires_in")))
+        life_s = max(LIFE_S_MIN, _seconds(answer.get("expires_in"), self._life_s_max))
         self._renew_at_s = began_s + max(life_s - RENEW_BEFORE_S, life_s / 2)
 
 
@@ -96,9 +101,9 @@ def _object(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _seconds(value: Any) -> int:
+def _seconds(value: Any, most: int) -> int:
     # A number or a string: vendors disagree, so both are read.
     try:
-        return min(int(value), LIFE_S_MAX)
+        return min(int(value), most)
     except (TypeError, ValueError, OverflowError):
-        return LIFE_S_MAX
+        return most

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 from msgspec import Struct
 
+from syncline.connectors.shopify.auth import token_of
 from syncline.connectors.shopify.documents import COST_MAX, Document, requested_cost
 from syncline.connectors.shopify.manifest import ShopifySettings
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, Throttled
@@ -80,8 +81,8 @@ class Client:
         self._headers = {
             "content-type": "application/json",
             "accept": "application/json",
-            "x-shopify-access-token": settings.access_token,
         }
+        self._tokens = token_of(settings, clock, transport)
         self._envelope = msgspec.json.Decoder(Envelope)
         self._learned: dict[str, float] = {}
         self.version_served = ""
@@ -98,6 +99,7 @@ class Client:
             Rejected: refused as a whole, in the vendor's words.
             AuthExpired: token or scope refused.
         """
+        token = await self._tokens.token() if self._tokens else self._settings.access_token
         body = msgspec.json.encode(
             {"query": document.text, "variables": variables, "operationName": document.name}
         )
@@ -109,11 +111,10 @@ class Client:
         await self._governor.acquire(cost, urgent=urgent)
         spent: Cost | None = None
         try:
-            request = Request("POST", self._settings.endpoint, self._headers, body, TIMEOUT_S)
-            try:
-                response = await self._transport.send(request)
-            except OutcomeUnknown as error:
-                _lost(document, str(error))
+            response = await self._send(document, body, token)
+            if response.status == 401 and self._tokens:
+                # Refused before anything was looked at: somebody revoked it, or it ended early.
+                response = await self._send(document, body, await self._tokens.renew(token))
             self.version_served = response.headers.get("x-shopify-api-version", self.version_served)
             envelope = self._open(document, response)
             spent = envelope.extensions.cost if envelope.extensions else None
@@ -125,6 +126,14 @@ class Client:
                 _lost(document, f"the answer to {document.name} has another shape than the schema: {error}")
         finally:
             self._settle(document, cost, spent)
+
+    async def _send(self, document: Document, body: bytes, token: str) -> Response:
+        headers = {**self._headers, "x-shopify-access-token": token}
+        request = Request("POST", self._settings.endpoint, headers, body, TIMEOUT_S)
+        try:
+            return await self._transport.send(request)
+        except OutcomeUnknown as error:
+            _lost(document, str(error))
 
     def _settle(self, document: Document, taken: float, spent: Cost | None) -> None:
         if spent is None:
@@ -148,7 +157,7 @@ class Client:
         if status in {401, 403}:
             raise AuthExpired(
                 f"Shopify refused the access token (HTTP {status}): {_words(response.body)}. "
-                "Reinstall the app or enter a new token",
+                "Reinstall the app, or enter a new token or secret",
             )
         if status in {402, 423}:
             raise AuthExpired(

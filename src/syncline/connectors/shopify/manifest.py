@@ -45,8 +45,8 @@ SAMPLE = Sample(
     "channel",
     """\
 shop = "your-shop.myshopify.com"
-access_token = "env:SHOPIFY_ACCESS_TOKEN"
-webhook_secrets = ["env:SHOPIFY_CLIENT_SECRET"]
+client_id = "env:SHOPIFY_CLIENT_ID"
+client_secret = "env:SHOPIFY_CLIENT_SECRET"
 plan = "standard"
 """,
     location="70123456789",
@@ -57,15 +57,18 @@ plan = "standard"
 class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One shop.
 
-    ``webhook_secrets`` are all the client secrets that may sign at present: after a rotation Shopify
-    goes on with the oldest unrevoked one for up to an hour. ``orders_since`` (RFC 3339) is where the
+    ``client_id`` and ``client_secret`` are those of an app of the Dev Dashboard; an app that was made before has an
+    ``access_token`` instead. ``webhook_secrets`` are all the client secrets that may sign at present: after a rotation Shopify
+    goes on with the oldest unrevoked one for up to an hour. Empty: ``client_secret``. ``orders_since`` (RFC 3339) is where the
     first read of orders begins; without it, orders changed before the first read are left alone.
     ``level_events``: whether Shopify is asked to tell every change of a number. So many products or more of one call go as a
     bulk operation (``bulk_from``); more than ``BULK_MAX`` are never written at once.
     """
 
     shop: str
-    access_token: str
+    access_token: str = ""
+    client_id: str = ""
+    client_secret: str = ""
     webhook_secrets: tuple[str, ...] = ()
     api_version: str = "2026-07"
     base_url: str = ""
@@ -82,8 +85,7 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise Misconfigured(
                 f"shop: {self.shop!r} is not of the form name.myshopify.com (no https://, no path)"
             )
-        if not self.access_token or not self.access_token.isascii() or not self.access_token.isprintable():
-            raise Misconfigured("access_token: must be the Admin API token of the app, e.g. shpat_…")
+        self._check_credentials()
         for secret in self.webhook_secrets:
             if len(secret.encode()) < SECRET_BYTES_MIN:
                 raise Misconfigured(
@@ -105,6 +107,26 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             if not (loopback or own) or parts.query or parts.fragment:
                 # The token goes with every call, so it goes to this shop or stays on this machine.
                 raise Misconfigured("base_url: leave it empty, or name a loopback address (a simulator)")
+
+    def _check_credentials(self) -> None:
+        if self.access_token:
+            if self.client_id or self.client_secret:
+                raise Misconfigured(
+                    "access_token: leave it out where client_id and client_secret are set: tokens are asked for with them"
+                )
+            if not self.access_token.isascii() or not self.access_token.isprintable():
+                raise Misconfigured("access_token: must be the Admin API token of the app, e.g. shpat_…")
+            return
+        if not self.client_id or not self.client_secret:
+            raise Misconfigured(
+                "client_id, client_secret: set both, as the Dev Dashboard shows them under the app's settings; or "
+                "access_token, where the app was made in the shop's admin before 2026"
+            )
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """The client secrets that may sign webhooks."""
+        return self.webhook_secrets or ((self.client_secret,) if self.client_secret else ())
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -136,7 +158,7 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             return None
 
     def _shown(self) -> list[tuple[str, Any]]:
-        hidden = {"access_token", "webhook_secrets"}
+        hidden = {"access_token", "client_secret", "webhook_secrets"}
         return [(name, "***" if name in hidden else getattr(self, name)) for name in self.__struct_fields__]
 
     def __repr__(self) -> str:

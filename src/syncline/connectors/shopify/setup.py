@@ -119,7 +119,7 @@ class Setup:
             ),
             (
                 "webhook secrets",
-                bool(settings.webhook_secrets),
+                bool(settings.signing_secrets),
                 "set webhook_secrets to the app's client secret; without it only polling works",
             ),
         ]

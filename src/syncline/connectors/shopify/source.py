@@ -61,7 +61,7 @@ class ShopifySource:
         self._settings = settings
         self._client = client
         self._clock = clock
-        self._secrets = tuple(secret.encode() for secret in settings.webhook_secrets)
+        self._secrets = tuple(secret.encode() for secret in settings.signing_secrets)
 
     @property
     def streams(self) -> tuple[PollStream, ...]:

@@ -78,6 +78,7 @@ class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simula
         shop: str = "simulated.myshopify.com",
         plan: str = "plus",
         access_token: str = "shpat_simulated",  # noqa: S107 - a made-up one
+        client_id: str = "0123456789abcdef0123456789abcdef",
         client_secrets: Sequence[str] = ("shpss_simulated",),
         currency: str = "GBP",
         answer_ms: tuple[float, float] = (50.0, 400.0),
@@ -87,6 +88,7 @@ class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simula
         self.shop = shop
         self.plan = plan
         self.access_token = access_token
+        self.client_id = client_id
         self.currency = self.presentment_currency = currency
         self.presentment_rate = Decimal(1)
         self.allow_http = allow_http

@@ -146,7 +146,8 @@ class HttpApp:
             given = {}
         if given.get("grant_type") != "client_credentials":
             return _json(400, {"error": "unsupported_grant_type"})
-        if not given.get("client_id") or given.get("client_secret") not in self._shop.hooks.secrets:
+        known = given.get("client_id") == self._shop.client_id
+        if not known or given.get("client_secret") not in self._shop.hooks.secrets:
             return _json(401, {"error": "invalid_client"})
         self._issued += 1
         secret = self._shop.hooks.secrets[0].encode()
