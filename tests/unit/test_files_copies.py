@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 from tests.unit.files_place import START_MS, Desk
 from tests.unit.test_files_orders import HEADED, NESTED, PLACED, Told, columns, leave
 
@@ -161,6 +163,33 @@ def test_of_xml_the_file_goes_and_its_records_stay(desks, declared):
     assert (again.units, again.refused) == (first.units, [])
 
 
+def test_a_file_that_was_taken_with_other_columns_is_named_and_one_that_was_erased_then_is_told_no_more(
+    desks,
+):
+    desk = desks(NESTED)
+    order = (
+        "<order><lines><line><sku>SKU-1</sku><qty>2</qty><each>1.00</each></line></lines><ref>A-2</ref>"
+        f"<total>2.00</total><who>{NAME}, {EMAIL}</who></order>"
+    )
+    leave(desk, 0, order, "</orders>", header='<orders currency="GBP">')
+    Told(desk).read()
+    wider = replace(NESTED, columns=(*NESTED.columns, Column("ship_name", name="../../who")))
+
+    def declare(read):
+        desk.spool.close()
+        desk.settings = structs.replace(desk.settings, reads=(read,))
+        desk.start()
+
+    declare(wider)
+    assert len(search(desk, told=words()).left) == 1
+    assert NAME in spooled(desk)
+    declare(NESTED)
+    assert search(desk, "a-2").orders == 1
+    assert NAME not in spooled(desk)
+    declare(wider)
+    assert "somebody was erased from it" in Told(desk).read().refused[0]
+
+
 def test_a_file_that_tells_of_the_person_elsewhere_is_named(desks):
     status = Read(
         kind="order_status", path="in", pattern="STATUS_*", complete="rename",
@@ -189,14 +218,14 @@ def test_columns_that_are_others_now_leave_the_words(desks):
     assert [name.partition(",")[0] for name in found.left] == ["ORDERS_202609010000.csv"]
 
 
-def test_a_file_without_its_header_puts_nobody_into_the_log(desks, capsys):
+def test_a_file_without_its_header_puts_nobody_into_the_log(desks):
     desk = desks(ORDERS)
     leave(desk, 0, others("A-2"), header=f"{NAME};{EMAIL}")
-    told = Told(desk).read()
+    with capture_logs() as said:
+        told = Told(desk).read()
     assert "is not in the header" in told.refused[0] and "Kanari" in told.refused[0]
-    said = capsys.readouterr()
-    assert "file_rejected" in said.out
-    assert "Kanari" not in said.out + said.err
+    assert "file_rejected" in [one["action"] for one in said]
+    assert "Kanari" not in str(said)
     assert "Kanari" in spooled(desk)  # in the journal, until somebody is to be forgotten
     search(desk, told=words(f"{NAME};{EMAIL}", EMAIL))
     desk.spool.close()

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from syncline.connectors.files.intake import Ends, header_of, kept, lines
+from syncline.connectors.files.intake import Ends, header_of, kept, kept_name, lines
 from syncline.connectors.files.manifest import FilesSettings, Read
 from syncline.connectors.files.orders import Orders, key_of
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
@@ -24,6 +25,8 @@ from syncline.ports import Clock, Searched, Whose
 KINDS = ("orders", "order_status", "shipments")
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once
+PIECE_BYTES = 1024 * 1024
+OVERLAP_BYTES = 4096
 MARK = b"\xef\xbb\xbf"
 
 log = structlog.get_logger(__name__)
@@ -51,7 +54,10 @@ class FileCopies:
                 if entry.sha256 in seen:
                     continue
                 seen.add(entry.sha256)
-                if not kept(read, self._spool, entry).exists():
+                if (
+                    not self._spool.content(entry.sha256).exists()
+                    and not kept(read, self._spool, entry).exists()
+                ):
                     continue  # refused whole, and never kept
                 try:
                     mine, others = await self._one(read, entry, whose, tells, erase=erase)
@@ -79,6 +85,8 @@ class FileCopies:
     ) -> tuple[int, bool]:
         """How many orders of a content are the person's, and whether anything else of it tells of them."""
         path = kept(read, self._spool, entry)
+        if not path.exists():  # XML that was taken when other columns were declared
+            return 0, _anywhere(self._spool.content(entry.sha256), tells)
         found = await self._apart(read, path)
         theirs: dict[int, None] = {}  # places of lines
         count = 0
@@ -132,9 +140,20 @@ class FileCopies:
                         await self._clock.sleep(0)
             if changed:
                 made.end()
-                self._spool.replace(made, entry, rows=read.format == "xml")
+                self._spool.replace(made, entry, partial(kept_name, read))
         finally:
             made.drop()
+
+
+def _anywhere(path: Path, tells: Callable[[str], bool]) -> bool:
+    """Whether any piece of a file tells of them; pieces overlap, so that no name is cut in two."""
+    before = b""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            if tells((before + piece).decode(errors="replace")):
+                return True
+            before = piece[-OVERLAP_BYTES:]
+    return False
 
 
 def _placed(read: Read, path: Path) -> Iterator[tuple[int, bytes]]:

@@ -121,11 +121,13 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
 
 def kept(read: Read, spool: Spool, taken: Taken) -> Path:
     """Where the lines of a file are that was taken."""
-    return spool.content(_rows_name(read, taken.sha256) if read.format == "xml" else taken.sha256)
+    return spool.content(kept_name(read, taken.sha256))
 
 
-def _rows_name(read: Read, sha256: str) -> str:
-    """The records of an XML file as these columns see them: others see others."""
+def kept_name(read: Read, sha256: str) -> str:
+    """What the lines of a content are called. The records of an XML file are as these columns see them: others see others."""
+    if read.format != "xml":
+        return sha256
     seen = msgspec.json.encode((read.record, read.columns, read.kind == "orders"))
     return f"{sha256}.{hashlib.sha256(seen).hexdigest()[:12]}.rows"
 
@@ -199,6 +201,8 @@ class Intake:
         """
         content = self._spool.content(taken.sha256)
         if read.format == "xml" and not kept(read, self._spool, taken).exists():
+            if not content.exists() and self._spool.parts(taken.sha256):
+                return "somebody was erased from it when other columns were declared"
             try:
                 await self._rows_of_xml(read, content, taken.sha256, Scan(taken.stamp_ms))
             except Rejected as error:
@@ -469,7 +473,7 @@ class Intake:
                     if scan.rows % PAUSE_ROWS == 0:
                         await self._clock.sleep(0)
             made.end()
-            self._spool.keep(made, _rows_name(read, sha256))
+            self._spool.keep(made, kept_name(read, sha256))
         finally:
             made.drop()
 

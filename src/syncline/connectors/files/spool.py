@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,10 +266,14 @@ class Spool:
         """Where a content is, or would be."""
         return self._folder / "content" / name
 
-    def replace(self, incoming: Incoming, taken: Taken, *, rows: bool) -> None:
-        """Put a content that is whole in the place of a file's, and delete the one before. ``rows``: it is kept as records."""
+    def parts(self, sha256: str) -> list[Path]:
+        """All that is kept of a content: the file itself, and its records as columns saw them."""
+        return [path for path in self.content("").iterdir() if path.name.partition(".")[0] == sha256]
+
+    def replace(self, incoming: Incoming, taken: Taken, name: Callable[[str], str]) -> None:
+        """Put a content that is whole in the place of a file's, and delete the one before. ``name``: that of a digest's lines."""
         sha256 = incoming.digest()
-        self.keep(incoming, f"{sha256}.rows" if rows else sha256)
+        self.keep(incoming, name(sha256))
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE taken SET sha256 = ?, size = ? WHERE stream = ? AND sha256 = ?",
@@ -294,8 +298,8 @@ class Spool:
     def _delete(self, sha256: str) -> None:
         """Delete a content that no file has any more."""
         if not self._open().execute("SELECT 1 FROM taken WHERE sha256 = ?", (sha256,)).fetchall():
-            for name in (sha256, f"{sha256}.rows"):
-                self.content(name).unlink(missing_ok=True)
+            for path in self.parts(sha256):
+                path.unlink(missing_ok=True)
 
     def collect(self, stream: str, needed: Iterable[int], told: int, now_ms: int, keep_days: int) -> None:
         """Delete contents of a stream that were told long ago and that nothing is compared with any more."""
