@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from random import Random
 from types import SimpleNamespace
 from typing import ClassVar
@@ -27,6 +28,7 @@ from syncline.stores.sqlite import SqliteStore
 
 KEY = stock_key("A", "70")
 ROUTE = Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "70"})
+ORDERS = Route(Flow.ORDERS, "shop", "erp", 20_000)
 
 
 class Sink:
@@ -64,6 +66,34 @@ class Governor:
         return None
 
 
+@asynccontextmanager
+async def at_work(clock, store, sink, builder, *, route=ROUTE, name="shop", rewind=None, **capabilities):
+    """A lane with nothing around it; it is ended behind the block."""
+    routes = Routes([route])
+    system = SimpleNamespace(
+        name=name, sink=sink, governor=Governor(), capabilities=Capabilities(**capabilities)
+    )
+    lane = Lane(
+        system=system,
+        store=store,
+        clock=clock,
+        rng=Random(1),
+        ids=Ids(clock, Random(2)),
+        routes=routes,
+        builder=builder,
+        lease=Lease(store, clock, f"lane:{name}", "me"),
+        on_stored=lambda: None,
+        on_stale=lambda _: None,
+        offer=lambda rows: [lane.offer(row) for row in rows],
+        rewind=rewind or Rewind(store, clock, routes),
+    )
+    running = asyncio.get_running_loop().create_task(lane.run())
+    yield lane
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await lane.stop()
+
+
 def touch(quantity_changed_ms: int) -> Write:
     return Write("delivery_touch", [{
         "system": "shop", "operation": "set_stock", "key": KEY, "route": ROUTE.name,
@@ -84,29 +114,9 @@ def test_a_call_ends_what_it_carried_and_not_what_changed_before_its_outcome_was
                 lane.offer((await store.write(touch(clock.now_ms())))[0][0])
 
         sink = Sink(change)
-        system = SimpleNamespace(
-            name="shop", sink=sink, governor=Governor(), capabilities=Capabilities(compare_and_set=True)
-        )
-        lane = Lane(
-            system=system,
-            store=store,
-            clock=clock,
-            rng=Random(1),
-            ids=Ids(clock, Random(2)),
-            routes=Routes([ROUTE]),
-            builder=builder,
-            lease=Lease(store, clock, "lane:shop", "me"),
-            on_stored=lambda: None,
-            on_stale=lambda _: None,
-            offer=lambda rows: [lane.offer(row) for row in rows],
-            rewind=Rewind(store, clock, Routes([ROUTE])),
-        )
         await store.write(touch(START_MS))
-        running = asyncio.get_running_loop().create_task(lane.run())
-        await clock.sleep(30)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await lane.stop()
+        async with at_work(clock, store, sink, builder, compare_and_set=True) as lane:
+            await clock.sleep(30)
         assert lane.pending() == 0
         return sink.calls
 
@@ -130,33 +140,14 @@ def test_an_order_that_a_former_process_sent_is_bound_with_its_revision():
 
     async def story(clock):
         store = SqliteStore.open(":memory:", now_ms=START_MS)
-        routes = Routes([Route(Flow.ORDERS, "shop", "erp", 20_000)])
         sent = PutOrder("shop-7001", order(line("l1", "A", 2)), ())
         key = f"7001{SEP}{START_MS}"
         row = {"system": "erp", "operation": "put_order", "now_ms": START_MS}
         await store.write(Write("intent_put", [{**row, "id": "i1", "items": describe({key: sent})}]))
-        system = SimpleNamespace(
-            name="erp", sink=Finds(), governor=Governor(), capabilities=Capabilities(external_reference=True)
-        )
-        lane = Lane(
-            system=system,
-            store=store,
-            clock=clock,
-            rng=Random(1),
-            ids=Ids(clock, Random(2)),
-            routes=routes,
-            builder=Builder(),
-            lease=Lease(store, clock, "lane:erp", "me"),
-            on_stored=lambda: None,
-            on_stale=lambda _: None,
-            offer=lambda rows: [lane.offer(row) for row in rows],
-            rewind=Rewind(store, clock, routes),
-        )
-        running = asyncio.get_running_loop().create_task(lane.run())
-        await clock.sleep(30)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await lane.stop()
+        async with at_work(
+            clock, store, Finds(), Builder(), route=ORDERS, name="erp", external_reference=True
+        ):
+            await clock.sleep(30)
         ((_, external_id, _, fingerprint, *_),) = await store.read(
             "bindings_get", system="erp", kind="order", keys=["shop-7001"]
         )
@@ -216,30 +207,10 @@ def test_an_order_is_read_and_kept_once_the_store_takes_it(name):
 
     async def story(clock):
         store = Refuses(SqliteStore.open(":memory:", now_ms=START_MS), name)
-        routes = Routes([Route(Flow.ORDERS, "shop", "erp", 20_000)])
-        lane = Lane(
-            system=SimpleNamespace(
-                name="shop", sink=Reads(), governor=Governor(), capabilities=Capabilities()
-            ),
-            store=store,
-            clock=clock,
-            rng=Random(1),
-            ids=Ids(clock, Random(2)),
-            routes=routes,
-            builder=Asks(),
-            lease=Lease(store, clock, "lane:shop", "me"),
-            on_stored=lambda: None,
-            on_stale=lambda _: None,
-            offer=lambda rows: [lane.offer(row) for row in rows],
-            rewind=Rewind(store, clock, routes),
-        )
         asked = touch(START_MS).rows[0] | {"operation": "read_order", "key": "7001", "route": ""}
         await store.write(Write("delivery_touch", [asked]))
-        running = asyncio.get_running_loop().create_task(lane.run())
-        await clock.sleep(30)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await lane.stop()
+        async with at_work(clock, store, Reads(), Asks(), route=ORDERS) as lane:
+            await clock.sleep(30)
         return [e.event.event_id for e in await store.events(0, 9)], lane.pending()
 
     assert play(story) == (["7001"], 0)
@@ -256,39 +227,21 @@ def test_a_lane_sleeps_while_a_restored_store_catches_up():
         rewind = Rewind(store, clock, Routes([ROUTE]))
         rewind.mark = Mark(restored_at_ms=START_MS)
         sink = Sink(nothing)
-        capabilities = Capabilities(compare_and_set=True)
-        lane = Lane(
-            system=SimpleNamespace(name="shop", sink=sink, governor=Governor(), capabilities=capabilities),
-            store=store,
-            clock=clock,
-            rng=Random(1),
-            ids=Ids(clock, Random(2)),
-            routes=Routes([ROUTE]),
-            builder=Builder(),
-            lease=Lease(store, clock, "lane:shop", "me"),
-            on_stored=lambda: None,
-            on_stale=lambda _: None,
-            offer=lambda rows: [lane.offer(row) for row in rows],
-            rewind=rewind,
-        )
         looks = 0
-
-        def due(names, now_ms, look=lane._due):
-            nonlocal looks
-            looks += 1
-            return look(names, now_ms)
-
-        lane._due = due
         await store.write(touch(START_MS))
-        running = asyncio.get_running_loop().create_task(lane.run())
-        await clock.sleep(30)
-        held_back = looks, list(sink.calls)
-        rewind.mark = Mark(restored_at_ms=START_MS, caught_up=True)
-        lane.wake()
-        await clock.sleep(30)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await lane.stop()
+        async with at_work(clock, store, sink, Builder(), rewind=rewind, compare_and_set=True) as lane:
+
+            def due(names, now_ms, look=lane._due):
+                nonlocal looks
+                looks += 1
+                return look(names, now_ms)
+
+            lane._due = due
+            await clock.sleep(30)
+            held_back = looks, list(sink.calls)
+            rewind.mark = Mark(restored_at_ms=START_MS, caught_up=True)
+            lane.wake()
+            await clock.sleep(30)
         return held_back, len(sink.calls)
 
     (looks, calls), sent = play(story)
