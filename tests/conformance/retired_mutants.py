@@ -46,6 +46,7 @@ _CASES = {
         "retires an order that was read since": ("order_retire", "AND o.tiebreak = :tiebreak", ""),
         "retires an order again": ("order_retire", "DO NOTHING", "DO UPDATE SET digest = excluded.digest"),
         "remembers every order": ("retired_get", "reference IN (SELECT value FROM json_each(:references))", ":references <> ''"),
+        "knows of no retired order": ("retired_any", "FROM retired", "FROM retired WHERE 0 = 1"),
         "remembers orders backwards": ("retired_get", "ORDER BY reference", "ORDER BY reference DESC"),
     },
     DEMAND: {

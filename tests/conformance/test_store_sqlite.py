@@ -333,7 +333,7 @@ WALKS = {
         "delivery_counts", "delivery_summary", "dirty", "hold_next", "parked_count", "parked_groups", "state_marks",
         "unseen",
     },
-    "the oldest or newest come first": {"audit_last", "forget_events", "forget_given", "forget_lags"},
+    "the oldest or newest come first": {"audit_last", "retired_any", "forget_events", "forget_given", "forget_lags"},
     "retention, an hour apart": {"forget_deliveries", "forget_payloads"},
     "a person's request, or once for a full read": {"deliveries_like", "record_count"},
 }  # fmt: skip

@@ -84,7 +84,9 @@ class RetiredConformance(Opens):
             for other in ({"version": 6}, {"tiebreak": 1}, {"order_key": "3"}):
                 assert await retire(store, **other) == [], other
             assert await remembered(store, "shop-1") == []
+            assert await store.read("retired_any") == []
             assert await retire(store) == [("shop-1",)]
+            assert await store.read("retired_any") == [(1,)]
             assert await retire(store, digest="x", now_ms=T0 + 1) == []
             await retire(store, order_key="2", reference="shop-2", version=6, facts="[]", now_ms=T0 + 2)
             assert await remembered(store, "shop-2", "shop-1", "shop-3") == [

@@ -168,6 +168,7 @@ class Applier:
         """
         if self._offset < 0:
             self._memory.forget()
+            self._late.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
             if self._offset and not self._ahead_ms:  # a former process had heard it
@@ -372,8 +373,11 @@ class Applier:
             Fenced: a guarded statement did not find its row, or another worker applies the log; nothing was written.
         """
         async with self.tallies.lock:
-            results = await self._store.write(self._lease.guard, *writes)
-            self._memory.forget()
+            try:
+                results = await self._store.write(self._lease.guard, *writes)
+            finally:
+                self._late.forget()  # it may be written although its answer was lost
+                self._memory.forget()
         return results[1:]
 
     async def between(self, work: Callable[[], Awaitable[Sequence[Write]]]) -> list[list[Row]]:

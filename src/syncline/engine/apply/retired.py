@@ -92,9 +92,18 @@ class LateNews:
         self._store = store
         self._routes = routes
         self._systems = list(systems)
+        self._any: bool | None = None  # whether any order is forgotten; None: not asked yet
+
+    def forget(self) -> None:
+        """Some order may have been forgotten: ask again whether there is any."""
+        self._any = None
 
     async def taken(self, batch: Batch, decoded: Decoded) -> tuple[Decoded, list[Write]]:
         """What is left to be applied, and what is to be written with it."""
+        if self._any is None:
+            self._any = bool(await self._store.read("retired_any"))
+        if not self._any:
+            return decoded, []
         named: dict[str, None] = {}
         for logged, changes in decoded:
             for change in changes:

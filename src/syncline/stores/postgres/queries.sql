@@ -1111,6 +1111,9 @@ RETURNING d.key;
 SELECT reference, version, tiebreak, digest, facts, retired_at_ms FROM retired
 WHERE reference = ANY (ARRAY(SELECT jsonb_array_elements_text(:references::jsonb))) ORDER BY reference;
 
+-- name: retired_any
+SELECT 1 FROM retired LIMIT 1;
+
 -- name: retired_put
 -- key: reference
 UPDATE retired AS o SET version = r.version, tiebreak = r.tiebreak, digest = r.digest, facts = r.facts

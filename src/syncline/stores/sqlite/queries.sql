@@ -872,6 +872,9 @@ RETURNING key;
 SELECT reference, version, tiebreak, digest, facts, retired_at_ms FROM retired
 WHERE reference IN (SELECT value FROM json_each(:references)) ORDER BY reference;
 
+-- name: retired_any
+SELECT 1 FROM retired LIMIT 1;
+
 -- name: retired_put
 UPDATE retired SET version = :version, tiebreak = :tiebreak, digest = :digest, facts = :facts
 WHERE reference = :reference
