@@ -373,11 +373,8 @@ class Applier:
             Fenced: a guarded statement did not find its row, or another worker applies the log; nothing was written.
         """
         async with self.tallies.lock:
-            try:
-                results = await self._store.write(self._lease.guard, *writes)
-            finally:
-                self._late.forget()  # it may be written although its answer was lost
-                self._memory.forget()
+            results = await self._store.write(self._lease.guard, *writes)
+            self._memory.forget()
         return results[1:]
 
     async def between(self, work: Callable[[], Awaitable[Sequence[Write]]]) -> list[list[Row]]:
@@ -390,8 +387,11 @@ class Applier:
             writes = await work()
             if not writes:
                 return []
-            results = await self._store.write(self._lease.guard, *writes)
-            self._memory.forget()
+            try:
+                results = await self._store.write(self._lease.guard, *writes)
+            finally:
+                self._late.forget()  # it may be written although its answer was lost
+                self._memory.forget()
         return results[1:]
 
     async def take_doubted(self, system: str, since_ms: int) -> None:
