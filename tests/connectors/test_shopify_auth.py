@@ -129,6 +129,7 @@ def test_where_no_token_can_be_had_nothing_was_sent():
         ({"client_id": CLIENT}, "client_id, client_secret: set both"),
         ({"client_secret": SECRET}, "client_id, client_secret: set both"),
         ({"access_token": "shpat_x", "client_secret": SECRET}, "access_token: leave it out"),
+        ({"client_id": CLIENT, "client_secret": "short"}, "client_secret: it must have at least 24 bytes"),
         ({"access_token": "not\nprintable"}, "access_token: must be the Admin API token"),
     ],
 )

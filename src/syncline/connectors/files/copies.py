@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from syncline.connectors.files.intake import Ends, header_of, kept, kept_name, lines
+from syncline.connectors.files.intake import Ends, Intake, header_of, kept, kept_name, lines
 from syncline.connectors.files.manifest import FilesSettings, Read
 from syncline.connectors.files.orders import Orders, key_of
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 class FileCopies:
     """The spool of one system."""
 
-    def __init__(self, settings: FilesSettings, clock: Clock, spool: Spool) -> None:
+    def __init__(self, settings: FilesSettings, clock: Clock, spool: Spool, intake: Intake) -> None:
+        self._intake = intake
         self._settings = settings
         self._clock = clock
         self._spool = spool
@@ -54,10 +55,7 @@ class FileCopies:
                 if entry.sha256 in seen:
                     continue
                 seen.add(entry.sha256)
-                if (
-                    not self._spool.content(entry.sha256).exists()
-                    and not kept(read, self._spool, entry).exists()
-                ):
+                if not self._spool.parts(entry.sha256):
                     continue  # refused whole, and never kept
                 try:
                     mine, others = await self._one(read, entry, whose, tells, erase=erase)
@@ -84,9 +82,11 @@ class FileCopies:
         self, read: Read, entry: Taken, whose: Whose, tells: Callable[[str], bool], *, erase: bool
     ) -> tuple[int, bool]:
         """How many orders of a content are the person's, and whether anything else of it tells of them."""
+        if await self._intake.ready(
+            read, entry
+        ):  # taken with other columns, and these do not fit: not to be told apart
+            return 0, any(_anywhere(part, tells) for part in self._spool.parts(entry.sha256))
         path = kept(read, self._spool, entry)
-        if not path.exists():  # XML that was taken when other columns were declared
-            return 0, _anywhere(self._spool.content(entry.sha256), tells)
         found = await self._apart(read, path)
         theirs: dict[int, None] = {}  # places of lines
         count = 0

@@ -266,9 +266,10 @@ class Spool:
         """Where a content is, or would be."""
         return self._folder / "content" / name
 
-    def parts(self, sha256: str) -> list[Path]:
-        """All that is kept of a content: the file itself, and its records as columns saw them."""
-        return [path for path in self.content("").iterdir() if path.name.partition(".")[0] == sha256]
+    def parts(self, *digests: str) -> list[Path]:
+        """All that is kept of some contents: the files themselves, and their records as columns saw them."""
+        wanted = set(digests)
+        return [path for path in self.content("").iterdir() if path.name.partition(".")[0] in wanted]
 
     def replace(self, incoming: Incoming, taken: Taken, name: Callable[[str], str]) -> None:
         """Put a content that is whole in the place of a file's, and delete the one before. ``name``: that of a digest's lines."""
@@ -311,14 +312,15 @@ class Spool:
         old = [(seq, sha256) for seq, sha256 in rows if seq not in kept]
         if not old:
             return
-        going, there = {seq for seq, _ in old}, list(self.content("").iterdir())
+        going, unnamed = {seq for seq, _ in old}, []
         for sha256 in dict.fromkeys(sha256 for _, sha256 in old):
             named = self._open().execute("SELECT seq FROM taken WHERE sha256 = ?", (sha256,))
             if going.issuperset(seq for (seq,) in named):
-                # Before its rows: what no row names any more nobody would ever delete.
-                for path in there:
-                    if path.name.partition(".")[0] == sha256:
-                        path.unlink(missing_ok=True)
+                unnamed.append(sha256)
+        for path in self.parts(
+            *unnamed
+        ):  # before its rows: what no row names any more nobody would ever delete
+            path.unlink(missing_ok=True)
         with self._transaction() as connection:
             connection.executemany("DELETE FROM taken WHERE seq = ?", [(seq,) for seq in going])
 

@@ -60,7 +60,7 @@ def open_system(opening: Opening) -> System:
         check=Check(settings, spool, folder).run,
         believed=source.believed,
         rereads=FileRereads(opening.name, settings, opening.clock, spool).offered(),
-        copies=FileCopies(settings, opening.clock, spool),
+        copies=FileCopies(settings, opening.clock, spool, intake),
     )
 
 

@@ -86,10 +86,11 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 f"shop: {self.shop!r} is not of the form name.myshopify.com (no https://, no path)"
             )
         self._check_credentials()
-        for secret in self.webhook_secrets:
+        for secret in self.signing_secrets:
             if len(secret.encode()) < SECRET_BYTES_MIN:
+                name = "webhook_secrets: each" if self.webhook_secrets else "client_secret: it"
                 raise Misconfigured(
-                    f"webhook_secrets: each must have at least {SECRET_BYTES_MIN} bytes; "
+                    f"{name} must have at least {SECRET_BYTES_MIN} bytes; "
                     "use the app's client secret as Shopify shows it",
                 )
         if not _VERSION.fullmatch(self.api_version):

@@ -9,21 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.sax.saxutils import quoteattr
 
+from syncline.connectors.business_central.simulator.odata import EDM
 from syncline.connectors.business_central.simulator.schema import ENTITIES, Entity, Field
 
 NAMESPACE = "Microsoft.NAV"
-EDM = {
-    "guid": "Edm.Guid",
-    "code": "Edm.String",
-    "text": "Edm.String",
-    "enum": "Edm.String",
-    "decimal": "Edm.Decimal",
-    "int": "Edm.Int32",
-    "bigint": "Edm.Int64",
-    "bool": "Edm.Boolean",
-    "date": "Edm.Date",
-    "instant": "Edm.DateTimeOffset",
-}
 
 
 def service(context: str, api: str) -> dict[str, object]:

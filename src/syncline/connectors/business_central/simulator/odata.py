@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LAMBDA = re.compile(r"/(any|all)\s*\(")
-_EDM = {
+EDM = {
     "guid": "Edm.Guid",
     "code": "Edm.String",
     "text": "Edm.String",
@@ -285,10 +285,10 @@ def _comparison(tokens: _Tokens, entity: Entity, name: str) -> tuple[Test, set[s
     if given == "word" and text in ("true", "false"):
         given = "bool"
     if given not in _FITS[kind]:
-        shown = {"text": "Edm.String"}.get(given, _EDM.get(given, "Edm.String"))
+        shown = {"text": "Edm.String"}.get(given, EDM.get(given, "Edm.String"))
         raise bad_request(
             "A binary operator with incompatible types was detected. Found operand types "
-            f"'{_EDM[kind]}' and '{shown}' for operator kind '{_NAMES[operator]}'."
+            f"'{EDM[kind]}' and '{shown}' for operator kind '{_NAMES[operator]}'."
         )
     wanted = _literal(kind, text)
     compare = _COMPARE[operator]
