@@ -239,6 +239,9 @@ def test_figures_and_distribution_of_lags():
     assert (figures["changes"], figures["apart"], figures["p50"], figures["p99"]) == (101, 1, 20, 50_000)
     assert (figures["kept"], figures["kept_if_event_lost"], figures["max"]) == (99, 100, 10**12)
     assert figures["p999"] == 10**12  # of the same changes as the others, so never below p99
+    assert (
+        figures["p999_normal"] == 50_000
+    )  # what the outage struck has no part in what the bound is compared with
     spread = lags.histogram()
     assert (len(spread), sum(spread), spread[-1]) == (len(EDGES_MS) + 1, 101, 1)
     assert spread[EDGES_MS.index(20)] == 98

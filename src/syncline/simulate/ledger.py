@@ -91,6 +91,7 @@ class Lags:
     def figures(self, bounds: Sequence[tuple[int, int]]) -> dict[str, float | int]:
         """Percentiles of all, and how many kept the bounds of their kind.
 
+        ``p999_normal`` is of those to which the normal bound applies: so far is a bound from exaggerating.
         ``bounds`` are those of each kind, normal and of a lost event; the widest of them is named. The normal one is for those whose event came,
         the other for all that are not apart.
         """
@@ -104,6 +105,7 @@ class Lags:
             "p50": percentile(every, 0.5),
             "p99": percentile(every, 0.99),
             "p999": percentile(every, 0.999),
+            "p999_normal": percentile(sorted(self.all), 0.999),
             "max": every[-1] if every else 0,
             "bound": bound_ms,
             "kept": _kept(self.all, self.at, normal),
