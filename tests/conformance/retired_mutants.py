@@ -3,7 +3,7 @@
 RETIRED = (
     "AND EXISTS (SELECT 1 FROM retired AS o WHERE o.reference = :reference AND o.retired_at_ms = :now_ms)"
 )
-STATES = "d.state IN ('available', 'scheduled', 'retryable', 'running', 'parked')"
+STATES = "d.state <> 'completed' AND d.state <> 'superseded' AND d.state <> 'cancelled'"
 KEY = "system = :system AND kind = :kind AND key = :key"
 ORDER = "channel = :channel AND order_key = :order_key"
 
@@ -57,11 +57,11 @@ _CASES = {
     },
     DELIVERY: {
         "never retires what was delivered": ("order_retire", STATES, "1"),
-        "retires what is available": ("order_retire", "'available', ", ""),
-        "retires what is scheduled": ("order_retire", "'scheduled', ", ""),
-        "retires what is tried again": ("order_retire", "'retryable', ", ""),
-        "retires what is under way": ("order_retire", "'running', ", ""),
-        "retires what is parked": ("order_retire", "'running', 'parked'", "'running'"),
+        "retires what is available": ("order_retire", STATES, f"{STATES} AND d.state <> 'available'"),
+        "retires what is scheduled": ("order_retire", STATES, f"{STATES} AND d.state <> 'scheduled'"),
+        "retires what is tried again": ("order_retire", STATES, f"{STATES} AND d.state <> 'retryable'"),
+        "retires what is under way": ("order_retire", STATES, f"{STATES} AND d.state <> 'running'"),
+        "retires what is parked": ("order_retire", STATES, f"{STATES} AND d.state <> 'parked'"),
         "looks at deliveries to any system": ("order_retire", "d.system = s.value AND", ""),
         "looks at any delivery": ("order_retire", "d.operation = p.value", "1"),
         "looks at deliveries before": ("order_retire", "d.key >= :order_key AND", ""),

@@ -431,6 +431,9 @@ class SpoilsTheNextAppend(Whole):
 
 
 OPEN = "'available', 'scheduled', 'retryable'"
+WAITS = "(state IN ('available', 'scheduled') OR state = 'retryable')"
+UNDER_WAY = "(state IN ('available', 'scheduled') OR state IN ('retryable', 'running'))"
+NOT_OVER = "state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled'"
 BROKEN = {
     "answers before it commits": AnswersBeforeItCommits,
     "forgets guards": ForgetsGuards,
@@ -683,9 +686,9 @@ BROKEN = {
     "clears a mark made meanwhile": says("dirty_done", "AND seq = :seq", ""),
     "touches what nobody wants": says("delivery_touch", "WHERE :wanted", "WHERE 1"),
     "does not look at the binding": says("delivery_touch", "AND key = :key), 0) <> :rev", "AND key = :key), 0) <> :rev AND 0"),
-    "wakes ended deliveries": says("delivery_touch", f"AND state IN ({OPEN}, 'running'))", ")"),
-    "leaves open deliveries alone": says("delivery_touch", f"AND state IN ({OPEN}, 'running'))", "AND state = 'running')"),
-    "leaves running deliveries alone": says("delivery_touch", f"AND state IN ({OPEN}, 'running'))", f"AND state IN ({OPEN}))"),
+    "wakes ended deliveries": says("delivery_touch", f"AND {UNDER_WAY}", ""),
+    "leaves open deliveries alone": says("delivery_touch", UNDER_WAY, "state = 'running'"),
+    "leaves running deliveries alone": says("delivery_touch", UNDER_WAY, f"state IN ({OPEN})"),
     "interrupts a running delivery": says("delivery_touch", "WHEN delivery.state = 'running' THEN 'running' ELSE 'available'", "WHEN 0 THEN '' ELSE 'available'"),
     "touches without a new generation": says("delivery_touch", "generation = delivery.generation + 1", "generation = delivery.generation"),
     "keeps the route": says("delivery_touch", "route = excluded.route", "route = delivery.route"),
@@ -712,7 +715,7 @@ BROKEN = {
     "finishes every key": says("delivery_finish", "AND operation = :operation AND key = :key", "AND operation = :operation AND :key = :key"),
     "makes up what it finishes": MakesUpWhatItFinishes,
     "delivers a fact twice": says("delivery_fact", "DO NOTHING", "DO UPDATE SET state = 'available'"),
-    "hastens what runs": says("delivery_hasten", f"state IN ({OPEN})", f"state IN ({OPEN}, 'running', 'completed')"),
+    "hastens what runs": says("delivery_hasten", WAITS, f"state IN ({OPEN}, 'running', 'completed')"),
     "puts off what it should hasten": says("delivery_hasten", "AND not_before_ms > :now_ms", ""),
     "releases only what is parked": says("delivery_release", "state IN ('parked', 'retryable', 'completed', 'superseded', 'cancelled')", "state = 'parked'"),
     "releases with its attempts": says("delivery_release", "attempts = 0,", ""),
@@ -896,11 +899,11 @@ BROKEN = {
     "tells apart what changed when it was over": says("late_apart", "first_changed_at_ms < :before", "first_changed_at_ms <= :before"),
     "tells apart what has ended": says(
         "late_apart",
-        " INDEXED BY delivery_open\nWHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked')",
+        f" INDEXED BY delivery_open\nWHERE system = :system AND {NOT_OVER}",
         "\nWHERE system = :system",
     ),
     "tells apart what is parked": says("late_apart", "AND state <> 'parked'", ""),
-    "tells nothing apart that runs": says("late_apart", ", 'running'", ""),
+    "tells nothing apart that runs": says("late_apart", "state <> 'parked'", "state NOT IN ('parked', 'running')"),
     "tells apart what other routes have late": says("late_apart", "route = :route", ":route = :route"),
     "tells apart what other systems have late": says("late_apart", "system = :system", ":system = :system"),
     "learns what is ours": says("held_learned", "AND confirmed_at_ms < :ours_ms", "AND :ours_ms = :ours_ms"),

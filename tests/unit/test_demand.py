@@ -28,6 +28,7 @@ from syncline.freshness.demand import (
     demand_of,
     exposure_h,
     hour_of_week,
+    mean_line,
     pack_sales,
     pack_season,
     together,
@@ -190,6 +191,19 @@ def test_the_largest_line_stands_for_what_is_above_the_last_edge():
     _, season, at_ms = played(0.5, 4)
     sales = Sales(at_ms).learn(Sale(at_ms, 700), season)
     assert demand_of(sales, season, at_ms).lines[-1][0] == 700
+
+
+@given(
+    st.none() | st.lists(st.integers(1, 1000), max_size=40),
+    st.lists(st.integers(1, 2000), min_size=1, max_size=40),
+)
+def test_the_mean_line_is_the_mean_of_the_lines(own, of_all):
+    season = Season().learn([Sale(MONDAY, quantity) for quantity in of_all], new_pairs=1)
+    sales = None if own is None else Sales(MONDAY)
+    for quantity in own or ():
+        sales = sales.learn(Sale(MONDAY, quantity), season)
+    lines = demand_of(sales, season, MONDAY).lines
+    assert mean_line(sales, season) == pytest.approx(sum(units * share for units, share in lines))
 
 
 def test_a_full_bucket_halves_all_and_forgets_none():

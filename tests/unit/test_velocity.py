@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline.freshness.demand import HOUR_MS, Demand, Sale, Season
+from syncline.freshness.demand import HOUR_MS, Sale, Sales, Season, demand_of
 from syncline.freshness.velocity import Standing, Thresholds, Velocity, classify, entered, peak_units_min
 
 HIGH, MEDIUM, LOW = Velocity.HIGH, Velocity.MEDIUM, Velocity.LOW
@@ -56,9 +56,15 @@ def test_the_configuration_wins():
 def test_the_speed_is_that_of_the_busiest_hour():
     sales = [Sale(1_767_571_200_000 + (24 * d + 10) * HOUR_MS, 1) for d in range(56)]
     season = Season().learn(sales, new_pairs=1)
-    demand = Demand(2.0, math.inf, ((1, 0.5), (5, 0.5)))
-    assert peak_units_min(demand, Season()) == 2.0 * 3 / 60
-    assert peak_units_min(demand, season) > 10 * 2.0 * 3 / 60
+    now_ms = sales[-1].at_ms
+    sold = Sales(now_ms, 100.0, 9.0, 30.0, 5, (15, 0, 0, 0, 15, *[0] * 11))
+    demand = demand_of(sold, season, now_ms, clustered=False)
+    mean = sum(units * share for units, share in demand.lines)
+    assert peak_units_min(sold, season, now_ms) == pytest.approx(
+        demand.rate * mean * max(season.weights) / 60
+    )
+    assert peak_units_min(sold, season, now_ms) > 10 * demand.rate * mean / 60
+    assert peak_units_min(None, Season(), now_ms) == 0
 
 
 @given(st.lists(st.floats(0, 3), max_size=60))

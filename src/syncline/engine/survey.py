@@ -20,7 +20,7 @@ from syncline.engine.derive.buffers import AutoBuffers
 from syncline.engine.derive.demand import DemandLearner, Known
 from syncline.engine.figures import figure
 from syncline.engine.routes import Route, Routes, split_key
-from syncline.freshness.demand import HOUR_MS, demand_of
+from syncline.freshness.demand import HOUR_MS
 from syncline.freshness.recovered import Recovered, Tally
 from syncline.freshness.velocity import ORDER, Standing, Thresholds, Velocity, classify, peak_units_min
 from syncline.inventory.availability import offered
@@ -104,6 +104,7 @@ class Survey:
         self._clock = clock
         self._catalog = catalog
         self._routes = routes
+        self._sinks = tuple(dict.fromkeys(route.sink for route in routes.of(Flow.INVENTORY)))
         self._systems = systems
         self._learner = learner
         self._buffers = buffers
@@ -282,14 +283,13 @@ class Survey:
 
     def _units_min(self, sku: str, known: Known, now_ms: int) -> float:
         """Units a minute in the peak hour, over all channels that sell a SKU."""
-        speed = 0.0
-        for sink in dict.fromkeys(route.sink for route in self._routes.of(Flow.INVENTORY)):
-            if self._catalog.get(sink, sku) is not None:
-                season = known.season(sku)
-                demand = demand_of(known.at(sku, sink), season, now_ms, clustered=False)
-                if demand is not None:
-                    speed += peak_units_min(demand, season)
-        return speed
+        season = known.season(sku)
+        speeds = (
+            peak_units_min(known.at(sku, sink), season, now_ms)
+            for sink in self._sinks
+            if self._catalog.get(sink, sku) is not None
+        )
+        return sum(speeds, start=0.0)
 
     # --- for others ---------------------------------------------------------------------------------
 

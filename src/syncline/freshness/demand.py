@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from operator import mul
 
 HOUR_MS = 3_600_000
 WEEK_H = 168
@@ -112,6 +113,17 @@ class Season:
         ]
         whole = sum(raw)
         return tuple(one * WEEK_H / whole for one in raw)
+
+    @cached_property
+    def busiest(self) -> float:
+        """How busy the busiest hour of the week is."""
+        return max(self.weights)
+
+    @cached_property
+    def line_shares(self) -> tuple[float, float]:
+        """Mean units of a line up to the last edge, counted over all lines; and the share of the lines above it."""
+        whole = sum(self.sizes)
+        return (sum(map(mul, EDGES, self.sizes)) / whole, self.sizes[-1] / whole) if whole else (0.0, 0.0)
 
     @cached_property
     def _sums(self) -> tuple[float, ...]:
@@ -271,6 +283,18 @@ def demand_of(sales: Sales | None, season: Season, now_ms: int, *, clustered: bo
                 units = sales.largest if sales is not None and own else largest
             lines.append((units, share))
     return Demand(rate, shape, tuple(lines))
+
+
+def mean_line(sales: Sales | None, season: Season) -> float:
+    """Mean units of a sale, as ``demand_of`` draws it, in a tenth of the time: for what looks at every SKU."""
+    usual, above = season.line_shares
+    counts: Sequence[int] = (0,) * BUCKETS if sales is None else sales.sizes
+    own_above = counts[-1]
+    largest = sales.largest if sales is not None and own_above else season.largest
+    units = (
+        sum(map(mul, EDGES, counts)) + CATEGORY_SIZES * usual + largest * (own_above + CATEGORY_SIZES * above)
+    )
+    return units / (sum(counts) + CATEGORY_SIZES)
 
 
 def together(demands: Sequence[Demand]) -> Demand | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from syncline.freshness.demand import Demand, Season
+from syncline.freshness.demand import Sales, Season, mean_line, pace_of
 
 MINUTES = 60
 
@@ -47,10 +47,13 @@ class Standing:
     slow_since_ms: int | None = None
 
 
-def peak_units_min(demand: Demand, season: Season) -> float:
-    """Units a minute in the busiest hour of the week, of a demand that is not ``clustered``."""
-    mean = sum(units * share for units, share in demand.lines)
-    return demand.rate * mean * max(season.weights) / MINUTES
+def peak_units_min(sales: Sales | None, season: Season, now_ms: int) -> float:
+    """Units a minute of one channel in the busiest hour of the week; 0 when nothing at all is known.
+
+    That a sale is likelier just after another one does not count: a class describes days.
+    """
+    rate, _ = pace_of(sales, season, now_ms, clustered=False)
+    return rate * mean_line(sales, season) * season.busiest / MINUTES if rate > 0 else 0.0
 
 
 def entered(units_min: float, thresholds: Thresholds) -> Velocity:

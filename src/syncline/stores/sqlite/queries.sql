@@ -552,6 +552,8 @@ UPDATE dirty SET not_before_ms = :not_before_ms WHERE sku = :sku AND seq = :seq 
 -- name: dirty_done
 DELETE FROM dirty WHERE sku = :sku AND seq = :seq RETURNING sku;
 
+-- Of more than two constants after IN, SQLite makes a temporary b-tree, and makes it again for every row; the
+-- same in the condition of a partial index. So in what is written row by row there are never more.
 -- name: delivery_touch
 INSERT INTO delivery (system, operation, key, route, state, generation, first_changed_at_ms,
                       deliver_by_ms, not_before_ms, attempts, reason, updated_at_ms)
@@ -560,7 +562,7 @@ SELECT :system, :operation, :key, :route, 'available', 1, :changed_at_ms, :deliv
 WHERE :wanted
     OR coalesce((SELECT rev FROM binding WHERE system = :system AND kind = 'stock' AND key = :key), 0) <> :rev
     OR EXISTS (SELECT 1 FROM delivery WHERE system = :system AND operation = :operation AND key = :key
-               AND state IN ('available', 'scheduled', 'retryable', 'running'))
+               AND (state IN ('available', 'scheduled') OR state IN ('retryable', 'running')))
 ON CONFLICT (system, operation, key) DO UPDATE
 SET generation = delivery.generation + 1, route = excluded.route,
     state = CASE WHEN delivery.state = 'running' THEN 'running' ELSE 'available' END,
@@ -568,12 +570,12 @@ SET generation = delivery.generation + 1, route = excluded.route,
         WHEN delivery.next_changed_at_ms > 0
             THEN min(delivery.next_changed_at_ms, excluded.first_changed_at_ms)
         ELSE excluded.first_changed_at_ms END,
-    first_changed_at_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'retryable', 'running')
+    first_changed_at_ms = CASE WHEN delivery.state IN ('available', 'scheduled') OR delivery.state IN ('retryable', 'running')
         THEN min(delivery.first_changed_at_ms, excluded.first_changed_at_ms)
         ELSE excluded.first_changed_at_ms END,
-    deliver_by_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'retryable', 'running')
+    deliver_by_ms = CASE WHEN delivery.state IN ('available', 'scheduled') OR delivery.state IN ('retryable', 'running')
         THEN min(delivery.deliver_by_ms, excluded.deliver_by_ms) ELSE excluded.deliver_by_ms END,
-    not_before_ms = CASE WHEN delivery.state IN ('available', 'scheduled', 'running')
+    not_before_ms = CASE WHEN delivery.state IN ('available', 'scheduled') OR delivery.state = 'running'
         THEN min(delivery.not_before_ms, excluded.not_before_ms)
         WHEN delivery.state = 'retryable' THEN delivery.not_before_ms
         ELSE excluded.not_before_ms END,
@@ -593,7 +595,7 @@ RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_m
 UPDATE delivery SET state = 'running', attempts = attempts + 1, next_changed_at_ms = 0,
     updated_at_ms = :now_ms
 WHERE system = :system AND operation = :operation AND key = :key
-    AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND (state IN ('available', 'scheduled') OR state IN ('retryable', 'running'))
 RETURNING key, generation;
 
 -- name: delivery_finish
@@ -626,7 +628,7 @@ RETURNING key;
 -- name: delivery_hasten
 UPDATE delivery SET not_before_ms = :now_ms
 WHERE system = :system AND operation = :operation AND key = :key
-    AND state IN ('available', 'scheduled', 'retryable') AND not_before_ms > :now_ms
+    AND (state IN ('available', 'scheduled') OR state = 'retryable') AND not_before_ms > :now_ms
 RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
 
 -- name: deliveries_get
@@ -636,7 +638,7 @@ FROM delivery WHERE system = :system AND operation = :operation
 
 -- name: deliveries_pending
 SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery INDEXED BY delivery_open
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked';
+WHERE system = :system AND state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled' AND state <> 'parked';
 
 -- name: deliveries_like
 SELECT system, operation, key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms,
@@ -645,7 +647,7 @@ FROM delivery WHERE key >= :from AND key < :to ORDER BY system, operation, key L
 
 -- name: delivery_counts
 SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms) FROM delivery
-WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
+WHERE state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled'
 GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
 
 -- name: intent_put
@@ -833,7 +835,7 @@ WHERE o.system = :channel AND o.kind = 'order' AND o.key = :order_key
     AND NOT EXISTS (SELECT 1 FROM json_each(:systems) AS s CROSS JOIN json_each(:operations) AS p
         CROSS JOIN delivery AS d ON d.system = s.value AND d.operation = p.value
             AND d.key >= :order_key AND d.key < :order_key || char(32)
-        WHERE d.state IN ('available', 'scheduled', 'retryable', 'running', 'parked'))
+        WHERE d.state <> 'completed' AND d.state <> 'superseded' AND d.state <> 'cancelled')
     AND NOT EXISTS (SELECT 1 FROM json_each(:systems) AS s CROSS JOIN json_each(:operations) AS p
         CROSS JOIN parked AS w ON w.system = s.value AND w.operation = p.value
             AND w.key >= :order_key AND w.key < :order_key || char(32)
@@ -883,7 +885,7 @@ RETURNING reference;
 -- name: delivery_summary
 SELECT system, operation, route, state, count(*), min(deliver_by_ms), min(first_changed_at_ms),
        sum(CASE WHEN deliver_by_ms < :now_ms THEN 1 ELSE 0 END)
-FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'parked')
+FROM delivery WHERE state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled'
 GROUP BY system, operation, route, state ORDER BY system, operation, route, state;
 
 -- name: send_times
@@ -956,7 +958,7 @@ SELECT coalesce(sum(apart), 0), coalesce(max(CASE WHEN apart THEN 0 ELSE lag_ms 
 
 -- name: late_apart
 SELECT count(*) FROM delivery INDEXED BY delivery_open
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+WHERE system = :system AND state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled' AND state <> 'parked'
     AND route = :route AND deliver_by_ms < :now_ms AND first_changed_at_ms < :before;
 
 -- What was read of a number that somebody else writes is what it is: nothing fell there unseen. What we knew to be
@@ -1100,7 +1102,7 @@ ORDER BY parked_at_ms, id LIMIT :limit;
 -- Of its own accord SQLite takes the primary key for "system", and walks what was done in 30 days as well.
 -- name: deliveries_late
 SELECT operation, key, state, deliver_by_ms, attempts, reason FROM delivery INDEXED BY delivery_open
-WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running', 'parked') AND state <> 'parked'
+WHERE system = :system AND state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled' AND state <> 'parked'
     AND route = :route AND deliver_by_ms < :now_ms
 ORDER BY deliver_by_ms, operation, key LIMIT :limit;
 
