@@ -555,8 +555,10 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "orderName": _get("order.name"),
         "requestStatus": _get("request_status"),
         "status": _get("status"),
+        "supportedActions": lambda _s, order, _a: [{"action": name} for name in order.actions()],
         "updatedAt": _time("updated_ms"),
     },
+    "FulfillmentOrderSupportedAction": {"action": _key("action"), "externalUrl": _key("externalUrl")},
     "FulfillmentOrderAssignedLocation": {
         "countryCode": _value("GB"),
         "location": _itself,

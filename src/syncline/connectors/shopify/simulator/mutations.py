@@ -15,6 +15,7 @@ from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
 from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
 from syncline.connectors.shopify.simulator.money import MONEY_MUTATIONS
+from syncline.connectors.shopify.simulator.moves import MOVE_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
 from syncline.connectors.shopify.simulator.products import PRODUCT_MUTATIONS
@@ -279,6 +280,7 @@ MUTATIONS: dict[str, Resolver] = {
     **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
     **MONEY_MUTATIONS,
+    **MOVE_MUTATIONS,
     **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
     **PRODUCT_MUTATIONS,

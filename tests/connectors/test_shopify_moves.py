@@ -1,0 +1,205 @@
+"""Fulfilment orders that are moved: what the simulated shop does, as live answers have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.connectors.test_shopify_simulator import World, run
+
+MOVE = """mutation($id: ID!, $at: ID!, $lines: [FulfillmentOrderLineItemInput!]) {
+  fulfillmentOrderMove(id: $id, newLocationId: $at, fulfillmentOrderLineItems: $lines) {
+    movedFulfillmentOrder { ...parts } originalFulfillmentOrder { ...parts } remainingFulfillmentOrder { ...parts }
+    userErrors { field message code }
+  }
+}
+fragment parts on FulfillmentOrder {
+  id status requestStatus supportedActions { action } assignedLocation { location { id } }
+  lineItems(first: 5) { nodes { id totalQuantity remainingQuantity } }
+}"""
+
+
+async def move(w: World, found: Any, at: int, *lines: tuple[int, int]) -> dict[str, Any]:
+    answer = await w.ask(
+        MOVE,
+        id=f"gid://shopify/FulfillmentOrder/{found.id}",
+        at=f"gid://shopify/Location/{at}",
+        lines=[{"id": f"gid://shopify/FulfillmentOrderLineItem/{n}", "quantity": q} for n, q in lines]
+        or None,
+    )
+    told: dict[str, Any] = answer["data"]["fulfillmentOrderMove"]
+    return told
+
+
+def at(told: dict[str, Any]) -> int:
+    return int(told["assignedLocation"]["location"]["id"].rpartition("/")[2])
+
+
+def units(told: dict[str, Any]) -> list[tuple[int, int]]:
+    return [(line["totalQuantity"], line["remainingQuantity"]) for line in told["lineItems"]["nodes"]]
+
+
+def numbers(w: World, sku: str) -> list[tuple[int, int, int]]:
+    """Available, committed and on hand at both locations."""
+    told = [w.shop.quantities(sku, place) for place in (w.first, w.second)]
+    return [(one["available"], one["committed"], one["on_hand"]) for one in told]
+
+
+def test_all_of_it_moves_under_its_own_id_and_the_stock_that_waits_for_it_follows():
+    async def story(w: World) -> None:
+        order = w.order(("A", 4))
+        (home,) = order.fulfillment_orders
+        assert numbers(w, "A") == [(1, 4, 5), (20, 0, 20)]
+        stamp = order.updated_ms
+        await w.clock.sleep(5)
+        told = await move(w, home, w.second)
+        assert told["userErrors"] == [] and told["remainingFulfillmentOrder"] is None
+        assert told["movedFulfillmentOrder"] == told["originalFulfillmentOrder"]
+        assert (at(told["movedFulfillmentOrder"]), units(told["movedFulfillmentOrder"])) == (
+            w.second,
+            [(4, 4)],
+        )
+        assert numbers(w, "A") == [(5, 0, 5), (16, 4, 20)]
+        assert order.updated_ms == stamp and home.updated_ms >= stamp + 5000
+
+    run(story)
+
+
+def test_a_part_moves_into_an_order_of_its_own():
+    async def story(w: World) -> None:
+        (home,) = w.order(("A", 2), ("C", 3)).fulfillment_orders
+        a, c = home.lines
+        told = await move(w, home, w.second, (a.id, 2), (c.id, 1))
+        moved, original = told["movedFulfillmentOrder"], told["originalFulfillmentOrder"]
+        assert (at(moved), units(moved), moved["status"]) == (w.second, [(2, 2), (1, 1)], "OPEN")
+        assert (at(original), units(original), original["status"]) == (w.first, [(2, 2)], "OPEN")
+        assert told["remainingFulfillmentOrder"] == original
+        assert {moved["id"]} != {original["id"]}
+        assert [line["id"] for line in original["lineItems"]["nodes"]] == [
+            f"gid://shopify/FulfillmentOrderLineItem/{c.id}"
+        ]
+        assert numbers(w, "C") == [(2, 2, 4), (2, 1, 3)]
+
+    run(story)
+
+
+def test_where_another_one_is_there_already_a_new_one_is_made_and_the_old_one_closed():
+    async def story(w: World) -> None:
+        first, second = w.order(("C", 6)).fulfillment_orders
+        told = await move(w, first, w.second)
+        assert told["originalFulfillmentOrder"]["status"] == "CLOSED"
+        assert units(told["originalFulfillmentOrder"]) == []
+        assert units(told["movedFulfillmentOrder"]) == [(4, 4)] and second.lines[0].remaining == 2
+        assert numbers(w, "C") == [(4, 0, 4), (-3, 6, 3)]
+
+    run(story)
+
+
+def test_what_was_sent_stays_where_it_was_sent_from():
+    async def story(w: World) -> None:
+        order = w.order(("A", 4))
+        (home,) = order.fulfillment_orders
+        w.shop.send_parcel(order, [(home, home.lines[0], 1)], ())
+        told = await move(w, home, w.second)
+        assert (told["originalFulfillmentOrder"]["status"], at(told["originalFulfillmentOrder"])) == (
+            "CLOSED",
+            w.first,
+        )
+        assert units(told["originalFulfillmentOrder"]) == [(1, 0)]
+        assert units(told["movedFulfillmentOrder"]) == [(3, 3)]
+        assert numbers(w, "A") == [(4, 0, 4), (17, 3, 20)]
+
+    run(story)
+
+
+def test_both_numbers_are_told():
+    async def story(w: World) -> None:
+        (home,) = w.order(("A", 4)).fulfillment_orders
+        await w.subscribe("INVENTORY_LEVELS_UPDATE")
+        await w.subscribe("ORDERS_UPDATED")
+        await move(w, home, w.second)
+        await w.quiet()
+        told = {body["location_id"]: body["available"] for body in w.receiver.payloads()}
+        assert told == {w.first: 5, w.second: 16}
+
+    run(story)
+
+
+SERVICE = "Cannot move submitted fulfillment order that is at a 3PL fulfillment service."
+
+
+@pytest.mark.parametrize(
+    ("spoil", "place", "message", "code"),
+    [
+        ({"status": "CLOSED"}, "second", "Cannot change location.", None),
+        ({"status": "CANCELLED"}, "second", "Cannot change location.", None),
+        ({}, "first", "Cannot change location.", None),
+        ({}, "nowhere", "Location not found.", None),
+        ({"request_status": "SUBMITTED"}, "second", SERVICE, None),
+        ({"request_status": "ACCEPTED"}, "second", SERVICE, None),
+        (
+            {"status": "IN_PROGRESS", "progress_reported": True},
+            "second",
+            "Cannot move a fulfillment order that has had progress reported.",
+            "CANNOT_MOVE_FULFILLMENT_ORDER_WITH_REPORTED_PROGRESS",
+        ),
+    ],
+)
+def test_what_cannot_be_moved_is_refused_in_the_vendors_words(spoil, place, message, code):
+    async def story(w: World) -> None:
+        (home,) = w.order(("A", 4)).fulfillment_orders
+        for name, value in spoil.items():
+            setattr(home, name, value)
+        before = numbers(w, "A")
+        told = await move(w, home, getattr(w, place, 999_999_999))
+        (error,) = told["userErrors"]
+        assert error["message"].startswith(message) and error["code"] == code
+        assert told["movedFulfillmentOrder"] is told["originalFulfillmentOrder"] is None
+        assert numbers(w, "A") == before
+        home.status = "OPEN"
+
+    run(story)
+
+
+def test_an_item_that_is_not_stocked_there_does_not_move():
+    async def story(w: World) -> None:
+        (home,) = w.order(("A", 1), ("B", 2)).fulfillment_orders
+        told = await move(w, home, w.second)
+        assert "isn't stocked at this location" in told["userErrors"][0]["message"]
+        assert home.location.id == w.first
+        told = await move(w, home, w.second, (home.lines[0].id, 1))
+        assert told["userErrors"] == []
+
+    run(story)
+
+
+@pytest.mark.parametrize(("number", "quantity"), [(0, 1), (None, 5), (None, 0), (None, -1)])
+def test_only_units_that_are_there_are_moved(number, quantity):
+    async def story(w: World) -> None:
+        (home,) = w.order(("A", 4)).fulfillment_orders
+        told = await move(w, home, w.second, (home.lines[0].id if number is None else number, quantity))
+        assert told["userErrors"] and home.lines[0].remaining == 4
+        assert w.shop.ledger.effects["fulfillmentOrderMove"] == 0
+
+    run(story)
+
+
+def test_it_needs_the_scope_and_an_id_that_exists():
+    async def story(w: World) -> None:
+        (home,) = w.order(("A", 4)).fulfillment_orders
+        answer = await w.ask(
+            MOVE, id="gid://shopify/FulfillmentOrder/0", at=f"gid://shopify/Location/{w.second}"
+        )
+        (error,) = answer["errors"]
+        assert error["message"] == "Invalid id: gid://shopify/FulfillmentOrder/0"
+        assert (error["extensions"]["code"], answer["data"]) == (
+            "RESOURCE_NOT_FOUND",
+            {"fulfillmentOrderMove": None},
+        )
+        w.shop.scopes.discard("write_merchant_managed_fulfillment_orders")
+        answer = await w.ask(
+            MOVE, id=f"gid://shopify/FulfillmentOrder/{home.id}", at=f"gid://shopify/Location/{w.second}"
+        )
+        assert answer["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
+
+    run(story)
