@@ -1,11 +1,20 @@
-"""Fulfilment orders that are moved: what the simulated shop does, as live answers have it."""
+"""Fulfilment orders that are moved: what the simulated shop does, as live answers have it, and what we make of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from tests.connectors.test_shopify_mapping import World as Shop
+from tests.connectors.test_shopify_mapping import parcel, stocked
+from tests.connectors.test_shopify_mapping import run as shop_run
 from tests.connectors.test_shopify_simulator import World, run
+
+from syncline.connectors.shopify.simulator import CartLine
+from syncline.model.change import Change
+from syncline.model.copying import replace
+from syncline.model.delivery import Item, Result
+from syncline.model.payloads import MoveOrder, ReadOrder
 
 MOVE = """mutation($id: ID!, $at: ID!, $lines: [FulfillmentOrderLineItemInput!]) {
   fulfillmentOrderMove(id: $id, newLocationId: $at, fulfillmentOrderLineItems: $lines) {
@@ -203,3 +212,143 @@ def test_it_needs_the_scope_and_an_id_that_exists():
         assert answer["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
 
     run(story)
+
+
+# --- our side ------------------------------------------------------------------------------------------------
+
+
+def expected(w: Shop, order_id: int) -> dict[tuple[str, int], int]:
+    """Units that are still to be sent, by SKU and location."""
+    found: dict[tuple[str, int], int] = {}
+    for one in w.shop.orders[order_id].fulfillment_orders:
+        for line in one.lines:
+            if line.remaining:
+                place = line.line.sku, one.location.id
+                found[place] = found.get(place, 0) + line.remaining
+    return found
+
+
+def wanted(w: Shop, order_id: int, *lines: tuple[str, int, int], tolerated: bool = False) -> MoveOrder:
+    """SKU, location and units that leave it in all."""
+    ids = {line.sku: str(line.id) for line in w.shop.orders[order_id].lines}
+    return MoveOrder(str(order_id), tuple((ids[sku], str(at), n) for sku, at, n in lines), tolerated)
+
+
+def test_an_order_moves_to_where_it_is_sent_from_and_a_second_time_changes_nothing():
+    async def story(w: Shop) -> None:
+        first, second = stocked(w)
+        order = w.shop.checkout([CartLine("A", 3), CartLine("B", 1)]).order_id
+        put = wanted(w, order, ("A", second, 3), ("B", first, 1))
+        for _ in range(2):
+            (done,) = await w.deliver("move_order", put)
+            assert done.result is Result.DONE, done
+        assert expected(w, order) == {("A", second): 3, ("B", first): 1}
+        assert w.shop.ledger.effects["fulfillmentOrderMove"] == 1
+        assert w.sent.count("Move") == 1
+
+    shop_run(story)
+
+
+def test_a_line_is_shared_out_between_locations_and_back():
+    async def story(w: Shop) -> None:
+        first, second = stocked(w)
+        order = w.shop.checkout([CartLine("A", 5)]).order_id
+        for here, there in ((2, 3), (4, 1), (0, 5), (5, 0)):
+            lines = [("A", at, n) for at, n in ((first, here), (second, there)) if n]
+            (done,) = await w.deliver("move_order", wanted(w, order, *lines))
+            assert done.result is Result.DONE, done
+            told = {("A", at): n for _, at, n in lines}
+            assert expected(w, order) == told
+
+    shop_run(story)
+
+
+def test_what_has_left_counts_and_what_nobody_decided_stays():
+    async def story(w: Shop) -> None:
+        first, second = stocked(w)
+        order = w.shop.checkout([CartLine("A", 5)]).order_id
+        (home,) = w.shop.orders[order].fulfillment_orders
+        w.shop.send_parcel(w.shop.orders[order], [(home, home.lines[0], 2)], ())
+        await w.deliver("move_order", wanted(w, order, ("A", first, 2), ("A", second, 2)))
+        assert expected(w, order) == {("A", first): 1, ("A", second): 2}
+        await w.deliver("move_order", wanted(w, order, ("A", second, 5)))
+        assert expected(w, order) == {("A", second): 3}
+
+    shop_run(story)
+
+
+def test_a_move_is_read_as_news_although_the_order_bears_the_same_stamp():
+    async def story(w: Shop) -> None:
+        _, second = stocked(w)
+        order = w.shop.checkout([CartLine("A", 3)]).order_id
+        await w.clock.sleep(2)
+
+        async def change() -> Change:
+            await w.clock.sleep(2)
+            (outcome,) = await w.deliver("read_order", ReadOrder(str(order)))
+            (told,) = w.changes(outcome.facts["event"])
+            return told
+
+        before = await change()
+        await w.deliver("move_order", wanted(w, order, ("A", second, 3)))
+        (fresh,) = await w.deliver("read_order", ReadOrder(str(order)))
+        assert fresh.result is Result.WAIT and 0 < fresh.retry_after_s <= 1.2
+        after = await change()
+        assert (after.version, after.tiebreak) > (before.version, before.tiebreak)
+        assert after.version == before.version
+        assert [at.location for at in after.value.lines[0].allocations] == [str(second)]
+
+    shop_run(story)
+
+
+def test_what_is_on_hold_waits_and_what_is_refused_says_why():
+    async def story(w: Shop) -> None:
+        first, second = stocked(w)
+        third = w.shop.add_location("Hull")
+        order = w.shop.checkout([CartLine("A", 3)]).order_id
+        (home,) = w.shop.orders[order].fulfillment_orders
+        home.status = "ON_HOLD"
+        (held,) = await w.deliver("move_order", wanted(w, order, ("A", second, 3)))
+        assert held.result is Result.WAIT and held.retry_after_s == 3600
+        assert expected(w, order) == {("A", first): 3}
+        home.status = "OPEN"
+        (refused,) = await w.deliver("move_order", wanted(w, order, ("A", third, 3)))
+        assert refused.result is Result.REJECTED and "isn't stocked at this location" in refused.message
+        (unknown,) = await w.deliver("move_order", MoveOrder("1", (("2", str(second), 1),)))
+        assert unknown.result is Result.REJECTED and "knows no order 1" in unknown.message
+
+    shop_run(story)
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_a_parcel_of_a_routed_order_is_told_where_the_shop_expects_it(place):
+    async def story(w: Shop) -> None:
+        places = dict(zip(("first", "second"), stocked(w), strict=True))
+        order = w.shop.checkout([CartLine("A", 3)]).order_id
+        await w.deliver("move_order", wanted(w, order, ("A", places["second"], 2), ("A", places["first"], 1)))
+        put = replace(parcel(order, places[place], ("A", 3)), anywhere=True)
+        (done,) = await w.deliver("create_shipment", put)
+        assert done.result is Result.DONE, done
+        assert len(done.facts["external_id"].split(",")) == 2 and not expected(w, order)
+        # Read again with another location, it is the same parcel.
+        other = replace(parcel(order, 1, ("A", 3)), anywhere=True)
+        (again,) = await w.deliver("create_shipment", other)
+        assert again == done
+        assert await w.system.sink.look_up("create_shipment", Item("k", other)) == done
+        more = replace(parcel(order, places[place], ("A", 1), tracking=("2Z",)), anywhere=True)
+        (refused,) = await w.deliver("create_shipment", more)
+        assert refused.result is Result.REJECTED
+        assert "0 of 1 units of A are left to ship at any location" in refused.message
+
+    shop_run(story)
+
+
+def test_a_parcel_that_may_leave_from_anywhere_is_told_first_where_it_left():
+    async def story(w: Shop) -> None:
+        first, second = stocked(w)
+        order = w.shop.checkout([CartLine("A", 4)]).order_id
+        await w.deliver("move_order", wanted(w, order, ("A", first, 2), ("A", second, 2)))
+        await w.deliver("create_shipment", replace(parcel(order, second, ("A", 2)), anywhere=True))
+        assert expected(w, order) == {("A", first): 2}
+
+    shop_run(story)

@@ -55,7 +55,7 @@ _TRANSACTION = f"{{ id kind status gateway formattedGateway createdAt processedA
 
 def _fulfillment_orders(lines: int) -> str:
     return f"""{{
-  id status assignedLocation {{ location {{ id }} }}
+  id status updatedAt assignedLocation {{ location {{ id }} }}
   lineItems(first: {lines}) {{ nodes {_FO_LINE} {_PAGE} }}
 }}"""
 
@@ -371,6 +371,26 @@ CREATE_FULFILLMENT = Document(
     "CreateFulfillment",
     """mutation CreateFulfillment($fulfillment: FulfillmentInput!) {
   fulfillmentCreate(fulfillment: $fulfillment) { fulfillment { id status } userErrors { field message } }
+}""",
+    writes=True,
+)
+# Where what is still to be sent is expected to be sent from.
+ORDER_PLACES = Document(
+    "OrderPlaces",
+    f"""query OrderPlaces($id: ID!) {{
+  order(id: $id) {{
+    fulfillmentOrders(first: {FULFILLMENT_ORDERS_FIRST}) {{
+      nodes {_fulfillment_orders(SHIPMENT_LINES_FIRST)} {_PAGE}
+    }}
+  }}
+}}""",
+)
+MOVE = Document(
+    "Move",
+    """mutation Move($id: ID!, $at: ID!, $lines: [FulfillmentOrderLineItemInput!]) {
+  fulfillmentOrderMove(id: $id, newLocationId: $at, fulfillmentOrderLineItems: $lines) {
+    movedFulfillmentOrder { id } userErrors { field message }
+  }
 }""",
     writes=True,
 )

@@ -215,13 +215,21 @@ def _rest_address(address: wire.RestAddress | None) -> Address | None:
 # --- GraphQL ----------------------------------------------------------------------------------------------
 
 
-def order_from_read(body: bytes) -> Order:
+def places_ms(order: wire.GqlOrder) -> int:
+    """When anything changed last about where an order is to be sent from; 0: that was not told.
+
+    A fulfilment order that moves has a stamp of its own. That the order's own follows is stated nowhere.
+    """
+    stamps = (entry.updated_at for entry in order.fulfillment_orders.nodes)
+    return max((to_ms(at, "fulfillmentOrders.updatedAt") for at in stamps if at is not None), default=0)
+
+
+def order_from_read(order: wire.GqlOrder) -> Order:
     """An order as a full read tells it, with allocations and payments.
 
     Raises:
-        Rejected: the body is not an order that can be understood.
+        Rejected: it is not an order that can be understood.
     """
-    order = wire.decode(body, wire.GqlOrder, "order.read")
     total = _gql(order.current_total_price_set, order.currency_code)
     tax = _gql(order.current_total_tax_set, order.currency_code)
     shipping = _gql(order.current_shipping_price_set, order.currency_code)

@@ -109,6 +109,7 @@ class FulfillmentOrder(Struct, frozen=True, rename="camel"):
     status: str
     assigned_location: AssignedLocation
     line_items: Connection[FulfillmentOrderLine]
+    updated_at: Moment | None = None
 
 
 class Transaction(Struct, frozen=True, rename="camel"):
