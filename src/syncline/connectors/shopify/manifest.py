@@ -186,6 +186,7 @@ CAPABILITIES = Capabilities(
     partial_batch=False,
     multi_location=True,
     ships_where_allocated=True,
+    moves_orders=True,
     stock_read_basis=StockBasis.AVAILABLE,
     stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
     before_order=(BeforeOrder.EVENTS, BeforeOrder.READINGS, BeforeOrder.RESERVED),

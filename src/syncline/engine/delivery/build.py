@@ -32,6 +32,7 @@ from syncline.model.copying import replace
 from syncline.model.delivery import DeliveryState
 from syncline.model.payloads import (
     CreateShipment,
+    MoveOrder,
     OrderItem,
     PutOrder,
     PutPayment,
@@ -42,7 +43,7 @@ from syncline.model.payloads import (
 )
 from syncline.model.records import ZERO, Customer, Item, Order, Shipment
 from syncline.ports import Row, Store
-from syncline.routing.decision import shares
+from syncline.routing.decision import Decision, expected_elsewhere, shares
 from syncline.routing.plan import Sent
 
 __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send", "Skip", "Wait", "sum_fault"]
@@ -119,6 +120,7 @@ class Builder:
             "put_payment": self._put_payment,
             "put_refund": self._put_refund,
             "create_shipment": self._create_shipment,
+            "move_order": self._move_order,
             "record_payment": self._answers.record_payment,
             "create_refund": self._answers.create_refund,
             "cancel_order": self._answers.cancel_order,
@@ -497,26 +499,43 @@ class Builder:
             for line in shipment.lines:
                 at = self._routes.channel_location(route.sink, line.location)
                 lines[line.sku, at] = lines.get((line.sku, at), 0) + units(line.quantity)
-            if self._routes.recipes or self._ships_where_allocated:
+            if self._routes.recipes:
                 order = (await self._orders(route.sink, [order_key])).get(order_key)
-                if order is not None and self._routes.recipes:
+                if order is not None:
                     lines = self._answers.as_sold(lines, order)
-                if order is not None and await self._was_routed(route, order_key):
-                    lines = _as_allocated(lines, order)
-            built[key] = Send(
-                CreateShipment(
-                    order_key,
-                    shipment,
-                    tuple((sku, at, quantity) for (sku, at), quantity in lines.items()),
-                ),
-            )
+            # It may be expected from elsewhere than it was sent from: its move was refused, or is not allowed.
+            anywhere = self._ships_where_allocated and await self._decision(route.sink, order_key) is not None
+            sent = tuple((sku, at, quantity) for (sku, at), quantity in lines.items())
+            built[key] = Send(CreateShipment(order_key, shipment, sent, anywhere))
         return built
 
-    async def _was_routed(self, route: Route, order_key: str) -> bool:
-        """Whether the channel may expect an order's goods from elsewhere than they are sent from, and insists on it."""
-        if self._router is None or not self._ships_where_allocated:
-            return False
-        return (await self._router.past(route.sink, order_key)).decision is not None
+    async def _decision(self, channel: str, order_key: str) -> Decision | None:
+        """What was decided about an order; ``None``: nothing."""
+        return (await self._router.past(channel, order_key)).decision if self._router is not None else None
+
+    async def _move_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+        return {key: await self._moved(route, key) for key, route in deliveries.items()}
+
+    async def _moved(self, route: Route | None, order_key: str) -> Built:
+        """An order to be expected from where it is sent, once the ERP has taken it there."""
+        moves = self._router.moves(self._system) if self._router is not None and route is not None else "off"
+        order = (await self._orders(self._system, [order_key])).get(order_key)
+        decision = await self._decision(self._system, order_key)
+        if self._router is None or route is None or moves == "off" or order is None or decision is None:
+            return Skip("it is not routed any more")
+        if not order.complete:
+            return Wait("the order is still to be read whole")
+        lines = self._router.leaves(self._system, order, decision)
+        if order.cancelled_at_ms is not None or not expected_elsewhere(order, lines):
+            return Skip("it is expected from there already, or not at all")
+        reference = reference_of(self._system, order_key)
+        at = {"system": route.source, "kind": Kind.ORDER.value, "keys": [reference]}
+        held = await self._store.read("bindings_get", **at)
+        if held and held[0][1]:
+            return Send(MoveOrder(order_key, lines, tolerated=moves == "tolerate"))
+        if await discarded(self._store, route.source, [reference]):
+            return Skip(WHY)
+        return Wait("the order is not in the ERP yet")
 
     async def _others_shipped(self, route: Route, order_key: str, shipment: Shipment) -> Built | None:
         """A shipment of which the connector before may have told the channel; ``None`` for one of ours."""
@@ -537,32 +556,6 @@ class Builder:
                 "nobody can say whether the channel was told: look there, then tell it by hand or discard this",
             )
         return None
-
-
-def _as_allocated(lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
-    """What was shipped, at the locations where the channel still expects it to be sent from.
-
-    What it expects nowhere any more is told where it did last: the channel says what it makes of that.
-    """
-    left: dict[str, int] = {}
-    for (sku, _), quantity in lines.items():
-        left[sku] = left.get(sku, 0) + quantity
-    found: dict[tuple[str, str], int] = {}
-    last: dict[str, str] = {}
-    for line in order.lines:
-        for at in line.allocations:
-            last[line.sku] = at.location
-            take = min(left.get(line.sku, 0), units(at.remaining))
-            if take:
-                found[line.sku, at.location] = found.get((line.sku, at.location), 0) + take
-                left[line.sku] -= take
-    for (sku, location), quantity in lines.items():
-        rest = min(left[sku], quantity)
-        if rest:
-            place = sku, last.get(sku, location)
-            found[place] = found.get(place, 0) + rest
-            left[sku] -= rest
-    return found
 
 
 def _customer_reference(route: Route, customer: Customer) -> str:
