@@ -155,7 +155,9 @@ def test_the_same_state_gives_the_same_decision_and_it_stays_when_the_stock_move
         await stage.figure("A", "2", 0)
         again = await stage.build()
         assert [item.location for item in again.payload.items] == ["2"]
-        assert [write.statement for write in again.writes] == ["delivery_touch"]  # the shop has not followed yet
+        assert [write.statement for write in again.writes] == [
+            "delivery_touch"
+        ]  # the shop has not followed yet
         assert again.note == one.note
 
     on_stage(story)
@@ -419,7 +421,7 @@ def test_a_shop_that_insists_is_told_of_shipments_wherever_it_expects_them(route
         (send,) = built.values()
         assert (send.payload.lines, send.payload.anywhere) == ((("A", "L2", 4),), routed)
 
-    on_stage(story)
+    on_stage(story, policy=replace(POLICY, moves="off"))
 
 
 # --- told to the channel ----------------------------------------------------------------------------------------
@@ -458,6 +460,38 @@ def test_a_shop_that_expects_an_order_from_elsewhere_is_told_in_the_decisions_tr
             assert isinstance(built, Skip)
 
     on_stage(story, policy=replace(POLICY, moves=moving))
+
+
+def test_a_parcel_waits_for_the_move_of_its_order_unless_that_stands_still():
+    async def story(stage):
+        await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        parcel = Shipment("s1", "shop-7", START_MS, (ShipmentLine("A", "2", Decimal(2)),))
+        await stage.tell("erp", Kind.SHIPMENT, "s1", parcel)
+        route = Route(Flow.ORDER_STATUS, "erp", "shop", 1_000)
+
+        async def built():
+            found = await stage.shop.build(
+                "create_shipment", {f"7{SEP}s1": Due(route, START_MS)}, stage.clock.at_ms
+            )
+            return found[f"7{SEP}s1"]
+
+        assert isinstance(await built(), Wait)
+        ended = {
+            "system": "shop",
+            "operation": "move_order",
+            "key": "7",
+            "generation": 1,
+            "reason": "",
+            "uncounted": 0,
+        }
+        for state, later_ms in (("retryable", 3_600_000), ("parked", 0), ("completed", 0)):
+            at_ms = stage.clock.at_ms
+            row = {**ended, "state": state, "not_before_ms": at_ms + later_ms, "now_ms": at_ms}
+            await stage.store.write(Write("delivery_finish", [row]))
+            assert isinstance(await built(), Send), state
+
+    on_stage(story)
 
 
 def test_a_channel_that_cannot_be_told_is_not():

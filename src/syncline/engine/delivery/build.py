@@ -6,9 +6,10 @@ a call after a restart all send the present truth, never a number from the past.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from syncline.engine.adoption import Adoption, State, is_before
@@ -29,7 +30,7 @@ from syncline.inventory.availability import units
 from syncline.mapping.expressions import MappingError
 from syncline.model.change import Kind
 from syncline.model.copying import replace
-from syncline.model.delivery import DeliveryState
+from syncline.model.delivery import OPEN_STATES, DeliveryState
 from syncline.model.payloads import (
     CreateShipment,
     MoveOrder,
@@ -50,6 +51,7 @@ __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send",
 
 PAUSE_S_MAX = 10.0  # between two looks for what has to be there first
 REVISIONS_MAX = 100  # of one order that are looked at
+MOVES_SOON_MS = 60_000  # no attempt that failed is made again later than that
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
@@ -114,18 +116,18 @@ class Builder:
         routes = {key: due.route for key, due in deliveries.items()}
         if operation == "put_order":
             return self._paced(operation, await self._put_order(routes, now_ms))
-        build = {
+        builds: dict[str, Callable[[dict[str, Route | None]], Awaitable[dict[str, Built]]]] = {
             "read_stock": self._read_stock,
             "read_order": self._read_order,
             "put_payment": self._put_payment,
             "put_refund": self._put_refund,
-            "create_shipment": self._create_shipment,
+            "create_shipment": partial(self._create_shipment, now_ms=now_ms),
             "move_order": self._move_order,
             "record_payment": self._answers.record_payment,
             "create_refund": self._answers.create_refund,
             "cancel_order": self._answers.cancel_order,
-        }[operation]
-        return self._paced(operation, await build(routes))
+        }
+        return self._paced(operation, await builds[operation](routes))
 
     def _paced(self, operation: str, built: dict[str, Built]) -> dict[str, Built]:
         """What waits for something that nobody tells us of is looked at less and less often: it may wait for a person."""
@@ -474,7 +476,7 @@ class Builder:
 
     # --- order status -----------------------------------------------------------------------------
 
-    async def _create_shipment(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+    async def _create_shipment(self, deliveries: dict[str, Route | None], *, now_ms: int) -> dict[str, Built]:
         built: dict[str, Built] = {}
         for key, route in deliveries.items():
             if route is None:
@@ -505,6 +507,9 @@ class Builder:
                     lines = self._answers.as_sold(lines, order)
             # It may be expected from elsewhere than it was sent from: its move was refused, or is not allowed.
             anywhere = self._ships_where_allocated and await self._decision(route.sink, order_key) is not None
+            if anywhere and await self._moves_soon(order_key, now_ms):
+                built[key] = Wait("the order is moved first to where it is sent from")
+                continue
             sent = tuple((sku, at, quantity) for (sku, at), quantity in lines.items())
             built[key] = Send(CreateShipment(order_key, shipment, sent, anywhere))
         return built
@@ -512,6 +517,17 @@ class Builder:
     async def _decision(self, channel: str, order_key: str) -> Decision | None:
         """What was decided about an order; ``None``: nothing."""
         return (await self._router.past(channel, order_key)).decision if self._router is not None else None
+
+    async def _moves_soon(self, order_key: str, now_ms: int) -> bool:
+        """Whether an order is about to be expected from where it is sent: then its parcels wait for that.
+
+        They do not wait for a move that stands still, be it parked or because somebody put the order on hold.
+        """
+        of = {"system": self._system, "operation": "move_order", "keys": [order_key]}
+        return any(
+            row[2] in (*OPEN_STATES, DeliveryState.RUNNING) and row[6] <= now_ms + MOVES_SOON_MS
+            for row in await self._store.read("deliveries_get", **of)
+        )
 
     async def _move_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
         return {key: await self._moved(route, key) for key, route in deliveries.items()}
