@@ -11,8 +11,9 @@ from tests.unit.support import START_MS, line, order, play
 from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.discarded import discard
 from syncline.engine.holds import Line
+from syncline.engine.modes import Modes
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import SEP, Route, Routes, reference_of
+from syncline.engine.routes import SEP, Route, Routes, reference_of, stock_key
 from syncline.engine.routing import Asked, CannotRoute, Router, routing_row
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
@@ -515,6 +516,40 @@ def test_the_shop_is_told_once_the_erp_has_the_order_and_not_again_when_it_follo
         followed = replace(told, lines=(placed_line("a", "A", 2, ("L2", 2)),))
         await stage.tell("shop", Kind.ORDER, "7", followed)
         assert isinstance(await moved(stage), Skip)
+
+    on_stage(story)
+
+
+def test_nothing_moves_while_the_numbers_are_not_ours_or_not_known():
+    async def story(stage):
+        async def read(now_ms):
+            for place in PLACES.values():
+                row = {
+                    "system": "shop",
+                    "key": stock_key("A", place),
+                    "held": 8,
+                    "rev": None,
+                    "now_ms": now_ms,
+                }
+                await stage.store.write(Write("held_seen", [row]))
+
+        await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        await stage.bound()
+        (route,) = stage.routes.of(Flow.INVENTORY, sink="shop")
+        await read(START_MS)
+        for mode in ("shadow", "paused"):
+            stage.shop._modes = Modes({}, [(route.name, mode, START_MS, None, "ops", "")])
+            stopped = await moved(stage)
+            assert isinstance(stopped, Wait) and stopped.seconds > 60 and not stopped.stock
+        live = (route.name, "shadow", START_MS, START_MS + 5, "ops", "")
+        stage.shop._modes = Modes({}, [live])
+        both = tuple(stock_key("A", place) for place in PLACES.values())
+        assert (await moved(stage)).stock == both  # read before it went live
+        await read(START_MS + 6)
+        assert isinstance(await moved(stage), Send)
+        await stage.store.write(Write("held_refuted", [{"system": "shop", "key": both[1]}]))
+        assert (await moved(stage)).stock == both[1:]
 
     on_stage(story)
 

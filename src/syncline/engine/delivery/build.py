@@ -21,6 +21,7 @@ from syncline.engine.delivery.outcomes import PAUSE_S, Built, Found, Refuse, Sen
 from syncline.engine.delivery.payer import Payer, Payers
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.mappings import Mappings
+from syncline.engine.modes import Modes, Stop
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
 from syncline.engine.routing import Router
@@ -28,7 +29,7 @@ from syncline.engine.states import STATE_OPERATIONS
 from syncline.freshness.patience import Patience
 from syncline.inventory.availability import units
 from syncline.mapping.expressions import MappingError
-from syncline.model.change import Kind
+from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.delivery import OPEN_STATES, DeliveryState
 from syncline.model.payloads import (
@@ -52,6 +53,8 @@ __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send",
 PAUSE_S_MAX = 10.0  # between two looks for what has to be there first
 REVISIONS_MAX = 100  # of one order that are looked at
 MOVES_SOON_MS = 60_000  # no attempt that failed is made again later than that
+MOVES_LATE_MS = 3_600_000  # a parcel waits no longer for the move of its order
+STOPPED_S = 90.0  # until a move is looked at again that is not made for now; parcels go on meanwhile
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
@@ -90,12 +93,14 @@ class Builder:
         router: Router | None = None,
         mappings: Mappings | None = None,
         ships_where_allocated: bool = False,
+        modes: Modes | None = None,
     ) -> None:
         self._states = states
         self._patience = Patience(PAUSE_S, PAUSE_S_MAX)
         self._router = router
         self._mappings = mappings
         self._ships_where_allocated = ships_where_allocated
+        self._modes = modes or Modes()
         self._rewind = rewind
         self._store = store
         self._catalog = catalog
@@ -135,7 +140,7 @@ class Builder:
             if not isinstance(what, Wait):
                 self._patience.over(f"{operation} {key}")
             elif what.seconds is None:
-                built[key] = Wait(what.reason, self._patience.pause_s(f"{operation} {key}"), what.read_stock)
+                built[key] = replace(what, seconds=self._patience.pause_s(f"{operation} {key}"))
         return built
 
     # --- stock ------------------------------------------------------------------------------------
@@ -521,11 +526,13 @@ class Builder:
     async def _moves_soon(self, order_key: str, now_ms: int) -> bool:
         """Whether an order is about to be expected from where it is sent: then its parcels wait for that.
 
-        They do not wait for a move that stands still, be it parked or because somebody put the order on hold.
+        They do not wait for a move that stands still, be it parked or because somebody put the order on hold, nor for long.
         """
         of = {"system": self._system, "operation": "move_order", "keys": [order_key]}
         return any(
-            row[2] in (*OPEN_STATES, DeliveryState.RUNNING) and row[6] <= now_ms + MOVES_SOON_MS
+            row[2] in (*OPEN_STATES, DeliveryState.RUNNING)
+            and row[6] <= now_ms + MOVES_SOON_MS
+            and row[4] >= now_ms - MOVES_LATE_MS
             for row in await self._store.read("deliveries_get", **of)
         )
 
@@ -547,11 +554,34 @@ class Builder:
         reference = reference_of(self._system, order_key)
         at = {"system": route.source, "kind": Kind.ORDER.value, "keys": [reference]}
         held = await self._store.read("bindings_get", **at)
-        if held and held[0][1]:
-            return Send(MoveOrder(order_key, lines, tolerated=moves == "tolerate"))
-        if await discarded(self._store, route.source, [reference]):
-            return Skip(WHY)
-        return Wait("the order is not in the ERP yet")
+        if not held or not held[0][1]:
+            given_up = await discarded(self._store, route.source, [reference])
+            return Skip(WHY) if given_up else Wait("the order is not in the ERP yet")
+        unknown = await self._numbers_unknown(route, order, lines)
+        return unknown or Send(MoveOrder(order_key, lines, tolerated=moves == "tolerate"))
+
+    async def _numbers_unknown(
+        self, route: Route, order: Order, lines: Sequence[tuple[str, str, int]]
+    ) -> Wait | None:
+        """A move changes the channel's numbers: it waits until they are ours, and what they are is known."""
+        for inventory in self._routes.of(Flow.INVENTORY, source=route.source, sink=self._system):
+            if self._modes.stop_of(inventory.name) is not Stop.NONE:
+                return Wait(
+                    "nothing changes the channel's numbers while they are paused or in shadow", STOPPED_S
+                )
+            since_ms = self._modes.ours_since(inventory.name)
+            places = {place for _, place, _ in lines}
+            places |= {at.location for line in order.lines for at in line.allocations}
+            skus = sorted({line.sku for line in order.lines if line.sku})
+            rows = await self._store.read("bindings_of_skus", system=self._system, skus=skus)
+            unread = tuple(
+                key
+                for key, number, _, _, confirmed_at_ms in rows
+                if split_key(key)[1] in places and (number is None or confirmed_at_ms < since_ms)
+            )
+            if unread:
+                return Wait("what the channel shows there is read first", stock=unread)
+        return None
 
     async def _others_shipped(self, route: Route, order_key: str, shipment: Shipment) -> Built | None:
         """A shipment of which the connector before may have told the channel; ``None`` for one of ours."""

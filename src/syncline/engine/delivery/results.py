@@ -135,6 +135,9 @@ class Results:
         )
         if wait.read_stock:
             self._read_stock(key)
+        for stock in wait.stock:
+            inventory = self._routes.of(Flow.INVENTORY, sink=self._system)
+            self._read("read_stock", stock, inventory[0].name if inventory else "")
 
     def park(self, key: str, reason: str, detail: str, payload: str) -> None:
         """A person has to decide."""

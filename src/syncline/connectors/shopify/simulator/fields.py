@@ -643,7 +643,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "WebhookSubscription": {
         "apiVersion": _get("api_version"),
         "createdAt": _time("created_ms"),
-        "filter": lambda _s, sub, _a: sub.filter or "",
+        "filter": _get("filter"),
         "format": _get("format"),
         "id": _id("WebhookSubscription"),
         "includeFields": _get("include_fields"),
