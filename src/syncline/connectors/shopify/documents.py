@@ -459,7 +459,7 @@ SCOPES_GRANTED = Document(
 SUBSCRIPTIONS = Document(
     "Subscriptions",
     "query Subscriptions($after: String) "
-    f"{{ webhookSubscriptions(first: 100, after: $after) {{ nodes {{ id topic uri }} {_PAGE} }} }}",
+    f"{{ webhookSubscriptions(first: 100, after: $after) {{ nodes {{ id topic uri filter includeFields }} {_PAGE} }} }}",
 )
 SUBSCRIBE = Document(
     "Subscribe",
