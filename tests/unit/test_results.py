@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.support import START_MS, line, order
 
+from syncline.engine.delivery.outcomes import Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes
 from syncline.engine.routing import past_of
@@ -135,3 +136,16 @@ def test_an_order_that_may_have_moved_is_read_and_a_refusal_is_parked_unless_it_
     assert asked == ([("read_order", "7001")] if reads else [])
     if result is Result.REJECTED:
         assert "Cannot change location" in rows["delivery_finish"][0]["reason"]
+
+
+def test_numbers_that_a_move_waits_for_are_read_by_the_route_that_writes_them():
+    row = ("7001", "order_status:erp->shop", "available", 1, START_MS, START_MS, 0, 0, "")
+    stock, status = (
+        Route(Flow.INVENTORY, "erp", "shop", 5_000),
+        Route(Flow.ORDER_STATUS, "erp", "shop", 10_000),
+    )
+    results = Results("shop", "move_order", Routes([stock, status]), {"7001": row}, START_MS, Capabilities())
+    results.wait("7001", Wait("read first", 1.0, stock=("A\x1fL1", "A\x1fL2")))
+    rows = {write.statement: list(write.rows) for write in results.writes()}
+    asked = [(one["operation"], one["key"], one["route"]) for one in rows["delivery_touch"]]
+    assert asked == [("read_stock", f"A\x1f{place}", stock.name) for place in ("L1", "L2")]
