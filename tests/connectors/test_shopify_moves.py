@@ -352,3 +352,26 @@ def test_a_parcel_that_may_leave_from_anywhere_is_told_first_where_it_left():
         assert expected(w, order) == {("A", first): 2}
 
     shop_run(story)
+
+
+@pytest.mark.parametrize(
+    ("method", "fixed"),
+    [
+        ("SHIPPING", False),
+        ("PICKUP_POINT", False),
+        ("NONE", False),
+        ("PICK_UP", True),
+        ("LOCAL", True),
+        ("RETAIL", True),
+    ],
+)
+def test_what_is_fetched_or_brought_by_a_location_is_fixed_there(method, fixed):
+    async def story(w: Shop) -> None:
+        stocked(w)
+        order = w.shop.checkout([CartLine("A", 3)]).order_id
+        (home,) = w.shop.orders[order].fulfillment_orders
+        home.delivery = method
+        ((at,),) = [line.allocations for line in (await w.read(order)).lines]
+        assert at.fixed is fixed
+
+    shop_run(story)

@@ -250,6 +250,41 @@ def test_a_line_without_a_place_is_left_alone():
     on_stage(story)
 
 
+def test_what_a_buyer_fetches_stays_where_it_is_fetched():
+    async def story(stage):
+        fetched = placed_line("a", "A", 2, ("L1", 2))
+        (at,) = fetched.allocations
+        await stage.placed(
+            replace(fetched, allocations=(replace(at, fixed=True),)), placed_line("b", "B", 1, ("L1", 1))
+        )
+        assert await stage.write() == [("A", "1", 2), ("B", "2", 1)]
+        assert await stage.demand() == {"1": 2, "2": 1}
+        await stage.bound()
+        assert (await moved(stage)).payload.lines == (("b", "L2", 1),)
+
+    on_stage(story)
+
+
+def test_that_the_shop_follows_is_no_revision_for_the_erp_and_that_it_moves_what_was_not_decided_is():
+    async def story(stage):
+        fetched = placed_line("a", "A", 2, ("L1", 2))
+        (at,) = fetched.allocations
+        fetched = replace(fetched, allocations=(replace(at, fixed=True),))
+        told = await stage.placed(fetched, placed_line("b", "B", 1, ("L1", 1)))
+        first = await stage.build()
+        await stage.store.write(*first.writes)
+        await stage.bound()
+        lines = (fetched, placed_line("b", "B", 1, ("L2", 1)))
+        await stage.tell("shop", Kind.ORDER, "7", replace(told, lines=lines, updated_at_ms=START_MS + 9))
+        assert isinstance(await stage.build(), Skip)
+        elsewhere = replace(fetched, allocations=(replace(at, location="L2", fixed=True),))
+        await stage.tell("shop", Kind.ORDER, "7", replace(told, lines=(elsewhere, lines[1])))
+        again = await stage.build()
+        assert [(item.sku, item.location) for item in again.payload.items] == [("A", "2"), ("B", "2")]
+
+    on_stage(story)
+
+
 def test_an_order_from_before_routing_stays_as_it_is():
     async def story(stage):
         await stage.placed(placed_line("a", "A", 2, ("L1", 2)))

@@ -285,7 +285,9 @@ class Router:
             kept += stays
             left = wanted - sum(one.units for one in stays)
             # Without allocations nothing is to be sent, or it has been sent already.
-            untouched = bool(line.allocations) and all(at.remaining == at.quantity for at in line.allocations)
+            untouched = bool(line.allocations) and all(
+                at.remaining == at.quantity and not at.fixed for at in line.allocations
+            )
             if left > 0 and line.sku and (untouched or any(one.line == line.id for one in before)):
                 open_lines.append((line, left))
         return kept, open_lines

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.copying import replace
 from syncline.model.records import Order
 from syncline.routing.plan import Sent
 
@@ -58,6 +59,15 @@ def shares(sent: Iterable[Sent], line: str, units: int) -> list[tuple[str, int]]
             found.append((one.location, take))
             units -= take
     return found
+
+
+def told_of(order: Order, sent: Sequence[Sent]) -> Order:
+    """An order without what its channel expects of lines that were decided here: there it only follows."""
+    lines = []
+    for line in order.lines:
+        decided = sum(take for _, take in shares(sent, line.id, int(line.quantity)))
+        lines.append(replace(line, allocations=()) if decided and decided >= line.quantity else line)
+    return replace(order, lines=tuple(lines))
 
 
 def leaves(order: Order, sent: Sequence[Sent], place_of: Callable[[str], str]) -> tuple[Leaves, ...]:

@@ -29,6 +29,8 @@ from syncline.model.records import (
 
 CATEGORY_MAX = 100  # characters of a product type, which is free text
 
+# The buyer comes to the location, or it brings the goods itself: https://shopify.dev/docs/api/admin-graphql/2026-07/enums/DeliveryMethodType
+_FIXED = frozenset({"PICK_UP", "LOCAL", "RETAIL"})
 _RECEIVED = frozenset({"SALE", "CAPTURE"})
 
 
@@ -330,6 +332,7 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
     gone: defaultdict[str, set[str]] = defaultdict(set)
     for fulfillment_order in order.fulfillment_orders.nodes:
         location = fulfillment_order.assigned_location.location
+        method = fulfillment_order.delivery_method
         for entry in fulfillment_order.line_items.nodes:
             if fulfillment_order.status == "CANCELLED" or not entry.total_quantity:
                 gone[number(entry.line_item.id)].add(number(location.id) if location else "")
@@ -341,6 +344,7 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
                     remaining=Decimal(entry.remaining_quantity),
                     fulfillment_order=fulfillment_order.id,
                     fulfillment_line=entry.id,
+                    fixed=method is not None and method.method_type in _FIXED,
                 ),
             )
     for line_id, places in gone.items():

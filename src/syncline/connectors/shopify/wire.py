@@ -104,12 +104,17 @@ class AssignedLocation(Struct, frozen=True, rename="camel"):
     location: Ref | None = None
 
 
+class DeliveryMethod(Struct, frozen=True, rename="camel"):
+    method_type: str
+
+
 class FulfillmentOrder(Struct, frozen=True, rename="camel"):
     id: Gid
     status: str
     assigned_location: AssignedLocation
     line_items: Connection[FulfillmentOrderLine]
     updated_at: Moment | None = None
+    delivery_method: DeliveryMethod | None = None
 
 
 class Transaction(Struct, frozen=True, rename="camel"):

@@ -45,7 +45,7 @@ from syncline.model.payloads import (
 )
 from syncline.model.records import ZERO, Customer, Item, Order, Shipment
 from syncline.ports import Row, Store
-from syncline.routing.decision import Decision, expected_elsewhere, shares
+from syncline.routing.decision import Decision, expected_elsewhere, shares, told_of
 from syncline.routing.plan import Sent
 
 __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send", "Skip", "Wait", "sum_fault"]
@@ -235,7 +235,8 @@ class Builder:
                 known = bool(external_id) and sent != FOUND
                 routed = await self._router.decide(route, order, record, known=known)
             mark = routed.decision.mark if routed is not None else ""
-            fingerprint = put_fingerprint(order, mark)
+            told = told_of(order, routed.decision.sent) if routed is not None else order
+            fingerprint = put_fingerprint(told, mark)
             if external_id and (sent == fingerprint or version > int(revision)):
                 built[key] = Skip("the ERP holds this revision, or a newer one")
                 continue

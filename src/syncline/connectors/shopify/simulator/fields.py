@@ -548,6 +548,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "FulfillmentOrder": {
         "assignedLocation": _get("location"),
         "createdAt": _time("created_ms"),
+        "deliveryMethod": _itself,
         "id": _id("FulfillmentOrder"),
         "lineItems": _connection("lines"),
         "order": _get("order"),
@@ -559,6 +560,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "updatedAt": _time("updated_ms"),
     },
     "FulfillmentOrderSupportedAction": {"action": _key("action"), "externalUrl": _key("externalUrl")},
+    "DeliveryMethod": {"id": _id("DeliveryMethod"), "methodType": _get("delivery")},
     "FulfillmentOrderAssignedLocation": {
         "countryCode": _value("GB"),
         "location": _itself,

@@ -119,7 +119,7 @@ def _move(
         shop.levels_changed(levels.values())
         return found, None
     made = FulfillmentOrder(
-        shop.state.new_id(), order, location, "OPEN", "UNSUBMITTED", now, now, [], found.progress_reported
+        shop.state.new_id(), order, location, "OPEN", "UNSUBMITTED", now, now, [], delivery=found.delivery
     )
     if found.status == "ON_HOLD":
         made.status = "ON_HOLD"

@@ -275,6 +275,7 @@ class FulfillmentOrder:
     updated_ms: int
     lines: list[FulfillmentOrderLine]
     progress_reported: bool = False  # by hand: then it cannot be moved
+    delivery: str = "SHIPPING"  # `DeliveryMethodType`
 
     def actions(self) -> list[str]:
         """What can be done with it now, in the order of live answers of 2026-04."""
