@@ -355,23 +355,43 @@ def test_a_parcel_that_may_leave_from_anywhere_is_told_first_where_it_left():
 
 
 @pytest.mark.parametrize(
-    ("method", "fixed"),
+    ("told", "fixed"),
     [
-        ("SHIPPING", False),
-        ("PICKUP_POINT", False),
-        ("NONE", False),
-        ("PICK_UP", True),
-        ("LOCAL", True),
-        ("RETAIL", True),
+        ({"delivery": "SHIPPING"}, False),
+        ({"delivery": "PICKUP_POINT"}, False),
+        ({"delivery": "NONE"}, False),
+        ({"delivery": "PICK_UP"}, True),
+        ({"delivery": "LOCAL"}, True),
+        ({"delivery": "RETAIL"}, True),
+        ({"request_status": "SUBMITTED"}, True),
+        ({"request_status": "ACCEPTED"}, True),
+        ({"request_status": "REJECTED"}, False),
+        ({"request_status": "CANCELLATION_ACCEPTED"}, False),
+        ({"status": "IN_PROGRESS", "progress_reported": True}, True),
+        ({"status": "ON_HOLD"}, False),
     ],
 )
-def test_what_is_fetched_or_brought_by_a_location_is_fixed_there(method, fixed):
+def test_what_a_buyer_fetches_a_service_sends_or_somebody_packs_is_fixed_there(told, fixed):
     async def story(w: Shop) -> None:
         stocked(w)
-        order = w.shop.checkout([CartLine("A", 3)]).order_id
+        order = w.shop.checkout([CartLine("A", 3), CartLine("B", 1)]).order_id
         (home,) = w.shop.orders[order].fulfillment_orders
-        home.delivery = method
-        ((at,),) = [line.allocations for line in (await w.read(order)).lines]
-        assert at.fixed is fixed
+        for name, value in told.items():
+            setattr(home, name, value)
+        lines = (await w.read(order)).lines
+        assert [at.fixed for line in lines for at in line.allocations] == [fixed, fixed]
+
+    shop_run(story)
+
+
+def test_what_is_left_of_an_order_in_parts_is_not_fixed():
+    async def story(w: Shop) -> None:
+        stocked(w)
+        order = w.shop.checkout([CartLine("A", 3), CartLine("B", 1)]).order_id
+        (home,) = w.shop.orders[order].fulfillment_orders
+        w.shop.send_parcel(w.shop.orders[order], [(home, home.lines[0], 1)], ())
+        lines = (await w.read(order)).lines
+        assert home.status == "IN_PROGRESS"
+        assert [at.fixed for line in lines for at in line.allocations] == [False, False]
 
     shop_run(story)

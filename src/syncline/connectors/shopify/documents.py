@@ -55,7 +55,7 @@ _TRANSACTION = f"{{ id kind status gateway formattedGateway createdAt processedA
 
 def _fulfillment_orders(lines: int) -> str:
     return f"""{{
-  id status updatedAt assignedLocation {{ location {{ id }} }} deliveryMethod {{ methodType }}
+  id status requestStatus updatedAt assignedLocation {{ location {{ id }} }} deliveryMethod {{ methodType }}
   lineItems(first: {lines}) {{ nodes {_FO_LINE} {_PAGE} }}
 }}"""
 

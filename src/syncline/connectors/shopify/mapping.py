@@ -31,6 +31,8 @@ CATEGORY_MAX = 100  # characters of a product type, which is free text
 
 # The buyer comes to the location, or it brings the goods itself: https://shopify.dev/docs/api/admin-graphql/2026-07/enums/DeliveryMethodType
 _FIXED = frozenset({"PICK_UP", "LOCAL", "RETAIL"})
+# A fulfilment service has been asked to send it: sent from elsewhere as well, it would be sent twice.
+_AT_A_SERVICE = frozenset({"SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED", "CANCELLATION_REJECTED"})
 _RECEIVED = frozenset({"SALE", "CAPTURE"})
 
 
@@ -332,7 +334,7 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
     gone: defaultdict[str, set[str]] = defaultdict(set)
     for fulfillment_order in order.fulfillment_orders.nodes:
         location = fulfillment_order.assigned_location.location
-        method = fulfillment_order.delivery_method
+        fixed = _fixed(fulfillment_order)
         for entry in fulfillment_order.line_items.nodes:
             if fulfillment_order.status == "CANCELLED" or not entry.total_quantity:
                 gone[number(entry.line_item.id)].add(number(location.id) if location else "")
@@ -344,7 +346,7 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
                     remaining=Decimal(entry.remaining_quantity),
                     fulfillment_order=fulfillment_order.id,
                     fulfillment_line=entry.id,
-                    fixed=method is not None and method.method_type in _FIXED,
+                    fixed=fixed,
                 ),
             )
     for line_id, places in gone.items():
@@ -352,6 +354,20 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
         if line_id not in found and len(places) == 1:
             found[line_id].append(Allocation(location=next(iter(places)), quantity=ZERO))
     return found
+
+
+def _fixed(entry: wire.FulfillmentOrder) -> bool:
+    """Whether it cannot be sent from elsewhere: as the buyer gets it, as a service has it, or as it is being packed."""
+    lines = entry.line_items.nodes
+    packed = entry.status == "IN_PROGRESS" and all(
+        one.remaining_quantity == one.total_quantity for one in lines
+    )
+    method = entry.delivery_method
+    return (
+        packed
+        or entry.request_status in _AT_A_SERVICE
+        or (method is not None and method.method_type in _FIXED)
+    )
 
 
 def _payments(order: wire.GqlOrder) -> Iterable[Payment]:

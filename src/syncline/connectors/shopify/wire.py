@@ -115,6 +115,7 @@ class FulfillmentOrder(Struct, frozen=True, rename="camel"):
     line_items: Connection[FulfillmentOrderLine]
     updated_at: Moment | None = None
     delivery_method: DeliveryMethod | None = None
+    request_status: str = ""
 
 
 class Transaction(Struct, frozen=True, rename="camel"):
