@@ -70,6 +70,11 @@ def test_all_of_it_moves_under_its_own_id_and_the_stock_that_waits_for_it_follow
         )
         assert numbers(w, "A") == [(5, 0, 5), (16, 4, 20)]
         assert order.updated_ms == stamp and home.updated_ms >= stamp + 5000
+        w.shop.moves_touch_orders = True
+        await w.subscribe("ORDERS_UPDATED")
+        await move(w, home, w.first)
+        await w.quiet()
+        assert order.updated_ms > stamp and [body["id"] for body in w.receiver.payloads()] == [order.id]
 
     run(story)
 

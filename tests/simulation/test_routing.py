@@ -86,6 +86,15 @@ def test_every_order_is_written_once_and_every_number_is_right(number, plan, mon
     assert moved > report.truth.orders_placed // 5, "hardly any order was sent from elsewhere"
 
 
+@pytest.mark.parametrize("number", [2, 13])
+def test_a_shop_that_stamps_and_tells_what_it_moved_agrees_as_well(number, monkeypatch):
+    monkeypatch.setattr(world.World, "open_engine", routed_engine)
+    simulation = Simulation(number, Plan())
+    simulation.world.shop.moves_touch_orders = True
+    report = simulation.run()
+    assert report.violations == []
+
+
 @pytest.mark.parametrize(("number", "plan"), [RUNS[0], RUNS[-1]])
 def test_a_shop_that_is_not_told_still_shows_the_right_numbers_and_every_parcel(number, plan, monkeypatch):
     monkeypatch.setattr(world.World, "open_engine", partialmethod(routed_engine, moves="off"))

@@ -1,8 +1,8 @@
 """`fulfillmentOrderMove`: another location is to send what has not been sent yet, and the stock that waits for it follows.
 
 Rules from the page of the mutation (2026-07), messages and shapes from live answers of 2026-04. Assumed, for neither says
-it: the words where a location does not stock an item, that a fulfilment order cannot be moved to where it is, and that
-the order's own ``updatedAt`` stays.
+it: the words where a location does not stock an item, and that a fulfilment order cannot be moved to where it is. Whether the
+order's own ``updatedAt`` changes nobody says either, so both can be played (``moves_touch_orders``).
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def move(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[
         return _refused(f"{absent[0].title} can't be changed because it isn't stocked at this location.")
     shop.applied(1)
     moved, remaining = _move(shop, found, location, parts)
+    if shop.moves_touch_orders:
+        shop.order_updated(found.order)
     return _answer(moved, found, remaining)
 
 
