@@ -16,7 +16,15 @@ from syncline.connectors.shopify.listings import KEYS, publication_id
 from syncline.connectors.shopify.productdocs import FIELDS, READS_MAX
 from syncline.connectors.shopify.products import ATTRIBUTES, STATUS, ProductReader, Seen
 from syncline.model.errors import Rejected, Retryable
-from syncline.model.products import ELSE_NONE, Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.products import (
+    ELSE_NONE,
+    Goods,
+    Listing,
+    ProductStatus,
+    Variant,
+    Wording,
+    image_mark,
+)
 from syncline.model.readings import Told
 from syncline.model.records import Item
 from syncline.ports import Clock, Part
@@ -140,4 +148,5 @@ def goods_of(seen: Seen) -> Goods:
         seen.title,
         seen.description_html,
         seen.product_type,
+        images=None if seen.images is None else tuple(map(image_mark, seen.images)),
     )

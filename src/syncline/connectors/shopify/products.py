@@ -66,6 +66,10 @@ class _Metafield(Struct, frozen=True):
     value: str
 
 
+class _Count(Struct, frozen=True):
+    count: int
+
+
 class Seen(Struct, frozen=True, rename="camel"):
     """A product as it is in the shop."""
 
@@ -76,6 +80,19 @@ class Seen(Struct, frozen=True, rename="camel"):
     description_html: str = ""
     product_type: str = ""
     metafield: _Metafield | None = None
+    media_count: _Count | None = None
+
+    @property
+    def images(self) -> tuple[str, ...] | None:
+        """The addresses of our images that are there; ``None``: some are gone, and nobody can tell which.
+
+        The shop has copies, and does not say what of. We remember what was added, and the shop says how much it has.
+        """
+        added = self.metafield.value.split("\n") if self.metafield is not None else []
+        there = len(added) if self.media_count is None else self.media_count.count
+        if not there:
+            return ()
+        return tuple(added) if there >= len(added) else None
 
 
 class _Found(Struct, frozen=True):
@@ -487,8 +504,9 @@ def _attributes(content: Goods) -> list[dict[str, str]]:
 
 
 def _images(content: Goods, seen: Seen) -> list[dict[str, str]]:
-    """Those that were not added before."""
-    had = seen.metafield.value.split("\n") if seen.metafield is not None else []
+    """Those that were not added before. Of what somebody took away one by one, nothing is added again."""
+    added = seen.metafield.value.split("\n") if seen.metafield is not None else []
+    had = added if seen.images is None else seen.images
     return [
         {"mediaContentType": "IMAGE", "originalSource": address}
         for address in content.images or ()
