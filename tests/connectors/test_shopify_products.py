@@ -399,6 +399,10 @@ def test_images_that_are_gone_are_seen_and_added_again_once_none_is_left():
         await w.settle(w.coloured("red", images=ours))
         assert product.images == ["https://images.example/1.jpg"]
         product.images.clear()
+        assert await shown() is None  # perhaps they are still being fetched
+        await w.settle(w.coloured("red", images=ours))
+        assert product.images == []
+        await w.clock.sleep(3700)
         assert await shown() == ()
         await w.settle(w.coloured("red", images=ours))
         assert product.images == list(ours)

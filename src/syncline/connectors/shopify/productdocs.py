@@ -21,7 +21,7 @@ _NODE = """{
   selectedOptions { name value }
 }"""
 FIELDS = f"""
-  id status descriptionHtml productType title
+  id status descriptionHtml productType title updatedAt
   variants(first: {VARIANTS_FIRST}) {{ nodes {_NODE} {_PAGE} }}
   metafield(namespace: "{NAMESPACE}", key: "{IMAGES_KEY}") {{ value }} mediaCount {{ count }}
 """
