@@ -6,7 +6,7 @@ a call after a restart all send the present truth, never a number from the past.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -53,7 +53,7 @@ __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send",
 PAUSE_S_MAX = 10.0  # between two looks for what has to be there first
 REVISIONS_MAX = 100  # of one order that are looked at
 MOVES_SOON_MS = 60_000  # no attempt that failed is made again later than that
-MOVES_LATE_MS = 3_600_000  # a parcel waits no longer for the move of its order
+MOVES_LATE_MS = 3_600_000  # a parcel waits no longer for the move of its order, nor that for a reading
 STOPPED_S = 90.0  # until a move is looked at again that is not made for now; parcels go on meanwhile
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
@@ -127,7 +127,10 @@ class Builder:
             "put_payment": self._put_payment,
             "put_refund": self._put_refund,
             "create_shipment": partial(self._create_shipment, now_ms=now_ms),
-            "move_order": self._move_order,
+            "move_order": partial(
+                self._move_order,
+                late={key for key, due in deliveries.items() if due.since_ms < now_ms - MOVES_LATE_MS},
+            ),
             "record_payment": self._answers.record_payment,
             "create_refund": self._answers.create_refund,
             "cancel_order": self._answers.cancel_order,
@@ -537,10 +540,10 @@ class Builder:
             for row in await self._store.read("deliveries_get", **of)
         )
 
-    async def _move_order(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
-        return {key: await self._moved(route, key) for key, route in deliveries.items()}
+    async def _move_order(self, deliveries: dict[str, Route | None], *, late: Collection[str]) -> dict[str, Built]:
+        return {key: await self._moved(route, key, late=key in late) for key, route in deliveries.items()}
 
-    async def _moved(self, route: Route | None, order_key: str) -> Built:
+    async def _moved(self, route: Route | None, order_key: str, *, late: bool) -> Built:
         """An order to be expected from where it is sent, once the ERP has taken it there."""
         moves = self._router.moves(self._system) if self._router is not None and route is not None else "off"
         order = (await self._orders(self._system, [order_key])).get(order_key)
@@ -558,13 +561,16 @@ class Builder:
         if not held or not held[0][1]:
             given_up = await discarded(self._store, route.source, [reference])
             return Skip(WHY) if given_up else Wait("the order is not in the ERP yet")
-        unknown = await self._numbers_unknown(route, order, lines)
+        unknown = await self._numbers_unknown(route, order, lines, late=late)
         return unknown or Send(MoveOrder(order_key, lines, tolerated=moves == "tolerate"))
 
     async def _numbers_unknown(
-        self, route: Route, order: Order, lines: Sequence[tuple[str, str, int]]
+        self, route: Route, order: Order, lines: Sequence[tuple[str, str, int]], *, late: bool
     ) -> Wait | None:
-        """A move changes the channel's numbers: it waits until they are ours, and what they are is known."""
+        """A move changes the channel's numbers: it waits until they are ours, and what they are is known.
+
+        A number that cannot be read makes it ``late``; then it is made all the same.
+        """
         for inventory in self._routes.of(Flow.INVENTORY, source=route.source, sink=self._system):
             if self._modes.stop_of(inventory.name) is not Stop.NONE:
                 return Wait(
@@ -580,7 +586,7 @@ class Builder:
                 for key, number, _, _, confirmed_at_ms in rows
                 if split_key(key)[1] in places and (number is None or confirmed_at_ms < since_ms)
             )
-            if unread:
+            if unread and not late:
                 return Wait("what the channel shows there is read first", stock=unread)
         return None
 
