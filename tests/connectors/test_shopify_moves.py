@@ -343,7 +343,22 @@ def test_a_parcel_of_a_routed_order_is_told_where_the_shop_expects_it(place):
         more = replace(parcel(order, places[place], ("A", 1), tracking=("2Z",)), anywhere=True)
         (refused,) = await w.deliver("create_shipment", more)
         assert refused.result is Result.REJECTED
-        assert "0 of 1 units of A are left to ship at any location" in refused.message
+        assert "0 of 1 units of A are left to ship at any location. The rest was fulfilled" in refused.message
+
+    shop_run(story)
+
+
+def test_a_parcel_that_is_larger_than_what_is_left_is_not_said_to_be_elsewhere():
+    async def story(w: Shop) -> None:
+        first, _ = stocked(w)
+        order = w.shop.checkout([CartLine("A", 3)]).order_id
+        too_many = replace(parcel(order, first, ("A", 4)), anywhere=True)
+        (refused,) = await w.deliver("create_shipment", too_many)
+        assert "3 of 4 units of A are left to ship at any location. The rest was" in refused.message
+        w.shop.orders[order].fulfillment_orders[0].status = "ON_HOLD"
+        (held,) = await w.deliver("create_shipment", too_many)
+        assert f"3 at {first} (on hold)" in held.message
+        w.shop.orders[order].fulfillment_orders[0].status = "OPEN"
 
     shop_run(story)
 

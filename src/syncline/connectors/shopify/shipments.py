@@ -336,7 +336,7 @@ def _elsewhere(sku: str, location: str, fulfillment_orders: Sequence[wire.Fulfil
     for entry in fulfillment_orders:
         units = sum(line.remaining_quantity for line in entry.line_items.nodes if line.sku == sku)
         place = _place(entry) or "no location"
-        if units and (place != location or entry.status not in _OPEN):
+        if units and (location not in (ANYWHERE, place) or entry.status not in _OPEN):
             places.append(f"{units} at {place} ({entry.status.lower().replace('_', ' ')})")
     if not places:
         return "The rest was fulfilled, refunded or cancelled in Shopify: compare both sides, then discard or correct."

@@ -540,7 +540,9 @@ class Builder:
             for row in await self._store.read("deliveries_get", **of)
         )
 
-    async def _move_order(self, deliveries: dict[str, Route | None], *, late: Collection[str]) -> dict[str, Built]:
+    async def _move_order(
+        self, deliveries: dict[str, Route | None], *, late: Collection[str]
+    ) -> dict[str, Built]:
         return {key: await self._moved(route, key, late=key in late) for key, route in deliveries.items()}
 
     async def _moved(self, route: Route | None, order_key: str, *, late: bool) -> Built:
