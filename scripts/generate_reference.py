@@ -255,6 +255,8 @@ MEANING: dict[str, dict[str, str]] = {
         "ship_complete": "Nothing is sent unless all of it can be. An accepted order then stays where its channel expects it.",
         "split_lines": "Whether units of one line may come from several locations.",
         "refusals_max": "After more refusals of one order a person decides, from 0 to 20.",
+        "moves": "Whether a channel that can (`moves_orders` of its [capabilities](connectors.md)) is made to expect an order from where "
+        "it is sent: `park`, and what it refuses waits for a person; `tolerate`, and it is only noted; `off`.",
         "places": "A table of postcodes, CSV or CSV.gz beside the configuration, with the columns `postcode`, `latitude`, `longitude` and, "
         "if it is of several countries, `country`. Without it only quotes that give coordinates know distances.",
         "locations": "ERP location id = [routing.locations.ID].",

@@ -30,6 +30,7 @@ from syncline.model.customers import Contact, CustomerCard, Site
 from syncline.model.delivery import Item
 from syncline.model.payloads import (
     CreateShipment,
+    MoveOrder,
     OrderItem,
     PutCustomer,
     PutOrder,
@@ -220,6 +221,7 @@ class ShopifyBench:
             "read_stock": self._read_stock,
             "read_order": self._read_order,
             "create_shipment": self._shipment,
+            "move_order": self._move,
             "set_price": self._set_price,
             "set_list_price": self._set_list_price,
             "set_credit": self._set_credit,
@@ -258,6 +260,14 @@ class ShopifyBench:
             tracking=(f"TRACK-{key}",),
         )
         return Item(key, CreateShipment(key, parcel, (("POOL", str(self.place), 1),)))
+
+    def _move(self) -> Item:
+        """Three units, of which one is to leave another place: moved twice, it would be two."""
+        sku, elsewhere = self._sku(), self.simulator.add_location(f"Leeds {self._made}")
+        self.simulator.set_available(sku, elsewhere, 5)
+        key = self.simulator.checkout([CartLine(sku, 3)]).order_id
+        line = str(self.simulator.orders[key].lines[0].id)
+        return Item(str(key), MoveOrder(str(key), ((line, str(self.place), 2), (line, str(elsewhere), 1))))
 
     def _set_price(self, price_list: str = "") -> Item:
         variant = self.simulator.state.skus[self._sku()]
@@ -327,6 +337,9 @@ class ShopifyBench:
         if isinstance(item.payload, SetCredit):
             held = self.simulator.state.metafields.get((item.payload.external_id, "syncline", "credit"))
             return int(held is not None and json.loads(held[1])["available"] == "412.5")
+        if isinstance(item.payload, MoveOrder):
+            parts = self.simulator.orders[int(item.key)].fulfillment_orders
+            return sum(line.remaining for one in parts if one.location.id != self.place for line in one.lines)
         if isinstance(item.payload, PutCustomer):
             return self._bought_for(item.payload.key)
         if operation in ANSWERS:

@@ -159,6 +159,25 @@ def test_prepare_subscribes_once_and_check_is_green():
     run(test)
 
 
+@pytest.mark.parametrize("at", [HOOK, HOOK + "/old"])
+@pytest.mark.parametrize("narrow", [{"filter": "id:1"}, {"include_fields": ("id",)}])
+def test_a_subscription_that_leaves_events_out_tells_all_again(at, narrow):
+    async def test(world: World) -> None:
+        await world.system.prepare(at)
+        one = next(x for x in world.shop.state.subscriptions.values() if x.topic == "ORDERS_CREATE")
+        for name, value in narrow.items():
+            setattr(one, name, value)
+        ((_, _, mend),) = [line for line in await world.system.check() if not line[1]]
+        assert "ORDERS_CREATE are not sent to us, or not all of them" in mend
+        done = await world.system.prepare(HOOK)
+        assert len(done) == (1 if at == HOOK else 9)
+        assert (one.uri, one.filter or "", one.include_fields) == (HOOK, "", ())
+        assert await world.system.prepare(HOOK) == []
+        assert [line for line in await world.system.check() if not line[1]] == []
+
+    run(test)
+
+
 def test_a_shop_that_is_to_tell_no_numbers_is_not_asked_to():
     async def test(world: World) -> None:
         done = await world.system.prepare(HOOK)

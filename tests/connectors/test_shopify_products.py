@@ -18,7 +18,7 @@ from syncline.model.change import Kind, LoggedEvent
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Result
 from syncline.model.payloads import SetListing, SetProduct, SetWording
-from syncline.model.products import ELSE_NONE, Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.products import ELSE_NONE, Goods, Listing, ProductStatus, Variant, Wording, image_mark
 from syncline.model.records import Item as StockedItem
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
@@ -373,5 +373,39 @@ def test_attributes_are_read_again_as_far_as_they_were_asked_for():
             product.metafields["custom", f"a{n:02}"] = ("single_line_text_field", "y")
         (row,) = (await read(["goods"], items)).rows
         assert len(row.content.attributes) == ATTRIBUTES_FIRST  # there are more: what is missing says nothing
+
+    run(story)
+
+
+def test_images_that_are_gone_are_seen_and_added_again_once_none_is_left():
+    async def story(w: World) -> None:
+        ours = ("https://images.example/1.jpg", "https://images.example/2.jpg")
+        await w.settle(w.coloured("red", images=ours))
+        w.price("T-red")
+        await w.settle(w.coloured("red", images=ours))
+        product = w.shop.product_of("T-red")
+        items = [StockedItem("T", f"gid://shopify/Product/{product.id}")]
+        read = w.system.rereads.contents[Kind.PRODUCT]
+
+        async def shown():
+            (row,) = (await read(["goods"], items)).rows
+            return row.content.images
+
+        assert await shown() == tuple(map(image_mark, ours))
+        product.images.append("https://images.example/theirs.jpg")
+        assert await shown() == tuple(map(image_mark, ours))
+        del product.images[1:]
+        assert await shown() is None  # which of them is left, nobody can tell
+        await w.settle(w.coloured("red", images=ours))
+        assert product.images == ["https://images.example/1.jpg"]
+        product.images.clear()
+        assert await shown() is None  # perhaps they are still being fetched
+        await w.settle(w.coloured("red", images=ours))
+        assert product.images == []
+        await w.clock.sleep(3700)
+        assert await shown() == ()
+        await w.settle(w.coloured("red", images=ours))
+        assert product.images == list(ours)
+        assert await shown() == tuple(map(image_mark, ours))
 
     run(story)

@@ -13,7 +13,7 @@ from syncline.engine.rewind import MARGIN_MS, Mark, Rewind
 from syncline.model.copying import replace
 from syncline.model.delivery import Operation, Outcome, Result
 from syncline.model.errors import Throttled
-from syncline.model.payloads import PutOrder, SetStock
+from syncline.model.payloads import MoveOrder, PutOrder, SetStock
 
 WINDOW_MS = 60_000
 DONE = Outcome(Result.DONE, facts={"external_id": "5001"})
@@ -24,6 +24,7 @@ OPERATIONS = {
     "put_order": Operation("put_order", look_up=True, look_up_window_ms=WINDOW_MS),
     "post": Operation("post"),
     "set_stock": Operation("set_stock"),
+    "move_order": Operation("move_order", sets=True),
 }
 
 
@@ -65,6 +66,13 @@ def looked(
 def test_a_store_that_was_never_restored_asks_nobody():
     sink = Sink()
     assert looked(sink, since_restore_ms=None) == Send(NEW, "note")
+    assert sink.asked == []
+
+
+def test_what_looks_at_its_record_anyway_is_sent():
+    sink = Sink()
+    move = MoveOrder("7001", (("l1", "L2", 2),))
+    assert looked(sink, move, operation="move_order") == Send(move, "note")
     assert sink.asked == []
 
 

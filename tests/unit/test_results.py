@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.support import START_MS, line, order
 
+from syncline.engine.delivery.outcomes import Wait
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes
 from syncline.engine.routing import past_of
@@ -14,7 +15,7 @@ from syncline.freshness.velocity import Velocity
 from syncline.model.capabilities import Capabilities, StockBasis
 from syncline.model.change import Flow
 from syncline.model.delivery import Item, Outcome, Result
-from syncline.model.payloads import OrderItem, PutOrder, ReadStock
+from syncline.model.payloads import MoveOrder, OrderItem, PutOrder, ReadStock
 from syncline.routing.decision import Refusal
 
 ROUTE = Route(Flow.ORDERS, "shop", "erp", 10_000)
@@ -106,3 +107,45 @@ def test_a_location_that_was_chosen_here_and_refused_is_left_out_next(mark, loca
         assert finished["not_before_ms"] == START_MS
         refusal = past_of([("7001", START_MS, "refused", rows["routing_put"][0]["body"])]).refusals
         assert refusal == (Refusal("2", why="no such location", by="erp"),)
+
+
+@pytest.mark.parametrize(
+    ("result", "tolerated", "state", "reads"),
+    [
+        (Result.DONE, False, "completed", True),
+        (Result.REJECTED, False, "parked", True),
+        (Result.REJECTED, True, "completed", True),
+        (Result.RETRY, False, "retryable", True),
+        (Result.WAIT, False, "retryable", False),
+        (Result.NOT_SENT, True, "retryable", False),
+    ],
+)
+def test_an_order_that_may_have_moved_is_read_and_a_refusal_is_parked_unless_it_is_tolerated(
+    result, tolerated, state, reads
+):
+    row = ("7001", "order_status:erp->shop", "running", 1, START_MS, START_MS, 0, 0, "")
+    status = Route(Flow.ORDER_STATUS, "erp", "shop", 10_000)
+    results = Results("shop", "move_order", Routes([status]), {"7001": row}, START_MS, Capabilities())
+    item = Item("7001", MoveOrder("7001", (("l1", "L2", 2),), tolerated))
+    outcome = Outcome(result, "Shopify: Cannot change location.")
+    results.outcome(item, outcome, "i", delay_s=1.0, outage=False, note="", stale_rounds=0)
+    rows = {write.statement: list(write.rows) for write in results.writes("i")}
+    assert [one["state"] for one in rows["delivery_finish"]] == [state]
+    assert [one["key"] for one in rows.get("parked_put", [])] == (["7001"] if state == "parked" else [])
+    asked = [(one["operation"], one["key"]) for one in rows.get("delivery_touch", [])]
+    assert asked == ([("read_order", "7001")] if reads else [])
+    if result is Result.REJECTED:
+        assert "Cannot change location" in rows["delivery_finish"][0]["reason"]
+
+
+def test_numbers_that_a_move_waits_for_are_read_by_the_route_that_writes_them():
+    row = ("7001", "order_status:erp->shop", "available", 1, START_MS, START_MS, 0, 0, "")
+    stock, status = (
+        Route(Flow.INVENTORY, "erp", "shop", 5_000),
+        Route(Flow.ORDER_STATUS, "erp", "shop", 10_000),
+    )
+    results = Results("shop", "move_order", Routes([stock, status]), {"7001": row}, START_MS, Capabilities())
+    results.wait("7001", Wait("read first", 1.0, stock=("A\x1fL1", "A\x1fL2")))
+    rows = {write.statement: list(write.rows) for write in results.writes()}
+    asked = [(one["operation"], one["key"], one["route"]) for one in rows["delivery_touch"]]
+    assert asked == [("read_stock", f"A\x1f{place}", stock.name) for place in ("L1", "L2")]

@@ -8,17 +8,20 @@ import pytest
 from tests.unit.checkout import PLACES, World
 from tests.unit.support import START_MS, line, order, play
 
-from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip
+from syncline.engine.delivery.build import Builder, Due, Refuse, Send, Skip, Wait
+from syncline.engine.delivery.discarded import discard
 from syncline.engine.holds import Line
+from syncline.engine.modes import Modes
 from syncline.engine.rewind import Rewind
-from syncline.engine.routes import SEP, Route, Routes, reference_of
+from syncline.engine.routes import SEP, Route, Routes, reference_of, stock_key
 from syncline.engine.routing import Asked, CannotRoute, Router, routing_row
 from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
+from syncline.model.payloads import MoveOrder
 from syncline.model.records import Address, Allocation, Refund, RefundLine, Shipment, ShipmentLine
 from syncline.ports import Write
-from syncline.routing.decision import Refusal, placed, shares
+from syncline.routing.decision import Refusal, expected_elsewhere, placed, shares
 from syncline.routing.places import Places, Point, place_key
 from syncline.routing.plan import Sent
 from syncline.routing.policy import Destination, Policy, Rule, Site
@@ -45,6 +48,9 @@ class Stage(World):
     def __init__(self, policy: Policy = POLICY, **more) -> None:
         super().__init__(**more)
         site = {"cost_per_km": Decimal("0.01")}
+        shop = self.systems["shop"]
+        can = replace(shop.capabilities, moves_orders=True)
+        self.systems["shop"] = replace(shop, capabilities=can)
         policy = replace(policy, sites={at: replace(one, **site) for at, one in policy.sites.items()})
         self.router = Router(
             self.store, self.clock, self.catalog, self.routes, self.systems, self.deriver, policy
@@ -150,7 +156,9 @@ def test_the_same_state_gives_the_same_decision_and_it_stays_when_the_stock_move
         await stage.figure("A", "2", 0)
         again = await stage.build()
         assert [item.location for item in again.payload.items] == ["2"]
-        assert again.writes == ()
+        assert [write.statement for write in again.writes] == [
+            "delivery_touch"
+        ]  # the shop has not followed yet
         assert again.note == one.note
 
     on_stage(story)
@@ -238,6 +246,41 @@ def test_a_line_without_a_place_is_left_alone():
     async def story(stage):
         await stage.placed(placed_line("a", "A", 2), placed_line("b", "B", 1, ("L1", 1)))
         assert sorted(await stage.write()) == [("A", "", 2), ("B", "2", 1)]
+
+    on_stage(story)
+
+
+def test_what_a_buyer_fetches_stays_where_it_is_fetched():
+    async def story(stage):
+        fetched = placed_line("a", "A", 2, ("L1", 2))
+        (at,) = fetched.allocations
+        await stage.placed(
+            replace(fetched, allocations=(replace(at, fixed=True),)), placed_line("b", "B", 1, ("L1", 1))
+        )
+        assert await stage.write() == [("A", "1", 2), ("B", "2", 1)]
+        assert await stage.demand() == {"1": 2, "2": 1}
+        await stage.bound()
+        assert (await moved(stage)).payload.lines == (("b", "L2", 1),)
+
+    on_stage(story)
+
+
+def test_that_the_shop_follows_is_no_revision_for_the_erp_and_that_it_moves_what_was_not_decided_is():
+    async def story(stage):
+        fetched = placed_line("a", "A", 2, ("L1", 2))
+        (at,) = fetched.allocations
+        fetched = replace(fetched, allocations=(replace(at, fixed=True),))
+        told = await stage.placed(fetched, placed_line("b", "B", 1, ("L1", 1)))
+        first = await stage.build()
+        await stage.store.write(*first.writes)
+        await stage.bound()
+        lines = (fetched, placed_line("b", "B", 1, ("L2", 1)))
+        await stage.tell("shop", Kind.ORDER, "7", replace(told, lines=lines, updated_at_ms=START_MS + 9))
+        assert isinstance(await stage.build(), Skip)
+        elsewhere = replace(fetched, allocations=(replace(at, location="L2", fixed=True),))
+        await stage.tell("shop", Kind.ORDER, "7", replace(told, lines=(elsewhere, lines[1])))
+        again = await stage.build()
+        assert [(item.sku, item.location) for item in again.payload.items] == [("A", "2"), ("B", "2")]
 
     on_stage(story)
 
@@ -402,7 +445,7 @@ def test_a_refund_comes_back_to_where_it_was_sent_from_unless_the_shop_says_othe
 
 
 @pytest.mark.parametrize("routed", [True, False])
-def test_a_shop_that_insists_is_told_of_shipments_where_it_expects_them(routed):
+def test_a_shop_that_insists_is_told_of_shipments_wherever_it_expects_them(routed):
     async def story(stage):
         await stage.placed(placed_line("a", "A", 3, ("L1", 2)), placed_line("b", "A", 1, ("L1", 1)))
         if routed:
@@ -412,8 +455,184 @@ def test_a_shop_that_insists_is_told_of_shipments_where_it_expects_them(routed):
         route = Route(Flow.ORDER_STATUS, "erp", "shop", 1_000)
         built = await stage.shop.build("create_shipment", {f"7{SEP}s1": Due(route, START_MS)}, START_MS)
         (send,) = built.values()
-        expected = (("A", "L1", 4),) if routed else (("A", "L2", 4),)
-        assert send.payload.lines == expected
+        assert (send.payload.lines, send.payload.anywhere) == ((("A", "L2", 4),), routed)
+
+    on_stage(story, policy=replace(POLICY, moves="off"))
+
+
+# --- told to the channel ----------------------------------------------------------------------------------------
+
+
+async def moves(stage):
+    """The deliveries that have the shop follow: by order, the route that they belong to."""
+    rows = await stage.store.read("deliveries_pending", system="shop")
+    keys = [key for operation, key, *_ in rows if operation == "move_order"]
+    got = await stage.store.read("deliveries_get", system="shop", operation="move_order", keys=keys)
+    return {row[0]: row[1] for row in got}
+
+
+async def moved(stage, key="7"):
+    """What the shop would be sent now."""
+    (route,) = stage.routes.of(Flow.INVENTORY, sink="shop")
+    built = await stage.shop.build("move_order", {key: Due(route, START_MS)}, stage.clock.at_ms)
+    return built[key]
+
+
+@pytest.mark.parametrize(
+    ("at", "moving", "told"),
+    [("L1", "park", True), ("L1", "tolerate", True), ("L1", "off", False), ("L2", "park", False)],
+)
+def test_a_shop_that_expects_an_order_from_elsewhere_is_told_in_the_decisions_transaction(at, moving, told):
+    async def story(stage):
+        await stage.placed(placed_line("a", "A", 2, (at, 2)))
+        assert await stage.write() == [("A", "2", 2)]
+        assert list(await moves(stage)) == (["7"] if told else [])
+        await stage.bound()
+        built = await moved(stage)
+        if told:
+            assert isinstance(built, Send)
+            assert built.payload == MoveOrder("7", (("a", "L2", 2),), tolerated=moving == "tolerate")
+        else:
+            assert isinstance(built, Skip)
+
+    on_stage(story, policy=replace(POLICY, moves=moving))
+
+
+def test_a_parcel_waits_for_the_move_of_its_order_unless_that_stands_still():
+    async def story(stage):
+        await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        parcel = Shipment("s1", "shop-7", START_MS, (ShipmentLine("A", "2", Decimal(2)),))
+        await stage.tell("erp", Kind.SHIPMENT, "s1", parcel)
+        route = Route(Flow.ORDER_STATUS, "erp", "shop", 1_000)
+
+        async def built():
+            found = await stage.shop.build(
+                "create_shipment", {f"7{SEP}s1": Due(route, START_MS)}, stage.clock.at_ms
+            )
+            return found[f"7{SEP}s1"]
+
+        assert isinstance(await built(), Wait)
+        ended = {
+            "system": "shop",
+            "operation": "move_order",
+            "key": "7",
+            "generation": 1,
+            "reason": "",
+            "uncounted": 0,
+        }
+        for state, later_ms in (("retryable", 3_600_000), ("parked", 0), ("completed", 0)):
+            at_ms = stage.clock.at_ms
+            row = {**ended, "state": state, "not_before_ms": at_ms + later_ms, "now_ms": at_ms}
+            await stage.store.write(Write("delivery_finish", [row]))
+            assert isinstance(await built(), Send), state
+
+    on_stage(story)
+
+
+def test_a_channel_that_cannot_be_told_is_not():
+    async def story(stage):
+        shop = stage.systems["shop"]
+        stage.systems["shop"] = replace(shop, capabilities=replace(shop.capabilities, moves_orders=False))
+        await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        assert await moves(stage) == {}
+
+    on_stage(story)
+
+
+def test_the_shop_is_told_once_the_erp_has_the_order_and_not_again_when_it_follows():
+    async def story(stage):
+        told = await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        assert isinstance(await moved(stage), Wait)
+        await stage.bound()
+        assert isinstance(await moved(stage), Send)
+        followed = replace(told, lines=(placed_line("a", "A", 2, ("L2", 2)),))
+        await stage.tell("shop", Kind.ORDER, "7", followed)
+        assert isinstance(await moved(stage), Skip)
+
+    on_stage(story)
+
+
+def test_nothing_moves_while_the_numbers_are_not_ours_or_not_known():
+    async def story(stage):
+        async def read(now_ms):
+            for place in PLACES.values():
+                row = {
+                    "system": "shop",
+                    "key": stock_key("A", place),
+                    "held": 8,
+                    "rev": None,
+                    "now_ms": now_ms,
+                }
+                await stage.store.write(Write("held_seen", [row]))
+
+        await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        await stage.bound()
+        (route,) = stage.routes.of(Flow.INVENTORY, sink="shop")
+        await read(START_MS)
+        for mode in ("shadow", "paused"):
+            stage.shop._modes = Modes({}, [(route.name, mode, START_MS, None, "ops", "")])
+            stopped = await moved(stage)
+            assert isinstance(stopped, Wait) and stopped.seconds > 60 and not stopped.stock
+        live = (route.name, "shadow", START_MS, START_MS + 5, "ops", "")
+        stage.shop._modes = Modes({}, [live])
+        both = tuple(stock_key("A", place) for place in PLACES.values())
+        assert (await moved(stage)).stock == both  # read before it went live
+        await read(START_MS + 6)
+        assert isinstance(await moved(stage), Send)
+        await stage.store.write(Write("held_refuted", [{"system": "shop", "key": both[1]}]))
+        assert (await moved(stage)).stock == both[1:]
+        stage.clock.at_ms = START_MS + 3_600_001  # it cannot be read, it seems
+        assert isinstance(await moved(stage), Send)
+
+    on_stage(story)
+
+
+def test_an_order_that_was_cancelled_or_given_up_moves_nowhere():
+    async def story(stage):
+        told = await stage.placed(placed_line("a", "A", 2, ("L1", 2)))
+        await stage.write()
+        await stage.store.write(discard("erp", reference_of("shop", "7"), START_MS))
+        assert isinstance(await moved(stage), Skip)
+        await stage.store.write(discard("erp", reference_of("shop", "7"), START_MS, stands=False))
+        assert isinstance(await moved(stage), Wait)
+        await stage.tell("shop", Kind.ORDER, "7", replace(told, cancelled_at_ms=START_MS + 5))
+        assert isinstance(await moved(stage), Skip)
+
+    on_stage(story)
+
+
+def test_what_has_left_is_not_expected_from_elsewhere():
+    def seen(*at):
+        allocations = tuple(Allocation(place, Decimal(n), remaining=Decimal(left)) for place, n, left in at)
+        return order(replace(line("a", "A", 3, "10.00"), allocations=allocations))
+
+    wanted = (("a", "L2", 2), ("a", "L1", 1))
+    assert expected_elsewhere(seen(("L1", 3, 3)), wanted)
+    assert expected_elsewhere(seen(("L1", 2, 2), ("L2", 1, 1)), wanted)
+    assert not expected_elsewhere(seen(("L1", 1, 1), ("L2", 2, 2)), wanted)
+    assert not expected_elsewhere(seen(("L1", 3, 0)), wanted)
+    assert not expected_elsewhere(seen(("L1", 3, 3)), ())
+
+
+def test_a_stock_that_moves_at_the_shop_is_taken_where_it_moved_to_and_nowhere_else():
+    """The shop puts two units back at one location and takes them at the other; the numbers end where they were."""
+
+    async def story(stage):
+        taken = replace(placed_line("a", "A", 2, ("L1", 2)), taken=Decimal(2))
+        told = await stage.placed(taken)
+        await stage.write()
+        for place in ("L2", "L1", "L2"):
+            at = (Allocation(place, Decimal(2), remaining=Decimal(2)),)
+            there = replace(told, lines=(replace(taken, allocations=at),))
+            await stage.tell("shop", Kind.ORDER, "7", there)
+            rows = await stage.store.read("demand_of_orders", channel="shop", orders=["7"])
+            mapped = {"L1": "1", "L2": "2"}[place]
+            assert {row[3]: row[6] for row in rows if row[6]} == {mapped: 2}
+            assert {row[3]: row[5] for row in rows if row[5]} == {"2": 2}
 
     on_stage(story)
 

@@ -109,6 +109,7 @@ def test_quotes_alone_route_no_orders(read):
         ("parcels_max = 0", "parcels_max"),
         ("parcels_max = 7", "parcels_max"),
         ("refusals_max = 21", "refusals_max"),
+        ('moves = "never"', "moves"),
         ('channels = ["market"]', "routing.channels: 'market' has no orders route; shop would do"),
         ("cost_per_order = -1", "routing.cost_per_order: -1 must lie between 0"),
         ("cost_per_km = inf", "routing.cost_per_km"),

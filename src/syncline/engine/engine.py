@@ -188,6 +188,7 @@ class Engine:
                     router=self.router,
                     mappings=self.mappings,
                     ships_where_allocated=system.capabilities.ships_where_allocated,
+                    modes=self.modes,
                 ),
                 lease=Lease(store, clock, f"lane:{name}", owner, ttl_ms=lease_ttl_ms),
                 on_stored=self.applier.wake,

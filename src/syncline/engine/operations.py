@@ -35,13 +35,8 @@ APPROVAL_MS = 3_600_000  # how long a request for a second person stands
 # What is compared with the present truth before a call is made, so that asking again never sends twice.
 COMPARED = frozenset(
     {
-        "set_stock",
-        "read_stock",
-        "put_order",
-        "read_order",
-        "record_payment",
-        "create_refund",
-        "cancel_order",
+        *("set_stock", "read_stock", "put_order", "read_order", "move_order"),
+        *("record_payment", "create_refund", "cancel_order"),
         *STATE_OPERATIONS,
     }
 )

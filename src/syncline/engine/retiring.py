@@ -43,6 +43,7 @@ FOLLOWERS_MAX = 5_000  # parcels and returns of so many orders
 OPERATIONS = (
     *(name for flow in (Flow.ORDERS, Flow.ORDER_STATUS, Flow.PAYMENTS, Flow.RETURNS) for name in OPERATIONS_OF[flow]),
     "read_order",
+    "move_order",
     *sorted(NOTES - {NOTE}),
 )  # fmt: skip
 

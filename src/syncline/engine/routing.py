@@ -30,9 +30,9 @@ from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.model.records import Order, OrderLine
 from syncline.ports import Clock, Row, Store, System, Write
-from syncline.routing.decision import Decision, Refusal, placed, shares
+from syncline.routing.decision import Decision, Leaves, Refusal, expected_elsewhere, leaves, placed, shares
 from syncline.routing.plan import Case, Plan, Sent, Stock, Wanted, plan, words
-from syncline.routing.policy import Destination, Policy
+from syncline.routing.policy import Destination, Moves, Policy
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -285,7 +285,9 @@ class Router:
             kept += stays
             left = wanted - sum(one.units for one in stays)
             # Without allocations nothing is to be sent, or it has been sent already.
-            untouched = bool(line.allocations) and all(at.remaining == at.quantity for at in line.allocations)
+            untouched = bool(line.allocations) and all(
+                at.remaining == at.quantity and not at.fixed for at in line.allocations
+            )
             if left > 0 and line.sku and (untouched or any(one.line == line.id for one in before)):
                 open_lines.append((line, left))
         return kept, open_lines
@@ -386,6 +388,8 @@ class Router:
                 for at in decision.locations
             ]
             writes.append(Write("routing_give", given, told=False))
+        if self.moves(channel) != "off" and expected_elsewhere(order, self.leaves(channel, order, decision)):
+            writes.append(Write("delivery_touch", [self._move(inventory, order.key, now_ms)]))
         if moves:
             skus = sorted({str(row["sku"]) for row in moves})
             marks = [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]
@@ -395,6 +399,35 @@ class Router:
                 Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(skus)], told=False),
             ]
         return tuple(writes)
+
+    # --- told to the channel ------------------------------------------------------------------------
+
+    def moves(self, channel: str) -> Moves:
+        """Whether a channel is made to expect orders from where they are sent, and what its refusals mean."""
+        can = self._systems[channel].capabilities.moves_orders
+        return self.policy.moves if can and channel in self.policy.channels else "off"
+
+    def leaves(self, channel: str, order: Order, decision: Decision) -> tuple[Leaves, ...]:
+        """From where the lines of an order are sent, as its channel names lines and locations."""
+        return leaves(order, decision.sent, lambda at: self._routes.channel_location(channel, at))
+
+    def _move(self, inventory: Route, order_key: str, now_ms: int) -> dict[str, Any]:
+        """The delivery that has the channel follow: it belongs to what the channel is told of orders, if it is told anything."""
+        erp, channel = inventory.source, inventory.sink
+        told = self._routes.of(Flow.ORDER_STATUS, source=erp, sink=channel)
+        route = told[0] if told else inventory
+        return {
+            "system": channel,
+            "operation": "move_order",
+            "key": order_key,
+            "route": route.name,
+            "changed_at_ms": now_ms,
+            "deliver_by_ms": now_ms + route.tolerance_ms,
+            "not_before_ms": now_ms,
+            "now_ms": now_ms,
+            "wanted": 1,
+            "rev": 0,
+        }
 
     # --- the stock ----------------------------------------------------------------------------------
 

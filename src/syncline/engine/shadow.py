@@ -49,6 +49,7 @@ RECORD_OF = {
     "put_payment": (Kind.ORDER, "its order"),
     "put_refund": (Kind.ORDER, "its order"),
     "create_shipment": (Kind.SHIPMENT, "the shipment"),
+    "move_order": (Kind.ORDER, "the order"),
     "create_refund": (Kind.RETURN, "the return"),
     "record_payment": (Kind.RECEIPT, "the payment"),
     "cancel_order": (Kind.ERP_ORDER, "the ERP's order"),

@@ -29,6 +29,7 @@ OPERATIONS = {
     "put_payment": "record a payment",
     "put_refund": "record a refund",
     "create_shipment": "announce a shipment",
+    "move_order": "have an order expected from where it is sent",
     "record_payment": "show a payment",
     "create_refund": "give goods and money back",
     "cancel_order": "cancel an order",

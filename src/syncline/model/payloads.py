@@ -21,6 +21,7 @@ operation            payload        outcome facts when done
 ``put_payment``      PutPayment     ``external_id``: str
 ``put_refund``       PutRefund      ``external_id``: str
 ``create_shipment``  CreateShipment ``external_id``: str
+``move_order``       MoveOrder      none
 ``record_payment``   RecordPayment  ``external_id``: str; ``told``: str, what the channel holds of it
 ``create_refund``    CreateRefund   ``external_id``: str
 ``cancel_order``     CancelOrder    ``external_id``: str
@@ -148,11 +149,28 @@ class PutRefund(Struct, frozen=True):
 
 
 class CreateShipment(Struct, frozen=True):
-    """Tell the channel that goods left. ``lines`` name channel locations; keys are the channel's."""
+    """Tell the channel that goods left. ``lines`` name channel locations; keys are the channel's.
+
+    ``anywhere``: the channel may expect them from other locations, and is then told there.
+    """
 
     order_key: str
     shipment: Shipment
     lines: tuple[tuple[str, str, int], ...]  # (sku, channel location, units)
+    anywhere: bool = False
+
+
+class MoveOrder(Struct, frozen=True):
+    """Make the channel expect an order's goods from where they are sent.
+
+    ``lines`` say how many units of an order line leave a channel location in all, those included that have left. What they
+    leave open stays where the channel expects it, and so does what has left. ``tolerated``: where the channel refuses, nobody
+    has to look at it.
+    """
+
+    order_key: str
+    lines: tuple[tuple[str, str, int], ...]  # (the channel's order line, channel location, units)
+    tolerated: bool = False
 
 
 class RecordPayment(Struct, frozen=True):
@@ -272,6 +290,7 @@ Payload = (
     | PutPayment
     | PutRefund
     | CreateShipment
+    | MoveOrder
     | RecordPayment
     | CreateRefund
     | CancelOrder
@@ -286,6 +305,7 @@ PAYLOADS: dict[str, type[Payload]] = {
     "put_payment": PutPayment,
     "put_refund": PutRefund,
     "create_shipment": CreateShipment,
+    "move_order": MoveOrder,
     "record_payment": RecordPayment,
     "create_refund": CreateRefund,
     "cancel_order": CancelOrder,

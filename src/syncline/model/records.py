@@ -86,13 +86,17 @@ class Customer(Struct, frozen=True):
 
 
 class Allocation(Struct, frozen=True):
-    """Where the channel expects some units of a line to be fulfilled from."""
+    """Where the channel expects some units of a line to be fulfilled from.
+
+    ``fixed``: they cannot come from elsewhere, because the buyer fetches them there, or that place delivers them itself.
+    """
 
     location: str
     quantity: Decimal
     remaining: Decimal = ZERO
     fulfillment_order: str = ""
     fulfillment_line: str = ""
+    fixed: bool = False
 
 
 class OrderLine(Struct, frozen=True):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
 
+from syncline.model.copying import replace
+from syncline.model.records import Order
 from syncline.routing.plan import Sent
 
 Place = tuple[str, str]  # an order line's id, and an ERP location
+Leaves = tuple[str, str, int]  # a line's id, the channel's name of a location, and units
 Want = tuple[
     str, int, int, str
 ]  # SKU, units wanted there, units that the channel took there, its name for the location
@@ -56,6 +59,45 @@ def shares(sent: Iterable[Sent], line: str, units: int) -> list[tuple[str, int]]
             found.append((one.location, take))
             units -= take
     return found
+
+
+def told_of(order: Order, sent: Sequence[Sent]) -> Order:
+    """An order without what its channel expects of lines that were decided here: there it only follows."""
+    lines = []
+    for line in order.lines:
+        decided = sum(take for _, take in shares(sent, line.id, int(line.quantity)))
+        lines.append(replace(line, allocations=()) if decided and decided >= line.quantity else line)
+    return replace(order, lines=tuple(lines))
+
+
+def leaves(order: Order, sent: Sequence[Sent], place_of: Callable[[str], str]) -> tuple[Leaves, ...]:
+    """What of an order is sent from where, as its channel names lines and places; what was not decided is left out.
+
+    ``place_of`` gives the channel's name of an ERP location; "" where it has none.
+    """
+    return tuple(
+        (line.id, place, take)
+        for line in order.lines
+        for at, take in shares(sent, line.id, int(line.quantity))
+        if (place := place_of(at))
+    )
+
+
+def expected_elsewhere(order: Order, wanted: Sequence[Leaves]) -> bool:
+    """Whether the channel expects anything that is still to be sent from elsewhere than ``wanted`` says."""
+    at: dict[tuple[str, str], Decimal] = {}
+    left: dict[str, Decimal] = {}
+    for line in order.lines:
+        for one in line.allocations:
+            at[line.id, one.location] = at.get((line.id, one.location), Decimal(0)) + one.quantity
+            left[line.id] = left.get(line.id, Decimal(0)) + one.remaining
+    asked: dict[tuple[str, str], int] = {}
+    for line_id, place, units in wanted:
+        asked[line_id, place] = asked.get((line_id, place), 0) + units
+    return any(
+        units > at.get((line_id, place), 0) and left.get(line_id, 0) > 0
+        for (line_id, place), units in asked.items()
+    )
 
 
 def placed(wanted: Mapping[Place, Want], sent: Sequence[Sent]) -> dict[Place, Want]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 from syncline.model.records import Order
 from syncline.routing.places import Places, Point
+
+Moves = Literal["park", "tolerate", "off"]
 
 ZERO = Decimal(0)
 MATTERS = Decimal("0.0001")  # costs are computed to this much of a unit of the currency
@@ -89,7 +92,8 @@ class Policy:
     """The whole of ``[routing]``.
 
     ``channels`` are those whose accepted orders are routed; of all others, and of all if it is empty, only quotes are
-    given. ``refusals_max``: after so many refusals of one order a person decides.
+    given. ``refusals_max``: after so many refusals of one order a person decides. ``moves``: whether a channel that can is made to
+    expect an order from where it is sent, and whether a person has to look at what it refuses of that.
     """
 
     sites: Mapping[str, Site] = field(default_factory=dict)
@@ -103,6 +107,7 @@ class Policy:
     ship_complete: bool = False
     split_lines: bool = True
     refusals_max: int = 3
+    moves: Moves = "park"
 
     def site(self, location: str) -> Site:
         """What is known of a location."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from syncline.model.errors import Misconfigured
 from syncline.routing.places import Places, Point, place_key
-from syncline.routing.policy import Policy, Rule, Site
+from syncline.routing.policy import Moves, Policy, Rule, Site
 from syncline.routing.solver import LOCATIONS_MAX, PARCELS_MAX
 
 PLACES_MAX = 3_000_000
@@ -84,6 +84,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     ship_complete: bool = False
     split_lines: bool = True
     refusals_max: Annotated[int, msgspec.Meta(ge=0, le=20)] = 3
+    moves: Moves = "park"
     places: str = ""
     locations: dict[str, SiteConfig] = {}
     rules: list[RoutingRuleConfig] = []
@@ -130,6 +131,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
             ship_complete=self.ship_complete,
             split_lines=self.split_lines,
             refusals_max=self.refusals_max,
+            moves=self.moves,
         )
 
 

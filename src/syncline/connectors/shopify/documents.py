@@ -55,7 +55,7 @@ _TRANSACTION = f"{{ id kind status gateway formattedGateway createdAt processedA
 
 def _fulfillment_orders(lines: int) -> str:
     return f"""{{
-  id status assignedLocation {{ location {{ id }} }}
+  id status requestStatus updatedAt assignedLocation {{ location {{ id }} }} deliveryMethod {{ methodType }}
   lineItems(first: {lines}) {{ nodes {_FO_LINE} {_PAGE} }}
 }}"""
 
@@ -374,6 +374,26 @@ CREATE_FULFILLMENT = Document(
 }""",
     writes=True,
 )
+# Where what is still to be sent is expected to be sent from.
+ORDER_PLACES = Document(
+    "OrderPlaces",
+    f"""query OrderPlaces($id: ID!) {{
+  order(id: $id) {{
+    fulfillmentOrders(first: {FULFILLMENT_ORDERS_FIRST}) {{
+      nodes {_fulfillment_orders(SHIPMENT_LINES_FIRST)} {_PAGE}
+    }}
+  }}
+}}""",
+)
+MOVE = Document(
+    "Move",
+    """mutation Move($id: ID!, $at: ID!, $lines: [FulfillmentOrderLineItemInput!]) {
+  fulfillmentOrderMove(id: $id, newLocationId: $at, fulfillmentOrderLineItems: $lines) {
+    movedFulfillmentOrder { id } userErrors { field message }
+  }
+}""",
+    writes=True,
+)
 _PAID = f"""{{
   cancelledAt currencyCode presentmentCurrencyCode totalOutstandingSet {_MONEY}
   transactions(first: {LIST_MAX}) {{ id kind status gateway formattedGateway amountSet {_MONEY} }}
@@ -439,7 +459,7 @@ SCOPES_GRANTED = Document(
 SUBSCRIPTIONS = Document(
     "Subscriptions",
     "query Subscriptions($after: String) "
-    f"{{ webhookSubscriptions(first: 100, after: $after) {{ nodes {{ id topic uri }} {_PAGE} }} }}",
+    f"{{ webhookSubscriptions(first: 100, after: $after) {{ nodes {{ id topic uri filter includeFields }} {_PAGE} }} }}",
 )
 SUBSCRIBE = Document(
     "Subscribe",

@@ -186,6 +186,7 @@ CAPABILITIES = Capabilities(
     partial_batch=False,
     multi_location=True,
     ships_where_allocated=True,
+    moves_orders=True,
     stock_read_basis=StockBasis.AVAILABLE,
     stock_contract=AVAILABLE_OWN_ORDERS_SUBTRACTED,
     before_order=(BeforeOrder.EVENTS, BeforeOrder.READINGS, BeforeOrder.RESERVED),
@@ -230,6 +231,8 @@ OPERATIONS: dict[str, Operation] = {
     "set_listing": Operation("set_listing", batch_items_max=25, cost=10.0 * 25, sets=True),
     # One reading of the company and a few mutations; each of these is debited by itself.
     "put_customer": Operation("put_customer", cost=400.0, sets=True),
+    # One reading before the moves and one after them; each is debited by itself.
+    "move_order": Operation("move_order", cost=100.0, sets=True),
     "create_shipment": Operation("create_shipment", cost=85.0, look_up=True, look_up_window_ms=60_000),
     "record_payment": Operation("record_payment", cost=120.0, look_up=True, look_up_window_ms=60_000),
     "create_refund": Operation("create_refund", cost=300.0, look_up=True, look_up_window_ms=60_000),

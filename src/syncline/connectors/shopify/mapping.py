@@ -29,6 +29,10 @@ from syncline.model.records import (
 
 CATEGORY_MAX = 100  # characters of a product type, which is free text
 
+# The buyer comes to the location, or it brings the goods itself: https://shopify.dev/docs/api/admin-graphql/2026-07/enums/DeliveryMethodType
+_FIXED = frozenset({"PICK_UP", "LOCAL", "RETAIL"})
+# A fulfilment service has been asked to send it: sent from elsewhere as well, it would be sent twice.
+_AT_A_SERVICE = frozenset({"SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED", "CANCELLATION_REJECTED"})
 _RECEIVED = frozenset({"SALE", "CAPTURE"})
 
 
@@ -215,13 +219,21 @@ def _rest_address(address: wire.RestAddress | None) -> Address | None:
 # --- GraphQL ----------------------------------------------------------------------------------------------
 
 
-def order_from_read(body: bytes) -> Order:
+def places_ms(order: wire.GqlOrder) -> int:
+    """When anything changed last about where an order is to be sent from; 0: that was not told.
+
+    A fulfilment order that moves has a stamp of its own. That the order's own follows is stated nowhere.
+    """
+    stamps = (entry.updated_at for entry in order.fulfillment_orders.nodes)
+    return max((to_ms(at, "fulfillmentOrders.updatedAt") for at in stamps if at is not None), default=0)
+
+
+def order_from_read(order: wire.GqlOrder) -> Order:
     """An order as a full read tells it, with allocations and payments.
 
     Raises:
-        Rejected: the body is not an order that can be understood.
+        Rejected: it is not an order that can be understood.
     """
-    order = wire.decode(body, wire.GqlOrder, "order.read")
     total = _gql(order.current_total_price_set, order.currency_code)
     tax = _gql(order.current_total_tax_set, order.currency_code)
     shipping = _gql(order.current_shipping_price_set, order.currency_code)
@@ -322,6 +334,7 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
     gone: defaultdict[str, set[str]] = defaultdict(set)
     for fulfillment_order in order.fulfillment_orders.nodes:
         location = fulfillment_order.assigned_location.location
+        fixed = _fixed(fulfillment_order)
         for entry in fulfillment_order.line_items.nodes:
             if fulfillment_order.status == "CANCELLED" or not entry.total_quantity:
                 gone[number(entry.line_item.id)].add(number(location.id) if location else "")
@@ -333,6 +346,7 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
                     remaining=Decimal(entry.remaining_quantity),
                     fulfillment_order=fulfillment_order.id,
                     fulfillment_line=entry.id,
+                    fixed=fixed,
                 ),
             )
     for line_id, places in gone.items():
@@ -340,6 +354,20 @@ def _allocations(order: wire.GqlOrder) -> dict[str, list[Allocation]]:
         if line_id not in found and len(places) == 1:
             found[line_id].append(Allocation(location=next(iter(places)), quantity=ZERO))
     return found
+
+
+def _fixed(entry: wire.FulfillmentOrder) -> bool:
+    """Whether it cannot be sent from elsewhere: as the buyer gets it, as a service has it, or as it is being packed."""
+    lines = entry.line_items.nodes
+    packed = entry.status == "IN_PROGRESS" and all(
+        one.remaining_quantity == one.total_quantity for one in lines
+    )
+    method = entry.delivery_method
+    return (
+        packed
+        or entry.request_status in _AT_A_SERVICE
+        or (method is not None and method.method_type in _FIXED)
+    )
 
 
 def _payments(order: wire.GqlOrder) -> Iterable[Payment]:

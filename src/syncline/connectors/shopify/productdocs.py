@@ -21,13 +21,11 @@ _NODE = """{
   selectedOptions { name value }
 }"""
 FIELDS = f"""
-  id status descriptionHtml productType title
+  id status descriptionHtml productType title updatedAt
   variants(first: {VARIANTS_FIRST}) {{ nodes {_NODE} {_PAGE} }}
+  metafield(namespace: "{NAMESPACE}", key: "{IMAGES_KEY}") {{ value }} mediaCount {{ count }}
 """
-_PRODUCT = f"""fragment ProductRead on Product {{
-  {FIELDS}
-  metafield(namespace: "{NAMESPACE}", key: "{IMAGES_KEY}") {{ value }}
-}}"""
+_PRODUCT = f"fragment ProductRead on Product {{ {FIELDS} }}"
 BY_ID, BY_HANDLE = "id", "handle"
 
 

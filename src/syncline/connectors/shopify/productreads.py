@@ -16,7 +16,15 @@ from syncline.connectors.shopify.listings import KEYS, publication_id
 from syncline.connectors.shopify.productdocs import FIELDS, READS_MAX
 from syncline.connectors.shopify.products import ATTRIBUTES, STATUS, ProductReader, Seen
 from syncline.model.errors import Rejected, Retryable
-from syncline.model.products import ELSE_NONE, Goods, Listing, ProductStatus, Variant, Wording
+from syncline.model.products import (
+    ELSE_NONE,
+    Goods,
+    Listing,
+    ProductStatus,
+    Variant,
+    Wording,
+    image_mark,
+)
 from syncline.model.readings import Told
 from syncline.model.records import Item
 from syncline.ports import Clock, Part
@@ -98,7 +106,9 @@ class ShelfReader:
                 continue
             if GOODS in groups:
                 seen = await self._reader.whole(msgspec.convert(node, Seen))
-                goods = msgspec.structs.replace(goods_of(seen), attributes=attributes_of(node))
+                goods = msgspec.structs.replace(
+                    goods_of(seen, self._clock.now_ms()), attributes=attributes_of(node)
+                )
                 rows.append(Told(GOODS, item.external_id, goods))
             for at, group in enumerate(locales):
                 texts = msgspec.convert(node[f"l{at}"], _TEXTS)
@@ -120,9 +130,9 @@ def attributes_of(node: Any) -> dict[str, str] | None:
     return {one.key: one.value or "" for one in found.nodes} | rest
 
 
-def goods_of(seen: Seen) -> Goods:
+def goods_of(seen: Seen, now_ms: int) -> Goods:
     """As it would have been written, as far as it can be read."""
-    nodes = seen.variants.nodes
+    nodes, images = seen.variants.nodes, seen.images(now_ms)
     names = tuple(one.name for one in nodes[0].selected_options) if nodes else ()
     plain = names == ("Title",)
     variants = tuple(
@@ -140,4 +150,5 @@ def goods_of(seen: Seen) -> Goods:
         seen.title,
         seen.description_html,
         seen.product_type,
+        images=None if images is None else tuple(map(image_mark, images)),
     )

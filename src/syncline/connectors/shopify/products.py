@@ -22,6 +22,7 @@ from syncline.connectors.shopify import wire
 from syncline.connectors.shopify.bulk import BulkRunner
 from syncline.connectors.shopify.client import Client, UserError
 from syncline.connectors.shopify.productdocs import ADD, BY_HANDLE, BY_ID, CHANGE, SET, UPDATE
+from syncline.connectors.shopify.wire import to_ms
 from syncline.freshness.patience import Patience
 from syncline.model.change import Event, Via
 from syncline.model.delivery import Item, Outcome, Result
@@ -35,6 +36,7 @@ OPTIONS_MAX = 3
 VARIANTS_MAX = 2048
 ARRAY_MAX = 250
 PAGES_MAX = 12
+FETCHED_MS = 3_600_000  # by then an image that was named has been fetched, or never will be
 MADE_MAX = 1_000  # products just made that are remembered
 UNPRICED_FIRST_S = 4.0  # until it is looked again whether a new product has its prices; then twice as long
 UNPRICED_S = 120.0  # at most, and so much longer for each further product of a call
@@ -66,6 +68,10 @@ class _Metafield(Struct, frozen=True):
     value: str
 
 
+class _Count(Struct, frozen=True):
+    count: int
+
+
 class Seen(Struct, frozen=True, rename="camel"):
     """A product as it is in the shop."""
 
@@ -76,6 +82,21 @@ class Seen(Struct, frozen=True, rename="camel"):
     description_html: str = ""
     product_type: str = ""
     metafield: _Metafield | None = None
+    media_count: _Count | None = None
+    updated_at: wire.Moment | None = None
+
+    def images(self, now_ms: int) -> tuple[str, ...] | None:
+        """The addresses of our images that are there; ``None``: nobody can tell which are.
+
+        The shop has copies, and does not say what of. We remember what was added, and the shop says how much it has. Images are
+        fetched some time after they were named, so none at all means something only where nothing has changed for a while.
+        """
+        added = self.metafield.value.split("\n") if self.metafield is not None else []
+        there = len(added) if self.media_count is None else self.media_count.count
+        if there >= len(added):
+            return tuple(added)
+        quiet = self.updated_at is not None and to_ms(self.updated_at, "updatedAt") < now_ms - FETCHED_MS
+        return () if quiet and not there else None
 
 
 class _Found(Struct, frozen=True):
@@ -295,7 +316,7 @@ class ProductWriter:
             self._unpriced.over(payload.key)
         if self._made.pop(payload.key, None) == content and seen.status == status and not missing:
             return _Plan([], then)
-        media, metafields = _images(content, seen), _attributes(content)
+        media, metafields = _images(content, seen, self._clock.now_ms()), _attributes(content)
         plan = _Plan([(UPDATE, _patch(seen.id, content, status, metafields), media)], then)
         for start in range(0, len(missing), ARRAY_MAX):
             some = missing[start : start + ARRAY_MAX]
@@ -486,9 +507,11 @@ def _attributes(content: Goods) -> list[dict[str, str]]:
     return found
 
 
-def _images(content: Goods, seen: Seen) -> list[dict[str, str]]:
-    """Those that were not added before."""
-    had = seen.metafield.value.split("\n") if seen.metafield is not None else []
+def _images(content: Goods, seen: Seen, now_ms: int) -> list[dict[str, str]]:
+    """Those that were not added before. Of what somebody took away one by one, nothing is added again."""
+    added = seen.metafield.value.split("\n") if seen.metafield is not None else []
+    there = seen.images(now_ms)
+    had = added if there is None else there
     return [
         {"mediaContentType": "IMAGE", "originalSource": address}
         for address in content.images or ()

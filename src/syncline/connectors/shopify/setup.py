@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from syncline.connectors.shopify import documents, wire
@@ -12,10 +14,17 @@ from syncline.model.errors import Rejected, Retryable, SynclineError
 PAGES_MAX = 50
 
 
-class _Subscription(Struct, frozen=True):
+class _Subscription(Struct, frozen=True, rename="camel"):
     id: wire.Gid
     topic: str
     uri: str
+    filter: str | None = None
+    include_fields: tuple[str, ...] = ()
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether it leaves out events, or parts of them."""
+        return bool(self.filter or self.include_fields)
 
 
 class _Subscriptions(Struct, frozen=True, rename="camel"):
@@ -65,7 +74,7 @@ class Setup:
         """Make sure that every topic we need is sent to ``public_url``; returns what was done.
 
         Repeating it changes nothing. A subscription of the same topic that names another web address
-        is pointed here; queues (EventBridge, Pub/Sub) are left alone.
+        is pointed here, and one that leaves anything out tells all again; queues (EventBridge, Pub/Sub) are left alone.
 
         Raises:
             Rejected: Shopify refused an address or topic.
@@ -74,18 +83,21 @@ class Setup:
         done = []
         for topic in self._settings.topics:
             ours = [entry for entry in held if entry.topic == topic]
-            if any(entry.uri == public_url for entry in ours):
+            if any(entry.uri == public_url and not entry.narrowed for entry in ours):
                 continue
             wrong = [entry for entry in ours if entry.uri.startswith(("https://", "http://"))]
-            subscription = {"uri": public_url, "format": "JSON"}
+            wrong.sort(key=lambda entry: entry.uri != public_url)
+            subscription: dict[str, Any] = {"uri": public_url, "format": "JSON"}
             if wrong:
+                change: dict[str, Any] = {"uri": public_url}
+                if wrong[0].narrowed:
+                    change |= {"filter": "", "includeFields": None}
                 answer = await self._client.call(
-                    documents.RESUBSCRIBE,
-                    {"id": wrong[0].id, "subscription": {"uri": public_url}},
-                    _Subscribed,
+                    documents.RESUBSCRIBE, {"id": wrong[0].id, "subscription": change}, _Subscribed
                 )
                 written = answer.webhook_subscription_update
-                done.append(f"{topic}: moved from {wrong[0].uri}")
+                here = wrong[0].uri == public_url
+                done.append(f"{topic}: tells all again" if here else f"{topic}: moved from {wrong[0].uri}")
             else:
                 answer = await self._client.call(
                     documents.SUBSCRIBE, {"topic": topic, "subscription": subscription}, _Subscribed
@@ -143,14 +155,14 @@ class Setup:
 
     async def _check_subscriptions(self) -> tuple[str, bool, str]:
         try:
-            held = {entry.topic for entry in await self._subscriptions()}
+            held = {entry.topic for entry in await self._subscriptions() if not entry.narrowed}
         except SynclineError as error:
             return ("webhook subscriptions", False, str(error))
         missing = [topic for topic in self._settings.topics if topic not in held]
         return (
             "webhook subscriptions",
             not missing,
-            f"{', '.join(missing)} are not sent to us: start Syncline with its public URL, it subscribes by itself",
+            f"{', '.join(missing)} are not sent to us, or not all of them: start Syncline with its public URL, it subscribes by itself",
         )
 
     async def _subscriptions(self) -> list[_Subscription]:

@@ -8,7 +8,7 @@ tracking number is what makes it findable: it is looked for before anything is c
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from syncline.sdk.outcomes import outcome_of
 FULFILLMENTS_MAX = 50
 LINES_MAX = 250  # of any input array: https://shopify.dev/docs/api/usage/limits
 _MOVED_ON = ("unfulfillable status", "Invalid fulfillment order line item quantity")
+ANYWHERE = "*"  # in place of a location: wherever the order's goods are expected from
 _OPEN = frozenset({"OPEN", "IN_PROGRESS"})
 _VOID = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 
@@ -112,12 +113,16 @@ class Shipper:
         fulfillment_orders = await self._orders.fulfillment_orders(
             payload.order_key, shipped.fulfillment_orders, urgent=False
         )
+        if payload.anywhere:  # where the ERP sent it from comes first
+            own = {location for _, location, _ in payload.lines}
+            fulfillment_orders.sort(key=lambda entry: _place(entry) not in own)
+        place_of = {entry.id: _place(entry) for entry in fulfillment_orders}
         # All locations are checked before the first is shipped.
         plans = {
             loc: _plan(payload.order_key, loc, lines, fulfillment_orders) for loc, lines in missing.items()
         }
         for location, plan in plans.items():
-            for part in _parts(plan):
+            for part in _parts(plan, place_of):
                 try:
                     fulfillment = await self._ship(payload, part)
                 except AuthExpired:
@@ -160,7 +165,9 @@ class Shipper:
         for entry in shipped.fulfillments:
             if entry.status in _VOID or not wanted & {info.number for info in entry.tracking_info}:
                 continue
-            if entry.location is not None:
+            if payload.anywhere:
+                at = ANYWHERE
+            elif entry.location is not None:
                 at = number(entry.location.id)
             elif len(locations) == 1:
                 at = locations[0]
@@ -221,7 +228,7 @@ class Shipper:
             done = ", ".join(f"{loc}: {' '.join(here.fulfillments)}" for loc, here in made.items())
             return Outcome(
                 Result.REJECTED,
-                f"location {location}: {error}. Shipped already, and without a tracking number it would be "
+                f"{_named(location)}: {error}. Shipped already, and without a tracking number it would be "
                 f"shipped again: {done}",
             )
         return outcome_of(error)
@@ -246,25 +253,42 @@ def _missing(payload: CreateShipment, made: dict[str, _Made]) -> dict[str, list[
     return missing
 
 
-def _parts(plan: dict[str, list[dict[str, Any]]]) -> list[dict[str, list[dict[str, Any]]]]:
-    """The plan in pieces that one call may carry."""
+def _parts(
+    plan: dict[str, list[dict[str, Any]]], place_of: Mapping[str, str]
+) -> list[dict[str, list[dict[str, Any]]]]:
+    """The plan in pieces that one call may carry: all of a call leaves one location."""
     parts: list[dict[str, list[dict[str, Any]]]] = []
-    room = 0
-    for gid, lines in plan.items():
+    room, place = 0, ""
+    for gid, lines in sorted(plan.items(), key=lambda one: place_of[one[0]]):
         for line in lines:
-            if not room:
+            if not room or place_of[gid] != place:
                 parts.append({})
-                room = LINES_MAX
+                room, place = LINES_MAX, place_of[gid]
             parts[-1].setdefault(gid, []).append(line)
             room -= 1
     return parts
 
 
 def _by_location(payload: CreateShipment) -> dict[str, list[tuple[str, int]]]:
+    """What was sent, by the location that tells it; where any may, under ``ANYWHERE``."""
+    if payload.anywhere:
+        total: Counter[str] = Counter()
+        for sku, _, units in payload.lines:
+            total[sku] += units
+        return {ANYWHERE: list(total.items())}
     grouped: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
     for sku, location, units in payload.lines:
         grouped[location].append((sku, units))
     return dict(grouped)
+
+
+def _place(entry: wire.FulfillmentOrder) -> str:
+    location = entry.assigned_location.location
+    return number(location.id) if location is not None else ""
+
+
+def _named(location: str) -> str:
+    return "any location" if location == ANYWHERE else f"location {location}"
 
 
 def _plan(
@@ -280,8 +304,7 @@ def _plan(
     """
     left: list[tuple[str, str, str, int]] = []  # fulfilment order, line, sku, units
     for entry in fulfillment_orders:
-        held_at = entry.assigned_location.location
-        if held_at is None or number(held_at.id) != location or entry.status not in _OPEN:
+        if location not in (ANYWHERE, _place(entry)) or not _place(entry) or entry.status not in _OPEN:
             continue
         left.extend(
             (entry.id, line.id, line.sku or "", line.remaining_quantity)
@@ -298,8 +321,8 @@ def _plan(
                 missing -= take
         if missing:
             raise Rejected(
-                f"order {order_key}: {units - missing} of {units} units of {sku} are left to ship at location "
-                f"{location}. {_elsewhere(sku, location, fulfillment_orders)}",
+                f"order {order_key}: {units - missing} of {units} units of {sku} are left to ship at "
+                f"{_named(location)}. {_elsewhere(sku, location, fulfillment_orders)}",
             )
     plan: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for order_id, line_id, _, _ in left:
@@ -312,9 +335,8 @@ def _elsewhere(sku: str, location: str, fulfillment_orders: Sequence[wire.Fulfil
     places = []
     for entry in fulfillment_orders:
         units = sum(line.remaining_quantity for line in entry.line_items.nodes if line.sku == sku)
-        held_at = entry.assigned_location.location
-        place = number(held_at.id) if held_at else "no location"
-        if units and (place != location or entry.status not in _OPEN):
+        place = _place(entry) or "no location"
+        if units and (location not in (ANYWHERE, place) or entry.status not in _OPEN):
             places.append(f"{units} at {place} ({entry.status.lower().replace('_', ' ')})")
     if not places:
         return "The rest was fulfilled, refunded or cancelled in Shopify: compare both sides, then discard or correct."

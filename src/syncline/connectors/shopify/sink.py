@@ -17,7 +17,9 @@ from syncline.connectors.shopify.company_writer import CompanyWriter
 from syncline.connectors.shopify.credit import CreditWriter
 from syncline.connectors.shopify.listings import ListingWriter
 from syncline.connectors.shopify.manifest import OPERATIONS, ORDER_STAMP_MS, ShopifySettings
+from syncline.connectors.shopify.mapping import places_ms
 from syncline.connectors.shopify.money import MoneyWriter
+from syncline.connectors.shopify.moves import Mover
 from syncline.connectors.shopify.orders import OrderReader
 from syncline.connectors.shopify.prices import PriceWriter
 from syncline.connectors.shopify.products import ProductWriter
@@ -30,6 +32,7 @@ from syncline.model.payloads import (
     CancelOrder,
     CreateRefund,
     CreateShipment,
+    MoveOrder,
     PutCustomer,
     ReadOrder,
     ReadStock,
@@ -92,6 +95,7 @@ class ShopifySink:
         self._companies = CompanyWriter(client)
         self._money = MoneyWriter(settings, client, clock)
         self._shipper = Shipper(client, self._orders, notify_customer=settings.notify_customer)
+        self._mover = Mover(client, self._orders)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -126,6 +130,8 @@ class ShopifySink:
                 return [await self._companies.put(payload)]
             if isinstance(payload, RecordPayment | CreateRefund | CancelOrder):
                 return [await self._money.write(payload, key)]
+            if isinstance(payload, MoveOrder):
+                return [await self._mover.move(payload)]
             assert isinstance(payload, CreateShipment)
             return [await self._shipper.create(payload)]
         except AuthExpired:
@@ -229,15 +235,12 @@ class ShopifySink:
                 f"Shopify knows no order {key}: it was deleted, or is older than 60 days and the app lacks "
                 "the scope read_all_orders",
             )
-        updated_ms = to_ms(first.updated_at, "updatedAt")
-        if 0 <= began_ms - updated_ms < STAMP_MS:
-            # Stamps have whole seconds. The order may change again under the same one, and that change
-            # would then look like what we hold already; so it is read when its second is over.
-            wait_s = (updated_ms + ORDER_STAMP_MS - began_ms) / 1000
-            return Outcome(
-                Result.WAIT, f"order {first.name} changed in this very second", retry_after_s=wait_s
-            )
+        if (wait := _too_fresh(first, began_ms)) is not None:
+            return wait
         order = await self._orders.complete(first, urgent=True)
+        if (wait := _too_fresh(order, began_ms)) is not None:
+            return wait
+        updated_ms = to_ms(order.updated_at, "updatedAt")
         body = msgspec.json.encode(order)
         digest = hashlib.sha256(body).hexdigest()[:16]
         event = Event(
@@ -249,6 +252,19 @@ class ShopifySink:
             body=body,
         )
         return Outcome(Result.DONE, facts={"event": event})
+
+
+def _too_fresh(order: wire.GqlOrder, began_ms: int) -> Outcome | None:
+    """Stamps have whole seconds: an order is read when its second is over.
+
+    It may change again under the same one, and that change would then look like what we hold already.
+    """
+    for stamp_ms in (to_ms(order.updated_at, "updatedAt"), places_ms(order)):
+        if 0 <= began_ms - stamp_ms < STAMP_MS:
+            wait_s = (stamp_ms + ORDER_STAMP_MS - began_ms) / 1000
+            words = f"order {order.name} changed in this very second"
+            return Outcome(Result.WAIT, words, retry_after_s=wait_s)
+    return None
 
 
 def _location(text: str) -> str:

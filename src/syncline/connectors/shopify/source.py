@@ -149,8 +149,9 @@ class ShopifySource:
             changed = event.occurred_at_ms if within else order.updated_at_ms
             return [Change(Kind.ORDER, order.key, order.updated_at_ms, 0, changed, order)]
         if topic == "order.read":
-            order = mapping.order_from_read(body)
-            return [Change(Kind.ORDER, order.key, order.updated_at_ms, 1, order.updated_at_ms, order)]
+            read = wire.decode(body, wire.GqlOrder, topic)
+            order, knows = mapping.order_from_read(read), 1 + mapping.places_ms(read)
+            return [Change(Kind.ORDER, order.key, order.updated_at_ms, knows, order.updated_at_ms, order)]
         if topic == "order.notice":
             stamp = wire.decode(body, wire.OrderStamp, topic)
             return [_notice(number(stamp.id), to_ms(stamp.updated_at, "updatedAt"))]

@@ -104,11 +104,18 @@ class AssignedLocation(Struct, frozen=True, rename="camel"):
     location: Ref | None = None
 
 
+class DeliveryMethod(Struct, frozen=True, rename="camel"):
+    method_type: str
+
+
 class FulfillmentOrder(Struct, frozen=True, rename="camel"):
     id: Gid
     status: str
     assigned_location: AssignedLocation
     line_items: Connection[FulfillmentOrderLine]
+    updated_at: Moment | None = None
+    delivery_method: DeliveryMethod | None = None
+    request_status: str = ""
 
 
 class Transaction(Struct, frozen=True, rename="camel"):

@@ -37,6 +37,7 @@ RECORDS = {
     "put_payment": "payment",
     "put_refund": "refund",
     "create_shipment": "shipment",
+    "move_order": "order",
     "record_payment": "payment",
     "create_refund": "refund",
     "cancel_order": "cancellation",

@@ -6,9 +6,10 @@ a call after a restart all send the present truth, never a number from the past.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from syncline.engine.adoption import Adoption, State, is_before
@@ -20,6 +21,7 @@ from syncline.engine.delivery.outcomes import PAUSE_S, Built, Found, Refuse, Sen
 from syncline.engine.delivery.payer import Payer, Payers
 from syncline.engine.derive.stock import UNPLACED_WAIT_MS, StockDeriver
 from syncline.engine.mappings import Mappings
+from syncline.engine.modes import Modes, Stop
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, customer_reference, reference_of, split_key
 from syncline.engine.routing import Router
@@ -27,11 +29,12 @@ from syncline.engine.states import STATE_OPERATIONS
 from syncline.freshness.patience import Patience
 from syncline.inventory.availability import units
 from syncline.mapping.expressions import MappingError
-from syncline.model.change import Kind
+from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
-from syncline.model.delivery import DeliveryState
+from syncline.model.delivery import OPEN_STATES, DeliveryState
 from syncline.model.payloads import (
     CreateShipment,
+    MoveOrder,
     OrderItem,
     PutOrder,
     PutPayment,
@@ -42,13 +45,16 @@ from syncline.model.payloads import (
 )
 from syncline.model.records import ZERO, Customer, Item, Order, Shipment
 from syncline.ports import Row, Store
-from syncline.routing.decision import shares
+from syncline.routing.decision import Decision, expected_elsewhere, shares, told_of
 from syncline.routing.plan import Sent
 
 __all__ = ["Builder", "BuildsStates", "Built", "Due", "Found", "Refuse", "Send", "Skip", "Wait", "sum_fault"]
 
 PAUSE_S_MAX = 10.0  # between two looks for what has to be there first
 REVISIONS_MAX = 100  # of one order that are looked at
+MOVES_SOON_MS = 60_000  # no attempt that failed is made again later than that
+MOVES_LATE_MS = 3_600_000  # a parcel waits no longer for the move of its order, nor that for a reading
+STOPPED_S = 90.0  # until a move is looked at again that is not made for now; parcels go on meanwhile
 UNDECIDED_WAIT_MS = (
     3_000  # how long a number that may be right is left alone; then the cautious one is written
 )
@@ -87,12 +93,14 @@ class Builder:
         router: Router | None = None,
         mappings: Mappings | None = None,
         ships_where_allocated: bool = False,
+        modes: Modes | None = None,
     ) -> None:
         self._states = states
         self._patience = Patience(PAUSE_S, PAUSE_S_MAX)
         self._router = router
         self._mappings = mappings
         self._ships_where_allocated = ships_where_allocated
+        self._modes = modes or Modes()
         self._rewind = rewind
         self._store = store
         self._catalog = catalog
@@ -113,17 +121,21 @@ class Builder:
         routes = {key: due.route for key, due in deliveries.items()}
         if operation == "put_order":
             return self._paced(operation, await self._put_order(routes, now_ms))
-        build = {
+        builds: dict[str, Callable[[dict[str, Route | None]], Awaitable[dict[str, Built]]]] = {
             "read_stock": self._read_stock,
             "read_order": self._read_order,
             "put_payment": self._put_payment,
             "put_refund": self._put_refund,
-            "create_shipment": self._create_shipment,
+            "create_shipment": partial(self._create_shipment, now_ms=now_ms),
+            "move_order": partial(
+                self._move_order,
+                late={key for key, due in deliveries.items() if due.since_ms < now_ms - MOVES_LATE_MS},
+            ),
             "record_payment": self._answers.record_payment,
             "create_refund": self._answers.create_refund,
             "cancel_order": self._answers.cancel_order,
-        }[operation]
-        return self._paced(operation, await build(routes))
+        }
+        return self._paced(operation, await builds[operation](routes))
 
     def _paced(self, operation: str, built: dict[str, Built]) -> dict[str, Built]:
         """What waits for something that nobody tells us of is looked at less and less often: it may wait for a person."""
@@ -131,7 +143,7 @@ class Builder:
             if not isinstance(what, Wait):
                 self._patience.over(f"{operation} {key}")
             elif what.seconds is None:
-                built[key] = Wait(what.reason, self._patience.pause_s(f"{operation} {key}"), what.read_stock)
+                built[key] = replace(what, seconds=self._patience.pause_s(f"{operation} {key}"))
         return built
 
     # --- stock ------------------------------------------------------------------------------------
@@ -226,7 +238,8 @@ class Builder:
                 known = bool(external_id) and sent != FOUND
                 routed = await self._router.decide(route, order, record, known=known)
             mark = routed.decision.mark if routed is not None else ""
-            fingerprint = put_fingerprint(order, mark)
+            told = told_of(order, routed.decision.sent) if routed is not None else order
+            fingerprint = put_fingerprint(told, mark)
             if external_id and (sent == fingerprint or version > int(revision)):
                 built[key] = Skip("the ERP holds this revision, or a newer one")
                 continue
@@ -472,7 +485,7 @@ class Builder:
 
     # --- order status -----------------------------------------------------------------------------
 
-    async def _create_shipment(self, deliveries: dict[str, Route | None]) -> dict[str, Built]:
+    async def _create_shipment(self, deliveries: dict[str, Route | None], *, now_ms: int) -> dict[str, Built]:
         built: dict[str, Built] = {}
         for key, route in deliveries.items():
             if route is None:
@@ -497,26 +510,87 @@ class Builder:
             for line in shipment.lines:
                 at = self._routes.channel_location(route.sink, line.location)
                 lines[line.sku, at] = lines.get((line.sku, at), 0) + units(line.quantity)
-            if self._routes.recipes or self._ships_where_allocated:
+            if self._routes.recipes:
                 order = (await self._orders(route.sink, [order_key])).get(order_key)
-                if order is not None and self._routes.recipes:
+                if order is not None:
                     lines = self._answers.as_sold(lines, order)
-                if order is not None and await self._was_routed(route, order_key):
-                    lines = _as_allocated(lines, order)
-            built[key] = Send(
-                CreateShipment(
-                    order_key,
-                    shipment,
-                    tuple((sku, at, quantity) for (sku, at), quantity in lines.items()),
-                ),
-            )
+            # It may be expected from elsewhere than it was sent from: its move was refused, or is not allowed.
+            anywhere = self._ships_where_allocated and await self._decision(route.sink, order_key) is not None
+            if anywhere and await self._moves_soon(order_key, now_ms):
+                built[key] = Wait("the order is moved first to where it is sent from")
+                continue
+            sent = tuple((sku, at, quantity) for (sku, at), quantity in lines.items())
+            built[key] = Send(CreateShipment(order_key, shipment, sent, anywhere))
         return built
 
-    async def _was_routed(self, route: Route, order_key: str) -> bool:
-        """Whether the channel may expect an order's goods from elsewhere than they are sent from, and insists on it."""
-        if self._router is None or not self._ships_where_allocated:
-            return False
-        return (await self._router.past(route.sink, order_key)).decision is not None
+    async def _decision(self, channel: str, order_key: str) -> Decision | None:
+        """What was decided about an order; ``None``: nothing."""
+        return (await self._router.past(channel, order_key)).decision if self._router is not None else None
+
+    async def _moves_soon(self, order_key: str, now_ms: int) -> bool:
+        """Whether an order is about to be expected from where it is sent: then its parcels wait for that.
+
+        They do not wait for a move that stands still, be it parked or because somebody put the order on hold, nor for long.
+        """
+        of = {"system": self._system, "operation": "move_order", "keys": [order_key]}
+        return any(
+            row[2] in (*OPEN_STATES, DeliveryState.RUNNING)
+            and row[6] <= now_ms + MOVES_SOON_MS
+            and row[4] >= now_ms - MOVES_LATE_MS
+            for row in await self._store.read("deliveries_get", **of)
+        )
+
+    async def _move_order(
+        self, deliveries: dict[str, Route | None], *, late: Collection[str]
+    ) -> dict[str, Built]:
+        return {key: await self._moved(route, key, late=key in late) for key, route in deliveries.items()}
+
+    async def _moved(self, route: Route | None, order_key: str, *, late: bool) -> Built:
+        """An order to be expected from where it is sent, once the ERP has taken it there."""
+        moves = self._router.moves(self._system) if self._router is not None and route is not None else "off"
+        order = (await self._orders(self._system, [order_key])).get(order_key)
+        decision = await self._decision(self._system, order_key)
+        if self._router is None or route is None or moves == "off" or order is None or decision is None:
+            return Skip("it is not routed any more")
+        if not order.complete:
+            return Wait("the order is still to be read whole")
+        lines = self._router.leaves(self._system, order, decision)
+        if order.cancelled_at_ms is not None or not expected_elsewhere(order, lines):
+            return Skip("it is expected from there already, or not at all")
+        reference = reference_of(self._system, order_key)
+        at = {"system": route.source, "kind": Kind.ORDER.value, "keys": [reference]}
+        held = await self._store.read("bindings_get", **at)
+        if not held or not held[0][1]:
+            given_up = await discarded(self._store, route.source, [reference])
+            return Skip(WHY) if given_up else Wait("the order is not in the ERP yet")
+        unknown = await self._numbers_unknown(route, order, lines, late=late)
+        return unknown or Send(MoveOrder(order_key, lines, tolerated=moves == "tolerate"))
+
+    async def _numbers_unknown(
+        self, route: Route, order: Order, lines: Sequence[tuple[str, str, int]], *, late: bool
+    ) -> Wait | None:
+        """A move changes the channel's numbers: it waits until they are ours, and what they are is known.
+
+        A number that cannot be read makes it ``late``; then it is made all the same.
+        """
+        for inventory in self._routes.of(Flow.INVENTORY, source=route.source, sink=self._system):
+            if self._modes.stop_of(inventory.name) is not Stop.NONE:
+                return Wait(
+                    "nothing changes the channel's numbers while they are paused or in shadow", STOPPED_S
+                )
+            since_ms = self._modes.ours_since(inventory.name)
+            places = {place for _, place, _ in lines}
+            places |= {at.location for line in order.lines for at in line.allocations}
+            skus = sorted({line.sku for line in order.lines if line.sku})
+            rows = await self._store.read("bindings_of_skus", system=self._system, skus=skus)
+            unread = tuple(
+                key
+                for key, number, _, _, confirmed_at_ms in rows
+                if split_key(key)[1] in places and (number is None or confirmed_at_ms < since_ms)
+            )
+            if unread and not late:
+                return Wait("what the channel shows there is read first", stock=unread)
+        return None
 
     async def _others_shipped(self, route: Route, order_key: str, shipment: Shipment) -> Built | None:
         """A shipment of which the connector before may have told the channel; ``None`` for one of ours."""
@@ -537,32 +611,6 @@ class Builder:
                 "nobody can say whether the channel was told: look there, then tell it by hand or discard this",
             )
         return None
-
-
-def _as_allocated(lines: dict[tuple[str, str], int], order: Order) -> dict[tuple[str, str], int]:
-    """What was shipped, at the locations where the channel still expects it to be sent from.
-
-    What it expects nowhere any more is told where it did last: the channel says what it makes of that.
-    """
-    left: dict[str, int] = {}
-    for (sku, _), quantity in lines.items():
-        left[sku] = left.get(sku, 0) + quantity
-    found: dict[tuple[str, str], int] = {}
-    last: dict[str, str] = {}
-    for line in order.lines:
-        for at in line.allocations:
-            last[line.sku] = at.location
-            take = min(left.get(line.sku, 0), units(at.remaining))
-            if take:
-                found[line.sku, at.location] = found.get((line.sku, at.location), 0) + take
-                left[line.sku] -= take
-    for (sku, location), quantity in lines.items():
-        rest = min(left[sku], quantity)
-        if rest:
-            place = sku, last.get(sku, location)
-            found[place] = found.get(place, 0) + rest
-            left[sku] -= rest
-    return found
 
 
 def _customer_reference(route: Route, customer: Customer) -> str:

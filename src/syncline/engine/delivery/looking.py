@@ -35,7 +35,9 @@ class Looking:
         self, operation: str, built: Mapping[str, Built], known: Mapping[str, Row]
     ) -> dict[str, Built]:
         """What is to be done with each key, now that it was looked for. Makes no call where nothing was restored."""
-        if operation in STATE_OPERATIONS or self._system.sink.operations[operation].reads_only:
+        rules = self._system.sink.operations[operation]
+        # What sets a record whole looks at it anyway.
+        if operation in STATE_OPERATIONS or rules.reads_only or rules.sets:
             return dict(built)
         looked: dict[str, Built] = {}
         for key, what in built.items():

@@ -46,6 +46,7 @@ class Wait:
     reason: str
     seconds: float | None = None
     read_stock: bool = False  # what the channel holds has to be read first
+    stock: tuple[str, ...] = ()  # the same, of other numbers than its own
 
 
 @dataclass(frozen=True, slots=True)

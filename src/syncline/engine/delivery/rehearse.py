@@ -24,6 +24,7 @@ from syncline.model.payloads import (
     CancelOrder,
     CreateRefund,
     CreateShipment,
+    MoveOrder,
     Payload,
     PutCustomer,
     PutOrder,
@@ -72,6 +73,10 @@ def described(payload: Payload) -> tuple[str, Decimal]:
         return f"{payload.reference}: {plural(back, 'unit')} back", Decimal(back)
     if isinstance(payload, CancelOrder):
         return f"order {payload.order_key}: cancelled", NOTHING
+    if isinstance(payload, MoveOrder):
+        units = sum(quantity for _, _, quantity in payload.lines)
+        places = ", ".join(dict.fromkeys(place for _, place, _ in payload.lines))
+        return f"order {payload.order_key}: sent from {places}", Decimal(units)
     assert isinstance(payload, CreateShipment), "what only reads is never held back"
     units = sum(quantity for _, _, quantity in payload.lines)
     return f"shipment {payload.shipment.key}: {plural(units, 'unit')}", Decimal(units)

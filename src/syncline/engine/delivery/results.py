@@ -24,6 +24,7 @@ from syncline.model.delivery import DeliveryState, Item, Outcome, Result
 from syncline.model.payloads import (
     CreateRefund,
     CreateShipment,
+    MoveOrder,
     Payload,
     PutCustomer,
     PutOrder,
@@ -134,6 +135,9 @@ class Results:
         )
         if wait.read_stock:
             self._read_stock(key)
+        for stock in wait.stock:
+            inventory = self._routes.of(Flow.INVENTORY, sink=self._system)
+            self._read("read_stock", stock, inventory[0].name if inventory else "")
 
     def park(self, key: str, reason: str, detail: str, payload: str) -> None:
         """A person has to decide."""
@@ -238,6 +242,8 @@ class Results:
             now_ms=self._now_ms,
         )
         result = outcome.result
+        if isinstance(item.payload, MoveOrder) and result in (Result.DONE, Result.RETRY, Result.REJECTED):
+            self._read_order(key)  # some of it may have moved, and with it what the channel takes where
         if self._blind and self._operation == "set_stock":
             self._undone_until_now(key, outcome.facts.get("by", 0))
         if result is Result.DONE:
@@ -277,10 +283,15 @@ class Results:
             )
 
     def _refused(self, item: Item, outcome: Outcome) -> bool:
-        """Whether only locations were refused that were chosen here: then the order is sent from elsewhere.
+        """Whether nobody has to look at a refusal.
 
-        How often that may be is judged when it is built again.
+        Where only locations were refused that were chosen here, the order is sent from elsewhere; how often that may be is
+        judged when it is built again. A move may be tolerated not to be.
         """
+        if isinstance(item.payload, MoveOrder) and item.payload.tolerated:
+            self._finish(item.key, DeliveryState.COMPLETED, reason=f"tolerated: {outcome.message}")
+            self._resolve(item.key, "tolerated")
+            return True
         locations = outcome.facts.get("refused_locations", ())
         route = self._routes.named(self._known[item.key][1]) if item.key in self._known else None
         if (
@@ -509,11 +520,16 @@ class Results:
             )
 
     def _read_stock(self, key: str) -> None:
-        route = self._known[key][1] if key in self._known else ""
+        self._read("read_stock", key, self._known[key][1] if key in self._known else "")
+
+    def _read_order(self, key: str) -> None:
+        self._read("read_order", key, "")
+
+    def _read(self, operation: str, key: str, route: str) -> None:
         self._add(
             "delivery_touch",
             system=self._system,
-            operation="read_stock",
+            operation=operation,
             key=key,
             route=route,
             changed_at_ms=self._now_ms,

@@ -92,6 +92,9 @@ class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simula
         self.currency = self.presentment_currency = currency
         self.presentment_rate = Decimal(1)
         self.allow_http = allow_http
+        self.moves_touch_orders = (
+            False  # whether an order that is moved bears a new stamp, and is told: nobody says
+        )
         self.scopes: set[str] = set(ALL_SCOPES)
         self.state = ShopState(clock)
         self.drafts: dict[int, Draft] = {}

@@ -19,6 +19,7 @@ from syncline.connectors.shopify.simulator.fields import TYPES, type_of
 from syncline.connectors.shopify.simulator.goods import GOODS_TYPES
 from syncline.connectors.shopify.simulator.graphql import Engine
 from syncline.connectors.shopify.simulator.limits import QUERY_COST_MAX
+from syncline.connectors.shopify.simulator.moves import MOVE_TYPES
 from syncline.connectors.shopify.simulator.mutations import MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Operation, Refused, RootField, Run
 from syncline.connectors.shopify.simulator.queries import QUERIES, SCOPES
@@ -33,7 +34,9 @@ _VERSION = re.compile(r"\d{4}-(01|04|07|10)")
 
 _encode = msgspec.json.Encoder().encode
 _ENGINE = Engine(
-    {**TYPES, **GOODS_TYPES, **COMPANY_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS}, type_of, SCOPES
+    {**TYPES, **GOODS_TYPES, **COMPANY_TYPES, **MOVE_TYPES, "QueryRoot": QUERIES, "Mutation": MUTATIONS},
+    type_of,
+    SCOPES,
 )
 
 

@@ -548,6 +548,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "FulfillmentOrder": {
         "assignedLocation": _get("location"),
         "createdAt": _time("created_ms"),
+        "deliveryMethod": _itself,
         "id": _id("FulfillmentOrder"),
         "lineItems": _connection("lines"),
         "order": _get("order"),
@@ -555,8 +556,11 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "orderName": _get("order.name"),
         "requestStatus": _get("request_status"),
         "status": _get("status"),
+        "supportedActions": lambda _s, order, _a: [{"action": name} for name in order.actions()],
         "updatedAt": _time("updated_ms"),
     },
+    "FulfillmentOrderSupportedAction": {"action": _key("action"), "externalUrl": _key("externalUrl")},
+    "DeliveryMethod": {"id": _id("DeliveryMethod"), "methodType": _get("delivery")},
     "FulfillmentOrderAssignedLocation": {
         "countryCode": _value("GB"),
         "location": _itself,
@@ -641,7 +645,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "WebhookSubscription": {
         "apiVersion": _get("api_version"),
         "createdAt": _time("created_ms"),
-        "filter": lambda _s, sub, _a: sub.filter or "",
+        "filter": _get("filter"),
         "format": _get("format"),
         "id": _id("WebhookSubscription"),
         "includeFields": _get("include_fields"),

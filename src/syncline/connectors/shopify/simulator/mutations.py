@@ -1,10 +1,8 @@
-"""Mutations of fulfilments, orders and webhook subscriptions; messages are those of live answers."""
+"""Mutations of fulfilments and orders; messages are those of live answers."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
@@ -15,20 +13,16 @@ from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
 from syncline.connectors.shopify.simulator.metafields import METAFIELD_MUTATIONS
 from syncline.connectors.shopify.simulator.money import MONEY_MUTATIONS
+from syncline.connectors.shopify.simulator.moves import MOVE_MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.prices import PRICE_MUTATIONS
 from syncline.connectors.shopify.simulator.products import PRODUCT_MUTATIONS
 from syncline.connectors.shopify.simulator.records import (
     FulfillmentOrder,
     FulfillmentOrderLine,
-    Subscription,
     Tracking,
 )
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_PUBSUB = re.compile(r"pubsub://[^:/\s]+:[^:/\s]+")
-_ARN = re.compile(r"arn:aws:events:[a-z0-9-]+::event-source/aws\.partner/shopify\.com(\.test)?/\d+/.+")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+from syncline.connectors.shopify.simulator.subscriptions import SUBSCRIPTION_MUTATIONS
 
 Parts = list[tuple[FulfillmentOrder, FulfillmentOrderLine, int]]
 
@@ -172,113 +166,11 @@ def tags_add(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> d
     return {"node": order, "userErrors": []}
 
 
-# -- webhook subscriptions
-
-_ADDRESS = ("webhookSubscription", "callbackUrl")  # live answers name this field even for `uri`
-
-
-def _address_problem(shop: ShopifySimulator, uri: str) -> str | None:
-    if not uri.strip():
-        return "Address can't be blank"
-    if len(uri.encode()) > 64 * 1024:
-        return "Address is too big (maximum is 64 KB)"
-    if uri.startswith("pubsub://"):
-        known = _PUBSUB.fullmatch(uri)
-        return (
-            None
-            if known
-            else "Address is not a valid GCP pub/sub format. Format should be pubsub://project:topic"
-        )
-    if uri.startswith("arn:"):
-        return None if _ARN.fullmatch(uri) else "Address is not a valid AWS ARN"
-    parts = urlsplit(uri)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and shop.allow_http and host in LOOPBACK:
-        return None
-    if parts.scheme != "https":
-        return (
-            f"Address protocol {parts.scheme}:// is not supported" if parts.scheme else "Address is invalid"
-        )
-    if not host:
-        return "Address is invalid"
-    if host in LOOPBACK or host.endswith((".myshopify.com", ".shopify.com", ".internal", ".local")):
-        return (
-            None
-            if shop.allow_http and host in LOOPBACK
-            else "Address cannot be a Shopify or an internal domain"
-        )
-    return None
-
-
-def webhook_create(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`webhookSubscriptionCreate`."""
-    topic, given = arguments["topic"], arguments["webhookSubscription"]
-    uri = (given.get("uri") or "").strip()
-    problem = _address_problem(shop, uri)
-    if problem:
-        return _refused("webhookSubscription", problem, *_ADDRESS)
-    name = given.get("name")
-    if name is not None and not _NAME.fullmatch(name):
-        message = "Name name field can only contain alphanumeric characters, underscores, and hyphens"
-        return _refused("webhookSubscription", message, "webhookSubscription", "name")
-    for other in shop.state.subscriptions.values():
-        if other.topic == topic and other.uri == uri and other.filter == given.get("filter"):
-            message = "Address for this topic has already been taken"
-            return _refused("webhookSubscription", message, *_ADDRESS)
-    now = shop.clock.now_ms()
-    subscription = Subscription(
-        id=shop.state.new_id(),
-        topic=topic,
-        uri=uri,
-        created_ms=now,
-        updated_ms=now,
-        api_version=arguments["@version"],
-        include_fields=tuple(given.get("includeFields") or ()),
-        metafield_namespaces=tuple(given.get("metafieldNamespaces") or ()),
-        filter=given.get("filter"),
-        name=name,
-        format=given.get("format") or "JSON",
-    )
-    shop.state.subscriptions[subscription.id] = subscription
-    shop.applied(1)
-    return {"webhookSubscription": subscription, "userErrors": []}
-
-
-def webhook_update(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`webhookSubscriptionUpdate`; what is already queued keeps its address."""
-    subscription = shop.state.subscriptions.get(number_of(arguments["id"], "WebhookSubscription"))
-    if subscription is None:
-        return _refused("webhookSubscription", "Webhook subscription does not exist", "id")
-    given = arguments["webhookSubscription"]
-    if "uri" in given:
-        uri = (given["uri"] or "").strip()
-        problem = _address_problem(shop, uri)
-        if problem:
-            return _refused("webhookSubscription", problem, *_ADDRESS)
-        subscription.uri = uri
-    if "includeFields" in given:
-        subscription.include_fields = tuple(given["includeFields"] or ())
-    if "filter" in given:
-        subscription.filter = given["filter"]
-    subscription.api_version = arguments["@version"]
-    subscription.updated_ms = shop.clock.now_ms()
-    shop.applied(1)
-    return {"webhookSubscription": subscription, "userErrors": []}
-
-
-def webhook_delete(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`webhookSubscriptionDelete`."""
-    number = number_of(arguments["id"], "WebhookSubscription")
-    if shop.state.subscriptions.pop(number, None) is None:
-        return _refused("deletedWebhookSubscriptionId", "Webhook subscription does not exist", "id")
-    shop.applied(1)
-    return {"deletedWebhookSubscriptionId": arguments["id"], "userErrors": []}
-
-
 MUTATIONS: dict[str, Resolver] = {
     **COMPANY_MUTATIONS,
     **INVENTORY_MUTATIONS,
     **MONEY_MUTATIONS,
+    **MOVE_MUTATIONS,
     **METAFIELD_MUTATIONS,
     **PRICE_MUTATIONS,
     **PRODUCT_MUTATIONS,
@@ -287,7 +179,5 @@ MUTATIONS: dict[str, Resolver] = {
     "fulfillmentTrackingInfoUpdate": tracking_update,
     "orderMarkAsPaid": mark_as_paid,
     "tagsAdd": tags_add,
-    "webhookSubscriptionCreate": webhook_create,
-    "webhookSubscriptionDelete": webhook_delete,
-    "webhookSubscriptionUpdate": webhook_update,
+    **SUBSCRIPTION_MUTATIONS,
 }

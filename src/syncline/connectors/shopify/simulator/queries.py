@@ -360,6 +360,7 @@ SCOPES: dict[tuple[str, str], frozenset[str]] = {
     ("Mutation", "inventoryAdjustQuantities"): frozenset({"write_inventory"}),
     ("Mutation", "inventoryActivate"): frozenset({"write_inventory"}),
     ("Mutation", "fulfillmentCreate"): frozenset({"write_merchant_managed_fulfillment_orders"}),
+    ("Mutation", "fulfillmentOrderMove"): frozenset({"write_merchant_managed_fulfillment_orders"}),
     ("Mutation", "fulfillmentTrackingInfoUpdate"): frozenset({"write_merchant_managed_fulfillment_orders"}),
     ("Mutation", "orderMarkAsPaid"): frozenset({"write_orders"}),
     ("Mutation", "orderCancel"): frozenset({"write_orders"}),

@@ -274,6 +274,20 @@ class FulfillmentOrder:
     created_ms: int
     updated_ms: int
     lines: list[FulfillmentOrderLine]
+    progress_reported: bool = False  # by hand: then it cannot be moved
+    delivery: str = "SHIPPING"  # `DeliveryMethodType`
+
+    def actions(self) -> list[str]:
+        """What can be done with it now, in the order of live answers of 2026-04."""
+        if self.status == "ON_HOLD":
+            return ["RELEASE_HOLD", "HOLD", "MOVE"]
+        if self.status not in {"OPEN", "IN_PROGRESS"}:
+            return []
+        if self.progress_reported:
+            return ["CREATE_FULFILLMENT", "REPORT_PROGRESS", "HOLD", "MARK_AS_OPEN"]
+        units = sum(part.remaining for part in self.lines)
+        split = ["SPLIT"] if units > 1 else []
+        return ["CREATE_FULFILLMENT", "REPORT_PROGRESS", "MOVE", "HOLD", *split]
 
 
 @dataclass(slots=True)

@@ -13,11 +13,13 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from random import Random
 from typing import Any
 
 import msgspec
 
+from syncline.connectors.shopify.simulator.gates import chosen, parse
 from syncline.connectors.shopify.simulator.records import Subscription, topic_path
 from syncline.connectors.shopify.simulator.state import ShopState
 from syncline.model.errors import SynclineError
@@ -103,10 +105,14 @@ class Webhooks:
         if not subscriptions:
             return
         faults, path = self._faults(), topic_path(topic)
-        payload = render()
-        whole = _encode(payload)
+        whole = _encode(render())
+        # Lines are rendered already, and seldom does anybody look into them.
+        payload = cache(lambda: msgspec.json.decode(whole))
         now = self._clock.now_ms() if at_ms is None else at_ms
         for subscription in subscriptions:
+            passes = parse(subscription.filter)
+            if passes is not None and not passes(payload()):
+                continue
             webhook = self.new_event()
             if self._lose_next.get(path, 0):
                 self._lose_next[path] -= 1
@@ -117,14 +123,25 @@ class Webhooks:
                 faults.webhook_lost(path, ())
                 continue
             body = whole
-            if subscription.include_fields:
-                body = _encode({k: v for k, v in payload.items() if k in subscription.include_fields})
+            if subscription.include_fields or subscription.metafield_namespaces:
+                body = _encode(self._told(payload(), subscription))
             headers = self._headers(subscription, path, webhook, event, now)
             copies = 1
             if faults.webhook_copies_max > 1:
                 copies = self._rng.randint(1, faults.webhook_copies_max)
             for _ in range(copies):
                 self._queue(subscription, body, headers, faults.webhook_delay_ms_max)
+
+    def _told(self, payload: dict[str, Any], subscription: Subscription) -> dict[str, Any]:
+        """What a subscription wants of a payload: its fields, and the metafields of the record in its namespaces."""
+        told = chosen(payload, subscription.include_fields) if subscription.include_fields else dict(payload)
+        owner = payload.get("admin_graphql_api_id", "")
+        found = [
+            {"namespace": namespace, "key": key, "value": value, "type": kind}
+            for (gid, namespace, key), (kind, value) in self._state.metafields.items()
+            if gid == owner and namespace in subscription.metafield_namespaces
+        ]
+        return {**told, "metafields": found} if subscription.metafield_namespaces else told
 
     def _subscription(self, number: int) -> Subscription | None:
         return self._state.subscriptions.get(number) or self.of_the_app.get(number)
