@@ -43,6 +43,33 @@ def test_the_metadata_name_every_set_and_every_type_that_they_use(api):
     world.run(story)
 
 
+def test_option_fields_are_of_the_enum_behind_them():
+    world = World()
+
+    async def story() -> None:
+        root = await metadata(world)
+        options = {
+            x.attrib["Name"]: [y.attrib["Name"] for y in x.iter(f"{EDM}Member")]
+            for x in root.iter(f"{EDM}EnumType")
+        }
+        assert options["invoiceLineAggLineType"][:3] == ["Comment", "Account", "Item"]
+        assert options["salesOrderEntityBufferStatus"] == ["Draft", "In_x0020_Review", "Open"]
+        assert options["customerBlocked"] == ["_x0020_", "Ship", "Invoice", "All"]
+        kinds = {
+            (x.attrib["Name"], y.attrib["Name"]): y.attrib["Type"].removeprefix("Microsoft.NAV.")
+            for x in root.iter(f"{EDM}EntityType")
+            for y in x.iter(f"{EDM}Property")
+        }
+        for line in ("salesOrderLine", "salesCreditMemoLine"):  # one enum, named once
+            assert kinds[line, "lineType"] == "invoiceLineAggLineType"
+        assert kinds["salesShipmentLine", "lineType"] == "salesLineType"
+        assert kinds["customer", "blocked"] == "customerBlocked"
+        assert kinds["salesOrder", "status"] == "salesOrderEntityBufferStatus"
+        assert all(kind.startswith("Edm.") or kind in options for kind in kinds.values())
+
+    world.run(story)
+
+
 @pytest.mark.parametrize(("api", "name"), [(x.api, x.name) for x in ENTITIES.values()])
 def test_rows_have_the_properties_of_the_metadata(api, name):
     world = World()

@@ -55,6 +55,12 @@ class ReturnRow(money.ReturnRow, frozen=True):
     returned_at_ms: int = msgspec.field(name="changed_ms")
 
 
+class Untold(msgspec.Struct, frozen=True):
+    """In the place of a credit memo of which no channel is told: words for a person."""
+
+    untold: str
+
+
 _RECEIPT = msgspec.json.Decoder(ReceiptRow)
 _RETURN = msgspec.json.Decoder(ReturnRow)
 
@@ -165,9 +171,12 @@ class Money:
     async def _return(self, memo: Row, order_key: str) -> list[Event]:
         lines = memo.get("salesCreditMemoLines") or ()
         places, variants = await self._places.known(lines)
+        base = await self._places.units(rows.text(line, "itemId") for line in lines)
         units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for line in lines:
             if rows.text(line, "lineType") == "Item":
+                if not rows.in_base_units(line, base):
+                    return [self._odd(memo, line, base)]
                 variant = variants.get(rows.text(line, "itemVariantId"), "")
                 sku = rows.sku_of(
                     rows.text(line, "lineObjectNumber"), variant, self._settings.variant_separator
@@ -181,9 +190,31 @@ class Money:
         event_id = f"return:{body.id}:{rows.digest(changed_ms, order_key, told)}"
         return [Event(self._system, RETURN, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))]
 
+    def _odd(self, memo: Row, line: Row, base: Mapping[str, str]) -> Event:
+        """A credit memo of boxes: how many pieces came back the API does not tell, and its channel would repay one for each."""
+        changed_ms = rows.instant(memo.get("lastModifiedDateTime"))
+        body = msgspec.json.encode(
+            Untold(
+                f"Credit memo {rows.text(memo, 'number')} brings back {_amount(line, 'quantity'):f} "
+                f"{rows.text(line, 'unitOfMeasureCode')} of {rows.text(line, 'lineObjectNumber')}, whose base unit is "
+                f"{base.get(rows.text(line, 'itemId'), '') or 'not known'}, so its channel is not told: enter the return there, "
+                "then discard this."
+            )
+        )
+        return Event(
+            self._system, RETURN, f"odd:{rows.digest(changed_ms, body.decode())}", Via.POLL, changed_ms, body
+        )
+
 
 def _amount(row: Row, name: str) -> Decimal:
     return amount(row, name, "Business Central")
+
+
+def _untold(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=Untold).untold
+    except msgspec.MsgspecError:
+        return ""
 
 
 def decode(logged: LoggedEvent) -> list[Change]:
@@ -192,4 +223,6 @@ def decode(logged: LoggedEvent) -> list[Change]:
     Raises:
         Rejected: the content cannot be understood.
     """
+    if logged.event.topic == RETURN and (untold := _untold(logged.event.body)):
+        raise Rejected(untold)
     return money.decode(logged, _RECEIPT.decode, _RETURN.decode, "Business Central", of_channel=True)

@@ -12,6 +12,7 @@ from syncline.connectors.business_central.simulator.state import CENT, ZERO, Com
 HUNDRED = Decimal(100)
 SALES_ACCOUNT = "6110"
 BANK_ACCOUNT = "2920"
+SHIPPED_AS = {"Comment": "_x0020_", "Account": "G_x002F_L_x0020_Account", "Item": "Item"}
 
 
 class Documents:
@@ -45,13 +46,7 @@ class Documents:
 
     def _amounts(self, line: Record, *, including: bool) -> None:
         held = line.values
-        amount = (held["quantity"] * held["unitPrice"]).quantize(CENT)
-        discount = min(held["discountAmount"], amount) if amount >= 0 else held["discountAmount"]
-        held["discountAmount"] = discount
-        held["discountPercent"] = (
-            (discount / amount * HUNDRED).quantize(Decimal("0.00001")) if amount else ZERO
-        )
-        amount -= discount
+        amount = (held["quantity"] * held["unitPrice"]).quantize(CENT) - held["discountAmount"]
         rate = held["taxPercent"] / HUNDRED
         net = (amount / (1 + rate)).quantize(CENT) if including else amount
         tax = amount - net if including else (net * rate).quantize(CENT)
@@ -110,7 +105,8 @@ class Documents:
     def _hold(self, line: Record) -> None:
         company = self._company
         key = self.place_of(line)
-        now = None if key is None else (key, line.values["quantity"] - line.values["shippedQuantity"])
+        held = line.values
+        now = None if key is None else (key, (held["quantity"] - held["shippedQuantity"]) * held["_per"])
         before = company.waiting.get(line.id)
         if now == before:
             return
@@ -184,7 +180,7 @@ class Documents:
             row["invoiceQuantity"] = row["quantity"] - row["invoicedQuantity"]
             company.touch("salesOrderLines", line)
             if key is not None:
-                self.enter(key, -quantity, "Sale", number)
+                self.enter(key, -quantity * row["_per"], "Sale", number)
             posted = company.insert(
                 "salesShipmentLines",
                 {
@@ -192,8 +188,17 @@ class Documents:
                     "documentNo": number,
                     **{
                         name: row[name]
-                        for name in ("sequence", "lineType", "lineObjectNumber", "description", "unitPrice")
+                        for name in (
+                            "sequence",
+                            "lineObjectNumber",
+                            "description",
+                            "unitOfMeasureCode",
+                            "unitPrice",
+                            "discountPercent",
+                            "taxPercent",
+                        )
                     },
+                    "lineType": SHIPPED_AS[row["lineType"]],
                     "quantity": quantity,
                     "shipmentDate": company.today(),
                     "documentNumber": number,
@@ -202,7 +207,7 @@ class Documents:
                     "itemNumber": "" if key is None else key[0],
                     "variantCode": "" if key is None else key[1],
                     "locationCode": "" if key is None else key[2],
-                    "quantityBase": quantity,
+                    "quantityBase": quantity * row["_per"],
                     "_line": line.id,
                 },
             )
@@ -297,7 +302,7 @@ class Documents:
         for line in lines:
             key = self.place_of(line)
             if key is not None:
-                self.enter(key, line.values["quantity"], "Sale", number)
+                self.enter(key, line.values["quantity"] * line.values["_per"], "Sale", number)
         memo.values.update(number=number, status="Open")
         company.touch("salesCreditMemos", memo)
 

@@ -161,7 +161,7 @@ class Truth:
                     (
                         y.values["itemNumber"],
                         y.values["variantCode"],
-                        y.values["quantity"],
+                        y.values["quantityBase"],
                         y.values["locationCode"],
                     )
                     for y in company.children("salesShipmentLines", x.id)
@@ -250,7 +250,7 @@ class Truth:
             if not ZERO <= held["invoicedQuantity"] <= held["shippedQuantity"] <= held["quantity"]:
                 yield f"{name}: more invoiced than shipped, or shipped than ordered"
             owing = self.company.waiting.get(line.id)
-            if owing is not None and owing[1] != held["quantity"] - held["shippedQuantity"]:
+            if owing is not None and owing[1] != (held["quantity"] - held["shippedQuantity"]) * held["_per"]:
                 yield f"{name}: {owing[1]} held of the stock"
         if total != order.values["totalAmountIncludingTax"]:
             yield f"order {order.values['number']}: {order.values['totalAmountIncludingTax']} in all, lines say {total}"
