@@ -55,12 +55,13 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Told(NamedTuple):
-    """What one line amounts to: news, something known that is there, or a refusal."""
+    """What one line amounts to: news, something known that is there, or a refusal; ``odd``: it was not taken."""
 
     number: int
     key: str
     row: mapping.StockRow | mapping.ItemRow | None
     refused: Refusal | None
+    odd: bool = False
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Compared:
     """What a full file differs from, and what has to be told of again although it is the same."""
 
     before: set[bytes] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)  # SKUs of which the file before had lines that were not taken
     again: set[str] = field(default_factory=set)
 
 
@@ -224,12 +226,12 @@ class FilesSource:
         kind = Kind.STOCK if read.kind == "stock" else Kind.ITEM
         at = 0
         page: list[Told] = []
-        doubted: dict[str, int] = {}
+        doubted: set[str] = set()
         for told in self._compare(read, entry, against, changed_ms):
             at += 1
-            if told.refused is not None and told.key:
+            if told.odd and told.key:
                 # The next file may have this very line and no other of its SKU, and would seem to say nothing new.
-                doubted[told.key.partition(mapping.SEP)[0]] = entry.stamp_ms + 1
+                doubted.add(told.key.partition(mapping.SEP)[0])
             if at % LOOK_ROWS == 0:
                 await self._clock.sleep(0)
             if place.now and at <= place.at:
@@ -240,8 +242,7 @@ class FilesSource:
                 page = []
                 yield events, present, replace(place, now=entry.seq, at=at)
         events, present = self._page(read, kind, page, changed_ms)
-        if doubted and read.kind == "stock":
-            self._spool.touch(doubted)
+        self._spool.doubt(read.stream.name, entry.seq, doubted, place.base)
         yield events, present, done
         if read.kind == "stock":
             self._spool.untouch(entry.stamp_ms - read.lead_s * 1000)
@@ -254,7 +255,8 @@ class FilesSource:
         path = kept(read, self._spool, base)
         if header_of(read, path) != header_of(read, kept(read, self._spool, entry)):
             return Compared()
-        against = Compared(again=self._spool.touched() if read.kind == "stock" else set())
+        odd = self._spool.doubted(read.stream.name, base.seq)
+        against = Compared(odd=odd, again=odd | (self._spool.touched() if read.kind == "stock" else set()))
         for number, line in enumerate(lines(read, path, Ends())):
             against.before.add(line[1])
             if number % LOOK_ROWS == LOOK_ROWS - 1:
@@ -292,9 +294,9 @@ class FilesSource:
                 yield Told(number, key, None if same else make(values), None)
             except Rejected as error:
                 # Where it can be told whose line it is, the record is there, whatever is said of it.
-                old = raw in before
+                old = raw in before and (not key or key.partition(mapping.SEP)[0] in against.odd)
                 refused = None if old else Refusal(entry.name, str(error), number, mapping.shown_line(raw))
-                yield Told(number, key, None, refused)
+                yield Told(number, key, None, refused, odd=True)
 
     def _page(
         self, read: Read, kind: Kind, page: list[Told], changed_ms: int

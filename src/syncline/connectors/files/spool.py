@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS pending (name TEXT PRIMARY KEY, at_ms INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS status (
     reference TEXT PRIMARY KEY, body BLOB NOT NULL, again INTEGER NOT NULL, at_ms INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS doubted (
+    stream TEXT NOT NULL, seq INTEGER NOT NULL, sku TEXT NOT NULL, PRIMARY KEY (stream, seq, sku)
+) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS touched (sku TEXT PRIMARY KEY, stamp_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS ordered (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, rank INTEGER, hash TEXT NOT NULL, dialect TEXT NOT NULL, version_ms INTEGER NOT NULL,
@@ -435,6 +438,21 @@ class Spool:
         """A full file of this moment was told."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM touched WHERE stamp_ms <= ?", (stamp_ms,))
+
+    def doubt(self, stream: str, seq: int, skus: Iterable[str], base: int) -> None:
+        """These SKUs have lines in a full file that were not taken; what is known of others than that and ``base`` goes."""
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM doubted WHERE stream = ? AND seq NOT IN (?, ?)", (stream, seq, base)
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO doubted VALUES (?, ?, ?)", [(stream, seq, sku) for sku in skus]
+            )
+
+    def doubted(self, stream: str, seq: int) -> set[str]:
+        """The SKUs of which a full file has lines that were not taken."""
+        rows = self._open().execute("SELECT sku FROM doubted WHERE stream = ? AND seq = ?", (stream, seq))
+        return {sku for (sku,) in rows}
 
     # --- what was said of orders last, to be told again where an order is found only now --------------------
 
