@@ -20,9 +20,10 @@ from syncline.connectors.files import mapping, orders
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.manifest import FilesSettings, Read
+from syncline.connectors.files.manifest import MONEY, FilesSettings, Read
 from syncline.connectors.files.mapping import Refusal, Rows
-from syncline.connectors.files.spool import Spool, Taken
+from syncline.connectors.files.paying import MoneyJudge
+from syncline.connectors.files.spool import DAY_MS, Spool, Taken
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
 from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
@@ -97,6 +98,9 @@ class FilesSource:
         self._intake = intake
         self._answers = answers
         self._physical = any(read.kind == "stock" and read.basis == "on_hand" for read in settings.reads)
+        self._paid = any(read.kind in MONEY for read in settings.reads)
+        answered = settings.write("acknowledgements") is not None
+        self._money = MoneyJudge(name, clock, spool, answers=answered)
 
     @property
     def streams(self) -> tuple[PollStream, ...]:
@@ -122,7 +126,8 @@ class FilesSource:
             raise ValueError(f"files: no stream {stream!r} is declared")
         failed = await self._intake.take(read)
         place, covers_ms = self._place(read, cursor)
-        if read.kind == "orders":
+        sold = read.kind in ("orders", *MONEY)  # what a channel tells of its sales, which is answered
+        if sold:
             self._answers.begin(stream, place.seq)
         while (entry := self._next(read, place)) is not None:
             if entry.state != "accepted":
@@ -138,7 +143,7 @@ class FilesSource:
             reached_ms = max(covers_ms, place.covers, min(entry.listed_ms, entry.stamp_ms))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
-            if read.kind == "orders":
+            if sold:
                 pages = self._orders
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
@@ -150,12 +155,20 @@ class FilesSource:
             yield Page(events, self._cursor(stream, place, covers_ms), last=False)
             self._spool.said_again([(reference, times) for reference, _, times in told])
             self._spool.touch({x.sku: row.stamp_ms for row in rows for x in row.lines})
-        if read.kind == "orders":
+        if read.kind in MONEY:
+            for look in (self._money.found, self._money.late):
+                events_, money = look(read)
+                if events_:
+                    yield Page(tuple(events_), self._cursor(stream, place, covers_ms), last=False)
+                    self._spool.pay(money)
+        if sold:
             await self._answers.answer(stream, place.seq)
         if failed is not None:
             raise failed  # what else has come is told; nothing is confirmed while one cannot be read
         # What has arrived is told; only now does it count as confirmed.
         yield Page((), self._cursor(stream, place, max(covers_ms, place.covers)), last=True)
+        if read.kind == "orders":
+            self._spool.forget_placed(self._clock.now_ms() - self._settings.order_days * DAY_MS)
         self._spool.collect(
             stream, (place.full, place.base), place.seq, self._clock.now_ms(), self._settings.keep_days
         )
@@ -318,10 +331,15 @@ class FilesSource:
     # --- files of changes -------------------------------------------------------------------------------
 
     async def _orders(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        """Orders that a channel left. ``at`` counts those that nothing is told of too: they differ from time to time."""
-        answers = self._settings.write("acknowledgements") is not None
-        judge = Judge(self._name, self._clock, self._spool, dialect_of(read), answers=answers)
-        told = await judge.told(read, entry)
+        """Orders that a channel left, or money of them. ``at`` counts those that nothing is told of too."""
+        if read.kind in MONEY:
+            told = await self._money.told(read, entry)
+        else:
+            answers = self._settings.write("acknowledgements") is not None
+            judge = Judge(
+                self._name, self._clock, self._spool, dialect_of(read), answers=answers, paid=self._paid
+            )
+            told = await judge.told(read, entry)
         at = place.at if place.now else 0
         while len(told) - at > ORDERS_PER_PAGE:
             some = told[at : at + ORDERS_PER_PAGE]
