@@ -52,6 +52,14 @@ def short_reference(reference: str) -> str:
     return _short(reference, REFERENCE_CHARS_MAX)
 
 
+def refunds(number: str, order: str) -> bool:
+    """Whether an external document number is that of a refund of ours, of an order by its reference."""
+    begins = f"{order}-ref-".upper()
+    kept = _plain(begins)[: REFERENCE_CHARS_MAX - DIGEST_CHARS - 1]
+    cut = rf"{re.escape(kept)}.*-[0-9A-F]{{{DIGEST_CHARS}}}"
+    return number.startswith(begins) or re.fullmatch(cut, number) is not None
+
+
 def customer_number(key: str, settings: BusinessCentralSettings) -> str:
     """The number of a customer that we create: the same for the same buyer, so that it exists once."""
     return settings.customer_prefix.upper() + _short(key, NUMBER_CHARS_MAX - len(settings.customer_prefix))
@@ -63,8 +71,12 @@ def _short(name: str, most: int) -> str:
         return upper
     # Two names that differ only in what is cut off or replaced must stay two.
     digest = hashlib.sha256(upper.encode()).hexdigest()[:DIGEST_CHARS].upper()
-    kept = re.sub(r"[^A-Z0-9_-]", "_", upper)[: max(0, most - DIGEST_CHARS - 1)]
+    kept = _plain(upper)[: max(0, most - DIGEST_CHARS - 1)]
     return f"{kept}-{digest}"[-most:]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Z0-9_-]", "_", name)
 
 
 def day(at_ms: int) -> str:
@@ -447,10 +459,16 @@ def memo_lines(
     return lines
 
 
-def memo_body(put: PutRefund, customer: str, currency: str, lines: Sequence[WantedLine]) -> dict[str, Any]:
-    """A credit memo in its order's currency. Whether its prices include tax is the customer's card's to say: read-only."""
+def memo_body(
+    put: PutRefund, customer: str, payer: str, currency: str, lines: Sequence[WantedLine]
+) -> dict[str, Any]:
+    """A credit memo in its order's currency, for who was to pay for the order, whose card decides after the customer's.
+
+    Whether its prices include tax is a card's to say: read-only.
+    """
     return {
         "customerId": customer,
+        **({"billToCustomerId": payer} if payer not in ("", customer) else {}),
         "externalDocumentNumber": short_reference(put.reference),
         "creditMemoDate": day(put.refund.created_at_ms),
         **({"currencyCode": currency} if currency else {}),

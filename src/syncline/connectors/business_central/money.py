@@ -1,8 +1,9 @@
 """The ``payments`` and ``returns`` streams: invoices that are settled, and credit memos that people posted.
 
 The API tells what remains of an invoice, and neither who paid it nor which journal line did: so what a channel told of is in
-what it says, and an invoice counts once all of it is settled. A credit memo that was made from an invoice is a return of
-goods; those that we write for a channel name no invoice, so they are not told back.
+what it says, and an invoice counts once all of it is settled, less what a credit memo that applies to it has settled. A credit
+memo that applies to an invoice is a return of goods. Those that we write name none, and by their reference they are known
+where somebody has applied them: they are not told back.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
-from syncline.connectors.business_central import rows
+from syncline.connectors.business_central import mapping, rows
 from syncline.connectors.business_central.client import Missing, Row, quoted
 from syncline.connectors.business_central.manifest import PAYMENTS, RETURNS
 from syncline.connectors.business_central.places import Places
@@ -136,19 +137,30 @@ class Money:
                 "salesInvoices", {"filter": f"externalDocumentNumber eq {quoted(number)}"}
             )
             if invoices:
-                events.append(self._receipt(number, invoices))
+                events.append(await self._receipt(number, invoices))
         return events
 
-    def _receipt(self, number: str, invoices: Sequence[Row]) -> Event:
+    async def _receipt(self, number: str, invoices: Sequence[Row]) -> Event:
         settled = [
             x for x in invoices if rows.text(x, "status") in POSTED and not _amount(x, "remainingAmount")
         ]
         received = sum((_amount(x, "totalAmountIncludingTax") for x in settled), ZERO)
+        received = max(ZERO, received - await self._credited(settled))
         currency = rows.text(invoices[0], "currencyCode") or self._settings.currency
         changed_ms = max(rows.instant(x.get("lastModifiedDateTime")) for x in invoices)
         body = ReceiptRow(number.lower(), f"{received:f}", currency, changed_ms)
         event_id = f"receipt:{number}:{rows.digest(body.received, currency, changed_ms)}"
         return Event(self._system, RECEIPT, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+
+    async def _credited(self, settled: Sequence[Row]) -> Decimal:
+        """What credit memos have settled of these invoices: nobody paid that."""
+        if not settled:
+            return ZERO
+        named = " or ".join(f"invoiceNumber eq {quoted(rows.text(x, 'number'))}" for x in settled)
+        options = {"filter": named, "select": "status,totalAmountIncludingTax"}
+        memos = await self._client.rows("salesCreditMemos", options)
+        posted = (x for x in memos if rows.text(x, "status") in POSTED)
+        return sum((_amount(x, "totalAmountIncludingTax") for x in posted), ZERO)
 
     # -- returns ------------------------------------------------------------------------------
 
@@ -164,7 +176,9 @@ class Money:
                 )
             except Missing:
                 continue
-            if key := rows.text(origin, "externalDocumentNumber"):
+            key = rows.text(origin, "externalDocumentNumber")
+            # Whoever posts a draft of ours may apply it to the invoice; its channel has given that money back already.
+            if key and not mapping.refunds(rows.text(memo, "externalDocumentNumber").upper(), key):
                 events += await self._return(memo, key.lower())
         return events
 

@@ -426,7 +426,7 @@ class BusinessCentralSink:
         wanted = mapping.memo_lines(put, *await self._places_of(put.items), self._settings)
         if memo is None:
             buyer = await self._buyer(put.order_external_id)
-            body = mapping.memo_body(put, buyer.customer, buyer.currency, wanted)
+            body = mapping.memo_body(put, buyer.customer, buyer.payer, buyer.currency, wanted)
             memo = await self._client.create("salesCreditMemos", body)
         number = text(memo, "id")
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from syncline.connectors.business_central.simulator.errors import dialog
+from syncline.connectors.business_central.simulator.errors import dialog, wrong_value
 from syncline.connectors.business_central.simulator.schema import EMPTY_GUID
 from syncline.connectors.business_central.simulator.state import CENT, ZERO, Company, Key, Record
 
@@ -20,6 +20,16 @@ class Documents:
 
     def __init__(self, company: Company) -> None:
         self._company = company
+        self.posting_from = self.posting_to = ""  # the general ledger setup's *Allow Posting From* and *To*
+
+    def _check_date(self, document: Record, kind: str) -> None:
+        """A period that is closed takes nothing any more. Source: *Sales-Post*, by *Gen. Jnl.-Check Line*."""
+        held = document.values
+        if held["postingDate"] < self.posting_from or held["postingDate"] > (self.posting_to or "9999"):
+            raise wrong_value(
+                f"Posting Date is not within your range of allowed posting dates in Sales Header Document Type='{kind}',"
+                f"No.='{held['number']}'."
+            )
 
     # -- amounts ----------------------------------------------------------------------------------
 
@@ -152,6 +162,7 @@ class Documents:
     ) -> Record:
         """Post a shipment of some units of an order's lines."""
         company = self._company
+        self._check_date(order, "Order")
         held = order.values
         number = company.number("shipment", 102_001, "S-")
         copied = (
@@ -223,6 +234,7 @@ class Documents:
             ApiError: nothing was shipped since the last invoice.
         """
         company = self._company
+        self._check_date(order, "Order")
         lines = list(company.children("salesOrderLines", order.id))
         due = [(x, x.values["shippedQuantity"] - x.values["invoicedQuantity"]) for x in lines]
         charges = [
@@ -290,7 +302,7 @@ class Documents:
         """Post a credit memo: its goods are back in stock.
 
         Raises:
-            ApiError: it has no lines, or was posted before.
+            ApiError: it has no lines, was posted before, or its period is closed.
         """
         company = self._company
         if memo.values["status"] != "Draft":
@@ -298,6 +310,7 @@ class Documents:
         lines = [x for x in company.children("salesCreditMemoLines", memo.id) if x.values["quantity"]]
         if not lines:
             raise dialog("Please add at least one line item to the credit memo.")
+        self._check_date(memo, "Credit Memo")
         number = company.number("posted memo", 104_001, "C-")
         for line in lines:
             key = self.place_of(line)
@@ -305,6 +318,18 @@ class Documents:
                 self.enter(key, line.values["quantity"] * line.values["_per"], "Sale", number)
         memo.values.update(number=number, status="Open")
         company.touch("salesCreditMemos", memo)
+        self._apply(memo)
+
+    def _apply(self, memo: Record) -> None:
+        """What a credit memo is over settles the invoice that it applies to, as money would."""
+        company = self._company
+        invoice = company.tables["salesInvoices"].get(memo.values["invoiceId"])
+        if invoice is None:
+            return
+        held = invoice.values
+        held["remainingAmount"] -= min(held["remainingAmount"], memo.values["totalAmountIncludingTax"])
+        held["status"] = "Open" if held["remainingAmount"] else "Paid"
+        company.touch("salesInvoices", invoice)
 
     def post_payments(self, journal: Record) -> int:
         """Post a payment journal: its lines go, general ledger entries come. Returns how many lines."""

@@ -346,6 +346,10 @@ class People:
         self.post_memo(memo.id)
         return memo.id
 
+    def allow_posting(self, start: str, end: str = "") -> None:
+        """Close every period but the one between two days; what is posted in others is refused."""
+        self.documents.posting_from, self.documents.posting_to = start, end
+
     def post_memo(self, memo_id: str) -> None:
         """Post a credit memo; its goods are back in stock."""
         self.documents.post_memo(self.company.tables["salesCreditMemos"][memo_id])

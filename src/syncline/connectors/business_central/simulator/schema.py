@@ -418,7 +418,7 @@ ENTITIES = {
                 **_each("date", 0, "cu", "creditMemoDate", "dueDate"),
                 "customerReturnReasonId": Field("guid", 0, "cu"),
                 "invoiceId": Field("guid", 0, "cu"),
-                "invoiceNumber": Field("code", 20),
+                "invoiceNumber": Field("code", 20, "cu"),
             },
             "cud",
             many={"salesCreditMemoLines": "documentId"},

@@ -63,6 +63,10 @@ FROM_CARD = {
     },
     "salesperson": "salespersonCode",
 }
+FROM_PAYER = {
+    **{name: name for name in ("currencyId", "currencyCode", "paymentTermsId")},
+    "salesperson": "salespersonCode",
+}
 KEYS = {"items": "number", "customers": "number", "locations": "code"}
 
 
@@ -339,6 +343,8 @@ class Writes:
         for name, value in given.items():
             if name in ("customerId", "customerNumber"):
                 values |= card
+            elif name in ("billToCustomerId", "billToCustomerNumber"):
+                values |= {name: payer.values[of] for name, of in FROM_PAYER.items()}
             elif value or name not in ("shipToName", "shipToContact"):  # empty they are no news to the page
                 values[name] = value
         values |= {
@@ -362,11 +368,27 @@ class Writes:
     def _make_sales_credit_memos(self, given: dict[str, Any]) -> Record:
         given.setdefault("creditMemoDate", self._company.today())
         given["pricesIncludeTax"] = self.prices_include_tax
+        self._applies_to(given)
         return self._header("salesCreditMemos", given, self._company.number("memo", 1001))
+
+    def _applies_to(self, given: dict[str, Any]) -> None:
+        """The invoice that a credit memo applies to, by id or by number, both only if they agree."""
+        company, found = self._company, None
+        if "invoiceId" in given:
+            found = company.tables["salesInvoices"].get(given["invoiceId"])
+            if found is None and not empty(given["invoiceId"]):
+                raise dialog('The "invoiceId" does not match to an Invoice.')
+            if given.get("invoiceNumber", "") not in ("", found and found.values["number"]):
+                raise dialog('The "invoiceId" and "invoiceNumber" do not match to a specific Invoice.')
+            given["invoiceNumber"] = "" if found is None else found.values["number"]
+        elif "invoiceNumber" in given:
+            found = company.find("salesInvoices", "number", given["invoiceNumber"])
+            given["invoiceId"] = EMPTY_GUID if found is None else found.id
 
     def _change_sales_credit_memos(self, record: Record, given: dict[str, Any]) -> None:
         if record.values["status"] != "Draft":
             raise dialog("The credit memo has been posted already.")
+        self._applies_to(given)
         self._change_header("salesCreditMemos", record, given)
 
     def _change_header(self, table: str, record: Record, given: dict[str, Any]) -> None:
@@ -375,7 +397,15 @@ class Writes:
             # The words are an assumption.
             raise dialog("The customer of a document with lines cannot be changed here.")
         self._references("Sales Header", given)
-        record.values.update({k: v for k, v in given.items() if k not in ("customerId", "customerNumber")})
+        values = {k: v for k, v in given.items() if k not in ("customerId", "customerNumber")}
+        if "billToCustomerId" in given or "billToCustomerNumber" in given:
+            payer = self._payer(given, self._company.tables["customers"][record.values["customerId"]])
+            values |= {
+                "billToCustomerId": payer.id,
+                "billToCustomerNumber": payer.values["number"],
+                "billToName": payer.values["displayName"],
+            }
+        record.values.update(values)
         self._documents.settle(table, record)
         self._company.touch(table, record)
 
