@@ -38,7 +38,7 @@ def edmx(api: str) -> bytes:
         '<?xml version="1.0" encoding="utf-8"?>'
         '<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>'
         f'<Schema Namespace="{NAMESPACE}" xmlns="http://docs.oasis-open.org/odata/ns/edm">'
-        f'{types}{enums}{actions}<EntityContainer Name="default">{named}</EntityContainer>'
+        f'{types}{enums}{actions}<EntityContainer Name="NAV">{named}</EntityContainer>'
         "</Schema></edmx:DataServices></edmx:Edmx>"
     ).encode()
 

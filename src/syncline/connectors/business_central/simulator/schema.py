@@ -455,7 +455,7 @@ ENTITIES = {
             "Gen. Journal Line",
             {
                 **_id(),
-                "journalId": Field("guid", 0, "c"),
+                "journalId": Field("guid", 0, "cu"),
                 "journalDisplayName": Field("code", 10),
                 "lineNumber": Field("int", 0, "cu"),
                 "customerId": Field("guid", 0, "cu"),

@@ -97,6 +97,7 @@ class Writes:
             "salesOrderLines": partial(self.lines.change, "salesOrderLines"),
             "salesCreditMemos": self._change_sales_credit_memos,
             "salesCreditMemoLines": partial(self.lines.change, "salesCreditMemoLines"),
+            "customerPayments": self._change_customer_payments,
         }
 
     # -- the three verbs --------------------------------------------------------------------------
@@ -411,27 +412,57 @@ class Writes:
 
     # -- payments ---------------------------------------------------------------------------------
 
+    def _payment(self, given: dict[str, Any]) -> Record | None:
+        """The customer of a payment, by id, by number, both only if they agree, or by the invoice that it applies to."""
+        company, customer, invoice = self._company, None, None
+        if not empty(given.get("customerId", EMPTY_GUID)):
+            customer = company.tables["customers"].get(given["customerId"])
+            if customer is None:
+                raise dialog('The "customerId" does not match to a Customer.')
+        if number := given.get("customerNumber"):
+            if customer is not None and customer.values["number"] != number:
+                raise dialog("The customer values do not match to a specific Customer.")
+            customer = customer or company.find("customers", "number", number)
+            if customer is None:
+                raise dialog('The "customerNumber" does not match to a Customer.')
+        if not empty(given.get("appliesToInvoiceId", EMPTY_GUID)):
+            invoice = company.tables["salesInvoices"].get(given["appliesToInvoiceId"])
+            if invoice is None:
+                raise dialog(
+                    'The "appliesToInvoiceId" should be the ID of an Open, Paid, Corrective, or Canceled Invoice.'
+                )
+        if number := given.get("appliesToInvoiceNumber"):
+            if invoice is not None and invoice.values["number"] != number:
+                raise dialog("The Applies To Invoice values do not match to the same Invoice.")
+            invoice = invoice or company.find("salesInvoices", "number", number)
+        if invoice is not None:
+            given.update(appliesToInvoiceId=invoice.id, appliesToInvoiceNumber=invoice.values["number"])
+            customer = customer or company.tables["customers"][invoice.values["billToCustomerId"]]
+        if customer is not None:
+            held = customer.values
+            if held["blocked"] == "All":
+                raise dialog(
+                    f"You cannot create this type of document when Customer {held['number']} is blocked with type All"
+                )
+            given.update(customerId=customer.id, customerNumber=held["number"])
+            # Source: *Gen. Journal Line*, GetCustomerAccount: a line is in the currency of the customer's card, and no
+            # field of the page says so.
+            given["_currency"] = held["currencyCode"] or company.currency
+        return customer
+
+    def _change_customer_payments(self, record: Record, given: dict[str, Any]) -> None:
+        if given.get("journalId", record.values["journalId"]) != record.values["journalId"]:
+            raise dialog("The Journal Id cannot be changed.")
+        self._payment(given)
+        record.values.update(given)
+        self._company.touch("customerPayments", record)
+
     def _make_customer_payments(self, given: dict[str, Any]) -> Record:
         company = self._company
         journal = company.tables["customerPaymentJournals"].get(given.get("journalId", EMPTY_GUID))
         if journal is None:
             raise dialog("You must specify a journal batch ID or a journal ID to get a journal line.")
-        customer = None
-        if not empty(given.get("customerId", EMPTY_GUID)):
-            customer = company.tables["customers"].get(given["customerId"])
-            if customer is None:
-                raise dialog('The "customerId" does not match to a Customer.')
-        elif given.get("customerNumber"):
-            customer = company.find("customers", "number", given["customerNumber"])
-            if customer is None:
-                raise dialog('The "customerNumber" does not match to a Customer.')
-        if not empty(invoice := given.get("appliesToInvoiceId", EMPTY_GUID)):
-            found = company.tables["salesInvoices"].get(invoice)
-            if found is None:
-                raise dialog(
-                    'The "appliesToInvoiceId" should be the ID of an Open, Paid, Corrective, or Canceled Invoice.'
-                )
-            given["appliesToInvoiceNumber"] = found.values["number"]
+        customer = self._payment(given)
         held = [
             x.values["lineNumber"]
             for x in company.tables["customerPayments"].values()
@@ -441,12 +472,8 @@ class Writes:
         given.setdefault("documentNumber", company.number(f"payment {journal.id}", 1, "P"))
         given.setdefault("postingDate", company.today())
         given["journalDisplayName"] = journal.values["code"]
-        given["_currency"] = company.currency
+        given.setdefault("_currency", company.currency)
         if customer is not None:
-            # Source: *Gen. Journal Line*, GetCustomerAccount: a line is in the currency of the customer's card, and no
-            # field of the page says so.
-            given["_currency"] = customer.values["currencyCode"] or company.currency
-            given.update(customerId=customer.id, customerNumber=customer.values["number"])
             given.setdefault("description", customer.values["displayName"])
         return company.insert("customerPayments", given)
 
