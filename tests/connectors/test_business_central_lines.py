@@ -205,6 +205,31 @@ def test_a_customers_card_takes_the_place_of_what_a_document_said_before():
     world.run(story)
 
 
+def test_ids_and_codes_name_the_same():
+    world = World()
+
+    async def story() -> None:
+        held = await one_line(world, *WHAT, ("quantity", 1))
+        (unit,) = await world.rows("unitsOfMeasure", filter="code eq 'PCS'")
+        assert held["unitOfMeasureId"] == unit["id"]
+        assert {row["baseUnitOfMeasureId"] for row in await world.rows("items")} == {unit["id"]}
+        world.sim.add_unit("A", "BOX", 3)
+        (box,) = await world.rows("unitsOfMeasure", filter="code eq 'BOX'")
+        boxes = await one_line(world, *WHAT, ("unitOfMeasureId", box["id"]), ("quantity", 1))
+        assert (boxes["unitOfMeasureCode"], boxes["unitPrice"]) == ("BOX", 30)
+        euro = (await world.rows("currencies", filter="code eq 'EUR'"))[0]["id"]
+        made = await world.create(currencyId=euro)
+        assert (made["currencyCode"], made["currencyId"]) == ("EUR", euro)
+        for body, words in (
+            ({"currencyId": euro, "currencyCode": "USD"}, "The currency values do not match"),
+            ({"currencyId": unit["id"]}, 'The "currencyId" does not match to a Currency.'),
+        ):
+            answer = await world.send("POST", "salesOrders", world.order(**body))
+            refused(answer, 400, "Application_DialogException", words)
+
+    world.run(story)
+
+
 # --- our connector --------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,7 @@ class Record:
     @property
     def etag(self) -> str:
         """The version as ``@odata.etag`` shows it."""
-        text = f"19;{self.version:019d}1;00;"
+        text = f"'19;{self.version:019d}1;00;'"  # as in answers that were published, which begin with JzE5O
         return f'W/"{base64.b64encode(text.encode()).decode()}"'
 
 

@@ -111,6 +111,7 @@ class Writes:
             ApiError: in the vendor's words; the caller takes back what was written before.
         """
         given, nested = self._checked(entity, body, "c")
+        self._named(given)
         if parent is not None:
             given.setdefault(*parent)
         maker = self._makers.get(entity.name)
@@ -146,6 +147,7 @@ class Writes:
             ApiError: in the vendor's words.
         """
         given, nested = self._checked(entity, body, "u")
+        self._named(given)
         if nested:
             # Documented as unsupported; the words are an assumption.
             raise bad_request(f"Deep update of '{next(iter(nested))}' is not supported.")
@@ -260,9 +262,27 @@ class Writes:
         for name, what in NOT_HERE.items() if table == "Sales Header" else ():
             if not empty(given.get(name, "")):
                 raise dialog(f'The "{name}" does not match to a {what}.')
+        self._currency(given)
+
+    def _named(self, given: dict[str, Any]) -> None:
+        """A currency that is named by its id alone."""
+        found = self._company.tables["currencies"].get(given.get("currencyId", EMPTY_GUID))
+        if found is not None:
+            given.setdefault("currencyCode", found.values["code"])
+
+    def _currency(self, given: Mapping[str, Any]) -> None:
+        """The currency by id or by code, both only if they agree; the company's own has no id."""
+        company = self._company
         code = given.get("currencyCode", "").upper()
         if code not in ("", company.currency) and company.find("currencies", "code", code) is None:
             raise dialog('The "currencyCode" does not match to a Currency.')
+        if empty(number := given.get("currencyId", EMPTY_GUID)):
+            return
+        found = company.tables["currencies"].get(number)
+        if found is None:
+            raise dialog('The "currencyId" does not match to a Currency.')
+        if code not in ("", found.values["code"]):
+            raise dialog("The currency values do not match to a specific Currency.")
 
     # -- customers --------------------------------------------------------------------------------
 
