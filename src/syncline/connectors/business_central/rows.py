@@ -178,7 +178,8 @@ def order_event(
         variant = variants.get(text(line, "itemVariantId"), "")
         sku = sku_of(text(line, "lineObjectNumber"), variant, separator)
         place = places.get(text(line, "locationId"), "")
-        units[sku, place] += _decimal(line.get("quantity", "0"))
+        # A line below zero brings goods back, and takes nothing.
+        units[sku, place] += max(Decimal(0), _decimal(line.get("quantity", "0")))
     changed_ms = instant(row.get("lastModifiedDateTime"))
     body = OrderRow(
         text(row, "externalDocumentNumber"),

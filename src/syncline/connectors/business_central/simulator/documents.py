@@ -116,7 +116,8 @@ class Documents:
         company = self._company
         key = self.place_of(line)
         held = line.values
-        now = None if key is None else (key, (held["quantity"] - held["shippedQuantity"]) * held["_per"])
+        left = (held["quantity"] - held["shippedQuantity"]) * held["_per"]
+        now = None if key is None else (key, max(ZERO, left))  # our extension leaves out what comes back
         before = company.waiting.get(line.id)
         if now == before:
             return
