@@ -99,7 +99,8 @@ class World:
         if options:
             url += "?" + urlencode({f"${k}": v for k, v in options.items()})
         content = b"" if body is None else json.dumps(body).encode()
-        sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        kind = {"Content-Type": "application/json"} if content else {}
+        sent = {"Authorization": f"Bearer {self.token}", **kind, **(headers or {})}
         return await self.net.send(Request(method, url, sent, content))
 
     async def get(self, path: str, api: str = STANDARD, **options: str) -> Any:

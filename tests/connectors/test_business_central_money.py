@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.connectors.business_central_opened import START_MS, World, line, order, run
+from tests.connectors.business_central_opened import START_MS, World, done, line, order, run
 
 from syncline.connectors.business_central import money
+from syncline.connectors.business_central.simulator.schema import ENTITIES
 from syncline.model.change import Event, Via
+from syncline.model.copying import replace
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.payloads import OrderItem, PutRefund
 from syncline.model.records import Receipt, Refund, RefundLine, Return, ShipmentLine
@@ -59,6 +61,49 @@ def test_goods_that_people_credited_are_a_return_and_those_of_the_channel_are_no
         assert (back.key, back.order_key) == (made, "shop-1001")
         assert back.lines == (ShipmentLine("A", "MAIN", Decimal(2)),)
         assert (await told(w, "returns", cursor))[0] == []
+
+    run(story)
+
+
+def test_an_invoice_that_a_credit_memo_settles_is_no_money():
+    async def story(w: World) -> None:
+        _, invoice = await invoiced(w)
+        _, cursor = await told(w, "payments")
+        w.sim.credit(invoice, {"A": 3})
+        ((receipt,), cursor) = await told(w, "payments", cursor)
+        assert receipt.received == 0
+        w.sim.settle(invoice)  # ten of forty are left, and come
+        ((receipt,), cursor) = await told(w, "payments", cursor)
+        assert receipt.received == 10
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "reference", ["shop-1001", "shop-5555555555555", "a-shop-of-a-name-55555555555555555"]
+)
+def test_a_credit_memo_of_ours_that_somebody_applied_to_the_invoice_is_not_told_back(reference):
+    """The channel has given the money back already: told as a return, it would give it back once more."""
+
+    async def story(w: World) -> None:
+        placed = replace(w.put(order(line("a", "A", 4, "10.00")), ("a", "A", "MAIN", 4)), reference=reference)
+        number = (await w.do("put_order", placed)).facts["external_id"]
+        w.sim.ship(number)
+        invoice = w.sim.company.find("salesInvoices", "number", w.sim.invoice(number))
+        refund = Refund("7", Decimal(10), START_MS, (RefundLine("a", Decimal(1), restocked=True),))
+        items = (OrderItem("a", w.ids["A"], "A", "MAIN", 1),)
+        put = PutRefund(f"{reference}-ref-5555555555557", number, refund, items, restocked=True)
+        done(await w.do("put_refund", put))
+        (memo,) = w.sim.memos()
+        w.sim.writes.change(
+            ENTITIES["salesCreditMemos"],
+            w.sim.company.tables["salesCreditMemos"][memo.id],
+            {"invoiceId": invoice.id},
+        )
+        w.sim.post_memo(memo.id)
+        theirs = w.sim.credit(invoice.values["number"], {"A": 2})
+        (values, _) = await told(w, "returns")
+        assert [(x.key, x.order_key) for x in values] == [(theirs, reference)]
 
     run(story)
 

@@ -43,6 +43,33 @@ def test_the_metadata_name_every_set_and_every_type_that_they_use(api):
     world.run(story)
 
 
+def test_option_fields_are_of_the_enum_behind_them():
+    world = World()
+
+    async def story() -> None:
+        root = await metadata(world)
+        options = {
+            x.attrib["Name"]: [y.attrib["Name"] for y in x.iter(f"{EDM}Member")]
+            for x in root.iter(f"{EDM}EnumType")
+        }
+        assert options["invoiceLineAggLineType"][:3] == ["Comment", "Account", "Item"]
+        assert options["salesOrderEntityBufferStatus"] == ["Draft", "In_x0020_Review", "Open"]
+        assert options["customerBlocked"] == ["_x0020_", "Ship", "Invoice", "All"]
+        kinds = {
+            (x.attrib["Name"], y.attrib["Name"]): y.attrib["Type"].removeprefix("Microsoft.NAV.")
+            for x in root.iter(f"{EDM}EntityType")
+            for y in x.iter(f"{EDM}Property")
+        }
+        for line in ("salesOrderLine", "salesCreditMemoLine"):  # one enum, named once
+            assert kinds[line, "lineType"] == "invoiceLineAggLineType"
+        assert kinds["salesShipmentLine", "lineType"] == "salesLineType"
+        assert kinds["customer", "blocked"] == "customerBlocked"
+        assert kinds["salesOrder", "status"] == "salesOrderEntityBufferStatus"
+        assert all(kind.startswith("Edm.") or kind in options for kind in kinds.values())
+
+    world.run(story)
+
+
 @pytest.mark.parametrize(("api", "name"), [(x.api, x.name) for x in ENTITIES.values()])
 def test_rows_have_the_properties_of_the_metadata(api, name):
     world = World()
@@ -58,6 +85,7 @@ def test_rows_have_the_properties_of_the_metadata(api, name):
         path = f"{world.sim.root(api)}/companies" if name == "companies" else name
         rows = (await world.get(path, api))["value"]
         assert all(set(row) == {"@odata.etag", *stated} for row in rows)
+        assert all(row["@odata.etag"].startswith('W/"JzE5O') for row in rows)
         assert rows or name not in ("items", "customers", "locations", "stockLevels", "companies")
 
     world.run(story)
@@ -219,5 +247,77 @@ def test_what_the_company_has_none_of_cannot_be_named():
             answer = await world.send("POST", "salesOrders", world.order(**{name: world.customer}))
             refused(answer, 400, "Application_DialogException", f'The "{name}" does not match to a {what}.')
         assert not await world.rows("salesOrders")
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"id": "1", "url": "companies"}],
+        [{"id": "1", "method": "GET"}],
+        [{"id": "1", "method": "GET", "url": "companies"}] * 2,
+    ],
+)
+def test_requests_of_a_batch_are_whole_and_told_apart(parts):
+    world = World()
+
+    async def story() -> None:
+        refused(
+            await world.send("POST", f"{world.sim.root()}/$batch", {"requests": parts}), 400, "BadRequest"
+        )
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_that_says_not_that_it_is_json_is_not_read(kind):
+    world = World()
+
+    async def story() -> None:
+        answer = await world.send("POST", "salesOrders", world.order(), {"Content-Type": kind})
+        refused(answer, 415, "BadRequest_UnsupportedMediaType")
+        with_charset = {"Content-Type": "application/json; charset=utf-8"}
+        assert (await world.send("POST", "salesOrders", world.order(), with_charset)).status == 201
+
+    world.run(story)
+
+
+def test_a_payment_is_of_one_customer_however_it_names_them():
+    world = World()
+
+    async def story() -> None:
+        journal = (await world.rows("customerPaymentJournals", filter="code eq 'WEB'"))[0]
+        path = f"customerPaymentJournals({journal['id']})/customerPayments"
+        other = world.sim.add_customer("20000", "Another company")
+        order = await world.create()
+        world.sim.ship(order["id"])
+        invoice = world.sim.company.find("salesInvoices", "number", world.sim.invoice(order["id"]))
+        for body, words in (
+            ({"customerId": world.customer, "customerNumber": "20000"}, "The customer values do not match"),
+            ({"appliesToInvoiceId": other}, '"appliesToInvoiceId" should be the ID of an Open'),
+            (
+                {"appliesToInvoiceId": invoice.id, "appliesToInvoiceNumber": "I-1"},
+                "The Applies To Invoice values do not match",
+            ),
+        ):
+            refused(
+                await world.send("POST", path, {"amount": -1, **body}),
+                400,
+                "Application_DialogException",
+                words,
+            )
+        made = json.loads(
+            (await world.send("POST", path, {"amount": -1, "appliesToInvoiceId": invoice.id})).body
+        )
+        assert (made["customerNumber"], made["appliesToInvoiceNumber"]) == ("10000", invoice.values["number"])
+        line = f"customerPayments({made['id']})"
+        changed = await world.send("PATCH", line, {"customerId": other}, {"If-Match": "*"})
+        assert json.loads(changed.body)["customerNumber"] == "20000"
+        moved = await world.send("PATCH", line, {"journalId": other}, {"If-Match": "*"})
+        refused(moved, 400, "Application_DialogException", "The Journal Id cannot be changed.")
+        world.sim.edit_customer("20000", blocked="All")
+        blocked = await world.send("POST", path, {"amount": -1, "customerId": other})
+        refused(blocked, 400, "Application_DialogException", "is blocked with type All")
 
     world.run(story)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from tests.connectors.business_central_opened import START_MS, World, done, line, order, placed_order, run
 
+from syncline.connectors.business_central.simulator.schema import ENTITIES
 from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import OutcomeUnknown
@@ -168,3 +169,46 @@ def test_a_memo_that_somebody_posted_in_between_is_not_posted_twice():
         assert world.sim.on_hand("A", "MAIN") == 17
 
     run(story, post_returns=True)
+
+
+def test_a_credit_memo_in_a_closed_period_waits_as_a_draft_and_is_posted_once():
+    async def story(world: World) -> None:
+        number, _ = await placed_order(world)
+        world.sim.ship(number)
+        world.sim.allow_posting("2026-02-01")
+        put = refund(world, number)
+        for _ in range(2):
+            outcome = await world.do("put_refund", put)
+            assert outcome.result is Result.REJECTED
+            assert "not within your range of allowed posting dates" in outcome.message
+        assert [x.posted for x in world.sim.memos()] == [False]
+        assert world.sim.on_hand("A", "MAIN") == 16
+        world.sim.allow_posting("2026-01-01")
+        done(await world.do("put_refund", put))
+        done(await world.do("put_refund", put))
+        assert [x.posted for x in world.sim.memos()] == [True]
+        assert world.sim.on_hand("A", "MAIN") == 17
+
+    run(story, post_returns=True)
+
+
+@pytest.mark.parametrize("in_page_order", [False, True])
+def test_a_credit_memo_is_for_who_was_charged(in_page_order):
+    async def story(world: World) -> None:
+        world.sim.writes.in_page_order = in_page_order
+        number, _ = await placed_order(world)
+        head = world.sim.add_customer("HEAD", "Head office", currencyCode="EUR")
+        world.sim.writes.change(
+            ENTITIES["salesOrders"],
+            world.sim.order_record(number),
+            {"billToCustomerId": head, "currencyCode": "GBP"},
+        )
+        world.sim.ship(number)
+        world.sim.invoice(number)
+        world.system = world.open()
+        done(await world.do("put_refund", refund(world, number)))
+        (memo,) = world.sim.memos()
+        held = world.sim.company.tables["salesCreditMemos"][memo.id].values
+        assert (held["billToCustomerNumber"], held["currencyCode"]) == ("HEAD", "GBP")
+
+    run(story)

@@ -259,7 +259,7 @@ def test_nothing_makes_an_order_unique():
         ({"currencyCode": "JPY"}, "Application_DialogException", '"currencyCode" does not match'),
         ({"discountAmount": "1"}, "BadRequest", "Edm.Decimal"),
         (
-            {"salesOrderLines": [{"lineObjectNumber": "NONE"}]},
+            {"salesOrderLines": [{"lineType": "Item", "lineObjectNumber": "NONE"}]},
             "Application_DialogException",
             "Item does not exist.",
         ),
@@ -350,7 +350,8 @@ def test_what_was_shipped_stays_and_a_finished_order_is_deleted():
         line = (await world.rows(f"{path}/salesOrderLines"))[0]
         assert (line["shippedQuantity"], line["shipQuantity"]) == (1, 1)
         less = await world.send("PATCH", f"salesOrderLines({line['id']})", {"quantity": 0}, ANY)
-        refused(less, 400, "Application_DialogException", "Quantity must not be below 1")
+        words = "Quantity must not be less than Quantity Shipped in Sales Line Document Type=Order"
+        refused(less, 400, "Application_FieldValidationException", words)
         (shipment,) = await world.rows("salesShipments", filter="externalDocumentNumber eq 'WEB-1001'")
         assert shipment["number"] == number
         assert not {"packageTrackingNumber", "trackingNumber"} & set(shipment)
@@ -376,7 +377,7 @@ def test_a_blocked_customer_and_a_blocked_item_are_refused():
     world.sim.edit_item("B", blocked=True)
 
     async def story() -> None:
-        line = {"lineObjectNumber": "B", "quantity": 1}
+        line = {"lineType": "Item", "lineObjectNumber": "B", "quantity": 1}
         refused(
             await world.send("POST", "salesOrders", world.order(salesOrderLines=[line])),
             400,
@@ -465,7 +466,12 @@ def test_a_credit_memo_brings_goods_back_when_it_is_posted():
             "customerNumber": "10000",
             "externalDocumentNumber": "web-1001-r-1",
             "salesCreditMemoLines": [
-                {"lineObjectNumber": "A", "quantity": 1, "locationId": world.sim.location_id("MAIN")}
+                {
+                    "lineType": "Item",
+                    "lineObjectNumber": "A",
+                    "quantity": 1,
+                    "locationId": world.sim.location_id("MAIN"),
+                }
             ],
         }
         answer = json.loads((await world.send("POST", "salesCreditMemos", memo)).body)

@@ -327,8 +327,10 @@ def test_prices_of_the_shop_stand_where_the_company_has_a_price_list():
     run(story)
 
 
-def test_a_price_list_that_wins_over_a_new_variants_price_is_put_right():
+@pytest.mark.parametrize("in_page_order", [False, True])
+def test_a_price_list_that_wins_over_a_new_variants_price_is_put_right(in_page_order):
     async def story(world: World) -> None:
+        world.sim.writes.in_page_order = in_page_order
         variant = world.sim.add_variant("A", "RED")
         world.sim.add_price("RETAIL", "A", "8.00", variantCode="RED")
         placed = order(line("1", "A-RED", 3, "9.99", discount=Decimal("2.00")))
@@ -338,6 +340,7 @@ def test_a_price_list_that_wins_over_a_new_variants_price_is_put_right():
         found = world.sim.order(done(outcome))
         assert (outcome.message, found.total) == ("", placed.total)
         assert [(x.unit_price, x.discount) for x in found.lines] == [(Decimal("9.99"), 2)]
+        assert world.sent("POST", "$batch") == in_page_order
         assert len(world.sim.orders_by_reference()["SHOP-1001"]) == 1
 
     run(story)
@@ -345,6 +348,7 @@ def test_a_price_list_that_wins_over_a_new_variants_price_is_put_right():
 
 def test_where_prices_cannot_be_put_right_the_order_stands_and_the_difference_is_said():
     async def story(world: World) -> None:
+        world.sim.writes.in_page_order = True
         variant = world.sim.add_variant("A", "RED")
         world.sim.add_price("RETAIL", "A", "8.00", variantCode="RED")
 

@@ -29,6 +29,31 @@ def test_a_level_states_what_is_there_and_what_orders_will_take():
     run(story)
 
 
+def test_each_location_states_its_own_figure_below_zero_too():
+    async def story(world: World) -> None:
+        world.sim.withdraw("A", "NORTH", 4)  # counted wrong, or shipped before it was received
+        world.sim.sell([("A", "NORTH", 1), ("A", "MAIN", 25)])
+        levels = {x.value.location: x.value for x in await world.read("levels") if x.value.sku == "A"}
+        assert [(x.on_hand, x.available) for x in (levels["MAIN"], levels["NORTH"])] == [(20, -5), (-4, -5)]
+
+    run(story)
+
+
+def test_goods_that_an_order_brings_back_are_not_there_before_they_are():
+    """An exchange: two are sent, and one is to come back on the same order."""
+
+    async def story(world: World) -> None:
+        made = world.sim.sell([("A", "MAIN", 2), ("A", "MAIN", -1)], externalDocumentNumber="shop-1001")
+        (level,) = [x.value for x in await world.read("levels") if x.value.sku == "A"]
+        assert (level.on_hand, level.available) == (20, 18)
+        (order,) = [x.value for x in await world.read("orders")]
+        assert [(x.sku, x.quantity) for x in order.lines] == [("A", 2)]
+        world.sim.delete_order(made)
+        assert world.sim.available("A", "MAIN") == 20
+
+    run(story)
+
+
 def test_only_levels_that_changed_are_read_again_and_orders_change_them_too():
     async def story(world: World) -> None:
         _, cursor = await world.pull("levels")

@@ -16,6 +16,7 @@ from tests.simulation.money_play import SKUS, STOCK, ZERO, Adobe
 from syncline.connectors.adobe_commerce.simulator import CartLine
 from syncline.connectors.adobe_commerce.simulator.companies import create_customer
 from syncline.connectors.adobe_commerce.simulator.companycredits import buy
+from syncline.engine.operations import Operations
 from syncline.engine.routes import Routes
 from syncline.model.change import Flow
 from syncline.model.copying import replace
@@ -119,6 +120,9 @@ class CreditElsewhere(CreditPlay):
 
     def enter(self, company: Company) -> None:
         lines, _ = self.cart()
+        if company.held:  # the product takes no order of a blocked customer
+            self.counts["stopped"] += 1
+            return
         number = f"C{self.companies.index(company)}"
         made = self.erp.sell([(x.sku, self.place, x.quantity) for x in lines], customerNumber=number)
         self.seen_ms[made] = self.clock.now_ms()
@@ -173,3 +177,20 @@ class CreditElsewhere(CreditPlay):
         state = "Ship" if company.held else FREE
         self.erp.edit_customer(f"C{self.companies.index(company)}", blocked=state)
         self.counts["holds"] += 1
+
+    def finish(self) -> None:
+        """Whoever's orders wait because of a block is free in the end; the others stay as they are."""
+        for company in self.companies:
+            if company.held and any(x.company is company and self.waits(x) for x in self.debts):
+                self.hold(company)
+
+    def waits(self, debt: Debt) -> bool:
+        return bool(debt.order) and not debt.gone and not self.number(debt)
+
+    async def problems(self) -> list[str]:
+        operations = Operations(self.engine)
+        for entry in await operations.parked():
+            # The product takes no order of a blocked customer: a person lets it go on once they are free.
+            if "is blocked with type Ship" in entry.detail:
+                await operations.release(entry.id, by="Ada")
+        return await super().problems()

@@ -1,4 +1,4 @@
-"""Stock from one partner's files to another's, through the whole engine, with a death in between."""
+"""From one partner's files to another's, through the whole engine, with a death in between: stock, and orders with their money."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import pytest
 from tests.simulation.files_play import START_MS, only_death
@@ -37,14 +38,16 @@ def read(kind: str, *fields: str, **more) -> Read:
 class Two:
     """A warehouse that leaves files, and a market that loads ours."""
 
-    def __init__(self, root: Path, scope: str) -> None:
+    folders: tuple[str, ...] = ("erp/stock", "erp/items", "market/items", "market/out")
+
+    def __init__(self, root: Path, scope: str = "delta") -> None:
         self.root, self.scope = root, scope
         self.rng = Random(5)
         self.loop = VirtualLoop(START_MS)
         self.clock = VirtualClock(self.loop)
         self.store = SqliteStore.open(":memory:", now_ms=START_MS)
         self.files = 0
-        for path in ("erp/stock", "erp/items", "market/items", "market/out"):
+        for path in self.folders:
             (root / path).mkdir(parents=True)
 
     def leave(self, path: str, *lines: str) -> None:
@@ -52,8 +55,7 @@ class Two:
         kind = path.rpartition("/")[2]
         (self.root / path / f"{kind}_202603020800{self.files:02d}.csv").write_text("\n".join(lines) + "\n")
 
-    def open(self) -> None:
-        self.switch = Switch()
+    def settings(self) -> dict[str, FilesSettings]:
         numbers = Write(
             kind="stock",
             path="out",
@@ -61,7 +63,7 @@ class Two:
             columns=tuple(Column(x, name=x) for x in ("sku", "location", "quantity")),
         )
         items = read("items", "sku", scope="full")
-        settings = {
+        return {
             "erp": FilesSettings(
                 folder=str(self.root / "erp"),
                 spool=str(self.root / "erp-spool"),
@@ -74,13 +76,9 @@ class Two:
                 writes=(numbers,),
             ),
         }
-        systems = [
-            CONNECTOR.open(
-                Opening(name, each, self.clock, Random(self.rng.getrandbits(64)), AsgiTransport({}))
-            )
-            for name, each in settings.items()
-        ]
-        route = Route(
+
+    def routes(self) -> list[Route]:
+        stock = Route(
             Flow.INVENTORY,
             "erp",
             "market",
@@ -89,12 +87,22 @@ class Two:
             poll_interval_ms=60_000,
             guard_cut_share=Decimal("0.3"),
         )
+        return [stock]
+
+    def open(self) -> None:
+        self.switch = Switch()
+        systems = [
+            CONNECTOR.open(
+                Opening(name, each, self.clock, Random(self.rng.getrandbits(64)), AsgiTransport({}))
+            )
+            for name, each in self.settings().items()
+        ]
         self.engine = Engine(
             store=SeverableStore(self.store, self.switch),
             clock=self.clock,
             rng=Random(self.rng.getrandbits(64)),
             systems=systems,
-            routes=Routes([route]),
+            routes=Routes(self.routes()),
             owner="embedded",
         )
         self.running = self.loop.create_task(self.engine.run())
@@ -151,3 +159,99 @@ def test_numbers_of_one_partner_reach_the_other(tmp_path, scope):
         two.loop.run_until_complete(story())
     finally:
         two.loop.close()
+
+
+# --- orders, and money in files of its own --------------------------------------------------------
+
+
+def write(kind: str, *fields: str) -> Write:
+    return Write(kind=kind, path=kind, columns=tuple(Column(name, name=name) for name in fields))
+
+
+class Paid(Two):
+    """A market that leaves its orders, and what was paid and given back for them, each in files of its own."""
+
+    folders = (
+        *(f"erp/{name}" for name in ("items", "orders", "payments", "refunds")),
+        *(f"market/{name}" for name in ("items", "orders", "payments", "refunds")),
+    )
+    headers: ClassVar[dict[str, str]] = {
+        "orders": "reference,revision,currency,line,sku,quantity,unit_price",
+        "payments": "reference,payment,amount",
+        "refunds": "reference,refund,amount,sku,quantity,restocked",
+    }
+
+    def settings(self) -> dict[str, FilesSettings]:
+        items = read("items", "sku", scope="full")
+        told = tuple(read(kind, *fields.split(",")) for kind, fields in self.headers.items())
+        booked = (
+            write("orders", "reference", "action", "revision", "sku", "quantity"),
+            write("payments", "reference", "order", "amount", "payment"),
+            write("refunds", "reference", "order", "amount", "refund", "sku", "quantity", "restocked"),
+        )
+        return {
+            name: FilesSettings(
+                folder=str(self.root / name),
+                spool=str(self.root / f"{name}-spool"),
+                reads=reads,
+                writes=writes,
+            )
+            for name, reads, writes in (("erp", (items,), booked), ("market", (items, *told), ()))
+        }
+
+    def routes(self) -> list[Route]:
+        return [Route(Flow.ORDERS, "market", "erp", 60_000, poll_interval_ms=60_000)]
+
+    def tell(self, kind: str, *rows: str) -> None:
+        self.leave(f"market/{kind}", self.headers[kind], *rows)
+
+    def booked(self, kind: str) -> list[list[str]]:
+        """What the ERP was left, a row for each."""
+        files = sorted((self.root / "erp" / kind).glob("*.csv"))
+        return [row.split(",") for path in files for row in path.read_text().splitlines()[1:]]
+
+
+def test_money_that_comes_in_files_of_its_own_reaches_the_erp_once(tmp_path):
+    """Money before its order and after it, told twice, and the process ends between its being taken and its being told."""
+    play = Paid(tmp_path)
+
+    async def story() -> None:
+        play.leave("erp/items", "sku", *SKUS)
+        play.leave("market/items", "sku", *SKUS)
+        play.tell("payments", "M-1,P1,20.00", "M-2,P1,7.50")
+        play.open()
+        await play.clock.sleep(200.0)
+        assert not play.booked("payments"), "their orders have not come"
+        play.tell("orders", *(f"M-{n},1,GBP,1,SKU-{n},2,10.00" for n in (1, 2)))
+        await play.clock.sleep(30.0)
+        await play.kill()
+        play.open()
+        await play.clock.sleep(300.0)
+        play.tell("refunds", "M-1,R1,10.00,SKU-1,1,yes", "M-2,R1,2.50,,,")
+        play.tell("payments", "M-2,P2,12.50", "M-1,P1,20.00")
+        await play.clock.sleep(61.0)
+        await play.kill()
+        play.open()
+        play.tell("payments", "M-2,P2,12.50")
+        await play.clock.sleep(900.0)
+        assert sorted(row[1:] for row in play.booked("payments")) == [
+            ["market-m-1", "20.00", "p1"],
+            ["market-m-2", "12.50", "p2"],
+            ["market-m-2", "7.50", "p1"],
+        ]
+        assert [row[1:] for row in play.booked("refunds")] == [
+            ["market-m-1", "10.00", "r1", "SKU-1", "1", "1"]
+        ], "money alone is no return of goods"
+        assert [row[1:] for row in play.booked("orders")] == [["new", "1", f"SKU-{n}", "2"] for n in (1, 2)]
+        assert await play.store.read("parked_open", after=0, limit=5) == []
+        play.tell("payments", "M-1,P1,21.00", "M-1,P3,x")
+        await play.clock.sleep(300.0)
+        parked = await play.store.read("parked_open", after=0, limit=5)
+        assert len(parked) == 2, "another content of a payment, and a line that is none"
+        assert len(play.booked("payments")) == 3
+        await play.kill()
+
+    try:
+        play.loop.run_until_complete(story())
+    finally:
+        play.loop.close()

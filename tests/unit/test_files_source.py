@@ -310,6 +310,34 @@ def test_a_wrong_line_of_every_nights_file_is_parked_once(desks, number):
     assert len(ids) == 1
 
 
+@pytest.mark.parametrize("kind", ["stock", "items"])
+def test_a_line_beside_another_of_its_sku_is_told_once_it_is_alone(desks, kind):
+    """The second line of a SKU is parked, or is one that an earlier file had already: neither was taken."""
+    read = NAMED
+    if kind == "items":
+        read = replace(read, kind="items", columns=(Column("sku", name="SKU"), Column("title", name="QTY")))
+    desk = desks(read)
+    cursor, told, parked = None, [], 0
+    for day, lines in enumerate(
+        (("A,MAIN,1",), ("A,MAIN,2", "A,MAIN,1"), ("A,MAIN,1",), ("A,MAIN,3", "A,MAIN,4"), ("A,MAIN,4",)), 1
+    ):
+        desk.leave(f"STOCK_2026010{day}0000.csv", *lines, "B,MAIN,7")
+        pages = desk.pages(cursor, kind)
+        cursor = pages[-1].cursor
+        desk.source.believed(Flow.INVENTORY if kind == "stock" else Flow.CATALOG, cursor.covers_ms)
+        values = [
+            change.value
+            for page in pages
+            for event in page.events
+            if event.topic != "refused"
+            for change in desk.changes(event)
+            if change.value.sku == "A"
+        ]
+        parked += sum(event.topic == "refused" for page in pages for event in page.events)
+        told += [str(x.title if kind == "items" else x.available) for x in values]
+    assert (told, parked) == (["1", "2", "1", "3", "4"], 2)
+
+
 def test_an_order_that_the_erp_calls_off_takes_nothing_and_says_so(desks):
     desk = desks(replace(STATUS, cancelled=("off",)))
     rows = [f"shop-{n},A,MAIN,1,{word},2026-01-01T00:30:00" for n, word in enumerate(("open", "gone", "off"))]

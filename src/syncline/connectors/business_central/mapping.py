@@ -29,6 +29,7 @@ NUMBER_CHARS_MAX = 20  # of a customer
 CODE_CHARS_MAX = 20
 NAME_CHARS_MAX = 100
 DIGEST_CHARS = 12
+SHIP_TO = ("shipToAddressLine1", "shipToAddressLine2", "shipToCity", "shipToState", "shipToPostCode")
 _NUMBER = re.compile(r"[A-Z0-9_-]+")
 
 
@@ -51,6 +52,14 @@ def short_reference(reference: str) -> str:
     return _short(reference, REFERENCE_CHARS_MAX)
 
 
+def refunds(number: str, order: str) -> bool:
+    """Whether an external document number is that of a refund of ours, of an order by its reference."""
+    begins = f"{order}-ref-".upper()
+    kept = _plain(begins)[: REFERENCE_CHARS_MAX - DIGEST_CHARS - 1]
+    cut = rf"{re.escape(kept)}.*-[0-9A-F]{{{DIGEST_CHARS}}}"
+    return number.startswith(begins) or re.fullmatch(cut, number) is not None
+
+
 def customer_number(key: str, settings: BusinessCentralSettings) -> str:
     """The number of a customer that we create: the same for the same buyer, so that it exists once."""
     return settings.customer_prefix.upper() + _short(key, NUMBER_CHARS_MAX - len(settings.customer_prefix))
@@ -62,8 +71,12 @@ def _short(name: str, most: int) -> str:
         return upper
     # Two names that differ only in what is cut off or replaced must stay two.
     digest = hashlib.sha256(upper.encode()).hexdigest()[:DIGEST_CHARS].upper()
-    kept = re.sub(r"[^A-Z0-9_-]", "_", upper)[: max(0, most - DIGEST_CHARS - 1)]
+    kept = _plain(upper)[: max(0, most - DIGEST_CHARS - 1)]
     return f"{kept}-{digest}"[-most:]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Z0-9_-]", "_", name)
 
 
 def day(at_ms: int) -> str:
@@ -110,6 +123,9 @@ def _address(prefix: str, address: Address) -> dict[str, str]:
 
 LineKey = tuple[str, str, str]  # item or account, variant, location
 AMOUNTS = ("quantity", "unitPrice", "discountAmount")
+# Values are taken one after another, and each may move those before it: the item begins the line anew, a unit, a variant or
+# a quantity has the price looked up, a tax code reckons a price that includes tax again, a price the discount's amount.
+IN_ORDER = ("unitOfMeasureCode", "taxCode", *AMOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +137,7 @@ class WantedLine:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        """A new line; the price comes after what has the product look prices up: variant and quantity."""
+        """A new line, in an order in which nothing takes the place of what was given before."""
         name, variant, location = self.key
         what = {"itemId": name} if self.kind == "Item" else {"lineObjectNumber": name}
         body: dict[str, Any] = {"lineType": self.kind, **what}
@@ -129,7 +145,11 @@ class WantedLine:
             body["itemVariantId"] = variant
         if location:
             body["locationId"] = location
-        return {**body, **self.fields}
+        return body | _in_order(self.fields)
+
+
+def _in_order(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fields[name] for name in IN_ORDER if name in fields}
 
 
 def shipping_net(order: Order) -> Decimal:
@@ -140,9 +160,12 @@ def shipping_net(order: Order) -> Decimal:
 
 
 def wanted_lines(
-    put: PutOrder, locations: Mapping[str, str], settings: BusinessCentralSettings
+    put: PutOrder,
+    locations: Mapping[str, str],
+    units: Mapping[str, str],
+    settings: BusinessCentralSettings,
 ) -> list[WantedLine]:
-    """The lines that the ERP's order shall have; ``locations`` are ids by code.
+    """The lines that the ERP's order shall have; ``locations`` are ids by code, ``units`` base units by item.
 
     Raises:
         Rejected: the order cannot be expressed with these settings; says which one is missing.
@@ -164,6 +187,7 @@ def wanted_lines(
         share = left[line.id] if rest[line.id] <= 0 else (line.discount * sold / line.quantity).quantize(CENT)
         left[line.id] -= share
         fields = {
+            **_unit(item, units),
             "quantity": item.quantity,
             "unitPrice": (net / line.quantity / item.in_pack).quantize(UNIT_PRICE),
             "discountAmount": share,
@@ -189,6 +213,12 @@ def item_key(item: OrderItem, locations: Mapping[str, str]) -> LineKey:
     return number, variant, locations.get(item.location, "") if item.location else ""
 
 
+def _unit(item: OrderItem, units: Mapping[str, str]) -> dict[str, str]:
+    """The unit in which units are counted; an item need not have one, and then has no other."""
+    code = units.get(item.item_id.partition(":")[0], "")
+    return {"unitOfMeasureCode": code} if code else {}
+
+
 def _tax(settings: BusinessCentralSettings) -> dict[str, str]:
     return {"taxCode": settings.zero_tax_code.upper()} if settings.tax == "keep" else {}
 
@@ -209,10 +239,13 @@ def header(put: PutOrder, settings: BusinessCentralSettings) -> dict[str, Any]:
     if to is not None and to != Address():
         body["shipToName"] = (to.company or to.name)[:NAME_CHARS_MAX]
         body["shipToContact"] = (to.name if to.company else "")[:NAME_CHARS_MAX]
-        body |= _address("shipTo", to)
     if order.customer is not None:
         body |= {"email": order.customer.email[:80], "phoneNumber": order.customer.phone[:30]}
-    return {key: value for key, value in body.items() if value} | {x.name: mapped(x) for x in put.fields}
+    body = {key: value for key, value in body.items() if value}
+    if to is not None and to != Address():
+        # What the buyer's address lacks is said to be empty: the customer's card would fill it with its own.
+        body |= dict.fromkeys(SHIP_TO, "") | _address("shipTo", to)
+    return body | {x.name: mapped(x) for x in put.fields}
 
 
 def mapped(field: FieldValue) -> str | bool:
@@ -301,10 +334,9 @@ def _by_key(held: Sequence[Row]) -> dict[tuple[str, LineKey], list[Row]]:
 def _changed(row: Row, fields: Mapping[str, Any]) -> list[Step]:
     """The change that gives a line these fields, if it has others."""
     changed = {name for name, value in fields.items() if not _equal(row.get(name), value)}
-    if changed & set(AMOUNTS):
-        # Each of them moves the others: a new quantity has the price looked up, a new price the discount reckoned.
-        changed |= set(AMOUNTS)
-    body = {name: value for name, value in fields.items() if name in changed}
+    if changed:
+        changed |= set(AMOUNTS)  # which the others move
+    body = _in_order({name: value for name, value in fields.items() if name in changed})
     return [Step("PATCH", text(row, "id"), body)] if changed else []
 
 
@@ -404,16 +436,20 @@ def description(reference: str) -> str:
 
 
 def memo_lines(
-    put: PutRefund, locations: Mapping[str, str], settings: BusinessCentralSettings
+    put: PutRefund,
+    locations: Mapping[str, str],
+    units: Mapping[str, str],
+    settings: BusinessCentralSettings,
 ) -> list[WantedLine]:
     """The units that come back, over the money that was refunded, tax included, to the cent."""
-    units, told, booked = sum(item.quantity for item in put.items), 0, ZERO
+    whole, told, booked = sum(item.quantity for item in put.items), 0, ZERO
     lines = []
     for item in put.items:
         told += item.quantity
-        share = (put.refund.amount * told / units).quantize(CENT) - booked
+        share = (put.refund.amount * told / whole).quantize(CENT) - booked
         booked += share
         fields = {
+            **_unit(item, units),
             "quantity": item.quantity,
             "unitPrice": (share / item.quantity).quantize(UNIT_PRICE),
             "discountAmount": ZERO,
@@ -423,10 +459,16 @@ def memo_lines(
     return lines
 
 
-def memo_body(put: PutRefund, customer: str, currency: str, lines: Sequence[WantedLine]) -> dict[str, Any]:
-    """A credit memo in its order's currency. Whether its prices include tax is the customer's card's to say: read-only."""
+def memo_body(
+    put: PutRefund, customer: str, payer: str, currency: str, lines: Sequence[WantedLine]
+) -> dict[str, Any]:
+    """A credit memo in its order's currency, for who was to pay for the order, whose card decides after the customer's.
+
+    Whether its prices include tax is a card's to say: read-only.
+    """
     return {
         "customerId": customer,
+        **({"billToCustomerId": payer} if payer not in ("", customer) else {}),
         "externalDocumentNumber": short_reference(put.reference),
         "creditMemoDate": day(put.refund.created_at_ms),
         **({"currencyCode": currency} if currency else {}),

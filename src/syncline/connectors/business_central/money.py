@@ -1,8 +1,9 @@
 """The ``payments`` and ``returns`` streams: invoices that are settled, and credit memos that people posted.
 
 The API tells what remains of an invoice, and neither who paid it nor which journal line did: so what a channel told of is in
-what it says, and an invoice counts once all of it is settled. A credit memo that was made from an invoice is a return of
-goods; those that we write for a channel name no invoice, so they are not told back.
+what it says, and an invoice counts once all of it is settled, less what a credit memo that applies to it has settled. A credit
+memo that applies to an invoice is a return of goods. Those that we write name none, and by their reference they are known
+where somebody has applied them: they are not told back.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
-from syncline.connectors.business_central import rows
+from syncline.connectors.business_central import mapping, rows
 from syncline.connectors.business_central.client import Missing, Row, quoted
 from syncline.connectors.business_central.manifest import PAYMENTS, RETURNS
 from syncline.connectors.business_central.places import Places
@@ -53,6 +54,12 @@ class ReturnRow(money.ReturnRow, frozen=True):
     """One posted credit memo of goods."""
 
     returned_at_ms: int = msgspec.field(name="changed_ms")
+
+
+class Untold(msgspec.Struct, frozen=True):
+    """In the place of a credit memo of which no channel is told: words for a person."""
+
+    untold: str
 
 
 _RECEIPT = msgspec.json.Decoder(ReceiptRow)
@@ -130,19 +137,30 @@ class Money:
                 "salesInvoices", {"filter": f"externalDocumentNumber eq {quoted(number)}"}
             )
             if invoices:
-                events.append(self._receipt(number, invoices))
+                events.append(await self._receipt(number, invoices))
         return events
 
-    def _receipt(self, number: str, invoices: Sequence[Row]) -> Event:
+    async def _receipt(self, number: str, invoices: Sequence[Row]) -> Event:
         settled = [
             x for x in invoices if rows.text(x, "status") in POSTED and not _amount(x, "remainingAmount")
         ]
         received = sum((_amount(x, "totalAmountIncludingTax") for x in settled), ZERO)
+        received = max(ZERO, received - await self._credited(settled))
         currency = rows.text(invoices[0], "currencyCode") or self._settings.currency
         changed_ms = max(rows.instant(x.get("lastModifiedDateTime")) for x in invoices)
         body = ReceiptRow(number.lower(), f"{received:f}", currency, changed_ms)
         event_id = f"receipt:{number}:{rows.digest(body.received, currency, changed_ms)}"
         return Event(self._system, RECEIPT, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
+
+    async def _credited(self, settled: Sequence[Row]) -> Decimal:
+        """What credit memos have settled of these invoices: nobody paid that."""
+        if not settled:
+            return ZERO
+        named = " or ".join(f"invoiceNumber eq {quoted(rows.text(x, 'number'))}" for x in settled)
+        options = {"filter": named, "select": "status,totalAmountIncludingTax"}
+        memos = await self._client.rows("salesCreditMemos", options)
+        posted = (x for x in memos if rows.text(x, "status") in POSTED)
+        return sum((_amount(x, "totalAmountIncludingTax") for x in posted), ZERO)
 
     # -- returns ------------------------------------------------------------------------------
 
@@ -158,16 +176,21 @@ class Money:
                 )
             except Missing:
                 continue
-            if key := rows.text(origin, "externalDocumentNumber"):
+            key = rows.text(origin, "externalDocumentNumber")
+            # Whoever posts a draft of ours may apply it to the invoice; its channel has given that money back already.
+            if key and not mapping.refunds(rows.text(memo, "externalDocumentNumber").upper(), key):
                 events += await self._return(memo, key.lower())
         return events
 
     async def _return(self, memo: Row, order_key: str) -> list[Event]:
         lines = memo.get("salesCreditMemoLines") or ()
         places, variants = await self._places.known(lines)
+        base = await self._places.units(rows.text(line, "itemId") for line in lines)
         units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for line in lines:
             if rows.text(line, "lineType") == "Item":
+                if not rows.in_base_units(line, base):
+                    return [self._odd(memo, line, base)]
                 variant = variants.get(rows.text(line, "itemVariantId"), "")
                 sku = rows.sku_of(
                     rows.text(line, "lineObjectNumber"), variant, self._settings.variant_separator
@@ -181,9 +204,31 @@ class Money:
         event_id = f"return:{body.id}:{rows.digest(changed_ms, order_key, told)}"
         return [Event(self._system, RETURN, event_id, Via.POLL, changed_ms, msgspec.json.encode(body))]
 
+    def _odd(self, memo: Row, line: Row, base: Mapping[str, str]) -> Event:
+        """A credit memo of boxes: how many pieces came back the API does not tell, and its channel would repay one for each."""
+        changed_ms = rows.instant(memo.get("lastModifiedDateTime"))
+        body = msgspec.json.encode(
+            Untold(
+                f"Credit memo {rows.text(memo, 'number')} brings back {_amount(line, 'quantity'):f} "
+                f"{rows.text(line, 'unitOfMeasureCode')} of {rows.text(line, 'lineObjectNumber')}, whose base unit is "
+                f"{base.get(rows.text(line, 'itemId'), '') or 'not known'}, so its channel is not told: enter the return there, "
+                "then discard this."
+            )
+        )
+        return Event(
+            self._system, RETURN, f"odd:{rows.digest(changed_ms, body.decode())}", Via.POLL, changed_ms, body
+        )
+
 
 def _amount(row: Row, name: str) -> Decimal:
     return amount(row, name, "Business Central")
+
+
+def _untold(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=Untold).untold
+    except msgspec.MsgspecError:
+        return ""
 
 
 def decode(logged: LoggedEvent) -> list[Change]:
@@ -192,4 +237,6 @@ def decode(logged: LoggedEvent) -> list[Change]:
     Raises:
         Rejected: the content cannot be understood.
     """
+    if logged.event.topic == RETURN and (untold := _untold(logged.event.body)):
+        raise Rejected(untold)
     return money.decode(logged, _RECEIPT.decode, _RETURN.decode, "Business Central", of_channel=True)

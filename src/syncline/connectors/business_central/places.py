@@ -1,15 +1,17 @@
-"""Codes for the GUIDs that lines name: of locations and of item variants. Learned when one is new."""
+"""Codes for the GUIDs that lines name: of locations, of item variants, and of items' base units. Learned when one is new."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from syncline.connectors.business_central.client import Client, Row
 from syncline.connectors.business_central.rows import NO_GUID, text
 from syncline.model.errors import Rejected
 
 VARIANTS_MAX = 100_000
+UNITS_MAX = 100_000
+IDS_PER_CALL = 40  # a filter that names them stays within 2,000 characters
 
 
 class Places:
@@ -20,6 +22,7 @@ class Places:
         self._codes: dict[str, str] = {}  # location id -> code
         self._ids: dict[str, str] = {}  # location code -> id
         self._variants: OrderedDict[str, str] = OrderedDict()  # variant id -> code
+        self._units: OrderedDict[str, str] = OrderedDict()  # item id -> its base unit
 
     async def known(
         self, lines: Sequence[Row], *, urgent: bool = False
@@ -44,6 +47,28 @@ class Places:
         if code not in self._ids:
             raise Rejected(f"Business Central has no location {code!r}: correct the route's locations.")
         return self._ids[code]
+
+    async def units(self, items: Iterable[str], *, urgent: bool = False) -> Mapping[str, str]:
+        """The base units of items by id, at least of these as far as they exist: stock is counted in them.
+
+        A line that names no unit gets the item's sales unit, which may be a box of them. Source: *Sales Line*,
+        ``CopyFromItem``. An item's base unit cannot be changed any more once it has entries.
+        """
+        unknown = [
+            item for item in dict.fromkeys(items) if item not in ("", NO_GUID) and item not in self._units
+        ]
+        for start in range(0, len(unknown), IDS_PER_CALL):
+            some = " or ".join(f"id eq {item}" for item in unknown[start : start + IDS_PER_CALL])
+            options = {"filter": some, "select": "id,baseUnitOfMeasureCode"}
+            self.learn(await self._client.rows("items", options, urgent=urgent))
+        return self._units
+
+    def learn(self, items: Iterable[Row]) -> None:
+        """Keep the base units of items that were read."""
+        for row in items:
+            self._units[text(row, "id")] = text(row, "baseUnitOfMeasureCode")
+        while len(self._units) > UNITS_MAX:
+            self._units.popitem(last=False)
 
     async def _read(self, *, urgent: bool) -> None:
         for row in await self._client.rows("locations", {"select": "id,code"}, urgent=urgent):

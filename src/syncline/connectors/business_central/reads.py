@@ -308,10 +308,12 @@ class Reads:
         return Place(reached_ms, mark.clock_ms, "", follow, mark.asked_ms)
 
     async def _order(self, row: Row, erp_ms: int) -> Event:
-        places, variants = await self._places.known(row.get("salesOrderLines") or ())
+        lines = row.get("salesOrderLines") or ()
+        places, variants = await self._places.known(lines)
+        units = await self._places.units(rows.text(line, "itemId") for line in lines)
         try:
             return rows.order_event(
-                self._system, row, places, variants, self._settings.variant_separator, erp_ms=erp_ms
+                self._system, row, places, variants, units, self._settings.variant_separator, erp_ms=erp_ms
             )
         except Rejected:
             return self._odd("erp_order.row", row)
@@ -351,6 +353,7 @@ class Reads:
                 "expand": "itemVariants",
             }
             found, _follow = await self._client.page(self._client.url("items", query))
+            self._places.learn(found)
             told, present = self._told(found)
             last = len(found) < PAGE
             after = Place() if last else msgspec.structs.replace(place, at=rows.text(found[-1], "number"))

@@ -102,6 +102,11 @@ def sku_of(number: object, variant: object, separator: str) -> str:
     return f"{number}{separator}{variant}" if variant else str(number)
 
 
+def in_base_units(line: Row, base: Mapping[str, str]) -> bool:
+    """Whether a line of a document counts what the stock figures count. ``base``: base units by item."""
+    return text(line, "unitOfMeasureCode") in ("", base.get(text(line, "itemId"), ""))
+
+
 def text(row: Row, name: str) -> str:
     """A field as text; "" where it is not there."""
     value = row.get(name)
@@ -156,22 +161,25 @@ def order_event(
     row: Row,
     places: Mapping[str, str],
     variants: Mapping[str, str],
+    base: Mapping[str, str],
     separator: str,
     *,
     erp_ms: int,
 ) -> Event:
     """One sales order. Its id names its content: read again unchanged, it is a duplicate.
 
-    All units of a line count, those that were shipped too: the stock figures have lost them either way.
+    All units of a line count, those that were shipped too: the stock figures have lost them either way. A line in another
+    unit than its item's base unit counts for nothing: the API does not tell how many of them it has. ``base``: by item.
     """
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in row.get("salesOrderLines") or ():
-        if line.get("lineType") != "Item":
+        if line.get("lineType") != "Item" or not in_base_units(line, base):
             continue
         variant = variants.get(text(line, "itemVariantId"), "")
         sku = sku_of(text(line, "lineObjectNumber"), variant, separator)
         place = places.get(text(line, "locationId"), "")
-        units[sku, place] += _decimal(line.get("quantity", "0"))
+        # A line below zero brings goods back, and takes nothing.
+        units[sku, place] += max(Decimal(0), _decimal(line.get("quantity", "0")))
     changed_ms = instant(row.get("lastModifiedDateTime"))
     body = OrderRow(
         text(row, "externalDocumentNumber"),

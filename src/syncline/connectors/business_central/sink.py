@@ -100,7 +100,7 @@ class BusinessCentralSink:
         found = await self._held(put)
         if found is not None:
             return found
-        lines = mapping.wanted_lines(put, await self._locations(put.items), self._settings)
+        lines = mapping.wanted_lines(put, *await self._places_of(put.items), self._settings)
         body = mapping.create_body(put, await self._customer(put), lines, self._settings)
         outcome = self._judge(put, await self._client.create("salesOrders", body, urgent=True))
         return await self._put_right(put, outcome, lines) if outcome.message else outcome
@@ -204,7 +204,7 @@ class BusinessCentralSink:
     async def _wanted(self, put: PutOrder) -> list[mapping.WantedLine]:
         if mapping.gone(put):
             return []
-        return mapping.wanted_lines(put, await self._locations(put.items), self._settings)
+        return mapping.wanted_lines(put, *await self._places_of(put.items), self._settings)
 
     @staticmethod
     def _steps(put: PutOrder, row: Row, wanted: Sequence[mapping.WantedLine]) -> list[mapping.Step]:
@@ -293,9 +293,12 @@ class BusinessCentralSink:
             )
         return Outcome(Result.DONE, notes, facts=facts)
 
-    async def _locations(self, items: Sequence[OrderItem]) -> dict[str, str]:
+    async def _places_of(self, items: Sequence[OrderItem]) -> tuple[dict[str, str], Mapping[str, str]]:
+        """Ids of locations by code, and base units by item."""
         codes = dict.fromkeys(item.location for item in items if item.location)
-        return {code: await self._places.id_of(code) for code in codes}
+        places = {code: await self._places.id_of(code) for code in codes}
+        ids = (item.item_id.partition(":")[0] for item in items)
+        return places, await self._places.units(ids, urgent=True)
 
     # -- customers ----------------------------------------------------------------------------
 
@@ -420,11 +423,10 @@ class BusinessCentralSink:
             message = f"No goods come back; the refund of {put.refund.amount} is for the accounts to book."
             return Outcome(Result.DONE, message, facts={"external_id": ""})
         memo = await self._memo(put)
-        locations = await self._locations(put.items)
-        wanted = mapping.memo_lines(put, locations, self._settings)
+        wanted = mapping.memo_lines(put, *await self._places_of(put.items), self._settings)
         if memo is None:
             buyer = await self._buyer(put.order_external_id)
-            body = mapping.memo_body(put, buyer.customer, buyer.currency, wanted)
+            body = mapping.memo_body(put, buyer.customer, buyer.payer, buyer.currency, wanted)
             memo = await self._client.create("salesCreditMemos", body)
         number = text(memo, "id")
         try:

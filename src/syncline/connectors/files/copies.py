@@ -16,13 +16,13 @@ from pathlib import Path
 import structlog
 
 from syncline.connectors.files.intake import Ends, Intake, header_of, kept, kept_name, lines
-from syncline.connectors.files.manifest import FilesSettings, Read
-from syncline.connectors.files.orders import Orders, key_of
+from syncline.connectors.files.manifest import MONEY, FilesSettings, Read
+from syncline.connectors.files.orders import Orders, key_of, without_person
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Searched, Whose
 
-KINDS = ("orders", "order_status", "shipments")
+KINDS = ("orders", "order_status", "shipments", *MONEY)
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once
 PIECE_BYTES = 1024 * 1024
@@ -66,7 +66,26 @@ class FileCopies:
                 name = f"{entry.name}, taken {at:%Y-%m-%d %H:%M} UTC"
                 files += [name] if mine or others else []
                 left += [name] if others else []
-        return Searched(orders, tuple(files), tuple(left))
+        kept_, named = await self._placed_orders(whose, tells, erase=erase)
+        return Searched(max(orders, kept_), tuple(files), (*left, *named))
+
+    async def _placed_orders(
+        self, whose: Whose, tells: Callable[[str], bool], *, erase: bool
+    ) -> tuple[int, list[str]]:
+        """How many orders that are kept for their money are the person's, and which others tell of them."""
+        mine, others, after = 0, [], ""
+        while keys := self._spool.placed_after(after, KEYS_MAX):
+            theirs = set(await whose(keys))
+            for key, body in self._spool.placed(keys).items():
+                if key not in theirs:
+                    others += [f"order {key}, kept for its payments"] if tells(body.decode()) else []
+                    continue
+                mine += 1
+                if erase and (rest := without_person(body)) != body:
+                    self._spool.replace_placed(key, rest)
+            after = keys[-1]
+            await self._clock.sleep(0)
+        return mine, others
 
     def _entries(self, read: Read) -> Iterator[Taken]:
         """The files of a stream, in order."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from syncline.connectors.files import mapping, orders
@@ -17,7 +18,9 @@ from syncline.connectors.files.intake import Ends, header_of, kept, lines
 from syncline.connectors.files.manifest import FilesSettings, Read, Write
 from syncline.connectors.files.mapping import Refusal
 from syncline.connectors.files.orders import Group, OrderMaker, Orders, Placed
-from syncline.connectors.files.spool import Answer, Ordered, Spool, Taken
+from syncline.connectors.files.paid import with_money
+from syncline.connectors.files.sold import Answer, Money, Ordered
+from syncline.connectors.files.spool import Spool, Taken
 from syncline.model.change import Event
 from syncline.model.errors import Conflict, Rejected, Retryable
 from syncline.ports import Clock, Folder
@@ -34,14 +37,39 @@ class Judged:
 
     told: list[Event | None] = field(default_factory=list)
     taken: dict[str, Ordered] = field(default_factory=dict)
+    placed: dict[str, bytes] = field(default_factory=dict)
+    money: list[Money] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+
+
+async def apart(read: Read, entry: Taken, spool: Spool, clock: Clock) -> Orders:
+    """The orders of a file, or what it tells of them, as far as they can be taken apart.
+
+    Raises:
+        Retryable: the spool lacks the file.
+    """
+    path = kept(read, spool, entry)
+    try:
+        found = Orders(read, header_of(read, path))
+        for count, line in enumerate(lines(read, path, Ends())):
+            found.add(line)
+            if count % LOOK_ROWS == LOOK_ROWS - 1:
+                await clock.sleep(0)
+    except OSError as error:
+        raise Retryable(f"the spool lacks {entry.name}: {error.strerror}") from error
+    return found
 
 
 class Judge:
     """Judges the files of orders of one system."""
 
-    def __init__(self, system: str, clock: Clock, spool: Spool, dialect: str, *, answers: bool) -> None:
-        """``answers``: whether the partner wants to know what became of each order."""
+    def __init__(
+        self, system: str, clock: Clock, spool: Spool, dialect: str, *, answers: bool, paid: bool = False
+    ) -> None:
+        """``answers``: whether the partner wants to know what became of each order; ``paid``: whether money has files of its own."""
+        self._paid = paid
+        self._money: dict[str, list[Money]] = {}
+        self._kept: set[str] = set()  # orders whose content is at hand when money of theirs comes
         self._system = system
         self._answers = answers
         self._clock = clock
@@ -54,15 +82,18 @@ class Judge:
         Raises:
             Retryable: the spool lacks the file, or does not take what is noted.
         """
-        found = await self._apart(read, entry)
+        found = await apart(read, entry, self._spool, self._clock)
         judged = Judged()
         for number, why, raw in found.refused:
             self._refuse(entry, judged, Refusal(entry.name, why, number, mapping.shown_line(raw)))
         maker = OrderMaker(read)
         before: dict[str, Ordered] = {}
         for start in range(0, len(found.groups), LOOK_ORDERS):
-            some = found.groups[start : start + LOOK_ORDERS]
-            before |= self._spool.ordered(orders.key_of(group.reference) for group in some)
+            keys = [orders.key_of(group.reference) for group in found.groups[start : start + LOOK_ORDERS]]
+            before |= self._spool.ordered(keys)
+            if self._paid:
+                self._money |= self._spool.money(keys)
+                self._kept |= self._spool.placed(keys).keys()
             await self._clock.sleep(0)
         newest = _newest(maker, found.groups)
         for count, group in enumerate(found.groups):
@@ -77,21 +108,16 @@ class Judge:
             )
             judged = Judged()
             self._refuse(entry, judged, Refusal(entry.name, why))
-        self._spool.order(judged.taken.values(), entry.seq, judged.answers if self._answers else ())
+        self._spool.order(
+            judged.taken.values(),
+            entry.seq,
+            judged.answers if self._answers else (),
+            placed=judged.placed,
+            money=judged.money,
+            at_ms=self._clock.now_ms(),
+            seen=before,
+        )
         return judged.told
-
-    async def _apart(self, read: Read, entry: Taken) -> Orders:
-        """The orders of a file, as far as they can be taken apart."""
-        path = kept(read, self._spool, entry)
-        try:
-            found = Orders(read, header_of(read, path))
-            for count, line in enumerate(lines(read, path, Ends())):
-                found.add(line)
-                if count % LOOK_ROWS == LOOK_ROWS - 1:
-                    await self._clock.sleep(0)
-        except OSError as error:
-            raise Retryable(f"the spool lacks {entry.name}: {error.strerror}") from error
-        return found
 
     def _judge(
         self,
@@ -118,7 +144,9 @@ class Judge:
                 result, why = "taken", ""
             else:
                 result, why = self._against(known, group, rank, hash_)
-            if result != "taken":
+            # What came before money had files of its own is told once more, so that it is kept.
+            anew = result == "unchanged" and self._paid and key not in self._kept
+            if result != "taken" and not anew:
                 judged.told.append(None)
                 judged.answers.append(self._answer(group, result, why))
                 return
@@ -144,8 +172,13 @@ class Judge:
             int(order.cancelled_at_ms is not None),
         )
         placed = Placed(order, changed_ms, entry.seq, entry.name, group.line)
+        if self._paid:
+            judged.placed[key] = msgspec.json.encode(placed)
+            order, told = with_money(order, self._money.get(key, ()))
+            judged.money += told
+            placed = msgspec.structs.replace(placed, order=order)
         judged.told.append(orders.event_of(self._system, placed))
-        judged.answers.append(self._answer(group, "taken", ""))
+        judged.answers.append(self._answer(group, result, why))
 
     def _against(self, known: Ordered | None, group: Group, rank: int | None, hash_: str) -> tuple[str, str]:
         """What an order is beside what was taken of it: taken, unchanged or older, and why.

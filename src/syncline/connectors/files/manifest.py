@@ -18,7 +18,7 @@ from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 from syncline.ports import PollStream
 
-Kind = Literal["stock", "items", "order_status", "shipments", "orders"]
+Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds"]
 Format = Literal["csv", "fixed", "xml"]
 
 # A file that we wrote may show so long after an answer that was lost. The places that we know are consistent at once
@@ -64,7 +64,9 @@ ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
 ORDER_STATUS = PollStream("order_status", (Flow.ORDER_STATUS,), arrives=True)
 SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
 ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
-STREAMS = (STOCK, STOCK_CHANGES, ITEMS, ITEM_CHANGES, ORDER_STATUS, SHIPMENTS, ORDERS)
+PAYMENTS = PollStream("payments", (Flow.ORDERS,), arrives=True)
+REFUNDS = PollStream("refunds", (Flow.ORDERS,), arrives=True)
+STREAMS = (STOCK, STOCK_CHANGES, ITEMS, ITEM_CHANGES, ORDER_STATUS, SHIPMENTS, ORDERS, PAYMENTS, REFUNDS)
 _STREAM_OF = {
     ("stock", "full"): STOCK,
     ("stock", "delta"): STOCK_CHANGES,
@@ -73,7 +75,13 @@ _STREAM_OF = {
     ("order_status", "delta"): ORDER_STATUS,
     ("shipments", "delta"): SHIPMENTS,
     ("orders", "delta"): ORDERS,
+    ("payments", "delta"): PAYMENTS,
+    ("refunds", "delta"): REFUNDS,
 }
+MONEY = {
+    "payments": "payment",
+    "refunds": "refund",
+}  # what of an order may come in files of its own, and its key
 
 _SHIP_AND_BILL = tuple(
     f"{to}_{part}"
@@ -107,6 +115,12 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         tuple(
             name for name in ORDER_HEAD + ORDER_LINE if name not in ("reference", "currency", *ORDER_LINE[:3])
         ),
+    ),
+    # Of an order that a channel left: each once, by its own id.
+    "payments": (("reference", "payment", "amount"), ("currency", "received_at", "gateway")),
+    "refunds": (
+        ("reference", "refund", "amount"),
+        ("currency", "created_at", "line", "sku", "quantity", "location", "restocked"),
     ),
 }
 WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -243,8 +257,8 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def rows_allowed(self) -> int:
-        """How many rows a file may have; of orders fewer, since all of a file is looked at together."""
-        return min(self.rows_max, ORDER_ROWS_MAX) if self.kind == "orders" else self.rows_max
+        """How many rows a file may have; of orders and their money fewer, since all of a file is looked at together."""
+        return min(self.rows_max, ORDER_ROWS_MAX) if self.kind in ("orders", *MONEY) else self.rows_max
 
     @property
     def stream(self) -> PollStream:
@@ -295,6 +309,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     writes: tuple[Write, ...] = ()
     untold: tuple[Literal["payments", "refunds"], ...] = ()
     keep_days: int = 30
+    order_days: int = 180
     slots: int = 4
     user: str = ""
     password: str = ""
@@ -336,8 +351,10 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise Misconfigured(
                 f"files.spool: {self.spool!r} must be an absolute path on a disk of this machine."
             )
-        if self.keep_days < 1 or not 1 <= self.slots <= 64 or self.entries_max < 1:
-            raise Misconfigured("files.keep_days and entries_max must be at least 1, slots 1 to 64.")
+        if min(self.keep_days, self.order_days, self.entries_max) < 1 or not 1 <= self.slots <= 64:
+            raise Misconfigured(
+                "files.keep_days, order_days and entries_max must be at least 1, slots 1 to 64."
+            )
         if not self.reads and not self.writes:
             raise Misconfigured("files: declare at least one of reads and writes.")
         seen: set[str] = set()
@@ -375,6 +392,16 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 raise Misconfigured(
                     f"files: {kind} answer orders that the partner leaves: declare reads of kind 'orders'."
                 )
+        placed = self.read("orders")
+        for kind in MONEY:
+            if self._reads(kind) and placed is None:
+                raise Misconfigured(
+                    f"files: {kind} are of orders that the partner leaves: declare reads of kind 'orders'."
+                )
+        if self._reads("payments") and placed is not None and _has(placed.head or placed, "paid"):
+            raise Misconfigured(
+                "files: payments come with their orders ('paid') or in files of their own, not both: they would count twice."
+            )
         if "orders" in kinds and self._reads("orders"):
             raise Misconfigured(
                 "files: one partner either leaves orders or is left them; configure a system for each."
@@ -436,7 +463,7 @@ def capabilities_of(settings: FilesSettings) -> Capabilities:
     )
 
 
-def _has(dialect: Dialect, name: str) -> bool:
+def _has(dialect: Dialect | Head, name: str) -> bool:
     return any(column.field == name for column in dialect.columns)
 
 
@@ -535,6 +562,8 @@ def _check_read(where: str, read: Read, seen: set[str]) -> None:
     fields = {column.field for column in read.columns}
     if read.stamp == "row" and "stamp" not in fields:
         raise Misconfigured(f'{where}.stamp = "row" needs a column of the field stamp.')
+    if read.kind == "refunds" and ("quantity" in fields) != bool(fields & {"line", "sku"}):
+        raise Misconfigured(f"{where}.columns: goods that come back need 'quantity', and 'line' or 'sku'.")
     for name in ("uncommitted", "cancelled"):
         if read.kind == "order_status" and getattr(read, name) and "status" not in fields:
             raise Misconfigured(f"{where}.{name} needs a column of the field status.")

@@ -17,7 +17,7 @@ import msgspec
 
 from syncline.connectors.files.dialect import Reader, Values, shown
 from syncline.connectors.files.intake import AHEAD_MS_MAX, Numbered
-from syncline.connectors.files.manifest import ORDER_HEAD, Head, Read
+from syncline.connectors.files.manifest import MONEY, ORDER_HEAD, Head, Read
 from syncline.connectors.files.mapping import KEY_CHARS_MAX, Refusal
 from syncline.model.change import Change, Event, Kind, Via
 from syncline.model.copying import replace
@@ -33,6 +33,9 @@ REVISION_MAX = 10**12
 PERSONAL = ("customer_", "ship_", "bill_")  # fields that tell who somebody is begin like this
 _NAME = re.compile(r"[a-z0-9_-]+")
 _ID = re.compile(rf"[A-Za-z0-9_-]{{1,{NAME_CHARS_MAX}}}")  # of a buyer: whose case an ERP may keep
+_MADE = re.compile(
+    rf".{{0,{CUT_CHARS}}}-[0-9a-f]{{{DIGEST_CHARS}}}"
+)  # what ``key_of`` makes of what is no plain id
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _YES, _NO = frozenset({"1", "true", "yes", "y"}), frozenset({"", "0", "false", "no", "n"})
 
@@ -53,7 +56,10 @@ def key_of(reference: str) -> str:
 
 @dataclass(slots=True)
 class Group:
-    """The records of one order in one file: its first line there, and why it cannot be taken, if so."""
+    """The records of one order, payment or refund in one file: its first line there, and why it cannot be taken, if so.
+
+    ``revision`` is what of an order comes once: its revision, or the id of its payment or refund.
+    """
 
     reference: str
     revision: str
@@ -88,10 +94,12 @@ class Orders:
     """Groups the lines of a file by the order that they are of.
 
     The lines of an order stand together. So a line that cannot be taken apart belongs to the order before it or to the one
-    after, and neither is taken.
+    after, and neither is taken. Refunds are grouped likewise. A line of a payment is all of it, wherever it stands.
     """
 
     def __init__(self, read: Read, header: bytes | None) -> None:
+        self._alone = read.kind == "payments"
+        self._once = MONEY.get(read.kind, "revision")
         self._head = read.head
         self._reader = Reader(read, read.columns, header)
         self._heads: Reader | None = None
@@ -125,10 +133,14 @@ class Orders:
         try:
             row = dict(zip(self._reader.fields, self._reader.values(raw), strict=True))
             reference = _name(row, "reference")
+            once = row.get("revision", "") if self._once == "revision" else _name(row, self._once)
         except Rejected as error:
             self._tear(number, str(error), raw)
             return
-        group = self._group(number, reference, row.get("revision", ""))
+        if self._alone:
+            self.groups.append(Group(reference, once, number, [(number, row)]))
+            return
+        group = self._group(number, reference, once)
         if len(group.rows) < LINES_MAX:
             group.rows.append((number, row))
         else:
@@ -169,7 +181,8 @@ class Orders:
         if (reference, revision) in self._ended:
             for each in (self._ended[reference, revision], fresh):
                 if each is not None:
-                    each.spoil(number, "the order stands in the file in two places")
+                    what = "order" if self._once == "revision" else self._once
+                    each.spoil(number, f"the {what} stands in the file in two places")
             self._ended[reference, revision] = None
         if self._torn and self._heads is None:
             fresh.spoil(number, self._torn)
@@ -449,8 +462,27 @@ def decode(body: bytes) -> Change:
     return Change(Kind.ORDER, order.key, order.updated_at_ms, 0, placed.changed_ms, order)
 
 
-def refusal_of(group: Group, file: str, why: str) -> Refusal:
-    """An order that is parked: the line that is named in the reason, or its first."""
+def without_person(body: bytes) -> bytes:
+    """The content of an order that is kept, with nothing in it that tells who bought.
+
+    As in the lines of its file a plain id stays; one that was made of something else may have an address in it.
+    """
+    placed = _PLACED.decode(body)
+    buyer = placed.order.customer
+    plain = buyer is not None and not _MADE.fullmatch(buyer.key)
+    order = replace(
+        placed.order,
+        customer=Customer(buyer.key, buyer.key) if buyer is not None and plain else None,
+        billing=None,
+        shipping_to=None,
+        note="",
+    )
+    return msgspec.json.encode(msgspec.structs.replace(placed, order=order))
+
+
+def refusal_of(group: Group, file: str, why: str, what: str = "") -> Refusal:
+    """An order that is parked, or ``what`` of it: the line that is named in the reason, or its first."""
     named = re.match(r"line (\d+): (.*)", why, re.DOTALL)
     line, rest = (int(named[1]), named[2]) if named else (group.wrong_line or group.line, why)
-    return Refusal(file, f"order {shown(group.reference)}: {rest}", line, group.reference)
+    of = f"{what} {shown(group.revision)} of " if what else ""
+    return Refusal(file, f"{of}order {shown(group.reference)}: {rest}", line, group.reference)

@@ -17,8 +17,9 @@ from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, header_of, kept, lines
 from syncline.connectors.files.manifest import ORDERS, STOCK, FilesSettings, Read
 from syncline.connectors.files.mapping import Rows
+from syncline.connectors.files.sold import Ordered
 from syncline.connectors.files.source import Place
-from syncline.connectors.files.spool import Ordered, Spool, Taken
+from syncline.connectors.files.spool import Spool, Taken
 from syncline.model.change import Cursor, Event
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.readings import Placed

@@ -20,9 +20,10 @@ from syncline.connectors.files import mapping, orders
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.manifest import FilesSettings, Read
+from syncline.connectors.files.manifest import MONEY, FilesSettings, Read
 from syncline.connectors.files.mapping import Refusal, Rows
-from syncline.connectors.files.spool import Spool, Taken
+from syncline.connectors.files.paying import MoneyJudge
+from syncline.connectors.files.spool import DAY_MS, Spool, Taken
 from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
 from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
@@ -55,12 +56,13 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Told(NamedTuple):
-    """What one line amounts to: news, something known that is there, or a refusal."""
+    """What one line amounts to: news, something known that is there, or a refusal; ``odd``: it was not taken."""
 
     number: int
     key: str
     row: mapping.StockRow | mapping.ItemRow | None
     refused: Refusal | None
+    odd: bool = False
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Compared:
     """What a full file differs from, and what has to be told of again although it is the same."""
 
     before: set[bytes] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)  # SKUs of which the file before had lines that were not taken
     again: set[str] = field(default_factory=set)
 
 
@@ -95,6 +98,9 @@ class FilesSource:
         self._intake = intake
         self._answers = answers
         self._physical = any(read.kind == "stock" and read.basis == "on_hand" for read in settings.reads)
+        self._paid = any(read.kind in MONEY for read in settings.reads)
+        answered = settings.write("acknowledgements") is not None
+        self._money = MoneyJudge(name, clock, spool, answers=answered)
 
     @property
     def streams(self) -> tuple[PollStream, ...]:
@@ -120,7 +126,8 @@ class FilesSource:
             raise ValueError(f"files: no stream {stream!r} is declared")
         failed = await self._intake.take(read)
         place, covers_ms = self._place(read, cursor)
-        if read.kind == "orders":
+        sold = read.kind in ("orders", *MONEY)  # what a channel tells of its sales, which is answered
+        if sold:
             self._answers.begin(stream, place.seq)
         while (entry := self._next(read, place)) is not None:
             if entry.state != "accepted":
@@ -136,7 +143,7 @@ class FilesSource:
             reached_ms = max(covers_ms, place.covers, min(entry.listed_ms, entry.stamp_ms))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
-            if read.kind == "orders":
+            if sold:
                 pages = self._orders
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
@@ -148,12 +155,20 @@ class FilesSource:
             yield Page(events, self._cursor(stream, place, covers_ms), last=False)
             self._spool.said_again([(reference, times) for reference, _, times in told])
             self._spool.touch({x.sku: row.stamp_ms for row in rows for x in row.lines})
-        if read.kind == "orders":
+        if read.kind in MONEY:
+            for look in (self._money.found, self._money.late):
+                events_, money = look(read)
+                if events_:
+                    yield Page(tuple(events_), self._cursor(stream, place, covers_ms), last=False)
+                    self._spool.pay(money)
+        if sold:
             await self._answers.answer(stream, place.seq)
         if failed is not None:
             raise failed  # what else has come is told; nothing is confirmed while one cannot be read
         # What has arrived is told; only now does it count as confirmed.
         yield Page((), self._cursor(stream, place, max(covers_ms, place.covers)), last=True)
+        if read.kind == "orders":
+            self._spool.forget_placed(self._clock.now_ms() - self._settings.order_days * DAY_MS)
         self._spool.collect(
             stream, (place.full, place.base), place.seq, self._clock.now_ms(), self._settings.keep_days
         )
@@ -224,12 +239,12 @@ class FilesSource:
         kind = Kind.STOCK if read.kind == "stock" else Kind.ITEM
         at = 0
         page: list[Told] = []
-        doubted: dict[str, int] = {}
+        doubted: set[str] = set()
         for told in self._compare(read, entry, against, changed_ms):
             at += 1
-            if told.refused is not None and told.key:
+            if told.odd and told.key:
                 # The next file may have this very line and no other of its SKU, and would seem to say nothing new.
-                doubted[told.key.partition(mapping.SEP)[0]] = entry.stamp_ms + 1
+                doubted.add(told.key.partition(mapping.SEP)[0])
             if at % LOOK_ROWS == 0:
                 await self._clock.sleep(0)
             if place.now and at <= place.at:
@@ -240,8 +255,7 @@ class FilesSource:
                 page = []
                 yield events, present, replace(place, now=entry.seq, at=at)
         events, present = self._page(read, kind, page, changed_ms)
-        if doubted and read.kind == "stock":
-            self._spool.touch(doubted)
+        self._spool.doubt(read.stream.name, entry.seq, doubted, place.base)
         yield events, present, done
         if read.kind == "stock":
             self._spool.untouch(entry.stamp_ms - read.lead_s * 1000)
@@ -254,7 +268,8 @@ class FilesSource:
         path = kept(read, self._spool, base)
         if header_of(read, path) != header_of(read, kept(read, self._spool, entry)):
             return Compared()
-        against = Compared(again=self._spool.touched() if read.kind == "stock" else set())
+        odd = self._spool.doubted(read.stream.name, base.seq)
+        against = Compared(odd=odd, again=odd | (self._spool.touched() if read.kind == "stock" else set()))
         for number, line in enumerate(lines(read, path, Ends())):
             against.before.add(line[1])
             if number % LOOK_ROWS == LOOK_ROWS - 1:
@@ -292,9 +307,9 @@ class FilesSource:
                 yield Told(number, key, None if same else make(values), None)
             except Rejected as error:
                 # Where it can be told whose line it is, the record is there, whatever is said of it.
-                old = raw in before
+                old = raw in before and (not key or key.partition(mapping.SEP)[0] in against.odd)
                 refused = None if old else Refusal(entry.name, str(error), number, mapping.shown_line(raw))
-                yield Told(number, key, None, refused)
+                yield Told(number, key, None, refused, odd=True)
 
     def _page(
         self, read: Read, kind: Kind, page: list[Told], changed_ms: int
@@ -316,10 +331,15 @@ class FilesSource:
     # --- files of changes -------------------------------------------------------------------------------
 
     async def _orders(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        """Orders that a channel left. ``at`` counts those that nothing is told of too: they differ from time to time."""
-        answers = self._settings.write("acknowledgements") is not None
-        judge = Judge(self._name, self._clock, self._spool, dialect_of(read), answers=answers)
-        told = await judge.told(read, entry)
+        """Orders that a channel left, or money of them. ``at`` counts those that nothing is told of too."""
+        if read.kind in MONEY:
+            told = await self._money.told(read, entry)
+        else:
+            answers = self._settings.write("acknowledgements") is not None
+            judge = Judge(
+                self._name, self._clock, self._spool, dialect_of(read), answers=answers, paid=self._paid
+            )
+            told = await judge.told(read, entry)
         at = place.at if place.now else 0
         while len(told) - at > ORDERS_PER_PAGE:
             some = told[at : at + ORDERS_PER_PAGE]

@@ -19,6 +19,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from syncline.connectors.files.sold import SoldSpool
 from syncline.model.errors import Misconfigured, Retryable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -50,6 +51,9 @@ CREATE TABLE IF NOT EXISTS pending (name TEXT PRIMARY KEY, at_ms INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS status (
     reference TEXT PRIMARY KEY, body BLOB NOT NULL, again INTEGER NOT NULL, at_ms INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS doubted (
+    stream TEXT NOT NULL, seq INTEGER NOT NULL, sku TEXT NOT NULL, PRIMARY KEY (stream, seq, sku)
+) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS touched (sku TEXT PRIMARY KEY, stamp_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS ordered (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, rank INTEGER, hash TEXT NOT NULL, dialect TEXT NOT NULL, version_ms INTEGER NOT NULL,
@@ -57,6 +61,12 @@ CREATE TABLE IF NOT EXISTS ordered (
     cancelled INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX IF NOT EXISTS ordered_since ON ordered (version_ms, key);
+CREATE TABLE IF NOT EXISTS placed (key TEXT PRIMARY KEY, body BLOB NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS money (
+    key TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, hash TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
+    seq INTEGER NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (key, kind, id)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX IF NOT EXISTS money_waits ON money (kind, at_ms) WHERE state = 'waits';
 CREATE TABLE IF NOT EXISTS figures (
     sku TEXT NOT NULL, location TEXT NOT NULL, line BLOB NOT NULL, PRIMARY KEY (sku, location)
 ) WITHOUT ROWID, STRICT;
@@ -95,38 +105,6 @@ class Sent:
     revision: int
     hash: str
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """What was taken last of one order that a channel left: ``name`` is its reference there, ``rank`` tells newer from older.
-
-    ``seq`` is the journal's number of the file that said so, ``dialect`` by what its lines got their meaning.
-    """
-
-    key: str
-    name: str
-    rank: int | None
-    hash: str
-    dialect: str
-    version_ms: int
-    placed_ms: int
-    seq: int
-    file: str
-    number: str
-    total: str
-    cancelled: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one order of a file: ``taken``, ``unchanged``, ``older`` or ``refused``; a file refused whole has no reference."""
-
-    reference: str
-    revision: str
-    line: int
-    result: str
-    reason: str
 
 
 def _taken(row: tuple[Any, ...]) -> Taken:
@@ -171,7 +149,7 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-class Spool:
+class Spool(SoldSpool):
     """The folder of one system. It is opened when it is first used; several may use it at once."""
 
     def __init__(self, folder: str, rng: Random, owner: str) -> None:
@@ -436,6 +414,21 @@ class Spool:
         with self._transaction() as connection:
             connection.execute("DELETE FROM touched WHERE stamp_ms <= ?", (stamp_ms,))
 
+    def doubt(self, stream: str, seq: int, skus: Iterable[str], base: int) -> None:
+        """These SKUs have lines in a full file that were not taken; what is known of others than that and ``base`` goes."""
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM doubted WHERE stream = ? AND seq NOT IN (?, ?)", (stream, seq, base)
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO doubted VALUES (?, ?, ?)", [(stream, seq, sku) for sku in skus]
+            )
+
+    def doubted(self, stream: str, seq: int) -> set[str]:
+        """The SKUs of which a full file has lines that were not taken."""
+        rows = self._open().execute("SELECT sku FROM doubted WHERE stream = ? AND seq = ?", (stream, seq))
+        return {sku for (sku,) in rows}
+
     # --- what was said of orders last, to be told again where an order is found only now --------------------
 
     def said(self, rows: Iterable[tuple[str, bytes]], now_ms: int, keep_days: int) -> None:
@@ -470,59 +463,6 @@ class Spool:
     def last_number(self) -> int:
         """The number of the last file that was taken."""
         return int(self._open().execute("SELECT max(seq) FROM taken").get or 0)
-
-    # --- orders that a channel left ---------------------------------------------------------------------
-
-    def ordered(self, keys: Iterable[str]) -> dict[str, Ordered]:
-        """What was taken last of some orders, by key."""
-        found: dict[str, Ordered] = {}
-        connection = self._open()
-        for key in keys:
-            for row in connection.execute("SELECT * FROM ordered WHERE key = ?", (key,)):
-                found[key] = Ordered(*row)
-        return found
-
-    def ordered_since(self, since_ms: int, after: tuple[int, str], told: int, limit: int) -> list[Ordered]:
-        """Orders of versions since a moment, of files up to a number, after a version and key; in their order."""
-        rows = self._open().execute(
-            "SELECT * FROM ordered WHERE version_ms >= ? AND (version_ms, key) > (?, ?) AND seq <= ?"
-            " ORDER BY version_ms, key LIMIT ?",
-            (since_ms, *after, told, limit),
-        )
-        return [Ordered(*row) for row in rows]
-
-    def order(self, taken: Iterable[Ordered], seq: int, answers: Iterable[Answer]) -> None:
-        """These orders of a file are taken; its answers are kept as they were given first."""
-        with self._transaction() as connection:
-            connection.executemany(
-                f"INSERT OR REPLACE INTO ordered VALUES ({', '.join('?' * len(Ordered.__slots__))})",  # noqa: S608
-                [tuple(getattr(each, name) for name in Ordered.__slots__) for each in taken],
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (seq, at, x.reference, x.revision, x.line, x.result, x.reason)
-                    for at, x in enumerate(answers)
-                ],
-            )
-
-    def answers(self, seq: int) -> list[Answer]:
-        """What became of the orders of a file, in the order of its lines."""
-        rows = self._open().execute(
-            "SELECT reference, revision, line, result, reason FROM answers WHERE seq = ? ORDER BY at", (seq,)
-        )
-        return [Answer(*row) for row in rows]
-
-    def answered(self, stream: str) -> int | None:
-        """The number of the last file of a stream that was answered; ``None`` before any was to be."""
-        found = self._open().execute("SELECT value FROM about WHERE name = ?", (f"answered {stream}",)).get
-        return None if found is None else int(str(found))
-
-    def answer(self, stream: str, seq: int) -> None:
-        """The files of a stream up to a number are answered."""
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"answered {stream}", str(seq)))
-            connection.execute("DELETE FROM answers WHERE seq <= ?", (seq,))
 
     # --- what we have written -----------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from syncline.connectors.business_central.simulator.errors import (
     no_segment,
     no_version,
     too_many,
+    unsupported,
     wrong_credentials,
 )
 from syncline.connectors.business_central.simulator.metadata import edmx, service
@@ -248,6 +249,10 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         if not known or self.faults.reject_auth or not self.registered:
             self.ledger.breach("auth")
             raise wrong_credentials()
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.body and kind != "application/json":
+            self.ledger.breach("content_type")
+            raise unsupported(kind)
         if len(request.body) > BODY_BYTES_MAX:
             raise ApiError(413, "RequestEntityTooLarge", "The request is too large.")
         self.limits.count(_calls(request))
@@ -314,6 +319,17 @@ class BusinessCentralSimulator(People, Truth, Simulator):
         parts = (_json(request.body) or {}).get("requests")
         if not isinstance(parts, list) or not all(isinstance(x, dict) for x in parts):
             raise bad_request("A batch needs an array of requests.")
+        ids = [
+            str(part["id"]) for part in parts if part.get("id") is not None
+        ]  # Microsoft's own example has none
+        wrong = next((x for x in ("method", "url") if any(not part.get(x) for part in parts)), "")
+        if wrong or len(set(ids)) < len(ids):
+            # OData JSON Format 4.01, section 19.1; the words are an assumption.
+            raise bad_request(
+                f"Each request of a batch needs '{wrong}'."
+                if wrong
+                else "Two requests of a batch have one id."
+            )
         if len(parts) > BATCH_MAX:
             raise bad_request(f"A batch may have {BATCH_MAX} operations.")
         isolated = request.headers.get("isolation", "").lower() == "snapshot"

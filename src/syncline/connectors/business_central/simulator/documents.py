@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from syncline.connectors.business_central.simulator.errors import dialog
+from syncline.connectors.business_central.simulator.errors import dialog, wrong_value
 from syncline.connectors.business_central.simulator.schema import EMPTY_GUID
 from syncline.connectors.business_central.simulator.state import CENT, ZERO, Company, Key, Record
 
 HUNDRED = Decimal(100)
 SALES_ACCOUNT = "6110"
 BANK_ACCOUNT = "2920"
+SHIPPED_AS = {"Comment": "_x0020_", "Account": "G_x002F_L_x0020_Account", "Item": "Item"}
 
 
 class Documents:
@@ -19,6 +20,16 @@ class Documents:
 
     def __init__(self, company: Company) -> None:
         self._company = company
+        self.posting_from = self.posting_to = ""  # the general ledger setup's *Allow Posting From* and *To*
+
+    def _check_date(self, document: Record, kind: str) -> None:
+        """A period that is closed takes nothing any more. Source: *Sales-Post*, by *Gen. Jnl.-Check Line*."""
+        held = document.values
+        if held["postingDate"] < self.posting_from or held["postingDate"] > (self.posting_to or "9999"):
+            raise wrong_value(
+                f"Posting Date is not within your range of allowed posting dates in Sales Header Document Type='{kind}',"
+                f"No.='{held['number']}'."
+            )
 
     # -- amounts ----------------------------------------------------------------------------------
 
@@ -45,13 +56,7 @@ class Documents:
 
     def _amounts(self, line: Record, *, including: bool) -> None:
         held = line.values
-        amount = (held["quantity"] * held["unitPrice"]).quantize(CENT)
-        discount = min(held["discountAmount"], amount) if amount >= 0 else held["discountAmount"]
-        held["discountAmount"] = discount
-        held["discountPercent"] = (
-            (discount / amount * HUNDRED).quantize(Decimal("0.00001")) if amount else ZERO
-        )
-        amount -= discount
+        amount = (held["quantity"] * held["unitPrice"]).quantize(CENT) - held["discountAmount"]
         rate = held["taxPercent"] / HUNDRED
         net = (amount / (1 + rate)).quantize(CENT) if including else amount
         tax = amount - net if including else (net * rate).quantize(CENT)
@@ -110,7 +115,9 @@ class Documents:
     def _hold(self, line: Record) -> None:
         company = self._company
         key = self.place_of(line)
-        now = None if key is None else (key, line.values["quantity"] - line.values["shippedQuantity"])
+        held = line.values
+        left = (held["quantity"] - held["shippedQuantity"]) * held["_per"]
+        now = None if key is None else (key, max(ZERO, left))  # our extension leaves out what comes back
         before = company.waiting.get(line.id)
         if now == before:
             return
@@ -156,6 +163,7 @@ class Documents:
     ) -> Record:
         """Post a shipment of some units of an order's lines."""
         company = self._company
+        self._check_date(order, "Order")
         held = order.values
         number = company.number("shipment", 102_001, "S-")
         copied = (
@@ -184,7 +192,7 @@ class Documents:
             row["invoiceQuantity"] = row["quantity"] - row["invoicedQuantity"]
             company.touch("salesOrderLines", line)
             if key is not None:
-                self.enter(key, -quantity, "Sale", number)
+                self.enter(key, -quantity * row["_per"], "Sale", number)
             posted = company.insert(
                 "salesShipmentLines",
                 {
@@ -192,8 +200,17 @@ class Documents:
                     "documentNo": number,
                     **{
                         name: row[name]
-                        for name in ("sequence", "lineType", "lineObjectNumber", "description", "unitPrice")
+                        for name in (
+                            "sequence",
+                            "lineObjectNumber",
+                            "description",
+                            "unitOfMeasureCode",
+                            "unitPrice",
+                            "discountPercent",
+                            "taxPercent",
+                        )
                     },
+                    "lineType": SHIPPED_AS[row["lineType"]],
                     "quantity": quantity,
                     "shipmentDate": company.today(),
                     "documentNumber": number,
@@ -202,7 +219,7 @@ class Documents:
                     "itemNumber": "" if key is None else key[0],
                     "variantCode": "" if key is None else key[1],
                     "locationCode": "" if key is None else key[2],
-                    "quantityBase": quantity,
+                    "quantityBase": quantity * row["_per"],
                     "_line": line.id,
                 },
             )
@@ -218,6 +235,7 @@ class Documents:
             ApiError: nothing was shipped since the last invoice.
         """
         company = self._company
+        self._check_date(order, "Order")
         lines = list(company.children("salesOrderLines", order.id))
         due = [(x, x.values["shippedQuantity"] - x.values["invoicedQuantity"]) for x in lines]
         charges = [
@@ -285,7 +303,7 @@ class Documents:
         """Post a credit memo: its goods are back in stock.
 
         Raises:
-            ApiError: it has no lines, or was posted before.
+            ApiError: it has no lines, was posted before, or its period is closed.
         """
         company = self._company
         if memo.values["status"] != "Draft":
@@ -293,13 +311,26 @@ class Documents:
         lines = [x for x in company.children("salesCreditMemoLines", memo.id) if x.values["quantity"]]
         if not lines:
             raise dialog("Please add at least one line item to the credit memo.")
+        self._check_date(memo, "Credit Memo")
         number = company.number("posted memo", 104_001, "C-")
         for line in lines:
             key = self.place_of(line)
             if key is not None:
-                self.enter(key, line.values["quantity"], "Sale", number)
+                self.enter(key, line.values["quantity"] * line.values["_per"], "Sale", number)
         memo.values.update(number=number, status="Open")
         company.touch("salesCreditMemos", memo)
+        self._apply(memo)
+
+    def _apply(self, memo: Record) -> None:
+        """What a credit memo is over settles the invoice that it applies to, as money would."""
+        company = self._company
+        invoice = company.tables["salesInvoices"].get(memo.values["invoiceId"])
+        if invoice is None:
+            return
+        held = invoice.values
+        held["remainingAmount"] -= min(held["remainingAmount"], memo.values["totalAmountIncludingTax"])
+        held["status"] = "Open" if held["remainingAmount"] else "Paid"
+        company.touch("salesInvoices", invoice)
 
     def post_payments(self, journal: Record) -> int:
         """Post a payment journal: its lines go, general ledger entries come. Returns how many lines."""

@@ -125,6 +125,15 @@ def too_many(actual: int, most: int) -> ApiError:
     )
 
 
+def unsupported(kind: str) -> ApiError:
+    """A body that says not that it is JSON. The status is documented, code and words are an assumption."""
+    return ApiError(
+        415,
+        "BadRequest_UnsupportedMediaType",
+        f"The content type '{kind}' of the request is not supported: it has to be application/json.",
+    )
+
+
 def wrong_credentials() -> ApiError:
     """The token is missing, wrong, expired, or its application is not set up inside the product."""
     return ApiError(

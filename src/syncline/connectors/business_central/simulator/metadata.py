@@ -27,12 +27,8 @@ def edmx(api: str) -> bytes:
     """``$metadata`` of an API."""
     sets = _sets(api)
     types = "".join(_type(entity, api) for entity in sets)
-    enums = "".join(
-        _enum(_enum_name(entity, name), field)
-        for entity in sets
-        for name, field in entity.fields.items()
-        if field.values
-    )
+    options = {field.enum: field for entity in sets for field in entity.fields.values() if field.values}
+    enums = "".join(_enum(name, field) for name, field in options.items())
     actions = "".join(_action(entity, name) for entity in sets for name in entity.actions)
     named = "".join(
         f'<EntitySet Name="{x.name}" EntityType="{NAMESPACE}.{x.singular}">{_bindings(x, api)}</EntitySet>'
@@ -42,7 +38,7 @@ def edmx(api: str) -> bytes:
         '<?xml version="1.0" encoding="utf-8"?>'
         '<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>'
         f'<Schema Namespace="{NAMESPACE}" xmlns="http://docs.oasis-open.org/odata/ns/edm">'
-        f'{types}{enums}{actions}<EntityContainer Name="default">{named}</EntityContainer>'
+        f'{types}{enums}{actions}<EntityContainer Name="NAV">{named}</EntityContainer>'
         "</Schema></edmx:DataServices></edmx:Edmx>"
     ).encode()
 
@@ -51,12 +47,8 @@ def _sets(api: str) -> list[Entity]:
     return [x for x in ENTITIES.values() if x.api == api or x.name == "companies"]
 
 
-def _enum_name(entity: Entity, field: str) -> str:
-    return f"{entity.singular}{field[0].upper()}{field[1:]}"
-
-
-def _property(entity: Entity, name: str, field: Field) -> str:
-    kind = f"{NAMESPACE}.{_enum_name(entity, name)}" if field.values else EDM[field.kind]
+def _property(name: str, field: Field) -> str:
+    kind = f"{NAMESPACE}.{field.enum}" if field.values else EDM[field.kind]
     size = f' MaxLength="{field.size}"' if field.size else ""
     scale = ' Scale="Variable"' if field.kind == "decimal" else ""
     key = ' Nullable="false"' if name == "id" else ""
@@ -72,7 +64,7 @@ def _navigations(entity: Entity, api: str) -> Iterable[tuple[str, str, bool]]:
 
 
 def _type(entity: Entity, api: str) -> str:
-    fields = "".join(_property(entity, name, field) for name, field in entity.fields.items())
+    fields = "".join(_property(name, field) for name, field in entity.fields.items())
     leads = ""
     for name, target, many in _navigations(entity, api):
         kind = f"{NAMESPACE}.{ENTITIES[target].singular}"

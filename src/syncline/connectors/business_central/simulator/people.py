@@ -46,6 +46,8 @@ class People:
         }  # fmt: skip
         for number, name in accounts.items():
             company.insert("accounts", {"number": number, "displayName": name})
+        for code, name in (("PCS", "Piece"), ("BOX", "Box")):
+            company.insert("unitsOfMeasure", {"code": code, "displayName": name})
         company.insert("customerPaymentJournals", {"code": "WEB", "displayName": "Web payments"})
 
     def set_tax(self, code: str, percent: Decimal | str) -> None:
@@ -72,6 +74,13 @@ class People:
         )
         self.company.commit()
         return made.id
+
+    def add_unit(self, number: str, code: str, base_units: int | Decimal, *, sales: bool = False) -> None:
+        """Give an item another unit of measure; ``sales``: lines of sales documents are in it unless they say otherwise."""
+        item = self._item(number)
+        self.company.units[item.values["number"], code] = Decimal(base_units)
+        if sales:
+            item.values["_sales_unit"] = code
 
     def add_category(self, code: str, title: str) -> str:
         """Add an item category; returns its id."""
@@ -336,6 +345,10 @@ class People:
             self.writes.create(ENTITIES["salesCreditMemoLines"], given)
         self.post_memo(memo.id)
         return memo.id
+
+    def allow_posting(self, start: str, end: str = "") -> None:
+        """Close every period but the one between two days; what is posted in others is refused."""
+        self.documents.posting_from, self.documents.posting_to = start, end
 
     def post_memo(self, memo_id: str) -> None:
         """Post a credit memo; its goods are back in stock."""

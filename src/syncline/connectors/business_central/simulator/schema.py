@@ -11,6 +11,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from syncline.connectors.business_central.simulator.options import (
+    BLOCKED,
+    DOCUMENT_STATUS,
+    ENTRY_DOCUMENTS,
+    ENTRY_TYPES,
+    INVOICE_STATUS,
+    LEDGER_DOCUMENTS,
+    LINE_TYPES,
+    SHIPPED_TYPES,
+)
+
 EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 EMPTY_DATE = "0001-01-01"
 EMPTY_INSTANT = "0001-01-01T00:00:00Z"
@@ -33,13 +44,18 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: ``kind``, longest text, and who may write it (``""`` nobody, ``c`` create, ``cu`` always)."""
+    """One field: ``kind``, longest text, and who may write it (``""`` nobody, ``c`` create, ``cu`` always).
+
+    The metadata call the type of an option by the name of the enum behind the field, without its spaces and signs
+    (seen in published metadata: ``invoiceLineAggLineType``, ``customerBlocked``, ``salesOrderEntityBufferStatus``).
+    """
 
     kind: str
     size: int = 0
     write: str = ""
     values: tuple[str, ...] = ()  # of an enum, as they stand on the wire
     default: Any = None
+    enum: str = ""  # what the metadata call its type
 
     @property
     def empty(self) -> Any:
@@ -91,21 +107,7 @@ def _address(prefix: str, write: str) -> dict[str, Field]:
     }
 
 
-DOCUMENT_STATUS = ("Draft", "In_x0020_Review", "Open")
-INVOICE_STATUS = ("_x0020_", "Draft", "In_x0020_Review", "Open", "Paid", "Canceled", "Corrective")
-LINE_TYPES = (
-    "Comment",
-    "Account",
-    "Item",
-    "Resource",
-    "Fixed_x0020_Asset",
-    "Charge",
-    "Allocation_x0020_Account",
-)
-BLOCKED = ("_x0020_", "Ship", "Invoice", "All")
-
-
-def _document(status: tuple[str, ...]) -> dict[str, Field]:
+def _document(status: tuple[str, ...], enum: str) -> dict[str, Field]:
     return {
         **_id(),
         "number": Field("code", 20),
@@ -130,7 +132,7 @@ def _document(status: tuple[str, ...]) -> dict[str, Field]:
         "totalAmountExcludingTax": Field("decimal"),
         "totalTaxAmount": Field("decimal"),
         "totalAmountIncludingTax": Field("decimal"),
-        "status": Field("enum", values=status, default="Draft"),
+        "status": Field("enum", values=status, default="Draft", enum=enum),
         **_stamp(),
         "phoneNumber": Field("text", 30, "cu"),
         "email": Field("text", 80, "cu"),
@@ -145,26 +147,23 @@ def _ship_to() -> dict[str, Field]:
     }
 
 
-def _line() -> dict[str, Field]:
+def _line(*amounts: str) -> dict[str, Field]:
     return {
         **_id(),
-        "documentId": Field("guid", 0, "c"),
-        "sequence": Field("int", 0, "c"),
+        "documentId": Field("guid", 0, "cu"),
+        "sequence": Field("int", 0, "cu"),
         "itemId": Field("guid", 0, "cu"),
         "accountId": Field("guid", 0, "cu"),
-        "lineType": Field("enum", 0, "c", LINE_TYPES, "Item"),
-        "lineObjectNumber": Field("code", 20, "c"),
+        "lineType": Field("enum", 0, "cu", LINE_TYPES, "Comment", "invoiceLineAggLineType"),
+        "lineObjectNumber": Field("code", 20, "cu"),
         "description": Field("text", 100, "cu"),
         "description2": Field("text", 50, "cu"),
         "unitOfMeasureId": Field("guid", 0, "cu"),
         "unitOfMeasureCode": Field("code", 10, "cu"),
-        "quantity": Field("decimal", 0, "cu"),
-        "unitPrice": Field("decimal", 0, "cu"),
-        "discountAmount": Field("decimal", 0, "cu"),
-        "discountPercent": Field("decimal", 0, "cu"),
+        **_each("decimal", 0, "cu", *amounts, "discountAmount", "discountPercent"),
         "discountAppliedBeforeTax": Field("bool"),
         "amountExcludingTax": Field("decimal"),
-        "taxCode": Field("code", 20, "cu"),
+        "taxCode": Field("code", 50, "cu"),
         "taxPercent": Field("decimal"),
         "totalTaxAmount": Field("decimal"),
         "amountIncludingTax": Field("decimal"),
@@ -205,7 +204,9 @@ ENTITIES = {
                 "number": Field("code", 20, "cu"),
                 "displayName": Field("text", 100, "cu"),
                 "displayName2": Field("text", 50, "cu"),
-                "type": Field("enum", 0, "cu", ("Inventory", "Service", "Non_x002D_Inventory"), "Inventory"),
+                "type": Field(
+                    "enum", 0, "cu", ("Inventory", "Service", "Non_x002D_Inventory"), "Inventory", "itemType"
+                ),
                 "itemCategoryId": Field("guid", 0, "cu"),
                 "itemCategoryCode": Field("code", 20, "cu"),
                 "blocked": Field("bool", 0, "cu"),
@@ -273,7 +274,7 @@ ENTITIES = {
                 **_id(),
                 "number": Field("code", 20, "cu"),
                 "displayName": Field("text", 100, "cu"),
-                "type": Field("enum", 0, "cu", ("Company", "Person"), "Company"),
+                "type": Field("enum", 0, "cu", ("Company", "Person"), "Company", "contactType"),
                 **_address("", "cu"),
                 "phoneNumber": Field("text", 30, "cu"),
                 "email": Field("text", 80, "cu"),
@@ -288,7 +289,7 @@ ENTITIES = {
                 "currencyId": Field("guid", 0, "cu"),
                 "currencyCode": Field("text", 10, "cu"),
                 **_each("guid", 0, "cu", "paymentTermsId", "shipmentMethodId", "paymentMethodId"),
-                "blocked": Field("enum", 0, "cu", BLOCKED, "_x0020_"),
+                "blocked": Field("enum", 0, "cu", BLOCKED, "_x0020_", "customerBlocked"),
                 **_stamp(),
             },
             "cud",
@@ -312,7 +313,7 @@ ENTITIES = {
             "salesOrder",
             "Sales Order",
             {
-                **_document(DOCUMENT_STATUS),
+                **_document(DOCUMENT_STATUS, "salesOrderEntityBufferStatus"),
                 **_ship_to(),
                 "orderDate": Field("date", 0, "cu"),
                 "partialShipping": Field("bool", 0, "cu"),
@@ -329,7 +330,7 @@ ENTITIES = {
             "salesOrderLine",
             "Sales Line",
             {
-                **_line(),
+                **_line("quantity", "unitPrice"),
                 "shippedQuantity": Field("decimal"),
                 "invoicedQuantity": Field("decimal"),
                 "invoiceQuantity": Field("decimal", 0, "cu"),
@@ -343,7 +344,7 @@ ENTITIES = {
             "salesInvoice",
             "Sales Invoice",
             {
-                **_document(INVOICE_STATUS),
+                **_document(INVOICE_STATUS, "invoiceEntityAggregateStatus"),
                 **_ship_to(),
                 **_each("date", 0, "", "invoiceDate", "dueDate", "promisedPayDate"),
                 "customerPurchaseOrderReference": Field("text", 35),
@@ -395,7 +396,7 @@ ENTITIES = {
                 "documentId": Field("guid"),
                 "documentNo": Field("code", 20),
                 "sequence": Field("int"),
-                "lineType": Field("enum", values=LINE_TYPES, default="Item"),
+                "lineType": Field("enum", values=SHIPPED_TYPES, enum="salesLineType"),
                 "lineObjectNumber": Field("code", 20),
                 "description": Field("text", 100),
                 "description2": Field("text", 50),
@@ -412,12 +413,12 @@ ENTITIES = {
             "salesCreditMemo",
             "Sales Credit Memo",
             {
-                **_document(INVOICE_STATUS),
+                **_document(INVOICE_STATUS, "salesCrMemoEntityBufferStatus"),
                 "pricesIncludeTax": Field("bool"),  # the customer's card decides
                 **_each("date", 0, "cu", "creditMemoDate", "dueDate"),
                 "customerReturnReasonId": Field("guid", 0, "cu"),
                 "invoiceId": Field("guid", 0, "cu"),
-                "invoiceNumber": Field("code", 20),
+                "invoiceNumber": Field("code", 20, "cu"),
             },
             "cud",
             many={"salesCreditMemoLines": "documentId"},
@@ -428,7 +429,7 @@ ENTITIES = {
             "salesCreditMemoLines",
             "salesCreditMemoLine",
             "Sales Line",
-            _line(),
+            _line("unitPrice", "quantity"),  # the page has them in this order
             "cud",
             one=_LOCATION_OF_LINE,
         ),
@@ -454,7 +455,7 @@ ENTITIES = {
             "Gen. Journal Line",
             {
                 **_id(),
-                "journalId": Field("guid", 0, "c"),
+                "journalId": Field("guid", 0, "cu"),
                 "journalDisplayName": Field("code", 10),
                 "lineNumber": Field("int", 0, "cu"),
                 "customerId": Field("guid", 0, "cu"),
@@ -480,7 +481,7 @@ ENTITIES = {
                 "entryNumber": Field("int"),
                 "postingDate": Field("date"),
                 "documentNumber": Field("code", 20),
-                "documentType": Field("enum", values=("_x0020_", "Payment", "Invoice", "Credit_x0020_Memo")),
+                "documentType": Field("enum", values=LEDGER_DOCUMENTS, enum="genJournalDocumentType"),
                 "accountId": Field("guid"),
                 "accountNumber": Field("code", 20),
                 "description": Field("text", 100),
@@ -500,20 +501,32 @@ ENTITIES = {
                 "entryNumber": Field("int"),
                 "itemNumber": Field("code", 20),
                 "postingDate": Field("date"),
-                "entryType": Field(
-                    "enum",
-                    values=("Sale", "Positive_x0020_Adjmt_x002E_", "Negative_x0020_Adjmt_x002E_", "Transfer"),
-                ),
+                "entryType": Field("enum", values=ENTRY_TYPES, enum="itemLedgerEntryType"),
                 "sourceNumber": Field("code", 20),
-                "sourceType": Field("enum", values=("_x0020_", "Customer", "Vendor", "Item")),
-                "documentNumber": Field("code", 20),
-                "documentType": Field(
-                    "enum", values=("_x0020_", "Sales_x0020_Shipment", "Sales_x0020_Return_x0020_Receipt")
+                "sourceType": Field(
+                    "enum", values=("_x0020_", "Customer", "Vendor", "Item"), enum="analysisSourceType"
                 ),
+                "documentNumber": Field("code", 20),
+                "documentType": Field("enum", values=ENTRY_DOCUMENTS, enum="itemLedgerDocumentType"),
                 "description": Field("text", 100),
                 **_each("decimal", 0, "", "quantity", "salesAmountActual", "costAmountActual"),
                 **_stamp(),
             },
+        ),
+        Entity(
+            "unitsOfMeasure",
+            "unitOfMeasure",
+            "Unit of Measure",
+            {
+                **_id(),
+                "code": Field("code", 10, "cu"),
+                "displayName": Field("text", 50, "cu"),
+                "internationalStandardCode": Field("code", 10, "cu"),
+                "symbol": Field("text", 10, "cu"),
+                **_stamp(),
+            },
+            "cud",
+            webhooks=True,
         ),
         Entity(
             "accounts",
@@ -603,7 +616,9 @@ ENTITIES = {
                 "priceListCode": Field("code", 20),
                 "lineNumber": Field("int"),
                 "sourceType": Field(
-                    "enum", values=("All_x0020_Customers", "Customer", "Customer_x0020_Price_x0020_Group")
+                    "enum",
+                    values=("All_x0020_Customers", "Customer", "Customer_x0020_Price_x0020_Group"),
+                    enum="priceSourceType",
                 ),
                 "sourceNumber": Field("code", 20),
                 "itemNumber": Field("code", 20),
@@ -614,7 +629,9 @@ ENTITIES = {
                 "currencyCode": Field("code", 10),
                 "startingDate": Field("date"),
                 "endingDate": Field("date"),
-                "status": Field("enum", values=("Draft", "Active", "Inactive"), default="Draft"),
+                "status": Field(
+                    "enum", values=("Draft", "Active", "Inactive"), default="Draft", enum="priceStatus"
+                ),
                 "rowVersion": Field("bigint"),
                 **_stamp(),
             },

@@ -33,7 +33,7 @@ class Record:
     @property
     def etag(self) -> str:
         """The version as ``@odata.etag`` shows it."""
-        text = f"19;{self.version:019d}1;00;"
+        text = f"'19;{self.version:019d}1;00;'"  # as in answers that were published, which begin with JzE5O
         return f'W/"{base64.b64encode(text.encode()).decode()}"'
 
 
@@ -66,6 +66,9 @@ class Company:
             str, tuple[Record, list[Record]]
         ] = {}  # orders that were invoiced whole, and deleted
         self.tax: dict[str, Decimal] = {"STANDARD": ZERO, "ZERO": ZERO}  # per cent, by tax code
+        self.units: dict[
+            tuple[str, str], Decimal
+        ] = {}  # item number, unit -> base units in one, of other units
         self.version = 1000
         self._numbers: dict[str, int] = {}
         self.changes: list[tuple[str, str, Event, int]] = []  # not yet told to the subscribers
@@ -128,6 +131,13 @@ class Company:
             if record.values[field] == value:
                 return record
         return None
+
+    def per_unit(self, number: str, code: str) -> Decimal | None:
+        """How many base units of an item one of a unit is; ``None``: the item does not have this unit."""
+        item = self.find("items", "number", number)
+        if item is None or code in ("", item.values["baseUnitOfMeasureCode"]):
+            return Decimal(1)
+        return self.units.get((number, code))
 
     def children(self, table: str, parent: str) -> Iterator[Record]:
         """The lines of a document, by their sequence."""

@@ -161,7 +161,7 @@ class Truth:
                     (
                         y.values["itemNumber"],
                         y.values["variantCode"],
-                        y.values["quantity"],
+                        y.values["quantityBase"],
                         y.values["locationCode"],
                     )
                     for y in company.children("salesShipmentLines", x.id)
@@ -247,10 +247,11 @@ class Truth:
             total += held["netAmountIncludingTax"]
             if held["lineType"] == "Item" and held["shippedQuantity"] != shipped.get(line.id, ZERO):
                 yield f"{name}: {held['shippedQuantity']} shipped, shipments say {shipped.get(line.id, ZERO)}"
-            if not ZERO <= held["invoicedQuantity"] <= held["shippedQuantity"] <= held["quantity"]:
+            if not ZERO <= held["invoicedQuantity"] <= held["shippedQuantity"] <= max(ZERO, held["quantity"]):
                 yield f"{name}: more invoiced than shipped, or shipped than ordered"
             owing = self.company.waiting.get(line.id)
-            if owing is not None and owing[1] != held["quantity"] - held["shippedQuantity"]:
+            left = (held["quantity"] - held["shippedQuantity"]) * held["_per"]
+            if owing is not None and owing[1] != max(ZERO, left):
                 yield f"{name}: {owing[1]} held of the stock"
         if total != order.values["totalAmountIncludingTax"]:
             yield f"order {order.values['number']}: {order.values['totalAmountIncludingTax']} in all, lines say {total}"

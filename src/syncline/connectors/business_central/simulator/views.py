@@ -16,6 +16,13 @@ TABLES = {
     "customerFinancialDetails": "customers",
 }
 
+# Ids that stand for a code beside them.
+NAMED = {
+    "unitOfMeasureId": ("unitsOfMeasure", "unitOfMeasureCode"),
+    "baseUnitOfMeasureId": ("unitsOfMeasure", "baseUnitOfMeasureCode"),
+    "currencyId": ("currencies", "currencyCode"),  # of the company's own there is none
+}
+
 
 class Views:
     """Renders one company."""
@@ -61,6 +68,10 @@ class Views:
                 shown[name] = record.version
             elif name == "asOf":
                 shown[name] = self._company.now()
+            elif name in NAMED:
+                table, code = NAMED[name]
+                found = self._company.find(table, "code", held.get(code, ""))
+                shown[name] = field.empty if found is None else found.id
             else:
                 shown[name] = held.get(name, field.empty)
         self._sums(entity.name, record, shown)

@@ -22,28 +22,50 @@ from syncline.connectors.business_central.simulator.errors import (
     read_only,
     same_key,
     too_long,
-    wrong_value,
 )
+from syncline.connectors.business_central.simulator.lines import HEADERS, Lines
 from syncline.connectors.business_central.simulator.odata import instant_ms
 from syncline.connectors.business_central.simulator.schema import (
-    EMPTY_DATE,
     EMPTY_GUID,
     ENTITIES,
     Entity,
     Field,
 )
-from syncline.connectors.business_central.simulator.state import CENT, LINE_STEP, ZERO, Company, Record
+from syncline.connectors.business_central.simulator.state import LINE_STEP, Company, Record
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EDM = {"guid": "Guid", "decimal": "Decimal", "int": "Int32", "bool": "Boolean", "date": "Date", "instant": "DateTimeOffset"}  # fmt: skip
-UNIT_PRICE = Decimal("0.00001")  # the general ledger setup's default precision of unit amounts
-HEADERS = {"salesOrderLines": "salesOrders", "salesCreditMemoLines": "salesCreditMemos"}
 # Of these the company has none, so whatever names one names none of them.
 NOT_HERE = {
     "paymentTermsId": "Payment Terms",
     "shipmentMethodId": "Shipment Method",
     "customerReturnReasonId": "Reason Code",
+}
+ADDRESS = {
+    "AddressLine1": "addressLine1", "AddressLine2": "addressLine2", "City": "city", "Country": "country", "State": "state",
+    "PostCode": "postalCode",
+}  # fmt: skip
+# What a document has from its customer's card.
+FROM_CARD = {
+    "shipToName": "displayName",
+    **{f"{to}{name}": of for to in ("sellTo", "shipTo") for name, of in ADDRESS.items()},
+    **{
+        name: name
+        for name in (
+            "currencyId",
+            "currencyCode",
+            "paymentTermsId",
+            "shipmentMethodId",
+            "phoneNumber",
+            "email",
+        )
+    },
+    "salesperson": "salespersonCode",
+}
+FROM_PAYER = {
+    **{name: name for name in ("currencyId", "currencyCode", "paymentTermsId")},
+    "salesperson": "salespersonCode",
 }
 KEYS = {"items": "number", "customers": "number", "locations": "code"}
 
@@ -55,22 +77,27 @@ class Writes:
         self._company = company
         self._documents = documents
         self._breach = breach
+        self.lines = Lines(company, documents)
         self.manual_numbers = True  # whether the number series lets people give numbers
         self.prices_include_tax = False  # whether customers' cards say so; credit memos have it from there
+        # Whether values are taken in the order of the page's fields, or of the body. Nothing says which: a client has to
+        # end well in both.
+        self.in_page_order = False
         self._makers: dict[str, Callable[[dict[str, Any]], Record]] = {
             "customers": self._make_customers,
             "itemVariants": self._make_item_variants,
             "salesOrders": self._make_sales_orders,
-            "salesOrderLines": partial(self._make_line, "salesOrderLines"),
+            "salesOrderLines": partial(self.lines.make, "salesOrderLines"),
             "salesCreditMemos": self._make_sales_credit_memos,
-            "salesCreditMemoLines": partial(self._make_line, "salesCreditMemoLines"),
+            "salesCreditMemoLines": partial(self.lines.make, "salesCreditMemoLines"),
             "customerPayments": self._make_customer_payments,
         }
         self._changers: dict[str, Callable[[Record, dict[str, Any]], None]] = {
             "salesOrders": partial(self._change_header, "salesOrders"),
-            "salesOrderLines": partial(self._change_line, "salesOrderLines"),
+            "salesOrderLines": partial(self.lines.change, "salesOrderLines"),
             "salesCreditMemos": self._change_sales_credit_memos,
-            "salesCreditMemoLines": partial(self._change_line, "salesCreditMemoLines"),
+            "salesCreditMemoLines": partial(self.lines.change, "salesCreditMemoLines"),
+            "customerPayments": self._change_customer_payments,
         }
 
     # -- the three verbs --------------------------------------------------------------------------
@@ -84,6 +111,7 @@ class Writes:
             ApiError: in the vendor's words; the caller takes back what was written before.
         """
         given, nested = self._checked(entity, body, "c")
+        self._named(given)
         if parent is not None:
             given.setdefault(*parent)
         maker = self._makers.get(entity.name)
@@ -119,6 +147,7 @@ class Writes:
             ApiError: in the vendor's words.
         """
         given, nested = self._checked(entity, body, "u")
+        self._named(given)
         if nested:
             # Documented as unsupported; the words are an assumption.
             raise bad_request(f"Deep update of '{next(iter(nested))}' is not supported.")
@@ -143,16 +172,10 @@ class Writes:
         if entity.name in ("salesOrders", "salesCreditMemos"):
             lines = list(company.children(f"{entity.name[:-1]}Lines", record.id))
             for line in lines:
-                self._check_unshipped(line)
+                self.lines.check_unshipped(line)
             self._documents.remove(entity.name, record)
         elif entity.name in HEADERS:
-            self._check_unshipped(record)
-            header = company.tables[HEADERS[entity.name]][record.values["documentId"]]
-            self._check_open(entity.name, header)
-            self._documents.forget(record)
-            company.lines[entity.name, header.id].pop(record.id, None)
-            company.delete(entity.name, record)
-            self._settled(entity.name, header)
+            self.lines.delete(entity.name, record)
         else:
             if entity.name == "customers" and company.find("salesOrders", "customerId", record.id):
                 # The words are an assumption.
@@ -182,6 +205,8 @@ class Writes:
                 self._breach("read_only_field")
                 raise read_only(name)
             given[name] = self._value(name, field, value)
+        if self.in_page_order:
+            given = {name: given[name] for name in entity.fields if name in given}
         return given, nested
 
     def _value(self, name: str, field: Field, value: Any) -> Any:
@@ -237,9 +262,27 @@ class Writes:
         for name, what in NOT_HERE.items() if table == "Sales Header" else ():
             if not empty(given.get(name, "")):
                 raise dialog(f'The "{name}" does not match to a {what}.')
+        self._currency(given)
+
+    def _named(self, given: dict[str, Any]) -> None:
+        """A currency that is named by its id alone."""
+        found = self._company.tables["currencies"].get(given.get("currencyId", EMPTY_GUID))
+        if found is not None:
+            given.setdefault("currencyCode", found.values["code"])
+
+    def _currency(self, given: Mapping[str, Any]) -> None:
+        """The currency by id or by code, both only if they agree; the company's own has no id."""
+        company = self._company
         code = given.get("currencyCode", "").upper()
         if code not in ("", company.currency) and company.find("currencies", "code", code) is None:
             raise dialog('The "currencyCode" does not match to a Currency.')
+        if empty(number := given.get("currencyId", EMPTY_GUID)):
+            return
+        found = company.tables["currencies"].get(number)
+        if found is None:
+            raise dialog('The "currencyId" does not match to a Currency.')
+        if code not in ("", found.values["code"]):
+            raise dialog("The currency values do not match to a specific Currency.")
 
     # -- customers --------------------------------------------------------------------------------
 
@@ -282,32 +325,60 @@ class Writes:
                 raise dialog("The sell-to customer cannot be found.")
         return found
 
+    def _payer(self, given: Mapping[str, Any], customer: Record) -> Record:
+        """Who is to pay: the customer, unless another is named."""
+        company, found = self._company, None
+        if not empty(by_id := given.get("billToCustomerId", EMPTY_GUID)):
+            found = company.tables["customers"].get(by_id)
+            if found is None:
+                raise dialog("The bill-to customer cannot be found.")
+        if number := given.get("billToCustomerNumber"):
+            if found is not None and found.values["number"] != number:
+                raise dialog("The bill-to customer values do not match to a specific Customer.")
+            found = found or company.find("customers", "number", number)
+            if found is None:
+                raise dialog("The bill-to customer cannot be found.")
+        return found or customer
+
     def _header(self, table: str, given: dict[str, Any], number: str) -> Record:
+        """A document, field by field: its customer's card takes the place of what was given before.
+
+        Source: *Sales Header*, ``OnValidate`` of ``Sell-to Customer No.``.
+        """
         company = self._company
         customer = self._customer(given)
         if customer is None:
             raise dialog('A "customerNumber" or a "customerId" must be provided.')
+        payer = self._payer(given, customer)
         self._references("Sales Header", given)
         held = customer.values
-        if held["blocked"] == "All" or (table == "salesOrders" and held["blocked"] == "Invoice"):
+        if held["blocked"] in ("All", *(("Invoice", "Ship") if table == "salesOrders" else ())):
             raise dialog(
                 f"You cannot create this type of document when Customer {held['number']} is blocked with type "
                 f"{held['blocked']}"
             )
-        values = {
-            "postingDate": company.today(),
-            "shipToName": held["displayName"],
-            "currencyCode": held["currencyCode"],
-            **given,
+        card = {name: held[of] for name, of in FROM_CARD.items()} | {"shipToContact": ""}
+        if table == "salesOrders":
+            card["pricesIncludeTax"] = self.prices_include_tax
+        values: dict[str, Any] = {"postingDate": company.today()}
+        for name, value in given.items():
+            if name in ("customerId", "customerNumber"):
+                values |= card
+            elif name in ("billToCustomerId", "billToCustomerNumber"):
+                values |= {name: payer.values[of] for name, of in FROM_PAYER.items()}
+            elif value or name not in ("shipToName", "shipToContact"):  # empty they are no news to the page
+                values[name] = value
+        values |= {
             "number": number,
             "customerId": customer.id,
             "customerNumber": held["number"],
             "customerName": held["displayName"],
-            "billToName": held["displayName"],
-            "billToCustomerId": customer.id,
-            "billToCustomerNumber": held["number"],
+            "billToName": payer.values["displayName"],
+            "billToCustomerId": payer.id,
+            "billToCustomerNumber": payer.values["number"],
+            **{f"billTo{name}": held[of] for name, of in ADDRESS.items()},
         }
-        record = company.insert(table, values)
+        record = company.insert(table, {x: y for x, y in values.items() if x in ENTITIES[table].fields})
         self._documents.settle(table, record)
         return record
 
@@ -318,11 +389,27 @@ class Writes:
     def _make_sales_credit_memos(self, given: dict[str, Any]) -> Record:
         given.setdefault("creditMemoDate", self._company.today())
         given["pricesIncludeTax"] = self.prices_include_tax
+        self._applies_to(given)
         return self._header("salesCreditMemos", given, self._company.number("memo", 1001))
+
+    def _applies_to(self, given: dict[str, Any]) -> None:
+        """The invoice that a credit memo applies to, by id or by number, both only if they agree."""
+        company, found = self._company, None
+        if "invoiceId" in given:
+            found = company.tables["salesInvoices"].get(given["invoiceId"])
+            if found is None and not empty(given["invoiceId"]):
+                raise dialog('The "invoiceId" does not match to an Invoice.')
+            if given.get("invoiceNumber", "") not in ("", found and found.values["number"]):
+                raise dialog('The "invoiceId" and "invoiceNumber" do not match to a specific Invoice.')
+            given["invoiceNumber"] = "" if found is None else found.values["number"]
+        elif "invoiceNumber" in given:
+            found = company.find("salesInvoices", "number", given["invoiceNumber"])
+            given["invoiceId"] = EMPTY_GUID if found is None else found.id
 
     def _change_sales_credit_memos(self, record: Record, given: dict[str, Any]) -> None:
         if record.values["status"] != "Draft":
             raise dialog("The credit memo has been posted already.")
+        self._applies_to(given)
         self._change_header("salesCreditMemos", record, given)
 
     def _change_header(self, table: str, record: Record, given: dict[str, Any]) -> None:
@@ -331,250 +418,71 @@ class Writes:
             # The words are an assumption.
             raise dialog("The customer of a document with lines cannot be changed here.")
         self._references("Sales Header", given)
-        record.values.update({k: v for k, v in given.items() if k not in ("customerId", "customerNumber")})
+        values = {k: v for k, v in given.items() if k not in ("customerId", "customerNumber")}
+        if "billToCustomerId" in given or "billToCustomerNumber" in given:
+            payer = self._payer(given, self._company.tables["customers"][record.values["customerId"]])
+            values |= {
+                "billToCustomerId": payer.id,
+                "billToCustomerNumber": payer.values["number"],
+                "billToName": payer.values["displayName"],
+            }
+        record.values.update(values)
         self._documents.settle(table, record)
         self._company.touch(table, record)
 
-    # -- lines ------------------------------------------------------------------------------------
-
-    def _make_line(self, table: str, given: dict[str, Any]) -> Record:
-        company = self._company
-        header = company.tables[HEADERS[table]].get(given.get("documentId", EMPTY_GUID))
-        if header is None:
-            raise dialog("You must specify an Id or a Document Id to get the lines.")
-        self._check_open(table, header)
-        held = [x.values["sequence"] for x in company.children(table, header.id)]
-        given.setdefault("sequence", (max(held) if held else 0) + LINE_STEP)
-        if given["sequence"] in held:
-            raise same_key("Sales Line", str(given["sequence"]))
-        self._object(given)
-        self._places(given, given.get("itemId", EMPTY_GUID))
-        given.setdefault("taxCode", "STANDARD")
-        self._tax(given)
-        self._round(given)
-        card = company.tables["items"].get(given.get("itemId", EMPTY_GUID))
-        self._priced(given, {} if card is None else {"unitPrice": card.values["unitPrice"]}, header.values)
-        line = company.insert(table, given)
-        self._units(line)
-        company.adopt(table, header.id, line)
-        self._settled(table, header)
-        return line
-
-    def _change_line(self, table: str, record: Record, given: dict[str, Any]) -> None:
-        company = self._company
-        header = company.tables[HEADERS[table]][record.values["documentId"]]
-        self._check_open(table, header)
-        if given.get("itemId", record.values["itemId"]) != record.values["itemId"]:
-            # The words are an assumption.
-            raise dialog("The item of a line cannot be changed. Delete and insert the line again.")
-        self._places(given, record.values["itemId"])
-        shipped = record.values.get("shippedQuantity", ZERO)
-        if given.get("quantity", shipped) < shipped:
-            raise dialog(f"Quantity must not be below {shipped:f} in Sales Line.")
-        if "taxCode" in given:
-            self._tax(given)
-        self._round(given)
-        self._priced(given, record.values, header.values)
-        record.values.update(given)
-        self._units(record)
-        self._settled(table, header)
-
-    def _settled(self, table: str, header: Record) -> None:
-        """A line was written: amounts are worked out, and discounts spread over all lines again.
-
-        Source: ``Graph Mgt - Sales Order Buffer`` and ``Sales - Calc Discount By Type``, which write every line of the
-        document then. That each has another version after it is an assumption; it is the harder one.
-        """
-        company = self._company
-        self._documents.settle(HEADERS[table], header)
-        for line in company.children(table, header.id):
-            company.touch(table, line)
-        company.touch(HEADERS[table], header)
-
-    def _object(self, given: dict[str, Any]) -> None:
-        """What a line is about: by id or by number, both only if they agree."""
-        company = self._company
-        kind = given.get("lineType", "Item")
-        number = given.get("lineObjectNumber", "")
-        item_id, account_id = given.get("itemId", EMPTY_GUID), given.get("accountId", EMPTY_GUID)
-        if not empty(item_id) and not empty(account_id):
-            raise dialog('Both "itemId" and "accountId" are specified. Specify only one of them.')
-        if kind == "Account" or not empty(account_id):
-            account = company.tables["accounts"].get(account_id) or (
-                company.find("accounts", "number", number) if number else None
-            )
-            if account is None:
-                raise dialog("Account does not exist.")
-            given.update(lineType="Account", accountId=account.id, lineObjectNumber=account.values["number"])
-            given.setdefault("description", account.values["displayName"])
-        elif kind == "Item":
-            item = company.tables["items"].get(item_id) or (
-                company.find("items", "number", number) if number else None
-            )
-            if item is None:
-                raise dialog("Item does not exist.")
-            held = item.values
-            if held["blocked"]:
-                raise wrong_value(
-                    f"Blocked must be equal to 'No'  in Item: No.={held['number']}. Current value is 'Yes'."
-                )
-            given.update(lineType="Item", itemId=item.id, lineObjectNumber=held["number"])
-            given.setdefault("description", held["displayName"])
-            given.setdefault("unitOfMeasureCode", held["baseUnitOfMeasureCode"])
-        elif kind != "Comment":
-            raise bad_request(f"Lines of type '{kind}' are not simulated.")
-
-    def _places(self, given: Mapping[str, Any], item: str) -> None:
-        company = self._company
-        location = given.get("locationId", EMPTY_GUID)
-        if not empty(location) and location not in company.tables["locations"]:
-            # The words are an assumption.
-            raise dialog('The "locationId" does not match to a Location.')
-        variant = given.get("itemVariantId", EMPTY_GUID)
-        if not empty(variant):
-            found = company.tables["itemVariants"].get(variant)
-            if found is None or found.values["itemId"] != item:
-                # The words are an assumption.
-                raise dialog('The "itemVariantId" does not match to a variant of the item.')
-
-    def _tax(self, given: dict[str, Any]) -> None:
-        rate = self._company.tax.get(given["taxCode"])
-        if rate is None:
-            raise not_in_table(
-                "VAT Prod. Posting Group", "Sales Line", given["taxCode"], "VAT Product Posting Group"
-            )
-        given["taxPercent"] = rate
-
-    @staticmethod
-    def _round(given: dict[str, Any]) -> None:
-        if "unitPrice" in given:
-            given["unitPrice"] = given["unitPrice"].quantize(UNIT_PRICE)
-
-    def _priced(self, given: dict[str, Any], before: Mapping[str, Any], header: Mapping[str, Any]) -> None:
-        """What the table makes of price and discount as it takes one value after another.
-
-        Source: *Sales Line*, ``OnValidate`` of ``Quantity``, ``Unit Price`` and ``Variant Code``. A new quantity or variant
-        has the price looked up again; where a price list has one, it takes the place of what is there. A price or a
-        quantity keeps the percentage of the discount, not its amount. That values are taken in the order of the page's
-        fields, the variant after the price, is an assumption; it is the harder one.
-        """
-        held = {
-            "quantity": ZERO,
-            "unitPrice": ZERO,
-            "discountAmount": ZERO,
-            "itemVariantId": EMPTY_GUID,
-            **before,
-        }
-
-        def discounted(percent: Decimal) -> None:
-            whole = (held["quantity"] * held["unitPrice"]).quantize(CENT)
-            held["discountAmount"] = (whole * percent / 100).quantize(CENT)
-
-        def percent() -> Decimal:
-            whole = (held["quantity"] * held["unitPrice"]).quantize(CENT)
-            return (held["discountAmount"] / whole * 100).quantize(UNIT_PRICE) if whole else ZERO
-
-        kept = percent()
-        new_quantity = given.get("quantity", held["quantity"])
-        if new_quantity != held["quantity"]:
-            held["quantity"] = new_quantity
-            held["unitPrice"] = self._listed(
-                {**held, **given}, header, held["itemVariantId"], held["unitPrice"]
-            )
-            discounted(kept)
-        if given.get("unitPrice", held["unitPrice"]) != held["unitPrice"]:
-            held["unitPrice"] = given["unitPrice"]
-            discounted(kept)
-        if given.get("discountAmount", held["discountAmount"]) != held["discountAmount"]:
-            held["discountAmount"] = given["discountAmount"]
-        elif "discountPercent" in given and "discountAmount" not in given:
-            discounted(given["discountPercent"])
-        variant = given.get("itemVariantId", held["itemVariantId"])
-        if variant != held["itemVariantId"]:
-            kept = percent()
-            held["unitPrice"] = self._listed({**held, **given}, header, variant, held["unitPrice"])
-            discounted(kept)
-        given.update({name: held[name] for name in ("quantity", "unitPrice", "discountAmount")})
-
-    def _listed(
-        self, line: Mapping[str, Any], header: Mapping[str, Any], variant: str, otherwise: Decimal
-    ) -> Decimal:
-        """The lowest price that the price lists have for a line; ``otherwise`` where they have none."""
-        company = self._company
-        if line.get("lineType", "Item") != "Item":
-            return otherwise
-        found = company.tables["itemVariants"].get(variant)
-        codes = ("", "" if found is None else found.values["code"])
-        today = company.today()
-        prices = [
-            row["unitPrice"]
-            for row in (x.values for x in company.tables["priceListLines"].values())
-            if row["status"] == "Active"
-            and row["itemNumber"] == line["lineObjectNumber"]
-            and row["variantCode"] in codes
-            and row["unitPrice"]
-            and row["minimumQuantity"] <= line["quantity"]
-            and (row["currencyCode"] or company.currency) == (header["currencyCode"] or company.currency)
-            and row["startingDate"] <= today
-            and (row["endingDate"] == EMPTY_DATE or today <= row["endingDate"])
-            and (
-                row["sourceType"] == "All_x0020_Customers"
-                or (row["sourceType"], row["sourceNumber"]) == ("Customer", header["billToCustomerNumber"])
-            )
-        ]
-        return min(prices, default=otherwise)
-
-    @staticmethod
-    def _units(line: Record) -> None:
-        held = line.values
-        if "shippedQuantity" in held:
-            held["shipQuantity"] = held["quantity"] - held["shippedQuantity"]
-            held["invoiceQuantity"] = held["quantity"] - held["invoicedQuantity"]
-
-    def _check_open(self, table: str, header: Record) -> None:
-        """Lines of a released order stand; on the wire its status is Open, in the product Released."""
-        status, number = header.values["status"], header.values["number"]
-        if table == "salesOrderLines" and status != "Draft":
-            current = "Released" if status == "Open" else "Pending Approval"
-            raise wrong_value(
-                "Status must be equal to 'Open'  in Sales Header: Document Type=Order, "
-                f"No.={number}. Current value is '{current}'."
-            )
-        if table == "salesCreditMemoLines" and status != "Draft":
-            raise dialog("The credit memo has been posted already.")
-
-    @staticmethod
-    def _check_unshipped(line: Record) -> None:
-        if line.values.get("shippedQuantity", ZERO) != line.values.get("invoicedQuantity", ZERO):
-            # The words are an assumption.
-            raise dialog(
-                "You cannot delete the sales line because it has been shipped and not invoiced: "
-                f"Line No.={line.values['sequence']}."
-            )
-
     # -- payments ---------------------------------------------------------------------------------
+
+    def _payment(self, given: dict[str, Any]) -> Record | None:
+        """The customer of a payment, by id, by number, both only if they agree, or by the invoice that it applies to."""
+        company, customer, invoice = self._company, None, None
+        if not empty(given.get("customerId", EMPTY_GUID)):
+            customer = company.tables["customers"].get(given["customerId"])
+            if customer is None:
+                raise dialog('The "customerId" does not match to a Customer.')
+        if number := given.get("customerNumber"):
+            if customer is not None and customer.values["number"] != number:
+                raise dialog("The customer values do not match to a specific Customer.")
+            customer = customer or company.find("customers", "number", number)
+            if customer is None:
+                raise dialog('The "customerNumber" does not match to a Customer.')
+        if not empty(given.get("appliesToInvoiceId", EMPTY_GUID)):
+            invoice = company.tables["salesInvoices"].get(given["appliesToInvoiceId"])
+            if invoice is None:
+                raise dialog(
+                    'The "appliesToInvoiceId" should be the ID of an Open, Paid, Corrective, or Canceled Invoice.'
+                )
+        if number := given.get("appliesToInvoiceNumber"):
+            if invoice is not None and invoice.values["number"] != number:
+                raise dialog("The Applies To Invoice values do not match to the same Invoice.")
+            invoice = invoice or company.find("salesInvoices", "number", number)
+        if invoice is not None:
+            given.update(appliesToInvoiceId=invoice.id, appliesToInvoiceNumber=invoice.values["number"])
+            customer = customer or company.tables["customers"][invoice.values["billToCustomerId"]]
+        if customer is not None:
+            held = customer.values
+            if held["blocked"] == "All":
+                raise dialog(
+                    f"You cannot create this type of document when Customer {held['number']} is blocked with type All"
+                )
+            given.update(customerId=customer.id, customerNumber=held["number"])
+            # Source: *Gen. Journal Line*, GetCustomerAccount: a line is in the currency of the customer's card, and no
+            # field of the page says so.
+            given["_currency"] = held["currencyCode"] or company.currency
+        return customer
+
+    def _change_customer_payments(self, record: Record, given: dict[str, Any]) -> None:
+        if given.get("journalId", record.values["journalId"]) != record.values["journalId"]:
+            raise dialog("The Journal Id cannot be changed.")
+        self._payment(given)
+        record.values.update(given)
+        self._company.touch("customerPayments", record)
 
     def _make_customer_payments(self, given: dict[str, Any]) -> Record:
         company = self._company
         journal = company.tables["customerPaymentJournals"].get(given.get("journalId", EMPTY_GUID))
         if journal is None:
             raise dialog("You must specify a journal batch ID or a journal ID to get a journal line.")
-        customer = None
-        if not empty(given.get("customerId", EMPTY_GUID)):
-            customer = company.tables["customers"].get(given["customerId"])
-            if customer is None:
-                raise dialog('The "customerId" does not match to a Customer.')
-        elif given.get("customerNumber"):
-            customer = company.find("customers", "number", given["customerNumber"])
-            if customer is None:
-                raise dialog('The "customerNumber" does not match to a Customer.')
-        if not empty(invoice := given.get("appliesToInvoiceId", EMPTY_GUID)):
-            found = company.tables["salesInvoices"].get(invoice)
-            if found is None:
-                raise dialog(
-                    'The "appliesToInvoiceId" should be the ID of an Open, Paid, Corrective, or Canceled Invoice.'
-                )
-            given["appliesToInvoiceNumber"] = found.values["number"]
+        customer = self._payment(given)
         held = [
             x.values["lineNumber"]
             for x in company.tables["customerPayments"].values()
@@ -584,12 +492,8 @@ class Writes:
         given.setdefault("documentNumber", company.number(f"payment {journal.id}", 1, "P"))
         given.setdefault("postingDate", company.today())
         given["journalDisplayName"] = journal.values["code"]
-        given["_currency"] = company.currency
+        given.setdefault("_currency", company.currency)
         if customer is not None:
-            # Source: *Gen. Journal Line*, GetCustomerAccount: a line is in the currency of the customer's card, and no
-            # field of the page says so.
-            given["_currency"] = customer.values["currencyCode"] or company.currency
-            given.update(customerId=customer.id, customerNumber=customer.values["number"])
             given.setdefault("description", customer.values["displayName"])
         return company.insert("customerPayments", given)
 

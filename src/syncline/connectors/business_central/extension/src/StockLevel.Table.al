@@ -51,6 +51,7 @@ table 50100 "Syncline Stock Level"
             DecimalPlaces = 0 : 5;
             Editable = false;
         }
+        /// What orders still have to take. A line below zero brings goods back: until it is posted they are not there.
         field(11; "Qty. on Sales Order"; Decimal)
         {
             Caption = 'Qty. on Sales Order';
@@ -59,7 +60,8 @@ table 50100 "Syncline Stock Level"
                                                                            Type = const(Item),
                                                                            "No." = field("Item No."),
                                                                            "Variant Code" = field("Variant Code"),
-                                                                           "Location Code" = field("Location Code")));
+                                                                           "Location Code" = field("Location Code"),
+                                                                           "Outstanding Qty. (Base)" = filter(> 0)));
             DecimalPlaces = 0 : 5;
             Editable = false;
         }
