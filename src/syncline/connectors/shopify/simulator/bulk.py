@@ -132,7 +132,7 @@ class Bulk:
                 told.append({"errors": [{"message": str(error)}], "__lineNumber": n})
                 continue
             told.append({**self._shop.http.line(mutation, variables), "__lineNumber": n})
-        operation.lines = []
+        operation.objects, operation.lines = len(operation.lines), []
         operation.result = b"\n".join(msgspec.json.encode(one) for one in told[self.loses :])
         operation.status = "COMPLETED"
         operation.completed_ms = self._shop.clock.now_ms()

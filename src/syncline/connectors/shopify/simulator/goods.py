@@ -127,7 +127,7 @@ GOODS_TYPES: dict[str, dict[str, Resolver]] = {
         "errorCode": value_of(None),
         "fileSize": lambda _s, op, _a: str(len(op.result)) if op.result is not None else None,
         "id": id_of("BulkOperation"),
-        "objectCount": lambda _s, op, _a: str(len(op.lines) if op.status == "COMPLETED" else 0),
+        "objectCount": lambda _s, op, _a: str(op.objects),
         "partialDataUrl": value_of(None),
         "query": get("query"),
         "status": get("status"),

@@ -168,6 +168,7 @@ class BulkOperation:
     status: str = "CREATED"
     completed_ms: int | None = None
     result: bytes | None = None  # JSON lines
+    objects: int = 0  # so many lines were worked on
 
 
 @dataclass(slots=True)
