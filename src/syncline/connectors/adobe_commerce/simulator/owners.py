@@ -37,6 +37,7 @@ OWNERS: dict[tuple[str, str], str] = {
     + "CategoryLinkRepositoryInterface::deleteByIds",
     ("POST", "products"): _CATALOG + "ProductRepositoryInterface::save",
     ("PUT", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::save",
+    ("DELETE", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::deleteById",
     (
         "POST",
         "sharedCatalog/{id}/assignProducts",
@@ -66,6 +67,17 @@ OWNERS: dict[tuple[str, str], str] = {
         "POST",
         "inventory/source-items",
     ): "Magento\\InventoryApi\\Api\\SourceItemsSaveInterface::execute",
+}
+
+
+# Where the address names what the service's own object says: its parameter and property. Such a name is no parameter of the service,
+# so a queued call does not need it (magento2: WebapiAsync/Controller/Rest/Asynchronous/InputParamsResolver).
+SAID_TWICE: dict[tuple[str, str], tuple[str, str]] = {
+    ("PUT", "products/{sku}"): ("product", "sku"),
+    ("POST", "categories/{categoryId}/products"): ("productLink", "category_id"),
+    ("PUT", "customers/{customerId}"): ("customer", "id"),
+    ("PUT", "company/{companyId}"): ("company", "id"),
+    ("PUT", "companyCredits/{id}"): ("creditLimit", "id"),
 }
 
 
