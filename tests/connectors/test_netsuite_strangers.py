@@ -123,8 +123,187 @@ def test_what_was_given_no_name_is_called_after_its_place_among_such():
 
     async def story():
         assert await ask(
-            world, "SELECT COUNT(*), MIN(i.itemid), i.itemtype FROM item i WHERE i.itemid = 'A'"
+            world,
+            "SELECT COUNT(*), MIN(i.itemid), i.itemtype FROM item i WHERE i.itemid = 'A' GROUP BY i.itemtype",
         ) == [{"expr1": "1", "expr2": "A", "itemtype": "InvtPart"}]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("7 / 2", "3.5"),
+        ("COUNT(*) / 2 * 3", "7.5"),
+        ("0.1 + 0.2", "0.3"),
+        ("'a' || NULL || 'b'", "ab"),
+        ("MAX(i.upccode) || '-' || MAX(i.itemid) || '-' || 2", "-TAX-2"),
+        ("UPPER('x') || (1 + 1) || CASE WHEN 1 = 1 THEN 'y' END", "X2y"),
+        ("NVL('', 'none')", "none"),
+        ("TO_CHAR(MAX(2.50))", "2.5"),
+        ("TO_CHAR(12 / 4)", "3"),
+        ("TO_CHAR(1234.5, 'FM9,999.00')", "1,234.50"),
+        ("TO_CHAR(-7, '000')", "-007"),
+        ("TO_CHAR(1234, '999')", "####"),
+        ("TO_CHAR(TO_DATE('5-jan-26', 'DD-MON-YY'), 'FMDay, DD Month YYYY')", "Monday, 5 January 2026"),
+        ("TO_CHAR(TO_DATE('01/05/2026 01:40 PM', 'MM/DD/YYYY HH:MI AM'), 'HH24:MI Q DY D')", "13:40 1 MON 2"),
+        ("TO_CHAR(TO_DATE('1/5/2026'), 'YYYY-MM-DD')", "2026-01-05"),
+        ("TO_CHAR(TRUNC(TO_DATE('2026-05-17', 'YYYY-MM-DD'), 'MONTH'), 'YYYY-MM-DD')", "2026-05-01"),
+        ("TO_CHAR(TRUNC(TO_DATE('2026-05-17', 'YYYY-MM-DD'), 'Q'), 'YYYY-MM-DD')", "2026-04-01"),
+        ("TO_CHAR(NEXT_DAY(TO_DATE('2026-01-05', 'YYYY-MM-DD'), 'MONDAY'), 'YYYY-MM-DD')", "2026-01-12"),
+        (
+            "MONTHS_BETWEEN(TO_DATE('2026-03-31', 'YYYY-MM-DD'), TO_DATE('2026-02-28', 'YYYY-MM-DD'))",
+            "1",
+        ),
+        ("TRUNC(5.567, 1)", "5.5"),
+        ("ROUND(5.567, 2)", "5.57"),
+        ("LPAD('7', 3, '0') || RPAD('7', 3, '*')", "0077**"),
+        ("INITCAP('new york')", "New York"),
+        ("INSTR('abcabc', 'c', 4)", "6"),
+        ("INSTR('abcabc', 'b', 1, 2)", "5"),
+        ("REPLACE('a-b-c', '-')", "abc"),
+        ("TRANSLATE('2KRW', '1234', 'wxyz')", "xKRW"),
+        ("REGEXP_SUBSTR('no 42', '[0-9]+')", "42"),
+        ("REGEXP_REPLACE('a1b2', '[0-9]', '#')", "a#b#"),
+        ("MEDIAN(LENGTH(i.itemid))", "1"),
+        ("TO_NUMBER('1,234.50', '9,999.99')", "1234.5"),
+        ("TO_DATE('15-JAN-2026', 'DD-MON-YYYY')", "1/15/2026"),
+        ("SYSDATE", "1/5/2026"),
+        ("TRUNC(SYSDATE) + 7", "1/12/2026"),
+    ],
+)
+def test_values_are_worked_out_as_oracle_works_them_out(expression, found):
+    world = World()
+
+    async def story():
+        assert await ask(world, f"SELECT {expression} AS x FROM item i") == [{"x": found}] * (
+            1 if any(name in expression for name in ("MAX(", "COUNT(", "MEDIAN(")) else 5
+        )
+
+    world.run(story)
+
+
+def test_what_has_no_value_comes_last_and_is_not_told():
+    world = World()
+
+    async def story():
+        ids = [world.customer]
+        ids += [world.sim.add_customer(f"c-{n}", companyName=f"C{n}", email=mail) for n, mail in enumerate(("b@x.example", None, "a@x.example"))]  # fmt: skip
+        for order, found in (
+            ("email, id", [3, 1, 0, 2]),
+            ("email DESC, id", [0, 2, 1, 3]),
+            ("email NULLS FIRST, id", [0, 2, 3, 1]),
+            ("2, 1", [3, 1, 0, 2]),
+        ):
+            rows = await ask(world, f"SELECT id, email FROM customer ORDER BY {order}")
+            assert [row["id"] for row in rows] == [str(ids[n]) for n in found], order
+        rows = await ask(
+            world, "SELECT ROW_NUMBER() OVER (ORDER BY email) AS n, id FROM customer ORDER BY id"
+        )
+        assert [row["n"] for row in rows] == ["3", "2", "4", "1"]
+        assert (
+            await ask(world, "SELECT firstname || lastname AS name, '' AS x FROM customer WHERE id = 0") == []
+        )
+        assert await ask(
+            world, f"SELECT firstname || lastname AS name FROM customer WHERE id = {ids[0]}"
+        ) == [{}]
+
+    world.run(story)
+
+
+def test_letters_of_a_pattern_and_names_in_quotes_are_as_they_are_written():
+    world = World()
+
+    async def story():
+        assert await ask(world, "SELECT id FROM item WHERE itemid LIKE 'a%'") == []
+        assert await ask(world, "SELECT itemid AS \"The Item\" FROM item WHERE itemid LIKE 'A%'") == [
+            {"the item": "A"}
+        ]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "SELECT i.id, COUNT(*) FROM item i",
+        "SELECT i.itemtype, i.itemid, COUNT(*) FROM item i GROUP BY i.itemtype",
+        "SELECT UPPER(i.itemid) || 'x' FROM item i GROUP BY i.itemtype",
+        "SELECT c.id FROM customer c, item i JOIN transaction t ON t.entity = c.id",
+        "SELECT id FROM item WHERE createddate >= '01/01/2026'",
+        "SELECT i.id FROM item i WHERE '01/01/2026' < i.createddate",
+        f"SELECT id FROM item WHERE id IN ({', '.join(map(str, range(1001)))})",
+        "SELECT TO_CHAR(SYSDATE, 'YYYY-MM-DX') FROM item",
+        "SELECT TO_DATE('2026-13-01', 'YYYY-MM-DD') FROM item",
+        "SELECT TO_NUMBER('many') FROM item",
+        "SELECT CAST(id AS VARCHAR(10)) FROM item",
+        "SELECT id || FROM item",
+    ],
+)
+def test_what_oracle_refuses_is_refused(q):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        assert error_of(response) == (400, "INVALID_PARAMETER")
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "SELECT i.itemtype AS kind, COUNT(*) AS n, UPPER(i.itemtype) FROM item i GROUP BY i.itemtype",
+        "SELECT itemtype || '!' bang, MAX(id) FROM item GROUP BY itemtype HAVING COUNT(*) > 1 ORDER BY 1",
+        "SELECT CASE itemtype WHEN 'Kit' THEN 1 END AS c, SUM(id) FROM item GROUP BY CASE itemtype WHEN 'Kit' THEN 1 END",
+        "SELECT BUILTIN.DF(t.entity), SUM(t.foreigntotal) FROM transaction t GROUP BY BUILTIN.DF(t.entity)",
+        "SELECT t.id, (SELECT COUNT(*) FROM transactionline l WHERE l.transaction = t.id) n FROM transaction t",
+        "SELECT id, ROW_NUMBER() OVER (PARTITION BY itemtype ORDER BY id) rn FROM item",
+        "SELECT COUNT(DISTINCT itemtype) kinds, 'x' AS tag, 1 one FROM item",
+        "SELECT c.id, t.id FROM customer c, transaction t WHERE t.entity = c.id",
+        f"SELECT id FROM item WHERE id IN ({', '.join(map(str, range(1000)))})",
+        "SELECT id FROM item WHERE createddate >= TO_DATE('01/01/2026', 'MM/DD/YYYY') AND itemid <> 'x'",
+    ],
+)
+def test_what_oracle_takes_is_taken(q):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        assert response.status == 200, response.body
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("q", "told"),
+    [
+        (
+            "SELECT i.id, nope FROM item i JOIN transactionline tl ON tl.item = i.id",
+            "Search error occurred: Unknown identifier 'nope'. Available identifiers are: {i=item, tl=transactionline}.",
+        ),
+        (
+            "SELECT t.amout FROM transaction t",
+            "Search error occurred: Field 'amout' for record 'transaction' was not found.",
+        ),
+        (
+            "SELECT x.id FROM item i",
+            "Search error occurred: Unknown identifier 'x'. Available identifiers are: {i=item}.",
+        ),
+        ("SELECT id FROM nope", "Invalid search type: nope."),
+    ],
+)
+def test_a_query_is_refused_in_the_words_of_live_accounts(q, told):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        (detail,) = json.loads(response.body)["o:errorDetails"]
+        assert detail == {
+            "detail": f"Invalid search query. Detailed unprocessed description follows. {told}",
+            "o:errorQueryParam": "q",
+            "o:errorCode": "INVALID_PARAMETER",
+        }
 
     world.run(story)
 
@@ -228,6 +407,8 @@ def test_pages_of_a_listing_are_linked():
         for n in range(4):
             world.sim.add_customer(f"c-{n}", companyName=f"C{n}")
         page = await world.get("/customer?limit=2&offset=2")
+        shape = (await world.call("GET", f"{RECORD}/customer")).headers["content-type"]
+        assert shape == "application/vnd.oracle.resource+json; type=collection"
         links = {link["rel"]: link["href"].rpartition("?")[2] for link in page["links"]}
         assert links == {
             "previous": "limit=2&offset=0",

@@ -34,6 +34,7 @@ TRANSFORMS = {
     "salesOrder": ("itemFulfillment", "invoice", "returnAuthorization"),
     "returnAuthorization": ("itemReceipt",),
 }
+COLLECTION = {"content-type": "application/vnd.oracle.resource+json; type=collection"}
 _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
@@ -77,9 +78,8 @@ class Records:
         render = Renderer(self._account, origin)
         if method == "GET":
             if len(parts) == 1:
-                return Reply(
-                    200, render.collection(record, matching(self._account, record, query.get("q")), query)
-                )
+                found = matching(self._account, record, query.get("q"))
+                return Reply(200, render.collection(record, found, query), COLLECTION)
             found = self._find(record, parts[1])
             if len(parts) == 2:
                 return Reply(200, render.record(record, found, query))
