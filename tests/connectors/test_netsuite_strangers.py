@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -450,5 +451,130 @@ def test_of_a_record_only_what_was_named_is_answered():
         answer = await world.get(f"/customer/{world.customer}?fields=companyName,externalId")
         assert answer.keys() == {"links", "companyName", "externalId"}
         assert "id" in await world.get(f"/customer/{world.customer}?fields=id")
+
+    world.run(story)
+
+
+def unlike(shape: dict, value: object, at: str) -> list[str]:
+    """What a value has that its schema does not describe."""
+    if value is None:
+        return [] if shape.get("nullable") else [f"{at} is null"]
+    if "enum" in shape and value not in shape["enum"]:
+        return [f"{at} is {value!r}"]
+    if shape["type"] == "array":
+        return [problem for one in value for problem in unlike(shape["items"], one, f"{at}[]")]
+    if shape["type"] == "object":
+        if not isinstance(value, dict):
+            return [f"{at} is no object"]
+        known = shape.get("properties")
+        if known is None:
+            return []
+        problems = [f"{at}.{name} is not described" for name in value.keys() - known.keys()]
+        for name in value.keys() & known.keys():
+            problems += unlike(known[name], value[name], f"{at}.{name}")
+        return problems
+    kinds = {"string": str, "number": (int, float), "integer": int, "boolean": bool}[shape["type"]]
+    right = isinstance(value, kinds) and isinstance(value, bool) is (shape["type"] == "boolean")
+    return [] if right else [f"{at} is {value!r}, no {shape['type']}"]
+
+
+def test_every_record_is_as_the_catalogue_describes_it():
+    world = World()
+
+    async def story():
+        address = {"label": "HQ", "addressBookAddress": {"addr1": "1 High St"}}
+        body = {"companyName": "Bobbins", "creditLimit": 5, "addressBook": {"items": [address]}}
+        await world.call("POST", f"{RECORD}/customer", body)
+        world.sim.opening_balance("A", world.shop, 5)
+        order = await world.put("w-1", world.line("A", 2))
+        ship = {"shipStatus": {"id": "C"}, "package": {"items": [{"packageTrackingNumber": "1Z"}]}}
+        for target, given in (("itemFulfillment", ship), ("invoice", {}), ("returnAuthorization", {})):
+            made = await world.call("POST", f"{RECORD}/salesOrder/{order}/!transform/{target}", given)
+            assert made.status == 204, made.body
+        deposit = {"customer": {"id": world.customer}, "salesOrder": {"id": order}, "payment": 3}
+        await world.call("POST", f"{RECORD}/customerDeposit", deposit)
+        moved = world.sim.transfer("A", world.shop, world.depot, 1)
+        told = await world.get(f"/inventoryTransfer/{moved}?expandSubResources=true")
+        assert (told["transferLocation"]["id"], told["inventory"]["items"][0]["adjustQtyBy"]) == (
+            str(world.depot),
+            1,
+        )
+        world.sim.adjust("A", world.shop, 2)
+        problems, seen = [], set()
+        for record in (await world.get("/metadata-catalog"))["items"]:
+            name = record["name"]
+            answer = await world.call(
+                "GET", f"{RECORD}/metadata-catalog/{name}", headers={"Accept": "application/schema+json"}
+            )
+            shape = json.loads(answer.body)
+            for item in (await world.get(f"/{name}"))["items"]:
+                told = await world.get(f"/{name}/{item['id']}?expandSubResources=true")
+                problems += unlike(shape, told, name)
+                seen.add(name)
+        assert problems == []
+        assert seen >= {"customer", "salesOrder", "itemFulfillment", "invoice", "returnAuthorization"}
+        assert seen >= {"inventoryItem", "location", "customerDeposit", "inventoryAdjustment"}
+
+    world.run(story)
+
+
+def test_the_openapi_document_names_what_is_served_and_what_it_refers_to():
+    world = World()
+
+    async def story():
+        answer = await world.call(
+            "GET", f"{RECORD}/metadata-catalog", headers={"Accept": "application/swagger+json"}
+        )
+        told = json.loads(answer.body)
+        known = {f"#/components/schemas/{name}" for name in told["components"]["schemas"]}
+        assert set(re.findall(r'"\$ref": ?"([^"]+)"', answer.body.decode())) <= known
+        for path, item in told["paths"].items():
+            named = {one["name"] for one in item.get("parameters", ()) if one["required"]}
+            assert named == set(re.findall(r"\{(\w+)\}", path))
+            for method, operation in item.items():
+                assert method == "parameters" or {"default"} < operation["responses"].keys()
+        assert "/salesOrder/{id}/!transform/itemFulfillment" in told["paths"]
+
+    world.run(story)
+
+
+def test_a_second_record_of_an_external_id_is_refused_in_the_words_of_live_accounts():
+    world = World()
+
+    async def story():
+        bodies = {
+            "customer": {"companyName": "Twice", "externalId": "twice"},
+            "salesOrder": world.order(world.line("A")) | {"externalId": "twice"},
+        }
+        for name, kind in (("customer", "entity"), ("salesOrder", "record")):
+            assert (await world.call("POST", f"{RECORD}/{name}", bodies[name])).status == 204
+            response = await world.call("POST", f"{RECORD}/{name}", bodies[name])
+            assert json.loads(response.body)["o:errorDetails"] == [
+                {
+                    "detail": f"Error while accessing a resource. This {kind} already exists.",
+                    "o:errorCode": "USER_ERROR",
+                }
+            ]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        ("returnAuthorization", "shippingCost"),
+        ("customerDeposit", "checkNum"),
+        ("salesOrder", "postingPeriod"),
+        ("inventoryAdjustment", "currency"),
+    ],
+)
+def test_a_field_that_the_record_type_does_not_have_is_refused(record, field):
+    world = World()
+
+    async def story():
+        headers = {"X-NetSuite-PropertyNameValidation": "Error"}
+        response = await world.call("POST", f"{RECORD}/{record}", {field: 1}, headers)
+        (detail,) = json.loads(response.body)["o:errorDetails"]
+        assert (detail["o:errorCode"], detail["o:errorPath"]) == ("INVALID_CONTENT", field)
 
     world.run(story)

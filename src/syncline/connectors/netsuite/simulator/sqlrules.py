@@ -174,7 +174,9 @@ def _unnamed(column: Tokens) -> Tokens:
         return column[:-2]
     last, before = column[-1:], column[-2:-1]
     if last and before and last[0].replace('"', "").isidentifier() and last[0] not in _NO_ALIAS:
-        named = before[0] in (")", "end") or before[0][:1] in "'\":" or before[0].isalnum() or "(" in before[0]
+        named = (
+            before[0] in (")", "end") or before[0][:1] in "'\":" or before[0].isalnum() or "(" in before[0]
+        )
         return column[:-1] if named and before[0] not in _NO_ALIAS - {"end"} else column
     return column
 
