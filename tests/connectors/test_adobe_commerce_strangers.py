@@ -172,6 +172,45 @@ def test_a_deleted_product_is_gone_with_what_lay_in_its_sources():
     run(story)
 
 
+def test_a_stock_item_shows_and_sets_what_lies_in_the_default_source():
+    async def story(world: World) -> None:
+        told = (await world.get("products/A"))["extension_attributes"]["stock_item"]
+        assert (told["qty"], told["is_in_stock"], told["stock_id"]) == (5, True, 1)
+        assert told == await world.get("stockItems/A")
+        path = f"all/V1/products/A/stockItems/{told['item_id']}"
+        answer = await world.http("PUT", path, {"stockItem": {"qty": 9}})
+        assert (answer.status, answer.body) == (200, told["item_id"])
+        assert (world.shop.quantity("A", "default"), world.shop.quantity("A", "leeds")) == (9, 20)
+        saved = {"extension_attributes": {"stock_item": {"qty": 0, "is_in_stock": False}}}
+        answer = await world.http("PUT", "all/V1/products/A", {"product": saved})
+        assert answer.body["extension_attributes"]["stock_item"]["is_in_stock"] is False
+        item = world.shop.state.item_at("A", "default")
+        assert item is not None and (item.quantity, item.status) == (0, 0)
+        entry = {"productSku": "B", "stockItem": {"qty": 7}}
+        await world.http("PUT", "all/async/bulk/V1/products/byProductSku/stockItems/byItemId", [entry])
+        await world.clock.sleep(60)
+        assert world.shop.quantity("B", "default") == 7
+        assert (await world.http("GET", "all/V1/stockItems/ZZ")).status == 404
+        (listed,) = await world.search("products", sku="A")
+        assert "stock_item" not in listed["extension_attributes"]
+
+    run(story)
+
+
+def test_a_column_may_be_empty_and_is_still_a_column():
+    async def story(world: World) -> None:
+        guest, known = world.buy(("A", 1)), world.buy(("A", 1), registered=True)
+        await world.post("orders", {"entity": {"entity_id": guest, "ext_order_id": "E1"}})
+        assert [one["entity_id"] for one in await world.search("orders", customer_id=1)] == [known]
+        assert [one["entity_id"] for one in await world.search("orders", ext_order_id="E1")] == [guest]
+        key = "searchCriteria[filter_groups][0][filters][0]"
+        query = {f"{key}[field]": "customer_id", f"{key}[condition_type]": "null"}
+        assert [one["entity_id"] for one in (await world.get("orders", **query))["items"]] == [guest]
+        assert await world.search("orders/items", parent_item_id=1) == []
+
+    run(story)
+
+
 # --- queued calls ------------------------------------------------------------------------------------------
 
 

@@ -254,17 +254,19 @@ class HttpApp:
     def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str], store: str) -> Work:
         """The work of one entry. Its shape is checked at once, what it means when it is worked on."""
         inside = dict(body) if isinstance(body, dict) else body
-        twice = SAID_TWICE.get((route.method, route.template))
+        said, parameter, prop = SAID_TWICE.get((route.method, route.template), ("", "", ""))
         for name in names:
-            if twice is not None and isinstance(inside, dict):
+            if not isinstance(inside, dict):
+                raise required(name)
+            if name == said:
                 inside.pop(name, None)
                 continue
-            if not isinstance(inside, dict) or name not in inside:
+            if name not in inside:
                 raise required(name)
             path = {**path, name: str(inside.pop(name))}
         given = self._services.parameters(route, inside, asynchronous=True)
-        if twice is not None and names:
-            path = {**path, names[0]: str(given[twice[0]].get(twice[1], ""))}
+        if said in names:
+            path = {**path, said: str(given[parameter].get(prop, ""))}
         call = Call(path, (), given, store)
         return lambda: route.handle(self._services, call)
 

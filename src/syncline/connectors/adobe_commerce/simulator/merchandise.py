@@ -14,7 +14,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import render
+from syncline.connectors.adobe_commerce.simulator import render, stockitems
 from syncline.connectors.adobe_commerce.simulator.catalogstate import DEFAULT, ROOT, Category
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 
@@ -238,6 +238,8 @@ def save_extension(shop: AdobeCommerceSimulator, product: Product, given: Mappin
 
 def _save_extension(shop: AdobeCommerceSimulator, product: Product, given: Mapping[str, Any]) -> None:
     state = shop.state
+    if "stock_item" in given and product.type_id != CONFIGURABLE:
+        stockitems.save(shop, product, given["stock_item"])
     if "category_links" in given:
         wanted = {int(one["category_id"]): one.get("position", 0) for one in given["category_links"]}
         for number in wanted:
@@ -317,25 +319,28 @@ def _category(state: ShopState, number: int) -> Category:
 
 def category_row(state: ShopState, one: Category) -> Row:
     """``catalog-data-category-interface``."""
-    path = path_of(state, one)
     below = [x.id for x in state.categories.values() if x.parent_id == one.id]
     return {
-        "id": one.id,
-        "parent_id": one.parent_id,
-        "name": one.name,
-        "is_active": True,
-        "position": _position(state, one),
-        "level": len(path) - 1,
+        **_place(state, one),
         "children": ",".join(map(str, below)),
-        "path": "/".join(map(str, path)),
+        "path": "/".join(map(str, path_of(state, one))),
         "available_sort_by": [],
         "include_in_menu": True,
         "custom_attributes": [],
     }
 
 
-def _position(state: ShopState, one: Category) -> int:
-    return 1 + sum(x.parent_id == one.parent_id and x.id < one.id for x in state.categories.values())
+def _place(state: ShopState, one: Category) -> Row:
+    """What a category is called and where it stands."""
+    return {
+        "id": one.id,
+        "parent_id": one.parent_id,
+        "name": one.name,
+        "is_active": True,
+        "position": 1
+        + sum(x.parent_id == one.parent_id and x.id < one.id for x in state.categories.values()),
+        "level": len(path_of(state, one)) - 1,
+    }
 
 
 def tree(services: Services, call: Call) -> Row:
@@ -346,13 +351,9 @@ def tree(services: Services, call: Call) -> Row:
 
 
 def _branch(state: ShopState, one: Category) -> Row:
+    """``catalog-data-category-tree-interface``."""
     return {
-        "id": one.id,
-        "parent_id": one.parent_id,
-        "name": one.name,
-        "is_active": True,
-        "position": _position(state, one),
-        "level": len(path_of(state, one)) - 1,
+        **_place(state, one),
         "product_count": sum(one.id in product.categories for product in state.products.values()),
         "children_data": [_branch(state, x) for x in state.categories.values() if x.parent_id == one.id],
     }

@@ -37,6 +37,10 @@ OWNERS: dict[tuple[str, str], str] = {
     + "CategoryLinkRepositoryInterface::deleteByIds",
     ("POST", "products"): _CATALOG + "ProductRepositoryInterface::save",
     ("PUT", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::save",
+    (
+        "PUT",
+        "products/{productSku}/stockItems/{itemId}",
+    ): "Magento\\CatalogInventory\\Api\\StockRegistryInterface::updateStockItemBySku",
     ("DELETE", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::deleteById",
     (
         "POST",
@@ -70,14 +74,15 @@ OWNERS: dict[tuple[str, str], str] = {
 }
 
 
-# Where the address names what the service's own object says: its parameter and property. Such a name is no parameter of the service,
-# so a queued call does not need it (magento2: WebapiAsync/Controller/Rest/Asynchronous/InputParamsResolver).
-SAID_TWICE: dict[tuple[str, str], tuple[str, str]] = {
-    ("PUT", "products/{sku}"): ("product", "sku"),
-    ("POST", "categories/{categoryId}/products"): ("productLink", "category_id"),
-    ("PUT", "customers/{customerId}"): ("customer", "id"),
-    ("PUT", "company/{companyId}"): ("company", "id"),
-    ("PUT", "companyCredits/{id}"): ("creditLimit", "id"),
+# Where the address names what the service's own object says: the name, and its parameter and property. Such a name is no parameter of
+# the service, so a queued call does not need it (magento2: WebapiAsync/Controller/Rest/Asynchronous/InputParamsResolver).
+SAID_TWICE: dict[tuple[str, str], tuple[str, str, str]] = {
+    ("PUT", "products/{sku}"): ("sku", "product", "sku"),
+    ("PUT", "products/{productSku}/stockItems/{itemId}"): ("itemId", "stockItem", "item_id"),
+    ("POST", "categories/{categoryId}/products"): ("categoryId", "productLink", "category_id"),
+    ("PUT", "customers/{customerId}"): ("customerId", "customer", "id"),
+    ("PUT", "company/{companyId}"): ("companyId", "company", "id"),
+    ("PUT", "companyCredits/{id}"): ("id", "creditLimit", "id"),
 }
 
 
@@ -98,6 +103,8 @@ _RESOURCES = (
     ("", "products/attributes", "Magento_Catalog::attributes_attributes"),
     ("", "products/{sku}/media", "Magento_Catalog::catalog"),
     ("", "products/base-prices", "Magento_Catalog::catalog"),
+    ("", "products/{productSku}/stockItems", "Magento_CatalogInventory::cataloginventory"),
+    ("", "stockItems", "Magento_CatalogInventory::cataloginventory"),
     ("", "products/tier-prices", "Magento_Catalog::catalog"),
     ("", "products", "Magento_Catalog::products"),
     ("", "configurable-products", "Magento_Catalog::products"),

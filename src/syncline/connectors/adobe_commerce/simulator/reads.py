@@ -35,7 +35,7 @@ KINDS = {
 
 def order_items(services: Services, call: Call) -> Row:
     """``GET /V1/orders/items``."""
-    return services.search(call, _order_items(services.shop.state))
+    return services.search(call, _order_items(services.shop.state), empty=render.ITEM_COLUMNS)
 
 
 def _order_items(state: ShopState) -> Iterator[Row]:

@@ -23,6 +23,14 @@ from syncline.connectors.adobe_commerce.simulator.state import (
     stamp,
 )
 
+# Columns in which an order or a line may have no value, so that they are left out.
+ORDER_COLUMNS = frozenset(
+    "coupon_code customer_id customer_note customer_taxvat edit_increment email_sent ext_customer_id ext_order_id hold_before_state "
+    "hold_before_status original_increment_id quote_id relation_child_id relation_parent_id remote_ip shipping_description weight".split()
+)
+ITEM_COLUMNS = frozenset(
+    "additional_data description ext_order_item_id parent_item_id quote_item_id weight".split()
+)
 # Of methods of payment, as the checkout shows them.
 TITLES = {
     "banktransfer": "Bank Transfer Payment",

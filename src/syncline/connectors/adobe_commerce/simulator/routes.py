@@ -18,6 +18,7 @@ from syncline.connectors.adobe_commerce.simulator import (
     prices,
     reads,
     render,
+    stockitems,
 )
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
@@ -110,21 +111,22 @@ class Services:
         *,
         needed: bool = True,
         also: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        empty: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
         """The answer to a search over some rows.
 
         ``needed``: the service has no default for its criteria. ``also``: its records have attributes, where others have columns;
-        those that a search knows besides what is told of a record.
+        those that a search knows besides what is told of a record. ``empty``: columns that a record may have no value in.
         """
         note, limited = self._shop.ledger.breach, self._shop.input_limits
-        criteria = Criteria(call.query, limited=limited, note=note, needed=needed, also=also)
+        criteria = Criteria(call.query, limited=limited, note=note, needed=needed, also=also, empty=empty)
         found, total = criteria.apply(rows)
         return {"items": found, "search_criteria": criteria.told(), "total_count": total}
 
     def orders(self, call: Call) -> Any:
         # The read replica, where there is one, lags behind; without a lag this is what is there.
         rows = (self._told(one) for one in self._state.orders.values() if self._shop.visible(one))
-        return self.search(call, rows)
+        return self.search(call, rows, empty=render.ORDER_COLUMNS)
 
     def _told(self, order: Order) -> dict[str, Any]:
         known = self._rendered.get(order.entity_id)
@@ -240,7 +242,7 @@ class Services:
             raise ApiError(
                 404, "The product that was requested doesn't exist. Verify the product and try again."
             )
-        return render.product(found)
+        return stockitems.with_stock(self._state, found, render.product(found))
 
     def customer(self, call: Call) -> Any:
         number = call.number("customerId")
@@ -584,6 +586,8 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "categories/{categoryId}/products/{sku}", "none", merchandise.unlink_product),
     Route("POST", "products", "save_product", Services.save_product),
     Route("PUT", "products/{sku}", "save_product", Services.save_product),
+    Route("GET", "stockItems/{productSku}", "none", stockitems.read),
+    Route("PUT", "products/{productSku}/stockItems/{itemId}", "save_stock_item", stockitems.update),
     Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),
     Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
     Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),

@@ -42,8 +42,9 @@ class Criteria:
         note: Callable[[str], None],
         needed: bool = True,
         also: Callable[[Row], Row] | None = None,
+        empty: frozenset[str] = frozenset(),
     ) -> None:
-        self._also = also
+        self._also, self._empty = also, empty
         given: dict[str, Any] = {}
         named = False
         for key, value in query:
@@ -111,9 +112,9 @@ class Criteria:
 
     def _value(self, row: Row, field: str) -> Any:
         if self._also is None:
-            if field not in row:
+            if field not in row and field not in self._empty:
                 raise internal()  # the database says so, and production shops hide its words
-            return row[field]
+            return row.get(field)
         more = self._also(row)
         if field not in row and field not in more:
             raise ApiError(400, "Invalid attribute name: %1", [field])

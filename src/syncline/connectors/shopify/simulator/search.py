@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -72,11 +73,7 @@ class _Reader:
         while self._peek("word") == "OR":
             self._next += 1
             ways.append(self._all(negated=negated))
-        join = _both if negated else _one_of
-        groups = ways[0][0]
-        for way in ways[1:]:
-            groups = join(groups, way[0])
-        return groups, ways[0][1] if len(ways) == 1 else {"or": [told for _, told in ways]}
+        return _folded(ways, _both if negated else _one_of, "or")
 
     def _all(self, *, negated: bool) -> tuple[Groups, dict[str, Any]]:
         parts: list[tuple[Groups, dict[str, Any]]] = []
@@ -85,13 +82,7 @@ class _Reader:
                 self._next += 1
                 continue
             parts.append(self._one(negated=negated))
-        if not parts:
-            return [[]], {}
-        join = _one_of if negated else _both
-        groups = parts[0][0]
-        for part in parts[1:]:
-            groups = join(groups, part[0])
-        return groups, parts[0][1] if len(parts) == 1 else {"and": [told for _, told in parts]}
+        return _folded(parts, _one_of if negated else _both, "and") if parts else ([[]], {})
 
     def _one(self, *, negated: bool) -> tuple[Groups, dict[str, Any]]:
         if self._peek("not"):
@@ -119,6 +110,13 @@ class _Reader:
         terms = [Term(field, op, one, negated) for one in values]
         together = negated is not (field == "tag_not")  # what is in none of a list is in each one of it not
         return [terms] if together else [[term] for term in terms], told
+
+
+def _folded(
+    parts: Sequence[tuple[Groups, dict[str, Any]]], join: Callable[[Groups, Groups], Groups], name: str
+) -> tuple[Groups, dict[str, Any]]:
+    groups = reduce(join, (groups for groups, _ in parts))
+    return groups, parts[0][1] if len(parts) == 1 else {name: [told for _, told in parts]}
 
 
 def _one_of(left: Groups, right: Groups) -> Groups:
