@@ -21,6 +21,7 @@ from tests.connectors.test_shopify_simulator import World, run
 from syncline.connectors.shopify.simulator import Buyer
 from syncline.connectors.shopify.simulator.compiler import SCHEMA
 from syncline.connectors.shopify.simulator.records import Tracking
+from syncline.ports import Request
 
 # What a field needs that has arguments without a default.
 ARGUMENTS = {
@@ -347,5 +348,126 @@ def test_a_document_may_be_sent_as_it_is():
         assert json.loads(answer.body)["data"] == {"shop": {"name": "simulated"}}
         assert (await w.http(b"\xff", Content_Type="application/graphql")).status == 400
         assert (await w.http(b"{}", Content_Type="text/plain")).status == 415
+
+    run(story)
+
+
+RUN = """mutation R($text: String!) { bulkOperationRunQuery(query: $text) {
+  bulkOperation { id status type query objectCount rootObjectCount url } userErrors { field message code } } }"""
+OPERATION = """query O($id: ID!) { node(id: $id) { ... on BulkOperation {
+  status type errorCode completedAt objectCount rootObjectCount fileSize url } } }"""
+
+
+def test_a_bulk_query_leaves_a_line_for_each_object():
+    async def story(w: World) -> None:
+        w.shop.add_product("M", "Many", Decimal(1), {w.first: 500})
+        for _ in range(260):  # more than a page
+            w.order(("M", 1))
+        w.order(("A", 2), ("B", 1))
+
+        async def result(text: str) -> tuple[dict[str, Any], list[Any]]:
+            started = (await w.ask(RUN, text=text))["data"]["bulkOperationRunQuery"]
+            assert started["userErrors"] == []
+            operation = started["bulkOperation"]
+            assert (operation["status"], operation["type"], operation["query"]) == ("CREATED", "QUERY", text)
+            assert (operation["url"], operation["objectCount"]) == (None, "0")
+            await w.clock.sleep(60)
+            done = (await w.ask(OPERATION, id=operation["id"]))["data"]["node"]
+            if done["url"] is None:
+                return done, []
+            body = (await w.transport.send(Request("GET", done["url"], {}))).body
+            assert done["fileSize"] == str(len(body))
+            return done, [json.loads(line) for line in body.splitlines()]
+
+        done, lines = await result(
+            '{ orders(query: "status:any") { edges { node { id lineItems { edges { node { sku quantity } } } } } } }'
+        )
+        assert (done["status"], done["errorCode"]) == ("COMPLETED", None)
+        assert (done["objectCount"], done["rootObjectCount"]) == ("523", "261")
+        assert len(lines) == 523
+        last = lines[-3]["id"]
+        assert lines[-3:] == [
+            {"id": last},
+            {"sku": "A", "quantity": 2, "__parentId": last},
+            {"sku": "B", "quantity": 1, "__parentId": last},
+        ]
+        done, lines = await result('{ products(query: "sku:none") { edges { node { title } } } }')
+        assert (done["status"], done["url"], done["objectCount"], lines) == ("COMPLETED", None, "0", [])
+        done, lines = await result('{ orders(query: "risk_level:high") { edges { node { id } } } }')
+        assert (done["status"], done["errorCode"], lines) == ("FAILED", "INTERNAL_SERVER_ERROR", [])
+
+    run(story)
+
+
+NODES = (
+    "All connection fields in a bulk query must select their contents using 'edges' > 'node', e.g: 'products { edges { node {'. "
+    "Selecting via 'nodes' is not supported. Invalid connection fields: 'products'."
+)
+NO_ID = (
+    "The parent 'node' field for a nested connection must select the 'id' field without an alias and must be of 'ID' return "
+    "type. Connection fields without 'id': products."
+)
+DEEP = "Bulk queries cannot contain connections with a nesting depth greater than 2."
+MANY = "Bulk queries cannot contain more than 5 connections."
+NONE = "Bulk queries must contain at least one connection."
+
+
+def within(*names: str) -> str:
+    """Connections, each in the one before."""
+    return f"{names[0]} {{ edges {{ node {{ id {within(*names[1:]) if names[1:] else ''} }} }} }}"
+
+
+INNER = "variants { edges { node { id product { variants { edges { node { id } } } } } } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "messages"),
+    [
+        ("{ products { nodes { id } } }", [NODES]),
+        ("{ shop { name } }", [NONE]),
+        (
+            '{ node(id: "gid://shopify/Product/1") { id } }',
+            ["Bulk queries cannot contain a top level `node` field.", NONE],
+        ),
+        ("{ products { edges { node { title variants { edges { node { id } } } } } } }", [NO_ID]),
+        ("{ products { edges { node { a: id variants { edges { node { id } } } } } } }", [NO_ID]),
+        (f"{{ {within('orders', 'fulfillmentOrders', 'lineItems')} }}", []),
+        (
+            f"{{ {within('products', 'variants').replace('id  }', 'id product { %s } }') % INNER} }}",
+            [DEEP],
+        ),
+        (
+            "{ orders { edges { node { id fulfillments { fulfillmentLineItems { edges { node { id } } } } } } } }",
+            ["Queries that contain a connection field within a list field are not currently supported."],
+        ),
+        (f"{{ {' '.join(f'a{n}: products {{ edges {{ node {{ id }} }} }}' for n in range(6))} }}", [MANY]),
+        (
+            'mutation { orderMarkAsPaid(input: {id: "gid://shopify/Order/1"}) { order { id } } }',
+            ["Invalid operation type. Only `query` operations are supported."],
+        ),
+        ("", ["Invalid bulk query: syntax error, unexpected end of file"]),
+    ],
+)
+def test_a_bulk_query_that_cannot_run_is_refused(query: str, messages: list[str]):
+    async def story(w: World) -> None:
+        answer = (await w.ask(RUN, text=query))["data"]["bulkOperationRunQuery"]
+        assert [one["message"] for one in answer["userErrors"]] == messages
+        assert all(one["field"] == ["query"] and one["code"] == "INVALID" for one in answer["userErrors"])
+        assert (answer["bulkOperation"] is None) == bool(messages)
+
+    run(story)
+
+
+def test_five_bulk_queries_run_at_once():
+    async def story(w: World) -> None:
+        w.shop.bulk.hangs = True
+        text = "{ products { edges { node { id } } } }"
+        answers = [(await w.ask(RUN, text=text))["data"]["bulkOperationRunQuery"] for _ in range(6)]
+        ids = [one["bulkOperation"]["id"] for one in answers[:5]]
+        message = f"A bulk query operation for this app and shop is already in progress: {', '.join(ids)}."
+        assert answers[5] == {
+            "bulkOperation": None,
+            "userErrors": [{"field": None, "message": message, "code": "OPERATION_IN_PROGRESS"}],
+        }
 
     run(story)

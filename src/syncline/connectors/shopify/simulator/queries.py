@@ -217,7 +217,7 @@ def _bulk_operations(shop: ShopifySimulator, _none: Any, arguments: dict[str, An
             return at_time(term, one.created_ms, now_ms)
         if term.field == "id":
             return term.value.isdigit() and compare(term.op, one.id, int(term.value))
-        return matches("mutation" if term.field == "operation_type" else one.status, term.value)
+        return matches(one.kind if term.field == "operation_type" else one.status, term.value)
 
     nodes = [one for one in shop.state.bulk.values() if fits(groups, lambda t, one=one: holds(t, one))]  # type: ignore[misc]
     nodes.sort(key=lambda one: one.id)

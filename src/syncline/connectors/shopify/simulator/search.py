@@ -11,6 +11,7 @@ import base64
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -228,6 +229,7 @@ def matches(text: str, wanted: str) -> bool:
 
 # -- pages
 
+WHOLE: ContextVar[bool] = ContextVar("WHOLE", default=False)  # whether every page is read at once, in bulk
 Key = tuple[Any, int]
 
 
@@ -262,12 +264,14 @@ def paginate(
         FieldRefused: neither ``first`` nor ``last``, or more than the vendor gives.
     """
     first, last = arguments.get("first"), arguments.get("last")
-    if first is not None and last is not None:
+    if WHOLE.get():
+        first, last, arguments = len(nodes), None, {"reverse": arguments.get("reverse", False)}
+    elif first is not None and last is not None:
         raise FieldRefused("providing both first and last is not supported", "BAD_REQUEST")
     size = first if first is not None else last
     if size is None:
         raise FieldRefused("you must provide one of first or last", "BAD_REQUEST")
-    if not 0 <= size <= PAGE_MAX:
+    if not WHOLE.get() and not 0 <= size <= PAGE_MAX:
         raise FieldRefused(
             f"first or last must be between 0 and {PAGE_MAX}", "BAD_REQUEST"
         )  # wording assumed
