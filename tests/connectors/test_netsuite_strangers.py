@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -123,8 +124,187 @@ def test_what_was_given_no_name_is_called_after_its_place_among_such():
 
     async def story():
         assert await ask(
-            world, "SELECT COUNT(*), MIN(i.itemid), i.itemtype FROM item i WHERE i.itemid = 'A'"
+            world,
+            "SELECT COUNT(*), MIN(i.itemid), i.itemtype FROM item i WHERE i.itemid = 'A' GROUP BY i.itemtype",
         ) == [{"expr1": "1", "expr2": "A", "itemtype": "InvtPart"}]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("7 / 2", "3.5"),
+        ("COUNT(*) / 2 * 3", "7.5"),
+        ("0.1 + 0.2", "0.3"),
+        ("'a' || NULL || 'b'", "ab"),
+        ("MAX(i.upccode) || '-' || MAX(i.itemid) || '-' || 2", "-TAX-2"),
+        ("UPPER('x') || (1 + 1) || CASE WHEN 1 = 1 THEN 'y' END", "X2y"),
+        ("NVL('', 'none')", "none"),
+        ("TO_CHAR(MAX(2.50))", "2.5"),
+        ("TO_CHAR(12 / 4)", "3"),
+        ("TO_CHAR(1234.5, 'FM9,999.00')", "1,234.50"),
+        ("TO_CHAR(-7, '000')", "-007"),
+        ("TO_CHAR(1234, '999')", "####"),
+        ("TO_CHAR(TO_DATE('5-jan-26', 'DD-MON-YY'), 'FMDay, DD Month YYYY')", "Monday, 5 January 2026"),
+        ("TO_CHAR(TO_DATE('01/05/2026 01:40 PM', 'MM/DD/YYYY HH:MI AM'), 'HH24:MI Q DY D')", "13:40 1 MON 2"),
+        ("TO_CHAR(TO_DATE('1/5/2026'), 'YYYY-MM-DD')", "2026-01-05"),
+        ("TO_CHAR(TRUNC(TO_DATE('2026-05-17', 'YYYY-MM-DD'), 'MONTH'), 'YYYY-MM-DD')", "2026-05-01"),
+        ("TO_CHAR(TRUNC(TO_DATE('2026-05-17', 'YYYY-MM-DD'), 'Q'), 'YYYY-MM-DD')", "2026-04-01"),
+        ("TO_CHAR(NEXT_DAY(TO_DATE('2026-01-05', 'YYYY-MM-DD'), 'MONDAY'), 'YYYY-MM-DD')", "2026-01-12"),
+        (
+            "MONTHS_BETWEEN(TO_DATE('2026-03-31', 'YYYY-MM-DD'), TO_DATE('2026-02-28', 'YYYY-MM-DD'))",
+            "1",
+        ),
+        ("TRUNC(5.567, 1)", "5.5"),
+        ("ROUND(5.567, 2)", "5.57"),
+        ("LPAD('7', 3, '0') || RPAD('7', 3, '*')", "0077**"),
+        ("INITCAP('new york')", "New York"),
+        ("INSTR('abcabc', 'c', 4)", "6"),
+        ("INSTR('abcabc', 'b', 1, 2)", "5"),
+        ("REPLACE('a-b-c', '-')", "abc"),
+        ("TRANSLATE('2KRW', '1234', 'wxyz')", "xKRW"),
+        ("REGEXP_SUBSTR('no 42', '[0-9]+')", "42"),
+        ("REGEXP_REPLACE('a1b2', '[0-9]', '#')", "a#b#"),
+        ("MEDIAN(LENGTH(i.itemid))", "1"),
+        ("TO_NUMBER('1,234.50', '9,999.99')", "1234.5"),
+        ("TO_DATE('15-JAN-2026', 'DD-MON-YYYY')", "1/15/2026"),
+        ("SYSDATE", "1/5/2026"),
+        ("TRUNC(SYSDATE) + 7", "1/12/2026"),
+    ],
+)
+def test_values_are_worked_out_as_oracle_works_them_out(expression, found):
+    world = World()
+
+    async def story():
+        assert await ask(world, f"SELECT {expression} AS x FROM item i") == [{"x": found}] * (
+            1 if any(name in expression for name in ("MAX(", "COUNT(", "MEDIAN(")) else 5
+        )
+
+    world.run(story)
+
+
+def test_what_has_no_value_comes_last_and_is_not_told():
+    world = World()
+
+    async def story():
+        ids = [world.customer]
+        ids += [world.sim.add_customer(f"c-{n}", companyName=f"C{n}", email=mail) for n, mail in enumerate(("b@x.example", None, "a@x.example"))]  # fmt: skip
+        for order, found in (
+            ("email, id", [3, 1, 0, 2]),
+            ("email DESC, id", [0, 2, 1, 3]),
+            ("email NULLS FIRST, id", [0, 2, 3, 1]),
+            ("2, 1", [3, 1, 0, 2]),
+        ):
+            rows = await ask(world, f"SELECT id, email FROM customer ORDER BY {order}")
+            assert [row["id"] for row in rows] == [str(ids[n]) for n in found], order
+        rows = await ask(
+            world, "SELECT ROW_NUMBER() OVER (ORDER BY email) AS n, id FROM customer ORDER BY id"
+        )
+        assert [row["n"] for row in rows] == ["3", "2", "4", "1"]
+        assert (
+            await ask(world, "SELECT firstname || lastname AS name, '' AS x FROM customer WHERE id = 0") == []
+        )
+        assert await ask(
+            world, f"SELECT firstname || lastname AS name FROM customer WHERE id = {ids[0]}"
+        ) == [{}]
+
+    world.run(story)
+
+
+def test_letters_of_a_pattern_and_names_in_quotes_are_as_they_are_written():
+    world = World()
+
+    async def story():
+        assert await ask(world, "SELECT id FROM item WHERE itemid LIKE 'a%'") == []
+        assert await ask(world, "SELECT itemid AS \"The Item\" FROM item WHERE itemid LIKE 'A%'") == [
+            {"the item": "A"}
+        ]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "SELECT i.id, COUNT(*) FROM item i",
+        "SELECT i.itemtype, i.itemid, COUNT(*) FROM item i GROUP BY i.itemtype",
+        "SELECT UPPER(i.itemid) || 'x' FROM item i GROUP BY i.itemtype",
+        "SELECT c.id FROM customer c, item i JOIN transaction t ON t.entity = c.id",
+        "SELECT id FROM item WHERE createddate >= '01/01/2026'",
+        "SELECT i.id FROM item i WHERE '01/01/2026' < i.createddate",
+        f"SELECT id FROM item WHERE id IN ({', '.join(map(str, range(1001)))})",
+        "SELECT TO_CHAR(SYSDATE, 'YYYY-MM-DX') FROM item",
+        "SELECT TO_DATE('2026-13-01', 'YYYY-MM-DD') FROM item",
+        "SELECT TO_NUMBER('many') FROM item",
+        "SELECT CAST(id AS VARCHAR(10)) FROM item",
+        "SELECT id || FROM item",
+    ],
+)
+def test_what_oracle_refuses_is_refused(q):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        assert error_of(response) == (400, "INVALID_PARAMETER")
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "SELECT i.itemtype AS kind, COUNT(*) AS n, UPPER(i.itemtype) FROM item i GROUP BY i.itemtype",
+        "SELECT itemtype || '!' bang, MAX(id) FROM item GROUP BY itemtype HAVING COUNT(*) > 1 ORDER BY 1",
+        "SELECT CASE itemtype WHEN 'Kit' THEN 1 END AS c, SUM(id) FROM item GROUP BY CASE itemtype WHEN 'Kit' THEN 1 END",
+        "SELECT BUILTIN.DF(t.entity), SUM(t.foreigntotal) FROM transaction t GROUP BY BUILTIN.DF(t.entity)",
+        "SELECT t.id, (SELECT COUNT(*) FROM transactionline l WHERE l.transaction = t.id) n FROM transaction t",
+        "SELECT id, ROW_NUMBER() OVER (PARTITION BY itemtype ORDER BY id) rn FROM item",
+        "SELECT COUNT(DISTINCT itemtype) kinds, 'x' AS tag, 1 one FROM item",
+        "SELECT c.id, t.id FROM customer c, transaction t WHERE t.entity = c.id",
+        f"SELECT id FROM item WHERE id IN ({', '.join(map(str, range(1000)))})",
+        "SELECT id FROM item WHERE createddate >= TO_DATE('01/01/2026', 'MM/DD/YYYY') AND itemid <> 'x'",
+    ],
+)
+def test_what_oracle_takes_is_taken(q):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        assert response.status == 200, response.body
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("q", "told"),
+    [
+        (
+            "SELECT i.id, nope FROM item i JOIN transactionline tl ON tl.item = i.id",
+            "Search error occurred: Unknown identifier 'nope'. Available identifiers are: {i=item, tl=transactionline}.",
+        ),
+        (
+            "SELECT t.amout FROM transaction t",
+            "Search error occurred: Field 'amout' for record 'transaction' was not found.",
+        ),
+        (
+            "SELECT x.id FROM item i",
+            "Search error occurred: Unknown identifier 'x'. Available identifiers are: {i=item}.",
+        ),
+        ("SELECT id FROM nope", "Invalid search type: nope."),
+    ],
+)
+def test_a_query_is_refused_in_the_words_of_live_accounts(q, told):
+    world = World()
+
+    async def story():
+        response = await world.call("POST", SUITEQL, {"q": q}, {"Prefer": "transient"})
+        (detail,) = json.loads(response.body)["o:errorDetails"]
+        assert detail == {
+            "detail": f"Invalid search query. Detailed unprocessed description follows. {told}",
+            "o:errorQueryParam": "q",
+            "o:errorCode": "INVALID_PARAMETER",
+        }
 
     world.run(story)
 
@@ -228,6 +408,8 @@ def test_pages_of_a_listing_are_linked():
         for n in range(4):
             world.sim.add_customer(f"c-{n}", companyName=f"C{n}")
         page = await world.get("/customer?limit=2&offset=2")
+        shape = (await world.call("GET", f"{RECORD}/customer")).headers["content-type"]
+        assert shape == "application/vnd.oracle.resource+json; type=collection"
         links = {link["rel"]: link["href"].rpartition("?")[2] for link in page["links"]}
         assert links == {
             "previous": "limit=2&offset=0",
@@ -269,5 +451,130 @@ def test_of_a_record_only_what_was_named_is_answered():
         answer = await world.get(f"/customer/{world.customer}?fields=companyName,externalId")
         assert answer.keys() == {"links", "companyName", "externalId"}
         assert "id" in await world.get(f"/customer/{world.customer}?fields=id")
+
+    world.run(story)
+
+
+def unlike(shape: dict, value: object, at: str) -> list[str]:
+    """What a value has that its schema does not describe."""
+    if value is None:
+        return [] if shape.get("nullable") else [f"{at} is null"]
+    if "enum" in shape and value not in shape["enum"]:
+        return [f"{at} is {value!r}"]
+    if shape["type"] == "array":
+        return [problem for one in value for problem in unlike(shape["items"], one, f"{at}[]")]
+    if shape["type"] == "object":
+        if not isinstance(value, dict):
+            return [f"{at} is no object"]
+        known = shape.get("properties")
+        if known is None:
+            return []
+        problems = [f"{at}.{name} is not described" for name in value.keys() - known.keys()]
+        for name in value.keys() & known.keys():
+            problems += unlike(known[name], value[name], f"{at}.{name}")
+        return problems
+    kinds = {"string": str, "number": (int, float), "integer": int, "boolean": bool}[shape["type"]]
+    right = isinstance(value, kinds) and isinstance(value, bool) is (shape["type"] == "boolean")
+    return [] if right else [f"{at} is {value!r}, no {shape['type']}"]
+
+
+def test_every_record_is_as_the_catalogue_describes_it():
+    world = World()
+
+    async def story():
+        address = {"label": "HQ", "addressBookAddress": {"addr1": "1 High St"}}
+        body = {"companyName": "Bobbins", "creditLimit": 5, "addressBook": {"items": [address]}}
+        await world.call("POST", f"{RECORD}/customer", body)
+        world.sim.opening_balance("A", world.shop, 5)
+        order = await world.put("w-1", world.line("A", 2))
+        ship = {"shipStatus": {"id": "C"}, "package": {"items": [{"packageTrackingNumber": "1Z"}]}}
+        for target, given in (("itemFulfillment", ship), ("invoice", {}), ("returnAuthorization", {})):
+            made = await world.call("POST", f"{RECORD}/salesOrder/{order}/!transform/{target}", given)
+            assert made.status == 204, made.body
+        deposit = {"customer": {"id": world.customer}, "salesOrder": {"id": order}, "payment": 3}
+        await world.call("POST", f"{RECORD}/customerDeposit", deposit)
+        moved = world.sim.transfer("A", world.shop, world.depot, 1)
+        told = await world.get(f"/inventoryTransfer/{moved}?expandSubResources=true")
+        assert (told["transferLocation"]["id"], told["inventory"]["items"][0]["adjustQtyBy"]) == (
+            str(world.depot),
+            1,
+        )
+        world.sim.adjust("A", world.shop, 2)
+        problems, seen = [], set()
+        for record in (await world.get("/metadata-catalog"))["items"]:
+            name = record["name"]
+            answer = await world.call(
+                "GET", f"{RECORD}/metadata-catalog/{name}", headers={"Accept": "application/schema+json"}
+            )
+            shape = json.loads(answer.body)
+            for item in (await world.get(f"/{name}"))["items"]:
+                told = await world.get(f"/{name}/{item['id']}?expandSubResources=true")
+                problems += unlike(shape, told, name)
+                seen.add(name)
+        assert problems == []
+        assert seen >= {"customer", "salesOrder", "itemFulfillment", "invoice", "returnAuthorization"}
+        assert seen >= {"inventoryItem", "location", "customerDeposit", "inventoryAdjustment"}
+
+    world.run(story)
+
+
+def test_the_openapi_document_names_what_is_served_and_what_it_refers_to():
+    world = World()
+
+    async def story():
+        answer = await world.call(
+            "GET", f"{RECORD}/metadata-catalog", headers={"Accept": "application/swagger+json"}
+        )
+        told = json.loads(answer.body)
+        known = {f"#/components/schemas/{name}" for name in told["components"]["schemas"]}
+        assert set(re.findall(r'"\$ref": ?"([^"]+)"', answer.body.decode())) <= known
+        for path, item in told["paths"].items():
+            named = {one["name"] for one in item.get("parameters", ()) if one["required"]}
+            assert named == set(re.findall(r"\{(\w+)\}", path))
+            for method, operation in item.items():
+                assert method == "parameters" or {"default"} < operation["responses"].keys()
+        assert "/salesOrder/{id}/!transform/itemFulfillment" in told["paths"]
+
+    world.run(story)
+
+
+def test_a_second_record_of_an_external_id_is_refused_in_the_words_of_live_accounts():
+    world = World()
+
+    async def story():
+        bodies = {
+            "customer": {"companyName": "Twice", "externalId": "twice"},
+            "salesOrder": world.order(world.line("A")) | {"externalId": "twice"},
+        }
+        for name, kind in (("customer", "entity"), ("salesOrder", "record")):
+            assert (await world.call("POST", f"{RECORD}/{name}", bodies[name])).status == 204
+            response = await world.call("POST", f"{RECORD}/{name}", bodies[name])
+            assert json.loads(response.body)["o:errorDetails"] == [
+                {
+                    "detail": f"Error while accessing a resource. This {kind} already exists.",
+                    "o:errorCode": "USER_ERROR",
+                }
+            ]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        ("returnAuthorization", "shippingCost"),
+        ("customerDeposit", "checkNum"),
+        ("salesOrder", "postingPeriod"),
+        ("inventoryAdjustment", "currency"),
+    ],
+)
+def test_a_field_that_the_record_type_does_not_have_is_refused(record, field):
+    world = World()
+
+    async def story():
+        headers = {"X-NetSuite-PropertyNameValidation": "Error"}
+        response = await world.call("POST", f"{RECORD}/{record}", {field: 1}, headers)
+        (detail,) = json.loads(response.body)["o:errorDetails"]
+        assert (detail["o:errorCode"], detail["o:errorPath"]) == ("INVALID_CONTENT", field)
 
     world.run(story)

@@ -291,9 +291,8 @@ def mean_line(sales: Sales | None, season: Season) -> float:
     counts: Sequence[int] = (0,) * BUCKETS if sales is None else sales.sizes
     own_above = counts[-1]
     largest = sales.largest if sales is not None and own_above else season.largest
-    units = (
-        sum(map(mul, EDGES, counts)) + CATEGORY_SIZES * usual + largest * (own_above + CATEGORY_SIZES * above)
-    )
+    usual_units = CATEGORY_SIZES * usual + largest * (own_above + CATEGORY_SIZES * above)
+    units: float = sum(map(mul, EDGES, counts)) + usual_units
     return units / (sum(counts) + CATEGORY_SIZES)
 
 

@@ -11,9 +11,10 @@ import uvicorn
 
 from syncline.connectors.adobe_commerce.simulator import ADMIN, AdobeCommerceSimulator
 from syncline.connectors.business_central.simulator import CLIENT_ID, CLIENT_SECRET, BusinessCentralSimulator
-from syncline.connectors.netsuite.simulator import NetSuiteSimulator, make_certificate
+from syncline.connectors.netsuite.simulator import NetSuiteSimulator, OAuth1Secrets, make_certificate
 from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.model.errors import Misconfigured
+from syncline.ports import Transport
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.transport import AiohttpTransport
 from syncline.sdk.simulator import Simulator
@@ -26,6 +27,9 @@ SKUS = 40
 PAST = "past"  # a shop and its ERP, to be taken over
 ORDER_EVERY_S = 30.0
 LOOK_S = 2.0
+TBA = OAuth1Secrets(
+    "simulated-consumer-key", "simulated-consumer-secret", "simulated-token", "simulated-token-secret"
+)
 
 
 async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[str], object]) -> None:
@@ -37,18 +41,12 @@ async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[s
     if system == PAST:
         await serve_past(port=port, seed=seed, say=say)
         return
-    makers = {
-        "shopify": _shopify,
-        "adobe-commerce": _adobe_commerce,
-        "netsuite": _netsuite,
-        "business-central": _business_central,
-    }
-    if system not in makers:
+    if system not in MAKERS:
         raise Misconfigured(
-            f"there is no simulator called {system!r}; there are {', '.join([*makers, PAST])}"
+            f"there is no simulator called {system!r}; there are {', '.join([*MAKERS, PAST])}"
         )
     async with AiohttpTransport() as transport:
-        simulator = makers[system](Random(seed), transport, seed, port, say)
+        simulator = MAKERS[system](Random(seed), transport, seed, port, say)
         people = asyncio.get_running_loop().create_task(simulator.run())
         server = _server(simulator, port)
         say(f"Listening on http://127.0.0.1:{port} - Ctrl-C ends it.")
@@ -90,6 +88,7 @@ async def serve_past(*, port: int, seed: int, say: Callable[[str], object]) -> N
     clock = _Earlier((size.orders + 1) * GAP_S)
     async with AiohttpTransport() as transport:
         world = World(clock=clock, rng=Random(seed), transport=transport, sockets=True)
+        world.shop.origin = f"http://127.0.0.1:{port}"
         past = TakeOver(world, size, Random(seed))
         await past.live(clock.catch_up)
         clock.behind_s = 0.0
@@ -129,7 +128,7 @@ async def _trade(past: TakeOver, say: Callable[[str], object]) -> None:
 
 def _shopify(
     rng: Random,
-    transport: AiohttpTransport,
+    transport: Transport,
     seed: int,
     port: int,
     say: Callable[[str], object],
@@ -143,6 +142,7 @@ def _shopify(
         client_secrets=(WEBHOOK_SECRET,),
         allow_http=True,
     )
+    shop.origin = f"http://127.0.0.1:{port}"  # where files are uploaded to, and results are read from
     locations = [shop.add_location(name) for name in LOCATION_NAMES]
     case = stock_case(generate_history(seed, orders=400, skus=SKUS).orders)
     for sku in sorted(case.target):
@@ -156,7 +156,7 @@ def _shopify(
 
 def _adobe_commerce(
     rng: Random,
-    transport: AiohttpTransport,
+    transport: Transport,
     seed: int,
     port: int,
     say: Callable[[str], object],
@@ -181,13 +181,15 @@ def _adobe_commerce(
 
 def _netsuite(
     rng: Random,
-    transport: AiohttpTransport,
+    transport: Transport,
     seed: int,
     port: int,
     say: Callable[[str], object],
 ) -> Simulator:
     private_key, public_key, kid = make_certificate()
-    erp = NetSuiteSimulator(clock=SystemClock(), rng=rng, transport=transport, certificates={kid: public_key})
+    erp = NetSuiteSimulator(
+        clock=SystemClock(), rng=rng, transport=transport, certificates={kid: public_key}, oauth1=TBA
+    )
     locations = [erp.add_location(name) for name in LOCATION_NAMES]
     case = stock_case(generate_history(seed, orders=400, skus=SKUS).orders)
     for sku in sorted(case.target):
@@ -200,6 +202,10 @@ def _netsuite(
         f"{', '.join(map(str, locations))}."
     )
     say(f"  client id syncline-demo-client, certificate id {kid}, base URL http://127.0.0.1:{port}")
+    say(
+        f"  or Token-Based Authentication: consumer key {TBA.consumer_key}, consumer secret {TBA.consumer_secret},"
+    )
+    say(f"  token {TBA.token}, token secret {TBA.token_secret}")
     say("  private key (made for this run):")
     say(private_key)
     return erp
@@ -207,7 +213,7 @@ def _netsuite(
 
 def _business_central(
     rng: Random,
-    transport: AiohttpTransport,
+    transport: Transport,
     seed: int,
     port: int,
     say: Callable[[str], object],
@@ -231,3 +237,11 @@ def _business_central(
         f"  base URL and login URL http://127.0.0.1:{port}; web customer WEB, payment journal WEB, account 6710"
     )
     return erp
+
+
+MAKERS: dict[str, Callable[[Random, Transport, int, int, Callable[[str], object]], Simulator]] = {
+    "shopify": _shopify,
+    "adobe-commerce": _adobe_commerce,
+    "netsuite": _netsuite,
+    "business-central": _business_central,
+}

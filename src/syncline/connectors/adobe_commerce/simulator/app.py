@@ -19,7 +19,7 @@ from syncline.connectors.adobe_commerce.simulator.errors import (
     required,
     unauthorized,
 )
-from syncline.connectors.adobe_commerce.simulator.owners import OWNERS, resource_of
+from syncline.connectors.adobe_commerce.simulator.owners import OWNERS, SAID_TWICE, resource_of
 from syncline.connectors.adobe_commerce.simulator.routes import Call, Route, Services, bulk_route_of, route_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class HttpApp:
 
     def _dispatch(self, request: _Request) -> tuple[str, Any, int]:
         shop = self._shop
+        _check_accept(request.headers.get("accept", "*/*"))
         if "%2f" in request.raw_path.lower() and not shop.encoded_slashes:
             raise ApiError(404, "Not Found")  # the web server's own, unless it is told to allow them
         parts = [unquote(part) for part in request.raw_path.strip("/").split("/")]
@@ -150,9 +151,9 @@ class HttpApp:
                 raise no_route()
             store = parts.pop(0)
         if parts[:3] == ["async", "bulk", "V1"]:
-            return self._schedule_bulk(request, parts[3:])
+            return self._schedule_bulk(request, parts[3:], store)
         if parts[:2] == ["async", "V1"]:
-            return self._schedule_one(request, parts[2:])
+            return self._schedule_one(request, parts[2:], store)
         if parts[:1] != ["V1"]:
             raise no_route()
         found = route_of(request.method, parts[1:])
@@ -167,7 +168,7 @@ class HttpApp:
         given = self._services.parameters(route, self._decoded(request), asynchronous=False)
         query = parse_qsl(request.query_string, keep_blank_values=True)
         try:
-            value = route.handle(self._services, Call(path, query, given, store))
+            value = route.handle(self._services, Call(path, query, given, store, route.parts[0]))
         except Refused:
             raise _wrong_account(shop) from None
         wanted = dict(query).get("fields")
@@ -175,12 +176,13 @@ class HttpApp:
             value = _selected(value, wanted)
         return route.name, value, 200
 
-    def _authenticate(self, request: _Request, route: Route) -> None:
+    def _authenticate(self, request: _Request, route: Route) -> int:
+        """Which kind of user calls."""
         shop, resource = self._shop, resource_of(route.method, route.template)
         try:
             if shop.faults.reject_auth:
                 raise Refused("rejected by a fault")
-            shop.credentials.check(
+            user = shop.credentials.check(
                 request.headers.get("authorization", ""),
                 request.method,
                 request.url,
@@ -196,6 +198,7 @@ class HttpApp:
         if resource in shop.denied:
             shop.ledger.breach("auth")
             raise unauthorized(resource)
+        return user
 
     def _decoded(self, request: _Request) -> Any:
         if request.method == "GET" or not request.body:
@@ -215,11 +218,11 @@ class HttpApp:
 
     # --- asynchronous calls -----------------------------------------------------------------------
 
-    def _schedule_bulk(self, request: _Request, parts: Sequence[str]) -> tuple[str, Any, int]:
+    def _schedule_bulk(self, request: _Request, parts: Sequence[str], store: str) -> tuple[str, Any, int]:
         route = bulk_route_of(request.method, parts)
         if route is None or (route.method, route.template) not in OWNERS:
             raise no_route()
-        self._authenticate(request, route)
+        user = self._authenticate(request, route)
         bodies = self._decoded(request)
         if not isinstance(bodies, list) or not bodies:
             raise ApiError(400, "Body must be an array of request bodies")
@@ -230,11 +233,11 @@ class HttpApp:
                 {"type": "bulk", "max": self._shop.async_items_max},
             )
         names = [part[1:-1] for part in route.parts if part.startswith("{")]
-        entries = [(body, self._later(route, body, names, {})) for body in bodies]
-        told = self._shop.bulk.schedule(route.method, OWNERS[route.method, route.template], entries)
+        entries = [(body, self._later(route, body, names, {}, store)) for body in bodies]
+        told = self._shop.bulk.schedule(route.method, OWNERS[route.method, route.template], entries, user)
         return f"bulk {route.name}", told, 202
 
-    def _schedule_one(self, request: _Request, parts: Sequence[str]) -> tuple[str, Any, int]:
+    def _schedule_one(self, request: _Request, parts: Sequence[str], store: str) -> tuple[str, Any, int]:
         found = route_of(request.method, parts)
         if found is None or request.method == "GET":
             raise no_route()
@@ -242,21 +245,41 @@ class HttpApp:
         owner = OWNERS.get((route.method, route.template))
         if owner is None:
             raise no_route()
-        self._authenticate(request, route)
+        user = self._authenticate(request, route)
         body = self._decoded(request)
-        told = self._shop.bulk.schedule(route.method, owner, [(body, self._later(route, body, (), path))])
+        work = self._later(route, body, (), path, store)
+        told = self._shop.bulk.schedule(route.method, owner, [(body, work)], user)
         return f"async {route.name}", told, 202
 
-    def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str]) -> Work:
+    def _later(self, route: Route, body: Any, names: Sequence[str], path: dict[str, str], store: str) -> Work:
         """The work of one entry. Its shape is checked at once, what it means when it is worked on."""
         inside = dict(body) if isinstance(body, dict) else body
+        said, parameter, prop = SAID_TWICE.get((route.method, route.template), ("", "", ""))
         for name in names:
-            if not isinstance(inside, dict) or name not in inside:
+            if not isinstance(inside, dict):
+                raise required(name)
+            if name == said:
+                inside.pop(name, None)
+                continue
+            if name not in inside:
                 raise required(name)
             path = {**path, name: str(inside.pop(name))}
         given = self._services.parameters(route, inside, asynchronous=True)
-        call = Call(path, (), given)
+        if said in names:
+            path = {**path, said: str(given[parameter].get(prop, ""))}
+        call = Call(path, (), given, store)
         return lambda: route.handle(self._services, call)
+
+
+def _check_accept(header: str) -> None:
+    """JSON is told to who takes it; XML, which the vendor tells as well, is not simulated (Framework/Webapi/Rest/Response/RendererFactory)."""
+    kinds = [part.partition(";")[0].strip().lower() for part in header.split(",")]
+    if not {"*/*", "application/*", "application/json"}.intersection(kinds):
+        words = (
+            'Server cannot match any of the given Accept HTTP header media type(s) from the request: "%1" '
+            "with media types from the config of response renderer."
+        )
+        raise ApiError(406, words, kinds)
 
 
 def _wrong_account(shop: AdobeCommerceSimulator) -> ApiError:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
+INTEGRATION, ADMINISTRATOR = 1, 2  # kinds of users, as bulk operations tell them
 ADMIN_TOKEN_LIFE_S = 4 * 3600  # the default; "Admin Token Lifetime (hours)"
 TIME_DEVIATION_S = 600  # how far a timestamp may be ahead; one that is behind is not looked at
 NONCES_MAX = 200_000
@@ -97,8 +98,8 @@ class Credentials:
         """End every admin token now."""
         self._tokens.clear()
 
-    def check(self, header: str, method: str, url: str, query: str, now_ms: int) -> None:
-        """Take a credential.
+    def check(self, header: str, method: str, url: str, query: str, now_ms: int) -> int:
+        """Take a credential; says which kind of user it is.
 
         Raises:
             Refused: with the reason.
@@ -110,10 +111,11 @@ class Credentials:
             )
             if not by_integration and self._tokens.get(token, 0) <= now_ms:
                 raise Refused("the token is unknown or has expired")
-            return
+            return INTEGRATION if by_integration else ADMINISTRATOR
         if not header.startswith("OAuth "):
             raise Refused("no credential")
         self._check_signature(_parts(header[6:]), method, url, query, now_ms)
+        return INTEGRATION
 
     def _check_signature(self, given: dict[str, str], method: str, url: str, query: str, now_ms: int) -> None:
         for name in _REQUIRED:

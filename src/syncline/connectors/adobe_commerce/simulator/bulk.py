@@ -41,6 +41,7 @@ class Operation:
     owner: str
     topic: str
     started_ms: int
+    user: int
     work: Work | None
     data: str
     status: int = OPEN
@@ -86,8 +87,13 @@ class Bulk:
         """Operations that are open."""
         return sum(one.status == OPEN for bulk in self._bulks.values() for one in bulk)
 
-    def schedule(self, method: str, owner: str, entries: Sequence[tuple[Any, Work]]) -> dict[str, Any]:
-        """Take a batch: what can be queued is, whatever becomes of the rest. ``owner``: the service, as the vendor names it."""
+    def schedule(
+        self, method: str, owner: str, entries: Sequence[tuple[Any, Work]], user: int
+    ) -> dict[str, Any]:
+        """Take a batch: what can be queued is, whatever becomes of the rest.
+
+        ``owner``: the service, as the vendor names it; ``user``: which kind of user asked for it.
+        """
         uuid = _uuid(len(self._bulks) + 1)
         operations: list[Operation] = []
         told: list[dict[str, Any]] = []
@@ -99,7 +105,7 @@ class Bulk:
             text = _encode(data).decode()
             self._ids += 1
             topic, now_ms = topic_of(method, owner), self._clock.now_ms()
-            operations.append(Operation(self._ids, uuid, key, owner, topic, now_ms, work, text))
+            operations.append(Operation(self._ids, uuid, key, owner, topic, now_ms, user, work, text))
             digest = hashlib.sha256(text.encode()).hexdigest()
             told.append({"id": key, "data_hash": digest, "status": "accepted"})
         self._bulks[uuid] = operations
@@ -164,9 +170,13 @@ class Bulk:
                 "error_code": one.code,
             }
             if detailed:
-                row |= {"serialized_data": one.data, "result_serialized_data": one.result or None}
+                row |= {"bulk_uuid": uuid, "topic_name": one.topic, **_serialized(one)}
             rows.append(row)
-        return {"bulk_id": uuid, "operations_list": rows, "operation_count": len(rows)}
+        told: dict[str, Any] = {"bulk_id": uuid, "operations_list": rows, "operation_count": len(rows)}
+        for one in self._of(uuid)[:1]:
+            told |= {"description": f"Topic {one.topic}", "start_time": stamp(one.started_ms)}
+            told |= {"user_type": one.user, "user_id": 1}
+        return told
 
     def count(self, uuid: str, status: int) -> int:
         """How many operations of a batch are in a status; none of one that is not there."""
@@ -179,8 +189,7 @@ class Bulk:
                 "id": one.id,
                 "bulk_uuid": one.bulk,
                 "topic_name": one.topic,
-                "serialized_data": one.data,
-                "result_serialized_data": one.result or None,
+                **_serialized(one),
                 "status": one.status,
                 "result_message": one.message or None,
                 "error_code": one.code,
@@ -195,6 +204,12 @@ class Bulk:
     def told(self) -> str:
         """For the digest."""
         return repr([(u, [(o.number, o.status, o.data) for o in ops]) for u, ops in self._bulks.items()])
+
+
+def _serialized(one: Operation) -> dict[str, str | None]:
+    """The request and its answer as the table holds them (developer.adobe.com, operation-status-endpoints)."""
+    wrapped = {"entity_id": None, "entity_link": "", "meta_information": one.data}
+    return {"serialized_data": _encode(wrapped).decode(), "result_serialized_data": one.result or None}
 
 
 def _uuid(number: int) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
     from syncline.connectors.adobe_commerce.simulator.state import ShopState
 
-from syncline.connectors.adobe_commerce.simulator import merchandise, render
+from syncline.connectors.adobe_commerce.simulator import merchandise, render, stockitems
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 
 Row = dict[str, Any]
@@ -62,7 +62,7 @@ def save(shop: AdobeCommerceSimulator, given: Row, sku: str, store: str) -> Row:
         product.price_minor = round(given["price"] * 100)
     product.updated_ms = shop.clock.now_ms()
     state.product_log.append((sku, product.name, product.status, merchandise.priced(state, product)))
-    return render.product(product)
+    return stockitems.with_stock(state, product, render.product(product))
 
 
 def listed(state: ShopState, number: int) -> list[str]:

@@ -95,7 +95,6 @@ def customer(one: Customer) -> dict[str, Any]:
     """``customer-data-customer-interface``."""
     told: dict[str, Any] = {
         "id": one.id,
-        "entity_id": one.id,
         "email": one.buyer.email,
         "firstname": one.buyer.firstname,
         "lastname": one.buyer.lastname,

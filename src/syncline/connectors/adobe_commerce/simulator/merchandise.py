@@ -14,7 +14,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator import render
+from syncline.connectors.adobe_commerce.simulator import render, stockitems
 from syncline.connectors.adobe_commerce.simulator.catalogstate import DEFAULT, ROOT, Category
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 CONFIGURABLE = "configurable"
 KINDS = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG\r\n\x1a\n", "image/gif": b"GIF8"}
+PRODUCTS = "4"  # the kind of entity whose attributes they are
 FIRST_ID = 70  # of the attributes that are text
 
 
@@ -34,13 +35,20 @@ FIRST_ID = 70  # of the attributes that are text
 
 def attributes(services: Services, call: Call) -> Any:
     """``GET /V1/products/attributes``."""
-    shop = services.shop
+    return services.search(call, attribute_rows(services.shop))
+
+
+def attribute_rows(shop: AdobeCommerceSimulator) -> list[Row]:
+    """``catalog-data-product-attribute-interface``, of every attribute."""
     rows = [
         {
             "attribute_id": FIRST_ID + at,
             "attribute_code": code,
             "frontend_input": "textarea",
             "default_frontend_label": code,
+            "entity_type_id": PRODUCTS,
+            "frontend_labels": [],
+            "is_required": False,
             "options": [],
         }
         for at, code in enumerate(sorted(shop.attributes))
@@ -51,6 +59,9 @@ def attributes(services: Services, call: Call) -> Any:
             "attribute_code": one.code,
             "frontend_input": "select",
             "default_frontend_label": one.label,
+            "entity_type_id": PRODUCTS,
+            "frontend_labels": [],
+            "is_required": False,
             "options": [
                 {"label": " ", "value": ""},
                 *({"label": label, "value": str(number)} for number, label in one.options.items()),
@@ -58,7 +69,7 @@ def attributes(services: Services, call: Call) -> Any:
         }
         for one in shop.state.selects.values()
     ]
-    return services.search(call, rows)
+    return rows
 
 
 def add_option(services: Services, call: Call) -> str:
@@ -227,6 +238,8 @@ def save_extension(shop: AdobeCommerceSimulator, product: Product, given: Mappin
 
 def _save_extension(shop: AdobeCommerceSimulator, product: Product, given: Mapping[str, Any]) -> None:
     state = shop.state
+    if "stock_item" in given and product.type_id != CONFIGURABLE:
+        stockitems.save(shop, product, given["stock_item"])
     if "category_links" in given:
         wanted = {int(one["category_id"]): one.get("position", 0) for one in given["category_links"]}
         for number in wanted:
@@ -304,6 +317,32 @@ def _category(state: ShopState, number: int) -> Category:
     return found
 
 
+def category_row(state: ShopState, one: Category) -> Row:
+    """``catalog-data-category-interface``."""
+    below = [x.id for x in state.categories.values() if x.parent_id == one.id]
+    return {
+        **_place(state, one),
+        "children": ",".join(map(str, below)),
+        "path": "/".join(map(str, path_of(state, one))),
+        "available_sort_by": [],
+        "include_in_menu": True,
+        "custom_attributes": [],
+    }
+
+
+def _place(state: ShopState, one: Category) -> Row:
+    """What a category is called and where it stands."""
+    return {
+        "id": one.id,
+        "parent_id": one.parent_id,
+        "name": one.name,
+        "is_active": True,
+        "position": 1
+        + sum(x.parent_id == one.parent_id and x.id < one.id for x in state.categories.values()),
+        "level": len(path_of(state, one)) - 1,
+    }
+
+
 def tree(services: Services, call: Call) -> Row:
     """``GET /V1/categories?rootCategoryId=``."""
     state = services.shop.state
@@ -312,13 +351,21 @@ def tree(services: Services, call: Call) -> Row:
 
 
 def _branch(state: ShopState, one: Category) -> Row:
+    """``catalog-data-category-tree-interface``."""
     return {
-        "id": one.id,
-        "parent_id": one.parent_id,
-        "name": one.name,
-        "is_active": True,
+        **_place(state, one),
+        "product_count": sum(one.id in product.categories for product in state.products.values()),
         "children_data": [_branch(state, x) for x in state.categories.values() if x.parent_id == one.id],
     }
+
+
+def path_of(state: ShopState, one: Category) -> list[int]:
+    """The numbers from the root to a category."""
+    found = [one.id]
+    while (parent := state.categories.get(one.parent_id)) is not None:
+        one = parent
+        found.insert(0, one.id)
+    return found
 
 
 def save_category(services: Services, call: Call) -> Row:
@@ -333,7 +380,7 @@ def save_category(services: Services, call: Call) -> Row:
         raise ApiError(400, "URL key for specified store already exists.")
     number = max(state.categories) + 1
     made = state.categories[number] = Category(number, parent.id, given["name"])
-    return _branch(state, made)
+    return category_row(state, made)
 
 
 def link_product(services: Services, call: Call) -> bool:

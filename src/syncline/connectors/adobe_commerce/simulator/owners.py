@@ -38,6 +38,11 @@ OWNERS: dict[tuple[str, str], str] = {
     ("POST", "products"): _CATALOG + "ProductRepositoryInterface::save",
     ("PUT", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::save",
     (
+        "PUT",
+        "products/{productSku}/stockItems/{itemId}",
+    ): "Magento\\CatalogInventory\\Api\\StockRegistryInterface::updateStockItemBySku",
+    ("DELETE", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::deleteById",
+    (
         "POST",
         "sharedCatalog/{id}/assignProducts",
     ): "Magento\\SharedCatalog\\Api\\ProductManagementInterface::assignProducts",
@@ -69,6 +74,18 @@ OWNERS: dict[tuple[str, str], str] = {
 }
 
 
+# Where the address names what the service's own object says: the name, and its parameter and property. Such a name is no parameter of
+# the service, so a queued call does not need it (magento2: WebapiAsync/Controller/Rest/Asynchronous/InputParamsResolver).
+SAID_TWICE: dict[tuple[str, str], tuple[str, str, str]] = {
+    ("PUT", "products/{sku}"): ("sku", "product", "sku"),
+    ("PUT", "products/{productSku}/stockItems/{itemId}"): ("itemId", "stockItem", "item_id"),
+    ("POST", "categories/{categoryId}/products"): ("categoryId", "productLink", "category_id"),
+    ("PUT", "customers/{customerId}"): ("customerId", "customer", "id"),
+    ("PUT", "company/{companyId}"): ("companyId", "company", "id"),
+    ("PUT", "companyCredits/{id}"): ("id", "creditLimit", "id"),
+}
+
+
 def topic_of(method: str, owner: str) -> str:
     """The queue's topic of a service."""
     return f"async.{owner.replace('::', '.').replace(chr(92), '.')}.{method}".lower()
@@ -86,6 +103,8 @@ _RESOURCES = (
     ("", "products/attributes", "Magento_Catalog::attributes_attributes"),
     ("", "products/{sku}/media", "Magento_Catalog::catalog"),
     ("", "products/base-prices", "Magento_Catalog::catalog"),
+    ("", "products/{productSku}/stockItems", "Magento_CatalogInventory::cataloginventory"),
+    ("", "stockItems", "Magento_CatalogInventory::cataloginventory"),
     ("", "products/tier-prices", "Magento_Catalog::catalog"),
     ("", "products", "Magento_Catalog::products"),
     ("", "configurable-products", "Magento_Catalog::products"),

@@ -15,11 +15,29 @@ from syncline.connectors.adobe_commerce.simulator.state import (
     OrderItem,
     Product,
     Shipment,
+    Source,
     SourceItem,
+    Stock,
     Track,
     money,
     stamp,
 )
+
+# Columns in which an order or a line may have no value, so that they are left out.
+ORDER_COLUMNS = frozenset(
+    "coupon_code customer_id customer_note customer_taxvat edit_increment email_sent ext_customer_id ext_order_id hold_before_state "
+    "hold_before_status original_increment_id quote_id relation_child_id relation_parent_id remote_ip shipping_description weight".split()
+)
+ITEM_COLUMNS = frozenset(
+    "additional_data description ext_order_item_id parent_item_id quote_item_id weight".split()
+)
+# Of methods of payment, as the checkout shows them.
+TITLES = {
+    "banktransfer": "Bank Transfer Payment",
+    "checkmo": "Check / Money order",
+    "companycredit": "Payment on Account",
+    "purchaseorder": "Purchase Order",
+}
 
 
 def order(one: Order, currency: str) -> dict[str, Any]:
@@ -37,8 +55,11 @@ def order(one: Order, currency: str) -> dict[str, Any]:
         "created_at": stamp(one.created_ms),
         "updated_at": stamp(one.updated_ms),
         "base_currency_code": currency,
+        "global_currency_code": currency,
         "order_currency_code": currency,
+        "store_currency_code": currency,
         "store_id": 1,
+        "customer_group_id": 0 if one.customer_id is None else 1,
         "customer_is_guest": int(one.customer_id is None),
         "customer_email": one.buyer.email,
         "customer_firstname": one.buyer.firstname,
@@ -62,19 +83,21 @@ def order(one: Order, currency: str) -> dict[str, Any]:
             sum(line.net_of(line.canceled) + line.tax_of(line.canceled) for line in one.lines)
         ),
         "total_item_count": len(one.lines),
+        "total_qty_ordered": sum(line.ordered for line in one.lines),
         "items": [order_item(item, one) for item in one.items],
         "billing_address": address,
         "payment": {
             "entity_id": one.entity_id,
             "parent_id": one.entity_id,
             "method": one.payment,
+            "account_status": None,
+            "additional_information": [TITLES.get(one.payment, one.payment)],
+            "amount_ordered": money(one.grand_minor),
             "base_amount_ordered": money(one.grand_minor),
+            "cc_last4": None,
             **({"po_number": one.po_number} if one.po_number else {}),
         },
-        "status_histories": [
-            {"comment": text, "created_at": stamp(at), "parent_id": one.entity_id}
-            for at, text in one.comments
-        ],
+        "status_histories": histories(one),
         "extension_attributes": {
             "shipping_assignments": [
                 {
@@ -84,6 +107,7 @@ def order(one: Order, currency: str) -> dict[str, Any]:
             ]
         },
     }
+    body |= _shown(body)
     # Fields without a value are left out, as the vendor's serialiser does.
     if one.customer_id is not None:
         body["customer_id"] = one.customer_id
@@ -101,7 +125,34 @@ def as_saved(body: dict[str, Any]) -> dict[str, Any]:
         "base_total_refunded",
         "base_total_canceled",
     )
-    return body | {name: body[name] or None for name in never}
+    shown = [name.removeprefix("base_") for name in never]
+    return body | {name: body[name] or None for name in (*never, *shown)}
+
+
+def _shown(body: dict[str, Any]) -> dict[str, Any]:
+    """The amounts in the currency that buyers see, which is the shop's own here."""
+    return {
+        name.removeprefix("base_"): value
+        for name, value in body.items()
+        if name.startswith("base_") and not name.endswith(("_code", "_amnt"))
+    }
+
+
+def histories(one: Order) -> list[dict[str, Any]]:
+    """``sales-data-order-status-history-interface``, of every comment."""
+    return [
+        {
+            "comment": text,
+            "created_at": stamp(at),
+            "entity_id": number,
+            "entity_name": "order",
+            "is_customer_notified": None,
+            "is_visible_on_front": 0,
+            "parent_id": one.entity_id,
+            "status": one.status,
+        }
+        for number, (at, text) in enumerate(one.comments, 1)
+    ]
 
 
 def _address(one: Order, kind: str) -> dict[str, Any]:
@@ -141,7 +192,11 @@ def order_item(item: OrderItem, one: Order) -> dict[str, Any]:
         "base_discount_amount": money(item.discount_minor),
         "base_discount_tax_compensation_amount": money(item.compensation_minor),
         "base_tax_amount": money(item.tax_minor),
+        "store_id": 1,
+        "created_at": stamp(one.created_ms),
+        "updated_at": stamp(one.updated_ms),
     }
+    body |= _shown(body)
     if item.parent is not None:
         body["parent_item_id"] = item.parent.item_id
     return body
@@ -156,13 +211,24 @@ def invoice(one: Invoice) -> dict[str, Any]:
         "state": 2 if one.paid else 1,
         "base_grand_total": money(one.total_minor),
         "base_shipping_amount": money(one.shipping_minor),
+        "grand_total": money(one.total_minor),
+        "shipping_amount": money(one.shipping_minor),
+        "total_qty": sum(units for _, units in one.lines),
         "created_at": stamp(one.created_ms),
         "updated_at": stamp(one.created_ms),
         "items": [
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
-        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
+        "comments": comments(one),
     }
+
+
+def comments(of: Invoice | Creditmemo | Shipment) -> list[dict[str, Any]]:
+    """What was written with a document."""
+    if not of.comment:
+        return []
+    told = {"entity_id": of.entity_id, "parent_id": of.entity_id, "comment": of.comment}
+    return [told | {"created_at": stamp(of.created_ms), "is_customer_notified": 0, "is_visible_on_front": 0}]
 
 
 def creditmemo(one: Creditmemo) -> dict[str, Any]:
@@ -174,12 +240,23 @@ def creditmemo(one: Creditmemo) -> dict[str, Any]:
         "state": 2,
         "base_grand_total": money(one.total_minor),
         "base_shipping_amount": money(one.shipping_minor),
+        "grand_total": money(one.total_minor),
+        "shipping_amount": money(one.shipping_minor),
         "created_at": stamp(one.created_ms),
         "updated_at": stamp(one.created_ms),
         "items": [
-            {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
+            {
+                "entity_id": line.item_id,
+                "parent_id": one.entity_id,
+                "order_item_id": line.item_id,
+                "sku": line.sku,
+                "qty": units,
+                "base_cost": None,
+                "base_price": money(line.price_minor),
+            }
+            for line, units in one.lines
         ],
-        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
+        "comments": comments(one),
     }
 
 
@@ -196,7 +273,7 @@ def shipment(one: Shipment) -> dict[str, Any]:
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
         "tracks": [track(entry, one) for entry in one.tracks],
-        "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
+        "comments": comments(one),
         "extension_attributes": {"source_code": one.source},
     }
 
@@ -210,6 +287,9 @@ def track(entry: Track, of: Shipment) -> dict[str, Any]:
         "track_number": entry.track_number,
         "title": entry.title,
         "carrier_code": entry.carrier_code,
+        "description": None,
+        "qty": None,
+        "weight": None,
         "created_at": stamp(entry.created_ms),
     }
 
@@ -220,7 +300,6 @@ def product(one: Product, store: str = "all") -> dict[str, Any]:
     attributes = {**one.attributes, **{code: text for code, text in texts.items() if code != "name"}}
     return {
         "id": one.entity_id,
-        "entity_id": one.entity_id,  # searches name it so
         "sku": one.sku,
         "name": texts.get("name", one.name),
         "attribute_set_id": 4,
@@ -262,6 +341,20 @@ def choices(one: Product) -> list[dict[str, Any]]:
         }
         for choice in one.choices
     ]
+
+
+def source(one: Source) -> dict[str, Any]:
+    """``inventory-api-data-source-interface``."""
+    return {"source_code": one.code, "name": one.name, "enabled": one.enabled}
+
+
+def stock(one: Stock) -> dict[str, Any]:
+    """``inventory-api-data-stock-interface``."""
+    return {
+        "stock_id": one.id,
+        "name": one.name,
+        "extension_attributes": {"sales_channels": [{"type": "website", "code": one.website}]},
+    }
 
 
 def groups(names: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -16,12 +16,21 @@ from syncline.connectors.adobe_commerce.simulator import (
     companycredits,
     merchandise,
     prices,
+    reads,
     render,
+    stockitems,
 )
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
 from syncline.connectors.adobe_commerce.simulator.search import Criteria
-from syncline.connectors.adobe_commerce.simulator.state import Order, SourceItem, stamp
+from syncline.connectors.adobe_commerce.simulator.state import (
+    Creditmemo,
+    Invoice,
+    Order,
+    Shipment,
+    SourceItem,
+    stamp,
+)
 
 if TYPE_CHECKING:
     from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
@@ -35,6 +44,7 @@ class Call:
     query: Sequence[tuple[str, str]]
     given: Mapping[str, Any]
     store: str = "all"
+    kind: str = ""  # the first word of the address
 
     def number(self, name: str) -> int:
         """A path parameter that is an id."""
@@ -95,21 +105,28 @@ class Services:
     # --- searches ---------------------------------------------------------------------------------
 
     def search(
-        self, call: Call, rows: Iterable[Mapping[str, Any]], *, needed: bool = True, eav: bool = False
+        self,
+        call: Call,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        needed: bool = True,
+        also: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        empty: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
         """The answer to a search over some rows.
 
-        ``needed``: the service has no default for its criteria. ``eav``: its records have attributes, where others have columns.
+        ``needed``: the service has no default for its criteria. ``also``: its records have attributes, where others have columns;
+        those that a search knows besides what is told of a record. ``empty``: columns that a record may have no value in.
         """
         note, limited = self._shop.ledger.breach, self._shop.input_limits
-        criteria = Criteria(call.query, limited=limited, note=note, needed=needed, eav=eav)
+        criteria = Criteria(call.query, limited=limited, note=note, needed=needed, also=also, empty=empty)
         found, total = criteria.apply(rows)
         return {"items": found, "search_criteria": criteria.told(), "total_count": total}
 
     def orders(self, call: Call) -> Any:
         # The read replica, where there is one, lags behind; without a lag this is what is there.
         rows = (self._told(one) for one in self._state.orders.values() if self._shop.visible(one))
-        return self.search(call, rows)
+        return self.search(call, rows, empty=render.ORDER_COLUMNS)
 
     def _told(self, order: Order) -> dict[str, Any]:
         known = self._rendered.get(order.entity_id)
@@ -128,7 +145,21 @@ class Services:
 
     def products(self, call: Call) -> Any:
         rows = (render.product(one, call.store) for one in self._state.products.values())
-        return self.search(call, rows, eav=True)
+        return self.search(call, rows, also=self._attributes)
+
+    def _attributes(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What products are searched by besides what is told of them: a category holds, a custom attribute has a value."""
+        held = {one["attribute_code"]: one["value"] for one in row["custom_attributes"]}
+        known = dict.fromkeys([*self._shop.attributes, *self._state.selects])
+        links = row["extension_attributes"]["category_links"]
+        return {
+            **known,
+            **held,
+            "entity_id": row["id"],
+            "category_id": tuple(int(link["category_id"]) for link in links),
+            "website_id": 1,
+            "store_id": 1,
+        }
 
     def shared_products(self, call: Call) -> Any:
         return catalog.listed(self._state, call.number("id"))
@@ -137,22 +168,10 @@ class Services:
         return self.search(call, map(render.source_item, self._state.source_items.values()))
 
     def sources(self, call: Call) -> Any:
-        rows = (
-            {"source_code": s.code, "name": s.name, "enabled": s.enabled}
-            for s in self._state.sources.values()
-        )
-        return self.search(call, rows, needed=False)
+        return self.search(call, map(render.source, self._state.sources.values()), needed=False)
 
     def stocks(self, call: Call) -> Any:
-        rows = (
-            {
-                "stock_id": stock.id,
-                "name": stock.name,
-                "extension_attributes": {"sales_channels": [{"type": "website", "code": stock.website}]},
-            }
-            for stock in self._state.stocks.values()
-        )
-        return self.search(call, rows, needed=False)
+        return self.search(call, map(render.stock, self._state.stocks.values()), needed=False)
 
     def stock_links(self, call: Call) -> Any:
         rows = (
@@ -163,15 +182,27 @@ class Services:
         return self.search(call, rows)
 
     def customers(self, call: Call) -> Any:
-        return self.search(call, map(companies.customer, self._state.customers.values()), eav=True)
+        rows = map(companies.customer, self._state.customers.values())
+        return self.search(call, rows, also=lambda row: {"entity_id": row["id"]})
 
     # --- single records ---------------------------------------------------------------------------
 
-    def _order(self, call: Call, name: str) -> Order:
+    def order_of(self, call: Call, name: str) -> Order:
+        """The order that an address names."""
         return _there(self._state.orders, call.number(name))
 
+    def document_of(self, call: Call) -> Invoice | Shipment | Creditmemo:
+        """The document whose comments an address names."""
+        tables: dict[str, Mapping[int, Any]] = {
+            "invoices": self._state.invoices,
+            "shipment": self._state.shipments,
+            "creditmemo": self._state.creditmemos,
+        }
+        found: Invoice | Shipment | Creditmemo = _there(tables[call.kind], call.number("id"))
+        return found
+
     def status(self, call: Call) -> Any:
-        return self._order(call, "id").status
+        return self.order_of(call, "id").status
 
     def one_invoice(self, call: Call) -> Any:
         return render.invoice(_there(self._state.invoices, call.number("id")))
@@ -203,7 +234,7 @@ class Services:
         ]
 
     def order(self, call: Call) -> Any:
-        return render.order(self._order(call, "id"), self._shop.currency)
+        return render.order(self.order_of(call, "id"), self._shop.currency)
 
     def product(self, call: Call) -> Any:
         found = self._state.products.get(call.path["sku"])
@@ -211,7 +242,7 @@ class Services:
             raise ApiError(
                 404, "The product that was requested doesn't exist. Verify the product and try again."
             )
-        return render.product(found)
+        return stockitems.with_stock(self._state, found, render.product(found))
 
     def customer(self, call: Call) -> Any:
         number = call.number("customerId")
@@ -279,7 +310,12 @@ class Services:
                 "base_currency_code": currency,
                 "default_display_currency_code": currency,
                 "timezone": "Europe/London",
-                "base_url": self._shop.origin + "/",
+                "weight_unit": "kgs",
+                **{
+                    f"{kind}base_{part}url": f"{self._shop.origin}/{path}"
+                    for kind in ("", "secure_")
+                    for part, path in (("", ""), ("link_", ""), ("static_", "static/"), ("media_", "media/"))
+                },
             }
         ]
 
@@ -372,18 +408,18 @@ class Services:
         return prices.tiers_of(self._state, call.given["skus"])
 
     def cancel(self, call: Call) -> Any:
-        return self._sales.cancel(self._order(call, "id"))
+        return self._sales.cancel(self.order_of(call, "id"))
 
     def hold(self, call: Call) -> Any:
-        return self._sales.hold(self._order(call, "id"))
+        return self._sales.hold(self.order_of(call, "id"))
 
     def unhold(self, call: Call) -> Any:
-        return self._sales.unhold(self._order(call, "id"))
+        return self._sales.unhold(self.order_of(call, "id"))
 
     def comment(self, call: Call) -> Any:
         history = call.given["statusHistory"]
         return self._sales.comment(
-            self._order(call, "id"), history.get("comment", ""), history.get("status", "")
+            self.order_of(call, "id"), history.get("comment", ""), history.get("status", "")
         )
 
     def save_order(self, call: Call) -> Any:
@@ -396,14 +432,14 @@ class Services:
         return render.order(order, self._shop.currency)
 
     def invoice(self, call: Call) -> Any:
-        order = self._order(call, "orderId")
+        order = self.order_of(call, "orderId")
         self._locked("Could not save an invoice, see error log for details")
         made = self._sales.invoice(order, _units(call.given), capture=call.given.get("capture", False))
         made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
 
     def ship(self, call: Call) -> Any:
-        order = self._order(call, "orderId")
+        order = self.order_of(call, "orderId")
         arguments = call.given.get("arguments", {}).get("extension_attributes", {})
         tracks = [
             (one.get("track_number", ""), one.get("title", ""), one.get("carrier_code", ""))
@@ -426,7 +462,7 @@ class Services:
         return render.track(made, shipment)
 
     def refund(self, call: Call) -> Any:
-        order = self._order(call, "orderId")
+        order = self.order_of(call, "orderId")
         self._locked("Could not save a Creditmemo, see error log for details")
         arguments = call.given.get("arguments", {})
         back = arguments.get("extension_attributes", {}).get("return_to_stock_items", ())
@@ -500,11 +536,17 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "integration/admin/token", "admin_token", Services.admin_token),
     Route("GET", "orders", "none", Services.orders),
     Route("POST", "orders", "save_order", Services.save_order),
+    Route("GET", "orders/items", "none", reads.order_items),
+    Route("GET", "orders/items/{id}", "none", reads.order_item),
     Route("GET", "orders/{id}", "none", Services.order),
     Route("POST", "orders/{id}/cancel", "none", Services.cancel),
     Route("POST", "orders/{id}/hold", "none", Services.hold),
     Route("POST", "orders/{id}/unhold", "none", Services.unhold),
     Route("POST", "orders/{id}/comments", "comment", Services.comment),
+    Route("GET", "orders/{id}/comments", "none", reads.order_comments),
+    Route("GET", "invoices/{id}/comments", "none", reads.comments),
+    Route("GET", "shipment/{id}/comments", "none", reads.comments),
+    Route("GET", "creditmemo/{id}/comments", "none", reads.comments),
     Route("POST", "order/{orderId}/invoice", "invoice", Services.invoice),
     Route("POST", "order/{orderId}/ship", "ship", Services.ship),
     Route("POST", "order/{orderId}/refund", "refund", Services.refund),
@@ -523,7 +565,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
     Route("POST", "products/tier-prices-information", "price_information", Services.tier_prices),
     Route("GET", "products", "none", Services.products),
+    Route("GET", "products/types", "none", reads.product_types),
     Route("GET", "products/attributes", "none", merchandise.attributes),
+    Route("GET", "products/attributes/{attributeCode}", "none", reads.attribute),
+    Route("GET", "products/attributes/{attributeCode}/options", "none", reads.attribute_options),
+    Route("GET", "products/{sku}/media", "none", reads.media),
+    Route("DELETE", "products/{sku}", "none", reads.delete_product),
     Route("POST", "products/attributes/{attributeCode}/options", "save_option", merchandise.add_option),
     Route("POST", "products/{sku}/media", "save_media", merchandise.add_media),
     Route("GET", "configurable-products/{sku}/options/all", "none", merchandise.options),
@@ -531,11 +578,16 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "configurable-products/{sku}/child", "add_child", merchandise.add_child),
     Route("GET", "configurable-products/{sku}/children", "none", merchandise.children),
     Route("GET", "categories", "none", merchandise.tree),
+    Route("GET", "categories/list", "none", reads.categories),
+    Route("GET", "categories/{categoryId}", "none", reads.category),
+    Route("GET", "categories/{categoryId}/products", "none", reads.category_products),
     Route("POST", "categories", "save_category", merchandise.save_category),
     Route("POST", "categories/{categoryId}/products", "link_product", merchandise.link_product),
     Route("DELETE", "categories/{categoryId}/products/{sku}", "none", merchandise.unlink_product),
     Route("POST", "products", "save_product", Services.save_product),
     Route("PUT", "products/{sku}", "save_product", Services.save_product),
+    Route("GET", "stockItems/{productSku}", "none", stockitems.read),
+    Route("PUT", "products/{productSku}/stockItems/{itemId}", "save_stock_item", stockitems.update),
     Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),
     Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
     Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),
@@ -558,13 +610,16 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "companyCredits/{creditId}/decreaseBalance", "change_balance", Services.decrease_balance),
     Route("PUT", "companyCredits/{id}", "save_company_credit", Services.save_company_credit),
     Route("GET", "store/storeConfigs", "none", Services.store_configs),
+    Route("GET", "store/storeGroups", "none", reads.store_groups),
     Route("GET", "store/storeViews", "none", Services.store_views),
     Route("GET", "store/websites", "none", Services.websites),
     Route("GET", "inventory/source-items", "none", Services.source_items),
     Route("POST", "inventory/source-items", "save_source_items", Services.save_source_items),
     Route("POST", "inventory/source-items-delete", "save_source_items", Services.delete_source_items),
     Route("GET", "inventory/sources", "none", Services.sources),
+    Route("GET", "inventory/sources/{sourceCode}", "none", reads.source),
     Route("GET", "inventory/stocks", "none", Services.stocks),
+    Route("GET", "inventory/stocks/{stockId}", "none", reads.stock),
     Route("GET", "inventory/stock-source-links", "none", Services.stock_links),
     Route("GET", "inventory/is-product-salable/{sku}/{stockId}", "none", Services.is_salable),
     Route("GET", "inventory/get-product-salable-quantity/{sku}/{stockId}", "none", Services.salable),

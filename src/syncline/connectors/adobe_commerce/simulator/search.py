@@ -41,9 +41,10 @@ class Criteria:
         limited: bool,
         note: Callable[[str], None],
         needed: bool = True,
-        eav: bool = False,
+        also: Callable[[Row], Row] | None = None,
+        empty: frozenset[str] = frozenset(),
     ) -> None:
-        self._eav = eav
+        self._also, self._empty = also, empty
         given: dict[str, Any] = {}
         named = False
         for key, value in query:
@@ -110,11 +111,14 @@ class Criteria:
         return found[(page - 1) * self.size : page * self.size], total
 
     def _value(self, row: Row, field: str) -> Any:
-        if field not in row:
-            if self._eav:
-                raise ApiError(400, "Invalid attribute name: %1", [field])
-            raise internal()  # the database says so, and production shops hide its words
-        return row[field]
+        if self._also is None:
+            if field not in row and field not in self._empty:
+                raise internal()  # the database says so, and production shops hide its words
+            return row.get(field)
+        more = self._also(row)
+        if field not in row and field not in more:
+            raise ApiError(400, "Invalid attribute name: %1", [field])
+        return more[field] if field in more else row[field]
 
     def _fits(self, row: Row, one: tuple[str, str, str]) -> bool:
         return _fits(self._value(row, one[0]), one[1], one[2])
@@ -184,6 +188,10 @@ def _fits(value: Any, condition: str, text: str) -> bool:
         return (value is None) == (condition == "null")
     if value is None:
         return False
+    if isinstance(value, tuple):  # several at once, such as the categories of a product
+        if condition in {"neq", "nin", "nlike", "nfinset"}:
+            return all(_fits(one, condition, text) for one in value)
+        return any(_fits(one, condition, text) for one in value)
     if condition in {"in", "nin", "finset", "nfinset"}:
         held = any(_same(value, part) for part in text.split(","))
         return held == (condition in {"in", "finset"})

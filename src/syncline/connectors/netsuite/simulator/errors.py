@@ -107,8 +107,8 @@ def invalid_reference(given: object, path: str) -> ApiError:
 
 
 def user_error(detail: str, path: str | None = None) -> ApiError:
-    """A business rule that the record refuses."""
-    return ApiError(400, "USER_ERROR", detail, path=path)
+    """A business rule that the record refuses; in live answers its words follow these."""
+    return ApiError(400, "USER_ERROR", f"Error while accessing a resource. {detail}", path=path)
 
 
 def bad_query(detail: str) -> ApiError:

@@ -7,13 +7,8 @@ ones; whatever is not listed is unknown here, which is stricter than the product
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-
-import msgspec
-
-from syncline.connectors.netsuite.simulator.errors import ApiError
 
 # kinds: str, num, int, bool, ref, date, obj (a subrecord kept as sent), ro (computed, ignored when
 # sent), enum:A|B, list:<name of a line table>
@@ -26,21 +21,24 @@ _COMMON = {
     "lastModifiedDate": "ro",
     "createdDate": "ro",
 }
-_TRANSACTION = {
+_DOCUMENT = {
     **_COMMON,
     "tranId": "str",
     "tranDate": "date",
     "memo": "str",
-    "currency": "ref",
-    "exchangeRate": "num",
     "subsidiary": "ref",
     "location": "ref",
     "department": "ref",
     "class": "ref",
+}
+_TRANSACTION = {
+    **_DOCUMENT,
+    "currency": "ref",
+    "exchangeRate": "num",
     "status": "ro",
-    "postingPeriod": "ref",
     "integrationId": "str",
 }
+_POSTING = {"postingPeriod": "ref"}
 _ADDRESS = "obj"
 
 RECORDS: dict[str, dict[str, str]] = {
@@ -127,6 +125,7 @@ RECORDS: dict[str, dict[str, str]] = {
     },
     "itemFulfillment": {
         **_TRANSACTION,
+        **_POSTING,
         "entity": "ro",
         "createdFrom": "ref",
         "shipStatus": "enum:A|B|C",
@@ -136,7 +135,13 @@ RECORDS: dict[str, dict[str, str]] = {
         "item": "list:fulfilLine",
         "package": "list:package",
     },
-    "itemReceipt": {**_TRANSACTION, "entity": "ro", "createdFrom": "ref", "item": "list:fulfilLine"},
+    "itemReceipt": {
+        **_TRANSACTION,
+        **_POSTING,
+        "entity": "ro",
+        "createdFrom": "ref",
+        "item": "list:fulfilLine",
+    },
     "returnAuthorization": {
         **_TRANSACTION,
         "entity": "ref",
@@ -146,30 +151,42 @@ RECORDS: dict[str, dict[str, str]] = {
         "subtotal": "ro",
         "taxTotal": "ro",
         "total": "ro",
-        "shippingCost": "num",
+        "discountItem": "ref",
+        "discountRate": "num",
+        "discountTotal": "ro",
         "item": "list:orderLine",
     },
     "customerDeposit": {
         **_TRANSACTION,
+        **_POSTING,
         "customer": "ref",
         "salesOrder": "ref",
         "payment": "num",
-        "checkNum": "str",
-        "paymentMethod": "ref",
+        "checkNumber": "str",
         "paymentOption": "ref",
         "account": "ref",
         "undepFunds": "obj",
         "total": "ro",
     },
     "inventoryAdjustment": {
-        **_TRANSACTION,
+        **_DOCUMENT,
+        **_POSTING,
         "account": "ref",
         "adjLocation": "ref",
         "inventory": "list:adjustLine",
     },
-    "inventoryTransfer": {**_TRANSACTION},
+    "inventoryTransfer": {
+        **_DOCUMENT,
+        **_POSTING,
+        "transferLocation": "ref",
+        "inventory": "list:adjustLine",
+    },
     "invoice": {
         **_TRANSACTION,
+        **_POSTING,
+        "shippingCost": "num",
+        "altShippingCost": "ro",
+        "discountTotal": "ro",
         "entity": "ref",
         "createdFrom": "ref",
         "dueDate": "date",
@@ -270,84 +287,3 @@ def fits(kind: str, value: Any) -> bool:
         given = value.get("id") if isinstance(value, dict) else value
         return given in kind[5:].split("|")
     return kind.startswith("list:") and isinstance(value, dict) and isinstance(value.get("items"), list)
-
-
-def schema(record: str) -> dict[str, Any]:
-    """The ``metadata-catalog`` JSON schema of one record type."""
-    plain = {"str": "string", "num": "number", "int": "integer", "bool": "boolean", "date": "string"}
-
-    def of(kind: str) -> dict[str, Any]:
-        if kind in plain:
-            shape: dict[str, Any] = {"type": plain[kind], "nullable": True}
-            if kind == "date":
-                shape["format"] = "date"
-            return shape
-        if kind.startswith("list:"):
-            rows = {n: of(k) for n, k in LINES[kind[5:]].items()}
-            return {
-                "type": "object",
-                "properties": {"items": {"type": "array", "items": {"type": "object", "properties": rows}}},
-            }
-        if kind.startswith("enum:"):
-            return {"type": "object", "properties": {"id": {"type": "string", "enum": kind[5:].split("|")}}}
-        return {"type": "object"}
-
-    return {
-        "type": "object",
-        "properties": {
-            name: of(kind) | ({} if kind == "obj" or kind.startswith("list:") else {"x-ns-filterable": True})
-            for name, kind in RECORDS[record].items()
-        },
-    }
-
-
-def catalog(
-    parts: list[str],
-    query: Mapping[str, str],
-    headers: Mapping[str, str],
-    origin: str,
-) -> tuple[bytes, dict[str, str]]:
-    """Answer ``metadata-catalog``: body and headers (RB26.1, NS:section_1540810174; minimal, true to this simulator)."""
-    names = [parts[1]] if len(parts) > 1 else [x for x in query.get("select", "").split(",") if x]
-    names = names or list(RECORDS)
-    if unknown := [n for n in names if n not in RECORDS]:
-        raise ApiError(404, "INVALID_REQUEST", f"Record type '{unknown[0]}' does not exist.")
-    accept = headers.get("accept", "")
-    if "schema+json" in accept and len(parts) > 1:
-        answer: dict[str, Any] = {
-            "$schema": "http://json-schema.org/draft-06/hyper-schema#",
-            **schema(parts[1]),
-        }
-        kind = "application/schema+json"
-    elif "swagger+json" in accept:
-        paths: dict[str, Any] = {}
-        for name in names:
-            paths[f"/{name}"] = {m: {"tags": [name], "responses": {}} for m in ("get", "post")}
-            paths[f"/{name}/{{id}}"] = {
-                m: {"tags": [name], "responses": {}} for m in ("get", "patch", "put", "delete")
-            }
-        answer = {
-            "openapi": "3.0.1",
-            "info": {"title": "NetSuite REST Record API", "version": "v1"},
-            "paths": paths,
-            "components": {"schemas": {n: schema(n) for n in names}},
-        }
-        kind = "application/swagger+json"
-    else:
-        entries = [{"name": n, "links": _described(origin, n)} for n in names]
-        answer = {"items": entries} if len(parts) == 1 else entries[0]
-        kind = "application/json"
-    return msgspec.json.encode(answer), {"content-type": kind}
-
-
-def _described(origin: str, record: str) -> list[dict[str, str]]:
-    """Where a record type is described, in which forms, and where its records are."""
-    base = f"{origin}/services/rest/record/v1"
-    forms = ("canonical", "json"), ("alternate", "swagger+json"), ("alternate", "schema+json")
-    return [
-        *(
-            {"rel": rel, "href": f"{base}/metadata-catalog/{record}", "mediaType": f"application/{form}"}
-            for rel, form in forms
-        ),
-        {"rel": "describes", "href": f"{base}/{record}"},
-    ]

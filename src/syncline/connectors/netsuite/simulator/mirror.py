@@ -111,6 +111,7 @@ class Mirror:
         self.db = apsw.Connection(":memory:")
         # A double-quoted name that is no column is an error in the product, not a string.
         self.db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+        self.db.execute("PRAGMA case_sensitive_like=ON")  # as Oracle's is
         self.db.execute(SCHEMA)
         self.db.execute(CUSTOMER_SCHEMA)
         self.db.execute("ANALYZE")

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from syncline.connectors.netsuite.simulator import fields as tables
+from syncline.connectors.netsuite.simulator.catalogue import TRANSFORMS, catalog
 from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.errors import (
     ApiError,
@@ -22,7 +23,6 @@ from syncline.connectors.netsuite.simulator.errors import (
     missing_record,
     user_error,
 )
-from syncline.connectors.netsuite.simulator.fields import catalog
 from syncline.connectors.netsuite.simulator.listing import matching
 from syncline.connectors.netsuite.simulator.render import Renderer
 from syncline.connectors.netsuite.simulator.saleslines import SalesLines
@@ -30,10 +30,7 @@ from syncline.connectors.netsuite.simulator.state import Account, Line, Party, T
 from syncline.connectors.netsuite.simulator.validation import Validation
 
 EXTERNAL_ID = re.compile(r"[A-Za-z0-9_-]+")
-TRANSFORMS = {
-    "salesOrder": ("itemFulfillment", "invoice", "returnAuthorization"),
-    "returnAuthorization": ("itemReceipt",),
-}
+COLLECTION = {"content-type": "application/vnd.oracle.resource+json; type=collection"}
 _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
@@ -77,9 +74,8 @@ class Records:
         render = Renderer(self._account, origin)
         if method == "GET":
             if len(parts) == 1:
-                return Reply(
-                    200, render.collection(record, matching(self._account, record, query.get("q")), query)
-                )
+                found = matching(self._account, record, query.get("q"))
+                return Reply(200, render.collection(record, found, query), COLLECTION)
             found = self._find(record, parts[1])
             if len(parts) == 2:
                 return Reply(200, render.record(record, found, query))
@@ -127,7 +123,8 @@ class Records:
             if external_id is not None:
                 self._check_external(external_id)
                 if self._account.find_external(record, external_id) is not None:
-                    raise user_error("This record already exists.", "externalId")
+                    kind = "entity" if record == "customer" else "record"
+                    raise user_error(f"This {kind} already exists.")
             return self._created(origin, record, self._create(record, content, external_id))
         if method == "PATCH" and len(parts) == 2:
             found = self._find(record, parts[1])
@@ -254,9 +251,7 @@ class Records:
         if name and any(
             c.fields.get("entityId") == name for c in self._account.customers.values() if c is not found
         ):
-            raise ApiError(
-                400, "USER_ERROR", "A customer record with this ID already exists.", path="entityId"
-            )
+            raise user_error("A customer record with this ID already exists.", "entityId")
         now = self._account.clock.now_ms()
         if found is None:
             found = Party(self._account.take("customer"), external_id, now, now)
@@ -341,7 +336,7 @@ class Records:
         if external_id is not None:
             self._check_external(external_id)
             if self._account.find_external(target, external_id) is not None:
-                raise user_error("This record already exists.", "externalId")
+                raise user_error("This record already exists.")
         if target == "invoice":
             return self._documents.bill(source, external_id).id
         if target == "returnAuthorization":

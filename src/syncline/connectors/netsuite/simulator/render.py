@@ -150,7 +150,7 @@ class Renderer:
             "tranId": t.tranid,
             "tranDate": account.local(t.created_ms)[:10],
             **t.fields,
-            "currency": {"id": str(t.currency)} | ({"refName": account.currency} if t.currency == 1 else {}),
+            **self._currency(t),
             "createdDate": instant(t.created_ms),
             "lastModifiedDate": instant(t.modified_ms),
         }
@@ -172,7 +172,8 @@ class Renderer:
             answer["createdFrom"] = self._ref(source.record, source.id, _document(source))
         if t.record in ("salesOrder", "returnAuthorization", "invoice"):
             answer |= {"subtotal": t.subtotal, "discountTotal": t.discount, "total": t.total}
-            answer |= {"shippingCost": t.shipping, "altShippingCost": t.shipping}
+            if t.record != "returnAuthorization":
+                answer |= {"shippingCost": t.shipping, "altShippingCost": t.shipping}
             if account.tax_rate is not None:
                 answer["taxTotal"] = t.tax
         if t.record == "invoice":
@@ -186,9 +187,23 @@ class Renderer:
             answer["linkedTrackingNumbers"] = " ".join(numbers) or None
         if t.record == "itemFulfillment":
             answer["package"] = [{"packageTrackingNumber": number} for number, _ in t.tracking]
+        if t.record == "inventoryTransfer":  # told once, with both places; it is kept as two lines
+            left, came = (self._line(t, line) for line in t.lines)
+            moved = {"line": 1, "item": came["item"], "adjustQtyBy": came["quantity"]}
+            return answer | {
+                "location": left["location"],
+                "transferLocation": came["location"],
+                "inventory": [moved],
+            }
         name_of = "inventory" if t.record == "inventoryAdjustment" else "item"
         answer[name_of] = [self._line(t, line) for line in t.lines]
         return answer
+
+    def _currency(self, t: Txn) -> dict[str, Any]:
+        if t.record in ("inventoryAdjustment", "inventoryTransfer"):  # in the account's own
+            return {}
+        name = {"refName": self._account.currency} if t.currency == 1 else {}
+        return {"currency": {"id": str(t.currency), **name}}
 
     def _line(self, t: Txn, line: Line) -> dict[str, Any]:
         account = self._account

@@ -1,130 +1,211 @@
-"""The date functions and names that SuiteQL knows and SQLite does not.
+"""The functions and names that SuiteQL knows and SQLite does not, or has otherwise (section_158513731864).
 
-A date is text ``YYYY-MM-DD HH:MM:SS`` in the account's time zone, so it sorts as it should except
-in the hour that daylight saving repeats, exactly as a local-time column does in the product. A
-timestamp may add ``.mmm`` and one with a zone ``+HH:MM``.
+How a date looks inside is said in ``sqlformats``.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from calendar import monthrange
+from calendar import day_name, monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from decimal import ROUND_DOWN, Decimal
+from statistics import median
 from typing import Any
 
 import apsw
 
+from syncline.connectors.netsuite.simulator.sqlformats import (
+    DateFormatError,
+    plain,
+    to_char,
+    to_date,
+    to_number,
+    to_timestamp,
+)
 from syncline.connectors.netsuite.simulator.state import STATUS_NAMES, TRANSACTION_KINDS, Account
 
-_ISO_SECONDS = "YYYY-MM-DD HH24:MI:SS"
-_ISO = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]) ([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
-_ELEMENTS: dict[str, tuple[str, str]] = {
-    "YYYY": ("year", r"\d{4}"),
-    "MM": ("month", r"\d{1,2}"),
-    "DD": ("day", r"\d{1,2}"),
-    "HH24": ("hour", r"\d{1,2}"),
-    "MI": ("minute", r"\d{1,2}"),
-    "SS": ("second", r"\d{1,2}"),
-    "FF3": ("milli", r"\d{1,3}"),
-    "FF": ("milli", r"\d{1,9}"),
-}
-_FORMAT = re.compile(r'YYYY|HH24|FF3|FF|MM|DD|MI|SS|"[^"]*"|[^A-Za-z]|.')
+_UNITS = (
+    "SS",
+    "MI",
+    "HH",
+    "HH12",
+    "HH24",
+    "DD",
+    "DDD",
+    "J",
+    "DAY",
+    "DY",
+    "D",
+    "IW",
+    "WW",
+    "MM",
+    "MON",
+    "MONTH",
+    "Q",
+    "YYYY",
+    "YY",
+    "YEAR",
+    "Y",
+)
 
 
-class DateFormatError(ValueError):
-    """A format or a literal that the database refuses."""
+def trunc(value: str | float | None, to: Any = None) -> str | float | None:
+    """A date at the beginning of its day, or of another unit; a number without what is behind some of its decimals."""
+    if isinstance(value, str):
+        return _begin(_moment(value), str(to or "DD").upper())
+    if value is None or to is None:
+        return value if value is None else int(value)
+    return float(Decimal(plain(value)).quantize(Decimal(1).scaleb(-int(to)), ROUND_DOWN))
 
 
-@lru_cache(maxsize=256)
-def _parser(model: str) -> re.Pattern[str]:
-    out = []
-    for piece in _FORMAT.findall(model.upper()):
-        if piece in _ELEMENTS:
-            name, digits = _ELEMENTS[piece]
-            out.append(f"(?P<{name}>{digits})")
-        elif piece.startswith('"'):
-            out.append(re.escape(piece[1:-1]))
-        elif piece.isalpha():
-            raise DateFormatError("date format not recognized")
-        else:
-            out.append(re.escape(piece))
-    return re.compile("".join(out))
+def _begin(at: datetime, unit: str) -> str:
+    if unit not in _UNITS:
+        raise DateFormatError("bad date specifier")
+    day = at.replace(hour=0, minute=0, second=0)
+    if unit == "MI":
+        day = at.replace(second=0)
+    elif unit.startswith("HH"):
+        day = at.replace(minute=0, second=0)
+    elif unit in ("DAY", "DY", "D"):
+        day -= timedelta(days=at.isoweekday() % 7)
+    elif unit == "IW":
+        day -= timedelta(days=at.weekday())
+    elif unit == "WW":
+        day -= timedelta(days=(at.timetuple().tm_yday - 1) % 7)
+    elif unit in ("MM", "MON", "MONTH"):
+        day = day.replace(day=1)
+    elif unit == "Q":
+        day = day.replace(day=1, month=(at.month - 1) // 3 * 3 + 1)
+    elif unit.startswith("Y"):
+        day = day.replace(day=1, month=1)
+    return (at if unit == "SS" else day).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def to_timestamp(text: str | None, model: str = _ISO_SECONDS) -> str | None:
-    """Read text by a format model."""
-    if text is None:
+def months_between(first: str | None, second: str | None) -> float | None:
+    """Months from the second date to the first; whole where both are the same day of a month, or both its last one."""
+    if first is None or second is None:
         return None
-    text = str(text)
-    if model == _ISO_SECONDS and _ISO.fullmatch(text):
-        return text
-    found = _parser(model).fullmatch(text)
-    if found is None:
-        raise DateFormatError("literal does not match format string")
-    parts = {k: v for k, v in found.groupdict().items() if v is not None}
-    try:
-        moment = datetime(  # noqa: DTZ001 - local by definition
-            int(parts.get("year", 1900)),
-            int(parts.get("month", 1)),
-            int(parts.get("day", 1)),
-            int(parts.get("hour", 0)),
-            int(parts.get("minute", 0)),
-            int(parts.get("second", 0)),
-        )
-    except ValueError as error:
-        raise DateFormatError(str(error)) from error
-    milli = parts.get("milli", "").ljust(3, "0")[:3]
-    plain = moment.strftime("%Y-%m-%d %H:%M:%S")
-    return plain if milli in ("", "000") else f"{plain}.{milli}"
+    one, two = _moment(first), _moment(second)
+    months = (one.year - two.year) * 12 + one.month - two.month
+    ends = all(at.day == monthrange(at.year, at.month)[1] for at in (one, two))
+    if one.day == two.day or ends:
+        return float(months)
+    seconds = (one.hour - two.hour) * 3600 + (one.minute - two.minute) * 60 + one.second - two.second
+    return months + (one.day - two.day + seconds / 86_400) / 31
 
 
-def to_date(text: str | None, model: str = _ISO_SECONDS) -> str | None:
-    """Read text by a format model; a DATE has no fraction of a second."""
-    if "FF" in model.upper():
-        raise DateFormatError("date format not recognized")
-    return to_timestamp(text, model)
-
-
-def to_char(value: object, model: str | None = None) -> str | None:
-    """Render a date by a format model, or anything else as text."""
+def next_day(value: str | None, name: str) -> str | None:
+    """The first day of that name after a date."""
     if value is None:
         return None
-    if model is None or not isinstance(value, str):
-        return str(value)
-    if model == _ISO_SECONDS:
-        return value[:19]
-    upper = model.upper()
-    milli = value[20:23] if value[19:20] == "." else "000"
-    table = {
-        "YYYY": value[0:4],
-        "MM": value[5:7],
-        "DD": value[8:10],
-        "HH24": value[11:13],
-        "MI": value[14:16],
-        "SS": value[17:19],
-        "FF3": milli,
-        "FF": milli,
-    }
-    out = []
-    for piece in _FORMAT.findall(upper):
-        if piece in table:
-            out.append(table[piece])
-        elif piece.startswith('"'):
-            out.append(piece[1:-1])
-        elif piece.isalpha():
-            raise DateFormatError("date format not recognized")
-        else:
-            out.append(piece)
-    return "".join(out)
+    names = [day[:3].upper() for day in day_name]
+    if name[:3].upper() not in names:
+        raise DateFormatError("not a valid day of the week")
+    at = _moment(value)
+    ahead = (names.index(name[:3].upper()) - at.weekday() - 1) % 7 + 1
+    return (at + timedelta(days=ahead)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def trunc(value: str | float | None) -> str | float | None:
-    """Midnight of a date, or the whole part of a number."""
-    if isinstance(value, str):
-        return value[:10] + " 00:00:00"
-    return value if value is None else int(value)
+# -- text -----------------------------------------------------------------------------------------
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else plain(value)
+
+
+def _some(text: str) -> str | None:
+    """An empty text is no value."""
+    return text or None
+
+
+def instr(text: Any, part: Any, start: int = 1, occurrence: int = 1) -> int | None:
+    """Where the n-th of a part begins, from a place on; from the end, where that is negative."""
+    if text is None or part is None:
+        return None
+    whole, wanted = _text(text), _text(part)
+    places = [at for at in range(len(whole) - len(wanted) + 1) if whole.startswith(wanted, at)]
+    if start < 0:
+        places = [at for at in reversed(places) if at <= len(whole) + start]
+    else:
+        places = [at for at in places if at >= start - 1]
+    return places[occurrence - 1] + 1 if len(places) >= occurrence else 0
+
+
+def pad(*, left: bool) -> Callable[..., str | None]:
+    def padded(text: Any, size: float, fill: Any = " ") -> str | None:
+        if text is None or fill is None:
+            return None
+        whole, missing = _text(text), max(0, int(size) - len(_text(text)))
+        more = (_text(fill) * missing)[:missing]
+        return _some((more + whole if left else whole + more)[: int(size)])
+
+    return padded
+
+
+def replace(text: Any, part: Any, by: Any = None) -> str | None:
+    """A part by another, or by nothing."""
+    if text is None or part is None:
+        return None if text is None else _text(text)
+    return _some(_text(text).replace(_text(part), _text(by)))
+
+
+def translate(text: Any, these: Any, those: Any) -> str | None:
+    """Letters by others; those without a counterpart are left out."""
+    if text is None or these is None or those is None:
+        return None
+    table = {letter: _text(those)[at : at + 1] for at, letter in reversed(list(enumerate(_text(these))))}
+    return _some("".join(table.get(letter, letter) for letter in _text(text)))
+
+
+def _flags(match: Any) -> int:
+    return re.IGNORECASE if "i" in str(match or "") else 0
+
+
+def regexp_replace(text: Any, pattern: str, by: Any = None, start: int = 1, occurrence: int = 0, match: Any = None) -> str | None:  # fmt: skip
+    """What a pattern finds by another text: every one, or the n-th."""
+    if text is None:
+        return None
+    whole, count = _text(text), 0
+
+    def one(found: re.Match[str]) -> str:
+        nonlocal count
+        count += 1
+        return found.expand(_text(by)) if occurrence in (0, count) else found[0]
+
+    return _some(whole[: start - 1] + re.sub(pattern, one, whole[start - 1 :], flags=_flags(match)))
+
+
+def regexp_substr(text: Any, pattern: str, start: int = 1, occurrence: int = 1, match: Any = None, group: int = 0) -> str | None:  # fmt: skip
+    """What a pattern finds the n-th time."""
+    found = list(re.finditer(pattern, _text(text)[start - 1 :], _flags(match)))
+    return _some(found[occurrence - 1][group] or "") if len(found) >= occurrence else None
+
+
+def regexp_instr(text: Any, pattern: str, start: int = 1, occurrence: int = 1, after: int = 0) -> int | None:
+    """Where a pattern is found the n-th time; 0: nowhere."""
+    if text is None:
+        return None
+    found = list(re.finditer(pattern, _text(text)[start - 1 :]))
+    if len(found) < occurrence:
+        return 0
+    return found[occurrence - 1].span()[1 if after else 0] + start
+
+
+class Median:
+    """The middle of the values, or between both middle ones."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def step(self, *values: Any) -> None:
+        """One more."""
+        self.values += [value for value in values if value is not None]
+
+    def final(self) -> float | None:
+        """The outcome; none of no values."""
+        return median(self.values) if self.values else None
 
 
 def _moment(value: str) -> datetime:
@@ -197,6 +278,49 @@ def now(account: Account) -> tuple[str, str]:
     return account.local(at_ms), f"{moment:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}{zone[:3]}:{zone[3:5]}"
 
 
+def _numeric(function: Callable[..., float]) -> Callable[..., float | None]:
+    def called(*values: Any) -> float | None:
+        return None if any(value is None for value in values) else function(*map(float, values))
+
+    return called
+
+
+Functions = tuple[tuple[str, Callable[..., Any], int], ...]
+_TEXTS: Functions = (
+    ("ns_text", _text, 1),
+    ("ascii", lambda v: ord(_text(v)[0]) if _text(v) else None, 1),
+    ("chr", lambda v: None if v is None else chr(int(v)), 1),
+    ("concat", lambda a, b: _some(_text(a) + _text(b)), 2),
+    (
+        "initcap",
+        lambda v: None if v is None else re.sub(r"[^\W_]+", lambda m: m[0].capitalize(), _text(v)),
+        1,
+    ),
+    ("instr", instr, -1),
+    ("lpad", pad(left=True), -1),
+    ("rpad", pad(left=False), -1),
+    ("regexp_instr", regexp_instr, -1),
+    ("regexp_replace", regexp_replace, -1),
+    ("regexp_substr", regexp_substr, -1),
+    ("replace", replace, -1),
+    ("translate", translate, 3),
+)
+_NUMBERS: Functions = tuple(
+    (name, _numeric(function), count)
+    for name, function, count in (
+        *(
+            (name, getattr(math, name), 1)
+            for name in "acos asin atan cos cosh exp sin sinh sqrt tan tanh".split()
+        ),
+        ("atan2", math.atan2, 2),
+        ("bitand", lambda a, b: int(a) & int(b), 2),
+        ("ln", math.log, 1),
+        ("log", lambda base, value: math.log(value, base), 2),
+        ("remainder", lambda a, b: a - b * round(a / b), 2),
+    )
+)
+
+
 def register(account: Account, db: apsw.Connection) -> None:
     """Teach the mirror's connection SuiteQL's functions."""
 
@@ -225,10 +349,14 @@ def register(account: Account, db: apsw.Connection) -> None:
         return f"{title} : {name}" if name else None
 
     functions: tuple[tuple[str, Callable[..., Any], int], ...] = (
+        *_TEXTS,
+        *_NUMBERS,
         ("to_date", to_date, -1),
         ("to_timestamp", to_timestamp, -1),
         ("to_char", to_char, -1),
-        ("trunc", trunc, 1),
+        ("trunc", trunc, -1),
+        ("months_between", months_between, 2),
+        ("next_day", next_day, 2),
         ("sys_extract_utc", sys_extract_utc, 1),
         ("ns_shift", shift, 2),
         ("ns_days", days_between, 2),
@@ -236,11 +364,12 @@ def register(account: Account, db: apsw.Connection) -> None:
         ("last_day", last_day, 1),
         ("nvl2", lambda v, there, absent: absent if v is None else there, 3),
         ("decode", decode, -1),
-        ("to_number", lambda v: None if v is None else float(v), 1),
+        ("to_number", to_number, -1),
     )
     for name, function, arity in functions:
         # Deterministic, so that a bound computed from constants can use an index.
         db.create_scalar_function(name, function, arity, deterministic=True)
+    db.create_aggregate_function("median", Median)
     db.create_scalar_function("ns_display", display, 2)
     db.create_scalar_function("ns_status", status, 2)
 

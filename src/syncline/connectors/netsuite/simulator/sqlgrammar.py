@@ -10,6 +10,14 @@ import re
 from dataclasses import dataclass, field
 
 from syncline.connectors.netsuite.simulator.errors import bad_query
+from syncline.connectors.netsuite.simulator.sqlrules import (
+    DATES,
+    OF_DATES,
+    follow,
+    moments,
+    sources,
+    unsupported,
+)
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*[\s\S]*?\*/)|(?P<string>'(?:[^']|'')*')|(?P<quoted>"[^"]*")|(?P<number>\d+(?:\.\d+)?)
@@ -20,7 +28,8 @@ _FUNCTIONS = frozenset(
     (
         "upper lower trim ltrim rtrim substr length nvl nvl2 decode coalesce count sum min max avg abs round ceil floor mod "
         "power sign to_char to_date to_timestamp trunc add_months last_day sys_extract_utc concat nullif to_number greatest "
-        "least replace instr row_number rank dense_rank"
+        "least replace instr row_number rank dense_rank median initcap lpad rpad translate ascii chr regexp_instr regexp_replace "
+        "regexp_substr months_between next_day acos asin atan atan2 bitand cos cosh exp ln log remainder sin sinh sqrt tan tanh"
     ).split(),
 )
 _KEYWORDS = frozenset(
@@ -34,17 +43,12 @@ _FORBIDDEN = frozenset(
 )
 _RENAMED = {"nvl": "ifnull", "greatest": "max", "least": "min"}
 # The database takes the time once for a whole statement, so it is bound as a parameter.
-_NOW = {
+NOW = {
     "sysdate": ":ns_date",
     "current_date": ":ns_date",
     "systimestamp": ":ns_stamp",
     "current_timestamp": ":ns_stamp",
 }
-# What a number of days can be added to, or taken from.
-_DATES = frozenset(
-    "trandate shipdate duedate createddate lastmodifieddate datecreated deleteddate startdate enddate".split()
-)
-_OF_DATES = frozenset("to_date to_timestamp trunc add_months last_day".split())
 # ``(c > X OR (c = Y AND ...`` is the keyset idiom. SQLite would scan the whole index for it; the
 # implied bound lets it seek. The meaning does not change.
 _DATE = r"(?::p\d+|'[^']*'|to_(?:date|timestamp)\((?:[^()]*)\))"
@@ -64,6 +68,9 @@ class Statement:
     params: int
     timed: bool
     customers: bool  # whether it reads what they owe
+    quoted: frozenset[str]  # names in quotes
+    sources: dict[str, str]  # what is read, by the name that it has in the query
+    dates: frozenset[int]  # which columns are moments that were worked out
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class _Writer:
     params: int = 0
     timed: bool = False
     customers: bool = False
+    quoted: set[str] = field(default_factory=set)
     i: int = 0
 
     def word(self, ahead: int = 0) -> str:
@@ -106,10 +114,11 @@ class _Writer:
             self.out.append(self._param())
         elif kind == "quoted":
             self.out.append(f'"{low[1:-1]}"')
+            self.quoted.add(low[1:-1])
         elif kind == "op":
             self._operator(value)
         elif kind != "word":
-            self.out.append(value)
+            self.out.append("null" if value == "''" else value)  # a text of no letters is no value
         elif low == "rownum" and not dotted:
             self._rownum()
         elif low == "builtin" and after == ".":
@@ -122,11 +131,11 @@ class _Writer:
             if low not in _FUNCTIONS:
                 raise bad_query(f"Search error occurred: Unknown function '{value}'.")
             self.out.append(_RENAMED.get(low, low))
-        elif low in _NOW and not dotted:
+        elif low in NOW and not dotted:
             self.timed = True
-            self.out.append(_NOW[low])
+            self.out.append(NOW[low])
         elif low in _FORBIDDEN or low.startswith(("sqlite_", "pragma_", "ns_")):
-            raise _unsupported()
+            raise unsupported()
         else:
             self.customers = self.customers or low == "customer"
             self.out.append('"transaction"' if low == "transaction" else low)
@@ -157,7 +166,7 @@ class _Writer:
             self.out.append(low)
             if self.word(1) == "top":
                 if not self.word(2).isdigit():
-                    raise _unsupported()
+                    raise unsupported()
                 self.selects[-1].most = self.word(2)
                 self.i += 2
             return
@@ -180,7 +189,7 @@ class _Writer:
         """
         select = self.selects[-1] if self.selects else None
         if select is None or select.depth != self.depth:
-            raise _unsupported()
+            raise unsupported()
         if select.columns:
             self.out.append("row_number() over ()")
             return
@@ -194,14 +203,14 @@ class _Writer:
             "",
         )
         if not plain or select.gathers or self.word(3) == "group" or select.most or not most:
-            raise _unsupported()
+            raise unsupported()
         kind, value = most[0]
         if (
             kind not in ("number", "param")
             or compared not in ("<=", "<", "=")
             or (compared == "=" and value != "1")
         ):
-            raise _unsupported()
+            raise unsupported()
         limit = self._param() if kind == "param" else value
         select.most = f"{limit} - 1" if compared == "<" else limit
         self.out.append("1 = 1")
@@ -214,16 +223,16 @@ class _Writer:
         out = self.out
         if not out:
             return None
-        if out[-1] in _NOW.values():
+        if out[-1] in NOW.values():
             return len(out) - 1
-        if out[-1] in _DATES:
+        if out[-1] in DATES:
             return len(out) - 3 if len(out) > 2 and out[-2] == "." else len(out) - 1
         if out[-1] == ")":
             open_ones = 0
             for at in range(len(out) - 1, 0, -1):
                 open_ones += (out[at] == ")") - (out[at] == "(")
                 if not open_ones:
-                    return at - 1 if out[at - 1] in (*_OF_DATES, "ns_shift") else None
+                    return at - 1 if out[at - 1] in (*OF_DATES, "ns_shift") else None
         return None
 
     def _days(self, start: int, sign: str) -> None:
@@ -244,21 +253,19 @@ class _Writer:
                 ]
                 self.i += 2
             self.out[start:] = ["ns_shift", "(", *self.out[start:], ",", f"{sign}1.0", "*", *amount, ")"]
-        elif sign == "-" and (
-            low in _NOW or low in _DATES or (self.word(2) == "." and self.word(3) in _DATES)
-        ):
+        elif sign == "-" and (low in NOW or low in DATES or (self.word(2) == "." and self.word(3) in DATES)):
             words = 3 if self.word(2) == "." else 1
             right = [self.word(n) for n in range(1, words + 1)]
-            self.timed = self.timed or low in _NOW
+            self.timed = self.timed or low in NOW
             right = (
-                [_NOW.get(low, low)]
+                [NOW.get(low, low)]
                 if words == 1
                 else ['"transaction"' if low == "transaction" else low, *right[1:]]
             )
             self.out[start:] = ["ns_days", "(", *self.out[start:], ",", *right, ")"]
             self.i += words
         else:
-            raise _unsupported()
+            raise unsupported()
 
     # -- what is the product's own ----------------------------------------------------------------
 
@@ -266,11 +273,11 @@ class _Writer:
         """``BUILTIN.DF(alias.column)``: the display value of a column; ``BUILTIN.CF``: the column itself."""
         words = [t[1].lower() for t in self.tokens[self.i : self.i + 8]]
         if words[2:3] not in (["df"], ["cf"]) or words[3:4] != ["("] or ")" not in words:
-            raise _unsupported()
+            raise unsupported()
         close = words.index(")")
         inner = words[4:close]
         if not inner or len(inner) not in (1, 3):
-            raise _unsupported()
+            raise unsupported()
         prefix = f"{inner[0]}." if len(inner) == 3 else ""
         prefix = prefix.replace("transaction.", '"transaction".')
         column = f'"{inner[-1]}"'
@@ -291,7 +298,7 @@ class _Writer:
             or words[3:] != ["rows", "only"]
             or self.i + 5 != len(self.tokens)
         ):
-            raise _unsupported()
+            raise unsupported()
         while self.selects:
             self._end()
         self.out[:] = ["select", "*", "from", "(", *self.out, ")", "limit", words[2]]
@@ -309,18 +316,17 @@ def rewrite(text: str) -> Statement:
         raise bad_query("Search error occurred: Only SELECT statements are supported.")
     writer = _Writer(tokens)
     writer.write()
+    read, dates = sources(writer.out), moments(writer.out)
     # A dot must not be followed by a space that splits the name.
-    sql = " ".join(writer.out).replace(" . ", ".").replace(" ( ", " (").replace("count (", "count(")
+    sql = " ".join(follow(writer.out)).replace(" . ", ".").replace(" ( ", " (").replace("count (", "count(")
     sql = re.sub(r"\b(\w+) \(", lambda m: m[0] if m[1] in _KEYWORDS else f"{m[1]}(", sql)
     sql = re.sub(r"\s+\)", ")", sql)
     sql = _KEYSET.sub(lambda m: f"{m[1]} >= min({m[2]}, {m[3]}) and {m[0]}", sql)
     if " limit " in sql:  # in parentheses, so that the size of a page does not stand beside it
         sql = f"SELECT * FROM ({sql})"  # noqa: S608 - it has passed the gate
-    return Statement(sql, writer.params, writer.timed, writer.customers)
-
-
-def _unsupported() -> Exception:
-    return bad_query("Search error occurred: Invalid or unsupported search.")
+    return Statement(
+        sql, writer.params, writer.timed, writer.customers, frozenset(writer.quoted), read, dates
+    )
 
 
 def _tokens_of(text: str) -> list[Token]:
@@ -329,7 +335,7 @@ def _tokens_of(text: str) -> list[Token]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise _unsupported()
+            raise unsupported()
         at = found.end()
         if found.lastgroup != "space":
             tokens.append((str(found.lastgroup), found[0]))

@@ -20,6 +20,7 @@ from syncline.connectors.netsuite.simulator import sqlfunctions
 from syncline.connectors.netsuite.simulator.errors import ApiError, bad_query
 from syncline.connectors.netsuite.simulator.mirror import Mirror
 from syncline.connectors.netsuite.simulator.paging import Paging
+from syncline.connectors.netsuite.simulator.sqlformats import DateFormatError, plain
 from syncline.connectors.netsuite.simulator.sqlgrammar import Statement, rewrite
 from syncline.connectors.netsuite.simulator.state import Account
 
@@ -100,16 +101,18 @@ class SuiteQL:
                 if offset:
                     total = self._count(statement, bindings)
                 return [], total
-            names = _names(str(name).lower() for name, _ in described)
-            dates = [declared == "DATE" for _, declared in described]
+            names = _names((str(name).lower() for name, _ in described), statement.quoted)
+            dates = [
+                declared == "DATE" or at in statement.dates for at, (_, declared) in enumerate(described)
+            ]
             fetched = cursor.fetchall()
             rows = [self._render(names, dates, row) for row in fetched[:wanted]]
             total = offset + len(rows)
             if len(fetched) > wanted:
                 total = self._count(statement, bindings)
         except apsw.SQLError as error:
-            raise self._explain(str(error)) from error
-        except sqlfunctions.DateFormatError as error:
+            raise _explain(str(error), statement.sources) from error
+        except DateFormatError as error:
             raise bad_query(f"Search error occurred: {error}.") from error
         except (apsw.Error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise bad_query("Search error occurred: Invalid or unsupported search.") from error
@@ -126,29 +129,34 @@ class SuiteQL:
         # second is unsure).
         item: dict[str, Any] = {"links": []}
         for name, date, value in zip(names, dates, row, strict=True):
-            if value is None:
+            if value in (None, ""):
                 continue
-            if date:
+            if date and isinstance(value, str):
                 # An unformatted date shows in the account's preference, without its time.
                 item[name] = f"{int(value[5:7])}/{int(value[8:10])}/{value[:4]}"
-            elif type(value) is float and value.is_integer():
-                item[name] = str(int(value))
             else:
-                item[name] = str(value)
+                item[name] = plain(value)
         return item
 
-    def _explain(self, message: str) -> ApiError:
-        if found := re.search(r"no such column: (\S+)", message):
-            name = found[1].replace('"', "").rpartition(".")[2]
+
+def _explain(message: str, sources: dict[str, str]) -> ApiError:
+    """The wordings are those of live answers that public clients keep."""
+    if found := re.search(r"no such column: (\S+)", message):
+        alias, _, name = found[1].replace('"', "").rpartition(".")
+        if alias in sources:
             return bad_query(
-                f"Search error occurred: Unknown identifier '{name}'. Available identifiers are: {{}}."
+                f"Search error occurred: Field '{name}' for record '{sources[alias]}' was not found."
             )
-        if found := re.search(r"no such table: (\S+)", message):
-            return bad_query(f"Search error occurred: Record '{found[1]}' was not found.")
-        return bad_query("Search error occurred: Invalid or unsupported search.")
+        known = ", ".join(f"{name}={table}" for name, table in sources.items())
+        return bad_query(
+            f"Search error occurred: Unknown identifier '{alias or name}'. Available identifiers are: {{{known}}}."
+        )
+    if found := re.search(r"no such table: (\S+)", message):
+        return bad_query(f"Invalid search type: {found[1]}.")
+    return bad_query("Search error occurred: Invalid or unsupported search.")
 
 
-def _names(shown: Iterable[str]) -> list[str]:
+def _names(shown: Iterable[str], quoted: frozenset[str]) -> list[str]:
     """The columns' names. What is no column and was given no name is ``expr1``, ``expr2`` … (as public clients record)."""
     count = itertools.count(1)
-    return [name if _NAME.fullmatch(name) else f"expr{next(count)}" for name in shown]
+    return [name if _NAME.fullmatch(name) or name in quoted else f"expr{next(count)}" for name in shown]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from random import Random
+from typing import ClassVar
 
 from syncline.connectors.shopify.simulator import payloads
 from syncline.connectors.shopify.simulator.app import VERSIONS, HttpApp
@@ -69,6 +70,8 @@ class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simula
     Deterministic in its clock and random source: ``state_digest`` of two equal runs is equal.
     """
 
+    gid_type: ClassVar[str] = "Shop"
+
     def __init__(
         self,
         *,
@@ -113,6 +116,7 @@ class ShopifySimulator(Drafting, Complying, Pricing, Products, Companies, Simula
             secrets=list(client_secrets),
         )
         self.effects = 0
+        self.warned: list[tuple[str, str]] = []  # queries and fields that the running root field ignored
         self._stale: dict[tuple[int, int], tuple[int, int, str]] = {}
         self.http = HttpApp(self, answer_ms)
         self.app = self.http

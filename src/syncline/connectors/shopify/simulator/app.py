@@ -23,6 +23,7 @@ from syncline.connectors.shopify.simulator.moves import MOVE_TYPES
 from syncline.connectors.shopify.simulator.mutations import MUTATIONS
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Operation, Refused, RootField, Run
 from syncline.connectors.shopify.simulator.queries import QUERIES, SCOPES
+from syncline.connectors.shopify.simulator.search import warnings
 
 VERSIONS = ("2026-04", "2026-07")
 BODY_MAX = 2 * 1024 * 1024  # assumption; the vendor documents no number
@@ -107,15 +108,18 @@ class HttpApp:
             shop.ledger.breach("auth")
             message = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return self._note(path, _json(401, {"errors": message}, version))
-        if not headers.get("content-type", "").startswith("application/json"):
-            return self._note(path, _json(415, {"errors": "Unsupported Media Type"}, version))
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
+            if kind == "application/graphql":  # the document alone, without variables
+                return await self._graphql(body.decode(), {}, None, version)
+            if kind != "application/json":
+                return self._note(path, _json(415, {"errors": "Unsupported Media Type"}, version))
             request = msgspec.json.decode(body)
             text, variables = request["query"], request.get("variables") or {}
             name = request.get("operationName") or None
             if not isinstance(text, str) or not isinstance(variables, dict):
                 raise TypeError
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
             told = {"query": "Required parameter missing or invalid"}
             return self._note(path, _json(400, {"errors": told}, version))
         return await self._graphql(text, variables, name, version)
@@ -215,7 +219,7 @@ class HttpApp:
             for key in held:
                 shop.keys.end(key)
         shop.bucket.give_back(max(0, requested - actual))
-        body["extensions"] = {"cost": shop.bucket.cost(requested, actual)}
+        body["extensions"] = {"cost": shop.bucket.cost(requested, actual), **body.get("extensions", {})}
         if shop.chance(shop.faults.error_after_rate):
             answer = self._fail_after(operation.label, applied=applied)
         else:
@@ -247,6 +251,7 @@ class HttpApp:
         data: dict[str, Any] | None = {}
         errors: list[dict[str, Any]] = []
         details: list[str] = []
+        ignored: list[dict[str, Any]] = []
         before = shop.effects
         for root, key in zip(operation.roots, keys, strict=True):
             if not root.included(variables):
@@ -256,6 +261,7 @@ class HttpApp:
                 run.cost += 10
                 concurrent = key is not None and key not in held
                 arguments = {**arguments, "@idempotent": key, "@concurrent": concurrent, "@version": version}
+            shop.warned.clear()
             try:
                 self._require_scopes(root)
                 found = root.resolve(shop, None, arguments)
@@ -269,10 +275,13 @@ class HttpApp:
                 value = None
                 if not root.nullable:
                     data = None
+            ignored += warnings(root.key, shop.warned)
             if data is not None:
                 data[root.key] = value
         body: dict[str, Any] = {"errors": errors} if errors else {}
         body["data"] = data
+        if ignored:
+            body["extensions"] = {"search": ignored}
         return body, run.cost, shop.effects > before, "; ".join(details)
 
     def _require_scopes(self, root: RootField) -> None:

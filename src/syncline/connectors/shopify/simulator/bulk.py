@@ -97,12 +97,8 @@ class Bulk:
                 "INVALID_STAGED_UPLOAD_FILE",
                 "The input file size exceeds the maximum allowed size of 100 MB.",
             )
-        running = [one for one in self._shop.state.bulk.values() if one.completed_ms is None]
-        if len(running) >= RUNNING_MAX:
-            return (
-                "OPERATION_IN_PROGRESS",
-                "A bulk mutation operation for this app and shop is already in progress.",
-            )
+        if busy := in_progress(self._shop, "mutation"):
+            return "OPERATION_IN_PROGRESS", busy
         now = self._shop.clock.now_ms()
         operation = BulkOperation(self._shop.state.new_id(), mutation, now, content.splitlines())
         self._shop.state.bulk[operation.id] = operation
@@ -132,10 +128,21 @@ class Bulk:
                 told.append({"errors": [{"message": str(error)}], "__lineNumber": n})
                 continue
             told.append({**self._shop.http.line(mutation, variables), "__lineNumber": n})
-        operation.lines = []
+        operation.objects, operation.lines = len(operation.lines), []
         operation.result = b"\n".join(msgspec.json.encode(one) for one in told[self.loses :])
         operation.status = "COMPLETED"
         operation.completed_ms = self._shop.clock.now_ms()
+
+
+def in_progress(shop: ShopifySimulator, kind: str) -> str:
+    """Why no more operations of a kind are taken now; nothing where one is."""
+    running = [
+        one for one in shop.state.bulk.values() if one.completed_ms is None and one.kind == kind.upper()
+    ]
+    if len(running) < RUNNING_MAX:
+        return ""
+    names = ", ".join(f"gid://shopify/BulkOperation/{one.id}" for one in running)
+    return f"A bulk {kind} operation for this app and shop is already in progress: {names}."
 
 
 def staged_uploads_create(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:

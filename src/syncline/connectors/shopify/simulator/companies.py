@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.fields import number_of
-from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
+from syncline.connectors.shopify.simulator.operation import FieldRefused, Resolver
 from syncline.connectors.shopify.simulator.records import Buyer, Customer
-from syncline.connectors.shopify.simulator.search import compare, matches, paginate, parse_query
 
 ROLES = ("Location admin", "Ordering only")
 CONTACTS_MAX = 10_000  # of one company
@@ -566,26 +565,6 @@ def role_revoke(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -
 # -- queries
 
 
-def companies(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
-    """By id; of the filters ``external_id``, ``name`` and ``id``. A search does not know yet what is too new."""
-    nodes = list(shop.state.book.companies.values())
-    query = arguments.get("query") or ""
-    if query:
-        until_ms = shop.clock.now_ms() - shop.faults.read_lag_ms
-        nodes = [one for one in nodes if one.created_ms <= until_ms]
-    for group in parse_query(query):
-        for term in group:
-            if term.field == "external_id":
-                nodes = [x for x in nodes if matches(x.external_id or "", term.value) is not term.negated]
-            elif term.field == "name":
-                nodes = [x for x in nodes if matches(x.name, term.value) is not term.negated]
-            elif term.field == "id" and term.value.isdigit():
-                nodes = [x for x in nodes if compare(term.op, x.id, int(term.value)) is not term.negated]
-            else:
-                shop.ledger.breach("unknown_search_field")
-    return paginate(sorted(nodes, key=lambda one: one.id), lambda one: (one.id, one.id), arguments)
-
-
 def company(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Company | None:
     """`company(id)`: null where it is unknown."""
     found: Company | None = shop.state.book.companies.get(number_of(arguments["id"], "Company"))
@@ -604,8 +583,7 @@ COMPANY_MUTATIONS: dict[str, Resolver] = {
     "companyLocationUpdate": location_update,
     "companyUpdate": company_update,
 }
-COMPANY_QUERIES: dict[str, Resolver] = {"companies": companies, "company": company}
 COMPANY_SCOPES: dict[tuple[str, str], frozenset[str]] = {
     **{("Mutation", name): frozenset({"write_customers"}) for name in COMPANY_MUTATIONS},
-    **{("QueryRoot", name): frozenset({"read_customers"}) for name in COMPANY_QUERIES},
+    **{("QueryRoot", name): frozenset({"read_customers"}) for name in ("companies", "company")},
 }

@@ -24,7 +24,7 @@ from syncline.connectors.shopify.simulator.records import (
     Variant,
     share,
 )
-from syncline.connectors.shopify.simulator.search import paginate, parse_query
+from syncline.connectors.shopify.simulator.search import fits, paginate, understood
 
 
 @lru_cache(maxsize=4096)
@@ -234,14 +234,12 @@ def _list_prices(shop: ShopifySimulator, prices: Any, arguments: dict[str, Any])
     """Fixed prices only; of the filters ``variant_id``, the others are not simulated."""
     if arguments.get("originType") != "FIXED":
         raise FieldRefused("only originType FIXED is simulated", "BAD_REQUEST")
-    wanted: set[int] = set()
-    for group in parse_query(arguments.get("query") or ""):
-        for term in group:
-            if term.field != "variant_id" or term.op or term.negated or not term.value.isdigit():
-                shop.ledger.breach("unknown_search_field")
-            else:
-                wanted.add(int(term.value))
-    found = [at for at in sorted(prices.fixed) if not arguments.get("query") or at in wanted]
+    groups = understood(shop, arguments.get("query") or "", ("variant_id",), ("product_id", "variant_id"))
+
+    def named(at: int) -> bool:
+        return fits(groups, lambda term: not term.op and term.value == str(at))
+
+    found = [at for at in sorted(prices.fixed) if named(at)]
     nodes = [(prices, shop.state.variants[at]) for at in found]
     return paginate(nodes, lambda at: (at[1].variant_id, at[1].variant_id), arguments)
 
@@ -291,6 +289,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "id": _value("gid://shopify/AppInstallation/1"),
         "accessScopes": lambda shop, _r, _a: sorted(shop.scopes),
     },
+    "Count": {"count": _key("count"), "precision": _key("precision")},
     "AccessScope": {"handle": _itself, "description": _itself},
     "Location": {
         "createdAt": _time("created_ms"),
@@ -483,7 +482,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "nonFulfillableQuantity": lambda _s, line, _a: line.current_quantity - line.open_quantity,
         "originalTotalSet": lambda _s, line, _a: line.unit_minor * line.quantity,
         "originalUnitPriceSet": _get("unit_minor"),
-        "product": _get("variant"),
+        "product": lambda shop, line, _a: shop.state.product(line.variant.product_id),
         "quantity": _get("quantity"),
         "refundableQuantity": _get("current_quantity"),
         "requiresShipping": _value(value=True),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
 from syncline.connectors.shopify.simulator.bulk import BULK_MUTATIONS
+from syncline.connectors.shopify.simulator.bulkqueries import run_query
 from syncline.connectors.shopify.simulator.companies import COMPANY_MUTATIONS
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.inventory import INVENTORY_MUTATIONS
@@ -175,6 +176,7 @@ MUTATIONS: dict[str, Resolver] = {
     **PRICE_MUTATIONS,
     **PRODUCT_MUTATIONS,
     **BULK_MUTATIONS,
+    "bulkOperationRunQuery": run_query,
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,
     "orderMarkAsPaid": mark_as_paid,

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from syncline.connectors.shopify.simulator import ShopifySimulator
 
-from syncline.connectors.shopify.simulator.companies import COMPANY_QUERIES, COMPANY_SCOPES
+from syncline.connectors.shopify.simulator import searches
+from syncline.connectors.shopify.simulator.companies import COMPANY_SCOPES, company
 from syncline.connectors.shopify.simulator.fields import number_of
 from syncline.connectors.shopify.simulator.operation import FieldRefused, Page, Resolver
-from syncline.connectors.shopify.simulator.records import InventoryItem, OrderRecord, Product, Variant
+from syncline.connectors.shopify.simulator.records import BulkOperation, InventoryItem, OrderRecord, Product
 from syncline.connectors.shopify.simulator.search import (
     Term,
+    at_time,
     compare,
-    instant_ms,
+    fits,
     matches,
     paginate,
-    parse_query,
+    understood,
 )
-
-ORDERS_WINDOW_MS = 60 * 86_400_000  # without read_all_orders (contract section 1)
 
 
 def _of(kind: str, table: str) -> Resolver:
@@ -49,39 +49,50 @@ def _inventory_level(shop: ShopifySimulator, _none: Any, arguments: dict[str, An
 
 def _order(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> OrderRecord | None:
     order: OrderRecord | None = _of("Order", "orders")(shop, None, arguments)
-    return order if order and _readable(shop, order) else None
-
-
-def _readable(shop: ShopifySimulator, order: OrderRecord) -> bool:
-    all_orders = "read_all_orders" in shop.scopes
-    return all_orders or order.created_ms >= shop.clock.now_ms() - ORDERS_WINDOW_MS
+    return order if order and searches.readable(shop, order) else None
 
 
 _NODES = {
-    "FulfillmentOrder": "fulfillment_orders",
+    "BulkOperation": "bulk",
+    "Customer": "customers",
     "Fulfillment": "fulfillments",
+    "FulfillmentOrder": "fulfillment_orders",
     "Location": "locations",
+    "PriceList": "price_lists",
     "ProductVariant": "variants",
     "Refund": "refunds",
     "WebhookSubscription": "subscriptions",
-    "Customer": "customers",
 }
-
-_OF_COMPANIES = {"Company": "companies", "CompanyLocation": "locations"}
+_OF_COMPANIES = {
+    "Company": "companies",
+    "CompanyContact": "contacts",
+    "CompanyLocation": "locations",
+    "PaymentTermsTemplate": "terms",
+}
+# What belongs to an order and has an id of its own, but no table.
+_OF_ORDERS: dict[str, Callable[[OrderRecord], Iterable[Any]]] = {
+    "FulfillmentLineItem": lambda order: (line for one in order.fulfillments for line in one.lines),
+    "FulfillmentOrderLineItem": lambda order: (
+        line for one in order.fulfillment_orders for line in one.lines
+    ),
+    "LineItem": lambda order: order.lines,
+    "OrderTransaction": lambda order: order.transactions,
+}
+_SPECIAL: dict[str, Resolver] = {}
 
 
 def _find(shop: ShopifySimulator, text: str) -> Any:
     kind = text.removeprefix("gid://shopify/").partition("/")[0]
-    if kind == "Order":
-        return _order(shop, None, {"id": text})
-    if kind == "InventoryItem":
-        return _inventory_item(shop, None, {"id": text})
-    if kind == "InventoryLevel":
-        return _inventory_level(shop, None, {"id": text})
+    if kind in _SPECIAL:
+        return _SPECIAL[kind](shop, None, {"id": text})
+    number = number_of(text, kind)
     if kind in _OF_COMPANIES:
-        return getattr(shop.state.book, _OF_COMPANIES[kind]).get(number_of(text, kind))
+        return getattr(shop.state.book, _OF_COMPANIES[kind]).get(number)
+    if kind in _OF_ORDERS:
+        parts = (part for order in shop.state.orders.values() for part in _OF_ORDERS[kind](order))
+        return next((part for part in parts if part.id == number), None)
     table = _NODES.get(kind)
-    return getattr(shop.state, table).get(number_of(text, kind)) if table else None
+    return getattr(shop.state, table).get(number) if table else None
 
 
 def _node(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Any:
@@ -104,45 +115,11 @@ def _locations(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) ->
     return paginate(nodes, lambda at: (at.name if by_name else at.id, at.id), arguments)
 
 
-# -- variants and items share one order and one set of filters
-
-
-def _select_variants(shop: ShopifySimulator, query: str | None) -> Iterable[Variant]:
-    if not query:
-        return shop.state.variants.values()
-    chosen: dict[int, Variant] = {}
-    for group in parse_query(query):
-        pool: Iterable[Variant] = shop.state.variants.values()
-        for term in group:
-            exact = not term.negated and not term.op and term.field == "sku" and not term.value.endswith("*")
-            if exact and term.value in shop.state.skus:
-                pool = [shop.state.skus[term.value]]
-                break
-        for variant in pool:
-            if all(_variant_fits(shop, variant, term) for term in group):
-                chosen[variant.variant_id] = variant
-    return [chosen[key] for key in sorted(chosen)]
-
-
-def _variant_fits(shop: ShopifySimulator, variant: Variant, term: Term) -> bool:
-    if term.field == "sku":
-        fits = matches(variant.sku, term.value)
-    elif term.field in {"", "title"}:
-        fits = matches(variant.title, term.value) or matches(variant.sku, term.value)
-    elif term.field == "id":
-        numbers = variant.variant_id, variant.inventory_item_id
-        fits = any(compare(term.op, number, int(term.value)) for number in numbers)
-    elif term.field in {"updated_at", "created_at"}:
-        at_ms = variant.updated_ms if term.field == "updated_at" else variant.created_ms
-        fits = compare(term.op, at_ms // 1000 * 1000, instant_ms(term.value))
-    else:
-        shop.ledger.breach("unknown_search_field")
-        return True
-    return fits is not term.negated
+# -- lists
 
 
 def _variants(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
-    nodes = list(_select_variants(shop, arguments.get("query")))
+    nodes = searches.variants(shop, arguments.get("query"))
     if arguments.get("sortKey") == "SKU":
         nodes.sort(key=lambda v: (v.sku, v.variant_id))
         return paginate(nodes, lambda v: (v.sku, v.variant_id), arguments)
@@ -150,7 +127,7 @@ def _variants(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> 
 
 
 def _items(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
-    nodes = [InventoryItem(variant) for variant in _select_variants(shop, arguments.get("query"))]
+    nodes = [InventoryItem(one) for one in searches.variants(shop, arguments.get("query"), items=True)]
     return paginate(nodes, _item_key, arguments)
 
 
@@ -158,107 +135,55 @@ def _item_key(item: InventoryItem) -> tuple[int, int]:
     return item.variant.inventory_item_id, item.variant.inventory_item_id
 
 
-# -- orders
+def _sort_key(arguments: dict[str, Any], default: str, known: Iterable[str]) -> str:
+    sort_key: str = arguments.get("sortKey") or default
+    if sort_key not in known:
+        raise FieldRefused(f"sortKey {sort_key} is not simulated", "BAD_REQUEST")
+    return sort_key
 
 
 def _orders(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
-    sort_key = arguments.get("sortKey", "PROCESSED_AT")
-    by_update = sort_key == "UPDATED_AT"
-    if sort_key not in {"UPDATED_AT", "CREATED_AT", "PROCESSED_AT", "ID", "ORDER_NUMBER", "RELEVANCE"}:
-        raise FieldRefused(f"sortKey {sort_key} is not simulated", "BAD_REQUEST")
-    query = arguments.get("query")
-    if not query:
-        found = [order for order in shop.state.orders.values() if _readable(shop, order)]
-        updated = {order.id: order.updated_ms for order in found} if by_update else {}
-    else:
-        updated = shop.state.indexed(shop.faults.read_lag_ms)
-        found = _search_orders(shop, query, updated)
+    sort_key = _sort_key(arguments, "PROCESSED_AT", searches.ORDER_KEYS)
+    found, updated = searches.orders(shop, arguments.get("query"))
 
-    def key_of(order: OrderRecord) -> tuple[int, int]:
-        if sort_key in {"ID", "ORDER_NUMBER", "RELEVANCE"}:
-            return order.id, order.id
-        at_ms = updated[order.id] if by_update else order.created_ms
-        return at_ms // 1000 * 1000, order.id  # the index knows whole seconds
+    def key_of(order: OrderRecord) -> tuple[Any, int]:
+        return searches.order_key(sort_key, order, updated)
 
     found.sort(key=key_of)
     return paginate(found, key_of, arguments)
 
 
-def _search_orders(shop: ShopifySimulator, query: str, updated: dict[int, int]) -> list[OrderRecord]:
-    orders = shop.state.orders
-    chosen: dict[int, OrderRecord] = {}
-    for group in parse_query(query):
-        since = min(
-            (instant_ms(t.value) for t in group if t.field == "updated_at" and ">" in t.op and not t.negated),
-            default=None,
-        )
-        for order_id in reversed(updated):
-            if since is not None and updated[order_id] < since:
-                break  # the index is in the order of updates
-            order = orders[order_id]
-            if all(_order_fits(shop, order, updated[order_id], term) for term in group):
-                chosen[order_id] = order
-    return [order for order in chosen.values() if _readable(shop, order)]
-
-
-def _order_fits(shop: ShopifySimulator, order: OrderRecord, updated_ms: int, term: Term) -> bool:
-    field, op, value = term.field, term.op, term.value
-    if field == "updated_at":
-        fits = compare(op, updated_ms // 1000 * 1000, instant_ms(value))
-    elif field in {"created_at", "processed_at"}:
-        fits = compare(op, order.created_ms // 1000 * 1000, instant_ms(value))
-    elif field == "id":
-        number = value.rpartition("/")[2]
-        fits = number.isdigit() and compare(op, order.id, int(number))
-    elif field in {"", "name"}:
-        fits = matches(order.name, value) or matches(order.name[1:], value)
-    elif field == "status":
-        fits = _status_fits(order, value)
-    elif field == "financial_status":
-        fits = value == "any" or order.financial_status().lower() == value.lower()
-    elif field == "fulfillment_status":
-        fits = value == "any" or _FULFILLMENT_WORDS[order.fulfillment_status()] == value.lower()
-    elif field == "po_number":
-        fits = matches(order.po_number or "", value)
-    elif field == "source_identifier":
-        fits = matches(order.source_reference, value)
-    elif field == "tag":
-        fits = any(matches(tag, value) for tag in order.tags)
-    else:
-        shop.ledger.breach("unknown_search_field")
-        return True
-    return fits is not term.negated
-
-
-_FULFILLMENT_WORDS = {"FULFILLED": "shipped", "PARTIALLY_FULFILLED": "partial", "UNFULFILLED": "unshipped"}
-
-
-def _status_fits(order: OrderRecord, value: str) -> bool:
-    return {
-        "any": True,
-        "open": order.closed_ms is None and not order.cancelled,
-        "closed": order.closed_ms is not None,
-        "cancelled": order.cancelled,
-        "not_closed": order.closed_ms is None,
-    }.get(value.lower(), False)
-
-
-# -- customers
-
-
 def _customers(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
-    """By id; of the filters only ``id``, the others are not simulated."""
-    nodes = list(shop.state.customers.values())
-    if arguments.get("sortKey", "ID") != "ID":
-        raise FieldRefused(f"sortKey {arguments['sortKey']} is not simulated", "BAD_REQUEST")
-    for group in parse_query(arguments.get("query") or ""):
-        for term in group:
-            if term.field != "id":
-                shop.ledger.breach("unknown_search_field")
-                continue
-            nodes = [one for one in nodes if compare(term.op, one.id, int(term.value)) is not term.negated]
-    nodes.sort(key=lambda one: one.id)
+    _sort_key(arguments, "ID", ("ID", "RELEVANCE"))
+    nodes = sorted(searches.customers(shop, arguments.get("query")), key=lambda one: one.id)
     return paginate(nodes, lambda one: (one.id, one.id), arguments)
+
+
+def _companies(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
+    return paginate(searches.companies(shop, arguments.get("query")), lambda one: (one.id, one.id), arguments)
+
+
+def _products(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
+    key = searches.PRODUCT_KEYS[_sort_key(arguments, "ID", searches.PRODUCT_KEYS)]
+
+    def key_of(one: Product) -> tuple[Any, int]:
+        return key(one, shop.state.products[one.id]), one.id
+
+    return paginate(sorted(searches.products(shop, arguments.get("query")), key=key_of), key_of, arguments)
+
+
+def _counted(count: int, limit: int | None) -> dict[str, Any]:
+    exact = limit is None or count <= limit
+    return {"count": count if exact else limit, "precision": "EXACT" if exact else "AT_LEAST"}
+
+
+def _orders_count(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    found, _ = searches.orders(shop, arguments.get("query"))
+    return _counted(len(found), arguments.get("limit"))
+
+
+def _products_count(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    return _counted(len(searches.products(shop, arguments.get("query"))), arguments.get("limit"))
 
 
 # -- products and bulk operations
@@ -266,7 +191,7 @@ def _customers(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) ->
 
 def _product(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Product | None:
     number = number_of(arguments["id"], "Product")
-    return shop.state.product(number) if number in shop.state.products else None
+    return shop.state.product(number) if _of("Product", "products")(shop, None, arguments) else None
 
 
 def _product_by(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Product | None:
@@ -282,14 +207,19 @@ def _translatable(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any])
 
 
 def _bulk_operations(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]) -> Page:
-    """Newest first unless ``reverse``; of the filters ``operation_type`` and ``created_at``."""
-    nodes = list(shop.state.bulk.values())
-    for group in parse_query(arguments.get("query") or ""):
-        for term in group:
-            if term.field == "created_at":
-                nodes = [one for one in nodes if compare(term.op, one.created_ms, instant_ms(term.value))]
-            elif term.field != "operation_type" or term.value != "mutation":
-                shop.ledger.breach("unknown_search_field")
+    """Newest first unless ``reverse``."""
+    known = ("created_at", "id", "operation_type", "status")
+    groups = understood(shop, arguments.get("query") or "", known, known)
+    now_ms = shop.clock.now_ms()
+
+    def holds(term: Term, one: BulkOperation) -> bool:
+        if term.field == "created_at":
+            return at_time(term, one.created_ms, now_ms)
+        if term.field == "id":
+            return term.value.isdigit() and compare(term.op, one.id, int(term.value))
+        return matches(one.kind if term.field == "operation_type" else one.status, term.value)
+
+    nodes = [one for one in shop.state.bulk.values() if fits(groups, lambda t, one=one: holds(t, one))]  # type: ignore[misc]
     nodes.sort(key=lambda one: one.id)
     back = not arguments.get("reverse", False)
     return paginate(nodes, lambda one: (one.id, one.id), {**arguments, "reverse": back})
@@ -309,7 +239,9 @@ def _subscriptions(shop: ShopifySimulator, _none: Any, arguments: dict[str, Any]
 
 
 QUERIES: dict[str, Resolver] = {
-    **COMPANY_QUERIES,
+    "companies": _companies,
+    "company": company,
+    "customer": _of("Customer", "customers"),
     "customers": _customers,
     "currentAppInstallation": lambda shop, _n, _a: shop,
     "fulfillment": _of("Fulfillment", "fulfillments"),
@@ -323,11 +255,14 @@ QUERIES: dict[str, Resolver] = {
     "nodes": _nodes,
     "order": _order,
     "orders": _orders,
+    "ordersCount": _orders_count,
     "priceList": _of("PriceList", "price_lists"),
     "bulkOperation": _of("BulkOperation", "bulk"),
     "bulkOperations": _bulk_operations,
     "product": _product,
     "productByIdentifier": _product_by,
+    "products": _products,
+    "productsCount": _products_count,
     "translatableResource": _translatable,
     "productVariant": _of("ProductVariant", "variants"),
     "productVariants": _variants,
@@ -336,9 +271,18 @@ QUERIES: dict[str, Resolver] = {
     "webhookSubscriptions": _subscriptions,
 }
 
+_SPECIAL |= {
+    "InventoryItem": _inventory_item,
+    "InventoryLevel": _inventory_level,
+    "Order": _order,
+    "Product": _product,
+    "Shop": lambda shop, _n, _a: shop,
+}
+
 # Which scope a field needs (shopify.dev "access-scopes"). A write scope includes its read scope.
 SCOPES: dict[tuple[str, str], frozenset[str]] = {
     **COMPANY_SCOPES,
+    ("QueryRoot", "customer"): frozenset({"read_customers"}),
     ("QueryRoot", "customers"): frozenset({"read_customers"}),
     ("QueryRoot", "inventoryItem"): frozenset({"read_inventory"}),
     ("QueryRoot", "inventoryItems"): frozenset({"read_inventory"}),
@@ -347,9 +291,12 @@ SCOPES: dict[tuple[str, str], frozenset[str]] = {
     ("QueryRoot", "locations"): frozenset({"read_locations"}),
     ("QueryRoot", "order"): frozenset({"read_orders"}),
     ("QueryRoot", "orders"): frozenset({"read_orders"}),
+    ("QueryRoot", "ordersCount"): frozenset({"read_orders"}),
     ("QueryRoot", "priceList"): frozenset({"read_products"}),
     ("QueryRoot", "product"): frozenset({"read_products"}),
     ("QueryRoot", "productByIdentifier"): frozenset({"read_products"}),
+    ("QueryRoot", "products"): frozenset({"read_products"}),
+    ("QueryRoot", "productsCount"): frozenset({"read_products"}),
     ("QueryRoot", "productVariant"): frozenset({"read_products"}),
     ("QueryRoot", "translatableResource"): frozenset({"read_translations"}),
     ("QueryRoot", "productVariants"): frozenset({"read_products"}),

@@ -158,7 +158,7 @@ class Product:
 
 @dataclass(slots=True)
 class BulkOperation:
-    """A mutation that is made once for each line of an uploaded file."""
+    """A mutation that is made once for each line of an uploaded file, or a query of every page."""
 
     gid_type: ClassVar[str] = "BulkOperation"
     id: int
@@ -168,6 +168,10 @@ class BulkOperation:
     status: str = "CREATED"
     completed_ms: int | None = None
     result: bytes | None = None  # JSON lines
+    objects: int = 0  # so many lines were worked on, or found
+    kind: str = "MUTATION"
+    roots: int = 0  # so many of the lines found have no parent
+    error: str | None = None
 
 
 @dataclass(slots=True)
