@@ -48,19 +48,27 @@ class Documents:
         """
         item = self._account.items[line.item]
         if not custom and item.base_price is not None:
-            rate, amount = item.base_price, None
+            # It is the price of one sale unit, whatever the line's is; that the product reckons so is an assumption.
+            rate = item.base_price * self._account.rate_of(line.unit) / self._account.rate_of(item.sale_unit)
+            amount = None
         line.price_level = "-1" if custom or item.base_price is None else "1"
         cent = self._account.cent
         if line.quantity is None:
             line.rate = rate
             line.amount = (amount if amount is not None else rate or ZERO).quantize(cent, ROUND_HALF_UP)
             return
+        count = line.quantity / self._account.rate_of(line.unit)
         if amount is not None:
             line.amount = amount.quantize(cent, ROUND_HALF_UP)
-            line.rate = rate if rate is not None else (amount / line.quantity if line.quantity else ZERO)
+            line.rate = rate if rate is not None else (amount / count if count else ZERO)
             return
         line.rate = rate if rate is not None else ZERO
-        line.amount = (line.rate * line.quantity).quantize(cent, ROUND_HALF_UP)
+        line.amount = self.worth(line, line.quantity)
+
+    def worth(self, line: Line, quantity: int) -> Decimal:
+        """What so many base units of a line cost at its rate."""
+        count = quantity / self._account.rate_of(line.unit)
+        return ((line.rate or ZERO) * count).quantize(self._account.cent, ROUND_HALF_UP)
 
     def refresh(self, order: Txn) -> None:
         """Derive a sales order's status from its lines (codes: contract sheet section 5)."""
@@ -147,7 +155,9 @@ class Documents:
             by=by,
         )
         for line, quantity in picks:
-            self._account.new_line(shipment, line.item, line.location, quantity, order_line=line.number)
+            self._account.new_line(
+                shipment, line.item, line.location, quantity, order_line=line.number, unit=line.unit
+            )
         self.track(shipment, tracking)
         self._link(order, shipment, "ShipRcpt")
         self.set_ship_status(shipment, ship_status, "create")
@@ -223,7 +233,8 @@ class Documents:
             sign=1,
         )
         for item, location, quantity in lines:
-            line = self._account.new_line(receipt, item, location, quantity)
+            unit = self._account.items[item].purchase_unit
+            line = self._account.new_line(receipt, item, location, quantity, unit=unit)
             line.done = quantity
             self._stock.move(item, location, quantity)
         self.save(receipt, "create")
@@ -247,7 +258,7 @@ class Documents:
         self._account.touch(source)
         receipt = self.receive(rows, source=source, external_id=external_id)
         for made, (line, _) in zip(receipt.lines, picks, strict=True):
-            made.order_line = line.number
+            made.order_line, made.unit = line.number, line.unit
         self._link(source, receipt, "ShipRcpt")
         return receipt
 
@@ -257,7 +268,8 @@ class Documents:
         """Make an inventory adjustment from ``(item, location, delta)``."""
         adjustment = self._account.new_txn("inventoryAdjustment", external_id=external_id, by=by, sign=1)
         for item, location, delta in lines:
-            self._account.new_line(adjustment, item, location, delta)
+            unit = self._account.items[item].stock_unit
+            self._account.new_line(adjustment, item, location, delta, unit=unit)
             self._stock.move(item, location, delta)
         self.save(adjustment, "create")
         return adjustment
@@ -291,9 +303,10 @@ class Documents:
             currency=order.currency,
         )
         for line, quantity in picks:
-            made = self._account.new_line(invoice, line.item, line.location, quantity, order_line=line.number)
-            made.rate = line.rate
-            made.amount = ((line.rate or ZERO) * quantity).quantize(self._account.cent, ROUND_HALF_UP)
+            made = self._account.new_line(
+                invoice, line.item, line.location, quantity, order_line=line.number, unit=line.unit
+            )
+            made.rate, made.amount = line.rate, self.worth(line, quantity)
             line.billed += quantity
         for line in order.lines if first else ():
             if not self._account.items[line.item].stocked and not line.closed:

@@ -88,6 +88,11 @@ RECORDS: dict[str, dict[str, str]] = {
         "parent": "ref",
         "price": "list:price",
         "weight": "num",
+        "unitsType": "ref",
+        "baseUnit": "ro",
+        "stockUnit": "str",
+        "purchaseUnit": "str",
+        "saleUnit": "str",
     },
     "location": {**_COMMON, "name": "str", "isInactive": "bool"},
     "salesOrder": {
@@ -217,6 +222,7 @@ LINES: dict[str, dict[str, str]] = {
         "location": "ref",
         "itemReceive": "bool",
         "restock": "bool",
+        "units": "ro",
     },
     "package": {
         "links": "ro",
@@ -230,6 +236,7 @@ LINES: dict[str, dict[str, str]] = {
         "item": "ref",
         "location": "ref",
         "adjustQtyBy": "num",
+        "units": "str",
         "unitCost": "num",
         "memo": "str",
     },
