@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.connectors.netsuite_world import START_MS, line, order
 
-from syncline.connectors.netsuite import NetSuiteSettings, mapping, rows
+from syncline.connectors.netsuite import NetSuiteSettings, mapping, revisions, rows
 from syncline.model.change import Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.payloads import OrderItem, PutOrder, PutRefund
@@ -105,16 +105,16 @@ def test_what_cannot_be_expressed_is_refused_with_the_mend():
 
 def test_a_return_takes_shipped_lines_only():
     held = [
-        mapping.HeldLine(1, "5", "1", Decimal(4), Decimal(1), closed=False),
-        mapping.HeldLine(2, "5", "2", Decimal(4), Decimal(3), closed=False),
-        mapping.HeldLine(3, "6", "2", Decimal(4), Decimal(4), closed=False),
+        revisions.HeldLine(1, "5", "1", Decimal(4), Decimal(1), closed=False),
+        revisions.HeldLine(2, "5", "2", Decimal(4), Decimal(3), closed=False),
+        revisions.HeldLine(3, "6", "2", Decimal(4), Decimal(4), closed=False),
     ]
     refund = Refund("r", Decimal(5), START_MS)
     put = PutRefund("x", "9", refund, (OrderItem("a", "5", "s", "2", 4),), restocked=False)
-    body = mapping.return_body(put, held, SETTINGS)
+    body = revisions.return_body(put, held, SETTINGS)
     assert [(x["orderLine"], x["quantity"]) for x in body["item"]["items"]] == [(2, 3), (1, 1)]
     with pytest.raises(Rejected, match="has not"):
-        mapping.return_body(
+        revisions.return_body(
             PutRefund("x", "9", refund, (OrderItem("a", "5", "s", "2", 5),), restocked=False), held, SETTINGS
         )
 

@@ -276,6 +276,27 @@ def orders_of(items: int, *, waiting: bool) -> str:
     )
 
 
+def units_of(items: int) -> str:
+    """The type of units of some items, and the unit in which they are sold; parameters: the items."""
+    return (
+        "SELECT i.id AS id, i.unitstype AS unitstype, i.saleunit AS saleunit FROM item i "
+        f"WHERE i.unitstype IS NOT NULL AND i.id IN ({_marks(items)}) ORDER BY i.id"
+    )
+
+
+# The units of a type, 650 at the most (section_N2212143); parameter: the type.
+UNITS = (
+    "SELECT u.internalid AS id, u.unitname AS name, u.conversionrate AS rate, u.baseunit AS base "
+    "FROM unitstypeuom u WHERE u.unitstype = ? ORDER BY u.internalid"
+)
+WITH_UNITS = "SELECT COUNT(i.id) AS n FROM item i WHERE i.unitstype IS NOT NULL"
+# Items that are sold in another unit than the one in which they are counted; as many as a person can look at.
+SOLD_OTHERWISE = (
+    "SELECT TOP 20 i.itemid AS sku, u.unitname AS unit, u.conversionrate AS rate FROM item i "
+    "JOIN unitstypeuom u ON u.internalid = i.saleunit AND u.unitstype = i.unitstype "
+    f"WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND u.baseunit = 'F' ORDER BY i.itemid"
+)
+
 _WITH_CREDIT = "c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON')"
 # Every active customer with a limit or a hold; parameter: the last id. The names of balances are those of the analytics
 # catalogue (``balancesearch`` where the record says ``balance``).
