@@ -152,19 +152,26 @@ def plan(
     units than left keeps those; then as many fewer of the item are asked for elsewhere, unless they came back: a return
     says so, and the line goes on standing for what it sent.
     """
-    explained, spare, more = ZERO, *_came_back(put)
+    explained, back = ZERO, _came_back(put)
     wanted = []
     for row in wanted_rows(put, settings, units):
-        if (again := more.pop(row.line_id, ZERO)) and row.quantity is not None:
+        if (again := back.again.pop(row.line_id, ZERO)) and row.quantity is not None:
             explained += again * Decimal(row.fields["rate"])
             row = replace(row, quantity=row.quantity + int(again))  # noqa: PLW2901
         wanted.append(row)
+    rest, free = [], list(held)
+    for item, units_back in back.whole:
+        # The line that sent what came back whole is none of those that are wanted.
+        sent = [line for line in free if line.item == item and line.shipped]
+        if sent:
+            rest.append(min(sent, key=lambda line: abs(line.shipped - units_back)))
+            free.remove(rest[-1])
     pool: defaultdict[tuple[str, str], list[HeldLine]] = defaultdict(list)
-    for line in held:
+    for line in free:
         # Some accounts put their default location on lines that carry no goods.
         pool[line.item, line.location if line.quantity is not None else ""].append(line)
-    pairs = _pairs(wanted, pool)
-    rest = [line for same in pool.values() for line in same]
+    pairs = _pairs(wanted, pool, back.of_line)
+    rest += [line for same in pool.values() for line in same]
     over: defaultdict[str, Decimal] = defaultdict(Decimal)
     price: dict[str, Decimal] = {}
     for row, held_as in pairs:
@@ -178,40 +185,58 @@ def plan(
     asked = {row.item for row in wanted}
     for item, units_over in over.items():
         known = item if item in asked else ""
-        returned = min(units_over, spare[known])
-        spare[known] -= returned
+        returned = min(units_over, back.of_item[known])
+        back.of_item[known] -= returned
         explained += returned * price[item]
         pairs = _fewer(pairs, item, units_over - returned)
     return Plan(pairs, rest, explained)
 
 
-def _came_back(put: PutOrder) -> tuple[defaultdict[str, Decimal], dict[str, Decimal]]:
-    """Units that had left and came back: by item ("" where nothing of it is wanted any more), and by the order's lines.
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """Units that had left and came back, which a channel takes off what the buyer wants.
 
-    A channel takes them off what the buyer wants. The latter are those of lines that wait for as many units to be sent
-    nevertheless: where the channel expects a line to be sent from counts everything that was or will be sent.
+    ``again`` are those of an order's lines that are known to stand for more than is wanted: where the channel expects a line to
+    be sent from counts everything that was or will be sent. The others explain why a line holds more than is wanted, by the
+    order's lines and by item; "" is any of which nothing is wanted any more.
     """
+
+    again: dict[str, Decimal]
+    of_line: dict[str, Decimal]
+    of_item: defaultdict[str, Decimal]
+    whole: list[tuple[str, Decimal]]  # item and units of lines of which nothing is wanted any more
+
+
+def _came_back(put: PutOrder) -> _Back:
     of_line = {item.line_id: item for item in put.items}
     of_sku = {line.sku: of_line[line.id] for line in put.order.lines if line.id in of_line}
     back: defaultdict[str, Decimal] = defaultdict(Decimal)
     for entry in (entry for refund in put.order.refunds for entry in refund.lines if entry.shipped):
         back[entry.line_id] += entry.quantity
-    spare: defaultdict[str, Decimal] = defaultdict(Decimal)
-    more: dict[str, Decimal] = {}
+    found = _Back({}, {}, defaultdict(Decimal), [])
     for line in put.order.lines:
         sent = sum((at.quantity for at in line.allocations), ZERO)
         waits = min(back[line.id], max(ZERO, sent - line.quantity)) if line.quantity else ZERO
         item = of_sku.get(line.sku)
         in_pack = item.in_pack if item else 1
-        more[line.id] = waits * in_pack
-        spare[item.item_id if item else ""] += (back[line.id] - waits) * in_pack
-    return spare, more
+        found.again[line.id] = waits * in_pack
+        found.of_line[line.id] = (back[line.id] - waits) * in_pack
+        found.of_item[item.item_id if item else ""] += found.of_line[line.id]
+        if item and not line.quantity and back[line.id]:
+            found.whole.append((item.item_id, found.of_line[line.id]))
+    return found
 
 
 def _pairs(
-    wanted: Sequence[ErpRow], pool: Mapping[tuple[str, str], list[HeldLine]]
+    wanted: Sequence[ErpRow],
+    pool: Mapping[tuple[str, str], list[HeldLine]],
+    back: Mapping[str, Decimal],
 ) -> list[tuple[ErpRow, HeldLine | None]]:
     """Takes from the pool a line for each row that has one: first those of which something left, by what fits best."""
+
+    def size(n: int) -> Decimal:
+        return (wanted[n].quantity or 0) + back.get(wanted[n].line_id, ZERO)
+
     taken: dict[int, HeldLine] = {}
     groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for n, row in enumerate(wanted):
@@ -221,12 +246,8 @@ def _pairs(
         for line in sorted((x for x in same if x.shipped), key=lambda x: -x.shipped):
             if not free:
                 break
-            fits = [n for n in free if (wanted[n].quantity or 0) >= line.shipped]
-            best = (
-                min(fits, key=lambda n: wanted[n].quantity or 0)
-                if fits
-                else max(free, key=lambda n: wanted[n].quantity or 0)
-            )
+            fits = [n for n in free if size(n) >= line.shipped]
+            best = min(fits, key=size) if fits else max(free, key=size)
             free.remove(best)
             taken[best] = line
             same.remove(line)
