@@ -11,6 +11,9 @@ from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.errors import invalid_content, invalid_reference, user_error
 from syncline.connectors.netsuite.simulator.state import Account, Line, Txn
 
+LINES_MAX = (
+    5_000  # NS:section_N550610, of SOAP and CSV; that REST is as they are, and the words, are assumptions
+)
 _NOT_KEPT = ("externalId", "item", "entity", "orderStatus", "createdFrom")
 
 
@@ -95,6 +98,8 @@ class SalesLines:
         header = content.get("location")
         default = None if header is None else self.ref(header, "location", "location")
         rows = []
+        if len(content.get("item") or []) > LINES_MAX:
+            raise user_error(f"A transaction can have {LINES_MAX} lines at the most.", "item")
         for n, row in enumerate(content.get("item") or []):
             path = f"item.items[{n}]"
             price = row.get("price")
