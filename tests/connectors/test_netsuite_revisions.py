@@ -158,8 +158,8 @@ def test_more_lines_than_a_transaction_takes_are_parked():
 def test_the_account_takes_no_more_lines_than_that_either():
     async def story(w: World) -> None:
         rows = [{"item": {"id": str(w.item)}, "quantity": 1}] * 5_001
+        body = {"entity": {"id": str(w.web)}, "item": {"items": rows}}
         with pytest.raises(Rejected, match="5000 lines"):
-            body = {"entity": {"id": str(w.web)}, "item": {"items": rows}}
             await w.system.sink._client.write("POST", "salesOrder", "", body)
 
     run(story)
