@@ -249,6 +249,70 @@ def test_what_changes_between_the_list_and_the_levels_is_dated_by_itself():
     run(story, sim={"suiteql_ms": (1_000.0, 1_000.0)})
 
 
+def reads_levels(request: Request) -> bool:
+    return b"aggregateitemlocation" in request.body and b"l.item IN" in request.body
+
+
+def test_an_order_that_is_put_while_levels_are_read_is_told_with_levels_that_contain_it():
+    """Else nobody could say whether they do, and its units would be missing twice until the next read."""
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 5)
+        await w.clock.sleep(30)
+
+        def put_once(request: Request) -> None:
+            if reads_levels(request) and w.sim.find_order("shop-1") is None:
+                w.sim.enter_order([("21730", w.place, 3, Decimal(10))], external_id="shop-1")
+
+        w.wire.replace = put_once
+        events, cursor = await w.pull("transactions", cursor)
+        changes = w.changes(events)
+        (held,) = [c.value for c in changes if c.kind is Kind.ERP_ORDER]
+        level = [c.value for c in changes if c.kind is Kind.STOCK][-1]
+        assert held.key == "shop-1" and level.available == 42
+        assert level.erp_stamp_ms >= held.erp_stamp_ms
+        # What happened meanwhile was listed once, and its lines were read once; nothing more is to be told.
+        assert w.wire.count("POST", "suiteql") < 20
+        await w.clock.sleep(30)
+        before = len(w.wire.sent)
+        events, _ = await w.pull("transactions", cursor)
+        assert len(w.wire.sent) - before <= 7 and not w.sim.ledger.breaches
+
+    run(story, sim={"suiteql_ms": (1_000.0, 1_000.0)})
+
+
+@pytest.mark.parametrize(("name", "rounds"), [("shop-{}", delta.ROUNDS_MAX), (None, 1)])
+def test_a_read_ends_though_orders_are_put_all_the_time(name, rounds):
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 400)
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 5)
+        made: list[int] = []
+
+        def put(request: Request) -> None:
+            if reads_levels(request):
+                key = name and name.format(len(made))
+                made.append(w.sim.enter_order([("21730", w.place, 1, Decimal(10))], external_id=key))
+
+        w.wire.replace = put
+        pages = [page async for page in w.system.source.poll("transactions", cursor)]
+        # Orders that are nobody's of ours are subtracted nowhere, so nothing is read again for them.
+        assert len(made) == len(pages) == rounds
+        assert [page.last for page in pages] == [False] * (rounds - 1) + [True]
+        # One who is killed on any of them goes on from there.
+        w.wire.replace = lambda _: None
+        for page in pages:
+            told = w.changes((await w.pull("transactions", page.cursor, w.open()))[0])
+            known = {c.key for c in told if c.kind is Kind.ERP_ORDER}
+            assert name is None or f"shop-{rounds - 1}" in known
+
+    run(story)
+
+
 def test_a_snapshot_states_every_level_with_new_stamps():
     async def story(w: World) -> None:
         w.sim.opening_balance("21730", w.place, 40)
