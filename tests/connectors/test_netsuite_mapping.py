@@ -176,6 +176,30 @@ def test_accounting_lines_of_a_shipment_do_not_count_twice():
     assert [x.quantity for x in change.value.lines] == [2] and change.value.tracking == ("T1",)
 
 
+def test_what_is_not_stocked_is_sent_and_comes_back_as_well():
+    base = {"txn": "7", "location": "1", "lm": "2026-01-05 08:00:00"}
+    lines = [
+        {**base, "sku": "LAMP", "itemtype": "InvtPart", "quantity": "-2", "moves": "T"},
+        {**base, "sku": "LAMP", "itemtype": "InvtPart", "quantity": "2", "moves": "F"},
+        {**base, "sku": "CARD", "itemtype": "NonInvtPart", "quantity": "-1", "moves": "F"},
+        {**base, "sku": "CARD", "itemtype": "NonInvtPart", "quantity": "1", "moves": "F"},
+        # A kit, and what it is made of: the parts moved, the kit was sold.
+        {**base, "sku": "SET", "itemtype": "Kit", "quantity": "-3", "moves": "F", "member": "F"},
+        {**base, "sku": "MUG", "itemtype": "InvtPart", "quantity": "-6", "moves": "T", "member": "T"},
+        {**base, "sku": "MUG", "itemtype": "InvtPart", "quantity": "6", "moves": "F", "member": "T"},
+        {**base, "sku": "NOTE", "itemtype": "NonInvtPart", "moves": "F"},
+    ]
+    event = rows.shipment_event("erp", lines, "shop-1", (), erp_ms=5, changed_ms=4)
+    (change,) = rows.decode(LoggedEvent(1, START_MS, event))
+    assert [(x.sku, x.quantity) for x in change.value.lines] == [("LAMP", 2), ("CARD", 1), ("SET", 3)]
+    came = [{**row, "quantity": str(-int(row["quantity"]))} for row in lines if "quantity" in row]
+    assert [row["sku"] for row in came if rows.moved(row, leaves=False)] == ["LAMP", "CARD", "SET"]
+    ordered = [{**row, "externalid": "shop-1", "status": "B", "item": "5"} for row in lines[4:6]]
+    event = rows.order_event("erp", ordered, SETTINGS, erp_ms=5, changed_ms=4)
+    (change,) = rows.decode(LoggedEvent(1, START_MS, event))
+    assert [(x.sku, x.quantity) for x in change.value.lines] == [("SET", 3)]
+
+
 def test_an_order_read_again_unchanged_is_the_same_event():
     row = {
         "txn": "7",

@@ -468,6 +468,43 @@ def test_a_shipment_of_more_parcels_than_a_page_keeps_them_all(monkeypatch):
     run(story)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_parcel_tells_what_is_not_stocked_too(refused):
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        card = w.sim.add_item("CARD", "Card", "1", kind="NonInvtPart", fields={"isFulfillable": True})
+
+        def no_such_column(request: Request) -> Response | None:
+            if not refused or b"kitcomponent" not in request.body:
+                return None
+            body = b'{"status":400,"o:errorDetails":[{"detail":"Unknown identifier \'kitcomponent\'."}]}'
+            return Response(400, {}, body)
+
+        w.wire.replace = no_such_column
+        _, cursor = await w.pull("transactions")
+        placed = order(line("a", "21730", 3, "10.00"), line("b", "CARD", 2, "1.00"))
+        items = (
+            OrderItem("a", str(w.item), "21730", str(w.place), 3),
+            OrderItem("b", str(card), "CARD", str(w.place), 2),
+        )
+        outcome = await w.do("put_order", PutOrder("shop-1001", placed, items))
+        number = int(outcome.facts["external_id"])
+        assert w.sim.ship(number, tracking="T1") and w.sim.order(number).status == "F"
+        await w.clock.sleep(60)
+        events, cursor = await w.pull("transactions", cursor)
+        (parcel,) = [c.value for c in w.changes(events) if c.kind is Kind.SHIPMENT]
+        assert [(x.sku, x.quantity) for x in parcel.lines] == [("21730", 3), ("CARD", 2)]
+        # A column that is refused is not asked for again.
+        before = sum(b"kitcomponent" in request.body for request in w.wire.sent)
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 1)
+        await w.pull("transactions", cursor)
+        assert (sum(b"kitcomponent" in request.body for request in w.wire.sent) == before) is refused
+        assert not w.sim.ledger.breaches
+
+    run(story)
+
+
 def test_tracking_is_read_from_the_record_where_the_table_is_refused():
     async def story(w: World) -> None:
         w.sim.opening_balance("21730", w.place, 40)

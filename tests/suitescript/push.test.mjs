@@ -216,6 +216,22 @@ test('lines are told in base units, whatever unit they are in', () => {
   }
 });
 
+test('of a kit its own line is told, and the levels of its parts', () => {
+  const product = new Product();
+  product.items.push({ id: 14, itemid: 'SET' });
+  const lines = [
+    { line: 1, item: 14, location: 1, quantity: 1, itemtype: 'Kit' },
+    { line: 2, item: 12, location: 1, quantity: 2, kitmemberof: 1 },
+    { line: 3, item: 12, location: 2, quantity: 1, kitmemberof: -1 },
+  ];
+  save(product, 'create', doc('itemfulfillment', 5040, lines));
+  assert.deepEqual(product.errors, []);
+  const event = JSON.parse(product.posts[0].body);
+  assert.deepEqual(event.record.lines.map((line) => [line.sku, line.quantity]), [['SET', '1'], ['21730', '1']]);
+  assert.ok(event.record.lines.every((line) => !('member' in line)));
+  assert.deepEqual(event.levels.map((level) => level.location), ['1', '2']);
+});
+
 test('a refusal or an error leaves the entry, and never fails the save', () => {
   for (const answer of [
     () => ({ code: 503 }),

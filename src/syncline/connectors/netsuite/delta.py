@@ -124,6 +124,7 @@ class Delta:
         # Where a document's lines were, so that a line taken off it still has its level read again.
         self._pairs: OrderedDict[str, frozenset[Pair]] = OrderedDict()
         self._tracking_table = True
+        self._kits = True  # whether lines tell that they are part of a kit
         # Orders with items that wait for stock; until the first read has ended, nobody knows which did.
         self._waiting: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._waiting_known = False
@@ -209,9 +210,11 @@ class Delta:
             return []
         read.lines = known or await self._lines(str(h["id"]) for h in headers)
         shipped = {
-            key: lines
+            key: goods
             for key, lines in read.lines.items()
-            if lines[0].get("type") == "ItemShip" and queries.letter(lines[0].get("status")) == "C"
+            if lines[0].get("type") == "ItemShip"
+            and queries.letter(lines[0].get("status")) == "C"
+            and (goods := [x for x in lines if str(x.get("item")) not in self._settings.amount_items])
         }
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
         changed = self._moments(headers, read)
@@ -280,7 +283,16 @@ class Delta:
         wanted = [int(x) for x in documents]
 
         async def of(chunk: list[int]) -> list[Row]:
-            sql = queries.lines_of(len(chunk), self._erp.expression)
+            try:
+                return await pages(chunk, kits=self._kits)
+            except Rejected as error:
+                if not self._kits or "kitcomponent" not in str(error):
+                    raise
+                self._kits = False
+                return await pages(chunk, kits=False)
+
+        async def pages(chunk: list[int], *, kits: bool) -> list[Row]:
+            sql = queries.lines_of(len(chunk), self._erp.expression, kits=kits)
             found: list[Row] = []
             at = (KEY_START, KEY_START)
             for _ in range(PAGES_MAX):

@@ -200,7 +200,7 @@ class Money:
         orders = await self._orders(int(row["createdfrom"]) for row in from_return.values())
         lines: defaultdict[str, list[Row]] = defaultdict(list)
         for row in await self._chunks(queries.lines_of, (int(x["txn"]) for x in wanted)):
-            if row.get("moves") == "T" and row.get("quantity") is not None:
+            if rows.moved(row, leaves=False):
                 lines[str(row["txn"])].append(row)
         events = []
         for head in wanted:

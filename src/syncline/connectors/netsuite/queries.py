@@ -244,16 +244,18 @@ CUSTOMER_ADDRESSES = (
 )
 
 
-def lines_of(transactions: int, now: str) -> str:
+def lines_of(transactions: int, now: str, *, kits: bool = False) -> str:
     """Item lines with their document's state, read in one statement so that one stamp fits both.
 
-    Parameters: the transactions, then the keyset (transaction, transaction, line).
+    Parameters: the transactions, then the keyset (transaction, transaction, line). ``kits``: tell of each line whether it is
+    part of a kit that another line stands for; the column is known from public queries only.
     """
+    member = "tl.kitcomponent AS member, " if kits else ""
     return (
         "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, "
         f"t.externalid AS externalid, t.entity AS entity, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, tl.item AS item, "
-        "i.itemid AS sku, tl.location AS location, tl.quantity AS quantity, tl.quantityshiprecv AS done, "
-        "tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
+        f"i.itemid AS sku, i.itemtype AS itemtype, {member}tl.location AS location, tl.quantity AS quantity, "
+        "tl.quantityshiprecv AS done, tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
         "tl.isclosed AS isclosed, tl.isinventoryaffecting AS moves, tl.createdfrom AS createdfrom, "
         f"{now} AS erp_now FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
         f"JOIN item i ON i.id = tl.item WHERE tl.transaction IN ({_marks(transactions)}) "

@@ -22,6 +22,7 @@ from syncline.sdk.scan import events
 CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
 QUANTITY_MAX = Decimal(10) ** 15
 QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
+STOCKED = ("InvtPart", "Assembly")  # the item types that have levels
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -153,7 +154,7 @@ def order_event(
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     ordered: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in lines:
-        if not queries.counts_for_stock(line, settings):
+        if not queries.counts_for_stock(line, settings) or line.get("member") == "T":
             continue
         at = _text(line, "sku"), _text(line, "location")
         accounted, asked = _accounted(line, status)
@@ -185,6 +186,20 @@ def _accounted(line: Row, status: str) -> tuple[Decimal, Decimal]:
     return abs(_decimal(line["committed"])) + done, asked
 
 
+def moved(line: Row, *, leaves: bool) -> bool:
+    """Whether a line of a fulfilment or receipt says what was sent or came back.
+
+    There are accounting lines for the same goods, with the opposite sign. Of what is stocked, the line that moves stock
+    counts; of what is not, and of a kit, which the parts that moved are of, the one whose sign is that of goods.
+    """
+    if line.get("quantity") is None or line.get("member") == "T":
+        return False
+    if str(line.get("itemtype", STOCKED[0])) in STOCKED:
+        return line.get("moves") == "T"
+    quantity = _decimal(line["quantity"])
+    return quantity < 0 if leaves else quantity > 0
+
+
 def shipment_event(
     system: str,
     lines: Sequence[Row],
@@ -198,8 +213,7 @@ def shipment_event(
     head = lines[0]
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in lines:
-        # A fulfilment has accounting lines for the same goods; one of them moves stock.
-        if line.get("moves") == "T" and line.get("quantity") is not None:
+        if moved(line, leaves=True):
             units[_text(line, "sku"), _text(line, "location")] += abs(_decimal(line["quantity"]))
     body = ShipmentRow(
         _text(head, "txn"),

@@ -74,17 +74,17 @@ class Documents:
         """Derive a sales order's status from its lines (codes: contract sheet section 5)."""
         if order.status in ("A", "C"):
             return
-        stocked = [x for x in order.lines if self._account.items[x.item].stocked]
-        shipped = sum(x.done for x in stocked)
-        billed = sum(x.billed for x in stocked)
-        waiting = sum(x.open for x in stocked)
+        goods = [x for x in order.lines if self._account.items[x.item].sent]
+        shipped = sum(x.done for x in goods)
+        billed = sum(x.billed for x in goods)
+        waiting = sum(x.open for x in goods)
         if order.lines and all(x.closed for x in order.lines) and not shipped:
             order.status = "H"
         elif shipped and not waiting:
             order.status = "G" if billed >= shipped else "F"
         elif shipped:
             order.status = "D" if billed >= shipped else "E"
-        elif not stocked and order.lines:
+        elif not goods and order.lines:
             order.status = "F"
         else:
             order.status = "B"
@@ -127,6 +127,11 @@ class Documents:
 
     # -- shipping and receiving ---------------------------------------------------------------
 
+    def ready(self, line: Line) -> int:
+        """Units of an order's line that can leave: those that are committed, or all that wait where nothing is stocked."""
+        item = self._account.items[line.item]
+        return line.committed if item.stocked or not item.sent else line.open
+
     def fulfil(
         self,
         order: Txn,
@@ -144,7 +149,7 @@ class Documents:
         if not picks:
             raise user_error("You must enter at least one line item for this transaction.", "item")
         for line, quantity in picks:
-            if quantity > line.committed:
+            if quantity > self.ready(line):
                 raise user_error("The quantity exceeds what is committed to the line.", "item.items.quantity")
         shipment = self._account.new_txn(
             "itemFulfillment",
@@ -173,7 +178,7 @@ class Documents:
         if status == "C" and was != "C":
             for line in shipment.lines:
                 source = order.line(line.order_line or 0)
-                if source is None or source.committed < (line.quantity or 0):
+                if source is None or self.ready(source) < (line.quantity or 0):
                     shipment.status = was
                     raise user_error(
                         "The quantity exceeds what is committed to the line.", "item.items.quantity"
@@ -182,7 +187,10 @@ class Documents:
                 source = order.line(line.order_line or 0)
                 assert source is not None
                 assert line.quantity is not None
-                self._stock.ship(source, line.quantity)
+                if self._account.items[line.item].stocked:
+                    self._stock.ship(source, line.quantity)
+                else:
+                    source.done += line.quantity
                 line.done = line.quantity
             self.refresh(order)
             # The order's own stamp moves because its status and quantities do.
@@ -208,9 +216,10 @@ class Documents:
                 source = order.line(line.order_line or 0)
                 assert source is not None
                 assert line.quantity is not None
-                assert line.location is not None
                 source.done -= line.quantity
-                self._stock.move(line.item, line.location, line.quantity)
+                if self._account.items[line.item].stocked:
+                    assert line.location is not None
+                    self._stock.move(line.item, line.location, line.quantity)
             self._stock.commit_order(order)
             self.refresh(order)
             self._account.touch(order)
@@ -236,7 +245,8 @@ class Documents:
             unit = self._account.items[item].purchase_unit
             line = self._account.new_line(receipt, item, location, quantity, unit=unit)
             line.done = quantity
-            self._stock.move(item, location, quantity)
+            if self._account.items[item].stocked:
+                self._stock.move(item, location, quantity)
         self.save(receipt, "create")
         return receipt
 
@@ -309,7 +319,7 @@ class Documents:
             made.rate, made.amount = line.rate, self.worth(line, quantity)
             line.billed += quantity
         for line in order.lines if first else ():
-            if not self._account.items[line.item].stocked and not line.closed:
+            if not self._account.items[line.item].sent and not line.closed:
                 made = self._account.new_line(invoice, line.item, None, line.quantity, order_line=line.number)
                 made.rate, made.amount = line.rate, line.amount
         if first:

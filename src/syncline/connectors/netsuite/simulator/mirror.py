@@ -33,7 +33,7 @@ CREATE TABLE transactionline(
   taxline TEXT, item INTEGER, itemtype TEXT, quantity REAL, quantitycommitted REAL,
   quantitybackordered REAL, quantityshiprecv REAL, quantitybilled REAL, rate REAL,
   foreignamount REAL, netamount REAL, location INTEGER, isclosed TEXT, isfullyshipped TEXT,
-  isinventoryaffecting TEXT, createdfrom INTEGER, entity INTEGER, memo TEXT,
+  isinventoryaffecting TEXT, createdfrom INTEGER, entity INTEGER, memo TEXT, kitcomponent TEXT,
   PRIMARY KEY("transaction", id)) WITHOUT ROWID;
 CREATE INDEX line_item ON transactionline(item);
 CREATE INDEX line_createdfrom ON transactionline(createdfrom) WHERE createdfrom IS NOT NULL;
@@ -109,7 +109,7 @@ _ITEM_COLUMNS = (
     "id itemid displayname description itemtype externalid upccode isinactive parent matrixtype createddate lastmodifieddate"
 ).split()
 _UNIT_COLUMNS = ["unitstype", "stockunit", "purchaseunit", "saleunit"]
-_LINE_COLUMNS = 23
+_LINE_COLUMNS = 24
 
 
 def _item_sql(columns: list[str]) -> str:
@@ -218,6 +218,7 @@ class Mirror:
                 t.created_from,
                 t.entity,
                 None,
+                "F",
             ),
         ]
         on = self._account.units_on
@@ -242,8 +243,8 @@ class Mirror:
                     quantity,
                     line.committed if order and stocked else None,
                     line.backordered if order and stocked else None,
-                    line.done if stocked else None,
-                    line.billed if stocked else None,
+                    line.done if item.sent else None,
+                    line.billed if item.sent else None,
                     None if line.rate is None else float(line.rate / self._account.rate_of(line.unit)),
                     amount,
                     amount,
@@ -254,6 +255,7 @@ class Mirror:
                     t.created_from,
                     t.entity,
                     line.memo,
+                    "F",  # there are no kits
                     *([line.unit] if on else []),
                 ),
             )

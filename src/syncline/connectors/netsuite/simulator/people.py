@@ -233,8 +233,8 @@ class People(Customers, Items, Prices):
         order = self._order(order_id)
         by_place: dict[int, list[tuple[Line, int]]] = {}
         for line in order.lines:
-            wanted = line.committed if lines is None else lines.get(line.number, 0)
-            quantity = min(line.committed, wanted)
+            ready = self.documents.ready(line)
+            quantity = min(ready, ready if lines is None else lines.get(line.number, 0))
             if quantity > 0 and line.location is not None:
                 by_place.setdefault(line.location, []).append((line, quantity))
         made = []

@@ -368,7 +368,7 @@ class Records:
         """Which lines a transform takes: all that it can, or the ones that the body names."""
 
         def default(line: Line) -> int:
-            return line.open if receiving else line.committed
+            return line.open if receiving else self._documents.ready(line)
 
         if rows is None:
             return [(line, default(line)) for line in source.lines]

@@ -247,9 +247,10 @@ class Renderer:
             shape |= {
                 "quantityCommitted": count(line.committed),
                 "quantityBackOrdered": count(line.backordered),
-                "quantityFulfilled": count(line.done),
             }
-        if t.record == "returnAuthorization" and item.stocked:
+        if t.record == "salesOrder" and item.sent:
+            shape["quantityFulfilled"] = count(line.done)
+        if t.record == "returnAuthorization" and item.sent:
             shape["quantityReceived"] = count(line.done)
         return {k: v for k, v in shape.items() if v is not None}
 

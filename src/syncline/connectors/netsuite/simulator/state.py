@@ -90,6 +90,11 @@ class Item:
         """Whether it has levels."""
         return self.kind == "InvtPart"
 
+    @property
+    def sent(self) -> bool:
+        """Whether fulfillments name it: what is stocked, and what is not but *Can be Fulfilled/Received*."""
+        return self.stocked or (self.kind == "NonInvtPart" and bool(self.fields.get("isFulfillable")))
+
 
 @dataclass(slots=True)
 class Party:

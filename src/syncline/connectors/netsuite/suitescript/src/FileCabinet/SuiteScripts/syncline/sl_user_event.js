@@ -57,6 +57,7 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
         sku: null,
         location: text(get('location')) ?? header,
         units: text(get('units')),
+        member: Number(get('kitmemberof')) > 0,
         quantity: text(get(quantity)),
         committed: order ? number(get('quantitycommitted')) : null,
         backordered: order ? number(get('quantitybackordered')) : null,
@@ -141,6 +142,7 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
     for (const line of lines) {
       const { units } = line;
       delete line.units;
+      delete line.member;
       if (units === null) continue;
       if (!(rates.get(units) > 0)) return false;
       for (const field of ['quantity', 'committed', 'backordered']) {
@@ -172,7 +174,8 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
       status: doc.getValue({ fieldId: 'orderstatus' }) || doc.getValue({ fieldId: 'shipstatus' }),
     };
     const shipment = doc.type === 'itemfulfillment';
-    const read = readLines(doc);
+    // Of a kit its own line is told; the levels of its parts are.
+    const read = readLines(doc).filter((line) => !line.member);
     // Without its lines the document is left to the poll; the levels are told all the same.
     const lines = restate(read) ? read : [];
     if (lines.length) nameItems(lines);
