@@ -109,6 +109,10 @@ class NetSuiteSink:
             if "already exists" in str(error):
                 # Two upserts of one new id: one of them is refused (contract sheet section 7).
                 return Outcome(Result.UNKNOWN, str(error))
+            if (
+                put.order.customer is not None
+            ):  # who may have been deleted or merged: the next try looks again
+                self._customers.pop(mapping.external_id(put.order.customer.key), None)
             raise
         return await self._verified(put, number or f"eid:{put.reference}")
 
@@ -277,7 +281,11 @@ class NetSuiteSink:
             )
         customer = await self._entity(put.order_external_id)
         body = mapping.deposit_body(put, customer, self._settings)
-        number = await self._client.write("PUT", "customerDeposit", f"eid:{put.reference}", body)
+        try:
+            number = await self._client.write("PUT", "customerDeposit", f"eid:{put.reference}", body)
+        except Rejected:  # perhaps the order is another customer's by now: the next try looks again
+            self._entities.pop(put.order_external_id, None)
+            raise
         return _done(number or await self._number("customerDeposit", put.reference))
 
     async def _entity(self, order: str) -> str:
