@@ -312,6 +312,19 @@ def test_the_check_names_what_is_sold_in_another_unit():
     run(story, sim=ON)
 
 
+def test_what_is_sold_by_less_than_the_unit_of_its_stock_is_parked():
+    async def story(w: World) -> None:
+        units = w.sim.add_units_type("Boards", "Thousand", {"Board": Decimal("0.001")})
+        w.sim.measure("21730", stock=units["Board"], purchase=units["Thousand"], sale=units["Board"])
+        outcome = await w.do("put_order", pieces(w, 3))
+        assert outcome.result is Result.REJECTED and "1000 make the base unit" in outcome.message
+        assert w.sim.find_order("shop-1001") is None
+        findings = {name: (good, mend) for name, good, mend in await w.system.check()}
+        assert not findings["units of measure"][0] and "21730 (Board)" in findings["units of measure"][1]
+
+    run(story, sim=ON)
+
+
 def test_the_check_of_an_account_without_units_has_nothing_to_say():
     async def story(w: World) -> None:
         assert ("units of measure", True, "") in await w.system.check()

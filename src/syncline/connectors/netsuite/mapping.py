@@ -164,10 +164,22 @@ def _goods(
 ) -> ErpRow:
     fields: dict[str, Any] = {"rate": rate}
     if item.item_id in units:
-        fields["units"] = units[item.item_id].base
+        fields["units"] = _base_unit(item, units[item.item_id])
     if settings.price_level:
         fields["price"] = {"id": settings.price_level}
     return ErpRow(item.item_id, item.location, item.quantity, fields, item.line_id)
+
+
+def _base_unit(item: OrderItem, known: ItemUnits) -> str:
+    sale = known.units[known.sale]
+    if sale.rate < 1:
+        many = (1 / sale.rate).quantize(Decimal("0.001")).normalize()
+        raise Rejected(
+            f"NetSuite sells {item.sku} by the {sale.name}, of which {many:f} make the base unit that its stock is counted "
+            "in. Orders are counted as stock is, so this one would be for so many times as much: enter it by hand, and make "
+            "the base unit the item's sale unit if that is what the shop sells."
+        )
+    return known.base
 
 
 def _charge(item: str, amount: Decimal) -> ErpRow:

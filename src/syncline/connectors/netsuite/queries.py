@@ -296,7 +296,8 @@ WITH_UNITS = "SELECT COUNT(i.id) AS n FROM item i WHERE i.unitstype IS NOT NULL"
 SOLD_OTHERWISE = (
     "SELECT TOP 20 i.itemid AS sku, u.unitname AS unit, u.conversionrate AS rate FROM item i "
     "JOIN unitstypeuom u ON u.internalid = i.saleunit AND u.unitstype = i.unitstype "
-    f"WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND u.baseunit = 'F' ORDER BY i.itemid"
+    f"WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND u.baseunit = 'F' "
+    "ORDER BY CASE WHEN u.conversionrate < 1 THEN 0 ELSE 1 END, i.itemid"
 )
 
 _WITH_CREDIT = "c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON')"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite import queries, zones
@@ -150,6 +151,16 @@ class Check:
             )
         if not found:
             return what, True, ""
+        if smaller := [x for x in found if _number(x.get("rate")) < 1]:
+            names = ", ".join(f"{x.get('sku')} ({x.get('unit')})" for x in smaller[:3])
+            return (
+                what,
+                False,
+                (
+                    f"{names} are sold by a smaller unit than the one in which stock is counted, so orders of them are parked: make the "
+                    "base unit the sale unit of such items if that is what the shop sells."
+                ),
+            )
         named = ", ".join(f"{x.get('sku')} ({x.get('unit')} of {x.get('rate')})" for x in found[:3])
         note = (
             f"{what}: {named}{' and others' if len(found) > 3 else ''} are sold by a larger unit, and counted and ordered by "
@@ -213,3 +224,10 @@ class Check:
             "stamps are in another zone, and polls would miss what changes. Set netsuite.timezone to the zone in which "
             "the integration's user sees dates, or leave it empty."
         )
+
+
+def _number(text: object) -> Decimal:
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        return Decimal(1)
