@@ -477,7 +477,7 @@ def test_a_parcel_tells_what_is_not_stocked_too(refused):
         def no_such_column(request: Request) -> Response | None:
             if not refused or b"kitcomponent" not in request.body:
                 return None
-            body = b'{"status":400,"o:errorDetails":[{"detail":"Unknown identifier \'kitcomponent\'."}]}'
+            body = b'{"status":400,"o:errorDetails":[{"detail":"Invalid or unsupported search."}]}'
             return Response(400, {}, body)
 
         w.wire.replace = no_such_column

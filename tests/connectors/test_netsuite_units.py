@@ -226,6 +226,22 @@ def test_an_account_without_units_is_asked_once_an_hour():
     run(story)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_in_whatever_words_the_columns_are_refused(whole):
+    async def story(w: World) -> None:
+        def refused(request: Request) -> Response | None:
+            if b"unitstype" not in request.body and not (whole and b"FROM item" in request.body):
+                return None
+            return Response(400, {}, b'{"status":400,"o:errorDetails":[{"detail":"Invalid search."}]}')
+
+        w.wire.replace = refused
+        outcome = await w.do("put_order", pieces(w, 3))
+        # Where items are not told at all nobody knows whether they have units.
+        assert outcome.result is (Result.NOT_SENT if whole else Result.DONE)
+
+    run(story)
+
+
 def test_what_nobody_tells_is_not_guessed():
     async def story(w: World) -> None:
         measure(w)

@@ -285,11 +285,12 @@ class Delta:
         async def of(chunk: list[int]) -> list[Row]:
             try:
                 return await pages(chunk, kits=self._kits)
-            except Rejected as error:
-                if not self._kits or "kitcomponent" not in str(error):
+            except Rejected:
+                if not self._kits:
                     raise
-                self._kits = False
-                return await pages(chunk, kits=False)
+                found = await pages(chunk, kits=False)
+                self._kits = False  # in whatever words: without the column it is taken
+                return found
 
         async def pages(chunk: list[int], *, kits: bool) -> list[Row]:
             sql = queries.lines_of(len(chunk), self._erp.expression, kits=kits)

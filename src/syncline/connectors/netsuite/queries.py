@@ -291,6 +291,7 @@ UNITS = (
     "SELECT u.internalid AS id, u.unitname AS name, u.conversionrate AS rate, u.baseunit AS base "
     "FROM unitstypeuom u WHERE u.unitstype = ? ORDER BY u.internalid"
 )
+ITEMS_COUNT = "SELECT COUNT(i.id) AS n FROM item i"
 WITH_UNITS = "SELECT COUNT(i.id) AS n FROM item i WHERE i.unitstype IS NOT NULL"
 # Items that are sold in another unit than the one in which they are counted; as many as a person can look at.
 SOLD_OTHERWISE = (

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 
 from syncline.connectors.netsuite import queries
 from syncline.connectors.netsuite.client import Client, Row
-from syncline.model.errors import Rejected
+from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock
 
 ITEMS_MAX = 500  # in one statement; Oracle takes a thousand values in a list
@@ -60,12 +60,13 @@ class Units:
 
         Raises:
             Rejected: an item has units, and nobody tells how many base units they are; says what to do.
+            Retryable: items cannot be read.
         """
         now_ms = self._clock.now_ms()
         if now_ms - self._since_ms > REMEMBERED_MS or len(self._items) > REMEMBERED_MAX:
             self._since_ms, self._off = now_ms, False
             self._items, self._types = {}, {}
-        wanted = list(dict.fromkeys(items))
+        wanted = [item for item in dict.fromkeys(items) if item.isdigit()]
         if not self._off or sure:
             await self._learn([item for item in wanted if item not in self._items], urgent=urgent, sure=sure)
         return {item: units for item in wanted if (units := self._items.get(item)) is not None}
@@ -79,7 +80,7 @@ class Units:
                 )
             except Rejected as error:
                 if not any(column in str(error).casefold() for column in _COLUMNS):
-                    raise
+                    await self._items_told(urgent=urgent)
                 if sure:
                     raise Rejected(
                         f"NetSuite has units of measure, and does not show those of items: {MEND}, then release this."
@@ -90,6 +91,13 @@ class Units:
             for item in chunk:
                 row = found.get(item)
                 self._items[item] = None if row is None else await self._units(row, urgent=urgent)
+
+    async def _items_told(self, *, urgent: bool) -> None:
+        """Whether items are told at all; if so, what was refused is the columns."""
+        try:
+            await self._client.query(queries.ITEMS_COUNT, urgent=urgent)
+        except Rejected as error:
+            raise Retryable(f"NetSuite does not tell whether items have units of measure: {error}") from error
 
     async def _units(self, row: Row, *, urgent: bool) -> ItemUnits:
         of_type = str(row["unitstype"])
