@@ -132,6 +132,13 @@ def test_an_order_of_which_some_came_back_is_told_once_and_adds_up():
     assert not run(story).sim.ledger.breaches
 
 
+def test_a_rate_that_is_no_amount_is_none():
+    row = {"line": 1, "item": {"id": "5"}, "quantity": None}
+    for rate, price in ((-2.5, Decimal("-2.5")), ("-10.0%", Decimal(0)), (None, Decimal(0))):
+        (one,) = revisions.held_lines({"item": {"items": [{**row, "rate": rate}]}})
+        assert (one.price, one.quantity) == (price, None)
+
+
 @pytest.mark.parametrize("told", [{"hasMore": True}, {"totalResults": 1001}])
 def test_lines_that_were_left_out_are_not_taken_off(told):
     row = {"line": 1, "item": {"id": "5"}, "quantity": 1}

@@ -113,8 +113,16 @@ def _held(row: Mapping[str, Any], units: Mapping[str, ItemUnits]) -> HeldLine:
         row.get("isClosed") is True,
         name,
         rate,
-        Decimal(str(row.get("rate") or 0)) / rate,
+        _price(row.get("rate")) / rate,
     )
+
+
+def _price(value: object) -> Decimal:
+    """What a line's rate says; nothing where that is no number, such as a discount's per cent."""
+    try:
+        return Decimal(str(value or 0))
+    except DecimalException:
+        return ZERO
 
 
 def _base(value: object, rate: Decimal) -> Decimal:
