@@ -143,6 +143,28 @@ def test_an_order_is_told_with_what_is_promised_to_it_whenever_that_changes(rest
     assert not run(story).sim.ledger.breaches
 
 
+@pytest.mark.parametrize("closed_cancels", [True, False])
+def test_an_order_that_was_closed_before_anything_was_sent_is_called_off_where_the_account_means_that(
+    closed_cancels,
+):
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        numbers = [await place(w, f"shop-{n}") for n in range(3)]
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.close_order(numbers[0])
+        w.sim.ship(numbers[1], tracking="T", lines={1: 1})
+        w.sim.close_order(numbers[1])
+        w.sim.account.txns[numbers[1]].status = "H"  # as the product shows it once every line is closed
+        w.sim.cancel(numbers[2])
+        await w.clock.sleep(60)
+        changes = w.changes((await w.pull("transactions", cursor))[0])
+        told = {c.key: (c.value.status, c.value.cancelled) for c in changes if c.kind is Kind.ERP_ORDER}
+        assert told == {"shop-0": ("H", closed_cancels), "shop-1": ("H", False), "shop-2": ("C", True)}
+
+    run(story, closed_cancels=closed_cancels)
+
+
 def test_a_line_taken_off_has_its_level_read_again():
     async def story(w: World) -> None:
         w.sim.opening_balance("21730", w.place, 40)

@@ -122,6 +122,7 @@ class NetSuiteSettings:
     ship_method: str = ""
     rounding_tolerance: Decimal = Decimal("0.02")
     approve_orders: bool = True  # orders arrive as Pending Fulfillment rather than Pending Approval
+    closed_cancels: bool = False  # an order that was closed before anything was sent is told as called off
     subsidiary: str = ""
     price_level: str = "-1"  # the custom level: without it a given rate does not stick
     priced_by: str = ""  # the unit of the table of prices: "sale_unit" or "base_unit"; "": nobody has said

@@ -20,6 +20,7 @@ from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, Sh
 from syncline.sdk.scan import events
 
 CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
+CLOSED = "H"  # every line of it is; the product's way to end an order that is approved, and to reopen it
 QUANTITY_MAX = Decimal(10) ** 15
 QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
 STOCKED = ("InvtPart", "Assembly")  # the item types that have levels
@@ -58,6 +59,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Units, ...]
     erp_ms: int
     account: str = ""
+    called_off: bool = False
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -153,6 +155,8 @@ def order_event(
     status = queries.letter(head.get("status"))
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     ordered: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    sent = any(_decimal(line.get("done") or "0") for line in lines)
+    called_off = status == CANCELLED or (settings.closed_cancels and status == CLOSED and not sent)
     for line in lines:
         if not queries.counts_for_stock(line, settings) or line.get("member") == "T":
             continue
@@ -164,10 +168,11 @@ def order_event(
     told = tuple(
         Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
     )
-    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"))
-    event_id = (
-        f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms, body.account)}"
-    )
+    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"), called_off)
+    said = [head.get("lm"), body.key, status, body.lines, moved_ms, body.account]
+    if called_off and status == CLOSED:  # which it was not before the setting said so
+        said.append(called_off)
+    event_id = f"order:{body.id}:{digest(*said)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
@@ -300,7 +305,7 @@ def _order(body: bytes) -> tuple[Kind, str, int, Record]:
         row.status != "A",
         lines,
         row.erp_ms,
-        cancelled=row.status == CANCELLED,
+        cancelled=row.called_off or row.status == CANCELLED,
         account=row.account,
     )
     return Kind.ERP_ORDER, row.key, row.erp_ms, order
