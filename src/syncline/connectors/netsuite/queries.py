@@ -57,6 +57,11 @@ def made_from(orders: int, now: str) -> str:
     )
 
 
+def credits_of(invoices: int, now: str) -> str:
+    """Credit memos made from some invoices; parameters: these, then the keyset as of ``documents_of``."""
+    return f"{_BODY.format(now=now)}AND t.type = 'CustCred' AND tl.createdfrom IN ({_marks(invoices)}) {_BODY_KEYSET}"
+
+
 # Every document has one main line, which names what it was made from.
 _BODY = (
     "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, t.externalid AS externalid, "

@@ -264,6 +264,19 @@ class People(Customers, Items, Prices):
         invoice = self.account.txns[invoice_id]
         self.documents.settle(invoice, invoice.total - invoice.settled if amount is None else Decimal(amount))
 
+    def credit(self, invoice_id: int, amount: Decimal | str) -> int:
+        """Let a customer off some of an invoice: a credit memo made from it, and applied to it at once."""
+        invoice = self.account.txns[invoice_id]
+        made = self.account.new_txn(
+            "creditMemo", entity=invoice.entity, status="B", created_from=invoice.id, sign=1
+        )
+        made.total = -Decimal(amount).quantize(
+            self.account.cent
+        )  # negative in SuiteQL, as public queries have it
+        self.documents.save(made, "create")
+        self.documents.settle(invoice, -made.total)
+        return made.id
+
     def deposit(self, order_id: int, amount: Decimal | str) -> int:
         """A customer pays for an order before it is billed, and somebody enters it."""
         order = self._order(order_id)

@@ -23,6 +23,7 @@ TRANSACTION_KINDS: dict[str, tuple[str, str, str]] = {
     "customerDeposit": ("CustDep", "CD", "Customer Deposit"),
     "returnAuthorization": ("RtnAuth", "RA", "Return Authorization"),
     "invoice": ("CustInvc", "INV", "Invoice"),
+    "creditMemo": ("CustCred", "CM", "Credit Memo"),
 }
 
 STATUS_NAMES: dict[str, dict[str, str]] = {
@@ -49,6 +50,7 @@ STATUS_NAMES: dict[str, dict[str, str]] = {
         "H": "Closed",
     },
     "CustInvc": {"A": "Open", "B": "Paid In Full"},
+    "CustCred": {"A": "Open", "B": "Fully Applied"},
 }
 
 ZERO = Decimal(0)
