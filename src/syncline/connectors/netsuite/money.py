@@ -164,9 +164,8 @@ class Money:
         settled = (row for rows_ in made.values() for row in rows_ if _settled(row))
         credited: defaultdict[str, Decimal] = defaultdict(Decimal)
         for row in await self._chunks(queries.credits_of, (int(row["txn"]) for row in settled)):
-            credited[str(row["createdfrom"])] += abs(
-                _amount(row, "total")
-            )  # which SuiteQL states as a negative number
+            # SuiteQL states it as a negative number.
+            credited[str(row["createdfrom"])] += abs(_amount(row, "total"))
         return [
             self._receipt(head, made[key], credited, since_ms) for key, head in orders.items() if made[key]
         ]
