@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.connectors.netsuite_world import START_MS, line, order
 
-from syncline.connectors.netsuite import NetSuiteSettings, mapping, rows
+from syncline.connectors.netsuite import NetSuiteSettings, mapping, revisions, rows
 from syncline.model.change import Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
 from syncline.model.payloads import OrderItem, PutOrder, PutRefund
@@ -105,16 +105,16 @@ def test_what_cannot_be_expressed_is_refused_with_the_mend():
 
 def test_a_return_takes_shipped_lines_only():
     held = [
-        mapping.HeldLine(1, "5", "1", Decimal(4), Decimal(1), closed=False),
-        mapping.HeldLine(2, "5", "2", Decimal(4), Decimal(3), closed=False),
-        mapping.HeldLine(3, "6", "2", Decimal(4), Decimal(4), closed=False),
+        revisions.HeldLine(1, "5", "1", Decimal(4), Decimal(1), closed=False),
+        revisions.HeldLine(2, "5", "2", Decimal(4), Decimal(3), closed=False),
+        revisions.HeldLine(3, "6", "2", Decimal(4), Decimal(4), closed=False),
     ]
     refund = Refund("r", Decimal(5), START_MS)
     put = PutRefund("x", "9", refund, (OrderItem("a", "5", "s", "2", 4),), restocked=False)
-    body = mapping.return_body(put, held, SETTINGS)
+    body = revisions.return_body(put, held, SETTINGS)
     assert [(x["orderLine"], x["quantity"]) for x in body["item"]["items"]] == [(2, 3), (1, 1)]
     with pytest.raises(Rejected, match="has not"):
-        mapping.return_body(
+        revisions.return_body(
             PutRefund("x", "9", refund, (OrderItem("a", "5", "s", "2", 5),), restocked=False), held, SETTINGS
         )
 
@@ -174,6 +174,30 @@ def test_accounting_lines_of_a_shipment_do_not_count_twice():
     event = rows.shipment_event("erp", lines, "shop-1", ("T1", "T1"), erp_ms=5, changed_ms=4)
     (change,) = rows.decode(LoggedEvent(1, START_MS, event))
     assert [x.quantity for x in change.value.lines] == [2] and change.value.tracking == ("T1",)
+
+
+def test_what_is_not_stocked_is_sent_and_comes_back_as_well():
+    base = {"txn": "7", "location": "1", "lm": "2026-01-05 08:00:00"}
+    lines = [
+        {**base, "sku": "LAMP", "itemtype": "InvtPart", "quantity": "-2", "moves": "T"},
+        {**base, "sku": "LAMP", "itemtype": "InvtPart", "quantity": "2", "moves": "F"},
+        {**base, "sku": "CARD", "itemtype": "NonInvtPart", "quantity": "-1", "moves": "F"},
+        {**base, "sku": "CARD", "itemtype": "NonInvtPart", "quantity": "1", "moves": "F"},
+        # A kit, and what it is made of: the parts moved, the kit was sold.
+        {**base, "sku": "SET", "itemtype": "Kit", "quantity": "-3", "moves": "F", "member": "F"},
+        {**base, "sku": "MUG", "itemtype": "InvtPart", "quantity": "-6", "moves": "T", "member": "T"},
+        {**base, "sku": "MUG", "itemtype": "InvtPart", "quantity": "6", "moves": "F", "member": "T"},
+        {**base, "sku": "NOTE", "itemtype": "NonInvtPart", "moves": "F"},
+    ]
+    event = rows.shipment_event("erp", lines, "shop-1", (), erp_ms=5, changed_ms=4)
+    (change,) = rows.decode(LoggedEvent(1, START_MS, event))
+    assert [(x.sku, x.quantity) for x in change.value.lines] == [("LAMP", 2), ("CARD", 1), ("SET", 3)]
+    came = [{**row, "quantity": str(-int(row["quantity"]))} for row in lines if "quantity" in row]
+    assert [row["sku"] for row in came if rows.moved(row, leaves=False)] == ["LAMP", "CARD", "SET"]
+    ordered = [{**row, "externalid": "shop-1", "status": "B", "item": "5"} for row in lines[4:6]]
+    event = rows.order_event("erp", ordered, SETTINGS, erp_ms=5, changed_ms=4)
+    (change,) = rows.decode(LoggedEvent(1, START_MS, event))
+    assert [(x.sku, x.quantity) for x in change.value.lines] == [("SET", 3)]
 
 
 def test_an_order_read_again_unchanged_is_the_same_event():

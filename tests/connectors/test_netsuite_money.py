@@ -99,6 +99,29 @@ def test_what_the_channel_told_of_is_no_news():
     run(story)
 
 
+def test_what_a_customer_was_let_off_is_no_money():
+    async def story(w: World) -> None:
+        number = await shipped(w)
+        invoice = w.sim.bill(number)
+        w.sim.settle(invoice, "15.00")
+        w.sim.credit(invoice, "25.00")
+        values, cursor = await told(w, "payments")
+        assert received(values) == [15]  # though nothing of the invoice is open any more
+        await w.clock.sleep(30)
+        assert (await told(w, "payments", cursor))[0] == []
+
+    run(story)
+
+
+def test_an_invoice_that_was_let_off_whole_is_not_told_as_paid():
+    async def story(w: World) -> None:
+        number = await shipped(w)
+        w.sim.credit(w.sim.bill(number), "40.00")
+        assert received((await told(w, "payments"))[0]) == [0]
+
+    run(story)
+
+
 def test_of_an_order_with_a_return_a_credit_may_have_settled_the_invoice():
     async def story(w: World) -> None:
         number = await shipped(w)

@@ -399,6 +399,27 @@ def test_a_customer_who_is_there_stays_as_the_account_has_them():
     run(story)
 
 
+def test_who_was_known_and_is_not_there_any_more_is_looked_for_again():
+    async def story(w: World) -> None:
+        first = await w.do("put_order", put(w, 1))
+        # The customer is merged into another in NetSuite, who has another external id.
+        customer = w.sim.account.customers[w.sim.order(int(first.facts["external_id"])).customer_id]
+        del w.sim.account.external["customer", "c-77"]
+        customer.external_id = None
+        other = replace(put(w, 1), reference="shop-1002")
+        assert (await w.do("put_order", other)).result is Result.REJECTED
+        assert (await w.do("put_order", other)).result is Result.DONE  # released by a person
+        # An order is moved to another customer before the payment comes.
+        number = first.facts["external_id"]
+        paid = PutPayment("shop-1001-pay-1", number, "c-77", Payment("1", Decimal("9.99"), "GBP", START_MS))
+        w.sim.account.txns[int(number)].entity = w.web
+        assert (await w.do("put_payment", paid)).result is Result.REJECTED
+        assert (await w.do("put_payment", paid)).result is Result.DONE
+        assert [d.customer_id for d in w.sim.deposits()] == [w.web]
+
+    run(story)
+
+
 def test_tokens_are_renewed_once_then_the_system_pauses():
     async def story(w: World) -> None:
         assert (await w.do("put_order", put(w, 1))).result is Result.DONE

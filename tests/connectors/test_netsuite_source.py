@@ -143,6 +143,28 @@ def test_an_order_is_told_with_what_is_promised_to_it_whenever_that_changes(rest
     assert not run(story).sim.ledger.breaches
 
 
+@pytest.mark.parametrize("closed_cancels", [True, False])
+def test_an_order_that_was_closed_before_anything_was_sent_is_called_off_where_the_account_means_that(
+    closed_cancels,
+):
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        numbers = [await place(w, f"shop-{n}") for n in range(3)]
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.close_order(numbers[0])
+        w.sim.ship(numbers[1], tracking="T", lines={1: 1})
+        w.sim.close_order(numbers[1])
+        w.sim.account.txns[numbers[1]].status = "H"  # as the product shows it once every line is closed
+        w.sim.cancel(numbers[2])
+        await w.clock.sleep(60)
+        changes = w.changes((await w.pull("transactions", cursor))[0])
+        told = {c.key: (c.value.status, c.value.cancelled) for c in changes if c.kind is Kind.ERP_ORDER}
+        assert told == {"shop-0": ("H", closed_cancels), "shop-1": ("H", False), "shop-2": ("C", True)}
+
+    run(story, closed_cancels=closed_cancels)
+
+
 def test_a_line_taken_off_has_its_level_read_again():
     async def story(w: World) -> None:
         w.sim.opening_balance("21730", w.place, 40)
@@ -247,6 +269,70 @@ def test_what_changes_between_the_list_and_the_levels_is_dated_by_itself():
         assert (again.changed_at_ms, again.moments) == (second_ms, ())
 
     run(story, sim={"suiteql_ms": (1_000.0, 1_000.0)})
+
+
+def reads_levels(request: Request) -> bool:
+    return b"aggregateitemlocation" in request.body and b"l.item IN" in request.body
+
+
+def test_an_order_that_is_put_while_levels_are_read_is_told_with_levels_that_contain_it():
+    """Else nobody could say whether they do, and its units would be missing twice until the next read."""
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 5)
+        await w.clock.sleep(30)
+
+        def put_once(request: Request) -> None:
+            if reads_levels(request) and w.sim.find_order("shop-1") is None:
+                w.sim.enter_order([("21730", w.place, 3, Decimal(10))], external_id="shop-1")
+
+        w.wire.replace = put_once
+        events, cursor = await w.pull("transactions", cursor)
+        changes = w.changes(events)
+        (held,) = [c.value for c in changes if c.kind is Kind.ERP_ORDER]
+        level = [c.value for c in changes if c.kind is Kind.STOCK][-1]
+        assert held.key == "shop-1" and level.available == 42
+        assert level.erp_stamp_ms >= held.erp_stamp_ms
+        # What happened meanwhile was listed once, and its lines were read once; nothing more is to be told.
+        assert w.wire.count("POST", "suiteql") < 20
+        await w.clock.sleep(30)
+        before = len(w.wire.sent)
+        events, _ = await w.pull("transactions", cursor)
+        assert len(w.wire.sent) - before <= 7 and not w.sim.ledger.breaches
+
+    run(story, sim={"suiteql_ms": (1_000.0, 1_000.0)})
+
+
+@pytest.mark.parametrize(("name", "rounds"), [("shop-{}", delta.ROUNDS_MAX), (None, 1)])
+def test_a_read_ends_though_orders_are_put_all_the_time(name, rounds):
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 400)
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 5)
+        made: list[int] = []
+
+        def put(request: Request) -> None:
+            if reads_levels(request):
+                key = name and name.format(len(made))
+                made.append(w.sim.enter_order([("21730", w.place, 1, Decimal(10))], external_id=key))
+
+        w.wire.replace = put
+        pages = [page async for page in w.system.source.poll("transactions", cursor)]
+        # Orders that are nobody's of ours are subtracted nowhere, so nothing is read again for them.
+        assert len(made) == len(pages) == rounds
+        assert [page.last for page in pages] == [False] * (rounds - 1) + [True]
+        # One who is killed on any of them goes on from there.
+        w.wire.replace = lambda _: None
+        for page in pages:
+            told = w.changes((await w.pull("transactions", page.cursor, w.open()))[0])
+            known = {c.key for c in told if c.kind is Kind.ERP_ORDER}
+            assert name is None or f"shop-{rounds - 1}" in known
+
+    run(story)
 
 
 def test_a_snapshot_states_every_level_with_new_stamps():
@@ -400,6 +486,43 @@ def test_a_shipment_of_more_parcels_than_a_page_keeps_them_all(monkeypatch):
         w.sim.documents.track(w.sim.account.txns[shipment], [(number, None) for number in parcels])
         changes = w.changes((await w.pull("transactions"))[0])
         assert [c.value.tracking for c in changes if c.kind is Kind.SHIPMENT] == [parcels]
+
+    run(story)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_parcel_tells_what_is_not_stocked_too(refused):
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 40)
+        card = w.sim.add_item("CARD", "Card", "1", kind="NonInvtPart", fields={"isFulfillable": True})
+
+        def no_such_column(request: Request) -> Response | None:
+            if not refused or b"kitcomponent" not in request.body:
+                return None
+            body = b'{"status":400,"o:errorDetails":[{"detail":"Invalid or unsupported search."}]}'
+            return Response(400, {}, body)
+
+        w.wire.replace = no_such_column
+        _, cursor = await w.pull("transactions")
+        placed = order(line("a", "21730", 3, "10.00"), line("b", "CARD", 2, "1.00"))
+        items = (
+            OrderItem("a", str(w.item), "21730", str(w.place), 3),
+            OrderItem("b", str(card), "CARD", str(w.place), 2),
+        )
+        outcome = await w.do("put_order", PutOrder("shop-1001", placed, items))
+        number = int(outcome.facts["external_id"])
+        assert w.sim.ship(number, tracking="T1") and w.sim.order(number).status == "F"
+        await w.clock.sleep(60)
+        events, cursor = await w.pull("transactions", cursor)
+        (parcel,) = [c.value for c in w.changes(events) if c.kind is Kind.SHIPMENT]
+        assert [(x.sku, x.quantity) for x in parcel.lines] == [("21730", 3), ("CARD", 2)]
+        # A column that is refused is not asked for again.
+        before = sum(b"kitcomponent" in request.body for request in w.wire.sent)
+        await w.clock.sleep(60)
+        w.sim.receive("21730", w.place, 1)
+        await w.pull("transactions", cursor)
+        assert (sum(b"kitcomponent" in request.body for request in w.wire.sent) == before) is refused
+        assert not w.sim.ledger.breaches
 
     run(story)
 

@@ -56,18 +56,19 @@ def test_either_way_the_same_is_sold_and_all_numbers_agree_in_the_end(pair, desi
     assert simulated.truth.sold == pytest.approx(light.truth.sold, rel=0.01)
     # A batch is blind for the same quarters of an hour, to a second; which order falls into that second is drawn.
     assert simulated.truth.oversold == pytest.approx(light.truth.oversold, abs=5)
-    # NetSuite's stamps have whole seconds. What a batch reads while it puts orders may contain them or not, so they are
-    # subtracted until the next read says: too few are shown for a quarter of an hour, and some buyers turned away.
-    most = 0.05 * light.truth.sold if (pair, design) == ("shopify, netsuite", "batch:15m") else 0
-    assert simulated.truth.hidden - light.truth.hidden <= most
+    # What a batch reads while it puts orders may contain them or not. It is read on until that is certain, or too few would
+    # be shown for a quarter of an hour, and some buyers turned away.
+    assert simulated.truth.hidden <= light.truth.hidden
 
 
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("design", DESIGNS)
 def test_either_way_each_vendor_gets_the_same_calls(pair, design):
     light, simulated = counted(pair, LIGHT, design), counted(pair, SIMULATORS, design)
-    # An order of a guest, or of a customer who is known, takes one call less than the sheet has it.
-    assert simulated["ERP"] == pytest.approx(light["ERP"], rel=0.2)
+    # An order of a guest, or of a customer who is known, takes one call less than the sheet has it. A batch puts its orders
+    # while NetSuite is read, which is read on until what it says of them is certain.
+    reads_on = (pair, design) == ("shopify, netsuite", "batch:15m")
+    assert simulated["ERP"] == pytest.approx(light["ERP"], rel=0.3 if reads_on else 0.2)
     # Events come and lines share calls by chance; an order of Adobe Commerce is saved again when it is paid, and read again.
     assert simulated["channels"] == pytest.approx(
         light["channels"], rel=0.4 if design == "batch:15m" else 0.2

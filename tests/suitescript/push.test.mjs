@@ -119,6 +119,10 @@ class Product {
         .filter((l) => items.includes(String(l.item)) && places.includes(String(l.location)))
         .map((l) => ({ ...l, sku: this.items.find((i) => i.id === l.item).itemid }));
     }
+    if (sql.includes('FROM unitstypeuom')) {
+      if (!this.uom) throw new Error('no such table');
+      return this.uom.filter((u) => ids.includes(String(u.internalid)));
+    }
     if (sql.includes('FROM item')) return this.items.filter((i) => ids.includes(String(i.id)));
     if (sql.includes('FROM transaction')) return this.transactions.filter((t) => ids.includes(String(t.id)));
     throw new Error(`unexpected query ${sql}`);
@@ -183,6 +187,49 @@ test('a saved order is stored, signed, posted and marked done', () => {
   assert.equal(post.headers['X-Syncline-Signature'], expected.join(' '));
   assert.equal(product.outbox.get(71).custrecord_sl_ob_state, 'done');
   assert.ok(product.units > 900, 'one save stays far inside its 1,000 units');
+});
+
+test('lines are told in base units, whatever unit they are in', () => {
+  const lines = [
+    { line: 1, item: 12, location: 1, quantity: 2.5, quantitycommitted: 2, quantitybackordered: 0.5, units: 7 },
+    { line: 2, item: 12, location: 1, quantity: 3, quantitycommitted: 3, quantitybackordered: 0, units: 6 },
+    { line: 3, item: 13, quantity: 1 },
+  ];
+  const product = new Product();
+  product.uom = [{ internalid: 6, conversionrate: 1 }, { internalid: 7, conversionrate: 12 }];
+  save(product, 'create', doc('salesorder', 5021, lines));
+  assert.deepEqual(product.errors, []);
+  const { record } = JSON.parse(product.posts[0].body);
+  assert.deepEqual(
+    record.lines.map((line) => [line.quantity, line.committed, line.backordered]),
+    [['30', '24', '6'], ['3', '3', '0'], ['1', '0', '0']],
+  );
+  assert.ok(record.lines.every((line) => !('units' in line)));
+  // Where nobody tells what a unit is, the levels are told and the lines are left to the poll.
+  for (const uom of [null, [{ internalid: 6, conversionrate: 1 }]]) {
+    const other = new Product();
+    other.uom = uom;
+    save(other, 'create', doc('salesorder', 5021, lines));
+    const event = JSON.parse(other.posts[0].body);
+    assert.deepEqual(event.record.lines, []);
+    assert.equal(event.levels.length, 1);
+  }
+});
+
+test('of a kit its own line is told, and the levels of its parts', () => {
+  const product = new Product();
+  product.items.push({ id: 14, itemid: 'SET' });
+  const lines = [
+    { line: 1, item: 14, location: 1, quantity: 1, itemtype: 'Kit' },
+    { line: 2, item: 12, location: 1, quantity: 2, kitmemberof: 1 },
+    { line: 3, item: 12, location: 2, quantity: 1, kitmemberof: -1 },
+  ];
+  save(product, 'create', doc('itemfulfillment', 5040, lines));
+  assert.deepEqual(product.errors, []);
+  const event = JSON.parse(product.posts[0].body);
+  assert.deepEqual(event.record.lines.map((line) => [line.sku, line.quantity]), [['SET', '1'], ['21730', '1']]);
+  assert.ok(event.record.lines.every((line) => !('member' in line)));
+  assert.deepEqual(event.levels.map((level) => level.location), ['1', '2']);
 });
 
 test('a refusal or an error leaves the entry, and never fails the save', () => {

@@ -251,6 +251,10 @@ def test_an_order_is_called_off_unless_it_is_or_the_erp_thinks_better_of_it():
     assert off(sold=SOLD) == Send(CancelOrder("7001", restock=False, money=True))
     gone = off(sold=replace(SOLD, cancelled_at_ms=START_MS))
     assert isinstance(gone, Skip) and "cancelled at its channel already" in gone.reason
+    nothing = tuple(replace(line, quantity=Decimal(0)) for line in SOLD.lines)
+    empty = off(sold=replace(SOLD, lines=nothing, complete=True))
+    assert isinstance(empty, Skip) and "wanted at its channel" in empty.reason
+    assert isinstance(off(sold=replace(SOLD, lines=nothing, complete=False)), Send)  # not read whole yet
     again = off(replace(OFF, cancelled=False))
     assert isinstance(again, Skip) and "not call it off any more" in again.reason
 

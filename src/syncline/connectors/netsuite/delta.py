@@ -31,6 +31,7 @@ FIRST_LOOK_BACK_MS = 24 * 3600 * 1000  # without a cursor; older documents are i
 PAGES_MAX = 10_000
 ITEMS = SHIPMENTS = 100  # named in one query
 DOCUMENTS = 40  # named in one query: of 25 lines each they fill a page, and chunks are read side by side, pages are not
+ROUNDS_MAX = 4  # of one read, while orders of ours are put
 MOMENTS_MAX = 16  # of one level in one read; of more, the first
 REMEMBERED_MAX = 50_000
 SETTLED_MS = 2_000  # a stamp's second must be over before a reading of it is final
@@ -96,6 +97,11 @@ class _Read:
     place: Place
     lines: dict[str, list[Row]] = field(default_factory=dict)
     orders: dict[str, list[Row]] = field(default_factory=dict)
+    rounds: int = 1
+    listed: set[tuple[str, str]] = field(default_factory=set)  # ids and stamps
+    # What was saved while levels were read, with its lines, where an order of ours is among it: they may contain it or not.
+    late: list[Row] = field(default_factory=list)
+    late_lines: dict[str, list[Row]] = field(default_factory=dict)
 
 
 class Delta:
@@ -118,6 +124,7 @@ class Delta:
         # Where a document's lines were, so that a line taken off it still has its level read again.
         self._pairs: OrderedDict[str, frozenset[Pair]] = OrderedDict()
         self._tracking_table = True
+        self._kits = True  # whether lines tell that they are part of a kit
         # Orders with items that wait for stock; until the first read has ended, nobody knows which did.
         self._waiting: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._waiting_known = False
@@ -133,11 +140,15 @@ class Delta:
         read = _Read(reading, place.began, covers_ms or now_ms, place)
         for _ in range(PAGES_MAX):
             at = read.place
-            headers = await self._client.query(queries.HEADERS, [at.stamp, at.stamp, at.id])
+            headers = read.late or await self._client.query(queries.HEADERS, [at.stamp, at.stamp, at.id])
             fresh = [h for h in headers if not self._known(h)]
             events = await self._events(fresh, read)
             last = len(headers) < PAGE_MAX
-            if last:
+            if last and read.late and read.rounds < ROUNDS_MAX:
+                # Levels were read while an order was put. It is told now, with levels that contain it for certain; the next read
+                # would be a period later, and until then its units were missing twice.
+                read.rounds, last, after = read.rounds + 1, False, at
+            elif last:
                 after = Place(at.next)
                 covers_ms = at.began
             else:
@@ -194,13 +205,16 @@ class Delta:
     # -- one page -----------------------------------------------------------------------------
 
     async def _events(self, headers: Sequence[Row], read: _Read) -> list[Event]:
+        known, read.late, read.late_lines = read.late_lines, [], {}
         if not headers:
             return []
-        read.lines = await self._lines(str(h["id"]) for h in headers)
+        read.lines = known or await self._lines(str(h["id"]) for h in headers)
         shipped = {
-            key: lines
+            key: goods
             for key, lines in read.lines.items()
-            if lines[0].get("type") == "ItemShip" and queries.letter(lines[0].get("status")) == "C"
+            if lines[0].get("type") == "ItemShip"
+            and queries.letter(lines[0].get("status")) == "C"
+            and (goods := [x for x in lines if str(x.get("item")) not in self._settings.amount_items])
         }
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
         changed = self._moments(headers, read)
@@ -269,7 +283,17 @@ class Delta:
         wanted = [int(x) for x in documents]
 
         async def of(chunk: list[int]) -> list[Row]:
-            sql = queries.lines_of(len(chunk), self._erp.expression)
+            try:
+                return await pages(chunk, kits=self._kits)
+            except Rejected:
+                if not self._kits:
+                    raise
+                found = await pages(chunk, kits=False)
+                self._kits = False  # in whatever words: without the column it is taken
+                return found
+
+        async def pages(chunk: list[int], *, kits: bool) -> list[Row]:
+            sql = queries.lines_of(len(chunk), self._erp.expression, kits=kits)
             found: list[Row] = []
             at = (KEY_START, KEY_START)
             for _ in range(PAGES_MAX):
@@ -432,17 +456,23 @@ class Delta:
         next read tells of the documents themselves.
         """
         at = read.place
-        listed = {(str(h["id"]), str(h.get("lm"))) for h in headers}
+        read.listed.update((str(h["id"]), str(h.get("lm"))) for h in headers)
         now = await self._client.query(queries.HEADERS, [at.stamp, at.stamp, at.id])
         later = {
             str(h["id"]): h
             for h in now
-            if not self._known(h) and (str(h["id"]), str(h.get("lm"))) not in listed
+            if not self._known(h) and (str(h["id"]), str(h.get("lm"))) not in read.listed
         }
         if not later:
             return []
+        found = await self._lines(later)
+        if len(now) < PAGE_MAX and any(
+            lines[0].get("type") == "SalesOrd" and rows.order_name(lines[0], self._settings)
+            for lines in found.values()
+        ):
+            read.late, read.late_lines = list(later.values()), found
         return [
             (pair, self._changed(later[key], read))
-            for key, lines in (await self._lines(later)).items()
+            for key, lines in found.items()
             for pair in self._pairs_of(lines)
         ]

@@ -122,8 +122,10 @@ class NetSuiteSettings:
     ship_method: str = ""
     rounding_tolerance: Decimal = Decimal("0.02")
     approve_orders: bool = True  # orders arrive as Pending Fulfillment rather than Pending Approval
+    closed_cancels: bool = False  # an order that was closed before anything was sent is told as called off
     subsidiary: str = ""
     price_level: str = "-1"  # the custom level: without it a given rate does not stick
+    priced_by: str = ""  # the unit of the table of prices: "sale_unit" or "base_unit"; "": nobody has said
     # Tell of sales orders that carry no external id too: an adopted one may have been written so.
     orders_without_external_id: bool = False
     currencies: dict[str, str] = field(default_factory=dict)  # ISO code -> internal id; empty: one currency
@@ -162,6 +164,8 @@ class NetSuiteSettings:
             raise Misconfigured("netsuite.poll_overlap_s must not be negative.")
         if self.tax not in ("keep", "erp"):
             raise Misconfigured('netsuite.tax must be "keep" or "erp".')
+        if self.priced_by not in ("", "sale_unit", "base_unit"):
+            raise Misconfigured('netsuite.priced_by must be "sale_unit" or "base_unit", or left out.')
         if self.rounding_tolerance < 0:
             raise Misconfigured("netsuite.rounding_tolerance must not be negative.")
         for name, column in self.catalog_fields.items():

@@ -3,13 +3,14 @@
 Both follow the documents that say so by their stamps, and are read only where a route carries them. A deposit entered in
 the product is money; of an invoice the product tells what is left to be paid, not by what it was settled. So what was
 received is at least the larger of what was deposited and what is settled, less the deposits that we wrote for payments of
-the channel. Of an order that goods are to come back of, a credit may have settled an invoice: then deposits alone count.
+the channel. A credit memo that was made from an invoice settles it without money, and is taken off. Of an order that goods
+are to come back of, one that was not may have settled an invoice: then deposits alone count.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -160,9 +161,18 @@ class Money:
         made: defaultdict[str, list[Row]] = defaultdict(list)
         for row in await self._chunks(queries.made_from, map(int, orders)):
             made[str(row["createdfrom"])].append(row)
-        return [self._receipt(head, made[key], since_ms) for key, head in orders.items() if made[key]]
+        settled = (row for rows_ in made.values() for row in rows_ if _settled(row))
+        credited: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for row in await self._chunks(queries.credits_of, (int(row["txn"]) for row in settled)):
+            # SuiteQL states it as a negative number.
+            credited[str(row["createdfrom"])] += abs(_amount(row, "total"))
+        return [
+            self._receipt(head, made[key], credited, since_ms) for key, head in orders.items() if made[key]
+        ]
 
-    def _receipt(self, head: Row, made: Sequence[Row], since_ms: int) -> Event:
+    def _receipt(
+        self, head: Row, made: Sequence[Row], credited: Mapping[str, Decimal], since_ms: int
+    ) -> Event:
         name = rows.order_name(head, self._settings)
         deposited = ours = settled = ZERO
         returns = False
@@ -173,7 +183,7 @@ class Money:
                     _amount(row, "total") if OUR_PAYMENT in str(row.get("externalid") or "").lower() else 0
                 )
             elif row.get("type") == "CustInvc":
-                settled += _settled(row)
+                settled += max(ZERO, _settled(row) - credited.get(str(row["txn"]), ZERO))
             else:
                 returns = True
         received = max(ZERO, max(deposited, ZERO if returns else settled) - ours)
@@ -200,7 +210,7 @@ class Money:
         orders = await self._orders(int(row["createdfrom"]) for row in from_return.values())
         lines: defaultdict[str, list[Row]] = defaultdict(list)
         for row in await self._chunks(queries.lines_of, (int(x["txn"]) for x in wanted)):
-            if row.get("moves") == "T" and row.get("quantity") is not None:
+            if rows.moved(row, leaves=False):
                 lines[str(row["txn"])].append(row)
         events = []
         for head in wanted:
@@ -221,11 +231,13 @@ class Money:
 
 
 def _settled(invoice: Row) -> Decimal:
-    """What was settled of an invoice.
+    """What was settled of an invoice; nothing of what is none.
 
     One that does not say what is left of it, and not that it is paid, counts as unpaid: what NetSuite leaves out must not
     pass for money.
     """
+    if invoice.get("type") != "CustInvc":
+        return ZERO
     if queries.letter(invoice.get("status")) == PAID:
         return _amount(invoice, "total")
     return ZERO if invoice.get("unpaid") is None else _amount(invoice, "total") - _amount(invoice, "unpaid")

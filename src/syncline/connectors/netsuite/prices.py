@@ -6,8 +6,8 @@ One record is everything that one list says of one SKU, so a page is cut where a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from decimal import Decimal
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from decimal import Decimal, DecimalException
 from functools import partial
 
 import msgspec
@@ -16,6 +16,7 @@ from syncline.connectors.netsuite import queries
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import PRICES, NetSuiteSettings
+from syncline.connectors.netsuite.units import ItemUnits, Unit, Units
 from syncline.model.change import Change, Cursor, Kind, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
 from syncline.model.pricing import ONE, Price, PriceEntry, PriceKind
@@ -31,6 +32,9 @@ KEY_START = -(2**31)
 REMEMBERED_MAX = 2_000_000
 AMOUNT_MAX = Decimal(10) ** 12
 LEVEL, CUSTOMER = "level", "customer"
+SALE_UNIT = "sale_unit"
+PLACES = Decimal("0.000001")  # unit prices keep six decimals
+BASE = Unit("", ONE)
 KINDS = {LEVEL: PriceKind.LIST, CUSTOMER: PriceKind.CONTRACT}
 
 
@@ -58,6 +62,9 @@ class PriceRow(msgspec.Struct, frozen=True):
     entries: tuple[EntryRow, ...]
     erp_ms: int
     changed_ms: int
+    sold_by: str = (
+        ""  # a unit that is not the base unit, where nobody has said whether the price is that of one
+    )
 
     @property
     def key(self) -> str:
@@ -65,9 +72,9 @@ class PriceRow(msgspec.Struct, frozen=True):
         return f"{self.sku}\x1f{self.price_list}"
 
     @property
-    def said(self) -> tuple[EntryRow, ...]:
+    def said(self) -> tuple[object, ...]:
         """What is compared."""
-        return self.entries
+        return self.entries, self.sold_by
 
 
 _ROWS = msgspec.json.Decoder(list[PriceRow])
@@ -83,6 +90,8 @@ class PriceScan:
         self._client = client
         self._erp = erp_clock
         self._iso = {number: code for code, number in settings.currencies.items()}
+        self._units = Units(client, clock)
+        self._priced_by = settings.priced_by
         self._scan = Scan[PriceRow](
             system,
             PRICES.name,
@@ -116,8 +125,9 @@ class PriceScan:
                 groups.setdefault(
                     (int(row["item"]), int(row["level" if by_level else "customer"])), []
                 ).append(row)
-            records = [self._record(group, by_level, 0) for group in groups.values()]
-            found += [_price(record) for record in records if record is not None]
+            units = await self._units.of(str(number) for number in ids)
+            records = [self._record(group, by_level, 0, units) for group in groups.values()]
+            found += [_price(record) for record in records if record is not None and not record.sold_by]
         return found
 
     async def _asked(
@@ -150,15 +160,27 @@ class PriceScan:
             if len(groups) == 1:
                 raise Retryable(f"NetSuite has {PAGE_MAX} or more prices for one item in one list.")
             groups.popitem()  # perhaps the next page has more of it
-        records = [record for rows in groups.values() if (record := self._record(rows, by_level, since_ms))]
+        units = await self._units.of({str(row["item"]) for row in page})
+        made = (self._record(rows, by_level, since_ms, units) for rows in groups.values())
+        records = [record for record in made if record is not None]
         if full:
             first, second = list(groups)[-1]
             return records, Place(place.began, place.table, first, second)
         return records, Place(place.began, CUSTOMER) if by_level else None
 
-    def _record(self, rows: Sequence[Row], by_level: bool, since_ms: int) -> PriceRow | None:
+    def _record(
+        self, rows: Sequence[Row], by_level: bool, since_ms: int, units: Mapping[str, ItemUnits]
+    ) -> PriceRow | None:
+        known = units.get(str(rows[0]["item"]))
+        sale = known.units[known.sale] if known else BASE
+        # Whether the table states the price of a sale unit, as the item's page does, is not documented.
+        rate = sale.rate if self._priced_by == SALE_UNIT else ONE
         entries = tuple(
-            EntryRow(str(price), str(row.get("quantity") or "0"), self._currency(row.get("currency")))
+            EntryRow(
+                _of_base(price, rate),
+                _times(row.get("quantity") or "0", rate),
+                self._currency(row.get("currency")),
+            )
             for row in rows
             # A customer's row names a price, or the level at which the customer buys; NULL columns are absent.
             if (price := row.get("price", row.get("levelprice"))) is not None
@@ -167,11 +189,36 @@ class PriceScan:
             return None
         head = rows[0]
         name = f"{LEVEL}:{head['level']}" if by_level else f"{CUSTOMER}:{head['customer']}"
-        return PriceRow(str(head.get("sku", "")), name, entries, self._erp.stamp(head), since_ms)
+        unsaid = sale.rate != ONE and not self._priced_by
+        return PriceRow(
+            str(head.get("sku", "")),
+            name,
+            entries,
+            self._erp.stamp(head),
+            since_ms,
+            f"{sale.name} of {sale.rate:f}" if unsaid else "",
+        )
 
     def _currency(self, number: object) -> str:
         """The ISO code; where the account has one currency "", and for one that is not configured its id."""
         return self._iso.get(str(number), f"#{number}") if self._iso else ""
+
+
+def _of_base(price: object, rate: Decimal) -> str:
+    """The price of a base unit, as a text; what is no number is left for ``stated`` to refuse."""
+    if rate == ONE:
+        return str(price)
+    try:
+        return f"{(Decimal(str(price)) / rate).quantize(PLACES):f}"
+    except DecimalException:
+        return str(price)
+
+
+def _times(quantity: object, rate: Decimal) -> str:
+    try:
+        return str(quantity) if rate == ONE else f"{Decimal(str(quantity)) * rate:f}"
+    except DecimalException:
+        return str(quantity)
 
 
 def decode(logged: LoggedEvent) -> list[Change]:
@@ -192,6 +239,11 @@ def decode(logged: LoggedEvent) -> list[Change]:
 def _price(row: PriceRow) -> Price:
     if not row.sku.strip() or not row.sku.isprintable():
         raise Rejected("An item without a usable name (itemid) has a price: give it one in NetSuite.")
+    if row.sold_by:
+        raise Rejected(
+            f"NetSuite sells {row.sku} by the {row.sold_by}, and prices here are those of a base unit: say in netsuite.priced_by "
+            "of which unit the table of prices states them, sale_unit or base_unit."
+        )
     entries = tuple(
         PriceEntry(
             stated(entry.price, "NetSuite states a price", AMOUNT_MAX),

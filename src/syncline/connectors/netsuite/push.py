@@ -308,6 +308,8 @@ def _shipment(body: Body, shipped_at_ms: int, settings: NetSuiteSettings) -> Shi
     source = record.created_from
     if record.event == "delete" or record.ship_status != "C" or _partial(record) or source is None:
         return None
+    if not record.lines:  # the script could not say in base units what left; the poll can
+        return None
     order = _name(source.external_id, source.id, settings)
     if not order:
         return None

@@ -57,6 +57,11 @@ def made_from(orders: int, now: str) -> str:
     )
 
 
+def credits_of(invoices: int, now: str) -> str:
+    """Credit memos made from some invoices; parameters: these, then the keyset as of ``documents_of``."""
+    return f"{_BODY.format(now=now)}AND t.type = 'CustCred' AND tl.createdfrom IN ({_marks(invoices)}) {_BODY_KEYSET}"
+
+
 # Every document has one main line, which names what it was made from.
 _BODY = (
     "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, t.externalid AS externalid, "
@@ -244,16 +249,18 @@ CUSTOMER_ADDRESSES = (
 )
 
 
-def lines_of(transactions: int, now: str) -> str:
+def lines_of(transactions: int, now: str, *, kits: bool = False) -> str:
     """Item lines with their document's state, read in one statement so that one stamp fits both.
 
-    Parameters: the transactions, then the keyset (transaction, transaction, line).
+    Parameters: the transactions, then the keyset (transaction, transaction, line). ``kits``: tell of each line whether it is
+    part of a kit that another line stands for; the column is known from public queries only.
     """
+    member = "tl.kitcomponent AS member, " if kits else ""
     return (
         "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, "
         f"t.externalid AS externalid, t.entity AS entity, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, tl.item AS item, "
-        "i.itemid AS sku, tl.location AS location, tl.quantity AS quantity, tl.quantityshiprecv AS done, "
-        "tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
+        f"i.itemid AS sku, i.itemtype AS itemtype, {member}tl.location AS location, tl.quantity AS quantity, "
+        "tl.quantityshiprecv AS done, tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
         "tl.isclosed AS isclosed, tl.isinventoryaffecting AS moves, tl.createdfrom AS createdfrom, "
         f"{now} AS erp_now FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
         f"JOIN item i ON i.id = tl.item WHERE tl.transaction IN ({_marks(transactions)}) "
@@ -275,6 +282,29 @@ def orders_of(items: int, *, waiting: bool) -> str:
         f"AND {which} AND (tl.transaction > ? OR (tl.transaction = ? AND tl.item > ?)) ORDER BY tl.transaction, tl.item"
     )
 
+
+def units_of(items: int) -> str:
+    """The type of units of some items, and the unit in which they are sold; parameters: the items."""
+    return (
+        "SELECT i.id AS id, i.unitstype AS unitstype, i.saleunit AS saleunit FROM item i "
+        f"WHERE i.unitstype IS NOT NULL AND i.id IN ({_marks(items)}) ORDER BY i.id"
+    )
+
+
+# The units of a type, 650 at the most (section_N2212143); parameter: the type.
+UNITS = (
+    "SELECT u.internalid AS id, u.unitname AS name, u.conversionrate AS rate, u.baseunit AS base "
+    "FROM unitstypeuom u WHERE u.unitstype = ? ORDER BY u.internalid"
+)
+ITEMS_COUNT = "SELECT COUNT(i.id) AS n FROM item i"
+WITH_UNITS = "SELECT COUNT(i.id) AS n FROM item i WHERE i.unitstype IS NOT NULL"
+# Items that are sold in another unit than the one in which they are counted; as many as a person can look at.
+SOLD_OTHERWISE = (
+    "SELECT TOP 20 i.itemid AS sku, u.unitname AS unit, u.conversionrate AS rate FROM item i "
+    "JOIN unitstypeuom u ON u.internalid = i.saleunit AND u.unitstype = i.unitstype "
+    f"WHERE i.isinactive = 'F' AND i.itemtype IN ({SELLABLE}) AND u.baseunit = 'F' "
+    "ORDER BY CASE WHEN u.conversionrate < 1 THEN 0 ELSE 1 END, i.itemid"
+)
 
 _WITH_CREDIT = "c.isinactive = 'F' AND (c.creditlimit IS NOT NULL OR c.creditholdoverride = 'ON')"
 # Every active customer with a limit or a hold; parameter: the last id. The names of balances are those of the analytics

@@ -20,8 +20,10 @@ from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, Sh
 from syncline.sdk.scan import events
 
 CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
+CLOSED = "H"  # every line of it is; the product's way to end an order that is approved, and to reopen it
 QUANTITY_MAX = Decimal(10) ** 15
 QUANTITIES_KEPT = 10_000  # a million levels state a few thousand different quantities
+STOCKED = ("InvtPart", "Assembly")  # the item types that have levels
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -57,6 +59,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     lines: tuple[Units, ...]
     erp_ms: int
     account: str = ""
+    called_off: bool = False
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -152,8 +155,10 @@ def order_event(
     status = queries.letter(head.get("status"))
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     ordered: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    sent = any(_decimal(line.get("done") or "0") for line in lines)
+    called_off = status == CANCELLED or (settings.closed_cancels and status == CLOSED and not sent)
     for line in lines:
-        if not queries.counts_for_stock(line, settings):
+        if not queries.counts_for_stock(line, settings) or line.get("member") == "T":
             continue
         at = _text(line, "sku"), _text(line, "location")
         accounted, asked = _accounted(line, status)
@@ -163,10 +168,11 @@ def order_event(
     told = tuple(
         Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
     )
-    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"))
-    event_id = (
-        f"order:{body.id}:{digest(head.get('lm'), body.key, status, body.lines, moved_ms, body.account)}"
-    )
+    body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"), called_off)
+    said = [head.get("lm"), body.key, status, body.lines, moved_ms, body.account]
+    if called_off and status == CLOSED:  # which it was not before the setting said so
+        said.append(called_off)
+    event_id = f"order:{body.id}:{digest(*said)}"
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
@@ -185,6 +191,20 @@ def _accounted(line: Row, status: str) -> tuple[Decimal, Decimal]:
     return abs(_decimal(line["committed"])) + done, asked
 
 
+def moved(line: Row, *, leaves: bool) -> bool:
+    """Whether a line of a fulfilment or receipt says what was sent or came back.
+
+    There are accounting lines for the same goods, with the opposite sign. Of what is stocked, the line that moves stock
+    counts; of what is not, and of a kit, which the parts that moved are of, the one whose sign is that of goods.
+    """
+    if line.get("quantity") is None or line.get("member") == "T":
+        return False
+    if str(line.get("itemtype", STOCKED[0])) in STOCKED:
+        return line.get("moves") == "T"
+    quantity = _decimal(line["quantity"])
+    return quantity < 0 if leaves else quantity > 0
+
+
 def shipment_event(
     system: str,
     lines: Sequence[Row],
@@ -198,8 +218,7 @@ def shipment_event(
     head = lines[0]
     units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in lines:
-        # A fulfilment has accounting lines for the same goods; one of them moves stock.
-        if line.get("moves") == "T" and line.get("quantity") is not None:
+        if moved(line, leaves=True):
             units[_text(line, "sku"), _text(line, "location")] += abs(_decimal(line["quantity"]))
     body = ShipmentRow(
         _text(head, "txn"),
@@ -286,7 +305,7 @@ def _order(body: bytes) -> tuple[Kind, str, int, Record]:
         row.status != "A",
         lines,
         row.erp_ms,
-        cancelled=row.status == CANCELLED,
+        cancelled=row.called_off or row.status == CANCELLED,
         account=row.account,
     )
     return Kind.ERP_ORDER, row.key, row.erp_ms, order

@@ -11,14 +11,17 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from syncline.connectors.netsuite import mapping
+from syncline.connectors.netsuite import mapping, revisions
 from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client, Missing
 from syncline.connectors.netsuite.manifest import OPERATIONS, NetSuiteSettings
+from syncline.connectors.netsuite.revisions import HeldLine, Plan
+from syncline.connectors.netsuite.units import Units
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.model.payloads import PutOrder, PutPayment, PutRefund
+from syncline.model.records import ZERO
 from syncline.ports import Clock
 from syncline.sdk.outcomes import outcome_of
 
@@ -36,6 +39,7 @@ class NetSuiteSink:
         self._settings = settings
         self._client = client
         self._census = census
+        self._units = Units(client, clock)
         self._clock = clock
         self._customers: OrderedDict[str, None] = OrderedDict()  # external ids known to exist
         self._entities: OrderedDict[str, str] = OrderedDict()  # order id -> customer id
@@ -88,7 +92,8 @@ class NetSuiteSink:
             raise Rejected(f"The reference {put.reference!r} may contain letters, digits, '_' and '-' only.")
         if (adopted := await self._adopted(put)) is not None:
             return adopted
-        body = mapping.create_body(put, await self._customer(put), self._settings)
+        units = await self._units.of([item.item_id for item in put.items], urgent=True)
+        body = mapping.create_body(put, await self._customer(put), self._settings, units)
         try:
             # An upsert adds lines to an order that exists; ``replace`` makes a repetition harmless.
             # The engine looks up before it repeats, this is the second lock on the same door.
@@ -104,23 +109,37 @@ class NetSuiteSink:
             if "already exists" in str(error):
                 # Two upserts of one new id: one of them is refused (contract sheet section 7).
                 return Outcome(Result.UNKNOWN, str(error))
+            if (
+                put.order.customer is not None
+            ):  # who may have been deleted or merged: the next try looks again
+                self._customers.pop(mapping.external_id(put.order.customer.key), None)
             raise
         return await self._verified(put, number or f"eid:{put.reference}")
 
     async def _revise(self, put: PutOrder) -> Outcome:
         record = await self._client.get("salesOrder", put.external_id, expand=True, urgent=True)
-        held = mapping.held_lines(record)
+        held, plan = await self._planned(put, record)
         status = str((record.get("status") or {}).get("id", ""))
         if mapping.gone(put):
-            body = mapping.cancel_body(held, self._settings)
+            body = revisions.cancel_body(held, self._settings)
             if body["item"]["items"] and status not in ("C", "H"):
                 await self._client.write("PATCH", "salesOrder", put.external_id, body, urgent=True)
             return _done(put.external_id)
-        body = mapping.revision_body(put, held, self._settings)
+        body = revisions.revision_body(put, plan, self._settings)
         await self._client.write("PATCH", "salesOrder", put.external_id, body, replace="item", urgent=True)
-        return await self._verified(put, put.external_id)
+        return await self._verified(put, put.external_id, plan.explained)
 
-    async def _verified(self, put: PutOrder, ident: str) -> Outcome:
+    async def _planned(self, put: PutOrder, record: Mapping[str, Any]) -> tuple[list[HeldLine], Plan]:
+        """The lines of an order that is there, and what becomes of them."""
+        measured = revisions.items_in_units(record)
+        gone = mapping.gone(put)
+        items = [*(() if gone else (item.item_id for item in put.items)), *measured]
+        units = await self._units.of(items, urgent=True, sure=bool(measured))
+        held = revisions.held_lines(record, units)
+        plan = Plan((), held, ZERO) if gone else revisions.plan(put, held, self._settings, units)
+        return held, plan
+
+    async def _verified(self, put: PutOrder, ident: str, explained: Decimal = ZERO) -> Outcome:
         """The order is there; read its total back, because the ERP prices and taxes by its own rules."""
         written_ms = self._clock.now_ms()
         try:
@@ -135,10 +154,11 @@ class NetSuiteSink:
             record = {"id": ident, **record}
         elif "id" not in record:
             raise OutcomeUnknown("NetSuite did not tell the new order's id.")
-        outcome = self._judge(put, record)
+        outcome = self._judge(put, record, explained)
         return replace(outcome, facts={**outcome.facts, "written_ms": written_ms})
 
-    def _judge(self, put: PutOrder, record: Mapping[str, Any]) -> Outcome:
+    def _judge(self, put: PutOrder, record: Mapping[str, Any], explained: Decimal = ZERO) -> Outcome:
+        """What became of the order; ``explained`` is by how much its total is higher for units that came back."""
         number = str(record["id"])
         self._note_entity(number, record)
         # What we asked for at first is not what it is: people and workflows approve orders, or take that back.
@@ -149,7 +169,7 @@ class NetSuiteSink:
         if mapping.gone(put):
             return Outcome(Result.DONE, facts=facts)
         try:
-            difference = Decimal(str(record["total"])) - order.total
+            difference = Decimal(str(record["total"])) - order.total - explained
         except (KeyError, InvalidOperation):
             return Outcome(Result.DONE, "The total was not checked: NetSuite did not tell it.", facts=facts)
         facts["total_difference"] = f"{difference:f}"
@@ -205,13 +225,13 @@ class NetSuiteSink:
             return self._judge(put, record)
         # A revision: the order is there anyway, the question is whether it looks as asked.
         status = str((record.get("status") or {}).get("id", ""))
-        held = mapping.held_lines(record)
-        done = mapping.holds_revision(put, held, self._settings) or (
+        held, plan = await self._planned(put, record)
+        done = revisions.holds(put, plan, held, self._settings) or (
             mapping.gone(put) and status in ("C", "H")
         )
         if not done:
             return None
-        outcome = self._judge(put, record)
+        outcome = self._judge(put, record, plan.explained)
         difference = abs(Decimal(outcome.facts.get("total_difference", "0")))
         # The right lines at the wrong prices may be the state before: sending it again is harmless.
         return outcome if difference <= self._settings.rounding_tolerance else None
@@ -261,7 +281,11 @@ class NetSuiteSink:
             )
         customer = await self._entity(put.order_external_id)
         body = mapping.deposit_body(put, customer, self._settings)
-        number = await self._client.write("PUT", "customerDeposit", f"eid:{put.reference}", body)
+        try:
+            number = await self._client.write("PUT", "customerDeposit", f"eid:{put.reference}", body)
+        except Rejected:  # perhaps the order is another customer's by now: the next try looks again
+            self._entities.pop(put.order_external_id, None)
+            raise
         return _done(number or await self._number("customerDeposit", put.reference))
 
     async def _entity(self, order: str) -> str:
@@ -293,12 +317,12 @@ class NetSuiteSink:
             number = str(found["id"])
         else:
             order = await self._client.get("salesOrder", put.order_external_id, expand=True)
-            body = mapping.return_body(put, mapping.held_lines(order), self._settings)
+            body = revisions.return_body(put, await self._held(order), self._settings)
             number = await self._transform("salesOrder", put.order_external_id, "returnAuthorization", body)
         try:
             held = await self._check_return(put, number)
             if put.restocked and await self._by_reference("itemReceipt", _receipt(put)) is None:
-                body = {"externalId": _receipt(put), **mapping.received_lines(put, held)}
+                body = {"externalId": _receipt(put), **revisions.received_lines(put, held)}
                 await self._transform("returnAuthorization", number, "itemReceipt", body)
         except AuthExpired as error:
             # It would say that nothing was applied; the return was.
@@ -314,14 +338,18 @@ class NetSuiteSink:
             raise
         return number or await self._number(target, str(body["externalId"]))
 
-    async def _check_return(self, put: PutRefund, number: str) -> list[mapping.HeldLine]:
+    async def _held(self, record: Mapping[str, Any]) -> list[HeldLine]:
+        measured = revisions.items_in_units(record)
+        return revisions.held_lines(record, await self._units.of(measured, sure=True) if measured else {})
+
+    async def _check_return(self, put: PutRefund, number: str) -> list[HeldLine]:
         """The lines of a return. Whether a transform that names some left the others out is not documented: look.
 
         Raises:
             Rejected: the return holds other units than were refunded; nothing may be received on it.
         """
         record = await self._client.get("returnAuthorization", number, expand=True)
-        lines = mapping.held_lines(record)
+        lines = await self._held(record)
         held = sum((x.quantity or Decimal(0) for x in lines), Decimal(0))
         asked = sum(item.quantity for item in put.items)
         if held != asked:

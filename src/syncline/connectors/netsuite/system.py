@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite import queries, zones
@@ -14,6 +15,7 @@ from syncline.connectors.netsuite.manifest import CAPABILITIES, PUSH_SECRET_BYTE
 from syncline.connectors.netsuite.rereads import Rereader
 from syncline.connectors.netsuite.sink import NetSuiteSink
 from syncline.connectors.netsuite.source import NetSuiteSource
+from syncline.connectors.netsuite.units import MEND
 from syncline.model.errors import SynclineError
 from syncline.ports import Opening, System
 from syncline.sdk.governor import ConcurrencySlots
@@ -78,6 +80,7 @@ class Check:
             await self._try("stock levels readable", self._levels),
             self._secrets(),
             self._tax(),
+            await self._units(),
             await self._try("concurrency allowance", self._governance),
             await self._try("time zone", self._zone),
         ]
@@ -128,6 +131,42 @@ class Check:
             False,
             'Set netsuite.tax_item, or netsuite.tax to "erp": orders with tax would be parked.',
         )
+
+    async def _units(self) -> Finding:
+        """Whether items are sold in another unit than the one in which they are counted, and which."""
+        what = "units of measure"
+        try:
+            some = await self._client.query(queries.WITH_UNITS)
+        except SynclineError:  # without the feature there is no such column
+            return what, True, ""
+        if str(some[0].get("n", "0") if some else "0") == "0":
+            return what, True, ""
+        try:
+            found = await self._client.query(queries.SOLD_OTHERWISE)
+        except SynclineError as error:
+            return (
+                what,
+                False,
+                f"Items have them and they cannot be read, so orders are parked: {MEND} ({error})",
+            )
+        if not found:
+            return what, True, ""
+        if smaller := [x for x in found if _number(x.get("rate")) < 1]:
+            names = ", ".join(f"{x.get('sku')} ({x.get('unit')})" for x in smaller[:3])
+            return (
+                what,
+                False,
+                (
+                    f"{names} are sold by a smaller unit than the one in which stock is counted, so orders of them are parked: make the "
+                    "base unit the sale unit of such items if that is what the shop sells."
+                ),
+            )
+        named = ", ".join(f"{x.get('sku')} ({x.get('unit')} of {x.get('rate')})" for x in found[:3])
+        note = (
+            f"{what}: {named}{' and others' if len(found) > 3 else ''} are sold by a larger unit, and counted and ordered by "
+            "the base unit here; a shop that sells the larger one needs a SKU for it, with [units.SKU] of and count"
+        )
+        return note, True, ""
 
     async def _governance(self) -> str:
         slots = self._settings.slots
@@ -185,3 +224,10 @@ class Check:
             "stamps are in another zone, and polls would miss what changes. Set netsuite.timezone to the zone in which "
             "the integration's user sees dates, or leave it empty."
         )
+
+
+def _number(text: object) -> Decimal:
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        return Decimal(1)

@@ -171,6 +171,9 @@ class Answers:
         order = await self._order(key)
         if order is not None and order.cancelled_at_ms is not None:
             return Skip("it is cancelled at its channel already")
+        if order is not None and order.complete and not any(line.quantity for line in order.lines):
+            # An ERP closes what we take all lines off; the rest of it, such as shipping, is the channel's to decide.
+            return Skip("nothing of it is wanted at its channel any more")
         was = await self._was(route, key)
         if was is not None and was.state is State.LEFT:
             return Skip(LEFT)

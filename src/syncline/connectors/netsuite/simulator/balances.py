@@ -83,7 +83,7 @@ def _owed(account: Account, txn: Txn) -> Owed:
     # What is not goods comes with the first invoice, as in ``Documents.bill``.
     base = ZERO if billed else txn.discount + txn.shipping
     for line in txn.lines:
-        if not account.items[line.item].stocked:
+        if not account.items[line.item].sent:
             base += ZERO if billed or line.closed else line.amount
         elif line.quantity:
             left = (line.done if line.closed else line.quantity) - line.billed

@@ -48,35 +48,43 @@ class Documents:
         """
         item = self._account.items[line.item]
         if not custom and item.base_price is not None:
-            rate, amount = item.base_price, None
+            # It is the price of one sale unit, whatever the line's is; that the product reckons so is an assumption.
+            rate = item.base_price * self._account.rate_of(line.unit) / self._account.rate_of(item.sale_unit)
+            amount = None
         line.price_level = "-1" if custom or item.base_price is None else "1"
         cent = self._account.cent
         if line.quantity is None:
             line.rate = rate
             line.amount = (amount if amount is not None else rate or ZERO).quantize(cent, ROUND_HALF_UP)
             return
+        count = line.quantity / self._account.rate_of(line.unit)
         if amount is not None:
             line.amount = amount.quantize(cent, ROUND_HALF_UP)
-            line.rate = rate if rate is not None else (amount / line.quantity if line.quantity else ZERO)
+            line.rate = rate if rate is not None else (amount / count if count else ZERO)
             return
         line.rate = rate if rate is not None else ZERO
-        line.amount = (line.rate * line.quantity).quantize(cent, ROUND_HALF_UP)
+        line.amount = self.worth(line, line.quantity)
+
+    def worth(self, line: Line, quantity: int) -> Decimal:
+        """What so many base units of a line cost at its rate."""
+        count = quantity / self._account.rate_of(line.unit)
+        return ((line.rate or ZERO) * count).quantize(self._account.cent, ROUND_HALF_UP)
 
     def refresh(self, order: Txn) -> None:
         """Derive a sales order's status from its lines (codes: contract sheet section 5)."""
         if order.status in ("A", "C"):
             return
-        stocked = [x for x in order.lines if self._account.items[x.item].stocked]
-        shipped = sum(x.done for x in stocked)
-        billed = sum(x.billed for x in stocked)
-        waiting = sum(x.open for x in stocked)
+        goods = [x for x in order.lines if self._account.items[x.item].sent]
+        shipped = sum(x.done for x in goods)
+        billed = sum(x.billed for x in goods)
+        waiting = sum(x.open for x in goods)
         if order.lines and all(x.closed for x in order.lines) and not shipped:
             order.status = "H"
         elif shipped and not waiting:
             order.status = "G" if billed >= shipped else "F"
         elif shipped:
             order.status = "D" if billed >= shipped else "E"
-        elif not stocked and order.lines:
+        elif not goods and order.lines:
             order.status = "F"
         else:
             order.status = "B"
@@ -119,6 +127,11 @@ class Documents:
 
     # -- shipping and receiving ---------------------------------------------------------------
 
+    def ready(self, line: Line) -> int:
+        """Units of an order's line that can leave: those that are committed, or all that wait where nothing is stocked."""
+        item = self._account.items[line.item]
+        return line.committed if item.stocked or not item.sent else line.open
+
     def fulfil(
         self,
         order: Txn,
@@ -136,7 +149,7 @@ class Documents:
         if not picks:
             raise user_error("You must enter at least one line item for this transaction.", "item")
         for line, quantity in picks:
-            if quantity > line.committed:
+            if quantity > self.ready(line):
                 raise user_error("The quantity exceeds what is committed to the line.", "item.items.quantity")
         shipment = self._account.new_txn(
             "itemFulfillment",
@@ -147,7 +160,9 @@ class Documents:
             by=by,
         )
         for line, quantity in picks:
-            self._account.new_line(shipment, line.item, line.location, quantity, order_line=line.number)
+            self._account.new_line(
+                shipment, line.item, line.location, quantity, order_line=line.number, unit=line.unit
+            )
         self.track(shipment, tracking)
         self._link(order, shipment, "ShipRcpt")
         self.set_ship_status(shipment, ship_status, "create")
@@ -163,7 +178,7 @@ class Documents:
         if status == "C" and was != "C":
             for line in shipment.lines:
                 source = order.line(line.order_line or 0)
-                if source is None or source.committed < (line.quantity or 0):
+                if source is None or self.ready(source) < (line.quantity or 0):
                     shipment.status = was
                     raise user_error(
                         "The quantity exceeds what is committed to the line.", "item.items.quantity"
@@ -172,7 +187,10 @@ class Documents:
                 source = order.line(line.order_line or 0)
                 assert source is not None
                 assert line.quantity is not None
-                self._stock.ship(source, line.quantity)
+                if self._account.items[line.item].stocked:
+                    self._stock.ship(source, line.quantity)
+                else:
+                    source.done += line.quantity
                 line.done = line.quantity
             self.refresh(order)
             # The order's own stamp moves because its status and quantities do.
@@ -198,9 +216,10 @@ class Documents:
                 source = order.line(line.order_line or 0)
                 assert source is not None
                 assert line.quantity is not None
-                assert line.location is not None
                 source.done -= line.quantity
-                self._stock.move(line.item, line.location, line.quantity)
+                if self._account.items[line.item].stocked:
+                    assert line.location is not None
+                    self._stock.move(line.item, line.location, line.quantity)
             self._stock.commit_order(order)
             self.refresh(order)
             self._account.touch(order)
@@ -223,9 +242,11 @@ class Documents:
             sign=1,
         )
         for item, location, quantity in lines:
-            line = self._account.new_line(receipt, item, location, quantity)
+            unit = self._account.items[item].purchase_unit
+            line = self._account.new_line(receipt, item, location, quantity, unit=unit)
             line.done = quantity
-            self._stock.move(item, location, quantity)
+            if self._account.items[item].stocked:
+                self._stock.move(item, location, quantity)
         self.save(receipt, "create")
         return receipt
 
@@ -247,7 +268,7 @@ class Documents:
         self._account.touch(source)
         receipt = self.receive(rows, source=source, external_id=external_id)
         for made, (line, _) in zip(receipt.lines, picks, strict=True):
-            made.order_line = line.number
+            made.order_line, made.unit = line.number, line.unit
         self._link(source, receipt, "ShipRcpt")
         return receipt
 
@@ -257,7 +278,8 @@ class Documents:
         """Make an inventory adjustment from ``(item, location, delta)``."""
         adjustment = self._account.new_txn("inventoryAdjustment", external_id=external_id, by=by, sign=1)
         for item, location, delta in lines:
-            self._account.new_line(adjustment, item, location, delta)
+            unit = self._account.items[item].stock_unit
+            self._account.new_line(adjustment, item, location, delta, unit=unit)
             self._stock.move(item, location, delta)
         self.save(adjustment, "create")
         return adjustment
@@ -291,12 +313,13 @@ class Documents:
             currency=order.currency,
         )
         for line, quantity in picks:
-            made = self._account.new_line(invoice, line.item, line.location, quantity, order_line=line.number)
-            made.rate = line.rate
-            made.amount = ((line.rate or ZERO) * quantity).quantize(self._account.cent, ROUND_HALF_UP)
+            made = self._account.new_line(
+                invoice, line.item, line.location, quantity, order_line=line.number, unit=line.unit
+            )
+            made.rate, made.amount = line.rate, self.worth(line, quantity)
             line.billed += quantity
         for line in order.lines if first else ():
-            if not self._account.items[line.item].stocked and not line.closed:
+            if not self._account.items[line.item].sent and not line.closed:
                 made = self._account.new_line(invoice, line.item, None, line.quantity, order_line=line.number)
                 made.rate, made.amount = line.rate, line.amount
         if first:

@@ -86,6 +86,11 @@ RECORDS: dict[str, dict[str, str]] = {
         "parent": "ref",
         "price": "list:price",
         "weight": "num",
+        "unitsType": "ref",
+        "baseUnit": "ro",
+        "stockUnit": "str",
+        "purchaseUnit": "str",
+        "saleUnit": "str",
     },
     "location": {**_COMMON, "name": "str", "isInactive": "bool"},
     "salesOrder": {
@@ -234,6 +239,7 @@ LINES: dict[str, dict[str, str]] = {
         "location": "ref",
         "itemReceive": "bool",
         "restock": "bool",
+        "units": "ro",
     },
     "package": {
         "links": "ro",
@@ -247,6 +253,7 @@ LINES: dict[str, dict[str, str]] = {
         "item": "ref",
         "location": "ref",
         "adjustQtyBy": "num",
+        "units": "str",
         "unitCost": "num",
         "memo": "str",
     },

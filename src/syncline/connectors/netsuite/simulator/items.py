@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.netsuite.simulator.state import Account
+from syncline.connectors.netsuite.simulator.state import Account, Unit
 
 
 class Items:
@@ -53,6 +53,34 @@ class Items:
         """Add a child of a matrix item, by the parent's internal id."""
         self.add_item(sku, sku, price, fields={"matrixType": "CHILD", "parent": parent})
         self.fill_item(sku, **columns)
+
+    def add_units_type(self, name: str, base: str, units: Mapping[str, Decimal | int]) -> dict[str, int]:
+        """Define a type of units: the base unit, and how many of it each other one is. Their internal ids, by name."""
+        account = self.account
+        if not account.units_on:
+            raise ValueError("The feature Multiple Units of Measure is off.")
+        number = len(account.units_types) + 1
+        account.units_types[number] = name
+        account.later("INSERT INTO unitstype VALUES(?,?,'F')", number, name)
+        made = {}
+        for unit, rate in {base: 1, **units}.items():
+            at = account.take("unit")
+            made[unit] = at
+            account.units[at] = Unit(at, number, unit, Decimal(rate), unit == base)
+            account.later(
+                "INSERT INTO unitstypeuom VALUES(?,?,?,?,?,?,?,?)",
+                *(at, number, unit, f"{unit}s", unit, unit, float(rate), "T" if unit == base else "F"),
+            )
+        return made
+
+    def measure(self, sku: str, *, stock: int, purchase: int, sale: int) -> None:
+        """Give an item its type of units, for good, and the units in which it is kept, bought and sold."""
+        item, units = self.account.item_by_sku[sku], self.account.units
+        if item.units_type is not None or len({units[u].type for u in (stock, purchase, sale)}) != 1:
+            raise ValueError(f"{sku} cannot have these units.")
+        item.units_type = units[sale].type
+        item.stock_unit, item.purchase_unit, item.sale_unit = stock, purchase, sale
+        self.account.touch_item(item)
 
     def deactivate_item(self, sku: str, *, inactive: bool = True) -> None:
         """Make an item inactive, which is how it ends, or active again."""

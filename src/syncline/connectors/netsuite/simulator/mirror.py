@@ -33,7 +33,7 @@ CREATE TABLE transactionline(
   taxline TEXT, item INTEGER, itemtype TEXT, quantity REAL, quantitycommitted REAL,
   quantitybackordered REAL, quantityshiprecv REAL, quantitybilled REAL, rate REAL,
   foreignamount REAL, netamount REAL, location INTEGER, isclosed TEXT, isfullyshipped TEXT,
-  isinventoryaffecting TEXT, createdfrom INTEGER, entity INTEGER, memo TEXT,
+  isinventoryaffecting TEXT, createdfrom INTEGER, entity INTEGER, memo TEXT, kitcomponent TEXT,
   PRIMARY KEY("transaction", id)) WITHOUT ROWID;
 CREATE INDEX line_item ON transactionline(item);
 CREATE INDEX line_createdfrom ON transactionline(createdfrom) WHERE createdfrom IS NOT NULL;
@@ -75,6 +75,19 @@ CREATE TABLE deletedrecord(deleteddate DATE, type TEXT, recordid INTEGER, name T
   context TEXT, iscustomrecord TEXT);
 """
 
+# What the feature Multiple Units of Measure adds. Quantities of lines and levels are in base units either way, and so is
+# the price of a line: public queries divide by ``conversionrate`` (or multiply) for those of ``transactionline.units``.
+UNITS_SCHEMA = """
+CREATE TABLE unitstype(id INTEGER PRIMARY KEY, name TEXT, isinactive TEXT);
+CREATE TABLE unitstypeuom(internalid INTEGER PRIMARY KEY, unitstype INTEGER, unitname TEXT, pluralname TEXT,
+  abbreviation TEXT, pluralabbreviation TEXT, conversionrate REAL, baseunit TEXT);
+ALTER TABLE item ADD COLUMN unitstype INTEGER;
+ALTER TABLE item ADD COLUMN stockunit INTEGER;
+ALTER TABLE item ADD COLUMN purchaseunit INTEGER;
+ALTER TABLE item ADD COLUMN saleunit INTEGER;
+ALTER TABLE transactionline ADD COLUMN units INTEGER;
+"""
+
 # The planner sees the tables as they look after a year, so that a query runs the same way from the
 # first day on and a join starts at the few changed transactions instead of at every line.
 STATISTICS = (
@@ -90,17 +103,21 @@ STATISTICS = (
 )
 
 _TXN_SQL = f'INSERT OR REPLACE INTO "transaction" VALUES({",".join("?" * 18)})'
-_LINE_SQL = f"INSERT OR REPLACE INTO transactionline VALUES({','.join('?' * 23)})"
 _LEVEL_SQL = f"INSERT OR REPLACE INTO aggregateitemlocation VALUES({','.join('?' * 9)})"
 _CUSTOMER_SQL = f"INSERT OR REPLACE INTO customer VALUES({','.join('?' * 23)})"
 _ITEM_COLUMNS = (
     "id itemid displayname description itemtype externalid upccode isinactive parent matrixtype createddate lastmodifieddate"
 ).split()
-# Columns of the account's own stay as they are.
-_ITEM_SQL = (
-    f"INSERT INTO item({','.join(_ITEM_COLUMNS)}) VALUES({','.join('?' * len(_ITEM_COLUMNS))}) "
-    f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in _ITEM_COLUMNS[1:])}"
-)
+_UNIT_COLUMNS = ["unitstype", "stockunit", "purchaseunit", "saleunit"]
+_LINE_COLUMNS = 24
+
+
+def _item_sql(columns: list[str]) -> str:
+    """Columns of the account's own stay as they are."""
+    return (
+        f"INSERT INTO item({','.join(columns)}) VALUES({','.join('?' * len(columns))}) "
+        f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in columns[1:])}"
+    )
 
 
 class Mirror:
@@ -114,6 +131,13 @@ class Mirror:
         self.db.execute("PRAGMA case_sensitive_like=ON")  # as Oracle's is
         self.db.execute(SCHEMA)
         self.db.execute(CUSTOMER_SCHEMA)
+        on = account.units_on
+        if on:
+            self.db.execute(UNITS_SCHEMA)
+        self._line_sql = (
+            f"INSERT OR REPLACE INTO transactionline VALUES({','.join('?' * (_LINE_COLUMNS + on))})"
+        )
+        self._item_sql = _item_sql(_ITEM_COLUMNS + (_UNIT_COLUMNS if on else []))
         self.db.execute("ANALYZE")
         self.db.execute("DELETE FROM sqlite_stat1")
         self.db.executemany("INSERT INTO sqlite_stat1 VALUES(?,?,?)", STATISTICS)
@@ -129,9 +153,9 @@ class Mirror:
         db.execute("BEGIN")
         rows = [account.txns[i] for i in dirty.txns if i in account.txns]
         db.executemany(_TXN_SQL, (self._txn_row(t) for t in rows))
-        db.executemany(_LINE_SQL, (row for t in rows for row in self._line_rows(t)))
+        db.executemany(self._line_sql, (row for t in rows for row in self._line_rows(t)))
         db.executemany(_LEVEL_SQL, (self._level_row(k) for k in dirty.levels))
-        db.executemany(_ITEM_SQL, (self._item_row(account.items[i]) for i in dirty.items))
+        db.executemany(self._item_sql, (self._item_row(account.items[i]) for i in dirty.items))
         parties = (account.customers[i] for i in dirty.customers if i in account.customers)
         db.executemany(_CUSTOMER_SQL, (self._customer_row(c) for c in parties))
         # Last, so that rows of a record deleted since its last save go too.
@@ -195,8 +219,11 @@ class Mirror:
                 t.created_from,
                 t.entity,
                 None,
+                "F",
             ),
         ]
+        on = self._account.units_on
+        rows = [(*row, *([None] if on else [])) for row in rows]
         order = t.record == "salesOrder"
         moves = t.record in ("itemFulfillment", "itemReceipt", "inventoryAdjustment", "inventoryTransfer")
         for n, line in enumerate(t.lines, 1):
@@ -217,9 +244,9 @@ class Mirror:
                     quantity,
                     line.committed if order and stocked else None,
                     line.backordered if order and stocked else None,
-                    line.done if stocked else None,
-                    line.billed if stocked else None,
-                    None if line.rate is None else float(line.rate),
+                    line.done if item.sent else None,
+                    line.billed if item.sent else None,
+                    None if line.rate is None else float(line.rate / self._account.rate_of(line.unit)),
                     amount,
                     amount,
                     line.location,
@@ -229,6 +256,8 @@ class Mirror:
                     t.created_from,
                     t.entity,
                     line.memo,
+                    "F",  # there are no kits
+                    *([line.unit] if on else []),
                 ),
             )
         return rows
@@ -253,6 +282,7 @@ class Mirror:
             i.fields.get("matrixType"),
             self._account.local(i.created_ms),
             self._account.local(i.modified_ms),
+            *((i.units_type, i.stock_unit, i.purchase_unit, i.sale_unit) if self._account.units_on else ()),
         )
 
     def _customer_row(self, c: Party) -> tuple[Any, ...]:

@@ -233,8 +233,8 @@ class People(Customers, Items, Prices):
         order = self._order(order_id)
         by_place: dict[int, list[tuple[Line, int]]] = {}
         for line in order.lines:
-            wanted = line.committed if lines is None else lines.get(line.number, 0)
-            quantity = min(line.committed, wanted)
+            ready = self.documents.ready(line)
+            quantity = min(ready, ready if lines is None else lines.get(line.number, 0))
             if quantity > 0 and line.location is not None:
                 by_place.setdefault(line.location, []).append((line, quantity))
         made = []
@@ -263,6 +263,19 @@ class People(Customers, Items, Prices):
         """Money comes for an invoice, or a deposit is applied to it; ``None``: all that remains."""
         invoice = self.account.txns[invoice_id]
         self.documents.settle(invoice, invoice.total - invoice.settled if amount is None else Decimal(amount))
+
+    def credit(self, invoice_id: int, amount: Decimal | str) -> int:
+        """Let a customer off some of an invoice: a credit memo made from it, and applied to it at once."""
+        invoice = self.account.txns[invoice_id]
+        made = self.account.new_txn(
+            "creditMemo", entity=invoice.entity, status="B", created_from=invoice.id, sign=1
+        )
+        made.total = -Decimal(amount).quantize(
+            self.account.cent
+        )  # negative in SuiteQL, as public queries have it
+        self.documents.save(made, "create")
+        self.documents.settle(invoice, -made.total)
+        return made.id
 
     def deposit(self, order_id: int, amount: Decimal | str) -> int:
         """A customer pays for an order before it is billed, and somebody enters it."""

@@ -78,7 +78,7 @@ class Push:
 
     def after_submit(self, txn: Txn, event: str, touched: Sequence[Key]) -> None:
         """Write the outbox record and hand it to the immediate post."""
-        if not self.enabled or txn.record == "customerDeposit":
+        if not self.enabled or txn.record in ("customerDeposit", "creditMemo"):
             return
         lines = self._lines(txn)
         levels = self._levels(txn, touched)

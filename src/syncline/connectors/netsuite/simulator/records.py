@@ -302,7 +302,10 @@ class Records:
             item = self._sales.ref(row.get("item"), "item", f"{path}.item")
             place = row.get("location") or content.get("adjLocation")
             where = self._sales.ref(place, "location", f"{path}.location")
-            rows.append((item, where, self._sales.units(row.get("adjustQtyBy"), f"{path}.adjustQtyBy")))
+            usual = self._account.items[item].stock_unit
+            unit = self._sales.unit(row.get("units"), item, usual, f"{path}.units")
+            delta = self._sales.base_units(row.get("adjustQtyBy"), unit, f"{path}.adjustQtyBy")
+            rows.append((item, where, delta))
         if not rows:
             raise user_error("You must enter at least one line item for this transaction.", "inventory")
         return self._documents.adjust(rows, external_id, by="rest")
@@ -360,7 +363,7 @@ class Records:
         """Which lines a transform takes: all that it can, or the ones that the body names."""
 
         def default(line: Line) -> int:
-            return line.open if receiving else line.committed
+            return line.open if receiving else self._documents.ready(line)
 
         if rows is None:
             return [(line, default(line)) for line in source.lines]
@@ -375,7 +378,7 @@ class Records:
                 continue
             quantity = default(line)
             if row.get("quantity") is not None:
-                quantity = self._sales.units(row["quantity"], f"{path}.quantity")
+                quantity = self._sales.base_units(row["quantity"], line.unit, f"{path}.quantity")
             picks[line.number] = (line, quantity)
         # Lines that the body does not name keep the transform's default, as in the product's form.
         for line in source.lines:

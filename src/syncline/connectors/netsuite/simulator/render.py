@@ -128,6 +128,7 @@ class Renderer:
                 "itemId": found.sku,
                 "displayName": found.title,
                 "isInactive": False,
+                **self._units(found),
                 **found.fields,
                 "price": [price],
                 "createdDate": instant(found.created_ms),
@@ -136,6 +137,19 @@ class Renderer:
         if isinstance(found, Place):
             return {**head, "name": found.name, "isInactive": False}
         return {**head, **self._transaction(found)}
+
+    def _units(self, item: Item) -> dict[str, Any]:
+        account = self._account
+        if item.units_type is None:
+            return {}
+        units = {
+            "baseUnit": account.base_unit(item),
+            "stockUnit": item.stock_unit,
+            "purchaseUnit": item.purchase_unit,
+            "saleUnit": item.sale_unit,
+        }
+        of = self._ref("unitsType", item.units_type, account.units_types[item.units_type])
+        return {"unitsType": of, **{name: None if u is None else str(u) for name, u in units.items()}}
 
     def _transaction(self, t: Txn) -> dict[str, Any]:
         account = self._account
@@ -214,10 +228,21 @@ class Renderer:
             "item": self._ref("inventoryItem" if item.stocked else "nonInventorySaleItem", item.id, item.sku),
             "location": None if place is None else self._ref("location", place.id, place.name),
         }
+        rate = account.rate_of(line.unit)
+
+        def count(quantity: int | None) -> Decimal | int | None:
+            """Base units in those of the line; how many decimals the product shows is an assumption."""
+            if quantity is None or rate == 1:
+                return quantity
+            shown = quantity / rate
+            return int(shown) if shown == int(shown) else round(shown, 8)
+
+        if line.unit is not None:
+            shape["units"] = str(line.unit)
         if t.record == "inventoryAdjustment":
-            shape["adjustQtyBy"] = line.quantity
+            shape["adjustQtyBy"] = count(line.quantity)
             return shape
-        shape["quantity"] = line.quantity
+        shape["quantity"] = count(line.quantity)
         if t.record in ("itemFulfillment", "itemReceipt"):
             shape["orderLine"] = line.order_line
             shape["itemReceive"] = True
@@ -231,16 +256,17 @@ class Renderer:
                 },
                 "isClosed": line.closed,
                 "description": line.memo,
-                "quantityBilled": line.billed,
+                "quantityBilled": count(line.billed),
             }
         if t.record == "salesOrder" and item.stocked:
             shape |= {
-                "quantityCommitted": line.committed,
-                "quantityBackOrdered": line.backordered,
-                "quantityFulfilled": line.done,
+                "quantityCommitted": count(line.committed),
+                "quantityBackOrdered": count(line.backordered),
             }
-        if t.record == "returnAuthorization" and item.stocked:
-            shape["quantityReceived"] = line.done
+        if t.record == "salesOrder" and item.sent:
+            shape["quantityFulfilled"] = count(line.done)
+        if t.record == "returnAuthorization" and item.sent:
+            shape["quantityReceived"] = count(line.done)
         return {k: v for k, v in shape.items() if v is not None}
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from syncline.connectors.netsuite.simulator.documents import Documents
 from syncline.connectors.netsuite.simulator.errors import invalid_content, invalid_reference, user_error
-from syncline.connectors.netsuite.simulator.state import ZERO, Account, Line, Txn
+from syncline.connectors.netsuite.simulator.state import Account, Line, Txn
 
+LINES_MAX = (
+    5_000  # NS:section_N550610, of SOAP and CSV; that REST is as they are, and the words, are assumptions
+)
 _NOT_KEPT = ("externalId", "item", "entity", "orderStatus", "createdFrom")
 
 
@@ -28,6 +32,7 @@ class _Row:
     closed: bool | None
     memo: str | None
     given: frozenset[str]
+    unit: int | None
 
 
 class SalesLines:
@@ -62,31 +67,61 @@ class SalesLines:
             raise invalid_reference(given, path)
         return number
 
-    @staticmethod
-    def units(value: Any, path: str) -> int:
-        """A whole number of units. The product takes fractions; this account's units do not."""
-        if value is None or Decimal(value) != int(value):
+    def base_units(self, value: Any, unit: int | None, path: str) -> int:
+        """What is stated in a unit, in base units. The product takes fractions of those; this account's items do not."""
+        if value is None or (base := Decimal(value) * self._account.rate_of(unit)) != int(base):
             raise invalid_content("The quantity must be a whole number of units.", path)
-        return int(value)
+        return int(base)
 
-    def _rows(self, content: dict[str, Any]) -> list[_Row]:
+    def unit(self, given: Any, item: int, usual: int | None, path: str) -> int | None:
+        """The unit that a line names, or else its usual one."""
+        if given is None:
+            return usual
+        unit = self._account.units.get(int(given)) if str(given).isdigit() else None
+        if unit is None or unit.type != self._account.items[item].units_type:
+            raise invalid_reference(given, path)
+        return unit.id
+
+    def _unit(self, row: Mapping[str, Any], item: int | None, held: Line | None, path: str) -> int | None:
+        """The unit of an order's line: one that is there keeps its own, a new one is in the item's sale unit (NS help)."""
+        if item is None:
+            return None
+        usual = held.unit if held and held.item == item else self._account.items[item].sale_unit
+        unit = self.unit(row.get("units"), item, usual, f"{path}.units")
+        if held and held.done and unit != held.unit:
+            raise user_error(
+                "You can not change the units of a line that has been fulfilled.", f"{path}.units"
+            )
+        return unit
+
+    def _rows(self, content: dict[str, Any], order: Txn | None = None) -> list[_Row]:
         header = content.get("location")
         default = None if header is None else self.ref(header, "location", "location")
         rows = []
+        if len(content.get("item") or []) > LINES_MAX:
+            raise user_error(f"A transaction can have {LINES_MAX} lines at the most.", "item")
         for n, row in enumerate(content.get("item") or []):
             path = f"item.items[{n}]"
             price = row.get("price")
+            item = None if row.get("item") is None else self.ref(row["item"], "item", f"{path}.item")
+            held = order.line(row.get("line") or 0) if order else None
+            unit = self._unit(row, held.item if item is None and held else item, held, path)
+            quantity = row.get("quantity")
+            if quantity is None and held and held.quantity is not None and unit != held.unit:
+                # The number stays, and counts other units.
+                quantity = held.quantity / self._account.rate_of(held.unit)
             rows.append(
                 _Row(
                     path=path,
                     number=row.get("line"),
-                    item=None if row.get("item") is None else self.ref(row["item"], "item", f"{path}.item"),
+                    item=item,
+                    unit=unit,
                     location=default
                     if row.get("location") is None
                     else self.ref(row["location"], "location", f"{path}.location"),
                     quantity=None
-                    if row.get("quantity") is None
-                    else self.units(row["quantity"], f"{path}.quantity"),
+                    if quantity is None
+                    else self.base_units(quantity, unit, f"{path}.quantity"),
                     rate=None if row.get("rate") is None else Decimal(row["rate"]),
                     amount=None if row.get("amount") is None else Decimal(row["amount"]),
                     custom=price is not None and str(price.get("id")) == "-1",
@@ -134,7 +169,7 @@ class SalesLines:
 
     def update(self, order: Txn, content: dict[str, Any], replace: tuple[str, ...]) -> None:
         """Edit a sales order: lines merge, or are replaced where the request says so."""
-        rows = self._rows(content)
+        rows = self._rows(content, order)
         self._check_discount({**order.fields, **content})
         for row in rows:
             line = None if row.number is None else order.line(row.number)
@@ -193,7 +228,9 @@ class SalesLines:
 
     def _add(self, order: Txn, row: _Row) -> None:
         assert row.item is not None
-        line = self._account.new_line(order, row.item, row.location, row.quantity, memo=row.memo)
+        line = self._account.new_line(
+            order, row.item, row.location, row.quantity, memo=row.memo, unit=row.unit
+        )
         line.closed = bool(row.closed)
         self._documents.price(line, row.rate, row.amount, custom=row.custom)
 
@@ -210,6 +247,7 @@ class SalesLines:
         if row.quantity is not None and row.quantity != line.quantity:
             self._documents.release(line)
             line.quantity = row.quantity
+        line.unit = row.unit
         if row.closed is not None:
             line.closed = row.closed
         if row.memo is not None:
@@ -246,7 +284,7 @@ class SalesLines:
                 continue
             quantity = line.done
             if row is not None and row.get("quantity") is not None:
-                quantity = self.units(row["quantity"], "item.items.quantity")
+                quantity = self.base_units(row["quantity"], line.unit, "item.items.quantity")
             if quantity > line.done:
                 raise user_error("The quantity exceeds what was fulfilled.", "item.items.quantity")
             if quantity > 0:
@@ -255,9 +293,11 @@ class SalesLines:
             raise user_error("You must enter at least one line item for this transaction.", "item")
         made = self._new_return(content, external_id, order.entity, order.id)
         for line, quantity in picks:
-            copy = self._account.new_line(made, line.item, line.location, quantity, order_line=line.number)
+            copy = self._account.new_line(
+                made, line.item, line.location, quantity, order_line=line.number, unit=line.unit
+            )
             copy.rate, copy.price_level = line.rate, line.price_level
-            copy.amount = ((line.rate or ZERO) * quantity).quantize(self._account.cent)
+            copy.amount = self._documents.worth(line, quantity)
         return self._save_return(made)
 
     def _new_return(

@@ -23,6 +23,7 @@ TRANSACTION_KINDS: dict[str, tuple[str, str, str]] = {
     "customerDeposit": ("CustDep", "CD", "Customer Deposit"),
     "returnAuthorization": ("RtnAuth", "RA", "Return Authorization"),
     "invoice": ("CustInvc", "INV", "Invoice"),
+    "creditMemo": ("CustCred", "CM", "Credit Memo"),
 }
 
 STATUS_NAMES: dict[str, dict[str, str]] = {
@@ -49,9 +50,22 @@ STATUS_NAMES: dict[str, dict[str, str]] = {
         "H": "Closed",
     },
     "CustInvc": {"A": "Open", "B": "Paid In Full"},
+    "CustCred": {"A": "Open", "B": "Fully Applied"},
 }
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of measure: of which type, and how many base units of it one is (NS:section_N2212143)."""
+
+    id: int
+    type: int
+    name: str
+    rate: Decimal
+    base: bool
 
 
 @dataclass(slots=True)
@@ -68,11 +82,20 @@ class Item:
     modified_ms: int
     external_id: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
+    units_type: int | None = None  # of its units of measure; none: it is counted in pieces
+    stock_unit: int | None = None
+    purchase_unit: int | None = None
+    sale_unit: int | None = None
 
     @property
     def stocked(self) -> bool:
         """Whether it has levels."""
         return self.kind == "InvtPart"
+
+    @property
+    def sent(self) -> bool:
+        """Whether fulfillments name it: what is stocked, and what is not but *Can be Fulfilled/Received*."""
+        return self.stocked or (self.kind == "NonInvtPart" and bool(self.fields.get("isFulfillable")))
 
 
 @dataclass(slots=True)
@@ -107,7 +130,10 @@ class Level:
 
 @dataclass(slots=True)
 class Line:
-    """One line of a transaction. Quantities are positive here, whatever the mirror shows."""
+    """One line of a transaction. Quantities are positive here, whatever the mirror shows.
+
+    They are in base units, whatever unit the record shows them in; ``rate`` is the price of one such unit.
+    """
 
     txn: int
     number: int
@@ -125,6 +151,7 @@ class Line:
     billed: int = 0
     order_line: int | None = None  # the line of ``created_from`` that this one answers
     memo: str | None = None
+    unit: int | None = None  # in which the record shows it, where its item has units
 
     @property
     def open(self) -> int:
@@ -189,8 +216,13 @@ class Dirty:
 class Account:
     """All records of one account."""
 
-    def __init__(self, clock: Clock, timezone: str, currency: str, tax_rate: Decimal | None) -> None:
+    def __init__(
+        self, clock: Clock, timezone: str, currency: str, tax_rate: Decimal | None, *, units_on: bool = False
+    ) -> None:
         self.clock = clock
+        self.units_on = units_on  # the feature Multiple Units of Measure
+        self.units_types: dict[int, str] = {}
+        self.units: dict[int, Unit] = {}
         self.zone = ZoneInfo(timezone)
         self.currency = currency
         self.tax_rate = tax_rate
@@ -212,7 +244,7 @@ class Account:
         # Deterministic and far apart, as the product's ids are: one sequence for transactions, one
         # for entities, one for items.
         self.next_id = {"transaction": 5001, "customer": 101, "item": 1001, "location": 1, "tracking": 1}
-        self.next_id |= {"contact": 20_001, "address": 30_001}
+        self.next_id |= {"contact": 20_001, "address": 30_001, "unit": 1}
         self.next_key = 1
         # By item, level, quantity and currency; by customer, item and currency: a level, or a price of its own.
         self.prices: dict[tuple[int, int, int, int], Decimal] = {}
@@ -259,6 +291,15 @@ class Account:
         its = self.customers[customer].fields if customer is not None else {}
         given = content.get("currency") or its.get("currency") or {"id": "1"}
         return int(given["id"]) if str(given.get("id", "")).isdigit() else 1
+
+    def rate_of(self, unit: int | None) -> Decimal:
+        """How many base units one of a line's units is."""
+        return ONE if unit is None else self.units[unit].rate
+
+    def base_unit(self, item: Item) -> int | None:
+        """The base unit of an item's type, if it has one."""
+        found = (u.id for u in self.units.values() if u.type == item.units_type and u.base)
+        return next(found, None)
 
     def new_txn(self, record: str, **values: Any) -> Txn:
         """Number and register a transaction; the caller fills it and calls ``touch``."""

@@ -25,6 +25,7 @@ class OrderLineTruth:
     backordered: int
     shipped: int
     role: str
+    unit: str = ""  # of its quantity in the record; the quantities here are in base units
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,7 @@ class Truth:
                     x.backordered,
                     x.done,
                     self.account.items[x.item].role,
+                    "" if x.unit is None else self.account.units[x.unit].name,
                 )
                 for x in t.lines
             ),

@@ -56,6 +56,8 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
         item,
         sku: null,
         location: text(get('location')) ?? header,
+        units: text(get('units')),
+        member: Number(get('kitmemberof')) > 0,
         quantity: text(get(quantity)),
         committed: order ? number(get('quantitycommitted')) : null,
         backordered: order ? number(get('quantitybackordered')) : null,
@@ -126,6 +128,30 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
     for (const line of lines) line.sku = skus.get(line.item) ?? null;
   };
 
+  /** Restates the quantities of lines in base units, as levels are; false if nobody tells how many those are. */
+  const restate = (lines) => {
+    const ids = [...new Set(lines.map((line) => line.units).filter((id) => id !== null))];
+    const rates = new Map();
+    try {
+      for (const row of rowsIn('SELECT internalid, conversionrate FROM unitstypeuom WHERE internalid IN (:ids)', ids)) {
+        rates.set(String(row.internalid), Number(row.conversionrate));
+      }
+    } catch (error) {
+      log.error({ title: 'Syncline push: units of measure', details: error });
+    }
+    for (const line of lines) {
+      const { units } = line;
+      delete line.units;
+      delete line.member;
+      if (units === null) continue;
+      if (!(rates.get(units) > 0)) return false;
+      for (const field of ['quantity', 'committed', 'backordered']) {
+        if (line[field] !== null) line[field] = String(Number((Number(line[field]) * rates.get(units)).toFixed(5)));
+      }
+    }
+    return true;
+  };
+
   /** Builds the events of one save; long documents become several. */
   const build = (context) => {
     const gone = context.type === context.UserEventType.DELETE;
@@ -148,7 +174,10 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
       status: doc.getValue({ fieldId: 'orderstatus' }) || doc.getValue({ fieldId: 'shipstatus' }),
     };
     const shipment = doc.type === 'itemfulfillment';
-    const lines = readLines(doc);
+    // Of a kit its own line is told; the levels of its parts are.
+    const read = readLines(doc).filter((line) => !line.member);
+    // Without its lines the document is left to the poll; the levels are told all the same.
+    const lines = restate(read) ? read : [];
     if (lines.length) nameItems(lines);
     // Before the read: the levels are at least as new as this says.
     const asOf = Date.now();
