@@ -34,7 +34,7 @@ from typing import TextIO
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
 BIN = ROOT / ".venv" / "bin"
-TOTAL_LIMIT_S = 45 * 60  # a stuck run ends; two free cores need about 20
+TOTAL_LIMIT_S = 75 * 60  # a stuck run ends; two free cores need about 25
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
 # The tests that start servers and browsers. Most of their time they wait, so there are more workers than cores.
@@ -262,9 +262,9 @@ STAGES: dict[str, Callable[[Runner], Result]] = {
         folders=("tests/tidy", "tests/unit", "tests/conformance", "tests/connectors"),
     ),
     # The three below divide all of tests/ between them, so a test without any marker still runs once.
-    "tests": suite("tests", f"not simulation and not ({SERVERS})", limit_s=900),
-    "simulation": suite("simulation", f"simulation and not ({SERVERS})", limit_s=1500),
-    "acceptance": suite("acceptance", SERVERS, by="file", limit_s=900),
+    "tests": suite("tests", f"not simulation and not ({SERVERS})", limit_s=1500),
+    "simulation": suite("simulation", f"simulation and not ({SERVERS})", limit_s=2700),
+    "acceptance": suite("acceptance", SERVERS, by="file", limit_s=1500),
     "suitescript": suitescript,
     "examples": examples,
 }
