@@ -18,6 +18,7 @@ from syncline.model.errors import Rejected
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Stamp = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\Z")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+EventId = Annotated[str, Meta(max_length=255, pattern=r"^[ -~]*\Z")]
 
 ZERO = Decimal(0)
 AMOUNT_MAX = Decimal(10) ** 12
@@ -322,11 +323,42 @@ class EventBody(Struct, frozen=True):
 
 
 class IoEvent(Struct, frozen=True):
-    """What Adobe I/O posts."""
+    """An event of Adobe I/O: a CloudEvent, which is how Commerce has its events delivered, or Adobe's older envelope around one.
 
-    event_id: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[ -~]+\Z")]
-    event: EventBody
+    CloudEvents allow no underscores, so ``event_id`` and ``recipient_client_id`` became ``eventid`` and
+    ``recipientclientid``; for a time both were sent (developer.adobe.com/events/docs/support/faq).
+    """
+
+    data: EventData | None = None
+    event: EventBody | None = None
+    type: str = ""
+    id: EventId = ""
+    eventid: EventId = ""
+    event_id: EventId = ""
+    recipientclientid: str = ""
     recipient_client_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from others, by whatever way it comes; "" where it does not say."""
+        return self.eventid or self.event_id or self.id
+
+    @property
+    def recipient(self) -> str:
+        """The client id of the project that it is for; "" where it does not say."""
+        return self.recipientclientid or self.recipient_client_id
+
+    @property
+    def value(self) -> bytes:
+        """What happened.
+
+        Raises:
+            Rejected: it does not say.
+        """
+        data = self.data or (self.event.data if self.event else None)
+        if data is None:
+            raise Rejected("event: it has no data.value, so it is none of Adobe Commerce's")
+        return bytes(data.value)
 
 
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}

@@ -156,10 +156,17 @@ class AdobeCommerceSimulator(Simulator):
         return number
 
     def register_events(
-        self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True
+        self,
+        url: str,
+        client_id: str,
+        fields: Sequence[str] = (),
+        *,
+        priority: bool = True,
+        batch: bool = False,
+        former: bool = False,
     ) -> None:
         """Have every saved order told to a webhook."""
-        self.events.registration = Registration(url, client_id, tuple(fields), priority)
+        self.events.registration = Registration(url, client_id, tuple(fields), priority, batch, former)
 
     def keep_journal(self, client_id: str, fields: Sequence[str] = (), *, priority: bool = True) -> Journal:
         """Have every saved order told to a journal, beside the webhook if there is one. An app of its own serves it."""
