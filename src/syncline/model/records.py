@@ -151,8 +151,9 @@ class Order(Struct, frozen=True):
     """An order as the channel holds it now.
 
     ``complete`` says whether allocations are known (a full read), or only what an event carried.
-    The parts add up: ``sum(unit_price x quantity - discount) + shipping + tax = total`` for orders
-    whose prices exclude tax; where ``taxes_included``, tax is inside the prices already.
+    The parts add up: ``sum(unit_price x quantity - discount) + shipping + charges + tax = total`` for orders
+    whose prices exclude tax; where ``taxes_included``, tax is inside the prices already. ``charges`` are what the buyer
+    pays besides, on no line and without tax: fixed product taxes, such as what recycling costs.
     """
 
     key: str
@@ -175,6 +176,7 @@ class Order(Struct, frozen=True):
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     complete: bool = False
+    charges: Decimal = ZERO
 
 
 class ErpLine(Struct, frozen=True):

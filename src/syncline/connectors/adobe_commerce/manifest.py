@@ -396,6 +396,8 @@ EVENT_FIELDS = (
     "items[].base_discount_amount",
     "items[].base_discount_tax_compensation_amount",
     "items[].base_tax_amount",
+    "items[].base_weee_tax_applied_row_amnt",
+    "items[].weee_tax_applied",
 )
 
 

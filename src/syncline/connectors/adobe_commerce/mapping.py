@@ -73,15 +73,17 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
     # Taxes that lie on no line (on shipping, on fees) stay, shipping's as far as shipping does.
     tax_gone = sum((i.base_tax_amount or ZERO for i in sold), ZERO) - sum((line.tax for line in lines), ZERO)
     tax_gone += shipping_tax - _part(shipping_tax, gross_left, gross)
-    tax = tax_was - tax_gone
+    charges_were, charges, charges_tax_gone = _charges(order.items, sold, lines)
+    tax = tax_was - tax_gone - charges_tax_gone
     goods_were = sum((_net(item) for item in sold), ZERO)
     goods = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
-    # Gift cards, store credit and fees are in the total and on no line: then the parts do not add up, here as there.
+    # Gift cards and store credit are in the total and on no line: then the parts do not add up, here as there.
     total = (
         amount(order.base_grand_total, "base_grand_total")
         - (goods_were - goods)
         - (tax_was - tax)
         - (shipping_was - shipping)
+        - (charges_were - charges)
     )
     return Order(
         key=str(order.entity_id),
@@ -105,6 +107,7 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
         payments=tuple(_payments(whole)),
         refunds=tuple(_refunds(whole, restocked=restocked)),
         complete=complete,
+        charges=charges,
     )
 
 
@@ -178,10 +181,54 @@ def _net(item: wire.OrderItem) -> Decimal:
     )
 
 
+def _charges(
+    items: Sequence[wire.OrderItem], sold: Sequence[wire.OrderItem], lines: Sequence[OrderLine]
+) -> tuple[Decimal, Decimal, Decimal]:
+    """Fixed product taxes (WEEE): what they were, what is left of them, and how much of the tax on them is gone.
+
+    They are in the order's total beside the rows, and what is taxed of them is in its tax and on no line (magento2:
+    Weee/Model/Total/Quote, Tax/Model/Sales/Total/Quote/CommonTaxCollector). A configurable line's are on its child.
+    """
+    were = left = tax_gone = ZERO
+    for item, line in zip(sold, lines, strict=True):
+        row = tax = ZERO
+        for one in (item, *(x for x in items if x.parent_item_id == item.item_id)):
+            amount_of_row = amount(
+                one.base_weee_tax_applied_row_amnt, f"line {one.item_id}, fixed product taxes"
+            )
+            row += amount_of_row
+            tax += _tax_on_fixed(one) if amount_of_row else ZERO  # a child's are told of its parent too
+        wanted, ordered = int(line.quantity), int(item.qty_ordered)
+        were += row
+        left += row if wanted == ordered else _share(row, wanted, ordered)
+        tax_gone += ZERO if wanted == ordered else tax - _share(tax, wanted, ordered)
+    return were, left, tax_gone
+
+
+def _tax_on_fixed(item: wire.OrderItem) -> Decimal:
+    """The tax on a line's fixed product taxes. They are floats of PHP's, written as JSON into a text."""
+    told = item.weee_tax_applied or ()
+    what = f"line {item.item_id}, weee_tax_applied"
+    taxes = wire.decode(told.encode(), tuple[wire.FixedTax, ...], what) if isinstance(told, str) else told
+    found = ZERO
+    for one in taxes:
+        with_tax, without = one.base_row_amount_incl_tax or ZERO, one.base_row_amount or ZERO
+        if not (with_tax.is_finite() and without.is_finite()) or max(with_tax, without) > wire.AMOUNT_MAX:
+            raise Rejected(f"{what}: {str(with_tax)[:40]} is no amount")
+        found += max(ZERO, with_tax - without).quantize(_CENT, ROUND_HALF_UP)
+    return found
+
+
+def tells_fixed_taxes(items: Iterable[wire.OrderItem]) -> bool:
+    """Whether a line with fixed product taxes says what of the order's tax is on them."""
+    return all(item.weee_tax_applied is not None for item in items if item.base_weee_tax_applied_row_amnt)
+
+
 def adds_up(order: Order) -> bool:
     """Whether the parts of an order make its total, to the cent for each line."""
     goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
-    return abs(goods + order.shipping + order.tax - order.total) <= _CENT * len(order.lines)
+    parts = goods + order.shipping + order.charges + order.tax
+    return abs(parts - order.total) <= _CENT * len(order.lines)
 
 
 def _share(value: Decimal, part: int, whole: int) -> Decimal:

@@ -298,6 +298,8 @@ def _from_event(value: bytes) -> Change:
     kinds = {item.product_type for item in told.items}
     if kinds & {"configurable", "bundle"} and not any(item.parent_item_id for item in told.items):
         return _notice(stamp)  # whose child a line is was not registered, so goods would count twice
+    if not mapping.tells_fixed_taxes(told.items):
+        return _notice(stamp)  # how they are taxed was not registered, so a refund would be reckoned wrong
     order = mapping.order_from_event(told)
     if not mapping.adds_up(order):
         return _notice(stamp)  # an amount that belongs to it was not registered

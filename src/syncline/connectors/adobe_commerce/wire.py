@@ -111,6 +111,13 @@ class OrderPayment(Struct, frozen=True):
     po_number: str | None = None
 
 
+class FixedTax(Struct, frozen=True):
+    """One fixed product tax (WEEE) of a line, for all of its units."""
+
+    base_row_amount: Decimal | None = None
+    base_row_amount_incl_tax: Decimal | None = None
+
+
 class OrderItem(Struct, frozen=True):
     item_id: Id
     sku: str
@@ -127,6 +134,8 @@ class OrderItem(Struct, frozen=True):
     base_discount_amount: Decimal | None = None
     base_discount_tax_compensation_amount: Decimal | None = None
     base_tax_amount: Decimal | None = None
+    base_weee_tax_applied_row_amnt: Decimal | None = None
+    weee_tax_applied: str | tuple[FixedTax, ...] | None = None
 
 
 class Order(Struct, frozen=True):

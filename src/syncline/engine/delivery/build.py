@@ -588,10 +588,10 @@ def sum_fault(order: Order, tolerance: Decimal) -> str:
             )
     goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
     tax = ZERO if order.taxes_included else order.tax
-    expected = goods + order.shipping + tax
+    expected = goods + order.shipping + order.charges + tax
     if abs(expected - order.total) > tolerance:
         return (
-            f"order {order.number}: lines {goods} + shipping {order.shipping} + tax {tax} = {expected}, "
+            f"order {order.number}: lines {goods} + shipping {order.shipping} + charges {order.charges} + tax {tax} = {expected}, "
             f"but the total says {order.total} {order.currency}; correct it in the shop, or raise "
             "rounding_tolerance of the route if this is rounding"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator import hooks, render
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
@@ -129,6 +130,15 @@ class AdobeCommerceSimulator(Simulator):
     ) -> Product:
         """A new product, assigned to sources with what lies there."""
         return self.sales.add_product(sku, name, round(price * 100), at, kind)
+
+    def add_fixed_tax(self, sku: str, amount: Decimal) -> None:
+        """A fixed product tax (WEEE) on each unit of a product."""
+        self.state.fixed_taxes[sku] = round(amount * 100)
+
+    def rendered(self, order: Order) -> dict[str, Any]:
+        """An order as the REST API has it."""
+        in_subtotal = self.state.fixed_taxes_in_subtotal
+        return render.order(order, self.currency, fixed_in_subtotal=in_subtotal)
 
     def add_company_credit(self, company_id: int, *, currency: str = "") -> CompanyCredit:
         """The credit that every company has, with nothing in it."""
@@ -253,7 +263,7 @@ class AdobeCommerceSimulator(Simulator):
         )
 
     def _order_saved(self, order: Order) -> None:
-        body = render.order(order, self.currency)
+        body = self.rendered(order)
         self.events.emit(ORDER_SAVED, render.as_saved(body))
         if self.publisher is not None:
             self.publisher.saved(body)

@@ -5,6 +5,7 @@ Field names from admin-schema-2.4.9.yaml (contract section 12). Display and base
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,11 +23,13 @@ from syncline.connectors.adobe_commerce.simulator.state import (
 )
 
 
-def order(one: Order, currency: str) -> dict[str, Any]:
-    """``sales-data-order-interface``."""
+def order(one: Order, currency: str, *, fixed_in_subtotal: bool = False) -> dict[str, Any]:
+    """``sales-data-order-interface``. Fixed product taxes are in its total, and in its subtotal where the shop wants that."""
     goods = sum(line.row_minor for line in one.lines)
+    if fixed_in_subtotal:
+        goods += sum(item.fixed_row_minor for item in one.items)
     discount = sum(line.discount_minor for line in one.lines)
-    tax = sum(line.tax_minor for line in one.lines)
+    tax = sum(line.tax_minor for line in one.lines) + sum(item.fixed_tax_minor for item in one.items)
     subtotal_refunded = sum(line.net_of(line.refunded) for line in one.lines)
     address = _address(one, "billing")
     body = {
@@ -144,7 +147,36 @@ def order_item(item: OrderItem, one: Order) -> dict[str, Any]:
     }
     if item.parent is not None:
         body["parent_item_id"] = item.parent.item_id
+    child = next((x for x in one.items if x.parent is item), item)
+    if child.fixed_minor:
+        body |= _fixed_taxes(item, child)
     return body
+
+
+def _fixed_taxes(item: OrderItem, of: OrderItem) -> dict[str, Any]:
+    """A configurable line has its child's list and amounts of one unit, and nothing for the row (Weee/Model/Total/Quote/Weee)."""
+    unit, row = of.fixed_minor / 100, of.fixed_row_minor / 100
+    with_tax = (of.fixed_row_minor + of.fixed_tax_minor) / 100
+    unit_with_tax = with_tax / of.ordered
+    told = {
+        "title": "eco",
+        "base_amount": unit,
+        "amount": unit,
+        "row_amount": row,
+        "base_row_amount": row,
+        "base_amount_incl_tax": unit_with_tax,
+        "amount_incl_tax": unit_with_tax,
+        "row_amount_incl_tax": with_tax,
+        "base_row_amount_incl_tax": with_tax,
+    }
+    of_row = money(item.fixed_row_minor)
+    return {
+        "weee_tax_applied": json.dumps([told]),
+        "weee_tax_applied_amount": money(of.fixed_minor),
+        "weee_tax_applied_row_amount": of_row,
+        "base_weee_tax_applied_amount": money(of.fixed_minor),
+        "base_weee_tax_applied_row_amnt": of_row,
+    }
 
 
 def invoice(one: Invoice) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Services:
     def _told(self, order: Order) -> dict[str, Any]:
         known = self._rendered.get(order.entity_id)
         if known is None or known[0] != order.saved:
-            known = self._rendered[order.entity_id] = order.saved, render.order(order, self._shop.currency)
+            known = self._rendered[order.entity_id] = order.saved, self._shop.rendered(order)
         return known[1]
 
     def invoices(self, call: Call) -> Any:
@@ -203,7 +203,7 @@ class Services:
         ]
 
     def order(self, call: Call) -> Any:
-        return render.order(self._order(call, "id"), self._shop.currency)
+        return self._shop.rendered(self._order(call, "id"))
 
     def product(self, call: Call) -> Any:
         found = self._state.products.get(call.path["sku"])
@@ -393,7 +393,7 @@ class Services:
             raise ApiError(400, "Orders are created by a checkout; a partial entity is not.")
         if "ext_order_id" in entity:
             self._sales.external(order, entity["ext_order_id"])
-        return render.order(order, self._shop.currency)
+        return self._shop.rendered(order)
 
     def invoice(self, call: Call) -> Any:
         order = self._order(call, "orderId")

@@ -127,6 +127,8 @@ class OrderItem:
     canceled: int = 0
     refunded_unshipped: int = 0
     compensation_minor: int = 0  # the tax inside a discount that was given on a price with tax
+    fixed_minor: int = 0  # the fixed product tax of one unit; of a variant it is on the child
+    fixed_tax_rate: Decimal = Decimal(0)  # of the tax on that
 
     @property
     def row_minor(self) -> int:
@@ -150,6 +152,22 @@ class OrderItem:
     def tax_of(self, units: int) -> int:
         """The tax on some of the units."""
         return to_int(Decimal(self.tax_minor) * units / self.ordered)
+
+    @property
+    def fixed_row_minor(self) -> int:
+        """Fixed product taxes of the row, without the tax on them."""
+        return self.fixed_minor * self.ordered
+
+    @property
+    def fixed_tax_minor(self) -> int:
+        """The tax on those; it is in the order's tax and not in the row's (Tax/Model/Sales/Total/Quote/CommonTaxCollector)."""
+        return to_int(self.fixed_tax_rate * self.fixed_row_minor)
+
+    def due_of(self, units: int) -> int:
+        """What a document takes for some of the units."""
+        fixed = Decimal(self.fixed_row_minor) * units / self.ordered
+        fixed_tax = Decimal(self.fixed_tax_minor) * units / self.ordered
+        return self.net_of(units) + self.tax_of(units) + to_int(fixed) + to_int(fixed_tax)
 
     @property
     def to_ship(self) -> int:
@@ -257,7 +275,8 @@ class Order:
     def grand_minor(self) -> int:
         """What the whole order costs, as it was placed."""
         goods = sum(x.net_minor + x.tax_minor for x in self.lines)
-        return goods + self.shipping_minor - self.shipping_discount_minor
+        fixed = sum(x.fixed_row_minor + x.fixed_tax_minor for x in self.items)
+        return goods + fixed + self.shipping_minor - self.shipping_discount_minor
 
     def shipping_after_discount(self, amount_minor: int) -> int:
         """What is left to pay of an amount of shipping."""
@@ -286,6 +305,10 @@ class ShopState:
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
         self.tier_discounts: set[tuple[str, str, float]] = set()  # of them, those that are percentages
+        self.fixed_taxes: dict[str, int] = {}  # WEEE, of one unit of a SKU
+        self.fixed_taxes_taxed = self.fixed_taxes_in_subtotal = (
+            False  # two switches of the shop, off by default
+        )
         self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
         self.selects: dict[str, Select] = {}  # attributes with values to choose from, by code
         self.categories = first_categories()
