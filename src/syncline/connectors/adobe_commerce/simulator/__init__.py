@@ -11,7 +11,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from syncline.connectors.adobe_commerce.simulator import hooks, render
+from syncline.connectors.adobe_commerce.simulator import hooks, render, sharedcatalogs
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
 from syncline.connectors.adobe_commerce.simulator.auth import Credentials, Integration
 from syncline.connectors.adobe_commerce.simulator.bulk import Bulk
@@ -146,11 +146,9 @@ class AdobeCommerceSimulator(Simulator):
         self.state.company_credits[made.id] = made
         return made
 
-    def add_shared_catalog(self) -> int:
+    def add_shared_catalog(self, name: str = "") -> int:
         """A shared catalog without products; returns its id."""
-        number = self.state.new_id("shared_catalog")
-        self.state.shared_catalogs[number] = set()
-        return number
+        return sharedcatalogs.add(self.state, name)
 
     def add_select(self, code: str, *labels: str) -> Select:
         """An attribute from whose values one is chosen."""

@@ -17,6 +17,8 @@ from syncline.connectors.adobe_commerce.simulator import (
     merchandise,
     prices,
     render,
+    sharedcatalogs,
+    specialprices,
 )
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
 from syncline.connectors.adobe_commerce.simulator.fields import taken
@@ -365,6 +367,17 @@ class Services:
     def replace_tier_prices(self, call: Call) -> Any:
         return prices.replace_tiers(self._state, call.given["prices"])
 
+    def save_special_prices(self, call: Call) -> Any:
+        self._locked("Could not save Prices.")
+        return specialprices.save(self._state, call.given["prices"])
+
+    def special_prices(self, call: Call) -> Any:
+        return specialprices.told(self._state, call.given["skus"])
+
+    def delete_special_prices(self, call: Call) -> Any:
+        self._locked("Could not delete Prices")
+        return specialprices.delete(self._state, call.given["prices"])
+
     def base_prices(self, call: Call) -> Any:
         return prices.base_of(self._state, call.given["skus"])
 
@@ -518,6 +531,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "creditmemos", "none", Services.creditmemos),
     Route("POST", "products/base-prices", "base_prices", Services.save_base_prices),
     Route("POST", "products/base-prices-information", "price_information", Services.base_prices),
+    Route("POST", "products/special-price", "special_prices", Services.save_special_prices),
+    Route("POST", "products/special-price-information", "price_information", Services.special_prices),
+    Route("POST", "products/special-price-delete", "special_prices", Services.delete_special_prices),
     Route("POST", "products/tier-prices", "tier_prices", Services.save_tier_prices),
     Route("PUT", "products/tier-prices", "tier_prices", Services.replace_tier_prices),
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
@@ -536,6 +552,39 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "categories/{categoryId}/products/{sku}", "none", merchandise.unlink_product),
     Route("POST", "products", "save_product", Services.save_product),
     Route("PUT", "products/{sku}", "save_product", Services.save_product),
+    Route("GET", "sharedCatalog", "none", sharedcatalogs.found),
+    Route("POST", "sharedCatalog", "save_shared_catalog", sharedcatalogs.create),
+    Route("PUT", "sharedCatalog/{id}", "save_shared_catalog", sharedcatalogs.update),
+    Route("GET", "sharedCatalog/{sharedCatalogId}", "none", sharedcatalogs.read),
+    Route("DELETE", "sharedCatalog/{sharedCatalogId}", "none", sharedcatalogs.remove),
+    Route("GET", "sharedCatalog/{sharedCatalogId}/companies", "none", sharedcatalogs.companies),
+    Route(
+        "POST",
+        "sharedCatalog/{sharedCatalogId}/assignCompanies",
+        "companies",
+        sharedcatalogs.assign_companies,
+    ),
+    Route(
+        "POST",
+        "sharedCatalog/{sharedCatalogId}/unassignCompanies",
+        "companies",
+        sharedcatalogs.unassign_companies,
+    ),
+    Route(
+        "POST",
+        "sharedCatalog/{sharedCatalogId}/assignTierPrices",
+        "tier_prices",
+        sharedcatalogs.assign_tier_prices,
+    ),
+    Route(
+        "POST",
+        "sharedCatalog/{sharedCatalogId}/resetTierPrices",
+        "price_information",
+        sharedcatalogs.reset_tier_prices,
+    ),
+    Route("GET", "sharedCatalog/{id}/categories", "none", sharedcatalogs.categories),
+    Route("POST", "sharedCatalog/{id}/assignCategories", "categories", sharedcatalogs.assign_categories),
+    Route("POST", "sharedCatalog/{id}/unassignCategories", "categories", sharedcatalogs.unassign_categories),
     Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),
     Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
     Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),

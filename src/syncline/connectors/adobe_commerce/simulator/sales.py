@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError
+from syncline.connectors.adobe_commerce.simulator.specialprices import selling_minor
 from syncline.connectors.adobe_commerce.simulator.state import (
     STATES_DONE,
     Buyer,
@@ -134,7 +135,7 @@ class Sales:
         rows: list[dict[str, Any]] = []
         total = Decimal(shipping_minor - shipping_discount_minor)
         for line in cart:
-            net = self._state.products[line.sku].price_minor * line.quantity - line.discount_minor
+            net = selling_minor(self._state, line.sku) * line.quantity - line.discount_minor
             net += _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
             total += net + (net * tax_rate).quantize(Decimal(1), ROUND_HALF_UP)
             fixed = self._state.fixed_taxes.get(line.sku, 0) * line.quantity
@@ -155,7 +156,7 @@ class Sales:
 
     def _lines(self, line: CartLine, tax_rate: Decimal, discounts_include_tax: bool) -> list[OrderItem]:
         state = self._state
-        simple = state.products[line.sku]
+        simple, price_minor = state.products[line.sku], selling_minor(state, line.sku)
         compensation = _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
         fixed = state.fixed_taxes.get(line.sku, 0), self._fixed_rate(tax_rate)
         if not line.configurable:
@@ -164,7 +165,7 @@ class Sales:
                 simple,
                 line.sku,
                 line.quantity,
-                simple.price_minor,
+                price_minor,
                 line.discount_minor,
                 tax_rate,
                 compensation_minor=compensation,
@@ -176,7 +177,7 @@ class Sales:
             state.products[line.configurable],
             line.sku,
             line.quantity,
-            simple.price_minor,
+            price_minor,
             line.discount_minor,
             tax_rate,
             "configurable",

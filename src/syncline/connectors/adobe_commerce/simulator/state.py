@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator.catalogstate import Select, first_categories
+from syncline.connectors.adobe_commerce.simulator.catalogstate import Select, first_catalogs, first_categories
 from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.ports import Clock
+
+if TYPE_CHECKING:
+    from syncline.connectors.adobe_commerce.simulator.specialprices import Special
 
 STATES_DONE = frozenset({"complete", "closed", "canceled"})
 
@@ -309,7 +312,10 @@ class ShopState:
         self.fixed_taxes_taxed = self.fixed_taxes_in_subtotal = (
             False  # two switches of the shop, off by default
         )
-        self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
+        self.specials: list[Special] = []  # one of a product unless they are scheduled
+        self.staging = False  # whether the shop schedules them, as Adobe Commerce does
+        self.catalogs = first_catalogs()
+        self.shared_catalogs: dict[int, set[str]] = {key: set() for key in self.catalogs}  # of SKUs
         self.selects: dict[str, Select] = {}  # attributes with values to choose from, by code
         self.categories = first_categories()
         # Every product that was saved through the API: its SKU, name, status, whether it has a price.
@@ -328,7 +334,7 @@ class ShopState:
         self.invoices: dict[int, Invoice] = {}
         self.creditmemos: dict[int, Creditmemo] = {}
         self.company_credits: dict[int, CompanyCredit] = {}
-        self._ids: dict[str, int] = {}
+        self._ids: dict[str, int] = {"shared_catalog": len(self.catalogs)}
 
     def new_id(self, kind: str) -> int:
         """The next id of a kind; each kind counts by itself, as tables do."""
@@ -415,6 +421,7 @@ class ShopState:
             self.company_credits,
             self.selects,
             self.categories,
+            self.catalogs,
         )
         for table in tables:
             for key, row in table.items():
@@ -422,6 +429,7 @@ class ShopState:
         held.update(repr([repr(row) for row in self.reservations]).encode())
         held.update(repr(sorted(self.tier_prices.items())).encode())
         held.update(repr(sorted(self.tier_discounts)).encode())
+        held.update(repr(self.specials).encode())
         held.update(repr([(at, sorted(skus)) for at, skus in self.shared_catalogs.items()]).encode())
         for text in more:
             held.update(text.encode())
