@@ -24,6 +24,7 @@ from syncline.ports import PollStream, Sample
 
 Auth = Literal["oauth", "bearer", "admin"]
 StockWrites = Literal["direct", "bulk"]
+SpecialPrices = Literal["keep", "write"]
 
 OVERLAP_S_MAX = 86_400
 PAGE_MAX = 300  # the most that a shop with input limits allows
@@ -78,7 +79,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
     one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone. So many SKUs or more of one call go through the
-    shop's queue (``bulk_from``). ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
+    shop's queue (``bulk_from``). ``special_prices`` says whether a price that is shown beside a higher one becomes a special price. ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
     Categories are found below ``category_root`` (0: they are not written), images fetched from ``image_hosts`` only.
     """
 
@@ -94,6 +95,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     order_source: str = "default"
     stock_writes: StockWrites = "direct"
     stock_items_max: int = ITEMS_MAX
+    special_prices: SpecialPrices = "keep"
     bulk_applies_after_s: int = 120
     concurrency: int = 4
     page_size: int = 100
@@ -326,7 +328,6 @@ CAPABILITIES = Capabilities(
     checkout_ms=5_000,
     limit=LimitKind.CONCURRENCY,
     price_lists=True,  # a customer group's tier prices
-    compares_prices=False,
     price_decimals=2,  # as shops show them; what has more is rounded when it is written (an assumption)
     event_delay_ms=60_000,  # sent by a cron job every minute; within a second where they have priority
     order_stamp_ms=ORDER_STAMP_MS,

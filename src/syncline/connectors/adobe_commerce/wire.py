@@ -268,6 +268,21 @@ class TierPrice(Struct, frozen=True):
     quantity: Decimal
 
 
+class SpecialPrice(Struct, frozen=True):
+    """A special price as the shop tells it, and as it has to be told to delete it."""
+
+    sku: str
+    price: Decimal
+    store_id: int
+    price_from: str | None = None
+    price_to: str | None = None
+
+    @property
+    def dated(self) -> bool:
+        """Whether it holds for a time only."""
+        return bool(self.price_from or self.price_to)
+
+
 class Product(Struct, frozen=True):
     """What a snapshot reads of a product, and what ``item`` events carry."""
 
