@@ -449,6 +449,10 @@ class Services:
             _units(call.given),
             back_to_stock=back,
             shipping_minor=None if shipping is None else round(shipping * 100),
+            adjustments=(
+                round(arguments.get("adjustment_positive", 0) * 100),
+                round(arguments.get("adjustment_negative", 0) * 100),
+            ),
         )
         made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)

@@ -326,8 +326,11 @@ class Sales:
         *,
         back_to_stock: Sequence[int] = (),
         shipping_minor: int | None = None,
+        adjustments: tuple[int, int] = (0, 0),
     ) -> Creditmemo:
         """Give money back for units, unsent ones first; named lines go back to the stock that they left.
+
+        ``adjustments``: what is paid besides, and what is kept of it (Sales/Model/Order/Creditmemo/Total/Grand).
 
         Raises:
             ApiError: nothing is left to refund.
@@ -347,7 +350,8 @@ class Sales:
         for line, quantity in lines:
             before, after = line.refunded, line.refunded + quantity
             total += line.due_of(after) - line.due_of(before)
-        if not lines and not shipping:
+        total += adjustments[0] - adjustments[1]
+        if total <= 0:
             errors.append("The credit memo's total must be positive.")
         if total > order.paid_minor - order.refunded_minor:
             errors.append("The most money available to refund is less than that.")
@@ -364,6 +368,7 @@ class Sales:
                 state.source_items[line.sku, source].quantity += quantity - unsent
         number = state.new_id("creditmemo")
         made = Creditmemo(number, f"{number:09d}", order, lines, total, shipping, state.clock.now_ms())
+        made.adjustments = adjustments
         order.creditmemos.append(made)
         state.creditmemos[number] = made
         self._move_on(order)

@@ -166,11 +166,14 @@ class OrderItem:
         """The tax on those; it is in the order's tax and not in the row's (Tax/Model/Sales/Total/Quote/CommonTaxCollector)."""
         return to_int(self.fixed_tax_rate * self.fixed_row_minor)
 
+    def fixed_of(self, units: int) -> int:
+        """Fixed product taxes of some of the units, with the tax on them."""
+        fixed = Decimal(self.fixed_row_minor) * units / self.ordered
+        return to_int(fixed) + to_int(Decimal(self.fixed_tax_minor) * units / self.ordered)
+
     def due_of(self, units: int) -> int:
         """What a document takes for some of the units."""
-        fixed = Decimal(self.fixed_row_minor) * units / self.ordered
-        fixed_tax = Decimal(self.fixed_tax_minor) * units / self.ordered
-        return self.net_of(units) + self.tax_of(units) + to_int(fixed) + to_int(fixed_tax)
+        return self.net_of(units) + self.tax_of(units) + self.fixed_of(units)
 
     @property
     def to_ship(self) -> int:
@@ -240,6 +243,7 @@ class Creditmemo:
     shipping_minor: int
     created_ms: int
     comment: str = ""
+    adjustments: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True, eq=False)
