@@ -199,7 +199,10 @@ def test_what_is_paid_besides_or_kept_of_a_refund_is_in_its_money_and_not_in_the
         key = shipped(world)
         first = await order_of(world, system, key)
         line = world.shop.orders[key].lines[0].item_id
-        body = {"items": [{"order_item_id": line, "qty": 1}], "arguments": {"shipping_amount": 0, **adjustment}}
+        body = {
+            "items": [{"order_item_id": line, "qty": 1}],
+            "arguments": {"shipping_amount": 0, **adjustment},
+        }
         assert (await world.post(f"order/{key}/refund", body)).status == 200
         order = await order_of(world, system, key)
         assert [refund.amount for refund in order.refunds] == [Decimal(refunded)]
@@ -212,8 +215,14 @@ def test_a_refund_of_nothing_or_of_more_than_came_in_is_refused():
     async def story(world: World) -> None:
         key = shipped(world)
         line = world.shop.orders[key].lines[0].item_id
-        for arguments, words in (({"adjustment_negative": 12}, "positive"), ({"adjustment_positive": 99}, "most money")):
-            body = {"items": [{"order_item_id": line, "qty": 1}], "arguments": {"shipping_amount": 0, **arguments}}
+        for arguments, words in (
+            ({"adjustment_negative": 12}, "positive"),
+            ({"adjustment_positive": 99}, "most money"),
+        ):
+            body = {
+                "items": [{"order_item_id": line, "qty": 1}],
+                "arguments": {"shipping_amount": 0, **arguments},
+            }
             answer = await world.post(f"order/{key}/refund", body)
             assert answer.status == 400 and words in answer.body["message"]
 

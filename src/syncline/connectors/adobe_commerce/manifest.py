@@ -25,6 +25,7 @@ from syncline.ports import PollStream, Sample
 Auth = Literal["oauth", "bearer", "admin"]
 StockWrites = Literal["direct", "bulk"]
 SpecialPrices = Literal["keep", "write"]
+Redeemed = Literal["park", "payment"]
 
 OVERLAP_S_MAX = 86_400
 PAGE_MAX = 300  # the most that a shop with input limits allows
@@ -79,7 +80,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
     one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone. So many SKUs or more of one call go through the
-    shop's queue (``bulk_from``). ``special_prices`` says whether a price that is shown beside a higher one becomes a special price. ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
+    shop's queue (``bulk_from``). ``special_prices`` says whether a price that is shown beside a higher one becomes a special price, ``redeemed`` what becomes of
+    an order that was paid with gift cards, store credit or reward points. ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
     Categories are found below ``category_root`` (0: they are not written), images fetched from ``image_hosts`` only.
     """
 
@@ -104,6 +106,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     notify_customer: bool = False
     carrier_code: str = "custom"
     refunds_restock: bool = False
+    redeemed: Redeemed = "park"
     event_public_keys: tuple[str, ...] = ()
     event_client_id: str = ""
     journal_url: str = ""
@@ -383,6 +386,9 @@ EVENT_FIELDS = (
     "base_shipping_tax_amount",
     "base_shipping_refunded",
     "base_tax_amount",
+    "base_gift_cards_amount",
+    "base_customer_balance_amount",
+    "base_reward_currency_amount",
     "items[].item_id",
     "items[].parent_item_id",
     "items[].product_type",

@@ -31,28 +31,29 @@ PAID = 2  # the state of an invoice whose money came
 SOLD_KINDS = frozenset({"simple", "virtual", "downloadable"})  # products whose stock is kept
 
 
-def order_from_event(body: wire.Order) -> Order:
+def order_from_event(body: wire.Order, *, redeemed: bool = False) -> Order:
     """An order as an event tells it: no allocations, no payments, no refunds.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(wire.WholeOrder(body), source="", restocked=False, complete=False)
+    return _order(wire.WholeOrder(body), source="", restocked=False, complete=False, redeemed=redeemed)
 
 
-def order_from_read(body: wire.WholeOrder, *, source: str, restocked: bool) -> Order:
+def order_from_read(body: wire.WholeOrder, *, source: str, restocked: bool, redeemed: bool = False) -> Order:
     """An order as a full read tells it.
 
     ``source`` is where units are taken to leave from that have not left yet. ``restocked``: whether refunded goods are taken
-    to lie in their source again.
+    to lie in their source again. ``redeemed``: whether gift cards, store credit and reward points are payments of the order;
+    else they are missing in its total, and it does not add up.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(body, source=source, restocked=restocked, complete=True)
+    return _order(body, source=source, restocked=restocked, complete=True, redeemed=redeemed)
 
 
-def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bool) -> Order:
+def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bool, redeemed: bool) -> Order:
     order = whole.order
     updated_ms = to_ms(order.updated_at, "updated_at")
     sold = sellable(order.items)
@@ -77,9 +78,11 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
     tax = tax_was - tax_gone - charges_tax_gone
     goods_were = sum((_net(item) for item in sold), ZERO)
     goods = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
-    # Gift cards and store credit are in the total and on no line: then the parts do not add up, here as there.
+    # What was redeemed is taken off the total and is on no line: unless it is a payment, the parts do not add up.
+    tenders = list(_redeemed(order)) if redeemed else []
     total = (
         amount(order.base_grand_total, "base_grand_total")
+        + sum((tender.amount for tender in tenders), ZERO)
         - (goods_were - goods)
         - (tax_was - tax)
         - (shipping_was - shipping)
@@ -104,8 +107,8 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
         cancelled_at_ms=updated_ms
         if order.state == "canceled" and not any(line.quantity for line in lines)
         else None,
-        payments=tuple(_payments(whole)),
-        refunds=tuple(_refunds(whole, restocked=restocked)),
+        payments=(*(tenders if complete else ()), *_payments(whole)),
+        refunds=tuple(_refunds(whole, restocked=restocked, redeemed=redeemed)),
         complete=complete,
         charges=charges,
     )
@@ -266,7 +269,8 @@ def _allocations(
 
 def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:
     for invoice in whole.invoices:
-        if invoice.state == PAID and not marks.ours(invoice.comments):
+        # An order that costs nothing, or was redeemed whole, has an invoice of nothing: no money came.
+        if invoice.state == PAID and invoice.base_grand_total and not marks.ours(invoice.comments):
             yield Payment(
                 id=str(invoice.entity_id),
                 amount=amount(invoice.base_grand_total, "invoice, base_grand_total"),
@@ -276,7 +280,35 @@ def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:
             )
 
 
-def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
+# What was redeemed: field, and method of payment as the shop calls it.
+_TENDERS = (
+    ("base_gift_cards_amount", "giftcardaccount"),
+    ("base_customer_balance_amount", "customerbalance"),
+    ("base_reward_currency_amount", "rewardpoints"),
+)
+
+
+def _redeemed(order: wire.Order) -> Iterable[Payment]:
+    """Gift cards, store credit and reward points as payments, each once an order."""
+    for field, method in _TENDERS:
+        told = getattr(order.extension_attributes, field, None)
+        value = amount(told if told is not None else getattr(order, field), field)
+        if value:
+            yield Payment(
+                id=f"{order.entity_id}-{method}",
+                amount=value,
+                currency=order.base_currency_code,
+                received_at_ms=to_ms(order.created_at, "created_at"),
+                gateway=method,
+            )
+
+
+def redeemed_of(order: wire.Order) -> Decimal:
+    """How much of an order was paid with gift cards, store credit and reward points."""
+    return sum((tender.amount for tender in _redeemed(order)), ZERO)
+
+
+def _refunds(whole: wire.WholeOrder, *, restocked: bool, redeemed: bool) -> Iterable[Refund]:
     items = {item.item_id: item for item in sellable(whole.order.items)}
     # How many units of each line were never sent: those were refunded first, oldest credit memo first.
     unsent = {
@@ -296,9 +328,12 @@ def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
                 lines.append(RefundLine(str(line.order_item_id), line.qty - kept, restocked=restocked))
         if marks.ours(memo.comments):
             continue
+        given = amount(memo.base_grand_total, "credit memo, base_grand_total")
+        for field, _ in _TENDERS if redeemed else ():
+            given += amount(getattr(memo.extension_attributes, field, None), f"credit memo, {field}")
         yield Refund(
             str(memo.entity_id),
-            amount(memo.base_grand_total, "credit memo, base_grand_total"),
+            given,
             to_ms(memo.created_at, "credit memo, created_at"),
             tuple(lines),
         )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from syncline.connectors.adobe_commerce import marks, wire
 from syncline.connectors.adobe_commerce.client import Client, Missing, Search
 from syncline.connectors.adobe_commerce.manifest import PAGE_MAX
-from syncline.connectors.adobe_commerce.mapping import PAID, sellable
+from syncline.connectors.adobe_commerce.mapping import PAID, redeemed_of, sellable
 from syncline.connectors.adobe_commerce.wire import Found, units
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
@@ -213,8 +213,8 @@ def _due(order: wire.Order) -> Decimal:
 
 
 def _held(order: wire.Order, invoices: list[wire.Invoice], receipt: Receipt) -> Decimal:
-    """How much of an ERP's figure the shop shows already."""
-    return (order.base_total_paid or ZERO) if receipt.of_channel else _sum(invoices)
+    """How much of an ERP's figure the shop shows already; what was redeemed there is the shop's own, as its payments are."""
+    return (order.base_total_paid or ZERO) + redeemed_of(order) if receipt.of_channel else _sum(invoices)
 
 
 def _sum(invoices: list[wire.Invoice]) -> Decimal:

@@ -134,7 +134,7 @@ class AdobeCommerceSource:
     def _changes(self, event: Event) -> list[Change]:
         topic, body = event.topic, event.body
         if topic == ORDER_EVENT:
-            return [_from_event(body)]
+            return [_from_event(body, redeemed=self._settings.redeemed == "payment")]
         if topic == REFUSED:
             raise why_refused(body)
         if topic == "order.notice":
@@ -143,7 +143,12 @@ class AdobeCommerceSource:
         if topic == "order.read":
             whole = wire.decode(body, wire.WholeOrder, topic)
             held = self._settings
-            order = mapping.order_from_read(whole, source=held.order_source, restocked=held.refunds_restock)
+            order = mapping.order_from_read(
+                whole,
+                source=held.order_source,
+                restocked=held.refunds_restock,
+                redeemed=held.redeemed == "payment",
+            )
             return [Change(Kind.ORDER, order.key, order.updated_at_ms, 1, order.updated_at_ms, order)]
         if topic == "item":
             found = mapping.item_from_read(body)
@@ -288,7 +293,7 @@ def _posted(body: bytes) -> Sequence[bytes]:
     return [bytes(raw) for raw in batch]
 
 
-def _from_event(value: bytes) -> Change:
+def _from_event(value: bytes, *, redeemed: bool) -> Change:
     """An order if the event carries all that makes one; else that it changed, and it is read."""
     stamp = wire.decode(value, wire.OrderStamp, "event, order")
     try:
@@ -300,7 +305,7 @@ def _from_event(value: bytes) -> Change:
         return _notice(stamp)  # whose child a line is was not registered, so goods would count twice
     if not mapping.tells_fixed_taxes(told.items):
         return _notice(stamp)  # how they are taxed was not registered, so a refund would be reckoned wrong
-    order = mapping.order_from_event(told)
+    order = mapping.order_from_event(told, redeemed=redeemed)
     if not mapping.adds_up(order):
         return _notice(stamp)  # an amount that belongs to it was not registered
     return Change(Kind.ORDER, order.key, order.updated_at_ms, 0, order.updated_at_ms, order)

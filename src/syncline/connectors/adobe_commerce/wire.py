@@ -102,7 +102,15 @@ class Assignment(Struct, frozen=True):
     shipping: Shipping | None = None
 
 
-class OrderExtension(Struct, frozen=True):
+class Redeemed(Struct, frozen=True):
+    """What was paid with something that the shop itself had issued (Adobe Commerce only), in the base currency."""
+
+    base_gift_cards_amount: Decimal | None = None
+    base_customer_balance_amount: Decimal | None = None
+    base_reward_currency_amount: Decimal | None = None
+
+
+class OrderExtension(Redeemed, frozen=True):
     shipping_assignments: tuple[Assignment, ...] = ()
 
 
@@ -139,7 +147,10 @@ class OrderItem(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """An order as the REST API and, field by field, an event states it."""
+    """An order as the REST API and, field by field, an event states it.
+
+    What was redeemed stands among the extension attributes of the API, and among the other fields of an event.
+    """
 
     entity_id: Id
     increment_id: str
@@ -165,6 +176,9 @@ class Order(Struct, frozen=True):
     billing_address: Address | None = None
     payment: OrderPayment | None = None
     extension_attributes: OrderExtension | None = None
+    base_gift_cards_amount: Decimal | None = None
+    base_customer_balance_amount: Decimal | None = None
+    base_reward_currency_amount: Decimal | None = None
 
 
 class OrderStamp(Struct, frozen=True):
@@ -240,6 +254,7 @@ class Creditmemo(Struct, frozen=True):
     base_grand_total: Decimal
     items: tuple[DocumentItem, ...] = ()
     comments: tuple[Comment, ...] = ()
+    extension_attributes: Redeemed | None = None
 
 
 class WholeOrder(Struct, frozen=True):

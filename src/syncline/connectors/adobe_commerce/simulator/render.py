@@ -22,6 +22,8 @@ from syncline.connectors.adobe_commerce.simulator.state import (
     stamp,
 )
 
+REDEEMED = ("base_gift_cards_amount", "base_customer_balance_amount")
+
 
 def order(one: Order, currency: str, *, fixed_in_subtotal: bool = False) -> dict[str, Any]:
     """``sales-data-order-interface``. Fixed product taxes are in its total, and in its subtotal where the shop wants that."""
@@ -84,7 +86,8 @@ def order(one: Order, currency: str, *, fixed_in_subtotal: bool = False) -> dict
                     "shipping": {"address": _address(one, "shipping"), "method": "flatrate_flatrate"},
                     "items": [],
                 }
-            ]
+            ],
+            **_redeemed(one.redeemed),
         },
     }
     # Fields without a value are left out, as the vendor's serialiser does.
@@ -104,7 +107,13 @@ def as_saved(body: dict[str, Any]) -> dict[str, Any]:
         "base_total_refunded",
         "base_total_canceled",
     )
-    return body | {name: body[name] or None for name in never}
+    redeemed = {name: value for name, value in body["extension_attributes"].items() if name in REDEEMED}
+    return body | redeemed | {name: body[name] or None for name in never}
+
+
+def _redeemed(amounts: tuple[int, int]) -> dict[str, Any]:
+    """Gift cards and store credit; where there are none, nothing is told."""
+    return {name: money(minor) for name, minor in zip(REDEEMED, amounts, strict=True) if minor}
 
 
 def _address(one: Order, kind: str) -> dict[str, Any]:
@@ -215,6 +224,7 @@ def creditmemo(one: Creditmemo) -> dict[str, Any]:
             {"order_item_id": line.item_id, "sku": line.sku, "qty": units} for line, units in one.lines
         ],
         "comments": [{"comment": one.comment, "parent_id": one.entity_id}] if one.comment else [],
+        "extension_attributes": _redeemed(one.redeemed),
     }
 
 

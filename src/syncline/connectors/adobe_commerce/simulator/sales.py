@@ -81,9 +81,11 @@ class Sales:
         paid: bool = False,
         discounts_include_tax: bool = False,
         shipping_discount_minor: int = 0,
+        redeemed: tuple[int, int] = (0, 0),
     ) -> Checkout:
         """Place an order if everything in the cart is salable; all of it or nothing.
 
+        ``redeemed``: what gift cards and store credit take of the total.
         ``discounts_include_tax``: as where prices are kept with tax, and discounts are given on them.
         """
         state = self._state
@@ -107,6 +109,7 @@ class Sales:
             now,
             now,
             shipping_discount_minor=shipping_discount_minor,
+            redeemed=redeemed,
         )
         for line in cart:
             order.items += self._lines(line, tax_rate, discounts_include_tax)
@@ -129,11 +132,12 @@ class Sales:
         payment: str = "checkmo",
         discounts_include_tax: bool = False,
         shipping_discount_minor: int = 0,
+        redeemed: tuple[int, int] = (0, 0),
         **_more: object,
     ) -> dict[str, Any]:
         """What a hook is told before an order is placed: it has a number already, and no id."""
         rows: list[dict[str, Any]] = []
-        total = Decimal(shipping_minor - shipping_discount_minor)
+        total = Decimal(shipping_minor - shipping_discount_minor - sum(redeemed))
         for line in cart:
             net = selling_minor(self._state, line.sku) * line.quantity - line.discount_minor
             net += _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
@@ -240,8 +244,11 @@ class Sales:
             line.invoiced = after
         if not any(line.to_invoice for line in order.lines):
             total += self._of_variants(order)
+        redeemed = _redeemed(total, order.redeemed, order.redeemed_by(order.invoices))
+        total -= sum(redeemed)
         number = state.new_id("invoice")
         made = Invoice(number, f"{number:09d}", order, lines, total, shipping, paid, state.clock.now_ms())
+        made.redeemed = redeemed
         order.invoices.append(made)
         state.invoices[number] = made
         self._move_on(order)
@@ -353,6 +360,9 @@ class Sales:
         total += adjustments[0] - adjustments[1]
         if total <= 0:
             errors.append("The credit memo's total must be positive.")
+        # What was redeemed goes back first, to where it came from.
+        redeemed = _redeemed(total, order.redeemed_by(order.invoices), order.redeemed_by(order.creditmemos))
+        total -= sum(redeemed)
         if total > order.paid_minor - order.refunded_minor:
             errors.append("The most money available to refund is less than that.")
         if errors:
@@ -368,7 +378,7 @@ class Sales:
                 state.source_items[line.sku, source].quantity += quantity - unsent
         number = state.new_id("creditmemo")
         made = Creditmemo(number, f"{number:09d}", order, lines, total, shipping, state.clock.now_ms())
-        made.adjustments = adjustments
+        made.adjustments, made.redeemed = adjustments, redeemed
         order.creditmemos.append(made)
         state.creditmemos[number] = made
         self._move_on(order)
@@ -463,6 +473,12 @@ class Sales:
         for source, quantity in at.items():
             state.source_items[sku, source] = SourceItem(sku, source, quantity, int(quantity > 0))
         return product
+
+
+def _redeemed(total: int, there: tuple[int, int], gone: tuple[int, int]) -> tuple[int, int]:
+    """How much of a document's total gift cards and store credit take, as far as there is something left of them."""
+    cards = min(total, there[0] - gone[0])
+    return cards, min(total - cards, there[1] - gone[1])
 
 
 def _tax_inside(amount_minor: int, tax_rate: Decimal) -> int:

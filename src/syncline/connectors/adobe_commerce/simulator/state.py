@@ -229,6 +229,7 @@ class Invoice:
     paid: bool
     created_ms: int
     comment: str = ""
+    redeemed: tuple[int, int] = (0, 0)  # of its total, taken by gift cards and store credit
 
 
 @dataclass(slots=True, eq=False)
@@ -243,6 +244,7 @@ class Creditmemo:
     shipping_minor: int
     created_ms: int
     comment: str = ""
+    redeemed: tuple[int, int] = (0, 0)  # of its total, taken by gift cards and store credit
     adjustments: tuple[int, int] = (0, 0)
 
 
@@ -270,6 +272,7 @@ class Order:
     comments: list[tuple[int, str]] = field(default_factory=list)
     ext_order_id: str = ""
     shipping_discount_minor: int = 0
+    redeemed: tuple[int, int] = (0, 0)  # by gift cards and store credit (Adobe Commerce only)
     charged_minor: int = 0  # what was taken from the buyer by an invoice of the API
     saved: int = 0  # how often; a rendering holds until the next time
 
@@ -283,7 +286,12 @@ class Order:
         """What the whole order costs, as it was placed."""
         goods = sum(x.net_minor + x.tax_minor for x in self.lines)
         fixed = sum(x.fixed_row_minor + x.fixed_tax_minor for x in self.items)
-        return goods + fixed + self.shipping_minor - self.shipping_discount_minor
+        return goods + fixed + self.shipping_minor - self.shipping_discount_minor - sum(self.redeemed)
+
+    def redeemed_by(self, documents: Iterable[Invoice | Creditmemo]) -> tuple[int, int]:
+        """What some documents had redeemed."""
+        taken = [one.redeemed for one in documents]
+        return sum(cards for cards, _ in taken), sum(account for _, account in taken)
 
     def shipping_after_discount(self, amount_minor: int) -> int:
         """What is left to pay of an amount of shipping."""
