@@ -158,6 +158,7 @@ def test_an_order_without_any_is_to_an_erp_what_it_was_before_there_were_such():
         '{"base_row_amount": 1}',
         '[{"base_row_amount_incl_tax": "NaN"}]',
         '[{"base_row_amount_incl_tax": 1e300}]',
+        '[{"base_row_amount": -1e300}]',
     ],
 )
 def test_what_is_told_of_them_and_cannot_be_meant_is_parked(applied):

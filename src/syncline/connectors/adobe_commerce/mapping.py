@@ -193,14 +193,16 @@ def _charges(
     Weee/Model/Total/Quote, Tax/Model/Sales/Total/Quote/CommonTaxCollector). A configurable line's are on its child.
     """
     were = left = tax_gone = ZERO
+    taxed: defaultdict[int | None, list[wire.OrderItem]] = defaultdict(list)
+    for item in items:  # a child's list is told of its parent too, but no amount for the row
+        if item.base_weee_tax_applied_row_amnt:
+            taxed[item.item_id].append(item)
+            taxed[item.parent_item_id].append(item)
     for item, line in zip(sold, lines, strict=True):
         row = tax = ZERO
-        for one in (item, *(x for x in items if x.parent_item_id == item.item_id)):
-            amount_of_row = amount(
-                one.base_weee_tax_applied_row_amnt, f"line {one.item_id}, fixed product taxes"
-            )
-            row += amount_of_row
-            tax += _tax_on_fixed(one) if amount_of_row else ZERO  # a child's are told of its parent too
+        for one in taxed[item.item_id]:
+            row += amount(one.base_weee_tax_applied_row_amnt, f"line {one.item_id}, fixed product taxes")
+            tax += _tax_on_fixed(one)
         wanted, ordered = int(line.quantity), int(item.qty_ordered)
         were += row
         left += row if wanted == ordered else _share(row, wanted, ordered)
@@ -216,8 +218,9 @@ def _tax_on_fixed(item: wire.OrderItem) -> Decimal:
     found = ZERO
     for one in taxes:
         with_tax, without = one.base_row_amount_incl_tax or ZERO, one.base_row_amount or ZERO
-        if not (with_tax.is_finite() and without.is_finite()) or max(with_tax, without) > wire.AMOUNT_MAX:
-            raise Rejected(f"{what}: {str(with_tax)[:40]} is no amount")
+        for value in (with_tax, without):
+            if not value.is_finite() or abs(value) > wire.AMOUNT_MAX:
+                raise Rejected(f"{what}: {str(value)[:40]} is no amount")
         found += max(ZERO, with_tax - without).quantize(_CENT, ROUND_HALF_UP)
     return found
 
