@@ -33,6 +33,9 @@ ITEMS_MAX = 20  # the same, for the rows of one synchronous call
 BULK_ITEMS_MAX = 500  # a shop with limits takes 5,000; more only make the window of each write longer
 CONCURRENCY_MAX = 64
 PREFETCH_MAX = 10_000
+STATES = frozenset(
+    {"new", "pending_payment", "payment_review", "processing", "holded"}
+)  # of orders that go on
 _STORE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _CARRIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -81,7 +84,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone. So many SKUs or more of one call go through the
     shop's queue (``bulk_from``). ``special_prices`` says whether a price that is shown beside a higher one becomes a special price, ``redeemed`` what becomes of
-    an order that was paid with gift cards, store credit or reward points. ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
+    an order that was paid with gift cards, store credit or reward points. The ERP is not told of an order before it leaves
+    ``wait_states``. ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
     Categories are found below ``category_root`` (0: they are not written), images fetched from ``image_hosts`` only.
     """
 
@@ -107,6 +111,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     carrier_code: str = "custom"
     refunds_restock: bool = False
     redeemed: Redeemed = "park"
+    wait_states: tuple[str, ...] = ("pending_payment", "payment_review", "holded")
     event_public_keys: tuple[str, ...] = ()
     event_client_id: str = ""
     journal_url: str = ""
@@ -171,6 +176,10 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
                 raise Misconfigured(f"{name}: must be between {low} and {high}")
         if self.orders_since and self.orders_since_ms is None:
             raise Misconfigured("orders_since: must be a moment with its offset, e.g. 2026-01-31T00:00:00Z")
+        if strange := sorted(set(self.wait_states) - STATES):
+            raise Misconfigured(
+                f"wait_states: {strange[0]!r} is no state of an order that goes on; there are {', '.join(sorted(STATES))}"
+            )
         if not _CARRIER.fullmatch(self.carrier_code):
             raise Misconfigured(
                 f"carrier_code: {self.carrier_code!r} is no carrier of the shop; custom always is one"

@@ -7,7 +7,7 @@ changes there: cancelled and refunded units are counted beside it, so what is le
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from syncline.connectors.adobe_commerce import marks, wire
@@ -31,29 +31,54 @@ PAID = 2  # the state of an invoice whose money came
 SOLD_KINDS = frozenset({"simple", "virtual", "downloadable"})  # products whose stock is kept
 
 
-def order_from_event(body: wire.Order, *, redeemed: bool = False) -> Order:
+# Why an order waits, by the states in which a shop's own doubts or its buyer's payment hold it up.
+_WAITS = {
+    "new": "nothing was invoiced in the shop yet",
+    "pending_payment": "its payment is under way",
+    "payment_review": "its payment is being reviewed",
+    "holded": "somebody stopped it in the shop",
+}
+
+
+def order_from_event(body: wire.Order, *, redeemed: bool = False, waiting: Collection[str] = ()) -> Order:
     """An order as an event tells it: no allocations, no payments, no refunds.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(wire.WholeOrder(body), source="", restocked=False, complete=False, redeemed=redeemed)
+    whole = wire.WholeOrder(body)
+    return _order(whole, source="", restocked=False, complete=False, redeemed=redeemed, waiting=waiting)
 
 
-def order_from_read(body: wire.WholeOrder, *, source: str, restocked: bool, redeemed: bool = False) -> Order:
+def order_from_read(
+    body: wire.WholeOrder,
+    *,
+    source: str,
+    restocked: bool,
+    redeemed: bool = False,
+    waiting: Collection[str] = (),
+) -> Order:
     """An order as a full read tells it.
 
     ``source`` is where units are taken to leave from that have not left yet. ``restocked``: whether refunded goods are taken
     to lie in their source again. ``redeemed``: whether gift cards, store credit and reward points are payments of the order;
-    else they are missing in its total, and it does not add up.
+    else they are missing in its total, and it does not add up. ``waiting``: states of which the ERP does not hear yet.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(body, source=source, restocked=restocked, complete=True, redeemed=redeemed)
+    return _order(body, source=source, restocked=restocked, complete=True, redeemed=redeemed, waiting=waiting)
 
 
-def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bool, redeemed: bool) -> Order:
+def _order(
+    whole: wire.WholeOrder,
+    *,
+    source: str,
+    restocked: bool,
+    complete: bool,
+    redeemed: bool,
+    waiting: Collection[str],
+) -> Order:
     order = whole.order
     updated_ms = to_ms(order.updated_at, "updated_at")
     sold = sellable(order.items)
@@ -111,6 +136,7 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
         refunds=tuple(_refunds(whole, restocked=restocked, redeemed=redeemed)),
         complete=complete,
         charges=charges,
+        waits=_WAITS.get(order.state, order.state) if order.state in waiting else "",
     )
 
 

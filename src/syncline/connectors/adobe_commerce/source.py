@@ -134,7 +134,7 @@ class AdobeCommerceSource:
     def _changes(self, event: Event) -> list[Change]:
         topic, body = event.topic, event.body
         if topic == ORDER_EVENT:
-            return [_from_event(body, redeemed=self._settings.redeemed == "payment")]
+            return [_from_event(body, self._settings)]
         if topic == REFUSED:
             raise why_refused(body)
         if topic == "order.notice":
@@ -148,6 +148,7 @@ class AdobeCommerceSource:
                 source=held.order_source,
                 restocked=held.refunds_restock,
                 redeemed=held.redeemed == "payment",
+                waiting=held.wait_states,
             )
             return [Change(Kind.ORDER, order.key, order.updated_at_ms, 1, order.updated_at_ms, order)]
         if topic == "item":
@@ -293,7 +294,7 @@ def _posted(body: bytes) -> Sequence[bytes]:
     return [bytes(raw) for raw in batch]
 
 
-def _from_event(value: bytes, *, redeemed: bool) -> Change:
+def _from_event(value: bytes, held: AdobeCommerceSettings) -> Change:
     """An order if the event carries all that makes one; else that it changed, and it is read."""
     stamp = wire.decode(value, wire.OrderStamp, "event, order")
     try:
@@ -305,7 +306,8 @@ def _from_event(value: bytes, *, redeemed: bool) -> Change:
         return _notice(stamp)  # whose child a line is was not registered, so goods would count twice
     if not mapping.tells_fixed_taxes(told.items):
         return _notice(stamp)  # how they are taxed was not registered, so a refund would be reckoned wrong
-    order = mapping.order_from_event(told, redeemed=redeemed)
+    redeemed = held.redeemed == "payment"
+    order = mapping.order_from_event(told, redeemed=redeemed, waiting=held.wait_states)
     if not mapping.adds_up(order):
         return _notice(stamp)  # an amount that belongs to it was not registered
     return Change(Kind.ORDER, order.key, order.updated_at_ms, 0, order.updated_at_ms, order)

@@ -246,6 +246,9 @@ class Builder:
                     else Skip("cancelled before the ERP heard of it")
                 )
                 continue
+            if order.waits and not external_id:
+                built[key] = Skip(f"the ERP is not told of it yet: {order.waits}")
+                continue
             if not external_id and is_before(order, route, self._adoption):
                 before = await self._before(order, reference)
                 if before is not None:

@@ -30,8 +30,11 @@ from syncline.connectors.adobe_commerce.simulator.state import (
 
 # Methods by which no provider is asked for money.
 OFFLINE = frozenset({"checkmo", "banktransfer", "cashondelivery", "purchaseorder", "companycredit", "free"})
+STOPPED = frozenset({"holded", "payment_review"})  # what neither goods nor money moves in
 STATUS = {
     "new": "pending",
+    "pending_payment": "pending_payment",
+    "payment_review": "payment_review",
     "processing": "processing",
     "complete": "complete",
     "closed": "closed",
@@ -82,9 +85,11 @@ class Sales:
         discounts_include_tax: bool = False,
         shipping_discount_minor: int = 0,
         redeemed: tuple[int, int] = (0, 0),
+        begins: str = "new",
     ) -> Checkout:
         """Place an order if everything in the cart is salable; all of it or nothing.
 
+        ``begins``: its state, ``pending_payment`` where the buyer is sent to a provider, ``payment_review`` where that one has doubts.
         ``redeemed``: what gift cards and store credit take of the total.
         ``discounts_include_tax``: as where prices are kept with tax, and discounts are given on them.
         """
@@ -111,6 +116,7 @@ class Sales:
             shipping_discount_minor=shipping_discount_minor,
             redeemed=redeemed,
         )
+        order.state, order.status = begins, STATUS[begins]
         for line in cart:
             order.items += self._lines(line, tax_rate, discounts_include_tax)
         state.orders[number] = order
@@ -216,7 +222,7 @@ class Sales:
             ApiError: the order is not in a state for it.
         """
         errors = []
-        if order.state in STATES_DONE or order.state == "holded":
+        if order.state in STATES_DONE | STOPPED:
             errors.append(f"An invoice cannot be created when an order has a status of {order.status}")
         lines = self._chosen(order, units, lambda line: line.to_invoice)
         if not lines:
@@ -278,7 +284,7 @@ class Sales:
         """
         state = self._state
         errors = []
-        if order.state in STATES_DONE or order.state == "holded" or not any(x.to_ship for x in order.lines):
+        if order.state in STATES_DONE | STOPPED or not any(x.to_ship for x in order.lines):
             errors.append("The order does not allow a shipment to be created.")
         lines = self._chosen(order, units, lambda line: line.to_ship)
         if not lines:
@@ -393,7 +399,7 @@ class Sales:
         An order that was shipped and not invoiced is cancelled too, and none of its units (Sales/Model/Order, canCancel and
         registerCancellation).
         """
-        if order.state in STATES_DONE or order.state == "holded":
+        if order.state in STATES_DONE | STOPPED:
             return False
         if not any(line.to_invoice for line in order.lines):
             return False
@@ -411,7 +417,7 @@ class Sales:
 
     def hold(self, order: Order) -> bool:
         """Stop an order."""
-        if order.state in STATES_DONE or order.state == "holded":
+        if order.state in STATES_DONE | STOPPED:
             raise ApiError(400, "A hold action is not available.")
         order.held_from = order.state, order.status
         order.state = order.status = "holded"
