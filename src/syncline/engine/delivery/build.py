@@ -593,8 +593,9 @@ def sum_fault(order: Order, tolerance: Decimal) -> str:
     tax = ZERO if order.taxes_included else order.tax
     expected = goods + order.shipping + order.charges + tax
     if abs(expected - order.total) > tolerance:
+        charges = f" + charges {order.charges}" if order.charges else ""
         return (
-            f"order {order.number}: lines {goods} + shipping {order.shipping} + charges {order.charges} + tax {tax} = {expected}, "
+            f"order {order.number}: lines {goods} + shipping {order.shipping}{charges} + tax {tax} = {expected}, "
             f"but the total says {order.total} {order.currency}; correct it in the shop, or raise "
             "rounding_tolerance of the route if this is rounding"
         )
