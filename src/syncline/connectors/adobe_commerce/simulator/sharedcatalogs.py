@@ -6,7 +6,7 @@ exactly one catalog; there is one public catalog. Its source is not public, so w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -262,3 +262,21 @@ def _told(state: ShopState, one: SharedCatalog) -> Row:
         "store_id": one.store_id,
         "tax_class_id": one.tax_class_id,
     }
+
+
+# Method, address, parameters and what is done, as in ``routes``.
+SERVICES: tuple[tuple[str, str, str, Callable[[Services, Call], Any]], ...] = (
+    ("GET", "sharedCatalog", "none", found),
+    ("POST", "sharedCatalog", "save_shared_catalog", create),
+    ("PUT", "sharedCatalog/{id}", "save_shared_catalog", update),
+    ("GET", "sharedCatalog/{sharedCatalogId}", "none", read),
+    ("DELETE", "sharedCatalog/{sharedCatalogId}", "none", remove),
+    ("GET", "sharedCatalog/{sharedCatalogId}/companies", "none", companies),
+    ("POST", "sharedCatalog/{sharedCatalogId}/assignCompanies", "companies", assign_companies),
+    ("POST", "sharedCatalog/{sharedCatalogId}/unassignCompanies", "companies", unassign_companies),
+    ("POST", "sharedCatalog/{sharedCatalogId}/assignTierPrices", "tier_prices", assign_tier_prices),
+    ("POST", "sharedCatalog/{sharedCatalogId}/resetTierPrices", "price_information", reset_tier_prices),
+    ("GET", "sharedCatalog/{id}/categories", "none", categories),
+    ("POST", "sharedCatalog/{id}/assignCategories", "categories", assign_categories),
+    ("POST", "sharedCatalog/{id}/unassignCategories", "categories", unassign_categories),
+)
