@@ -164,7 +164,7 @@ class AdobeCommerceBench:
 
     def stating(self, post: WebhookRequest, number: Decimal) -> WebhookRequest:
         body = json.loads(post.body)
-        body["event"]["data"]["value"]["items"][0]["base_price"] = 123454321
+        body["data"]["value"]["items"][0]["base_price"] = 123454321
         return self.sign(post, json.dumps(body).replace("123454321", f"{number:f}").encode())
 
     def stated(self, change: Change) -> Decimal:

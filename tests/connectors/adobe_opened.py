@@ -50,7 +50,7 @@ async def order_of(world: World, system: System, key: int) -> Order:
 
 def adds_up(order: Order) -> bool:
     goods = sum(line.unit_price * line.quantity - line.discount for line in order.lines)
-    return goods + order.shipping + order.tax == order.total
+    return goods + order.shipping + order.charges + order.tax == order.total
 
 
 def parcel(key: int, *lines: tuple[str, str, int], tracking: tuple[str, ...] = ("1Z",)) -> Item:

@@ -112,6 +112,7 @@ def line(id: str, sku: str, quantity: int, price: str, **more: Any) -> OrderLine
 def order(*lines: OrderLine, shipping: str = "0", tax: str = "0", **more: Any) -> Order:
     goods = sum((x.unit_price * x.quantity - x.discount for x in lines), Decimal(0))
     total = goods + Decimal(shipping) + (0 if more.get("taxes_included") else Decimal(tax))
+    total += more.get("charges", 0)
     base: dict[str, Any] = {
         "key": "1001",
         "number": "#1001",

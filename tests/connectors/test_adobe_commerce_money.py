@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.connectors.adobe_opened import opened, order_of
+from tests.connectors.adobe_opened import adds_up, opened, order_of
 from tests.connectors.adobe_world import World, run
 
 from syncline.model.delivery import Item, Outcome, Result
@@ -185,5 +185,45 @@ def test_what_the_erp_has_is_not_taken_from_a_card_as_well():
         done = await do(system, "record_payment", payment(key, str(Decimal(order.grand_minor) / 100)))
         assert done.result is Result.DONE
         assert (order.paid_minor, order.charged_minor) == (order.grand_minor, 0)
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("adjustment", "refunded"),
+    [({"adjustment_positive": 3}, "15"), ({"adjustment_negative": 2.5}, "9.50"), ({}, "12")],
+)
+def test_what_is_paid_besides_or_kept_of_a_refund_is_in_its_money_and_not_in_the_order(adjustment, refunded):
+    async def story(world: World) -> None:
+        system, _ = opened(world)
+        key = shipped(world)
+        first = await order_of(world, system, key)
+        line = world.shop.orders[key].lines[0].item_id
+        body = {
+            "items": [{"order_item_id": line, "qty": 1}],
+            "arguments": {"shipping_amount": 0, **adjustment},
+        }
+        assert (await world.post(f"order/{key}/refund", body)).status == 200
+        order = await order_of(world, system, key)
+        assert [refund.amount for refund in order.refunds] == [Decimal(refunded)]
+        assert (first.total - order.total, adds_up(order)) == (12, True)
+
+    run(story)
+
+
+def test_a_refund_of_nothing_or_of_more_than_came_in_is_refused():
+    async def story(world: World) -> None:
+        key = shipped(world)
+        line = world.shop.orders[key].lines[0].item_id
+        for arguments, words in (
+            ({"adjustment_negative": 12}, "positive"),
+            ({"adjustment_positive": 99}, "most money"),
+        ):
+            body = {
+                "items": [{"order_item_id": line, "qty": 1}],
+                "arguments": {"shipping_amount": 0, **arguments},
+            }
+            answer = await world.post(f"order/{key}/refund", body)
+            assert answer.status == 400 and words in answer.body["message"]
 
     run(story)

@@ -497,3 +497,32 @@ def test_a_throttled_read_is_raised_with_its_delay():
         assert raised.value.retry_after_s == 1.0
 
     run(story)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "waits"),
+    [
+        ("new", {}, False),
+        ("pending_payment", {}, True),
+        ("payment_review", {}, True),
+        ("holded", {}, True),
+        ("processing", {}, False),
+        ("pending_payment", {"wait_states": ()}, False),
+        ("new", {"wait_states": ("new",)}, True),
+    ],
+)
+def test_an_order_waits_in_some_states(state, more, waits):
+    async def story(world: World) -> None:
+        system, _ = opened(world, **more)
+        (change,) = changes(system, "order.read", {"order": bundle("3.50", total="14") | {"state": state}})
+        assert isinstance(change.value, Order) and bool(change.value.waits) == waits
+
+    run(story)
+
+
+def test_an_order_cannot_wait_in_a_state_that_it_never_leaves():
+    async def story(world: World) -> None:
+        with pytest.raises(Misconfigured, match="wait_states"):
+            opened(world, wait_states=("complete",))
+
+    run(story)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+import pytest
+
 from syncline.connectors.adobe_commerce import CONNECTOR, AdobeCommerceSettings
-from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
+from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator, CartLine
+from syncline.connectors.adobe_commerce.simulator.specialprices import Special
 from syncline.engine.codec import fingerprint
 from syncline.model.change import Kind
 from syncline.model.delivery import Item, Result
@@ -19,7 +22,7 @@ from syncline.simulate.transport import AsgiTransport
 
 
 class World:
-    def __init__(self, loop, **options) -> None:
+    def __init__(self, loop, more: dict[str, str] | None = None, **options) -> None:
         clock = VirtualClock(loop)
         transport = AsgiTransport({})
         self.shop = AdobeCommerceSimulator(clock=clock, rng=Random(1), transport=transport, **options)
@@ -31,6 +34,7 @@ class World:
             consumer_secret=held.consumer_secret,
             access_token=held.access_token,
             access_token_secret=held.access_token_secret,
+            **(more or {}),
         )
         self.system = CONNECTOR.open(Opening("shop", settings, clock, Random(2), transport))
         place = self.shop.add_source("here")
@@ -51,12 +55,19 @@ class World:
         return {(sku, group, int(n)): price for (sku, group, n), price in self.shop.state.tier_prices.items()}
 
 
-def price(sku: str, *amounts: str, group: str = "", had: tuple[int, ...] | None = (1,)) -> SetPrice:
+def price(
+    sku: str,
+    *amounts: str,
+    group: str = "",
+    had: tuple[int, ...] | None = (1,),
+    instead_of: str = "",
+) -> SetPrice:
     breaks = tuple(
         PriceBreak(Decimal(10 * n) if n else Decimal(1), Decimal(amount)) for n, amount in enumerate(amounts)
     )
     known = None if had is None else tuple(map(Decimal, had))
-    return SetPrice(sku, "1", "", group, PriceTag("GBP", breaks), known)
+    compared = Decimal(instead_of) if instead_of else None
+    return SetPrice(sku, "1", "", group, PriceTag("GBP", breaks, compared), known)
 
 
 def run(story, **options) -> None:
@@ -213,3 +224,103 @@ def test_prices_are_read_again_as_they_would_have_been_written():
         assert not w.shop.ledger.breaches
 
     run(story)
+
+
+# --- special prices ----------------------------------------------------------------------------------------
+
+WRITES = {"special_prices": "write"}
+
+
+async def own(w: World, *skus: str) -> dict[str, PriceTag]:
+    ids = {sku: str(w.shop.state.products[sku].entity_id) for sku in skus}
+    stocked = [StockedItem(sku, external_id, currency="GBP") for sku, external_id in ids.items()]
+    part = await w.system.rereads.contents[Kind.PRICE](["own"], stocked)
+    by_id = {row.external_id: row.content for row in part.rows}
+    return {sku: by_id[external_id] for sku, external_id in ids.items()}
+
+
+def sold(w: World, sku: str) -> int:
+    key = w.shop.checkout([CartLine(sku, 1)]).order_id
+    w.shop.set_quantity(sku, "here", 1_000)
+    return w.shop.orders[key].lines[0].price_minor
+
+
+def test_a_price_beside_a_higher_one_is_a_special_price_and_goes_when_it_does():
+    async def story(w: World) -> None:
+        promoted = price("A", "8", instead_of="12"), price("B,/&", "7", instead_of="9.5")
+        assert {result for result, _ in await w.do("set_price", *promoted, price("C", "5"))} == {Result.DONE}
+        assert w.calls() == {"special-price-information": 1, "base-prices": 1, "special-price": 1}
+        assert [sold(w, sku) for sku in ("A", "B,/&", "C")] == [800, 700, 500]
+        assert w.shop.state.products["A"].price_minor == 1200
+        shown = await own(w, "A", "B,/&", "C")
+        assert shown == {"A": promoted[0].content, "B,/&": promoted[1].content, "C": price("C", "5").content}
+        await w.do("set_price", price("A", "9", instead_of="12"), price("B,/&", "9.5"))
+        assert [sold(w, sku) for sku in ("A", "B,/&")] == [900, 950]
+        assert [one.sku for one in w.shop.state.specials] == ["A"]
+        assert (await own(w, "B,/&"))["B,/&"] == price("B,/&", "9.5").content
+        assert not w.shop.ledger.breaches
+
+    run(story, more=WRITES)
+
+
+@pytest.mark.parametrize("dates", [("", "2026-01-01 00:00:00"), ("2030-01-01 00:00:00", "")])
+def test_dates_that_somebody_left_do_not_keep_a_price_from_holding(dates):
+    async def story(w: World) -> None:
+        w.shop.state.specials.append(Special("A", 8.0, *dates))
+        w.shop.state.products["A"].price_minor = 1200
+        wanted = price("A", "8", instead_of="12")
+        assert (await own(w, "A"))["A"] != wanted.content, "it does not hold"
+        await w.do("set_price", wanted)
+        assert (sold(w, "A"), (await own(w, "A"))["A"]) == (800, wanted.content)
+
+    run(story, more=WRITES)
+
+
+def test_a_special_price_of_somebody_else_s_is_found_and_taken_away():
+    async def story(w: World) -> None:
+        await w.do("set_price", price("A", "12"))
+        w.shop.state.specials.append(Special("A", 3.0))
+        assert (await own(w, "A"))["A"] != price("A", "12").content
+        await w.do("set_price", price("A", "12"))
+        assert (sold(w, "A"), w.shop.state.specials) == (1200, [])
+
+    run(story, more=WRITES)
+
+
+def test_special_prices_are_left_alone_unless_they_are_written():
+    async def story(w: World) -> None:
+        w.shop.state.specials.append(Special("A", 3.0))
+        answers = await w.do("set_price", price("A", "12"), price("C", "5", instead_of="6"))
+        assert [result for result, _ in answers] == [Result.DONE, Result.REJECTED]
+        assert "special_prices" in answers[1][1]
+        assert w.calls() == {"base-prices": 1} and len(w.shop.state.specials) == 1
+        assert (await own(w, "A"))["A"] == price("A", "12").content
+
+    run(story)
+
+
+def test_a_group_s_price_is_shown_beside_no_other():
+    async def story(w: World) -> None:
+        answers = await w.do(
+            "set_list_price",
+            price("A", "9", group="Wholesale", instead_of="10"),
+            price("C", "5", group="Wholesale"),
+        )
+        assert [result for result, _ in answers] == [Result.REJECTED, Result.DONE]
+        assert w.tiers() == {("C", "Wholesale", 1): 5}
+
+    run(story, more=WRITES)
+
+
+def test_a_special_price_that_is_refused_spoils_no_other_and_a_shop_that_schedules_them_says_so():
+    async def story(w: World) -> None:
+        answers = await w.do(
+            "set_price", price("none", "8", instead_of="12"), price("C", "5", instead_of="6")
+        )
+        assert [result for result, _ in answers] == [Result.REJECTED, Result.DONE]
+        assert sold(w, "C") == 500
+        w.shop.state.staging = True
+        ((result, words),) = await w.do("set_price", price("A", "8", instead_of="12"))
+        assert result is Result.REJECTED and "Start Time for Future Update" in words
+
+    run(story, more=WRITES)

@@ -376,13 +376,13 @@ def test_a_saved_order_is_told_with_its_registered_fields_and_two_signatures():
         (_, headers, body), *more = world.receiver.got
         assert not more
         told = json.loads(body)
-        assert told["recipient_client_id"] == "client-1"
-        assert told["event"]["data"]["value"] == {
+        assert told["recipientclientid"] == "client-1"
+        assert told["data"]["value"] == {
             "entity_id": order,
             "items": [{"sku": "A"}, {"sku": "B"}],
             "payment": {"method": "checkmo"},
         }
-        assert headers["x-adobe-event-id"] == told["event_id"]
+        assert headers["x-adobe-event-id"] == told["eventid"]
         assert headers["x-adobe-event-code"].endswith("sales_order_save_commit_after")
         for number, key in enumerate(make_keys(), 1):
             signature = base64.b64decode(headers[f"x-adobe-digital-signature-{number}"])

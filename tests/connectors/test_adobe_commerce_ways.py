@@ -335,7 +335,7 @@ def test_the_journal_and_the_webhook_tell_an_event_under_one_id():
         listening = world.clock._loop.create_task(world.shop.run())
         world.buy(("A", 1))
         told = {event.event_id for event in await read.rested()}
-        assert told == {json.loads(body)["event_id"] for _, _, body in world.receiver.got} != set()
+        assert told == {json.loads(body)["eventid"] for _, _, body in world.receiver.got} != set()
         listening.cancel()
 
     run(story)

@@ -100,6 +100,31 @@ def test_the_shops_tax_is_kept_to_the_cent_where_that_is_configured(included):
     run(story, tax="keep", tax_account="5610", zero_tax_code="zero")
 
 
+@pytest.mark.parametrize(
+    ("settings", "carriers"),
+    [
+        ({"tax": "keep", "tax_account": "5610", "zero_tax_code": "zero"}, {"5610": "9.40"}),
+        (
+            {"tax": "keep", "tax_account": "5610", "zero_tax_code": "zero", "charge_account": "6710"},
+            {"5610": "2.20", "6710": "7.20"},
+        ),
+        ({"charge_account": "6710"}, {"6710": "7.20"}),
+    ],
+)
+def test_charges_are_a_line_of_their_own_or_kept_with_the_tax(settings, carriers):
+    async def story(world: World) -> None:
+        tax = "2.20" if "tax" in settings else "0"
+        placed = order(line("1", "A", 3, "10.00", tax=Decimal(tax)), tax=tax, charges=Decimal("7.20"))
+        outcome = await world.do("put_order", world.put(placed, ("1", "A", "MAIN", 3)))
+        found = world.sim.order(done(outcome))
+        assert (found.total, outcome.message) == (placed.total, "")
+        assert {x.number: x.amount for x in found.lines if x.number in ("5610", "6710")} == {
+            number: Decimal(amount) for number, amount in carriers.items()
+        }
+
+    run(story, **settings)
+
+
 def test_a_total_that_differs_is_said():
     async def story(world: World) -> None:
         world.sim.set_tax("STANDARD", "20")
@@ -116,6 +141,7 @@ def test_a_total_that_differs_is_said():
     ("settings", "changed", "words"),
     [
         ({"shipping_account": ""}, {"shipping": Decimal(5), "total": Decimal(15)}, "shipping_account"),
+        ({}, {"charges": Decimal(5), "total": Decimal(15)}, "charge_account"),
         ({"web_customer": ""}, {"customer": None}, "web_customer"),
         ({}, {"currency": "JPY"}, '"currencyCode" does not match'),
         ({}, {"lines": ()}, "not part of the order"),

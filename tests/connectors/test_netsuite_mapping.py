@@ -58,6 +58,38 @@ def test_totals_add_up_to_the_cent(data, included, settings):
     assert abs(total(body) - placed.total) <= CENT * len(lines) * (settings is SPREAD or included)
 
 
+@pytest.mark.parametrize("included", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "carriers"),
+    [
+        ({"tax": "keep", "tax_item": "90"}, {"90": "9.40"}),
+        ({"tax": "keep", "tax_item": "90", "charge_item": "93"}, {"90": "2.20", "93": "7.20"}),
+        ({"tax": "erp", "charge_item": "93"}, {"93": "7.20"}),
+    ],
+)
+def test_charges_are_a_line_of_their_own_or_kept_with_the_tax(settings, carriers, included):
+    settings = NetSuiteSettings("1", "c", "k", "p", **settings)
+    goods = line("a", "s", 3, "10", tax=Decimal("2.20"))
+    placed = order(goods, tax="2.20", charges=Decimal("7.20"), taxes_included=included)
+    put = PutOrder("r", placed, (OrderItem("a", "5", "s", "1", 3),))
+    body = mapping.create_body(put, {"id": "1"}, settings)
+    rows = {row["item"]["id"]: row["rate"] for row in body["item"]["items"]}
+    assert {item: rate for item, rate in rows.items() if item != "5"} == {
+        item: Decimal(rate) for item, rate in carriers.items()
+    }
+    missing = Decimal("2.20") if settings.tax == "erp" else 0
+    assert total(body) == placed.total - missing, "what the account computes itself is not sent"
+    assert settings.charge_item in {"", *settings.amount_items}
+
+
+def test_charges_that_nothing_can_carry_are_parked():
+    placed = order(line("a", "s", 1, "10"), charges=Decimal(1))
+    put = PutOrder("r", placed, (OrderItem("a", "5", "s", "1", 1),))
+    for settings, word in (({"tax": "erp"}, "charge_item"), ({"tax": "keep"}, "tax_item")):
+        with pytest.raises(Rejected, match=word):
+            mapping.create_body(put, {"id": "1"}, NetSuiteSettings("1", "c", "k", "p", **settings))
+
+
 def test_what_an_order_says():
     placed = order(
         line("a", "s", 1, "1"),

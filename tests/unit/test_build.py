@@ -76,6 +76,13 @@ def test_the_sentence_names_every_part_and_the_mend():
     assert "rounding_tolerance" in fault
 
 
+@pytest.mark.parametrize("included", [False, True])
+def test_charges_count_beside_the_tax(included):
+    placed = replace(order(line("l", "A", 2, "10.00")), charges=Decimal("2.40"), taxes_included=included)
+    assert sum_fault(replace(placed, total=Decimal("22.40")), TOLERANCE) == ""
+    assert "shipping 0 + charges 2.40 + tax 0 = 22.40" in sum_fault(placed, TOLERANCE)
+
+
 @pytest.mark.parametrize(("included", "fine"), [(True, False), (False, True)])
 def test_tax_counts_once(included, fine):
     placed = order(line("l", "A", 1, "10.00"), tax=Decimal(2))

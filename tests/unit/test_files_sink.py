@@ -271,6 +271,17 @@ def test_the_same_again_is_no_revision_and_a_cancellation_is_one(desks):
     assert (desk.root / "out" / "orders-shop-1-r2.csv").read_text().splitlines()[1] == "shop-1,2,cancel,,0,,"
 
 
+@pytest.mark.parametrize(("columns", "amounts"), [(("tax",), "9.40"), (("tax", "charges"), "2.20,7.20")])
+def test_charges_have_a_column_of_their_own_or_are_told_with_the_tax(desks, columns, amounts):
+    write = replace(ORDERS, columns=tuple(Column(name, name=name) for name in (*FIELDS, *columns)))
+    desk = desks(ITEMS, writes=(write,), untold=UNTOLD)
+    put = order()
+    charged = with_(put.order, tax=Decimal("2.20"), charges=Decimal("7.20"))
+    assert desk.run(deliver(desk.sink, replace(put, order=charged))) is Result.DONE
+    (name,) = desk.names("out")
+    assert (desk.root / "out" / name).read_text().splitlines()[1].endswith(f",{amounts}")
+
+
 def test_an_order_has_the_fields_of_the_mapping_in_its_head(desks):
     extra = tuple(Column(f"x_{name}", name=name) for name in ("gift", "net", "day", "note", "left_out"))
     write = with_(ORDERS, columns=(*ORDERS.columns[:2], *ORDERS.columns[3:5], ORDERS.columns[2], *extra))

@@ -85,6 +85,8 @@ def order_fingerprint(order: Order) -> str:
         order.billing,
         order.po_number,
         order.note,
+        *([order.charges] if order.charges else ()),  # without any, as it was before there were such
+        *(["waits"] if order.waits else ()),
     )
 
 

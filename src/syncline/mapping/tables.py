@@ -40,7 +40,7 @@ ORDER: Mapping[str, Type] = {
     **{f"order.{name}": Type.STRING for name in ("key", "number", "currency", "po_number", "note")},
     **{
         f"order.{name}": Type.DECIMAL
-        for name in ("shipping", "tax", "total", "discount", "units", "line_count")
+        for name in ("shipping", "charges", "tax", "total", "discount", "units", "line_count")
     },
     "order.placed": Type.DATE,
     "order.taxes_included": Type.BOOLEAN,
@@ -94,7 +94,7 @@ def order_values(order: Order, channel: str) -> dict[str, Value]:
     }
     for name in ("key", "number", "currency", "po_number", "note"):
         values[f"order.{name}"] = _said(getattr(order, name))
-    for name in ("shipping", "tax", "total", "discount"):
+    for name in ("shipping", "charges", "tax", "total", "discount"):
         values[f"order.{name}"] = _bounded(getattr(order, name))
     if order.customer is not None:
         for name in ("key", "name", "email", "phone"):

@@ -155,8 +155,10 @@ class Order(Struct, frozen=True):
     """An order as the channel holds it now.
 
     ``complete`` says whether allocations are known (a full read), or only what an event carried.
-    The parts add up: ``sum(unit_price x quantity - discount) + shipping + tax = total`` for orders
-    whose prices exclude tax; where ``taxes_included``, tax is inside the prices already.
+    The parts add up: ``sum(unit_price x quantity - discount) + shipping + charges + tax = total`` for orders
+    whose prices exclude tax; where ``taxes_included``, tax is inside the prices already. ``charges`` are what the buyer
+    pays besides, on no line and without tax: fixed product taxes, such as what recycling costs. ``waits`` says why an ERP that
+    does not know the order is not to hear of it yet, such as a payment that is under way; its units are wanted all the same.
     """
 
     key: str
@@ -179,6 +181,8 @@ class Order(Struct, frozen=True):
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     complete: bool = False
+    charges: Decimal = ZERO
+    waits: str = ""
 
 
 class ErpLine(Struct, frozen=True):

@@ -45,11 +45,13 @@ class Governor(Protocol):
 class Verified:
     """A webhook whose signature holds, ready to be appended.
 
-    ``reads`` are the streams that it only announces changes of: they are read at once.
+    ``reads`` are the streams that it only announces changes of: they are read at once. ``more`` are the other events of a
+    post that carries several; all of them are on disk before it is answered, or none.
     """
 
     event: Event
     reads: tuple[str, ...] = ()
+    more: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from syncline.connectors.adobe_commerce import wire
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
-from syncline.connectors.adobe_commerce.told import order_event
+from syncline.connectors.adobe_commerce.told import is_other, order_event
 from syncline.model.change import Cursor, Event
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.ports import Clock, Page, Request, Response, Transport
@@ -42,14 +42,6 @@ class Batch(Struct, frozen=True):
     """An answer."""
 
     events: tuple[Entry, ...] = ()
-
-
-class Flat(Struct, frozen=True):
-    """An event without the envelope that a webhook puts around it."""
-
-    data: wire.EventData
-    id: str = ""
-    event_id: str = ""
 
 
 class Journal:
@@ -159,24 +151,21 @@ class Journal:
         except Rejected as error:
             raise Retryable(str(error)) from None
         now_ms = self._clock.now_ms()
-        return tuple(
-            order_event(self._name, event_id, value, now_ms) for event_id, value in map(_opened, batch.events)
-        )
+        told = filter(None, map(_opened, batch.events))
+        return tuple(order_event(self._name, event_id, value, now_ms) for event_id, value in told)
 
 
-def _opened(entry: Entry) -> tuple[str, bytes]:
-    """The id under which a webhook would tell it, and the order; whole where it is neither shape, to be parked."""
-    raw = bytes(entry.event)
+def _opened(entry: Entry) -> tuple[str, bytes] | None:
+    """The id under which a webhook would tell it, and the order; whole where it is no event, to be parked.
+
+    Events of something else, which a registration may have besides, are passed over.
+    """
+    raw, place = bytes(entry.event), f"{STREAM}:{entry.position}"
     try:
-        wrapped = wire.decode(raw, wire.IoEvent, STREAM)
-        return wrapped.event_id, bytes(wrapped.event.data.value)
+        event = wire.decode(raw, wire.IoEvent, STREAM)
+        return None if is_other(event) else (event.name or place, event.value)
     except Rejected:
-        pass
-    try:
-        flat = wire.decode(raw, Flat, STREAM)
-    except Rejected:
-        return f"{STREAM}:{entry.position}", raw
-    return flat.event_id or flat.id or f"{STREAM}:{entry.position}", bytes(flat.data.value)
+        return place, raw
 
 
 def _rest_s(answer: Response) -> float:

@@ -24,6 +24,8 @@ from syncline.ports import PollStream, Sample
 
 Auth = Literal["oauth", "bearer", "admin"]
 StockWrites = Literal["direct", "bulk"]
+SpecialPrices = Literal["keep", "write"]
+Redeemed = Literal["park", "payment"]
 
 OVERLAP_S_MAX = 86_400
 PAGE_MAX = 300  # the most that a shop with input limits allows
@@ -31,6 +33,9 @@ ITEMS_MAX = 20  # the same, for the rows of one synchronous call
 BULK_ITEMS_MAX = 500  # a shop with limits takes 5,000; more only make the window of each write longer
 CONCURRENCY_MAX = 64
 PREFETCH_MAX = 10_000
+STATES = frozenset(
+    {"new", "pending_payment", "payment_review", "processing", "holded"}
+)  # of orders that go on
 _STORE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _CARRIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -78,7 +83,9 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     its checkout. An order that a person has to review is stopped, or passed on to be held (``webhook_review``); orders paid by
     one of ``webhook_credit_methods`` are on account. ``order_source`` is where open units are taken to leave from. ``orders_since`` (RFC 3339) is where the first read of orders
     begins; without it, orders changed before the first read are left alone. So many SKUs or more of one call go through the
-    shop's queue (``bulk_from``). ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
+    shop's queue (``bulk_from``). ``special_prices`` says whether a price that is shown beside a higher one becomes a special price, ``redeemed`` what becomes of
+    an order that was paid with gift cards, store credit or reward points. The ERP is not told of an order before it leaves
+    ``wait_states``. ``attributes`` are the codes under which the shop has what the ERP calls otherwise.
     Categories are found below ``category_root`` (0: they are not written), images fetched from ``image_hosts`` only.
     """
 
@@ -94,6 +101,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     order_source: str = "default"
     stock_writes: StockWrites = "direct"
     stock_items_max: int = ITEMS_MAX
+    special_prices: SpecialPrices = "keep"
     bulk_applies_after_s: int = 120
     concurrency: int = 4
     page_size: int = 100
@@ -102,6 +110,8 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     notify_customer: bool = False
     carrier_code: str = "custom"
     refunds_restock: bool = False
+    redeemed: Redeemed = "park"
+    wait_states: tuple[str, ...] = ("pending_payment", "payment_review", "holded")
     event_public_keys: tuple[str, ...] = ()
     event_client_id: str = ""
     journal_url: str = ""
@@ -166,6 +176,10 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
                 raise Misconfigured(f"{name}: must be between {low} and {high}")
         if self.orders_since and self.orders_since_ms is None:
             raise Misconfigured("orders_since: must be a moment with its offset, e.g. 2026-01-31T00:00:00Z")
+        if strange := sorted(set(self.wait_states) - STATES):
+            raise Misconfigured(
+                f"wait_states: {strange[0]!r} is no state of an order that goes on; there are {', '.join(sorted(STATES))}"
+            )
         if not _CARRIER.fullmatch(self.carrier_code):
             raise Misconfigured(
                 f"carrier_code: {self.carrier_code!r} is no carrier of the shop; custom always is one"
@@ -326,7 +340,6 @@ CAPABILITIES = Capabilities(
     checkout_ms=5_000,
     limit=LimitKind.CONCURRENCY,
     price_lists=True,  # a customer group's tier prices
-    compares_prices=False,
     price_decimals=2,  # as shops show them; what has more is rounded when it is written (an assumption)
     event_delay_ms=60_000,  # sent by a cron job every minute; within a second where they have priority
     order_stamp_ms=ORDER_STAMP_MS,
@@ -382,6 +395,9 @@ EVENT_FIELDS = (
     "base_shipping_tax_amount",
     "base_shipping_refunded",
     "base_tax_amount",
+    "base_gift_cards_amount",
+    "base_customer_balance_amount",
+    "base_reward_currency_amount",
     "items[].item_id",
     "items[].parent_item_id",
     "items[].product_type",
@@ -396,6 +412,8 @@ EVENT_FIELDS = (
     "items[].base_discount_amount",
     "items[].base_discount_tax_compensation_amount",
     "items[].base_tax_amount",
+    "items[].base_weee_tax_applied_row_amnt",
+    "items[].weee_tax_applied",
 )
 
 

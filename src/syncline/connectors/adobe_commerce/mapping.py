@@ -7,7 +7,7 @@ changes there: cancelled and refunded units are counted beside it, so what is le
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from syncline.connectors.adobe_commerce import marks, wire
@@ -31,28 +31,54 @@ PAID = 2  # the state of an invoice whose money came
 SOLD_KINDS = frozenset({"simple", "virtual", "downloadable"})  # products whose stock is kept
 
 
-def order_from_event(body: wire.Order) -> Order:
+# Why an order waits, by the states in which a shop's own doubts or its buyer's payment hold it up.
+_WAITS = {
+    "new": "nothing was invoiced in the shop yet",
+    "pending_payment": "its payment is under way",
+    "payment_review": "its payment is being reviewed",
+    "holded": "somebody stopped it in the shop",
+}
+
+
+def order_from_event(body: wire.Order, *, redeemed: bool = False, waiting: Collection[str] = ()) -> Order:
     """An order as an event tells it: no allocations, no payments, no refunds.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(wire.WholeOrder(body), source="", restocked=False, complete=False)
+    whole = wire.WholeOrder(body)
+    return _order(whole, source="", restocked=False, complete=False, redeemed=redeemed, waiting=waiting)
 
 
-def order_from_read(body: wire.WholeOrder, *, source: str, restocked: bool) -> Order:
+def order_from_read(
+    body: wire.WholeOrder,
+    *,
+    source: str,
+    restocked: bool,
+    redeemed: bool = False,
+    waiting: Collection[str] = (),
+) -> Order:
     """An order as a full read tells it.
 
     ``source`` is where units are taken to leave from that have not left yet. ``restocked``: whether refunded goods are taken
-    to lie in their source again.
+    to lie in their source again. ``redeemed``: whether gift cards, store credit and reward points are payments of the order;
+    else they are missing in its total, and it does not add up. ``waiting``: states of which the ERP does not hear yet.
 
     Raises:
         Rejected: it cannot be understood.
     """
-    return _order(body, source=source, restocked=restocked, complete=True)
+    return _order(body, source=source, restocked=restocked, complete=True, redeemed=redeemed, waiting=waiting)
 
 
-def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bool) -> Order:
+def _order(
+    whole: wire.WholeOrder,
+    *,
+    source: str,
+    restocked: bool,
+    complete: bool,
+    redeemed: bool,
+    waiting: Collection[str],
+) -> Order:
     order = whole.order
     updated_ms = to_ms(order.updated_at, "updated_at")
     sold = sellable(order.items)
@@ -73,15 +99,19 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
     # Taxes that lie on no line (on shipping, on fees) stay, shipping's as far as shipping does.
     tax_gone = sum((i.base_tax_amount or ZERO for i in sold), ZERO) - sum((line.tax for line in lines), ZERO)
     tax_gone += shipping_tax - _part(shipping_tax, gross_left, gross)
-    tax = tax_was - tax_gone
+    charges_were, charges, charges_tax_gone = _charges(order.items, sold, lines)
+    tax = tax_was - tax_gone - charges_tax_gone
     goods_were = sum((_net(item) for item in sold), ZERO)
     goods = sum((line.unit_price * line.quantity - line.discount for line in lines), ZERO)
-    # Gift cards, store credit and fees are in the total and on no line: then the parts do not add up, here as there.
+    # What was redeemed is taken off the total and is on no line: unless it is a payment, the parts do not add up.
+    tenders = list(_redeemed(order)) if redeemed else []
     total = (
         amount(order.base_grand_total, "base_grand_total")
+        + sum((tender.amount for tender in tenders), ZERO)
         - (goods_were - goods)
         - (tax_was - tax)
         - (shipping_was - shipping)
+        - (charges_were - charges)
     )
     return Order(
         key=str(order.entity_id),
@@ -102,9 +132,11 @@ def _order(whole: wire.WholeOrder, *, source: str, restocked: bool, complete: bo
         cancelled_at_ms=updated_ms
         if order.state == "canceled" and not any(line.quantity for line in lines)
         else None,
-        payments=tuple(_payments(whole)),
-        refunds=tuple(_refunds(whole, restocked=restocked)),
+        payments=(*(tenders if complete else ()), *_payments(whole)),
+        refunds=tuple(_refunds(whole, restocked=restocked, redeemed=redeemed)),
         complete=complete,
+        charges=charges,
+        waits=_WAITS.get(order.state, order.state) if order.state in waiting else "",
     )
 
 
@@ -178,10 +210,57 @@ def _net(item: wire.OrderItem) -> Decimal:
     )
 
 
+def _charges(
+    items: Sequence[wire.OrderItem], sold: Sequence[wire.OrderItem], lines: Sequence[OrderLine]
+) -> tuple[Decimal, Decimal, Decimal]:
+    """Fixed product taxes (WEEE): what they were, what is left of them, and how much of the tax on them is gone.
+
+    They are in the order's total beside the rows, and what is taxed of them is in its tax and on no line (magento2:
+    Weee/Model/Total/Quote, Tax/Model/Sales/Total/Quote/CommonTaxCollector). A configurable line's are on its child.
+    """
+    were = left = tax_gone = ZERO
+    taxed: defaultdict[int | None, list[wire.OrderItem]] = defaultdict(list)
+    for item in items:  # a child's list is told of its parent too, but no amount for the row
+        if item.base_weee_tax_applied_row_amnt:
+            taxed[item.item_id].append(item)
+            taxed[item.parent_item_id].append(item)
+    for item, line in zip(sold, lines, strict=True):
+        row = tax = ZERO
+        for one in taxed[item.item_id]:
+            row += amount(one.base_weee_tax_applied_row_amnt, f"line {one.item_id}, fixed product taxes")
+            tax += _tax_on_fixed(one)
+        wanted, ordered = int(line.quantity), int(item.qty_ordered)
+        were += row
+        left += row if wanted == ordered else _share(row, wanted, ordered)
+        tax_gone += ZERO if wanted == ordered else tax - _share(tax, wanted, ordered)
+    return were, left, tax_gone
+
+
+def _tax_on_fixed(item: wire.OrderItem) -> Decimal:
+    """The tax on a line's fixed product taxes. They are floats of PHP's, written as JSON into a text."""
+    told = item.weee_tax_applied or ()
+    what = f"line {item.item_id}, weee_tax_applied"
+    taxes = wire.decode(told.encode(), tuple[wire.FixedTax, ...], what) if isinstance(told, str) else told
+    found = ZERO
+    for one in taxes:
+        with_tax, without = one.base_row_amount_incl_tax or ZERO, one.base_row_amount or ZERO
+        for value in (with_tax, without):
+            if not value.is_finite() or abs(value) > wire.AMOUNT_MAX:
+                raise Rejected(f"{what}: {str(value)[:40]} is no amount")
+        found += max(ZERO, with_tax - without).quantize(_CENT, ROUND_HALF_UP)
+    return found
+
+
+def tells_fixed_taxes(items: Iterable[wire.OrderItem]) -> bool:
+    """Whether a line with fixed product taxes says what of the order's tax is on them."""
+    return all(item.weee_tax_applied is not None for item in items if item.base_weee_tax_applied_row_amnt)
+
+
 def adds_up(order: Order) -> bool:
     """Whether the parts of an order make its total, to the cent for each line."""
     goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
-    return abs(goods + order.shipping + order.tax - order.total) <= _CENT * len(order.lines)
+    parts = goods + order.shipping + order.charges + order.tax
+    return abs(parts - order.total) <= _CENT * len(order.lines)
 
 
 def _share(value: Decimal, part: int, whole: int) -> Decimal:
@@ -219,7 +298,8 @@ def _allocations(
 
 def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:
     for invoice in whole.invoices:
-        if invoice.state == PAID and not marks.ours(invoice.comments):
+        # An order that costs nothing, or was redeemed whole, has an invoice of nothing: no money came.
+        if invoice.state == PAID and invoice.base_grand_total and not marks.ours(invoice.comments):
             yield Payment(
                 id=str(invoice.entity_id),
                 amount=amount(invoice.base_grand_total, "invoice, base_grand_total"),
@@ -229,7 +309,35 @@ def _payments(whole: wire.WholeOrder) -> Iterable[Payment]:
             )
 
 
-def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
+# What was redeemed: field, and method of payment as the shop calls it.
+_TENDERS = (
+    ("base_gift_cards_amount", "giftcardaccount"),
+    ("base_customer_balance_amount", "customerbalance"),
+    ("base_reward_currency_amount", "rewardpoints"),
+)
+
+
+def _redeemed(order: wire.Order) -> Iterable[Payment]:
+    """Gift cards, store credit and reward points as payments, each once an order."""
+    for field, method in _TENDERS:
+        told = getattr(order.extension_attributes, field, None)
+        value = amount(told if told is not None else getattr(order, field), field)
+        if value:
+            yield Payment(
+                id=f"{order.entity_id}-{method}",
+                amount=value,
+                currency=order.base_currency_code,
+                received_at_ms=to_ms(order.created_at, "created_at"),
+                gateway=method,
+            )
+
+
+def redeemed_of(order: wire.Order) -> Decimal:
+    """How much of an order was paid with gift cards, store credit and reward points."""
+    return sum((tender.amount for tender in _redeemed(order)), ZERO)
+
+
+def _refunds(whole: wire.WholeOrder, *, restocked: bool, redeemed: bool) -> Iterable[Refund]:
     items = {item.item_id: item for item in sellable(whole.order.items)}
     # How many units of each line were never sent: those were refunded first, oldest credit memo first.
     unsent = {
@@ -249,9 +357,12 @@ def _refunds(whole: wire.WholeOrder, *, restocked: bool) -> Iterable[Refund]:
                 lines.append(RefundLine(str(line.order_item_id), line.qty - kept, restocked=restocked))
         if marks.ours(memo.comments):
             continue
+        given = amount(memo.base_grand_total, "credit memo, base_grand_total")
+        for field, _ in _TENDERS if redeemed else ():
+            given += amount(getattr(memo.extension_attributes, field, None), f"credit memo, {field}")
         yield Refund(
             str(memo.entity_id),
-            amount(memo.base_grand_total, "credit memo, base_grand_total"),
+            given,
             to_ms(memo.created_at, "credit memo, created_at"),
             tuple(lines),
         )

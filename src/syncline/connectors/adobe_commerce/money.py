@@ -8,13 +8,14 @@ and a credit memo pays them back, so a part of an amount, or goods without their
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from syncline.connectors.adobe_commerce import marks, wire
 from syncline.connectors.adobe_commerce.client import Client, Missing, Search
 from syncline.connectors.adobe_commerce.manifest import PAGE_MAX
-from syncline.connectors.adobe_commerce.mapping import sellable
+from syncline.connectors.adobe_commerce.mapping import PAID, redeemed_of, sellable
 from syncline.connectors.adobe_commerce.wire import Found, units
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
@@ -24,6 +25,7 @@ from syncline.model.records import ZERO, Receipt
 # Of an invoice and of a credit memo; why is only in the shop's log (magento2: Sales/Model/InvoiceOrder, RefundOrder).
 _NOT_SAVED = "Could not save a"
 CANCELED, CLOSED = "canceled", "closed"
+VOID = 3  # the state of an invoice that was cancelled
 D = TypeVar("D", wire.Invoice, wire.Creditmemo)
 
 Payload = RecordPayment | CreateRefund | CancelOrder
@@ -51,9 +53,10 @@ class MoneyWriter:
         """What is there of it by our words, or by the order's state; ``None`` where it is not."""
         order = await self._order(payload.order_key)
         if isinstance(payload, RecordPayment):
-            invoices = await self._ours(order)
-            there = _held(order, invoices, payload.receipt) >= payload.receipt.received or _due(order) <= 0
-            return _told(invoices) if there else None
+            every = await self._invoices(order)
+            invoices = _ours(every)
+            there = _held(order, invoices, payload.receipt) >= payload.receipt.received
+            return _told(invoices) if there or _due(order) <= 0 or _all_paid(order, every) else None
         if isinstance(payload, CreateRefund):
             return await self._memo(payload.order_key, marks.refund_comment(payload.reference))
         return _done(payload.order_key) if order.state in (CANCELED, CLOSED) else None
@@ -75,9 +78,8 @@ class MoneyWriter:
 
     # -- payments -----------------------------------------------------------------------------------
 
-    async def _ours(self, order: wire.Order) -> list[wire.Invoice]:
-        found = await self._documents("invoices", str(order.entity_id), Found[wire.Invoice])
-        return [invoice for invoice in found if marks.carries(invoice.comments, marks.PAYMENT)]
+    async def _invoices(self, order: wire.Order) -> tuple[wire.Invoice, ...]:
+        return await self._documents("invoices", str(order.entity_id), Found[wire.Invoice])
 
     async def _record(self, payload: RecordPayment) -> Outcome:
         receipt, order = payload.receipt, await self._order(payload.order_key)
@@ -86,9 +88,10 @@ class MoneyWriter:
                 f"{receipt.received} {receipt.currency} were received, but order {order.increment_id} is in "
                 f"{order.base_currency_code}: invoice it by hand, then discard this"
             )
-        invoices = await self._ours(order)
+        every = await self._invoices(order)
+        invoices = _ours(every)
         missing, due = receipt.received - _held(order, invoices, receipt), _due(order)
-        if missing <= 0 or due <= 0 or order.state in (CANCELED, CLOSED):
+        if missing <= 0 or due <= 0 or order.state in (CANCELED, CLOSED) or _all_paid(order, every):
             return _told(invoices)
         if missing < due:
             note = f"{missing} of {due} were received; an invoice is of goods, so it is told when the rest has come."
@@ -100,7 +103,7 @@ class MoneyWriter:
             "comment": {"comment": marks.PAYMENT, "is_visible_on_front": 0},
         }
         await self._post(f"order/{payload.order_key}/invoice", body)
-        return _told(await self._ours(order))
+        return _told(_ours(await self._invoices(order)))
 
     async def _post(self, path: str, body: dict[str, Any]) -> str:
         try:
@@ -182,6 +185,21 @@ class MoneyWriter:
         return _done(await self._post(f"order/{key}/refund", body))
 
 
+def _ours(invoices: Iterable[wire.Invoice]) -> list[wire.Invoice]:
+    return [invoice for invoice in invoices if marks.carries(invoice.comments, marks.PAYMENT)]
+
+
+def _all_paid(order: wire.Order, invoices: Iterable[wire.Invoice]) -> bool:
+    """Whether all that can be invoiced is, and paid; of an order that does not say, it is not.
+
+    The invoices may be short of the order all the same: of fixed product taxes on variants (magento2, issue 41266).
+    """
+    lines = sellable(order.items)
+    if any(line.qty_invoiced is None or _uninvoiced(line) for line in lines):
+        return False
+    return all(invoice.state in (PAID, VOID) for invoice in invoices)
+
+
 def _uninvoiced(line: wire.OrderItem) -> bool:
     """Whether units of a line were neither invoiced nor cancelled; of one that does not say what was invoiced, none."""
     if line.qty_invoiced is None:
@@ -195,8 +213,8 @@ def _due(order: wire.Order) -> Decimal:
 
 
 def _held(order: wire.Order, invoices: list[wire.Invoice], receipt: Receipt) -> Decimal:
-    """How much of an ERP's figure the shop shows already."""
-    return (order.base_total_paid or ZERO) if receipt.of_channel else _sum(invoices)
+    """How much of an ERP's figure the shop shows already; what was redeemed there is the shop's own, as its payments are."""
+    return (order.base_total_paid or ZERO) + redeemed_of(order) if receipt.of_channel else _sum(invoices)
 
 
 def _sum(invoices: list[wire.Invoice]) -> Decimal:

@@ -46,9 +46,7 @@ class OrderReader:
         invoices = await self._documents(
             "invoices", Found[wire.Invoice], [o for o in fit if o.base_total_paid]
         )
-        memos = await self._documents(
-            "creditmemos", Found[wire.Creditmemo], [o for o in fit if o.base_total_refunded]
-        )
+        memos = await self._documents("creditmemos", Found[wire.Creditmemo], list(filter(_refunded, fit)))
         sent = [order for order in fit if any(item.qty_shipped for item in order.items)]
         shipments = await self._documents("shipments", Found[wire.Shipment], sent)
         return {
@@ -82,6 +80,12 @@ class OrderReader:
             if page.total_count <= len(page.items):
                 return found
         raise Retryable(f"reading {path} did not end after {PAGES_MAX} pages")
+
+
+def _refunded(order: wire.Order) -> bool:
+    """Whether it has credit memos; one may pay nothing back, where all of it went to a gift card."""
+    paid = order.base_total_refunded or order.base_shipping_refunded
+    return bool(paid or any(item.qty_refunded for item in order.items))
 
 
 def _order(raw: msgspec.Raw) -> tuple[str, wire.Order | Rejected]:

@@ -1,4 +1,4 @@
-"""Writing prices, and reading them again: products' base prices, and the tier prices of customer groups.
+"""Writing prices, and reading them again: products' base and special prices, and the tier prices of customer groups.
 
 Every row of a call is judged by itself: 200 with an empty list says that all were taken, and each entry names one that was
 not (contract section 6). A call adds rows and changes those that are there; ``PUT`` would wipe all groups of a product,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,12 +25,18 @@ from syncline.model.records import Item as StockedItem
 from syncline.ports import Clock, Part
 
 BASE, TIERS = "products/base-prices", "products/tier-prices"
+SPECIAL, READ_SPECIAL = "products/special-price", "products/special-price-information"
+DELETE_SPECIAL = "products/special-price-delete"
 READ_TIERS, DELETE_TIERS = "products/tier-prices-information", "products/tier-prices-delete"
 WEBSITES = 0  # all of them; `store_id` 0 is all store views
 FIXED = "fixed"  # the type of a price; the other is a percentage
 OWN = "own"  # the group of a product's own price, as contents are called
 CENT = Decimal("0.01")
 DONE = Outcome(Result.DONE)
+NO_SPECIALS = (
+    'a price beside a higher one is a special price: set special_prices = "write", or leave compare_at out'
+)
+NO_COMPARED = "the price of a customer group is shown beside no other: leave compare_at of the list out"
 Row = dict[str, Any]
 At = tuple[str, str]  # a SKU and a customer group
 
@@ -41,17 +47,47 @@ class PriceWriter:
     def __init__(self, settings: AdobeCommerceSettings, client: Client) -> None:
         self._client = client
         self._rows_max = settings.stock_items_max
+        self._specials = settings.special_prices == "write"
 
     async def set_own(self, items: Sequence[Item]) -> list[Outcome]:
-        """Base prices."""
-        rows = [(_at(item.payload), _base(item.payload)) for item in items]
-        refused = await self._send(BASE, rows)
-        return [_outcome(item.payload, refused) for item in items]
+        """Base prices; of one that is shown beside a higher price, that is the base price, and it is the special one.
+
+        A save keeps the dates of the special price that was there, so one with dates is deleted first.
+        """
+        payloads: list[SetPrice] = [item.payload for item in items]
+        if not self._specials:
+            refused = {_at(one): NO_SPECIALS for one in payloads if one.content.compare_at is not None}
+        else:
+            refused = await self._clear_specials(payloads)
+        rows = [(_at(one), _base(one)) for one in payloads if _at(one) not in refused]
+        refused |= await self._send(BASE, rows)
+        compared = [one for one in payloads if one.content.compare_at is not None and _at(one) not in refused]
+        refused |= await self._send(SPECIAL, [(_at(one), _special(one)) for one in compared])
+        return [_outcome(payload, refused) for payload in payloads]
+
+    async def _clear_specials(self, payloads: Sequence[SetPrice]) -> dict[At, str]:
+        """Delete the special prices that are not wanted; returns what was refused."""
+        wanted = {_folded(*_at(payload)): payload for payload in payloads}
+        rows = await _all(
+            self._client, READ_SPECIAL, [one.sku for one in payloads], self._rows_max, wire.SpecialPrice
+        )
+        gone = [
+            (
+                _at(payload),
+                {name: value for name, value in msgspec.to_builtins(row).items() if value is not None},
+            )
+            for row in rows
+            if row.store_id == WEBSITES
+            and (payload := wanted.get(_folded(row.sku, ""))) is not None
+            and (row.dated or payload.content.compare_at is None)
+        ]
+        return await self._send(DELETE_SPECIAL, gone)
 
     async def set_lists(self, items: Sequence[Item]) -> list[Outcome]:
         """Tier prices of customer groups; one from a single unit on is the group's price."""
         payloads: list[SetPrice] = [item.payload for item in items]
-        refused = await self._clear([payload for payload in payloads if _leaves(payload)])
+        refused = {_at(one): NO_COMPARED for one in payloads if one.content.compare_at is not None}
+        refused |= await self._clear([one for one in payloads if _at(one) not in refused and _leaves(one)])
         rows = [
             (_at(payload), _tier(payload.sku, payload.price_list, one.minimum, one.amount))
             for payload in payloads
@@ -70,11 +106,7 @@ class PriceWriter:
             for payload in payloads
         }
         skus = list(dict.fromkeys(payload.sku for payload in payloads))
-        there: list[wire.TierPrice] = []
-        for start in range(0, len(skus), self._rows_max):
-            there += await self._client.post(
-                READ_TIERS, {"skus": skus[start : start + self._rows_max]}, list[wire.TierPrice]
-            )
+        there = await _all(self._client, READ_TIERS, skus, self._rows_max, wire.TierPrice)
         gone = [
             (held[0], msgspec.to_builtins(row))
             for row in there
@@ -103,6 +135,7 @@ class PriceReader:
         self._client = client
         self._clock = clock
         self._rows_max = settings.stock_items_max
+        self._specials = settings.special_prices == "write"
 
     async def read(self, groups: Sequence[str], items: Sequence[StockedItem]) -> Part[Told]:
         """Base prices, and the tier prices of some customer groups; ``cost`` is how long calls were open, in seconds."""
@@ -122,8 +155,17 @@ class PriceReader:
         search.where(("entity_id", "in", ",".join(item.external_id for item in items)))
         answer = await self._client.get("products", search.pairs(), wire.Found[wire.Product])
         currencies = {item.external_id: item.currency for item in items}
+        specials: dict[str, wire.SpecialPrice] = {}
+        if self._specials:
+            skus = [row.sku for row in answer.items]
+            found = await _all(self._client, READ_SPECIAL, skus, self._rows_max, wire.SpecialPrice)
+            specials = {row.sku.casefold(): row for row in found if row.store_id == WEBSITES}
         return [
-            Told(OWN, str(row.id), PriceTag(currencies[str(row.id)], (PriceBreak(ONE, _plain(row.price)),)))
+            Told(
+                OWN,
+                str(row.id),
+                _own_tag(currencies[str(row.id)], row.price, specials.get(row.sku.casefold())),
+            )
             for row in answer.items
             if row.price is not None and str(row.id) in currencies
         ]
@@ -151,6 +193,27 @@ class PriceReader:
         ]
 
 
+R = TypeVar("R")
+
+
+async def _all(client: Client, path: str, skus: Sequence[str], size: int, kind: type[R]) -> list[R]:
+    """What a service tells of some products."""
+    rows: list[R] = []
+    for start in range(0, len(skus), size):
+        rows += await client.post(path, {"skus": list(skus[start : start + size])}, list[kind])  # type: ignore[valid-type]
+    return rows
+
+
+def _own_tag(currency: str, base: Decimal, special: wire.SpecialPrice | None) -> PriceTag:
+    """What a product is sold for. A special price with dates is none of ours: it is told below zero, so that it is never taken for one."""
+    price, compared = _plain(base), None
+    if special is not None and special.dated:
+        price = -_plain(special.price)
+    elif special is not None and _plain(special.price) < price:
+        price, compared = _plain(special.price), price
+    return PriceTag(currency, (PriceBreak(ONE, price),), compared)
+
+
 def _plain(number: Decimal) -> Decimal:
     """As it would have been written: the shop's floats may echo as 29.949999 (contract section 6)."""
     return number.quantize(CENT, ROUND_HALF_UP).normalize() + 0
@@ -171,6 +234,12 @@ def _leaves(payload: SetPrice) -> bool:
 
 
 def _base(payload: SetPrice) -> Row:
+    content = payload.content
+    amount = content.breaks[0].amount if content.compare_at is None else content.compare_at
+    return {"sku": payload.sku, "price": amount, "store_id": WEBSITES}
+
+
+def _special(payload: SetPrice) -> Row:
     return {"sku": payload.sku, "price": payload.content.breaks[0].amount, "store_id": WEBSITES}
 
 

@@ -112,7 +112,7 @@ class Rereader:
         search = Search(size=self._settings.page_size).where(("updated_at", "gteq", to_stamp(floor_ms)))
         search.where(("entity_id", "gt", after or "0")).order("entity_id")
         found = await self._read("orders", search, Found[msgspec.Raw])
-        rows = tuple(_placed(raw) for raw in found.items)
+        rows = tuple(map(self._placed, found.items))
         more = found.total_count > len(found.items) and bool(rows)
         kept = tuple(row for row in rows if row.updated_at_ms >= floor_ms)
         return Part(kept, began_ms, rows[-1].key if more else "", self._clock.monotonic() - began_s)
@@ -126,8 +126,11 @@ class Rereader:
             search = Search(size=ORDERS_MAX)
             search.where(("entity_id", "in", ",".join(numbers[start : start + ORDERS_MAX])))
             found = await self._read("orders", search, Found[msgspec.Raw])
-            rows += [_placed(raw) for raw in found.items]
+            rows += map(self._placed, found.items)
         return Part(tuple(rows), began_ms, "", self._clock.monotonic() - began_s)
+
+    def _placed(self, raw: msgspec.Raw) -> Placed:
+        return _placed(raw, redeemed=self._settings.redeemed == "payment")
 
     async def _read(self, path: str, search: Search, answer: type[T]) -> T:
         try:
@@ -136,12 +139,12 @@ class Rereader:
             raise Retryable(str(error)) from error
 
 
-def _placed(raw: msgspec.Raw) -> Placed:
+def _placed(raw: msgspec.Raw, *, redeemed: bool) -> Placed:
     """An order's head; its total is what is left of it, where that can be reckoned."""
     try:
         head = wire.decode(raw, wire.OrderHead, "order")
         try:
-            order = mapping.order_from_event(wire.decode(raw, wire.Order, "order"))
+            order = mapping.order_from_event(wire.decode(raw, wire.Order, "order"), redeemed=redeemed)
             total, cancelled = order.total, order.cancelled_at_ms is not None
         except Rejected:
             total, cancelled = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -20,7 +20,7 @@ from syncline.connectors.adobe_commerce.journal import Journal
 from syncline.connectors.adobe_commerce.keys import load_keys
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings, streams_of
 from syncline.connectors.adobe_commerce.messages import Messages
-from syncline.connectors.adobe_commerce.told import ORDER_EVENT, REFUSED, why_refused
+from syncline.connectors.adobe_commerce.told import ORDER_EVENT, REFUSED, is_other, order_event, why_refused
 from syncline.connectors.adobe_commerce.wire import Found, to_ms, to_stamp
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
@@ -28,7 +28,8 @@ from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.model.records import Notice
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 
-BODY_BYTES_MAX = 256 * 1024  # an event has 64 KB at most, and its envelope
+BODY_BYTES_MAX = 2_250_000  # a batch has 2 MB at most
+BATCH_MAX = 100  # events; Adobe sends 20 at most
 HEADER_CHARS_MAX = 2048
 PAGES_MAX = 100_000
 SIGNATURES = ("x-adobe-digital-signature-1", "x-adobe-digital-signature-2")
@@ -96,19 +97,17 @@ class AdobeCommerceSource:
                 "X-Adobe-Digital-Signature-1, -2: no signature holds; compare event_public_keys with the keys that the "
                 "event's X-Adobe-Public-Key1-Path and -2-Path name, and make sure that no proxy alters the body"
             )
-        event = wire.decode(request.body, wire.IoEvent, "event")
-        if event.recipient_client_id != self._settings.event_client_id:
-            raise Rejected("recipient_client_id: the event is for somebody else; compare event_client_id")
-        saved = Event(
-            system=self._name,
-            topic=ORDER_EVENT,
-            event_id=event.event_id,
-            via=Via.EVENT,
-            occurred_at_ms=request.received_at_ms,
-            body=bytes(event.event.data.value),
-        )
-        (change,) = self._changes(saved)  # refused before it is acknowledged: then it is sent again
-        return Verified(replace(saved, occurred_at_ms=min(change.changed_at_ms, request.received_at_ms)))
+        events = [wire.decode(raw, wire.IoEvent, "event") for raw in _posted(request.body)]
+        if any(event.recipient != self._settings.event_client_id for event in events):
+            raise Rejected("recipientclientid: the event is for somebody else; compare event_client_id")
+        if not all(event.name for event in events):
+            raise Rejected("eventid: the event has none, so it could not be told from others")
+        ours = [event for event in events if not is_other(event)]
+        if not ours:
+            raise Rejected(f"type: {events[0].type[:100]!r} is of no order; take it out of the registration")
+        # What an order says is understood when the log is applied: what is refused here, Adobe never sends again.
+        kept = [order_event(self._name, one.name, one.value, request.received_at_ms) for one in ours]
+        return Verified(kept[0], more=tuple(kept[1:]))
 
     def _holds(self, headers: Mapping[str, str], name: str, body: bytes) -> bool:
         try:
@@ -135,7 +134,7 @@ class AdobeCommerceSource:
     def _changes(self, event: Event) -> list[Change]:
         topic, body = event.topic, event.body
         if topic == ORDER_EVENT:
-            return [_from_event(body)]
+            return [_from_event(body, self._settings)]
         if topic == REFUSED:
             raise why_refused(body)
         if topic == "order.notice":
@@ -144,7 +143,13 @@ class AdobeCommerceSource:
         if topic == "order.read":
             whole = wire.decode(body, wire.WholeOrder, topic)
             held = self._settings
-            order = mapping.order_from_read(whole, source=held.order_source, restocked=held.refunds_restock)
+            order = mapping.order_from_read(
+                whole,
+                source=held.order_source,
+                restocked=held.refunds_restock,
+                redeemed=held.redeemed == "payment",
+                waiting=held.wait_states,
+            )
             return [Change(Kind.ORDER, order.key, order.updated_at_ms, 1, order.updated_at_ms, order)]
         if topic == "item":
             found = mapping.item_from_read(body)
@@ -275,7 +280,21 @@ class AdobeCommerceSource:
         )
 
 
-def _from_event(value: bytes) -> Change:
+def _posted(body: bytes) -> Sequence[bytes]:
+    """The events of a post: one, or a batch of them.
+
+    Raises:
+        Rejected: it is neither.
+    """
+    if body.lstrip()[:1] != b"[":
+        return (body,)
+    batch = wire.decode(body, list[msgspec.Raw], "batch of events")
+    if not 1 <= len(batch) <= BATCH_MAX:
+        raise Rejected(f"batch of events: {len(batch)} are not between 1 and {BATCH_MAX}")
+    return [bytes(raw) for raw in batch]
+
+
+def _from_event(value: bytes, held: AdobeCommerceSettings) -> Change:
     """An order if the event carries all that makes one; else that it changed, and it is read."""
     stamp = wire.decode(value, wire.OrderStamp, "event, order")
     try:
@@ -285,7 +304,10 @@ def _from_event(value: bytes) -> Change:
     kinds = {item.product_type for item in told.items}
     if kinds & {"configurable", "bundle"} and not any(item.parent_item_id for item in told.items):
         return _notice(stamp)  # whose child a line is was not registered, so goods would count twice
-    order = mapping.order_from_event(told)
+    if not mapping.tells_fixed_taxes(told.items):
+        return _notice(stamp)  # how they are taxed was not registered, so a refund would be reckoned wrong
+    redeemed = held.redeemed == "payment"
+    order = mapping.order_from_event(told, redeemed=redeemed, waiting=held.wait_states)
     if not mapping.adds_up(order):
         return _notice(stamp)  # an amount that belongs to it was not registered
     return Change(Kind.ORDER, order.key, order.updated_at_ms, 0, order.updated_at_ms, order)

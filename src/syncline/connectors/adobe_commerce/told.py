@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from syncline.connectors.adobe_commerce import wire
@@ -10,6 +12,8 @@ from syncline.model.errors import Rejected
 
 ORDER_EVENT = "order.event"
 REFUSED = "told.refused"  # its body says why; a person decides
+# What an event is called that Commerce makes of something else than an order. Conditional events have names of the shop's own.
+_OTHERS = re.compile(r"\.(observer|plugin)\.(?!.*order)")
 
 
 def order_event(system: str, event_id: str, body: bytes, received_ms: int) -> Event:
@@ -20,6 +24,11 @@ def order_event(system: str, event_id: str, body: bytes, received_ms: int) -> Ev
     except Rejected:
         changed_ms = received_ms
     return Event(system, ORDER_EVENT, event_id, Via.EVENT, min(changed_ms, received_ms), body)
+
+
+def is_other(event: wire.IoEvent) -> bool:
+    """Whether an event says that it is of no order, such as of a product in the same registration."""
+    return _OTHERS.search(event.type) is not None
 
 
 def refused_event(system: str, event_id: str, why: str, received_ms: int) -> Event:

@@ -18,6 +18,7 @@ from syncline.model.errors import Rejected
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Stamp = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\Z")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+EventId = Annotated[str, Meta(max_length=255, pattern=r"^[ -~]*\Z")]
 
 ZERO = Decimal(0)
 AMOUNT_MAX = Decimal(10) ** 12
@@ -101,13 +102,28 @@ class Assignment(Struct, frozen=True):
     shipping: Shipping | None = None
 
 
-class OrderExtension(Struct, frozen=True):
+class Redeemed(Struct, frozen=True):
+    """What was paid with something that the shop itself had issued (Adobe Commerce only), in the base currency."""
+
+    base_gift_cards_amount: Decimal | None = None
+    base_customer_balance_amount: Decimal | None = None
+    base_reward_currency_amount: Decimal | None = None
+
+
+class OrderExtension(Redeemed, frozen=True):
     shipping_assignments: tuple[Assignment, ...] = ()
 
 
 class OrderPayment(Struct, frozen=True):
     method: str = ""
     po_number: str | None = None
+
+
+class FixedTax(Struct, frozen=True):
+    """One fixed product tax (WEEE) of a line, for all of its units."""
+
+    base_row_amount: Decimal | None = None
+    base_row_amount_incl_tax: Decimal | None = None
 
 
 class OrderItem(Struct, frozen=True):
@@ -126,10 +142,15 @@ class OrderItem(Struct, frozen=True):
     base_discount_amount: Decimal | None = None
     base_discount_tax_compensation_amount: Decimal | None = None
     base_tax_amount: Decimal | None = None
+    base_weee_tax_applied_row_amnt: Decimal | None = None
+    weee_tax_applied: str | tuple[FixedTax, ...] | None = None
 
 
 class Order(Struct, frozen=True):
-    """An order as the REST API and, field by field, an event states it."""
+    """An order as the REST API and, field by field, an event states it.
+
+    What was redeemed stands among the extension attributes of the API, and among the other fields of an event.
+    """
 
     entity_id: Id
     increment_id: str
@@ -155,6 +176,9 @@ class Order(Struct, frozen=True):
     billing_address: Address | None = None
     payment: OrderPayment | None = None
     extension_attributes: OrderExtension | None = None
+    base_gift_cards_amount: Decimal | None = None
+    base_customer_balance_amount: Decimal | None = None
+    base_reward_currency_amount: Decimal | None = None
 
 
 class OrderStamp(Struct, frozen=True):
@@ -230,6 +254,7 @@ class Creditmemo(Struct, frozen=True):
     base_grand_total: Decimal
     items: tuple[DocumentItem, ...] = ()
     comments: tuple[Comment, ...] = ()
+    extension_attributes: Redeemed | None = None
 
 
 class WholeOrder(Struct, frozen=True):
@@ -256,6 +281,21 @@ class TierPrice(Struct, frozen=True):
     website_id: int
     customer_group: str
     quantity: Decimal
+
+
+class SpecialPrice(Struct, frozen=True):
+    """A special price as the shop tells it, and as it has to be told to delete it."""
+
+    sku: str
+    price: Decimal
+    store_id: int
+    price_from: str | None = None
+    price_to: str | None = None
+
+    @property
+    def dated(self) -> bool:
+        """Whether it holds for a time only."""
+        return bool(self.price_from or self.price_to)
 
 
 class Product(Struct, frozen=True):
@@ -322,11 +362,42 @@ class EventBody(Struct, frozen=True):
 
 
 class IoEvent(Struct, frozen=True):
-    """What Adobe I/O posts."""
+    """An event of Adobe I/O: a CloudEvent, which is how Commerce has its events delivered, or Adobe's older envelope around one.
 
-    event_id: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[ -~]+\Z")]
-    event: EventBody
+    CloudEvents allow no underscores, so ``event_id`` and ``recipient_client_id`` became ``eventid`` and
+    ``recipientclientid``; for a time both were sent (developer.adobe.com/events/docs/support/faq).
+    """
+
+    data: EventData | None = None
+    event: EventBody | None = None
+    type: str = ""
+    id: EventId = ""
+    eventid: EventId = ""
+    event_id: EventId = ""
+    recipientclientid: str = ""
     recipient_client_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from others, by whatever way it comes; "" where it does not say."""
+        return self.eventid or self.event_id or self.id
+
+    @property
+    def recipient(self) -> str:
+        """The client id of the project that it is for; "" where it does not say."""
+        return self.recipientclientid or self.recipient_client_id
+
+    @property
+    def value(self) -> bytes:
+        """What happened.
+
+        Raises:
+            Rejected: it does not say.
+        """
+        data = self.data or (self.event.data if self.event else None)
+        if data is None:
+            raise Rejected("event: it has no data.value, so it is none of Adobe Commerce's")
+        return bytes(data.value)
 
 
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}

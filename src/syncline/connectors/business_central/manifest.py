@@ -145,6 +145,7 @@ class BusinessCentralSettings:
     tax_account: str = ""
     zero_tax_code: str = ""  # of lines where the shop's tax is kept
     shipping_account: str = ""
+    charge_account: str = ""  # without one, charges are kept with the shop's tax
     payment_journal: str = ""
     post_returns: bool = False  # post the credit memo of goods that all went back on the shelf
     variant_option: str = "Variant"  # what the variants of an item differ in, as a shop names it

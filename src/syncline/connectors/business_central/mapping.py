@@ -194,8 +194,16 @@ def wanted_lines(
             **_tax(settings),
         }
         wanted.append(WantedLine("Item", item_key(item, locations), fields))
-    if keep and order.tax:
-        wanted.append(_charge(settings.tax_account, order.tax, settings))
+    tax = order.tax if settings.charge_account else order.tax + order.charges
+    if keep and tax:
+        wanted.append(_charge(settings.tax_account, tax, settings))
+    if order.charges and not (keep or settings.charge_account):
+        raise Rejected(
+            f"Order {order.number} carries charges of {order.charges}, such as fixed product taxes: set "
+            "business_central.charge_account to the G/L account that shall carry them."
+        )
+    if order.charges and settings.charge_account:
+        wanted.append(_charge(settings.charge_account, order.charges, settings))
     shipping = shipping_net(order) if keep else order.shipping
     if shipping:
         if not settings.shipping_account:

@@ -148,7 +148,7 @@ class Check:
 
     async def _accounts(self) -> str:
         settings = self._settings
-        for name in ("shipping_account", "tax_account"):
+        for name in ("shipping_account", "tax_account", "charge_account"):
             number = getattr(settings, name).upper()
             if not number:
                 if name == "shipping_account":

@@ -131,7 +131,7 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         )
         + _BUYER
         + _SHIP_AND_BILL
-        + ("line", "item_id", "title", "location", "unit_price", "line_discount", "line_tax"),
+        + ("line", "item_id", "title", "location", "unit_price", "line_discount", "line_tax", "charges"),
     ),
     "payments": (
         ("reference", "order", "amount"),

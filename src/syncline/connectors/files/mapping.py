@@ -407,8 +407,10 @@ def _shipment(row: ShipmentRow) -> Change:
 # --- what we write ---------------------------------------------------------------------------------
 
 
-def order_rows(put: PutOrder, revision: int) -> list[dict[str, Any]]:
+def order_rows(put: PutOrder, revision: int, *, charged: bool = True) -> list[dict[str, Any]]:
     """An order, a row for each line of it; one without lines says that nothing is wanted any more.
+
+    ``charged``: whether charges have a column of their own; else they are told with the tax.
 
     Raises:
         Rejected: a line names none of the order's.
@@ -424,7 +426,8 @@ def order_rows(put: PutOrder, revision: int) -> list[dict[str, Any]]:
         "updated_at": order.updated_at_ms,
         "currency": order.currency,
         "shipping": order.shipping,
-        "tax": order.tax,
+        "charges": order.charges,
+        "tax": order.tax if charged else order.tax + order.charges,
         "discount": order.discount,
         "total": order.total,
         "taxes_included": order.taxes_included,

@@ -127,7 +127,7 @@ class FilesSink:
             )
         # One that never appeared gives its place to what is true now.
         revision = 1 if sent is None else sent.revision + (sent.state == "published")
-        body = Writer(write).file(_rows(put, revision))
+        body = Writer(write).file(_rows(write, put, revision))
         name = self.name(write, put.reference, revision)
         await self._folder.stage(write.path, name, body)
         self._note(operation, put, Sent(revision, _hash(body), "staged"))
@@ -157,7 +157,7 @@ class FilesSink:
         """Whether what was published last says what is to be said now; where that is not known, a first one does."""
         if not sent.hash:
             return not (isinstance(put, PutOrder) and put.external_id)
-        return sent.hash == _hash(Writer(write).file(_rows(put, sent.revision)))
+        return sent.hash == _hash(Writer(write).file(_rows(write, put, sent.revision)))
 
     async def _seal(self, write: Write, name: str) -> None:
         """Say that a file is complete, to a partner who waits for that."""
@@ -336,9 +336,10 @@ def _number(number: Number, now_ms: int) -> dict[str, Any]:
     return {"sku": sku, "location": location, "stock_id": stock_id, "quantity": quantity, "stamp": now_ms}
 
 
-def _rows(put: Fact, revision: int) -> list[dict[str, Any]]:
+def _rows(write: Write, put: Fact, revision: int) -> list[dict[str, Any]]:
     if isinstance(put, PutOrder):
-        return mapping.order_rows(put, revision)
+        charged = any(column.field == "charges" for column in write.columns)
+        return mapping.order_rows(put, revision, charged=charged)
     if isinstance(put, Told):
         return [{"revision": revision, **row} for row in put.rows()]
     return mapping.payment_rows(put) if isinstance(put, PutPayment) else mapping.refund_rows(put)

@@ -119,6 +119,7 @@ class NetSuiteSettings:
     tax_item: str = ""
     discount_item: str = ""  # without one, discounts lower the unit prices
     shipping_item: str = ""  # without one, ``shippingCost`` on the order
+    charge_item: str = ""  # without one, charges are kept with the shop's tax
     ship_method: str = ""
     rounding_tolerance: Decimal = Decimal("0.02")
     approve_orders: bool = True  # orders arrive as Pending Fulfillment rather than Pending Approval
@@ -211,4 +212,6 @@ class NetSuiteSettings:
     @property
     def amount_items(self) -> frozenset[str]:
         """Items that carry money and no goods."""
-        return frozenset(x for x in (self.tax_item, self.discount_item, self.shipping_item) if x)
+        return frozenset(
+            x for x in (self.tax_item, self.discount_item, self.shipping_item, self.charge_item) if x
+        )

@@ -147,13 +147,22 @@ def wanted_rows(
     if discount and not spread:
         amount = {"rate": -discount, "amount": -discount}
         wanted.append(ErpRow(settings.discount_item, "", None, amount))
-    if settings.tax == "keep" and order.tax:
+    keep = settings.tax == "keep"
+    tax = order.tax if settings.charge_item else order.tax + order.charges
+    if keep and tax:
         if not settings.tax_item:
             raise Rejected(
-                f"Order {order.number} carries tax of {order.tax}: set netsuite.tax_item to the item that shall "
+                f"Order {order.number} carries tax of {tax}: set netsuite.tax_item to the item that shall "
                 'carry it, or netsuite.tax to "erp".',
             )
-        wanted.append(_charge(settings.tax_item, order.tax))
+        wanted.append(_charge(settings.tax_item, tax))
+    if order.charges and not (keep or settings.charge_item):
+        raise Rejected(
+            f"Order {order.number} carries charges of {order.charges}, such as fixed product taxes: set netsuite.charge_item "
+            "to the item that shall carry them."
+        )
+    if order.charges and settings.charge_item:
+        wanted.append(_charge(settings.charge_item, order.charges))
     if settings.shipping_item and (shipping := shipping_net(order)):
         wanted.append(_charge(settings.shipping_item, shipping))
     return wanted

@@ -76,8 +76,9 @@ class Ingress:
         except Rejected as error:
             counts.refused += 1
             return Answer(422, str(error))
+        events = [verified.event, *verified.more]
         try:
-            offsets = await self._store.append([verified.event], received_at_ms=now_ms)
+            offsets = await self._store.append(events, received_at_ms=now_ms)
         except (Retryable, Busy, OutcomeUnknown) as error:
             return Answer(503, str(error), retry_after_s=5)
         except Rejected as error:
@@ -85,11 +86,12 @@ class Ingress:
             return Answer(422, str(error))
         failpoint("ingress.after_append")
         counts.last_at_ms = now_ms
-        if offsets[0] is None:
-            counts.duplicates += 1
-        else:
-            counts.accepted += 1
-            self._on_stored(LoggedEvent(offsets[0], now_ms, verified.event))
+        for offset, event in zip(offsets, events, strict=True):
+            if offset is None:
+                counts.duplicates += 1
+            else:
+                counts.accepted += 1
+                self._on_stored(LoggedEvent(offset, now_ms, event))
         if verified.reads and self._on_announced is not None:
             # A crash before the read costs its interval: a process that starts reads every stream.
             self._on_announced(system, verified.reads)

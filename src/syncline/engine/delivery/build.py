@@ -259,6 +259,9 @@ class Builder:
                     else Skip("cancelled before the ERP heard of it")
                 )
                 continue
+            if order.waits and not external_id:
+                built[key] = Skip(f"the ERP is not told of it yet: {order.waits}")
+                continue
             if not external_id and is_before(order, route, self._adoption):
                 before = await self._before(order, reference)
                 if before is not None:
@@ -636,10 +639,11 @@ def sum_fault(order: Order, tolerance: Decimal) -> str:
             )
     goods = sum((line.unit_price * line.quantity - line.discount for line in order.lines), ZERO)
     tax = ZERO if order.taxes_included else order.tax
-    expected = goods + order.shipping + tax
+    expected = goods + order.shipping + order.charges + tax
     if abs(expected - order.total) > tolerance:
+        charges = f" + charges {order.charges}" if order.charges else ""
         return (
-            f"order {order.number}: lines {goods} + shipping {order.shipping} + tax {tax} = {expected}, "
+            f"order {order.number}: lines {goods} + shipping {order.shipping}{charges} + tax {tax} = {expected}, "
             f"but the total says {order.total} {order.currency}; correct it in the shop, or raise "
             "rounding_tolerance of the route if this is rounding"
         )

@@ -233,7 +233,7 @@ class OrderReconciliation:
         witness = f"{order.updated_at_ms} {bound[1]}"
         carrying = [row for row in booked if row.carries]
         if not carrying:
-            if placed.cancelled:
+            if placed.cancelled or (order.waits and not bound[0]):
                 return None
             detail = f"order {placed.number}: {route.sink} has none with its reference"
             if booked:

@@ -35,6 +35,7 @@ FAMILY = "FAMILY"  # a product that others are chosen through
 GROUP = "Wholesale"  # customer groups hold what is not everybody's price; this one every shop has
 DISCOUNTS = (0, 0, 95)  # in minor units, of a line
 THROUGH_FAMILY = 0.3  # of the lines
+FIXED_TAX = Decimal("0.35")  # of one unit of every third product
 ORDERS_SINCE = "2026-01-01T00:00:00Z"
 
 
@@ -79,6 +80,8 @@ class AdobeCommerceSide(ShopSide):
         self._rng = Random(rng.getrandbits(64))
         self._source = ""
         self.simulator.add_product(FAMILY, "In sizes", Decimal(0), {}, kind="configurable")
+        # Counted into the subtotal, those of variants are in the last invoice, so that what was paid can be told.
+        self.simulator.state.fixed_taxes_taxed = self.simulator.state.fixed_taxes_in_subtotal = True
 
     def origins(self) -> list[str]:
         return [ORIGIN]
@@ -129,6 +132,8 @@ class AdobeCommerceSide(ShopSide):
 
     def add_product(self, sku: str, title: str, price: Decimal, shown: Mapping[Place, int]) -> None:
         self.simulator.add_product(sku, title, price, shown)
+        if len(self.simulator.state.products) % 3 == 0:
+            self.simulator.add_fixed_tax(sku, FIXED_TAX)
 
     def price(self, sku: str) -> Decimal | None:
         found = self.simulator.state.products.get(sku)
@@ -241,6 +246,7 @@ class AdobeCommerceSide(ShopSide):
     def total(self, order_id: int) -> Decimal:
         order = self._order(order_id)
         goods = sum(line.net_of(_units(line)) + line.tax_of(_units(line)) for line in order.lines)
+        goods += sum(item.fixed_of(_units(item.parent or item)) for item in order.items)
         returned = sum(memo.shipping_minor for memo in order.creditmemos)
         return money(goods + order.shipping_minor - returned)
 

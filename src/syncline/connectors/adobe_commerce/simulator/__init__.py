@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
+from typing import Any
 
-from syncline.connectors.adobe_commerce.simulator import hooks, render
+from syncline.connectors.adobe_commerce.simulator import hooks, render, sharedcatalogs
 from syncline.connectors.adobe_commerce.simulator.app import HttpApp
 from syncline.connectors.adobe_commerce.simulator.auth import Credentials, Integration
 from syncline.connectors.adobe_commerce.simulator.bulk import Bulk
@@ -130,17 +131,24 @@ class AdobeCommerceSimulator(Simulator):
         """A new product, assigned to sources with what lies there."""
         return self.sales.add_product(sku, name, round(price * 100), at, kind)
 
+    def add_fixed_tax(self, sku: str, amount: Decimal) -> None:
+        """A fixed product tax (WEEE) on each unit of a product."""
+        self.state.fixed_taxes[sku] = round(amount * 100)
+
+    def rendered(self, order: Order) -> dict[str, Any]:
+        """An order as the REST API has it."""
+        in_subtotal = self.state.fixed_taxes_in_subtotal
+        return render.order(order, self.currency, fixed_in_subtotal=in_subtotal)
+
     def add_company_credit(self, company_id: int, *, currency: str = "") -> CompanyCredit:
         """The credit that every company has, with nothing in it."""
         made = CompanyCredit(self.state.new_id("company_credit"), company_id, currency or self.currency)
         self.state.company_credits[made.id] = made
         return made
 
-    def add_shared_catalog(self) -> int:
+    def add_shared_catalog(self, name: str = "") -> int:
         """A shared catalog without products; returns its id."""
-        number = self.state.new_id("shared_catalog")
-        self.state.shared_catalogs[number] = set()
-        return number
+        return sharedcatalogs.add(self.state, name)
 
     def add_select(self, code: str, *labels: str) -> Select:
         """An attribute from whose values one is chosen."""
@@ -156,10 +164,17 @@ class AdobeCommerceSimulator(Simulator):
         return number
 
     def register_events(
-        self, url: str, client_id: str, fields: Sequence[str] = (), *, priority: bool = True
+        self,
+        url: str,
+        client_id: str,
+        fields: Sequence[str] = (),
+        *,
+        priority: bool = True,
+        batch: bool = False,
+        former: bool = False,
     ) -> None:
         """Have every saved order told to a webhook."""
-        self.events.registration = Registration(url, client_id, tuple(fields), priority)
+        self.events.registration = Registration(url, client_id, tuple(fields), priority, batch, former)
 
     def keep_journal(self, client_id: str, fields: Sequence[str] = (), *, priority: bool = True) -> Journal:
         """Have every saved order told to a journal, beside the webhook if there is one. An app of its own serves it."""
@@ -246,7 +261,7 @@ class AdobeCommerceSimulator(Simulator):
         )
 
     def _order_saved(self, order: Order) -> None:
-        body = render.order(order, self.currency)
+        body = self.rendered(order)
         self.events.emit(ORDER_SAVED, render.as_saved(body))
         if self.publisher is not None:
             self.publisher.saved(body)

@@ -1,7 +1,10 @@
-"""Adobe I/O Events for Commerce, delivered to a webhook: wrapped, signed twice, at least once, in no order.
+"""Adobe I/O Events for Commerce, delivered to a webhook: CloudEvents, signed twice, at least once, in no order.
 
-Contract section 9. Only the registered fields are sent; an event above 64 KB is not made; a cron job sends batches within 59 s,
-at once (within 1 s) where the event is registered with priority. How retries are spaced is an assumption.
+Contract section 9; developer.adobe.com/events/docs/guides and /support/faq. Only the registered fields are sent; an event above
+64 KB is not made; a cron job sends batches within 59 s, at once (within 1 s) where the event is registered with priority. A
+registration has its events posted one by one, or up to 20 and 2 MB at once. What is answered with 429, with 5xx but 505, or
+not at all is sent again for 24 hours; anything else that is no success is never sent again. Assumed: that a batch is a JSON array,
+how long one is gathered, and what its headers name. A registration that fails for long is not switched off here.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import base64
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from random import Random
 from typing import Any
@@ -25,10 +29,14 @@ from syncline.ports import Clock, Request, Transport
 from syncline.sdk.simulator import Faults
 
 ORDER_SAVED = "com.adobe.commerce.observer.sales_order_save_commit_after"
+PROVIDER = "urn:uuid:5d1f6e1c-0000-4000-8000-000000000001"
+METADATA = {"commerceEdition": "Adobe Commerce", "commerceVersion": "2.4.8", "eventsClientVersion": "1.12.0"}
 BYTES_MAX = 64 * 1024
 CRON_MS, PRIORITY_MS = (1_000.0, 59_000.0), (100.0, 1_000.0)
 ANSWER_S = 10.0
-RETRY_WAITS_S = tuple(60.0 * 2**n for n in range(10))  # assumption: doubling, about 17 hours in all
+RETRY_WAITS_S = (60.0, 120.0, 240.0, 480.0, *(900.0,) * 95)  # 24 hours in all
+BATCH_EVENTS_MAX, BATCH_BYTES_MAX, BATCH_S = 20, 2 * 1024 * 1024, 1.0
+NO_ANSWER = 0
 UNDER_WAY_MAX = 32
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -55,19 +63,25 @@ def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Where events go ("": to the journal only), for whom, which fields of them, and how soon."""
+    """Where events go ("": to the journal only), for whom, which fields of them, how soon, and whether several at once.
+
+    ``former``: in Adobe's own envelope, as before Commerce's events were CloudEvents.
+    """
 
     url: str
     client_id: str
     fields: tuple[str, ...] = ()
     priority: bool = True
+    batch: bool = False
+    former: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Event:
     number: int
+    code: str
+    event_id: str
     body: bytes
-    headers: dict[str, str]
     wait_s: float
 
 
@@ -84,6 +98,7 @@ class Events:
         self._numbers = 0
         self._pending: dict[int, _Event] = {}
         self._arrivals: asyncio.Queue[_Event] = asyncio.Queue()
+        self._ripe: list[_Event] = []  # of a registration that has them in batches
         self._under_way = asyncio.Semaphore(UNDER_WAY_MAX)
         self._lose_next = 0
         self.registration: Registration | None = None
@@ -108,14 +123,9 @@ class Events:
         self._numbers += 1
         event_id = _uuid(self._numbers)
         chosen = select(value, to.fields) if to.fields else value
+        data = {"key": event_id, "source": "simulated.prod", "value": chosen, "_metadata": METADATA}
         body = _encode(
-            {
-                "event_id": event_id,
-                "event": {
-                    "data": {"key": event_id, "source": "simulated.prod", "value": chosen, "_metadata": {}}
-                },
-                "recipient_client_id": to.client_id,
-            }
+            _former(event_id, data, to) if to.former else self._cloud_event(code, event_id, data, to)
         )
         if len(body) > BYTES_MAX:
             self.too_large += 1
@@ -128,13 +138,6 @@ class Events:
             self.lost += 1
             faults.webhook_lost(code, ())
             return
-        headers = {
-            "Content-Type": "application/json",
-            "x-adobe-event-code": code,
-            "x-adobe-event-id": event_id,
-            "x-adobe-public-key1-path": "/prod/keys/pub-key-1.pem",
-            "x-adobe-public-key2-path": "/prod/keys/pub-key-2.pem",
-        }
         copies = self._rng.randint(1, faults.webhook_copies_max) if faults.webhook_copies_max > 1 else 1
         for number in range(copies):
             wait_s = self._rng.uniform(*(PRIORITY_MS if to.priority else CRON_MS)) / 1000
@@ -145,20 +148,46 @@ class Events:
             if faults.webhook_delay_ms_max > 0:
                 wait_s += self._rng.randint(0, faults.webhook_delay_ms_max) / 1000
             self._numbers += 1
-            event = self._pending[self._numbers] = _Event(self._numbers, body, headers, wait_s)
+            event = self._pending[self._numbers] = _Event(self._numbers, code, event_id, body, wait_s)
             self._arrivals.put_nowait(event)
 
+    def _cloud_event(
+        self, code: str, event_id: str, data: dict[str, Any], to: Registration
+    ) -> dict[str, Any]:
+        """CloudEvents 1.0 with Adobe's two extensions. The id of the CloudEvent is another one than the event's."""
+        self._numbers += 1
+        return {
+            "specversion": "1.0",
+            "id": _uuid(self._numbers),
+            "source": PROVIDER,
+            "type": code,
+            "datacontenttype": "application/json",
+            "time": _moment(self._clock.now_ms()),
+            "data": data,
+            "eventid": event_id,
+            "recipientclientid": to.client_id,
+        }
+
     async def challenge(self, url: str) -> bool:
-        """Whether an address gives back what it is asked, before it is registered."""
+        """Whether an address gives back what it is asked, as text or as JSON, before it is registered."""
         asked = f"{self._rng.getrandbits(128):032x}"
         if self._transport is None:
             return False
         answer = await self._transport.send(Request("GET", f"{url}?challenge={asked}", {}, b"", ANSWER_S))
-        return answer.status == 200 and answer.body.decode("utf-8", "replace") == asked
+        if answer.status != 200:
+            return False
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        said = answer.body.decode("utf-8", "replace")
+        if kind != "application/json":
+            return said.strip().strip('"') == asked
+        try:
+            return bool(msgspec.json.decode(answer.body) == {"challenge": asked})
+        except msgspec.DecodeError:
+            return False
 
     async def run(self) -> None:
         """Deliver until cancelled; what was under way then is taken up again by the next run."""
-        self._arrivals = asyncio.Queue()
+        self._arrivals, self._ripe = asyncio.Queue(), []
         for event in self._pending.values():
             self._arrivals.put_nowait(event)
         async with asyncio.TaskGroup() as tasks:
@@ -167,36 +196,82 @@ class Events:
 
     async def _deliver(self, event: _Event) -> None:
         await self._clock.sleep(event.wait_s)
-        for wait_s in (*RETRY_WAITS_S, 0.0):
-            if not self._faults().down and await self._attempt(event):
-                self.sent += 1
+        if self.registration is None or not self.registration.batch:
+            return await self._hand_over([event], event.body)
+        self._ripe.append(event)
+        if len(self._ripe) > 1:
+            return None  # the first of them waits for the others
+        await self._clock.sleep(BATCH_S)
+        ripe, self._ripe = self._ripe, []
+        while ripe:
+            some = ripe[:BATCH_EVENTS_MAX]
+            while len(some) > 1 and sum(len(one.body) + 1 for one in some) > BATCH_BYTES_MAX:
+                some.pop()
+            ripe = ripe[len(some) :]
+            await self._hand_over(some, b"[%b]" % b",".join(one.body for one in some))
+        return None
+
+    async def _hand_over(self, events: Sequence[_Event], body: bytes) -> None:
+        """Post one event, or a batch, until it is taken, refused for good, or too old."""
+        status = NO_ANSWER
+        for tried, wait_s in enumerate((*RETRY_WAITS_S, 0.0)):
+            status = NO_ANSWER if self._faults().down else await self._attempt(events, body, tried)
+            if not _comes_again(status):
                 break
             await self._clock.sleep(wait_s)
-        else:
-            self.lost += 1
-        self._pending.pop(event.number, None)
+        taken = 200 <= status < 300
+        self.sent += len(events) if taken else 0
+        self.lost += 0 if taken else len(events)
+        for event in events:
+            self._pending.pop(event.number, None)
 
-    async def _attempt(self, event: _Event) -> bool:
+    async def _attempt(self, events: Sequence[_Event], body: bytes, tried: int) -> int:
+        """The status that a post is answered with; none where nobody answers."""
         to = self.registration
         if self._transport is None or to is None:
-            return False
+            return NO_ANSWER
+        self._numbers += 1
         first, second = make_keys()
-        signed = {
-            "x-adobe-digital-signature-1": sign(first, event.body),
-            "x-adobe-digital-signature-2": sign(second, event.body),
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Adobe/1.0",
+            "x-adobe-delivery-id": _uuid(self._numbers),
+            "x-adobe-provider": "dx_commerce_events",
+            "x-adobe-event-code": events[0].code,
+            **({} if to.batch else {"x-adobe-event-id": events[0].event_id}),
+            **({"x-adobe-retry-count": str(tried)} if tried else {}),
+            "x-adobe-digital-signature-1": sign(first, body),
+            "x-adobe-digital-signature-2": sign(second, body),
+            "x-adobe-public-key1-path": f"/prod/keys/pub-key-{_uuid(-1)}.pem",
+            "x-adobe-public-key2-path": f"/prod/keys/pub-key-{_uuid(-2)}.pem",
         }
-        request = Request("POST", to.url, {**event.headers, **signed}, event.body, ANSWER_S)
+        request = Request("POST", to.url, headers, body, ANSWER_S)
         async with self._under_way:
             sending = asyncio.ensure_future(self._transport.send(request))
             timer = asyncio.ensure_future(self._clock.sleep(ANSWER_S))
             try:
                 await asyncio.wait((sending, timer), return_when=asyncio.FIRST_COMPLETED)
-                return sending.done() and 200 <= sending.result().status < 300
+                return sending.result().status if sending.done() else NO_ANSWER
             except (SynclineError, OSError):
-                return False
+                return NO_ANSWER
             finally:
                 sending.cancel()
                 timer.cancel()
+
+
+def _comes_again(status: int) -> bool:
+    """Whether a delivery that was answered so is tried again."""
+    return status in {NO_ANSWER, 429} or (500 <= status < 600 and status != 505)
+
+
+def _former(event_id: str, data: dict[str, Any], to: Registration) -> dict[str, Any]:
+    """Adobe's own envelope."""
+    return {"event_id": event_id, "event": {"data": data}, "recipient_client_id": to.client_id}
+
+
+def _moment(ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def select(value: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

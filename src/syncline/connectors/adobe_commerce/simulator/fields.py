@@ -33,6 +33,31 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
         "Magento\\Catalog\\Api\\Data\\BasePriceInterface",
         {"price": "float", "store_id": "int", "sku": "string", "extension_attributes": "any"},
     ),
+    "SpecialPrice": (
+        "Magento\\Catalog\\Api\\Data\\SpecialPriceInterface",
+        {
+            "price": "float",
+            "store_id": "int",
+            "sku": "string",
+            "price_from": "string",
+            "price_to": "string",
+            "extension_attributes": "any",
+        },
+    ),
+    "SharedCatalog": (
+        "Magento\\SharedCatalog\\Api\\Data\\SharedCatalogInterface",
+        {
+            "id": "int",
+            "name": "string",
+            "description": "string",
+            "customer_group_id": "int",
+            "type": "int",
+            "created_at": "string",
+            "created_by": "int",
+            "store_id": "int",
+            "tax_class_id": "int",
+        },
+    ),
     "Product": (
         "Magento\\Catalog\\Api\\Data\\ProductInterface",
         {
@@ -243,6 +268,10 @@ CLASSES: dict[str, tuple[str, Mapping[str, str]]] = {
 SERVICES: dict[str, Mapping[str, tuple[str, bool]]] = {
     "admin_token": {"username": ("string", True), "password": ("string", True)},
     "base_prices": {"prices": ("[BasePrice]", True)},
+    "special_prices": {"prices": ("[SpecialPrice]", True)},
+    "save_shared_catalog": {"sharedCatalog": ("SharedCatalog", True)},
+    "companies": {"companies": ("[Company]", True)},
+    "categories": {"categories": ("[Category]", True)},
     "tier_prices": {"prices": ("[TierPrice]", True)},
     "price_information": {"skus": ("[string]", True)},
     "save_product": {"product": ("Product", True), "saveOptions": ("bool", False)},

@@ -111,7 +111,12 @@ class Journal:
         visible = [one for one in self._entries if one.at_ms <= now_ms]
         kept = [one for one in visible if one.at_ms > now_ms - KEPT_MS]
         since = query.get("since", [""])[0]
-        limit = int(query.get("limit", [str(BATCH_MAX)])[0])
+        asked = query.get("limit", [str(BATCH_MAX)])[0]
+        if not asked.isdecimal() or not int(asked):
+            return 400, [], b"limit has to be a positive integer"  # the words are assumed, here and below
+        if since and not since.removeprefix("simulated:").isdecimal():
+            return 400, [], b"since is no position"
+        limit = int(asked)
         if query.get("latest") == ["true"]:
             after = visible[-1].number if visible else 0
         elif since:

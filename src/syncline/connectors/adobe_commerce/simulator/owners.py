@@ -8,6 +8,7 @@ from __future__ import annotations
 
 _CATALOG = "Magento\\Catalog\\Api\\"
 _CONFIGURABLE = "Magento\\ConfigurableProduct\\Api\\"
+_SHARED = "Magento\\SharedCatalog\\Api\\"
 _SALES = "Magento\\Sales\\Api\\"
 
 OWNERS: dict[tuple[str, str], str] = {
@@ -23,6 +24,9 @@ OWNERS: dict[tuple[str, str], str] = {
     ("POST", "products/base-prices"): _CATALOG + "BasePriceStorageInterface::update",
     ("POST", "products/tier-prices"): _CATALOG + "TierPriceStorageInterface::update",
     ("PUT", "products/tier-prices"): _CATALOG + "TierPriceStorageInterface::replace",
+    ("POST", "products/special-price"): _CATALOG + "SpecialPriceStorageInterface::update",
+    ("POST", "products/special-price-information"): _CATALOG + "SpecialPriceStorageInterface::get",
+    ("POST", "products/special-price-delete"): _CATALOG + "SpecialPriceStorageInterface::delete",
     ("POST", "products/base-prices-information"): _CATALOG + "BasePriceStorageInterface::get",
     ("POST", "products/tier-prices-information"): _CATALOG + "TierPriceStorageInterface::get",
     ("POST", "products/tier-prices-delete"): _CATALOG + "TierPriceStorageInterface::delete",
@@ -37,6 +41,27 @@ OWNERS: dict[tuple[str, str], str] = {
     + "CategoryLinkRepositoryInterface::deleteByIds",
     ("POST", "products"): _CATALOG + "ProductRepositoryInterface::save",
     ("PUT", "products/{sku}"): _CATALOG + "ProductRepositoryInterface::save",
+    ("POST", "sharedCatalog"): _SHARED + "SharedCatalogRepositoryInterface::save",
+    ("PUT", "sharedCatalog/{id}"): _SHARED + "SharedCatalogRepositoryInterface::save",
+    ("DELETE", "sharedCatalog/{sharedCatalogId}"): _SHARED + "SharedCatalogRepositoryInterface::deleteById",
+    **{
+        (
+            "POST",
+            f"sharedCatalog/{{sharedCatalogId}}/{name}TierPrices",
+        ): f"{_SHARED}PriceManagementInterface::{name}TierPrices"
+        for name in ("assign", "reset")
+    },
+    **{
+        (
+            "POST",
+            f"sharedCatalog/{{{key}}}/{name}{what}",
+        ): f"{_SHARED}{manager}ManagementInterface::{name}{what}"
+        for key, what, manager in (
+            ("sharedCatalogId", "Companies", "Company"),
+            ("id", "Categories", "Category"),
+        )
+        for name in ("assign", "unassign")
+    },
     (
         "PUT",
         "products/{productSku}/stockItems/{itemId}",
@@ -106,6 +131,7 @@ _RESOURCES = (
     ("", "products/{productSku}/stockItems", "Magento_CatalogInventory::cataloginventory"),
     ("", "stockItems", "Magento_CatalogInventory::cataloginventory"),
     ("", "products/tier-prices", "Magento_Catalog::catalog"),
+    ("", "products/special-price", "Magento_Catalog::catalog"),
     ("", "products", "Magento_Catalog::products"),
     ("", "configurable-products", "Magento_Catalog::products"),
     ("", "categories", "Magento_Catalog::categories"),

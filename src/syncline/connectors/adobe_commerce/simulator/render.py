@@ -5,6 +5,7 @@ Field names from admin-schema-2.4.9.yaml (contract section 12). Display and base
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -38,13 +39,16 @@ TITLES = {
     "companycredit": "Payment on Account",
     "purchaseorder": "Purchase Order",
 }
+REDEEMED = ("base_gift_cards_amount", "base_customer_balance_amount")
 
 
-def order(one: Order, currency: str) -> dict[str, Any]:
-    """``sales-data-order-interface``."""
+def order(one: Order, currency: str, *, fixed_in_subtotal: bool = False) -> dict[str, Any]:
+    """``sales-data-order-interface``. Fixed product taxes are in its total, and in its subtotal where the shop wants that."""
     goods = sum(line.row_minor for line in one.lines)
+    if fixed_in_subtotal:
+        goods += sum(item.fixed_row_minor for item in one.items)
     discount = sum(line.discount_minor for line in one.lines)
-    tax = sum(line.tax_minor for line in one.lines)
+    tax = sum(line.tax_minor for line in one.lines) + sum(item.fixed_tax_minor for item in one.items)
     subtotal_refunded = sum(line.net_of(line.refunded) for line in one.lines)
     address = _address(one, "billing")
     body = {
@@ -104,7 +108,8 @@ def order(one: Order, currency: str) -> dict[str, Any]:
                     "shipping": {"address": _address(one, "shipping"), "method": "flatrate_flatrate"},
                     "items": [],
                 }
-            ]
+            ],
+            **_redeemed(one.redeemed),
         },
     }
     body |= _shown(body)
@@ -126,7 +131,8 @@ def as_saved(body: dict[str, Any]) -> dict[str, Any]:
         "base_total_canceled",
     )
     shown = [name.removeprefix("base_") for name in never]
-    return body | {name: body[name] or None for name in (*never, *shown)}
+    redeemed = {name: value for name, value in body["extension_attributes"].items() if name in REDEEMED}
+    return body | redeemed | {name: body[name] or None for name in (*never, *shown)}
 
 
 def _shown(body: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +159,11 @@ def histories(one: Order) -> list[dict[str, Any]]:
         }
         for number, (at, text) in enumerate(one.comments, 1)
     ]
+
+
+def _redeemed(amounts: tuple[int, int]) -> dict[str, Any]:
+    """Gift cards and store credit; where there are none, nothing is told."""
+    return {name: money(minor) for name, minor in zip(REDEEMED, amounts, strict=True) if minor}
 
 
 def _address(one: Order, kind: str) -> dict[str, Any]:
@@ -199,7 +210,36 @@ def order_item(item: OrderItem, one: Order) -> dict[str, Any]:
     body |= _shown(body)
     if item.parent is not None:
         body["parent_item_id"] = item.parent.item_id
+    child = next((x for x in one.items if x.parent is item), item)
+    if child.fixed_minor:
+        body |= _fixed_taxes(item, child)
     return body
+
+
+def _fixed_taxes(item: OrderItem, of: OrderItem) -> dict[str, Any]:
+    """A configurable line has its child's list and amounts of one unit, and nothing for the row (Weee/Model/Total/Quote/Weee)."""
+    unit, row = of.fixed_minor / 100, of.fixed_row_minor / 100
+    with_tax = (of.fixed_row_minor + of.fixed_tax_minor) / 100
+    unit_with_tax = with_tax / of.ordered
+    told = {
+        "title": "eco",
+        "base_amount": unit,
+        "amount": unit,
+        "row_amount": row,
+        "base_row_amount": row,
+        "base_amount_incl_tax": unit_with_tax,
+        "amount_incl_tax": unit_with_tax,
+        "row_amount_incl_tax": with_tax,
+        "base_row_amount_incl_tax": with_tax,
+    }
+    of_row = money(item.fixed_row_minor)
+    return {
+        "weee_tax_applied": json.dumps([told]),
+        "weee_tax_applied_amount": money(of.fixed_minor),
+        "weee_tax_applied_row_amount": of_row,
+        "base_weee_tax_applied_amount": money(of.fixed_minor),
+        "base_weee_tax_applied_row_amnt": of_row,
+    }
 
 
 def invoice(one: Invoice) -> dict[str, Any]:
@@ -239,6 +279,9 @@ def creditmemo(one: Creditmemo) -> dict[str, Any]:
         "order_id": one.order.entity_id,
         "state": 2,
         "base_grand_total": money(one.total_minor),
+        "base_adjustment": money(one.adjustments[0] - one.adjustments[1]),
+        "base_adjustment_positive": money(one.adjustments[0]),
+        "base_adjustment_negative": money(one.adjustments[1]),
         "base_shipping_amount": money(one.shipping_minor),
         "grand_total": money(one.total_minor),
         "shipping_amount": money(one.shipping_minor),
@@ -257,6 +300,7 @@ def creditmemo(one: Creditmemo) -> dict[str, Any]:
             for line, units in one.lines
         ],
         "comments": comments(one),
+        "extension_attributes": _redeemed(one.redeemed),
     }
 
 

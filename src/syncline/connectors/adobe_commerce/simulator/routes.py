@@ -18,6 +18,8 @@ from syncline.connectors.adobe_commerce.simulator import (
     prices,
     reads,
     render,
+    sharedcatalogs,
+    specialprices,
     stockitems,
 )
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError, no_such_entity
@@ -131,7 +133,7 @@ class Services:
     def _told(self, order: Order) -> dict[str, Any]:
         known = self._rendered.get(order.entity_id)
         if known is None or known[0] != order.saved:
-            known = self._rendered[order.entity_id] = order.saved, render.order(order, self._shop.currency)
+            known = self._rendered[order.entity_id] = order.saved, self._shop.rendered(order)
         return known[1]
 
     def invoices(self, call: Call) -> Any:
@@ -234,7 +236,7 @@ class Services:
         ]
 
     def order(self, call: Call) -> Any:
-        return render.order(self.order_of(call, "id"), self._shop.currency)
+        return self._shop.rendered(self.order_of(call, "id"))
 
     def product(self, call: Call) -> Any:
         found = self._state.products.get(call.path["sku"])
@@ -401,6 +403,17 @@ class Services:
     def replace_tier_prices(self, call: Call) -> Any:
         return prices.replace_tiers(self._state, call.given["prices"])
 
+    def save_special_prices(self, call: Call) -> Any:
+        self._locked("Could not save Prices.")
+        return specialprices.save(self._state, call.given["prices"])
+
+    def special_prices(self, call: Call) -> Any:
+        return specialprices.told(self._state, call.given["skus"])
+
+    def delete_special_prices(self, call: Call) -> Any:
+        self._locked("Could not delete Prices")
+        return specialprices.delete(self._state, call.given["prices"])
+
     def base_prices(self, call: Call) -> Any:
         return prices.base_of(self._state, call.given["skus"])
 
@@ -429,7 +442,7 @@ class Services:
             raise ApiError(400, "Orders are created by a checkout; a partial entity is not.")
         if "ext_order_id" in entity:
             self._sales.external(order, entity["ext_order_id"])
-        return render.order(order, self._shop.currency)
+        return self._shop.rendered(order)
 
     def invoice(self, call: Call) -> Any:
         order = self.order_of(call, "orderId")
@@ -472,6 +485,10 @@ class Services:
             _units(call.given),
             back_to_stock=back,
             shipping_minor=None if shipping is None else round(shipping * 100),
+            adjustments=(
+                round(arguments.get("adjustment_positive", 0) * 100),
+                round(arguments.get("adjustment_negative", 0) * 100),
+            ),
         )
         made.comment = call.given.get("comment", {}).get("comment", "")
         return str(made.entity_id)
@@ -560,6 +577,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "creditmemos", "none", Services.creditmemos),
     Route("POST", "products/base-prices", "base_prices", Services.save_base_prices),
     Route("POST", "products/base-prices-information", "price_information", Services.base_prices),
+    Route("POST", "products/special-price", "special_prices", Services.save_special_prices),
+    Route("POST", "products/special-price-information", "price_information", Services.special_prices),
+    Route("POST", "products/special-price-delete", "special_prices", Services.delete_special_prices),
     Route("POST", "products/tier-prices", "tier_prices", Services.save_tier_prices),
     Route("PUT", "products/tier-prices", "tier_prices", Services.replace_tier_prices),
     Route("POST", "products/tier-prices-delete", "tier_prices", Services.delete_tier_prices),
@@ -588,6 +608,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "products/{sku}", "save_product", Services.save_product),
     Route("GET", "stockItems/{productSku}", "none", stockitems.read),
     Route("PUT", "products/{productSku}/stockItems/{itemId}", "save_stock_item", stockitems.update),
+    *(Route(*row) for row in sharedcatalogs.SERVICES),
     Route("GET", "sharedCatalog/{id}/products", "none", Services.shared_products),
     Route("POST", "sharedCatalog/{id}/assignProducts", "assign_products", Services.assign_products),
     Route("POST", "sharedCatalog/{id}/unassignProducts", "assign_products", Services.unassign_products),

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from syncline.connectors.adobe_commerce.simulator.errors import ApiError
+from syncline.connectors.adobe_commerce.simulator.specialprices import selling_minor
 from syncline.connectors.adobe_commerce.simulator.state import (
     STATES_DONE,
     Buyer,
@@ -29,8 +30,11 @@ from syncline.connectors.adobe_commerce.simulator.state import (
 
 # Methods by which no provider is asked for money.
 OFFLINE = frozenset({"checkmo", "banktransfer", "cashondelivery", "purchaseorder", "companycredit", "free"})
+STOPPED = frozenset({"holded", "payment_review"})  # what neither goods nor money moves in
 STATUS = {
     "new": "pending",
+    "pending_payment": "pending_payment",
+    "payment_review": "payment_review",
     "processing": "processing",
     "complete": "complete",
     "closed": "closed",
@@ -80,9 +84,13 @@ class Sales:
         paid: bool = False,
         discounts_include_tax: bool = False,
         shipping_discount_minor: int = 0,
+        redeemed: tuple[int, int] = (0, 0),
+        begins: str = "new",
     ) -> Checkout:
         """Place an order if everything in the cart is salable; all of it or nothing.
 
+        ``begins``: its state, ``pending_payment`` where the buyer is sent to a provider, ``payment_review`` where that one has doubts.
+        ``redeemed``: what gift cards and store credit take of the total.
         ``discounts_include_tax``: as where prices are kept with tax, and discounts are given on them.
         """
         state = self._state
@@ -106,7 +114,9 @@ class Sales:
             now,
             now,
             shipping_discount_minor=shipping_discount_minor,
+            redeemed=redeemed,
         )
+        order.state, order.status = begins, STATUS[begins]
         for line in cart:
             order.items += self._lines(line, tax_rate, discounts_include_tax)
         state.orders[number] = order
@@ -128,15 +138,18 @@ class Sales:
         payment: str = "checkmo",
         discounts_include_tax: bool = False,
         shipping_discount_minor: int = 0,
+        redeemed: tuple[int, int] = (0, 0),
         **_more: object,
     ) -> dict[str, Any]:
         """What a hook is told before an order is placed: it has a number already, and no id."""
         rows: list[dict[str, Any]] = []
-        total = Decimal(shipping_minor - shipping_discount_minor)
+        total = Decimal(shipping_minor - shipping_discount_minor - sum(redeemed))
         for line in cart:
-            net = self._state.products[line.sku].price_minor * line.quantity - line.discount_minor
+            net = selling_minor(self._state, line.sku) * line.quantity - line.discount_minor
             net += _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
             total += net + (net * tax_rate).quantize(Decimal(1), ROUND_HALF_UP)
+            fixed = self._state.fixed_taxes.get(line.sku, 0) * line.quantity
+            total += fixed + to_int(fixed * self._fixed_rate(tax_rate))
             # As they will be saved, but without ids: a variant does not say yet whose it is.
             row = {"sku": line.sku, "qty_ordered": line.quantity, "product_type": "simple"}
             rows += [{**row, "product_type": "configurable"}] if line.configurable else []
@@ -153,26 +166,28 @@ class Sales:
 
     def _lines(self, line: CartLine, tax_rate: Decimal, discounts_include_tax: bool) -> list[OrderItem]:
         state = self._state
-        simple = state.products[line.sku]
+        simple, price_minor = state.products[line.sku], selling_minor(state, line.sku)
         compensation = _tax_inside(line.discount_minor, tax_rate) if discounts_include_tax else 0
+        fixed = state.fixed_taxes.get(line.sku, 0), self._fixed_rate(tax_rate)
         if not line.configurable:
             item = OrderItem(
                 state.new_id("order_item"),
                 simple,
                 line.sku,
                 line.quantity,
-                simple.price_minor,
+                price_minor,
                 line.discount_minor,
                 tax_rate,
                 compensation_minor=compensation,
             )
+            item.fixed_minor, item.fixed_tax_rate = fixed
             return [item]
         parent = OrderItem(
             state.new_id("order_item"),
             state.products[line.configurable],
             line.sku,
             line.quantity,
-            simple.price_minor,
+            price_minor,
             line.discount_minor,
             tax_rate,
             "configurable",
@@ -181,7 +196,11 @@ class Sales:
         child = OrderItem(
             state.new_id("order_item"), simple, line.sku, line.quantity, 0, 0, Decimal(0), parent=parent
         )
+        child.fixed_minor, child.fixed_tax_rate = fixed
         return [parent, child]
+
+    def _fixed_rate(self, tax_rate: Decimal) -> Decimal:
+        return tax_rate if self._state.fixed_taxes_taxed else Decimal(0)
 
     def _customer(self, buyer: Buyer) -> int:
         state = self._state
@@ -203,7 +222,7 @@ class Sales:
             ApiError: the order is not in a state for it.
         """
         errors = []
-        if order.state in STATES_DONE or order.state == "holded":
+        if order.state in STATES_DONE | STOPPED:
             errors.append(f"An invoice cannot be created when an order has a status of {order.status}")
         lines = self._chosen(order, units, lambda line: line.to_invoice)
         if not lines:
@@ -227,14 +246,29 @@ class Sales:
         total = order.shipping_after_discount(shipping)
         for line, quantity in lines:
             before, after = line.invoiced, line.invoiced + quantity
-            total += line.net_of(after) - line.net_of(before) + line.tax_of(after) - line.tax_of(before)
+            total += line.due_of(after) - line.due_of(before)
             line.invoiced = after
+        if not any(line.to_invoice for line in order.lines):
+            total += self._of_variants(order)
+        redeemed = _redeemed(total, order.redeemed, order.redeemed_by(order.invoices))
+        total -= sum(redeemed)
         number = state.new_id("invoice")
         made = Invoice(number, f"{number:09d}", order, lines, total, shipping, paid, state.clock.now_ms())
+        made.redeemed = redeemed
         order.invoices.append(made)
         state.invoices[number] = made
         self._move_on(order)
         return made
+
+    def _of_variants(self, order: Order) -> int:
+        """What an order's last invoice has of fixed product taxes on variants.
+
+        A document takes them from the configurable line, which has none: they are missing there unless the shop counts them
+        into the subtotal, of which the last invoice takes the rest, as it does of the tax (github.com/magento/magento2/issues/41266).
+        """
+        children = [item for item in order.items if item.parent is not None]
+        in_subtotal = self._state.fixed_taxes_in_subtotal
+        return sum(x.fixed_tax_minor + (x.fixed_row_minor if in_subtotal else 0) for x in children)
 
     def ship(
         self,
@@ -250,7 +284,7 @@ class Sales:
         """
         state = self._state
         errors = []
-        if order.state in STATES_DONE or order.state == "holded" or not any(x.to_ship for x in order.lines):
+        if order.state in STATES_DONE | STOPPED or not any(x.to_ship for x in order.lines):
             errors.append("The order does not allow a shipment to be created.")
         lines = self._chosen(order, units, lambda line: line.to_ship)
         if not lines:
@@ -305,8 +339,11 @@ class Sales:
         *,
         back_to_stock: Sequence[int] = (),
         shipping_minor: int | None = None,
+        adjustments: tuple[int, int] = (0, 0),
     ) -> Creditmemo:
         """Give money back for units, unsent ones first; named lines go back to the stock that they left.
+
+        ``adjustments``: what is paid besides, and what is kept of it (Sales/Model/Order/Creditmemo/Total/Grand).
 
         Raises:
             ApiError: nothing is left to refund.
@@ -325,9 +362,13 @@ class Sales:
         total = order.shipping_after_discount(shipping)
         for line, quantity in lines:
             before, after = line.refunded, line.refunded + quantity
-            total += line.net_of(after) - line.net_of(before) + line.tax_of(after) - line.tax_of(before)
-        if not lines and not shipping:
+            total += line.due_of(after) - line.due_of(before)
+        total += adjustments[0] - adjustments[1]
+        if total <= 0:
             errors.append("The credit memo's total must be positive.")
+        # What was redeemed goes back first, to where it came from.
+        redeemed = _redeemed(total, order.redeemed_by(order.invoices), order.redeemed_by(order.creditmemos))
+        total -= sum(redeemed)
         if total > order.paid_minor - order.refunded_minor:
             errors.append("The most money available to refund is less than that.")
         if errors:
@@ -343,6 +384,7 @@ class Sales:
                 state.source_items[line.sku, source].quantity += quantity - unsent
         number = state.new_id("creditmemo")
         made = Creditmemo(number, f"{number:09d}", order, lines, total, shipping, state.clock.now_ms())
+        made.adjustments, made.redeemed = adjustments, redeemed
         order.creditmemos.append(made)
         state.creditmemos[number] = made
         self._move_on(order)
@@ -357,7 +399,7 @@ class Sales:
         An order that was shipped and not invoiced is cancelled too, and none of its units (Sales/Model/Order, canCancel and
         registerCancellation).
         """
-        if order.state in STATES_DONE or order.state == "holded":
+        if order.state in STATES_DONE | STOPPED:
             return False
         if not any(line.to_invoice for line in order.lines):
             return False
@@ -375,7 +417,7 @@ class Sales:
 
     def hold(self, order: Order) -> bool:
         """Stop an order."""
-        if order.state in STATES_DONE or order.state == "holded":
+        if order.state in STATES_DONE | STOPPED:
             raise ApiError(400, "A hold action is not available.")
         order.held_from = order.state, order.status
         order.state = order.status = "holded"
@@ -437,6 +479,12 @@ class Sales:
         for source, quantity in at.items():
             state.source_items[sku, source] = SourceItem(sku, source, quantity, int(quantity > 0))
         return product
+
+
+def _redeemed(total: int, there: tuple[int, int], gone: tuple[int, int]) -> tuple[int, int]:
+    """How much of a document's total gift cards and store credit take, as far as there is something left of them."""
+    cards = min(total, there[0] - gone[0])
+    return cards, min(total - cards, there[1] - gone[1])
 
 
 def _tax_inside(amount_minor: int, tax_rate: Decimal) -> int:

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncline.connectors.adobe_commerce.simulator.catalogstate import Select, first_categories
+from syncline.connectors.adobe_commerce.simulator.catalogstate import Select, first_catalogs, first_categories
 from syncline.connectors.adobe_commerce.simulator.companycredits import CompanyCredit
 from syncline.ports import Clock
+
+if TYPE_CHECKING:
+    from syncline.connectors.adobe_commerce.simulator.specialprices import Special
 
 STATES_DONE = frozenset({"complete", "closed", "canceled"})
 
@@ -127,6 +130,8 @@ class OrderItem:
     canceled: int = 0
     refunded_unshipped: int = 0
     compensation_minor: int = 0  # the tax inside a discount that was given on a price with tax
+    fixed_minor: int = 0  # the fixed product tax of one unit; of a variant it is on the child
+    fixed_tax_rate: Decimal = Decimal(0)  # of the tax on that
 
     @property
     def row_minor(self) -> int:
@@ -150,6 +155,25 @@ class OrderItem:
     def tax_of(self, units: int) -> int:
         """The tax on some of the units."""
         return to_int(Decimal(self.tax_minor) * units / self.ordered)
+
+    @property
+    def fixed_row_minor(self) -> int:
+        """Fixed product taxes of the row, without the tax on them."""
+        return self.fixed_minor * self.ordered
+
+    @property
+    def fixed_tax_minor(self) -> int:
+        """The tax on those; it is in the order's tax and not in the row's (Tax/Model/Sales/Total/Quote/CommonTaxCollector)."""
+        return to_int(self.fixed_tax_rate * self.fixed_row_minor)
+
+    def fixed_of(self, units: int) -> int:
+        """Fixed product taxes of some of the units, with the tax on them."""
+        fixed = Decimal(self.fixed_row_minor) * units / self.ordered
+        return to_int(fixed) + to_int(Decimal(self.fixed_tax_minor) * units / self.ordered)
+
+    def due_of(self, units: int) -> int:
+        """What a document takes for some of the units."""
+        return self.net_of(units) + self.tax_of(units) + self.fixed_of(units)
 
     @property
     def to_ship(self) -> int:
@@ -205,6 +229,7 @@ class Invoice:
     paid: bool
     created_ms: int
     comment: str = ""
+    redeemed: tuple[int, int] = (0, 0)  # of its total, taken by gift cards and store credit
 
 
 @dataclass(slots=True, eq=False)
@@ -219,6 +244,8 @@ class Creditmemo:
     shipping_minor: int
     created_ms: int
     comment: str = ""
+    redeemed: tuple[int, int] = (0, 0)  # of its total, taken by gift cards and store credit
+    adjustments: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -245,6 +272,7 @@ class Order:
     comments: list[tuple[int, str]] = field(default_factory=list)
     ext_order_id: str = ""
     shipping_discount_minor: int = 0
+    redeemed: tuple[int, int] = (0, 0)  # by gift cards and store credit (Adobe Commerce only)
     charged_minor: int = 0  # what was taken from the buyer by an invoice of the API
     saved: int = 0  # how often; a rendering holds until the next time
 
@@ -257,7 +285,13 @@ class Order:
     def grand_minor(self) -> int:
         """What the whole order costs, as it was placed."""
         goods = sum(x.net_minor + x.tax_minor for x in self.lines)
-        return goods + self.shipping_minor - self.shipping_discount_minor
+        fixed = sum(x.fixed_row_minor + x.fixed_tax_minor for x in self.items)
+        return goods + fixed + self.shipping_minor - self.shipping_discount_minor - sum(self.redeemed)
+
+    def redeemed_by(self, documents: Iterable[Invoice | Creditmemo]) -> tuple[int, int]:
+        """What some documents had redeemed."""
+        taken = [one.redeemed for one in documents]
+        return sum(cards for cards, _ in taken), sum(account for _, account in taken)
 
     def shipping_after_discount(self, amount_minor: int) -> int:
         """What is left to pay of an amount of shipping."""
@@ -286,7 +320,14 @@ class ShopState:
         # By SKU, customer group and quantity, for all websites; and every price that was written, in its order.
         self.tier_prices: dict[tuple[str, str, float], float] = {}
         self.tier_discounts: set[tuple[str, str, float]] = set()  # of them, those that are percentages
-        self.shared_catalogs: dict[int, set[str]] = {}  # of SKUs
+        self.fixed_taxes: dict[str, int] = {}  # WEEE, of one unit of a SKU
+        self.fixed_taxes_taxed = self.fixed_taxes_in_subtotal = (
+            False  # two switches of the shop, off by default
+        )
+        self.specials: list[Special] = []  # one of a product unless they are scheduled
+        self.staging = False  # whether the shop schedules them, as Adobe Commerce does
+        self.catalogs = first_catalogs()
+        self.shared_catalogs: dict[int, set[str]] = {key: set() for key in self.catalogs}  # of SKUs
         self.selects: dict[str, Select] = {}  # attributes with values to choose from, by code
         self.categories = first_categories()
         # Every product that was saved through the API: its SKU, name, status, whether it has a price.
@@ -305,7 +346,7 @@ class ShopState:
         self.invoices: dict[int, Invoice] = {}
         self.creditmemos: dict[int, Creditmemo] = {}
         self.company_credits: dict[int, CompanyCredit] = {}
-        self._ids: dict[str, int] = {}
+        self._ids: dict[str, int] = {"shared_catalog": len(self.catalogs)}
 
     def new_id(self, kind: str) -> int:
         """The next id of a kind; each kind counts by itself, as tables do."""
@@ -392,6 +433,7 @@ class ShopState:
             self.company_credits,
             self.selects,
             self.categories,
+            self.catalogs,
         )
         for table in tables:
             for key, row in table.items():
@@ -399,6 +441,7 @@ class ShopState:
         held.update(repr([repr(row) for row in self.reservations]).encode())
         held.update(repr(sorted(self.tier_prices.items())).encode())
         held.update(repr(sorted(self.tier_discounts)).encode())
+        held.update(repr(self.specials).encode())
         held.update(repr([(at, sorted(skus)) for at, skus in self.shared_catalogs.items()]).encode())
         for text in more:
             held.update(text.encode())
