@@ -386,6 +386,24 @@ def test_a_file_that_is_not_there_is_named(read, tmp_path):
         read()
 
 
+def test_a_file_with_nothing_in_it_or_no_text_is_named(read, tmp_path):
+    for content, why in ((b"\n", "is empty"), (b"\xff\xfe", "is no text in UTF-8")):
+        (tmp_path / "key.pem").write_bytes(content)
+        with pytest.raises(Misconfigured, match=rf"^systems.erp.private_key: .*key.pem .*{why}$"):
+            read()
+
+
+def test_all_that_is_not_there_is_named_at_once(tmp_path):
+    with pytest.raises(Misconfigured) as told:
+        parse(GOOD, variables={}, folder=tmp_path)
+    fields = [one.partition(":")[0] for one in str(told.value).split("; ")]
+    assert sorted(fields) == [
+        "systems.erp.private_key",
+        "systems.shop.access_token",
+        "systems.shop.webhook_secrets[0]",
+    ]
+
+
 def test_secrets_in_lists_are_found_with_their_place(read, tmp_path):
     (tmp_path / "hook").unlink()
     with pytest.raises(Misconfigured, match=r"systems.shop.webhook_secrets\[0\]"):

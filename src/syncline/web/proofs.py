@@ -21,6 +21,7 @@ from syncline.engine.reconcile.history import (
     route_proofs,
     trend,
 )
+from syncline.engine.switches import named
 from syncline.model.errors import Misconfigured
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, Refusal, Site
@@ -54,11 +55,8 @@ def _answer(value: Any) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
-def _known_route(site: Site, request: Request) -> str:
-    name = request.query_params.get("route", "")
-    if site.engine.routes.named(name) is None:
-        raise NotPossible("not_found", f"There is no route {name!r}.", "See /v1/routes for the names.")
-    return name
+def _route(site: Site, request: Request) -> str:
+    return named(site.engine, request.query_params.get("route", ""), routes=True)
 
 
 async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
@@ -99,12 +97,12 @@ async def _proof(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _trend(site: Site, request: Request, person: Person) -> Response:
-    return _answer(await trend(site.engine, _known_route(site, request)))
+    return _answer(await trend(site.engine, _route(site, request)))
 
 
 async def _differences(site: Site, request: Request, person: Person) -> Response:
     state, cause = (request.query_params.get(name, "") for name in ("state", "cause"))
-    found = await differences(site.engine, route=_known_route(site, request), state=state, cause=cause)
+    found = await differences(site.engine, route=_route(site, request), state=state, cause=cause)
     return _answer(found)
 
 
