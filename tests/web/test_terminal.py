@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from tests.web.support import Client, make_site, park_message, park_order, rehearse_some, trouble
@@ -13,6 +14,7 @@ from syncline.cli import app, operate, tell
 from syncline.model.errors import Misconfigured, Rejected, Retryable
 
 STOCK = "inventory:erp->shop"
+PLAN = Path(__file__).parents[2] / "examples" / "06_plan" / "plan.toml"
 
 
 @pytest.fixture
@@ -179,3 +181,25 @@ def test_a_service_that_does_not_run_is_told_plainly(tmp_path):
     error = run("status", "--config", str(config)).exception
     assert isinstance(error, Retryable)
     assert "urlopen" not in str(error) and "start it with `syncline run`" in str(error)
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_there_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(PLAN.read_text())
+    for arguments in (
+        ("init", "nowhere/it.toml", "--erp", "netsuite"),
+        ("plan", "plan.toml", "--html", "nowhere/it.html"),
+        ("demo", "--headless", "--json", "nowhere/it.json"),
+        ("whatif", "--json", "nowhere/it.json"),
+    ):
+        error = run(*arguments).exception
+        assert isinstance(error, Misconfigured) and "nowhere" in str(error), arguments
+
+
+def test_a_plan_as_json_is_nothing_but_json(tmp_path):
+    done = run("plan", str(PLAN), "--json", "--markdown", str(tmp_path / "plan.md"))
+    assert json.loads(done.stdout)["kept"] and (tmp_path / "plan.md").exists()
+    assert "Wrote" in done.stderr

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from syncline.cli import files
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -63,6 +65,7 @@ def adopt(
     from syncline.runtime.logs import configure
 
     configure()
+    files.placed(suggestions, report)
     since_ms = adopting.moment_ms(orders_from) if orders_from else None
     decided = adopting.decisions_of(decisions) if decisions is not None else {}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from syncline.cli import files
+
 if TYPE_CHECKING:
     from syncline.ports import Connector
 
@@ -196,13 +198,13 @@ def init(
     if not erp and not channel and not flow and sys.stdin.isatty():
         erp, channel, flow = asked(installed, typer.prompt)
     text = configuration(installed, erp or ERP, channel or [CHANNEL], flow or list(USUAL))
-    path.write_text(text, encoding="utf-8")
+    files.write(path, text)
     said = "\n".join(line.partition("#")[0] for line in text.splitlines())
     names = sorted(set(re.findall(r'"env:(\w+)"', said)))
-    files = sorted(set(re.findall(r'"file:([^"]+)"', said)))
+    paths = sorted(set(re.findall(r'"file:([^"]+)"', said)))
     typer.echo(f"Wrote {path}. Fill it in; secrets go into the environment: {', '.join(names) or 'none'}.")
-    if files:
-        typer.echo(f"It names these files: {', '.join(files)}.")
+    if paths:
+        typer.echo(f"It names these files: {', '.join(paths)}.")
     typer.echo(f"Then run `syncline check --config {path}`.")
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from syncline.cli.operate import CONFIG, JSON, call, show, text_of
+from syncline.cli import files
+from syncline.cli.operate import CONFIG, JSON, call, show
 
 FILE = typer.Argument(help="A file with field tables, TOML.")
 
@@ -33,7 +34,7 @@ def try_(
     json: bool = JSON,
 ) -> None:
     """Show what a mapping would write into the newest orders, beside the one in force. Nothing is written."""
-    found = call(config, "POST", "/v1/mapping/try", {"text": text_of(file), "limit": limit})
+    found = call(config, "POST", "/v1/mapping/try", {"text": files.read(file), "limit": limit})
     if json:
         show(found, json=True)
         return
@@ -57,7 +58,7 @@ def apply(
     json: bool = JSON,
 ) -> None:
     """Put a mapping in force: it counts for every order that is written from now on."""
-    _tell(call(config, "POST", "/v1/mapping/apply", {"text": text_of(file), "note": note}), json=json)
+    _tell(call(config, "POST", "/v1/mapping/apply", {"text": files.read(file), "note": note}), json=json)
 
 
 def rollback(config: Path = CONFIG, json: bool = JSON) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import typer
 
+from syncline.cli import files
+
 CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
 JSON = typer.Option(False, "--json", help="For machines.")
 TIMEOUT_S = 30
@@ -81,20 +83,6 @@ def show(value: Any, json: bool, words: Callable[[Any], Iterable[str]] | None = 
         typer.echo("\n".join(words(value)) if words else value["message"])
 
 
-def text_of(path: Path) -> str:
-    """What a file says.
-
-    Raises:
-        Misconfigured: it cannot be read, or is no UTF-8.
-    """
-    from syncline.model.errors import Misconfigured
-
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
 def status(config: Path = CONFIG, json: bool = JSON) -> None:
     """Each flow and route: age now, bounds, tolerance, what is stuck and why."""
     from syncline.cli import tell
@@ -128,7 +116,7 @@ def parked_edit(
     json: bool = JSON,
 ) -> None:
     """Replace the payload of an event that could not be applied; the original stays in the audit log."""
-    show(call(config, "POST", f"/v1/parked/{number}/edit", {"payload": text_of(payload)}), json)
+    show(call(config, "POST", f"/v1/parked/{number}/edit", {"payload": files.read(payload)}), json)
 
 
 def parked_discard(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
