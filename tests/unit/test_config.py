@@ -615,6 +615,30 @@ def test_what_init_writes_for_files_at_both_ends_is_accepted_by_check(tmp_path):
     assert [finding for finding in findings if not finding.ok] == []
 
 
+def test_init_promises_what_systems_without_events_can_keep():
+    routes = {
+        (route["flow"], route["from"], route["to"]): route
+        for route in tomllib.loads(configuration(connectors(), "files", ["files", "shopify"], list(USUAL)))[
+            "routes"
+        ]
+    }
+    for key, tolerance in (
+        (("inventory", "erp", "shopify"), "1h"),  # figures are as old as the last file
+        (("orders", "files", "erp"), "10m"),
+        (("orders", "shopify", "erp"), "10s"),
+    ):
+        assert routes[key]["tolerance"] == tolerance
+        poll = duration_ms(routes[key].get("poll", "4m"), "poll")
+        assert key[1] == "shopify" or poll < duration_ms(tolerance, "tolerance")
+
+
+def test_init_sets_its_remarks_below_one_another():
+    text = configuration(connectors(), "netsuite", ["shopify"], list(ROUTES))
+    remarks = [line.index("  # ") for line in text.splitlines() if "  # " in line]
+    assert len(remarks) > 20 and min(remarks) == 34
+    assert tomllib.loads(text) and text.count("\n# ") > 10
+
+
 def test_init_asks_for_systems_and_flows():
     questions: list[str] = []
 
