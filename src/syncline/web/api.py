@@ -31,7 +31,7 @@ from syncline.web import (
     routing,
 )
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
+from syncline.web.site import Endpoint, ErrorBody, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 NUMBER_MAX = 2**62
@@ -86,11 +86,6 @@ class OldAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose account to delete."""
 
     name: Short
-
-
-def answer(value: Any, status_code: int = 200) -> Response:
-    """A value as JSON."""
-    return Response(msgspec.json.encode(value), status_code, media_type="application/json")
 
 
 def whole(text: str, otherwise: int) -> int:
