@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from syncline.cli import files
+from syncline.cli.operate import CONFIG, JSON
 
 if TYPE_CHECKING:
     from syncline.ports import Connector
@@ -336,8 +337,8 @@ def _names(channels: Sequence[str]) -> list[str]:
 
 
 def check(
-    config: Path = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file."),
-    json: bool = typer.Option(False, "--json", help="For machines."),
+    config: Path = CONFIG,
+    json: bool = JSON,
 ) -> None:
     """Check configuration, store, credentials, scopes and webhook subscriptions, and say how to mend each."""
     from syncline.runtime.check import check_everything
