@@ -59,7 +59,10 @@ def found(tmp_path, monkeypatch):
     path.write_text(CONFIG)
 
     def look(**censuses):
-        systems = [SimpleNamespace(name=name, check=None, census=census) for name, census in censuses.items()]
+        systems = [
+            SimpleNamespace(name=name, check=getattr(census, "check", None), census=census)
+            for name, census in censuses.items()
+        ]
         monkeypatch.setattr(check, "open_systems", lambda *_: systems)
         return {one.what: one for one in asyncio.run(check_everything(path))}
 
@@ -84,6 +87,15 @@ def test_a_system_that_refuses_the_question_is_named(found):
     told = found(shop=Refused())
     assert not told["shop: could not be checked"].ok
     assert told["shop: could not be checked"].mend == "the token was refused"
+
+
+def test_a_credential_that_is_refused_is_told_once(found, monkeypatch):
+    async def own():
+        return [("access token", False, "the token was refused")]
+
+    monkeypatch.setattr(Refused, "check", staticmethod(own), raising=False)
+    told = found(shop=Refused())
+    assert [what for what, one in told.items() if not one.ok] == ["shop: access token"]
 
 
 def test_a_store_that_the_service_works_with_is_no_fault(found):

@@ -141,7 +141,8 @@ def _check(config: Path, *, json: bool) -> None:
     if json:
         show(found, json=True)
     else:
-        typer.echo(f"  {'':44}{'planned':>14}{'measured':>14}")
+        if found["compared"]:
+            typer.echo(f"  {'':44}{'planned':>14}{'measured':>14}")
         for one in found["compared"]:
             mark = "DRIFT" if one["drift"] else "ok"
             typer.echo(

@@ -11,7 +11,7 @@ from random import Random
 from syncline.engine.routes import Routes
 from syncline.model.census import ListedPlace
 from syncline.model.change import Flow
-from syncline.model.errors import SynclineError
+from syncline.model.errors import AuthExpired, SynclineError
 from syncline.ports import Clock, System, Transport
 from syncline.runtime.app import open_store, open_systems
 from syncline.runtime.clock import SystemClock
@@ -79,10 +79,15 @@ async def check_systems(
     try:
         for system in open_systems(config, clock, rng, transport):
             try:
-                for what, ok, mend in await system.check() if system.check is not None else ():
+                own = await system.check() if system.check is not None else []
+                for what, ok, mend in own:
                     yield Finding(f"{system.name}: {what}", ok, mend)
-                async for finding in _places(system, config.routes):
-                    yield finding
+                try:
+                    async for finding in _places(system, config.routes):
+                        yield finding
+                except AuthExpired:
+                    if all(ok for _, ok, _ in own):  # else it is said above
+                        raise
             except SynclineError as error:
                 yield Finding(f"{system.name}: could not be checked", ok=False, mend=str(error))
     except SynclineError as error:
