@@ -386,6 +386,24 @@ def test_a_file_that_is_not_there_is_named(read, tmp_path):
         read()
 
 
+def test_a_file_with_nothing_in_it_or_no_text_is_named(read, tmp_path):
+    for content, why in ((b"\n", "is empty"), (b"\xff\xfe", "is no text in UTF-8")):
+        (tmp_path / "key.pem").write_bytes(content)
+        with pytest.raises(Misconfigured, match=rf"^systems.erp.private_key: .*key.pem .*{why}$"):
+            read()
+
+
+def test_all_that_is_not_there_is_named_at_once(tmp_path):
+    with pytest.raises(Misconfigured) as told:
+        parse(GOOD, variables={}, folder=tmp_path)
+    fields = [one.partition(":")[0] for one in str(told.value).split("; ")]
+    assert sorted(fields) == [
+        "systems.erp.private_key",
+        "systems.shop.access_token",
+        "systems.shop.webhook_secrets[0]",
+    ]
+
+
 def test_secrets_in_lists_are_found_with_their_place(read, tmp_path):
     (tmp_path / "hook").unlink()
     with pytest.raises(Misconfigured, match=r"systems.shop.webhook_secrets\[0\]"):
@@ -595,6 +613,30 @@ def test_what_init_writes_for_files_at_both_ends_is_accepted_by_check(tmp_path):
             Path(system["folder"], one["path"]).mkdir(parents=True, exist_ok=True)
     findings = asyncio.run(check_everything(path))
     assert [finding for finding in findings if not finding.ok] == []
+
+
+def test_init_promises_what_systems_without_events_can_keep():
+    routes = {
+        (route["flow"], route["from"], route["to"]): route
+        for route in tomllib.loads(configuration(connectors(), "files", ["files", "shopify"], list(USUAL)))[
+            "routes"
+        ]
+    }
+    for key, tolerance in (
+        (("inventory", "erp", "shopify"), "1h"),  # figures are as old as the last file
+        (("orders", "files", "erp"), "10m"),
+        (("orders", "shopify", "erp"), "10s"),
+    ):
+        assert routes[key]["tolerance"] == tolerance
+        poll = duration_ms(routes[key].get("poll", "4m"), "poll")
+        assert key[1] == "shopify" or poll < duration_ms(tolerance, "tolerance")
+
+
+def test_init_sets_its_remarks_below_one_another():
+    text = configuration(connectors(), "netsuite", ["shopify"], list(ROUTES))
+    remarks = [line.index("  # ") for line in text.splitlines() if "  # " in line]
+    assert len(remarks) > 20 and min(remarks) == 34
+    assert tomllib.loads(text) and text.count("\n# ") > 10
 
 
 def test_init_asks_for_systems_and_flows():

@@ -151,7 +151,7 @@ async def test_the_same_is_told_to_a_program(site):
     [
         ({"system": "shop"}, "Nobody is named."),
         ({"system": "shop", "email": "Kanari"}, "no e-mail address"),
-        ({"system": "nowhere", "customer": "9"}, "No system is called"),
+        ({"system": "nowhere", "customer": "9"}, "There is no system"),
         ({"system": "shop", "orders": "x" * 301}, "at most 300 characters"),
         ({"system": "shop", "customer": "<script>alert(1)</script>", "email": "x"}, "&lt;script&gt;alert(1)"),
     ],

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from syncline.cli import files
+from syncline.cli.operate import CONFIG, JSON
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
-
-CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,7 @@ def adopt(
     report: Path | None = typer.Option(
         None, "--report", help="Write everything that was found to this JSON."
     ),
-    json: bool = typer.Option(False, "--json", help="For machines."),
+    json: bool = JSON,
 ) -> None:
     """Read both sides once, match goods and orders, and say what would be taken over; --apply does it.
 
@@ -63,6 +64,7 @@ def adopt(
     from syncline.runtime.logs import configure
 
     configure()
+    files.placed(suggestions, report)
     since_ms = adopting.moment_ms(orders_from) if orders_from else None
     decided = adopting.decisions_of(decisions) if decisions is not None else {}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))

@@ -44,7 +44,7 @@ def alert_ack(
 ) -> None:
     """Look after an alert: it is not repeated until it gets worse, or ends and comes back."""
     done = call(config, "POST", "/v1/alerts/ack", {"key": key})
-    show(done if json else f"{done['acknowledged_by']} looks after it: {done['title']}", json)
+    show(done, json, lambda done: [f"{done['acknowledged_by']} looks after it: {done['title']}"])
 
 
 def alert_test(config: Path = CONFIG, json: bool = JSON) -> None:

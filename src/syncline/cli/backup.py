@@ -7,8 +7,7 @@ from pathlib import Path
 
 import typer
 
-CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
-JSON = typer.Option(False, "--json", help="For machines.")
+from syncline.cli.operate import CONFIG, JSON
 
 
 def register(app: typer.Typer) -> None:

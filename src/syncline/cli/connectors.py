@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from syncline.cli.operate import JSON
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
@@ -20,7 +22,7 @@ def connector() -> None:
     """A connector of your own."""
 
 
-def connectors(json: bool = typer.Option(False, "--json", help="For machines.")) -> None:
+def connectors(json: bool = JSON) -> None:
     """List the installed connectors and their capabilities."""
     import msgspec
 

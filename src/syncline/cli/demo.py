@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from syncline.cli import files
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
@@ -66,6 +68,7 @@ def demo(
             raise Misconfigured(f"--speed {speed}: give a number such as 60, or auto") from error
         if not 0 < factor < 1e9:
             raise Misconfigured(f"--speed {speed}: must be above 0")
+    files.placed(json)
     keep = sys.stdout.isatty() and not headless
     kept = uvloop.run(
         run_demo(

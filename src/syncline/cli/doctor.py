@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from syncline.cli.operate import CONFIG, JSON
+
 if TYPE_CHECKING:
     from syncline.runtime.doctor import Diagnosis
 
@@ -30,8 +32,8 @@ async def _examine(config: Path) -> list[Diagnosis]:
 
 
 def doctor(
-    config: Path = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file."),
-    json: bool = typer.Option(False, "--json", help="For machines."),
+    config: Path = CONFIG,
+    json: bool = JSON,
 ) -> None:
     """Name what is wrong with an installation, why it matters, and how to mend it; its service may run or not."""
     import msgspec

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from syncline.cli import files
+from syncline.cli.operate import CONFIG, JSON
+
 if TYPE_CHECKING:
     from syncline.ports import Connector
 
@@ -41,8 +44,8 @@ ROUTES = {
 flow = "inventory"
 from = "{erp}"
 to = "{channel}"
-tolerance = "5s"                    # how old a shown number may become
-poll = "4m"                         # how soon a lost event is found
+tolerance = {stock_age}                    # how old a shown number may become
+poll = {stock_poll}                         # how soon {found} is found
 reconcile = "1d"                    # how often everything is read again
 locations = {{ "{place}" = "{shelf}" }}   # ERP location = the channel's location, most important first
 rule = {{ safety_stock = 0, buffer = 0 }}   # also: share, cap, floor, fence ...; buffer = "5 %" of the pool
@@ -53,7 +56,7 @@ rule = {{ safety_stock = 0, buffer = 0 }}   # also: share, cap, floor, fence ...
 flow = "orders"
 from = "{channel}"
 to = "{erp}"
-tolerance = "10s"
+tolerance = {order_age}
 """,
     "order_status": """\
 [[routes]]
@@ -196,13 +199,13 @@ def init(
     if not erp and not channel and not flow and sys.stdin.isatty():
         erp, channel, flow = asked(installed, typer.prompt)
     text = configuration(installed, erp or ERP, channel or [CHANNEL], flow or list(USUAL))
-    path.write_text(text, encoding="utf-8")
+    files.write(path, text)
     said = "\n".join(line.partition("#")[0] for line in text.splitlines())
     names = sorted(set(re.findall(r'"env:(\w+)"', said)))
-    files = sorted(set(re.findall(r'"file:([^"]+)"', said)))
+    paths = sorted(set(re.findall(r'"file:([^"]+)"', said)))
     typer.echo(f"Wrote {path}. Fill it in; secrets go into the environment: {', '.join(names) or 'none'}.")
-    if files:
-        typer.echo(f"It names these files: {', '.join(files)}.")
+    if paths:
+        typer.echo(f"It names these files: {', '.join(paths)}.")
     typer.echo(f"Then run `syncline check --config {path}`.")
 
 
@@ -255,6 +258,7 @@ def configuration(
                 shelf=shelf,
                 prices=source.sample.prices if source.sample else "",
                 role=sink.sample.role if sink.sample else "",
+                **_pace(source, sink),
                 mirror=str(not sink.operations or "set_credit" in sink.operations).lower(),
             )
             for flow in ROUTES
@@ -263,7 +267,7 @@ def configuration(
     tail = TAIL.format(place=place)
     if source.sample and source.sample.adopt:
         tail += ADOPT.format(channel=next(iter(sinks)), where=source.sample.adopt)
-    return "\n".join([*sections, tail])
+    return _aligned("\n".join([*sections, tail]))
 
 
 def _route(flow: str, source: Connector, sink: Connector) -> str:
@@ -279,6 +283,22 @@ def _route(flow: str, source: Connector, sink: Connector) -> str:
         return f"# no route of {flow} to {{channel}}: {source.title} tells nothing of it\n"
     left_out = ", ".join(f'"{word}"' for word, one in LEFT_OUT.items() if one in asked)
     return ROUTES[flow] + (f"leave_out = [{left_out}]   # the system cannot take them\n" if left_out else "")
+
+
+def _aligned(text: str) -> str:
+    """Remarks behind what they are about, one below the other where the line leaves room."""
+    return re.sub(r"^(.*?\S) {2,}# ", lambda line: f"{line[1]:34}  # ", text, flags=re.MULTILINE)
+
+
+def _pace(source: Connector, sink: Connector) -> dict[str, str]:
+    """Tolerances that can be kept: what tells no events is as old as its last file, or read."""
+    told = source.capabilities.webhooks
+    return {
+        "stock_age": '"5s"' if told else '"1h"',
+        "stock_poll": '"4m"' if told else '"1m"',
+        "found": "a lost event" if told else "a change",
+        "order_age": '"10s"' if sink.capabilities.webhooks else '"10m"',
+    }
 
 
 def _system(name: str, connector: Connector, note: str = "") -> str:
@@ -317,8 +337,8 @@ def _names(channels: Sequence[str]) -> list[str]:
 
 
 def check(
-    config: Path = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file."),
-    json: bool = typer.Option(False, "--json", help="For machines."),
+    config: Path = CONFIG,
+    json: bool = JSON,
 ) -> None:
     """Check configuration, store, credentials, scopes and webhook subscriptions, and say how to mend each."""
     from syncline.runtime.check import check_everything

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from syncline.cli import files
 from syncline.cli.operate import CONFIG, JSON, call, show
 
 FILE = typer.Argument(help="A file with field tables, TOML.")
@@ -25,15 +25,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="mapping")
 
 
-def _text(path: Path) -> str:
-    from syncline.model.errors import Misconfigured
-
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read: {error}") from error
-
-
 def try_(
     file: Path = FILE,
     limit: int = typer.Option(
@@ -43,7 +34,7 @@ def try_(
     json: bool = JSON,
 ) -> None:
     """Show what a mapping would write into the newest orders, beside the one in force. Nothing is written."""
-    found = call(config, "POST", "/v1/mapping/try", {"text": _text(file), "limit": limit})
+    found = call(config, "POST", "/v1/mapping/try", {"text": files.read(file), "limit": limit})
     if json:
         show(found, json=True)
         return
@@ -67,7 +58,7 @@ def apply(
     json: bool = JSON,
 ) -> None:
     """Put a mapping in force: it counts for every order that is written from now on."""
-    _tell(call(config, "POST", "/v1/mapping/apply", {"text": _text(file), "note": note}), json=json)
+    _tell(call(config, "POST", "/v1/mapping/apply", {"text": files.read(file), "note": note}), json=json)
 
 
 def rollback(config: Path = CONFIG, json: bool = JSON) -> None:
@@ -91,7 +82,10 @@ def _tell(version: dict[str, Any], *, json: bool) -> None:
     if json:
         show(version, json=True)
         return
-    at = datetime.fromtimestamp(version["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    from syncline.engine.words import plural, utc
+
     fields = sum(1 for line in version["text"].splitlines() if "=" in line)
-    lines = f"{fields} lines" if fields else "nothing is mapped"
-    typer.echo(f"version {version['number']}  {at} UTC  {version['by']}  {lines}  {version['note']}".rstrip())
+    lines = plural(fields, "line") if fields else "nothing is mapped"
+    typer.echo(
+        f"version {version['number']}  {utc(version['at_ms'])}  {version['by']}  {lines}  {version['note']}".rstrip()
+    )

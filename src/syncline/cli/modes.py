@@ -51,8 +51,10 @@ def shadow(
     if route:
         show(call(config, "POST", "/v1/shadow", {"route": route, "reason": reason}), json)
     else:
+        from syncline.cli import tell
+
         order = "largest" if largest else "newest"
-        show(call(config, "GET", f"/v1/shadow?order={order}"), json)
+        show(call(config, "GET", f"/v1/shadow?order={order}"), json, tell.shadow)
 
 
 def live(

@@ -10,10 +10,13 @@ import json as json_module
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from syncline.cli import files
 
 CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
 JSON = typer.Option(False, "--json", help="For machines.")
@@ -67,42 +70,38 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
             raise Rejected(f"the service answered {error.code}") from error
     except OSError as error:
         raise Retryable(
-            f"no service answers on {server.host}:{server.port} ({error}); start it with `syncline run`",
+            f"no service answers on {server.host}:{server.port} ({getattr(error, 'reason', error)}); "
+            "start it with `syncline run`",
         ) from error
 
 
-def show(value: Any, json: bool, indent: int = 0) -> None:
-    """Print an answer, for a person or a machine."""
+def show(value: Any, json: bool, words: Callable[[Any], Iterable[str]] | None = None) -> None:
+    """Print an answer: for a machine as it is; for a person by these words, or by its own message."""
     if json:
         typer.echo(json_module.dumps(value))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, dict | list) and item:
-                typer.echo(f"{' ' * indent}{key}:")
-                show(item, False, indent + 2)
-            else:
-                typer.echo(f"{' ' * indent}{key}: {'' if item is None or item in ([], {}) else item}")
-    elif isinstance(value, list):
-        for item in value:
-            typer.echo(f"{' ' * indent}-")
-            show(item, False, indent + 2)
     else:
-        typer.echo(f"{' ' * indent}{value}")
+        typer.echo("\n".join(words(value)) if words else value["message"])
 
 
 def status(config: Path = CONFIG, json: bool = JSON) -> None:
     """Each flow and route: age now, bounds, tolerance, what is stuck and why."""
-    show(call(config, "GET", "/v1/status"), json)
+    from syncline.cli import tell
+
+    show(call(config, "GET", "/v1/status"), json, tell.status)
 
 
 def parked_list(config: Path = CONFIG, json: bool = JSON) -> None:
     """List what waits for a person."""
-    show(call(config, "GET", "/v1/parked"), json)
+    from syncline.cli import tell
+
+    show(call(config, "GET", "/v1/parked"), json, tell.parked)
 
 
 def parked_show(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
     """Show one entry with its payload."""
-    show(call(config, "GET", f"/v1/parked/{number}"), json)
+    from syncline.cli import tell
+
+    show(call(config, "GET", f"/v1/parked/{number}"), json, tell.entry)
 
 
 def parked_release(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
@@ -117,10 +116,7 @@ def parked_edit(
     json: bool = JSON,
 ) -> None:
     """Replace the payload of an event that could not be applied; the original stays in the audit log."""
-    show(
-        call(config, "POST", f"/v1/parked/{number}/edit", {"payload": payload.read_text(encoding="utf-8")}),
-        json,
-    )
+    show(call(config, "POST", f"/v1/parked/{number}/edit", {"payload": files.read(payload)}), json)
 
 
 def parked_discard(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
@@ -141,8 +137,11 @@ def replay(
         return
     try:
         done = call(config, "POST", "/v1/replay", {"order": key})
-    except Rejected:
-        done = call(config, "POST", "/v1/replay", {"sku": key})
+    except Rejected as no_order:
+        try:
+            done = call(config, "POST", "/v1/replay", {"sku": key})
+        except Rejected as no_sku:
+            raise Rejected(" ".join(dict.fromkeys([str(no_order), str(no_sku)]))) from no_sku
     show(done, json)
 
 
@@ -153,5 +152,7 @@ def explain(
     json: bool = JSON,
 ) -> None:
     """Why a channel shows the number it shows: every input, its age, the rule, and the write."""
+    from syncline.cli import tell
+
     query = urllib.parse.urlencode({"sku": sku, "channel": channel})
-    show(call(config, "GET", f"/v1/explain?{query}"), json)
+    show(call(config, "GET", f"/v1/explain?{query}"), json, tell.explained)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from syncline.cli import files
 from syncline.cli.operate import CONFIG, JSON, call, show
 
 if TYPE_CHECKING:
@@ -100,13 +101,8 @@ def _write_files(
 
 
 def _save(path: Path, text: str) -> None:
-    from syncline.model.errors import Misconfigured
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Misconfigured(f"{path} cannot be written: {error.strerror}") from error
-    typer.echo(f"Wrote {path}.")
+    files.write(path, text)
+    typer.echo(f"Wrote {path}.", err=True)  # what --json prints stands alone
 
 
 def _interview(path: Path, *, force: bool) -> None:
@@ -123,7 +119,7 @@ def _put(found: Plan, config: Path, *, yes: bool) -> None:
     from syncline.model.errors import Misconfigured
     from syncline.runtime.plan_write import difference, planned_config
 
-    before = config.read_text(encoding="utf-8") if config.exists() else ""
+    before = files.read(config) if config.exists() else ""
     after, left_out = planned_config(found, before)
     for sentence in left_out:
         typer.echo(sentence, err=True)
@@ -145,7 +141,8 @@ def _check(config: Path, *, json: bool) -> None:
     if json:
         show(found, json=True)
     else:
-        typer.echo(f"  {'':44}{'planned':>14}{'measured':>14}")
+        if found["compared"]:
+            typer.echo(f"  {'':44}{'planned':>14}{'measured':>14}")
         for one in found["compared"]:
             mark = "DRIFT" if one["drift"] else "ok"
             typer.echo(

@@ -101,7 +101,7 @@ def address(
 ) -> None:
     """Show where a shop's app sends requests about personal data: for the app's configuration."""
     found = call(config, "GET", f"/v1/privacy/address?{urllib.parse.urlencode({'system': system})}")
-    show(found if json else found["address"], json)
+    show(found, json, lambda found: [found["address"]])
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -71,13 +71,19 @@ def _tell(config: Path, proof: dict[str, Any]) -> None:
         typer.echo(f"  {proof['repaired']} given to the ordinary way, {proof['units']} units")
     if proof["waiting"]:
         typer.echo(f"  {proof['waiting']} wait for a decision: syncline differences list {proof['route']!r}")
-    query = urllib.parse.urlencode({"route": proof["route"]})
-    for one in call(config, "GET", f"/v1/reconcile/differences?{query}") if proof["found"] else ():
-        typer.echo(f"  {one['state']:9}  {one['cause']}: {one['where']}: {one['detail']}")
+    if proof["found"]:
+        from syncline.cli import tell
+
+        query = urllib.parse.urlencode({"route": proof["route"]})
+        for line in tell.differences(call(config, "GET", f"/v1/reconcile/differences?{query}")):
+            typer.echo(f"  {line}")
+
+
+ROUTE = typer.Argument(help="The route's name, as `syncline status` shows it.")
 
 
 def differences_list(
-    route: str = typer.Argument(help="The route's name, as `syncline status` shows it."),
+    route: str = ROUTE,
     state: str = typer.Option(
         "", "--state", metavar="STATE", help="Only those: named, repairing, waiting or declined."
     ),
@@ -85,11 +91,12 @@ def differences_list(
     json: bool = JSON,
 ) -> None:
     """List what differs on a route, as far as the last proof tells."""
+    from syncline.cli import tell
+
     query = urllib.parse.urlencode({"route": route, "state": state})
-    show(call(config, "GET", f"/v1/reconcile/differences?{query}"), json=json)
+    show(call(config, "GET", f"/v1/reconcile/differences?{query}"), json, tell.differences)
 
 
-ROUTE = typer.Argument(help="The route's name, as `syncline status` shows it.")
 KEY = typer.Option("", "--key", help="Only this record; without it all that wait on the route.")
 CAUSE = typer.Option("", "--cause", metavar="CAUSE", help="Only those of this cause.")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from syncline.cli.operate import CONFIG
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
@@ -14,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    config: Path = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file."),
+    config: Path = CONFIG,
     shadow: bool = typer.Option(
         False, "--shadow", help="Compare and write nothing, for the routes named, or for all."
     ),

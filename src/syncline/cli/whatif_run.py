@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from syncline.cli import files
 from syncline.engine.words import duration
 from syncline.inventory.rules import AUTO_BUFFER, Buffer, fixed, percent
 from syncline.model.errors import Misconfigured
@@ -109,9 +110,7 @@ def run(ask: Ask) -> None:
         _amount(ask.cost_oversold, "--cost-oversold"),
         _amount(ask.cost_hidden, "--cost-hidden"),
     )
-    for path in (ask.html, ask.json, ask.ledger):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise Misconfigured(f"{path}: the folder {path.resolve().parent} does not exist")
+    files.placed(ask.html, ask.json, ask.ledger)
     history, source = _history(ask, on, said)
     case = _case(ask, on, history)
     quiet()

@@ -585,7 +585,7 @@ class Operations:
         """
         route = self._engine.routes.named(name)
         if route is None:
-            raise NotPossible("not_found", f"There is no route {name!r}.", "See Overview for the names.")
+            raise NotPossible("not_found", f"There is no route {name!r}.", "Overview has their names.")
         now_ms = self._clock.now_ms()
         first, at_ms = self._asked.get(name, ("", 0))
         if people > 1 and (first in ("", by) or now_ms - at_ms > APPROVAL_MS):

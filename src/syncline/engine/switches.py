@@ -19,6 +19,25 @@ from syncline.ports import Write
 REASON_MAX = 300
 
 
+def named(engine: Engine, subject: str, *, systems: bool = False, routes: bool = False) -> str:
+    """The one system or route that a person means: by its name, or by a flow that only one route has.
+
+    Raises:
+        NotPossible: there is none, or there are several; says which there are.
+    """
+    every = engine.routes.all if routes else ()
+    known = [*(engine.systems if systems else ()), *(route.name for route in every)]
+    if subject in known:
+        return subject
+    found = [route.name for route in every if route.flow.value == subject]
+    if len(found) == 1:
+        return found[0]
+    what = " or ".join(["system"] * systems + ["route"] * routes)
+    raise NotPossible(
+        "not_found", f"There is no {what} {subject!r}.", f"There are {', '.join(found or known)}."
+    )
+
+
 class Switches:
     """The switches of one engine. ``subject`` is a system, a route's name, or a flow that only one route has."""
 
@@ -26,30 +45,13 @@ class Switches:
         self._engine = engine
         self._audit = audit
 
-    def named(self, subject: str, *, system: bool) -> str:
-        """The one system or route that is meant.
-
-        Raises:
-            NotPossible: there is none, or there are several.
-        """
-        routes = self._engine.routes
-        if (system and subject in self._engine.systems) or routes.named(subject) is not None:
-            return subject
-        found = [route.name for route in routes.all if route.flow.value == subject]
-        if len(found) == 1:
-            return found[0]
-        known = [*self._engine.systems, *(route.name for route in routes.all)] if system else found
-        known = known or [route.name for route in routes.all]
-        what = "system or route" if system else "route"
-        raise NotPossible("not_found", f"There is no {what} {subject!r}.", f"There are {', '.join(known)}.")
-
     async def pause(self, subject: str, *, reason: str = "", by: str) -> Done:
         """Send nothing more to a system, or of a route. Reading goes on.
 
         Raises:
             NotPossible: there is no such thing, or it is paused already.
         """
-        subject = self.named(subject, system=True)
+        subject = named(self._engine, subject, systems=True, routes=True)
         await self._begin(subject, Stop.PAUSED, "pause", reason, by)
         told = f"{subject} is paused. {self._under_way(subject)}".strip()
         return Done(told, await self._waiting(subject))
@@ -60,7 +62,7 @@ class Switches:
         Raises:
             NotPossible: there is no such thing, or it is not paused.
         """
-        subject = self.named(subject, system=True)
+        subject = named(self._engine, subject, systems=True, routes=True)
         count = await self._waiting(subject)
         await self._end(subject, Stop.PAUSED, "resume", by)
         stop = self._engine.modes.stop_of(subject)
@@ -78,7 +80,7 @@ class Switches:
         Raises:
             NotPossible: there is no such route, or every one of them is in shadow already.
         """
-        names = [self.named(route, system=False) for route in routes]
+        names = [named(self._engine, route, routes=True) for route in routes]
         names = names or [route.name for route in self._engine.routes.all]
         begun = []
         for name in dict.fromkeys(names):
@@ -100,7 +102,7 @@ class Switches:
         Raises:
             NotPossible: there is no such route, or it is not in shadow.
         """
-        name = self.named(route, system=False)
+        name = named(self._engine, route, routes=True)
         count = await self._waiting(name)
         await self._end(name, Stop.SHADOW, "live", by)
         paused = ", as soon as its pause ends" if self._engine.modes.stop_of(name) is Stop.PAUSED else ""

@@ -1,6 +1,8 @@
-"""Durations, flows and routes in the words that a person uses."""
+"""Durations, moments, flows and routes in the words that a person uses."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from syncline.engine.routes import SEP
 
@@ -96,6 +98,23 @@ def duration(ms: float | None) -> str:
             rest = ms % size // small
             return f"{ms // size} {unit}" + (f" {rest} {small_unit}" if rest else "")
     raise AssertionError(ms)
+
+
+def utc(ms: int) -> str:
+    """A moment as ``2026-01-31 12:00:00 UTC``."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return "an impossible date"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage that never rounds up to a perfect hundred."""
+    if share is None:
+        return "–"
+    if share >= 1:
+        return "100 %"
+    return f"{int(share * 10_000) / 100:.2f}".rstrip("0").rstrip(".") + " %"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 
-from syncline.model.errors import SynclineError
-from syncline.ports import Clock, Transport
+from syncline.engine.routes import Routes
+from syncline.model.census import ListedPlace
+from syncline.model.change import Flow
+from syncline.model.errors import AuthExpired, SynclineError
+from syncline.ports import Clock, System, Transport
 from syncline.runtime.app import open_store, open_systems
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.config import Config, load
 from syncline.runtime.transport import AiohttpTransport
+from syncline.stores.sqlite.health import owner_of
+
+PLACES_MAX = 20  # locations that are told as those that there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +46,7 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
         f"configuration {path}: {len(config.systems)} systems, {len(config.routes.all)} routes", ok=True
     )
     clock = SystemClock()
-    try:
-        store = await open_store(config, clock)
-    except SynclineError as error:
-        yield Finding("store", ok=False, mend=str(error))
-    else:
-        await store.close()
-        yield Finding(f"store {'PostgreSQL' if config.store.url else config.store.path}", ok=True)
+    yield await _store(config, clock)
     if not config.server.public_url:
         yield Finding(
             "[server] public_url is empty: events cannot reach Syncline, so every flow is polled",
@@ -59,18 +60,58 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
         await transport.close()
 
 
+async def _store(config: Config, clock: Clock) -> Finding:
+    what = f"store {'PostgreSQL' if config.store.url else config.store.path}"
+    owner = "" if config.store.url else owner_of(str(config.folder / config.store.path))
+    if owner:  # which is no fault: the service runs
+        return Finding(f"{what}: in use by {owner}", ok=True)
+    try:
+        await (await open_store(config, clock)).close()
+    except SynclineError as error:
+        return Finding("store", ok=False, mend=str(error))
+    return Finding(what, ok=True)
+
+
 async def check_systems(
     config: Config, clock: Clock, rng: Random, transport: Transport
 ) -> AsyncIterator[Finding]:
     """Ask each system whether its credentials, scopes and subscriptions are as they should be."""
     try:
         for system in open_systems(config, clock, rng, transport):
-            if system.check is None:
-                continue
             try:
-                for what, ok, mend in await system.check():
+                own = await system.check() if system.check is not None else []
+                for what, ok, mend in own:
                     yield Finding(f"{system.name}: {what}", ok, mend)
+                try:
+                    async for finding in _places(system, config.routes):
+                        yield finding
+                except AuthExpired:
+                    if all(ok for _, ok, _ in own):  # else it is said above
+                        raise
             except SynclineError as error:
                 yield Finding(f"{system.name}: could not be checked", ok=False, mend=str(error))
     except SynclineError as error:
         yield Finding("systems", ok=False, mend=str(error))
+
+
+async def _places(system: System, routes: Routes) -> AsyncIterator[Finding]:
+    """Whether the locations that routes of stock map are there; only what lists everything tells of its locations."""
+    mapped = [at for route in routes.of(Flow.INVENTORY, source=system.name) for at in route.locations]
+    mapped += [at for route in routes.of(Flow.INVENTORY, sink=system.name) for at in route.locations.values()]
+    if system.census is None or not mapped:
+        return
+    there = {
+        place.id: place.name
+        async for page in system.census.read("places", "")
+        for place in page.rows
+        if isinstance(place, ListedPlace)
+    }
+    lacking = [at for at in dict.fromkeys(mapped) if at not in there]
+    known = [f"{at} ({name})" if name != at else at for at, name in islice(there.items(), PLACES_MAX)]
+    yield Finding(
+        f"{system.name}: locations of the routes of inventory",
+        ok=not lacking,
+        mend=f"{', '.join(lacking)}: no such location; there are {', '.join(known) or 'none'}"
+        if lacking
+        else "",
+    )

@@ -335,21 +335,38 @@ class Config(msgspec.Struct, frozen=True):
 
 
 def _resolve(value: Any, variables: Mapping[str, str], folder: Path, field: str) -> Any:
+    """A value with what ``env:`` and ``file:`` name in it; whatever of that is not there is named at once."""
+    lacking: list[str] = []
+    filled = _fill(value, variables, folder, field, lacking)
+    if lacking:
+        raise Misconfigured("; ".join(lacking))
+    return filled
+
+
+def _fill(value: Any, variables: Mapping[str, str], folder: Path, field: str, lacking: list[str]) -> Any:
     if isinstance(value, dict):
-        return {key: _resolve(item, variables, folder, f"{field}.{key}") for key, item in value.items()}
+        return {
+            key: _fill(item, variables, folder, f"{field}.{key}".lstrip("."), lacking)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_resolve(item, variables, folder, f"{field}[{i}]") for i, item in enumerate(value)]
+        return [_fill(item, variables, folder, f"{field}[{i}]", lacking) for i, item in enumerate(value)]
     if isinstance(value, str) and value.startswith("env:"):
         name = value[4:]
         if not variables.get(name):
-            raise Misconfigured(f"{field}: the environment variable {name} is not set")
-        return variables[name]
+            lacking.append(f"{field}: the environment variable {name} is not set")
+        return variables.get(name, "")
     if isinstance(value, str) and value.startswith("file:"):
         path = folder / value[5:]
         try:
-            return path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise Misconfigured(f"{field}: {path} cannot be read: {error.strerror}") from error
+            said = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", "it is no text in UTF-8")
+            lacking.append(f"{field}: {path} cannot be read: {why}")
+            return ""
+        if not said:
+            lacking.append(f"{field}: {path} is empty")
+        return said
     return value
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from syncline.engine.alerts.messages import Message, message_of
 from syncline.engine.alerts.watch import WayStatus
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, Site
+from syncline.web.site import Endpoint, Site, answer
 
 KEY_MAX = 200
 
@@ -40,18 +40,14 @@ def alerts_of(site: Site) -> Alerts:
     )
 
 
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
-
-
 async def _list(site: Site, request: Request, person: Person) -> Response:
-    return _json(alerts_of(site))
+    return answer(alerts_of(site))
 
 
 async def _acknowledge(site: Site, request: Request, person: Person) -> Response:
     asked = await site.json(request, Acknowledge)
     entry = await site.watch.acknowledge(asked.key, by=person.name, audit=site.operations.audit)
-    return _json(message_of(entry))
+    return answer(message_of(entry))
 
 
 ENDPOINTS = (

@@ -14,6 +14,7 @@ from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
 from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
+from syncline.engine.switches import named
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.web import (
@@ -30,7 +31,7 @@ from syncline.web import (
     routing,
 )
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, ErrorBody, Refusal, Site
+from syncline.web.site import Endpoint, ErrorBody, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 NUMBER_MAX = 2**62
@@ -87,11 +88,6 @@ class OldAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Short
 
 
-def answer(value: Any, status_code: int = 200) -> Response:
-    """A value as JSON."""
-    return Response(msgspec.json.encode(value), status_code, media_type="application/json")
-
-
 def whole(text: str, otherwise: int) -> int:
     """A number from an address, or what is meant without one.
 
@@ -125,7 +121,8 @@ async def replay(site: Site, asked: Replay, person: Person) -> Done:
         done = await site.operations.replay_order(asked.order, by=person.name)
     else:
         people = sum(role >= Role.OPERATOR for _, role, _ in await site.access.people())
-        done = await site.operations.replay_route(asked.route, by=person.name, people=people)
+        route = named(site.engine, asked.route, routes=True)
+        done = await site.operations.replay_route(route, by=person.name, people=people)
     site.snapshots.forget()
     return done
 
@@ -181,9 +178,7 @@ async def _unseen(site: Site, request: Request, person: Person) -> Response:
 
 async def _explain(site: Site, request: Request, person: Person) -> Response:
     sku, channel = request.query_params.get("sku", ""), request.query_params.get("channel", "")
-    if channel not in site.engine.systems:
-        raise NotPossible("not_found", f"No system is called {channel!r}.", "See /v1/lanes for the names.")
-    return answer(await explain(site.engine, sku, channel))
+    return answer(await explain(site.engine, sku, named(site.engine, channel, systems=True)))
 
 
 async def _recovered(site: Site, request: Request, person: Person) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from syncline.engine.routes import Route
 from syncline.model.change import Flow
 from syncline.web.access import Person, Role
 from syncline.web.questions import body_of, check_known, refusing
-from syncline.web.site import Endpoint, Site
+from syncline.web.site import Endpoint, Site, answer
 
 BODY_BYTES_MAX = 64 * 1024  # a hundred lines with long names
 STATUS_OF = {
@@ -88,11 +88,6 @@ class Availability(msgspec.Struct, frozen=True):
     as_of_ms: int | None
     age_ms: int | None
     bound_ms: int | None
-
-
-def answer(value: Any) -> Response:
-    """A value as JSON."""
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 _refusing = refusing(STATUS_OF)

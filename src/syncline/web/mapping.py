@@ -12,7 +12,7 @@ from syncline.engine.mappings import NOTE_MAX, ORDERS_MAX, MappingTrial, Version
 from syncline.mapping.expressions import MappingError
 from syncline.mapping.tables import TEXT_BYTES_MAX
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, Refusal, Site
+from syncline.web.site import Endpoint, Refusal, Site, answer
 
 Tables = Annotated[str, msgspec.Meta(max_length=TEXT_BYTES_MAX)]
 
@@ -29,11 +29,6 @@ class NewMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: Tables
     note: Annotated[str, msgspec.Meta(max_length=NOTE_MAX)] = ""
-
-
-def answer(value: object) -> Response:
-    """A value as JSON."""
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 async def _try(site: Site, request: Request, person: Person) -> Response:

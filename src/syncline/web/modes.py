@@ -12,7 +12,7 @@ from syncline.engine.modes import Mode
 from syncline.engine.operations import Done
 from syncline.engine.shadow import ShadowReport, shadow_report
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, Refusal, Site
+from syncline.web.site import Endpoint, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 
@@ -41,11 +41,6 @@ class GoLive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which route writes again."""
 
     route: Short
-
-
-def answer(value: object) -> Response:
-    """A value as JSON."""
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 async def act(site: Site, action: str, subject: str, reason: str, person: Person) -> Done:

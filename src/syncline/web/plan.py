@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from syncline.engine.alerts.planned import Compared, compare, unplanned
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, Site
+from syncline.web.site import Endpoint, Site, answer
 
 
 class PlanCompared(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ async def _plan(site: Site, request: Request, person: Person) -> Response:
         found = PlanCompared([], ["No [plan] is configured; `syncline plan --write` puts one there."])
     else:
         found = PlanCompared(compare(planned, status, site.watch.rates), unplanned(planned, status))
-    return Response(msgspec.json.encode(found), media_type="application/json")
+    return answer(found)
 
 
 ENDPOINTS = (

@@ -14,6 +14,7 @@ from syncline.engine.operations import NotPossible
 from syncline.engine.privacy.cases import Case, CaseState
 from syncline.engine.privacy.desk import ORDERS_MAX, Desk, Preview
 from syncline.engine.privacy.export import Held
+from syncline.engine.switches import named
 from syncline.model.privacy import Ask
 from syncline.web.access import Person, Role
 from syncline.web.site import Endpoint, Refusal, Site
@@ -91,9 +92,7 @@ async def _answer(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _address(site: Site, request: Request, person: Person) -> Response:
-    system = request.query_params.get("system", "")
-    if system not in site.engine.systems:
-        raise Refusal(404, "not_found", f"No system is called {system!r}.", "See /v1/lanes for the names.")
+    system = named(site.engine, request.query_params.get("system", ""), systems=True)
     if not site.public_url:
         raise Refusal(409, "no_address", "Nobody can reach this service.", "Set public_url in [server].")
     return answer(Address(site.access.hook_url(site.public_url, system)))

@@ -21,9 +21,10 @@ from syncline.engine.reconcile.history import (
     route_proofs,
     trend,
 )
+from syncline.engine.switches import named
 from syncline.model.errors import Misconfigured
 from syncline.web.access import Person, Role
-from syncline.web.site import Endpoint, Refusal, Site
+from syncline.web.site import Endpoint, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 TOLD = {
@@ -50,15 +51,8 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cause: Short = ""
 
 
-def _answer(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
-
-
-def _known_route(site: Site, request: Request) -> str:
-    name = request.query_params.get("route", "")
-    if site.engine.routes.named(name) is None:
-        raise NotPossible("not_found", f"There is no route {name!r}.", "See /v1/routes for the names.")
-    return name
+def _route(site: Site, request: Request) -> str:
+    return named(site.engine, request.query_params.get("route", ""), routes=True)
 
 
 async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
@@ -84,32 +78,32 @@ async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
 
 
 async def _stand(site: Site, request: Request, person: Person) -> Response:
-    return _answer(await route_proofs(site.engine))
+    return answer(await route_proofs(site.engine))
 
 
 async def _begin(site: Site, request: Request, person: Person) -> Response:
-    return _answer(await begin(site, await site.json(request, NewProof), person))
+    return answer(await begin(site, await site.json(request, NewProof), person))
 
 
 async def _proof(site: Site, request: Request, person: Person) -> Response:
     found = await proof(site.engine, request.path_params["id"])
     if found is None:
         raise NotPossible("not_found", "There is no such proof.", "See /v1/reconcile for those there are.")
-    return _answer(found)
+    return answer(found)
 
 
 async def _trend(site: Site, request: Request, person: Person) -> Response:
-    return _answer(await trend(site.engine, _known_route(site, request)))
+    return answer(await trend(site.engine, _route(site, request)))
 
 
 async def _differences(site: Site, request: Request, person: Person) -> Response:
     state, cause = (request.query_params.get(name, "") for name in ("state", "cause"))
-    found = await differences(site.engine, route=_known_route(site, request), state=state, cause=cause)
-    return _answer(found)
+    found = await differences(site.engine, route=_route(site, request), state=state, cause=cause)
+    return answer(found)
 
 
 async def _decide(site: Site, request: Request, person: Person) -> Response:
-    return _answer(await _decided(site, await site.json(request, Decision), person))
+    return answer(await _decided(site, await site.json(request, Decision), person))
 
 
 async def _decided(site: Site, asked: Decision, person: Person) -> Done:

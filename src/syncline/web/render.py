@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from importlib.resources import files
@@ -13,18 +12,19 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from syncline.engine.words import SECOND_MS, duration, flow_title, key_text, operation_title, plural
+from syncline.engine.words import (
+    SECOND_MS,
+    duration,
+    flow_title,
+    key_text,
+    operation_title,
+    percent,
+    plural,
+    utc,
+)
 from syncline.ports import Clock, Row
 from syncline.web.access import Access, Person, Role
 from syncline.web.strip import axis, course, drift, strip
-
-
-def utc(ms: int) -> str:
-    """A moment as ``2026-01-31 12:00:00 UTC``."""
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return "an impossible date"
 
 
 def fixed(ms: float | None) -> str:
@@ -49,15 +49,6 @@ def money(amounts: Mapping[str, Decimal]) -> str:
     return " and ".join(
         f"{round(amount):,} {currency}".rstrip() for currency, amount in sorted(amounts.items())
     )
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage that never rounds up to a perfect hundred."""
-    if share is None:
-        return "–"
-    if share >= 1:
-        return "100 %"
-    return f"{int(share * 10_000) / 100:.2f}".rstrip("0").rstrip(".") + " %"
 
 
 def pretty(text: str) -> str:

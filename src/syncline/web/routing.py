@@ -29,7 +29,7 @@ from syncline.runtime.config import routed_channels
 from syncline.runtime.routing import RoutingConfig
 from syncline.web.access import Person, Role
 from syncline.web.questions import body_of, refusing
-from syncline.web.site import Endpoint, Refusal, Site
+from syncline.web.site import Endpoint, Refusal, Site, answer
 
 QUANTITY_MAX = 1_000_000
 BODY_BYTES_MAX = 64 * 1024  # a hundred lines with long names
@@ -113,11 +113,6 @@ class NewDryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=ORDERS_MAX)] = 500
     stock: Literal["now", "plenty"] = "now"
     rules: dict[str, Any] = {}
-
-
-def answer(value: object) -> Response:
-    """A value as JSON."""
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 def _router(site: Site) -> Router:

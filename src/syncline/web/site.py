@@ -79,6 +79,13 @@ class Refusal(Exception):
 
 
 T = TypeVar("T")
+
+
+def answer(value: object, status_code: int = 200) -> Response:
+    """A value as JSON."""
+    return Response(msgspec.json.encode(value), status_code, media_type="application/json")
+
+
 Handler = Callable[["Site", Request, Person], Awaitable[Response]]
 NOBODY = Person("", Role.NOBODY)
 STATUS_OF = {"not_found": 404, "not_json": 422, "too_large": 413, "not_editable": 422, "nothing_to_send": 422}

@@ -20,6 +20,7 @@ from syncline.engine.privacy.cases import (
     request_id,
 )
 from syncline.engine.privacy.export import Held, held_of
+from syncline.engine.switches import named
 from syncline.model.copying import replace
 from syncline.model.privacy import Ask, PrivacyRequest
 
@@ -159,8 +160,7 @@ class Desk:
         return held
 
     def _case(self, ask: Ask, system: str, customer: str, email: str, orders: Sequence[str], by: str) -> Case:
-        if system not in self._engine.systems:
-            raise NotPossible("not_found", f"No system is called {system!r}.", "See /v1/lanes for the names.")
+        system = named(self._engine, system, systems=True)
         customer, email = customer.strip(), email.strip()
         orders = [order for each in orders if (order := each.strip())]
         if not (customer or email or orders):

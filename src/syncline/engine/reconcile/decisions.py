@@ -6,6 +6,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.operations import Done, NotPossible, Operations
 from syncline.engine.reconcile.differences import Cause, Difference
 from syncline.engine.rewind import CATCHING_UP
+from syncline.engine.switches import named
 from syncline.engine.words import key_text, plural
 from syncline.model.errors import Fenced
 from syncline.ports import Row, Write
@@ -18,16 +19,16 @@ async def decide(
 ) -> Done:
     """Approve or decline the repair of one difference, or of all that wait on a route; recorded with the name.
 
-    ``key`` is the record's, or how it is shown.
+    ``route`` is its name, or its flow where only one route has it; ``key`` is the record's, or how it is shown.
 
     Raises:
-        NotPossible: nothing of that kind waits, or a store that was restored is not to be mended from yet.
+        NotPossible: there is no such route, nothing of that kind waits, or a store that was restored is not to be mended from yet.
     """
     if approve and engine.rewind.catching_up:
         raise NotPossible("catching_up", f"Not now: {CATCHING_UP}.", "Decide once that has ended.")
+    route = named(engine, route, routes=True)
     of = engine.routes.named(route)
-    if of is None:
-        raise NotPossible("not_found", f"There is no route {route!r}.", "See Reconcile for the names.")
+    assert of is not None
     rows: list[Row] = await engine.store.read(
         "differences_open", route=route, state="waiting", cause=cause, limit=DECIDE_MAX
     )

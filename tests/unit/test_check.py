@@ -1,0 +1,104 @@
+"""``syncline check``: what is looked at beside what a connector says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from syncline.model.census import ListedPlace
+from syncline.model.errors import AuthExpired
+from syncline.ports.census import CensusPage
+from syncline.runtime import check
+from syncline.runtime.check import check_everything
+from syncline.stores.sqlite.writer import lock_database
+
+CONFIG = """
+[[routes]]
+flow = "inventory"
+from = "erp"
+to = "shop"
+locations = { "1" = "700", "2" = "701" }
+[systems.erp]
+connector = "business_central"
+tenant = "11111111-2222-4333-8444-555555555555"
+company_id = "66666666-2222-4333-8444-555555555555"
+client_id = "a client"
+client_secret = "a secret"
+web_customer = "WEB"
+[systems.shop]
+connector = "shopify"
+shop = "made-up.myshopify.com"
+access_token = "shpat_made_up"
+"""
+WHAT = "locations of the routes of inventory"
+
+
+class Places:
+    """Lists locations on two pages."""
+
+    def __init__(self, *ids: str) -> None:
+        self._pages = [CensusPage((ListedPlace(at, f"Site {at}"),), at, last=False) for at in ids]
+
+    async def read(self, what, position, **_):
+        assert (what, position) == ("places", "")
+        for page in self._pages:
+            yield page
+
+
+class Refused:
+    async def read(self, what, position, **_):
+        raise AuthExpired("the token was refused")
+        yield
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    path = tmp_path / "syncline.toml"
+    path.write_text(CONFIG)
+
+    def look(**censuses):
+        systems = [
+            SimpleNamespace(name=name, check=getattr(census, "check", None), census=census)
+            for name, census in censuses.items()
+        ]
+        monkeypatch.setattr(check, "open_systems", lambda *_: systems)
+        return {one.what: one for one in asyncio.run(check_everything(path))}
+
+    look.folder = tmp_path
+    return look
+
+
+def test_locations_that_a_route_maps_have_to_be_there(found):
+    told = found(erp=Places("1", "2", "3"), shop=Places("700", "702"))
+    assert told[f"erp: {WHAT}"].ok
+    wrong = told[f"shop: {WHAT}"]
+    assert not wrong.ok
+    assert wrong.mend == "701: no such location; there are 700 (Site 700), 702 (Site 702)"
+
+
+def test_a_system_that_lists_no_locations_is_not_blamed(found):
+    told = found(erp=None, shop=Places("700", "701"))
+    assert f"erp: {WHAT}" not in told and told[f"shop: {WHAT}"].ok
+
+
+def test_a_system_that_refuses_the_question_is_named(found):
+    told = found(shop=Refused())
+    assert not told["shop: could not be checked"].ok
+    assert told["shop: could not be checked"].mend == "the token was refused"
+
+
+def test_a_credential_that_is_refused_is_told_once(found, monkeypatch):
+    async def own():
+        return [("access token", False, "the token was refused")]
+
+    monkeypatch.setattr(Refused, "check", staticmethod(own), raising=False)
+    told = found(shop=Refused())
+    assert [what for what, one in told.items() if not one.ok] == ["shop: access token"]
+
+
+def test_a_store_that_the_service_works_with_is_no_fault(found):
+    with lock_database(str(found.folder / "syncline.sqlite")):
+        told = next(one for what, one in found(erp=None).items() if what.startswith("store"))
+    assert told.ok and "in use by process" in told.what

@@ -1,0 +1,205 @@
+"""What the commands say to a person, of answers that the service really gives."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from tests.web.support import Client, make_site, park_message, park_order, rehearse_some, trouble
+from typer.testing import CliRunner
+
+from syncline.cli import app, operate, tell
+from syncline.model.errors import Misconfigured, Rejected, Retryable
+
+STOCK = "inventory:erp->shop"
+PLAN = Path(__file__).parents[2] / "examples" / "06_plan" / "plan.toml"
+
+
+@pytest.fixture
+async def site():
+    return await make_site()
+
+
+@pytest.fixture
+def operator(site):
+    return Client(site.app, site.tokens["operator"])
+
+
+async def said(client, path, words):
+    answer = await client.get(*path.split("?")[:1], query=path.partition("?")[2])
+    assert answer.status == 200, answer.body
+    return list(words(answer.json()))
+
+
+async def test_status_is_a_verdict_and_a_line_for_each_route_and_system(site, operator):
+    await trouble(site.engine)
+    await park_order(site.engine)
+    lines = await said(operator, "/v1/status", tell.status)
+    status = (await operator.get("/v1/status")).json()
+    assert lines[0] == f"late: {status['reason']}" and lines[1] == f"  {status['mend']}"
+    others = [f"{one['severity']}: {one['text']}" for one in status["problems"][1:]]
+    assert others and [line for line in lines[2:] if line in others] == others
+    head = next(line for line in lines if line.startswith("route"))
+    rows = {
+        line.split()[0]: line for line in lines if line.startswith(("inventory:", "orders:", "erp", "shop"))
+    }
+    late = next(one for one in status["routes"] if one["name"] == "orders:shop->erp")
+    assert rows["orders:shop->erp"][head.index("late") :].split()[0] == str(late["late"]) != "0"
+    assert {STOCK, "erp", "shop"} <= rows.keys()
+    assert rows["erp"].endswith("HTTP 503 Service Unavailable")
+    assert lines[-1] == "  See `syncline parked list`." and "unknown_sku" in lines[-2]
+    assert not any("_ms" in line for line in lines)  # moments and durations are told in words
+    assert len(lines) < 40
+
+
+async def test_a_number_is_explained_from_the_figure_to_the_write(site, operator):
+    lines = await said(operator, "/v1/explain?sku=MUG-01&channel=shop", tell.explained)
+    told = (await operator.get("/v1/explain", query="sku=MUG-01&channel=shop")).json()[0]
+    assert lines[0] == told["sentence"] and told["rule"] in lines[1]
+    for step in told["steps"]:
+        assert any(step["label"] in line and str(step["value"]) in line for line in lines)
+    for at in told["locations"]:
+        assert any(f"at {at['location']} (ERP {at['erp_location']})" in line for line in lines)
+    assert any("UTC" in line for line in lines)
+    assert await said(operator, "/v1/explain?sku=MUG-01&channel=erp", tell.explained) == [
+        "No route brings stock to this channel."
+    ]
+
+
+async def test_parked_work_is_listed_with_its_reason_and_shown_with_its_text(site, operator):
+    assert await said(operator, "/v1/parked", tell.parked) == ["Nothing waits for a person."]
+    number = await park_message(site.engine)
+    order = await park_order(site.engine)
+    lines = await said(operator, "/v1/parked", tell.parked)
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert [int(line.split()[0]) for line in heads] == [number, order]
+    assert any("no item in erp has the SKU 'TEE-GREEN-S'" in line for line in lines)
+    shown = await said(operator, f"/v1/parked/{number}", tell.entry)
+    told = (await operator.get(f"/v1/parked/{number}")).json()
+    assert told["payload"] and shown[-1] == told["payload"]
+    assert "    It may be: release, edit, discard." in shown
+    assert "    It may be: release, discard." in await said(operator, f"/v1/parked/{order}", tell.entry)
+    await site.operations.discard(order, by="Otto")
+    ended = await said(operator, f"/v1/parked/{order}", tell.entry)
+    assert any(" by Otto, " in line for line in ended) and not any("It may be" in line for line in ended)
+
+
+async def test_what_routes_in_shadow_would_write_is_told_with_what_is_there(site, operator):
+    assert await said(operator, "/v1/shadow", tell.shadow) == ["No route is in shadow."]
+    await rehearse_some(site)
+    lines = await said(operator, "/v1/shadow", tell.shadow)
+    assert lines[0].startswith(f"{STOCK}: in shadow since ") and " by Ada; 3 waiting" in lines[0]
+    assert any("MUG-01" in line and line.endswith("9 -> 4") for line in lines)
+    assert any("it would be parked" in line for line in lines)
+
+
+async def test_shadow_without_differences_and_with_more_than_are_listed():
+    route = {"name": STOCK, "since_ms": 1, "by": "Ada", "waiting": 0}
+    assert (
+        list(tell.shadow({"routes": [route], "differences": [], "total": 0}))[-1]
+        == "Nothing would be written."
+    )
+    assert (
+        list(tell.shadow({"routes": [route], "differences": [], "total": 7}))[-1]
+        == "  and 7 more differences"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "there"),
+    [
+        ("/v1/explain", "sku=MUG-01&channel=shp", "There are erp, shop."),
+        ("/v1/reconcile/differences", "route=inventory:erp->shp", STOCK),
+        ("/v1/privacy/address", "system=shp", "There are erp, shop."),
+    ],
+)
+async def test_a_name_that_is_not_there_is_answered_with_those_that_are(site, path, query, there):
+    answer = await Client(site.app, site.tokens["admin"]).get(path, query=query)
+    error = answer.json()["error"]
+    assert (answer.status, error["code"]) == (404, "not_found") and there in error["mend"]
+
+
+async def test_a_flow_stands_for_its_only_route(operator):
+    assert (await operator.get("/v1/reconcile/differences", query="route=inventory")).json() == []
+    assert (await operator.post("/v1/replay", {"route": "inventory:erp->shp"})).status == 404
+    assert (await operator.post("/v1/replay", {"route": "inventory"})).status in (200, 409)
+
+
+# --- the commands ----------------------------------------------------------------------------------------
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What the service says next; an error is raised."""
+    queue: list = []
+
+    def call(config, method, path, body=None):
+        answer = queue.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(operate, "call", call)
+    return queue
+
+
+def test_a_machine_gets_what_a_person_reads_in_words(answers):
+    answers += [[], [], {"message": "It goes on.", "count": 1}, {"message": "It goes on.", "count": 1}]
+    assert run("parked", "list").output == "Nothing waits for a person.\n"
+    assert json.loads(run("parked", "list", "--json").output) == []
+    assert run("parked", "release", "3").output == "It goes on.\n"
+    assert json.loads(run("parked", "release", "3", "--json").output)["count"] == 1
+
+
+def test_a_key_that_is_neither_an_order_nor_a_sku_is_told_so(answers):
+    answers += [Rejected("No order is known as 'X'."), Rejected("No system has the SKU 'X'.")]
+    assert str(run("replay", "X").exception) == "No order is known as 'X'. No system has the SKU 'X'."
+    answers += [Rejected("Your role may not."), Rejected("Your role may not.")]
+    assert str(run("replay", "X").exception) == "Your role may not."
+
+
+def test_a_correction_that_cannot_be_read_is_named(answers, tmp_path):
+    missing, binary = tmp_path / "missing.json", tmp_path / "binary.json"
+    binary.write_bytes(b"\xff")
+    for path, why in ((missing, "No such file"), (binary, "utf-8")):
+        error = run("parked", "edit", "3", str(path)).exception
+        assert isinstance(error, Misconfigured) and str(path) in str(error) and why in str(error)
+
+
+def test_a_service_that_does_not_run_is_told_plainly(tmp_path):
+    config = tmp_path / "syncline.toml"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        config.write_text(f"[server]\nport = {closed.getsockname()[1]}\n")
+    (tmp_path / "syncline.token").write_text("a token")
+    error = run("status", "--config", str(config)).exception
+    assert isinstance(error, Retryable)
+    assert "urlopen" not in str(error) and "start it with `syncline run`" in str(error)
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_there_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(PLAN.read_text())
+    for arguments in (
+        ("init", "nowhere/it.toml", "--erp", "netsuite"),
+        ("plan", "plan.toml", "--html", "nowhere/it.html"),
+        ("demo", "--headless", "--json", "nowhere/it.json"),
+        ("whatif", "--json", "nowhere/it.json"),
+    ):
+        error = run(*arguments).exception
+        assert isinstance(error, Misconfigured) and "nowhere" in str(error), arguments
+
+
+def test_a_plan_as_json_is_nothing_but_json(tmp_path):
+    done = run("plan", str(PLAN), "--json", "--markdown", str(tmp_path / "plan.md"))
+    assert json.loads(done.stdout)["kept"] and (tmp_path / "plan.md").exists()
+    assert "Wrote" in done.stderr
