@@ -16,7 +16,7 @@ from syncline.web import privacy, proofs, records
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay, shown_to
-from syncline.web.live import events, parts_of
+from syncline.web.live import events, opened, parts_of, urgent_first
 from syncline.web.modes import act, report
 from syncline.web.site import NOBODY, Endpoint, Refusal, Site
 
@@ -40,9 +40,16 @@ TOLD = {
 
 async def _overview(site: Site, request: Request, person: Person) -> Response:
     status = await site.snapshots.status()
-    parts = await parts_of(site, "overview", person)
-    told = TOLD.get(request.query_params.get("done", ""), "")
-    return site.render("overview.html", person, status=status, parts=parts, told=told)
+    asked = dict(request.query_params)
+    return site.render(
+        "overview.html",
+        person,
+        status=status,
+        parts=await parts_of(site, "overview", person, asked),
+        routes=urgent_first(status.routes),
+        open=opened(asked, status.routes),
+        told=TOLD.get(asked.get("done", ""), ""),
+    )
 
 
 async def _parked(site: Site, request: Request, person: Person) -> Response:

@@ -1,0 +1,160 @@
+"""What moves on a page while somebody looks, in a real browser: cards that open, silence, and marked text."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+from tests.web import support
+from tests.web.support import MINUTE, make_site, park_message
+from tests.web.test_browser import Server, browser, log_in, page  # noqa: F401 (fixtures)
+
+from syncline.engine.routes import Route, Routes
+from syncline.model.change import Flow
+from syncline.model.copying import replace
+from syncline.ports import Write
+
+pytestmark = pytest.mark.browser
+
+
+async def make_large_site(clock):
+    """Two ERPs and a dozen shops: more routes than have open cards."""
+    systems, routes = support.make_systems, support.make_routes
+    shops = [f"shop{n}" for n in range(12)]
+
+    def more_systems(clock):
+        erp, shop = systems(clock)
+        return [erp, shop, *(replace(shop, name=name) for name in shops)]
+
+    def more_routes():
+        return Routes(
+            [
+                *routes().all,
+                *(
+                    Route(
+                        Flow.INVENTORY,
+                        "erp",
+                        name,
+                        5 * MINUTE,
+                        locations={"1": "L1"},
+                        poll_interval_ms=MINUTE,
+                    )
+                    for name in shops
+                ),
+            ]
+        )
+
+    support.make_systems, support.make_routes = more_systems, more_routes
+    try:
+        return await make_site(clock)
+    finally:
+        support.make_systems, support.make_routes = systems, routes
+
+
+@pytest.fixture
+def server(request):
+    running = Server(getattr(request, "param", make_site))
+    yield running
+    if running._thread.is_alive():
+        running.stop()
+
+
+@pytest.mark.parametrize("server", [make_large_site], indirect=True)
+def test_of_many_routes_only_the_card_that_is_opened_is_filled(page, server):  # noqa: F811
+    log_in(page, server)
+    page.get_by_text("live", exact=True).wait_for()
+    assert page.locator("details.route").count() == 15
+    assert (
+        page.locator("details.route").first.inner_text().startswith("Orders")
+    )  # it needs a look; the others do not
+    assert page.locator("details.route[open]").count() == 1
+    last = page.locator("details.route").last
+    assert last.locator("svg.strip").count() == 0
+    last.locator("summary.route-head").focus()
+    page.keyboard.press("Enter")
+    last.get_by_text("Nothing landed in the last hour.").wait_for()
+    last.get_by_text("Source confirmed whole").wait_for()
+    page.goto("/?open=all")
+    assert page.locator("details.route svg.strip").count() == 15
+
+
+@pytest.mark.parametrize("server", [make_large_site], indirect=True)
+def test_a_problem_leads_to_the_card_of_its_route(page, server):  # noqa: F811
+    log_in(page, server)
+    page.get_by_role("link", name=re.compile("came too late in the last hour")).click()
+    page.wait_for_url(re.compile("#route-1$"))
+    card = page.locator("#route-1")
+    card.locator("summary.route-head").click()
+    assert not card.get_by_text("Worst case").is_visible()
+    page.goto("/#route-5")
+    page.locator("#route-5").get_by_text("Worst case").wait_for()
+
+
+def test_a_line_that_falls_silent_is_told_with_the_age_of_what_is_shown(page, server):  # noqa: F811
+    page.clock.install()
+    log_in(page, server)
+    page.get_by_text("live", exact=True).wait_for()
+    lost = page.get_by_text("No connection: what this page shows is")
+    assert not lost.is_visible()
+    go_on = threading.Event()
+    server.loop.call_soon_threadsafe(go_on.wait, 30)  # the server hangs; the line stays up
+    page.clock.fast_forward(150_000)
+    lost.get_by_text("2 min").wait_for()
+    page.get_by_text("reconnecting").wait_for()
+    go_on.set()
+    lost.wait_for(state="hidden", timeout=15_000)
+    page.get_by_text("live", exact=True).wait_for()
+
+
+def test_marked_text_can_be_copied_while_the_page_lives_and_is_caught_up_with(page, server):  # noqa: F811
+    log_in(page, server)
+    page.get_by_text("live", exact=True).wait_for()
+    part = page.locator('[data-part="route-2"]')
+    part.get_by_text("22 changes").wait_for()
+    part.get_by_text("22 changes").select_text()
+    assert "22 changes" in page.evaluate("getSelection().toString()")
+    now = server.site.clock.now_ms()
+    row = {"route": "order_status:erp->shop", "key": "x", "lag_ms": 900, "kept": 1, "now_ms": now}
+    server.do(server.site.store.write(Write("lag_put", [row])))
+    server.do(park_message(server.site.engine))
+    page.locator('[data-part="parked-count"]').get_by_text("1").wait_for(timeout=8_000)  # the rest goes on
+    assert "22 changes" in page.evaluate("getSelection().toString()")
+    page.evaluate("getSelection().removeAllRanges()")
+    part.get_by_text("23 changes").wait_for(timeout=8_000)
+
+
+def test_the_head_does_not_move_when_the_page_goes_live(page, server):  # noqa: F811
+    server.do(park_message(server.site.engine))
+    for width in (360, 768, 1280, 1600):
+        page.set_viewport_size({"width": width, "height": 900})
+        log_in(page, server, "admin")
+        page.evaluate("document.querySelector('[data-live]').hidden = true")
+        before = page.locator("main").bounding_box()["y"]
+        page.evaluate("document.querySelector('[data-live]').hidden = false")
+        assert page.locator("main").bounding_box()["y"] == before, width
+
+
+def test_updates_leave_the_page_as_large_as_it_was(page, server):  # noqa: F811
+    log_in(page, server)
+    page.get_by_text("live", exact=True).wait_for()
+    count = "document.querySelectorAll('*').length"
+    before = page.evaluate(count)
+    now = server.site.clock.now_ms()
+    for n in range(5):
+        rows = [
+            {
+                "route": "orders:shop->erp",
+                "key": f"{n}-{i}",
+                "lag_ms": 900,
+                "kept": 1,
+                "now_ms": now - i * 1_000,
+            }
+            for i in range(1_000)
+        ]
+        server.do(server.site.store.write(Write("lag_put", rows)))
+        server.site.app.site.snapshots.forget()
+        page.locator('[data-part="route-1"]').get_by_text(f"{1000 * (n + 1) + 47:,} changes").wait_for(
+            timeout=8_000
+        )
+    assert abs(page.evaluate(count) - before) < 30
