@@ -15,6 +15,7 @@ from tests.web.proofs import prove_some
 from tests.web.support import (
     hold_some,
     make_site,
+    park_many,
     park_message,
     park_order,
     recover_some,
@@ -192,6 +193,31 @@ def test_parked_work_is_edited_and_released_under_a_name(page, server):
     entries = server.do(server.site.operations.audit.newest(limit=3))
     assert [(e.actor, e.action) for e in entries[:2]] == [("Otto", "release"), ("Otto", "edit")]
     assert '"four"' in entries[1].before
+
+
+def test_one_kind_of_many_parked_entries_is_worked_through(page, server):
+    server.do(park_message(server.site.engine))
+    server.do(park_many(server.site.engine, 130))
+    log_in(page, server)
+    page.goto("/parked")
+    kinds = page.locator(".kinds tbody tr")
+    assert [row.split("\t")[2] for row in kinds.all_inner_texts()] == ["130", "1"]  # the most first
+    assert page.locator("a.entry-row").count() == 50
+    page.get_by_role("link", name="Could not write an order").first.click()
+    page.wait_for_url(re.compile("reason=unknown_sku"))
+    assert page.get_by_text('"four" is no number').count() == 0
+    page.get_by_role("link", name="Next entries").click()
+    page.get_by_role("link", name="Next entries").click()
+    page.wait_for_url(re.compile("after="))
+    page.get_by_text("order #130: no item").wait_for()
+    assert page.locator("a.entry-row").count() == 30
+    assert page.get_by_role("link", name="Next entries").count() == 0
+    page.get_by_text("order #130: no item").click()
+    page.get_by_text("Discard…").click()
+    page.get_by_role("button", name="Yes, discard it").click()
+    page.get_by_text("Discarded. It stays in the history.").wait_for()
+    assert "reason=unknown_sku" in page.url  # the next of its kind is at hand
+    page.locator(".kinds").get_by_text("129").wait_for()
 
 
 def test_an_order_and_a_sku_are_found_with_their_life(page, server):

@@ -14,6 +14,8 @@ from starlette.responses import Response, StreamingResponse
 from syncline.engine.status import RouteStatus, Status
 from syncline.web.access import Person, Role
 from syncline.web.alerts import alerts_of
+from syncline.web.parked import parts as parked_parts
+from syncline.web.parked import title_of
 from syncline.web.privacy import parts as privacy_parts
 from syncline.web.proofs import parts as proof_parts
 from syncline.web.records import record_parts
@@ -80,7 +82,7 @@ async def parts_of(
     elif page == "privacy" and person.may(Role.ADMIN):
         part("privacy", "privacy", **await privacy_parts(site))
     elif page == "parked":
-        part("parked", "parked", entries=await site.operations.parked())
+        part("parked", "parked", title_of=title_of, **await parked_parts(site, asked or {}))
     elif page.startswith("records"):
         parts |= await record_parts(site, page, person, asked or {})
     return parts
