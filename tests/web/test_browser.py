@@ -265,6 +265,8 @@ def test_every_page_fits_every_width_in_both_schemes(page, server, scheme):
                 f"{name} scrolls at {width}"
             )
             assert low_contrast(page) == [], f"{name} in {scheme}"
+            if width < 620:
+                assert cut_off(page) == [], f"{name} at {width}"
             if SHOTS:
                 page.screenshot(path=str(Path(SHOTS) / f"{name}-{width}-{scheme}.png"), full_page=True)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -423,6 +425,18 @@ def test_a_watcher_who_leaves_frees_the_place(page, server):
         return True
 
     assert server.do(gone())
+
+
+def cut_off(page) -> list[str]:
+    """Boxes that hide some of what they hold beyond their right edge, and cells that do not say what they are."""
+    return page.evaluate(
+        """() => [
+          ...[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1)
+            .map((e) => `cut off: ${e.textContent.trim().slice(0, 40)}`),
+          ...[...document.querySelectorAll('table:not(.sum) td.num:not([data-label])')]
+            .map((e) => `a number of what: ${e.textContent.trim()}`),
+        ]""",
+    )
 
 
 def low_contrast(page) -> list[str]:
