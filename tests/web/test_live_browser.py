@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from tests.web import support
-from tests.web.support import MINUTE, make_site, park_message
+from tests.web.support import MINUTE, make_site, park_message, park_order
 from tests.web.test_browser import Server, browser, log_in, page  # noqa: F401 (fixtures)
 
 from syncline.engine.routes import Route, Routes
@@ -158,3 +158,31 @@ def test_updates_leave_the_page_as_large_as_it_was(page, server):  # noqa: F811
             timeout=8_000
         )
     assert abs(page.evaluate(count) - before) < 30
+
+
+def test_ages_go_on_where_nothing_is_sent_anew(page, server):  # noqa: F811
+    number = server.do(park_order(server.site.engine))
+    log_in(page, server)
+    page.clock.install()
+    page.goto(f"/parked/{number}")
+    parked = page.locator("dd time")
+    assert parked.inner_text().startswith("26 min")
+    page.clock.fast_forward(95 * 60_000)
+    page.get_by_text(re.compile(r"^2 h 1 min ago$")).wait_for()
+    assert not page.get_by_text("live", exact=True).is_visible()  # this page is not
+
+
+def test_ages_are_told_as_the_server_tells_them_by_its_clock(page, server):  # noqa: F811
+    number = server.do(park_order(server.site.engine))
+    log_in(page, server)
+    page.clock.install(time="2031-05-05T12:00:00")  # a computer whose clock is years ahead
+    page.goto(f"/parked/{number}")
+    pages, now = server.site.app.site.pages, server.site.clock.now_ms()
+    ages = [12_030, 7_230, 86_430, 91_000, 200_000, 5_000_000, -7_290, -90_290]
+    told = [str(pages.ago(now - s * 1_000)) for s in ages] + [str(pages.until(now - s * 1_000)) for s in ages]
+    words = [re.sub("<.*?>", "", each) for each in told]
+    assert words[:2] == ["3 h 20 min ago", "2 h ago"] and words[-2] == "in 2 h 1 min"
+    hidden = [re.sub(">.*?<", ">?<", each) for each in told]
+    page.evaluate("html => { document.querySelector('dd').innerHTML = html; }", "".join(hidden))
+    page.clock.run_for(1_100)
+    assert page.locator("dd time").all_inner_texts()[: len(words)] == words

@@ -137,12 +137,14 @@ class Pages:
         if ms is None:
             return Markup("–")
         left = ms - self._clock.now_ms()
-        return self._time(ms, f"in {whole(left)}" if left >= 0 else f"{whole(-left)} overdue")
+        return self._time(ms, f"in {whole(left)}" if left >= 0 else f"{whole(-left)} overdue", "until")
 
-    def _time(self, ms: int, words: str) -> Markup:
+    def _time(self, ms: int, words: str, how: str = "ago") -> Markup:
         absolute = utc(ms)
-        machine = absolute.replace(" UTC", "Z")
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, absolute, words)
+        machine = absolute.replace(" UTC", "Z").replace(" ", "T")
+        return Markup('<time datetime="{}" title="{}" data-as="{}">{}</time>').format(
+            machine, absolute, how, words
+        )
 
     def render(self, template: str, *, person: Person, **values: Any) -> str:
         """A template as text."""

@@ -4,14 +4,40 @@
 
 (() => {
   const SILENT_MS = 20000; // the server says something every 15 s at least
-  const { page, of } = document.body.dataset;
+  const { page, of, now } = document.body.dataset;
   const light = document.querySelector("[data-live]");
   const lost = document.querySelector("[data-lost]");
   const cards = [...document.querySelectorAll("[data-route]")];
   if (!light || page === "login" || !window.EventSource) return;
 
+  // Where no part is sent anew, ages go on by themselves, by the server's clock.
+  const ahead = Number(now) - Date.now();
+  const units = Object.entries({ d: 86400, h: 3600, min: 60, s: 1 });
+  const words = (s) => {
+    if (s < 1) return "0 s";
+    const first = units.findIndex(([, size]) => s >= size);
+    const [[unit, size], next] = [units[first], units[first + 1]];
+    const rest = next ? Math.floor((s % size) / next[1]) : 0;
+    return `${Math.floor(s / size)} ${unit}` + (rest ? ` ${rest} ${next[0]}` : "");
+  };
+  const told = (s, isDeadline) => {
+    if (s < 0 || (isDeadline && s === 0)) return `in ${words(-s)}`;
+    if (isDeadline) return `${words(s)} overdue`;
+    return s === 0 ? "just now" : `${words(s)} ago`;
+  };
+  const age = () => {
+    for (const each of document.querySelectorAll("main time[data-as]")) {
+      const s = Math.floor((Date.now() + ahead - Date.parse(each.dateTime)) / 1000);
+      if (Number.isNaN(s) || each.closest("[data-part]")) continue;
+      const said = told(s, each.dataset.as === "until");
+      if (each.textContent !== said) each.textContent = said;
+    }
+  };
+  setInterval(() => document.hidden || age(), 1000);
+
+  const isLive = document.querySelector("main [data-part]") !== null;
   const say = (word, quiet) => {
-    light.hidden = false;
+    light.hidden = quiet && !isLive;
     light.classList.toggle("lost", !quiet);
     light.lastElementChild.textContent = word;
   };
