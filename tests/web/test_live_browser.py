@@ -124,6 +124,24 @@ def test_marked_text_can_be_copied_while_the_page_lives_and_is_caught_up_with(pa
     part.get_by_text("23 changes").wait_for(timeout=8_000)
 
 
+def test_a_part_that_was_left_with_the_focus_in_it_goes_on_and_keeps_the_focus(page, server):  # noqa: F811
+    page.clock.install()
+    log_in(page, server)
+    page.get_by_text("live", exact=True).wait_for()
+    verdict = page.get_by_role("heading", level=1)
+    verdict.get_by_text("2 changes of 47").wait_for()
+    verdict.get_by_role("link").focus()
+    page.keyboard.press("Shift")  # somebody is there
+    now = server.site.clock.now_ms()
+    row = {"route": "orders:shop->erp", "key": "x", "lag_ms": 99_000, "kept": 0, "now_ms": now}
+    server.do(server.site.store.write(Write("lag_put", [row])))
+    page.locator('[data-part="route-1"]').get_by_text("48 changes").wait_for(timeout=8_000)
+    assert "2 changes of 47" in verdict.inner_text()
+    page.clock.fast_forward(31_000)
+    verdict.get_by_text("3 changes of 48").wait_for(timeout=8_000)
+    assert page.evaluate("document.activeElement.closest('h1') !== null")
+
+
 def test_the_head_does_not_move_when_the_page_goes_live(page, server):  # noqa: F811
     server.do(park_message(server.site.engine))
     for width in (360, 768, 1280, 1600):

@@ -3,6 +3,7 @@
 "use strict";
 
 (() => {
+  const LEFT_MS = 30000;
   const SILENT_MS = 20000; // the server says something every 15 s at least
   const { page, of, now } = document.body.dataset;
   const light = document.querySelector("[data-live]");
@@ -42,13 +43,23 @@
     light.lastElementChild.textContent = word;
   };
 
-  // What somebody is using, or marks to copy it, stays under their fingers; it is caught up with afterwards.
+  // What somebody is using, or marks to copy it, stays under their fingers and is caught up with afterwards. A form
+  // waits for as long as it takes; anything else was left when nothing is touched for a while.
   const late = new Map();
+  let touched = performance.now();
+  for (const kind of ["keydown", "pointerdown"]) {
+    document.addEventListener(kind, () => (touched = performance.now()), true);
+  }
   const isUsed = (part) => {
+    const used = document.activeElement;
+    const holds = (node) => part.contains(node) && part !== node;
+    if (holds(used) && used.closest("form, .ask[open]")) return true;
     const marked = getSelection();
-    const within = (node) => part.contains(node) && part !== node;
-    return within(document.activeElement) || (!marked.isCollapsed && part.contains(marked.anchorNode));
+    const isHeld = holds(used) || (!marked.isCollapsed && part.contains(marked.anchorNode));
+    return isHeld && performance.now() - touched < LEFT_MS;
   };
+  // How to find again what had the focus.
+  const nameOf = (each) => each.id || each.getAttribute("href") || each.parentElement.id;
   const put = (name, html) => {
     const part = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
     if (!part) return;
@@ -56,7 +67,12 @@
     late.delete(name);
     // What somebody has opened or closed stays so.
     const were = new Map([...part.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
+    const focused = part.contains(document.activeElement) && part !== document.activeElement && document.activeElement;
     part.innerHTML = html;
+    if (focused) {
+      const again = [...part.querySelectorAll(focused.tagName)].find((each) => nameOf(each) === nameOf(focused));
+      if (again) again.focus({ preventScroll: true });
+    }
     for (const each of part.querySelectorAll("details[id]")) each.open = were.get(each.id) ?? each.open;
   };
   const catchUp = () => late.forEach((html, name) => put(name, html));
