@@ -298,3 +298,12 @@ async def test_of_many_routes_the_most_urgent_come_first_and_only_those_are_open
     assert len(opened({}, routes)) == OPEN_MAX
     assert opened({"open": "2,5,99,x"}, routes) == [2, 5]
     assert opened({}, routes[:OPEN_MAX]) == list(range(OPEN_MAX))
+
+
+async def test_an_address_that_is_mistyped_is_answered_in_the_form_that_is_read(site):
+    client = Client(site.app)
+    told = await client.get("/no-such")
+    assert (told.status, told.json()["error"]["code"]) == (404, "not_found")
+    page = await client.get("/no-such", headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.status == 404 and "Back to the overview" in page.text
+    assert page.headers["content-type"].startswith("text/html") and "Ada" not in page.text
