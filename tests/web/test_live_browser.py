@@ -143,14 +143,17 @@ def test_a_part_that_was_left_with_the_focus_in_it_goes_on_and_keeps_the_focus(p
 
 
 def test_the_head_does_not_move_when_the_page_goes_live(page, server):  # noqa: F811
-    server.do(park_message(server.site.engine))
-    for width in (360, 768, 1280, 1600):
+    log_in(page, server, "admin")
+    page.get_by_text("live", exact=True).wait_for()
+    fill = "(n) => { for (const each of document.querySelectorAll('.count')) each.textContent = n; }"
+    hide = "(is) => { document.querySelector('[data-live]').hidden = is; }"
+    for width in (360, 768, 1180, 1280, 1360, 1600):
         page.set_viewport_size({"width": width, "height": 900})
-        log_in(page, server, "admin")
-        page.evaluate("document.querySelector('[data-live]').hidden = true")
-        before = page.locator("main").bounding_box()["y"]
-        page.evaluate("document.querySelector('[data-live]').hidden = false")
-        assert page.locator("main").bounding_box()["y"] == before, width
+        page.evaluate(fill, "500")
+        page.evaluate(hide, True)
+        before = page.locator(".top").bounding_box()["height"]
+        page.evaluate(hide, False)
+        assert page.locator(".top").bounding_box()["height"] == before, width
 
 
 def test_updates_leave_the_page_as_large_as_it_was(page, server):  # noqa: F811
