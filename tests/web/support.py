@@ -482,6 +482,36 @@ async def park_order(engine, key: str = "551043\x1f1") -> int:
     return rows[2][0][0]
 
 
+async def park_many(engine, count: int) -> None:
+    """As many orders that the ERP refuses for the same reason."""
+    now = engine.clock.now_ms()
+    due, ended, parked = [], [], []
+    for n in range(1, count + 1):
+        at = {
+            "system": "erp",
+            "operation": "put_order",
+            "key": f"{n}\x1f1",
+            "now_ms": now - (count - n) * MINUTE,
+        }
+        late = {"changed_at_ms": at["now_ms"], "deliver_by_ms": at["now_ms"], "not_before_ms": now}
+        due.append({**at, **late, "route": "orders:shop->erp"})
+        ended.append(
+            {
+                **at,
+                "state": "parked",
+                "generation": 1,
+                "not_before_ms": now,
+                "reason": "rejected",
+                "uncounted": 0,
+            }
+        )
+        detail = f"order #{n}: no item in erp has the SKU 'TEE-GREEN-S'"
+        parked.append({**at, "reason": "unknown_sku", "detail": detail, "payload": ""})
+    await engine.store.write(
+        Write("delivery_fact", due), Write("delivery_finish", ended), Write("parked_put", parked)
+    )
+
+
 async def trouble(engine) -> None:
     """The ERP is down: changes wait past their deadlines, and reading it fails too."""
     now = engine.clock.now_ms()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from syncline.model.errors import Retryable
 from syncline.ports import Write
 from syncline.web import api
 from syncline.web.access import Person, Role
-from syncline.web.live import WATCHERS_MAX, events, parts_of
+from syncline.web.live import OPEN_MAX, WATCHERS_MAX, events, opened, parts_of, urgent_first
 from syncline.web.site import Refusal
 
 GOOD = '{"sku": "MUG-01", "location": "1", "available": "4"}'
@@ -255,3 +256,54 @@ async def test_the_status_is_computed_once_however_many_look(site, monkeypatch):
     site.clock.at_ms += 1_000
     await site.app.site.snapshots.status()
     assert count == 2
+
+
+async def test_the_parts_of_a_card_that_is_closed_are_not_drawn(site):
+    inner = site.app.site
+    parts = await parts_of(inner, "overview", VERA, {"open": "1"})
+    cards = {name for name in parts if name.rpartition("-")[0] in ("route", "switch", "strip")}
+    assert cards == {"route-1", "switch-1", "strip-1"}
+    assert {"head-0", "head-1", "head-2"} <= parts.keys()
+    assert "route-0" not in await parts_of(inner, "overview", VERA, {"open": ""})
+    assert "strip-2" in await parts_of(inner, "overview", VERA, {"open": "all"})
+
+
+async def test_what_looks_the_same_to_everybody_is_drawn_once(site, monkeypatch):
+    drawn = []
+    render = site.app.site.pages.render
+
+    def counted(template, **values):
+        drawn.append(template)
+        return render(template, **values)
+
+    monkeypatch.setattr(site.app.site.pages, "render", counted)
+    for _ in range(3):
+        await parts_of(site.app.site, "overview", VERA)
+    assert drawn.count("part_verdict.html") == 1
+    assert drawn.count("part_route.html") == 3  # one for each of three routes
+    assert drawn.count("part_switch.html") == 9  # what one may do is one's own
+    site.clock.at_ms += 1_000
+    await parts_of(site.app.site, "overview", VERA)
+    assert drawn.count("part_verdict.html") == 2
+
+
+async def test_of_many_routes_the_most_urgent_come_first_and_only_those_are_open():
+    routes = [SimpleNamespace(name=str(n), state="ok") for n in range(40)]
+    for n, state in ((3, "paused"), (7, "attention"), (30, "late"), (31, "late")):
+        routes[n].state = state
+    assert [n for n, _ in urgent_first(routes)][:4] == [30, 31, 7, 3]
+    assert opened({}, routes) == [7, 30, 31]
+    for each in routes:
+        each.state = "late"
+    assert len(opened({}, routes)) == OPEN_MAX
+    assert opened({"open": "2,5,99,x"}, routes) == [2, 5]
+    assert opened({}, routes[:OPEN_MAX]) == list(range(OPEN_MAX))
+
+
+async def test_an_address_that_is_mistyped_is_answered_in_the_form_that_is_read(site):
+    client = Client(site.app)
+    told = await client.get("/no-such")
+    assert (told.status, told.json()["error"]["code"]) == (404, "not_found")
+    page = await client.get("/no-such", headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.status == 404 and "Back to the overview" in page.text
+    assert page.headers["content-type"].startswith("text/html") and "Ada" not in page.text

@@ -119,6 +119,11 @@ def test_the_page_fits_a_phone_and_a_desk_in_light_and_dark(tmp_path):
             assert faults == [at.as_uri()]  # nothing else is asked for
             assert shown.evaluate("document.documentElement.scrollWidth") <= width
             assert shown.locator("svg rect.a-card").count() == 7
+            broken = shown.evaluate(
+                "[...document.querySelectorAll('table td')].filter(e => e.getBoundingClientRect().height > 150)"
+                ".map(e => e.textContent)"
+            )
+            assert broken == []  # no column so narrow that words stand upright
             wide = shown.evaluate(
                 "[...document.querySelectorAll('svg text')].filter(t => t.getBoundingClientRect().right > "
                 "t.ownerSVGElement.getBoundingClientRect().right + 1).map(t => t.textContent)"
@@ -127,6 +132,11 @@ def test_the_page_fits_a_phone_and_a_desk_in_light_and_dark(tmp_path):
             shown.emulate_media(media="print")
             shown.set_viewport_size({"width": 690, "height": 900})  # an A4 page within its margins
             assert shown.evaluate("document.documentElement.scrollWidth") <= 690
+            assert shown.evaluate("[...document.querySelectorAll('details > :not(summary)')].length") > 0
+            assert shown.evaluate(  # nothing is folded away on paper
+                "[...document.querySelectorAll('details > :not(summary)')]"
+                ".every(e => e.checkVisibility({contentVisibilityAuto: true}) && e.getBoundingClientRect().height > 0)"
+            )
             shown.emulate_media(media="screen")
             papers.add(shown.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(papers) == 2

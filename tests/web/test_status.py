@@ -6,8 +6,10 @@ import pytest
 from tests.web.support import MINUTE, NOW_MS, StillClock, make_engine, park_message, park_order, seed, trouble
 
 from syncline.engine.rewind import Mark
-from syncline.engine.status import status
+from syncline.engine.status import GRACE_MS, status
+from syncline.engine.verdict import judge
 from syncline.engine.words import duration, plural
+from syncline.model.copying import replace
 from syncline.ports import Write
 from syncline.web.strip import stale_windows, y_of
 
@@ -149,3 +151,34 @@ def test_durations_in_words(ms, text):
 
 def test_plurals():
     assert (plural(1, "entry", "entries"), plural(2_000, "unit")) == ("1 entry", "2,000 units")
+
+
+async def test_a_source_that_is_not_read_is_one_problem_however_many_channels_wait_for_it():
+    engine = await make_engine(StillClock())
+    await seed(engine)
+    seen = await look(engine)
+    stock, *others = seen.routes
+    behind = replace(stock, age_ms=10 * MINUTE)
+    sinks = ["shop", "shop2", "shop3", "shop4", "shop5"]
+    routes = [replace(behind, sink=sink, name=f"inventory:erp->{sink}") for sink in sinks]
+    routes[3] = replace(routes[3], age_limit_ms=2 * MINUTE + GRACE_MS)
+    fresh = replace(stock, sink="shop6", name="inventory:erp->shop6")
+    pollers = [replace(poller, last_error="") for poller in seen.pollers]
+    found = judge([*routes, fresh, *others], seen.lanes, pollers, (), seen.store, 0, (), NOW_MS)
+    (late,) = [p for p in found if p.severity == "late"]
+    assert late.text == (
+        "Stock from erp to shop, shop2, shop3 and 2 more: erp was last read whole 10 min ago, "
+        "which should be at most 2 min."
+    )
+    assert late.where == "inventory:erp->shop"
+
+
+async def test_why_a_source_is_not_read_is_said_in_the_words_of_the_read_that_is_missing(engine):
+    seen = await look(engine)
+    pollers = [
+        replace(seen.pollers[0], last_error="of another flow", flows=("customers",)),
+        replace(seen.pollers[1], last_error="of this flow"),
+    ]
+    stock = replace(seen.routes[0], age_ms=10 * MINUTE)
+    found = judge([stock], seen.lanes, pollers, (), seen.store, 0, (), NOW_MS)
+    assert found[0].mend == "Reading fails with: of this flow"

@@ -123,6 +123,9 @@ def test_every_chart_is_drawn_and_nothing_is_wider_than_the_screen(opened, width
     for chart in ("numbers-chart", "lag-inventory", "lag-orders", "calls-chart"):
         assert page.evaluate(INK, chart) > 5, chart
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 1280:
+        cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+        assert page.evaluate(cut) == 0
     assert page.locator("#strip circle").count() > 3
     assert page.locator("#strip rect.high").count() > 0
     keep(page, f"{width}-{scheme}")

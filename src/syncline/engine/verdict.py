@@ -20,6 +20,7 @@ from syncline.engine.status import (
 from syncline.engine.words import MINUTE_MS, duration, flow_title, plural
 
 BACKLOG_MAX = 5_000  # events that may wait to be applied before it is worth a sentence
+SINKS_NAMED_MAX = 3
 NOTHING = "nothing waits yet"
 LATEST_ONLY = "and only the latest values go out, in order of deadline"
 
@@ -102,15 +103,36 @@ def _routes(
         for mode in route.modes:
             if mode.subject == route.name:
                 yield _declared(route, title, mode, now_ms)
-        if route.age_ms is not None and route.age_ms > route.age_limit_ms:
-            errors = [p.last_error for p in pollers if p.system == route.source and p.last_error]
-            yield Problem(
-                "late",
-                f"{title}: {route.source} was last read whole {duration(route.age_ms)} ago, "
-                f"which should be at most {duration(route.age_limit_ms - GRACE_MS)}.",
-                f"Reading fails with: {errors[0]}" if errors else "See the reads on the System page.",
-                route.name,
-            )
+        yield from _unread(route, routes, pollers)
+
+
+def _unread(
+    route: RouteStatus, routes: Sequence[RouteStatus], pollers: Sequence[PollerStatus]
+) -> Iterator[Problem]:
+    """That a source was not read for too long: one problem for all routes of a flow that wait for it, told with the first."""
+    behind = [
+        each
+        for each in routes
+        if (each.source, each.flow) == (route.source, route.flow)
+        and each.age_ms is not None
+        and each.age_ms > each.age_limit_ms
+    ]
+    if not behind or behind[0] is not route:
+        return
+    sinks = [each.sink for each in behind]
+    named = ", ".join(sinks[:SINKS_NAMED_MAX])
+    if len(sinks) > SINKS_NAMED_MAX:
+        named += f" and {len(sinks) - SINKS_NAMED_MAX} more"
+    limit_ms = min(each.age_limit_ms for each in behind) - GRACE_MS
+    mine = [p for p in pollers if p.system == route.source and p.last_error]
+    errors = [p.last_error for p in sorted(mine, key=lambda p: route.flow not in p.flows)]
+    yield Problem(
+        "late",
+        f"{flow_title(route.flow)} from {route.source} to {named}: {route.source} was last read whole "
+        f"{duration(route.age_ms)} ago, which should be at most {duration(limit_ms)}.",
+        f"Reading fails with: {errors[0]}" if errors else "See the reads on the System page.",
+        route.name,
+    )
 
 
 def _declared(route: RouteStatus, title: str, mode: Mode, now_ms: int) -> Problem:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from importlib.resources import files
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -23,7 +24,17 @@ from syncline.web import api, views
 from syncline.web.access import Access, Person, Role
 from syncline.web.hooks import BODY_SECONDS, BURST, PER_S, PREFIX, Hooks
 from syncline.web.metrics import exposition
-from syncline.web.site import HEADERS, METRICS_PATH, Endpoint, Refusal, Site, guard
+from syncline.web.site import (
+    HEADERS,
+    METRICS_PATH,
+    NOBODY,
+    Endpoint,
+    ErrorBody,
+    ErrorText,
+    Refusal,
+    Site,
+    guard,
+)
 
 STATIC = {
     "app.css": "text/css; charset=utf-8",
@@ -70,7 +81,14 @@ class WebApp:
         self.hooks = hooks
         self.hook_urls = hook_urls
         routes = [Route(e.path, guard(site, e), methods=[e.method]) for e in ENDPOINTS]
-        self._pages = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
+        self._pages = Starlette(routes=routes, exception_handlers={404: self._unknown, 405: self._unknown})
+
+    async def _unknown(self, request: Request, error: Any) -> Response:
+        message = "There is nothing here." if error.status_code == 404 else "This cannot be asked that way."
+        told = ErrorText("not_found", message, "Start at /.")
+        if "text/html" in request.headers.get("accept", ""):  # a person with a mistyped address
+            return self.site.render("error.html", NOBODY, status_code=error.status_code, error=told)
+        return JSONResponse(msgspec.to_builtins(ErrorBody(told)), error.status_code)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -95,12 +113,6 @@ class WebApp:
     def stop(self) -> None:
         """End the live streams, and refuse new ones. To be called before the server waits for its clients."""
         self.site.closing.set()
-
-
-async def _unknown(request: Request, error: Any) -> Response:
-    message = "There is nothing here." if error.status_code == 404 else "This cannot be asked that way."
-    body = {"error": {"code": "not_found", "message": message, "mend": "Start at /."}}
-    return JSONResponse(body, error.status_code)
 
 
 def build_app(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from importlib.resources import files
@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from syncline.engine.words import (
+    MINUTE_MS,
     SECOND_MS,
     duration,
     flow_title,
@@ -22,9 +23,9 @@ from syncline.engine.words import (
     plural,
     utc,
 )
-from syncline.ports import Clock, Row
+from syncline.ports import Clock
 from syncline.web.access import Access, Person, Role
-from syncline.web.strip import axis, course, drift, strip
+from syncline.web.strip import course, drift
 
 
 def fixed(ms: float | None) -> str:
@@ -35,6 +36,11 @@ def fixed(ms: float | None) -> str:
 def whole(ms: int) -> str:
     """A duration for what moves on while one looks: whole seconds at least."""
     return duration(ms // SECOND_MS * SECOND_MS)
+
+
+def about(ms: int) -> str:
+    """A duration for one line among many: whole minutes at least."""
+    return "under 1\N{NO-BREAK SPACE}min" if ms < MINUTE_MS else fixed(ms // MINUTE_MS * MINUTE_MS)
 
 
 def number(value: float) -> str:
@@ -74,6 +80,7 @@ class Pages:
         )
         self._environment.filters.update(
             duration=fixed,
+            about=about,
             flow=flow_title,
             operation=operation_title,
             key=key_text,
@@ -91,18 +98,13 @@ class Pages:
             version=version,
             max=max,
             min=min,
-            strip=self._strip,
             course=course,
             drift=drift,
-            axis=lambda rows: axis(rows, self._clock.now_ms()),
             now=self._now,
         )
 
     def _now(self) -> int:
         return self._clock.now_ms()
-
-    def _strip(self, rows: Sequence[Row], route: Any) -> Markup:
-        return strip(rows, route, self._clock.now_ms())
 
     def ago(self, ms: int | None) -> Markup:
         """A past moment relative to now, with the absolute one on hover."""
@@ -119,11 +121,14 @@ class Pages:
         if ms is None:
             return Markup("–")
         left = ms - self._clock.now_ms()
-        return self._time(ms, f"in {whole(left)}" if left >= 0 else f"{whole(-left)} overdue")
+        return self._time(ms, f"in {whole(left)}" if left >= 0 else f"{whole(-left)} overdue", "until")
 
-    def _time(self, ms: int, words: str) -> Markup:
+    def _time(self, ms: int, words: str, how: str = "ago") -> Markup:
         absolute = utc(ms)
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(absolute, absolute, words)
+        machine = absolute.replace(" UTC", "Z").replace(" ", "T")
+        return Markup('<time datetime="{}" title="{}" data-as="{}">{}</time>').format(
+            machine, absolute, how, words
+        )
 
     def render(self, template: str, *, person: Person, **values: Any) -> str:
         """A template as text."""

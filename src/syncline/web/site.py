@@ -16,15 +16,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from syncline.engine.alerts.watch import Watch
 from syncline.engine.engine import Engine
 from syncline.engine.operations import NotPossible, Operations
-from syncline.engine.status import Status, lag_rows, status
+from syncline.engine.status import RouteStatus, Status, lag_rows, status
 from syncline.engine.survey import Found, RecoveredAt
 from syncline.engine.switches import Switches
 from syncline.model.errors import SynclineError
-from syncline.ports import Row
 from syncline.web.access import Access, Person, Role
 from syncline.web.limits import Deadlines, Overdue, RateLimit, source_of
 from syncline.web.looks import Looks
 from syncline.web.render import Pages
+from syncline.web.strip import axis, strip
 
 FORM_BYTES_MAX = 12 * 1024 * 1024  # a payload of 8 MB as a form, percent signs included
 BODY_SECONDS = 30.0
@@ -107,15 +107,18 @@ class Endpoint:
 
 
 class Snapshots:
-    """The status, computed at most once a second however many look, and less often when it is dear."""
+    """The status, computed at most once a second however many look, and less often when it is dear.
+
+    ``parts`` keeps what was drawn of it for everybody, until the next one.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._alone = asyncio.Lock()
         self._status: Status | None = None
         self._until = 0.0
-        self._strips: dict[str, list[Row]] = {}
-        self._strips_until = 0.0
+        self.parts: dict[str, str] = {}
+        self._strips: dict[str, tuple[float, str]] = {}
         self._recovered: dict[str, list[RecoveredAt]] = {}
         self._recovered_of = Found(0, {}, {})
 
@@ -126,23 +129,24 @@ class Snapshots:
             if self._status is None or clock.monotonic() >= self._until:
                 began = clock.monotonic()
                 self._status = await status(self._engine, clock.now_ms())
+                self.parts = {}
                 cost = clock.monotonic() - began
                 self._until = clock.monotonic() + max(REFRESH_S * 0.9, cost / COST_SHARE)
             return self._status
 
-    async def lags(self) -> dict[str, list[Row]]:
-        """What the strips show, at most a few seconds old."""
+    async def strip(self, route: RouteStatus) -> str:
+        """The strip of a route, at most some seconds old; more where there are many."""
         clock = self._engine.clock
         async with self._alone:
-            if clock.monotonic() >= self._strips_until:
-                now_ms = clock.now_ms()
-                began = clock.monotonic()
-                self._strips = {
-                    r.name: await lag_rows(self._engine, r.name, now_ms) for r in self._engine.routes.all
-                }
-                cost = clock.monotonic() - began
-                self._strips_until = clock.monotonic() + max(STRIPS_REFRESH_S * 0.9, cost / COST_SHARE)
-            return self._strips
+            until, drawn = self._strips.get(route.name, (0.0, ""))
+            if clock.monotonic() >= until:
+                began, now_ms = clock.monotonic(), clock.now_ms()
+                rows = await lag_rows(self._engine, route.name, now_ms)
+                drawn = "".join((strip(rows, route, now_ms), axis(rows, now_ms)))
+                cost = (clock.monotonic() - began) * len(self._engine.routes.all)
+                until = clock.monotonic() + max(STRIPS_REFRESH_S * 0.9, cost / COST_SHARE)
+                self._strips[route.name] = (until, drawn)
+            return drawn
 
     async def recovered(self) -> dict[str, list[RecoveredAt]]:
         """What each route's buffers gave back in the last days, read anew after each survey."""
@@ -157,7 +161,8 @@ class Snapshots:
 
     def forget(self) -> None:
         """Somebody did something: look again."""
-        self._until = self._strips_until = 0.0
+        self._until = 0.0
+        self._strips.clear()
 
 
 class Site:

@@ -1,8 +1,9 @@
 """The strip of recent changes: each dot one delivered change, by the time it landed and its age then.
 
-Positions are percentages, so that the picture fits any width without stretching its dots. The scale
-of ages is the square root of lag by tolerance: what is far below the tolerance stays visible, and
-the tolerance has the same height on every strip.
+The picture is stretched to any width; its dots are ends of strokes, which are not. All dots of one kind are one
+element: forty routes with hundreds of dots each are drawn again every few seconds. The scale of ages is the square
+root of lag by tolerance: what is far below the tolerance stays visible, and the tolerance has the same height on
+every strip.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from markupsafe import Markup
 
 from syncline.engine.reconcile.history import ProofView
 from syncline.engine.routes import split_key
-from syncline.engine.status import WINDOW_MS, RouteStatus
+from syncline.engine.status import LAGS_MAX, WINDOW_MS, RouteStatus
 from syncline.engine.survey import RecoveredAt
 from syncline.engine.words import duration, plural
 from syncline.ports import Row
@@ -23,9 +24,8 @@ HEIGHT = 72
 TOP = 6
 BASE = 66
 LINE_Y = 26  # where the tolerance lies
-DOTS_MAX = 400
-TITLED_MAX = 60
-SPANS_MS = (4 * 60_000, 20 * 60_000, WINDOW_MS)  # the shortest that holds every dot is shown
+TITLED_MAX = 60  # late ones that say which record they were
+SPANS_MS = (60_000, 4 * 60_000, 20 * 60_000, WINDOW_MS)
 STEP = 4  # dots closer than a quarter of a per cent fall together
 
 
@@ -54,8 +54,13 @@ def stale_windows(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> list[
 
 
 def span_of(rows: Sequence[Row], now_ms: int) -> int:
-    """How much time a strip shows: a minute of trade is not lost at the edge of an hour."""
+    """How much time a strip shows: the shortest span that holds every dot, so that a minute of trade is not lost at the edge of an hour.
+
+    Where only the newest changes were read, it is the longest that they fill: what is shown is whole.
+    """
     oldest = min((row[1] for row in rows if row[1] >= now_ms - WINDOW_MS), default=now_ms - WINDOW_MS)
+    if len(rows) >= LAGS_MAX:
+        return max((span for span in SPANS_MS if span <= now_ms - oldest), default=SPANS_MS[0])
     return next((span for span in SPANS_MS if now_ms - oldest <= span), WINDOW_MS)
 
 
@@ -77,6 +82,8 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
 
     parts = []
     for start, end in stale_windows(rows, route, now_ms):
+        if end <= since:
+            continue
         left, right = x_of(max(start, since)), x_of(end)
         parts.append(
             Markup('<rect class="stale" x="{}%" y="0" width="{}%" height="{}"/>').format(
@@ -90,27 +97,31 @@ def strip(rows: Sequence[Row], route: RouteStatus, now_ms: int) -> Markup:
     parts.append(Markup('<line class="limit" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(LINE_Y))
     parts.append(Markup('<line class="base" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(BASE + 0.5))
     taken: set[tuple[float, int, int]] = set()
+    dots: list[str] = []
+    rings: list[str] = []
+    titles: list[Markup] = []
     for key, delivered_ms, lag_ms, kept in rows:
         x, y = x_of(delivered_ms), y_of(lag_ms, route.tolerance_ms)
         spot = (x, round(y / 2), kept)
         if spot in taken or delivered_ms < since:
             continue
         taken.add(spot)
-        title = Markup("")
-        if len(taken) <= TITLED_MAX or not kept:
-            title = Markup("<title>{}: {} after the change</title>").format(
-                split_key(key)[0], duration(lag_ms)
+        (dots if kept else rings).append(f"M{x:g} {y:.1f}h0")
+        if not kept and len(titles) < TITLED_MAX:
+            title = f"{split_key(key)[0]}: {duration(lag_ms)} after the change"
+            titles.append(
+                Markup('<circle cx="{}%" cy="{:.1f}" r="6"><title>{}</title></circle>').format(x, y, title)
             )
-        if kept:
-            parts.append(
-                Markup('<circle class="kept" cx="{}%" cy="{:.1f}" r="2.4">{}</circle>').format(x, y, title)
-            )
-        else:
-            parts.append(
-                Markup('<circle class="missed" cx="{}%" cy="{:.1f}" r="3.4">{}</circle>').format(x, y, title),
-            )
-        if len(taken) >= DOTS_MAX:
-            break
+    # A ring is a wide dot with a narrower one of the card's colour on it.
+    ends = "".join(rings)
+    path = Markup('<path class="{}" d="{}"/>')
+    drawn = [("kept", "".join(dots)), ("missed", ends), ("missed inner", ends)]
+    parts.append(
+        Markup(
+            '<svg viewBox="0 0 100 {0}" height="{0}" width="100%" preserveAspectRatio="none">{1}</svg>'
+        ).format(HEIGHT, Markup("").join(path.format(kind, where) for kind, where in drawn if where))
+    )
+    parts += titles
     lags = route.lags
     if not lags.delivered and not route.late:
         parts.append(Markup('<text x="50%" y="{}">Nothing landed in the last hour.</text>').format(BASE - 12))

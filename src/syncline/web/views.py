@@ -1,4 +1,4 @@
-"""The pages: overview, parked, holds, shadow, search, system, login."""
+"""The pages: overview, holds, shadow, search, system, login."""
 
 from __future__ import annotations
 
@@ -9,24 +9,18 @@ from starlette.responses import RedirectResponse, Response
 
 from syncline.engine.held import LIST_MAX, open_holds
 from syncline.engine.inquiry import Explanation, Life, explain, search
-from syncline.engine.operations import NotPossible
 from syncline.engine.records.finding import find
 from syncline.engine.records.kinds import KINDS
-from syncline.web import privacy, proofs, records
+from syncline.web import parked, privacy, proofs, records
 from syncline.web.access import SESSION_MS, Person, Role
 from syncline.web.alerts import KEY_MAX, alerts_of
-from syncline.web.api import Replay, replay, shown_to
-from syncline.web.live import events, parts_of
+from syncline.web.api import Replay, replay
+from syncline.web.live import events, opened, parts_of, urgent_first
 from syncline.web.modes import act, report
 from syncline.web.site import NOBODY, Endpoint, Refusal, Site
 
 LOGIN_BYTES_MAX = 4_096
 TOLD = {
-    "released": "Released. It goes on by itself.",
-    "saved": "Saved. The original text is kept in the audit log. Release the entry to take the message in.",
-    "discarded": "Discarded. It stays in the history.",
-    "discarded_with": "Discarded. It stays in the history. What waited for this order is settled with it.",
-    "unseen": "These units may be sold again; the numbers are being computed.",
     "hold": "These units may be sold again; the numbers are being computed.",
     "hold_over": "This hold had ended already; nothing was given back.",
     "alert": "Noted. It is not repeated until it gets worse, or ends and comes back.",
@@ -40,70 +34,16 @@ TOLD = {
 
 async def _overview(site: Site, request: Request, person: Person) -> Response:
     status = await site.snapshots.status()
-    parts = await parts_of(site, "overview", person)
-    told = TOLD.get(request.query_params.get("done", ""), "")
-    return site.render("overview.html", person, status=status, parts=parts, told=told)
-
-
-async def _parked(site: Site, request: Request, person: Person) -> Response:
-    status = await site.snapshots.status()
-    parts = await parts_of(site, "parked", person)
-    told = TOLD.get(request.query_params.get("done", ""), "")
-    return site.render("parked.html", person, status=status, parts=parts, told=told)
-
-
-async def _entry(site: Site, request: Request, person: Person) -> Response:
-    status = await site.snapshots.status()
-    entry = shown_to(person, await site.operations.show(request.path_params["id"]))
-    told = TOLD.get(request.query_params.get("done", ""), "")
+    asked = dict(request.query_params)
     return site.render(
-        "entry.html", person, status=status, entry=entry, told=told, fault="", text=entry.payload
+        "overview.html",
+        person,
+        status=status,
+        parts=await parts_of(site, "overview", person, asked),
+        routes=urgent_first(status.routes),
+        open=opened(asked, status.routes),
+        told=TOLD.get(asked.get("done", ""), ""),
     )
-
-
-async def _release(site: Site, request: Request, person: Person) -> Response:
-    await site.operations.release(request.path_params["id"], by=person.name)
-    site.snapshots.forget()
-    return RedirectResponse("/parked?done=released", 303)
-
-
-async def _discard(site: Site, request: Request, person: Person) -> Response:
-    done = await site.operations.discard(request.path_params["id"], by=person.name)
-    site.snapshots.forget()
-    return RedirectResponse(f"/parked?done={'discarded_with' if done.count > 1 else 'discarded'}", 303)
-
-
-async def _edit(site: Site, request: Request, person: Person) -> Response:
-    number = request.path_params["id"]
-    text = (await site.form(request)).get("payload", "")
-    try:
-        await site.operations.edit(number, text, by=person.name)
-    except NotPossible as error:
-        if error.code != "not_json":
-            raise
-        return site.render(  # what was typed is not lost
-            "entry.html",
-            person,
-            status_code=422,
-            status=await site.snapshots.status(),
-            entry=await site.operations.show(number),
-            told="",
-            fault=str(error),
-            text=text,
-        )
-    return RedirectResponse(f"/parked/{number}?done=saved", 303)
-
-
-async def _unseen(site: Site, request: Request, person: Person) -> Response:
-    form = await site.form(request)
-    await site.operations.release_unseen(
-        form.get("system", ""),
-        form.get("sku", ""),
-        form.get("location", ""),
-        by=person.name,
-    )
-    site.snapshots.forget()
-    return RedirectResponse("/parked?done=unseen", 303)
 
 
 async def _alerts(site: Site, request: Request, person: Person) -> Response:
@@ -267,16 +207,11 @@ ENDPOINTS = (
     Endpoint("GET", "/", Role.VIEWER, _overview, page=True),
     Endpoint("GET", "/alerts", Role.VIEWER, _alerts, page=True),
     Endpoint("POST", "/alerts/ack", Role.OPERATOR, _look_after, page=True),
-    Endpoint("GET", "/parked", Role.VIEWER, _parked, page=True),
-    Endpoint("GET", "/parked/{id:int}", Role.VIEWER, _entry, page=True),
-    Endpoint("POST", "/parked/{id:int}/release", Role.OPERATOR, _release, page=True),
-    Endpoint("POST", "/parked/{id:int}/edit", Role.OPERATOR, _edit, page=True),
-    Endpoint("POST", "/parked/{id:int}/discard", Role.OPERATOR, _discard, page=True),
-    Endpoint("POST", "/unseen/release", Role.OPERATOR, _unseen, page=True),
     Endpoint("GET", "/holds", Role.VIEWER, _holds, page=True),
     Endpoint("POST", "/holds/release", Role.OPERATOR, _release_hold, page=True),
     Endpoint("GET", "/shadow", Role.VIEWER, _shadow, page=True),
     Endpoint("POST", "/switch/{action}", Role.OPERATOR, _switch, page=True),
+    *parked.PAGES,
     *proofs.PAGES,
     *privacy.PAGES,
     *records.PAGES,

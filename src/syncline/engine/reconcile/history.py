@@ -105,7 +105,7 @@ def troubles(routes: Sequence[RouteProof], *, by_itself: bool) -> Iterator[tuple
             yield (
                 f"{plural(route.waiting, 'difference')} of {key_text(route.route)} {verb} for a decision.",
                 "Open Reconcile, look at some of them, then approve or decline their repair.",
-                route.route,
+                "reconcile",
             )
         if by_itself and route.cannot and route.due_at_ms is not None:
             yield (

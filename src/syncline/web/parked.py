@@ -1,0 +1,145 @@
+"""The pages of parked work: its kinds, the entries of one of them, and a decision about each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from syncline.engine.operations import LIST_MAX, TITLES, NotPossible, Parked
+from syncline.engine.words import operation_title
+from syncline.web.access import Person, Role
+from syncline.web.api import shown_to, whole
+from syncline.web.site import Endpoint, Site
+
+SHOWN_MAX = 50
+LOOKED_MAX = 5_000  # entries that are looked through for those of one kind
+KIND = ("system", "operation", "reason")
+TOLD = {
+    "released": "Released. It goes on by itself.",
+    "saved": "Saved. The original text is kept in the audit log. Release the entry to take the message in.",
+    "discarded": "Discarded. It stays in the history.",
+    "discarded_with": "Discarded. It stays in the history. What waited for this order is settled with it.",
+    "unseen": "These units may be sold again; the numbers are being computed.",
+}
+
+
+def kind_of(asked: Mapping[str, str]) -> dict[str, str]:
+    """The kind of entries that is asked for; empty for all of them."""
+    return {name: asked[name] for name in KIND if asked.get(name)}
+
+
+async def parts(site: Site, asked: Mapping[str, str]) -> dict[str, Any]:
+    """What the list is made of, the same for everybody for a moment."""
+    kind, after = kind_of(asked), whole(asked.get("after", ""), 0)
+
+    async def look() -> tuple[list[Parked], int]:
+        return await _entries(site, kind, after)
+
+    entries, behind = await site.looks.at(("parked", *kind.items(), after), look)
+    return {"entries": entries, "behind": behind, "kind": kind, "after": after, "of": urlencode(kind)}
+
+
+async def _entries(site: Site, kind: Mapping[str, str], after: int) -> tuple[list[Parked], int]:
+    """The next entries of a kind, oldest first, and the number behind which there may be more; 0 if there are none."""
+    found: list[Parked] = []
+    for _ in range(LOOKED_MAX // LIST_MAX):
+        page = await site.operations.parked(after=after)
+        for entry in page:
+            if all(getattr(entry, name) == value for name, value in kind.items()):
+                if len(found) == SHOWN_MAX:
+                    return found, found[-1].id
+                found.append(entry)
+        if len(page) < LIST_MAX:
+            return found, 0
+        after = page[-1].id
+    return found, after
+
+
+def title_of(operation: str) -> str:
+    """What all entries of an operation are called."""
+    return TITLES.get(operation, f"Could not {operation_title(operation)}")
+
+
+def _decided(site: Site, request: Request, done: str) -> Response:
+    """Back to the list of the kind that was looked at."""
+    site.snapshots.forget()
+    site.looks.forget()
+    return RedirectResponse(f"/parked?{urlencode({**kind_of(request.query_params), 'done': done})}", 303)
+
+
+async def _list(site: Site, request: Request, person: Person) -> Response:
+    from syncline.web.live import parts_of  # it draws this page's part too
+
+    asked = dict(request.query_params)
+    kept = {name: value for name, value in asked.items() if name in (*KIND, "after")}
+    return site.render(
+        "parked.html",
+        person,
+        parts=await parts_of(site, "parked", person, asked),
+        status=await site.snapshots.status(),
+        told=TOLD.get(asked.get("done", ""), ""),
+        of=urlencode(kept),
+    )
+
+
+async def _entry(site: Site, request: Request, person: Person) -> Response:
+    entry = shown_to(person, await site.operations.show(request.path_params["id"]))
+    told = TOLD.get(request.query_params.get("done", ""), "")
+    return await _shown(site, request, person, entry, told=told, fault="", text=entry.payload)
+
+
+async def _shown(site: Site, request: Request, person: Person, entry: Parked, **values: Any) -> Response:
+    of = urlencode(kind_of(request.query_params))
+    status = await site.snapshots.status()
+    return site.render("entry.html", person, status=status, entry=entry, of=of, **values)
+
+
+async def _release(site: Site, request: Request, person: Person) -> Response:
+    await site.operations.release(request.path_params["id"], by=person.name)
+    return _decided(site, request, "released")
+
+
+async def _discard(site: Site, request: Request, person: Person) -> Response:
+    done = await site.operations.discard(request.path_params["id"], by=person.name)
+    return _decided(site, request, "discarded_with" if done.count > 1 else "discarded")
+
+
+async def _edit(site: Site, request: Request, person: Person) -> Response:
+    number = request.path_params["id"]
+    text = (await site.form(request)).get("payload", "")
+    try:
+        await site.operations.edit(number, text, by=person.name)
+    except NotPossible as error:
+        if error.code != "not_json":
+            raise
+        entry = await site.operations.show(number)  # what was typed is not lost
+        return await _shown(
+            site, request, person, entry, status_code=422, told="", fault=str(error), text=text
+        )
+    of = urlencode({**kind_of(request.query_params), "done": "saved"})
+    return RedirectResponse(f"/parked/{number}?{of}", 303)
+
+
+async def _unseen(site: Site, request: Request, person: Person) -> Response:
+    form = await site.form(request)
+    await site.operations.release_unseen(
+        form.get("system", ""),
+        form.get("sku", ""),
+        form.get("location", ""),
+        by=person.name,
+    )
+    return _decided(site, request, "unseen")
+
+
+PAGES = (
+    Endpoint("GET", "/parked", Role.VIEWER, _list, page=True),
+    Endpoint("GET", "/parked/{id:int}", Role.VIEWER, _entry, page=True),
+    Endpoint("POST", "/parked/{id:int}/release", Role.OPERATOR, _release, page=True),
+    Endpoint("POST", "/parked/{id:int}/edit", Role.OPERATOR, _edit, page=True),
+    Endpoint("POST", "/parked/{id:int}/discard", Role.OPERATOR, _discard, page=True),
+    Endpoint("POST", "/unseen/release", Role.OPERATOR, _unseen, page=True),
+)
