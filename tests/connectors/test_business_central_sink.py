@@ -17,7 +17,7 @@ from syncline.model.copying import replace
 from syncline.model.delivery import Result
 from syncline.model.errors import OutcomeUnknown
 from syncline.model.payloads import FieldValue, OrderItem, PutPayment
-from syncline.model.records import Payment
+from syncline.model.records import Payment, Refund, RefundLine
 from syncline.ports import Request, Response
 from syncline.testing.bench import Send
 
@@ -327,6 +327,47 @@ def test_what_was_shipped_stays_on_a_revision_and_on_a_cancellation():
         gone = replace(fewer, order=replace(fewer.order, cancelled_at_ms=START_MS), items=(item,))
         done(await world.do("put_order", gone))
         assert [(x.number, x.quantity) for x in world.sim.order(number).lines] == [("A", 3)]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("sent", "back", "wanted", "expected"),
+    [
+        # Nothing is wanted any more of the line that waits: the one that left stands for what is.
+        ({2: 3}, {}, {"2": 3}, [(3, 3)]),
+        ({1: 3}, {}, {"1": 3}, [(3, 3)]),
+        ({1: 3}, {}, {"1": 3, "2": 1}, [(3, 3), (1, 0)]),
+        # What left came back: the other line's units are still to be sent.
+        ({1: 3}, {"1": 3}, {"2": 3}, [(3, 3), (3, 0)]),
+        ({1: 3}, {"1": 2}, {"1": 1, "2": 3}, [(3, 3), (3, 0)]),
+        ({2: 3}, {"2": 2}, {"1": 3, "2": 1}, [(3, 0), (3, 3)]),
+    ],
+)
+def test_of_two_lines_of_one_item_that_which_left_stands_for_what_left(sent, back, wanted, expected):
+    async def story(world: World) -> None:
+        both = order(line("1", "A", 3, "10.00"), line("2", "A", 3, "10.00"))
+        put = world.put(both, ("1", "A", "MAIN", 3), ("2", "A", "MAIN", 3))
+        number = done(await world.do("put_order", put))
+        world.sim.ship(number, lines={10_000 * at: units for at, units in sent.items()})
+        refunds = tuple(
+            Refund(f"r{at}", Decimal(10 * units), START_MS, (RefundLine(at, Decimal(units), restocked=True),))
+            for at, units in back.items()
+        )
+        lines = [line(at, "A", wanted.get(at, 0), "10.00") for at in ("1", "2")]
+        now = order(*lines, refunds=refunds)
+        items = [(at, "A", "MAIN", units) for at, units in wanted.items()]
+        again = world.put(now, *items, external_id=number)
+        outcome = await world.do("put_order", again)
+        assert (done(outcome), outcome.message) == (number, "")
+        held = world.sim.company.children("salesOrderLines", number)
+        told = [
+            (x.values["quantity"], x.values["shippedQuantity"])
+            for x in held
+            if x.values["lineType"] == "Item"
+        ]
+        assert told == expected
+        assert await world.find("put_order", again) is not None, "there is nothing left to change"
 
     run(story)
 

@@ -130,11 +130,20 @@ IN_ORDER = ("unitOfMeasureCode", "taxCode", *AMOUNTS)
 
 @dataclass(frozen=True, slots=True)
 class WantedLine:
-    """One line as we want it. ``fields`` may be changed later; what makes it another line is in ``key``."""
+    """One line as we want it. ``fields`` may be changed later; what makes it another line is in ``key``.
+
+    ``returned`` units of it left and came back, and are wanted no more.
+    """
 
     kind: str
     key: LineKey
     fields: dict[str, Any] = field(default_factory=dict)
+    returned: Decimal = ZERO
+
+    @property
+    def size(self) -> Decimal:
+        """Units that it stood for before any came back."""
+        return Decimal(self.fields["quantity"]) + self.returned
 
     def body(self) -> dict[str, Any]:
         """A new line, in an order in which nothing takes the place of what was given before."""
@@ -175,6 +184,7 @@ def wanted_lines(
     keep = settings.tax == "keep"
     left = {line.id: line.discount for line in order.lines}
     rest = {line.id: line.quantity for line in order.lines}
+    back = _came_back(order)
     wanted = []
     for item in put.items:
         line = lines.get(item.line_id)
@@ -193,7 +203,8 @@ def wanted_lines(
             "discountAmount": share,
             **_tax(settings),
         }
-        wanted.append(WantedLine("Item", item_key(item, locations), fields))
+        returned = back.pop(line.id, ZERO) * item.in_pack
+        wanted.append(WantedLine("Item", item_key(item, locations), fields, returned))
     tax = order.tax if settings.charge_account else order.tax + order.charges
     if keep and tax:
         wanted.append(_charge(settings.tax_account, tax, settings))
@@ -309,27 +320,98 @@ class Step:
     body: dict[str, Any] | None
 
 
-def steps(held: Sequence[Row], wanted: Sequence[WantedLine]) -> list[Step]:
+def steps(
+    held: Sequence[Row], wanted: Sequence[WantedLine], returned: Sequence[ReturnedLine] = ()
+) -> list[Step]:
     """What turns the lines that are held into the ones wanted; nothing where they are the same.
 
     Units that were shipped cannot be taken off, so a quantity never falls below them, and a line that is no longer
     wanted keeps them.
     """
-    pool = _by_key(held)
     found: list[Step] = []
-    for line in wanted:
-        same = pool.get((line.kind, line.key))
-        if not same:
+    pairs, rest = _pairs(held, wanted, returned)
+    for line, row in pairs:
+        if row is None:
             found.append(Step("POST", "", line.body()))
             continue
-        row = same.pop(0)
         fields = _at_least(line.fields, _number(row, "shippedQuantity"))
         if fields["quantity"] != line.fields["quantity"] and _number(row, "quantity") == fields["quantity"]:
             continue  # all of it left, so it stands as it is; what comes back is a credit memo's
         found += _changed(row, fields)
-    for rest in pool.values():
-        found += [step for row in rest if (step := _off(row)) is not None]
+    return found + [step for row in rest if (step := _off(row)) is not None]
+
+
+ReturnedLine = tuple[str, str, Decimal]  # item and variant, and units that left and came back
+
+
+def returned_lines(put: PutOrder) -> list[ReturnedLine]:
+    """The lines of an order of which nothing is wanted any more because all that left came back, where others have the same item."""
+    items = {item.line_id: item for item in put.items}
+    same = {line.sku: items[line.id] for line in put.order.lines if line.id in items}
+    back = _came_back(put.order)
+    found = []
+    for line in put.order.lines:
+        if line.id in back and line.id not in items and line.sku in same:
+            number, _, variant = same[line.sku].item_id.partition(":")
+            found.append((number, variant, back[line.id] * same[line.sku].in_pack))
     return found
+
+
+def _came_back(order: Order) -> dict[str, Decimal]:
+    """Units that had left and came back, by line; the channel has taken them off what is wanted."""
+    back: dict[str, Decimal] = {}
+    for line in (line for refund in order.refunds for line in refund.lines if line.shipped):
+        back[line.line_id] = back.get(line.line_id, ZERO) + line.quantity
+    return back
+
+
+def _pairs(
+    held: Sequence[Row], wanted: Sequence[WantedLine], returned: Sequence[ReturnedLine]
+) -> tuple[list[tuple[WantedLine, Row | None]], list[Row]]:
+    """Which held line each wanted one becomes, and the lines that none of them becomes.
+
+    What left cannot be taken off again. So lines of which something left are given out first, each to the wanted line that
+    accounts for it best; and one whose goods all came back is none of those that are wanted.
+    """
+
+    def shipped(row: Row) -> Decimal:
+        return _number(row, "shippedQuantity")
+
+    pool = _by_key(held)
+    rest: list[Row] = []
+    for number, variant, units_back in returned:
+        sent = [
+            (abs(shipped(row) - units_back), n, key)
+            for key, rows in pool.items()
+            if key[0] == "Item" and key[1][:2] == (number, variant)
+            for n, row in enumerate(rows)
+            if shipped(row)
+        ]
+        if sent:
+            _, n, key = min(sent)
+            rest.append(pool[key].pop(n))
+    becomes: dict[int, Row] = {}
+    places: defaultdict[tuple[str, LineKey], list[int]] = defaultdict(list)
+    for place, line in enumerate(wanted):
+        places[line.kind, line.key].append(place)
+    for key, free in places.items():
+        for row in sorted(pool.pop(key, ()), key=shipped, reverse=True):
+            if not free:
+                rest.append(row)
+                continue
+            best = free[0]
+            if shipped(row):
+                # It accounts for all that left, for little else, and for what came back.
+                best = min(free, key=lambda at: _misfit(wanted[at], shipped(row)))
+            free.remove(best)
+            becomes[best] = row
+    rest += [row for rows in pool.values() for row in rows]
+    return [(line, becomes.get(place)) for place, line in enumerate(wanted)], rest
+
+
+def _misfit(line: WantedLine, shipped: Decimal) -> tuple[bool, Decimal, Decimal]:
+    """How badly a line accounts for units that left."""
+    return line.size < shipped, abs(line.size - shipped), -line.returned
 
 
 def _by_key(held: Sequence[Row]) -> dict[tuple[str, LineKey], list[Row]]:
@@ -370,19 +452,17 @@ def _off(row: Row) -> Step | None:
     return Step("PATCH", text(row, "id"), {"quantity": shipped})
 
 
-def kept(held: Sequence[Row], wanted: Sequence[WantedLine]) -> Decimal:
+def kept(held: Sequence[Row], wanted: Sequence[WantedLine], returned: Sequence[ReturnedLine] = ()) -> Decimal:
     """What units cost, tax included, that are no longer wanted and stay on the order because they were shipped.
 
     They come off by a credit memo, so the order's total is higher than the channel's by as much.
     """
-    pool: defaultdict[tuple[str, LineKey], list[Decimal]] = defaultdict(list)
-    for line in wanted:
-        pool[line.kind, line.key].append(Decimal(line.fields["quantity"]))
+    pairs, rest = _pairs(held, wanted, returned)
     worth = ZERO
-    for row in held:
-        same = pool.get((text(row, "lineType"), _key(row)))
+    stays = [(row, Decimal(line.fields["quantity"])) for line, row in pairs if row is not None]
+    for row, units in [*stays, *((row, ZERO) for row in rest)]:
         quantity = _number(row, "quantity")
-        extra = quantity - (same.pop(0) if same else ZERO)
+        extra = quantity - units
         if extra > 0 and extra <= _number(row, "shippedQuantity"):
             worth += (_number(row, "netAmountIncludingTax") * extra / quantity).quantize(CENT)
     return worth

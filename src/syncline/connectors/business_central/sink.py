@@ -209,7 +209,9 @@ class BusinessCentralSink:
     @staticmethod
     def _steps(put: PutOrder, row: Row, wanted: Sequence[mapping.WantedLine]) -> list[mapping.Step]:
         held = _lines(row)
-        return mapping.cancel_steps(held) if mapping.gone(put) else mapping.steps(held, wanted)
+        if mapping.gone(put):
+            return mapping.cancel_steps(held)
+        return mapping.steps(held, wanted, mapping.returned_lines(put))
 
     async def _revise(self, put: PutOrder) -> Outcome:
         """Change the lines in one transaction, which rests on the version that was read.
@@ -282,7 +284,7 @@ class BusinessCentralSink:
             return Outcome(
                 Result.DONE, "The total was not checked: Business Central did not tell it.", facts=facts
             )
-        total -= mapping.kept(_lines(row), wanted) if put.external_id else 0
+        total -= mapping.kept(_lines(row), wanted, mapping.returned_lines(put)) if put.external_id else 0
         difference = total - put.order.total
         facts["total_difference"] = f"{difference:f}"
         notes = ""
