@@ -73,7 +73,7 @@ GOODS_TYPES: dict[str, dict[str, Resolver]] = {
         "handle": get("handle"),
         "id": id_of("Product"),
         "legacyResourceId": lambda _s, p, _a: str(p.id),
-        "mediaCount": lambda _s, p, _a: len(p.images),
+        "mediaCount": lambda _s, p, _a: {"count": len(p.images), "precision": "EXACT"},
         "metafield": _metafield,
         "metafields": _metafields,
         "options": _options,
@@ -87,7 +87,6 @@ GOODS_TYPES: dict[str, dict[str, Resolver]] = {
         "updatedAt": time_of("updated_ms"),
         "variants": _product_variants,
     },
-    "Count": {"count": lambda _s, count, _a: count, "precision": value_of("EXACT")},
     "ProductOption": {
         "id": lambda _s, at, _a: f"gid://shopify/ProductOption/{at[0].id}{at[1]}",
         "name": lambda _s, at, _a: at[0].options[at[1]],
