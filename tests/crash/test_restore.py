@@ -39,7 +39,7 @@ async def command(stage: Stage, *arguments: str) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_store_put_back_while_trade_goes_on(tmp_path, record_property):
     async with Stage.open(tmp_path, SEED) as stage:
         await stage.introduce()
