@@ -15,7 +15,7 @@ from random import Random
 
 from bench.harness import Report, folder, hush, process, rss_mb
 from syncline.connectors.files import CONNECTOR, FilesSettings
-from syncline.connectors.files.manifest import Column, Read, Trailer
+from syncline.connectors.files.declared import Column, Read, Trailer
 from syncline.model.change import Cursor, Flow
 from syncline.ports import Opening, System
 from syncline.runtime.clock import SystemClock

@@ -13,7 +13,8 @@ from random import Random
 from unittest import mock
 
 from syncline.connectors.files import CONNECTOR, FilesSettings, intake, mapping, source
-from syncline.connectors.files.manifest import Column, Read, Write, capabilities_of
+from syncline.connectors.files.declared import Column, Read, Write
+from syncline.connectors.files.manifest import capabilities_of
 from syncline.connectors.files.simulator import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.connectors.files_bench import ITEMS, NUMBERS, PAGE, FilesBench, columns
 
 from syncline.connectors.files import CONNECTOR, FilesSettings, source
-from syncline.connectors.files.manifest import Column, Read, Write
+from syncline.connectors.files.declared import Column, Read, Write
 from syncline.model.change import Change, Kind
 from syncline.model.copying import replace as changed
 from syncline.model.delivery import Item

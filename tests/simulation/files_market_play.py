@@ -21,7 +21,7 @@ from tests.simulation.files_play import (
 )
 
 from syncline.connectors.files import CONNECTOR, FilesSettings
-from syncline.connectors.files.manifest import Write
+from syncline.connectors.files.declared import Write
 from syncline.connectors.files.simulator import (
     ACCESS_KEY,
     ORIGIN,

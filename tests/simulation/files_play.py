@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from syncline.connectors.files import CONNECTOR as FILES
 from syncline.connectors.files import FilesSettings
-from syncline.connectors.files.manifest import Write
+from syncline.connectors.files.declared import Write
 from syncline.connectors.files.simulator import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator, Partner
 from syncline.connectors.files.simulator.partner import ORDER_COLUMNS
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY

@@ -13,8 +13,8 @@ import pytest
 from tests.simulation.files_play import START_MS, STOCK, Play
 
 from syncline.connectors.files.client import ObjectFolder
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.intake import Intake, Scan
-from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Incoming, Spool

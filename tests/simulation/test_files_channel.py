@@ -12,7 +12,7 @@ import pytest
 from tests.simulation.files_play import START_MS, only_death
 
 from syncline.connectors.files import CONNECTOR, FilesSettings
-from syncline.connectors.files.manifest import Column, Read, Write
+from syncline.connectors.files.declared import Column, Read, Write
 from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow

@@ -7,10 +7,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from syncline.connectors.files.declared import Column, Read, Trailer
 from syncline.connectors.files.intake import Intake
 from syncline.connectors.files.judging import Acknowledgements
 from syncline.connectors.files.local import LocalFolder
-from syncline.connectors.files.manifest import Column, FilesSettings, Read, Trailer
+from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Spool

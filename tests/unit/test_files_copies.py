@@ -12,7 +12,7 @@ from tests.unit.test_files_orders import HEADED, NESTED, PLACED, Told, columns, 
 
 from syncline.connectors.files import intake
 from syncline.connectors.files.copies import FileCopies
-from syncline.connectors.files.manifest import Column, Read
+from syncline.connectors.files.declared import Column, Read
 from syncline.connectors.files.spool import DAY_MS, Spool
 from syncline.engine.privacy.persons import Words
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from syncline.connectors.files.checks import ENCODINGS
+from syncline.connectors.files.declared import Column, Dialect, Write
 from syncline.connectors.files.dialect import Reader, Values, Writer, cells
-from syncline.connectors.files.manifest import ENCODINGS, Column, Dialect, Write
 from syncline.connectors.files.xmlrows import records
 from syncline.model.errors import Rejected
 

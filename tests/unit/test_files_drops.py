@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from tests.unit.files_place import START_MS, STOCK, Desk
 from tests.unit.test_files_orders import HEADER, PLACED, UNNUMBERED, Told, leave, one
 
+from syncline.connectors.files.declared import Column, Read
 from syncline.connectors.files.local import LocalFolder
-from syncline.connectors.files.manifest import Column, Read
 from syncline.connectors.files.orders import Group, OrderMaker, Orders
 from syncline.connectors.files.spool import Incoming
 from syncline.ports import Folder

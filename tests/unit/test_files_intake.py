@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.files_place import STOCK, TRAILED, Desk
 
+from syncline.connectors.files.declared import Column
 from syncline.connectors.files.local import LocalFolder
-from syncline.connectors.files.manifest import Column
 from syncline.model.errors import Retryable
 from syncline.ports import Entry, Folder
 

@@ -13,7 +13,7 @@ from tests.unit.files_place import Desk
 from tests.unit.test_files_copies import search
 from tests.unit.test_files_orders import ANSWERS, PLACED, columns
 
-from syncline.connectors.files.manifest import Column, Read
+from syncline.connectors.files.declared import Column, Read
 from syncline.connectors.files.spool import DAY_MS
 from syncline.engine.privacy.persons import Words
 from syncline.model.errors import Misconfigured, Rejected, Retryable

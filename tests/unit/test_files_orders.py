@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.unit.files_place import START_MS, Desk
 
 from syncline.connectors.files import source
-from syncline.connectors.files.manifest import Column, Head, Read, Trailer, Write
+from syncline.connectors.files.declared import Column, Head, Read, Trailer, Write
 from syncline.connectors.files.orders import key_of
 from syncline.connectors.files.xmlrows import records
 from syncline.model.delivery import Item, Result
@@ -413,7 +413,7 @@ def test_a_file_with_too_many_mistakes_is_refused_whole_and_takes_nothing(desks)
 
 @pytest.mark.parametrize("read", [PLACED, NESTED], ids=["csv", "xml"])
 def test_a_file_with_more_orders_than_can_be_looked_at_is_refused(desks, monkeypatch, read):
-    monkeypatch.setattr("syncline.connectors.files.manifest.ORDER_ROWS_MAX", 2)
+    monkeypatch.setattr("syncline.connectors.files.declared.ORDER_ROWS_MAX", 2)
     desk = desks(read)
     first, *rest = XML.splitlines() if read is NESTED else (HEADER, one("A-1"), one("A-2"), one("A-3"))
     leave(desk, 0, *rest, header=first)

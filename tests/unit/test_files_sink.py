@@ -12,7 +12,8 @@ from msgspec.structs import replace as with_
 from tests.unit.files_place import START_MS
 
 from syncline.connectors.files import local
-from syncline.connectors.files.manifest import Column, FilesSettings, Read, Write, capabilities_of
+from syncline.connectors.files.declared import Column, Read, Write
+from syncline.connectors.files.manifest import FilesSettings, capabilities_of
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.spool import Sent, Spool
 from syncline.mapping.expressions import MappingError

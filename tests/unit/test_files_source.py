@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.unit.files_place import STOCK, Desk
 
 from syncline.connectors.files import source
-from syncline.connectors.files.manifest import Column, Write
+from syncline.connectors.files.declared import Column, Write
 from syncline.model.change import Cursor, Flow
 from syncline.model.records import ErpOrder, Shipment, StockLevel
 

@@ -17,7 +17,8 @@ from io import BytesIO
 from types import MappingProxyType
 from urllib.parse import quote, unquote_plus, urlsplit
 
-from syncline.connectors.files.manifest import Column, FilesSettings
+from syncline.connectors.files.declared import Column
+from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.xmlrows import records
 from syncline.model.errors import AuthExpired, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled
 from syncline.ports import Clock, Entry, Folder, Request, Response, Transport

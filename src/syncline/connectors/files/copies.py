@@ -15,8 +15,10 @@ from pathlib import Path
 
 import structlog
 
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.intake import Ends, Intake, header_of, kept, kept_name, lines
-from syncline.connectors.files.manifest import MONEY, FilesSettings, Read
+from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.orders import Orders, key_of, without_person
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
 from syncline.model.errors import Rejected, Retryable

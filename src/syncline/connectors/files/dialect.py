@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from syncline.connectors.files.manifest import DATES, QUANTITY_MAX, Column, Dialect, Write
+from syncline.connectors.files.declared import Column, Dialect, Write
+from syncline.connectors.files.kinds import DATES, QUANTITY_MAX
 from syncline.model.errors import Rejected
 
 NUMBER_CHARS_MAX = 40

@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader, Values, moment, shown
-from syncline.connectors.files.manifest import MONEY, Read
+from syncline.connectors.files.kinds import MONEY
 from syncline.connectors.files.spool import Incoming, Spool, Taken
 from syncline.connectors.files.xmlrows import records
 from syncline.model.errors import Conflict, OutcomeUnknown, Rejected, Retryable

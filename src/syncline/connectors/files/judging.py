@@ -13,9 +13,10 @@ import msgspec
 import structlog
 
 from syncline.connectors.files import mapping, orders
+from syncline.connectors.files.declared import Read, Write
 from syncline.connectors.files.dialect import Writer, shown
 from syncline.connectors.files.intake import Ends, header_of, kept, lines
-from syncline.connectors.files.manifest import FilesSettings, Read, Write
+from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Refusal
 from syncline.connectors.files.orders import Group, OrderMaker, Orders, Placed
 from syncline.connectors.files.paid import with_money

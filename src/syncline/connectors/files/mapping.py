@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import TEXT_CHARS_MAX, Reader, Values, shown
 from syncline.connectors.files.intake import AHEAD_MS_MAX
-from syncline.connectors.files.manifest import Read
 from syncline.connectors.files.spool import Taken
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected

@@ -15,9 +15,10 @@ from decimal import Decimal
 
 import msgspec
 
+from syncline.connectors.files.declared import Head, Read
 from syncline.connectors.files.dialect import Reader, Values, shown
 from syncline.connectors.files.intake import AHEAD_MS_MAX, Numbered
-from syncline.connectors.files.manifest import MONEY, ORDER_HEAD, Head, Read
+from syncline.connectors.files.kinds import MONEY, ORDER_HEAD
 from syncline.connectors.files.mapping import KEY_CHARS_MAX, Refusal
 from syncline.model.change import Change, Event, Kind, Via
 from syncline.model.copying import replace

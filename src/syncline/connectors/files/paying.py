@@ -12,9 +12,10 @@ from collections.abc import Mapping
 import msgspec
 
 from syncline.connectors.files import mapping, orders
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import shown
 from syncline.connectors.files.judging import LOOK_ORDERS, Judged, apart
-from syncline.connectors.files.manifest import MONEY, Read
+from syncline.connectors.files.kinds import MONEY
 from syncline.connectors.files.mapping import Refusal
 from syncline.connectors.files.orders import Group, Placed
 from syncline.connectors.files.paid import MoneyMaker, fact_of, with_money

@@ -13,9 +13,11 @@ from decimal import Decimal
 import msgspec
 
 from syncline.connectors.files import mapping
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, header_of, kept, lines
-from syncline.connectors.files.manifest import ORDERS, STOCK, FilesSettings, Read
+from syncline.connectors.files.kinds import ORDERS, STOCK
+from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Rows
 from syncline.connectors.files.sold import Ordered
 from syncline.connectors.files.source import Place

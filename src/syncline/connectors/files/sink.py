@@ -14,15 +14,10 @@ from typing import Any
 
 from syncline.connectors.files import mapping
 from syncline.connectors.files.answers import Answer, Received, Told, answer_of
+from syncline.connectors.files.declared import Write
 from syncline.connectors.files.dialect import Writer
-from syncline.connectors.files.manifest import (
-    ANSWERS,
-    LOOK_UP_WINDOW_MS,
-    OPERATION_OF,
-    OPERATIONS,
-    FilesSettings,
-    Write,
-)
+from syncline.connectors.files.kinds import ANSWERS, OPERATION_OF
+from syncline.connectors.files.manifest import LOOK_UP_WINDOW_MS, OPERATIONS, FilesSettings
 from syncline.connectors.files.spool import Number, Sent, Spool
 from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, Busy, Conflict, OutcomeUnknown, Rejected, Retryable, Throttled

@@ -17,10 +17,12 @@ import structlog
 from msgspec.structs import replace
 
 from syncline.connectors.files import mapping, orders
+from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.manifest import MONEY, FilesSettings, Read
+from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Refusal, Rows
 from syncline.connectors.files.paying import MoneyJudge
 from syncline.connectors.files.spool import DAY_MS, Spool, Taken

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from xml.parsers import expat
 
+from syncline.connectors.files.declared import Column
 from syncline.connectors.files.dialect import CONTROL, shown
-from syncline.connectors.files.manifest import Column
 from syncline.model.errors import Rejected
 
 CHUNK_BYTES = 256 * 1024

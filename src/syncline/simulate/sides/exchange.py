@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from syncline.connectors.files import CONNECTOR, FilesSettings
-from syncline.connectors.files.manifest import Column, Read, Write
+from syncline.connectors.files.declared import Column, Read, Write
 from syncline.connectors.files.simulator import ACCESS_KEY, SECRET_KEY, ObjectStoreSimulator
 
 ROUND_S = 60.0  # between two times that somebody looks what was left, and leaves what is new

@@ -9,7 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NoReturn
 
-from syncline.connectors.files.manifest import Column, Read, Trailer, Write
+from syncline.connectors.files.declared import Column, Read, Trailer, Write
 from syncline.connectors.files.simulator import ORIGIN, ObjectStoreSimulator, Partner
 from syncline.connectors.files.simulator.partner import ORDER_COLUMNS, PAYMENT_COLUMNS, Order
 from syncline.model.errors import Misconfigured

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 
-from syncline.connectors.files.manifest import Read, Write
+from syncline.connectors.files.declared import Read, Write
 from syncline.connectors.files.simulator import Market, ObjectStoreSimulator
 from syncline.connectors.files.simulator.market import (
     ANSWER_COLUMNS,

@@ -1,0 +1,135 @@
+"""The kinds of records that files hold: what reads and writes them, and which fields a column can be. Data only."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from syncline.model.change import Flow
+from syncline.ports import PollStream
+
+Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds"]
+MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
+
+
+QUANTITY_MAX = Decimal(10) ** 15
+STOCK_ROWS_MAX = 5_000  # in one file of changes
+ORDER_ROWS_MAX = 200_000  # in one file of orders
+
+STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
+STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
+ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True, arrives=True)
+ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
+ORDER_STATUS = PollStream("order_status", (Flow.ORDER_STATUS,), arrives=True)
+SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
+ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
+PAYMENTS = PollStream("payments", (Flow.ORDERS,), arrives=True)
+REFUNDS = PollStream("refunds", (Flow.ORDERS,), arrives=True)
+
+STREAM_OF = {
+    ("stock", "full"): STOCK,
+    ("stock", "delta"): STOCK_CHANGES,
+    ("items", "full"): ITEMS,
+    ("items", "delta"): ITEM_CHANGES,
+    ("order_status", "delta"): ORDER_STATUS,
+    ("shipments", "delta"): SHIPMENTS,
+    ("orders", "delta"): ORDERS,
+    ("payments", "delta"): PAYMENTS,
+    ("refunds", "delta"): REFUNDS,
+}
+
+# What of an order may come in files of its own, and its key.
+MONEY = {"payments": "payment", "refunds": "refund"}
+
+_SHIP_AND_BILL = tuple(
+    f"{to}_{part}"
+    for to in ("ship", "bill")
+    for part in "name company line1 line2 city region postcode country phone".split()
+)
+_BUYER = ("customer_id", "customer_name", "customer_email", "customer_phone")
+
+# Of an order that a channel leaves, what concerns all of it and what concerns one line.
+ORDER_HEAD = (
+    *"reference revision status number placed_at updated_at currency shipping tax total taxes_included po_number".split(),
+    *"note payment paid paid_at gateway".split(),
+    *_BUYER,
+    *_SHIP_AND_BILL,
+)
+ORDER_LINE = ("sku", "quantity", "unit_price", "line", "title", "location", "line_discount", "line_tax")
+
+# What a column can hold, by kind of record; those without which a row says nothing come first.
+READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "stock": (("sku", "quantity"), ("location", "committed", "stamp")),
+    "items": (("sku",), ("id", "title", "category", "price", "currency", "stamp")),
+    "order_status": (
+        ("reference", "sku", "quantity"),
+        ("location", "shipped", "id", "status", "changed", "stamp"),
+    ),
+    "shipments": (
+        ("shipment", "reference", "sku", "quantity"),
+        ("location", "shipped_at", "tracking", "carrier", "changed", "stamp"),
+    ),
+    "orders": (
+        ("reference", "currency", "sku", "quantity", "unit_price"),
+        tuple(
+            name for name in ORDER_HEAD + ORDER_LINE if name not in ("reference", "currency", *ORDER_LINE[:3])
+        ),
+    ),
+    # Of an order that a channel left: each once, by its own id.
+    "payments": (("reference", "payment", "amount"), ("currency", "received_at", "gateway")),
+    "refunds": (
+        ("reference", "refund", "amount"),
+        ("currency", "created_at", "line", "sku", "quantity", "location", "restocked"),
+    ),
+}
+
+WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "orders": (
+        ("reference", "action", "sku", "quantity"),
+        tuple(
+            "revision number placed_at updated_at currency shipping tax discount total taxes_included po_number note".split()
+        )
+        + _BUYER
+        + _SHIP_AND_BILL
+        + ("line", "item_id", "title", "location", "unit_price", "line_discount", "line_tax", "charges"),
+    ),
+    "payments": (
+        ("reference", "order", "amount"),
+        ("payment", "currency", "received_at", "gateway", "customer_id"),
+    ),
+    "refunds": (
+        ("reference", "order", "amount"),
+        ("refund", "created_at", "restocked", "line", "sku", "item_id", "location", "quantity"),
+    ),
+    "stock": (("sku", "quantity"), ("location", "stock_id", "stamp")),
+    "shipments": (
+        ("reference", "shipment", "sku", "quantity"),
+        ("location", "shipped_at", "tracking", "carrier"),
+    ),
+    "cancellations": (("reference",), ("restock", "money")),
+    # Whether the channel's own payments are in the figure has to be said: it would add what it has already.
+    "receipts": (("reference", "received", "of_channel"), ("revision", "currency", "received_at")),
+    "returns": (
+        ("reference", "return", "sku", "quantity"),
+        ("location", "returned_at", "restock", "money"),
+    ),
+    "acknowledgements": (
+        ("reference", "result"),
+        ("revision", "reason", "file", "line", "stamp"),
+    ),
+}
+
+DATES = frozenset(
+    "stamp changed shipped_at placed_at updated_at received_at created_at paid_at returned_at".split()
+)
+
+OPERATION_OF = {
+    "orders": "put_order",
+    "payments": "put_payment",
+    "refunds": "put_refund",
+    "shipments": "create_shipment",
+    "cancellations": "cancel_order",
+    "receipts": "record_payment",
+    "returns": "create_refund",
+}
+ANSWERS = ("shipments", "cancellations", "receipts", "returns")  # what a channel is told of its orders
