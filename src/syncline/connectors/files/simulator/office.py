@@ -72,10 +72,19 @@ class Office(Partner):
     names_customers = True
 
     def __init__(
-        self, place: Place, clock: Clock, breach: Callable[[str], None], rng: Random, *, keeps: bool = True
+        self,
+        place: Place,
+        clock: Clock,
+        breach: Callable[[str], None],
+        rng: Random,
+        *,
+        keeps: bool = True,
+        export_s: float = EXPORT_S,
     ) -> None:
+        """``export_s``: how long an export takes at the most."""
         super().__init__(place, clock, breach, keeps=keeps)
         self._rng = rng
+        self._export_s = export_s
         self.prices: dict[PriceLine, Decimal] = {}
         self.firms: dict[str, Firm] = {}
         self.accounts: dict[str, Account] = {}
@@ -95,6 +104,11 @@ class Office(Partner):
             reference, 1, Counter(lines), booked_ms=now_ms, changed_ms=now_ms, total=total, customer=customer
         )
         return reference
+
+    def call_off(self, reference: str) -> None:
+        """Nothing of an order is wanted any more."""
+        order = self.orders[reference]
+        order.cancelled, order.changed_ms = True, self._clock.now_ms()
 
     def invoice(self, reference: str) -> None:
         """Bill an order, of which everything has left."""
@@ -145,7 +159,7 @@ class Office(Partner):
             await self._leave_later(f"{kind}-news/NEWS_", kind, lines)
 
     async def _leave_later(self, path: str, kind: str, lines: list[str]) -> None:
-        await self._clock.sleep(self._rng.uniform(0.0, EXPORT_S))
+        await self._clock.sleep(self._rng.uniform(0.0, self._export_s))
         self._leave(f"{path}{self._stamp()}.csv", [HEADERS[kind], *lines])
         self.exports[path] += 1
 
