@@ -225,6 +225,30 @@ def test_the_body_of_a_refused_company_names_nobody(desks):
     assert not any(b"ada@" in body or b"High St" in body for body in bodies)
 
 
+def test_people_in_xml_name_the_company_around_them_wherever_that_says_what_it_is(desks):
+    paths = {
+        "company": "../@no", "name": "../name", "tax_id": "../vat", "contact": "@id", "contact_email": "mail",
+        "contact_role": "role",
+    }  # fmt: skip
+    columns = tuple(Column(field, name=path) for field, path in paths.items())
+    desk = desks(reading("customers", "company", format="xml", record="firms/firm/person", pattern="F_*.xml"))
+    desk.settings = replace(desk.settings, reads=(replace(desk.settings.reads[0], columns=columns),))
+    desk.spool.close()
+    desk.start()
+    body = """<?xml version="1.0"?><firms>
+      <firm no="107"><person id="1"><mail>ada@acme.example</mail><role>admin</role></person>
+        <person id="2"><mail>bob@acme.example</mail></person><name>Acme</name><vat>GB1</vat></firm>
+      <firm no="108"><name>Beta</name><person id="1"><mail>eve@beta.example</mail></person></firm></firms>"""
+    (desk.root / "in" / "F_202601010000.xml").write_text(body)
+    pages = desk.pages(stream="customers")
+    news, refused = changes(desk, [event for page in pages for event in page.events])
+    assert refused == []
+    assert [(x.value.name, x.value.tax_id, [(y.key, y.role) for y in x.value.contacts]) for x in news] == [
+        ("Acme", "GB1", [("1", "admin"), ("2", "")]),
+        ("Beta", "", [("1", "")]),
+    ]
+
+
 # --- credit -------------------------------------------------------------------------------------------
 
 OWED = "account limit balance open_orders status days_past_due overdue open_invoices currency"
@@ -252,6 +276,29 @@ def test_a_row_is_the_credit_of_an_account_as_old_as_it_may_be(desks):
     assert refused == [
         "field balance: 'much' is no number here",
         "field days_past_due: '1.5' is no whole number that can be meant",
+    ]
+
+
+def test_fixed_lines_have_signs_behind_and_no_header(desks):
+    columns = tuple(
+        Column(name, start=start, width=width)
+        for name, start, width in (
+            ("account", 1, 6),
+            ("balance", 7, 10),
+            ("open_orders", 17, 10),
+            ("status", 27, 1),
+        )
+    )
+    read = replace(reading("credit", "account"), format="fixed", decimal=",", columns=columns, held=("H",))
+    desk = desks(read)
+    rows = [f"{'107':6}{'12,50-':>10}{'0,00':>10}H", f"{'108':6}{'1':>10}{'2':>10} "]
+    desk.leave("F_202601010000.csv", *rows[1:], header=rows[0])
+    pages = desk.pages(stream="credit")
+    news, refused = changes(desk, [event for page in pages for event in page.events])
+    assert refused == []
+    assert [(x.key, x.value.balance, x.value.on_hold) for x in news] == [
+        ("107", Decimal("-12.5"), True),
+        ("108", Decimal(1), False),
     ]
 
 
