@@ -107,6 +107,13 @@ def test_days_are_whole_ones_of_the_files_zone_and_the_last_counts(desks):
     ]
 
 
+def test_a_price_without_a_currency_is_in_the_erps_own_and_else_in_none(desks):
+    read = reading("prices", "sku currency own_currency price")
+    found, refused = said(desks, read, "A,EUR,GBP,1", "B,,GBP,2", "C,,,3")
+    assert [(x.sku, x.entries[0].currency) for x in found] == [("A", "EUR"), ("B", "GBP")]
+    assert refused == ["field currency: none is said, and no own_currency says which is meant then"]
+
+
 def test_an_amount_is_that_of_one_unit(desks):
     found, refused = said(desks, reading("prices", "sku per100 price"), "A,250.00", "B,0.01", "C,-1")
     assert [x.entries[0].amount for x in found] == [Decimal("2.5"), Decimal("0.0001")]
@@ -339,6 +346,7 @@ CREDIT = reading("credit", "account balance open_orders")
         (reading("prices", "sku for code price"), "'whom'"),
         (reading("prices", "sku for price", whom={"A": "base"}), "need each other"),
         (reading("prices", "sku price", day_format="%Y-%m"), "day_format"),
+        (reading("prices", "sku price unit"), "own_unit"),
         (reading("prices", "sku price", day_format="%Y-%m-%d %H"), "day_format"),
         (reading("credit", "account balance"), "'open_orders' is missing"),
         (reading("credit", "account balance open_orders", held=("H",)), "field status"),
