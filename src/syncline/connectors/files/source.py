@@ -259,7 +259,8 @@ class FilesSource:
         events, present = self._page(read, page, changed_ms)
         self._spool.doubt(read.stream.name, entry.seq, doubted, place.base)
         yield events, present, done
-        self._spool.untouch(read.stream.name, entry.stamp_ms - read.lead_s * 1000)
+        if compared.whole:  # else what it lacks was not told
+            self._spool.untouch(read.stream.name, entry.stamp_ms - read.lead_s * 1000)
 
     async def _compared(self, read: Read, entry: Taken, place: Place, changed_ms: int) -> Comparison:
         """A full file beside the last one that was believed."""
