@@ -10,11 +10,14 @@ from syncline.ports import PollStream
 
 Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
-
+ATTRIBUTE = (
+    "attribute_[a-z0-9_]{1,60}"  # fields of products: an attribute by its name in small letters, digits and _
+)
 
 QUANTITY_MAX = Decimal(10) ** 15
 STOCK_ROWS_MAX = 5_000  # in one file of changes
 ORDER_ROWS_MAX = 200_000  # in one file of orders
+CONTENTS_MAX = 500  # prices, customers, accounts or products in one file of changes
 
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
 STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
@@ -83,6 +86,14 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 
+# Of a customer whom a channel is told of: what concerns all of it, each who may act for it, and each address.
+RECORDS = ("customer", "contact", "address")
+CONTACT = ("contact", "first_name", "last_name", "email", "contact_phone", "job_title", "role")
+ADDRESS = (
+    *("address", "label", "billing", "shipping", "address_name"),
+    *("line1", "line2", "city", "region", "postcode", "country", "address_phone"),
+)
+
 WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orders": (
         ("reference", "action", "sku", "quantity"),
@@ -117,6 +128,29 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("reference", "result"),
         ("revision", "reason", "file", "line", "stamp"),
     ),
+    # A row for each price of a SKU in a list; together they are all that the list says of it.
+    "prices": (("sku", "price"), ("list", "currency", "minimum", "compare_at", "item_id", "stamp")),
+    # A row for the customer, and one for each contact and address; together they are all of it.
+    "customers": (
+        ("customer", "name"),
+        (
+            *("record", "number", "active", "tax_id", "terms", "group", "phone"),
+            *CONTACT,
+            *ADDRESS,
+            "stamp",
+        ),
+    ),
+    "credit": (("customer", "available", "currency"), ("limit", "blocked", "reason", "stamp")),
+    # A row for each SKU of a product; together they are all of it.
+    "products": (
+        ("product", "sku"),
+        (
+            *("title", "description", "category", "status", "barcode", "image", "images", "item_id"),
+            *("option1", "value1", "option2", "value2", "option3", "value3", "stamp"),
+        ),
+    ),
+    "translations": (("product", "language"), ("title", "description", "stamp")),
+    "listings": (("product", "assortment", "shown"), ("stamp",)),
 }
 
 DATES = frozenset(
@@ -133,3 +167,16 @@ OPERATION_OF = {
     "returns": "create_refund",
 }
 ANSWERS = ("shipments", "cancellations", "receipts", "returns")  # what a channel is told of its orders
+
+# What a channel is told as it is now, many to a file: by operation, the kind of file.
+CONTENT_OF = {
+    "set_price": "prices",
+    "set_list_price": "prices",
+    "put_customer": "customers",
+    "set_credit": "credit",
+    "set_product": "products",
+    "set_wording": "translations",
+    "set_listing": "listings",
+}
+CONTENTS = tuple(dict.fromkeys(CONTENT_OF.values()))
+OF_PRODUCTS = ("prices", "products", "translations", "listings")
