@@ -38,6 +38,10 @@ class Book(Protocol[Entry]):
         """An entry as a file has it."""
         ...
 
+    def gone(self, entry: Entry) -> bool:
+        """Whether it only says that there is nothing any more, which a whole file says by leaving it out."""
+        ...
+
     def told(self) -> Iterable[Entry]:
         """All that was told last, in the order of a whole file."""
         ...
@@ -137,7 +141,8 @@ class Batches(Generic[Entry]):
         told = list(entries)
         if self._whole:
             held = {book.key(entry): entry for entry in book.told()}
-            told = list((held | {book.key(entry): entry for entry in entries}).values())
+            now = held | {book.key(entry): entry for entry in entries}
+            told = [entry for entry in now.values() if not book.gone(entry)]
         name = f"{self._write.prefix}-{now_ms}-{book.next_number():08d}{self._write.suffix}"
         lines: list[bytes] = []
         for count, entry in enumerate(told):

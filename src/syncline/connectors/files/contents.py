@@ -72,6 +72,10 @@ class Told:
             for row in entry.rows
         ]
 
+    def gone(self, entry: Content) -> bool:
+        """As it says."""
+        return entry.gone
+
     def told(self) -> Iterable[Content]:
         """All of it."""
         return (content for content, _ in self._spool.contents(self._kind))

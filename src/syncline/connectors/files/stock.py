@@ -33,6 +33,11 @@ class Numbers:
         row = {"sku": sku, "location": location, "stock_id": stock_id, "quantity": quantity, "stamp": now_ms}
         return (row,)
 
+    def gone(self, entry: Number) -> bool:
+        """A number of 0 is one."""
+        del entry
+        return False
+
 
 class StockFiles:
     """The numbers of one partner."""

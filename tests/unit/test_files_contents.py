@@ -1,0 +1,376 @@
+"""Prices, customers, credit and products as files: all that a channel is to hold of each, in the columns that it asked for."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+import pytest
+from msgspec.structs import replace as with_
+from tests.unit.files_place import Desk
+from tests.unit.test_files_numbers import Slow
+from tests.unit.test_files_sink import ITEMS
+
+from syncline.connectors.files.declared import Column, Write
+from syncline.connectors.files.manifest import LOOK_UP_WINDOW_MS, FilesSettings, capabilities_of
+from syncline.model.credit import CreditTag
+from syncline.model.customers import Contact, CustomerCard, CustomerField, Site
+from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.errors import Misconfigured
+from syncline.model.payloads import (
+    PutCustomer,
+    SetCredit,
+    SetListing,
+    SetPrice,
+    SetProduct,
+    SetWording,
+    StatePayload,
+)
+from syncline.model.pricing import PriceBreak, PriceTag
+from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
+from syncline.ports import Folder
+
+
+def writes(kind: str, *fields: str, **more) -> Write:
+    return Write(
+        kind=kind, path="out", columns=tuple(Column(name, name=name.upper()) for name in fields), **more
+    )
+
+
+PRICES = writes("prices", "sku", "list", "currency", "minimum", "price", "compare_at")
+CUSTOMERS = writes(
+    "customers",
+    *"customer record name active tax_id terms contact first_name last_name email role".split(),
+    *"address label billing address_name line1 city country".split(),
+)
+CREDIT = writes("credit", "customer", "currency", "available", "limit", "blocked", "reason")
+PRODUCTS = writes(
+    "products",
+    *"product sku title description category status barcode images option1 value1 attribute_season".split(),
+)
+TEXTS = writes("translations", "product", "language", "title", "description")
+LISTINGS = writes("listings", "product", "assortment", "shown")
+OPERATION = {
+    SetPrice: "set_list_price",
+    PutCustomer: "put_customer",
+    SetCredit: "set_credit",
+    SetProduct: "set_product",
+    SetWording: "set_wording",
+    SetListing: "set_listing",
+}
+CARD = CustomerCard(
+    name="Acme",
+    active=True,
+    tax_id="GB1",
+    terms="NET30",
+    contacts=(Contact("p1", "Ada", "Ash", "ada@acme.example", "+441", "Buyer", "orders"),),
+    sites=(Site("s1", "HQ", billing=True, name="Acme", line1="1 Road", city="Leeds", country="GB"),),
+    keys=(("external_id", "C1"), ("number", "10001")),
+)
+SHIRT = Goods(
+    (Variant("S-R", ("red",), "123"), Variant("S-B", ("blue",))),
+    ("Colour",),
+    ProductStatus.ACTIVE,
+    "Shirt",
+    "Warm\nand soft",
+    "Shirts",
+    {"Season": "Winter", "Weight": "3"},
+    ("https://a.example/1.png", "https://a.example/2.png"),
+)
+
+
+def price(*breaks: tuple[int, str], sku: str = "A", to: str = "trade", **more) -> SetPrice:
+    found = tuple(PriceBreak(Decimal(n), Decimal(amount)) for n, amount in breaks)
+    return SetPrice(sku, f"id-{sku}", "", to, PriceTag("GBP", found, more.pop("compare_at", None)), **more)
+
+
+def told(desk: Desk, *payloads: StatePayload) -> list[Outcome]:
+    items = [Item(f"{n}", payload) for n, payload in enumerate(payloads)]
+    return desk.run(desk.sink.deliver(OPERATION[type(payloads[0])], items, "key"))
+
+
+def rows(desk: Desk) -> list[dict[str, str]]:
+    """The last file, as whoever loads CSV reads it."""
+    text = (desk.root / "out" / desk.names("out")[-1]).read_text()
+    return [
+        {name.lower(): cell for name, cell in row.items() if cell}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+# --- what stands in a file --------------------------------------------------------------------------
+
+
+def test_a_list_says_all_of_its_prices_and_one_that_ended_has_none(desks):
+    desk = desks(ITEMS, writes=(PRICES,))
+    first = price((1, "10.5"), (12, "9"), compare_at=Decimal(12))
+    assert [one.result for one in told(desk, first, price(sku="B"))] == [Result.DONE] * 2
+    head = {"sku": "A", "list": "trade", "currency": "GBP", "compare_at": "12.00"}
+    assert rows(desk) == [
+        {**head, "minimum": "1", "price": "10.50"},
+        {**head, "minimum": "12", "price": "9.00"},
+        {"sku": "B", "list": "trade", "currency": "GBP"},
+    ]
+
+
+def test_a_price_is_never_rounded_here_and_one_bad_price_spoils_only_itself(desks):
+    desk = desks(ITEMS, writes=(PRICES,))
+    bad, good = told(desk, price((1, "10.505")), price((1, "7.5"), sku="B"))
+    assert bad.result is Result.REJECTED and "more than 2 decimals" in bad.message
+    assert good.result is Result.DONE
+    assert [row["sku"] for row in rows(desk)] == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (price((1, "10"), (12, "9")), "no column of the field minimum"),
+        (price((1, "10"), compare_at=Decimal(11)), "no column is of the field compare_at"),
+        (
+            with_(price((1, "10")), content=PriceTag("EUR", (PriceBreak(Decimal(1), Decimal(10)),))),
+            "always says GBP",
+        ),
+    ],
+)
+def test_what_no_column_can_say_is_refused(desks, payload, words):
+    columns = (*writes("prices", "sku", "list", "price").columns, Column("currency", name="CUR", value="GBP"))
+    desk = desks(ITEMS, writes=(with_(PRICES, columns=columns),))
+    (outcome,) = told(desk, payload)
+    assert outcome.result is Result.REJECTED and words in outcome.message
+    assert not desk.names("out")
+
+
+def test_a_customer_is_a_row_and_one_for_each_contact_and_address(desks):
+    desk = desks(writes=(CUSTOMERS,))
+    (outcome,) = told(desk, PutCustomer("C1", "", CARD))
+    assert outcome == Outcome(Result.DONE, facts={"external_id": "C1", "buyers": ("C1",)})
+    head = {"customer": "C1", "name": "Acme"}
+    assert rows(desk) == [
+        {**head, "record": "customer", "active": "1", "tax_id": "GB1", "terms": "NET30"},
+        {
+            **head,
+            "record": "contact",
+            "contact": "p1",
+            "first_name": "Ada",
+            "last_name": "Ash",
+            "email": "ada@acme.example",
+            "role": "orders",
+        },
+        {
+            **head,
+            "record": "address",
+            "address": "s1",
+            "label": "HQ",
+            "billing": "1",
+            "address_name": "Acme",
+            "line1": "1 Road",
+            "city": "Leeds",
+            "country": "GB",
+        },
+    ]
+
+
+def test_nothing_of_a_person_is_written_or_kept_that_no_column_asks_for(desks):
+    desk = desks(writes=(writes("customers", "customer", "name", "tax_id", scope="full"),))
+    assert capabilities_of(desk.settings).customer_fields == (CustomerField.NAME, CustomerField.TAX_ID)
+    assert told(desk, PutCustomer("C1", "", CARD))[0].result is Result.DONE
+    kept = b"".join(path.read_bytes() for path in desk.spool._folder.rglob("*") if path.is_file())
+    written = (desk.root / "out" / desk.names("out")[-1]).read_bytes()
+    assert b"Acme" in kept and b"Acme" in written
+    for word in (b"ada@acme.example", b"Ash", b"1 Road", b"+441"):
+        assert word not in kept and word not in written
+
+
+def test_a_customer_keeps_the_name_by_which_the_channel_knows_it(desks):
+    desk = desks(
+        writes=(
+            with_(CUSTOMERS, known_by="number", columns=(*CUSTOMERS.columns, Column("number", name="NO"))),
+        )
+    )
+    (first,) = told(desk, PutCustomer("C1", "", CARD))
+    assert first.facts == {"external_id": "10001", "buyers": ("10001",)}
+    renumbered = with_(CARD, keys=(("external_id", "C1"), ("number", "20002")))
+    (again,) = told(desk, PutCustomer("C1", "10001", renumbered))
+    assert again.facts["external_id"] == "10001"
+    assert (rows(desk)[0]["customer"], rows(desk)[0]["no"]) == ("10001", "20002")
+    (nameless,) = told(desk, PutCustomer("C2", "", with_(CARD, keys=())))
+    assert nameless.result is Result.REJECTED and "no number" in nameless.message
+
+
+def test_what_is_none_of_ours_is_not_emptied_at_the_channel(desks):
+    desk = desks(ITEMS, writes=(CUSTOMERS, PRODUCTS))
+    (outcome,) = told(desk, PutCustomer("C1", "", with_(CARD, terms=None)))
+    assert outcome.result is Result.REJECTED and "a column asks for terms" in outcome.message
+    (outcome,) = told(desk, SetProduct("SHIRT", with_(SHIRT, description=None), {}))
+    assert outcome.result is Result.REJECTED and "a column asks for description" in outcome.message
+    assert not desk.names("out")
+
+
+def test_credit_is_what_may_be_bought_and_an_empty_cell_is_no_limit(desks):
+    desk = desks(writes=(CREDIT,))
+    tags = (
+        CreditTag("GBP", Decimal(1000), Decimal("750.25")),
+        CreditTag("GBP", Decimal(1000), Decimal(500), blocked=True, reason="on hold"),
+        CreditTag("GBP", None, None),
+    )
+    told(desk, *(SetCredit(f"C{n}", f"x{n}", tag) for n, tag in enumerate(tags)))
+    assert rows(desk) == [
+        {"customer": "x0", "currency": "GBP", "available": "750.25", "limit": "1000", "blocked": "0"},
+        {
+            "customer": "x1",
+            "currency": "GBP",
+            "available": "0",
+            "limit": "1000",
+            "blocked": "1",
+            "reason": "on hold",
+        },
+        {"customer": "x2", "currency": "GBP", "blocked": "0"},
+    ]
+
+
+def test_a_product_is_a_row_for_each_sku_and_its_texts_and_shelves_are_files_of_their_own(desks):
+    desk = desks(ITEMS, writes=(PRODUCTS, with_(TEXTS, name="t"), with_(LISTINGS, name="x")))
+    (outcome,) = told(desk, SetProduct("SHIRT", SHIRT, {}))
+    assert outcome.facts == {"external_id": "SHIRT"}
+    head = {
+        "product": "SHIRT",
+        "title": "Shirt",
+        "description": "Warm and soft",
+        "category": "Shirts",
+        "status": "active",
+        "option1": "Colour",
+        "attribute_season": "Winter",
+        "images": "https://a.example/1.png https://a.example/2.png",
+    }
+    assert rows(desk) == [
+        {**head, "sku": "S-R", "value1": "red", "barcode": "123"},
+        {**head, "sku": "S-B", "value1": "blue"},
+    ]
+    wording = SetWording("SHIRT", "de", Wording({"title": "Hemd"}))
+    (early,) = told(desk, wording)
+    assert early.result is Result.WAIT, "the channel has no such product yet"
+    told(desk, with_(wording, product_id="SHIRT"))
+    assert rows(desk) == [{"product": "SHIRT", "language": "de", "title": "Hemd"}]
+    told(desk, SetListing("SHIRT", "trade", Listing(shown=False), "SHIRT"))
+    assert rows(desk) == [{"product": "SHIRT", "assortment": "trade", "shown": "0"}]
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_harmless(desks):
+    desk = desks(ITEMS, writes=(PRODUCTS,))
+    told(desk, SetProduct("SHIRT", with_(SHIRT, title="=1+1", category='@"x", y'), {}))
+    assert (rows(desk)[0]["title"], rows(desk)[0]["category"]) == ("'=1+1", '\'@"x", y')
+
+
+def test_the_same_in_xml_and_in_fixed_width(desks, tmp_path):
+    xml = with_(PRICES, format="xml", record="prices/price_row", decimal=",", name="xml", columns=tuple(
+        Column(each.field, name=each.name) for each in PRICES.columns
+    ))  # fmt: skip
+    desk = desks(ITEMS, writes=(xml,))
+    told(desk, price((1, "10.5"), (12, "9"), sku="<A&B>"))
+    root = ET.fromstring((desk.root / "out" / desk.names("out")[-1]).read_text())
+    assert [[part.text for part in row] for row in root] == [
+        ["<A&B>", "trade", "GBP", "1", "10,50", None],
+        ["<A&B>", "trade", "GBP", "12", "9,00", None],
+    ]
+    wide = {"sku": 4, "currency": 3, "price": 8}
+    at, columns = 1, []
+    for field, width in wide.items():
+        columns.append(Column(field, start=at, width=width))
+        at += width
+    fixed = with_(PRICES, format="fixed", columns=tuple(columns))
+    other = desks(ITEMS, at=tmp_path / "other", writes=(fixed,))
+    other.run(other.sink.deliver("set_price", [Item("1", price((1, "10.5"), to=""))], "key"))
+    assert (other.root / "out" / other.names("out")[-1]).read_text() == "A   GBP10.50   \n"
+
+
+# --- whole files, and answers that were lost --------------------------------------------------------
+
+
+def test_a_whole_file_has_all_that_was_said_and_nothing_of_what_ended(desks):
+    desk = desks(ITEMS, writes=(with_(PRICES, scope="full"),))
+    told(desk, price((1, "10")), price((1, "5"), sku="B"))
+    told(desk, price((1, "11")))
+    assert [(row["sku"], row["price"]) for row in rows(desk)] == [("A", "11.00"), ("B", "5.00")]
+    told(desk, price(sku="B"))
+    assert [row["sku"] for row in rows(desk)] == ["A"]
+
+
+def test_a_whole_file_is_not_written_by_a_spool_that_has_forgotten(desks):
+    """The channel would take whatever it leaves out for gone."""
+    desk = desks(ITEMS, writes=(with_(PRICES, scope="full"),))
+    (outcome,) = told(desk, price((1, "10"), had=(Decimal(1),)))
+    assert outcome.result is Result.REJECTED and "the spool" in outcome.message
+    assert not desk.names("out")
+    assert told(desk, price((1, "10"), had=()))[0].result is Result.DONE
+
+
+def test_changes_that_were_written_are_in_the_whole_files_that_are_declared_later(desks):
+    desk = desks(ITEMS, writes=(PRICES,))
+    told(desk, price((1, "10")), price((1, "5"), sku="B"))
+    desk.settings = with_(desk.settings, writes=(with_(PRICES, scope="full"),))
+    desk.start()
+    told(desk, price((1, "11"), had=(Decimal(1),)))
+    assert [(row["sku"], row["price"]) for row in rows(desk)] == [("A", "11.00"), ("B", "5.00")]
+
+
+@pytest.mark.parametrize("scope", ["delta", "full"])
+def test_nothing_is_written_while_an_older_file_may_still_appear(desks, scope):
+    desk = desks(ITEMS, writes=(with_(PRICES, scope=scope),))
+    places: list[Slow] = []
+
+    def around(folder: Folder) -> Folder:
+        places[:] = [Slow(folder)]
+        return places[0]
+
+    desk.around = around
+    desk.start()
+    places[0].lose = "before"
+    assert told(desk, price((1, "10")))[0].result is Result.UNKNOWN
+    again, other = told(desk, price((1, "11")), price((1, "5"), sku="B"))
+    assert (again.result, again.retry_after_s) == (Result.NOT_SENT, LOOK_UP_WINDOW_MS / 1000)
+    assert other.result is (Result.DONE if scope == "delta" else Result.NOT_SENT)
+    desk.run(places[0].arrive())
+    assert told(desk, price((1, "11")))[0].result is Result.DONE
+    assert rows(desk)[0]["price"] == "11.00"
+
+
+# --- what is declared -------------------------------------------------------------------------------
+
+
+def test_a_channel_can_do_what_its_columns_hold(desks, tmp_path):
+    desk = desks(ITEMS, writes=(writes("prices", "sku", "price", decimals=4), CREDIT))
+    found = capabilities_of(desk.settings)
+    assert (found.price_lists, found.compares_prices, found.price_decimals) == (False, False, 4)
+    assert found.customer_fields == ()
+    assert set(desk.sink.operations) == {"set_price", "set_credit"}
+    desk = desks(ITEMS, at=tmp_path / "other", writes=(PRICES, with_(CUSTOMERS, name="c")))
+    found = capabilities_of(desk.settings)
+    assert (found.price_lists, found.compares_prices, found.price_decimals) == (True, True, 2)
+    assert {CustomerField.CONTACTS, CustomerField.ADDRESSES} < set(found.customer_fields)
+    assert not {CustomerField.GROUP, CustomerField.PHONE} & set(found.customer_fields)
+    assert set(desk.sink.operations) == {"set_price", "set_list_price", "put_customer"}
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes_", "words"),
+    [
+        ((), (PRICES,), "to write prices, declare reads of kind 'items'"),
+        ((ITEMS,), (TEXTS,), "declare a write of kind 'products'"),
+        ((ITEMS,), (writes("prices", "sku", "list", "price"),), "'list' needs a column 'currency'"),
+        ((ITEMS,), (with_(PRICES, decimals=7),), "decimals must be 0 to 6"),
+        ((), (writes("customers", "customer", "name", "email"),), "'record' has to say which a row is"),
+        (
+            (),
+            (writes("customers", "customer", "name", known_by="number"),),
+            "needs a column of the field number",
+        ),
+        ((), (with_(CREDIT, known_by="number"),), "known_by is for customers only"),
+        ((), (writes("credit", "customer", "available"),), "'currency' is missing"),
+        ((ITEMS,), (writes("products", "product", "sku", "attribute_Season"),), "is none of"),
+    ],
+)
+def test_a_declaration_that_cannot_work_is_refused_with_its_field(reads, writes_, words):
+    with pytest.raises(Misconfigured, match=words):
+        FilesSettings(folder="/x", spool="/y", reads=reads, writes=writes_).validate()
