@@ -13,8 +13,10 @@ from tests.unit.files_place import Desk
 from tests.unit.test_files_numbers import Slow
 from tests.unit.test_files_sink import ITEMS
 
+from syncline.connectors.files.copies import FileCopies
 from syncline.connectors.files.declared import Column, Write
 from syncline.connectors.files.manifest import LOOK_UP_WINDOW_MS, FilesSettings, capabilities_of
+from syncline.engine.privacy.persons import Words
 from syncline.model.credit import CreditTag
 from syncline.model.customers import Contact, CustomerCard, CustomerField, Site
 from syncline.model.delivery import Item, Outcome, Result
@@ -334,6 +336,66 @@ def test_nothing_is_written_while_an_older_file_may_still_appear(desks, scope):
     desk.run(places[0].arrive())
     assert told(desk, price((1, "11")))[0].result is Result.DONE
     assert rows(desk)[0]["price"] == "11.00"
+
+
+# --- a person who asks to be forgotten --------------------------------------------------------------
+
+
+def search(desk: Desk, *words: str, erase: bool):
+    async def nobodys(keys):
+        return ()
+
+    told_ = Words()
+    told_.add(words)
+    copies = FileCopies(desk.settings, desk.clock, desk.spool, desk.intake)
+    return desk.run(copies.search(nobodys, told_.in_text, erase=erase))
+
+
+@pytest.mark.parametrize("scope", ["delta", "full"])
+def test_a_contact_is_found_in_the_spool_and_no_whole_file_names_them_again(desks, scope):
+    desk = desks(writes=(with_(CUSTOMERS, scope=scope),))
+    told(desk, PutCustomer("C1", "", CARD), PutCustomer("C2", "", with_(CARD, name="Other", contacts=())))
+    (file,) = desk.names("out")
+    where = f"customer C1, as written in {file}"
+    found = search(desk, "ADA@acme.example", erase=False)
+    assert (found.files, found.left) == ((where,), ())
+    assert any(row.get("email") for row in desk.spool.contents("customers")[0][0].rows), "only looked for"
+    assert search(desk, "ADA@acme.example", erase=True) == found
+    assert search(desk, "ADA@acme.example", erase=True).files == ()
+    spooled = b"".join(path.read_bytes() for path in desk.spool._folder.rglob("*") if path.is_file())
+    assert b"ada@acme" not in spooled
+    told(desk, PutCustomer("C3", "", with_(CARD, name="Third", contacts=())))
+    if scope == "full":
+        assert [row["name"] for row in rows(desk) if row["record"] == "customer"] == [
+            "Acme",
+            "Other",
+            "Third",
+        ]
+        assert [row for row in rows(desk) if row["record"] == "contact"] == []
+
+
+def test_a_customer_that_is_the_person_is_named_and_stays_its_sources_to_say(desks):
+    desk = desks(writes=(CUSTOMERS,))
+    alone = with_(
+        CARD, name="Kanari Quellwasser", contacts=(), sites=(with_(CARD.sites[0], line1="Vogelsang 17"),)
+    )
+    told(desk, PutCustomer("C1", "", alone))
+    found = search(desk, "Kanari Quellwasser", "Vogelsang 17", erase=True)
+    assert len(found.left) == 1 and found.left == found.files
+    assert search(desk, "somebody@example.com", "Somebody Else", erase=True).files == ()
+
+
+def test_what_is_just_being_written_is_searched_too(desks):
+    desk = desks(writes=(CUSTOMERS,))
+    desk.around = Slow
+    desk.start()
+    desk.sink._folder.lose = "before"
+    assert told(desk, PutCustomer("C1", "", CARD))[0].result is Result.UNKNOWN
+    assert len(search(desk, "ada@acme.example", erase=True).files) == 1
+    assert search(desk, "ada@acme.example", erase=False).files == ()
+    desk.run(desk.sink._folder.arrive())
+    assert told(desk, PutCustomer("C2", "", with_(CARD, contacts=())))[0].result is Result.DONE
+    assert [row["record"] for row in desk.spool.contents("customers")[0][0].rows] == ["customer", "address"]
 
 
 # --- what is declared -------------------------------------------------------------------------------
