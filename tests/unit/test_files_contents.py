@@ -33,6 +33,7 @@ from syncline.model.payloads import (
 from syncline.model.pricing import PriceBreak, PriceTag
 from syncline.model.products import Goods, Listing, ProductStatus, Variant, Wording
 from syncline.ports import Folder
+from syncline.runtime.config import parse
 
 
 def writes(kind: str, *fields: str, **more) -> Write:
@@ -436,3 +437,72 @@ def test_a_channel_can_do_what_its_columns_hold(desks, tmp_path):
 def test_a_declaration_that_cannot_work_is_refused_with_its_field(reads, writes_, words):
     with pytest.raises(Misconfigured, match=words):
         FilesSettings(folder="/x", spool="/y", reads=reads, writes=writes_).validate()
+
+
+CONFIGURATION = """
+[systems.erp]
+connector = "files"
+folder = "/srv/erp"
+spool = "/var/lib/erp"
+[[systems.erp.reads]]
+kind = "items"
+path = "items"
+pattern = "*.csv"
+columns = [{ field = "sku", name = "SKU" }]
+
+[systems.agency]
+connector = "files"
+folder = "/srv/agency"
+spool = "/var/lib/agency"
+[[systems.agency.reads]]
+kind = "items"
+path = "items"
+pattern = "*.csv"
+columns = [{ field = "sku", name = "SKU" }]
+[[systems.agency.writes]]
+kind = "prices"
+path = "prices"
+decimals = 3
+columns = [{ field = "sku", name = "SKU" }, { field = "price", name = "EACH" }]
+[[systems.agency.writes]]
+kind = "customers"
+path = "customers"
+columns = [{ field = "customer", name = "ID" }, { field = "name", name = "NAME" }, { field = "tax_id", name = "VAT" }]
+
+[[routes]]
+flow = "customers"
+from = "erp"
+to = "agency"
+tolerance = "1h"
+[routes.customers]
+match = ["external_id"]
+
+[[routes]]
+flow = "prices"
+from = "erp"
+to = "agency"
+tolerance = "1h"
+[routes.prices]
+currency = "GBP"
+own = ["level:1"]
+"""
+
+
+def test_a_route_knows_what_the_columns_of_its_channel_hold():
+    """Where nobody of a customer is written, nobody has to say what they may do."""
+    customers, prices = parse(CONFIGURATION).routes.all
+    assert customers.customers.ours == (CustomerField.NAME, CustomerField.TAX_ID)
+    assert prices.prices.decimals == 3
+    for more, words in (
+        ('compare_at = "msrp"', "no price is shown struck through"),
+        ('[routes.prices.lists.trade]\nfrom = ["level:2"]', "one price for each item"),
+    ):
+        with pytest.raises(Misconfigured, match=words):
+            parse(f"{CONFIGURATION}\n{more}")
+    with pytest.raises(Misconfigured, match="keeps no terms"):
+        parse(CONFIGURATION.replace('match = ["external_id"]', 'terms = { "1" = "NET30" }'))
+
+
+def test_what_a_channel_can_do_is_told_whatever_its_settings_are():
+    wrong = with_(ITEMS, kind="shipments", scope="full")
+    assert capabilities_of(FilesSettings(folder="", spool="", reads=(wrong,))).delta_poll == ()

@@ -213,7 +213,8 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def capabilities_of(settings: FilesSettings) -> Capabilities:
     """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
-    told = {flow for read in settings.reads for flow in read.stream.flows}
+    streams = [STREAM_OF.get((read.kind, read.scope)) for read in settings.reads]
+    told = {flow for stream in streams if stream is not None for flow in stream.flows}
     orders = settings.write("orders")
     fields = [re.escape(column.field) for column in (orders.columns if orders else ())]
     prices = settings.write("prices")
