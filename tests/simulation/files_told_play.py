@@ -12,6 +12,7 @@ import tempfile
 from decimal import Decimal
 from random import Random
 
+from msgspec.structs import replace as with_
 from tests.simulation.files_market_play import Archived
 from tests.simulation.files_play import START_MS, _tidy, only_death
 
@@ -30,7 +31,6 @@ from syncline.connectors.files.simulator import (
     SECRET_KEY,
     Market,
     ObjectStoreSimulator,
-    books,
 )
 from syncline.credit.rules import CreditPolicy, CreditRules, Decision
 from syncline.engine.engine import Engine
@@ -46,8 +46,7 @@ from syncline.pricing.rules import OWN, ChannelList, PriceRules
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import SeverableStore, SeverableTransport, Switch
-from syncline.simulate.sides.exchange import DIALECT, columns
-from syncline.simulate.sides.market import READS
+from syncline.simulate.sides.market import READS, TOLD
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
 
@@ -62,34 +61,11 @@ STEP_S = 300.0
 AGREE_S_MAX = 4 * 3_600.0
 ALWAYS = NetworkFaults(0.03, 0.08, 0.03, 0.03)
 LATE_S_MAX = 45.0
-WRITES = (
-    ("prices", "prices", "sku list currency minimum price compare_at", books.PRICE_COLUMNS),
-    (
-        "customers",
-        "accounts",
-        "customer record name active tax_id contact first_name last_name email contact_phone role address line1 city postcode country",
-        books.ACCOUNT_COLUMNS,
-    ),
-    ("credit", "credit", "customer currency available limit blocked reason", books.CREDIT_COLUMNS),
-    ("products", "goods", "product sku title category status option1 value1 barcode", books.GOODS_COLUMNS),
-    ("translations", "texts", "product language title", books.TEXT_COLUMNS),
-    ("listings", "shelves", "product assortment shown", books.SHELF_COLUMNS),
-)
 
 
 def writes(whole: frozenset[str]) -> tuple[Write, ...]:
     """What the marketplace wants to be told of; in ``whole`` folders, all of it in each file."""
-    return tuple(
-        Write(
-            kind=kind,
-            path=path,
-            archive="done",
-            scope="full" if f"{path}/" in whole else "delta",
-            columns=columns(fields.split(), names),
-            **DIALECT,
-        )
-        for kind, path, fields, names in WRITES
-    )
+    return tuple(with_(each, scope="full") if f"{each.path}/" in whole else each for each in TOLD)
 
 
 class Late(Transport):
@@ -152,7 +128,6 @@ class ToldPlay:
         for sku in SKUS:
             self.erp.add_item(sku, f"Item {sku}", "10.00")
             self.erp.add_translation(sku, "DEU", f"Ware {sku}")
-        self.erp.add_category("TOOLS", "Tools")
         self.erp.add_item(FAMILY, "Shirt", "8.00")
         for colour in ("red", "blue"):
             self.erp.add_variant(FAMILY, colour.upper(), colour)
@@ -172,7 +147,7 @@ class ToldPlay:
         )
         fields = self.system.capabilities.customer_fields
         customers = CustomerRules(ours=fields, roles={ANY: "buyer"}, match=(MatchKey.EXTERNAL_ID,))
-        own = frozenset(("title", "category", "status"))
+        own = frozenset(("title", "status"))
         products = ProductRules(own, LANGUAGE, {SHELF: (EVERYTHING,)})
         return [
             Route(Flow.PRICES, "erp", "market", 1_800_000, prices=prices, **often),
@@ -277,9 +252,7 @@ class ToldPlay:
             if sku in self.books.goods:
                 self.erp.edit_item(sku, blocked=not self.record(sku)["blocked"])
         else:
-            self.erp.edit_item(
-                sku, displayName=f"Item no. {n}", itemCategoryCode=self.rng.choice(("", "TOOLS"))
-            )
+            self.erp.edit_item(sku, displayName=f"Item no. {n}")
 
     async def rounds(self) -> None:
         """What the marketplace does every few minutes: it loads what it was left, and says now and then what it lists."""
@@ -403,15 +376,10 @@ class ToldPlay:
         found = []
         for number in (*self.items, FAMILY):
             values, there = self.record(number), self.books.goods.get(number)
-            state, category = "active", "Tools" if values["itemCategoryCode"] else ""
             if values["blocked"]:
                 found += [f"{number} is still sold"] if there is None or there.state != "archived" else []
-            elif there is None or (there.title, there.group, there.state) != (
-                values["displayName"],
-                category,
-                state,
-            ):
-                found.append(f"{number}: {there} instead of {values['displayName']}, {category}, {state}")
+            elif there is None or (there.title, there.state) != (values["displayName"], "active"):
+                found.append(f"{number}: {there} instead of {values['displayName']}")
             elif not self.books.shelves.get((number, SHELF)):
                 found.append(f"{number} is on no shelf")
             elif number in SKUS and self.books.texts.get((number, "de")) != f"Ware {number}":

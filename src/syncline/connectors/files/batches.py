@@ -146,7 +146,11 @@ class Batches(Generic[Entry]):
         name = f"{self._write.prefix}-{now_ms}-{book.next_number():08d}{self._write.suffix}"
         lines: list[bytes] = []
         for count, entry in enumerate(told):
-            lines += [writer.line(row) for row in book.rows(entry, now_ms)]
+            try:
+                lines += [writer.line(row) for row in book.rows(entry, now_ms)]
+            except Rejected as error:  # of those that were told before: these could be written when they came
+                what = " ".join(part for part in "\x1f".join(book.key(entry)).split("\x1f") if part)
+                raise Rejected(f"{what}, which every whole file has: {error}") from error
             if count % PAUSE_ROWS == PAUSE_ROWS - 1:
                 await self._clock.sleep(0)
         body = writer.whole(lines)

@@ -22,7 +22,7 @@ ACCOUNT_COLUMNS = tuple(
     "ACCOUNT RECORD NAME ACTIVE VAT PERSON FIRST LAST EMAIL PHONE ROLE SITE STREET TOWN CODE COUNTRY".split()
 )
 CREDIT_COLUMNS = ("ACCOUNT", "CUR", "FREE", "LIMIT", "BLOCKED", "WHY")
-GOODS_COLUMNS = ("GOODS", "ARTICLE", "TITLE", "GROUP", "STATE", "OPTION", "VALUE", "EAN")
+GOODS_COLUMNS = ("GOODS", "ARTICLE", "TITLE", "STATE", "OPTION", "VALUE", "EAN")
 TEXT_COLUMNS = ("GOODS", "LANG", "TITLE")
 SHELF_COLUMNS = ("GOODS", "SHELF", "SHOWN")
 _MONEY = re.compile(r"\d{1,12},\d{2}")
@@ -47,7 +47,6 @@ class Goods:
     """Something with a page of its own: its articles, with what they differ in."""
 
     title: str
-    group: str
     state: str
     articles: dict[str, str] = field(default_factory=dict)
 
@@ -183,9 +182,9 @@ class Books:
 
     def _goods(self, of: tuple[str, ...], rows: list[Row]) -> None:
         head = rows[0]
-        goods = Goods(head["TITLE"], head["GROUP"], head["STATE"])
+        goods = Goods(head["TITLE"], head["STATE"])
         for row in rows:
-            same = all(row[name] == head[name] for name in ("TITLE", "GROUP", "STATE", "OPTION"))
+            same = all(row[name] == head[name] for name in ("TITLE", "STATE", "OPTION"))
             if not same or not row["ARTICLE"] or row["ARTICLE"] in goods.articles:
                 raise Wrong("rows of the same goods contradict one another")
             if bool(row["OPTION"]) != bool(row["VALUE"]):
