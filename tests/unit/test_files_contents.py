@@ -202,6 +202,31 @@ def test_a_customer_keeps_the_name_by_which_the_channel_knows_it(desks):
     assert nameless.result is Result.REJECTED and "no number" in nameless.message
 
 
+def test_two_customers_are_never_one_of_the_channels(desks):
+    desk = desks(
+        writes=(
+            with_(CUSTOMERS, known_by="number", columns=(*CUSTOMERS.columns, Column("number", name="NO"))),
+        )
+    )
+    first, same = PutCustomer("C1", "", CARD), PutCustomer("C2", "", with_(CARD, name="Other"))
+    one, two = told(desk, first, same)
+    assert (one.result, two.result) == (Result.DONE, Result.WAIT)
+    (again,) = told(desk, same)
+    assert again.result is Result.REJECTED and "customer C1 by the same number" in again.message
+    assert told(desk, first)[0].result is Result.DONE, "its answer may have been lost"
+    heir = with_(same, external_id="10001")
+    assert told(desk, heir)[0].result is Result.DONE, "who took the place of another has its place there"
+
+
+def test_a_description_may_be_long_and_nothing_else(desks):
+    desk = desks(ITEMS, writes=(PRODUCTS,))
+    long, longer = (
+        SetProduct(key, with_(SHIRT, **{field: "x" * 20_000}), {})
+        for key, field in (("A", "description"), ("B", "title"))
+    )
+    assert [one.result for one in told(desk, long, longer)] == [Result.DONE, Result.REJECTED]
+
+
 def test_what_is_none_of_ours_is_not_emptied_at_the_channel(desks):
     desk = desks(ITEMS, writes=(CUSTOMERS, PRODUCTS))
     (outcome,) = told(desk, PutCustomer("C1", "", with_(CARD, terms=None)))
@@ -307,6 +332,17 @@ def test_a_whole_file_is_not_written_by_a_spool_that_has_forgotten(desks):
     assert outcome.result is Result.REJECTED and "the spool" in outcome.message
     assert not desk.names("out")
     assert told(desk, price((1, "10"), had=()))[0].result is Result.DONE
+
+
+def test_a_whole_file_that_cannot_be_written_says_for_which_thing(desks):
+    desk = desks(ITEMS, writes=(PRICES,))
+    told(desk, price((1, "10"), sku="K\u00e4se"))
+    desk.settings = with_(desk.settings, writes=(with_(PRICES, scope="full", encoding="ascii"),))
+    desk.start()
+    (outcome,) = told(desk, price((1, "11")))
+    assert outcome.result is Result.REJECTED and outcome.message.startswith(
+        "trade K\u00e4se, which every whole file has"
+    )
 
 
 def test_changes_that_were_written_are_in_the_whole_files_that_are_declared_later(desks):

@@ -39,6 +39,7 @@ UNKNOWN_S = 60.0  # until it is looked again whether the channel was told of a p
 OPTIONS_MAX = 3
 NUMBERS = frozenset(("price", "compare_at", "minimum", "available", "limit"))
 NOT_THERE = Outcome(Result.WAIT, "the channel was not told of the product yet", retry_after_s=UNKNOWN_S)
+TWICE = Outcome(Result.WAIT, "what the channel calls the same stands in this file", retry_after_s=0.0)
 FORGOTTEN = (
     "it was written before, and the spool does not know what: a whole file would leave out whatever else it has forgotten. Put "
     'the spool back from its backup, or declare scope = "delta", and release this'
@@ -99,7 +100,7 @@ class Contents:
     def __init__(self, write: Write) -> None:
         self._write = write
         self._fields = {column.field for column in write.columns if not column.value}
-        self._always = {column.field: column.value for column in write.columns if column.value}
+        self._currency = next((each.value for each in write.columns if each.field == "currency"), "")
 
     def of(self, payload: StatePayload) -> Content | Outcome:
         """What is to be written, or why nothing is."""
@@ -107,7 +108,8 @@ class Contents:
             if isinstance(payload, SetWording | SetListing) and not payload.product_id:
                 return NOT_THERE
             key, rows, gone = self._made(payload)
-            return Content(key, [self._asked(row) for row in rows], gone)
+            owner = payload.key if isinstance(payload, PutCustomer) else ""
+            return Content(key, [self._asked(row) for row in rows], gone, owner)
         except Rejected as error:
             return Outcome(Result.REJECTED, str(error))
 
@@ -137,10 +139,8 @@ class Contents:
 
     def _asked(self, row: Mapping[str, Any]) -> Row:
         """What a column asks for, and nothing else; what a column always says has to be so."""
-        for name, always in self._always.items():
-            told = row.get(name)
-            if name == "currency" and told not in (None, "", always):
-                raise Rejected(f"{name}: it is {told}, and its column always says {always}")
+        if self._currency and row.get("currency") not in (None, "", self._currency):
+            raise Rejected(f"currency: it is {row['currency']}, and its column always says {self._currency}")
         return {
             name: f"{value:f}" if isinstance(value, Decimal) else value
             for name, value in row.items()
@@ -294,9 +294,8 @@ class ContentFiles:
 
     async def put(self, items: Sequence[Item]) -> list[Outcome]:
         """One file with these, or with all there is; an outcome for each."""
-        made = [self._contents.of(item.payload) for item in items]
-        if self._write.scope == "full":
-            made = [self._complete(item.payload, one) for item, one in zip(items, made, strict=True)]
+        seen: set[str] = set()
+        made = [self._checked(item.payload, self._contents.of(item.payload), seen) for item in items]
         outcomes = await self._batches.put(made)
         return [
             replace(outcome, facts=self._contents.facts(item.payload))
@@ -305,15 +304,22 @@ class ContentFiles:
             for item, outcome in zip(items, outcomes, strict=True)
         ]
 
-    def _complete(self, payload: StatePayload, made: Content | Outcome) -> Content | Outcome:
-        """Refused, where a whole file would leave out what was written before: the channel would take it for gone."""
-        if (
-            isinstance(made, Outcome)
-            or not _before(payload)
-            or self._spool.knows_content(self._write.kind, made.key)
-        ):
+    def _checked(self, payload: StatePayload, made: Content | Outcome, seen: set[str]) -> Content | Outcome:
+        """What may be written of it; ``seen`` are those of the same file, and this one from now on."""
+        if isinstance(made, Outcome):
             return made
-        return Outcome(Result.REJECTED, FORGOTTEN)
+        if made.key in seen:
+            return TWICE
+        seen.add(made.key)
+        owner = self._spool.owner_of_content(self._write.kind, made.key)
+        if owner is None:
+            # A whole file would leave out what was written before: the channel would take it for gone.
+            lost = self._write.scope == "full" and _before(payload)
+            return Outcome(Result.REJECTED, FORGOTTEN) if lost else made
+        if isinstance(payload, PutCustomer) and not payload.external_id and owner != payload.key:
+            why = f"customer {payload.key}: the channel knows customer {owner} by the same {self._write.known_by}"
+            return Outcome(Result.REJECTED, why)
+        return made
 
 
 def _before(payload: StatePayload) -> bool:

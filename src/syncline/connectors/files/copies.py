@@ -94,7 +94,7 @@ class FileCopies:
             rest = [row for row in content.rows if row not in people]
             return replace(content, rows=rest) if people else content
 
-        after: str | None = None
+        after = ""
         while page := self._spool.contents(CUSTOMERS, after, KEYS_MAX):
             for content, file in page:
                 if (rest := without(content, file)) is not content and erase:

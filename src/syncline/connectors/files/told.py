@@ -10,7 +10,7 @@ import msgspec
 
 TOLD_SCHEMA = """
 CREATE TABLE IF NOT EXISTS told (
-    kind TEXT NOT NULL, key TEXT NOT NULL, rows BLOB NOT NULL, file TEXT NOT NULL, PRIMARY KEY (kind, key)
+    kind TEXT NOT NULL, key TEXT NOT NULL, rows BLOB NOT NULL, owner TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (kind, key)
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS telling (
     file TEXT PRIMARY KEY, kind TEXT NOT NULL, at_ms INTEGER NOT NULL, contents BLOB NOT NULL
@@ -21,12 +21,14 @@ CREATE TABLE IF NOT EXISTS telling (
 class Content(msgspec.Struct, frozen=True, array_like=True):
     """What is told of one thing: ``rows`` have nothing but fields that a column asks for.
 
-    ``gone``: its rows say that there is nothing any more, and a whole file leaves it out.
+    ``gone``: its rows say that there is nothing any more, and a whole file leaves it out. ``owner``: the source's key of a
+    customer, which the channel may know by its number.
     """
 
     key: str
     rows: list[dict[str, str | int | bool | None]]
     gone: bool = False
+    owner: str = ""
 
 
 _CONTENTS = msgspec.json.Decoder(list[Content])
@@ -42,18 +44,22 @@ class ToldSpool:
     def _transaction(self) -> AbstractContextManager[apsw.Connection]:
         raise NotImplementedError
 
-    def contents(self, kind: str, after: str | None = None, limit: int = -1) -> list[tuple[Content, str]]:
+    def contents(self, kind: str, after: str = "", limit: int = -1) -> list[tuple[Content, str]]:
         """What was told of a kind, in the order of its keys, and in which file; some after a key, or all."""
         rows = self._open().execute(
-            "SELECT key, rows, file FROM told WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
-            (kind, "" if after is None else after, limit),
+            "SELECT key, rows, owner, file FROM told WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
+            (kind, after, limit),
         )
-        return [(Content(str(key), _ROWS.decode(bytes(body))), str(file)) for key, body, file in rows]
+        return [
+            (Content(str(key), _ROWS.decode(bytes(body)), owner=str(owner)), str(file))
+            for key, body, owner, file in rows
+        ]
 
-    def knows_content(self, kind: str, key: str) -> bool:
-        """Whether something was told of a thing."""
+    def owner_of_content(self, kind: str, key: str) -> str | None:
+        """Whose a thing is of which something was told; ``None`` where nothing was."""
         row = (kind, key)
-        return bool(self._open().execute("SELECT 1 FROM told WHERE kind = ? AND key = ?", row).fetchall())
+        found = self._open().execute("SELECT owner FROM told WHERE kind = ? AND key = ?", row).fetchall()
+        return str(found[0][0]) if found else None
 
     def pend_contents(self, kind: str, contents: Sequence[Content], file: str, now_ms: int) -> None:
         """These are about to be written, in a file of this name."""
@@ -80,8 +86,8 @@ class ToldSpool:
             for each in contents:
                 connection.execute("DELETE FROM told WHERE kind = ? AND key = ?", (kind, each.key))
                 if not each.gone:
-                    row = (kind, each.key, msgspec.json.encode(each.rows), file)
-                    connection.execute("INSERT INTO told VALUES (?, ?, ?, ?)", row)
+                    row = (kind, each.key, msgspec.json.encode(each.rows), each.owner, file)
+                    connection.execute("INSERT INTO told VALUES (?, ?, ?, ?, ?)", row)
 
     def replace_content(self, kind: str, content: Content) -> None:
         """Keep other rows of a thing, as if they had been written."""
