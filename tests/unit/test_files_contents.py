@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace as with_
 from tests.unit.files_place import Desk
 from tests.unit.test_files_numbers import Slow
-from tests.unit.test_files_sink import ITEMS
+from tests.unit.test_files_sink import ITEMS, Death, Dying
 
 from syncline.connectors.files.copies import FileCopies
 from syncline.connectors.files.declared import Column, Write
@@ -373,6 +373,39 @@ def test_nothing_is_written_while_an_older_file_may_still_appear(desks, scope):
     desk.run(places[0].arrive())
     assert told(desk, price((1, "11")))[0].result is Result.DONE
     assert rows(desk)[0]["price"] == "11.00"
+
+
+@pytest.mark.parametrize("scope", ["delta", "full"])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", range(1, 4))
+def test_wherever_the_process_ends_the_last_file_is_right(desks, scope, after, number):
+    desk = desks(ITEMS, writes=(with_(PRICES, scope=scope, sentinel=".done"),))
+    told(desk, price((1, "5"), sku="B"))
+    desk.spool.close()
+    made: list[Dying] = []
+
+    def around(inner: Folder) -> Folder:
+        made.append(Dying(inner, number, after=after))
+        return made[-1]
+
+    desk.around = around
+    desk.start()
+    with pytest.raises(Death):
+        told(desk, price((1, "10")))
+    desk.spool.close()
+    desk.around = lambda folder: folder
+    desk.start()
+    desk.run(desk.clock.sleep(LOOK_UP_WINDOW_MS / 1000))
+    assert told(desk, price((1, "11")))[0].result is Result.DONE
+    names = [name for name in desk.names("out") if name.endswith(".csv") and not name.startswith(".")]
+    loaded: dict[str, str] = {}
+    for name in names:
+        loaded = {} if scope == "full" else loaded
+        text = (desk.root / "out" / name).read_text()
+        loaded |= {row["SKU"]: row["PRICE"] for row in csv.DictReader(io.StringIO(text))}
+        assert (desk.root / "out" / f"{name}.done").exists(), "the partner would wait for it for ever"
+    assert loaded == {"A": "11.00", "B": "5.00"}
+    assert desk.spool.pending_contents("prices") == []
 
 
 # --- a person who asks to be forgotten --------------------------------------------------------------

@@ -94,6 +94,15 @@ def test_a_number_that_appeared_without_an_answer_is_read_as_it_is(slow):
     assert held(desk) == 7
 
 
+def test_a_partner_who_waits_for_it_is_told_that_a_file_without_an_answer_is_complete(slow):
+    desk, place = slow(sentinel=".done")
+    place.lose = "after"
+    assert put(desk, 7).result is Result.UNKNOWN
+    (name,) = desk.names("out")
+    assert held(desk) == 7
+    assert desk.names("out") == [name, f"{name}.done"]
+
+
 def test_nothing_is_written_or_said_while_an_older_file_may_still_appear(slow):
     desk, place = slow()
     put(desk, 3)

@@ -124,6 +124,8 @@ class Batches(Generic[Entry]):
             staged = None if there else await self._folder.staged(self._write.path, name)
             gone = staged is False and not there  # only its appearing takes the staged one away
             if there or gone:
+                if there and await self._folder.find(self._write.path, name) is not None:
+                    await seal(self._folder, self._write, name)  # who waits for that has not taken it
                 self._book.hold(entries, name)
             elif left_ms > 0:
                 waiting |= {self._book.key(entry): left_ms / 1000 for entry in entries}
