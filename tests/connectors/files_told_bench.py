@@ -31,9 +31,9 @@ TOLD = tuple(
     Write(kind=kind, path=kind, archive="done", encoding="latin-1", columns=columns(*fields.split()))
     for kind, fields in {
         "prices": "sku list currency minimum price",
-        "customers": "customer record name active contact email role address line1",
-        "credit": "customer currency available",
-        "products": "product sku title status value1",
+        "customers": "company record name active contact contact_email contact_role site site_line1",
+        "credit": "account currency available",
+        "products": "product sku title status option_value.1",
         "translations": "product language title",
         "listings": "product assortment shown",
     }.items()
@@ -103,7 +103,7 @@ class ToldBench(MarketBench):
             at = (put.sku, put.price_list)
             return int(there.get(at) == [[*at, "GBP", "1", "10.50"]])
         if isinstance(put, PutCustomer):
-            return int([row[1] for row in there.get((put.key,), ())] == ["customer", "contact", "address"])
+            return int([row[1] for row in there.get((put.key,), ())] == ["company", "contact", "site"])
         if isinstance(put, SetCredit):
             return int(there.get((put.external_id,)) == [[put.external_id, "GBP", "75"]])
         if isinstance(put, SetProduct):

@@ -49,13 +49,13 @@ def never_says_that_somebody_left(patch: pytest.MonkeyPatch) -> None:
     def with_those_before(self, payload):
         rows = list(made(self, payload))
         before = {one.email: one for one in (payload.before.contacts if payload.before else None) or ()}
-        there = {row.get("email") for row in rows}
+        there = {row.get("contact_email") for row in rows}
         yield from rows
         for email in sorted(before.keys() - there):
-            yield {"customer": rows[0]["customer"], "record": "contact", "name": rows[0]["name"]} | {
+            yield {"company": rows[0]["company"], "record": "contact", "name": rows[0]["name"]} | {
                 "contact": email,
-                "email": email,
-                "role": before[email].role,
+                "contact_email": email,
+                "contact_role": before[email].role,
             }
 
     patch.setattr(Contents, "_customer", with_those_before)

@@ -45,13 +45,13 @@ def writes(kind: str, *fields: str, **more) -> Write:
 PRICES = writes("prices", "sku", "list", "currency", "minimum", "price", "compare_at")
 CUSTOMERS = writes(
     "customers",
-    *"customer record name active tax_id terms contact first_name last_name email role".split(),
-    *"address label billing address_name line1 city country".split(),
+    *"company record name active tax_id terms contact contact_first_name contact_last_name contact_email".split(),
+    *"contact_role site site_label site_billing site_name site_line1 site_city site_country".split(),
 )
-CREDIT = writes("credit", "customer", "currency", "available", "limit", "blocked", "reason")
+CREDIT = writes("credit", "account", "currency", "available", "limit", "blocked", "reason")
 PRODUCTS = writes(
     "products",
-    *"product sku title description category status barcode images option1 value1 attribute_season".split(),
+    *"product sku title description category status barcode images option_name.1 option_value.1 attribute.Season".split(),
 )
 TEXTS = writes("translations", "product", "language", "title", "description")
 LISTINGS = writes("listings", "product", "assortment", "shown")
@@ -149,34 +149,34 @@ def test_a_customer_is_a_row_and_one_for_each_contact_and_address(desks):
     desk = desks(writes=(CUSTOMERS,))
     (outcome,) = told(desk, PutCustomer("C1", "", CARD))
     assert outcome == Outcome(Result.DONE, facts={"external_id": "C1", "buyers": ("C1",)})
-    head = {"customer": "C1", "name": "Acme"}
+    head = {"company": "C1", "name": "Acme"}
     assert rows(desk) == [
-        {**head, "record": "customer", "active": "1", "tax_id": "GB1", "terms": "NET30"},
+        {**head, "record": "company", "active": "1", "tax_id": "GB1", "terms": "NET30"},
         {
             **head,
             "record": "contact",
             "contact": "p1",
-            "first_name": "Ada",
-            "last_name": "Ash",
-            "email": "ada@acme.example",
-            "role": "orders",
+            "contact_first_name": "Ada",
+            "contact_last_name": "Ash",
+            "contact_email": "ada@acme.example",
+            "contact_role": "orders",
         },
         {
             **head,
-            "record": "address",
-            "address": "s1",
-            "label": "HQ",
-            "billing": "1",
-            "address_name": "Acme",
-            "line1": "1 Road",
-            "city": "Leeds",
-            "country": "GB",
+            "record": "site",
+            "site": "s1",
+            "site_label": "HQ",
+            "site_billing": "1",
+            "site_name": "Acme",
+            "site_line1": "1 Road",
+            "site_city": "Leeds",
+            "site_country": "GB",
         },
     ]
 
 
 def test_nothing_of_a_person_is_written_or_kept_that_no_column_asks_for(desks):
-    desk = desks(writes=(writes("customers", "customer", "name", "tax_id", scope="full"),))
+    desk = desks(writes=(writes("customers", "company", "name", "tax_id", scope="full"),))
     assert capabilities_of(desk.settings).customer_fields == (CustomerField.NAME, CustomerField.TAX_ID)
     assert told(desk, PutCustomer("C1", "", CARD))[0].result is Result.DONE
     kept = b"".join(path.read_bytes() for path in desk.spool._folder.rglob("*") if path.is_file())
@@ -197,7 +197,7 @@ def test_a_customer_keeps_the_name_by_which_the_channel_knows_it(desks):
     renumbered = with_(CARD, keys=(("external_id", "C1"), ("number", "20002")))
     (again,) = told(desk, PutCustomer("C1", "10001", renumbered))
     assert again.facts["external_id"] == "10001"
-    assert (rows(desk)[0]["customer"], rows(desk)[0]["no"]) == ("10001", "20002")
+    assert (rows(desk)[0]["company"], rows(desk)[0]["no"]) == ("10001", "20002")
     (nameless,) = told(desk, PutCustomer("C2", "", with_(CARD, keys=())))
     assert nameless.result is Result.REJECTED and "no number" in nameless.message
 
@@ -245,16 +245,16 @@ def test_credit_is_what_may_be_bought_and_an_empty_cell_is_no_limit(desks):
     )
     told(desk, *(SetCredit(f"C{n}", f"x{n}", tag) for n, tag in enumerate(tags)))
     assert rows(desk) == [
-        {"customer": "x0", "currency": "GBP", "available": "750.25", "limit": "1000", "blocked": "0"},
+        {"account": "x0", "currency": "GBP", "available": "750.25", "limit": "1000", "blocked": "0"},
         {
-            "customer": "x1",
+            "account": "x1",
             "currency": "GBP",
             "available": "0",
             "limit": "1000",
             "blocked": "1",
             "reason": "on hold",
         },
-        {"customer": "x2", "currency": "GBP", "blocked": "0"},
+        {"account": "x2", "currency": "GBP", "blocked": "0"},
     ]
 
 
@@ -268,13 +268,13 @@ def test_a_product_is_a_row_for_each_sku_and_its_texts_and_shelves_are_files_of_
         "description": "Warm and soft",
         "category": "Shirts",
         "status": "active",
-        "option1": "Colour",
-        "attribute_season": "Winter",
+        "option_name.1": "Colour",
+        "attribute.season": "Winter",
         "images": "https://a.example/1.png https://a.example/2.png",
     }
     assert rows(desk) == [
-        {**head, "sku": "S-R", "value1": "red", "barcode": "123"},
-        {**head, "sku": "S-B", "value1": "blue"},
+        {**head, "sku": "S-R", "option_value.1": "red", "barcode": "123"},
+        {**head, "sku": "S-B", "option_value.1": "blue"},
     ]
     wording = SetWording("SHIRT", "de", Wording({"title": "Hemd"}))
     (early,) = told(desk, wording)
@@ -283,6 +283,21 @@ def test_a_product_is_a_row_for_each_sku_and_its_texts_and_shelves_are_files_of_
     assert rows(desk) == [{"product": "SHIRT", "language": "de", "title": "Hemd"}]
     told(desk, SetListing("SHIRT", "trade", Listing(shown=False), "SHIRT"))
     assert rows(desk) == [{"product": "SHIRT", "assortment": "trade", "shown": "0"}]
+
+
+def test_images_may_have_columns_of_their_own_and_options_need_as_many_as_there_are(desks):
+    desk = desks(
+        ITEMS, writes=(writes("products", "product", "sku", "image.1", "image.3", "option_value.1"),)
+    )
+    two = with_(SHIRT, options=("Colour", "Size"), variants=(Variant("S-R", ("red", "M")),))
+    good, bad = told(desk, SetProduct("SHIRT", SHIRT, {}), SetProduct("COAT", two, {}))
+    assert (good.result, bad.result) == (Result.DONE, Result.REJECTED)
+    assert "it has 2 options" in bad.message
+    head = {"product": "SHIRT", "image.1": "https://a.example/1.png"}
+    assert rows(desk) == [
+        {**head, "sku": "S-R", "option_value.1": "red"},
+        {**head, "sku": "S-B", "option_value.1": "blue"},
+    ]
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_harmless(desks):
@@ -429,14 +444,16 @@ def test_a_contact_is_found_in_the_spool_and_no_whole_file_names_them_again(desk
     where = f"customer C1, as written in {file}"
     found = search(desk, "ADA@acme.example", erase=False)
     assert (found.files, found.left) == ((where,), ())
-    assert any(row.get("email") for row in desk.spool.contents("customers")[0][0].rows), "only looked for"
+    assert any(row.get("contact_email") for row in desk.spool.contents("customers")[0][0].rows), (
+        "only looked for"
+    )
     assert search(desk, "ADA@acme.example", erase=True) == found
     assert search(desk, "ADA@acme.example", erase=True).files == ()
     spooled = b"".join(path.read_bytes() for path in desk.spool._folder.rglob("*") if path.is_file())
     assert b"ada@acme" not in spooled
     told(desk, PutCustomer("C3", "", with_(CARD, name="Third", contacts=())))
     if scope == "full":
-        assert [row["name"] for row in rows(desk) if row["record"] == "customer"] == [
+        assert [row["name"] for row in rows(desk) if row["record"] == "company"] == [
             "Acme",
             "Other",
             "Third",
@@ -465,7 +482,7 @@ def test_what_is_just_being_written_is_searched_too(desks):
     assert search(desk, "ada@acme.example", erase=False).files == ()
     desk.run(desk.sink._folder.arrive())
     assert told(desk, PutCustomer("C2", "", with_(CARD, contacts=())))[0].result is Result.DONE
-    assert [row["record"] for row in desk.spool.contents("customers")[0][0].rows] == ["customer", "address"]
+    assert [row["record"] for row in desk.spool.contents("customers")[0][0].rows] == ["company", "site"]
 
 
 # --- what is declared -------------------------------------------------------------------------------
@@ -492,15 +509,19 @@ def test_a_channel_can_do_what_its_columns_hold(desks, tmp_path):
         ((ITEMS,), (TEXTS,), "declare a write of kind 'products'"),
         ((ITEMS,), (writes("prices", "sku", "list", "price"),), "'list' needs a column 'currency'"),
         ((ITEMS,), (with_(PRICES, decimals=7),), "decimals must be 0 to 6"),
-        ((), (writes("customers", "customer", "name", "email"),), "'record' has to say which a row is"),
         (
             (),
-            (writes("customers", "customer", "name", known_by="number"),),
+            (writes("customers", "company", "name", "contact_email"),),
+            "'record' has to say which a row is",
+        ),
+        (
+            (),
+            (writes("customers", "company", "name", known_by="number"),),
             "needs a column of the field number",
         ),
         ((), (with_(CREDIT, known_by="number"),), "known_by is for customers only"),
-        ((), (writes("credit", "customer", "available"),), "'currency' is missing"),
-        ((ITEMS,), (writes("products", "product", "sku", "attribute_Season"),), "is none of"),
+        ((), (writes("credit", "account", "available"),), "'currency' is missing"),
+        ((ITEMS,), (writes("products", "product", "sku", "attribute."),), "is none of"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused_with_its_field(reads, writes_, words):
@@ -536,7 +557,7 @@ columns = [{ field = "sku", name = "SKU" }, { field = "price", name = "EACH" }]
 [[systems.agency.writes]]
 kind = "customers"
 path = "customers"
-columns = [{ field = "customer", name = "ID" }, { field = "name", name = "NAME" }, { field = "tax_id", name = "VAT" }]
+columns = [{ field = "company", name = "ID" }, { field = "name", name = "NAME" }, { field = "tax_id", name = "VAT" }]
 
 [[routes]]
 flow = "customers"

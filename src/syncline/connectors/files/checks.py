@@ -11,16 +11,15 @@ from msgspec import structs
 
 from syncline.connectors.files.declared import Column, Dialect, Read, Write
 from syncline.connectors.files.kinds import (
-    ADDRESS,
-    ATTRIBUTE,
     CONTACT,
     CONTENTS,
-    MAPPED,
     ORDER_HEAD,
     ORDER_LINE,
     READ_FIELDS,
+    SITE,
     STREAM_OF,
     WRITE_FIELDS,
+    WRITE_NAMED,
 )
 from syncline.model.errors import Misconfigured
 
@@ -56,9 +55,7 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     head = dialect.head if isinstance(dialect, Read) else None
     heads = head.columns if head is not None else ()
     fields = [column.field for column in (*heads, *dialect.columns)]
-    free = (
-        {"orders": MAPPED, "products": ATTRIBUTE}.get(dialect.kind, "") if isinstance(dialect, Write) else ""
-    )
+    free = WRITE_NAMED.get(dialect.kind, "") if isinstance(dialect, Write) else ""
     for one in fields:
         if one not in needed and one not in more and not (free and re.fullmatch(free, one)):
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
@@ -241,7 +238,7 @@ def _check_contents(where: str, write: Write) -> None:
                 f"{where}.columns: lists have currencies of their own, so 'list' needs a column 'currency'."
             )
     if write.kind == "customers":
-        if write.has(*CONTACT, *ADDRESS) and not write.has("record"):
+        if write.has(*CONTACT, *SITE) and not write.has("record"):
             raise Misconfigured(
                 f"{where}.columns: contacts and addresses are rows of their own: 'record' has to say which a row is."
             )

@@ -6,19 +6,19 @@ nobody may say is refused, since an empty cell would take away what the channel 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
+
 from syncline.connectors.files.batches import Batches, Key, Rows
 from syncline.connectors.files.declared import CARD_COLUMNS, Write
-from syncline.connectors.files.kinds import ADDRESS, ATTRIBUTE
 from syncline.connectors.files.orders import buyer_key
 from syncline.connectors.files.spool import Spool
 from syncline.connectors.files.told import Content
 from syncline.model.copying import replace
-from syncline.model.customers import CustomerCard, CustomerField, MatchKey, Site
+from syncline.model.customers import CustomerCard, CustomerField, MatchKey
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.errors import Rejected
 from syncline.model.payloads import (
@@ -36,7 +36,6 @@ from syncline.ports import Clock, Folder
 
 SEP = "\x1f"
 UNKNOWN_S = 60.0  # until it is looked again whether the channel was told of a product
-OPTIONS_MAX = 3
 NUMBERS = frozenset(("price", "compare_at", "minimum", "available", "limit"))
 NOT_THERE = Outcome(Result.WAIT, "the channel was not told of the product yet", retry_after_s=UNKNOWN_S)
 TWICE = Outcome(Result.WAIT, "what the channel calls the same stands in this file", retry_after_s=0.0)
@@ -202,24 +201,18 @@ class Contents:
         return number
 
     def _customer(self, payload: PutCustomer) -> Iterator[Row]:
-        """A row for the customer itself, then one for each contact and each address."""
+        """A row for the company itself, then one for each contact and each address."""
         card, id_ = payload.content, self._customer_id(payload)
         self._check_owned(payload.key, card)
-        yield {
-            "customer": id_,
-            "record": "customer",
-            "number": dict(card.keys).get(MatchKey.NUMBER.value, ""),
-            **{name: getattr(card, name) for name in ("name", "active", "tax_id", "terms", "group", "phone")},
-        }
-        head = {"customer": id_, "name": card.name}
-        for one in card.contacts or ():
-            names = ("first_name", "last_name", "email", "role")
-            more = {"contact": one.key, "contact_phone": one.phone, "job_title": one.title}
-            yield {**head, "record": "contact", **more, **{name: getattr(one, name) for name in names}}
-        for site in card.sites or ():
-            more = {"address": site.key, "address_name": site.name, "address_phone": site.phone}
-            rest = {name: getattr(site, name) for name in Site.__struct_fields__ if name in ADDRESS}
-            yield {**rest, **head, "record": "address", **more}
+        head = {"company": id_, "name": card.name}
+        number = dict(card.keys).get(MatchKey.NUMBER.value, "")
+        own = {name: getattr(card, name) for name in ("active", "tax_id", "terms", "group", "phone")}
+        yield {**head, "record": "company", "number": number, **own}
+        for record, parts in (("contact", card.contacts), ("site", card.sites)):
+            for part in parts or ():
+                told = asdict(part)
+                key = {record: told.pop("key")}
+                yield {**head, "record": record, **key, **{f"{record}_{name}": v for name, v in told.items()}}
 
     def _check_owned(self, key: str, card: CustomerCard) -> None:
         for one, fields in CARD_COLUMNS.items():
@@ -237,7 +230,7 @@ class Contents:
         """What may be bought: an empty cell where anything may."""
         tag = payload.content
         return {
-            "customer": payload.external_id,
+            "account": payload.external_id,
             "currency": tag.currency,
             "available": tag.room,
             "limit": tag.limit,
@@ -251,27 +244,37 @@ class Contents:
         goods = payload.content
         for name in ("title", "description", "category", "status"):
             self._check_told(payload.key, name, getattr(goods, name), {name})
-        wanted = {name for name in self._fields if re.fullmatch(ATTRIBUTE, name)}
-        self._check_told(payload.key, "attributes", goods.attributes, wanted)
-        self._check_told(payload.key, "images", goods.images, {"image", "images"})
-        if len(goods.options) > OPTIONS_MAX and "option1" in self._fields:
-            raise Rejected(f"{payload.key}: it has more than {OPTIONS_MAX} options")
-        known = {plain_name(name): text for name, text in (goods.attributes or {}).items()}
+        attributes = {name for name in self._fields if name.startswith("attribute.")}
+        self._check_told(payload.key, "attributes", goods.attributes, attributes)
         images = goods.images or ()
+        self._check_told(
+            payload.key,
+            "images",
+            goods.images,
+            {"images", *(each for each in self._fields if each.startswith("image."))},
+        )
         if "images" in self._fields and any(len(one.split()) != 1 for one in images):
             raise Rejected(
                 f"{payload.key}: an address of an image has a space in it, which stands between them"
             )
+        if (
+            "option_value.1" in self._fields
+            and f"option_value.{max(1, len(goods.options))}" not in self._fields
+        ):
+            raise Rejected(
+                f"{payload.key}: it has {len(goods.options)} options, and not as many columns option_value.…"
+            )
+        known = {plain_name(name): text for name, text in (goods.attributes or {}).items()}
         head = {
             "product": payload.key,
             **{name: getattr(goods, name) for name in ("title", "description", "category", "status")},
-            "image": images[0] if images else "",
             "images": " ".join(images),
-            **{name: known.get(name.removeprefix("attribute_"), "") for name in wanted},
-            **{f"option{n}": name for n, name in enumerate(goods.options, 1)},
+            **{f"image.{n}": one for n, one in enumerate(images, 1)},
+            **{name: known.get(plain_name(name.partition(".")[2]), "") for name in attributes},
+            **{f"option_name.{n}": name for n, name in enumerate(goods.options, 1)},
         }
         for variant in goods.variants:
-            values = {f"value{n}": text for n, text in enumerate(variant.values, 1)}
+            values = {f"option_value.{n}": text for n, text in enumerate(variant.values, 1)}
             item_id = payload.ids.get(variant.sku, ("", ""))[0]
             yield {**head, **values, "sku": variant.sku, "barcode": variant.barcode, "item_id": item_id}
 

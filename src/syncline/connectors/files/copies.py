@@ -205,7 +205,7 @@ class FileCopies:
 def _row_tells(row: Mapping[str, object], tells: Callable[[str], bool]) -> bool:
     texts = [str(value) for value in row.values() if value is not None]
     # A name stands in two cells, and is looked for as people write it.
-    full = f"{row.get('first_name') or ''} {row.get('last_name') or ''}"
+    full = f"{row.get('contact_first_name') or ''} {row.get('contact_last_name') or ''}"
     return tells("\n".join((*texts, full)))
 
 

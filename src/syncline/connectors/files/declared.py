@@ -7,10 +7,10 @@ from typing import Literal
 from msgspec import Struct
 
 from syncline.connectors.files.kinds import (
-    ADDRESS,
     CONTACT,
     MONEY,
     ORDER_ROWS_MAX,
+    SITE,
     STREAM_OF,
     Kind,
 )
@@ -22,7 +22,7 @@ Format = Literal["csv", "fixed", "xml"]
 CARD_COLUMNS: dict[CustomerField, tuple[str, ...]] = {
     **{one: (one.value,) for one in CustomerField},
     CustomerField.CONTACTS: CONTACT,
-    CustomerField.ADDRESSES: ADDRESS,
+    CustomerField.ADDRESSES: SITE,
 }
 
 

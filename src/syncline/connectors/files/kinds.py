@@ -10,9 +10,6 @@ from syncline.ports import PollStream
 
 Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
-ATTRIBUTE = (
-    "attribute_[a-z0-9_]{1,60}"  # fields of products: an attribute by its name in small letters, digits and _
-)
 
 QUANTITY_MAX = Decimal(10) ** 15
 STOCK_ROWS_MAX = 5_000  # in one file of changes
@@ -86,12 +83,16 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 
-# Of a customer whom a channel is told of: what concerns all of it, each who may act for it, and each address.
-RECORDS = ("customer", "contact", "address")
-CONTACT = ("contact", "first_name", "last_name", "email", "contact_phone", "job_title", "role")
-ADDRESS = (
-    *("address", "label", "billing", "shipping", "address_name"),
-    *("line1", "line2", "city", "region", "postcode", "country", "address_phone"),
+# Of a company that a channel is told of: what is of each who may act for it, and of each address.
+CONTACT = tuple(
+    f"contact{part}" for part in ("", *"_first_name _last_name _email _phone _title _role".split())
+)
+SITE = tuple(
+    f"site{part}"
+    for part in (
+        "",
+        *"_label _billing _shipping _name _line1 _line2 _city _region _postcode _country _phone".split(),
+    )
 )
 
 WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -130,27 +131,25 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     # A row for each price of a SKU in a list; together they are all that the list says of it.
     "prices": (("sku", "price"), ("list", "currency", "minimum", "compare_at", "item_id", "stamp")),
-    # A row for the customer, and one for each contact and address; together they are all of it.
+    # A row for the company, and one for each contact and address; together they are all of it.
     "customers": (
-        ("customer", "name"),
-        (
-            *("record", "number", "active", "tax_id", "terms", "group", "phone"),
-            *CONTACT,
-            *ADDRESS,
-            "stamp",
-        ),
+        ("company", "name"),
+        (*"record number active tax_id terms group phone".split(), *CONTACT, *SITE, "stamp"),
     ),
-    "credit": (("customer", "available", "currency"), ("limit", "blocked", "reason", "stamp")),
+    "credit": (("account", "available", "currency"), ("limit", "blocked", "reason", "stamp")),
     # A row for each SKU of a product; together they are all of it.
     "products": (
         ("product", "sku"),
-        (
-            *("title", "description", "category", "status", "barcode", "image", "images", "item_id"),
-            *("option1", "value1", "option2", "value2", "option3", "value3", "stamp"),
-        ),
+        ("title", "description", "category", "status", "barcode", "images", "item_id", "stamp"),
     ),
     "translations": (("product", "language"), ("title", "description", "stamp")),
     "listings": (("product", "assortment", "shown"), ("stamp",)),
+}
+
+# Fields with a name of the partner's own, or a number, in them, by kind of what is written.
+WRITE_NAMED = {
+    "orders": MAPPED,
+    "products": r"attribute\..{1,60}|option_(name|value)\.[1-9]|image\.[1-9][0-9]?",
 }
 
 DATES = frozenset(

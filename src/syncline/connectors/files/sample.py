@@ -219,8 +219,8 @@ columns = [
   { field = "sku", name = "ITEM" },
   { field = "title", name = "TITLE" },
   { field = "status", name = "STATUS" },       # active, draft, archived; also: description, category, images ...
-  { field = "option1", name = "OPTION" },
-  { field = "value1", name = "VALUE" },
+  { field = "option_name.1", name = "OPTION" },
+  { field = "option_value.1", name = "VALUE" },
   { field = "barcode", name = "EAN" },
 ]
 
@@ -230,17 +230,17 @@ path = "customers"
 archive = "done"
 delimiter = ";"
 columns = [
-  { field = "customer", name = "CUSTOMER" },   # as BUYER of its orders
-  { field = "record", name = "RECORD" },       # customer, contact
+  { field = "company", name = "CUSTOMER" },    # as BUYER of its orders
+  { field = "record", name = "RECORD" },       # company, contact
   { field = "name", name = "NAME" },
   { field = "number", name = "NUMBER" },
   { field = "active", name = "ACTIVE" },
   { field = "tax_id", name = "TAX_ID" },
   { field = "contact", name = "CONTACT" },
-  { field = "first_name", name = "FIRST_NAME" },
-  { field = "last_name", name = "LAST_NAME" },
-  { field = "email", name = "EMAIL" },
-  { field = "role", name = "ROLE" },
+  { field = "contact_first_name", name = "FIRST_NAME" },
+  { field = "contact_last_name", name = "LAST_NAME" },
+  { field = "contact_email", name = "EMAIL" },
+  { field = "contact_role", name = "ROLE" },
 ]
 
 [[systems.{name}.writes]]
@@ -250,7 +250,7 @@ archive = "done"
 delimiter = ";"
 decimal = ","
 columns = [
-  { field = "customer", name = "CUSTOMER" },
+  { field = "account", name = "CUSTOMER" },
   { field = "currency", name = "CURRENCY" },
   { field = "available", name = "AVAILABLE" }, # empty: anything
   { field = "blocked", name = "BLOCKED" },

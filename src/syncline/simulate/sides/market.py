@@ -85,7 +85,8 @@ WRITES = (
     ),
 )
 ACCOUNTS = (
-    "customer record name active tax_id contact first_name last_name email contact_phone role address line1 city postcode country"
+    "company record name active tax_id contact contact_first_name contact_last_name contact_email contact_phone contact_role site "
+    "site_line1 site_city site_postcode site_country"
 ).split()
 TOLD = (
     Write(
@@ -107,7 +108,7 @@ TOLD = (
         path="credit",
         archive="done",
         columns=columns(
-            ("customer", "currency", "available", "limit", "blocked", "reason"), books.CREDIT_COLUMNS
+            ("account", "currency", "available", "limit", "blocked", "reason"), books.CREDIT_COLUMNS
         ),
         **DIALECT,
     ),
@@ -116,7 +117,8 @@ TOLD = (
         path="goods",
         archive="done",
         columns=columns(
-            ("product", "sku", "title", "status", "option1", "value1", "barcode"), books.GOODS_COLUMNS
+            ("product", "sku", "title", "status", "option_name.1", "option_value.1", "barcode"),
+            books.GOODS_COLUMNS,
         ),
         **DIALECT,
     ),

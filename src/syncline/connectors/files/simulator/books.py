@@ -153,7 +153,7 @@ class Books:
 
     def _account(self, of: tuple[str, ...], rows: list[Row]) -> None:
         head, *rest = rows
-        if head["RECORD"] != "customer" or not head["NAME"] or head["ACTIVE"] not in ("0", "1"):
+        if head["RECORD"] != "company" or not head["NAME"] or head["ACTIVE"] not in ("0", "1"):
             raise Wrong("an account does not begin with itself")
         account = Account(head["NAME"], head["ACTIVE"] == "1", head["VAT"])
         for row in rest:
@@ -163,7 +163,7 @@ class Books:
                 if row["EMAIL"] in account.people:
                     raise Wrong("a person twice")
                 account.people[row["EMAIL"]] = row["ROLE"]
-            elif row["RECORD"] == "address" and row["SITE"]:
+            elif row["RECORD"] == "site" and row["SITE"]:
                 account.streets.append(row["STREET"])
             else:
                 raise Wrong("neither a person nor an address")
