@@ -34,9 +34,9 @@ from syncline.connectors.files.simulator import (
 )
 from syncline.credit.rules import CreditPolicy, CreditRules, Decision
 from syncline.engine.engine import Engine
-from syncline.engine.routes import Route, Routes
+from syncline.engine.routes import Route, Routes, customer_reference
 from syncline.mapping.customers import ANY, CustomerRules
-from syncline.model.change import Flow
+from syncline.model.change import Flow, Kind
 from syncline.model.copying import replace
 from syncline.model.customers import MatchKey
 from syncline.model.errors import OutcomeUnknown
@@ -307,6 +307,7 @@ class ToldPlay:
         await self.clock.sleep(900.0)  # what agrees has to stay so
         found = self.problems()
         found += [f"parked: {row[3:6]}" for row in await self.store.read("parked_open", after=0, limit=9)]
+        found += await self.strangers()
         if self.running.done():
             found.append(f"the engine ended: {self.running.exception()!r}")
         rounds.cancel()
@@ -314,6 +315,13 @@ class ToldPlay:
         return found + [
             f"breach: {kind}" for kind, n in self.place.ledger.breaches.items() if n and kind != "auth"
         ]
+
+    async def strangers(self) -> list[str]:
+        """Accounts whose orders would not be booked for the customer of the ERP that they stand for."""
+        keys = {customer_reference("market", id_): id_ for id_ in self.books.accounts}
+        rows = await self.store.read("bindings_get", system="erp", kind=Kind.CUSTOMER.value, keys=list(keys))
+        bound = {keys[row[0]]: row[1] for row in rows}
+        return [f"nobody knows who {id_} is" for id_ in self.books.accounts if bound.get(id_) != id_]
 
     # --- what is right ----------------------------------------------------------------------------
 
