@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
 from tests.connectors.files_prices_bench import PricesBench
+from tests.connectors.files_told_bench import ToldBench
 
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
@@ -33,3 +34,7 @@ class TestMarketSink(SinkConformance):
 
 class TestPricesSource(SourceConformance):
     bench = PricesBench
+
+
+class TestToldSink(SinkConformance):
+    bench = ToldBench
