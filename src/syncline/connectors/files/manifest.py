@@ -31,7 +31,7 @@ from syncline.model.errors import Misconfigured
 LOOK_UP_WINDOW_MS = 60_000
 
 CAPABILITIES = Capabilities(
-    delta_poll=("inventory", "order_status", "orders"),
+    delta_poll=("inventory", "order_status", "orders", "prices", "customers", "credit"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
     external_reference=True,  # the name of an order's file
     batch_items_max=STOCK_ROWS_MAX,
