@@ -366,6 +366,11 @@ def booked_by_reference(references: int) -> str:
     return f"{_ORDER_LINES}AND t.externalid IN ({_marks(references)}) {_ORDER_KEYSET}"
 
 
+def booked_by_id(orders: int) -> str:
+    """Sales orders by the account's own ids; parameters: those, then the keyset."""
+    return f"{_ORDER_LINES}AND t.id IN ({_marks(orders)}) {_ORDER_KEYSET}"
+
+
 def booked_by_hand(numbers: int) -> str:
     """Sales orders without an external id by the number that a buyer knows; parameters: numbers, then the keyset."""
     return f"{_ORDER_LINES}AND t.externalid IS NULL AND t.otherrefnum IN ({_marks(numbers)}) {_ORDER_KEYSET}"
