@@ -30,6 +30,14 @@ def test_after_faults_a_proof_names_what_was_planted_and_nothing_else(number, re
     record_property("total:reconcile:seeds", 1)
 
 
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_proof_of_business_central_names_what_was_planted_and_nothing_else(number, record_property):
+    """Orders are open, shipped, or invoiced whole and so deleted; a proof finds each wherever it is."""
+    report = Simulation(number, Plan(reconciles=True), erp="business-central").run()
+    assert report.violations == [], report.text()
+    record_property("total:reconcile:seeds of Business Central", 1)
+
+
 def test_what_is_hidden_from_the_proof_is_missed(monkeypatch):
     """The check above sees: a difference that the plan does not know of is a violation."""
     plant = disagree.Disagreement.plant
