@@ -13,7 +13,7 @@ class Shown(Struct, frozen=True):
     """One thing that a channel sells, with the number that it shows at each location asked for.
 
     ``None``: the channel keeps no stock of it there. ``sku`` is empty where the channel has none;
-    ``external_id`` tells things apart that share one. ``counted`` says whether the channel counts it at all.
+    ``external_id`` tells things apart that share one; it is empty where the channel goes by SKUs alone. ``counted`` says whether the channel counts it at all.
     """
 
     external_id: str

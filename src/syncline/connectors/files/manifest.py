@@ -157,6 +157,11 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: to write stock, declare reads of kind 'items': they say which SKUs the partner sells."
             )
 
+        if self._reads("shown") and "stock" not in kinds:
+            raise Misconfigured(
+                "files: what a partner shows is compared with the numbers that we write: declare writes of kind 'stock'."
+            )
+
     def _reads(self, kind: str) -> bool:
         return any(read.kind == kind for read in self.reads)
 

@@ -6,14 +6,16 @@ from syncline.connectors.files.client import ObjectFolder
 from syncline.connectors.files.copies import FileCopies
 from syncline.connectors.files.intake import Intake
 from syncline.connectors.files.judging import Acknowledgements
+from syncline.connectors.files.kinds import SHOWN
 from syncline.connectors.files.local import LocalFolder
 from syncline.connectors.files.manifest import FilesSettings, capabilities_of
 from syncline.connectors.files.rereads import FileRereads
+from syncline.connectors.files.shown import ReadBack, ShownFiles
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Spool
 from syncline.model.errors import Misconfigured, SynclineError
-from syncline.ports import Folder, Opening, System
+from syncline.ports import Folder, Opening, Sink, System
 from syncline.sdk.governor import ConcurrencySlots
 
 Finding = tuple[str, bool, str]
@@ -50,16 +52,21 @@ def open_system(opening: Opening) -> System:
     intake = Intake(folder, spool, opening.clock)
     answers = Acknowledgements(settings, spool, folder)
     source = FilesSource(opening.name, settings, opening.clock, spool, intake, answers)
+    sink: Sink = FilesSink(settings, opening.clock, spool, folder)
+    shown = None
+    if settings.read(SHOWN.name) is not None:
+        shown = ShownFiles(settings, opening.clock, spool, intake)
+        sink = ReadBack(sink, shown, opening.clock, spool)
     return System(
         opening.name,
         "files",
         capabilities_of(settings),
         source,
-        FilesSink(settings, opening.clock, spool, folder),
+        sink,
         governor,
         check=Check(settings, spool, folder).run,
         believed=source.believed,
-        rereads=FileRereads(opening.name, settings, opening.clock, spool).offered(),
+        rereads=FileRereads(opening.name, settings, opening.clock, spool, shown).offered(),
         copies=FileCopies(settings, opening.clock, spool, intake),
     )
 
