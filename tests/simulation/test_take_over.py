@@ -24,7 +24,7 @@ from syncline.model.errors import Misconfigured
 from syncline.ports import Opening
 from syncline.simulate.disagree import prove
 from syncline.simulate.severable import Killed, SeverableStore, Switch
-from syncline.simulate.takeover import RULES, Past
+from syncline.simulate.takeover import RULES
 from syncline.simulate.world import ERP, SHOP
 
 pytestmark = pytest.mark.simulation
@@ -71,11 +71,6 @@ class DyingStore(SeverableStore):
 ERPS = ("netsuite", "business-central")
 
 
-def past_in(erp: str, past: Past = SMALL) -> Past:
-    """Where an order has one field for references, nobody can have left that out and be found."""
-    return past if erp == "netsuite" else replace(past, unnamed=0)
-
-
 @pytest.mark.parametrize("vendor", ERPS)
 @pytest.mark.parametrize("seed_", range(1, 5))
 def test_nothing_is_doubled_or_lost_when_a_shop_is_taken_over(seed_, vendor):
@@ -116,7 +111,7 @@ def test_nothing_is_doubled_or_lost_when_a_shop_is_taken_over(seed_, vendor):
         assert {key.partition("\x1f")[0] for _, key in stage.parked()} <= odd
         assert stage.breaches() == 0
 
-    play(story, past_in(vendor), seed_, vendor)
+    play(story, SMALL, seed_, vendor)
 
 
 @pytest.mark.parametrize("vendor", ERPS)
@@ -148,7 +143,7 @@ def test_a_killed_adoption_goes_on_and_ends_as_if_it_had_not_been(monkeypatch, v
             await stage.store.close()
         stage.store = whole
 
-    play(story, past_in(vendor), erp=vendor)
+    play(story, erp=vendor)
 
 
 def bound(stage: Stage) -> list[tuple[object, ...]]:
@@ -188,7 +183,7 @@ def test_an_engine_starts_only_on_an_adoption_that_has_ended(point, vendor):
         assert stage.unexpected() == []
         assert stage.past.wrong_numbers() == []
 
-    play(story, past_in(vendor), erp=vendor)
+    play(story, erp=vendor)
 
 
 @pytest.mark.parametrize("vendor", ERPS)
@@ -202,7 +197,7 @@ def test_a_second_adoption_changes_nothing(vendor):
             if table != "adoption":  # it holds what was read, which is read again
                 assert before[table] == after[table], table
 
-    play(story, replace(past_in(vendor), twice=0), erp=vendor)
+    play(story, replace(SMALL, twice=0), erp=vendor)
 
 
 def test_an_adoption_after_going_live_touches_nothing_that_the_engine_wrote():
@@ -278,7 +273,7 @@ def test_a_proof_after_a_take_over_names_what_was_planted_and_nothing_else(vendo
         planted.add((str(late[3].id), Cause.DUPLICATE))
         assert await orders_named(stage) == planted
 
-    play(story, past_in(vendor), erp=vendor)
+    play(story, erp=vendor)
 
 
 def test_two_adoptions_at_once_refuse():
@@ -315,7 +310,7 @@ def test_an_order_of_before_is_exported_once_if_the_start_moment_is_moved_before
         # Nobody had told their payments.
         assert stage.past.former.payments() == len(missing)
 
-    play(story, past_in(vendor), erp=vendor)
+    play(story, erp=vendor)
 
 
 @pytest.mark.parametrize("vendor", ERPS)
@@ -333,7 +328,7 @@ def test_no_order_falls_between_the_connector_before_and_ours(vendor):
         assert stage.unexpected() == []
         assert stage.past.former.payments() == len(since)
 
-    play(story, past_in(vendor), erp=vendor)
+    play(story, erp=vendor)
 
 
 def test_a_buyer_whom_the_erp_knows_is_not_made_again():
@@ -425,7 +420,7 @@ def test_what_happens_between_the_adoption_and_the_first_run_is_not_missed(vendo
         assert len(stage.past.in_erp(between)) == 1
         assert [parcel.tracking[0].number for parcel in waiting.fulfillments] == ["BETWEEN"]
 
-    play(story, past_in(vendor), erp=vendor)
+    play(story, erp=vendor)
 
 
 def test_an_order_that_was_done_with_is_left_as_it_is_when_it_is_heard_of_again():

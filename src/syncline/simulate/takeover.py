@@ -17,6 +17,7 @@ from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify.simulator import CartLine, OrderRecord
 from syncline.engine.adopt.adopter import Adopter
 from syncline.engine.engine import Engine
+from syncline.model.copying import replace
 from syncline.ports import Opening, Store, System, Transport
 from syncline.simulate.former import FormerNetSuite, Line, former_of
 from syncline.simulate.world import ERP, SHOP, World
@@ -64,9 +65,9 @@ class TakeOver:
 
     def __init__(self, world: World, past: Past, rng: Random) -> None:
         self.world = world
-        self.past = past
-        self.left = Left()
         self.former = former_of(world.erp_side.simulator)
+        self.past = past if self.former.unnamed else replace(past, unnamed=0)
+        self.left = Left()
         self.rules = {SHOP: self.former.rules}
         self._rng = rng
         self._erp_at, self._shop_at = world.trade.locations[0]

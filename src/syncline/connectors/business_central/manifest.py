@@ -112,6 +112,7 @@ shipping_account = "6710"
 payment_journal = "WEB"
 """,
     location="MAIN",
+    adopt='{ externalDocumentNumber = "{name}" }',
     prices="item",
 )
 
