@@ -10,6 +10,7 @@ from tests.connectors.business_central_opened import World, done, line, order, p
 
 from syncline.connectors.business_central import census as listing
 from syncline.connectors.business_central import orders, rereads
+from syncline.connectors.business_central.rows import NO_GUID
 from syncline.model.census import Listed, ListedItem
 from syncline.model.change import Kind, LoggedEvent
 from syncline.model.delivery import Result
@@ -185,6 +186,39 @@ def test_orders_of_others_are_read_by_their_ids_and_told_as_ours():
             "shop-1": (first, {"A": Decimal(2)}, True),
             "shop-2": (second, {"A": Decimal(3)}, True),
         }
+
+    run(story)
+
+
+def test_invoices_that_do_not_tell_their_orders_id_are_one_order_by_its_number():
+    """An invoice that was listed when its order was gone has an empty one, as *UpdateOrderId* leaves it."""
+
+    async def story(world: World) -> None:
+        number, _ = await placed_order(world)
+        total = world.sim.order(number).total
+        world.sim.ship(number, lines={10_000: 1})
+        world.sim.invoice(number)
+        world.sim.ship(number)
+        world.sim.invoice(number)
+        invoices = list(world.sim.company.tables["salesInvoices"].values())
+        assert len(invoices) == 2
+        for row in invoices:
+            row.values["orderId"] = NO_GUID
+        reads = world.system.rereads
+        assert reads.booked_of is not None
+        assert reads.booked_as is not None
+        (row,) = (await reads.booked_of({"shop-1001": ""})).rows
+        assert row.external_id == invoices[0].id
+        assert (row.total, row.units) == (total, {"A": Decimal(4), "B": Decimal(2)})
+        (again,) = (await reads.booked_as({row.external_id: "shop-1001"})).rows
+        assert again == row
+        lines = order(line("1", "A", 4, "10.00"), line("2", "B", 2, "2.50"))
+        wanted = world.put(lines, ("1", "A", "MAIN", 4), ("2", "B", "NORTH", 2))
+        found = await world.find("put_order", wanted)
+        assert found is not None
+        assert found.facts["external_id"] == invoices[0].id, (
+            "an empty id would be that of every invoice without an order"
+        )
 
     run(story)
 

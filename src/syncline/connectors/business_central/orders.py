@@ -1,10 +1,11 @@
 """Sales orders as a company keeps them: open, or invoiced whole, when the product deletes them.
 
-What an order leaves then are its posted invoices, which name it (``orderId``, ``orderNumber``) and carry its external
-document number, and its shipments. So whoever looks for an order has to look among both.
+What an order leaves then are its posted invoices, which name it (``orderNumber``, and ``orderId`` where the order was there
+when the invoice was listed) and carry its external document number, and its shipments. So whoever looks for an order has to
+look among both.
 
 Sources: filters are those of Microsoft, "Using filter expressions in OData URIs": ``eq``, ``ge``, ``gt``, ``and``,
-``startswith``, and ``or`` on one field only. Fields: *APIV2 - Sales Orders*, *APIV2 - Sales Invoices*.
+``startswith``, and ``or`` on one field only. Fields: *APIV2 - Sales Orders*, *APIV2 - Sales Invoices*; ``UpdateOrderId`` of *Sales Invoice Entity Aggregate*.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ Place = tuple[str, str]  # SKU, code of the location
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One sales order. ``id`` is its own, also after it was deleted; that of the invoice where there was none.
+    """One sales order. ``id`` is its own, also after it was deleted; that of its first invoice where nothing tells it.
 
     ``order`` has its lines, and is ``None`` where it is not there any more; ``invoices`` are posted ones, the newest last.
     """
@@ -60,7 +61,11 @@ class Document:
     @property
     def direct(self) -> bool:
         """Whether it was written as an invoice without an order."""
-        return self.order is None and text(self.invoices[0], "orderId") in ("", NO_GUID)
+        return (
+            self.order is None
+            and order_of(self.invoices[0]) == ""
+            and not text(self.invoices[0], "orderNumber")
+        )
 
     @property
     def counting(self) -> tuple[Row, ...]:
@@ -120,18 +125,23 @@ class Orders:
             invoices = await self._client.rows(
                 "salesInvoices", {"filter": _any(by[1], some), "orderby": "number"}, urgent=urgent
             )
-            if by is ID:  # one that was written as an invoice has no other id than the invoice's
-                there = {
-                    text(row, name).lower()
-                    for rows, name in ((orders, "id"), (invoices, "orderId"))
-                    for row in rows
-                }
+            if by is ID:
+                there = {text(row, "id").lower() for row in orders} | {order_of(row) for row in invoices}
                 left = [value for value in some if value.lower() not in there]
-                if left:
-                    invoices += await self._client.rows(
-                        "salesInvoices", {"filter": _any("id", left)}, urgent=urgent
-                    )
+                invoices += await self._by_invoice(left, urgent=urgent)
             found += together(orders, invoices)
+        return found
+
+    async def _by_invoice(self, ids: Sequence[str], *, urgent: bool) -> list[Row]:
+        """All invoices of the orders that have no other id than that of their first one."""
+        if not ids:
+            return []
+        first = await self._client.rows("salesInvoices", {"filter": _any("id", ids)}, urgent=urgent)
+        numbers = [number for row in first if (number := text(row, "orderNumber"))]
+        found = [row for row in first if not text(row, "orderNumber")]
+        if numbers:
+            options = {"filter": _any("orderNumber", numbers), "orderby": "number"}
+            found += await self._client.rows("salesInvoices", options, urgent=urgent)
         return found
 
     async def units(
@@ -188,15 +198,24 @@ class Orders:
 
 
 def together(orders: Iterable[Row], invoices: Iterable[Row]) -> list[Document]:
-    """The orders that some rows stand for: an invoice belongs to the order that it names."""
+    """The orders that some rows stand for: an invoice belongs to the order that it names, by its id or else its number."""
     open_ = {text(row, "id").lower(): row for row in orders}
+    named = {text(row, "number"): id_ for id_, row in open_.items()}
     posted: defaultdict[str, list[Row]] = defaultdict(list)
     for row in invoices:
-        order = text(row, "orderId")
-        posted[(text(row, "id") if order in ("", NO_GUID) else order).lower()].append(row)
+        number = text(row, "orderNumber")
+        id_ = order_of(row) or named.get(number, "") or text(row, "id").lower()
+        if number:
+            id_ = named.setdefault(number, id_)
+        posted[id_].append(row)
     return [
         Document(id_, open_.get(id_), tuple(posted.get(id_, ()))) for id_ in dict.fromkeys([*open_, *posted])
     ]
+
+
+def order_of(invoice: Row) -> str:
+    """The id of the order that an invoice names; "" if it names none."""
+    return text(invoice, "orderId").replace(NO_GUID, "").lower()
 
 
 def amount(row: Row, name: str) -> Decimal:
@@ -224,4 +243,4 @@ def _any(field: str, values: Sequence[str]) -> str:
     return " or ".join(f"{field} eq {value}" for value in shown)
 
 
-__all__ = ["EXTERNAL", "ID", "NUMBER", "Document", "Orders", "amount", "together"]
+__all__ = ["EXTERNAL", "ID", "NUMBER", "Document", "Orders", "amount", "order_of", "together"]

@@ -15,6 +15,7 @@ from syncline.connectors.business_central import mapping
 from syncline.connectors.business_central.census import BusinessCentralCensus
 from syncline.connectors.business_central.client import NO_OPTIONS, Client, Missing, Row, quoted, words_of
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
+from syncline.connectors.business_central.orders import order_of
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.rows import payer_of, sku_of, text
@@ -147,13 +148,14 @@ class BusinessCentralSink:
             )
         if found:
             return self._judge(put, found[0])
-        invoices = await self._client.rows("salesInvoices", carrying, urgent=True)
+        invoices = await self._client.rows("salesInvoices", {**carrying, "orderby": "number"}, urgent=True)
         if not invoices:
             return None
         return Outcome(
             Result.DONE,
             f"It was invoiced already, as {text(invoices[0], 'number')}.",
-            facts={"external_id": text(invoices[0], "orderId")},
+            # One that was listed when its order was gone does not tell the order's id.
+            facts={"external_id": order_of(invoices[0]) or text(invoices[0], "id")},
         )
 
     async def _adopted(self, put: PutOrder) -> Outcome | None:
