@@ -308,6 +308,22 @@ def test_an_order_of_others_is_in_the_figures_a_transaction_after_its_last_edit(
     run(story)
 
 
+def test_what_was_shipped_of_orders_of_others_is_told_with_them():
+    async def story(world: World) -> None:
+        ids = [theirs(world, f"#{n}") for n in range(3)]
+        world.sim.ship(ids[1], tracking="T1", lines={10_000: 1})
+        world.sim.ship(ids[2], tracking="T2")
+        world.sim.invoice(ids[2])
+        book = world.system.order_book
+        assert book is not None
+        changes = world.changes(await book.order_events({id_: f"shop-{n}" for n, id_ in enumerate(ids)}))
+        assert [x.kind for x in changes] == [Kind.ERP_ORDER] * 3 + [Kind.SHIPMENT] * 2
+        parcels = {x.value.order_key: (x.value.tracking, x.value.lines[0].quantity) for x in changes[3:]}
+        assert parcels == {"shop-1": (("T1",), Decimal(1)), "shop-2": (("T2",), Decimal(2))}
+
+    run(story)
+
+
 def test_many_orders_are_found_by_what_others_wrote_open_and_posted():
     async def story(world: World) -> None:
         world.sim.receive("A", "MAIN", 500)

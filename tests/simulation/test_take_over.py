@@ -13,6 +13,7 @@ from tests.simulation.take_over import SMALL, Stage, play
 from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify.simulator import Buyer, CartLine, OrderRecord
+from syncline.connectors.shopify.simulator.records import Tracking
 from syncline.engine import failpoints
 from syncline.engine.adopt import adopter
 from syncline.engine.adopt.adopter import Adopter
@@ -419,6 +420,39 @@ def test_what_happens_between_the_adoption_and_the_first_run_is_not_missed(vendo
         await stage.wait(QUIET_S)
         assert len(stage.past.in_erp(between)) == 1
         assert [parcel.tracking[0].number for parcel in waiting.fulfillments] == ["BETWEEN"]
+
+    play(story, erp=vendor)
+
+
+@pytest.mark.parametrize("vendor", ERPS)
+@pytest.mark.parametrize("gap_s", [60.0, 2 * DAY_S])
+def test_what_left_after_the_connector_before_was_switched_off_is_told(gap_s, vendor):
+    """However long ago: with a tracking number the shop is told once, without one a person is asked."""
+
+    async def story(stage: Stage) -> None:
+        shop, past = stage.world.shop, stage.past
+        odd = {*stage.left.missing, *stage.left.twice, *stage.left.different}
+        left = [shop.orders[order_id] for order_id in stage.left.open if order_id not in odd]
+        told = next(order for order in left if sum(line.open_quantity for line in order.lines) > 1)
+        tracked, untracked = [order for order in left if order is not told][:2]
+        for order, number in ((tracked, "GAP"), (untracked, None), (told, "KNOWN")):
+            (erp_id,) = past.in_erp(order)
+            past.former.ship(erp_id, number)
+        part, line = next((one, x) for one in told.fulfillment_orders for x in one.lines if x.remaining)
+        shop.send_parcel(told, [(part, line, 1)], (Tracking(None, "KNOWN", None),))
+        await stage.wait(gap_s)
+        await stage.adopt(apply=True)
+        stage.go_live()
+        await stage.wait(QUIET_S)
+        assert [parcel.tracking[0].number for parcel in tracked.fulfillments] == ["GAP"]
+        assert untracked.fulfillments == []
+        parked = {reason for (operation, _), reason in stage.parked().items() if operation != "adopt"}
+        assert parked == {"shipped_before"}
+        assert all(line.open_quantity == 0 for line in told.lines)  # the parcel of which only a unit was told
+        assert [parcel.tracking[0].number for parcel in told.fulfillments] == ["KNOWN", "KNOWN"]
+        assert stage.unexpected() == []
+        assert stage.past.wrong_numbers() == []
+        assert stage.breaches() == 0
 
     play(story, erp=vendor)
 

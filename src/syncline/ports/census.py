@@ -67,5 +67,8 @@ class OrderBook(Protocol):
         ...
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:
-        """What the ERP holds of some orders now, by its ids, told under the references given for them."""
+        """What the ERP holds of some orders now, by its ids, told under the references given for them.
+
+        First the orders, then what was shipped of them.
+        """
         ...

@@ -182,15 +182,20 @@ class BusinessCentralCensus:
         return list(found.values())
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:
-        mark = await self._readers.mark()
         references = {id_.lower(): reference for id_, reference in orders.items()}
         documents = await self._find(ID, references)
         try:
             units = await self._orders.units(documents, urgent=True)
+            shipments = await self._orders.shipments(documents, urgent=True)
         except (Rejected, Conflict) as error:
             raise _refused(error) from error
-        erp_ms = mark.clock_ms + self._clock.now_ms() - mark.asked_ms
-        return [self._event(one, references[one.id], units[one.id], erp_ms) for one in documents]
+        # Asked last, so that a level which is read from now on was true after it.
+        erp_ms = (await self._readers.mark()).clock_ms
+        separator = self._settings.variant_separator
+        return [self._event(one, references[one.id], units[one.id], erp_ms) for one in documents] + [
+            rows.shipment_event(self._name, {**row, "externalDocumentNumber": references[id_]}, separator)
+            for id_, row in shipments
+        ]
 
     def _event(
         self, one: Document, reference: str, units: Mapping[tuple[str, str], Decimal], erp_ms: int

@@ -59,6 +59,11 @@ class Document:
         return text(self.head, "externalDocumentNumber")
 
     @property
+    def number(self) -> str:
+        """The company's own number of the order; "" where there was none."""
+        return text(self.order, "number") if self.order is not None else text(self.invoices[0], "orderNumber")
+
+    @property
     def direct(self) -> bool:
         """Whether it was written as an invoice without an order."""
         return (
@@ -154,28 +159,16 @@ class Orders:
         taken back took nothing.
         """
         found: dict[str, dict[Place, Decimal]] = {}
-        numbers: dict[str, str] = {}
         for document in documents:
             units: defaultdict[Place, Decimal] = defaultdict(Decimal)
-            if document.order is None:
-                number = text(document.invoices[0], "orderNumber")
-                if number:
-                    numbers[number] = document.id
-            else:
+            if document.order is not None:
                 await self._of_lines(document.order, units, urgent=urgent)
             found[document.id] = units
         gone = {document.id for document in documents if document.gone}
-        names = list(numbers)
-        for start in range(0, len(names), NAMES_PER_CALL):
-            options = {
-                "filter": _any("orderNumber", names[start : start + NAMES_PER_CALL]),
-                "expand": "shipmentLines",
-            }
-            for row in await self._client.rows("shipments", options, api=EXTENSION, urgent=urgent):
-                id_ = numbers[text(row, "orderNumber")]
-                for line in row.get("shipmentLines") or ():
-                    if not line.get("itemNumber"):
-                        continue
+        deleted = [document for document in documents if document.order is None]
+        for id_, row in await self.shipments(deleted, urgent=urgent):
+            for line in row.get("shipmentLines") or ():
+                if line.get("itemNumber"):
                     sku = sku_of(
                         text(line, "itemNumber"), text(line, "variantCode"), self._settings.variant_separator
                     )
@@ -184,6 +177,22 @@ class Orders:
         return {
             id_: dict.fromkeys(units, ZERO) if id_ in gone else dict(units) for id_, units in found.items()
         }
+
+    async def shipments(
+        self, documents: Sequence[Document], *, urgent: bool = False
+    ) -> list[tuple[str, Row]]:
+        """What was shipped of some orders, as our extension tells it, with the order's id."""
+        numbers = {number: one.id for one in documents if (number := one.number)}
+        found: list[tuple[str, Row]] = []
+        names = list(numbers)
+        for start in range(0, len(names), NAMES_PER_CALL):
+            options = {
+                "filter": _any("orderNumber", names[start : start + NAMES_PER_CALL]),
+                "expand": "shipmentLines",
+            }
+            rows = await self._client.rows("shipments", options, api=EXTENSION, urgent=urgent)
+            found += [(numbers[text(row, "orderNumber")], row) for row in rows]
+        return found
 
     async def _of_lines(self, order: Row, units: defaultdict[Place, Decimal], *, urgent: bool) -> None:
         lines = _goods(order)

@@ -57,6 +57,11 @@ def made_from(orders: int, now: str) -> str:
     )
 
 
+def shipped_from(orders: int, now: str) -> str:
+    """Fulfilments of some orders; parameters: these, then the keyset as of ``documents_of``."""
+    return f"{_BODY.format(now=now)}AND t.type = 'ItemShip' AND tl.createdfrom IN ({_marks(orders)}) {_BODY_KEYSET}"
+
+
 def credits_of(invoices: int, now: str) -> str:
     """Credit memos made from some invoices; parameters: these, then the keyset as of ``documents_of``."""
     return f"{_BODY.format(now=now)}AND t.type = 'CustCred' AND tl.createdfrom IN ({_marks(invoices)}) {_BODY_KEYSET}"
