@@ -94,6 +94,7 @@ def test_an_order_is_found_by_its_reference_whatever_was_posted_of_it(state):
         assert booked_of is not None
         (row,) = (await booked_of({"shop-1001": "#1001", "shop-1002": "#1002"})).rows
         assert (row.reference, row.external_id, row.carries) == ("shop-1001", number, True)
+        assert row.called == world.sim.order(number).number
         assert row.total == total
         assert row.units == {"A": Decimal(4), "B": Decimal(2)}
         pages = await walk(world)
@@ -283,7 +284,9 @@ def test_an_order_that_others_wrote_twice_waits_for_a_person_until_one_is_delete
         first, second = theirs(world), theirs(world)
         outcome = await world.do("put_order", put(world, *BY))
         assert outcome.result is Result.REJECTED
+        numbers = sorted(world.sim.order(id_).number for id_ in (first, second))
         assert "more than once" in outcome.message
+        assert all(number in outcome.message for number in numbers), "what a person finds them by"
         assert len(list(world.sim.orders())) == 2
         world.sim.delete_order(second)
         assert done(await world.do("put_order", put(world, *BY))) == first

@@ -63,7 +63,7 @@ class FoundOrder(Struct, frozen=True):
     ``name`` is how the ERP's changes call it: its external id, or what the connector makes of its own
     id. ``followed``: whether changes of it are told at all, as the system is configured. ``values``
     are the fields by which it was asked for. ``gone``: it was cancelled or closed;
-    ``open``: goods of it are still to leave.
+    ``open``: goods of it are still to leave. ``number`` is what a person finds it by, where that is not its id.
     """
 
     id: str
@@ -74,6 +74,12 @@ class FoundOrder(Struct, frozen=True):
     values: dict[str, str]
     gone: bool = False
     open: bool = False
+    number: str = ""
+
+    @property
+    def called(self) -> str:
+        """By what a person finds it."""
+        return self.number or self.id
 
 
 Listed = ListedItem | ListedPlace | ListedCustomer | ListedOrder

@@ -178,6 +178,7 @@ class BusinessCentralCensus:
                     values=told,
                     gone=one.gone,
                     open=one.open,
+                    number=one.number or rows.text(one.head, "number"),
                 )
         return list(found.values())
 

@@ -165,7 +165,8 @@ class Rereader:
 
 def _booked(one: Document, reference: str, units: Mapping[str, Decimal]) -> Booked:
     head: Row = one.head
-    return Booked(reference, one.id, rows.text(head, "status"), one.total, units)
+    number = one.number or rows.text(head, "number")
+    return Booked(reference, one.id, rows.text(head, "status"), one.total, units, number=number)
 
 
 __all__ = ["Rereader"]

@@ -173,14 +173,15 @@ class BusinessCentralSink:
         alive = {number: order for number, order in found.items() if not order.gone}
         found = alive if len(alive) == 1 else found
         if len(found) > 1:
+            numbers = ", ".join(order.called for order in found.values())
             raise Rejected(
-                f"Business Central holds order {put.order.number} more than once, as {', '.join(found)}: delete all but "
+                f"Business Central holds order {put.order.number} more than once, as {numbers}: delete all but "
                 "one there, then release this."
             )
         (order,) = found.values()
         if not order.followed:
             raise Rejected(
-                f"Business Central's {order.name} is order {put.order.number}, and nobody would be told what becomes of "
+                f"Business Central's {order.called} is order {put.order.number}, and nobody would be told what becomes of "
                 "it: give the sales order an external document number, then release this; one that was written as an "
                 "invoice stays a person's."
             )

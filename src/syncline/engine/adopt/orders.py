@@ -64,7 +64,7 @@ class Verdict:
 
     def why_parked(self) -> tuple[str, str] | None:
         """What a person has to look at before or after it went live: a reason, and a sentence."""
-        order, ids = self.order, ", ".join(one.id for one in self.found)
+        order, ids = self.order, ", ".join(one.called for one in self.found)
         if self.fate is Fate.TWICE:
             return "adopted_twice", (
                 f"order {order.number} and the ERP's orders {ids} do not stand for each other one by one: close all "

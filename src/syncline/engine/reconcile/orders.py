@@ -220,7 +220,7 @@ class OrderReconciliation:
                 continue  # the channel shows old orders to nobody
             booked = seen.booked[reference_of(route.source, key)]
             if any(not row.units or any(row.units.values()) for row in booked):
-                ids = ", ".join(row.external_id for row in booked)
+                ids = ", ".join(row.called for row in booked)
                 detail = (
                     f"{route.sink} has {booked[0].reference} as {ids}; {route.source} shows no order {key}"
                 )
@@ -257,7 +257,7 @@ class OrderReconciliation:
         """What the two sides, and what was known of them, disagree about; nothing is known of writes yet."""
         key = placed.key
         if len({row.external_id for row in booked}) > 1:
-            ids = ", ".join(sorted({row.external_id for row in booked}))
+            ids = ", ".join(sorted({row.called for row in booked}))
             detail = f"{route.sink} has order {placed.number} more than once: {ids}"
             return Difference(key, key, Cause.DUPLICATE, detail, witness=ids)
         if order is None and not any(row.carries for row in booked):
@@ -265,7 +265,7 @@ class OrderReconciliation:
                 return None
             detail = f"order {placed.number} was never captured, and {route.sink} has none with its reference"
             if booked:
-                detail += f", but {booked[0].external_id} names its number"
+                detail += f", but {booked[0].called} names its number"
             return Difference(key, key, Cause.MISSING_IN_ERP, detail, asks=bool(booked))
         if order is None or _newer(placed, order):
             detail = f"order {placed.number} changed in {route.source}, and nobody told"
@@ -280,7 +280,7 @@ class OrderReconciliation:
                 return None
             detail = f"order {placed.number}: {route.sink} has none with its reference"
             if booked:
-                detail += f", but {booked[0].external_id} names its number"
+                detail += f", but {booked[0].called} names its number"
             if bound[0]:
                 detail += f"; it was there as {bound[0]}, so somebody deleted it or took the reference off"
             return Difference(
@@ -306,14 +306,14 @@ class OrderReconciliation:
                 f"{sku}: {there.get(sku, Decimal(0)).normalize():f} instead of {wanted.get(sku, Decimal(0)):f}"
                 for sku in odd[:5]
             )
-            detail = f"order {placed.number}, {route.sink} {booked.external_id}: {told}"
+            detail = f"order {placed.number}, {route.sink} {booked.called}: {told}"
             witness = f"{witness} {fingerprint(sorted(there.items()))}"
             return Difference(key, key, Cause.WRONG_LINES, detail, max(1, int(units)), witness)
         by = booked.total - order.total
         if not by or not wanted:
             return None
         detail = (
-            f"order {placed.number}, {route.sink} {booked.external_id}: {booked.total:f} instead of "
+            f"order {placed.number}, {route.sink} {booked.called}: {booked.total:f} instead of "
             f"{order.total:f} {order.currency}"
         )
         cause = Cause.ROUNDING if abs(by) <= route.rounding_tolerance else Cause.WRONG_TOTAL
