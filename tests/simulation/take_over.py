@@ -42,6 +42,7 @@ class Stage:
         return self.past.left
 
     async def adopt(self, **asked: Any) -> Survey:
+        self.past.former.leave()
         return await self.past.adopter(self.store, self.systems, Random(3)).run(**asked)
 
     def go_live(self) -> None:

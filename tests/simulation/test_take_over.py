@@ -115,7 +115,47 @@ def test_nothing_is_doubled_or_lost_when_a_shop_is_taken_over(seed_, vendor):
     play(story, SMALL, seed_, vendor)
 
 
-@pytest.mark.parametrize("vendor", ERPS)
+def test_a_partner_who_exchanges_files_is_taken_over_as_far_as_its_files_tell():
+    """Its statuses name the orders that it has booked for somebody else; what they come to nobody tells."""
+
+    async def story(stage: Stage) -> None:
+        (report,) = (await stage.adopt()).channels
+        assert stage.rows("SELECT * FROM binding") == []
+        assert {v.order.key for v in report.of(Fate.LEAVE)} == set(map(str, stage.left.missing))
+        assert {v.order.key for v in report.of(Fate.ADOPT)} == set(
+            map(str, set(stage.left.open) - set(stage.left.missing))
+        )
+        assert {v.order.number for v in report.verdicts if v.differs} == {
+            stage.world.shop.orders[key].name for key in stage.left.different
+        }
+        gone = stage.world.shop.orders[stage.left.open[-1]]
+        stage.past.former.ship(stage.past.in_erp(gone)[0], "GAP")
+        await stage.wait(DAY_S)
+        since = [stage.past.order() for _ in range(3)]
+        await stage.adopt(apply=True)
+        stage.go_live()
+        await stage.wait(QUIET_S)
+        assert [parcel.tracking[0].number for parcel in gone.fulfillments] == ["GAP"]
+        assert stage.unexpected() == []
+        assert stage.past.wrong_numbers() == []
+        assert all(len(stage.past.in_erp(order)) == 1 for order in since)
+        for order_id in set(stage.left.open) - {*stage.left.missing, gone.id}:
+            (erp_id,) = stage.past.in_erp(stage.world.shop.orders[order_id])
+            stage.past.former.ship(erp_id, f"NEW{order_id}")
+        await stage.wait(QUIET_S)
+        for order_id in set(stage.left.open) - {*stage.left.missing, *stage.left.different}:
+            order = stage.world.shop.orders[order_id]
+            assert all(part.remaining == 0 for one in order.fulfillment_orders for part in one.lines), (
+                order.name
+            )
+        assert stage.past.former.payments() == len(since), "deposits of before were told by others"
+        assert stage.past.wrong_numbers() == []
+        assert stage.breaches() == 0
+
+    play(story, erp="files")
+
+
+@pytest.mark.parametrize("vendor", [*ERPS, "files"])
 def test_a_killed_adoption_goes_on_and_ends_as_if_it_had_not_been(monkeypatch, vendor):
     """Dies at its first write, then at the second of the next try, and so on until a try comes through."""
     monkeypatch.setattr(adopter, "CHUNK", 3)

@@ -58,7 +58,7 @@ class ListedOrder(Struct, frozen=True):
 
 
 class FoundOrder(Struct, frozen=True):
-    """An order that the ERP holds under somebody's reference.
+    """An order that the ERP holds under somebody's reference. ``total`` is ``None`` where nothing tells it.
 
     ``name`` is how the ERP's changes call it: its external id, or what the connector makes of its own
     id. ``followed``: whether changes of it are told at all, as the system is configured. ``values``
@@ -68,7 +68,7 @@ class FoundOrder(Struct, frozen=True):
 
     id: str
     name: str
-    total: Decimal
+    total: Decimal | None
     status: str
     followed: bool
     values: dict[str, str]

@@ -65,8 +65,8 @@ class TakeOver:
 
     def __init__(self, world: World, past: Past, rng: Random) -> None:
         self.world = world
-        self.former = former_of(world.erp_side.simulator)
-        self.past = past if self.former.unnamed else replace(past, unnamed=0)
+        self.former = former_of(world.erp_side)
+        self.past = replace(past, **dict.fromkeys(self.former.never, 0))
         self.left = Left()
         self.rules = {SHOP: self.former.rules}
         self._rng = rng
@@ -90,6 +90,7 @@ class TakeOver:
             else:
                 self._export_oddly(order, n - first_open)
                 left.open.append(order.id)
+        self.former.leave()
         return left
 
     def _goods(self) -> None:

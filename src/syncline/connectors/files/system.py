@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from syncline.connectors.files.census import Adopting, FileCensus
 from syncline.connectors.files.client import ObjectFolder
 from syncline.connectors.files.copies import FileCopies
 from syncline.connectors.files.intake import Intake
 from syncline.connectors.files.judging import Acknowledgements
-from syncline.connectors.files.kinds import SHOWN
+from syncline.connectors.files.kinds import ORDER_STATUS, SHOWN
 from syncline.connectors.files.local import LocalFolder
 from syncline.connectors.files.manifest import FilesSettings, capabilities_of
 from syncline.connectors.files.rereads import FileRereads
@@ -57,6 +58,11 @@ def open_system(opening: Opening) -> System:
     if settings.read(SHOWN.name) is not None:
         shown = ShownFiles(settings, opening.clock, spool, intake)
         sink = ReadBack(sink, shown, opening.clock, spool)
+    census = None
+    if any(read.kind in ("stock", "order_status") for read in settings.reads):  # an ERP
+        census = FileCensus(opening.name, settings, opening.clock, spool, intake)
+        sink = Adopting(sink, census, spool)
+    booked = settings.read(ORDER_STATUS.name) is not None
     return System(
         opening.name,
         "files",
@@ -67,6 +73,8 @@ def open_system(opening: Opening) -> System:
         check=Check(settings, spool, folder).run,
         believed=source.believed,
         rereads=FileRereads(opening.name, settings, opening.clock, spool, shown).offered(),
+        census=census,
+        order_book=census if booked else None,
         copies=FileCopies(settings, opening.clock, spool, intake),
     )
 

@@ -287,7 +287,7 @@ def _compare(verdict: Verdict, stocked_as: Callable[[str], tuple[str, int]], goo
     if verdict.fate is not Fate.ADOPT or whole is None:
         return
     total = verdict.found[0].total
-    if total != order.total:
+    if total is not None and total != order.total:
         verdict.differs.append(f"total {order.total} {order.currency}, in the ERP {total}")
     if erp is None:
         verdict.differs.append("the ERP did not tell its lines")
