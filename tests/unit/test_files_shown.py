@@ -180,6 +180,9 @@ def test_a_file_that_is_refused_or_full_of_mistakes_stops_the_proof_and_says_why
     one.leave("A,MAIN,x,0", "B,MAIN,y,0")
     with pytest.raises(Retryable, match="2 lines are wrong, more than 1"):
         one.walk()
+    one.put(("A", "MAIN", 6))
+    assert one.held("A") == 6, "numbers are written on"
+    one.wait(60)
     one.wait(60)
     one.leave("A,MAIN,1,0")
     assert one.walk() == {"A": {"MAIN": 1}}

@@ -64,6 +64,7 @@ class ShownFiles:
         self._spool = spool
         self._intake = intake
         self._stated: Stated | None = None
+        self._refused = (0, "")  # a file that is not read again, and why
 
     # --- for a proof --------------------------------------------------------------------------------------
 
@@ -117,7 +118,10 @@ class ShownFiles:
 
     async def found(self, places: Sequence[At]) -> dict[At, int]:
         """What the file says that is shown, where it counts."""
-        stated = await self._last()
+        try:
+            stated = await self._last()
+        except Retryable:  # a proof says why; until then what we wrote stands
+            return {}
         found: dict[At, int] = {}
         for sku, at in places if stated is not None else ():
             assert stated is not None
@@ -154,17 +158,22 @@ class ShownFiles:
         entry = self._spool.last(SHOWN.name)
         if entry is None:
             return None
+        if self._refused[0] == entry.seq:
+            raise Retryable(self._refused[1])
         if self._stated is None or self._stated.seq != entry.seq:
             try:
                 self._stated = await self._parse(entry)
             except OSError as error:
                 raise Retryable(f"the spool lacks {entry.name}: {error.strerror}") from error
+            except Rejected as error:
+                self._refused = entry.seq, f"{entry.name}: {error}"
+                raise Retryable(self._refused[1]) from error
         return self._stated
 
     async def _parse(self, entry: Taken) -> Stated:
         read = self._read
         if why := await self._intake.ready(read, entry):
-            raise Retryable(f"{entry.name}: {why}")
+            raise Rejected(why)
         reader = Reader(read, read.columns, header_of(read, kept(read, self._spool, entry)))
         rows = Rows(read, reader, entry, entry.stamp_ms)
         lead_ms, values_of = read.lead_s * 1000, Values(read)
@@ -192,8 +201,8 @@ class ShownFiles:
                 stated.odd.add(sku)
                 stated.whole = stated.whole and bool(sku)
         if len(wrong) > read.bad_rows_max:
-            raise Retryable(
-                f"{entry.name}: {len(wrong)} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, {wrong[0]}"
+            raise Rejected(
+                f"{len(wrong)} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, {wrong[0]}"
             )
         return stated
 
@@ -221,10 +230,7 @@ class ReadBack(Sink):
         if operation != "read_stock":
             return outcomes
         asked: list[ReadStock] = [item.payload for item in items]
-        try:
-            found = await self._files.found([(one.sku, one.location) for one in asked])
-        except Retryable as error:
-            return [Outcome(Result.NOT_SENT, str(error))] * len(items)
+        found = await self._files.found([(one.sku, one.location) for one in asked])
         return [
             replace(outcome, facts={**outcome.facts, "held": found[one.sku, one.location]})
             if outcome.result is Result.DONE and (one.sku, one.location) in found
