@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
+from tests.connectors.files_told_bench import ToldBench
 
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
@@ -28,3 +29,7 @@ class TestMarketSource(SourceConformance):
 
 class TestMarketSink(SinkConformance):
     bench = MarketBench
+
+
+class TestToldSink(SinkConformance):
+    bench = ToldBench

@@ -7,14 +7,23 @@ from typing import Literal
 from msgspec import Struct
 
 from syncline.connectors.files.kinds import (
+    CONTACT,
     MONEY,
     ORDER_ROWS_MAX,
+    SITE,
     STREAM_OF,
     Kind,
 )
+from syncline.model.customers import CustomerField
 from syncline.ports import PollStream
 
 Format = Literal["csv", "fixed", "xml"]
+# Which columns ask for what of a customer.
+CARD_COLUMNS: dict[CustomerField, tuple[str, ...]] = {
+    **{one: (one.value,) for one in CustomerField},
+    CustomerField.CONTACTS: CONTACT,
+    CustomerField.ADDRESSES: SITE,
+}
 
 
 class Column(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +129,12 @@ class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
         "receipts",
         "returns",
         "acknowledgements",
+        "prices",
+        "customers",
+        "credit",
+        "products",
+        "translations",
+        "listings",
     ]
     path: str
     name: str = ""
@@ -128,7 +143,13 @@ class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scope: Literal["full", "delta"] = "delta"
     sentinel: str = ""
     formulas: Literal["escape", "keep"] = "escape"
+    decimals: int = 2
+    known_by: Literal["key", "number"] = "key"
     root: str = "records"
+
+    def has(self, *fields: str) -> bool:
+        """Whether any of these fields has a column."""
+        return any(column.field in fields for column in self.columns)
 
     @property
     def prefix(self) -> str:
@@ -139,3 +160,8 @@ class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def suffix(self) -> str:
         """How they end."""
         return {"csv": ".csv", "fixed": ".txt", "xml": ".xml"}[self.format]
+
+
+def customer_fields(write: Write | None) -> tuple[CustomerField, ...]:
+    """What of a customer the columns of a file hold."""
+    return tuple(one for one, fields in CARD_COLUMNS.items() if write is not None and write.has(*fields))
