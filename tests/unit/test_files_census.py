@@ -103,6 +103,8 @@ def test_items_and_places_are_those_of_the_last_full_files(erp, monkeypatch):
     ]
     assert [int(row.quantity) for row in erp.listed("items")] == [12, 0, 0]
     assert [row.id for row in erp.listed("places")] == ["MAIN", "NORTH"]
+    erp.leave("STOCK_2.csv", "A,SOUTH,7", header="SKU,AT,QTY")
+    assert [row.id for row in erp.listed("places")] == ["MAIN", "NORTH"], "to look at places takes nothing"
     with pytest.raises(Misconfigured, match="match items by sku"):
         erp.listed("items", fields=("barcode",))
     with pytest.raises(Misconfigured, match="no customers"):
@@ -113,7 +115,7 @@ def test_orders_are_found_by_what_the_last_status_says(erp):
     erp.leave("ITEMS_1.csv", "A,Lantern", header="SKU,TEXT")
     erp.leave("STATUS_1.csv", "#1,E1,B,A,2,0", "#2,E2,B,A,1,1", "#3,E3,B,A,1,0", "#4,E4,B,A,x,0", header=HEAD)
     erp.leave("STATUS_2.csv", "#3,E3,X,A,1,0", header=HEAD)
-    erp.listed("places")
+    erp.listed("items")
     found = {one.name: one for one in erp.find(reference=["#1", "#2", "#3", "#4", "#5"])}
     assert {name: (one.open, one.gone, one.total, one.followed) for name, one in found.items()} == {
         "#1": (True, False, None, True),
@@ -132,7 +134,7 @@ def test_an_order_and_its_parcels_are_told_as_ours_and_nothing_of_the_streams_mo
     erp.leave("ITEMS_1.csv", "A,Lantern", header="SKU,TEXT")
     erp.leave("STATUS_1.csv", "#1,E1,B,A,2,1", "#2,E2,B,A,1,0", header=HEAD)
     erp.leave("PARCELS_1.csv", "P1,#1,A,1,T1", "P2,#2,A,1,T2", header="NO,REF,SKU,QTY,TRACK")
-    erp.listed("places")
+    erp.listed("items")
     events = erp.desk.run(erp.census.order_events({"#1": "shop-1", "#7": "shop-7"}))
     changes = [x for event in events for x in erp.desk.source.decode(LoggedEvent(0, 0, event))]
     order, parcel = changes
@@ -149,7 +151,7 @@ def test_an_order_and_its_parcels_are_told_as_ours_and_nothing_of_the_streams_mo
 def test_an_order_that_the_partner_has_booked_for_somebody_else_is_not_written(erp):
     erp.leave("ITEMS_1.csv", "A,Lantern", header="SKU,TEXT")
     erp.leave("STATUS_1.csv", "#1001,E1,B,A,2,0", header=HEAD)
-    erp.listed("places")
+    erp.listed("items")
     outcome = erp.put(("reference", "#1001"))
     assert outcome.result is Result.DONE
     assert (outcome.facts["external_id"], outcome.facts["adopted"]) == ("#1001", "#1001")
@@ -163,13 +165,13 @@ def test_an_order_that_the_partner_has_booked_for_somebody_else_is_not_written(e
 def test_an_order_that_is_named_twice_waits_for_a_person(erp):
     erp.leave("ITEMS_1.csv", "A,Lantern", header="SKU,TEXT")
     erp.leave("STATUS_1.csv", "#1001,E1,B,A,2,0", "WEB-1001,E2,B,A,2,0", header=HEAD)
-    erp.listed("places")
+    erp.listed("items")
     asked = (("reference", "#1001"), ("reference", "WEB-1001"))
     outcome = erp.put(*asked)
     assert outcome.result is Result.REJECTED
     assert "more than once, as #1001, WEB-1001" in outcome.message
     erp.leave("STATUS_2.csv", "WEB-1001,E2,X,A,2,0", header=HEAD)
-    erp.listed("places")
+    erp.listed("items")
     assert erp.put(*asked).facts["adopted"] == "#1001"
     assert erp.written() == []
 

@@ -1,6 +1,6 @@
 """What an adoption reads of an ERP that exchanges files: what its last files list, and the orders that its statuses name.
 
-Nothing is told and no place of a stream moves: files are taken when a list is read, and read as they lie in the spool. An
+Nothing is told and no place of a stream moves: files are taken when items are read, so before anything else is asked, and read as they lie in the spool. An
 order's total stands in none of them, and what was fetched by somebody else before is not there.
 """
 
@@ -70,10 +70,11 @@ class FileCensus:
             raise Misconfigured(f"files list no field {fields[0]!r}: match items by sku")
         if what not in ("items", "places"):
             raise Misconfigured(f"files list no {what}")
-        for read in self._settings.reads:
-            failed = await self._intake.take(read)
-            if failed is not None:
-                raise failed
+        if what == "items":
+            for read in self._settings.reads:
+                failed = await self._intake.take(read)
+                if failed is not None:
+                    raise failed
         figures = await self._figures()
         if what == "places":
             known = dict.fromkeys(at for there in figures.values() for at in there)

@@ -160,10 +160,10 @@ class Adopter:
         places = sorted(
             {at for route in self._routes.of(Flow.INVENTORY, source=erp) for at in route.locations}
         )
-        await self._reader.lists(here, "places")
-        await self._reader.lists(there, "places")
         await self._reader.lists(here, "items")
         await self._reader.lists(there, "items", fields=fields, places=places)
+        await self._reader.lists(here, "places")
+        await self._reader.lists(there, "places")
         ours: dict[str, ListedItem] = await self._reader.listed(channel, "items")
         theirs: dict[str, ListedItem] = await self._reader.listed(erp, "items")
         decided = await self._shelf.rows(channel, DECISION, Decision)
