@@ -60,7 +60,7 @@ def found(tmp_path, monkeypatch):
 
     def look(**censuses):
         systems = [
-            SimpleNamespace(name=name, check=getattr(census, "check", None), census=census)
+            SimpleNamespace(name=name, check=getattr(census, "check", None), census=census, expiries=tuple)
             for name, census in censuses.items()
         ]
         monkeypatch.setattr(check, "open_systems", lambda *_: systems)

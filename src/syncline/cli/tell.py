@@ -34,6 +34,8 @@ def status(found: dict[str, Any]) -> Iterator[str]:
     yield from table(ROUTES, [_route(one) for one in found["routes"]])
     yield ""
     yield from table(LANES, [_lane(one) for one in found["lanes"]])
+    for end in found["endings"]:
+        yield f"the {end['what']} of {end['system']} {end['when']}: {utc(end['at_ms'])}, says {end['known_by']}"
     for group in found["parked_groups"]:
         yield (
             f"parked: {group['count']} × {operation_title(group['operation'])} of {group['system']}, {group['reason']}, "

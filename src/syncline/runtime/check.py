@@ -8,7 +8,10 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from syncline.engine.alerts.kinds import KINDS
+from syncline.engine.endings import endings_of
 from syncline.engine.routes import Routes
+from syncline.engine.words import utc
 from syncline.model.census import ListedPlace
 from syncline.model.change import Flow
 from syncline.model.errors import AuthExpired, SynclineError
@@ -19,6 +22,7 @@ from syncline.runtime.config import Config, load
 from syncline.runtime.transport import AiohttpTransport
 from syncline.stores.sqlite.health import owner_of
 
+RENEW = KINDS["credential_expiring"].mend
 PLACES_MAX = 20  # locations that are told as those that there are
 
 
@@ -82,6 +86,10 @@ async def check_systems(
                 own = await system.check() if system.check is not None else []
                 for what, ok, mend in own:
                     yield Finding(f"{system.name}: {what}", ok, mend)
+                for end in endings_of([system], clock.now_ms()):
+                    soon = end.left_ms < config.watch.expires_within_ms
+                    what = f"{system.name}: the {end.what} {end.when} ({utc(end.at_ms)}, says {end.known_by})"
+                    yield Finding(what, not soon, end.mend or RENEW if soon else "")
                 try:
                     async for finding in _places(system, config.routes):
                         yield finding

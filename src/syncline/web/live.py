@@ -74,6 +74,7 @@ async def parts_of(
     elif page == "system":
         part("reads", "reads")
         part("webhooks", "webhooks")
+        part("credentials", "credentials", within_ms=site.watch.expires_within_ms)
         part("store", "store")
     elif page == "holds":
         part("holds", "holds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,6 +104,10 @@ class NetSuiteSettings:
     client_id: str = ""
     certificate_id: str = ""  # the ``kid`` shown after the certificate was uploaded
     private_key: str = field(default="", repr=False)  # PEM text
+    certificate: str = ""  # likewise what was uploaded: its end is told in time
+    certificate_expires: date | None = (
+        None  # "Valid until" as NetSuite shows it; goes before what it says itself
+    )
     auth: str = "oauth2"  # or "tba": Token-Based Authentication, for integrations made before 2027.1
     consumer_key: str = ""  # of TBA, as the next three
     consumer_secret: str = field(default="", repr=False)
