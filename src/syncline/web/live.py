@@ -26,7 +26,7 @@ ALERTS_MAX = 5  # more than that nobody reads in five seconds; the rest is a pag
 OPEN_MAX = 6  # cards of routes that are open unless somebody asks for others
 URGENCY = ("late", "attention", "starting", "paused", "shadow", "ok")
 EVERY_S = 1.0
-LIFE_S = 900.0  # then the browser connects anew, and rights are checked again
+LIFE_S = 900.0  # then the browser connects anew: no connection is for ever
 QUIET_S = 15.0  # proxies close what is silent for longer
 
 
@@ -115,25 +115,31 @@ def urgent_first(routes: Sequence[RouteStatus]) -> list[tuple[int, RouteStatus]]
 
 
 async def events(site: Site, request: Request, person: Person) -> Response:
-    """Stream changed parts until the browser goes, the server stops, or the connection is old."""
+    """Stream changed parts until the browser goes, the server stops, or the connection is old.
+
+    Before each look it is asked whether the person may still see it: a stream of somebody who has logged out, was
+    removed, or has another role now ends there.
+    """
     if site.watching >= WATCHERS_MAX or site.closing.is_set():
         raise Refusal(503, "too_many_watchers", "Too many screens watch at once.", retry_after_s=30)
     page = request.query_params.get("page", "")
     return StreamingResponse(
-        _stream(site, page, person, dict(request.query_params)),
+        _stream(site, page, person, request),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(site: Site, page: str, person: Person, asked: Mapping[str, str]) -> AsyncIterator[bytes]:
+async def _stream(site: Site, page: str, person: Person, request: Request) -> AsyncIterator[bytes]:
     site.watching += 1
-    clock = site.clock
+    clock, asked = site.clock, dict(request.query_params)
     began = said = clock.monotonic()
     shown: dict[str, str] = {}
     try:
         yield b"retry: 2000\n\n"
         while not site.closing.is_set() and clock.monotonic() - began < LIFE_S:
+            if await site.known(request) != person:
+                return
             parts = await parts_of(site, page, person, asked)
             changed = {name: html for name, html in parts.items() if shown.get(name) != html}
             if changed:

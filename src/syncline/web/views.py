@@ -195,7 +195,7 @@ async def _exchange(site: Site, request: Request, token: str) -> Response:
 
 
 async def _logout(site: Site, request: Request, person: Person) -> Response:
-    site.access.log_out(person)
+    await site.access.log_out(person)
     response = RedirectResponse("/login", 303)
     response.delete_cookie(
         site.cookie(request), path="/", httponly=True, samesite="strict", secure=site.is_secure(request)
