@@ -15,7 +15,6 @@ from syncline.engine.operations import Done, NotPossible, Parked
 from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.engine.switches import named
-from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.web import (
     alerts,
@@ -31,6 +30,7 @@ from syncline.web import (
     routing,
 )
 from syncline.web.access import Person, Role
+from syncline.web.quotes import all_shown_to, shown_to
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
@@ -101,11 +101,6 @@ def whole(text: str, otherwise: int) -> int:
     return int(text)
 
 
-def shown_to(person: Person, entry: Parked) -> Parked:
-    """A parked entry as this person may see it: messages hold personal data, so viewers see none."""
-    return entry if person.may(Role.OPERATOR) else replace(entry, payload="")
-
-
 async def replay(site: Site, asked: Replay, person: Person) -> Done:
     """Carry a replay out.
 
@@ -141,7 +136,7 @@ async def _lanes(site: Site, request: Request, person: Person) -> Response:
 
 async def _parked(site: Site, request: Request, person: Person) -> Response:
     entries = await site.operations.parked(after=whole(request.query_params.get("after", ""), 0))
-    return answer([shown_to(person, entry) for entry in entries])
+    return answer(all_shown_to(person, entries))
 
 
 async def _show(site: Site, request: Request, person: Person) -> Response:
@@ -187,7 +182,7 @@ async def _recovered(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _search(site: Site, request: Request, person: Person) -> Response:
-    return answer(await search(site.engine, request.query_params.get("q", "")))
+    return answer(all_shown_to(person, await search(site.engine, request.query_params.get("q", ""))))
 
 
 async def _audit(site: Site, request: Request, person: Person) -> Response:

@@ -83,7 +83,7 @@ async def parts_of(
     elif page == "privacy" and person.may(Role.ADMIN):
         part("privacy", "privacy", **await privacy_parts(site))
     elif page == "parked":
-        part("parked", "parked", title_of=title_of, **await parked_parts(site, asked or {}))
+        part("parked", "parked", title_of=title_of, **await parked_parts(site, person, asked or {}))
     elif page.startswith("records"):
         parts |= await record_parts(site, page, person, asked or {})
     return parts

@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from syncline.engine.operations import LIST_MAX, TITLES, NotPossible, Parked
 from syncline.engine.words import operation_title
 from syncline.web.access import Person, Role
-from syncline.web.api import shown_to, whole
+from syncline.web.api import whole
+from syncline.web.quotes import all_shown_to, shown_to
 from syncline.web.site import Endpoint, Site
 
 SHOWN_MAX = 50
@@ -32,14 +33,15 @@ def kind_of(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: asked[name] for name in KIND if asked.get(name)}
 
 
-async def parts(site: Site, asked: Mapping[str, str]) -> dict[str, Any]:
-    """What the list is made of, the same for everybody for a moment."""
+async def parts(site: Site, person: Person, asked: Mapping[str, str]) -> dict[str, Any]:
+    """What the list is made of, as this person may see it."""
     kind, after = kind_of(asked), whole(asked.get("after", ""), 0)
 
     async def look() -> tuple[list[Parked], int]:
         return await _entries(site, kind, after)
 
     entries, behind = await site.looks.at(("parked", *kind.items(), after), look)
+    entries = all_shown_to(person, entries)
     return {"entries": entries, "behind": behind, "kind": kind, "after": after, "of": urlencode(kind)}
 
 
