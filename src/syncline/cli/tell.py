@@ -112,6 +112,17 @@ def entry(found: dict[str, Any]) -> Iterator[str]:
         yield found["payload"]
 
 
+def released(found: dict[str, Any]) -> Iterator[str]:
+    """What a release of many came to, kind by kind."""
+    for one in found["kinds"]:
+        yield (
+            f"{one['title']} of {one['system']}, {one['reason']}: {one['released']:,} released, "
+            f"{one['left']:,} still parked"
+        )
+        yield from (f"    {times:,}: {why}" for why, times in one["kept"].items())
+    yield found["message"]
+
+
 def shadow(found: dict[str, Any]) -> Iterator[str]:
     """The routes that write nothing, and what they would write."""
     for route in found["routes"]:

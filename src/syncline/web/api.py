@@ -12,6 +12,7 @@ from starlette.responses import Response
 from syncline.engine.audit import AuditCheck, AuditEntry
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
+from syncline.engine.releasing import Released, release_many
 from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.engine.switches import named
@@ -41,6 +42,15 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The corrected text of a message."""
 
     payload: str
+
+
+class ReleaseMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which parked work to let go on: of an operation, for a reason, or both; what was parked until a moment (``until_ms``, UTC)."""
+
+    operation: Short = ""
+    reason: Short = ""
+    system: Short = ""
+    until_ms: Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)] | None = None
 
 
 class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +159,22 @@ async def _release(site: Site, request: Request, person: Person) -> Response:
     return answer(done)
 
 
+async def _release_many(site: Site, request: Request, person: Person) -> Response:
+    asked = await site.json(request, ReleaseMany)
+    done = await release_many(
+        site.operations,
+        site.engine,
+        by=person.name,
+        system=asked.system,
+        operation=asked.operation,
+        reason=asked.reason,
+        until_ms=asked.until_ms,
+    )
+    site.snapshots.forget()
+    site.looks.forget()
+    return answer(done)
+
+
 async def _edit(site: Site, request: Request, person: Person) -> Response:
     edit = await site.json(request, Edit)
     return answer(await site.operations.edit(request.path_params["id"], edit.payload, by=person.name))
@@ -237,6 +263,15 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/v1/parked/{id:int}", VIEWER, _show, "One parked entry", gives=Parked),
     Endpoint("POST", "/v1/parked/{id:int}/release", OPERATOR, _release, "Let it go on", gives=Done),
+    Endpoint(
+        "POST",
+        "/v1/parked/release",
+        OPERATOR,
+        _release_many,
+        "Let all of one kind or reason go on, at most 200 a call; says what came of each kind",
+        takes=ReleaseMany,
+        gives=Released,
+    ),
     Endpoint(
         "POST", "/v1/parked/{id:int}/edit", OPERATOR, _edit, "Correct a message", takes=Edit, gives=Done
     ),

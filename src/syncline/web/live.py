@@ -11,11 +11,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from syncline.engine.releasing import title_of
 from syncline.engine.status import RouteStatus, Status
 from syncline.web.access import Person, Role
 from syncline.web.alerts import alerts_of
 from syncline.web.parked import parts as parked_parts
-from syncline.web.parked import title_of
 from syncline.web.privacy import parts as privacy_parts
 from syncline.web.proofs import parts as proof_parts
 from syncline.web.records import record_parts

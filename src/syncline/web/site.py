@@ -88,7 +88,14 @@ def answer(value: object, status_code: int = 200) -> Response:
 
 Handler = Callable[["Site", Request, Person], Awaitable[Response]]
 NOBODY = Person("", Role.NOBODY)
-STATUS_OF = {"not_found": 404, "not_json": 422, "too_large": 413, "not_editable": 422, "nothing_to_send": 422}
+STATUS_OF = {
+    "not_found": 404,
+    "not_json": 422,
+    "too_large": 413,
+    "not_editable": 422,
+    "nothing_to_send": 422,
+    "too_much": 422,
+}
 
 
 @dataclass(frozen=True, slots=True)
