@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from syncline.cli import app
 from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
+from syncline.stores.rewind import rewind_statements
 from syncline.web.access import SESSION_MS, Access, Role, hash_token, login_link, private_file
 from syncline.web.app import ENDPOINTS
 from syncline.web.serve import way_in
@@ -285,6 +286,19 @@ async def test_a_session_that_was_ended_is_dead_after_a_restart_too(site):
         (await Client(again.app, cookie=c.cookie).get("/v1/status")).status for c in (client, dropped, other)
     ]
     assert status == [401, 401, 200]
+
+
+async def test_after_a_restore_everybody_logs_in_again(site):
+    """A backup does not know who logged out after it was taken."""
+    client = await session(site, "operator")
+    site.clock.at_ms += 60_000
+    for sql in rewind_statements(restored_at_ms=site.clock.now_ms(), taken_at_ms=0):
+        site.store._connection.execute(sql)
+    site.clock.at_ms += 60_000
+    again = await make_site(site.clock, store=site.store, seeded=False, accounts=False)
+    assert (await Client(again.app, cookie=client.cookie).get("/v1/status")).status == 401
+    again.tokens = site.tokens
+    assert (await (await session(again, "operator")).get("/v1/status")).status == 200
 
 
 async def test_the_store_keeps_no_cookie_that_was_ended(site):

@@ -145,7 +145,7 @@ async def test_everything_at_once_is_not_asked_for_by_naming_nothing(site, opera
 @pytest.mark.parametrize(
     ("operation", "reason"),
     [("set_price", "price_jump"), ("set_price", "price_zero"), ("snapshot", "snapshot_cut"), ("apply", "ends_the_process"),
-     ("vanished_location", "location_vanished"), ("compare_total", "total_differs")],
+     ("vanished_location", "location_vanished"), ("create_shipment", "restored"), ("compare_total", "total_differs")],
 )  # fmt: skip
 async def test_guard_rails_are_decided_one_by_one(site, operator, operation, reason):
     row = {

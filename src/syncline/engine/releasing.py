@@ -18,7 +18,8 @@ from syncline.model.errors import SynclineError
 RELEASE_MAX = 200  # of one call
 CALL_S_MAX = 15.0  # then it ends with what is done by then
 LOOK_MAX = 5_000  # entries of one operation at one system that are looked through
-GUARDED = frozenset({"price_jump", "price_zero", "ends_the_process"})
+# Of these a release says that somebody has looked: it writes what a guard holds back, or sends what may be there already.
+GUARDED = frozenset({"price_jump", "price_zero", "ends_the_process", "restored"})
 ALONE = "has to be decided one by one"
 
 

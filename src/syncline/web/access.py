@@ -20,6 +20,7 @@ from urllib.parse import quote
 import msgspec
 
 from syncline.engine.audit import Audit
+from syncline.engine.rewind import STREAM, SYSTEM, Mark
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Store, Write
 
@@ -121,6 +122,7 @@ class Access:
         self._secret = secret
         self._token_bytes = token_bytes
         self._metrics_hash = hash_token(metrics_token) if metrics_token else ""
+        self._restored_ms: int | None = None
         self.secure = secure
 
     # --- accounts -----------------------------------------------------------------------------------
@@ -215,6 +217,8 @@ class Access:
         session = self._signed(cookie)
         if session is None or await self._store.read("session_ended", hash=hash_token(cookie)):
             return None
+        if session.ends_at_ms - SESSION_MS < await self._restored_at_ms():
+            return None  # who logged out after the backup is not known any more, so everybody logs in again
         for name, role, stored, _ in await self._store.read("accounts"):
             if name == session.name and hmac.compare_digest(self._sign(f"proof:{stored}"), session.proof):
                 return Person(name, Role[role.upper()], cookie)
@@ -232,6 +236,13 @@ class Access:
         except (ValueError, msgspec.DecodeError):
             return None
         return session if session.ends_at_ms > self._clock.now_ms() else None
+
+    async def _restored_at_ms(self) -> int:
+        """When this store was put back from a backup; 0: never. That cannot happen while a process has it."""
+        if self._restored_ms is None:
+            rows = await self._store.read("cursor_get", system=SYSTEM, stream=STREAM)
+            self._restored_ms = msgspec.json.decode(rows[0][0], type=Mark).restored_at_ms if rows else 0
+        return self._restored_ms
 
     async def log_out(self, person: Person) -> None:
         """End a session for good, whoever else has its cookie and whatever restarts; on disk before this returns."""
