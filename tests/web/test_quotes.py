@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from html import unescape
 
 import pytest
 from tests.web.records import PRICES, difference, due, make_records_site, tag_key
-from tests.web.support import Client, park_message, park_order
+from tests.web.support import Client, park_message, park_order, rehearse_some
 
+from syncline.engine.delivery.stops import Difference
 from syncline.ports import Write
 from syncline.pricing.rules import OWN
 from syncline.web.access import Role
@@ -58,6 +60,10 @@ async def site():
     say("UPDATE attempt SET message = ? WHERE operation <> 'set_stock'", (QUOTED,))
     say("UPDATE delivery SET reason = ?", (QUOTED,))
     say("UPDATE difference SET detail = ? WHERE cause = 'rejected write'", (f"It differs. {QUOTED}",))
+    await rehearse_some(made, ("orders:shop->erp",))
+    row = ("551049\x1f1", "orders:shop->erp", "available", 1, now, now, now, 0, "")
+    told = Difference("unclear", "order #1049", Decimal(1), QUOTED, now, brief="")
+    made.engine.lanes["erp"].stops.put("put_order", row, told)
     return made
 
 
@@ -108,6 +114,8 @@ async def test_an_operator_reads_all_of_it(site):
         "/records/companies",
         "/records/prices/one",
         "/reconcile",
+        "/shadow",
+        "/v1/shadow",
         "/v1/reconcile/differences",
     }
 

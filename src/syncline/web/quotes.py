@@ -19,10 +19,11 @@ from syncline.engine.records.listing import Line
 from syncline.engine.records.prices import PriceList
 from syncline.engine.records.standing import Doubted, Finding, Standing
 from syncline.engine.records.views import Channel, Part, View
+from syncline.engine.shadow import Differs
 from syncline.model.copying import replace
 from syncline.web.access import Person, Role
 
-T = TypeVar("T", Parked, Life, Moment, DifferenceView, Line, View)
+T = TypeVar("T", Parked, Life, Moment, DifferenceView, Differs, Line, View)
 
 
 def shown_to(person: Person, value: T) -> T:
@@ -44,6 +45,8 @@ def _brief(value: T) -> T:
         return value if value.brief is None else replace(value, detail=value.brief, brief=None)
     if isinstance(value, DifferenceView):
         return replace(value, detail="") if value.cause == Cause.REJECTED_WRITE else value
+    if isinstance(value, Differs):
+        return value if value.brief is None else replace(value, note=value.brief, brief=None)
     if isinstance(value, Line):
         return value if value.brief is None else replace(value, sentence=value.brief, brief=None)
     return _view(value)

@@ -88,7 +88,7 @@ async def _shadow(site: Site, request: Request, person: Person) -> Response:
         "shadow.html",
         person,
         status=await site.snapshots.status(),
-        report=await report(site, request),
+        report=await report(site, request, person),
         asked=request.query_params.get("route", "").strip(),
         order=request.query_params.get("order", "") or "newest",
         told=TOLD.get(request.query_params.get("done", ""), ""),
