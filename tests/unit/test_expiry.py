@@ -130,6 +130,12 @@ def test_a_certificate_of_another_key_is_refused_at_the_start():
         netsuite_expiries(netsuite(certificate="-----"))
 
 
+def test_a_file_that_holds_the_key_as_well_is_read_and_never_shown():
+    settings = netsuite(certificate=pem_of(KEY) + certificate_of(KEY, 365))
+    assert [one.known_by for one in netsuite_expiries(settings)] == ["the certificate"]
+    assert "PRIVATE" not in repr(settings) and "PRIVATE" not in repr(netsuite_expiries(settings))
+
+
 def test_signatures_of_netsuite_do_not_end():
     assert netsuite_expiries(netsuite(auth="tba", certificate_expires=date(2027, 1, 31))) == ()
 

@@ -104,7 +104,8 @@ class NetSuiteSettings:
     client_id: str = ""
     certificate_id: str = ""  # the ``kid`` shown after the certificate was uploaded
     private_key: str = field(default="", repr=False)  # PEM text
-    certificate: str = ""  # likewise what was uploaded: its end is told in time
+    # Likewise what was uploaded: its end is told in time. The file may hold the key as well.
+    certificate: str = field(default="", repr=False)
     certificate_expires: date | None = (
         None  # "Valid until" as NetSuite shows it; goes before what it says itself
     )
