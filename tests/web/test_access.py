@@ -18,7 +18,7 @@ from syncline.web.access import SESSION_MS, Access, Role, hash_token, login_link
 from syncline.web.app import ENDPOINTS
 from syncline.web.serve import way_in
 
-ROLES = ("viewer", "operator", "admin")
+ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
 OPEN |= {("POST", "/v1/adobe-commerce/webhooks/{system}/{token}/{gate}")}  # by its signature
 SESSION_ONLY = {"/logout"}
@@ -26,7 +26,9 @@ SESSION_ONLY = {"/logout"}
 
 @pytest.fixture
 async def site():
-    return await make_site()
+    made = await make_site()
+    made.tokens["checkout"] = await made.access.add("Till", Role.CHECKOUT, by="test")
+    return made
 
 
 async def session(site, role: str) -> Client:
