@@ -82,14 +82,14 @@ async def check_systems(
     """Ask each system whether its credentials, scopes and subscriptions are as they should be."""
     try:
         for system in open_systems(config, clock, rng, transport):
+            for end in endings_of([system], clock.now_ms()):
+                soon = end.left_ms < config.watch.expires_within_ms
+                what = f"{system.name}: the {end.what} {end.when} ({utc(end.at_ms)}, says {end.known_by})"
+                yield Finding(what, not soon, end.mend or RENEW if soon else "")
             try:
                 own = await system.check() if system.check is not None else []
                 for what, ok, mend in own:
                     yield Finding(f"{system.name}: {what}", ok, mend)
-                for end in endings_of([system], clock.now_ms()):
-                    soon = end.left_ms < config.watch.expires_within_ms
-                    what = f"{system.name}: the {end.what} {end.when} ({utc(end.at_ms)}, says {end.known_by})"
-                    yield Finding(what, not soon, end.mend or RENEW if soon else "")
                 try:
                     async for finding in _places(system, config.routes):
                         yield finding
