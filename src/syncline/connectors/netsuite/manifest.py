@@ -82,6 +82,7 @@ account = "1234567"
 client_id = "env:NETSUITE_CLIENT_ID"
 certificate_id = "env:NETSUITE_CERTIFICATE_ID"
 private_key = "file:netsuite.pem"
+# certificate = "file:netsuite-public.pem"   # what was uploaded; then you are told before it ends
 push_secrets = ["env:NETSUITE_PUSH_SECRET"]
 timezone = "America/Los_Angeles"    # of the account; without it every poll re-reads 24 hours
 slots = 5                           # concurrent calls that this integration may use
