@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.web.support import NOW_MS, Client, StillClock, make_site
 
+from syncline.cli import tell
 from syncline.connectors.adobe_commerce import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.auth import expiries_of as adobe_expiries
 from syncline.connectors.netsuite import NetSuiteSettings
@@ -288,6 +289,13 @@ async def test_everybody_sees_when_a_credential_ends(site):
     scrape = (await viewer.get("/metrics")).text
     line = 'syncline_credential_end_timestamp_seconds{system="erp",what="certificate"} '
     assert float(scrape.partition(line)[2].split()[0]) == (NOW_MS + 12 * DAY_MS) / 1000
+
+
+async def test_the_command_says_when_each_credential_ends(site):
+    expires(site, Expiry("certificate", midnight_ms(date(2027, 1, 31)), "the certificate"))
+    site.clock.at_ms = midnight_ms(date(2027, 1, 19))
+    lines = list(tell.status((await Client(site.app, site.tokens["viewer"]).get("/v1/status")).json()))
+    assert "the certificate of erp ends in 12 d: 2027-01-31 00:00:00 UTC, says the certificate" in lines
 
 
 async def test_a_credential_of_next_year_is_no_warning_on_the_page(site):
