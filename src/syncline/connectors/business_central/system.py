@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from syncline.connectors.business_central.auth import expiries_of
 from syncline.connectors.business_central.census import BusinessCentralCensus
 from syncline.connectors.business_central.client import Client, Missing, quoted
 from syncline.connectors.business_central.manifest import (
@@ -63,6 +64,7 @@ def open_system(opening: Opening) -> System:
         census=census,
         order_book=census,
         rereads=Rereader(opening.name, settings, opening.clock, client, orders).rereads(),
+        expiries=lambda: expiries_of(settings),
     )
 
 

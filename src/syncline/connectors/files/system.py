@@ -16,7 +16,7 @@ from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Spool
 from syncline.model.errors import Misconfigured, SynclineError
-from syncline.ports import Folder, Opening, Sink, System
+from syncline.ports import Expiry, Folder, Opening, Sink, System
 from syncline.sdk.governor import ConcurrencySlots
 
 Finding = tuple[str, bool, str]
@@ -76,7 +76,17 @@ def open_system(opening: Opening) -> System:
         census=census,
         order_book=census if booked else None,
         copies=FileCopies(settings, opening.clock, spool, intake),
+        expiries=lambda: expiries_of(settings),
     )
+
+
+def expiries_of(settings: FilesSettings) -> tuple[Expiry, ...]:
+    """When the session token of object storage ends, where that is configured; keys and pinned host keys have no end."""
+    end = settings.session_token_expires
+    if end is None:
+        return ()
+    mend = "Ask for new temporary keys, or give Syncline a user's own keys, which need no session token."
+    return (Expiry("session token", round(end.timestamp() * 1000), "session_token_expires", mend),)
 
 
 class Check:

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite import queries, zones
+from syncline.connectors.netsuite.auth import expiries_of
 from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.delta import Delta
@@ -40,6 +41,7 @@ def open_system(opening: Opening) -> System:
     delta = Delta(opening.name, settings, opening.clock, client, erp_clock)
     census = NetSuiteCensus(opening.name, settings, opening.clock, client, erp_clock, delta)
     source = NetSuiteSource(opening.name, settings, opening.clock, client)
+    expiries = expiries_of(settings)
     return System(
         opening.name,
         "netsuite",
@@ -52,6 +54,7 @@ def open_system(opening: Opening) -> System:
         order_book=census,
         rereads=Rereader(opening.name, settings, opening.clock, client).rereads(),
         live_prices=source.prices.ask,
+        expiries=lambda: expiries,
     )
 
 
