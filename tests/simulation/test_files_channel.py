@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import ClassVar
 
 import pytest
+from msgspec import structs
 from tests.simulation.files_play import START_MS, only_death
 
 from syncline.connectors.files import CONNECTOR, FilesSettings
 from syncline.connectors.files.declared import Column, Read, Write
 from syncline.engine.engine import Engine
+from syncline.engine.reconcile.differences import Cause
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.disagree import prove
 from syncline.simulate.severable import SeverableStore, Switch
 from syncline.simulate.transport import AsgiTransport
 from syncline.stores.sqlite import SqliteStore
@@ -153,6 +157,82 @@ def test_numbers_of_one_partner_reach_the_other(tmp_path, scope):
         )
         assert files < 8, "numbers travel together"
         assert await two.store.read("parked_open", after=0, limit=5) == []
+        await two.kill()
+
+    try:
+        two.loop.run_until_complete(story())
+    finally:
+        two.loop.close()
+
+
+class Showing(Two):
+    """A market that leaves a file of what it shows, too."""
+
+    folders = (*Two.folders, "market/shown")
+
+    def settings(self) -> dict[str, FilesSettings]:
+        found = super().settings()
+        said = read("shown", "sku", "location", "quantity", scope="full", lead_s=60)
+        market = found["market"]
+        return {**found, "market": structs.replace(market, reads=(*market.reads, said))}
+
+    def show(self, **other: str) -> None:
+        """What it shows at this moment: what it has loaded of ours, but for some."""
+        numbers = self.shown() | {f"SKU-{name[3:]}": number for name, number in other.items()}
+        rows = [f"{sku},M,{number}" for sku, number in numbers.items() if number]
+        now = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
+        path = self.root / "market" / "shown" / f"shown_{now:%Y%m%d%H%M%S}.csv"
+        path.write_text("\n".join(["sku,location,quantity", *rows, ""]))
+
+
+def test_what_a_channel_shows_is_proved_by_its_file_and_mended(tmp_path):
+    """Named is what was planted and nothing else; and a file from before a number was written says nothing of it."""
+    two = Showing(tmp_path)
+    route = "inventory:erp->market"
+
+    async def proved(*, dry_run: bool = True) -> set[tuple[str, str]]:
+        found, why = await prove(two.engine.reconciler, two.store, two.clock, dry_run=dry_run)
+        assert why == ""
+        return {(key.partition("\x1f")[0], cause) for key, cause in found}
+
+    async def story() -> None:
+        two.leave("erp/items", "sku", *SKUS)
+        two.leave("market/items", "sku", *SKUS[:30])
+        two.leave("erp/stock", "sku,location,quantity", *(f"{sku},MAIN,10" for sku in SKUS))
+        two.open()
+        await two.clock.sleep(900.0)
+        assert two.engine.reconciler.impossible(two.engine.routes.named(route)) == ""
+        two.show()
+        assert await proved() == set()
+        assert two.engine.reconciler.latest[route].rows == 30
+        await two.clock.sleep(900.0)
+        two.show(SKU3="14", SKU5="")
+        planted = {("SKU-3", Cause.CHANGED_AT_CHANNEL), ("SKU-5", Cause.UNMAPPED)}
+        assert await proved() == planted
+        files = len(list((two.root / "market" / "out").iterdir()))
+        assert await proved(dry_run=False) == planted
+        await two.clock.sleep(900.0)
+        written = sorted((two.root / "market" / "out").iterdir())[files:]
+        assert [path.read_text().splitlines()[1:] for path in written] == [["SKU-3,M,10"]]
+        # The file is older than what was written: of SKU-3 it says nothing any more.
+        assert await proved() == {("SKU-5", Cause.UNMAPPED)}
+        two.show()
+        assert await proved() == set()
+        await two.kill()
+
+    try:
+        two.loop.run_until_complete(story())
+    finally:
+        two.loop.close()
+
+
+def test_without_such_a_file_a_proof_says_that_nothing_tells(tmp_path):
+    two = Two(tmp_path)
+
+    async def story() -> None:
+        two.open()
+        (route,) = two.engine.routes.all
+        assert two.engine.reconciler.impossible(route) == "market does not offer to list what it shows"
         await two.kill()
 
     try:

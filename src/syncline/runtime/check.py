@@ -114,6 +114,8 @@ async def _places(system: System, routes: Routes) -> AsyncIterator[Finding]:
         for place in page.rows
         if isinstance(place, ListedPlace)
     }
+    if not there:  # such as an ERP of which no file has been taken yet
+        return
     lacking = [at for at in dict.fromkeys(mapped) if at not in there]
     known = [f"{at} ({name})" if name != at else at for at, name in islice(there.items(), PLACES_MAX)]
     yield Finding(

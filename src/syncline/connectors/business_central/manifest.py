@@ -114,6 +114,7 @@ shipping_account = "6710"
 payment_journal = "WEB"
 """,
     location="MAIN",
+    adopt='{ externalDocumentNumber = "{name}" }',
     prices="item",
 )
 

@@ -89,7 +89,8 @@ def _check_path(where: str, path: str) -> None:
 
 def check_read(where: str, read: Read, seen: set[str]) -> None:
     if (read.kind, read.scope) not in STREAM_OF:
-        raise Misconfigured(f'{where}.scope: {read.kind} is read as scope = "delta" only.')
+        only = "full" if read.kind == "shown" else "delta"
+        raise Misconfigured(f'{where}.scope: {read.kind} is read as scope = "{only}" only.')
     if read.stream.name in seen:
         raise Misconfigured(f"{where}: {read.kind} with scope {read.scope} is declared twice.")
     seen.add(read.stream.name)

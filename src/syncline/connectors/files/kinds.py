@@ -8,7 +8,7 @@ from typing import Literal
 from syncline.model.change import Flow
 from syncline.ports import PollStream
 
-Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds"]
+Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds", "shown"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
 
 QUANTITY_MAX = Decimal(10) ** 15
@@ -25,6 +25,7 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
 ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
 PAYMENTS = PollStream("payments", (Flow.ORDERS,), arrives=True)
 REFUNDS = PollStream("refunds", (Flow.ORDERS,), arrives=True)
+SHOWN = PollStream("shown", (), snapshot=True, arrives=True)  # looked at by proofs; no event comes of it
 
 STREAM_OF = {
     ("stock", "full"): STOCK,
@@ -36,6 +37,7 @@ STREAM_OF = {
     ("orders", "delta"): ORDERS,
     ("payments", "delta"): PAYMENTS,
     ("refunds", "delta"): REFUNDS,
+    ("shown", "full"): SHOWN,
 }
 
 # What of an order may come in files of its own, and its key.
@@ -81,6 +83,8 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("reference", "refund", "amount"),
         ("currency", "created_at", "line", "sku", "quantity", "location", "restocked"),
     ),
+    # What a channel shows of what we wrote, and what it has taken off that for its own orders.
+    "shown": (("sku", "quantity"), ("location", "ordered", "stamp")),
 }
 
 # Of a company that a channel is told of: what is of each who may act for it, and of each address.

@@ -176,6 +176,11 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             if kind in kinds and "products" not in kinds:
                 raise Misconfigured(f"files: {kind} are of products: declare a write of kind 'products'.")
 
+        if self._reads("shown") and "stock" not in kinds:
+            raise Misconfigured(
+                "files: what a partner shows is compared with the numbers that we write: declare writes of kind 'stock'."
+            )
+
     def _reads(self, kind: str) -> bool:
         return any(read.kind == kind for read in self.reads)
 

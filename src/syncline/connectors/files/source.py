@@ -21,7 +21,7 @@ from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.kinds import MONEY, SHOWN
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Refusal, Rows
 from syncline.connectors.files.paying import MoneyJudge
@@ -106,7 +106,7 @@ class FilesSource:
 
     @property
     def streams(self) -> tuple[PollStream, ...]:
-        return tuple(read.stream for read in self._settings.reads)
+        return tuple(read.stream for read in self._settings.reads if read.stream is not SHOWN)
 
     def verify(self, request: WebhookRequest) -> Verified:
         raise Forged("files send no webhooks")

@@ -21,6 +21,7 @@ import msgspec
 
 from syncline.connectors.files.sold import SoldSpool
 from syncline.connectors.files.told import TOLD_SCHEMA, ToldSpool
+from syncline.connectors.files.written import WRITTEN_SCHEMA, WrittenSpool
 from syncline.model.errors import Misconfigured, Retryable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -150,7 +151,7 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-class Spool(SoldSpool, ToldSpool):
+class Spool(SoldSpool, ToldSpool, WrittenSpool):
     """The folder of one system. It is opened when it is first used; several may use it at once."""
 
     def __init__(self, folder: str, rng: Random, owner: str) -> None:
@@ -172,7 +173,7 @@ class Spool(SoldSpool, ToldSpool):
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages
                 with connection:
-                    connection.execute(SCHEMA + TOLD_SCHEMA)
+                    connection.execute(SCHEMA + TOLD_SCHEMA + WRITTEN_SCHEMA)
                     fresh = f"{self._rng.getrandbits(64):016x}"
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (fresh,))
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('owner', ?)", (self._owner,))
