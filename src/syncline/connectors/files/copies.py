@@ -17,14 +17,14 @@ import structlog
 
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.intake import Ends, Intake, header_of, kept, kept_name, lines
-from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.kinds import ONCE
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.orders import Orders, key_of, without_person
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Searched, Whose
 
-KINDS = ("orders", "order_status", "shipments", *MONEY)
+KINDS = ("order_status", "shipments", *ONCE)
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once
 PIECE_BYTES = 1024 * 1024

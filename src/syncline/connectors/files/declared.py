@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from syncline.connectors.files.kinds import (
-    MONEY,
+    ONCE,
     ORDER_ROWS_MAX,
     STREAM_OF,
     Kind,
@@ -99,7 +99,7 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def rows_allowed(self) -> int:
         """How many rows a file may have; of orders and their money fewer, since all of a file is looked at together."""
-        return min(self.rows_max, ORDER_ROWS_MAX) if self.kind in ("orders", *MONEY) else self.rows_max
+        return min(self.rows_max, ORDER_ROWS_MAX) if self.kind in ONCE else self.rows_max
 
     @property
     def stream(self) -> PollStream:

@@ -8,7 +8,7 @@ from typing import Literal
 from syncline.model.change import Flow
 from syncline.ports import PollStream
 
-Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds"]
+Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds", "returns"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
 
 
@@ -25,6 +25,7 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
 ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
 PAYMENTS = PollStream("payments", (Flow.ORDERS,), arrives=True)
 REFUNDS = PollStream("refunds", (Flow.ORDERS,), arrives=True)
+RETURNS = PollStream("returns", (Flow.RETURNS,), arrives=True)
 
 STREAM_OF = {
     ("stock", "full"): STOCK,
@@ -36,10 +37,14 @@ STREAM_OF = {
     ("orders", "delta"): ORDERS,
     ("payments", "delta"): PAYMENTS,
     ("refunds", "delta"): REFUNDS,
+    ("returns", "delta"): RETURNS,
 }
 
 # What of an order may come in files of its own, and its key.
 MONEY = {"payments": "payment", "refunds": "refund"}
+
+# Records that are judged one by one against what came before of them, and what each comes once by, beside its order.
+ONCE = {"orders": "revision", **MONEY, "returns": "return"}
 
 _SHIP_AND_BILL = tuple(
     f"{to}_{part}"
@@ -80,6 +85,11 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "refunds": (
         ("reference", "refund", "amount"),
         ("currency", "created_at", "line", "sku", "quantity", "location", "restocked"),
+    ),
+    # Goods that an ERP took back: each return once, by the ERP's own number.
+    "returns": (
+        ("return", "reference", "sku", "quantity"),
+        ("location", "returned_at", "restocked", "money", "refund", "line"),
     ),
 }
 

@@ -21,7 +21,7 @@ from syncline.model.errors import Misconfigured
 LOOK_UP_WINDOW_MS = 60_000
 
 CAPABILITIES = Capabilities(
-    delta_poll=("inventory", "order_status", "orders"),
+    delta_poll=("inventory", "order_status", "orders", "returns"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
     external_reference=True,  # the name of an order's file
     batch_items_max=STOCK_ROWS_MAX,
@@ -151,6 +151,17 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if "orders" in kinds and self._reads("orders"):
             raise Misconfigured(
                 "files: one partner either leaves orders or is left them; configure a system for each."
+            )
+        back = self.read("returns")
+        if back is not None and self._reads("orders"):
+            raise Misconfigured(
+                "files: returns are goods that an ERP took back; what a channel gives back for the orders that it leaves is read "
+                "as kind 'refunds'."
+            )
+        if back is not None and "refunds" in kinds and not _has(back, "refund"):
+            raise Misconfigured(
+                "files: returns need a column 'refund', in which the partner repeats the reference of the refund that a return was "
+                "made for: without it what a channel gave back would return to it as news, and be paid back twice."
             )
         if "stock" in kinds and not self._reads("items"):
             raise Misconfigured(

@@ -16,12 +16,12 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from syncline.connectors.files import mapping, orders
+from syncline.connectors.files import mapping, orders, returned
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.kinds import MONEY, ONCE
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Refusal, Rows
 from syncline.connectors.files.paying import MoneyJudge
@@ -102,6 +102,7 @@ class FilesSource:
         self._physical = any(read.kind == "stock" and read.basis == "on_hand" for read in settings.reads)
         self._paid = any(read.kind in MONEY for read in settings.reads)
         answered = settings.write("acknowledgements") is not None
+        self._returns = returned.ReturnJudge(name, clock, spool)
         self._money = MoneyJudge(name, clock, spool, answers=answered)
 
     @property
@@ -114,6 +115,8 @@ class FilesSource:
     def decode(self, logged: LoggedEvent) -> list[Change]:
         if logged.event.topic == orders.TOPIC:
             return [orders.decode(logged.event.body)]
+        if logged.event.topic == returned.TOPIC:
+            return [returned.decode(logged.event.body)]
         return mapping.decode(logged)
 
     def believed(self, flow: Flow, covers_ms: int) -> None:
@@ -145,8 +148,8 @@ class FilesSource:
             reached_ms = max(covers_ms, place.covers, min(entry.listed_ms, entry.stamp_ms))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
-            if sold:
-                pages = self._orders
+            if read.kind in ONCE:
+                pages = self._one_by_one
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
@@ -171,6 +174,8 @@ class FilesSource:
         yield Page((), self._cursor(stream, place, max(covers_ms, place.covers)), last=True)
         if read.kind == "orders":
             self._spool.forget_placed(self._clock.now_ms() - self._settings.order_days * DAY_MS)
+        if read.kind == "returns":
+            self._spool.forget_returns(self._clock.now_ms() - self._settings.order_days * DAY_MS)
         self._spool.collect(
             stream, (place.full, place.base), place.seq, self._clock.now_ms(), self._settings.keep_days
         )
@@ -332,9 +337,13 @@ class FilesSource:
 
     # --- files of changes -------------------------------------------------------------------------------
 
-    async def _orders(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        """Orders that a channel left, or money of them. ``at`` counts those that nothing is told of too."""
-        if read.kind in MONEY:
+    async def _one_by_one(
+        self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int
+    ) -> Telling:
+        """Orders that a channel left, or money or returns of orders. ``at`` counts those that nothing is told of too."""
+        if read.kind == "returns":
+            told = await self._returns.told(read, entry)
+        elif read.kind in MONEY:
             told = await self._money.told(read, entry)
         else:
             answers = self._settings.write("acknowledgements") is not None

@@ -20,6 +20,7 @@ from syncline.ports import Clock
 
 ORDER_COLUMNS = tuple("ORDER_REF REV ACTION LINE ITEM WAREHOUSE QTY PRICE TOTAL EMAIL DISCOUNT".split())
 PAYMENT_COLUMNS = ("PAYMENT", "ORDER_REF", "AMOUNT", "CURRENCY")
+REFUND_COLUMNS = ("REFUND_REF", "ORDER_REF", "AMOUNT", "ITEM", "WAREHOUSE", "QTY", "SHELF")
 STOCK_PREFIX = "STOCK_"
 
 
@@ -63,6 +64,19 @@ class Order:
     changed_ms: int = 0
     rows: tuple[Row, ...] = ()
     total: Decimal = Decimal(0)
+    back: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Goods of one order that came back; ``refund`` is whose word it is, where a channel told of it."""
+
+    order: str
+    units: Counter[tuple[str, str]]
+    returned_ms: int
+    shelf: bool
+    money: bool
+    refund: str = ""
 
 
 class Partner:
@@ -80,8 +94,10 @@ class Partner:
         self.parcels: dict[str, tuple[str, Counter[tuple[str, str]]]] = {}
         self.tracking: dict[str, str] = {}  # by parcel, where it is not the parcel's own number
         self.payments: dict[str, tuple[str, Decimal]] = {}
+        self.returns: dict[str, Return] = {}
         self._told: dict[str, int] = {}
         self._parcels_told: set[str] = set()
+        self._returns_told = 0
 
     # --- its books --------------------------------------------------------------------------------------
 
@@ -178,6 +194,42 @@ class Partner:
         self.parcels[number] = order.reference, units
         return number
 
+    def take_back(
+        self,
+        reference: str,
+        units: Counter[tuple[str, str]],
+        *,
+        shelf: bool = True,
+        money: bool = True,
+        refund: str = "",
+    ) -> str:
+        """Goods come back, and lie on the shelf again or not; returns the number under which they were received."""
+        order = self.orders[reference]
+        if (order.back + units) - order.shipped:
+            self._breach("more came back than was sent")
+        order.back += units
+        for at, count in units.items() if shelf else ():
+            self.on_hand[at] = self.on_hand.get(at, 0) + count
+        number = f"R{len(self.returns) + 1:05d}"
+        self.returns[number] = Return(reference, units, self._clock.now_ms(), shelf, money, refund)
+        return number
+
+    def receive_refunds(self) -> None:
+        """Fetch word of goods that a channel has paid back, and receive them, each refund once."""
+        for key in self._place.keys("refunds/"):
+            body = self._place.take(key)
+            if self._keeps:
+                self._place.put("refunds-done/" + key.rpartition("/")[2], body)
+            rows = list(csv.DictReader(io.StringIO(body.decode("cp1252")), delimiter=";", strict=True))
+            refund = rows[0]["REFUND_REF"] if rows and tuple(rows[0]) == REFUND_COLUMNS else ""
+            if not refund or any(back.refund == refund for back in self.returns.values()):
+                self._breach("refund file")
+                continue
+            units: Counter[tuple[str, str]] = Counter()
+            for row in rows:
+                units[row["ITEM"], row["WAREHOUSE"]] += int(row["QTY"])
+            self.take_back(rows[0]["ORDER_REF"], +units, shelf=rows[0]["SHELF"] == "1", refund=refund)
+
     # --- what it leaves ---------------------------------------------------------------------------------
 
     def leave_stock(self) -> str:
@@ -224,6 +276,22 @@ class Partner:
                 f"parcels/PARCELS_{self._stamp()}.csv", ["PARCEL;REF;ITEM;WAREHOUSE;QTY;TRACKING", *rows]
             )
             self._parcels_told |= set(news)
+
+    def leave_returns(self, *, every: bool = False) -> None:
+        """What came back, of returns that it has not told of, or of all."""
+        numbers = sorted(self.returns)[0 if every else self._returns_told :]
+        rows = [
+            f"{number};{back.order};{sku};{at};{n};{self._day(back.returned_ms)};{int(back.shelf)};{int(back.money)};{back.refund}"
+            for number in numbers
+            for back in (self.returns[number],)
+            for (sku, at), n in sorted(back.units.items())
+        ]
+        if rows:
+            self._leave(
+                f"returns/RETURNS_{self._stamp()}.csv",
+                ["RETURN;REF;ITEM;WAREHOUSE;QTY;BACK;SHELF;MONEY;REFUND_REF", *rows],
+            )
+            self._returns_told = len(self.returns)
 
     def _leave(self, key: str, lines: list[str]) -> None:
         self._place.put(key, ("\r\n".join(lines) + "\r\n").encode("cp1252"))
