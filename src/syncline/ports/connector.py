@@ -185,7 +185,7 @@ LivePrices = Callable[[Sequence[StockedItem], Sequence[str]], Awaitable[Sequence
 class System:
     """One configured account of an external product, open for use.
 
-    ``believed`` is told which full reads of a flow were judged and believed, by the moment that they cover: a source may
+    ``believed`` is told which full reads of a stream were judged and believed, by the moment that they cover: a source may
     leave out of the next what has not changed since. It may be told of one again, or never, if the process ends first.
     """
 
@@ -200,7 +200,7 @@ class System:
     census: Census | None = None  # lists everything, for `syncline adopt`
     order_book: OrderBook | None = None  # finds orders under the references of others
     rereads: Rereads = NOTHING
-    believed: Callable[[Flow, int], None] | None = None
+    believed: Callable[[str, int], None] | None = None
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
     listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
     gate: Gate | None = None  # answers what its checkouts ask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,8 @@ from syncline.model.errors import Misconfigured
 ENCODINGS = (
     "utf-8 utf-8-sig ascii latin-1 iso-8859-1 iso-8859-2 iso-8859-15 cp1250 cp1251 cp1252 cp437 cp850 cp852"
 )
+_SOME_DAY = datetime(2026, 11, 22)  # noqa: DTZ001 (a day, of whatever zone)
+_PEOPLE = {name for name in READ_FIELDS["customers"][1] if name.startswith("contact_")}
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -120,9 +123,40 @@ def check_read(where: str, read: Read, seen: set[str]) -> None:
         raise Misconfigured(f'{where}.stamp = "row" needs a column of the field stamp.')
     if read.kind == "refunds" and ("quantity" in fields) != bool(fields & {"line", "sku"}):
         raise Misconfigured(f"{where}.columns: goods that come back need 'quantity', and 'line' or 'sku'.")
+    _check_records(where, read, fields)
     for name in ("uncommitted", "cancelled"):
         if read.kind == "order_status" and getattr(read, name) and "status" not in fields:
             raise Misconfigured(f"{where}.{name} needs a column of the field status.")
+
+
+# What is said of one kind of records only, and of which field it tells.
+_OF_KIND = {
+    "whom": ("prices", "for"),
+    "inactive": ("customers", "status"),
+    "held": ("credit", "status"),
+    "unlimited": ("credit", "limit"),
+}
+
+
+def _check_records(where: str, read: Read, fields: set[str]) -> None:
+    for name, (kind, told) in _OF_KIND.items():
+        if getattr(read, name) and (read.kind != kind or told not in fields):
+            raise Misconfigured(f"{where}.{name} is for {kind}, and needs a column of the field {told}.")
+    if read.kind == "prices":
+        if ("for" in fields) != bool(read.whom) or ("for" in fields) != ("code" in fields):
+            raise Misconfigured(
+                f"{where}: the fields 'for' and 'code' need each other, and 'whom', which says what the words of 'for' mean."
+            )
+        try:
+            known = datetime.strptime(_SOME_DAY.strftime(read.day_format), read.day_format)  # noqa: DTZ007
+        except ValueError:
+            known = None
+        if known != _SOME_DAY:
+            raise Misconfigured(
+                f"{where}.day_format: {read.day_format!r} does not say which day it is, and no more."
+            )
+    if read.kind == "customers" and not fields & {"contact", "contact_email"} and fields & _PEOPLE:
+        raise Misconfigured(f"{where}.columns: people need 'contact', their key, or 'contact_email'.")
 
 
 def _check_orders(where: str, read: Read) -> None:

@@ -8,18 +8,38 @@ from typing import Literal
 from syncline.model.change import Flow
 from syncline.ports import PollStream
 
-Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds", "returns"]
+Kind = Literal[
+    "stock",
+    "items",
+    "prices",
+    "customers",
+    "credit",
+    "order_status",
+    "shipments",
+    "orders",
+    "payments",
+    "refunds",
+    "returns",
+]
+Audience = Literal["base", "list", "group", "customer", "promotion"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
 
 
 QUANTITY_MAX = Decimal(10) ** 15
 STOCK_ROWS_MAX = 5_000  # in one file of changes
 ORDER_ROWS_MAX = 200_000  # in one file of orders
+RECORD_ROWS_MAX = 1_000_000  # in one file of records that several rows make together
 
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
 STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True, arrives=True)
 ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
+PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True, arrives=True)
+PRICE_CHANGES = PollStream("price_changes", (Flow.PRICES,), arrives=True)
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True, arrives=True)
+CUSTOMER_CHANGES = PollStream("customer_changes", (Flow.CUSTOMERS,), arrives=True)
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True, arrives=True)
+CREDIT_CHANGES = PollStream("credit_changes", (Flow.CREDIT,), arrives=True)
 ORDER_STATUS = PollStream("order_status", (Flow.ORDER_STATUS,), arrives=True)
 SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
 ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
@@ -32,6 +52,12 @@ STREAM_OF = {
     ("stock", "delta"): STOCK_CHANGES,
     ("items", "full"): ITEMS,
     ("items", "delta"): ITEM_CHANGES,
+    ("prices", "full"): PRICES,
+    ("prices", "delta"): PRICE_CHANGES,
+    ("customers", "full"): CUSTOMERS,
+    ("customers", "delta"): CUSTOMER_CHANGES,
+    ("credit", "full"): CREDIT,
+    ("credit", "delta"): CREDIT_CHANGES,
     ("order_status", "delta"): ORDER_STATUS,
     ("shipments", "delta"): SHIPMENTS,
     ("orders", "delta"): ORDERS,
@@ -40,11 +66,19 @@ STREAM_OF = {
     ("returns", "delta"): RETURNS,
 }
 
+# What states records that several rows may make together.
+RECORDS = ("prices", "customers", "credit")
+
 # What of an order may come in files of its own, and its key.
 MONEY = {"payments": "payment", "refunds": "refund"}
 
 # Records that are judged one by one against what came before of them, and what each comes once by, beside its order.
 ONCE = {"orders": "revision", **MONEY, "returns": "return"}
+
+# For whom a price is; one that names nobody is everybody's.
+BASE = "base"
+AUDIENCES = ("list", "group", "customer", "promotion")
+PLACE_PARTS = tuple("name line1 line2 city region postcode country phone".split())
 
 _SHIP_AND_BILL = tuple(
     f"{to}_{part}"
@@ -66,9 +100,29 @@ ORDER_LINE = ("sku", "quantity", "unit_price", "line", "title", "location", "lin
 READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stock": (("sku", "quantity"), ("location", "committed", "stamp")),
     "items": (("sku",), ("id", "title", "category", "price", "currency", "stamp")),
+    # Of all rows that one list has of one SKU.
+    "prices": (
+        ("sku", "price"),
+        (*AUDIENCES, *"for code currency minimum per unit own_unit starts ends stamp".split()),
+    ),
+    # Of all rows of one company: of itself, of its people, of its addresses.
+    "customers": (
+        ("company", "name"),
+        (
+            *"number status external_id tax_id terms group currency email phone person stamp".split(),
+            *"contact contact_first_name contact_last_name contact_email contact_phone contact_title".split(),
+            *"contact_role site site_label site_billing site_shipping".split(),
+            *(f"{to}_{part}" for to in ("site", "bill", "ship") for part in PLACE_PARTS),
+        ),
+    ),
+    # Orders that are not invoiced have to be said: they would count nowhere once the ERP has booked them.
+    "credit": (
+        ("account", "balance", "open_orders"),
+        tuple("limit currency status days_past_due overdue open_invoices terms stamp".split()),
+    ),
     "order_status": (
         ("reference", "sku", "quantity"),
-        ("location", "shipped", "id", "status", "changed", "stamp"),
+        ("location", "shipped", "id", "status", "changed", "account", "stamp"),
     ),
     "shipments": (
         ("shipment", "reference", "sku", "quantity"),

@@ -121,6 +121,8 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: with stock read and orders written, reads of kind 'order_status' are needed: nothing else says "
                 "which orders the stock figures have lost already, so units would be sold twice or hidden for ever."
             )
+        if "orders" in kinds and self._reads("credit"):
+            self._check_credit()
         physical = any(read.kind == "stock" and read.basis == "on_hand" for read in self.reads)
         status = self.read("order_status")
         if physical and status is not None and not _has(status, "shipped"):
@@ -166,6 +168,18 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if "stock" in kinds and not self._reads("items"):
             raise Misconfigured(
                 "files: to write stock, declare reads of kind 'items': they say which SKUs the partner sells."
+            )
+
+    def _check_credit(self) -> None:
+        orders = self.write("orders")
+        if not self._reads("order_status"):
+            raise Misconfigured(
+                "files: with credit read and orders written, reads of kind 'order_status' are needed: nothing else says "
+                "which orders the figures contain, so each would count twice for ever."
+            )
+        if orders is not None and not _has(orders, "customer_id"):
+            raise Misconfigured(
+                "files: with credit read, orders need a column 'customer_id': it says on whose account they are booked."
             )
 
     def _reads(self, kind: str) -> bool:
