@@ -16,6 +16,7 @@ from syncline.connectors.files.kinds import (
     ORDER_HEAD,
     ORDER_LINE,
     READ_FIELDS,
+    READ_NAMED,
     STREAM_OF,
     WRITE_FIELDS,
 )
@@ -54,9 +55,12 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     head = dialect.head if isinstance(dialect, Read) else None
     heads = head.columns if head is not None else ()
     fields = [column.field for column in (*heads, *dialect.columns)]
-    mapped = isinstance(dialect, Write) and dialect.kind == "orders"
+    if isinstance(dialect, Read):
+        named = READ_NAMED.get(dialect.kind, "")
+    else:
+        named = MAPPED if isinstance(dialect, Write) and dialect.kind == "orders" else ""
     for one in fields:
-        if one not in needed and one not in more and not (mapped and re.fullmatch(MAPPED, one)):
+        if one not in needed and one not in more and not (named and re.fullmatch(named, one)):
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
     if len(set(fields)) != len(fields):
         raise Misconfigured(f"{where}.columns: a field is named twice.")
@@ -135,6 +139,9 @@ _OF_KIND = {
     "inactive": ("customers", "status"),
     "held": ("credit", "status"),
     "unlimited": ("credit", "limit"),
+    "own_language": ("products", "language"),
+    "ended": ("products", "status"),
+    "drafts": ("products", "status"),
 }
 
 
@@ -155,8 +162,35 @@ def _check_records(where: str, read: Read, fields: set[str]) -> None:
             raise Misconfigured(
                 f"{where}.day_format: {read.day_format!r} does not say which day it is, and no more."
             )
+    if read.kind == "products":
+        _check_products(where, fields)
     if read.kind == "customers" and not fields & {"contact", "contact_email"} and fields & _PEOPLE:
         raise Misconfigured(f"{where}.columns: people need 'contact', their key, or 'contact_email'.")
+
+
+def _check_products(where: str, fields: set[str]) -> None:
+    def some(prefix: str) -> set[str]:
+        return {name for name in fields if name.startswith(prefix)}
+
+    needs = [("attribute", "attribute_value"), ("attribute_value", "attribute"), ("image", "image_position")]
+    needs += [("image_position", "image")]
+    needs += [(name, name.replace("name", "value")) for name in some("option_name.")]
+    needs += [(name, name.replace("value", "name")) for name in some("option_value.")]
+    for one, other in needs:
+        if one in fields and other not in fields:
+            raise Misconfigured(f"{where}.columns: {one!r} needs {other!r}.")
+    ways = (
+        ("images", [{"images"} & fields, {"image"} & fields, some("image.")]),
+        ("assortments", [{"assortments"} & fields, {"assortment"} & fields]),
+        ("options", [some("option."), some("option_name.")]),
+        ("attributes", [{"attribute"} & fields, some("attribute.")]),
+        ("translations", [{"language"} & fields, some("translation.")]),
+    )
+    for what, told in ways:
+        if sum(map(bool, told)) > 1:
+            raise Misconfigured(
+                f"{where}.columns: {what} are told in one way, and not as {' and as '.join(min(x) for x in told if x)}."
+            )
 
 
 def _check_orders(where: str, read: Read) -> None:

@@ -99,6 +99,9 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     inactive: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
     unlimited: tuple[str, ...] = ()
+    own_language: str = ""
+    ended: tuple[str, ...] = ()
+    drafts: tuple[str, ...] = ()
     file_bytes_max: int = 512 * 1024 * 1024
     rows_max: int = 2_000_000
     row_bytes_max: int = 64 * 1024

@@ -11,6 +11,7 @@ from syncline.ports import PollStream
 Kind = Literal[
     "stock",
     "items",
+    "products",
     "prices",
     "customers",
     "credit",
@@ -34,6 +35,9 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
 STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True, arrives=True)
 ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
+# Which SKUs there are is everybody's; products are read where a route of the catalog carries them.
+PRODUCTS = PollStream("products", (), snapshot=True, arrives=True, records=(Flow.CATALOG,))
+PRODUCT_CHANGES = PollStream("product_changes", (), arrives=True, records=(Flow.CATALOG,))
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True, arrives=True)
 PRICE_CHANGES = PollStream("price_changes", (Flow.PRICES,), arrives=True)
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True, arrives=True)
@@ -52,6 +56,8 @@ STREAM_OF = {
     ("stock", "delta"): STOCK_CHANGES,
     ("items", "full"): ITEMS,
     ("items", "delta"): ITEM_CHANGES,
+    ("products", "full"): PRODUCTS,
+    ("products", "delta"): PRODUCT_CHANGES,
     ("prices", "full"): PRICES,
     ("prices", "delta"): PRICE_CHANGES,
     ("customers", "full"): CUSTOMERS,
@@ -67,7 +73,7 @@ STREAM_OF = {
 }
 
 # What states records that several rows may make together.
-RECORDS = ("prices", "customers", "credit")
+RECORDS = ("products", "prices", "customers", "credit")
 
 # What of an order may come in files of its own, and its key.
 MONEY = {"payments": "payment", "refunds": "refund"}
@@ -100,6 +106,14 @@ ORDER_LINE = ("sku", "quantity", "unit_price", "line", "title", "location", "lin
 READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stock": (("sku", "quantity"), ("location", "committed", "stamp")),
     "items": (("sku",), ("id", "title", "category", "price", "currency", "stamp")),
+    # Of all rows of one product: of itself, of its variants, its images, its texts in other languages.
+    "products": (
+        ("sku",),
+        (
+            *"product barcode title description category status language images image image_position".split(),
+            *"attribute attribute_value assortments assortment stamp".split(),
+        ),
+    ),
     # Of all rows that one list has of one SKU.
     "prices": (
         ("sku", "price"),
@@ -145,6 +159,12 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("return", "reference", "sku", "quantity"),
         ("location", "returned_at", "restocked", "money", "refund", "line"),
     ),
+}
+
+# Fields with a name of the partner's own in them, by kind of record.
+READ_NAMED = {
+    "products": r"(option|attribute)\..{1,60}|option_(name|value)\.[1-9]|image\.[1-9][0-9]?"
+    r"|translation\.[A-Za-z0-9_-]{1,20}\.(title|description)"
 }
 
 WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

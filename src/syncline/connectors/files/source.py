@@ -273,7 +273,7 @@ class FilesSource:
         again = odd | self._spool.touched(read.stream.name) if before else odd
         if isinstance(rows, StatedRows):
             said = await digests(before, self._clock, reader, rows)
-            groups = await grouped(found, self._clock, Grouped(reader, rows.key_of))
+            groups = await grouped(found, self._clock, Grouped(reader, rows.key_of, rows.check))
             return ComparedRecords(entry.name, rows, groups, said, again)
         lines_before = set[bytes]()
         for number, line in enumerate(before):
@@ -416,7 +416,7 @@ class FilesSource:
         touched: dict[str, int],
     ) -> tuple[list[Event], list[Refusal]]:
         """Records, each with all rows that the file has of it."""
-        groups = await grouped(found, self._clock, Grouped(reader, rows.key_of))
+        groups = await grouped(found, self._clock, Grouped(reader, rows.key_of, rows.check))
         refused = list(refusals(entry.name, groups, rows))
         good: list[Stated[object]] = []
         for count, group in enumerate(groups.groups.values(), 1):

@@ -21,6 +21,7 @@ from syncline.ports import Clock
 ORDER_COLUMNS = tuple("ORDER_REF REV ACTION LINE ITEM WAREHOUSE QTY PRICE TOTAL EMAIL DISCOUNT".split())
 PAYMENT_COLUMNS = ("PAYMENT", "ORDER_REF", "AMOUNT", "CURRENCY")
 REFUND_COLUMNS = ("REFUND_REF", "ORDER_REF", "AMOUNT", "ITEM", "WAREHOUSE", "QTY", "SHELF")
+ARTICLE_COLUMNS = tuple("ARTICLE ITEM COLOUR LANG TITLE TEXT GROUP STATE MATERIAL PICTURE NO SEEN_BY".split())
 STOCK_PREFIX = "STOCK_"
 
 
@@ -67,6 +68,23 @@ class Order:
     back: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
+@dataclass(slots=True)
+class Article:
+    """What it sells under one name: ``items`` by colour, "" where there is one; ``pictures`` in their order; ``words`` by language."""
+
+    name: str
+    title: str
+    items: dict[str, str]
+    text: str = ""
+    group: str = ""
+    material: str = ""
+    pictures: list[str] = field(default_factory=list)
+    words: dict[str, str] = field(default_factory=dict)
+    seen_by: set[str] = field(default_factory=set)
+    sold: bool = True
+    changed_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Return:
     """Goods of one order that came back; ``refund`` is whose word it is, where a channel told of it."""
@@ -95,9 +113,11 @@ class Partner:
         self.tracking: dict[str, str] = {}  # by parcel, where it is not the parcel's own number
         self.payments: dict[str, tuple[str, Decimal]] = {}
         self.returns: dict[str, Return] = {}
+        self.articles: dict[str, Article] = {}
         self._told: dict[str, int] = {}
         self._parcels_told: set[str] = set()
         self._returns_told = 0
+        self._articles_told_ms = 0
 
     # --- its books --------------------------------------------------------------------------------------
 
@@ -247,6 +267,20 @@ class Partner:
             f"items/ITEMS_{self._stamp()}.csv", ["ITEM;TEXT", *(f"{sku};Article {sku}" for sku in items)]
         )
 
+    def write_up(self, article: Article) -> None:
+        """Somebody enters or changes an article."""
+        article.changed_ms = self._clock.now_ms()
+        self.articles[article.name] = article
+
+    def leave_articles(self, *, every: bool = True) -> None:
+        """Every article that it lists, or those that changed since it last told of any."""
+        told = [x for x in self.articles.values() if every or x.changed_ms > self._articles_told_ms]
+        rows = [row for article in sorted(told, key=lambda x: x.name) for row in _article_rows(article)]
+        self._articles_told_ms = self._clock.now_ms()
+        if rows or every:
+            kind = "ARTICLES" if every else "CHANGED"
+            self._leave(f"articles/{kind}_{self._stamp()}.csv", [";".join(ARTICLE_COLUMNS), *rows])
+
     def leave_status(self) -> None:
         """What it has booked, of orders that changed since it last said so."""
         news = [x for x in self.orders.values() if x.changed_ms > self._told.get(x.reference, 0)]
@@ -304,6 +338,26 @@ class Partner:
     def _day(at_ms: int) -> str:
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         return f"{at:%d.%m.%Y %H:%M:%S}.{at.microsecond:06d}"
+
+
+def _article_rows(article: Article) -> list[str]:
+    """A row for each item, and for what there is more of: the last row says most, and pictures come in no order."""
+    told: list[dict[str, str]] = [
+        {"PICTURE": address, "NO": str(n)} for n, address in reversed(list(enumerate(article.pictures, 1)))
+    ]
+    told += [{"SEEN_BY": name} for name in sorted(article.seen_by)]
+    told += [{"LANG": language, "TITLE": title} for language, title in sorted(article.words.items())]
+    told += [{"ITEM": item, "COLOUR": colour} for colour, item in article.items.items()]
+    told[-1] |= {
+        "TITLE": article.title,
+        "TEXT": article.text,
+        "GROUP": article.group,
+        "STATE": "sold" if article.sold else "ended",
+        "MATERIAL": article.material,
+    }
+    return [
+        ";".join({"ARTICLE": article.name, **row}.get(name, "") for name in ARTICLE_COLUMNS) for row in told
+    ]
 
 
 def _amount(text: str) -> Decimal:

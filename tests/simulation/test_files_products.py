@@ -1,0 +1,275 @@
+"""Products from a partner who exchanges files to a Shopify shop, under faults and kills: full lists and changes between them.
+
+People at the partner rename articles, give them other texts, pictures and groups, add colours, end articles and sell them again,
+strike them from the list, and say who may see them. What is right is said here from the books of both sides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+from tests.simulation import files_play
+from tests.simulation.files_play import Play
+
+from syncline.connectors.files.comparing import ComparedRecords
+from syncline.connectors.files.declared import Column, Read
+from syncline.connectors.files.products import ProductRows
+from syncline.connectors.files.simulator.partner import ARTICLE_COLUMNS, Article
+from syncline.connectors.files.source import FilesSource
+from syncline.engine.apply import full_states
+from syncline.engine.routes import Route, Routes
+from syncline.model.change import Flow
+from syncline.model.products import EVERYTHING, ProductRules, ProductStatus
+from syncline.pricing.rules import OWN, ChannelList, PriceRules
+from syncline.simulate.sides.exchange import STAMPED, columns
+
+pytestmark = pytest.mark.simulation
+
+FIELDS = "product sku option.Colour language title description category status attribute.material image image_position assortment"
+WHOLE = Read(
+    kind="products",
+    path="articles",
+    pattern="ARTICLES_*.csv",
+    scope="full",
+    lead_s=30,
+    ended=("ended",),
+    columns=columns(FIELDS.split(), ARTICLE_COLUMNS),
+    **STAMPED,
+)
+CHANGED = replace(WHOLE, pattern="CHANGED_*.csv", scope="delta")
+PRICES = Read(
+    kind="prices",
+    path="prices",
+    pattern="PRICES_*.csv",
+    scope="full",
+    columns=(Column("sku", name="ITEM"), Column("price", name="PRICE")),
+    **STAMPED,
+)
+COLOURS = ("red", "green", "blue")
+FOREIGN = "SHOP-OWN"
+LANGUAGE, TRADE = "de", "trade"
+PICTURES = "https://images.example.com/{}/{}.png"
+GOODS = 10
+
+
+class Articles(Play):
+    """One seed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.settings = replace(self.settings, reads=(WHOLE, CHANGED, PRICES), writes=(), untold=())
+        self.said: dict[str, list[str]] = {}
+        self.gone: dict[str, Article] = {}
+        self.changes: Counter[str] = Counter()
+        self.shop.locales.add(LANGUAGE)
+        self.online = self.shop.add_publication("Online")
+        self.trading = self.shop.add_publication("Trade")
+        self.shop.add_product(FOREIGN, "Our own", Decimal("5.00"), {self.places[0][1]: 3})
+        for sku in self.skus:  # the shop has these already
+            self.enter(Article(sku, sku, {"": sku}))
+        for n in range(GOODS):
+            self.make(f"NEW-{n}")
+
+    def routes(self) -> Routes:
+        often = {"poll_interval_ms": 120_000, "guard_cut_share": Decimal(1)}
+        shown = {str(self.online): (EVERYTHING,), str(self.trading): (TRADE,)}
+        products = ProductRules(locales={LANGUAGE: LANGUAGE}, assortments=shown)
+        prices = PriceRules((ChannelList(OWN, ("base",), self.shop.currency),), decimals=2)
+        return Routes(
+            [
+                Route(Flow.CATALOG, "erp", "shop", 600_000, products=products, **often),
+                Route(Flow.PRICES, "erp", "shop", 600_000, prices=prices, **often),
+            ]
+        )
+
+    # --- people at the partner ----------------------------------------------------------------------
+
+    def enter(self, article: Article) -> None:
+        self.said.setdefault(article.name, [article.title])
+        if self.said[article.name][-1] != article.title:
+            self.said[article.name].append(article.title)
+        self.partner.write_up(article)
+
+    def make(self, name: str) -> None:
+        items = (
+            {colour: f"{name}-{colour}" for colour in COLOURS[:2]} if self.rng.random() < 0.5 else {"": name}
+        )
+        pictures = [PICTURES.format(name, n) for n in range(self.rng.randint(0, 3))]
+        self.enter(Article(name, name, items, f"All about {name}", "Shelf 1", "wool", pictures))
+
+    def trade_on(self) -> None:
+        article = self.rng.choice(list(self.partner.articles.values()))
+        act = self.rng.choice(
+            ("rename", "rename", "describe", "grow", "end", "show", "make", "strike", "back")
+        )
+        n = len(self.said[article.name])
+        there = article.items.values() & self.shop.state.skus.keys()
+        if act == "rename":
+            article.title = f"{article.name} no. {n}"
+            article.words = {LANGUAGE: f"{article.title} (de)"}
+        elif act == "describe":
+            number = self.changes.total()
+            article.text, article.group = f"Text {number}", f"Shelf {number % 5}"
+            article.material = f"Stuff {number}"
+            article.pictures = [*article.pictures, PICTURES.format(article.name, f"{number}x")]
+        elif act == "grow" and "" not in article.items and len(article.items) < len(COLOURS):
+            colour = COLOURS[len(article.items)]
+            article.items[colour] = f"{article.name}-{colour}"
+        elif (
+            act == "end" and there
+        ):  # what ends before anybody was told of it is not known to have been there
+            article.sold = not article.sold
+        elif act == "show":
+            article.seen_by ^= {TRADE}
+        elif act == "make":
+            self.make(f"NEW-{len(self.said)}")
+        elif act == "strike" and there and article.name not in self.skus:
+            self.gone[article.name] = self.partner.articles.pop(article.name)
+        elif act == "back" and self.gone:
+            _, article = self.gone.popitem()
+        else:
+            return
+        self.changes[act] += 1
+        if act != "strike":
+            self.enter(article)
+
+    async def nights(self) -> None:
+        while True:
+            await self.clock.sleep(self.rng.uniform(30, 120))
+            if self.rng.random() < 0.5:
+                self.leave_prices()
+            self.partner.leave_articles(every=self.rng.random() < 0.4)
+
+    def leave_prices(self) -> None:
+        items = [item for article in self.partner.articles.values() for item in article.items.values()]
+        rows = ["ITEM;PRICE", *(f"{item};7,50" for item in items)]
+        stamp = self.partner._stamp()
+        self.place.put(f"prices/PRICES_{stamp}.csv", "\r\n".join([*rows, ""]).encode("cp1252"))
+
+    async def trade(self) -> None:
+        ends = self.clock.monotonic() + files_play.TRADE_S
+        while self.clock.monotonic() < ends:
+            await self.clock.sleep(self.rng.expovariate(1 / 30.0))
+            self.trade_on()
+
+    # --- what is right ------------------------------------------------------------------------------
+
+    def differences(self) -> list[str]:
+        found = [problem for x in self.partner.articles.values() for problem in self.wrong(x)]
+        for article in self.gone.values():
+            live = [sku for sku in article.items.values() if self.status(sku) not in ("", "ARCHIVED")]
+            found += [f"{article.name} was struck from the list, and is still sold"] if live else []
+        return [*found, *self.never()]
+
+    def status(self, sku: str) -> str:
+        return self.shop.product_of(sku).status if sku in self.shop.state.skus else ""
+
+    def wrong(self, article: Article) -> list[str]:
+        name, skus = article.name, list(article.items.values())
+        if not article.sold:
+            live = [sku for sku in skus if self.status(sku) not in ("", "ARCHIVED")]
+            return [f"{name} is still sold"] if live else []
+        if missing := [sku for sku in skus if sku not in self.shop.state.skus]:
+            return [f"{name}: {missing} are not there"]
+        product = self.shop.product_of(skus[0])
+        texts = {where: text for where, (text, _) in product.translations.items()}
+        material = product.metafields.get(("custom", "material"), ("", None))[1]
+        told = [
+            ("status", product.status, "ACTIVE"),
+            ("title", product.title, article.title),
+            ("text", product.description, article.text),
+            ("group", product.product_type, article.group),
+            ("material", material or "", article.material),
+            ("pictures", set(article.pictures) <= set(product.images), True),
+            ("translation", texts.get((LANGUAGE, "title")), article.words.get(LANGUAGE)),
+            ("online", self.online in product.publications, True),
+            ("trade", self.trading in product.publications, TRADE in article.seen_by),
+            ("products", len({self.shop.product_of(sku).id for sku in skus}), 1),
+        ]
+        return [f"{name}: {what} is {is_!r} and not {right!r}" for what, is_, right in told if is_ != right]
+
+    def never(self) -> list[str]:
+        """What must not have happened at any time."""
+        own = self.shop.product_of(FOREIGN)
+        log = self.shop.state.product_log
+        free = sum(status == "ACTIVE" and not priced for *_, status, priced in log)
+        said = {title: n for titles in self.said.values() for n, title in enumerate(titles)}
+        backward, at = 0, {}
+        for _, number, title, _, _ in log:
+            backward += said.get(title, 0) < at.get(number, 0)
+            at[number] = max(at.get(number, 0), said.get(title, 0))
+        doubled = Counter(variant.sku for variant in self.shop.state.variants.values() if variant.sku)
+        told = (
+            (sum(number == own.id for _, number, *_ in log), "times the shop's own product was touched"),
+            (self.shop.ledger.effects["variant_deleted"], "variants deleted"),
+            (doubled.total() - len(doubled), "SKUs made twice"),
+            (free, "products sold for nothing"),
+            (backward, "titles that went back"),
+        )
+        return [f"{count} {what}" for count, what in told if count]
+
+
+@pytest.mark.parametrize(
+    ("number", "more"),
+    [(1, {}), (2, {"local": True}), (3, {"restored": True})],
+    ids=["", "local", "restored"],
+)
+def test_products_agree_after_faults_and_kills(number, more):
+    play = Articles(number, **more)
+    assert play.play() == []
+    assert play.changes.total() > 20 and len(play.changes) > 5, "nothing to check"
+    assert {"ACTIVE", "DRAFT", "ARCHIVED"} <= {status for *_, status, _ in play.shop.state.product_log}
+
+
+# --- connectors and engines with one mistake each -----------------------------------------------------
+
+
+def never_sees_that_a_product_was_struck(patch):
+    async def nothing(self, system):
+        return None
+
+    patch.setattr(full_states.FullStateReads, "judge", nothing)
+
+
+def forgets_to_say_what_is_there(patch):
+    page = FilesSource._page
+    patch.setattr(FilesSource, "_page", lambda self, *args: (page(self, *args)[0], ()))
+
+
+def takes_what_is_called_alike_for_the_same(patch):
+    told = ComparedRecords.told
+
+    def hasty(self):
+        same = {key: group.digest for key, group in self._groups.groups.items() if key in self._before}
+        self._before = same
+        return told(self)
+
+    patch.setattr(ComparedRecords, "told", hasty)
+
+
+def takes_every_language_for_its_own(patch):
+    patch.setattr(ProductRows, "_language", lambda self, line: "")
+
+
+def sees_no_row_that_ends_it(patch):
+    patch.setattr(ProductRows, "_status", lambda self, lines: ProductStatus.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        never_sees_that_a_product_was_struck,
+        forgets_to_say_what_is_there,
+        takes_what_is_called_alike_for_the_same,
+        takes_every_language_for_its_own,
+        sees_no_row_that_ends_it,
+    ],
+    ids=lambda one: one.__name__,
+)
+def test_the_books_catch(mutant, monkeypatch):
+    mutant(monkeypatch)
+    monkeypatch.setattr(files_play, "AGREE_S_MAX", 1_200.0)  # a mutant never agrees; no need to wait
+    assert any(Articles(number, kills=0).play() for number in (1, 2, 3))
