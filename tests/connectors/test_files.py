@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
+from tests.connectors.files_products_bench import ProductsBench
 
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
@@ -20,6 +21,10 @@ class TestFilesSink(SinkConformance):
 
 class TestFilesSimulator(SimulatorConformance):
     bench = FilesBench
+
+
+class TestProductsSource(SourceConformance):
+    bench = ProductsBench
 
 
 class TestMarketSource(SourceConformance):

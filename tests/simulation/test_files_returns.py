@@ -12,15 +12,16 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 from tests.simulation import files_play
-from tests.simulation.files_play import Play, routes_of
+from tests.simulation.files_play import START_MS, Play, routes_of
 
 from syncline.connectors.files import returned
 from syncline.connectors.files.declared import Read, Write
-from syncline.connectors.files.simulator.partner import REFUND_COLUMNS
+from syncline.connectors.files.simulator.partner import REFUND_COLUMNS, Order
 from syncline.connectors.files.spool import Spool
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow
 from syncline.simulate.sides.exchange import DIALECT, STAMPED, columns
+from syncline.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.simulation
 
@@ -161,6 +162,29 @@ def test_every_return_is_at_the_shop_once(number, more):
     assert play.play() == []
     ends = {(back.shelf, back.money) for back in play.partner.returns.values() if not back.refund}
     assert len(play.partner.returns) > 4 and len(ends) > 1 and play.refunded, "nothing to check"
+
+
+def test_a_return_of_an_order_that_the_shop_does_not_know_waits_for_a_person():
+    play = Returns(1)
+    parked: list[object] = []
+
+    async def story() -> None:
+        play.store = SqliteStore.open(":memory:", now_ms=START_MS)
+        play.partner.leave_items()
+        play.partner.leave_stock()
+        play.open()
+        play.loop.create_task(play.shop.run())
+        await play.clock.sleep(300.0)
+        units = Counter({(play.skus[0], "MAIN"): 1})
+        for reference in ("shop-424242", "somebody-elses-7"):
+            play.partner.orders[reference] = Order(reference, 1, Counter(units), Counter(units))
+            play.partner.take_back(reference, units)
+        play.partner.leave_returns()
+        await play.clock.sleep(3_600.0)
+        parked.extend(await play.store.read("parked_open", after=0, limit=20))
+
+    play.tell(story())
+    assert [row[1:4] for row in parked] == [("shop", "create_refund", "424242\x1fR00001")]
 
 
 # --- connectors with one mistake each -----------------------------------------------------------------

@@ -36,7 +36,8 @@ class ProductRows(StatedRows):
         self, read: Read, reader: Reader, taken: Taken, changed_ms: int, *, physical: bool = False
     ) -> None:
         super().__init__(read, reader, taken, changed_ms, physical=physical)
-        self._products: defaultdict[str, set[str]] = defaultdict(set)  # that name a SKU in this file
+        self._owners: dict[str, str] = {}  # of SKUs in this file: the first product that names each
+        self._rivals: defaultdict[str, set[str]] = defaultdict(set)  # and others that do
         self._options = self._named("option.")
         self._option_names = self._named("option_name.")
         self._attributes = self._named("attribute.")
@@ -54,7 +55,9 @@ class ProductRows(StatedRows):
     def check(self, values: Sequence[str]) -> None:
         """Note whose a SKU is."""
         if sku := self._get("sku", values):
-            self._products[sku].add(self.key_of(values))
+            key = self.key_of(values)
+            if self._owners.setdefault(sku, key) != key:
+                self._rivals[sku].add(key)
 
     def record(self, lines: Sequence[Line]) -> Stated[object]:
         """A product with all of its variants."""
@@ -120,8 +123,9 @@ class ProductRows(StatedRows):
             sku = self._key("sku", line.values)
         except Rejected as error:
             raise AtLine(line.number, str(error)) from error
-        if others := self._products[sku] - {key}:
-            raise AtLine(line.number, f"field sku: {shown(sku)} is of product {shown(min(others))} as well")
+        if sku in self._rivals:
+            other = min({self._owners[sku], *self._rivals[sku]} - {key})
+            raise AtLine(line.number, f"field sku: {shown(sku)} is of product {shown(other)} as well")
         return sku
 
     def _option_values(self, lines: Sequence[Line]) -> dict[str, str]:
