@@ -255,7 +255,7 @@ def takes_every_language_for_its_own(patch):
 
 
 def sees_no_row_that_ends_it(patch):
-    patch.setattr(ProductRows, "_status", lambda self, lines: ProductStatus.ACTIVE)
+    patch.setattr(ProductRows, "_status", lambda self, lines, rows: ProductStatus.ACTIVE)
 
 
 @pytest.mark.parametrize(

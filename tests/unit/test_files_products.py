@@ -139,7 +139,25 @@ SHIRT = row(product="SHIRT", sku="S-1", option_Colour="red", title="Shirt", stat
     ("rows", "line", "why"),
     [
         ((SHIRT, row(product="SHIRT", title="Skirt")), 3, "field title: 'Skirt' here, and 'Shirt' in line 2"),
-        ((SHIRT, row(product="SHIRT", status="0")), 3, "field status: '0' here, and '1' in line 2"),
+        (
+            (SHIRT, row(product="SHIRT", status="1"), row(product="SHIRT", status="0")),
+            4,
+            "field status: '0' here, and '1' in line 3",
+        ),
+        (
+            (SHIRT, row(product="SHIRT", sku="S-1", status="0")),
+            3,
+            "field status: '0' here, and '1' in line 2",
+        ),
+        (
+            (
+                SHIRT,
+                row(product="SHIRT", sku="S-2", option_Colour="blue"),
+                row(product="SHIRT", sku="S-3", option_Colour="green", status="0"),
+            ),
+            3,
+            "field status: nothing is said of 'S-2', and others differ",
+        ),
         (
             (SHIRT, row(product="SHIRT", sku="S-1", option_Colour="blue")),
             3,
@@ -260,6 +278,37 @@ def test_words_of_the_partners_own_say_what_has_ended(desks):
         "AS": "active",
     }
     assert len(refused) == 1
+
+
+@pytest.mark.parametrize(
+    ("whole", "each", "status", "left"),
+    [
+        ("", ("1", "1"), "active", 2),
+        ("", ("1", ""), "active", 2),  # one row says it of all
+        ("", ("1", "0"), "active", 1),  # one variant has ended
+        ("", ("draft", "0"), "draft", 1),
+        ("", ("1", "draft"), "active", 1),
+        ("", ("0", "0"), "archived", 2),
+        ("1", ("", "0"), "active", 1),
+        ("1", ("0", "0"), "archived", 2),
+        ("0", ("1", "1"), "archived", 2),  # it has ended, whatever is said of its variants
+    ],
+)
+def test_a_variant_that_has_ended_is_no_part_of_a_product_that_is_sold(desks, whole, each, status, left):
+    desk = desks(PRODUCTS)
+    rows = [
+        row(product="SHIRT", sku=f"S-{n}", option_Colour=f"colour {n}", status=word)
+        for n, word in enumerate(each, 1)
+    ]
+    leave(desk, row(product="SHIRT", title="Shirt", status=whole), *rows)
+    product = made(desk)
+    assert (product.status.value, len(product.variants)) == (status, left)
+
+
+def test_a_sku_that_took_the_place_of_another_may_have_its_values(desks):
+    desk = desks(PRODUCTS)
+    leave(desk, SHIRT, row(product="SHIRT", sku="S-0", option_Colour="red", status="0"))
+    assert [one.sku for one in made(desk).variants] == ["S-1"]
 
 
 def declared(fields: str, **more):

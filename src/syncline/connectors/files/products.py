@@ -63,13 +63,15 @@ class ProductRows(StatedRows):
         """A product with all of its variants."""
         key = self.key_of(lines[0].values)
         own = [line for line in lines if not self._language(line)]
-        variants, options = self._variants(key, lines, own)
+        rows = self._sold(key, lines, own)
+        status = self._status(own, rows)
+        variants, options = self._variants(own, rows)
         product = Product(
             key,
             self.alike("title", own) if "title" in self._at else key,
             variants,
             options,
-            self._status(own),
+            status,
             self.alike("description", own) if "description" in self._at else None,
             self.alike("category", own) if "category" in self._at else None,
             self._attributes_of(own),
@@ -81,13 +83,11 @@ class ProductRows(StatedRows):
 
     # --- variants ---------------------------------------------------------------------------------------
 
-    def _variants(
-        self, key: str, lines: Sequence[Line], own: Sequence[Line]
-    ) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
-        """Everything that can be bought, and the names of what it differs in.
+    def _sold(self, key: str, lines: Sequence[Line], own: Sequence[Line]) -> dict[str, list[Line]]:
+        """The rows of each SKU.
 
         Raises:
-            Rejected, AtLine: nothing can, two cannot be told apart, or a SKU is of two products.
+            Rejected, AtLine: there is none, or one is of two products.
         """
         rows: dict[str, list[Line]] = {}
         for line in own:
@@ -99,6 +99,16 @@ class ProductRows(StatedRows):
                 raise AtLine(line.number, f"field sku: {shown(sku)} stands in rows of other languages only")
         if not rows:
             raise Rejected("field sku: no row says what can be bought")
+        return rows
+
+    def _variants(
+        self, own: Sequence[Line], rows: dict[str, list[Line]]
+    ) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
+        """Everything that can be bought, and the names of what it differs in.
+
+        Raises:
+            AtLine: two cannot be told apart.
+        """
         said = {sku: self._option_values(some) for sku, some in rows.items()}
         names = [name for name in self._order_of(own) if any(name in values for values in said.values())]
         found: list[Variant] = []
@@ -170,15 +180,46 @@ class ProductRows(StatedRows):
 
     # --- what concerns all of a product -------------------------------------------------------------------
 
-    def _status(self, lines: Sequence[Line]) -> ProductStatus:
+    def _status(self, lines: Sequence[Line], rows: dict[str, list[Line]]) -> ProductStatus:
+        """Whether it is sold; of variants that are not while others are, ``rows`` loses those.
+
+        A row without a SKU says it of all, and what of it has ended there is not sold whatever its variants say.
+
+        Raises:
+            Rejected, AtLine: rows of the same say otherwise, or nothing is said of a variant.
+        """
         if "status" not in self._at:
             return ProductStatus.ACTIVE
+        whole = self._word([line for line in lines if not self._get("sku", line.values)])
+        if whole not in (None, ProductStatus.ACTIVE):
+            return whole
+        said = {sku: self._word(some) or whole for sku, some in rows.items()}
+        told = {status for status in said.values() if status is not None}
+        if not told:
+            raise Rejected(f"field status: '' is no status: use {', '.join(ProductStatus)}, 1 or 0")
+        if len(told) == 1:
+            return told.pop()
+        for sku, status in said.items():
+            if status is None:
+                raise AtLine(
+                    rows[sku][0].number, f"field status: nothing is said of {shown(sku)}, and others differ"
+                )
+        kept = ProductStatus.ACTIVE if ProductStatus.ACTIVE in told else ProductStatus.DRAFT
+        for sku, status in said.items():
+            if status is not kept:
+                del rows[sku]
+        return kept
+
+    def _word(self, lines: Sequence[Line]) -> ProductStatus | None:
+        """What some rows say alike of a status; ``None``: nothing."""
         text = self.alike("status", lines)
+        if not text:
+            return None
         if text in self._read.ended:
             return ProductStatus.ARCHIVED
         if text in self._read.drafts:
             return ProductStatus.DRAFT
-        if text and (self._read.ended or self._read.drafts):
+        if self._read.ended or self._read.drafts:
             return ProductStatus.ACTIVE
         if text.lower() not in WORDS:
             raise Rejected(
