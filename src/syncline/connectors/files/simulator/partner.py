@@ -66,6 +66,7 @@ class Order:
     rows: tuple[Row, ...] = ()
     total: Decimal = Decimal(0)
     back: Counter[tuple[str, str]] = field(default_factory=Counter)
+    customer: str = ""  # for whom it is booked, where that is told
 
 
 @dataclass(slots=True)
@@ -98,7 +99,10 @@ class Return:
 
 
 class Partner:
-    """One warehouse with its own books."""
+    """One warehouse with its own books. ``columns`` are those of the orders that it takes."""
+
+    columns: tuple[str, ...] = ORDER_COLUMNS
+    names_customers = False
 
     def __init__(
         self, place: Place, clock: Clock, breach: Callable[[str], None], *, keeps: bool = True
@@ -146,7 +150,7 @@ class Partner:
 
     def _book(self, body: bytes) -> None:
         rows = list(csv.DictReader(io.StringIO(body.decode("cp1252")), delimiter=";", strict=True))
-        if not rows or tuple(rows[0]) != ORDER_COLUMNS:
+        if not rows or tuple(rows[0]) != self.columns:
             self._breach("order file")
             return
         first = rows[0]
@@ -173,6 +177,7 @@ class Partner:
             for x in kept
         )
         order.total = _amount(first["TOTAL"])
+        order.customer = first.get("CUSTOMER", "")
         self.orders[reference] = order
 
     def bank(self) -> None:
@@ -286,13 +291,15 @@ class Partner:
         news = [x for x in self.orders.values() if x.changed_ms > self._told.get(x.reference, 0)]
         rows = [
             f"{x.reference};{'cancelled' if x.cancelled else 'booked'};{sku};{at};{units};{x.shipped[sku, at]};{self._day(x.changed_ms)}"
+            + (f";{x.customer}" if self.names_customers else "")
             for x in news
             for (sku, at), units in sorted(x.lines.items() or {("-", "-"): 0}.items())
         ]
         if rows:
-            self._leave(
-                f"status/STATUS_{self._stamp()}.csv", ["REF;STATE;ITEM;WAREHOUSE;QTY;SENT;CHANGED", *rows]
+            header = "REF;STATE;ITEM;WAREHOUSE;QTY;SENT;CHANGED" + (
+                ";CUSTOMER" if self.names_customers else ""
             )
+            self._leave(f"status/STATUS_{self._stamp()}.csv", [header, *rows])
             self._told |= {x.reference: x.changed_ms for x in news}
 
     def leave_parcels(self) -> None:
