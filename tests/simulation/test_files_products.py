@@ -1,7 +1,6 @@
 """Products from a partner who exchanges files to a Shopify shop, under faults and kills: full lists and changes between them.
 
-People at the partner rename articles, give them other texts, pictures and groups, add colours, end articles and sell them again,
-strike them from the list, and say who may see them. What is right is said here from the books of both sides.
+What is right is said here from the books of both sides.
 """
 
 from __future__ import annotations
@@ -12,58 +11,33 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 from tests.simulation import files_play
+from tests.simulation.files_articles import CHANGED, LANGUAGE, PRICES, TRADE, WHOLE, Authors
 from tests.simulation.files_play import Play
 
 from syncline.connectors.files.comparing import ComparedRecords
-from syncline.connectors.files.declared import Column, Read
 from syncline.connectors.files.products import ProductRows
-from syncline.connectors.files.simulator.partner import ARTICLE_COLUMNS, Article
+from syncline.connectors.files.simulator.partner import Article
 from syncline.connectors.files.source import FilesSource
 from syncline.engine.apply import full_states
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow
 from syncline.model.products import EVERYTHING, ProductRules, ProductStatus
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
-from syncline.simulate.sides.exchange import STAMPED, columns
 
 pytestmark = pytest.mark.simulation
 
-FIELDS = "product sku option.Colour language title description category status attribute.material image image_position assortment"
-WHOLE = Read(
-    kind="products",
-    path="articles",
-    pattern="ARTICLES_*.csv",
-    scope="full",
-    lead_s=30,
-    ended=("ended",),
-    columns=columns(FIELDS.split(), ARTICLE_COLUMNS),
-    **STAMPED,
-)
-CHANGED = replace(WHOLE, pattern="CHANGED_*.csv", scope="delta")
-PRICES = Read(
-    kind="prices",
-    path="prices",
-    pattern="PRICES_*.csv",
-    scope="full",
-    columns=(Column("sku", name="ITEM"), Column("price", name="PRICE")),
-    **STAMPED,
-)
-COLOURS = ("red", "green", "blue")
 FOREIGN = "SHOP-OWN"
-LANGUAGE, TRADE = "de", "trade"
-PICTURES = "https://images.example.com/{}/{}.png"
 GOODS = 10
 
 
-class Articles(Play):
+class Articles(Authors, Play):
     """One seed."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.settings = replace(self.settings, reads=(WHOLE, CHANGED, PRICES), writes=(), untold=())
-        self.said: dict[str, list[str]] = {}
-        self.gone: dict[str, Article] = {}
-        self.changes: Counter[str] = Counter()
+        self.begin()
+        self.everywhere = self.skus
         self.shop.locales.add(LANGUAGE)
         self.online = self.shop.add_publication("Online")
         self.trading = self.shop.add_publication("Trade")
@@ -72,6 +46,9 @@ class Articles(Play):
             self.enter(Article(sku, sku, {"": sku}))
         for n in range(GOODS):
             self.make(f"NEW-{n}")
+
+    def listed(self):
+        return self.shop.state.skus
 
     def routes(self) -> Routes:
         often = {"poll_interval_ms": 120_000, "guard_cut_share": Decimal(1)}
@@ -85,69 +62,12 @@ class Articles(Play):
             ]
         )
 
-    # --- people at the partner ----------------------------------------------------------------------
-
-    def enter(self, article: Article) -> None:
-        self.said.setdefault(article.name, [article.title])
-        if self.said[article.name][-1] != article.title:
-            self.said[article.name].append(article.title)
-        self.partner.write_up(article)
-
-    def make(self, name: str) -> None:
-        items = (
-            {colour: f"{name}-{colour}" for colour in COLOURS[:2]} if self.rng.random() < 0.5 else {"": name}
-        )
-        pictures = [PICTURES.format(name, n) for n in range(self.rng.randint(0, 3))]
-        self.enter(Article(name, name, items, f"All about {name}", "Shelf 1", "wool", pictures))
-
-    def trade_on(self) -> None:
-        article = self.rng.choice(list(self.partner.articles.values()))
-        act = self.rng.choice(
-            ("rename", "rename", "describe", "grow", "end", "show", "make", "strike", "back")
-        )
-        n = len(self.said[article.name])
-        there = article.items.values() & self.shop.state.skus.keys()
-        if act == "rename":
-            article.title = f"{article.name} no. {n}"
-            article.words = {LANGUAGE: f"{article.title} (de)"}
-        elif act == "describe":
-            number = self.changes.total()
-            article.text, article.group = f"Text {number}", f"Shelf {number % 5}"
-            article.material = f"Stuff {number}"
-            article.pictures = [*article.pictures, PICTURES.format(article.name, f"{number}x")]
-        elif act == "grow" and "" not in article.items and len(article.items) < len(COLOURS):
-            colour = COLOURS[len(article.items)]
-            article.items[colour] = f"{article.name}-{colour}"
-        elif (
-            act == "end" and there
-        ):  # what ends before anybody was told of it is not known to have been there
-            article.sold = not article.sold
-        elif act == "show":
-            article.seen_by ^= {TRADE}
-        elif act == "make":
-            self.make(f"NEW-{len(self.said)}")
-        elif act == "strike" and there and article.name not in self.skus:
-            self.gone[article.name] = self.partner.articles.pop(article.name)
-        elif act == "back" and self.gone:
-            _, article = self.gone.popitem()
-        else:
-            return
-        self.changes[act] += 1
-        if act != "strike":
-            self.enter(article)
-
     async def nights(self) -> None:
         while True:
             await self.clock.sleep(self.rng.uniform(30, 120))
             if self.rng.random() < 0.5:
                 self.leave_prices()
             self.partner.leave_articles(every=self.rng.random() < 0.4)
-
-    def leave_prices(self) -> None:
-        items = [item for article in self.partner.articles.values() for item in article.items.values()]
-        rows = ["ITEM;PRICE", *(f"{item};7,50" for item in items)]
-        stamp = self.partner._stamp()
-        self.place.put(f"prices/PRICES_{stamp}.csv", "\r\n".join([*rows, ""]).encode("cp1252"))
 
     async def trade(self) -> None:
         ends = self.clock.monotonic() + files_play.TRADE_S
