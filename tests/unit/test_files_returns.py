@@ -128,6 +128,7 @@ def test_what_a_channel_gave_back_is_not_told_to_it(told):
     [
         ((GOODS, GOODS.replace("2026-01-01T08:00:00,1", "2026-01-01T08:00:00,0")), 3, "field restocked"),
         ((GOODS, GOODS.replace(",A,", ",B,")), 3, "field line: '1' is in line 2 as well"),
+        ((GOODS[:-1], GOODS[:-1]), 3, "no field 'line' says whether it is one more"),
         ((GOODS, "R1,shop-2,A,2,MAIN,,1,1,,1"), 2, "its number stands in the file for another one as well"),
         ((GOODS, "r1,shop-1,A,2,MAIN,,1,1,,1"), 2, "its number stands in the file for another one as well"),
         ((GOODS.replace(",2,", ",-2,"),), 2, "field quantity: '-2' is below zero"),
@@ -183,10 +184,10 @@ def test_returns_in_xml_have_their_head_around_them(desks):
     )
     told = Told(desks(read))
     path = told.desk.root / "in" / "RETURNS_202601020001.csv"
-    line = "<line><item>A</item><qty>1</qty></line>"
-    path.write_text(f'<returns><return number="R1">{line}{line}<order>shop-1</order></return></returns>')
+    lines = "".join(f"<line><item>A</item><qty>{n}</qty></line>" for n in (1, 2))
+    path.write_text(f'<returns><return number="R1">{lines}<order>shop-1</order></return></returns>')
     (back,) = told.read()
-    assert (back.key, back.order_key, [x.quantity for x in back.lines]) == ("R1", "shop-1", [2])
+    assert (back.key, back.order_key, [x.quantity for x in back.lines]) == ("R1", "shop-1", [3])
 
 
 def test_a_declaration_that_would_pay_twice_is_refused(desks):

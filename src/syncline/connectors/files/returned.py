@@ -109,6 +109,7 @@ class ReturnMaker(OrderMaker):
         """The units of a return. A row of a number that comes again, the same in every field, is one row."""
         units: dict[tuple[str, str], Decimal] = {}
         numbered: dict[str, tuple[int, Row]] = {}
+        unnamed: set[tuple[str, ...]] = set()
         for number, row in group.rows:
             name = row.get("line", "")
             first, known = numbered.setdefault(name, (number, row)) if name else (number, row)
@@ -116,6 +117,12 @@ class ReturnMaker(OrderMaker):
                 if known != row:
                     raise Rejected(f"line {number}: field line: {shown(name)} is in line {first} as well")
                 continue
+            said = tuple(row.values())  # of one reader, so its fields are in one order
+            if not name and said in unnamed:
+                raise Rejected(
+                    f"line {number}: it is the same as another of its return, and no field 'line' says whether it is one more"
+                )
+            unnamed.add(said)
             try:
                 at = orders.name_of(row, "sku"), row.get("location", "")
                 quantity = self._number(row, "quantity")
