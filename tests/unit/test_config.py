@@ -615,6 +615,17 @@ def test_what_init_writes_for_files_at_both_ends_is_accepted_by_check(tmp_path):
     assert [finding for finding in findings if not finding.ok] == []
 
 
+def test_init_reads_prices_customers_and_credit_from_files_where_they_are_asked_for():
+    def kinds(*flows: str) -> set[str]:
+        told = tomllib.loads(configuration(connectors(), "files", ["shopify"], flows))
+        assert {route["flow"] for route in told["routes"]} == set(flows)
+        return {read["kind"] for read in told["systems"]["erp"]["reads"]}
+
+    usual = {"stock", "items", "order_status", "shipments"}
+    assert kinds(*USUAL) == usual
+    assert kinds("prices", "customers", "credit") == usual | {"prices", "customers", "credit"}
+
+
 def test_init_promises_what_systems_without_events_can_keep():
     routes = {
         (route["flow"], route["from"], route["to"]): route

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, Protocol
 
@@ -212,7 +212,7 @@ class Sample:
     """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
 
     ``settings`` is TOML, to stand below the line that names the connector; ``{name}`` in it is the system's. ``location`` is how one of its locations is
-    called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
+    called. ``more`` is what a flow needs besides, by its name, to stand behind the settings. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
     holds everybody's prices. ``role`` is, for a channel, what somebody who buys for a company may do there.
     """
 
@@ -222,10 +222,12 @@ class Sample:
     adopt: str = ""
     prices: str = ""
     role: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
 
-    def named(self, name: str) -> str:
-        """The settings of a system that is called so."""
-        return self.settings.replace("{name}", name)
+    def named(self, name: str, flows: Collection[str] = ()) -> str:
+        """The settings of a system that is called so, and carries these flows."""
+        told = [text for flow, text in self.more.items() if flow in flows]
+        return "\n".join([self.settings, *told]).replace("{name}", name)
 
 
 @dataclass(frozen=True, slots=True)

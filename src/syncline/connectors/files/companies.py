@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import TypeVar
 
 from syncline.connectors.files.dialect import shown
@@ -20,6 +21,7 @@ from syncline.model.errors import Rejected
 
 PERSON_PARTS = tuple("first_name last_name email phone title role".split())
 MAIN, BILL, SHIP = "main", "bill", "ship"  # keys of addresses that have none of their own
+KEY_BYTES = 8
 COUNTRY = re.compile(r"(?:[A-Z]{2})?")
 
 Part = TypeVar("Part", Contact, Site)
@@ -75,12 +77,17 @@ class CompanyRows(StatedRows):
         return tuple(found[key][1] for key in sorted(found))
 
     def _contacts(self, values: Sequence[str]) -> Sequence[Contact]:
-        """Whom a row tells of: by a key of their own, or by their e-mail where no column has one."""
+        """Whom a row tells of: by a key of their own, or by what their e-mail comes to where no column has one.
+
+        Keys of people stand in reasons and differences, so no e-mail is one.
+        """
         said = {part: self._get(f"contact_{part}", values) for part in PERSON_PARTS}
         if not any(said.values()) and not self._get("contact", values):
             return ()
-        key = self._part_key("contact", values) if "contact" in self._at else said["email"].lower()
-        return (Contact(key, **said),) if key else ()
+        if "contact" in self._at:
+            return (Contact(self._part_key("contact", values), **said),)
+        email = said["email"].lower().encode()
+        return (Contact(blake2b(email, digest_size=KEY_BYTES).hexdigest(), **said),) if email else ()
 
     def _sites(self, values: Sequence[str]) -> Sequence[Site]:
         """The addresses that a row tells of: one with a key, and those that are for invoices and for goods."""

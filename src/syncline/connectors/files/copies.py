@@ -2,8 +2,8 @@
 
 The lines of an order keep what counts and lose everybody whom it names, and every cell that no column declares: nobody knows
 what a partner puts there. The file is then another one, with a digest of its own, and stands in the journal in the place of
-the one before; so it can be told again after a restore. Files of stock and items name nobody by what they are, and are not
-searched.
+the one before; so it can be told again after a restore. A file of customers is the ERP's word, which comes again: it is
+named, not emptied. Files of stock, items, prices and credit name nobody by what they are, and are not searched.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Searched, Whose
 
-KINDS = ("order_status", "shipments", *ONCE)
+KINDS = ("order_status", "shipments", "customers", *ONCE)
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once
 PIECE_BYTES = 1024 * 1024

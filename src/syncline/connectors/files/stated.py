@@ -47,7 +47,7 @@ class AtLine(Rejected):
 
 
 class StatedRows(Rows):
-    """Makes records of one kind of the rows of one file. ``personal``: they tell of people, so no row is kept with a refusal."""
+    """Makes records of one kind of the rows of one file. ``personal``: they tell of people, so a refusal quotes nothing of a row."""
 
     personal = False
 
@@ -93,7 +93,12 @@ class StatedRows(Rows):
         for number, values in lines:
             text = self._get(field, values)
             if text and said and text != said:
-                raise AtLine(number, f"field {field}: {shown(text)} here, and {shown(said)} in line {at}")
+                why = (
+                    f"another here than in line {at}"
+                    if self.personal
+                    else f"{shown(text)} here, and {shown(said)} in line {at}"
+                )
+                raise AtLine(number, f"field {field}: {why}")
             if text and not said:
                 said, at = text, number
         return said

@@ -19,8 +19,8 @@ from syncline.ports import Clock
 EXPORT_S = 90.0  # that an export takes at the most
 CURRENCY = "GBP"
 OPEN = "31.12.9999"
-NOBODY = ("",) * 6
-NOWHERE = ("",) * 7
+NOBODY: tuple[str, ...] = ("",) * 6
+NOWHERE: tuple[str, ...] = ("",) * 7
 HEADERS = {
     "prices": "ITEM;FOR;CODE;FROM_QTY;PRICE;CUR;VALID_FROM;VALID_TO",
     "customers": "CUSTOMER;NAME;STATE;VAT;TERMS;PERSON;FIRST;LAST;EMAIL;PHONE;ROLE;SITE;STREET;TOWN;POSTCODE;COUNTRY;TEL;INVOICES",
@@ -197,7 +197,7 @@ def _priced(line: PriceLine, price: Decimal) -> str:
 def _firm(key: str, firm: Firm) -> list[str]:
     """A line for the firm, one for each of its people, and one for each of its places."""
     head = (key, firm.name, "closed" if firm.closed else "open", firm.vat, firm.terms)
-    lines = [(*head, *NOBODY, *NOWHERE)]
+    lines: list[tuple[str, ...]] = [(*head, *NOBODY, *NOWHERE)]
     lines += [(key, "", "", "", "", number, *person, *NOWHERE) for number, person in firm.people.items()]
     lines += [
         (key, "", "", "", "", *NOBODY, number, *place, "yes" if invoices else "no")
