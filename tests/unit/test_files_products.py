@@ -177,8 +177,13 @@ SHIRT = row(product="SHIRT", sku="S-1", option_Colour="red", title="Shirt", stat
         ((row(product="SHIRT", title="Shirt", status="1"),), 2, "no row says what can be bought"),
         (
             (SHIRT, row(product="SHIRT", image="http://a.example/1", image_position="1")),
-            2,
-            "no address of an image",
+            3,
+            "field image: 'http://a.example/1' is no address; it must begin with https://",
+        ),
+        (
+            (SHIRT, row(product="SHIRT", image="https://[a/1", image_position="1")),
+            3,
+            "field image: 'https://[a/1' is no",
         ),
         ((SHIRT, row(product="SHIRT", image=URL.format(1))), 3, "field image_position: '' is no number here"),
         (
@@ -200,7 +205,11 @@ SHIRT = row(product="SHIRT", sku="S-1", option_Colour="red", title="Shirt", stat
             "attribute 'Material': 'silk' here, and 'wool' in line 3",
         ),
         ((SHIRT, row(product="SHIRT", attribute_value="wool")), 3, "an attribute without a name"),
-        ((SHIRT.replace(";1;", ";perhaps;"),), 2, "field status: 'perhaps' is no status"),
+        (
+            (SHIRT.replace(";1;", ";;"), row(product="SHIRT", sku="S-1", status="perhaps")),
+            3,
+            "'perhaps' is no status",
+        ),
         ((SHIRT.replace(";1;", ";;"),), 2, "field status: '' is no status"),
         (
             (

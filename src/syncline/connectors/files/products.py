@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader, shown
 from syncline.connectors.files.spool import Taken
 from syncline.connectors.files.stated import NO, YES, AtLine, Line, Stated, StatedRows
 from syncline.model.errors import Rejected
-from syncline.model.products import Product, ProductStatus, Variant, Wording
+from syncline.model.products import Product, ProductStatus, Variant, Wording, fetchable
 
 TEXTS = ("title", "description")
 ASSORTMENTS = re.compile(r"\s*[,;|]\s*")  # between several names in one cell
@@ -222,9 +221,9 @@ class ProductRows(StatedRows):
         if self._read.ended or self._read.drafts:
             return ProductStatus.ACTIVE
         if text.lower() not in WORDS:
-            raise Rejected(
-                f"field status: {shown(text)} is no status: use {', '.join(ProductStatus)}, 1 or 0"
-            )
+            at = next(line.number for line in lines if self._get("status", line.values))
+            words = ", ".join(ProductStatus)
+            raise AtLine(at, f"field status: {shown(text)} is no status: use {words}, 1 or 0")
         return WORDS[text.lower()]
 
     def _attributes_of(self, lines: Sequence[Line]) -> dict[str, str] | None:
@@ -245,19 +244,22 @@ class ProductRows(StatedRows):
 
     def _images_of(self, lines: Sequence[Line]) -> tuple[str, ...] | None:
         """Addresses, the first one first."""
-        if "image" in self._at:
-            found = self._by_position(lines)
-        elif "images" in self._at:
-            found = self.alike("images", lines).split()
-        elif self._images:
-            found = [text for n in self._images if (text := self.alike(f"image.{n}", lines))]
-        else:
+        fields = [*"image images".split(), *(f"image.{n}" for n in self._images)]
+        fields = [name for name in fields if name in self._at]
+        if not fields:
             return None
-        for address in found:
-            parts = urlsplit(address)
-            if parts.scheme != "https" or not parts.hostname or " " in address:
-                raise Rejected(f"{shown(address)} is no address of an image; it must begin with https://")
-        return tuple(dict.fromkeys(found))
+        for number, values in lines:
+            for name in fields:
+                for address in self._get(name, values).split():
+                    if not fetchable(address):
+                        raise AtLine(
+                            number,
+                            f"field {name}: {shown(address)} is no address; it must begin with https://",
+                        )
+        found = (
+            self._by_position(lines) if "image" in fields else [self.alike(name, lines) for name in fields]
+        )
+        return tuple(dict.fromkeys(address for text in found for address in text.split()))
 
     def _by_position(self, lines: Sequence[Line]) -> list[str]:
         at: dict[int, tuple[int, str]] = {}
