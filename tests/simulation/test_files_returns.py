@@ -76,7 +76,9 @@ class Returns(Play):
         """A unit of a parcel comes back without a word."""
         for key, order in sorted(self.booked().items()):
             there = self.shop.orders[key]
-            at = next(iter(sorted(order.shipped - order.back)), None)  # whether the shop knows the parcel or not
+            at = next(
+                iter(sorted(order.shipped - order.back)), None
+            )  # whether the shop knows the parcel or not
             if at is None or order.back or key in self.refunded or there.cancelled:
                 continue
             shelf, money = self.rng.random() < 0.6, self.rng.random() < 0.7

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.files_place import STOCK, Desk
 from tests.unit.test_files_records import changes
@@ -130,6 +132,72 @@ def test_what_no_column_has_is_left_to_the_shop(desks):
     desk = desks(replace(PRODUCTS, columns=PRODUCTS.columns[1:2]))
     leave(desk, "A", fields="sku")
     assert made(desk) == Product("A", "A", (Variant("A"),))
+
+
+words = st.text("abcXYZ é/,|", min_size=1, max_size=6).map(str.strip).filter(bool)
+names = st.text("abcdef", min_size=1, max_size=4)
+
+
+@st.composite
+def products(draw) -> Product:
+    values = draw(st.lists(st.tuples(words, words), min_size=1, max_size=4, unique=True))
+    options = draw(st.sampled_from(((), ("Colour", "Size"))))
+    variants = tuple(
+        Variant(f"S-{n}", each if options else (), draw(st.sampled_from(("", "401"))))
+        for n, each in enumerate(values[: None if options else 1])
+    )
+    texts = st.dictionaries(st.sampled_from(("title", "description")), words, min_size=1)
+    return Product(
+        "SHIRT",
+        draw(words),
+        variants,
+        options,
+        draw(st.sampled_from(ProductStatus)),
+        draw(words),
+        draw(words),
+        dict(sorted(draw(st.dictionaries(names, words, max_size=3)).items())),
+        tuple(URL.format(n) for n in draw(st.lists(st.integers(0, 99), max_size=4, unique=True))),
+        {
+            key: Wording(said)
+            for key, said in sorted(draw(st.dictionaries(st.sampled_from(("de", "fr")), texts)).items())
+        },
+        tuple(sorted(draw(st.sets(names, max_size=3)))),
+    )
+
+
+def rows_of(product: Product) -> list[str]:
+    """A row for each thing that is said of it."""
+    told = [{"title": product.title}, {"description": product.description}, {"category": product.category}]
+    told += [{"status": product.status.value}]
+    for one in product.variants:
+        told += [{"sku": one.sku, "barcode": one.barcode}]
+        told += [
+            {"sku": one.sku, f"option_{name}": text}
+            for name, text in zip(product.options, one.values, strict=True)
+        ]
+    told += [{"image": address, "image_position": str(n)} for n, address in enumerate(product.images)]
+    told += [{"attribute": name, "attribute_value": text} for name, text in product.attributes.items()]
+    told += [{"assortment": name} for name in product.assortments]
+    told += [
+        {"language": language, name: text}
+        for language, wording in product.translations.items()
+        for name, text in wording.texts.items()
+    ]
+    return [row(product=product.key, **cells) for cells in told]
+
+
+@given(product=products(), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_product_comes_out_as_it_went_in_whatever_the_order_of_its_rows(tmp_path_factory, product, data):
+    desk = Desk(tmp_path_factory.mktemp("desk"), PRODUCTS)
+    try:
+        leave(desk, *data.draw(st.permutations(rows_of(product))))
+        found = made(desk)
+        assert set(found.variants) == set(product.variants)
+        assert replace(found, variants=product.variants) == product
+    finally:
+        desk.spool.close()
+        desk.loop.close()
 
 
 SHIRT = row(product="SHIRT", sku="S-1", option_Colour="red", title="Shirt", status="1")
