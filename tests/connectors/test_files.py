@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
+from tests.connectors.files_prices_bench import PricesBench
 from tests.connectors.files_products_bench import ProductsBench
 
 from syncline.testing.simulator import SimulatorConformance
@@ -33,3 +34,7 @@ class TestMarketSource(SourceConformance):
 
 class TestMarketSink(SinkConformance):
     bench = MarketBench
+
+
+class TestPricesSource(SourceConformance):
+    bench = PricesBench

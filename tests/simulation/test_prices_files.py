@@ -17,6 +17,7 @@ from syncline.connectors.files import comparing
 from syncline.connectors.files.pricing import PriceRows
 from syncline.connectors.files.simulator.office import CUSTOMER, EVERYBODY, GROUP, PROMOTION, PriceLine
 from syncline.connectors.files.stated import StatedRows
+from syncline.engine.reconcile.differences import Cause
 from syncline.engine.routes import Route
 from syncline.model.change import Flow
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
@@ -155,6 +156,28 @@ def test_without_faults_nothing_is_written_twice_and_nothing_is_told_twice(monke
     # Each record of a full file is made twice: to count what is wrong, and to be told.
     everything = played.office.exports["prices/PRICES_"] * len(played.office._rows("prices"))
     assert len(told) < everything / 2, "what stayed the same is told with every file"
+
+
+def test_a_proof_finds_and_mends_what_somebody_changed_in_the_shop(monkeypatch):
+    monkeypatch.setattr(PricePlay, "hours", 2)
+    played = PricePlay(5, faults=False, kills=0)
+    told: list[object] = []
+
+    async def at_last() -> list[str]:
+        played.shop.state.products[SKUS[0]].price_minor += 50
+        told.append(len(played.problems()))
+        asked = {"flow": "prices", "route": "", "dry_run": False, "by": "somebody"}
+        (proof,) = await played.engine.reconciler.ask(**asked)
+        while not proof.over:
+            await played.clock.sleep(5)
+        rows = await played.store.read("differences_open", route=proof.route, state="", cause="", limit=50)
+        told.append([row[2] for row in rows])
+        await played.clock.sleep(3_900)  # within the route's tolerance
+        return played.problems()
+
+    played.at_last = at_last  # type: ignore[method-assign]
+    assert played.run() == []
+    assert told == [1, [Cause.CHANGED_AT_CHANNEL.value]]
 
 
 # --- connectors with one mistake each -------------------------------------------------------------------

@@ -728,8 +728,8 @@ def test_init_writes_no_route_that_its_systems_cannot_take():
     assert 'flow = "order_status"' not in text
     assert "mirror = false" in text, "who asks is answered all the same"
     text = configuration(installed, "files", ["shopify"], list(ROUTES))
-    assert "# no route of catalog to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
-    assert "# no route of returns to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+    assert "# no route of payments to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+    assert 'flow = "returns"' in text and 'kind = "returns"' in text
 
 
 def test_what_a_route_leaves_out_is_said_in_words(read):

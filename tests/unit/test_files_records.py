@@ -80,10 +80,10 @@ def test_a_record_is_news_if_any_of_its_rows_is_and_not_if_they_only_stand_elsew
 
 @given(
     before=st.dictionaries(
-        st.sampled_from("ABCDE"), st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True)
+        st.sampled_from("ABCDE"), st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True), min_size=1
     ),
     after=st.dictionaries(
-        st.sampled_from("ABCDE"), st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True)
+        st.sampled_from("ABCDE"), st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True), min_size=1
     ),
     order=st.randoms(use_true_random=False),
     killed=st.integers(0, 5),
@@ -216,6 +216,34 @@ def test_too_many_wrong_records_refuse_the_file(desks):
     assert (found, there, cursor.covers_ms) == ({}, [], 0)
     (why,) = refused
     assert "2 lines are wrong, more than 1 (bad_rows_max); the first, line 2: field price" in why
+
+
+def test_a_full_file_without_a_row_takes_nothing_away(desks):
+    desk = desks(PRICES)
+    leave(desk, 1, "A,R,1,10")
+    *_, cursor = told(desk)
+    leave(desk, 2)
+    found, refused, there, after = told(desk, cursor)
+    assert (found, there, after.covers_ms) == ({}, [], cursor.covers_ms)
+    assert refused == [
+        "file PRICES_202601020000.csv: it has no rows: a full file without any is taken for an export that failed"
+    ]
+
+
+def test_a_row_with_a_stamp_of_its_own_is_as_new_as_that_in_whichever_file_it_stands(desks):
+    full = replace(PRICES, stamp="row", columns=(*PRICES.columns, Column("stamp", name="stamp")))
+    desk = desks(full, replace(full, scope="delta", pattern="DELTA_*.csv"))
+    header = f"{HEADER},stamp"
+    leave(desk, 1, "A,R,1,10,2026-01-01T08:00:00", name="DELTA", header=header)
+    leave(desk, 1, "A,R,1,11,2026-01-01T08:00:30", header=header)
+    versions = [
+        change.version
+        for stream in ("price_changes", "prices")
+        for page in desk.pages(stream=stream)
+        for event in page.events
+        for change in desk.changes(event)
+    ]
+    assert versions[1] - versions[0] == 30_000, "what is newer is not lost because it came within lead_s"
 
 
 @pytest.mark.parametrize("stream", ["prices", "price_changes"])

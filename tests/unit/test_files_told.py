@@ -107,6 +107,13 @@ def test_days_are_whole_ones_of_the_files_zone_and_the_last_counts(desks):
     ]
 
 
+def test_a_price_without_a_currency_is_in_the_erps_own_and_else_in_none(desks):
+    read = reading("prices", "sku currency own_currency price")
+    found, refused = said(desks, read, "A,EUR,GBP,1", "B,,GBP,2", "C,,,3")
+    assert [(x.sku, x.entries[0].currency) for x in found] == [("A", "EUR"), ("B", "GBP")]
+    assert refused == ["field currency: none is said, and no own_currency says which is meant then"]
+
+
 def test_an_amount_is_that_of_one_unit(desks):
     found, refused = said(desks, reading("prices", "sku per100 price"), "A,250.00", "B,0.01", "C,-1")
     assert [x.entries[0].amount for x in found] == [Decimal("2.5"), Decimal("0.0001")]
@@ -225,6 +232,30 @@ def test_the_body_of_a_refused_company_names_nobody(desks):
     assert not any(b"ada@" in body or b"High St" in body for body in bodies)
 
 
+def test_people_in_xml_name_the_company_around_them_wherever_that_says_what_it_is(desks):
+    paths = {
+        "company": "../@no", "name": "../name", "tax_id": "../vat", "contact": "@id", "contact_email": "mail",
+        "contact_role": "role",
+    }  # fmt: skip
+    columns = tuple(Column(field, name=path) for field, path in paths.items())
+    desk = desks(reading("customers", "company", format="xml", record="firms/firm/person", pattern="F_*.xml"))
+    desk.settings = replace(desk.settings, reads=(replace(desk.settings.reads[0], columns=columns),))
+    desk.spool.close()
+    desk.start()
+    body = """<?xml version="1.0"?><firms>
+      <firm no="107"><person id="1"><mail>ada@acme.example</mail><role>admin</role></person>
+        <person id="2"><mail>bob@acme.example</mail></person><name>Acme</name><vat>GB1</vat></firm>
+      <firm no="108"><name>Beta</name><person id="1"><mail>eve@beta.example</mail></person></firm></firms>"""
+    (desk.root / "in" / "F_202601010000.xml").write_text(body)
+    pages = desk.pages(stream="customers")
+    news, refused = changes(desk, [event for page in pages for event in page.events])
+    assert refused == []
+    assert [(x.value.name, x.value.tax_id, [(y.key, y.role) for y in x.value.contacts]) for x in news] == [
+        ("Acme", "GB1", [("1", "admin"), ("2", "")]),
+        ("Beta", "", [("1", "")]),
+    ]
+
+
 # --- credit -------------------------------------------------------------------------------------------
 
 OWED = "account limit balance open_orders status days_past_due overdue open_invoices currency"
@@ -252,6 +283,29 @@ def test_a_row_is_the_credit_of_an_account_as_old_as_it_may_be(desks):
     assert refused == [
         "field balance: 'much' is no number here",
         "field days_past_due: '1.5' is no whole number that can be meant",
+    ]
+
+
+def test_fixed_lines_have_signs_behind_and_no_header(desks):
+    columns = tuple(
+        Column(name, start=start, width=width)
+        for name, start, width in (
+            ("account", 1, 6),
+            ("balance", 7, 10),
+            ("open_orders", 17, 10),
+            ("status", 27, 1),
+        )
+    )
+    read = replace(reading("credit", "account"), format="fixed", decimal=",", columns=columns, held=("H",))
+    desk = desks(read)
+    rows = [f"{'107':6}{'12,50-':>10}{'0,00':>10}H", f"{'108':6}{'1':>10}{'2':>10} "]
+    desk.leave("F_202601010000.csv", *rows[1:], header=rows[0])
+    pages = desk.pages(stream="credit")
+    news, refused = changes(desk, [event for page in pages for event in page.events])
+    assert refused == []
+    assert [(x.key, x.value.balance, x.value.on_hold) for x in news] == [
+        ("107", Decimal("-12.5"), True),
+        ("108", Decimal(1), False),
     ]
 
 
@@ -292,6 +346,7 @@ CREDIT = reading("credit", "account balance open_orders")
         (reading("prices", "sku for code price"), "'whom'"),
         (reading("prices", "sku for price", whom={"A": "base"}), "need each other"),
         (reading("prices", "sku price", day_format="%Y-%m"), "day_format"),
+        (reading("prices", "sku price unit"), "own_unit"),
         (reading("prices", "sku price", day_format="%Y-%m-%d %H"), "day_format"),
         (reading("credit", "account balance"), "'open_orders' is missing"),
         (reading("credit", "account balance open_orders", held=("H",)), "field status"),

@@ -151,6 +151,10 @@ def _check_records(where: str, read: Read, fields: set[str]) -> None:
         if getattr(read, name) and (read.kind != kind or told not in fields):
             raise Misconfigured(f"{where}.{name} is for {kind}, and needs a column of the field {told}.")
     if read.kind == "prices":
+        if "unit" in fields and "own_unit" not in fields:
+            raise Misconfigured(
+                f"{where}.columns: 'unit' needs 'own_unit', which says of which unit a SKU is one; it may be a constant (value)."
+            )
         if ("for" in fields) != bool(read.whom) or ("for" in fields) != ("code" in fields):
             raise Misconfigured(
                 f"{where}: the fields 'for' and 'code' need each other, and 'whom', which says what the words of 'for' mean."

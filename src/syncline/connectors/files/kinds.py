@@ -117,7 +117,7 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # Of all rows that one list has of one SKU.
     "prices": (
         ("sku", "price"),
-        (*AUDIENCES, *"for code currency minimum per unit own_unit starts ends stamp".split()),
+        (*AUDIENCES, *"for code currency own_currency minimum per unit own_unit starts ends stamp".split()),
     ),
     # Of all rows of one company: of itself, of its people, of its addresses.
     "customers": (

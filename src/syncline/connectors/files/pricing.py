@@ -98,12 +98,15 @@ class PriceRows(StatedRows):
         if minimum < 0:
             raise Rejected(f"field minimum: {shown(self._get('minimum', values))} is below zero")
         unit = self._get("unit", values)
+        currency = self.currency(values) or self.iso(self._get("own_currency", values))
+        if not currency and "currency" in self._at:  # it would be everybody's price, in whatever currency
+            raise Rejected("field currency: none is said, and no own_currency says which is meant then")
         starts_ms, ends_ms = self._day("starts", values, 0), self._day("ends", values, 1)
         if ends_ms and ends_ms <= starts_ms:
             raise Rejected(f"field ends: {shown(self._get('ends', values))} lies before its beginning")
         return PriceEntry(
             amount,
-            self.currency(values),
+            currency,
             max(ONE, minimum),
             "" if unit == self._get("own_unit", values) else unit,
             starts_ms,

@@ -294,8 +294,11 @@ class FilesSource:
         return lines(read, path, Ends())
 
     async def _bad(self, read: Read, compared: Comparison) -> str:
-        """Why a file is refused because too many of its lines are wrong; "" if few are."""
-        bad, first = 0, ""
+        """Why a file is refused because too many of its lines are wrong, or none is there; "" if few are.
+
+        What a full file of records lacks is taken away, so one without any would take everything.
+        """
+        bad, first, number = 0, "", -1
         for number, told in enumerate(compared.told()):
             if told.refused is not None:
                 bad += 1
@@ -304,6 +307,8 @@ class FilesSource:
                 await self._clock.sleep(0)
         if bad > read.bad_rows_max:
             return f"{bad} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, {first}"
+        if number < 0 and read.kind in BUILDERS:
+            return "it has no rows: a full file without any is taken for an export that failed"
         return ""
 
     def _page(

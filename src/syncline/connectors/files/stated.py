@@ -77,10 +77,12 @@ class StatedRows(Rows):
     def stated(self, key: str, value: Value, lines: Sequence[Line]) -> Stated[Value]:
         """A record of some rows, as old as the newest of them.
 
-        What a full file says was read before its stamp: changes that were told meanwhile are newer.
+        What a full file says was read before its stamp: changes that were told meanwhile are newer. A row's own stamp is that of
+        what it says, whenever it was read.
         """
         stamp_ms = max(self.stamp(line.values) for line in lines)
-        version_ms = stamp_ms - self._read.lead_s * 1000 if self._read.scope == "full" else stamp_ms
+        exported = self._read.scope == "full" and self._read.stamp != "row"
+        version_ms = stamp_ms - self._read.lead_s * 1000 if exported else stamp_ms
         return Stated(key, value, version_ms, self._taken.seq, min(self._changed_ms, stamp_ms))
 
     def alike(self, field: str, lines: Sequence[Line]) -> str:
