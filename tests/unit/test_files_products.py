@@ -388,6 +388,29 @@ def test_a_sku_that_took_the_place_of_another_may_have_its_values(desks):
     assert [one.sku for one in made(desk).variants] == ["S-1"]
 
 
+def test_in_xml_a_row_is_a_variant_and_names_what_stands_around_it(desks):
+    names = {
+        "product": "../@id",
+        "title": "../name",
+        "images": "../pictures",
+        "sku": "@sku",
+        "option_name.1": "../differs",
+        "option_value.1": "value",
+    }
+    told_by = tuple(Column(field, name=name) for field, name in names.items())
+    desk = desks(replace(PRODUCTS, format="xml", record="catalog/product/variant", columns=told_by))
+    variants = "".join(
+        f'<variant sku="S-{n}"><value>{value}</value></variant>' for n, value in enumerate(("M", "L"))
+    )
+    around = f"<differs>Size</differs><name>Shirt &amp; tie</name><pictures>{URL.format(1)} {URL.format(2)}</pictures>"
+    body = f'<catalog><product id="SHIRT">{variants}{around}</product></catalog>'
+    (desk.root / "in" / "PRODUCTS_202601010000.csv").write_text(body)
+    product = made(desk)
+    assert (product.title, product.options) == ("Shirt & tie", ("Size",))
+    assert product.variants == (Variant("S-0", ("M",)), Variant("S-1", ("L",)))
+    assert product.images == (URL.format(1), URL.format(2))
+
+
 def declared(fields: str, **more):
     return replace(PRODUCTS, columns=tuple(Column(name, name=name) for name in fields.split()), **more)
 
