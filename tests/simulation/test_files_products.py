@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from tests.simulation import files_play
 from tests.simulation.files_articles import CHANGED, LANGUAGE, PRICES, TRADE, WHOLE, Authors
-from tests.simulation.files_play import Play
+from tests.simulation.files_play import START_MS, Play
 
 from syncline.connectors.files.comparing import ComparedRecords
 from syncline.connectors.files.products import ProductRows
@@ -21,8 +21,10 @@ from syncline.connectors.files.source import FilesSource
 from syncline.engine.apply import full_states
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow
+from syncline.model.copying import replace as copied
 from syncline.model.products import EVERYTHING, ProductRules, ProductStatus
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
+from syncline.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.simulation
 
@@ -142,6 +144,41 @@ def test_products_agree_after_faults_and_kills(number, more):
     assert play.play() == []
     assert play.changes.total() > 20 and len(play.changes) > 5, "nothing to check"
     assert {"ACTIVE", "DRAFT", "ARCHIVED"} <= {status for *_, status, _ in play.shop.state.product_log}
+
+
+def test_a_list_that_would_end_most_of_the_catalog_waits_for_a_person():
+    class Guarded(Articles):
+        def routes(self) -> Routes:
+            return Routes([copied(route, guard_cut_share=Decimal("0.3")) for route in super().routes().all])
+
+    play = Guarded(1, goods=30)  # of fewer a list may lack whatever it likes
+    told: list[object] = []
+
+    async def story() -> None:
+        play.store = SqliteStore.open(":memory:", now_ms=START_MS)
+        play.open()
+        play.loop.create_task(play.shop.run())
+        play.leave_prices()
+        play.partner.leave_articles()
+        await play.clock.sleep(1_200.0)
+        told.append(play.differences())
+        whole = dict(play.partner.articles)
+        for name in list(whole)[:20]:
+            del play.partner.articles[name]
+        play.partner.leave_articles()
+        await play.clock.sleep(1_200.0)
+        parked = await play.store.read("parked_open", after=0, limit=20)
+        told.append([(row[2], row[4]) for row in parked])
+        sold = {play.status(sku) for article in whole.values() for sku in article.items.values()}
+        told.append(sold)
+        play.partner.articles = whole
+        play.partner.leave_articles()
+        await play.clock.sleep(1_200.0)
+        told.append(await play.store.read("parked_open", after=0, limit=20))
+        told.append(play.differences())
+
+    play.tell(story())
+    assert told == [[], [("vanished_states", "states_vanished")], {"ACTIVE"}, [], []]
 
 
 # --- connectors and engines with one mistake each -----------------------------------------------------
