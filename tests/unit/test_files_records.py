@@ -168,6 +168,21 @@ def test_a_full_file_tells_again_what_changes_told_meanwhile(desks):
     assert told(desk, cursor)[0] == {}
 
 
+def test_a_file_with_a_torn_row_has_not_told_again_what_it_lacks(desks):
+    desk = desks(PRICES, CHANGES)
+    leave(desk, 1, "A,R,1,10", "B,R,1,20")
+    *_, cursor = told(desk)
+    desk.source.believed("prices", cursor.covers_ms)
+    leave(desk, 2, "A,R,1,10", "B,R,1,21")
+    *_, cursor = told(desk, cursor)  # not believed: the first is still what others are compared with
+    leave(desk, 3, "A,R,1,99", name="DELTA")
+    told(desk, stream="price_changes")
+    leave(desk, 4, "torn", "B,R,1,21")
+    *_, cursor = told(desk, cursor)
+    leave(desk, 5, "A,R,1,10", "B,R,1,21")
+    assert told(desk, cursor)[0][key("A")] == {1: 10}
+
+
 def test_items_that_changes_told_of_are_told_again_as_well(desks):
     columns = (Column("sku", name="sku"), Column("title", name="title"))
     items = replace(PRICES, kind="items", pattern="ITEMS_*.csv", columns=columns)

@@ -12,9 +12,11 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from syncline.connectors.files.dialect import shown
+from syncline.connectors.files.declared import Read
+from syncline.connectors.files.dialect import Reader, shown
 from syncline.connectors.files.kinds import AUDIENCES, BASE
 from syncline.connectors.files.mapping import KEY_CHARS_MAX, SEP
+from syncline.connectors.files.spool import Taken
 from syncline.connectors.files.stated import AtLine, Line, Stated, StatedRows
 from syncline.model.errors import Rejected
 from syncline.model.pricing import ONE, Price, PriceEntry, PriceKind
@@ -35,6 +37,12 @@ OPEN_YEARS = (1, 9999)  # what ERPs write where a side is open
 
 class PriceRows(StatedRows):
     """Makes prices."""
+
+    def __init__(
+        self, read: Read, reader: Reader, taken: Taken, changed_ms: int, *, physical: bool = False
+    ) -> None:
+        super().__init__(read, reader, taken, changed_ms, physical=physical)
+        self._audiences = tuple((name, self._at[name]) for name in AUDIENCES if name in self._at)
 
     def key_of(self, values: Sequence[str]) -> str:
         """SKU and list."""
@@ -65,7 +73,7 @@ class PriceRows(StatedRows):
 
     def _list(self, values: Sequence[str]) -> str:
         """For whom a row is."""
-        named = [(name, text) for name in AUDIENCES if (text := self._get(name, values))]
+        named = [(name, text) for name, at in self._audiences if (text := values[at])]
         if word := self._get("for", values):
             if (whom := self._read.whom.get(word)) is None:
                 raise Rejected(f"field for: {shown(word)} is none of those that whom names")

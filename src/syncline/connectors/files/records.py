@@ -18,8 +18,8 @@ from syncline.connectors.files.stated import AtLine, Line, Stated, StatedRows
 from syncline.model.errors import Rejected
 from syncline.ports import Clock
 
-LOOK_ROWS = 10_000  # between two looks at what else is to be done
-LINES_MAX = 1_000  # of one record
+LOOK_ROWS = 5_000  # between two looks at what else is to be done
+LINES_MAX = 10_000  # of one record
 DIGEST_BYTES = 16
 
 

@@ -37,6 +37,7 @@ from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 PAGE_ROWS = 5_000
 KIND_OF = {"stock": Kind.STOCK, "items": Kind.ITEM} | {name: one.kind for name, one in BUILDERS.items()}
 LOOK_ROWS = 20_000  # between two looks at what else is to be done
+LOOK_RECORDS = 1_000  # of several rows, each of which is put together
 ORDERS_PER_PAGE = 200
 
 log = structlog.get_logger(__name__)
@@ -244,14 +245,14 @@ class FilesSource:
             yield (self._refused(entry, why),), (), replace(done, covers=place.covers)
             return
         done = replace(done, full=entry.seq, covers=done.covers if compared.whole else place.covers)
-        at = 0
+        at, look = 0, LOOK_RECORDS if read.kind in BUILDERS else LOOK_ROWS
         page: list[Told] = []
         doubted: set[str] = set()
         for told in compared.told():
             at += 1
             if told.odd:
                 doubted.add(told.odd)
-            if at % LOOK_ROWS == 0:
+            if at % look == 0:
                 await self._clock.sleep(0)
             if place.now and at <= place.at:
                 continue
@@ -263,7 +264,8 @@ class FilesSource:
         events, present = self._page(read, page, changed_ms)
         self._spool.doubt(read.stream.name, entry.seq, doubted, place.base)
         yield events, present, done
-        self._spool.untouch(read.stream.name, entry.stamp_ms - read.lead_s * 1000)
+        if compared.whole:  # else what it lacks was not told
+            self._spool.untouch(read.stream.name, entry.stamp_ms - read.lead_s * 1000)
 
     async def _compared(self, read: Read, entry: Taken, place: Place, changed_ms: int) -> Comparison:
         """A full file beside the last one that was believed."""
@@ -299,11 +301,12 @@ class FilesSource:
         What a full file of records lacks is taken away, so one without any would take everything.
         """
         bad, first, number = 0, "", -1
+        look = LOOK_RECORDS if read.kind in BUILDERS else LOOK_ROWS
         for number, told in enumerate(compared.told()):
             if told.refused is not None:
                 bad += 1
                 first = first or f"line {told.number}: {told.refused.why}"
-            if number % LOOK_ROWS == LOOK_ROWS - 1:
+            if number % look == look - 1:
                 await self._clock.sleep(0)
         if bad > read.bad_rows_max:
             return f"{bad} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, {first}"
@@ -431,7 +434,7 @@ class FilesSource:
             else:
                 good.append(record)
                 touched[record.key] = record.version_ms
-            if count % LOOK_ROWS == 0:
+            if count % LOOK_RECORDS == 0:
                 await self._clock.sleep(0)
         return list(self._tell(read, good, entry.stamp_ms)), refused
 
