@@ -105,7 +105,7 @@ class Articles(Authors, Play):
             ("text", product.description, article.text),
             ("group", product.product_type, article.group),
             ("material", material or "", article.material),
-            ("pictures", set(article.pictures) <= set(product.images), True),
+            ("pictures", list(product.images), article.pictures),
             ("translation", texts.get((LANGUAGE, "title")), article.words.get(LANGUAGE)),
             ("online", self.online in product.publications, True),
             ("trade", self.trading in product.publications, TRADE in article.seen_by),
@@ -215,6 +215,13 @@ def sees_no_row_that_ends_it(patch):
     patch.setattr(ProductRows, "_status", lambda self, lines, rows: ProductStatus.ACTIVE)
 
 
+def takes_pictures_as_they_stand(patch):
+    def found(self, lines):
+        return [text for _, values in lines if (text := self._get("image", values))]
+
+    patch.setattr(ProductRows, "_by_position", found)
+
+
 @pytest.mark.parametrize(
     "mutant",
     [
@@ -223,6 +230,7 @@ def sees_no_row_that_ends_it(patch):
         takes_what_is_called_alike_for_the_same,
         takes_every_language_for_its_own,
         sees_no_row_that_ends_it,
+        takes_pictures_as_they_stand,
     ],
     ids=lambda one: one.__name__,
 )

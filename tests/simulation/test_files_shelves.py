@@ -151,7 +151,7 @@ class Shelves(Authors, Play):
             ("text", there.attributes.get("description") or "", article.text),
             ("group", not article.group or article.group in shelf, True),
             ("material", self.material.options[int(material)] if material else "", article.material),
-            ("pictures", {one["file"] for one in there.media} >= set(map(_file, article.pictures)), True),
+            ("pictures", [one["file"] for one in there.media], list(map(_file, article.pictures))),
             ("shown", name in catalogs[self.shown], True),
             ("trade", name in catalogs[self.trading], TRADE in article.seen_by),
             (
