@@ -10,8 +10,10 @@ from tests.unit.files_place import Desk
 
 from syncline.connectors.files.declared import Column, Read, Write
 from syncline.connectors.files.spool import DAY_MS
+from syncline.model.delivery import Item, Result
 from syncline.model.errors import Misconfigured, Rejected
-from syncline.model.records import Return
+from syncline.model.payloads import OrderItem, PutOrder
+from syncline.model.records import Order, OrderLine, Return
 
 FIELDS = "return reference sku quantity location returned_at restocked money refund line".split()
 RETURNS = Read(
@@ -24,6 +26,11 @@ RETURNS = Read(
     columns=tuple(Column(name, name=name) for name in FIELDS),
 )
 HEADER = ",".join(FIELDS)
+ORDERS = Write(
+    kind="orders",
+    path="out",
+    columns=tuple(Column(name, name=name) for name in ("reference", "action", "sku", "quantity", "line")),
+)
 GOODS = "R1,shop-1,A,2,MAIN,2026-01-01T08:00:00,1,1,,1"
 
 
@@ -134,7 +141,8 @@ def test_what_a_channel_gave_back_is_not_told_to_it(told):
         ((GOODS.replace(",2,", ",-2,"),), 2, "field quantity: '-2' is below zero"),
         ((GOODS.replace(",2,", ",0,"),), 2, "nothing came back with it"),
         ((GOODS.replace(",2,", ",,"),), 2, "field quantity"),
-        ((GOODS.replace(",A,", ",,"),), 2, "field sku"),
+        ((GOODS.replace(",A,", ",,"),), 2, "field line: '1' of its order is not known here"),
+        ((GOODS.replace(",A,", ",,")[:-1],), 2, "field sku: '' is no key"),
         ((GOODS.replace(",1,1,", ",1,perhaps,"),), 2, "field money: 'perhaps' is neither yes nor no"),
         ((GOODS.replace("2026-01-01", "2026-01-09"),), 2, "lies after its file"),
     ],
@@ -164,14 +172,47 @@ def test_a_line_that_comes_twice_with_its_number_counts_once(told):
     assert [x.quantity for x in back.lines] == [2]
 
 
+def test_goods_may_be_named_by_the_line_of_their_order_as_we_number_it(desks):
+    told = Told(desks(RETURNS, writes=(ORDERS,), untold=("payments", "refunds")))
+    told.desk.settings.validate()
+
+    def wants(*skus: str) -> None:
+        lines = tuple(OrderLine(sku, sku, sku, Decimal(2), Decimal(9)) for sku in skus)
+        order = Order("1", "#1", 1, 1, "GBP", lines, Decimal(0), Decimal(0), Decimal(18))
+        items = tuple(OrderItem(sku, sku, sku, "MAIN", 2) for sku in skus)
+        put = PutOrder("shop-1", order, items, "shop-1" if told.cursor else "")
+        (outcome,) = told.desk.run(told.desk.sink.deliver("put_order", [Item("1", put)], "k"))
+        assert outcome.result is Result.DONE
+
+    wants("A", "B", "C")
+    told.leave("R1,SHOP-1,,1,MAIN,,1,1,,2", "R1,SHOP-1,A,1,MAIN,,1,1,,1")
+    (back,) = told.read()
+    assert [(x.sku, x.quantity) for x in back.lines] == [("B", 1), ("A", 1)]
+    wants("A", "C")  # now the second line is another
+    told.leave(
+        "R2,shop-1,,1,MAIN,,1,1,,2",
+        "R3,shop-1,,1,MAIN,,1,1,,9",
+        "R4,shop-1,B,1,MAIN,,1,1,,1",
+        "R5,shop-1,C,1,MAIN,,1,1,,2",
+        "R6,shop-1,,1,MAIN,,1,1,,3",
+    )
+    assert [(back.key, back.lines[0].sku) for back in told.read()] == [("R5", "C"), ("R6", "C")]
+    assert [text.partition(": field line: ")[2] for text in told.parked] == [
+        "'2' of its order was another in another revision: name the SKU",
+        "'9' of its order is not known here: name the SKU",
+        "'1' of its order is 'A', not 'B'",
+    ]
+
+
 def test_what_came_long_ago_is_forgotten(told):
     told.leave(GOODS).read()
     assert told.desk.spool.returned(["r1"])
     told.desk.spool.forget_returns(told.desk.clock.now_ms() - told.desk.settings.order_days * DAY_MS)
     assert told.desk.spool.returned(["r1"])
     told.desk.run(told.desk.clock.sleep(181 * 86_400.0))
+    told.desk.spool.number("shop-1", [("1", "A")], 0)
     told.read()
-    assert not told.desk.spool.returned(["r1"])
+    assert not told.desk.spool.returned(["r1"]) and not told.desk.spool.numbered("shop-1", "1")
 
 
 def test_returns_in_xml_have_their_head_around_them(desks):
@@ -200,6 +241,12 @@ def test_a_declaration_that_would_pay_twice_is_refused(desks):
     with pytest.raises(Misconfigured, match="need a column 'refund'"):
         replace(desk.settings, reads=(without,)).validate()
     replace(desk.settings, reads=(without,), writes=()).validate()
+    alone = replace(RETURNS, columns=tuple(x for x in RETURNS.columns if x.field != "sku"))
+    with pytest.raises(Misconfigured, match="returns name goods by 'line' alone"):
+        replace(desk.settings, reads=(alone,), writes=()).validate()
+    neither = replace(alone, columns=tuple(x for x in alone.columns if x.field != "line"))
+    with pytest.raises(Misconfigured, match="goods that came back need 'sku', or 'line' of the order"):
+        replace(desk.settings, reads=(neither,), writes=()).validate()
     orders = Read(
         kind="orders",
         path="in",

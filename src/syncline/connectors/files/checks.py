@@ -128,6 +128,8 @@ def check_read(where: str, read: Read, seen: set[str]) -> None:
         raise Misconfigured(f'{where}.stamp = "row" needs a column of the field stamp.')
     if read.kind == "refunds" and ("quantity" in fields) != bool(fields & {"line", "sku"}):
         raise Misconfigured(f"{where}.columns: goods that come back need 'quantity', and 'line' or 'sku'.")
+    if read.kind == "returns" and not fields & {"line", "sku"}:
+        raise Misconfigured(f"{where}.columns: goods that came back need 'sku', or 'line' of the order.")
     _check_records(where, read, fields)
     for name in ("uncommitted", "cancelled"):
         if read.kind == "order_status" and getattr(read, name) and "status" not in fields:

@@ -156,8 +156,8 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     # Goods that an ERP took back: each return once, by the ERP's own number.
     "returns": (
-        ("return", "reference", "sku", "quantity"),
-        ("location", "returned_at", "restocked", "money", "refund", "line"),
+        ("return", "reference", "quantity"),
+        ("sku", "line", "location", "returned_at", "restocked", "money", "refund"),
     ),
 }
 

@@ -160,6 +160,12 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: returns are goods that an ERP took back; what a channel gives back for the orders that it leaves is read "
                 "as kind 'refunds'."
             )
+        sent = self.write("orders")
+        if back is not None and not _has(back, "sku") and (sent is None or not _has(sent, "line")):
+            raise Misconfigured(
+                "files: returns name goods by 'line' alone, but no column 'line' of the orders that are written tells the partner "
+                "how we number them: declare it, or 'sku' of returns."
+            )
         if back is not None and "refunds" in kinds and not _has(back, "refund"):
             raise Misconfigured(
                 "files: returns need a column 'refund', in which the partner repeats the reference of the refund that a return was "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -50,7 +51,11 @@ _ROW = msgspec.json.Decoder(ReturnRow)
 
 
 class ReturnMaker(OrderMaker):
-    """Makes returns of their lines, by one dialect."""
+    """Makes returns of their lines, by one dialect. ``numbered`` are the SKUs that a line of an order ever was."""
+
+    def __init__(self, read: Read, numbered: Callable[[str, str], set[str]]) -> None:
+        super().__init__(read)
+        self._numbered = numbered
 
     def row(self, group: Group, entry: Taken) -> ReturnRow:
         """A return.
@@ -106,13 +111,14 @@ class ReturnMaker(OrderMaker):
                     )
 
     def _goods(self, group: Group) -> tuple[Line, ...]:
-        """The units of a return. A row of a number that comes again, the same in every field, is one row."""
+        """The units of a return. A row of a line that comes again, the same in every field, is one row."""
         units: dict[tuple[str, str], Decimal] = {}
-        numbered: dict[str, tuple[int, Row]] = {}
+        numbered: dict[tuple[str, str], tuple[int, Row]] = {}
         unnamed: set[tuple[str, ...]] = set()
         for number, row in group.rows:
             name = row.get("line", "")
-            first, known = numbered.setdefault(name, (number, row)) if name else (number, row)
+            place = name, row.get("location", "")
+            first, known = numbered.setdefault(place, (number, row)) if name else (number, row)
             if first != number:
                 if known != row:
                     raise Rejected(f"line {number}: field line: {shown(name)} is in line {first} as well")
@@ -124,7 +130,7 @@ class ReturnMaker(OrderMaker):
                 )
             unnamed.add(said)
             try:
-                at = orders.name_of(row, "sku"), row.get("location", "")
+                at = self._sku(group.reference, row), row.get("location", "")
                 quantity = self._number(row, "quantity")
                 if quantity < 0:
                     raise Rejected(f"field quantity: {shown(row['quantity'])} is below zero")
@@ -135,6 +141,24 @@ class ReturnMaker(OrderMaker):
         if not goods:
             raise Rejected(f"line {group.line}: nothing came back with it")
         return goods
+
+    def _sku(self, reference: str, row: Row) -> str:
+        """What came back, by its SKU or by the line of its order, which must not have been another in any revision."""
+        line = row.get("line", "")
+        if not line:
+            return orders.name_of(row, "sku")
+        known = self._numbered(reference, line)
+        if row.get("sku"):
+            sku = orders.name_of(row, "sku")
+            if known and sku not in known:
+                raise Rejected(
+                    f"field line: {shown(line)} of its order is {shown(min(known))}, not {shown(sku)}"
+                )
+            return sku
+        if len(known) != 1:
+            why = "is not known here" if not known else "was another in another revision"
+            raise Rejected(f"field line: {shown(line)} of its order {why}: name the SKU")
+        return next(iter(known))
 
 
 class ReturnJudge:
@@ -157,7 +181,7 @@ class ReturnJudge:
         ]
         told: list[Event | None] = []
         taken: list[Noted] = []
-        maker, named = ReturnMaker(read), Counter(_key(group) for group in found.groups)
+        maker, named = ReturnMaker(read, self._spool.numbered), Counter(_key(group) for group in found.groups)
         for start in range(0, len(found.groups), LOOK_ORDERS):
             groups = found.groups[start : start + LOOK_ORDERS]
             before = self._spool.returned(_key(group) for group in groups)

@@ -180,9 +180,29 @@ class SoldSpool:
             )
 
     def forget_returns(self, before_ms: int) -> None:
-        """Returns that came before a moment are kept no longer."""
+        """Returns that came before a moment, and the lines of orders that were written before it, are kept no longer."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM returned WHERE at_ms < ?", (before_ms,))
+            connection.execute("DELETE FROM numbered WHERE at_ms < ?", (before_ms,))
+
+    def number(self, reference: str, lines: Iterable[tuple[str, str]], now_ms: int) -> None:
+        """The lines of an order are about to be written: number and SKU of each. Case of a reference does not count.
+
+        Raises:
+            Retryable: the disk does not take it.
+        """
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO numbered VALUES (?, ?, ?, ?)",
+                [(reference.lower(), line, sku, now_ms) for line, sku in lines],
+            )
+
+    def numbered(self, reference: str, line: str) -> set[str]:
+        """What a line of an order was in any of its revisions."""
+        rows = self._open().execute(
+            "SELECT sku FROM numbered WHERE reference = ? AND line = ?", (reference.lower(), line)
+        )
+        return {str(sku) for (sku,) in rows}
 
     def order(
         self,
