@@ -235,8 +235,11 @@ def test_too_many_wrong_records_refuse_the_file(desks):
 
 def test_a_full_file_without_a_row_takes_nothing_away(desks):
     desk = desks(PRICES)
+    leave(desk, 1)
+    *_, refused, _, cursor = told(desk)
+    assert refused == [], "there was nothing to take"
     leave(desk, 1, "A,R,1,10")
-    *_, cursor = told(desk)
+    *_, cursor = told(desk, cursor)
     leave(desk, 2)
     found, refused, there, after = told(desk, cursor)
     assert (found, there, after.covers_ms) == ({}, [], cursor.covers_ms)

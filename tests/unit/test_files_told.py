@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.files_place import STOCK, Desk
 from tests.unit.test_files_records import changes
@@ -118,6 +120,59 @@ def test_an_amount_is_that_of_one_unit(desks):
     found, refused = said(desks, reading("prices", "sku per100 price"), "A,250.00", "B,0.01", "C,-1")
     assert [x.entries[0].amount for x in found] == [Decimal("2.5"), Decimal("0.0001")]
     assert refused == ["field price: '-1' is no price"]
+
+
+def test_a_price_for_next_to_nothing_is_refused(desks):
+    found, refused = said(desks, reading("prices", "sku per price"), f"A,0.{'0' * 30}1,9", "B,0,9", "C,10,9")
+    assert [x.entries[0].amount for x in found] == [Decimal("0.9")]
+    assert refused == [
+        f"field per: '0.{'0' * 30}1' is no number of units for such a price",
+        "field per: '0' is no number of units",
+    ]
+
+
+def test_what_ended_before_1970_has_ended(desks):
+    found, refused = said(
+        desks, reading("prices", "sku starts ends price"), "A,1960-01-01,1969-12-31,9", "B,1960-01-01,,9"
+    )
+    assert refused == []
+    assert [(x.entries[0].starts_ms, x.entries[0].ends_ms) for x in found] == [(0, 1), (0, 0)]
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        "0 1 -1 1- 0.00000000000000000000000000000000001 999999999999999 1000000000000 2026-02-30 0001-01-01 9999-12-31 "
+        "9998-12-31 1969-12-31 GBP gbp yes GB 107 107 107 A A base customer".split()
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters=',"\n\r'), max_size=12),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("prices", "sku price list customer currency minimum per unit own_unit starts ends"),
+        ("customers", "company name contact_email contact_role site site_line1 site_country site_billing person currency"),
+        ("credit", "account balance open_orders limit days_past_due overdue open_invoices currency"),
+    ],
+)  # fmt: skip
+@given(data=st.data(), scope=st.sampled_from(["full", "delta"]))
+@settings(max_examples=60, deadline=None)
+def test_whatever_stands_in_a_file_is_told_or_refused_and_never_breaks_a_read(
+    tmp_path_factory, kind, fields, data, scope
+):
+    width = len(fields.split())
+    rows = data.draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=4))
+    desk = Desk(tmp_path_factory.mktemp("desk"), reading(kind, fields, scope=scope))
+    try:
+        desk.leave("F_202601010000.csv", *(",".join(row) for row in rows), header=",".join(fields.split()))
+        pages = desk.pages(stream=desk.settings.reads[0].stream.name)
+        news, refused = changes(desk, [event for page in pages for event in page.events])
+        assert news or refused
+        assert len({change.key for change in news}) == len(news), "each record once"
+    finally:
+        desk.spool.close()
+        desk.loop.close()
 
 
 def test_a_row_without_an_amount_says_that_there_is_no_price(desks):

@@ -101,7 +101,12 @@ class PriceRows(StatedRows):
         if per <= 0:
             raise Rejected(f"field per: {shown(self._get('per', values))} is no number of units")
         if per != ONE:
-            amount = (amount / per).quantize(PLACES)
+            amount /= per
+            if amount > AMOUNT_MAX:
+                raise Rejected(
+                    f"field per: {shown(self._get('per', values))} is no number of units for such a price"
+                )
+            amount = amount.quantize(PLACES)
         minimum = self._number("minimum", values, ONE)
         if minimum < 0:
             raise Rejected(f"field minimum: {shown(self._get('minimum', values))} is below zero")
@@ -135,4 +140,5 @@ class PriceRows(StatedRows):
         if found.year in OPEN_YEARS:
             return 0
         day = found.date() + timedelta(days=days)
-        return round(datetime.combine(day, time(), ZoneInfo(self._read.timezone)).timestamp() * 1000)
+        moment_ms = round(datetime.combine(day, time(), ZoneInfo(self._read.timezone)).timestamp() * 1000)
+        return max(days, moment_ms)  # 0 would be open: what ended before 1970 has ended

@@ -232,15 +232,15 @@ class FilesSource:
     # --- full files -------------------------------------------------------------------------------------
 
     async def _full(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        newer = self._spool.at(place.full) if place.full else None
-        if newer is not None and entry.stamp_ms < newer.stamp_ms:  # it came late, and says nothing any more
-            log.info("a file came late", action="file_late", file=entry.name, after=newer.name)
+        before = self._spool.at(place.full) if place.full else None
+        if before is not None and entry.stamp_ms < before.stamp_ms:  # it came late, and says nothing any more
+            log.info("a file came late", action="file_late", file=entry.name, after=before.name)
             yield (), (), replace(done, covers=place.covers)
             return
         # A figure without a stamp of its own may have changed as soon as the file before was read.
         changed_ms = min(covers_ms or entry.stamp_ms, entry.stamp_ms)
         compared = await self._compared(read, entry, place, changed_ms)
-        why = await self._bad(read, compared)
+        why = await self._bad(read, compared, had=before is not None and before.rows > 0)
         if why:
             yield (self._refused(entry, why),), (), replace(done, covers=place.covers)
             return
@@ -295,10 +295,10 @@ class FilesSource:
             return ()
         return lines(read, path, Ends())
 
-    async def _bad(self, read: Read, compared: Comparison) -> str:
+    async def _bad(self, read: Read, compared: Comparison, *, had: bool) -> str:
         """Why a file is refused because too many of its lines are wrong, or none is there; "" if few are.
 
-        What a full file of records lacks is taken away, so one without any would take everything.
+        What a full file of records lacks is taken away, so one without any would take everything that the one before ``had``.
         """
         bad, first, number = 0, "", -1
         look = LOOK_RECORDS if read.kind in BUILDERS else LOOK_ROWS
@@ -310,7 +310,7 @@ class FilesSource:
                 await self._clock.sleep(0)
         if bad > read.bad_rows_max:
             return f"{bad} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, {first}"
-        if number < 0 and read.kind in BUILDERS:
+        if number < 0 and had and read.kind in BUILDERS:
             return "it has no rows: a full file without any is taken for an export that failed"
         return ""
 
