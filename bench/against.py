@@ -46,7 +46,7 @@ def play_both(
 ) -> dict[str, dict[str, Figures]]:
     """The figures of each design, against either; ``more`` is of all settings."""
     accounts = accounts_of(case.channels, case.erp, None, shop=shop, erp_vendor=erp)
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         LIGHT: {"shapes": shapes_of(accounts, case.erp)},
         SIMULATORS: {"accounts": accounts},
     }

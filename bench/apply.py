@@ -100,7 +100,7 @@ async def sqlite(rounds: int) -> tuple[float, float, float]:
 async def postgres(rounds: int) -> tuple[float, float, float]:
     """Two tables of one database, in a server of our own."""
     sys.path.insert(0, str(ROOT))
-    import asyncpg
+    import asyncpg  # type: ignore[import-untyped]
     from tests.conformance.postgres_server import PostgresServer
 
     from syncline.stores.postgres import PostgresStore

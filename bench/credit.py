@@ -59,8 +59,9 @@ class _Erp:
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
         """Nothing new."""
-        return
-        yield
+        nothing: tuple[Page, ...] = ()
+        for page in nothing:
+            yield page
 
 
 class _Shop:

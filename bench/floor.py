@@ -107,8 +107,8 @@ async def read_body(receive: Any) -> bytes:
     """The whole body of an ASGI request."""
     body = b""
     while True:
-        message = await receive()
-        body += message.get("body", b"")
+        message: dict[str, Any] = await receive()
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 

@@ -105,8 +105,9 @@ class Source:
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
         """Nothing is polled."""
-        return
-        yield
+        nothing: tuple[Page, ...] = ()
+        for page in nothing:
+            yield page
 
 
 class Sink:
@@ -140,7 +141,7 @@ class Free:
 
 
 def _system(name: str, sink: Sink) -> System:
-    return System(name, "bench", Capabilities(compare_and_set=True), Source(name), sink, Free())  # type: ignore[arg-type]
+    return System(name, "bench", Capabilities(compare_and_set=True), Source(name), sink, Free())
 
 
 async def _drive(

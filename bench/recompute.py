@@ -213,6 +213,12 @@ class Shop:
     async def look_up(self, operation: str, item: Asked) -> Outcome | None:
         raise NotImplementedError(operation, item)
 
+    async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
+        """Nothing is polled."""
+        nothing: tuple[Page, ...] = ()
+        for page in nothing:
+            yield page
+
 
 class Free:
     """No limit."""

@@ -7,16 +7,18 @@ import statistics
 import time
 from pathlib import Path
 from random import Random
+from typing import cast
 
 from bench import webhooks
 from bench.harness import Meter, Report, cpu_s, folder, process, rss_mb
 from bench.load import post
 from syncline.connectors.netsuite.simulator import make_certificate
+from syncline.engine.audit import Audit
 from syncline.engine.codec import encode
 from syncline.engine.routes import stock_key
 from syncline.model.change import Kind
 from syncline.model.records import Item
-from syncline.ports import Write
+from syncline.ports import Store, Write
 from syncline.runtime.clock import SystemClock
 from syncline.stores.sqlite import SqliteStore
 from syncline.web.access import Access
@@ -96,13 +98,13 @@ def fill(path: Path, count: int) -> None:
 def hook_path() -> str:
     """Where the shop's webhooks go."""
     access = Access(
-        None,
+        cast("Store", None),  # nobody signs in
         SystemClock(),
-        None,
+        cast("Audit", None),
         secret=SECRET.encode(),
         token_bytes=bytes,
         metrics_token="",
-        secure=False,  # type: ignore[arg-type]
+        secure=False,
     )
     return f"/hooks/shop/{access.hook_token('shop')}"
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 
 import uvloop
@@ -39,10 +41,12 @@ async def serve(kind: str, folder: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     path = f"{folder}/{kind}.sqlite"
+    committed: Callable[[], int]
+    close: Callable[[], Awaitable[None]]
     if kind == "bare":
         writer = Writer(path, clock.now_ms())
         listener = Listener(BareEndpoint(writer, webhooks.SECRET, clock.now_ms), "127.0.0.1", 0)
-        closing = writer.close
+        committed, close = lambda: writer.commits, partial(asyncio.to_thread, writer.close)
     else:
         store = await LiveSqliteStore.open(path, now_ms=clock.now_ms())
         settings = SHOPIFY.settings(
@@ -56,19 +60,15 @@ async def serve(kind: str, folder: str) -> None:
         # One generator stands for all the vendor's addresses, so the limit for one source is lifted.
         hooks = Hooks(ingress, clock, {"shop": TOKEN}, per_s=1e6, burst=1_000_000)
         listener = Listener(hooks, "127.0.0.1", 0)
-        closing = None
+        committed, close = lambda: store.commits, store.close
     listener.start()
     while not listener._server.started:  # noqa: ASYNC110, SLF001 (a port that is bound does not listen yet)
         await asyncio.sleep(0.01)
     print(listener.port, flush=True)
     await stop.wait()
     await listener.stop()
-    if closing is not None:
-        closing()
-        print(writer.commits, flush=True)
-    else:
-        print(store.commits, flush=True)
-        await store.close()
+    await close()
+    print(committed(), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from syncline.freshness.demand import (
 from syncline.freshness.recovered import Tally
 from syncline.freshness.risk import EPSILON, buffer_for, latest_safe_moment
 from syncline.simulate.backtest import EPSILONS, UNITS, Backtest, Book, Placed, backtest, placed
-from syncline.simulate.history import DAY_MS, generate_history, read_history, stock_case
+from syncline.simulate.history import DAY_MS, StockCase, generate_history, read_history, stock_case
 from syncline.stores.sqlite.store import connect
 
 NAME = "urgency"
@@ -101,7 +101,7 @@ def _decisions(report: Report, book: Book, order: Placed) -> None:
         report.add(f"a decision with {units:,} left", (time.perf_counter() - began) / len(skus) * 1e6, "us")
 
 
-def _buffers(report: Report, book: Book, now_ms: int, case) -> None:
+def _buffers(report: Report, book: Book, now_ms: int, case: StockCase) -> None:
     """Buffers of channel A against the others' unseen checkouts, in the busiest hour of the week."""
     now_ms = max(
         (now_ms + n * HOUR_MS for n in range(WEEK_H)), key=lambda at: book.season.weights[hour_of_week(at)]

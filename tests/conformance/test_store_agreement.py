@@ -218,3 +218,46 @@ async def test_both_stores_do_the_same(both, steps, data):
             parameters,
         )
     await sqlite.close()
+
+
+class _ManyAtOnce(SqliteStore):
+    many_least = 1
+
+
+MANY = SqliteStore.open(":memory:", now_ms=T0)._keys
+
+
+def test_both_stores_say_the_same_of_what_rows_are_unique_by():
+    theirs = {name: WRITES[name].key for name in MANY if WRITES[name].key}
+    assert theirs == {name: key for name, key in MANY.items() if name in theirs}
+
+
+many_rows = st.sampled_from(sorted(MANY)).flatmap(
+    lambda name: st.builds(
+        Write,
+        st.just(name),
+        st.lists(
+            st.fixed_dictionaries({each: value(name, each) for each in sorted(WRITES[name].columns)}),
+            min_size=1,
+            max_size=12,
+        ),
+        told=st.booleans(),
+    )
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(many_rows | write, min_size=1, max_size=14))
+@pytest.mark.slow
+async def test_one_statement_for_many_rows_does_what_one_a_row_does(steps):
+    one, many = SqliteStore.open(":memory:", now_ms=T0), _ManyAtOnce.open(":memory:", now_ms=T0)
+    one.many_least = 10**9
+    listed = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'migration'"
+    tables = [name for (name,) in one._connection.execute(listed)]
+    for what in steps:
+        assert await do(many, [what]) == await do(one, [what]), what
+        for table in tables:
+            ours, theirs = (list(store._connection.execute(dump_of(table))) for store in (one, many))
+            assert comparable(table, theirs) == comparable(table, ours), (table, what)
+    for store in (one, many):
+        await store.close()

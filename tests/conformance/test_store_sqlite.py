@@ -17,6 +17,7 @@ from syncline.model.errors import Fenced, Misconfigured, Retryable
 from syncline.ports import Write
 from syncline.stores.sqlite import LiveSqliteStore, SqliteStore
 from syncline.stores.sqlite import store as sqlite_store
+from syncline.stores.sqlite.many import for_many
 from syncline.stores.sqlite.store import check_file_system, connect, file_system_of
 from syncline.testing.store import StoreConformance
 from syncline.testing.store_tools import T0, event, put
@@ -40,6 +41,14 @@ class TestSqliteInMemory(StoreConformance):
             yield store
         finally:
             await store.close()
+
+
+class TestSqliteWithOneStatementForMany(TestSqliteInMemory):
+    """What is written for many rows at once is what one row after the other would be."""
+
+    @pytest.fixture(autouse=True)
+    def _always(self, monkeypatch):
+        monkeypatch.setattr(SqliteStore, "many_least", 1)
 
 
 class TestSqliteInline(StoreConformance):
@@ -337,6 +346,37 @@ WALKS = {
     "retention, an hour apart": {"forget_deliveries", "forget_payloads"},
     "a person's request, or once for a full read": {"deliveries_like", "record_count"},
 }  # fmt: skip
+
+
+def test_a_statement_for_many_rows_looks_each_of_them_up() -> None:
+    store = SqliteStore.open(":memory:", now_ms=0)
+    for name, key in store._keys.items():
+        for sql in (store._queries[name], store._silent[name]):
+            explained = store._connection.execute(f"EXPLAIN QUERY PLAN {for_many(sql, key).sql}", ("[]",))
+            steps = [step for *_, step in explained]
+            assert not [step for step in steps if step.startswith("SCAN ") and "json_each" not in step], name
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["INSERT INTO t (a) VALUES (:a) ON CONFLICT (a) DO UPDATE SET a = :a", "UPDATE t SET a = 1",
+     "INSERT INTO t (a) SELECT b FROM u WHERE b = :a", "DELETE FROM t WHERE a > :a", "SELECT a FROM t WHERE a = :a"],
+)  # fmt: skip
+def test_a_statement_that_cannot_be_run_for_many_rows_is_refused(sql) -> None:
+    with pytest.raises(ValueError, match="cannot be run for many rows"):
+        for_many(sql, ("a",))
+
+
+async def test_many_rows_are_written_with_whatever_is_in_them() -> None:
+    store = SqliteStore.open(":memory:", now_ms=0)
+    names = ["", "1", "null", "it's", '"', "\\", "ä\x1f", "a\0b", "[1]", "r.v ->> 0"]
+    await store.write(
+        Write("dirty_mark", [{"sku": name, "changed_at_ms": n} for n, name in enumerate(names)])
+    )
+    found = await store.read("dirty", now_ms=0, limit=99)
+    assert [(sku, changed) for sku, _, changed in found] == [(name, n) for n, name in enumerate(names)]
+    with pytest.raises(KeyError, match="changed_at_ms"):
+        await store.write(Write("dirty_mark", [{"sku": name} for name in names]))
 
 
 def test_no_statement_walks_a_whole_table_unless_it_says_why() -> None:

@@ -6,6 +6,7 @@ from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
 from tests.connectors.files_prices_bench import PricesBench
 from tests.connectors.files_products_bench import ProductsBench
+from tests.connectors.files_told_bench import ToldBench
 
 from syncline.testing.simulator import SimulatorConformance
 from syncline.testing.sink import SinkConformance
@@ -38,3 +39,7 @@ class TestMarketSink(SinkConformance):
 
 class TestPricesSource(SourceConformance):
     bench = PricesBench
+
+
+class TestToldSink(SinkConformance):
+    bench = ToldBench

@@ -232,7 +232,7 @@ class Stage:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._zygote.stdin.close()
-        await asyncio.wait_for(self._zygote.wait(), 10)
+        await asyncio.wait_for(self._zygote.wait(), 30)
 
     # --- life and death ---------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class Stage:
         return int(line)
 
     async def start(self, failpoint: str = "-") -> int:
-        self.pid = await self._tell(f"start {failpoint}", 10)
+        self.pid = await self._tell(f"start {failpoint}", 60)  # the first time, everything is imported
         return self.pid
 
     def strike(self, number: int = signal.SIGKILL) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.unit.files_place import Desk
 from tests.unit.test_files_sink import ITEMS, NUMBERS, Dying
@@ -92,6 +94,15 @@ def test_a_number_that_appeared_without_an_answer_is_read_as_it_is(slow):
     assert held(desk) == 7
 
 
+def test_a_partner_who_waits_for_it_is_told_that_a_file_without_an_answer_is_complete(slow):
+    desk, place = slow(sentinel=".done")
+    place.lose = "after"
+    assert put(desk, 7).result is Result.UNKNOWN
+    (name,) = desk.names("out")
+    assert held(desk) == 7
+    assert desk.names("out") == [name, f"{name}.done"]
+
+
 def test_nothing_is_written_or_said_while_an_older_file_may_still_appear(slow):
     desk, place = slow()
     put(desk, 3)
@@ -160,10 +171,38 @@ def test_a_staged_file_that_is_gone_has_appeared(desks):
     assert held(desk) == 7
 
 
-def test_a_full_file_has_what_is_being_written_beside_it(slow):
+def test_no_whole_file_is_written_while_an_older_one_may_still_appear(slow):
+    """It would be loaded after this one, and take back whatever this one said."""
     desk, place = slow(scope="full")
     put(desk, 3, "A")
     place.lose = "before"
     put(desk, 7, "A")
-    put(desk, 1, "B")
-    assert last_file(desk) == {"A": 7, "B": 1}, "the one that is under way may be loaded before this one"
+    outcome = put(desk, 1, "B")
+    assert outcome.result is Result.NOT_SENT and outcome.retry_after_s == LOOK_UP_WINDOW_MS / 1000
+    desk.run(place.arrive())
+    assert put(desk, 1, "B").result is Result.DONE
+    assert last_file(desk) == {"A": 7, "B": 1}
+
+
+def test_whole_files_appear_in_the_order_of_their_names_and_each_has_what_the_one_before_said(slow):
+    desk, place = slow(scope="full")
+    publish, seen = place.publish, []
+
+    async def held_up(path, name, body):
+        seen.append(name)
+        await desk.clock.sleep(30.0 if len(seen) == 1 else 0.0)
+        await publish(path, name, body)
+        seen.append(name)
+
+    place.publish = held_up
+
+    async def both():
+        calls = (
+            desk.sink.deliver("set_stock", [Item("1", SetStock(sku, sku, "MAIN", 5, 0))], "key")
+            for sku in "AB"
+        )
+        return await asyncio.gather(*calls)
+
+    assert [one.result for (one,) in desk.run(both())] == [Result.DONE] * 2
+    assert seen == sorted(seen) and len(set(seen)) == 2
+    assert last_file(desk) == {"A": 5, "B": 5}

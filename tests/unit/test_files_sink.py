@@ -418,7 +418,7 @@ def test_settings_that_cannot_work_are_refused_with_their_mend(settings, words):
             "each needs a name for the header",
         ),
         ({"kind": "orders"}, "'reference' is missing"),
-        ({"scope": "full", "kind": "orders"}, "is for stock only"),
+        ({"scope": "full", "kind": "orders"}, "is for what has a state"),
         ({"thousands": " "}, "written without them"),
         ({"name": "../x"}, "letters, digits"),
     ],

@@ -82,6 +82,10 @@ def test_what_ended_is_archived_as_it_was_and_what_was_never_there_is_left():
     assert stage.wanted("goods", None, before).content == replace(before, status=ProductStatus.ARCHIVED)
     assert stage.wanted("goods", None).content is None
     assert Stage().wanted("goods", replace(SHIRT, status=ProductStatus.DRAFT)).content is None
+    ended = Stage().wanted("goods", replace(SHIRT, status=ProductStatus.ARCHIVED), before)
+    assert ended.content.status is ProductStatus.ARCHIVED, (
+        "it was told, and its channel has not listed it yet"
+    )
     never = Stage(replace(RULES, creates=False)).wanted("goods")
     assert (never.content, "not made there" in never.why) == (None, True)
 

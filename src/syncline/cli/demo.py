@@ -57,7 +57,7 @@ def demo(
     for option, name in (("erp", erp), ("channel", channel)):
         if name == "files":
             raise Misconfigured(
-                f"--{option} files: a demo shows companies, prices and credit too, which files do not carry; "
+                f"--{option} files: a demo lasts a minute, in which nobody looks what files were left; "
                 f"`make simulate {option.upper()}=files` plays them"
             )
     factor: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 from syncline.engine.codec import decode
 from syncline.model.change import Kind
@@ -13,6 +14,12 @@ from syncline.ports import Row
 NONE = Decimal(0)
 
 
+@lru_cache(maxsize=8_192)  # a figure is read about five times before it changes
+def _level(body: str) -> StockLevel:
+    level: StockLevel = decode(Kind.STOCK, body)
+    return level
+
+
 def figure(row: Row, *, held_back: bool) -> StockLevel:
     """A figure of ``stock_of_skus``: what its source said last.
 
@@ -20,7 +27,7 @@ def figure(row: Row, *, held_back: bool) -> StockLevel:
     such records are to be ``held_back``.
     """
     _, body, _, _, vanished_ms, gone = row
-    level: StockLevel = decode(Kind.STOCK, body)
+    level = _level(body)
     if gone or (held_back and vanished_ms):
         return replace(level, on_hand=NONE, available=NONE, committed=NONE, incoming=())
     return level

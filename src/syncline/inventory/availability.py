@@ -65,11 +65,16 @@ def outstanding(demand: Demand, levels: Mapping[str, StockLevel], replica_lag_ms
     A line without a location must be contained by every location that it could draw on. A location
     without any figure contains nothing.
     """
-    where = [demand.location] if demand.location else list(levels)
-    known = demand.erp_before
-    if where and all(at in levels and contains(levels[at], demand, replica_lag_ms) for at in where):
-        known = demand.erp_quantity
+    known = demand.erp_quantity if contained(demand, levels, replica_lag_ms) else demand.erp_before
     return max(0, demand.quantity - known)
+
+
+def contained(demand: Demand, levels: Mapping[str, StockLevel], replica_lag_ms: int) -> bool:
+    """Whether every figure that a demand line could draw on must account for what the ERP holds of it."""
+    if demand.location:
+        level = levels.get(demand.location)
+        return level is not None and contains(level, demand, replica_lag_ms)
+    return bool(levels) and all(contains(level, demand, replica_lag_ms) for level in levels.values())
 
 
 def settled(demand: Demand, levels: Mapping[str, StockLevel], replica_lag_ms: int) -> bool:
@@ -79,12 +84,7 @@ def settled(demand: Demand, levels: Mapping[str, StockLevel], replica_lag_ms: in
     """
     if demand.quantity <= 0 and demand.erp_quantity <= 0:
         return True
-    where = [demand.location] if demand.location else list(levels)
-    return (
-        bool(where)
-        and demand.quantity <= demand.erp_quantity
-        and all(at in levels and contains(levels[at], demand, replica_lag_ms) for at in where)
-    )
+    return demand.quantity <= demand.erp_quantity and contained(demand, levels, replica_lag_ms)
 
 
 def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
@@ -123,15 +123,9 @@ class Drawn(Struct, frozen=True):
     @property
     def pool(self) -> int:
         """All of it together; what is missing at one location is missing from the whole."""
-        return max(
-            0,
-            sum(max(0, there) for there in self.supply.values())
-            - sum(self.demand.values())
-            - sum(self.unseen.values())
-            - self.anywhere
-            - self.owed
-            + self.backorder,
-        )
+        there = sum([units for units in self.supply.values() if units > 0])
+        asked = sum(self.demand.values()) + sum(self.unseen.values()) + self.anywhere
+        return max(0, there - asked - self.owed + self.backorder)
 
     @property
     def room(self) -> list[int]:
@@ -201,29 +195,34 @@ def draw(
     now_ms: int = 0,
 ) -> Drawn:
     """What one channel could draw on of one SKU, at each of its locations; ``publish`` names the arguments."""
+    excluded = rule.excluded
     supply = dict.fromkeys(locations, 0)
     deficit = 0
     for at in locations:
-        if at in levels and at not in rule.excluded:
-            there = offered(levels[at], basis)
+        level = levels.get(at)
+        if level is not None and at not in excluded:
+            there = offered(level, basis)
             if there < 0:
                 deficit -= there
-            coming = arriving(levels[at], rule.incoming_days_at(at), now_ms) if levels[at].incoming else 0
+            coming = arriving(level, rule.incoming_days_at(at), now_ms) if level.incoming else 0
             supply[at] = there + coming - rule.safety_at(at)
     demand = dict.fromkeys(locations, 0)
     anywhere = 0
     for line in demands:
         missing = outstanding(line, levels, replica_lag_ms)
-        if not missing or line.location in rule.excluded:
+        location = line.location
+        if not missing or location in excluded:
             continue
-        if line.location in demand:
-            demand[line.location] += missing
-        elif not line.location:
+        if location in demand:
+            demand[location] += missing
+        elif not location:
             anywhere += missing
     return Drawn(
         supply=supply,
         demand=demand,
-        unseen={at: 0 if at in rule.excluded else unseen.get(at, 0) for at in locations},
+        unseen={at: 0 if at in excluded else unseen.get(at, 0) for at in locations}
+        if unseen
+        else dict.fromkeys(locations, 0),
         anywhere=anywhere,
         owed=max(0, deficit - rule.backorder) if rule.share_deficits else 0,
         backorder=max(0, rule.backorder - deficit),  # what the ERP has oversold is part of the limit
@@ -248,9 +247,10 @@ def show(drawn: Drawn, rule: QuantityRule, terms: Terms = ALONE) -> Published:
         whole = sum(room)
         parts = room if whole == shown else largest_remainder(min(shown, whole), room)
         beyond = shown - whole
-        open_at = next((i for i, at in enumerate(drawn.supply) if at not in rule.excluded), None)
-        if beyond > 0 and open_at is not None and (rule.backorder or rule.backorder_unlimited):
-            parts[open_at] += beyond
+        if beyond > 0 and (rule.backorder or rule.backorder_unlimited):
+            open_at = next((i for i, at in enumerate(drawn.supply) if at not in rule.excluded), None)
+            if open_at is not None:
+                parts[open_at] += beyond
     return Published(
         by_location=dict(zip(drawn.supply, parts, strict=True)),
         total=sum(parts),

@@ -15,6 +15,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
+
 
 class BufferKind(StrEnum):
     """How a buffer is stated."""
@@ -301,8 +303,7 @@ class Terms:
 ALONE = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """What a rule leaves of a pool, step by step; each is a number of units.
 
     ``fenced`` units are kept for other channels. ``shared`` is the share of the rest, ``capped`` the

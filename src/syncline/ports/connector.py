@@ -236,7 +236,8 @@ class Connector:
 
     ``also`` is the sample of the other part, where one kind of system can be the ERP or the channel.
     ``operations`` are what its Sink can be asked for, ``tells`` the flows that its Source's streams carry; without any, nobody
-    knows before a system is opened.
+    knows before a system is opened. ``offers`` tells the capabilities of a system with some settings, where these say what it
+    can do; it raises nothing, whatever the settings are.
     """
 
     name: str
@@ -248,6 +249,11 @@ class Connector:
     operations: Collection[str] = ()
     tells: Collection[Flow] = ()
     also: Sample | None = None
+    offers: Callable[[Any], Capabilities] | None = None
+
+    def capabilities_with(self, settings: Any) -> Capabilities:
+        """What a system with these settings can do."""
+        return self.capabilities if self.offers is None else self.offers(settings)
 
     def sample_as(self, part: Literal["erp", "channel"]) -> Sample | None:
         """What ``syncline init`` writes where it is the one or the other."""

@@ -458,13 +458,9 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         raise Misconfigured("[systems]: configure at least one; `syncline init` writes a commented example")
     network = file.rules.layers(at for route in file.routes for at in route.locations)
     try:
+        offered = {s.name: connectors()[s.connector].capabilities_with(s.settings) for s in systems}
         routes = Routes(
-            [
-                _route(
-                    index, route, {s.name: connectors()[s.connector].capabilities for s in systems}, network
-                )
-                for index, route in enumerate(file.routes)
-            ],
+            [_route(index, route, offered, network) for index, route in enumerate(file.routes)],
             recipes_of(file.kits, file.units, file.aliases),
         )
     except ValueError as error:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
+
+ROWS_MAX = 1_000  # rows in one statement; larger arrays cost more a row, not less
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})_(pre|post)_(\w+)\.sql$")
@@ -78,3 +82,30 @@ def pending_migrations(known: list[Migration], applied: dict[int, str]) -> list[
                 f"{migration.name} was changed after it had been applied; migrations are append-only"
             )
     return [m for m in known if m.number not in applied]
+
+
+def waves(
+    rows: Sequence[Mapping[str, Any]],
+    key: Sequence[str],
+    *,
+    in_order: bool = False,
+) -> list[list[Mapping[str, Any]]]:
+    """Split rows so that no key occurs twice in a part; a key's rows keep their order.
+
+    Inside a part, rows are sorted by key (unless ``in_order``), so that two transactions lock what they
+    share in one order.
+    """
+    if not key or len(rows) == 1:
+        parts: list[list[Mapping[str, Any]]] = [list(rows)]
+    else:
+        parts = []
+        seen: dict[tuple[Any, ...], int] = {}
+        for row in rows:
+            at = tuple(row[name] for name in key)
+            part = seen[at] = seen.get(at, -1) + 1
+            if part == len(parts):
+                parts.append([])
+            parts[part].append(row)
+        for rows_of_part in () if in_order else parts:
+            rows_of_part.sort(key=lambda row: tuple(row[name] for name in key))
+    return [part[i : i + ROWS_MAX] for part in parts for i in range(0, len(part), ROWS_MAX)]

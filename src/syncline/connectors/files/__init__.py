@@ -1,6 +1,12 @@
 """Files as a system: CSV, fixed-width and XML, to and from a folder, an SFTP server or object storage."""
 
-from syncline.connectors.files.manifest import CAPABILITIES, OPERATIONS, STREAMS, FilesSettings
+from syncline.connectors.files.manifest import (
+    CAPABILITIES,
+    OPERATIONS,
+    STREAMS,
+    FilesSettings,
+    capabilities_of,
+)
 from syncline.connectors.files.sample import CHANNEL, SAMPLE
 from syncline.connectors.files.system import open_system
 from syncline.model.change import Flow
@@ -16,6 +22,7 @@ CONNECTOR = Connector(
     frozenset(OPERATIONS),
     tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
     also=CHANNEL,
+    offers=capabilities_of,
 )
 
 __all__ = ["CONNECTOR", "FilesSettings"]

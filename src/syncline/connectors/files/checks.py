@@ -12,13 +12,16 @@ from msgspec import structs
 
 from syncline.connectors.files.declared import Column, Dialect, Read, Write
 from syncline.connectors.files.kinds import (
-    MAPPED,
+    CONTACT,
+    CONTENTS,
     ORDER_HEAD,
     ORDER_LINE,
     READ_FIELDS,
     READ_NAMED,
+    SITE,
     STREAM_OF,
     WRITE_FIELDS,
+    WRITE_NAMED,
 )
 from syncline.model.errors import Misconfigured
 
@@ -28,10 +31,11 @@ ENCODINGS = (
 _SOME_DAY = datetime(2026, 11, 22)  # noqa: DTZ001 (a day, of whatever zone)
 _LATE = datetime(2026, 11, 22, 13, 5, 7)  # noqa: DTZ001
 _PEOPLE = {name for name in READ_FIELDS["customers"][1] if name.startswith("contact_")}
+PRICE_DECIMALS_MAX = 6
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Sequence[str]]) -> None:
+def _check_dialect(where: str, dialect: Read | Write, known: tuple[Sequence[str], Sequence[str]]) -> None:
     if dialect.encoding.lower() not in ENCODINGS.split():
         raise Misconfigured(
             f"{where}.encoding: {dialect.encoding!r} is not read; there are {', '.join(ENCODINGS.split())}."
@@ -56,10 +60,7 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     head = dialect.head if isinstance(dialect, Read) else None
     heads = head.columns if head is not None else ()
     fields = [column.field for column in (*heads, *dialect.columns)]
-    if isinstance(dialect, Read):
-        named = READ_NAMED.get(dialect.kind, "")
-    else:
-        named = MAPPED if isinstance(dialect, Write) and dialect.kind == "orders" else ""
+    named = (READ_NAMED if isinstance(dialect, Read) else WRITE_NAMED).get(dialect.kind, "")
     for one in fields:
         if one not in needed and one not in more and not (named and re.fullmatch(named, one)):
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
@@ -280,13 +281,14 @@ def check_write(where: str, write: Write, kinds: set[str]) -> None:
         _check_path(f"{where}.archive", write.archive)
     if not write.prefix.replace("-", "").replace("_", "").isalnum() or len(write.prefix) > 60:
         raise Misconfigured(f"{where}.name: {write.name!r} may have letters, digits, '-' and '_' only.")
-    if write.scope == "full" and write.kind != "stock":
-        raise Misconfigured(f'{where}.scope = "full" is for stock only.')
+    if write.scope == "full" and write.kind not in ("stock", *CONTENTS):
+        raise Misconfigured(f'{where}.scope = "full" is for what has a state: stock, {", ".join(CONTENTS)}.')
     if write.trailer is not None:
         raise Misconfigured(f"{where}.trailer: what we write is renamed when it is whole; it has no trailer.")
     if write.thousands:
         raise Misconfigured(f"{where}.thousands: numbers are written without them.")
     _check_dialect(where, write, WRITE_FIELDS[write.kind])
+    _check_contents(where, write)
     if write.format == "csv" and write.header and not all(column.name for column in write.columns):
         raise Misconfigured(f"{where}.columns: each needs a name for the header.")
     if write.format == "xml":
@@ -296,3 +298,23 @@ def check_write(where: str, write: Write, kinds: set[str]) -> None:
             raise Misconfigured(
                 f"{where}: {wrong[0]!r} is no name of an element; attributes are not written."
             )
+
+
+def _check_contents(where: str, write: Write) -> None:
+    """What prices and customers need besides."""
+    if write.kind == "prices":
+        if not 0 <= write.decimals <= PRICE_DECIMALS_MAX:
+            raise Misconfigured(f"{where}.decimals must be 0 to {PRICE_DECIMALS_MAX}.")
+        if write.has("list") and not write.has("currency"):
+            raise Misconfigured(
+                f"{where}.columns: lists have currencies of their own, so 'list' needs a column 'currency'."
+            )
+    if write.kind == "customers":
+        if write.has(*CONTACT, *SITE) and not write.has("record"):
+            raise Misconfigured(
+                f"{where}.columns: contacts and addresses are rows of their own: 'record' has to say which a row is."
+            )
+        if write.known_by == "number" and not write.has("number"):
+            raise Misconfigured(f'{where}.known_by = "number" needs a column of the field number.')
+    elif write.known_by != "key":
+        raise Misconfigured(f"{where}.known_by is for customers only.")

@@ -4,11 +4,14 @@ The lines of an order keep what counts and lose everybody whom it names, and eve
 what a partner puts there. The file is then another one, with a digest of its own, and stands in the journal in the place of
 the one before; so it can be told again after a restore. A file of customers is the ERP's word, which comes again: it is
 named, not emptied. Files of stock, items, prices and credit name nobody by what they are, and are not searched.
+
+What was written of customers is kept as well, by its columns. A contact who is the person goes, so no whole file names them again; a
+customer that tells of them otherwise is named, since its source says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,10 +24,13 @@ from syncline.connectors.files.kinds import ONCE
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.orders import Orders, key_of, without_person
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
+from syncline.connectors.files.told import Content
+from syncline.model.copying import replace
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Searched, Whose
 
 KINDS = ("order_status", "shipments", "customers", *ONCE)
+CUSTOMERS = "customers"  # the kind of files that we write of them
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once
 PIECE_BYTES = 1024 * 1024
@@ -69,7 +75,37 @@ class FileCopies:
                 files += [name] if mine or others else []
                 left += [name] if others else []
         kept_, named = await self._placed_orders(whose, tells, erase=erase)
-        return Searched(max(orders, kept_), tuple(files), (*left, *named))
+        written, staying = await self._written(tells, erase=erase)
+        return Searched(max(orders, kept_), (*files, *written), (*left, *named, *staying))
+
+    async def _written(self, tells: Callable[[str], bool], *, erase: bool) -> tuple[list[str], list[str]]:
+        """What was written of customers, or is being written, and tells of the person; and what of it stays."""
+        found: list[str] = []
+        left: list[str] = []
+
+        def without(content: Content, file: str) -> Content:
+            telling = [row for row in content.rows if _row_tells(row, tells)]
+            people = [row for row in telling if row.get("record") == "contact"]
+            name = f"customer {content.key}, as written in {file}"
+            if telling:
+                found.append(name)
+            if len(people) < len(telling):
+                left.append(name)
+            rest = [row for row in content.rows if row not in people]
+            return replace(content, rows=rest) if people else content
+
+        after = ""
+        while page := self._spool.contents(CUSTOMERS, after, KEYS_MAX):
+            for content, file in page:
+                if (rest := without(content, file)) is not content and erase:
+                    self._spool.replace_content(CUSTOMERS, rest)
+            after = page[-1][0].key
+            await self._clock.sleep(0)
+        for file, at_ms, contents in self._spool.pending_contents(CUSTOMERS):
+            rests = [without(content, file) for content in contents]
+            if erase and rests != contents:
+                self._spool.pend_contents(CUSTOMERS, rests, file, at_ms)
+        return found, left
 
     async def _placed_orders(
         self, whose: Whose, tells: Callable[[str], bool], *, erase: bool
@@ -164,6 +200,13 @@ class FileCopies:
                 self._spool.replace(made, entry, partial(kept_name, read))
         finally:
             made.drop()
+
+
+def _row_tells(row: Mapping[str, object], tells: Callable[[str], bool]) -> bool:
+    texts = [str(value) for value in row.values() if value is not None]
+    # A name stands in two cells, and is looked for as people write it.
+    full = f"{row.get('contact_first_name') or ''} {row.get('contact_last_name') or ''}"
+    return tells("\n".join((*texts, full)))
 
 
 def _anywhere(path: Path, tells: Callable[[str], bool]) -> bool:

@@ -7,17 +7,26 @@ from typing import Literal
 from msgspec import Struct, field
 
 from syncline.connectors.files.kinds import (
+    CONTACT,
     ONCE,
     ORDER_ROWS_MAX,
     RECORD_ROWS_MAX,
     RECORDS,
+    SITE,
     STREAM_OF,
     Audience,
     Kind,
 )
+from syncline.model.customers import CustomerField
 from syncline.ports import PollStream
 
 Format = Literal["csv", "fixed", "xml"]
+# Which columns ask for what of a customer.
+CARD_COLUMNS: dict[CustomerField, tuple[str, ...]] = {
+    **{one: (one.value,) for one in CustomerField},
+    CustomerField.CONTACTS: CONTACT,
+    CustomerField.ADDRESSES: SITE,
+}
 
 
 class Column(Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,6 +141,12 @@ class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
         "receipts",
         "returns",
         "acknowledgements",
+        "prices",
+        "customers",
+        "credit",
+        "products",
+        "translations",
+        "listings",
     ]
     path: str
     name: str = ""
@@ -140,7 +155,13 @@ class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scope: Literal["full", "delta"] = "delta"
     sentinel: str = ""
     formulas: Literal["escape", "keep"] = "escape"
+    decimals: int = 2
+    known_by: Literal["key", "number"] = "key"
     root: str = "records"
+
+    def has(self, *fields: str) -> bool:
+        """Whether any of these fields has a column."""
+        return any(column.field in fields for column in self.columns)
 
     @property
     def prefix(self) -> str:
@@ -151,3 +172,8 @@ class Write(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def suffix(self) -> str:
         """How they end."""
         return {"csv": ".csv", "fixed": ".txt", "xml": ".xml"}[self.format]
+
+
+def customer_fields(write: Write | None) -> tuple[CustomerField, ...]:
+    """What of a customer the columns of a file hold."""
+    return tuple(one for one, fields in CARD_COLUMNS.items() if write is not None and write.has(*fields))

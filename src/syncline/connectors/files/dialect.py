@@ -24,6 +24,7 @@ from syncline.model.errors import Rejected
 
 NUMBER_CHARS_MAX = 40
 TEXT_CHARS_MAX = 4_000
+LONG_CHARS_MAX = 32_000  # of a description
 YEARS = range(2000, 2100)
 SHOWN_CHARS = 60
 # What the declaration of an XML file calls an encoding: the names that readers have to know (IANA, Character Sets).
@@ -342,7 +343,8 @@ class Writer:
         if isinstance(value, int | Decimal):
             return self._values.write_number(Decimal(value))
         text = _BREAKS.sub(" ", str(value)).strip()
-        if len(text) > TEXT_CHARS_MAX or CONTROL.search(text):
+        most = LONG_CHARS_MAX if column.field == "description" else TEXT_CHARS_MAX
+        if len(text) > most or CONTROL.search(text):
             raise Rejected(f"{column.field}: {shown(text)} has a control character, or is too long")
         if self._write.formulas == "escape" and self._write.format == "csv" and text.startswith(FORMULA):
             return "'" + text

@@ -25,11 +25,11 @@ Kind = Literal[
 Audience = Literal["base", "list", "group", "customer", "promotion"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
 
-
 QUANTITY_MAX = Decimal(10) ** 15
 STOCK_ROWS_MAX = 5_000  # in one file of changes
 ORDER_ROWS_MAX = 200_000  # in one file of orders
 RECORD_ROWS_MAX = 1_000_000  # in one file of records that several rows make together
+CONTENTS_MAX = 500  # prices, customers, accounts or products in one file of changes
 
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
 STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
@@ -167,6 +167,18 @@ READ_NAMED = {
     r"|translation\.[A-Za-z0-9_-]{1,20}\.(title|description)"
 }
 
+# Of a company that a channel is told of: what is of each who may act for it, and of each address.
+CONTACT = tuple(
+    f"contact{part}" for part in ("", *"_first_name _last_name _email _phone _title _role".split())
+)
+SITE = tuple(
+    f"site{part}"
+    for part in (
+        "",
+        *"_label _billing _shipping _name _line1 _line2 _city _region _postcode _country _phone".split(),
+    )
+)
+
 WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orders": (
         ("reference", "action", "sku", "quantity"),
@@ -201,6 +213,27 @@ WRITE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("reference", "result"),
         ("revision", "reason", "file", "line", "stamp"),
     ),
+    # A row for each price of a SKU in a list; together they are all that the list says of it.
+    "prices": (("sku", "price"), ("list", "currency", "minimum", "compare_at", "item_id", "stamp")),
+    # A row for the company, and one for each contact and address; together they are all of it.
+    "customers": (
+        ("company", "name"),
+        (*"record number active tax_id terms group phone".split(), *CONTACT, *SITE, "stamp"),
+    ),
+    "credit": (("account", "available", "currency"), ("limit", "blocked", "reason", "stamp")),
+    # A row for each SKU of a product; together they are all of it.
+    "products": (
+        ("product", "sku"),
+        ("title", "description", "category", "status", "barcode", "images", "item_id", "stamp"),
+    ),
+    "translations": (("product", "language"), ("title", "description", "stamp")),
+    "listings": (("product", "assortment", "shown"), ("stamp",)),
+}
+
+# Fields with a name of the partner's own, or a number, in them, by kind of what is written.
+WRITE_NAMED = {
+    "orders": MAPPED,
+    "products": r"attribute\..{1,60}|option_(name|value)\.[1-9]|image\.[1-9][0-9]?",
 }
 
 DATES = frozenset(
@@ -217,3 +250,16 @@ OPERATION_OF = {
     "returns": "create_refund",
 }
 ANSWERS = ("shipments", "cancellations", "receipts", "returns")  # what a channel is told of its orders
+
+# What a channel is told as it is now, many to a file: by operation, the kind of file.
+CONTENT_OF = {
+    "set_price": "prices",
+    "set_list_price": "prices",
+    "put_customer": "customers",
+    "set_credit": "credit",
+    "set_product": "products",
+    "set_wording": "translations",
+    "set_listing": "listings",
+}
+CONTENTS = tuple(dict.fromkeys(CONTENT_OF.values()))
+OF_PRODUCTS = ("prices", "products", "translations", "listings")

@@ -10,9 +10,19 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from syncline.connectors.files.checks import check_names, check_read, check_write
-from syncline.connectors.files.declared import Dialect, Head, Read, Write
-from syncline.connectors.files.kinds import ANSWERS, MAPPED, MONEY, STOCK_ROWS_MAX, STREAM_OF
+from syncline.connectors.files.declared import Dialect, Head, Read, Write, customer_fields
+from syncline.connectors.files.kinds import (
+    ANSWERS,
+    CONTENT_OF,
+    CONTENTS_MAX,
+    MAPPED,
+    MONEY,
+    OF_PRODUCTS,
+    STOCK_ROWS_MAX,
+    STREAM_OF,
+)
 from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
+from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
 
@@ -30,6 +40,8 @@ CAPABILITIES = Capabilities(
     stock_read_basis=StockBasis.AVAILABLE,
     limit=LimitKind.CONCURRENCY,
     order_fields=MAPPED,
+    price_lists=True,
+    customer_fields=tuple(CustomerField),
 )
 
 OPERATIONS = {
@@ -42,6 +54,7 @@ OPERATIONS = {
     "create_refund": Operation("create_refund", look_up=True, look_up_window_ms=LOOK_UP_WINDOW_MS),
     "set_stock": Operation("set_stock", batch_items_max=STOCK_ROWS_MAX),
     "read_stock": Operation("read_stock", batch_items_max=STOCK_ROWS_MAX, reads_only=True),
+    **{name: Operation(name, batch_items_max=CONTENTS_MAX, sets=True) for name in CONTENT_OF},
 }
 STREAMS = tuple(STREAM_OF.values())
 
@@ -171,10 +184,14 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 "files: returns need a column 'refund', in which the partner repeats the reference of the refund that a return was "
                 "made for: without it what a channel gave back would return to it as news, and be paid back twice."
             )
-        if "stock" in kinds and not self._reads("items"):
-            raise Misconfigured(
-                "files: to write stock, declare reads of kind 'items': they say which SKUs the partner sells."
-            )
+        for kind in ("stock", *OF_PRODUCTS):
+            if kind in kinds and not self._reads("items"):
+                raise Misconfigured(
+                    f"files: to write {kind}, declare reads of kind 'items': they say which SKUs the partner sells."
+                )
+        for kind in ("translations", "listings"):
+            if kind in kinds and "products" not in kinds:
+                raise Misconfigured(f"files: {kind} are of products: declare a write of kind 'products'.")
 
     def _check_credit(self) -> None:
         orders = self.write("orders")
@@ -227,15 +244,21 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def capabilities_of(settings: FilesSettings) -> Capabilities:
     """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
-    told = {flow for read in settings.reads for flow in read.stream.flows}
+    streams = [STREAM_OF.get((read.kind, read.scope)) for read in settings.reads]
+    told = {flow for stream in streams if stream is not None for flow in stream.flows}
     orders = settings.write("orders")
     fields = [re.escape(column.field) for column in (orders.columns if orders else ())]
+    prices = settings.write("prices")
     return Capabilities(
         **{name: getattr(CAPABILITIES, name) for name in CAPABILITIES.__dataclass_fields__}
         | {
             "stock_read_basis": StockBasis(basis),
             "delta_poll": tuple(flow for flow in CAPABILITIES.delta_poll if flow in told),
             "order_fields": "|".join(field for field in fields if re.fullmatch(MAPPED, field)),
+            "price_lists": prices is not None and prices.has("list"),
+            "compares_prices": prices is not None and prices.has("compare_at"),
+            "price_decimals": CAPABILITIES.price_decimals if prices is None else prices.decimals,
+            "customer_fields": customer_fields(settings.write("customers")),
         }
     )
 

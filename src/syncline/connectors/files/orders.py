@@ -55,6 +55,11 @@ def key_of(reference: str) -> str:
     return f"{re.sub(r'[^a-z0-9_-]+', '_', known)[:CUT_CHARS]}-{digest}"
 
 
+def buyer_key(id_: str) -> str:
+    """The key of a buyer whom a channel's orders call so."""
+    return id_ if _ID.fullmatch(id_) else key_of(id_)
+
+
 @dataclass(slots=True)
 class Group:
     """The records of one order, payment, refund or return in one file: its first line there, and why it cannot be taken, if so.
@@ -434,9 +439,8 @@ def _customer(head: Row) -> Customer | None:
     id_ = head.get("customer_id", "")
     if not id_:
         return None
-    key = id_ if _ID.fullmatch(id_) else key_of(id_)
     name = head.get("customer_name") or id_
-    return Customer(key, name, head.get("customer_email", ""), head.get("customer_phone", ""))
+    return Customer(buyer_key(id_), name, head.get("customer_email", ""), head.get("customer_phone", ""))
 
 
 def _address(prefix: str, head: Row) -> Address | None:

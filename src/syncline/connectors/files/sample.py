@@ -322,6 +322,68 @@ columns = [
   { field = "quantity", name = "QTY" },
   { field = "money", name = "REPAY" },
 ]
+
+[[systems.{name}.writes]]
+kind = "prices"                     # all prices of an article in each list that stands in a file; a route of prices needs it
+path = "prices"
+archive = "done"
+delimiter = ";"
+decimal = ","
+columns = [
+  { field = "sku", name = "ITEM" },
+  { field = "list", name = "LIST" },           # empty: the item's own price
+  { field = "currency", name = "CURRENCY" },
+  { field = "minimum", name = "FROM" },
+  { field = "price", name = "PRICE" },         # empty: the list says nothing of it any more
+]
+
+[[systems.{name}.writes]]
+kind = "products"                   # a row for each SKU of a product; a route of the catalog needs it
+path = "products"
+archive = "done"
+delimiter = ";"
+columns = [
+  { field = "product", name = "PRODUCT" },
+  { field = "sku", name = "ITEM" },
+  { field = "title", name = "TITLE" },
+  { field = "status", name = "STATUS" },       # active, draft, archived; also: description, category, images ...
+  { field = "option_name.1", name = "OPTION" },
+  { field = "option_value.1", name = "VALUE" },
+  { field = "barcode", name = "EAN" },
+]
+
+[[systems.{name}.writes]]
+kind = "customers"                  # a row for a customer and each of its contacts; a route of customers needs it
+path = "customers"
+archive = "done"
+delimiter = ";"
+columns = [
+  { field = "company", name = "CUSTOMER" },    # as BUYER of its orders
+  { field = "record", name = "RECORD" },       # company, contact
+  { field = "name", name = "NAME" },
+  { field = "number", name = "NUMBER" },
+  { field = "active", name = "ACTIVE" },
+  { field = "tax_id", name = "TAX_ID" },
+  { field = "contact", name = "CONTACT" },
+  { field = "contact_first_name", name = "FIRST_NAME" },
+  { field = "contact_last_name", name = "LAST_NAME" },
+  { field = "contact_email", name = "EMAIL" },
+  { field = "contact_role", name = "ROLE" },
+]
+
+[[systems.{name}.writes]]
+kind = "credit"                     # what a customer may buy on account; a route of credit needs it
+path = "credit"
+archive = "done"
+delimiter = ";"
+decimal = ","
+columns = [
+  { field = "account", name = "CUSTOMER" },
+  { field = "currency", name = "CURRENCY" },
+  { field = "available", name = "AVAILABLE" }, # empty: anything
+  { field = "blocked", name = "BLOCKED" },
+]
 """,
     location="1",
+    role="buyer",
 )

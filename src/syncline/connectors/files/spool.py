@@ -20,6 +20,7 @@ import apsw
 import msgspec
 
 from syncline.connectors.files.sold import SoldSpool
+from syncline.connectors.files.told import TOLD_SCHEMA, ToldSpool
 from syncline.model.errors import Misconfigured, Retryable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -164,7 +165,7 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-class Spool(SoldSpool):
+class Spool(SoldSpool, ToldSpool):
     """The folder of one system. It is opened when it is first used; several may use it at once."""
 
     def __init__(self, folder: str, rng: Random, owner: str) -> None:
@@ -186,7 +187,7 @@ class Spool(SoldSpool):
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages
                 with connection:
-                    connection.execute(SCHEMA)
+                    connection.execute(SCHEMA + TOLD_SCHEMA)
                     _carry(connection)
                     fresh = f"{self._rng.getrandbits(64):016x}"
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (fresh,))

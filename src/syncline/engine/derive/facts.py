@@ -35,7 +35,7 @@ class Facts:
     bindings: dict[str, dict[str, Row]]
     unseen: dict[str, dict[str, int]]
     _at: dict[tuple[str, ...], Levels] = field(default_factory=dict)
-    _numbers: dict[tuple[str, tuple[str, ...]], list[Alike]] = field(default_factory=dict)
+    _numbers: dict[tuple[str, ...], dict[str, list[Alike]]] = field(default_factory=dict)
 
     def levels_of(self, route: Route) -> Levels:
         """The figures at the locations that a route sells from."""
@@ -49,9 +49,9 @@ class Facts:
             }
         return found
 
-    def numbers_of(self, route: Route, sku: str) -> list[Alike]:
-        """The numbers of a SKU that were computed from these facts for routes from the same locations."""
-        return self._numbers.setdefault((sku, tuple(route.locations)), [])
+    def numbers_of(self, route: Route) -> dict[str, list[Alike]]:
+        """The numbers that were computed from these facts for routes from the same locations, by SKU."""
+        return self._numbers.setdefault(tuple(route.locations), {})
 
 
 async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[str], *, now_ms: int) -> Facts:
@@ -82,10 +82,11 @@ async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[s
 def _unseen(routes: Routes, bindings: dict[str, dict[str, Row]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for sink, rows in bindings.items():
-        for key, _, units, *_ in rows.values():
+        for row in rows.values():
+            units = row[2]
             if units <= 0:  # below zero: units that came back before anybody told us
                 continue
-            sku, location = split_key(key)
+            sku, location = split_key(row[0])
             erp_location = routes.erp_location(sink, location)
             if erp_location:
                 for part, count in routes.recipes.parts(sku).items():

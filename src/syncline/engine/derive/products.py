@@ -145,7 +145,8 @@ class ProductFlow:
             if (found := self._catalog.get(route.sink, one.sku)) is not None
         }
         sold = product is not None and product.status is ProductStatus.ACTIVE
-        if not ids and not (sold and rules.creates):
+        # What was told and is not listed yet ends all the same: a channel may take a day to say what it lists.
+        if not ids and (not rules.creates if sold else before is None):
             return Wanted(None, NOT_CREATED if sold else NEVER_THERE)
         doubt = _doubt(product) if product is not None else None
         return Wanted(goods, doubt=doubt, details={"ids": ids, "places": self._places(route)})

@@ -180,12 +180,14 @@ class StockDeriver:
             replica_lag_ms,
             erp.stock_read_basis,
             self._clock.now_ms(),
+            tuple(route.locations),
         )
         doubt = partial(self._perhaps_contained, route, facts)
         contract = self._systems[route.sink].capabilities.stock_contract
         lowers = contract.own_orders is OwnOrders.LOWER_THE_NUMBER
         untaken = await self._untaken(contract, route, wanted)
-        locations = list(route.locations)
+        locations = route.locations
+        numbers_before = facts.numbers_of(route)
         targets: list[Target] = []
         done: list[Demand] = []
         published: dict[str, Published] = {}
@@ -206,32 +208,36 @@ class StockDeriver:
                 known = [place for place in locations if place in at]
                 done += [line for line in own if settled(line, at, replica_lag_ms)]
             # Without holds, which count for some channels only, channels with one rule have one number.
-            alike = facts.numbers_of(route, sku) if sku not in held and sku not in recipes else None
-            numbers = published[sku] = scene.number(sku) if alike is None else scene.number_alike(sku, alike)
-            unplaced = sum(
-                line.quantity for line in own if lowers and line.channel == route.sink and not line.location
-            )
+            if sku in held or sku in recipes:
+                numbers = scene.number(sku)
+            else:
+                numbers = scene.number_alike(sku, numbers_before.setdefault(sku, []))
+            published[sku] = numbers
+            unplaced = 0
+            if lowers and own:
+                unplaced = sum(
+                    line.quantity for line in own if line.channel == route.sink and not line.location
+                )
             waiting = open_by_location(untaken[sku], known) if sku in untaken else {}
+            rows: list[tuple[str, str, Row | None, int]] = []
+            too_high = False
+            for place in known:
+                key = stock_key(sku, locations[place])
+                row = bindings.get(key)
+                quantity = number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
+                too_high = too_high or (row is not None and row[1] is not None and row[1] > quantity)
+                rows.append((place, key, row, quantity))
             most = numbers
-            rows = [(place, bindings.get(stock_key(sku, route.locations[place]))) for place in known]
             # Where the channel holds no more than that, it does not matter how many may be right.
-            if any(map(doubt, lines)) and any(
-                row is not None
-                and row[1] is not None
-                and row[1] > number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
-                for place, row in rows
-            ):
+            if too_high and any(map(doubt, lines)):
                 most = scene.number(sku, leave_out=doubt)
-            for place, row in rows:
-                published_here = numbers.by_location[place]
+            for place, key, row, quantity in rows:
                 back = waiting.get(place, 0)
-                quantity = number_to_write(contract, published_here, back)
-                location = route.locations[place]
                 targets.append(
                     Target(
-                        key=stock_key(sku, location) if row is None else row[0],
+                        key=key,
                         sku=sku,
-                        location=location,
+                        location=locations[place],
                         quantity=quantity,
                         held=None if row is None else row[1],
                         unseen=0 if row is None else row[2],
@@ -240,7 +246,7 @@ class StockDeriver:
                         at_most=quantity
                         if most is numbers
                         else number_to_write(contract, most.by_location[place], back),
-                        added_back=quantity - published_here,
+                        added_back=quantity - numbers.by_location[place],
                     ),
                 )
         ended = set(map(id, done))
@@ -534,6 +540,7 @@ class _Scene:
     replica_lag_ms: int
     basis: StockBasis
     now_ms: int
+    places: tuple[str, ...]
 
     def number(self, sku: str, leave_out: Callable[[Demand], bool] | None = None) -> Published:
         """What may be shown of a SKU, from its own stock or from that of its parts."""
@@ -554,7 +561,7 @@ class _Scene:
         """The same as ``number``; taken from ``before`` if a route whose rule is the same has it there already."""
         rule, terms = self.route.rule_for(sku), self.terms[sku]
         for its, its_terms, numbers in before:
-            if its == rule and its_terms == terms:
+            if (its is rule or its == rule) and (its_terms is terms or its_terms == terms):
                 return numbers
         numbers = self.number(sku)
         before.append((rule, terms, numbers))
@@ -568,7 +575,7 @@ class _Scene:
             [line for line in lines if not leave_out(line)] if leave_out is not None else lines,
             self.unseen.get(part, {}),
             rule,
-            list(self.route.locations),
+            self.places,
             replica_lag_ms=self.replica_lag_ms,
             basis=self.basis,
             now_ms=self.now_ms,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from random import Random
 
 from syncline.connectors.files.declared import Read, Write
-from syncline.connectors.files.simulator import Market, ObjectStoreSimulator
+from syncline.connectors.files.simulator import Market, ObjectStoreSimulator, books
 from syncline.connectors.files.simulator.market import (
     ANSWER_COLUMNS,
     ORDER_COLUMNS,
@@ -18,7 +18,6 @@ from syncline.connectors.files.simulator.market import (
     RETURN_COLUMNS,
     Bought,
 )
-from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Transport
 from syncline.simulate.history import HistoryLine, HistoryOrder
 from syncline.simulate.licence import USUAL_LICENCE, Licence
@@ -26,6 +25,7 @@ from syncline.simulate.sides.exchange import DIALECT, ROUND_S, STAMPED, Exchange
 from syncline.simulate.sides.ports import Place, Sale, ShopSide, Wanted
 
 ORIGIN = "https://market.simulated"
+CONTRACT = "contract"  # the price list of one customer
 FIRST = 1_000  # orders are numbered from the next on
 FIELDS = (
     "reference revision status placed_at updated_at currency total customer_id payment paid line sku location quantity unit_price"
@@ -84,6 +84,59 @@ WRITES = (
         **DIALECT,
     ),
 )
+ACCOUNTS = (
+    "company record name active tax_id contact contact_first_name contact_last_name contact_email contact_phone contact_role site "
+    "site_line1 site_city site_postcode site_country"
+).split()
+TOLD = (
+    Write(
+        kind="prices",
+        path="prices",
+        archive="done",
+        columns=columns(("sku", "list", "currency", "minimum", "price", "compare_at"), books.PRICE_COLUMNS),
+        **DIALECT,
+    ),
+    Write(
+        kind="customers",
+        path="accounts",
+        archive="done",
+        columns=columns(ACCOUNTS, books.ACCOUNT_COLUMNS),
+        **DIALECT,
+    ),
+    Write(
+        kind="credit",
+        path="credit",
+        archive="done",
+        columns=columns(
+            ("account", "currency", "available", "limit", "blocked", "reason"), books.CREDIT_COLUMNS
+        ),
+        **DIALECT,
+    ),
+    Write(
+        kind="products",
+        path="goods",
+        archive="done",
+        columns=columns(
+            ("product", "sku", "title", "status", "option_name.1", "option_value.1", "barcode"),
+            books.GOODS_COLUMNS,
+        ),
+        **DIALECT,
+    ),
+    Write(
+        kind="translations",
+        path="texts",
+        archive="done",
+        columns=columns(("product", "language", "title"), books.TEXT_COLUMNS),
+        **DIALECT,
+    ),
+    Write(
+        kind="listings",
+        path="shelves",
+        archive="done",
+        columns=columns(("product", "assortment", "shown"), books.SHELF_COLUMNS),
+        **DIALECT,
+    ),
+)
 
 
 class _Marketplace(ObjectStoreSimulator):
@@ -102,7 +155,10 @@ class _Marketplace(ObjectStoreSimulator):
     async def run(self) -> None:
         """Look what was left and leave what is new, until cancelled."""
         while True:
-            self.market.leave_articles(sorted(self.market.prices))
+            told = self.market.books.goods.values()
+            self.market.leave_articles(
+                sorted({*self.market.prices, *(sku for each in told for sku in each.articles)})
+            )
             for job in (self.market.load, self.market.leave_orders):
                 job()
                 await self.clock.sleep(self.rng.uniform(0.05, 1.0))
@@ -110,11 +166,11 @@ class _Marketplace(ObjectStoreSimulator):
 
 
 class MarketSide(Exchange, ShopSide):
-    """One marketplace that shares an object store with us. It has no companies, price lists and credit."""
+    """One marketplace that shares an object store with us, and knows of companies, prices and credit what it is left."""
 
     origin = ORIGIN
     reads = READS
-    writes = WRITES
+    writes = (*WRITES, *TOLD)
     # Nothing is pushed, and what was written is listed at once.
     spared = frozenset(
         {"webhooks lost", "webhooks doubled", "webhooks overtake", "search lags", "subscriptions removed"}
@@ -122,7 +178,7 @@ class MarketSide(Exchange, ShopSide):
     names_place = True
     locations = 3
     products_max = 500
-    role = ""
+    role = "buyer"
 
     def __init__(
         self,
@@ -244,24 +300,26 @@ class MarketSide(Exchange, ShopSide):
         return self.market.numbers.get((sku, at), 0)
 
     def price(self, sku: str) -> Decimal | None:
-        return self.market.prices.get(sku)
+        return self.market.books.prices.get((sku, ""), {}).get(1, self.market.prices.get(sku))
 
     def title(self, sku: str) -> str:
-        return self._titles.get(sku, "")
+        told = (each.title for each in self.market.books.goods.values() if sku in each.articles)
+        return next(told, self._titles.get(sku, ""))
 
-    # --- what files do not carry --------------------------------------------------------------------
+    # --- what it was told ---------------------------------------------------------------------------
 
     def company(self, key: str) -> str:
-        return ""
+        account = self.market.books.accounts.get(key)
+        return account.name if account is not None and account.active and account.people else ""
 
     def credit(self, key: str) -> Decimal | None:
-        return None
+        return self.market.books.credit.get(key)
 
     def open_contract(self) -> str:
-        raise Misconfigured("files carry no prices: play another channel")
+        return CONTRACT
 
     def listed(self, sku: str) -> Decimal | None:
-        return None
+        return self.market.books.prices.get((sku, CONTRACT), {}).get(1)
 
     def lose_next(self) -> None:
         """No event tells of an order."""

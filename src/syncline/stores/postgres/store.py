@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,10 +43,9 @@ from syncline.stores.postgres.server import (
     sort_error,
 )
 from syncline.stores.seen import bucket_of, digest_of
-from syncline.stores.statements import load_queries
+from syncline.stores.statements import load_queries, waves
 
 POOL_MAX = 8
-ROWS_MAX = 1_000  # rows in one statement; larger arrays cost more a row, not less
 GROUP_EVENTS_MAX = 1_000  # events in one commit of appends
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
@@ -111,33 +110,6 @@ def parse_statement(text: str) -> _Statement:
         key=tuple(key[1].split()) if key else (),
         in_order="-- in the order given" in text,
     )
-
-
-def waves(
-    rows: Sequence[Mapping[str, Any]],
-    key: Sequence[str],
-    *,
-    in_order: bool = False,
-) -> list[list[Mapping[str, Any]]]:
-    """Split rows so that no key occurs twice in a part; a key's rows keep their order.
-
-    Inside a part, rows are sorted by key (unless ``in_order``), so that two transactions lock what they
-    share in one order.
-    """
-    if not key or len(rows) == 1:
-        parts: list[list[Mapping[str, Any]]] = [list(rows)]
-    else:
-        parts = []
-        seen: dict[tuple[Any, ...], int] = {}
-        for row in rows:
-            at = tuple(row[name] for name in key)
-            part = seen[at] = seen.get(at, -1) + 1
-            if part == len(parts):
-                parts.append([])
-            parts[part].append(row)
-        for rows_of_part in () if in_order else parts:
-            rows_of_part.sort(key=lambda row: tuple(row[name] for name in key))
-    return [part[i : i + ROWS_MAX] for part in parts for i in range(0, len(part), ROWS_MAX)]
 
 
 async def _keep(connection: Connection) -> None:

@@ -1,5 +1,5 @@
--- Every statement of the SQLite store, by name. Writes run once per row; reads take JSON arrays for
--- lists. `syncline.stores.postgres` says the same with sets. Column order is the contract.
+-- Every statement of the SQLite store, by name. Writes run once per row, or once for many where they say
+-- by what rows are unique (`many.py`); reads take JSON arrays for lists. `syncline.stores.postgres` says the same with sets. Column order is the contract.
 -- A list is joined by CROSS JOIN, which SQLite never reorders: it would rather walk the whole table in
 -- the order asked for than look up a few keys and sort them.
 
@@ -180,6 +180,7 @@ RETURNING key;
 -- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
 -- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
 -- name: held_explain
+-- key: system key
 UPDATE binding SET
     held = held - :by + min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
     unseen = unseen - min(max(unseen, 0) * (:until_ms <= asked_ms), :by),
@@ -215,6 +216,7 @@ RETURNING key, unseen;
 
 -- A reading that was just stored was asked for earlier than it was answered.
 -- name: held_asked
+-- key: system key
 UPDATE binding SET asked_ms = :asked_ms
 WHERE system = :system AND kind = 'stock' AND key = :key AND asked_ms = :now_ms
 RETURNING key;
@@ -251,6 +253,7 @@ WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- name: held_written
+-- key: system key
 UPDATE binding SET held = held + :by, confirmed_at_ms = :now_ms, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key
 RETURNING key;
@@ -287,6 +290,7 @@ WHERE h.check_ms > 0 ORDER BY h.check_ms, h.system, h.key LIMIT :limit;
 
 -- Where units are missing that the order did not explain, and the channel has not told the number without the order's.
 -- name: heard_again
+-- key: system key
 UPDATE heard SET check_ms = :check_ms
 WHERE system = :system AND key = :key AND check_ms = 0 AND EXISTS (SELECT 1 FROM binding AS b WHERE b.system = heard.system
     AND b.kind = 'stock' AND b.key = heard.key AND b.unseen > 0 AND b.held <> heard.number)
@@ -321,6 +325,7 @@ CROSS JOIN demand AS d ON d.channel = :channel AND d.sku = s.value AND d.quantit
 GROUP BY d.sku, d.location ORDER BY d.sku, d.location;
 
 -- name: demand_want
+-- key: channel order_key line_id location
 INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken)
 VALUES (:channel, :order_key, :line_id, :location, :sku, :quantity, :taken)
 ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
@@ -328,6 +333,7 @@ SET sku = excluded.sku, quantity = excluded.quantity, taken = excluded.taken, se
 RETURNING order_key;
 
 -- name: demand_known
+-- key: channel order_key line_id location
 UPDATE demand SET
     erp_before = CASE WHEN erp_quantity = :quantity THEN erp_before ELSE min(erp_before, erp_quantity) END,
     erp_stamp_ms = CASE WHEN erp_quantity = :quantity THEN coalesce(erp_stamp_ms, :erp_stamp_ms)
@@ -352,6 +358,7 @@ WHERE channel = :channel AND order_key = :order_key
 RETURNING line_id, location;
 
 -- name: demand_settle
+-- key: channel order_key line_id location
 UPDATE demand SET settled = 1, erp_before = erp_quantity
 WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND location = :location
     AND quantity = :quantity AND erp_quantity = :erp_quantity
@@ -368,6 +375,7 @@ WHERE sku = :sku AND pool = :pool AND rev = :rev
 RETURNING sku;
 
 -- name: shelf_stale
+-- key: sku
 UPDATE shelf SET stale = 1, rev = rev + 1 WHERE sku = :sku
 RETURNING sku;
 
@@ -487,6 +495,7 @@ RETURNING reference;
 SELECT key, state FROM velocity WHERE key IN (SELECT value FROM json_each(:keys)) ORDER BY key;
 
 -- name: velocity_put
+-- key: key
 INSERT INTO velocity (key, state) VALUES (:key, unhex(:learned))
 ON CONFLICT (key) DO UPDATE SET state = excluded.state
 RETURNING key;
@@ -517,6 +526,7 @@ DELETE FROM survey WHERE (subject, at_ms) IN (SELECT subject, at_ms FROM survey 
 RETURNING subject;
 
 -- name: dirty_mark
+-- key: sku
 INSERT INTO dirty (sku, seq, changed_at_ms) VALUES (:sku, 1, :changed_at_ms)
 ON CONFLICT (sku) DO UPDATE
 SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.changed_at_ms),
@@ -524,6 +534,7 @@ SET seq = dirty.seq + 1, changed_at_ms = min(dirty.changed_at_ms, excluded.chang
 RETURNING sku;
 
 -- name: dirty_mark_waiting
+-- key: sku
 INSERT INTO dirty (sku, seq, changed_at_ms) SELECT :sku, 1, :changed_at_ms
 WHERE EXISTS (SELECT 1 FROM demand WHERE sku = :sku AND settled = 0)
 ON CONFLICT (sku) DO UPDATE
@@ -550,11 +561,13 @@ SELECT min(not_before_ms) FROM dirty WHERE not_before_ms > 0;
 UPDATE dirty SET not_before_ms = :not_before_ms WHERE sku = :sku AND seq = :seq RETURNING sku;
 
 -- name: dirty_done
+-- key: sku seq
 DELETE FROM dirty WHERE sku = :sku AND seq = :seq RETURNING sku;
 
 -- Of more than two constants after IN, SQLite makes a temporary b-tree, and makes it again for every row; the
 -- same in the condition of a partial index. So in what is written row by row there are never more.
 -- name: delivery_touch
+-- key: system operation key
 INSERT INTO delivery (system, operation, key, route, state, generation, first_changed_at_ms,
                       deliver_by_ms, not_before_ms, attempts, reason, updated_at_ms)
 SELECT :system, :operation, :key, :route, 'available', 1, :changed_at_ms, :deliver_by_ms,
@@ -592,6 +605,7 @@ ON CONFLICT (system, operation, key) DO NOTHING
 RETURNING system, operation, key, state, generation, deliver_by_ms, not_before_ms;
 
 -- name: delivery_run
+-- key: system operation key
 UPDATE delivery SET state = 'running', attempts = attempts + 1, next_changed_at_ms = 0,
     updated_at_ms = :now_ms
 WHERE system = :system AND operation = :operation AND key = :key
@@ -599,6 +613,7 @@ WHERE system = :system AND operation = :operation AND key = :key
 RETURNING key, generation;
 
 -- name: delivery_finish
+-- key: system operation key
 UPDATE delivery SET
     state = CASE WHEN generation = :generation OR :state NOT IN ('completed', 'superseded') THEN :state
                  ELSE 'available' END,
@@ -626,6 +641,7 @@ WHERE system = :system AND operation = :operation AND key = :key AND state = 'pa
 RETURNING key;
 
 -- name: delivery_hasten
+-- key: system operation key
 UPDATE delivery SET not_before_ms = :now_ms
 WHERE system = :system AND operation = :operation AND key = :key
     AND (state IN ('available', 'scheduled') OR state = 'retryable') AND not_before_ms > :now_ms
@@ -668,6 +684,7 @@ WHERE system = :system AND finished_at_ms IS NULL ORDER BY id;
 SELECT id, system, operation, items, started_at_ms, finished_at_ms, result FROM intent WHERE id = :id;
 
 -- name: attempt_put
+-- key: intent key
 INSERT INTO attempt (intent, system, operation, key, generation, result, message, at_ms)
 VALUES (:intent, :system, :operation, :key, :generation, :result, :message, :now_ms)
 ON CONFLICT (intent, key) DO UPDATE
@@ -700,6 +717,7 @@ SET reason = excluded.reason, detail = excluded.detail, payload = excluded.paylo
 RETURNING id;
 
 -- name: parked_resolve
+-- key: system operation key
 UPDATE parked SET resolved_at_ms = :now_ms, resolution = :resolution, resolved_by = :by
 WHERE system = :system AND operation = :operation AND key = :key AND resolved_at_ms IS NULL
 RETURNING id;
@@ -733,6 +751,7 @@ SELECT system, operation, key, payload FROM parked INDEXED BY parked_reason
 WHERE resolved_at_ms IS NULL AND reason = :reason ORDER BY id LIMIT :limit;
 
 -- name: lag_put
+-- key: route key
 INSERT INTO lag (route, key, delivered_at_ms, lag_ms, kept)
 VALUES (:route, :key, :now_ms, :lag_ms, :kept)
 RETURNING id;

@@ -21,6 +21,7 @@ from syncline.model.errors import Fenced, Misconfigured
 from syncline.ports import Row, Store, Write
 from syncline.stores.bodies import pack_all, unpack
 from syncline.stores.seen import bucket_of, digest_of
+from syncline.stores.sqlite.many import MANY_LEAST, for_many, keys_of
 from syncline.stores.statements import load_migrations, load_queries, pending_migrations
 
 ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
@@ -51,6 +52,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 PACKAGE = "syncline.stores.sqlite"
 _RETURNING = re.compile(r"\s+RETURNING\s[^()]*\Z")
+_COMMENT = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 _encode = msgspec.json.encode
 
 
@@ -210,22 +212,29 @@ FROM json_each(?1) AS e
 
 
 @cache
-def _statements() -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
-    """The statements by name; the same without what they tell; and the names of those that take lists.
+def _statements() -> tuple[dict[str, str], dict[str, str], frozenset[str], dict[str, tuple[str, ...]]]:
+    """The statements by name; the same without what they tell; the names of those that take lists; and by what rows are unique.
 
-    Telling costs SQLite more than half of what a small write does.
+    Telling costs SQLite more than half of what a small write does. Comments go: a statement is found again by its text,
+    which is read from end to end each time.
     """
-    queries = load_queries(PACKAGE)
+    texts = load_queries(PACKAGE)
+    queries = {
+        name: _COMMENT.sub("", text).strip().removesuffix(";").rstrip() for name, text in texts.items()
+    }
     silent = {name: _RETURNING.sub("", sql) for name, sql in queries.items()}
-    return queries, silent, frozenset(name for name, sql in queries.items() if "json_each" in sql)
+    lists = frozenset(name for name, sql in queries.items() if "json_each" in sql)
+    return queries, silent, lists, keys_of(texts)
 
 
 class SqliteStore(Store):
     """Every method commits before it returns, in the calling thread."""
 
+    many_least = MANY_LEAST
+
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        queries, silent, self._with_lists = _statements()
+        queries, silent, self._with_lists, self._keys = _statements()
         self._queries, self._silent = dict(queries), dict(silent)
 
     @classmethod
@@ -344,9 +353,15 @@ class SqliteStore(Store):
             if not write.rows:
                 results.append([])
                 continue
-            given = map(_bound, write.rows) if write.statement in self._with_lists else write.rows
-            queries = self._queries if write.told or write.guard else self._silent
-            rows = list(self._connection.executemany(queries[write.statement], given))
+            sql = (self._queries if write.told or write.guard else self._silent)[write.statement]
+            if len(write.rows) >= self.many_least and write.statement in self._keys:
+                many = for_many(sql, self._keys[write.statement])
+                rows = [
+                    row for part in many.parts(write.rows) for row in self._connection.execute(many.sql, part)
+                ]
+            else:
+                given = map(_bound, write.rows) if write.statement in self._with_lists else write.rows
+                rows = list(self._connection.executemany(sql, given))
             if write.guard and len(rows) != len(write.rows):
                 raise Fenced(f"{write.statement}: {len(rows)} of {len(write.rows)} rows were ours to write")
             results.append(rows)

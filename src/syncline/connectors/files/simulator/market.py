@@ -1,7 +1,7 @@
 """A marketplace that exchanges CSV files: it shows the numbers that it is left, sells, and leaves its orders.
 
 A row for each line, with what concerns the whole order in every row. An order that changed is left again with a higher
-revision. It reads what it is answered as strictly as the one who books orders by night: a parcel that it was told of before, or
+revision. What it is told of prices, accounts, credit and goods is in its books. It reads what it is answered as strictly as the one who books orders by night: a parcel that it was told of before, or
 of an order that it has not, is noted as a breach.
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from syncline.connectors.files.simulator.books import Books
 from syncline.connectors.files.simulator.partner import Place
 from syncline.ports import Clock
 
@@ -64,9 +65,11 @@ class Market:
         breach: Callable[[str], None],
         *,
         number: Callable[[int], str] = lambda n: f"M/{n:05d}",
+        whole: Iterable[str] = (),
     ) -> None:
-        """``number`` is what it calls its n-th order; as it is by default, no ERP would take it."""
+        """``number`` is what it calls its n-th order; as it is by default, no ERP would take it. ``whole``: see ``Books``."""
         self._number = number
+        self.books = Books(place, breach, whole=whole)
         self._place = place
         self._clock = clock
         self._breach = breach
@@ -155,6 +158,7 @@ class Market:
 
     def leave_articles(self, articles: list[str]) -> None:
         """A full list of what it sells."""
+        self.books.listed.update(articles)
         lines = ["ARTICLE", *sorted(articles)]
         self._place.put(f"articles/ARTICLES_{self._stamp()}.csv", "\r\n".join([*lines, ""]).encode("cp1252"))
 
@@ -183,6 +187,7 @@ class Market:
             if not self.orders[row["NO"]].cancelled:
                 self.cancel(row["NO"])  # its buyer gets nothing, and it says so in its next file
         self._money()
+        self.books.load()
         for row in self._fetch("answers/", ANSWER_COLUMNS):
             if row["RESULT"] == "refused":
                 self.refused.append(f"{row['FILE']} {row['LINE']}: {row['NO']}: {row['REASON']}")
