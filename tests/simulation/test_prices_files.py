@@ -50,6 +50,10 @@ class PricePlay(FilesPlay):
         for sku in SKUS:
             self.office.prices[PriceLine(sku)] = Decimal("10.00")
 
+    def stuck(self) -> list[str]:
+        """What nobody needs to decide: a broken line waits for whoever mends the export."""
+        return [f"parked: {row[3:6]}" for row in self.parked if row[4] != "not_understood"]
+
     def routes(self) -> list[Route]:
         often = {"poll_interval_ms": 300_000, "guard_cut_share": Decimal(1)}
         return [Route(Flow.PRICES, "erp", "shop", 3_600_000, prices=RULES, **often)]
@@ -134,9 +138,12 @@ class PricePlay(FilesPlay):
 @pytest.mark.parametrize("number", [1, 2])
 def test_prices_agree_after_faults_and_kills_and_over_midnights(number):
     played = PricePlay(number)
+    played.office.mistakes = 0.15
     assert played.run() == []
     assert len(played.shop.state.price_log) > 40
-    assert played.taken > 5 and min(played.office.exports.values()) > 10
+    exports = played.office.exports
+    broken = [count for name, count in exports.items() if "broken" in name]
+    assert played.taken > 5 and min(exports.values()) > 1 and len(broken) == 2 and len(played.parked) > 2
 
 
 def test_without_faults_nothing_is_written_twice_and_nothing_is_told_twice(monkeypatch):

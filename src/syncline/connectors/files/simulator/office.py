@@ -80,11 +80,13 @@ class Office(Partner):
         *,
         keeps: bool = True,
         export_s: float = EXPORT_S,
+        mistakes: float = 0.0,
     ) -> None:
-        """``export_s``: how long an export takes at the most."""
+        """``export_s``: how long an export takes at the most. ``mistakes``: how many of the files have a line that is broken."""
         super().__init__(place, clock, breach, keeps=keeps)
         self._rng = rng
         self._export_s = export_s
+        self.mistakes = mistakes
         self.prices: dict[PriceLine, Decimal] = {}
         self.firms: dict[str, Firm] = {}
         self.accounts: dict[str, Account] = {}
@@ -160,6 +162,10 @@ class Office(Partner):
 
     async def _leave_later(self, path: str, kind: str, lines: list[str]) -> None:
         await self._clock.sleep(self._rng.uniform(0.0, self._export_s))
+        if self._rng.random() < self.mistakes:
+            at = self._rng.randrange(len(lines) + 1)
+            lines = [*lines[:at], ";".join(lines[at:][:1]).rpartition(";")[0] or "?", *lines[at + 1 :]]
+            self.exports[f"{path} broken"] += 1
         self._leave(f"{path}{self._stamp()}.csv", [HEADERS[kind], *lines])
         self.exports[path] += 1
 
