@@ -342,6 +342,6 @@ def test_a_channel_needs_files_of_languages_only_where_the_route_has_some(tmp_pa
             return [copied(route, products=ProductRules(locales={"de": "de"})) for route in super().routes()]
 
     play = Spoken(tmp_path)
-    with pytest.raises(Misconfigured, match="files has no way to show a product in another language$"):
+    with pytest.raises(Misconfigured, match=r"files has no way to show a product in another language$"):
         play.open()
     play.loop.close()
