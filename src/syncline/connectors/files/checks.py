@@ -28,10 +28,10 @@ from syncline.model.errors import Misconfigured
 ENCODINGS = (
     "utf-8 utf-8-sig ascii latin-1 iso-8859-1 iso-8859-2 iso-8859-15 cp1250 cp1251 cp1252 cp437 cp850 cp852"
 )
+PRICE_DECIMALS_MAX = 6
 _SOME_DAY = datetime(2026, 11, 22)  # noqa: DTZ001 (a day, of whatever zone)
 _LATE = datetime(2026, 11, 22, 13, 5, 7)  # noqa: DTZ001
 _PEOPLE = {name for name in READ_FIELDS["customers"][1] if name.startswith("contact_")}
-PRICE_DECIMALS_MAX = 6
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
