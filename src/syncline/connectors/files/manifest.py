@@ -22,6 +22,7 @@ from syncline.connectors.files.kinds import (
     STREAM_OF,
 )
 from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
+from syncline.model.change import Flow
 from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
@@ -31,7 +32,7 @@ from syncline.model.errors import Misconfigured
 LOOK_UP_WINDOW_MS = 60_000
 
 CAPABILITIES = Capabilities(
-    delta_poll=("inventory", "order_status", "orders", "returns"),
+    delta_poll=("inventory", "order_status", "orders", "returns", "catalog", "prices", "customers", "credit"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
     external_reference=True,  # the name of an order's file
     batch_items_max=STOCK_ROWS_MAX,
@@ -245,7 +246,7 @@ def capabilities_of(settings: FilesSettings) -> Capabilities:
     """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
     streams = [STREAM_OF.get((read.kind, read.scope)) for read in settings.reads]
-    told = {flow for stream in streams if stream is not None for flow in stream.flows}
+    told = {flow for stream in streams if stream is not None for flow in Flow if stream.tells(flow)}
     orders = settings.write("orders")
     fields = [re.escape(column.field) for column in (orders.columns if orders else ())]
     prices = settings.write("prices")
