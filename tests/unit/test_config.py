@@ -523,6 +523,7 @@ def test_the_server_section_alone_needs_no_secret(tmp_path):
 def filled_in(text: str, folder: Path) -> Config:
     """What ``syncline init`` wrote, with all that its owner has to give."""
     (folder / "netsuite.pem").write_text(KEY)
+    (folder / "netsuite-public.pem").write_text(KEY)
     secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', text), "x" * 24)
     return parse(text, variables=secrets | {"SHOPIFY_ACCESS_TOKEN": TOKEN, "BC_TENANT": "t"}, folder=folder)
 

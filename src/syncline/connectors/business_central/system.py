@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from syncline.connectors.business_central.auth import expiries_of
 from syncline.connectors.business_central.client import Client, Missing, quoted
 from syncline.connectors.business_central.manifest import (
     CAPABILITIES,
@@ -55,6 +56,7 @@ def open_system(opening: Opening) -> System:
         governor,
         prepare=subscriptions.prepare if settings.webhook_secrets else None,
         check=Check(settings, client, reads, opening.clock.now_ms).run,
+        expiries=lambda: expiries_of(settings),
     )
 
 

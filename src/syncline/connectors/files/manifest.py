@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from syncline.connectors.files.checks import check_names, check_read, check_write
 from syncline.connectors.files.declared import Dialect, Head, Read, Write, customer_fields
@@ -80,6 +81,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     access_key: str = ""
     secret_key: str = ""
     session_token: str = ""
+    session_token_expires: Annotated[datetime, Meta(tz=True)] | None = None
     entries_max: int = field(default=10_000)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Spool
 from syncline.model.errors import Misconfigured, SynclineError
-from syncline.ports import Folder, Opening, System
+from syncline.ports import Expiry, Folder, Opening, System
 from syncline.sdk.governor import ConcurrencySlots
 
 Finding = tuple[str, bool, str]
@@ -61,7 +61,17 @@ def open_system(opening: Opening) -> System:
         believed=source.believed,
         rereads=FileRereads(opening.name, settings, opening.clock, spool).offered(),
         copies=FileCopies(settings, opening.clock, spool, intake),
+        expiries=lambda: expiries_of(settings),
     )
+
+
+def expiries_of(settings: FilesSettings) -> tuple[Expiry, ...]:
+    """When the session token of object storage ends, where that is configured; keys and pinned host keys have no end."""
+    end = settings.session_token_expires
+    if end is None:
+        return ()
+    mend = "Ask for new temporary keys, or give Syncline a user's own keys, which need no session token."
+    return (Expiry("session token", round(end.timestamp() * 1000), "session_token_expires", mend),)
 
 
 class Check:

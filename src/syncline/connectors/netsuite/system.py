@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite import queries, zones
+from syncline.connectors.netsuite.auth import expiries_of
 from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client
 from syncline.connectors.netsuite.erpclock import ErpClock
@@ -38,6 +39,7 @@ def open_system(opening: Opening) -> System:
     check = Check(settings, client, erp_clock, opening.clock.now_ms)
     census = NetSuiteCensus(opening.name, settings, opening.clock, client, erp_clock)
     source = NetSuiteSource(opening.name, settings, opening.clock, client)
+    expiries = expiries_of(settings)
     return System(
         opening.name,
         "netsuite",
@@ -50,6 +52,7 @@ def open_system(opening: Opening) -> System:
         order_book=census,
         rereads=Rereader(opening.name, settings, opening.clock, client).rereads(),
         live_prices=source.prices.ask,
+        expiries=lambda: expiries,
     )
 
 
