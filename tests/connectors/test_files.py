@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
+from tests.connectors.files_prices_bench import PricesBench
+from tests.connectors.files_products_bench import ProductsBench
 from tests.connectors.files_told_bench import ToldBench
 
 from syncline.testing.simulator import SimulatorConformance
@@ -23,12 +25,20 @@ class TestFilesSimulator(SimulatorConformance):
     bench = FilesBench
 
 
+class TestProductsSource(SourceConformance):
+    bench = ProductsBench
+
+
 class TestMarketSource(SourceConformance):
     bench = MarketBench
 
 
 class TestMarketSink(SinkConformance):
     bench = MarketBench
+
+
+class TestPricesSource(SourceConformance):
+    bench = PricesBench
 
 
 class TestToldSink(SinkConformance):

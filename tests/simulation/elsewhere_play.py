@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from syncline.connectors.business_central.simulator import (
 from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes
 from syncline.model.copying import replace
-from syncline.ports import Opening, Transport
+from syncline.ports import Opening, System, Transport
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.network import FaultyTransport, NetworkFaults
 from syncline.simulate.severable import SeverableStore, SeverableTransport, Switch
@@ -62,15 +62,10 @@ class Play:
             origin=ORIGIN,
             input_limits=True,
         )
-        self.erp = BusinessCentralSimulator(
-            clock=self.clock, rng=Random(self.rng.getrandbits(64)), transport=self.apps
-        )
-        for origin in self.erp.origins:
-            self.apps.register(origin, self.erp)
+        self.make_erp()
         self.apps.register(ORIGIN, self.shop)
         place = self.shop.add_source("here")
         for sku in SKUS:
-            self.erp.add_item(sku, sku, "10.00")
             self.shop.add_product(sku, sku, Decimal("10.00"), {place: 1})
         self.store = SqliteStore.open(":memory:", now_ms=START_MS)
 
@@ -80,6 +75,27 @@ class Play:
             return self.loop.run_until_complete(self.play())
         finally:
             self.loop.close()
+
+    def make_erp(self) -> None:
+        self.erp: Any = BusinessCentralSimulator(
+            clock=self.clock, rng=Random(self.rng.getrandbits(64)), transport=self.apps
+        )
+        for origin in self.erp.origins:
+            self.apps.register(origin, self.erp)
+        for sku in SKUS:
+            self.erp.add_item(sku, sku, "10.00")
+
+    def open_erp(self, opening: Callable[[Any], Opening]) -> System:
+        settings = BusinessCentralSettings(
+            tenant=self.erp.tenant,
+            company_id=self.erp.company_id,
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+            web_customer="10000",
+            currency=CURRENCY,
+            **self.erp_more,
+        )
+        return CENTRAL.open(opening(settings))
 
     # --- of a play's own --------------------------------------------------------------------------
 
@@ -117,15 +133,6 @@ class Play:
             bulk_from=self.bulk_from,
             **self.shop_more,
         )
-        erp = BusinessCentralSettings(
-            tenant=self.erp.tenant,
-            company_id=self.erp.company_id,
-            client_id=CLIENT_ID,
-            client_secret=CLIENT_SECRET,
-            web_customer="10000",
-            currency=CURRENCY,
-            **self.erp_more,
-        )
         rng = Random(self.rng.getrandbits(64))
         self.engine = Engine(
             store=SeverableStore(self.store, self.switch),
@@ -133,7 +140,7 @@ class Play:
             rng=rng,
             systems=[
                 ADOBE.open(Opening("shop", shop, self.clock, rng, transport, outside=self.outside)),
-                CENTRAL.open(Opening("erp", erp, self.clock, rng, transport)),
+                self.open_erp(lambda settings: Opening("erp", settings, self.clock, rng, transport)),
             ],
             routes=Routes(self.routes()),
             owner="embedded",

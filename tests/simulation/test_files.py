@@ -173,7 +173,7 @@ def compares_with_what_was_never_believed(patch: pytest.MonkeyPatch) -> None:
         ), covers_ms
 
     patch.setattr(FilesSource, "_place", hasty)
-    patch.setattr(Spool, "touched", lambda self: set())
+    patch.setattr(Spool, "touched", lambda self, stream: set())
 
 
 def takes_half_of_a_file(patch: pytest.MonkeyPatch) -> None:

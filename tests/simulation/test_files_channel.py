@@ -19,6 +19,9 @@ from syncline.engine.engine import Engine
 from syncline.engine.reconcile.differences import Cause
 from syncline.engine.routes import Route, Routes
 from syncline.model.change import Flow
+from syncline.model.copying import replace as copied
+from syncline.model.errors import Misconfigured
+from syncline.model.products import ProductRules
 from syncline.ports import Opening
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.disagree import prove
@@ -335,3 +338,89 @@ def test_money_that_comes_in_files_of_its_own_reaches_the_erp_once(tmp_path):
         play.loop.run_until_complete(story())
     finally:
         play.loop.close()
+
+
+# --- products -------------------------------------------------------------------------------------
+
+
+class Shelf(Two):
+    """A warehouse that leaves its products, and a market that is left them in its own columns."""
+
+    folders = ("erp/products", "market/items", "market/products")
+
+    def leave(self, path: str, *lines: str) -> None:
+        """What a file lacks is not there at its moment: that has to be a true one."""
+        at = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
+        kind = path.rpartition("/")[2]
+        (self.root / path / f"{kind}_{at:%Y%m%d%H%M%S}.csv").write_text("\n".join(lines) + "\n")
+
+    def settings(self) -> dict[str, FilesSettings]:
+        told = read("products", "product", "sku", "option.Size", "title", "status", scope="full", lead_s=1)
+        columns = ("product", "sku", "title", "status", "option_name.1", "option_value.1")
+        return {
+            "erp": FilesSettings(
+                folder=str(self.root / "erp"), spool=str(self.root / "erp-spool"), reads=(told,)
+            ),
+            "market": FilesSettings(
+                folder=str(self.root / "market"),
+                spool=str(self.root / "market-spool"),
+                reads=(read("items", "sku", scope="full"),),
+                writes=(write("products", *columns),),
+            ),
+        }
+
+    def routes(self) -> list[Route]:
+        rules = ProductRules(fields=frozenset({"title", "status"}))
+        often = {"poll_interval_ms": 60_000, "guard_cut_share": Decimal(1)}
+        return [Route(Flow.CATALOG, "erp", "market", 60_000, products=rules, **often)]
+
+    def listed(self) -> dict[str, list[list[str]]]:
+        """What the market has, having loaded every file in the order of their names: rows by product."""
+        found: dict[str, list[list[str]]] = {}
+        for path in sorted((self.root / "market" / "products").glob("*.csv")):
+            rows = [row.split(",") for row in path.read_text().splitlines()[1:]]
+            found |= {name: [row[1:] for row in rows if row[0] == name] for name, *_ in rows}
+        return found
+
+
+def test_products_of_one_partner_reach_the_other(tmp_path):
+    play = Shelf(tmp_path)
+    header = "product,sku,option.Size,title,status"
+    mug = ",MUG,,Mug,active"
+
+    async def story() -> None:
+        play.leave("market/items", "sku")
+        play.leave("erp/products", header, "SHIRT,S-M,M,Shirt,active", "SHIRT,S-L,L,,", mug)
+        play.open()
+        await play.clock.sleep(400.0)
+        shirt = [[f"S-{size}", "Shirt", "active", "Size", size] for size in ("M", "L")]
+        assert play.listed() == {"SHIRT": shirt, "MUG": [["MUG", "Mug", "active", "", ""]]}
+        await play.kill()
+        play.open()
+        play.leave("erp/products", header, "SHIRT,S-M,M,Skirt,active", "SHIRT,S-L,L,,", mug)
+        await play.clock.sleep(400.0)
+        assert [row[1] for row in play.listed()["SHIRT"]] == ["Skirt", "Skirt"]
+        play.leave("erp/products", header, mug)
+        await play.clock.sleep(400.0)
+        assert {row[2] for row in play.listed()["SHIRT"]} == {"archived"}, (
+            "what is struck from the list has ended"
+        )
+        assert play.listed()["MUG"] == [["MUG", "Mug", "active", "", ""]]
+        assert await play.store.read("parked_open", after=0, limit=5) == []
+        await play.kill()
+
+    try:
+        play.loop.run_until_complete(story())
+    finally:
+        play.loop.close()
+
+
+def test_a_channel_needs_files_of_languages_only_where_the_route_has_some(tmp_path):
+    class Spoken(Shelf):
+        def routes(self) -> list[Route]:
+            return [copied(route, products=ProductRules(locales={"de": "de"})) for route in super().routes()]
+
+    play = Spoken(tmp_path)
+    with pytest.raises(Misconfigured, match=r"files has no way to show a product in another language$"):
+        play.open()
+    play.loop.close()

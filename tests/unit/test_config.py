@@ -616,6 +616,17 @@ def test_what_init_writes_for_files_at_both_ends_is_accepted_by_check(tmp_path):
     assert [finding for finding in findings if not finding.ok] == []
 
 
+def test_init_reads_prices_customers_and_credit_from_files_where_they_are_asked_for():
+    def kinds(*flows: str) -> set[str]:
+        told = tomllib.loads(configuration(connectors(), "files", ["shopify"], flows))
+        assert {route["flow"] for route in told["routes"]} == set(flows)
+        return {read["kind"] for read in told["systems"]["erp"]["reads"]}
+
+    usual = {"stock", "items", "order_status", "shipments"}
+    assert kinds(*USUAL) == usual
+    assert kinds("prices", "customers", "credit") == usual | {"prices", "customers", "credit"}
+
+
 def test_init_promises_what_systems_without_events_can_keep():
     routes = {
         (route["flow"], route["from"], route["to"]): route
@@ -718,8 +729,8 @@ def test_init_writes_no_route_that_its_systems_cannot_take():
     assert 'flow = "order_status"' not in text
     assert "mirror = false" in text, "who asks is answered all the same"
     text = configuration(installed, "files", ["shopify"], list(ROUTES))
-    assert "# no route of catalog to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
-    assert "# no route of returns to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+    assert "# no route of payments to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+    assert 'flow = "returns"' in text and 'kind = "returns"' in text
 
 
 def test_what_a_route_leaves_out_is_said_in_words(read):

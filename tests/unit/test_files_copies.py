@@ -82,6 +82,21 @@ def test_an_order_keeps_what_counts_and_nobody_in_it(desks):
     assert search(desk, "a-1", told=words()) == found  # once more is once
 
 
+def test_a_file_of_customers_that_tells_of_a_person_is_named(desks):
+    fields = ("company", "name", "contact", "contact_email")
+    people = replace(ORDERS, kind="customers", pattern="PEOPLE_*", scope="full", columns=columns(*fields))
+    desk = desks(ORDERS, people)
+    desk.leave(
+        "PEOPLE_202609010000.csv",
+        f"107;Acme;1;{EMAIL}",
+        header=";".join(each.name for each in people.columns),
+    )
+    desk.pages(stream="customers")
+    (name,) = search(desk, told=words()).left
+    assert name.startswith("PEOPLE_202609010000.csv")
+    assert search(desk, told=words("somebody@example.com")).left == ()
+
+
 def test_it_is_told_again_without_the_person_and_with_everybody_else(desks):
     """A store that was put back from a backup has forgotten the file."""
     desk = desks(ORDERS)

@@ -10,7 +10,7 @@ from tests.unit.test_files_orders import PLACED, Told, leave, one
 
 from syncline.connectors.files import rereads
 from syncline.connectors.files.rereads import FileRereads
-from syncline.model.change import Cursor, Flow
+from syncline.model.change import Cursor
 from syncline.model.records import Item
 
 NAMED = replace(STOCK, stamp="name", stamp_format="%Y%m%d%H%M", lead_s=60)
@@ -29,7 +29,7 @@ def levels(desk: Desk, *locations: str) -> dict[str, int]:
 
 
 def believe(desk: Desk, cursor: Cursor) -> Cursor:
-    desk.source.believed(Flow.INVENTORY, cursor.covers_ms)
+    desk.source.believed("stock", cursor.covers_ms)
     return desk.told(cursor)[2]  # the next read finds that it was
 
 

@@ -12,7 +12,7 @@ from tests.unit.files_place import STOCK, Desk
 
 from syncline.connectors.files import source
 from syncline.connectors.files.declared import Column, Write
-from syncline.model.change import Cursor, Flow
+from syncline.model.change import Cursor
 from syncline.model.records import ErpOrder, Shipment, StockLevel
 
 NAMED = replace(STOCK, stamp="name", stamp_format="%Y%m%d%H%M", lead_s=60)
@@ -38,7 +38,7 @@ STATUS_HEADER = "reference,sku,location,quantity,status,changed"
 
 
 def believe(desk: Desk, cursor: Cursor) -> None:
-    desk.source.believed(Flow.INVENTORY, cursor.covers_ms)
+    desk.source.believed("stock", cursor.covers_ms)
 
 
 def test_only_what_differs_from_the_last_believed_file_is_told(desks):
@@ -324,7 +324,7 @@ def test_a_line_beside_another_of_its_sku_is_told_once_it_is_alone(desks, kind):
         desk.leave(f"STOCK_2026010{day}0000.csv", *lines, "B,MAIN,7")
         pages = desk.pages(cursor, kind)
         cursor = pages[-1].cursor
-        desk.source.believed(Flow.INVENTORY if kind == "stock" else Flow.CATALOG, cursor.covers_ms)
+        desk.source.believed(kind, cursor.covers_ms)
         values = [
             change.value
             for page in pages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from types import SimpleNamespace
@@ -52,6 +52,7 @@ class Side:
     calls: list[list[tuple[str, list[str]]]] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
     kinds: dict[str, PriceKind] = field(default_factory=dict)
+    believed: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def streams(self):
@@ -82,7 +83,7 @@ class Side:
             event_id = f"{key}@{now_ms}"
             self._values[event_id] = value
             events.append(Event("", stream, event_id, Via.SNAPSHOT, now_ms, b""))
-        name = "erp" if self.stream is PRICES else "shop"
+        name = "erp" if self.stream.name == PRICES.name else "shop"
         yield Page(
             tuple(Event(name, e.topic, e.event_id, e.via, e.occurred_at_ms, e.body) for e in events),
             Cursor(name, stream, "", now_ms),
@@ -102,7 +103,16 @@ class Side:
         raise AssertionError
 
     def system(self, name):
-        return System(name, name, Capabilities(price_lists=True), self, self, Governor())
+        told = self.believed
+        return System(
+            name,
+            name,
+            Capabilities(price_lists=True),
+            self,
+            self,
+            Governor(),
+            believed=lambda *one: told.append(one),
+        )
 
 
 def said(
@@ -431,6 +441,30 @@ def test_a_list_that_vanishes_is_taken_off_and_comes_back():
     assert parked == []
 
 
+def test_a_source_is_told_which_of_its_whole_reads_were_believed():
+    async def story(stage):
+        await stage.read(a=said("A", "list", ("10", 1)))
+        at_ms = stage.clock.now_ms()
+        await stage.read(a=None)
+        return at_ms, stage.erp.believed
+
+    at_ms, believed = staged(story)
+    assert [stream for stream, _ in believed] == ["prices"] * len(believed)
+    assert len(believed) == 3 and believed[-1][1] == at_ms
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_nobody_can_say_when_somebody_leaves_the_next_price(arrives):
+    async def story(stage):
+        (route,) = stage.engine.routes.of(Flow.PRICES)
+        return stage.engine._price_bound_ms(route)
+
+    def prepare(stage):
+        stage.erp.stream = replace(PRICES, arrives=arrives)
+
+    assert staged(story, prepare) == (None if arrives else 600_000)
+
+
 def test_a_read_that_lacks_too_much_takes_nothing_away_until_a_person_says_so():
     async def story(stage):
         many = {f"n{n}": said(f"S{n}", "vip", ("5", 1)) for n in range(20)}
@@ -440,7 +474,9 @@ def test_a_read_that_lacks_too_much_takes_nothing_away_until_a_person_says_so():
         for poller in stage.engine.pollers:
             poller.nudge()
         await stage.read(a=said("A", "list", ("10", 1)), **many)
+        believed = len(stage.erp.believed)
         calls = await stage.read(**dict.fromkeys(list(many)[:10]))
+        assert len(stage.erp.believed) == believed, "a source compares nothing with a read that is doubted"
         parked = await stage.parked()
         operations = Operations(stage.engine)
         for entry in await operations.parked():

@@ -245,8 +245,9 @@ def configuration(
     sinks = dict(
         zip(_names(channels), [_sampled(installed, one, "channel") for one in channels], strict=True)
     )
-    sections = [HEAD, _system("erp", source, "  # the name becomes part of external ids: choose it once")]
-    sections += [_system(name, sink) for name, sink in sinks.items()]
+    note = "  # the name becomes part of external ids: choose it once"
+    sections = [HEAD, _system("erp", source, flows, note)]
+    sections += [_system(name, sink, flows) for name, sink in sinks.items()]
     place = source.sample.location if source.sample else ""
     for name, sink in sinks.items():
         shelf = sink.sample.location if sink.sample else ""
@@ -301,9 +302,9 @@ def _pace(source: Connector, sink: Connector) -> dict[str, str]:
     }
 
 
-def _system(name: str, connector: Connector, note: str = "") -> str:
+def _system(name: str, connector: Connector, flows: Sequence[str], note: str = "") -> str:
     head = f"[systems.{name}]"
-    settings = connector.sample.named(name) if connector.sample else ""
+    settings = connector.sample.named(name, flows) if connector.sample else ""
     return f"{head:34}{note}".rstrip() + f'\nconnector = "{connector.name}"\n{settings}'
 
 

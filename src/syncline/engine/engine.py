@@ -307,13 +307,12 @@ class Engine:
 
     def _price_bound_ms(self, route: Route) -> int | None:
         """How long a change of a price may stay unknown here, where all goes well."""
-        reads = self._price_reads(route.source)
-        return max((p.interval_ms + p.read_ms for p in reads), default=None)
+        return _found_ms(self._price_reads(route.source))
 
     def _credit_bound_ms(self, route: Route) -> int | None:
         """The same of an account's figures, which are read whole each time."""
         reads = [p for p in self.pollers if p.system.name == route.source and Flow.CREDIT in p.stream.flows]
-        return max((p.interval_ms + p.read_ms for p in reads), default=None)
+        return _found_ms(reads)
 
     def wake_contents(self) -> None:
         """Contents of state records were marked."""
@@ -450,12 +449,22 @@ class Engine:
         return all(lane.pending() == 0 for lane in self.lanes.values())
 
 
+def _found_ms(reads: Sequence[Poller]) -> int | None:
+    """How long a change may stay unknown until one of these reads tells of it; ``None``: nobody can say.
+
+    Somebody else decides when there is something to read where it arrives.
+    """
+    if any(poller.stream.arrives for poller in reads):
+        return None
+    return max((poller.interval_ms + poller.read_ms for poller in reads), default=None)
+
+
 def _require(source: System, sink: System, route: Route) -> None:
-    """Refuse a route whose sink cannot do what it would be asked for; what prices need, ``States`` knows.
+    """Refuse a route whose sink cannot do what it would be asked for; what prices and products need, ``States`` knows.
 
     What cannot be done would wait for ever, so somebody has to say that it is left out.
     """
-    if route.flow is Flow.PRICES:
+    if route.flow in (Flow.PRICES, Flow.CATALOG):
         return
     for number, operation in enumerate(OPERATIONS_OF.get(route.flow, ())):
         if operation in sink.sink.operations or operation in route.left_out:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, Protocol
 
@@ -186,7 +186,7 @@ LivePrices = Callable[[Sequence[StockedItem], Sequence[str]], Awaitable[Sequence
 class System:
     """One configured account of an external product, open for use.
 
-    ``believed`` is told which full reads of a flow were judged and believed, by the moment that they cover: a source may
+    ``believed`` is told which full reads of a stream were judged and believed, by the moment that they cover: a source may
     leave out of the next what has not changed since. It may be told of one again, or never, if the process ends first.
     ``expiries`` says what it is reached with and when that ends, as far as is known; it makes no call and never raises.
     """
@@ -202,7 +202,7 @@ class System:
     census: Census | None = None  # lists everything, for `syncline adopt`
     order_book: OrderBook | None = None  # finds orders under the references of others
     rereads: Rereads = NOTHING
-    believed: Callable[[Flow, int], None] | None = None
+    believed: Callable[[str, int], None] | None = None
     live_prices: LivePrices | None = None  # what some lists say of some items at this moment
     listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
     gate: Gate | None = None  # answers what its checkouts ask
@@ -215,7 +215,7 @@ class Sample:
     """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
 
     ``settings`` is TOML, to stand below the line that names the connector; ``{name}`` in it is the system's. ``location`` is how one of its locations is
-    called. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
+    called. ``more`` is what a flow needs besides, by its name, to stand behind the settings. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
     holds everybody's prices. ``role`` is, for a channel, what somebody who buys for a company may do there.
     """
 
@@ -225,10 +225,12 @@ class Sample:
     adopt: str = ""
     prices: str = ""
     role: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
 
-    def named(self, name: str) -> str:
-        """The settings of a system that is called so."""
-        return self.settings.replace("{name}", name)
+    def named(self, name: str, flows: Collection[str] = ()) -> str:
+        """The settings of a system that is called so, and carries these flows."""
+        told = [text for flow, text in self.more.items() if flow in flows]
+        return "\n".join([self.settings, *told]).replace("{name}", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 The lines of an order keep what counts and lose everybody whom it names, and every cell that no column declares: nobody knows
 what a partner puts there. The file is then another one, with a digest of its own, and stands in the journal in the place of
-the one before; so it can be told again after a restore. Files of stock and items name nobody by what they are, and are not
-searched.
+the one before; so it can be told again after a restore. A file of customers is the ERP's word, which comes again: it is
+named, not emptied. Files of stock, items, prices and credit name nobody by what they are, and are not searched.
 
 What was written of customers is kept as well, by its columns. A contact who is the person goes, so no whole file names them again; a
 customer that tells of them otherwise is named, since its source says so.
@@ -20,7 +20,7 @@ import structlog
 
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.intake import Ends, Intake, header_of, kept, kept_name, lines
-from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.kinds import ONCE
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.orders import Orders, key_of, without_person
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
@@ -29,7 +29,7 @@ from syncline.model.copying import replace
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Searched, Whose
 
-KINDS = ("orders", "order_status", "shipments", *MONEY)
+KINDS = ("order_status", "shipments", "customers", *ONCE)
 CUSTOMERS = "customers"  # the kind of files that we write of them
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from syncline.connectors.files.kinds import (
     CONTACT,
-    MONEY,
+    ONCE,
     ORDER_ROWS_MAX,
+    RECORD_ROWS_MAX,
+    RECORDS,
     SITE,
     STREAM_OF,
+    Audience,
     Kind,
 )
 from syncline.model.customers import CustomerField
@@ -100,6 +103,14 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     uncommitted: tuple[str, ...] = ()
     cancelled: tuple[str, ...] = ()
     head: Head | None = None
+    day_format: str = "%Y-%m-%d"
+    whom: dict[str, Audience] = field(default_factory=dict)
+    inactive: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    unlimited: tuple[str, ...] = ()
+    own_language: str = ""
+    ended: tuple[str, ...] = ()
+    drafts: tuple[str, ...] = ()
     file_bytes_max: int = 512 * 1024 * 1024
     rows_max: int = 2_000_000
     row_bytes_max: int = 64 * 1024
@@ -107,8 +118,9 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def rows_allowed(self) -> int:
-        """How many rows a file may have; of orders and their money fewer, since all of a file is looked at together."""
-        return min(self.rows_max, ORDER_ROWS_MAX) if self.kind in ("orders", *MONEY) else self.rows_max
+        """How many rows a file may have; fewer where all of a file is looked at together."""
+        most = RECORD_ROWS_MAX if self.kind in RECORDS else self.rows_max
+        return min(self.rows_max, ORDER_ROWS_MAX if self.kind in ONCE else most)
 
     @property
     def stream(self) -> PollStream:

@@ -8,23 +8,49 @@ from typing import Literal
 from syncline.model.change import Flow
 from syncline.ports import PollStream
 
-Kind = Literal["stock", "items", "order_status", "shipments", "orders", "payments", "refunds", "shown"]
+Kind = Literal[
+    "stock",
+    "items",
+    "products",
+    "prices",
+    "customers",
+    "credit",
+    "order_status",
+    "shipments",
+    "orders",
+    "payments",
+    "refunds",
+    "returns",
+    "shown",
+]
+Audience = Literal["base", "list", "group", "customer", "promotion"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
 
 QUANTITY_MAX = Decimal(10) ** 15
 STOCK_ROWS_MAX = 5_000  # in one file of changes
 ORDER_ROWS_MAX = 200_000  # in one file of orders
+RECORD_ROWS_MAX = 1_000_000  # in one file of records that several rows make together
 CONTENTS_MAX = 500  # prices, customers, accounts or products in one file of changes
 
 STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
 STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True, arrives=True)
 ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
+# Which SKUs there are is everybody's; products are read where a route of the catalog carries them.
+PRODUCTS = PollStream("products", (), snapshot=True, arrives=True, records=(Flow.CATALOG,))
+PRODUCT_CHANGES = PollStream("product_changes", (), arrives=True, records=(Flow.CATALOG,))
+PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True, arrives=True)
+PRICE_CHANGES = PollStream("price_changes", (Flow.PRICES,), arrives=True)
+CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True, arrives=True)
+CUSTOMER_CHANGES = PollStream("customer_changes", (Flow.CUSTOMERS,), arrives=True)
+CREDIT = PollStream("credit", (Flow.CREDIT,), snapshot=True, arrives=True)
+CREDIT_CHANGES = PollStream("credit_changes", (Flow.CREDIT,), arrives=True)
 ORDER_STATUS = PollStream("order_status", (Flow.ORDER_STATUS,), arrives=True)
 SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
 ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
 PAYMENTS = PollStream("payments", (Flow.ORDERS,), arrives=True)
 REFUNDS = PollStream("refunds", (Flow.ORDERS,), arrives=True)
+RETURNS = PollStream("returns", (Flow.RETURNS,), arrives=True)
 SHOWN = PollStream("shown", (), snapshot=True, arrives=True)  # looked at by proofs; no event comes of it
 
 STREAM_OF = {
@@ -32,16 +58,36 @@ STREAM_OF = {
     ("stock", "delta"): STOCK_CHANGES,
     ("items", "full"): ITEMS,
     ("items", "delta"): ITEM_CHANGES,
+    ("products", "full"): PRODUCTS,
+    ("products", "delta"): PRODUCT_CHANGES,
+    ("prices", "full"): PRICES,
+    ("prices", "delta"): PRICE_CHANGES,
+    ("customers", "full"): CUSTOMERS,
+    ("customers", "delta"): CUSTOMER_CHANGES,
+    ("credit", "full"): CREDIT,
+    ("credit", "delta"): CREDIT_CHANGES,
     ("order_status", "delta"): ORDER_STATUS,
     ("shipments", "delta"): SHIPMENTS,
     ("orders", "delta"): ORDERS,
     ("payments", "delta"): PAYMENTS,
     ("refunds", "delta"): REFUNDS,
+    ("returns", "delta"): RETURNS,
     ("shown", "full"): SHOWN,
 }
 
+# What states records that several rows may make together.
+RECORDS = ("products", "prices", "customers", "credit")
+
 # What of an order may come in files of its own, and its key.
 MONEY = {"payments": "payment", "refunds": "refund"}
+
+# Records that are judged one by one against what came before of them, and what each comes once by, beside its order.
+ONCE = {"orders": "revision", **MONEY, "returns": "return"}
+
+# For whom a price is; one that names nobody is everybody's.
+BASE = "base"
+AUDIENCES = ("list", "group", "customer", "promotion")
+PLACE_PARTS = tuple("name line1 line2 city region postcode country phone".split())
 
 _SHIP_AND_BILL = tuple(
     f"{to}_{part}"
@@ -63,9 +109,37 @@ ORDER_LINE = ("sku", "quantity", "unit_price", "line", "title", "location", "lin
 READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stock": (("sku", "quantity"), ("location", "committed", "stamp")),
     "items": (("sku",), ("id", "title", "category", "price", "currency", "stamp")),
+    # Of all rows of one product: of itself, of its variants, its images, its texts in other languages.
+    "products": (
+        ("sku",),
+        (
+            *"product barcode title description category status language images image image_position".split(),
+            *"attribute attribute_value assortments assortment stamp".split(),
+        ),
+    ),
+    # Of all rows that one list has of one SKU.
+    "prices": (
+        ("sku", "price"),
+        (*AUDIENCES, *"for code currency own_currency minimum per unit own_unit starts ends stamp".split()),
+    ),
+    # Of all rows of one company: of itself, of its people, of its addresses.
+    "customers": (
+        ("company", "name"),
+        (
+            *"number status external_id tax_id terms group currency email phone person stamp".split(),
+            *"contact contact_first_name contact_last_name contact_email contact_phone contact_title".split(),
+            *"contact_role site site_label site_billing site_shipping".split(),
+            *(f"{to}_{part}" for to in ("site", "bill", "ship") for part in PLACE_PARTS),
+        ),
+    ),
+    # Orders that are not invoiced have to be said: they would count nowhere once the ERP has booked them.
+    "credit": (
+        ("account", "balance", "open_orders"),
+        tuple("limit currency status days_past_due overdue open_invoices terms stamp".split()),
+    ),
     "order_status": (
         ("reference", "sku", "quantity"),
-        ("location", "shipped", "id", "status", "changed", "stamp"),
+        ("location", "shipped", "id", "status", "changed", "account", "stamp"),
     ),
     "shipments": (
         ("shipment", "reference", "sku", "quantity"),
@@ -85,6 +159,17 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     # What a channel shows of what we wrote, and what it has taken off that for its own orders.
     "shown": (("sku", "quantity"), ("location", "ordered", "stamp")),
+    # Goods that an ERP took back: each return once, by the ERP's own number.
+    "returns": (
+        ("return", "reference", "quantity"),
+        ("sku", "line", "location", "returned_at", "restocked", "money", "refund"),
+    ),
+}
+
+# Fields with a name of the partner's own in them, by kind of record.
+READ_NAMED = {
+    "products": r"(option|attribute)\..{1,60}|option_(name|value)\.[1-9]|image\.[1-9][0-9]?"
+    r"|translation\.[A-Za-z0-9_-]{1,20}\.(title|description)"
 }
 
 # Of a company that a channel is told of: what is of each who may act for it, and of each address.

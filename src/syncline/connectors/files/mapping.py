@@ -85,6 +85,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     seq: int
     again: int = 0
     cancelled: bool = False
+    account: str = ""
 
 
 class ShipmentRow(msgspec.Struct, frozen=True):
@@ -129,7 +130,7 @@ class Rows:
         self._taken = taken
         self._changed_ms = changed_ms
         self._at = {name: n for n, name in enumerate(reader.fields)}
-        self._sku, self._location = self._at["sku"], self._at.get("location", -1)
+        self._sku, self._location = self._at.get("sku", -1), self._at.get("location", -1)
         self._located = read.kind == "stock"
 
     def key(self, values: Sequence[str]) -> str:
@@ -191,6 +192,10 @@ class Rows:
         """When a row was true, by the partner's clock: its own stamp, or that of its file."""
         stamp_ms = self._taken.stamp_ms
         return self._moment("stamp", values, stamp_ms) if self._read.stamp == "row" else stamp_ms
+
+    def row(self, values: Sequence[str]) -> StockRow | ItemRow:
+        """What a row of stock or items states; raises as ``stock`` does."""
+        return self.item(values) if self._read.kind == "items" else self.stock(values)
 
     def stock(self, values: Sequence[str]) -> StockRow:
         """A figure.
@@ -261,6 +266,7 @@ class Rows:
             booked_ms,
             self._taken.seq,
             cancelled=status in self._read.cancelled,
+            account=self._same("account", lines),
         )
 
     def shipment(self, lines: Sequence[Sequence[str]]) -> ShipmentRow:
@@ -299,9 +305,20 @@ def rows_event(system: str, read: Read, rows: Sequence[StockRow | ItemRow], at_m
     return _event(system, topic, via, at_ms, msgspec.json.encode(rows))
 
 
+def stated_event(system: str, read: Read, topic: str, records: Sequence[bytes], at_ms: int) -> Event:
+    """A few records that are encoded already."""
+    via = Via.SNAPSHOT if read.scope == "full" else Via.POLL
+    return _event(system, topic, via, at_ms, b"[%s]" % b",".join(records))
+
+
 def order_event(system: str, row: OrderRow) -> Event:
     """What is said of one order."""
     return _event(system, "order.row", Via.POLL, row.stamp_ms, msgspec.json.encode(row))
+
+
+def reference_of(event: Event) -> str:
+    """Which order an event of ``order_event`` is of."""
+    return _ORDER.decode(event.body).key
 
 
 def again(body: bytes, after: int, times: int) -> OrderRow:
@@ -393,7 +410,9 @@ def _item(row: ItemRow, at_ms: int) -> Change:
 
 def _order(row: OrderRow) -> Change:
     lines = tuple(ErpLine(x.sku, x.location, Decimal(x.quantity)) for x in row.lines)
-    order = ErpOrder(row.key, row.id, row.status, row.commits, lines, row.stamp_ms, row.cancelled)
+    order = ErpOrder(
+        row.key, row.id, row.status, row.commits, lines, row.stamp_ms, row.cancelled, row.account
+    )
     tiebreak = row.seq * AGAIN_MAX + row.again % AGAIN_MAX
     return Change(Kind.ERP_ORDER, row.key, row.stamp_ms, tiebreak, row.stamp_ms, order)
 

@@ -79,9 +79,137 @@ columns = [
   { field = "location", name = "WAREHOUSE" },
   { field = "quantity", name = "QTY" },
   { field = "unit_price", name = "PRICE" },
+  { field = "customer_id", name = "CUSTOMER" },
 ]
 """,
     location="MAIN",
+    prices="base",
+    more={
+        "catalog": """\
+[[systems.{name}.reads]]
+kind = "products"                   # a row for each variant; what a full file leaves out has ended
+path = "products"
+pattern = "PRODUCTS_*.csv"
+scope = "full"
+complete = "rename"
+stamp = "name"
+stamp_format = "%Y%m%d%H%M%S"
+delimiter = ";"
+ended = ["ended"]                   # words of STATE: archived; any other is sold
+columns = [
+  { field = "product", name = "STYLE" },          # what the variants of one product have in common
+  { field = "sku", name = "ITEM" },
+  { field = "barcode", name = "EAN" },
+  { field = "title", name = "NAME" },
+  { field = "description", name = "HTML" },
+  { field = "category", name = "PATH" },
+  { field = "status", name = "STATE" },
+  { field = "option.Colour", name = "COLOUR" },   # in what they differ
+  { field = "attribute.Material", name = "MATERIAL" },
+  { field = "image.1", name = "PICTURE" },        # an https address
+]
+""",
+        "returns": """\
+[[systems.{name}.reads]]
+kind = "returns"                    # goods that came back, each return once by the ERP's number
+path = "returns"
+pattern = "RETURNS_*.csv"
+complete = "rename"
+delimiter = ";"
+decimal = ","
+columns = [
+  { field = "return", name = "RECEIPT" },
+  { field = "reference", name = "REF" },
+  { field = "sku", name = "ITEM" },
+  { field = "location", name = "WAREHOUSE" },
+  { field = "quantity", name = "QTY" },
+  { field = "returned_at", name = "RECEIVED" },
+  { field = "restocked", name = "SHELF" },        # 1: for sale again
+  { field = "money", name = "REPAY" },            # 1: its buyer gets the money back
+]
+""",
+        "prices": """\
+[[systems.{name}.reads]]
+kind = "prices"                     # a row for each price; what a full file leaves out is no price any more
+path = "prices"
+pattern = "PRICES_*.csv"
+scope = "full"
+complete = "rename"
+stamp = "name"
+stamp_format = "%Y%m%d%H%M%S"
+timezone = "UTC"                    # of whole days, too
+delimiter = ";"
+decimal = ","
+day_format = "%Y-%m-%d"
+whom = { ALL = "base", GROUP = "group", CUSTOMER = "customer", PROMO = "promotion" }   # words of FOR
+columns = [
+  { field = "sku", name = "ITEM" },
+  { field = "for", name = "FOR" },
+  { field = "code", name = "CODE" },
+  { field = "minimum", name = "FROM_QTY" },
+  { field = "price", name = "PRICE" },
+  { field = "currency", name = "CURRENCY" },
+  { field = "starts", name = "VALID_FROM" },
+  { field = "ends", name = "VALID_TO" },     # the last day on which it holds
+]
+""",
+        "customers": """\
+[[systems.{name}.reads]]
+kind = "customers"                  # all rows of a company are one: itself, its people, its addresses
+path = "customers"
+pattern = "CUSTOMERS_*.csv"
+scope = "full"
+complete = "rename"
+stamp = "name"
+stamp_format = "%Y%m%d%H%M%S"
+delimiter = ";"
+inactive = ["closed"]               # words of STATE: nobody may buy for it any more
+columns = [
+  { field = "company", name = "CUSTOMER" },
+  { field = "name", name = "NAME" },
+  { field = "status", name = "STATE" },
+  { field = "tax_id", name = "VAT" },
+  { field = "terms", name = "TERMS" },
+  { field = "contact", name = "PERSON" },
+  { field = "contact_first_name", name = "FIRST_NAME" },
+  { field = "contact_last_name", name = "LAST_NAME" },
+  { field = "contact_email", name = "EMAIL" },
+  { field = "contact_role", name = "ROLE" },
+  { field = "site", name = "ADDRESS" },
+  { field = "site_line1", name = "STREET" },
+  { field = "site_city", name = "TOWN" },
+  { field = "site_postcode", name = "POSTCODE" },
+  { field = "site_country", name = "COUNTRY" },   # ISO 3166-1, two letters
+  { field = "site_phone", name = "PHONE" },
+  { field = "site_billing", name = "INVOICES" },
+  { field = "site_shipping", name = "GOODS" },
+]
+""",
+        "credit": """\
+[[systems.{name}.reads]]
+kind = "credit"                     # a row for each account
+path = "credit"
+pattern = "CREDIT_*.csv"
+scope = "full"
+complete = "rename"
+stamp = "name"
+stamp_format = "%Y%m%d%H%M%S"
+timezone = "UTC"
+lead_s = 300                        # how long the export runs: what was booked meanwhile may not be in it
+delimiter = ";"
+decimal = ","
+held = ["STOP"]                     # words of STATE: nothing may be sold on credit
+columns = [
+  { field = "account", name = "CUSTOMER" },
+  { field = "limit", name = "LIMIT" },
+  { field = "balance", name = "BALANCE" },
+  { field = "open_orders", name = "ORDERS" },     # not invoiced yet; { field = "open_orders", value = "0" } where BALANCE has them
+  { field = "status", name = "STATE" },
+  { field = "days_past_due", name = "DAYS_OVERDUE" },
+  { field = "currency", name = "CURRENCY" },
+]
+""",
+    },
 )
 
 CHANNEL = Sample(

@@ -1,37 +1,43 @@
 """The reading side: the journal of taken files, told page by page.
 
-A full file is compared, line by line, with the last one that was believed, and only what differs is told; of the rest it
+A full file is compared, record by record, with the last one that was believed, and only what differs is told; of the rest it
 is said that it is there. A file that Syncline doubted is no base of a comparison: what differs from the one before is told
 again with the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import cast
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
-from syncline.connectors.files import mapping, orders
+from syncline.connectors.files import mapping, orders, returned
+from syncline.connectors.files.builders import BUILDERS, TOPICS, decode, events_of
+from syncline.connectors.files.comparing import ComparedLines, ComparedRecords, Comparison, Told
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.kinds import MONEY, SHOWN
+from syncline.connectors.files.kinds import MONEY, ONCE, SHOWN
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Refusal, Rows
 from syncline.connectors.files.paying import MoneyJudge
+from syncline.connectors.files.records import Grouped, digests, grouped, made, refusal_of, refusals
 from syncline.connectors.files.spool import DAY_MS, Spool, Taken
-from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
+from syncline.connectors.files.stated import AtLine, Stated, StatedRows
+from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
 from syncline.model.errors import Forged, Rejected, Retryable
 from syncline.ports import Clock, Page, PollStream, Verified, WebhookRequest
 
 PAGE_ROWS = 5_000
+KIND_OF = {"stock": Kind.STOCK, "items": Kind.ITEM} | {name: one.kind for name, one in BUILDERS.items()}
 LOOK_ROWS = 20_000  # between two looks at what else is to be done
+LOOK_RECORDS = 1_000  # of several rows, each of which is put together
 ORDERS_PER_PAGE = 200
 
 log = structlog.get_logger(__name__)
@@ -57,28 +63,23 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     covers: int = 0
 
 
-class Told(NamedTuple):
-    """What one line amounts to: news, something known that is there, or a refusal; ``odd``: it was not taken."""
-
-    number: int
-    key: str
-    row: mapping.StockRow | mapping.ItemRow | None
-    refused: Refusal | None
-    odd: bool = False
-
-
-@dataclass(slots=True)
-class Compared:
-    """What a full file differs from, and what has to be told of again although it is the same."""
-
-    before: set[bytes] = field(default_factory=set)
-    odd: set[str] = field(default_factory=set)  # SKUs of which the file before had lines that were not taken
-    again: set[str] = field(default_factory=set)
-
-
 def dialect_of(read: Read) -> str:
     """A short name for everything by which lines get their meaning: the same line may mean another thing later."""
     return blake2b(msgspec.json.encode(read), digest_size=6).hexdigest()
+
+
+def _as_of(read: Read, entry: Taken) -> int:
+    """Up to when a file confirms what it says, by our clock.
+
+    A record that it lacks is taken for gone if nobody told of it since, so the time that its export took counts as well.
+    """
+    lead_ms = read.lead_s * 1000 if read.kind in BUILDERS else 0
+    return min(entry.listed_ms, entry.stamp_ms) - lead_ms
+
+
+def _what(refused: Refusal, read: Read) -> str:
+    """What tells a refusal of one night's file from another."""
+    return f"{refused.text}:{refused.why}" if read.kind in BUILDERS else refused.text
 
 
 class FilesSource:
@@ -102,6 +103,7 @@ class FilesSource:
         self._physical = any(read.kind == "stock" and read.basis == "on_hand" for read in settings.reads)
         self._paid = any(read.kind in MONEY for read in settings.reads)
         answered = settings.write("acknowledgements") is not None
+        self._returns = returned.ReturnJudge(name, clock, spool)
         self._money = MoneyJudge(name, clock, spool, answers=answered)
 
     @property
@@ -114,13 +116,15 @@ class FilesSource:
     def decode(self, logged: LoggedEvent) -> list[Change]:
         if logged.event.topic == orders.TOPIC:
             return [orders.decode(logged.event.body)]
+        if logged.event.topic == returned.TOPIC:
+            return [returned.decode(logged.event.body)]
+        if logged.event.topic in TOPICS:
+            return decode(logged)
         return mapping.decode(logged)
 
-    def believed(self, flow: Flow, covers_ms: int) -> None:
-        """A full read of a flow was believed: from now on it is what the next is compared with."""
-        for read in self._settings.reads:
-            if read.scope == "full" and flow in read.stream.flows:
-                self._spool.believe(read.stream.name, covers_ms)
+    def believed(self, stream: str, covers_ms: int) -> None:
+        """A full read of a stream was believed: from now on it is what the next is compared with."""
+        self._spool.believe(stream, covers_ms)
 
     async def poll(self, stream: str, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
         read = self._settings.read(stream)
@@ -142,11 +146,11 @@ class FilesSource:
                 place = replace(place, seq=entry.seq, now=0, at=0)
                 yield Page((self._refused(entry, why),), self._cursor(stream, place, covers_ms), last=False)
                 continue
-            reached_ms = max(covers_ms, place.covers, min(entry.listed_ms, entry.stamp_ms))
+            reached_ms = max(covers_ms, place.covers, _as_of(read, entry))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
-            if sold:
-                pages = self._orders
+            if read.kind in ONCE:
+                pages = self._one_by_one
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
@@ -156,7 +160,7 @@ class FilesSource:
             events = tuple(mapping.order_event(self._name, row) for row in rows)
             yield Page(events, self._cursor(stream, place, covers_ms), last=False)
             self._spool.said_again([(reference, times) for reference, _, times in told])
-            self._spool.touch({x.sku: row.stamp_ms for row in rows for x in row.lines})
+            self._spool.touch("stock", {x.sku: row.stamp_ms for row in rows for x in row.lines})
         if read.kind in MONEY:
             for look in (self._money.found, self._money.late):
                 events_, money = look(read)
@@ -171,6 +175,8 @@ class FilesSource:
         yield Page((), self._cursor(stream, place, max(covers_ms, place.covers)), last=True)
         if read.kind == "orders":
             self._spool.forget_placed(self._clock.now_ms() - self._settings.order_days * DAY_MS)
+        if read.kind == "returns":
+            self._spool.forget_returns(self._clock.now_ms() - self._settings.order_days * DAY_MS)
         self._spool.collect(
             stream, (place.full, place.base), place.seq, self._clock.now_ms(), self._settings.keep_days
         )
@@ -219,111 +225,104 @@ class FilesSource:
             reader = Reader(read, read.columns, header_of(read, path))
         except OSError as error:
             raise Retryable(f"the spool lacks {entry.name}: {error.strerror}") from error
-        rows = Rows(read, reader, entry, changed_ms, physical=self._physical)
+        make = BUILDERS[read.kind].rows if read.kind in BUILDERS else Rows
+        rows = make(read, reader, entry, changed_ms, physical=self._physical)
         return lines(read, path, Ends()), rows, reader
 
     # --- full files -------------------------------------------------------------------------------------
 
     async def _full(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        newer = self._spool.at(place.full) if place.full else None
-        if newer is not None and entry.stamp_ms < newer.stamp_ms:  # it came late, and says nothing any more
-            log.info("a file came late", action="file_late", file=entry.name, after=newer.name)
+        before = self._spool.at(place.full) if place.full else None
+        if before is not None and entry.stamp_ms < before.stamp_ms:  # it came late, and says nothing any more
+            log.info("a file came late", action="file_late", file=entry.name, after=before.name)
             yield (), (), replace(done, covers=place.covers)
             return
-        against = await self._against(read, entry, place)
         # A figure without a stamp of its own may have changed as soon as the file before was read.
         changed_ms = min(covers_ms or entry.stamp_ms, entry.stamp_ms)
-        why = await self._bad(read, entry, against, changed_ms)
+        compared = await self._compared(read, entry, place, changed_ms)
+        why = await self._bad(read, compared, had=before is not None and before.rows > 0)
         if why:
             yield (self._refused(entry, why),), (), replace(done, covers=place.covers)
             return
-        done = replace(done, full=entry.seq)
-        kind = Kind.STOCK if read.kind == "stock" else Kind.ITEM
-        at = 0
+        done = replace(done, full=entry.seq, covers=done.covers if compared.whole else place.covers)
+        at, look = 0, LOOK_RECORDS if read.kind in BUILDERS else LOOK_ROWS
         page: list[Told] = []
         doubted: set[str] = set()
-        for told in self._compare(read, entry, against, changed_ms):
+        for told in compared.told():
             at += 1
-            if told.odd and told.key:
-                # The next file may have this very line and no other of its SKU, and would seem to say nothing new.
-                doubted.add(told.key.partition(mapping.SEP)[0])
-            if at % LOOK_ROWS == 0:
+            if told.odd:
+                doubted.add(told.odd)
+            if at % look == 0:
                 await self._clock.sleep(0)
             if place.now and at <= place.at:
                 continue
             page.append(told)
             if len(page) == PAGE_ROWS:
-                events, present = self._page(read, kind, page, changed_ms)
+                events, present = self._page(read, page, changed_ms)
                 page = []
                 yield events, present, replace(place, now=entry.seq, at=at)
-        events, present = self._page(read, kind, page, changed_ms)
+        events, present = self._page(read, page, changed_ms)
         self._spool.doubt(read.stream.name, entry.seq, doubted, place.base)
         yield events, present, done
-        if read.kind == "stock":
-            self._spool.untouch(entry.stamp_ms - read.lead_s * 1000)
+        if compared.whole:  # else what it lacks was not told
+            self._spool.untouch(read.stream.name, entry.stamp_ms - read.lead_s * 1000)
 
-    async def _against(self, read: Read, entry: Taken, place: Place) -> Compared:
+    async def _compared(self, read: Read, entry: Taken, place: Place, changed_ms: int) -> Comparison:
+        """A full file beside the last one that was believed."""
+        found, rows, reader = self._file(read, entry, changed_ms)
+        before = self._base(read, entry, place)
+        odd = self._spool.doubted(read.stream.name, place.base) if before else set[str]()
+        again = odd | self._spool.touched(read.stream.name) if before else odd
+        if isinstance(rows, StatedRows):
+            said = await digests(before, self._clock, reader, rows)
+            groups = await grouped(found, self._clock, Grouped(reader, rows.key_of, rows.check))
+            return ComparedRecords(entry.name, rows, groups, said, again)
+        lines_before = set[bytes]()
+        for number, line in enumerate(before):
+            lines_before.add(line[1])
+            if number % LOOK_ROWS == LOOK_ROWS - 1:
+                await self._clock.sleep(0)
+        every = partial(lines, read, kept(read, self._spool, entry))
+        return ComparedLines(entry.name, rows, reader, lambda: every(Ends()), lines_before, odd, again)
+
+    def _base(self, read: Read, entry: Taken, place: Place) -> Iterable[Numbered]:
         """The lines of the last file that was believed, if they mean the same as those of this one."""
         base = self._spool.at(place.base) if place.base else None
         if base is None or not kept(read, self._spool, base).exists():
-            return Compared()
+            return ()
         path = kept(read, self._spool, base)
         if header_of(read, path) != header_of(read, kept(read, self._spool, entry)):
-            return Compared()
-        odd = self._spool.doubted(read.stream.name, base.seq)
-        against = Compared(odd=odd, again=odd | (self._spool.touched() if read.kind == "stock" else set()))
-        for number, line in enumerate(lines(read, path, Ends())):
-            against.before.add(line[1])
-            if number % LOOK_ROWS == LOOK_ROWS - 1:
-                await self._clock.sleep(0)
-        return against
+            return ()
+        return lines(read, path, Ends())
 
-    async def _bad(self, read: Read, entry: Taken, against: Compared, changed_ms: int) -> str:
-        """Why a file is refused because too many of its lines are wrong; "" if few are."""
-        bad, first = 0, ""
-        for number, told in enumerate(self._compare(read, entry, against, changed_ms)):
+    async def _bad(self, read: Read, compared: Comparison, *, had: bool) -> str:
+        """Why a file is refused because too many of its lines are wrong, or none is there; "" if few are.
+
+        What a full file of records lacks is taken away, so one without any would take everything that the one before ``had``.
+        """
+        bad, first, number = 0, "", -1
+        look = LOOK_RECORDS if read.kind in BUILDERS else LOOK_ROWS
+        for number, told in enumerate(compared.told()):
             if told.refused is not None:
                 bad += 1
                 first = first or f"line {told.number}: {told.refused.why}"
-            if number % LOOK_ROWS == LOOK_ROWS - 1:
+            if number % look == look - 1:
                 await self._clock.sleep(0)
         if bad > read.bad_rows_max:
             return f"{bad} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, {first}"
+        if number < 0 and had and read.kind in BUILDERS:
+            return "it has no rows: a full file without any is taken for an export that failed"
         return ""
 
-    def _compare(self, read: Read, entry: Taken, against: Compared, changed_ms: int) -> Iterator[Told]:
-        """Every line of a full file, with what it amounts to."""
-        found, rows, reader = self._file(read, entry, changed_ms)
-        make = rows.stock if read.kind == "stock" else rows.item
-        before, again = against.before, against.again
-        seen: set[str] = set()
-        for number, raw in found:
-            key = ""
-            try:
-                values = reader.values(raw)
-                key = rows.key(values)
-                if key in seen:
-                    raise Rejected(f"{key.replace(mapping.SEP, ' at ')} stands in the file a second time")
-                seen.add(key)
-                same = raw in before and not (again and key.partition(mapping.SEP)[0] in again)
-                yield Told(number, key, None if same else make(values), None)
-            except Rejected as error:
-                # Where it can be told whose line it is, the record is there, whatever is said of it.
-                old = raw in before and (not key or key.partition(mapping.SEP)[0] in against.odd)
-                refused = None if old else Refusal(entry.name, str(error), number, mapping.shown_line(raw))
-                yield Told(number, key, None, refused, odd=True)
-
     def _page(
-        self, read: Read, kind: Kind, page: list[Told], changed_ms: int
+        self, read: Read, page: list[Told], changed_ms: int
     ) -> tuple[tuple[Event, ...], tuple[tuple[Kind, str], ...]]:
+        kind = KIND_OF[read.kind]
         news = [told.row for told in page if told.row is not None]
-        events = [
-            mapping.rows_event(self._name, read, news[n : n + mapping.ROWS_PER_EVENT], changed_ms)
-            for n in range(0, len(news), mapping.ROWS_PER_EVENT)
-        ]
+        events = list(self._tell(read, news, changed_ms))
         events += [
             mapping.refusal_event(
-                self._name, told.refused, changed_ms, same=f"{read.stream.name}:{told.refused.text}"
+                self._name, told.refused, changed_ms, same=f"{read.stream.name}:{_what(told.refused, read)}"
             )
             for told in page
             if told.refused is not None
@@ -332,9 +331,13 @@ class FilesSource:
 
     # --- files of changes -------------------------------------------------------------------------------
 
-    async def _orders(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        """Orders that a channel left, or money of them. ``at`` counts those that nothing is told of too."""
-        if read.kind in MONEY:
+    async def _one_by_one(
+        self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int
+    ) -> Telling:
+        """Orders that a channel left, or money or returns of orders. ``at`` counts those that nothing is told of too."""
+        if read.kind == "returns":
+            told = await self._returns.told(read, entry)
+        elif read.kind in MONEY:
             told = await self._money.told(read, entry)
         else:
             answers = self._settings.write("acknowledgements") is not None
@@ -361,67 +364,119 @@ class FilesSource:
     async def _events(self, read: Read, entry: Taken) -> list[Event]:
         """Everything that a file of changes tells, in the order of its lines."""
         found, rows, reader = self._file(read, entry, entry.stamp_ms)
-        last: dict[tuple[str, str, int], mapping.StockRow | mapping.ItemRow] = {}
-        groups: dict[str, list[list[str]]] = {}
-        first: dict[str, int] = {}
-        spoilt: set[str] = set()
-        refused: list[Refusal] = []
-        grouped = read.kind in ("order_status", "shipments")
-        make = rows.item if read.kind == "items" else rows.stock
-        for count, (number, raw) in enumerate(found):
-            group = ""
-            try:
-                values = reader.values(raw)
-                if grouped:
-                    group = rows.group_of(values)
-                    groups.setdefault(group, []).append(values)
-                    first.setdefault(group, number)
-                    rows.check(values)
-                else:
-                    row = make(values)
-                    at = (row.sku, row.location if isinstance(row, mapping.StockRow) else "", row.stamp_ms)
-                    last[at] = row  # of two lines of one moment the later counts
-            except Rejected as error:
-                spoilt.add(group)
-                refused.append(Refusal(entry.name, str(error), number, mapping.shown_line(raw)))
-            if count % LOOK_ROWS == LOOK_ROWS - 1:
-                await self._clock.sleep(0)
+        touched: dict[str, int] = {}
+        if read.kind in ("stock", "items"):
+            told, refused = await self._rows(read, entry, rows, reader, found, touched)
+        elif isinstance(rows, StatedRows):
+            told, refused = await self._records(read, entry, rows, reader, found, touched)
+        else:
+            told, refused = await self._of_orders(read, entry, rows, reader, found, touched)
         if len(refused) > read.bad_rows_max:
             why = (
                 f"{len(refused)} lines are wrong, more than {read.bad_rows_max} (bad_rows_max); the first, line "
                 f"{refused[0].line}: {refused[0].why}"
             )
             return [self._refused(entry, why)]
-        good = list(last.values())
-        events = [
-            mapping.rows_event(self._name, read, good[n : n + mapping.ROWS_PER_EVENT], entry.stamp_ms)
-            for n in range(0, len(good), mapping.ROWS_PER_EVENT)
-        ]
-        touched: dict[str, int] = {}
-        said: list[tuple[str, bytes]] = []
-        for group, values_of in groups.items():
-            if group in spoilt:
-                continue  # an order of which a line is missing is another order
-            try:
-                if read.kind == "order_status":
-                    order = rows.order(values_of)
-                    events.append(mapping.order_event(self._name, order))
-                    said.append((order.key, events[-1].body))
-                    touched |= {x.sku: max(order.stamp_ms, touched.get(x.sku, 0)) for x in order.lines}
-                else:
-                    events.append(mapping.shipment_event(self._name, rows.shipment(values_of)))
-            except Rejected as error:
-                refused.append(Refusal(entry.name, str(error), first[group], group))
-        if read.kind == "stock":
-            touched |= {row.sku: row.stamp_ms - read.lead_s * 1000 for row in good}
+        stream = "stock" if read.kind == "order_status" else read.kind
+        if touched and self._settings.read(stream) is not None:
+            self._spool.touch(stream, touched)
+        said = [(mapping.reference_of(event), event.body) for event in told if event.topic == "order.row"]
         if said:
             self._spool.said(said, self._clock.now_ms(), self._settings.keep_days)
-        if touched and self._settings.read("stock") is not None:
-            self._spool.touch(touched)
-        events += [
+        return told + [
             mapping.refusal_event(
                 self._name, each, entry.at_ms, same=f"{self._spool.id}:{entry.seq}:{each.line}"
             )
             for each in refused
         ]
-        return events
+
+    async def _rows(
+        self,
+        read: Read,
+        entry: Taken,
+        rows: Rows,
+        reader: Reader,
+        found: Iterator[Numbered],
+        touched: dict[str, int],
+    ) -> tuple[list[Event], list[Refusal]]:
+        """Rows of stock or items, each for itself; of two of one moment the later counts."""
+        last: dict[tuple[str, str, int], mapping.StockRow | mapping.ItemRow] = {}
+        refused: list[Refusal] = []
+        for count, (number, raw) in enumerate(found, 1):
+            try:
+                row = rows.row(reader.values(raw))
+                last[row.sku, row.location if isinstance(row, mapping.StockRow) else "", row.stamp_ms] = row
+            except Rejected as error:
+                refused.append(Refusal(entry.name, str(error), number, mapping.shown_line(raw)))
+            if count % LOOK_ROWS == 0:
+                await self._clock.sleep(0)
+        good = list(last.values())
+        touched |= {row.sku: row.stamp_ms - read.lead_s * 1000 for row in good}
+        return list(self._tell(read, good, entry.stamp_ms)), refused
+
+    async def _records(
+        self,
+        read: Read,
+        entry: Taken,
+        rows: StatedRows,
+        reader: Reader,
+        found: Iterator[Numbered],
+        touched: dict[str, int],
+    ) -> tuple[list[Event], list[Refusal]]:
+        """Records, each with all rows that the file has of it."""
+        groups = await grouped(found, self._clock, Grouped(reader, rows.key_of, rows.check))
+        refused = list(refusals(entry.name, groups, rows))
+        good: list[Stated[object]] = []
+        for count, group in enumerate(groups.groups.values(), 1):
+            record = made(entry.name, groups, group, rows)
+            if isinstance(record, Refusal):
+                refused.append(record)
+            else:
+                good.append(record)
+                touched[record.key] = record.version_ms
+            if count % LOOK_RECORDS == 0:
+                await self._clock.sleep(0)
+        return list(self._tell(read, good, entry.stamp_ms)), refused
+
+    async def _of_orders(
+        self,
+        read: Read,
+        entry: Taken,
+        rows: Rows,
+        reader: Reader,
+        found: Iterator[Numbered],
+        touched: dict[str, int],
+    ) -> tuple[list[Event], list[Refusal]]:
+        """What is said of orders, or parcels: each with all of its lines, as an event of its own."""
+        groups = await grouped(found, self._clock, Grouped(reader, rows.group_of, rows.check))
+        refused = list(refusals(entry.name, groups, rows))
+        events: list[Event] = []
+        for group in groups.groups.values():
+            try:
+                if group.wrong:
+                    raise AtLine(group.wrong_line, group.wrong)
+                values = [line.values for line in groups.lines(group)]
+                if read.kind == "order_status":
+                    order = rows.order(values)
+                    events.append(mapping.order_event(self._name, order))
+                    touched |= {x.sku: max(order.stamp_ms, touched.get(x.sku, 0)) for x in order.lines}
+                else:
+                    events.append(mapping.shipment_event(self._name, rows.shipment(values)))
+            except AtLine as error:
+                refused.append(refusal_of(entry.name, group, rows, str(error), error.line))
+            except Rejected as error:
+                refused.append(Refusal(entry.name, str(error), group.line, group.key))
+        return events, refused
+
+    def _tell(
+        self, read: Read, records: Sequence[mapping.StockRow | mapping.ItemRow | Stated[object]], at_ms: int
+    ) -> Iterator[Event]:
+        """Events of some records."""
+        if read.kind in BUILDERS:
+            return events_of(self._name, read, cast("Sequence[Stated[object]]", records), at_ms)
+        plain = cast("Sequence[mapping.StockRow | mapping.ItemRow]", records)
+        most = mapping.ROWS_PER_EVENT
+        return (
+            mapping.rows_event(self._name, read, plain[n : n + most], at_ms)
+            for n in range(0, len(plain), most)
+        )

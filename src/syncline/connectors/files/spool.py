@@ -56,7 +56,9 @@ CREATE TABLE IF NOT EXISTS status (
 CREATE TABLE IF NOT EXISTS doubted (
     stream TEXT NOT NULL, seq INTEGER NOT NULL, sku TEXT NOT NULL, PRIMARY KEY (stream, seq, sku)
 ) WITHOUT ROWID, STRICT;
-CREATE TABLE IF NOT EXISTS touched (sku TEXT PRIMARY KEY, stamp_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS stirred (
+    stream TEXT NOT NULL, key TEXT NOT NULL, stamp_ms INTEGER NOT NULL, PRIMARY KEY (stream, key)
+) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS ordered (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, rank INTEGER, hash TEXT NOT NULL, dialect TEXT NOT NULL, version_ms INTEGER NOT NULL,
     placed_ms INTEGER NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL, number TEXT NOT NULL, total TEXT NOT NULL,
@@ -69,6 +71,12 @@ CREATE TABLE IF NOT EXISTS money (
     seq INTEGER NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (key, kind, id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX IF NOT EXISTS money_waits ON money (kind, at_ms) WHERE state = 'waits';
+CREATE TABLE IF NOT EXISTS returned (
+    key TEXT PRIMARY KEY, hash TEXT NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL, at_ms INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS numbered (
+    reference TEXT NOT NULL, line TEXT NOT NULL, sku TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (reference, line, sku)
+) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS figures (
     sku TEXT NOT NULL, location TEXT NOT NULL, line BLOB NOT NULL, PRIMARY KEY (sku, location)
 ) WITHOUT ROWID, STRICT;
@@ -111,6 +119,13 @@ class Sent:
 
 def _taken(row: tuple[Any, ...]) -> Taken:
     return Taken(*row)
+
+
+def _carry(connection: apsw.Connection) -> None:
+    """Take over what an older spool kept of stock alone."""
+    if connection.table_exists(None, "touched"):
+        connection.execute("INSERT OR IGNORE INTO stirred SELECT 'stock', sku, stamp_ms FROM touched")
+        connection.execute("DROP TABLE touched")
 
 
 class Incoming:
@@ -174,6 +189,7 @@ class Spool(SoldSpool, ToldSpool, WrittenSpool):
                 connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages
                 with connection:
                     connection.execute(SCHEMA + TOLD_SCHEMA + WRITTEN_SCHEMA)
+                    _carry(connection)
                     fresh = f"{self._rng.getrandbits(64):016x}"
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (fresh,))
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('owner', ?)", (self._owner,))
@@ -397,24 +413,24 @@ class Spool(SoldSpool, ToldSpool, WrittenSpool):
         """The lines of a SKU, with their locations."""
         return list(self._open().execute("SELECT location, line FROM figures WHERE sku = ?", (sku,)))
 
-    # --- SKUs that the next full file has to tell of, although their rows stay the same --------------------
+    # --- what the next full file has to tell of, although its rows stay the same: SKUs of stock and items, other records --
 
-    def touch(self, skus: Mapping[str, int]) -> None:
-        """Something else was told of these SKUs, at moments of the partner's clock."""
+    def touch(self, stream: str, keys: Mapping[str, int]) -> None:
+        """Something else was told of what a full stream tells, at moments of the partner's clock."""
         with self._transaction() as connection:
             connection.executemany(
-                "INSERT INTO touched VALUES (?, ?) ON CONFLICT DO UPDATE SET stamp_ms = max(stamp_ms, excluded.stamp_ms)",
-                list(skus.items()),
+                "INSERT INTO stirred VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET stamp_ms = max(stamp_ms, excluded.stamp_ms)",
+                [(stream, key, stamp_ms) for key, stamp_ms in keys.items()],
             )
 
-    def touched(self) -> set[str]:
-        """The SKUs that were touched and not told of since."""
-        return {sku for (sku,) in self._open().execute("SELECT sku FROM touched")}
+    def touched(self, stream: str) -> set[str]:
+        """What was touched and not told of since."""
+        return {key for (key,) in self._open().execute("SELECT key FROM stirred WHERE stream = ?", (stream,))}
 
-    def untouch(self, stamp_ms: int) -> None:
+    def untouch(self, stream: str, stamp_ms: int) -> None:
         """A full file of this moment was told."""
         with self._transaction() as connection:
-            connection.execute("DELETE FROM touched WHERE stamp_ms <= ?", (stamp_ms,))
+            connection.execute("DELETE FROM stirred WHERE stream = ? AND stamp_ms <= ?", (stream, stamp_ms))
 
     def doubt(self, stream: str, seq: int, skus: Iterable[str], base: int) -> None:
         """These SKUs have lines in a full file that were not taken; what is known of others than that and ``base`` goes."""

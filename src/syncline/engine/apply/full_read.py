@@ -126,7 +126,8 @@ class FullReads:
         """Tell the source that a full read was believed. Untold, it only repeats more than it would have to."""
         tell = self._systems[system].believed
         if tell is not None:
-            tell(flow, began_ms)
+            for stream in self._streams(system, flow):
+                tell(stream, began_ms)
 
     async def _doubt(self, system: str, cuts: int, missing: int, names: str, skus: int) -> None:
         parts = []
@@ -290,10 +291,12 @@ class FullReads:
     async def _ended(self, system: str, flow: Flow) -> int:
         """When the last full read of a flow that has ended began: of several streams, the oldest."""
         covers = {row[1]: row[2] for row in await self._store.read("cursors") if row[0] == system}
-        streams = [
-            each for each in self._systems[system].source.streams if each.snapshot and flow in each.flows
-        ]
-        return min((covers.get(stream.name, 0) for stream in streams), default=0)
+        return min((covers.get(stream, 0) for stream in self._streams(system, flow)), default=0)
+
+    def _streams(self, system: str, flow: Flow) -> list[str]:
+        """The names of those that are read whole."""
+        streams = self._systems[system].source.streams
+        return [each.name for each in streams if each.snapshot and flow in each.flows]
 
     async def _all_applied(self) -> None:
         ((end,),) = await self._store.read("log_end")

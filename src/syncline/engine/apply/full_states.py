@@ -81,6 +81,9 @@ class FullStateReads:
             else:
                 await self._take_away(system, flow, began_ms, judged_ms)
                 await self._keep(Write("parked_resolve", [self._settled(system, flow)]))
+                self._tell(system, flow.flow, began_ms)
+        else:
+            self._tell(system, flow.flow, began_ms)
         row = {
             "system": SYSTEM, "stream": stream_of(system, flow.kind.value), "position": str(began_ms), "covers_ms": 0,
         }  # fmt: skip
@@ -134,10 +137,19 @@ class FullStateReads:
 
     async def _ended(self, system: str, flow: Flow) -> int:
         covers = {row[1]: row[2] for row in await self._store.read("cursors") if row[0] == system}
-        streams = [
-            each for each in self._systems[system].source.streams if each.snapshot and each.tells(flow)
-        ]
-        return min((covers.get(stream.name, 0) for stream in streams), default=0)
+        return min((covers.get(stream, 0) for stream in self._streams(system, flow)), default=0)
+
+    def _streams(self, system: str, flow: Flow) -> list[str]:
+        """The names of those that are read whole."""
+        streams = self._systems[system].source.streams
+        return [each.name for each in streams if each.snapshot and each.tells(flow)]
+
+    def _tell(self, system: str, flow: Flow, began_ms: int) -> None:
+        """Tell the source that a full read was believed. Untold, it only repeats more than it would have to."""
+        tell = self._systems[system].believed
+        if tell is not None:
+            for stream in self._streams(system, flow):
+                tell(stream, began_ms)
 
     async def _judged_ms(self, system: str, flow: StateFlow) -> int:
         rows = await self._store.read("cursor_get", system=SYSTEM, stream=stream_of(system, flow.kind.value))

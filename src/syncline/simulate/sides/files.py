@@ -106,7 +106,7 @@ class _Warehouse(ObjectStoreSimulator):
 
 
 class FilesSide(Exchange, ErpSide):
-    """One warehouse that shares an object store with us. It has no customers, prices and credit.
+    """One warehouse that shares an object store with us. It keeps no customers, prices and credit: an office does.
 
     Safety stock is in no file: people know it, and the route's rules say it.
     """
@@ -238,7 +238,7 @@ class FilesSide(Exchange, ErpSide):
     def payments(self) -> list[str]:
         return list(self.partner.payments)
 
-    # --- what files do not carry --------------------------------------------------------------------
+    # --- what a warehouse does not keep --------------------------------------------------------------------
 
     def add_company(self, name: str, limit: Decimal) -> str:
         _not_here("companies")
@@ -257,7 +257,7 @@ class FilesSide(Exchange, ErpSide):
 
 
 def _not_here(what: str) -> NoReturn:
-    raise Misconfigured(f"files carry no {what}: play another ERP")
+    raise Misconfigured(f"this warehouse keeps no {what}: play another ERP")
 
 
 def _booked(order: Order) -> BookedOrder:

@@ -2,7 +2,17 @@
 
 from syncline.connectors.files.simulator.books import Books
 from syncline.connectors.files.simulator.market import Market
+from syncline.connectors.files.simulator.office import Office
 from syncline.connectors.files.simulator.partner import Partner
 from syncline.connectors.files.simulator.store import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator
 
-__all__ = ["ACCESS_KEY", "ORIGIN", "SECRET_KEY", "Books", "Market", "ObjectStoreSimulator", "Partner"]
+__all__ = [
+    "ACCESS_KEY",
+    "ORIGIN",
+    "SECRET_KEY",
+    "Books",
+    "Market",
+    "ObjectStoreSimulator",
+    "Office",
+    "Partner",
+]
