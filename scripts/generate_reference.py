@@ -54,7 +54,9 @@ MEANING: dict[str, dict[str, str]] = {
         "repeat": "How long after the first message an alert that lasts is told again. Each further pause is twice as long.",
         "repeat_max": "The longest of those pauses.",
         "parked_after": "From which age on parked work is critical.",
-        "expires": "System = the day on which its credential ends, such as `{ erp = 2027-05-31 }`; told from 30 days before.",
+        "expires": "System = the day on which its credential ends, such as `{ erp = 2027-05-31 }`, where neither it nor the system's "
+        "settings tell.",
+        "expires_within": "How long before its end a credential is told of.",
         "log": "Every message is a line of the log, too.",
         "email": "See [alerts.email].",
         "webhook": "See [alerts.webhook].",

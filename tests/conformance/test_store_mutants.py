@@ -743,6 +743,10 @@ BROKEN = {
     "sums up lags of all time": says("lag_totals", "AND delivered_at_ms >= :since", "AND :since = :since"),
     "shows the oldest lags": says("lags", "ORDER BY delivered_at_ms DESC, id DESC", "ORDER BY id"),
     "shows the first of the audit": says("audit_last", "ORDER BY id DESC", "ORDER BY id"),
+    "ends a session for longer each time": says("session_end", "DO NOTHING", "DO UPDATE SET ends_at_ms = excluded.ends_at_ms"),
+    "forgets a session before its end": says("forget_sessions", "<= :now_ms", "<= :now_ms + 9"),
+    "remembers a session past its end": says("forget_sessions", "<=", "<"),
+    "takes any ended session for this one": says("session_ended", "hash = :hash", ":hash = :hash"),
     "keeps an account's role": says("account_put", "role = excluded.role,", ""),
     "forgets what was not applied": says("forget_events", ":applied", "(:applied + 9)"),
     "forgets young events": says("forget_events", ":before", "(:before + 2)"),
@@ -1149,7 +1153,14 @@ BROKEN["wipes records"] = WipesRecords
 # --- what catches them ------------------------------------------------------------------------------
 
 # Mutant: the tests that fail on it, without their "test_". Every other test passes.
+ENDED_SESSIONS = (
+    "ends a session for longer each time",
+    "forgets a session before its end",
+    "remembers a session past its end",
+    "takes any ended session for this one",
+)
 CAUGHT_BY = {
+    **{name: ["a_session_that_was_ended_stays_so_until_it_would_be_over"] for name in ENDED_SESSIONS},
     "declares again what is so already": [
         "a_mode_begins_once_ends_once_and_what_is_over_stays",
     ],

@@ -337,7 +337,7 @@ def plans(store: SqliteStore, value: object) -> dict[str, list[str]]:
 
 # What reads a table from end to end: it is small; or only what it asks for is in the index; or it stops at the first rows.
 WALKS = {
-    "small": {"accounts", "cursors", "mappings", "modes", "forget_surveys", "forget_proofs", "difference_counts"},
+    "small": {"accounts", "cursors", "mappings", "modes", "forget_surveys", "forget_proofs", "difference_counts", "forget_sessions"},
     "an index of what is open": {
         "delivery_counts", "delivery_summary", "dirty", "hold_next", "parked_count", "parked_groups", "state_marks",
         "unseen",

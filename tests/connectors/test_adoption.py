@@ -85,6 +85,27 @@ def test_an_order_that_others_wrote_is_adopted_and_not_written(external_id):
     run(story, orders_without_external_id=True)
 
 
+def test_what_was_shipped_of_orders_of_others_is_told_with_them():
+    async def story(world: World) -> None:
+        world.sim.receive("21730", world.place, 10)
+        first, second = theirs(world), theirs(world, "SHOPIFY-1002", "#1002")
+        world.sim.ship(second, tracking="T2")
+        book = world.system.order_book
+        assert book is not None
+        events = await book.order_events({str(first): "shop-1001", str(second): "shop-1002"})
+        changes = world.changes(events)
+        assert [(x.kind, x.key) for x in changes[:2]] == [
+            (Kind.ERP_ORDER, "shop-1001"),
+            (Kind.ERP_ORDER, "shop-1002"),
+        ]
+        (parcel,) = changes[2:]
+        assert (parcel.kind, parcel.value.order_key) == (Kind.SHIPMENT, "shop-1002")
+        assert parcel.value.tracking == ("T2",)
+        assert [(x.sku, x.quantity) for x in parcel.value.lines] == [("21730", Decimal(2))]
+
+    run(story)
+
+
 def test_an_order_of_others_is_in_the_figures_since_its_last_edit():
     """Levels that were read since contain it, and nothing would have them read again."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.connectors.files_bench import FilesBench
 from tests.connectors.files_market_bench import MarketBench
 from tests.connectors.files_prices_bench import PricesBench
+from tests.connectors.files_products_bench import ProductsBench
 from tests.connectors.files_told_bench import ToldBench
 
 from syncline.testing.simulator import SimulatorConformance
@@ -22,6 +23,10 @@ class TestFilesSink(SinkConformance):
 
 class TestFilesSimulator(SimulatorConformance):
     bench = FilesBench
+
+
+class TestProductsSource(SourceConformance):
+    bench = ProductsBench
 
 
 class TestMarketSource(SourceConformance):

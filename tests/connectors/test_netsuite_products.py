@@ -134,6 +134,7 @@ def test_a_page_ends_with_a_whole_product(monkeypatch):
     ("column", "value", "words"),
     [
         ("custitem_image", "http://images.example/1.jpg", "must begin with https"),
+        ("custitem_image", "https://[images/1.jpg", "no address of an image"),
         ("custitem_status", "perhaps", "is no status"),
     ],
 )

@@ -234,3 +234,19 @@ def test_an_order_typed_in_by_hand_stands_for_the_one_that_it_names():
         assert len((await w.system.rereads.booked_of({"shop-101": "#101"})).rows) == 2
 
     run(story)
+
+
+def test_orders_of_others_are_read_by_their_ids_page_by_page():
+    """They carry another reference, or none; what they are told under is given."""
+
+    async def story(w: World) -> None:
+        lines = [("21730", w.place, 2, Decimal("9.99"))]
+        ids = [w.sim.enter_order(lines, external_id=f"OLD-{n}" if n % 2 else None) for n in range(5)]
+        wanted = {str(number): f"shop-{n}" for n, number in enumerate(ids)}
+        with mock.patch.object(netsuite, "REFERENCES_MAX", 2), mock.patch.object(netsuite, "PAGE_MAX", 2):
+            part = await w.system.rereads.booked_as({**wanted, "999999": "shop-9", "": "shop-8"})
+        assert {row.external_id: (row.reference, row.units, row.carries) for row in part.rows} == {
+            number: (reference, {"21730": Decimal(2)}, True) for number, reference in wanted.items()
+        }
+
+    run(story)

@@ -130,7 +130,8 @@ def configurations() -> list[Any]:
 
 @pytest.mark.parametrize("text", configurations())
 def test_a_configuration_in_the_documents_parses(text, tmp_path):
-    (tmp_path / "netsuite.pem").write_text(DUMMY)
+    for name in ("netsuite.pem", "netsuite-public.pem"):
+        (tmp_path / name).write_text(DUMMY)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "postgres_url").write_text("postgresql://syncline@database/syncline")
     assert parse(whole(text), variables=AnyVariable(), folder=tmp_path).systems

@@ -79,7 +79,7 @@ class Shelf:
 
     def __init__(self, root: Path, loop: VirtualLoop, clock: VirtualClock) -> None:
         self._root, self._loop, self._clock = root, loop, clock
-        for name in ("stock", "items", "status", "parcels", "orders"):
+        for name in ("stock", "items", "status", "parcels", "orders", "returns", "refunds"):
             (root / name).mkdir(parents=True)
 
     def put(self, key: str, body: bytes) -> None:
@@ -188,13 +188,12 @@ class Play:
             SHOPIFY.open(Opening("shop", shopify, self.clock, Random(rng.getrandbits(64)), network)),
             FILES.open(Opening("erp", self.settings, self.clock, Random(rng.getrandbits(64)), network)),
         ]
-        at = {code: str(location) for code, location in self.places}
         self.engine = Engine(
             store=SeverableStore(self.store, self.switch),
             clock=self.clock,
             rng=rng,
             systems=systems,
-            routes=routes_of("shop", at, 120_000),
+            routes=self.routes(),
             owner="embedded",
         )
         self.hooks.engine = self.engine
@@ -202,6 +201,11 @@ class Play:
         self.running.append(
             self.loop.create_task(keep(self.engine, "shop", f"{HOOKS}/hooks/shop", lambda _: None))
         )
+
+    def routes(self) -> Routes:
+        """What travels."""
+        at = {code: str(location) for code, location in self.places}
+        return routes_of("shop", at, 120_000)
 
     async def kill(self) -> None:
         """As ``kill -9``: from now on nothing that the process does counts; then another one starts."""
@@ -389,7 +393,7 @@ class Play:
         booked = self.booked()
         for key in self.shop.orders:
             there, wanted = booked.get(key), self.wanted_of(key)
-            has = units_of(there) if there is not None and not there.cancelled else Counter()
+            has = units_of(there) if there is not None else Counter()
             if has != wanted:
                 found.append(f"order {key} wants {dict(wanted)}, the partner has {dict(has)}")
         told = sum(len(parcel.lines) for parcel in self.shop.fulfillments)

@@ -12,7 +12,7 @@ from syncline.engine.engine import Engine
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.takeover import Left, Past, TakeOver
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import World
+from syncline.simulate.world import USUAL_ERP, World
 from syncline.stores.sqlite import SqliteStore
 
 START_MS = 1_790_000_000_000
@@ -23,12 +23,13 @@ TABLES = ("binding", "adoption", "event", "cursor", "parked", "delivery", "recor
 class Stage:
     """One shop and one ERP with a past, a store, and whoever works on it."""
 
-    def __init__(self, loop: VirtualLoop, past: Past, seed: int) -> None:
+    def __init__(self, loop: VirtualLoop, past: Past, seed: int, erp: str) -> None:
         self.loop = loop
         self.clock = VirtualClock(loop)
         self.apps = AsgiTransport({})
-        self.world = World(clock=self.clock, rng=Random(seed), transport=self.apps)
-        self.apps.register(self.world.erp.origin, self.world.erp)
+        self.world = World(clock=self.clock, rng=Random(seed), transport=self.apps, erp=erp)
+        for origin in self.world.erp_side.origins():
+            self.apps.register(origin, self.world.erp_side.simulator)
         self.apps.register(f"https://{self.world.shop.shop}", self.world.shop)
         self.past = TakeOver(self.world, past, Random(seed + 1))
         self.store = SqliteStore.open(":memory:", now_ms=START_MS)
@@ -41,6 +42,7 @@ class Stage:
         return self.past.left
 
     async def adopt(self, **asked: Any) -> Survey:
+        self.past.former.leave()
         return await self.past.adopter(self.store, self.systems, Random(3)).run(**asked)
 
     def go_live(self) -> None:
@@ -89,15 +91,20 @@ class Stage:
         ]
 
     def breaches(self) -> int:
-        return sum(self.world.shop.ledger.breaches.values()) + sum(self.world.erp.ledger.breaches.values())
+        return sum(sum(side.simulator.ledger.breaches.values()) for side in self.world.sides())
 
 
-def play(story: Callable[[Stage], Coroutine[Any, Any, None]], past: Past = SMALL, seed: int = 1) -> None:
+def play(
+    story: Callable[[Stage], Coroutine[Any, Any, None]],
+    past: Past = SMALL,
+    seed: int = 1,
+    erp: str = USUAL_ERP,
+) -> None:
     """Let the past happen, then the story."""
     loop = VirtualLoop(START_MS)
 
     async def whole() -> None:
-        stage = Stage(loop, past, seed)
+        stage = Stage(loop, past, seed, erp)
         await stage.past.live()
         try:
             await story(stage)

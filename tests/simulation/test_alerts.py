@@ -24,15 +24,18 @@ from syncline.engine.operations import Operations
 from syncline.engine.status import status
 from syncline.engine.switches import Switches
 from syncline.freshness.feeds import REMEMBERED_H
+from syncline.model.copying import replace
 from syncline.model.delivery import Outcome, Result
 from syncline.model.errors import Retryable
-from syncline.ports import Page, Write
+from syncline.ports import Expiry, Page, Write
 from syncline.simulate.world import ERP, SHOP
 
 pytestmark = pytest.mark.simulation
 
 MINUTE_S = 60.0
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+WARNED_MS = START_MS + round(WARM_UP_S + 60) * 1000  # a minute into each fault
 POLL_S = 240.0
 TOLERANCE_S = 20.0  # of an order, on this stage
 NEXT_ORDER_S = 180.0  # with one every 45 seconds, none comes for so long once in fifty times
@@ -102,6 +105,11 @@ def source(system: str) -> Callable[[Stage], Any]:
 
 def sink(system: str) -> Callable[[Stage], Any]:
     return lambda stage: stage.engine.systems[system].sink
+
+
+def ends(stage: Stage, *expiries: Expiry, of: str = ERP) -> None:
+    """What a system says of the end of its credentials, from now on."""
+    stage.engine.systems[of] = replace(stage.engine.systems[of], expiries=lambda: expiries)
 
 
 # --- faults that need more than a switch --------------------------------------------------------------------
@@ -315,11 +323,23 @@ FAULTS = [
         "credential_expires_soon",
         "credential_expiring/erp",
         begin=nothing,
-        end=lambda stage: stage.watch._trends.expires.clear(),
+        before=lambda stage: ends(stage, Expiry("certificate", WARNED_MS + 30 * DAY_MS, "the certificate")),
+        end=lambda stage: ends(stage, Expiry("certificate", WARNED_MS + 365 * DAY_MS, "the certificate")),
         missed_s=60.0,
-        stage={
-            "settings": Settings(expires={ERP: START_MS + round(WARM_UP_S + 60) * 1000 + 30 * 86_400_000})
-        },
+    ),
+    Fault(
+        "credential_expires_within_a_week",
+        "credential_expiring/shop",
+        begin=nothing,
+        before=lambda stage: ends(
+            stage,
+            Expiry("access token", WARNED_MS + 7 * DAY_MS, "the token"),
+            Expiry("client secret", WARNED_MS + 8 * DAY_MS, "the configuration"),
+            of=SHOP,
+        ),
+        end=lambda stage: ends(stage, of=SHOP),
+        missed_s=60.0,
+        stage={"settings": Settings(expires_within_ms=7 * DAY_MS)},
     ),
     Fault(
         "subscription_deleted",

@@ -12,6 +12,7 @@ from syncline.engine.reconcile.differences import Cause
 from syncline.engine.routes import reference_of, stock_key
 from syncline.model.change import Event, Flow, Via
 from syncline.simulate import disagree
+from syncline.simulate.disagree import InBusinessCentral, prove
 from syncline.simulate.history import generate_history, stock_case
 from syncline.simulate.simulation import Plan, Simulation
 from syncline.simulate.world import SHOP, World
@@ -28,6 +29,39 @@ def test_after_faults_a_proof_names_what_was_planted_and_nothing_else(number, re
     report = Simulation(number, Plan(reconciles=True)).run()
     assert report.violations == [], report.text()
     record_property("total:reconcile:seeds", 1)
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_proof_of_business_central_names_what_was_planted_and_nothing_else(number, record_property):
+    """Orders are open, shipped, or invoiced whole and so deleted; a proof finds each wherever it is."""
+    report = Simulation(number, Plan(reconciles=True), erp="business-central").run()
+    assert report.violations == [], report.text()
+    record_property("total:reconcile:seeds of Business Central", 1)
+
+
+class Elsewhere(Simulation):
+    """Where not even the shop is the usual one: an order loses its reference in the ERP, and nothing else differs."""
+
+    async def _reconcile(self) -> list[str]:
+        world = self.world
+        assert self.engine is not None
+        await self.clock.sleep(BACK_S)
+        hand = InBusinessCentral(world.erp_side.simulator)
+        found, why = await prove(self.engine.reconciler, self._store, self.clock, dry_run=True)
+        there = {key: world.erp_side.find(reference_of(SHOP, str(key))) for key in world.trade.placed}
+        lost = max(key for key, id_ in there.items() if id_ and not world.shop_side.cancelled(key))
+        undo = hand.rename(there[lost], "")
+        again, failed = await prove(self.engine.reconciler, self._store, self.clock, dry_run=True)
+        undo()
+        planted = {(str(lost), Cause.MISSING_IN_ERP)}
+        return [str(odd) for odd in (found, again ^ planted, why, failed) if odd]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_business_central_and_adobe_commerce_are_proved_against_each_other(number):
+    plan = Plan(orders=30, minutes=20, skus=25, reconciles=True)
+    report = Elsewhere(number, plan, channel="adobe-commerce", erp="business-central").run()
+    assert report.violations == [], report.text()
 
 
 def test_what_is_hidden_from_the_proof_is_missed(monkeypatch):

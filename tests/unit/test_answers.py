@@ -209,6 +209,14 @@ def test_a_return_carries_the_channels_places_and_what_the_route_says():
     assert isinstance(gone, Skip) and "does not know this return" in gone.reason
 
 
+@pytest.mark.parametrize("restocked", [True, False])
+@pytest.mark.parametrize("credited", [True, False])
+def test_a_return_goes_no_further_than_the_erp_and_the_route_say(restocked, credited):
+    value = replace(BACK, restocked=restocked, credited=credited)
+    payload = back(value, sold=SOLD).payload
+    assert (payload.restock, payload.money) == (restocked, False)
+
+
 def test_goods_that_were_sold_in_packs_come_back_in_packs():
     recipes = Recipes({"CASE": {"A": 12}})
     value = replace(BACK, lines=(ShipmentLine("A", "1", Decimal(25)),))

@@ -228,7 +228,7 @@ def test_every_table_that_tells_of_others_is_thought_of():
     }
     assert tables - forgotten == {
         "account", "adoption", "credit_account", "credit_claim", "doubted", "attempt", "audit", "difference", "mode", "proof", "demand", "dirty", "event", "event_seen", "hold", "lag", "mapping", "migration", "parked",
-        "erased", "privacy", "progress", "retired", "routing", "routing_given", "standing", "state_mark", "survey", "trace", "velocity",
+        "erased", "privacy", "progress", "retired", "routing", "routing_given", "session_ended", "standing", "state_mark", "survey", "trace", "velocity",
     }  # fmt: skip
 
 

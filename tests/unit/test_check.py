@@ -9,6 +9,7 @@ import pytest
 
 from syncline.model.census import ListedPlace
 from syncline.model.errors import AuthExpired
+from syncline.ports import Expiry
 from syncline.ports.census import CensusPage
 from syncline.runtime import check
 from syncline.runtime.check import check_everything
@@ -60,13 +61,16 @@ def found(tmp_path, monkeypatch):
 
     def look(**censuses):
         systems = [
-            SimpleNamespace(name=name, check=getattr(census, "check", None), census=census)
+            SimpleNamespace(
+                name=name, check=getattr(census, "check", None), census=census, expiries=look.expiries
+            )
             for name, census in censuses.items()
         ]
         monkeypatch.setattr(check, "open_systems", lambda *_: systems)
         return {one.what: one for one in asyncio.run(check_everything(path))}
 
     look.folder = tmp_path
+    look.expiries = tuple
     return look
 
 
@@ -87,6 +91,21 @@ def test_a_system_that_refuses_the_question_is_named(found):
     told = found(shop=Refused())
     assert not told["shop: could not be checked"].ok
     assert told["shop: could not be checked"].mend == "the token was refused"
+
+
+def test_a_credential_that_has_ended_is_told_even_if_nothing_else_can_be_asked(found, monkeypatch):
+    async def own():
+        raise AuthExpired("the token was refused")
+
+    monkeypatch.setattr(Refused, "check", staticmethod(own), raising=False)
+    monkeypatch.setattr(found, "expiries", lambda: [Expiry("client secret", 1, "client_secret_expires")])
+    told = [one for one in found(shop=Refused()).values() if one.what.startswith("shop: ")]
+    assert (
+        told[0].what
+        == "shop: the client secret has ended (1970-01-01 00:00:00 UTC, says client_secret_expires)"
+    )
+    assert "Make a new credential" in told[0].mend
+    assert [one.what for one in told[1:]] == ["shop: could not be checked"]
 
 
 def test_a_credential_that_is_refused_is_told_once(found, monkeypatch):

@@ -523,6 +523,7 @@ def test_the_server_section_alone_needs_no_secret(tmp_path):
 def filled_in(text: str, folder: Path) -> Config:
     """What ``syncline init`` wrote, with all that its owner has to give."""
     (folder / "netsuite.pem").write_text(KEY)
+    (folder / "netsuite-public.pem").write_text(KEY)
     secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', text), "x" * 24)
     return parse(text, variables=secrets | {"SHOPIFY_ACCESS_TOKEN": TOKEN, "BC_TENANT": "t"}, folder=folder)
 
@@ -728,8 +729,8 @@ def test_init_writes_no_route_that_its_systems_cannot_take():
     assert 'flow = "order_status"' not in text
     assert "mirror = false" in text, "who asks is answered all the same"
     text = configuration(installed, "files", ["shopify"], list(ROUTES))
-    assert "# no route of catalog to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
-    assert "# no route of returns to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+    assert "# no route of payments to shop: Files (folder, SFTP, object storage) tells nothing of it" in text
+    assert 'flow = "returns"' in text and 'kind = "returns"' in text
 
 
 def test_what_a_route_leaves_out_is_said_in_words(read):

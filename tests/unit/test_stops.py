@@ -438,6 +438,7 @@ def test_what_could_not_be_sent_is_told_not_parked_and_looked_at_again(built, no
         await world.run(300)
         found = world.differences()["7001\x1f1"]
         assert (found.note, found.computed, found.waits) == (note, "", True)
+        assert found.brief == note.partition(":")[0]  # the rest may quote a person
         assert await world.store.read("parked_count") == [(0,)]
         assert await world.state("7001\x1f1", "put_order") == "available"  # and nobody wrote that it waits
         world.builds["7001\x1f1"] = send_order()
@@ -466,7 +467,7 @@ def test_a_look_up_that_fails_is_tried_again(error):
         await world.run(120)
         assert world.sink.looked_up == ["7001\x1f1"] * 2 and world.sink.sent == []
         found = world.differences()["7001\x1f1"]
-        assert (found.there, found.note) == ("unclear", "another record answers to it")
+        assert (found.there, found.note, found.brief) == ("unclear", "another record answers to it", "")
 
     told(story, [mode(IN.name, "shadow")])
 

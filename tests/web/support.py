@@ -597,7 +597,7 @@ async def recover_some(engine) -> None:
     engine.survey.latest = Found(now_ms, {"high": 1, "medium": 1, "low": 3}, {route: history[0]})
 
 
-async def make_site(clock=None, *, secure=False, store=None, seeded=True, **options):
+async def make_site(clock=None, *, secure=False, store=None, seeded=True, accounts=True, **options):
     """An engine with its web application, one token for each role, and everything around it."""
     clock = clock or StillClock()
     engine = await make_engine(clock, store)
@@ -617,6 +617,7 @@ async def make_site(clock=None, *, secure=False, store=None, seeded=True, **opti
     tokens = {
         role.name.lower(): await access.add(name, role, by="test")
         for name, role in (("Vera", Role.VIEWER), ("Otto", Role.OPERATOR), ("Ada", Role.ADMIN))
+        if accounts
     }
     app = build_app(engine, access, operations, public_url="http://syncline.test", **options)
     return SimpleNamespace(

@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 from syncline.cli import app
 from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
-from syncline.web.access import SESSION_MS, Access, Role, login_link, private_file
+from syncline.stores.rewind import rewind_statements
+from syncline.web.access import SESSION_MS, Access, Role, hash_token, login_link, private_file
 from syncline.web.app import ENDPOINTS
 from syncline.web.serve import way_in
 
-ROLES = ("viewer", "operator", "admin")
+ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
 OPEN |= {("POST", "/v1/adobe-commerce/webhooks/{system}/{token}/{gate}")}  # by its signature
 SESSION_ONLY = {"/logout"}
@@ -25,7 +26,9 @@ SESSION_ONLY = {"/logout"}
 
 @pytest.fixture
 async def site():
-    return await make_site()
+    made = await make_site()
+    made.tokens["checkout"] = await made.access.add("Till", Role.CHECKOUT, by="test")
+    return made
 
 
 async def session(site, role: str) -> Client:
@@ -265,11 +268,46 @@ async def test_a_session_that_was_logged_out_of_is_over_for_whoever_has_its_cook
     assert (await client.post("/logout", f"csrf={await mark_of(client)}".encode())).status == 303
     assert (await copied.get("/v1/status")).status == 401
     assert (await other.get("/v1/status")).status == 200
+    entry = (await site.operations.audit.newest(limit=1))[0]
+    assert (entry.actor, entry.action) == ("Otto", "log out")
     site.clock.at_ms += SESSION_MS
-    await other.get("/")
     again = await session(site, "operator")
     await again.post("/logout", f"csrf={await mark_of(again)}".encode())
-    assert list(site.access._ended) == [again.cookie]  # what is over by itself is not remembered
+    ended = [await site.store.read("session_ended", hash=hash_token(c.cookie)) for c in (client, again)]
+    assert [len(rows) for rows in ended] == [0, 1]  # what is over by itself is not remembered
+
+
+async def test_a_session_that_was_ended_is_dead_after_a_restart_too(site):
+    client, other = await session(site, "operator"), await session(site, "viewer")
+    dropped = await session(site, "admin")
+    assert (await client.post("/logout", f"csrf={await mark_of(client)}".encode())).status == 303
+    await site.access.drop("Ada", by="test")
+    await site.access.add("Ada", Role.ADMIN, by="test")  # of the same name, by another token
+    again = await make_site(store=site.store, seeded=False, accounts=False)
+    status = [
+        (await Client(again.app, cookie=c.cookie).get("/v1/status")).status for c in (client, dropped, other)
+    ]
+    assert status == [401, 401, 200]
+
+
+async def test_after_a_restore_everybody_logs_in_again(site):
+    """A backup does not know who logged out after it was taken."""
+    client = await session(site, "operator")
+    site.clock.at_ms += 60_000
+    for sql in rewind_statements(restored_at_ms=site.clock.now_ms(), taken_at_ms=0):
+        site.store._connection.execute(sql)
+    site.clock.at_ms += 60_000
+    again = await make_site(site.clock, store=site.store, seeded=False, accounts=False)
+    assert (await Client(again.app, cookie=client.cookie).get("/v1/status")).status == 401
+    again.tokens = site.tokens
+    assert (await (await session(again, "operator")).get("/v1/status")).status == 200
+
+
+async def test_the_store_keeps_no_cookie_that_was_ended(site):
+    client = await session(site, "operator")
+    await client.post("/logout", f"csrf={await mark_of(client)}".encode())
+    signature = client.cookie.partition(".")[2]
+    assert signature.encode() not in site.store._connection.serialize("main")
 
 
 # --- headers, secrets, names -------------------------------------------------------------------------------

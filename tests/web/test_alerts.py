@@ -124,7 +124,7 @@ async def test_the_rule_file_uses_only_metrics_that_a_scrape_shows(site):
             assert rule["annotations"]["summary"]
             assert rule["annotations"]["description"]
             seen += 1
-    assert seen == 21
+    assert seen == 22
 
 
 async def test_every_kind_of_alert_that_rules_name_exists(site):
@@ -442,14 +442,16 @@ BASE = '[systems.erp]\nconnector = "netsuite"\naccount = "1"\nclient_id = "a"\nc
 
 def test_alerts_are_configured(monkeypatch):
     text = (
-        "routes = []\n" + BASE + '[alerts]\nrepeat = "2h"\nexpires = { erp = 2027-05-31 }\n'
+        "routes = []\n"
+        + BASE
+        + '[alerts]\nrepeat = "2h"\nexpires = { erp = 2027-05-31 }\nexpires_within = "14d"\n'
         '[alerts.email]\nhost = "mail.example.com"\nfrom = "s@example.com"\nto = ["o@example.com"]\n'
         'user = "u"\npassword = "env:MAIL"\n'
         '[alerts.webhook]\nurl = "https://pager.example.com"\nsecret = "env:HOOK"\n'
     )
     config = parse(text, variables={"MAIL": "a password", "HOOK": "x" * 24})
     assert config.watch.repeat_ms == 7_200_000
-    assert config.watch.expires == {"erp": 1_811_721_600_000}
+    assert config.watch.expires_within_ms == 14 * 86_400_000
     assert [way.name for way in config.alerts.ways(StillClock(), Answers(200))] == ["log", "email", "webhook"]
     assert "a password" not in repr(config)
     assert "x" * 24 not in repr(config)

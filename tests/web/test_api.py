@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -201,16 +202,20 @@ async def test_what_is_nowhere_is_a_404(operator):
 # --- live ------------------------------------------------------------------------------------------------
 
 
-def request(page: str) -> Request:
-    return Request({"type": "http", "query_string": f"page={page}".encode(), "headers": []})
+def request(page: str, token: str = "", cookie: str = "") -> Request:
+    headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
+    headers += [(b"cookie", f"syncline={cookie}".encode())] if cookie else []
+    asked = f"page={page}".encode()
+    return Request({"type": "http", "path": "/events", "query_string": asked, "headers": headers})
 
 
-VERA = Person("Vera", Role.VIEWER, "session")
+VERA = Person("Vera", Role.VIEWER)
 
 
 async def test_only_what_changed_is_sent_and_stopping_ends_the_stream(site):
     inner = site.app.site
-    stream = (await events(inner, request("system"), VERA)).body_iterator
+    asking = request("system", site.tokens["viewer"])
+    stream = (await events(inner, asking, VERA)).body_iterator
     assert await anext(stream) == b"retry: 2000\n\n"
     first = await anext(stream)
     assert json.loads(first.partition(b"data: ")[2]).keys() == (await parts_of(inner, "system", VERA)).keys()
@@ -232,12 +237,58 @@ async def test_watchers_are_bounded(site):
 
 
 async def test_a_stream_does_not_live_for_ever(site):
-    stream = (await events(site.app.site, request("system"), VERA)).body_iterator
+    asking = request("system", site.tokens["viewer"])
+    stream = (await events(site.app.site, asking, VERA)).body_iterator
     sent = 0
     async for _ in stream:
         sent += 1
         site.clock.at_ms += 60_000
     assert 2 < sent < 30
+
+
+async def log_out(site, person):
+    await site.access.log_out(person)
+
+
+async def remove(site, person):
+    await site.access.drop(person.name, by="Ada")
+
+
+async def give_a_new_token(site, person):
+    await site.access.add(person.name, person.role, by="Ada")
+
+
+async def take_rights(site, person):
+    rows = await site.store.read("accounts")
+    hash_ = next(row[2] for row in rows if row[0] == person.name)
+    row = {"name": person.name, "role": "viewer", "token_hash": hash_, "now_ms": 0}
+    await site.store.write(Write("account_put", [row]))
+
+
+@pytest.mark.parametrize(
+    ("revoke", "by"),
+    [(log_out, "cookie"), *itertools.product((remove, give_a_new_token, take_rights), ("cookie", "token"))],
+)
+async def test_a_stream_ends_before_the_next_push_once_its_person_may_see_no_more(site, revoke, by):
+    inner = site.app.site
+    _, cookie = await site.access.log_in(site.tokens["operator"])
+    _, theirs = await site.access.log_in(site.tokens["viewer"])
+    asking = request(
+        "parked", **({"cookie": cookie} if by == "cookie" else {"token": site.tokens["operator"]})
+    )
+    person = await inner.known(asking)
+    stream = (await events(inner, asking, person)).body_iterator
+    staying = request("parked", cookie=theirs)
+    stays = (await events(inner, staying, await inner.known(staying))).body_iterator
+    for each in (stream, stays):
+        assert await anext(each) == b"retry: 2000\n\n"
+        assert b"data: " in await anext(each)
+    await revoke(site, person)
+    await park_order(site.engine)
+    assert [part async for part in stream] == []
+    assert inner.watching == 1
+    assert b'"parked-count":"1"' in await anext(stays)
+    await stays.aclose()
 
 
 async def test_the_status_is_computed_once_however_many_look(site, monkeypatch):

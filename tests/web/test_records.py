@@ -72,8 +72,8 @@ async def session(site, role: str) -> Client:
 # --- lists ---------------------------------------------------------------------------------------------
 
 
-async def test_what_is_late_then_parked_then_differing_stands_first(viewer):
-    late, parked, differing, *more = await rows_of(viewer, "prices")
+async def test_what_is_late_then_parked_then_differing_stands_first(operator):
+    late, parked, differing, *more = await rows_of(operator, "prices")
     assert more == [], "what is only under way needs no look"
     assert "TEE-RED-M" in late and "late" in late and "It should have been at shop 4 min ago" in late
     assert "MUG-01" in parked and "waits for a person" in parked and "by more than 50 %" in parked
@@ -142,16 +142,16 @@ async def test_skus_are_found_by_how_they_begin(site, viewer):
         assert found == ["TEE-RED", "TEE-RED-L", "TEE-RED-M", "TEE-REDDER"], text
 
 
-async def test_a_full_read_that_is_held_back_stands_above_all(site, viewer):
+async def test_a_full_read_that_is_held_back_stands_above_all(site, operator):
     row = {
         "system": "erp", "operation": "vanished_states", "key": "price", "reason": "states_vanished", "payload": "",
         "detail": "The last full read lacks 90 records", "now_ms": site.clock.now_ms(),
     }  # fmt: skip
     ((number,),) = (await site.store.write(Write("parked_put", [row, {**row, "key": "product"}][:1])))[0]
-    listed = await rows_of(viewer, "prices")
+    listed = await rows_of(operator, "prices")
     assert any("lacks 90 records" in row for row in listed)
-    assert f'href="/parked/{number}"' in (await viewer.get("/records/prices")).text
-    assert "lacks 90 records" not in await read(viewer, "/records/products")
+    assert f'href="/parked/{number}"' in (await operator.get("/records/prices")).text
+    assert "lacks 90 records" not in await read(operator, "/records/products")
 
 
 async def test_without_routes_the_pages_say_what_to_configure():

@@ -23,9 +23,10 @@ def connector() -> None:
 
 
 def connectors(json: bool = JSON) -> None:
-    """List the installed connectors and their capabilities."""
+    """List the installed connectors and what each can do."""
     import msgspec
 
+    from syncline.cli.abilities import told
     from syncline.runtime.registry import connectors as installed
 
     found = installed()
@@ -36,10 +37,7 @@ def connectors(json: bool = JSON) -> None:
         ]
         typer.echo(msgspec.json.encode(table).decode())
         return
-    for connector in found.values():
-        typer.echo(f"{connector.name}  ({connector.title})")
-        for name, value in msgspec.to_builtins(connector.capabilities).items():
-            typer.echo(f"  {name:24} {', '.join(value) if isinstance(value, list | tuple) else value}")
+    typer.echo("\n\n".join("\n".join(told(connector)) for connector in found.values()))
 
 
 def new(

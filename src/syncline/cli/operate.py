@@ -104,9 +104,40 @@ def parked_show(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
     show(call(config, "GET", f"/v1/parked/{number}"), json, tell.entry)
 
 
-def parked_release(number: int, config: Path = CONFIG, json: bool = JSON) -> None:
-    """Try again, with what is true now."""
-    show(call(config, "POST", f"/v1/parked/{number}/release", {}), json)
+def parked_release(
+    number: int | None = typer.Argument(None, help="One entry."),
+    kind: str = typer.Option("", "--kind", help="All of one kind instead, such as put_order."),
+    reason: str = typer.Option("", "--reason", help="All of one reason instead, such as rejected."),
+    system: str = typer.Option("", "--system", metavar="SYSTEM", help="Only those of this system."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask whether all are meant."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Try again, with what is true now: one entry, or at most 200 of a kind or a reason."""
+    from syncline.cli import tell
+    from syncline.model.errors import Rejected
+
+    many = {"operation": kind, "reason": reason, "system": system}
+    if (number is None) != bool(kind or reason):
+        raise Rejected("name one entry by its number, or many by --kind or --reason")
+    if number is not None:
+        show(call(config, "POST", f"/v1/parked/{number}/release", {}), json)
+        return
+    status = call(config, "GET", "/v1/status")
+    count = sum(
+        group["count"]
+        for group in status["parked_groups"]
+        if all(not wanted or group[name] == wanted for name, wanted in many.items())
+    )
+    if not yes:
+        typer.confirm(
+            f"{count} parked of {', '.join(filter(None, many.values()))}. Release them?", abort=True, err=True
+        )
+    show(
+        call(config, "POST", "/v1/parked/release", {**many, "until_ms": status["now_ms"]}),
+        json,
+        tell.released,
+    )
 
 
 def parked_edit(

@@ -15,6 +15,9 @@ def simulator(
         help="Which one: shopify, adobe-commerce, netsuite, business-central, or past for both with a history."
     ),
     port: int = typer.Option(9101, "--port", help="Loopback port to listen on."),
+    erp: str = typer.Option(
+        "netsuite", "--erp", help="Which ERP goes with past: netsuite or business-central."
+    ),
     seed: int = typer.Option(1, "--seed", help="Seed of its answer times and its goods."),
 ) -> None:
     """Serve a strict simulator of a vendor's API on 127.0.0.1, with a few goods in it."""
@@ -22,4 +25,4 @@ def simulator(
 
     from syncline.simulate.serve import serve_simulator
 
-    asyncio.run(serve_simulator(system, port=port, seed=seed, say=typer.echo))
+    asyncio.run(serve_simulator(system, port=port, seed=seed, say=typer.echo, erp=erp))

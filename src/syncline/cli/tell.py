@@ -34,6 +34,8 @@ def status(found: dict[str, Any]) -> Iterator[str]:
     yield from table(ROUTES, [_route(one) for one in found["routes"]])
     yield ""
     yield from table(LANES, [_lane(one) for one in found["lanes"]])
+    for end in found["endings"]:
+        yield f"the {end['what']} of {end['system']} {end['when']}: {utc(end['at_ms'])}, says {end['known_by']}"
     for group in found["parked_groups"]:
         yield (
             f"parked: {group['count']} × {operation_title(group['operation'])} of {group['system']}, {group['reason']}, "
@@ -108,6 +110,17 @@ def entry(found: dict[str, Any]) -> Iterator[str]:
         yield f"    It may be: {', '.join(may)}."
     if found["payload"]:
         yield found["payload"]
+
+
+def released(found: dict[str, Any]) -> Iterator[str]:
+    """What a release of many came to, kind by kind."""
+    for one in found["kinds"]:
+        yield (
+            f"{one['title']} of {one['system']}, {one['reason']}: {one['released']:,} released, "
+            f"{one['left']:,} still parked"
+        )
+        yield from (f"    {times:,}: {why}" for why, times in one["kept"].items())
+    yield found["message"]
 
 
 def shadow(found: dict[str, Any]) -> Iterator[str]:

@@ -46,12 +46,14 @@ class Adopted:
     """One order of before.
 
     ``at_ms`` is its own stamp, on the channel's clock, when it became ours: what it showed until then
-    was told by others. ``erp_ms`` is the ERP's clock when its order was read; 0 if it was not.
+    was told by others. ``erp_ms`` is the ERP's clock when its order was read; 0 if it was not. ``external_id`` is the id of
+    the ERP's order that stood for it then; "" if none did.
     """
 
     state: State
     at_ms: int
     erp_ms: int = 0
+    external_id: str = ""
 
     @property
     def text(self) -> str:
@@ -59,10 +61,10 @@ class Adopted:
         return f"{self.state.value}@{self.erp_ms}"
 
     @classmethod
-    def of(cls, at_ms: int, text: str) -> Adopted:
+    def of(cls, at_ms: int, text: str, external_id: str = "") -> Adopted:
         """What a binding says."""
         state, _, erp_ms = text.partition("@")
-        return cls(State(state), at_ms, int(erp_ms))
+        return cls(State(state), at_ms, int(erp_ms), external_id)
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -170,7 +172,7 @@ class Adoption:
         if not self.active or not references:
             return {}
         rows = await self._store.read("bindings_get", system=erp, kind=ADOPTED, keys=list(references))
-        return {row[0]: Adopted.of(row[2], row[3]) for row in rows}
+        return {row[0]: Adopted.of(row[2], row[3], row[1]) for row in rows}
 
     async def shipped_elsewhere(self, channel: str, keys: Sequence[str]) -> set[str]:
         """Orders of which only what is still to be sent is demand: nobody will ever tell of the rest."""

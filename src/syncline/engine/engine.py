@@ -460,11 +460,11 @@ def _found_ms(reads: Sequence[Poller]) -> int | None:
 
 
 def _require(source: System, sink: System, route: Route) -> None:
-    """Refuse a route whose sink cannot do what it would be asked for; what prices need, ``States`` knows.
+    """Refuse a route whose sink cannot do what it would be asked for; what prices and products need, ``States`` knows.
 
     What cannot be done would wait for ever, so somebody has to say that it is left out.
     """
-    if route.flow is Flow.PRICES:
+    if route.flow in (Flow.PRICES, Flow.CATALOG):
         return
     for number, operation in enumerate(OPERATIONS_OF.get(route.flow, ())):
         if operation in sink.sink.operations or operation in route.left_out:

@@ -29,6 +29,7 @@ QUERY_MAX = 200
 FOUND_MAX = 10
 ROWS_MAX = 200
 NO_RULE = QuantityRule()
+OPEN_STATES = ("available", "scheduled", "running", "retryable")
 
 VERDICTS = {
     "applied": "Taken in",
@@ -444,7 +445,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Everything we know of one order or one SKU, oldest first."""
+    """Everything we know of one order or one SKU, oldest first.
+
+    ``waits`` is why the next step is still to be done, in the other side's words where those are known.
+    """
 
     kind: str  # order or sku
     key: str
@@ -455,6 +459,7 @@ class Life:
     moments: tuple[Moment, ...]
     channels: tuple[str, ...] = ()
     discarded: bool = False  # an order that a person decided not to have in the ERP
+    waits: str = ""
 
 
 async def search(engine: Engine, query: str) -> list[Life]:
@@ -538,6 +543,7 @@ async def _order_life(engine: Engine, channel: str, key: str) -> Life | None:
         facts=tuple(facts),
         moments=_in_order([*moments, *work]),
         discarded=given_up,
+        waits=_waits(deliveries),
     )
 
 
@@ -566,6 +572,7 @@ async def _sku_life(engine: Engine, sku: str, systems: Sequence[str]) -> Life:
         facts=tuple(facts),
         moments=_in_order(moments),
         channels=channels,
+        waits=_waits(deliveries),
     )
 
 
@@ -579,17 +586,21 @@ def _in_order(moments: Sequence[Moment]) -> tuple[Moment, ...]:
 
 
 def _summary(deliveries: Sequence[Row]) -> str:
-    open_ = [row for row in deliveries if row[4] in ("available", "scheduled", "running", "retryable")]
+    open_ = [row for row in deliveries if row[4] in OPEN_STATES]
     parked = [row for row in deliveries if row[4] == DeliveryState.PARKED]
     if parked:
         return f"{plural(len(parked), 'step')} parked: a person has to decide."
     if open_:
-        return (
-            f"{plural(len(open_), 'step')} still to be done: {operation_title(open_[0][1])} ({clean(open_[0][10])})."
-            if open_[0][10]
-            else f"{plural(len(open_), 'step')} still to be done: {operation_title(open_[0][1])}."
-        )
+        return f"{plural(len(open_), 'step')} still to be done: {operation_title(open_[0][1])}."
     return "Nothing is outstanding."
+
+
+def _waits(deliveries: Sequence[Row]) -> str:
+    """Why the next step is still to be done, in the words that came back."""
+    open_ = [row for row in deliveries if row[4] in OPEN_STATES]
+    if not open_ or any(row[4] == DeliveryState.PARKED for row in deliveries):
+        return ""
+    return clean(open_[0][10])
 
 
 def _range(key: str) -> dict[str, Any]:
@@ -666,15 +677,8 @@ async def _work(engine: Engine, key: str, channel: str) -> tuple[list[Row], list
     ) in await engine.store.read("parked_like", limit=ROWS_MAX, **_range(key)):
         if channel and (system, operation, of) not in known and operation not in NOTES:
             continue
-        moments.append(
-            Moment(
-                at_ms,
-                f"Parked: {operation_title(operation)}",
-                f"{reason}: {clean(detail)}",
-                system,
-                "warn",
-            )
-        )
+        what, words = f"Parked: {operation_title(operation)}", f"{reason}: {clean(detail)}"
+        moments.append(Moment(at_ms, what, words, system, "warn", brief=reason))
         if resolved_at_ms is not None:
             moments.append(Moment(resolved_at_ms, f"Parked entry {resolution} by {by}", "", system, "good"))
     return deliveries, moments
@@ -687,4 +691,4 @@ def _attempt(row: Row) -> Moment:
         what = f"Show {quantity(items, key)} at {split_key(key)[1]}"
     told, tone = RESULTS[Result(result)] if result else ("is under way", "plain")
     took = f" ({duration(finished_ms - started_ms)})" if finished_ms else ""
-    return Moment(finished_ms or started_ms, f"{what}: {told}{took}", clean(message), system, tone)
+    return Moment(finished_ms or started_ms, f"{what}: {told}{took}", clean(message), system, tone, brief="")

@@ -17,7 +17,10 @@ CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened. ``tone``: plain, good, warn or bad. ``reasons`` say why it came so, one sentence each."""
+    """Something that happened. ``tone``: plain, good, warn or bad. ``reasons`` say why it came so, one sentence each.
+
+    ``brief`` is what stands in place of a ``detail`` that may quote a person, for who may not see that; ``None``: it quotes nobody.
+    """
 
     at_ms: int
     what: str
@@ -25,6 +28,7 @@ class Moment:
     system: str = ""
     tone: str = "plain"
     reasons: tuple[str, ...] = ()
+    brief: str | None = None
 
 
 async def routing_moments(store: Store, channel: str, order_key: str) -> list[Moment]:

@@ -209,7 +209,8 @@ class ShadowRoute:
 class Differs:
     """What would have been written: what is there, what was computed, since when and why.
 
-    ``key`` is the delivery's, ``record`` the same for people.
+    ``key`` is the delivery's, ``record`` the same for people. ``brief`` is what stands in place of a ``note`` that may quote a
+    person; ``None``: it quotes nobody.
     """
 
     route: str
@@ -224,6 +225,7 @@ class Differs:
     cause: str
     since_ms: int
     looked_at_ms: int
+    brief: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,7 @@ def _differs(operation: str, key: str, entry: Aside, cause: str) -> Differs:
         cause=cause,
         since_ms=entry.since_ms,
         looked_at_ms=difference.looked_at_ms,
+        brief=difference.brief,
     )
 
 

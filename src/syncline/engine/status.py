@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from syncline.engine.delivery.lane import CALLS_MAX
+from syncline.engine.endings import Ending, endings_of
 from syncline.engine.engine import Engine
 from syncline.engine.held import HeldAt, held_by_channel
 from syncline.engine.modes import Mode
@@ -227,7 +228,7 @@ class Status:
     """Everything at one moment.
 
     ``classes`` counts SKUs by velocity, ``recovered`` says by route what ``auto`` buffers give back; both as
-    the latest hourly survey found them.
+    the latest hourly survey found them. ``endings`` are the credentials whose end is known, soonest first.
     """
 
     now_ms: int
@@ -250,6 +251,7 @@ class Status:
     recovered: dict[str, RecoveredAt]
     proofs: tuple[RouteProof, ...]
     decisions: tuple[Decided, ...] = ()
+    endings: tuple[Ending, ...] = ()
 
 
 def missed_often(lags: Lags) -> bool:
@@ -348,6 +350,7 @@ async def status(engine: Engine, now_ms: int) -> Status:
         recovered=engine.survey.latest.recovered,
         proofs=proofs,
         decisions=tuple(Decided(*at, times) for at, times in sorted(engine.credit.decided.items())),
+        endings=endings_of(engine.systems.values(), now_ms),
     )
 
 

@@ -58,22 +58,28 @@ class ListedOrder(Struct, frozen=True):
 
 
 class FoundOrder(Struct, frozen=True):
-    """An order that the ERP holds under somebody's reference.
+    """An order that the ERP holds under somebody's reference. ``total`` is ``None`` where nothing tells it.
 
     ``name`` is how the ERP's changes call it: its external id, or what the connector makes of its own
     id. ``followed``: whether changes of it are told at all, as the system is configured. ``values``
     are the fields by which it was asked for. ``gone``: it was cancelled or closed;
-    ``open``: goods of it are still to leave.
+    ``open``: goods of it are still to leave. ``number`` is what a person finds it by, where that is not its id.
     """
 
     id: str
     name: str
-    total: Decimal
+    total: Decimal | None
     status: str
     followed: bool
     values: dict[str, str]
     gone: bool = False
     open: bool = False
+    number: str = ""
+
+    @property
+    def called(self) -> str:
+        """By what a person finds it."""
+        return self.number or self.id
 
 
 Listed = ListedItem | ListedPlace | ListedCustomer | ListedOrder

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -127,6 +128,15 @@ def plain_name(name: str) -> str:
 def image_mark(address: str) -> str:
     """By what an image is known again at a channel that has a copy of it: 16 digits of its address's SHA-256."""
     return hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def fetchable(address: str) -> bool:
+    """Whether a channel could fetch an image from an address: it is a web address, and a safe one."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as a bracket that does not close
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)
 
 
 NO_PRODUCTS = ProductRules()

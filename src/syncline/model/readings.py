@@ -13,7 +13,7 @@ class Shown(Struct, frozen=True):
     """One thing that a channel sells, with the number that it shows at each location asked for.
 
     ``None``: the channel keeps no stock of it there. ``sku`` is empty where the channel has none;
-    ``external_id`` tells things apart that share one. ``counted`` says whether the channel counts it at all.
+    ``external_id`` tells things apart that share one; it is empty where the channel goes by SKUs alone. ``counted`` says whether the channel counts it at all.
     """
 
     external_id: str
@@ -45,7 +45,7 @@ class Booked(Struct, frozen=True):
     """An ERP's order that stands for one of a channel: it ``carries`` its reference, or was entered for it by hand.
 
     ``units`` are what it still takes or took of each of the ERP's SKUs, lines closed before their shipment left out;
-    empty where lines were not read.
+    empty where lines were not read. ``number`` is what a person finds it by, where that is not its id.
     """
 
     reference: str
@@ -54,3 +54,9 @@ class Booked(Struct, frozen=True):
     total: Decimal
     units: Mapping[str, Decimal]
     carries: bool = True
+    number: str = ""
+
+    @property
+    def called(self) -> str:
+        """By what a person finds it."""
+        return self.number or self.external_id

@@ -249,13 +249,19 @@ class Receipt(Struct, frozen=True):
     of_channel: bool = False
 
 
-class Return(Struct, frozen=True):
-    """Goods that came back to an ERP for one order, other than those that its channel told of."""
+class Return(Struct, frozen=True, omit_defaults=True):
+    """Goods that came back to an ERP for one order, other than those that its channel told of.
+
+    ``restocked``: they are for sale again. ``credited``: their buyer is to have their money back. Where an ERP tells neither,
+    both are so, and the route says what the channel makes of it.
+    """
 
     key: str
     order_key: str
     returned_at_ms: int
     lines: tuple[ShipmentLine, ...]
+    restocked: bool = True
+    credited: bool = True
 
 
 class Notice(Struct, frozen=True):

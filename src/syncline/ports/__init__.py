@@ -17,6 +17,7 @@ from syncline.ports.connector import (
     WebhookRequest,
 )
 from syncline.ports.copies import Copies, Searched, Whose
+from syncline.ports.expiry import Expiry
 from syncline.ports.folder import Entry, Folder
 from syncline.ports.gates import Cart, CartLine, Gate
 from syncline.ports.ledger import Ledger
@@ -35,6 +36,7 @@ __all__ = [
     "Connector",
     "Copies",
     "Entry",
+    "Expiry",
     "Feed",
     "Folder",
     "Gate",

@@ -31,7 +31,7 @@ class Census(Protocol):
 
         Orders come in the order of their last change, and the position after the last page is where
         the next reading goes on: what changed since is told then. ``fields`` are further fields of
-        items or customers, ``places`` the locations whose quantities count; none means all.
+        items or customers, ``places`` the locations whose quantities count; none means all. Items are asked for first.
 
         Raises:
             Throttled, Retryable, OutcomeUnknown, AuthExpired: go on later from the last position.
@@ -67,5 +67,8 @@ class OrderBook(Protocol):
         ...
 
     async def order_events(self, orders: Mapping[str, str]) -> list[Event]:
-        """What the ERP holds of some orders now, by its ids, told under the references given for them."""
+        """What the ERP holds of some orders now, by its ids, told under the references given for them.
+
+        First the orders, then what was shipped of them.
+        """
         ...

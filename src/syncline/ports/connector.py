@@ -16,6 +16,7 @@ from syncline.ports.broker import Brokers
 from syncline.ports.census import Census, OrderBook
 from syncline.ports.clock import Clock
 from syncline.ports.copies import Copies
+from syncline.ports.expiry import Expiry
 from syncline.ports.gates import Gate
 from syncline.ports.requests import WebhookRequest
 from syncline.ports.rereads import NOTHING, Rereads
@@ -187,6 +188,7 @@ class System:
 
     ``believed`` is told which full reads of a stream were judged and believed, by the moment that they cover: a source may
     leave out of the next what has not changed since. It may be told of one again, or never, if the process ends first.
+    ``expiries`` says what it is reached with and when that ends, as far as is known; it makes no call and never raises.
     """
 
     name: str
@@ -205,6 +207,7 @@ class System:
     listen: Listen | None = None  # hears what comes without being asked for, such as messages of a broker
     gate: Gate | None = None  # answers what its checkouts ask
     copies: Copies | None = None  # what is kept outside of the store of what was taken
+    expiries: Callable[[], Sequence[Expiry]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

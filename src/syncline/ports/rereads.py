@@ -42,7 +42,8 @@ class Rereads:
     ``placed(since_ms, cursor, after)`` walks the channel's orders that changed since a moment, those left out that its
     stream of orders leaves out (``cursor`` is that stream's); ``placed_of(keys)`` reads some, unknown ones left out.
     ``booked(channel, since_ms, after)`` walks the ERP's orders with references of a channel; ``booked_of(numbers)`` reads
-    those for some references, each with the number under which a person would have entered the order.
+    those for some references, each with the number under which a person would have entered the order; ``booked_as(ids)``
+    those with the ERP's own ids, told under the references given for them: others have written them.
     ``contents`` has for each kind of state record how a channel's contents are read: of some items in some groups (price
     lists), all that there are.
     """
@@ -54,6 +55,7 @@ class Rereads:
     placed_of: Callable[[Sequence[str]], Awaitable[Part[Placed]]] | None = None
     booked: Callable[[str, int, str], Awaitable[Part[Booked]]] | None = None
     booked_of: Callable[[Mapping[str, str]], Awaitable[Part[Booked]]] | None = None
+    booked_as: Callable[[Mapping[str, str]], Awaitable[Part[Booked]]] | None = None
     contents: Mapping[Kind, Callable[[Sequence[str], Sequence[Item]], Awaitable[Part[Told]]]] = field(
         default_factory=dict
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -14,11 +14,13 @@ import msgspec
 from syncline.engine.alerts.messages import trial
 from syncline.engine.alerts.watch import Settings
 from syncline.engine.alerts.ways import LogWay, Way, WebhookWay, secret_bytes
+from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured, SynclineError
-from syncline.ports import Clock, Transport
+from syncline.ports import Clock, Expiry, System, Transport
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.mail import MailWay, Smtp
 from syncline.runtime.transport import AiohttpTransport
+from syncline.sdk.ends import midnight_ms
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -59,6 +61,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat_max: str = "1d"
     parked_after: str = "1d"
     expires: dict[str, date] = {}
+    expires_within: str = "30d"
     log: bool = True
     email: EmailConfig | None = None
     webhook: WebhookConfig | None = None
@@ -91,11 +94,16 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             repeat_ms=repeat_ms,
             repeat_max_ms=repeat_max_ms,
             parked_after_ms=duration_ms(self.parked_after, "alerts.parked_after"),
-            expires={
-                name: round(datetime.combine(day, time(), UTC).timestamp() * 1000)
-                for name, day in self.expires.items()
-            },
+            expires_within_ms=duration_ms(self.expires_within, "alerts.expires_within"),
         )
+
+    def with_expiry(self, system: System) -> System:
+        """A system with the end of its credential that ``expires`` tells, besides those that it knows itself."""
+        day = self.expires.get(system.name)
+        if day is None:
+            return system
+        told = Expiry("credential", midnight_ms(day), "[alerts.expires]")
+        return replace(system, expiries=lambda: (*system.expiries(), told))
 
     def ways(self, clock: Clock, transport: Transport) -> list[Way]:
         """The configured ways out, ready to use; opens nothing."""

@@ -48,19 +48,18 @@ def open_systems(config: Config, clock: Clock, rng: Random, transport: Transport
     opened: list[System] = []
     for system in config.systems:
         try:
-            opened.append(
-                known[system.connector].open(
-                    Opening(
-                        system.name,
-                        system.settings,
-                        clock,
-                        Random(rng.getrandbits(64)),
-                        transport,
-                        open_inlet,
-                        OutsideTransport(),
-                    ),
+            one = known[system.connector].open(
+                Opening(
+                    system.name,
+                    system.settings,
+                    clock,
+                    Random(rng.getrandbits(64)),
+                    transport,
+                    open_inlet,
+                    OutsideTransport(),
                 ),
             )
+            opened.append(config.alerts.with_expiry(one))
         except Misconfigured as error:
             raise Misconfigured(f"systems.{system.name}: {error}") from error
     return opened

@@ -8,7 +8,10 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from syncline.engine.alerts.kinds import KINDS
+from syncline.engine.endings import endings_of
 from syncline.engine.routes import Routes
+from syncline.engine.words import utc
 from syncline.model.census import ListedPlace
 from syncline.model.change import Flow
 from syncline.model.errors import AuthExpired, SynclineError
@@ -19,6 +22,7 @@ from syncline.runtime.config import Config, load
 from syncline.runtime.transport import AiohttpTransport
 from syncline.stores.sqlite.health import owner_of
 
+RENEW = KINDS["credential_expiring"].mend
 PLACES_MAX = 20  # locations that are told as those that there are
 
 
@@ -78,6 +82,10 @@ async def check_systems(
     """Ask each system whether its credentials, scopes and subscriptions are as they should be."""
     try:
         for system in open_systems(config, clock, rng, transport):
+            for end in endings_of([system], clock.now_ms()):
+                soon = end.left_ms < config.watch.expires_within_ms
+                what = f"{system.name}: the {end.what} {end.when} ({utc(end.at_ms)}, says {end.known_by})"
+                yield Finding(what, not soon, end.mend or RENEW if soon else "")
             try:
                 own = await system.check() if system.check is not None else []
                 for what, ok, mend in own:
@@ -106,6 +114,8 @@ async def _places(system: System, routes: Routes) -> AsyncIterator[Finding]:
         for place in page.rows
         if isinstance(place, ListedPlace)
     }
+    if not there:  # such as an ERP of which no file has been taken yet
+        return
     lacking = [at for at in dict.fromkeys(mapped) if at not in there]
     known = [f"{at} ({name})" if name != at else at for at, name in islice(there.items(), PLACES_MAX)]
     yield Finding(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 from random import Random
+from typing import Any, Protocol
 
-from syncline.connectors.netsuite.simulator.state import Txn
+from syncline.connectors.business_central.simulator import BusinessCentralSimulator
+from syncline.connectors.netsuite.simulator import NetSuiteSimulator
 from syncline.engine.reconcile.differences import MEANINGS, Cause
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.routes import Route, reference_of, split_key, stock_key
 from syncline.ports import Clock, Store
+from syncline.simulate.sides.ports import Place
 from syncline.simulate.staff import Staff
 from syncline.simulate.world import SHOP, World
 
@@ -25,6 +29,73 @@ EVENTS_MAX = 1_000_000
 STAMP_MS = 1_000  # what was told under one stamp of the shop
 
 
+class Hand(Protocol):
+    """Changes an ERP so that nothing tells of it."""
+
+    def stock(self, sku: str, at: Place, units: int) -> None:
+        """Units that are there all of a sudden."""
+
+    def rename(self, order_id: Any, reference: str) -> Callable[[], None]:
+        """Give an order another reference, or none; returns how it is given back."""
+
+
+class InNetSuite:
+    """Figures without a document, and external ids."""
+
+    def __init__(self, simulator: NetSuiteSimulator) -> None:
+        self._erp = simulator
+
+    def stock(self, sku: str, at: Place, units: int) -> None:
+        self._erp.opening_balance(sku, at, units)
+
+    def rename(self, order_id: Any, reference: str) -> Callable[[], None]:
+        account = self._erp.account
+        txn = account.txns[order_id]
+        before = txn.external_id
+
+        def become(now: str | None) -> None:
+            if txn.external_id is not None:
+                account.external.pop(("salesOrder", txn.external_id.casefold()), None)
+            txn.external_id = now
+            if now is not None:
+                account.external["salesOrder", now.casefold()] = txn.id
+            account.dirty.txns[txn.id] = None
+
+        become(reference or None)
+        return lambda: become(before)
+
+
+class InBusinessCentral:
+    """Levels whose row version did not move, and external document numbers of orders and of what was posted of them."""
+
+    def __init__(self, simulator: BusinessCentralSimulator) -> None:
+        self._erp = simulator
+
+    def stock(self, sku: str, at: Place, units: int) -> None:
+        company, key = self._erp.company, (sku, "", at)
+        level = company.level(key)
+        level.inventory += units
+        entry = {"itemNumber": sku, "quantity": Decimal(units), "_key": key}
+        company.insert(
+            "itemLedgerEntries",
+            {**entry, "entryNumber": len(company.tables["itemLedgerEntries"]) + 1, "entryType": "Purchase"},
+        )
+
+    def rename(self, order_id: Any, reference: str) -> Callable[[], None]:
+        company = self._erp.company
+        open_ = company.tables["salesOrders"].get(order_id)
+        held = [open_ if open_ is not None else company.archive[order_id][0]]
+        held += [x for x in company.tables["salesInvoices"].values() if x.values["orderId"] == order_id]
+        before = [row.values["externalDocumentNumber"] for row in held]
+
+        def become(names: list[str]) -> None:
+            for row, name in zip(held, names, strict=True):
+                row.values["externalDocumentNumber"] = name
+
+        become([reference.upper()] * len(held))
+        return lambda: become(before)
+
+
 class Disagreement:
     """Figures without a document, numbers that somebody typed, references that were taken off or changed."""
 
@@ -32,6 +103,10 @@ class Disagreement:
         self._world = world
         self._rng = rng
         self._undo: list[Callable[[], None]] = []
+        erp = world.erp_side.simulator
+        self._hand: Hand = (
+            InBusinessCentral(erp) if isinstance(erp, BusinessCentralSimulator) else InNetSuite(world.erp)
+        )
 
     def plant(self) -> set[Found]:
         """Plant some of each; returns what a proof has to find, and nothing else."""
@@ -46,7 +121,7 @@ class Disagreement:
             if level is None or not trade.should_show(sku, erp_at):
                 continue
             if n % 2:
-                world.erp.opening_balance(sku, erp_at, MORE)
+                self._hand.stock(world.erp_side.spelt(sku), erp_at, MORE)
                 expected.add((stock_key(sku, str(shop_at)), Cause.MISSED_EVENT))
             elif not trade.aside(sku, erp_at):  # else it looks like the return of what was set aside
                 level.available += MORE
@@ -55,37 +130,22 @@ class Disagreement:
 
     def _orders(self) -> set[Found]:
         expected: set[Found] = set()
-        orders = [order_id for order_id in self._world.trade.placed if self._txn(order_id) is not None]
+        orders = [order_id for order_id in self._world.trade.placed if self._there(order_id) is not None]
         for n, order_id in enumerate(self._rng.sample(orders, min(2, len(orders)))):
-            txn = self._txn(order_id)
-            assert txn is not None
+            there = self._there(order_id)
+            assert there is not None
             wanted = self._world.shop.orders[order_id].cancelled_ms is None
             # Goods that had left before the shop cancelled stay on the ERP's order; cancelled in both, it takes nothing.
-            takes = wanted or self._world.trade.overtaken(order_id, self._world.erp_side.order(txn.id))
-            self._rename(txn, reference_of(SHOP, f"9{order_id}") if n else None)
+            takes = wanted or self._world.trade.overtaken(order_id, self._world.erp_side.order(there))
+            self._undo.append(self._hand.rename(there, reference_of(SHOP, f"9{order_id}") if n else ""))
             if n and takes:
                 expected.add((f"9{order_id}", Cause.UNKNOWN_TO_SHOP))
             if wanted:
                 expected.add((str(order_id), Cause.MISSING_IN_ERP))
         return expected
 
-    def _txn(self, order_id: int) -> Txn | None:
-        found = self._world.erp.find_order(reference_of(SHOP, str(order_id)))
-        return None if found is None else self._world.erp.account.txns[found]
-
-    def _rename(self, txn: Txn, reference: str | None) -> None:
-        account, before = self._world.erp.account, txn.external_id
-
-        def become(now: str | None) -> None:
-            if txn.external_id is not None:
-                account.external.pop(("salesOrder", txn.external_id.casefold()), None)
-            txn.external_id = now
-            if now is not None:
-                account.external["salesOrder", now.casefold()] = txn.id
-            account.dirty.txns[txn.id] = None
-
-        become(reference)
-        self._undo.append(lambda: become(before))
+    def _there(self, order_id: int) -> Any:
+        return self._world.erp_side.find(reference_of(SHOP, str(order_id)))
 
     def undo(self) -> None:
         """Give the orders their references back, as a person would who was told of them."""
@@ -115,7 +175,7 @@ def explained(world: World, found: Found) -> bool:
     key, cause = found
     if cause != Cause.WRONG_LINES or not key.isdigit():
         return False
-    erp_id = world.erp.find_order(reference_of(SHOP, key))
+    erp_id = world.erp_side.find(reference_of(SHOP, key))
     return erp_id is not None and world.trade.overtaken(int(key), world.erp_side.order(erp_id))
 
 

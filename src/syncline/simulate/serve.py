@@ -21,10 +21,14 @@ from syncline.sdk.simulator import Simulator
 from syncline.simulate.history import generate_history, stock_case
 from syncline.simulate.takeover import GAP_S, Past, TakeOver
 from syncline.simulate.trade import LOCATION_NAMES
-from syncline.simulate.world import ACCESS_TOKEN, SHOP_DOMAIN, WEBHOOK_SECRET, World
+from syncline.simulate.world import ACCESS_TOKEN, SHOP_DOMAIN, USUAL_ERP, WEBHOOK_SECRET, World
 
 SKUS = 40
 PAST = "past"  # a shop and its ERP, to be taken over
+PAST_ERPS = {
+    "netsuite": "A simulated NetSuite account",
+    "business-central": "A simulated Business Central company",
+}
 ORDER_EVERY_S = 30.0
 LOOK_S = 2.0
 TBA = OAuth1Secrets(
@@ -32,14 +36,16 @@ TBA = OAuth1Secrets(
 )
 
 
-async def serve_simulator(system: str, *, port: int, seed: int, say: Callable[[str], object]) -> None:
-    """Serve one simulator with a few goods in it until interrupted.
+async def serve_simulator(
+    system: str, *, port: int, seed: int, say: Callable[[str], object], erp: str = USUAL_ERP
+) -> None:
+    """Serve one simulator with a few goods in it until interrupted. ``erp`` is which one goes with ``past``.
 
     Raises:
         Misconfigured: there is no simulator of that name.
     """
     if system == PAST:
-        await serve_past(port=port, seed=seed, say=say)
+        await serve_past(port=port, seed=seed, say=say, erp=erp)
         return
     if system not in MAKERS:
         raise Misconfigured(
@@ -79,28 +85,39 @@ class _Earlier(SystemClock):
         self.behind_s = max(0.0, self.behind_s - seconds)
 
 
-async def serve_past(*, port: int, seed: int, say: Callable[[str], object]) -> None:
+async def serve_past(*, port: int, seed: int, say: Callable[[str], object], erp: str = USUAL_ERP) -> None:
     """Serve a shop, and an ERP on the next port, that another connector has kept until now.
 
     Buyers go on ordering; what the ledgers hold is said whenever it changes.
+
+    Raises:
+        Misconfigured: there is no ERP of that name with a past.
     """
+    if erp not in PAST_ERPS:
+        raise Misconfigured(f"--erp {erp}: there is no past with it; there are {', '.join(PAST_ERPS)}")
     size = Past(skus=60, orders=60, open=14)
     clock = _Earlier((size.orders + 1) * GAP_S)
     async with AiohttpTransport() as transport:
-        world = World(clock=clock, rng=Random(seed), transport=transport, sockets=True)
+        world = World(clock=clock, rng=Random(seed), transport=transport, sockets=True, erp=erp)
         world.shop.origin = f"http://127.0.0.1:{port}"
         past = TakeOver(world, size, Random(seed))
         await past.live(clock.catch_up)
         clock.behind_s = 0.0
         say(f"A simulated Shopify shop with a past on http://127.0.0.1:{port}")
-        say(f"A simulated NetSuite account that goes with it on http://127.0.0.1:{port + 1}")
+        say(f"{PAST_ERPS[erp]} that goes with it on http://127.0.0.1:{port + 1}")
         say("Another connector kept both until now. It is off, and buyers go on ordering. Ctrl-C ends it.")
-        say("private key (made for this run):")
-        say(world.settings()[1].private_key)
+        settings = world.settings()[1]
+        if erp == USUAL_ERP:
+            say("private key (made for this run):")
+            say(settings.private_key)
+        else:
+            say(f"company id {settings.company_id}")
         loop = asyncio.get_running_loop()
         people = [*world.run_people(), loop.create_task(_trade(past, say))]
         try:
-            await asyncio.gather(_server(world.shop, port).serve(), _server(world.erp, port + 1).serve())
+            await asyncio.gather(
+                _server(world.shop, port).serve(), _server(world.erp_side.simulator, port + 1).serve()
+            )
         finally:
             for task in people:
                 task.cancel()

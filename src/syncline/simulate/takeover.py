@@ -11,19 +11,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from typing import Any
 
-from syncline.connectors.netsuite import CONNECTOR as NETSUITE
 from syncline.connectors.shopify import CONNECTOR as SHOPIFY
 from syncline.connectors.shopify.simulator import CartLine, OrderRecord
 from syncline.engine.adopt.adopter import Adopter
-from syncline.engine.adoption import AdoptRules
 from syncline.engine.engine import Engine
-from syncline.engine.routes import reference_of
 from syncline.model.copying import replace
 from syncline.ports import Opening, Store, System, Transport
-from syncline.simulate.world import ERP, SHOP, SLOTS, World
+from syncline.simulate.former import FormerNetSuite, Line, former_of
+from syncline.simulate.world import ERP, SHOP, World
 
-RULES = {SHOP: AdoptRules(("sku", "barcode"), (("externalid", "SHOPIFY-{id}"), ("otherrefnum", "{name}")))}
+RULES = {SHOP: FormerNetSuite.rules}
 STOCK = 500  # of each SKU, at the first location
 GAP_S = 60.0  # between two orders of the past
 COLOURS = ("Red", "Blue", "Green", "White", "Black", "Amber")
@@ -66,8 +65,10 @@ class TakeOver:
 
     def __init__(self, world: World, past: Past, rng: Random) -> None:
         self.world = world
-        self.past = past
+        self.former = former_of(world.erp_side)
+        self.past = replace(past, **dict.fromkeys(self.former.never, 0))
         self.left = Left()
+        self.rules = {SHOP: self.former.rules}
         self._rng = rng
         self._erp_at, self._shop_at = world.trade.locations[0]
 
@@ -89,6 +90,7 @@ class TakeOver:
             else:
                 self._export_oddly(order, n - first_open)
                 left.open.append(order.id)
+        self.former.leave()
         return left
 
     def _goods(self) -> None:
@@ -99,11 +101,11 @@ class TakeOver:
             title = f"{self._rng.choice(COLOURS)} {self._rng.choice(THINGS)} {n}"
             barcode, erp_sku = f"50{n:011}", sku
             if n < past.respelled:
-                erp_sku = f"good {n}"
+                erp_sku = world.erp_side.spelt(f"good {n}")
             elif n < past.respelled + past.by_barcode:
                 erp_sku = f"ITEM{n * 7919}"
-            world.erp.add_item(erp_sku, title, price, fields={"upcCode": barcode})
-            world.erp.opening_balance(erp_sku, self._erp_at, STOCK)
+            self.former.add_item(erp_sku, title, price, barcode)
+            world.erp_side.open_with(erp_sku, self._erp_at, STOCK)
             careful = n >= past.respelled  # the respelled ones have no barcode at the shop either
             world.shop.add_product(
                 sku, title, price, {self._shop_at: STOCK}, barcode=barcode if careful else ""
@@ -125,9 +127,9 @@ class TakeOver:
         assert done.order_id is not None
         return self.world.shop.orders[done.order_id]
 
-    def _export(self, order: OrderRecord, *, named: bool = True, less: int = 0) -> int:
-        """What the other connector wrote: its own external id and the order's name, or the name only."""
-        lines = [
+    def lines_of(self, order: OrderRecord) -> list[Line]:
+        """Its goods as the ERP has them."""
+        return [
             (
                 self.left.odd_skus.get(line.variant.sku, line.variant.sku),
                 self._erp_at,
@@ -136,11 +138,14 @@ class TakeOver:
             )
             for line in order.lines
         ]
+
+    def _export(self, order: OrderRecord, *, named: bool = True, less: int = 0) -> Any:
+        """What the other connector wrote: its own external id and the order's name, or the name only, where that can be."""
+        lines = self.lines_of(order)
         if less:
             sku, at, quantity, rate = lines[0]
             lines[0] = (sku, at, quantity + less, rate)
-        external_id = f"SHOPIFY-{order.id}" if named else None
-        return self.world.erp.enter_order(lines, external_id=external_id, otherRefNum=order.name)
+        return self.former.export(order, lines, named=named)
 
     def _export_oddly(self, order: OrderRecord, n: int) -> None:
         past, left = self.past, self.left
@@ -160,14 +165,14 @@ class TakeOver:
         if order.id in left.twice:
             self._export(order, named=False)
 
-    def export_late(self, order: OrderRecord) -> int:
+    def export_late(self, order: OrderRecord) -> Any:
         """The other connector is still on and exports one more."""
         return self._export(order)
 
     def ship(self, order: OrderRecord) -> None:
         """The warehouse ships it whole, and the other connector tells the shop."""
         for erp_id in self.in_erp(order):
-            self.world.erp.ship(erp_id, tracking=f"OLD{order.id}")
+            self.former.ship(erp_id, f"OLD{order.id}")
         for fulfillment_order in order.fulfillment_orders:
             parts = [
                 (fulfillment_order, part, part.remaining)
@@ -180,12 +185,12 @@ class TakeOver:
     # --- Syncline ---------------------------------------------------------------------------------------
 
     def systems(self, transport: Transport, rng: Random) -> list[System]:
-        """Both systems, the ERP set to tell of orders without an external id."""
+        """Both systems; an ERP that can be is set to tell of orders without an external id."""
         shop, erp = self.world.settings()
-        erp = replace(erp, orders_without_external_id=True)
+        erp = self.former.settings(erp)
         return [
             SHOPIFY.open(Opening(SHOP, shop, self.world.clock, rng, transport)),
-            NETSUITE.open(Opening(ERP, erp, self.world.clock, rng, transport)),
+            self.world.erp_side.connector.open(Opening(ERP, erp, self.world.clock, rng, transport)),
         ]
 
     def adopter(
@@ -198,7 +203,7 @@ class TakeOver:
             rng=rng,
             systems=systems,
             routes=self.world.routes(),
-            rules=RULES,
+            rules=self.rules,
             owner=owner,
             progress=lambda _what, _count: None,
         )
@@ -211,25 +216,16 @@ class TakeOver:
             rng=rng,
             systems=systems,
             routes=self.world.routes(),
-            calls_max={SHOP: 16, ERP: SLOTS},
+            calls_max={SHOP: 16, ERP: self.world.erp_side.calls_max},
             owner="embedded",
-            adopt=RULES,
+            adopt=self.rules,
         )
 
     # --- truth ------------------------------------------------------------------------------------------
 
-    def in_erp(self, order: OrderRecord) -> list[int]:
+    def in_erp(self, order: OrderRecord) -> list[Any]:
         """Every sales order of the ERP that stands for an order of the shop, whoever wrote it."""
-        names = {f"shopify-{order.id}", reference_of(SHOP, str(order.id))}
-        return [
-            txn.id
-            for txn in self.world.erp.account.txns.values()
-            if txn.record == "salesOrder"
-            and (
-                (txn.external_id or "").lower() in names
-                or (txn.external_id is None and txn.fields.get("otherRefNum") == order.name)
-            )
-        ]
+        return self.former.held(order, SHOP)
 
     def held(self) -> dict[int, int]:
         """How many of the shop's orders the ERP holds how often."""
@@ -248,7 +244,7 @@ class TakeOver:
         found = []
         for sku in [*self.left.skus, *self.left.odd_skus]:
             erp_sku = self.left.odd_skus.get(sku, sku)
-            right = max(0, self.world.erp.available(erp_sku, self._erp_at) - kept.get(sku, 0))
+            right = max(0, self.world.erp_side.available(erp_sku, self._erp_at) - kept.get(sku, 0))
             shown = self.world.shop.available(sku, self._shop_at)
             if shown != right:
                 found.append((sku, shown, right))

@@ -469,6 +469,20 @@ class StatementConformance(Opens):
             assert await put(store, "account_drop", name="bob") == []
             assert [row[0] for row in await store.read("accounts")] == ["ann"]
 
+    async def test_a_session_that_was_ended_stays_so_until_it_would_be_over(self) -> None:
+        async with self.store() as store:
+            assert await store.read("session_ended", hash="a") == []
+            assert await put(store, "session_end", hash="a", ends_at_ms=T0 + 5) == [("a",)]
+            await put(store, "session_end", hash="b", ends_at_ms=T0 + 6)
+            assert (
+                await put(store, "session_end", hash="a", ends_at_ms=T0 + 99) == []
+            )  # its end is what it was
+            assert await put(store, "forget_sessions", now_ms=T0 + 4) == []
+            assert await store.read("session_ended", hash="a") == [(T0 + 5,)]
+            assert await put(store, "forget_sessions", now_ms=T0 + 5) == [("a",)]
+            assert await store.read("session_ended", hash="a") == []
+            assert await store.read("session_ended", hash="b") == [(T0 + 6,)]
+
     # --- retention -------------------------------------------------------------------------------
 
     async def test_only_old_events_that_were_applied_are_forgotten(self) -> None:

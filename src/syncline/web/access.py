@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import os
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,6 +20,7 @@ from urllib.parse import quote
 import msgspec
 
 from syncline.engine.audit import Audit
+from syncline.engine.rewind import STREAM, SYSTEM, Mark
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Store, Write
 
@@ -28,7 +28,6 @@ TOKEN_BYTES = 32
 SECRET_BYTES_MIN = 24
 SESSION_MS = 12 * 3_600_000
 ACCOUNTS_MAX = 1_000
-ENDED_MAX = 10_000  # sessions that are remembered
 _NAME = re.compile(r"[\w][\w .@+-]{0,63}")
 
 TokenBytes = Callable[[int], bytes]
@@ -123,9 +122,7 @@ class Access:
         self._secret = secret
         self._token_bytes = token_bytes
         self._metrics_hash = hash_token(metrics_token) if metrics_token else ""
-        self._ended: OrderedDict[str, int] = (
-            OrderedDict()
-        )  # sessions that were logged out of, until they had ended anyway
+        self._restored_ms: int | None = None
         self.secure = secure
 
     # --- accounts -----------------------------------------------------------------------------------
@@ -217,9 +214,19 @@ class Access:
 
     async def by_session(self, cookie: str) -> Person | None:
         """Who a session belongs to; ``None`` if it is forged, over, or its token was replaced."""
-        body, _, signature = cookie.partition(".")
-        if cookie in self._ended:
+        session = self._signed(cookie)
+        if session is None or await self._store.read("session_ended", hash=hash_token(cookie)):
             return None
+        if session.ends_at_ms - SESSION_MS < await self._restored_at_ms():
+            return None  # who logged out after the backup is not known any more, so everybody logs in again
+        for name, role, stored, _ in await self._store.read("accounts"):
+            if name == session.name and hmac.compare_digest(self._sign(f"proof:{stored}"), session.proof):
+                return Person(name, Role[role.upper()], cookie)
+        return None
+
+    def _signed(self, cookie: str) -> _Session | None:
+        """What a cookie says, if it was made here and is not over."""
+        body, _, signature = cookie.partition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(f"session:{body}").encode()):
             return None
         try:
@@ -228,22 +235,28 @@ class Access:
             )
         except (ValueError, msgspec.DecodeError):
             return None
-        if session.ends_at_ms <= self._clock.now_ms():
-            return None
-        for name, role, stored, _ in await self._store.read("accounts"):
-            if name == session.name and hmac.compare_digest(self._sign(f"proof:{stored}"), session.proof):
-                return Person(name, Role[role.upper()], cookie)
-        return None
+        return session if session.ends_at_ms > self._clock.now_ms() else None
 
-    def log_out(self, person: Person) -> None:
-        """End a session, whoever else has its cookie. It is remembered while this process runs."""
-        now_ms = self._clock.now_ms()
-        while self._ended and next(iter(self._ended.values())) <= now_ms:
-            self._ended.popitem(last=False)
-        if person.session:
-            self._ended[person.session] = now_ms + SESSION_MS
-        if len(self._ended) > ENDED_MAX:
-            self._ended.popitem(last=False)
+    async def _restored_at_ms(self) -> int:
+        """When this store was put back from a backup; 0: never. That cannot happen while a process has it."""
+        if self._restored_ms is None:
+            rows = await self._store.read("cursor_get", system=SYSTEM, stream=STREAM)
+            self._restored_ms = msgspec.json.decode(rows[0][0], type=Mark).restored_at_ms if rows else 0
+        return self._restored_ms
+
+    async def log_out(self, person: Person) -> None:
+        """End a session for good, whoever else has its cookie and whatever restarts; on disk before this returns."""
+        session = self._signed(person.session)
+        if session is None:
+            return
+        row = {"hash": hash_token(person.session), "ends_at_ms": session.ends_at_ms}
+        await self._audit.write(
+            Write("session_end", [row]),
+            Write("forget_sessions", [{"now_ms": self._clock.now_ms()}]),
+            actor=person.name,
+            action="log out",
+            subject="dashboard",
+        )
 
     def may_scrape(self, token: str) -> bool:
         """Whether a bearer token is the one for metrics."""

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from syncline.engine.audit import AuditCheck, AuditEntry
 from syncline.engine.inquiry import Explanation, Life, explain, search
 from syncline.engine.operations import Done, NotPossible, Parked
+from syncline.engine.releasing import Released, release_many
 from syncline.engine.status import LaneStatus, RouteStatus, Status
 from syncline.engine.survey import RecoveredAt
 from syncline.engine.switches import named
-from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured
 from syncline.web import (
     alerts,
@@ -31,6 +31,7 @@ from syncline.web import (
     routing,
 )
 from syncline.web.access import Person, Role
+from syncline.web.quotes import all_shown_to, shown_to
 from syncline.web.site import Endpoint, ErrorBody, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
@@ -41,6 +42,15 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The corrected text of a message."""
 
     payload: str
+
+
+class ReleaseMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which parked work to let go on: of an operation, for a reason, or both; what was parked until a moment (``until_ms``, UTC)."""
+
+    operation: Short = ""
+    reason: Short = ""
+    system: Short = ""
+    until_ms: Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)] | None = None
 
 
 class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,11 +111,6 @@ def whole(text: str, otherwise: int) -> int:
     return int(text)
 
 
-def shown_to(person: Person, entry: Parked) -> Parked:
-    """A parked entry as this person may see it: messages hold personal data, so viewers see none."""
-    return entry if person.may(Role.OPERATOR) else replace(entry, payload="")
-
-
 async def replay(site: Site, asked: Replay, person: Person) -> Done:
     """Carry a replay out.
 
@@ -141,7 +146,7 @@ async def _lanes(site: Site, request: Request, person: Person) -> Response:
 
 async def _parked(site: Site, request: Request, person: Person) -> Response:
     entries = await site.operations.parked(after=whole(request.query_params.get("after", ""), 0))
-    return answer([shown_to(person, entry) for entry in entries])
+    return answer(all_shown_to(person, entries))
 
 
 async def _show(site: Site, request: Request, person: Person) -> Response:
@@ -151,6 +156,22 @@ async def _show(site: Site, request: Request, person: Person) -> Response:
 async def _release(site: Site, request: Request, person: Person) -> Response:
     done = await site.operations.release(request.path_params["id"], by=person.name)
     site.snapshots.forget()
+    return answer(done)
+
+
+async def _release_many(site: Site, request: Request, person: Person) -> Response:
+    asked = await site.json(request, ReleaseMany)
+    done = await release_many(
+        site.operations,
+        site.engine,
+        by=person.name,
+        system=asked.system,
+        operation=asked.operation,
+        reason=asked.reason,
+        until_ms=asked.until_ms,
+    )
+    site.snapshots.forget()
+    site.looks.forget()
     return answer(done)
 
 
@@ -187,7 +208,7 @@ async def _recovered(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _search(site: Site, request: Request, person: Person) -> Response:
-    return answer(await search(site.engine, request.query_params.get("q", "")))
+    return answer(all_shown_to(person, await search(site.engine, request.query_params.get("q", ""))))
 
 
 async def _audit(site: Site, request: Request, person: Person) -> Response:
@@ -242,6 +263,15 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/v1/parked/{id:int}", VIEWER, _show, "One parked entry", gives=Parked),
     Endpoint("POST", "/v1/parked/{id:int}/release", OPERATOR, _release, "Let it go on", gives=Done),
+    Endpoint(
+        "POST",
+        "/v1/parked/release",
+        OPERATOR,
+        _release_many,
+        "Let all of one kind or reason go on, at most 200 a call; says what came of each kind",
+        takes=ReleaseMany,
+        gives=Released,
+    ),
     Endpoint(
         "POST", "/v1/parked/{id:int}/edit", OPERATOR, _edit, "Correct a message", takes=Edit, gives=Done
     ),

@@ -11,11 +11,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from syncline.engine.releasing import title_of
 from syncline.engine.status import RouteStatus, Status
 from syncline.web.access import Person, Role
 from syncline.web.alerts import alerts_of
 from syncline.web.parked import parts as parked_parts
-from syncline.web.parked import title_of
 from syncline.web.privacy import parts as privacy_parts
 from syncline.web.proofs import parts as proof_parts
 from syncline.web.records import record_parts
@@ -26,7 +26,7 @@ ALERTS_MAX = 5  # more than that nobody reads in five seconds; the rest is a pag
 OPEN_MAX = 6  # cards of routes that are open unless somebody asks for others
 URGENCY = ("late", "attention", "starting", "paused", "shadow", "ok")
 EVERY_S = 1.0
-LIFE_S = 900.0  # then the browser connects anew, and rights are checked again
+LIFE_S = 900.0  # then the browser connects anew: no connection is for ever
 QUIET_S = 15.0  # proxies close what is silent for longer
 
 
@@ -74,6 +74,7 @@ async def parts_of(
     elif page == "system":
         part("reads", "reads")
         part("webhooks", "webhooks")
+        part("credentials", "credentials", within_ms=site.watch.expires_within_ms)
         part("store", "store")
     elif page == "holds":
         part("holds", "holds")
@@ -82,7 +83,7 @@ async def parts_of(
     elif page == "privacy" and person.may(Role.ADMIN):
         part("privacy", "privacy", **await privacy_parts(site))
     elif page == "parked":
-        part("parked", "parked", title_of=title_of, **await parked_parts(site, asked or {}))
+        part("parked", "parked", title_of=title_of, **await parked_parts(site, person, asked or {}))
     elif page.startswith("records"):
         parts |= await record_parts(site, page, person, asked or {})
     return parts
@@ -114,25 +115,31 @@ def urgent_first(routes: Sequence[RouteStatus]) -> list[tuple[int, RouteStatus]]
 
 
 async def events(site: Site, request: Request, person: Person) -> Response:
-    """Stream changed parts until the browser goes, the server stops, or the connection is old."""
+    """Stream changed parts until the browser goes, the server stops, or the connection is old.
+
+    Before each look it is asked whether the person may still see it: a stream of somebody who has logged out, was
+    removed, or has another role now ends there.
+    """
     if site.watching >= WATCHERS_MAX or site.closing.is_set():
         raise Refusal(503, "too_many_watchers", "Too many screens watch at once.", retry_after_s=30)
     page = request.query_params.get("page", "")
     return StreamingResponse(
-        _stream(site, page, person, dict(request.query_params)),
+        _stream(site, page, person, request),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(site: Site, page: str, person: Person, asked: Mapping[str, str]) -> AsyncIterator[bytes]:
+async def _stream(site: Site, page: str, person: Person, request: Request) -> AsyncIterator[bytes]:
     site.watching += 1
-    clock = site.clock
+    clock, asked = site.clock, dict(request.query_params)
     began = said = clock.monotonic()
     shown: dict[str, str] = {}
     try:
         yield b"retry: 2000\n\n"
         while not site.closing.is_set() and clock.monotonic() - began < LIFE_S:
+            if await site.known(request) != person:
+                return
             parts = await parts_of(site, page, person, asked)
             changed = {name: html for name, html in parts.items() if shown.get(name) != html}
             if changed:

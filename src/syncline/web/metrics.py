@@ -141,7 +141,14 @@ def _lanes(status: Status) -> Iterator[Metric]:
         calls.add_metric(at, lane.calls)
         throttled.add_metric(at, lane.throttled)
         waited.add_metric(at, lane.waited_s)
-    yield from (up, refused, paused, share, waiting, calls, throttled, waited)
+    ends = GaugeMetricFamily(
+        "syncline_credential_end_timestamp_seconds",
+        "When a credential ends, where that is known, as Unix time",
+        labels=["system", "what"],
+    )
+    for ending in status.endings:
+        ends.add_metric([ending.system, ending.what], ending.at_ms / 1000)
+    yield from (up, refused, paused, share, waiting, calls, throttled, waited, ends)
 
 
 def _reads(status: Status) -> Iterator[Metric]:

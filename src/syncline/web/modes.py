@@ -11,7 +11,9 @@ from starlette.responses import Response
 from syncline.engine.modes import Mode
 from syncline.engine.operations import Done
 from syncline.engine.shadow import ShadowReport, shadow_report
+from syncline.model.copying import replace
 from syncline.web.access import Person, Role
+from syncline.web.quotes import all_shown_to
 from syncline.web.site import Endpoint, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
@@ -65,8 +67,8 @@ async def act(site: Site, action: str, subject: str, reason: str, person: Person
     return done
 
 
-async def report(site: Site, request: Request) -> ShadowReport:
-    """What a page or a program asked of the differences.
+async def report(site: Site, request: Request, person: Person) -> ShadowReport:
+    """What a page or a program asked of the differences, as this person may see them.
 
     Raises:
         Refusal: they are asked for in an order that there is not.
@@ -75,7 +77,8 @@ async def report(site: Site, request: Request) -> ShadowReport:
     if order not in ("newest", "largest"):
         raise Refusal(400, "bad_request", "The order is newest or largest.")
     route = request.query_params.get("route", "").strip()
-    return await shadow_report(site.engine, route=route, largest=order == "largest")
+    found = await shadow_report(site.engine, route=route, largest=order == "largest")
+    return replace(found, differences=tuple(all_shown_to(person, found.differences)))
 
 
 async def _modes(site: Site, request: Request, person: Person) -> Response:
@@ -103,7 +106,7 @@ async def _live(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _shadow(site: Site, request: Request, person: Person) -> Response:
-    return answer(await report(site, request))
+    return answer(await report(site, request, person))
 
 
 ENDPOINTS = (

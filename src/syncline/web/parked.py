@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from syncline.engine.operations import LIST_MAX, TITLES, NotPossible, Parked
-from syncline.engine.words import operation_title
+from syncline.engine.operations import LIST_MAX, NotPossible, Parked
+from syncline.engine.releasing import RELEASE_MAX, Released, alone, release_many
 from syncline.web.access import Person, Role
-from syncline.web.api import shown_to, whole
+from syncline.web.api import whole
+from syncline.web.quotes import all_shown_to, shown_to
 from syncline.web.site import Endpoint, Site
 
 SHOWN_MAX = 50
@@ -32,14 +33,15 @@ def kind_of(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: asked[name] for name in KIND if asked.get(name)}
 
 
-async def parts(site: Site, asked: Mapping[str, str]) -> dict[str, Any]:
-    """What the list is made of, the same for everybody for a moment."""
+async def parts(site: Site, person: Person, asked: Mapping[str, str]) -> dict[str, Any]:
+    """What the list is made of, as this person may see it."""
     kind, after = kind_of(asked), whole(asked.get("after", ""), 0)
 
     async def look() -> tuple[list[Parked], int]:
         return await _entries(site, kind, after)
 
     entries, behind = await site.looks.at(("parked", *kind.items(), after), look)
+    entries = all_shown_to(person, entries)
     return {"entries": entries, "behind": behind, "kind": kind, "after": after, "of": urlencode(kind)}
 
 
@@ -59,11 +61,6 @@ async def _entries(site: Site, kind: Mapping[str, str], after: int) -> tuple[lis
     return found, after
 
 
-def title_of(operation: str) -> str:
-    """What all entries of an operation are called."""
-    return TITLES.get(operation, f"Could not {operation_title(operation)}")
-
-
 def _decided(site: Site, request: Request, done: str) -> Response:
     """Back to the list of the kind that was looked at."""
     site.snapshots.forget()
@@ -72,17 +69,33 @@ def _decided(site: Site, request: Request, done: str) -> Response:
 
 
 async def _list(site: Site, request: Request, person: Person) -> Response:
+    return await _listed(site, person, dict(request.query_params))
+
+
+async def _listed(
+    site: Site, person: Person, asked: Mapping[str, str], done: Released | None = None
+) -> Response:
+    """The list of a kind or of all; ``done`` is what a release of many came to."""
     from syncline.web.live import parts_of  # it draws this page's part too
 
-    asked = dict(request.query_params)
     kept = {name: value for name, value in asked.items() if name in (*KIND, "after")}
+    kind, status = kind_of(asked), await site.snapshots.status()
+    many = [
+        group
+        for group in status.parked_groups
+        if len(kind) == len(KIND)
+        and all(getattr(group, name) == value for name, value in kind.items())
+        and not alone(site.engine, group.system, group.operation, group.reason)
+    ]
     return site.render(
         "parked.html",
         person,
         parts=await parts_of(site, "parked", person, asked),
-        status=await site.snapshots.status(),
-        told=TOLD.get(asked.get("done", ""), ""),
+        status=status,
+        told=done.message if done is not None else TOLD.get(asked.get("done", ""), ""),
         of=urlencode(kept),
+        many=many[0] if many and many[0].count > 1 else None,
+        most=RELEASE_MAX,
     )
 
 
@@ -101,6 +114,18 @@ async def _shown(site: Site, request: Request, person: Person, entry: Parked, **
 async def _release(site: Site, request: Request, person: Person) -> Response:
     await site.operations.release(request.path_params["id"], by=person.name)
     return _decided(site, request, "released")
+
+
+async def _release_many(site: Site, request: Request, person: Person) -> Response:
+    """All of one kind that somebody has seen; then the list again, with what came of it."""
+    form = await site.form(request)
+    kind = kind_of(form)
+    done = await release_many(
+        site.operations, site.engine, by=person.name, until_ms=whole(form.get("until_ms", ""), 0), **kind
+    )
+    site.snapshots.forget()
+    site.looks.forget()
+    return await _listed(site, person, kind, done)
 
 
 async def _discard(site: Site, request: Request, person: Person) -> Response:
@@ -138,6 +163,7 @@ async def _unseen(site: Site, request: Request, person: Person) -> Response:
 PAGES = (
     Endpoint("GET", "/parked", Role.VIEWER, _list, page=True),
     Endpoint("GET", "/parked/{id:int}", Role.VIEWER, _entry, page=True),
+    Endpoint("POST", "/parked/release", Role.OPERATOR, _release_many, page=True),
     Endpoint("POST", "/parked/{id:int}/release", Role.OPERATOR, _release, page=True),
     Endpoint("POST", "/parked/{id:int}/edit", Role.OPERATOR, _edit, page=True),
     Endpoint("POST", "/parked/{id:int}/discard", Role.OPERATOR, _discard, page=True),

@@ -24,6 +24,7 @@ from syncline.engine.reconcile.history import (
 from syncline.engine.switches import named
 from syncline.model.errors import Misconfigured
 from syncline.web.access import Person, Role
+from syncline.web.quotes import all_shown_to
 from syncline.web.site import Endpoint, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
@@ -99,7 +100,7 @@ async def _trend(site: Site, request: Request, person: Person) -> Response:
 async def _differences(site: Site, request: Request, person: Person) -> Response:
     state, cause = (request.query_params.get(name, "") for name in ("state", "cause"))
     found = await differences(site.engine, route=_route(site, request), state=state, cause=cause)
-    return answer(found)
+    return answer(all_shown_to(person, found))
 
 
 async def _decide(site: Site, request: Request, person: Person) -> Response:
@@ -149,7 +150,9 @@ async def _page(site: Site, request: Request, person: Person) -> Response:
         routes=values["routes"],
         chosen=name,
         asked=asked,
-        found=await differences(site.engine, route=name, state=asked["state"], cause=asked["cause"])
+        found=all_shown_to(
+            person, await differences(site.engine, route=name, state=asked["state"], cause=asked["cause"])
+        )
         if name
         else [],
         most=LIST_MAX,

@@ -23,7 +23,9 @@ from syncline.engine.records.prices import list_title
 from syncline.engine.records.standing import Word, tone
 from syncline.engine.records.views import View, view
 from syncline.engine.status import RouteStatus, Status
+from syncline.model.copying import replace
 from syncline.web.access import Person, Role
+from syncline.web.quotes import all_shown_to, shown_to
 from syncline.web.site import Endpoint, Refusal, Site
 
 KEY_MAX = 300
@@ -134,13 +136,14 @@ async def record_parts(site: Site, page: str, person: Person, asked: Mapping[str
         return found
     system = _system(site, records, asked)
     if page == "records-list":
-        lines = await _troubles(site, records)
+        lines = all_shown_to(person, await _troubles(site, records))
         part(
             "records-troubles", "records_troubles", records=records, lines=lines[:SHOWN_TROUBLES],
             more=len(lines) - SHOWN_TROUBLES, most=TROUBLES_MAX,
         )  # fmt: skip
         text, after = _text(asked, "q", ASKED_MAX), _text(asked, "after")
         listed = await _listed(site, records, system, text, after)
+        listed = replace(listed, lines=tuple(all_shown_to(person, listed.lines)))
         part(
             "records-all", "records_all", records=records, listed=listed, system=system, text=text, after=after,
             look_max=LOOK_MAX,
@@ -148,6 +151,7 @@ async def record_parts(site: Site, page: str, person: Person, asked: Mapping[str
     elif page == "records-one":
         one = await _view(site, records, system, _text(asked, "key"))
         if one is not None:
+            one = shown_to(person, one)
             part("record-state", "record_state", view=one)
             part("record-actions", "record_actions", view=one)
             part("record", f"record_{records.name}", view=one)
@@ -203,13 +207,14 @@ async def _one(site: Site, request: Request, person: Person) -> Response:
     moments = await site.looks.at(
         ("life", records.name, system, key), lambda: life(site.engine, records, found)
     )
+    seen = shown_to(person, found)
     return site.render(
         "record.html",
         person,
         parts=await _parts(site, "records-one", person, asked),
         records=records,
-        view=found,
-        moments=moments,
+        view=seen,
+        moments=all_shown_to(person, moments),
         asked=asked,
         question=await _question(site, records, found, asked),
         told=TOLD.get(asked.get("done", ""), ""),

@@ -88,7 +88,14 @@ def answer(value: object, status_code: int = 200) -> Response:
 
 Handler = Callable[["Site", Request, Person], Awaitable[Response]]
 NOBODY = Person("", Role.NOBODY)
-STATUS_OF = {"not_found": 404, "not_json": 422, "too_large": 413, "not_editable": 422, "nothing_to_send": 422}
+STATUS_OF = {
+    "not_found": 404,
+    "not_json": 422,
+    "too_large": 413,
+    "not_editable": 422,
+    "nothing_to_send": 422,
+    "too_much": 422,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +231,18 @@ class Site:
         return "__Host-syncline" if self.is_secure(request) else "syncline"
 
     async def who(self, request: Request) -> Person | None:
-        """Who sent this request; ``None`` if nobody known did."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token:
-            if request.url.path == METRICS_PATH and self.access.may_scrape(token.strip()):
+        """Who sent this request; ``None`` if nobody known did. A wrong token is counted."""
+        person = await self.known(request)
+        if person is None and _bearer(request):
+            self.wrong(request)
+        return person
+
+    async def known(self, request: Request) -> Person | None:
+        """Whom the credential of this request stands for at this moment; ``None`` for nobody, or nobody any more."""
+        if token := _bearer(request):
+            if request.url.path == METRICS_PATH and self.access.may_scrape(token):
                 return Person("metrics", Role.VIEWER)
-            person = await self.access.by_token(token.strip())
-            if person is None:
-                self.wrong(request)
-            return person
+            return await self.access.by_token(token)
         cookie = request.cookies.get(self.cookie(request), "")
         return await self.access.by_session(cookie) if cookie else None
 
@@ -314,6 +324,11 @@ class Site:
             raise Refusal(
                 403, "csrf", "This form is not from your session.", "Reload the page and try again."
             )
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def guard(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

@@ -17,6 +17,7 @@ from syncline.web.alerts import KEY_MAX, alerts_of
 from syncline.web.api import Replay, replay
 from syncline.web.live import events, opened, parts_of, urgent_first
 from syncline.web.modes import act, report
+from syncline.web.quotes import all_shown_to
 from syncline.web.site import NOBODY, Endpoint, Refusal, Site
 
 LOGIN_BYTES_MAX = 4_096
@@ -87,7 +88,7 @@ async def _shadow(site: Site, request: Request, person: Person) -> Response:
         "shadow.html",
         person,
         status=await site.snapshots.status(),
-        report=await report(site, request),
+        report=await report(site, request, person),
         asked=request.query_params.get("route", "").strip(),
         order=request.query_params.get("order", "") or "newest",
         told=TOLD.get(request.query_params.get("done", ""), ""),
@@ -104,8 +105,9 @@ async def _switch(site: Site, request: Request, person: Person) -> Response:
 
 async def _search(site: Site, request: Request, person: Person) -> Response:
     query = request.query_params.get("q", "").strip()
-    lives: list[Life] = await search(site.engine, query) if query else []
-    found = await find(site.engine, query, names=not lives) if query else {}
+    lives: list[Life] = all_shown_to(person, await search(site.engine, query)) if query else []
+    named = await find(site.engine, query, names=not lives) if query else {}
+    found = {name: all_shown_to(person, lines) for name, lines in named.items()}
     explained: list[Explanation] = []
     for life in lives:
         for channel in life.channels:
@@ -195,7 +197,7 @@ async def _exchange(site: Site, request: Request, token: str) -> Response:
 
 
 async def _logout(site: Site, request: Request, person: Person) -> Response:
-    site.access.log_out(person)
+    await site.access.log_out(person)
     response = RedirectResponse("/login", 303)
     response.delete_cookie(
         site.cookie(request), path="/", httponly=True, samesite="strict", secure=site.is_secure(request)

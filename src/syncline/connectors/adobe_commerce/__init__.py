@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from syncline.connectors.adobe_commerce.auth import expiries_of
 from syncline.connectors.adobe_commerce.census import AdobeCommerceCensus
 from syncline.connectors.adobe_commerce.client import Client
 from syncline.connectors.adobe_commerce.gates import AdobeCommerceGate
@@ -55,6 +56,7 @@ def open_system(opening: Opening) -> System:
         rereads=Rereader(settings, client=client, clock=opening.clock, outside=opening.outside).rereads(),
         listen=None if messages is None else messages.listen,
         gate=AdobeCommerceGate(opening.name, settings) if settings.webhook_public_keys else None,
+        expiries=lambda: expiries_of(settings),
     )
 
 

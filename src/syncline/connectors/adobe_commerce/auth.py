@@ -12,7 +12,8 @@ import msgspec
 
 from syncline.connectors.adobe_commerce.manifest import AdobeCommerceSettings
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable
-from syncline.ports import Clock, Request, Response, Transport
+from syncline.ports import Clock, Expiry, Request, Response, Transport
+from syncline.sdk.ends import jwt_end_ms
 from syncline.sdk.oauth1 import Keys, authorization
 
 TOKEN_PATH = "/V1/integration/admin/token"  # noqa: S105 - a path
@@ -97,3 +98,15 @@ def _token_of(answer: Response) -> str:
     if not token.isascii() or not token.isprintable():
         raise Retryable("the shop's answer to a request for a token is no token")
     return token
+
+
+def expiries_of(settings: AdobeCommerceSettings) -> tuple[Expiry, ...]:
+    """When a bearer token ends that says so itself, as an administrator's does.
+
+    Tokens of an integration last until they are revoked, and those that are asked for here are renewed before they end.
+    """
+    end_ms = jwt_end_ms(settings.access_token) if settings.auth == "bearer" else None
+    if end_ms is None:
+        return ()
+    mend = 'Use an integration (auth = "oauth"), whose tokens last.'
+    return (Expiry("access token", end_ms, "the token", mend),)

@@ -131,8 +131,8 @@ class MoneyWriter:
             return made
         if not payload.money:
             raise Rejected(
-                f"order {order.increment_id}: Adobe Commerce takes goods back only by a credit memo, which pays them back; "
-                "set money = true in the route, or make it there by hand and discard this"
+                f"order {order.increment_id}: Adobe Commerce takes goods back only by a credit memo, which pays them back, and the "
+                "route or the ERP says not to: set money = true in the route, or see to it there by hand and discard this"
             )
         plan = _plan(payload, order)
         body = {

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from syncline.connectors.business_central.manifest import API, BusinessCentralSettings
-from syncline.ports import Clock, Transport
+from syncline.ports import Clock, Expiry, Transport
+from syncline.sdk.ends import midnight_ms
 from syncline.sdk.tokens import KeptToken
 
 SCOPE = f"{API}/.default"
@@ -42,4 +43,17 @@ def _refused(status: int, answer: dict[str, Any]) -> str:
     return (
         f"Microsoft Entra refused the client credentials ({status} {str(answer.get('error', ''))[:60]} {named}): check "
         "tenant, client_id and client_secret, and whether the secret has expired."
+    )
+
+
+def expiries_of(settings: BusinessCentralSettings) -> tuple[Expiry, ...]:
+    """When the client secret ends, where its day is configured. Entra lets it live for two years at most."""
+    if settings.client_secret_expires is None:
+        return ()
+    mend = (
+        "Add a new client secret under Certificates & secrets of the app registration, and set client_secret and "
+        "client_secret_expires together."
+    )
+    return (
+        Expiry("client secret", midnight_ms(settings.client_secret_expires), "client_secret_expires", mend),
     )

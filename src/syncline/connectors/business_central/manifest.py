@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -105,6 +106,7 @@ environment = "production"
 company_id = "66666666-2222-4333-8444-555555555555"   # as companies shows it
 client_id = "env:BC_CLIENT_ID"
 client_secret = "env:BC_CLIENT_SECRET"
+# client_secret_expires = 2027-01-31   # as Entra shows it; then you are told in time
 webhook_secrets = ["env:BC_WEBHOOK_SECRET"]
 currency = "GBP"                    # the company's own
 web_customer = "WEB"                # number of who buys when an order names nobody
@@ -112,6 +114,7 @@ shipping_account = "6710"
 payment_journal = "WEB"
 """,
     location="MAIN",
+    adopt='{ externalDocumentNumber = "{name}" }',
     prices="item",
 )
 
@@ -129,6 +132,7 @@ class BusinessCentralSettings:
     company_id: str
     client_id: str
     client_secret: str = field(repr=False)
+    client_secret_expires: date | None = None  # as Entra shows it: the secret itself does not tell
     environment: str = "production"
     base_url: str = ""  # for simulators; the service's own address by default
     login_url: str = ""  # likewise, of Entra's token endpoint

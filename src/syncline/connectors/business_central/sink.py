@@ -12,8 +12,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from syncline.connectors.business_central import mapping
+from syncline.connectors.business_central.census import BusinessCentralCensus
 from syncline.connectors.business_central.client import NO_OPTIONS, Client, Missing, Row, quoted, words_of
 from syncline.connectors.business_central.manifest import EXTENSION, OPERATIONS, BusinessCentralSettings
+from syncline.connectors.business_central.orders import order_of
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.rows import payer_of, sku_of, text
@@ -41,8 +43,14 @@ class BusinessCentralSink:
     """One company, written."""
 
     def __init__(
-        self, settings: BusinessCentralSettings, client: Client, places: Places, owed: OwedLevels
+        self,
+        settings: BusinessCentralSettings,
+        client: Client,
+        places: Places,
+        owed: OwedLevels,
+        census: BusinessCentralCensus,
     ) -> None:
+        self._census = census
         self._settings = settings
         self._owed = owed
         self._client = client
@@ -97,7 +105,7 @@ class BusinessCentralSink:
         if put.external_id:
             return await self._revise(put)
         # Nothing there refuses a second order of the same number, so we look before each.
-        found = await self._held(put)
+        found = await self._held(put) or await self._adopted(put)
         if found is not None:
             return found
         lines = mapping.wanted_lines(put, *await self._places_of(put.items), self._settings)
@@ -140,18 +148,56 @@ class BusinessCentralSink:
             )
         if found:
             return self._judge(put, found[0])
-        invoices = await self._client.rows("salesInvoices", carrying, urgent=True)
+        invoices = await self._client.rows("salesInvoices", {**carrying, "orderby": "number"}, urgent=True)
         if not invoices:
             return None
         return Outcome(
             Result.DONE,
             f"It was invoiced already, as {text(invoices[0], 'number')}.",
-            facts={"external_id": text(invoices[0], "orderId")},
+            # One that was listed when its order was gone does not tell the order's id.
+            facts={"external_id": order_of(invoices[0]) or text(invoices[0], "id")},
         )
+
+    async def _adopted(self, put: PutOrder) -> Outcome | None:
+        """The order as somebody else wrote it, if so; then it is left as it is.
+
+        Raises:
+            Rejected: it was written more than once, or nobody would tell what becomes of it.
+        """
+        wanted: dict[str, list[str]] = {}
+        for field, value in put.foreign:
+            wanted.setdefault(field, []).append(value)
+        found = {order.id: order for order in await self._census.find_orders(wanted)} if wanted else {}
+        if not found:
+            return None
+        alive = {number: order for number, order in found.items() if not order.gone}
+        found = alive if len(alive) == 1 else found
+        if len(found) > 1:
+            numbers = ", ".join(order.called for order in found.values())
+            raise Rejected(
+                f"Business Central holds order {put.order.number} more than once, as {numbers}: delete all but "
+                "one there, then release this."
+            )
+        (order,) = found.values()
+        if not order.followed:
+            raise Rejected(
+                f"Business Central's {order.called} is order {put.order.number}, and nobody would be told what becomes of "
+                "it: give the sales order an external document number, then release this; one that was written as an "
+                "invoice stays a person's."
+            )
+        total = put.order.total if order.total is None else order.total
+        facts: dict[str, Any] = {
+            "external_id": order.id,
+            "adopted": order.name,
+            "commits_stock": False,  # what it really holds, line by line, its event tells
+            "total_difference": f"{total - put.order.total:f}",
+        }
+        events = await self._census.order_events({order.id: put.reference})
+        return Outcome(Result.DONE, facts=facts | ({"event": events[0]} if events else {}))
 
     async def _find_order(self, put: PutOrder) -> Outcome | None:
         if not put.external_id:
-            return await self._held(put)
+            return await self._held(put) or await self._adopted(put)
         # A revision: the order is there anyway, the question is whether it looks as asked.
         row = await self._order(put)
         if row is None:

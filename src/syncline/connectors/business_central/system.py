@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from syncline.connectors.business_central.auth import expiries_of
+from syncline.connectors.business_central.census import BusinessCentralCensus
 from syncline.connectors.business_central.client import Client, Missing, quoted
 from syncline.connectors.business_central.manifest import (
     CAPABILITIES,
@@ -13,9 +15,11 @@ from syncline.connectors.business_central.manifest import (
     BusinessCentralSettings,
 )
 from syncline.connectors.business_central.notifications import Subscriptions
+from syncline.connectors.business_central.orders import Orders
 from syncline.connectors.business_central.owed import OwedLevels
 from syncline.connectors.business_central.places import Places
 from syncline.connectors.business_central.reads import Reads
+from syncline.connectors.business_central.rereads import Rereader
 from syncline.connectors.business_central.sink import BusinessCentralSink
 from syncline.connectors.business_central.source import BusinessCentralSource
 from syncline.connectors.business_central.texts import pages_of
@@ -45,16 +49,22 @@ def open_system(opening: Opening) -> System:
     places = Places(client)
     owed = OwedLevels(opening.clock)
     reads = Reads(opening.name, settings, opening.clock, client, places, owed)
+    orders = Orders(settings, client, places)
+    census = BusinessCentralCensus(opening.name, settings, opening.clock, client, reads, orders)
     subscriptions = Subscriptions(settings, opening.clock, client)
     return System(
         opening.name,
         "business_central",
         CAPABILITIES,
         BusinessCentralSource(opening.name, settings, reads),
-        BusinessCentralSink(settings, client, places, owed),
+        BusinessCentralSink(settings, client, places, owed, census),
         governor,
         prepare=subscriptions.prepare if settings.webhook_secrets else None,
         check=Check(settings, client, reads, opening.clock.now_ms).run,
+        census=census,
+        order_book=census,
+        rereads=Rereader(opening.name, settings, opening.clock, client, orders).rereads(),
+        expiries=lambda: expiries_of(settings),
     )
 
 

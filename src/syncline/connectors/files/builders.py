@@ -12,12 +12,14 @@ from syncline.connectors.files.accounts import CreditRows
 from syncline.connectors.files.companies import CompanyRows
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.pricing import PriceRows
+from syncline.connectors.files.products import ProductRows
 from syncline.connectors.files.stated import Stated, StatedRows
 from syncline.model.change import Change, Event, Kind, LoggedEvent
 from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.errors import Rejected
 from syncline.model.pricing import Price
+from syncline.model.products import Product
 
 EVENT_BYTES_MAX = 64 * 1024  # beyond which records are not put beside others in one event
 
@@ -32,6 +34,7 @@ class Builder(NamedTuple):
 
 
 BUILDERS = {
+    "products": Builder(Kind.PRODUCT, "product.rows", ProductRows, Product),
     "prices": Builder(Kind.PRICE, "price.rows", PriceRows, Price),
     "customers": Builder(Kind.CUSTOMER, "customer.rows", CompanyRows, Company),
     "credit": Builder(Kind.CREDIT, "credit.rows", CreditRows, Credit),

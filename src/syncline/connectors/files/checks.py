@@ -17,6 +17,7 @@ from syncline.connectors.files.kinds import (
     ORDER_HEAD,
     ORDER_LINE,
     READ_FIELDS,
+    READ_NAMED,
     SITE,
     STREAM_OF,
     WRITE_FIELDS,
@@ -34,7 +35,7 @@ _PEOPLE = {name for name in READ_FIELDS["customers"][1] if name.startswith("cont
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Sequence[str]]) -> None:
+def _check_dialect(where: str, dialect: Read | Write, known: tuple[Sequence[str], Sequence[str]]) -> None:
     if dialect.encoding.lower() not in ENCODINGS.split():
         raise Misconfigured(
             f"{where}.encoding: {dialect.encoding!r} is not read; there are {', '.join(ENCODINGS.split())}."
@@ -59,9 +60,9 @@ def _check_dialect(where: str, dialect: Dialect, known: tuple[Sequence[str], Seq
     head = dialect.head if isinstance(dialect, Read) else None
     heads = head.columns if head is not None else ()
     fields = [column.field for column in (*heads, *dialect.columns)]
-    free = WRITE_NAMED.get(dialect.kind, "") if isinstance(dialect, Write) else ""
+    named = (READ_NAMED if isinstance(dialect, Read) else WRITE_NAMED).get(dialect.kind, "")
     for one in fields:
-        if one not in needed and one not in more and not (free and re.fullmatch(free, one)):
+        if one not in needed and one not in more and not (named and re.fullmatch(named, one)):
             raise Misconfigured(f"{where}.columns: {one!r} is none of {', '.join((*needed, *more))}.")
     if len(set(fields)) != len(fields):
         raise Misconfigured(f"{where}.columns: a field is named twice.")
@@ -93,7 +94,8 @@ def _check_path(where: str, path: str) -> None:
 
 def check_read(where: str, read: Read, seen: set[str]) -> None:
     if (read.kind, read.scope) not in STREAM_OF:
-        raise Misconfigured(f'{where}.scope: {read.kind} is read as scope = "delta" only.')
+        only = "full" if read.kind == "shown" else "delta"
+        raise Misconfigured(f'{where}.scope: {read.kind} is read as scope = "{only}" only.')
     if read.stream.name in seen:
         raise Misconfigured(f"{where}: {read.kind} with scope {read.scope} is declared twice.")
     seen.add(read.stream.name)
@@ -128,6 +130,8 @@ def check_read(where: str, read: Read, seen: set[str]) -> None:
         raise Misconfigured(f'{where}.stamp = "row" needs a column of the field stamp.')
     if read.kind == "refunds" and ("quantity" in fields) != bool(fields & {"line", "sku"}):
         raise Misconfigured(f"{where}.columns: goods that come back need 'quantity', and 'line' or 'sku'.")
+    if read.kind == "returns" and not fields & {"line", "sku"}:
+        raise Misconfigured(f"{where}.columns: goods that came back need 'sku', or 'line' of the order.")
     _check_records(where, read, fields)
     for name in ("uncommitted", "cancelled"):
         if read.kind == "order_status" and getattr(read, name) and "status" not in fields:
@@ -140,6 +144,9 @@ _OF_KIND = {
     "inactive": ("customers", "status"),
     "held": ("credit", "status"),
     "unlimited": ("credit", "limit"),
+    "own_language": ("products", "language"),
+    "ended": ("products", "status"),
+    "drafts": ("products", "status"),
 }
 
 
@@ -164,8 +171,35 @@ def _check_records(where: str, read: Read, fields: set[str]) -> None:
             raise Misconfigured(
                 f"{where}.day_format: {read.day_format!r} does not say which day it is, and no more."
             )
+    if read.kind == "products":
+        _check_products(where, fields)
     if read.kind == "customers" and not fields & {"contact", "contact_email"} and fields & _PEOPLE:
         raise Misconfigured(f"{where}.columns: people need 'contact', their key, or 'contact_email'.")
+
+
+def _check_products(where: str, fields: set[str]) -> None:
+    def some(prefix: str) -> set[str]:
+        return {name for name in fields if name.startswith(prefix)}
+
+    needs = [("attribute", "attribute_value"), ("attribute_value", "attribute"), ("image", "image_position")]
+    needs += [("image_position", "image")]
+    needs += [(name, name.replace("name", "value")) for name in some("option_name.")]
+    needs += [(name, name.replace("value", "name")) for name in some("option_value.")]
+    for one, other in needs:
+        if one in fields and other not in fields:
+            raise Misconfigured(f"{where}.columns: {one!r} needs {other!r}.")
+    ways = (
+        ("images", [{"images"} & fields, {"image"} & fields, some("image.")]),
+        ("assortments", [{"assortments"} & fields, {"assortment"} & fields]),
+        ("options", [some("option."), some("option_name.")]),
+        ("attributes", [{"attribute"} & fields, some("attribute.")]),
+        ("translations", [{"language"} & fields, some("translation.")]),
+    )
+    for what, told in ways:
+        if sum(map(bool, told)) > 1:
+            raise Misconfigured(
+                f"{where}.columns: {what} are told in one way, and not as {' and as '.join(min(x) for x in told if x)}."
+            )
 
 
 def _check_orders(where: str, read: Read) -> None:

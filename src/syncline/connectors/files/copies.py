@@ -20,7 +20,7 @@ import structlog
 
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.intake import Ends, Intake, header_of, kept, kept_name, lines
-from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.kinds import ONCE
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.orders import Orders, key_of, without_person
 from syncline.connectors.files.spool import JOURNAL_ROWS_MAX, Spool, Taken
@@ -29,7 +29,7 @@ from syncline.model.copying import replace
 from syncline.model.errors import Rejected, Retryable
 from syncline.ports import Clock, Searched, Whose
 
-KINDS = ("orders", "order_status", "shipments", "customers", *MONEY)
+KINDS = ("order_status", "shipments", "customers", *ONCE)
 CUSTOMERS = "customers"  # the kind of files that we write of them
 LOOK_ROWS = 10_000  # between two looks at what else is to be done
 KEYS_MAX = 500  # of orders, asked for at once

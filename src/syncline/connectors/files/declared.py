@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from syncline.connectors.files.kinds import (
     CONTACT,
-    MONEY,
+    ONCE,
     ORDER_ROWS_MAX,
     RECORD_ROWS_MAX,
     RECORDS,
@@ -108,6 +108,9 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     inactive: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
     unlimited: tuple[str, ...] = ()
+    own_language: str = ""
+    ended: tuple[str, ...] = ()
+    drafts: tuple[str, ...] = ()
     file_bytes_max: int = 512 * 1024 * 1024
     rows_max: int = 2_000_000
     row_bytes_max: int = 64 * 1024
@@ -117,7 +120,7 @@ class Read(Dialect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def rows_allowed(self) -> int:
         """How many rows a file may have; fewer where all of a file is looked at together."""
         most = RECORD_ROWS_MAX if self.kind in RECORDS else self.rows_max
-        return min(self.rows_max, ORDER_ROWS_MAX if self.kind in ("orders", *MONEY) else most)
+        return min(self.rows_max, ORDER_ROWS_MAX if self.kind in ONCE else most)
 
     @property
     def stream(self) -> PollStream:

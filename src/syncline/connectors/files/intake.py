@@ -21,7 +21,7 @@ import structlog
 
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader, Values, moment, shown
-from syncline.connectors.files.kinds import MONEY, RECORDS
+from syncline.connectors.files.kinds import ONCE, RECORDS
 from syncline.connectors.files.spool import Incoming, Spool, Taken
 from syncline.connectors.files.xmlrows import records
 from syncline.model.errors import Conflict, OutcomeUnknown, Rejected, Retryable
@@ -33,11 +33,7 @@ SENTINEL_BYTES_MAX = 4_096
 PAUSE_ROWS = 20_000  # between two looks at what else is to be done
 FILES_PER_READ_MAX = 500
 FAILED_MAX = 3
-LATE = (
-    "orders",
-    *MONEY,
-    *RECORDS,
-)  # what of a record's outer elements stands behind it in XML counts as well
+LATE = (*ONCE, *RECORDS)  # what of a record's outer elements stands behind it in XML counts as well
 AHEAD_MS_MAX = 86_400_000  # further than any mistaken zone
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PACKED = {
@@ -364,8 +360,8 @@ class Intake:
         """
         if any((x.name, x.modified_ms) == (shown_name(entry.name), entry.modified_ms) for x in before):
             return None  # the very file, which was not moved away before we ended
-        if read.kind in ("orders", *MONEY):
-            return ""  # each order is told apart by itself, and each file is answered
+        if read.kind in ONCE:
+            return ""  # each record is told apart by itself, and each file of a channel's is answered
         earlier = [taken for taken in before if taken.state == "accepted"]
         last = self._spool.last(read.stream.name)
         if not earlier or last is None:

@@ -11,6 +11,7 @@ from syncline.ports import PollStream
 Kind = Literal[
     "stock",
     "items",
+    "products",
     "prices",
     "customers",
     "credit",
@@ -19,6 +20,8 @@ Kind = Literal[
     "orders",
     "payments",
     "refunds",
+    "returns",
+    "shown",
 ]
 Audience = Literal["base", "list", "group", "customer", "promotion"]
 MAPPED = "x_[a-z0-9_]{1,60}"  # fields of orders whose values a mapping says
@@ -33,6 +36,9 @@ STOCK = PollStream("stock", (Flow.INVENTORY,), snapshot=True, arrives=True)
 STOCK_CHANGES = PollStream("stock_changes", (Flow.INVENTORY,), arrives=True)
 ITEMS = PollStream("items", (Flow.CATALOG,), snapshot=True, arrives=True)
 ITEM_CHANGES = PollStream("item_changes", (Flow.CATALOG,), arrives=True)
+# Which SKUs there are is everybody's; products are read where a route of the catalog carries them.
+PRODUCTS = PollStream("products", (), snapshot=True, arrives=True, records=(Flow.CATALOG,))
+PRODUCT_CHANGES = PollStream("product_changes", (), arrives=True, records=(Flow.CATALOG,))
 PRICES = PollStream("prices", (Flow.PRICES,), snapshot=True, arrives=True)
 PRICE_CHANGES = PollStream("price_changes", (Flow.PRICES,), arrives=True)
 CUSTOMERS = PollStream("customers", (Flow.CUSTOMERS,), snapshot=True, arrives=True)
@@ -44,12 +50,16 @@ SHIPMENTS = PollStream("shipments", (Flow.ORDER_STATUS,), arrives=True)
 ORDERS = PollStream("orders", (Flow.ORDERS,), arrives=True)
 PAYMENTS = PollStream("payments", (Flow.ORDERS,), arrives=True)
 REFUNDS = PollStream("refunds", (Flow.ORDERS,), arrives=True)
+RETURNS = PollStream("returns", (Flow.RETURNS,), arrives=True)
+SHOWN = PollStream("shown", (), snapshot=True, arrives=True)  # looked at by proofs; no event comes of it
 
 STREAM_OF = {
     ("stock", "full"): STOCK,
     ("stock", "delta"): STOCK_CHANGES,
     ("items", "full"): ITEMS,
     ("items", "delta"): ITEM_CHANGES,
+    ("products", "full"): PRODUCTS,
+    ("products", "delta"): PRODUCT_CHANGES,
     ("prices", "full"): PRICES,
     ("prices", "delta"): PRICE_CHANGES,
     ("customers", "full"): CUSTOMERS,
@@ -61,13 +71,18 @@ STREAM_OF = {
     ("orders", "delta"): ORDERS,
     ("payments", "delta"): PAYMENTS,
     ("refunds", "delta"): REFUNDS,
+    ("returns", "delta"): RETURNS,
+    ("shown", "full"): SHOWN,
 }
 
 # What states records that several rows may make together.
-RECORDS = ("prices", "customers", "credit")
+RECORDS = ("products", "prices", "customers", "credit")
 
 # What of an order may come in files of its own, and its key.
 MONEY = {"payments": "payment", "refunds": "refund"}
+
+# Records that are judged one by one against what came before of them, and what each comes once by, beside its order.
+ONCE = {"orders": "revision", **MONEY, "returns": "return"}
 
 # For whom a price is; one that names nobody is everybody's.
 BASE = "base"
@@ -94,6 +109,14 @@ ORDER_LINE = ("sku", "quantity", "unit_price", "line", "title", "location", "lin
 READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stock": (("sku", "quantity"), ("location", "committed", "stamp")),
     "items": (("sku",), ("id", "title", "category", "price", "currency", "stamp")),
+    # Of all rows of one product: of itself, of its variants, its images, its texts in other languages.
+    "products": (
+        ("sku",),
+        (
+            *"product barcode title description category status language images image image_position".split(),
+            *"attribute attribute_value assortments assortment stamp".split(),
+        ),
+    ),
     # Of all rows that one list has of one SKU.
     "prices": (
         ("sku", "price"),
@@ -134,6 +157,19 @@ READ_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("reference", "refund", "amount"),
         ("currency", "created_at", "line", "sku", "quantity", "location", "restocked"),
     ),
+    # What a channel shows of what we wrote, and what it has taken off that for its own orders.
+    "shown": (("sku", "quantity"), ("location", "ordered", "stamp")),
+    # Goods that an ERP took back: each return once, by the ERP's own number.
+    "returns": (
+        ("return", "reference", "quantity"),
+        ("sku", "line", "location", "returned_at", "restocked", "money", "refund"),
+    ),
+}
+
+# Fields with a name of the partner's own in them, by kind of record.
+READ_NAMED = {
+    "products": r"(option|attribute)\..{1,60}|option_(name|value)\.[1-9]|image\.[1-9][0-9]?"
+    r"|translation\.[A-Za-z0-9_-]{1,20}\.(title|description)"
 }
 
 # Of a company that a channel is told of: what is of each who may act for it, and of each address.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from syncline.connectors.files.checks import check_names, check_read, check_write
 from syncline.connectors.files.declared import Dialect, Head, Read, Write, customer_fields
@@ -22,6 +23,7 @@ from syncline.connectors.files.kinds import (
     STREAM_OF,
 )
 from syncline.model.capabilities import Capabilities, LimitKind, StockBasis
+from syncline.model.change import Flow
 from syncline.model.customers import CustomerField
 from syncline.model.delivery import Operation
 from syncline.model.errors import Misconfigured
@@ -31,7 +33,7 @@ from syncline.model.errors import Misconfigured
 LOOK_UP_WINDOW_MS = 60_000
 
 CAPABILITIES = Capabilities(
-    delta_poll=("inventory", "order_status", "orders", "prices", "customers", "credit"),
+    delta_poll=("inventory", "order_status", "orders", "returns", "catalog", "prices", "customers", "credit"),
     deletes_seen=False,  # a row that a full file leaves out is missing, which is another thing than deleted
     external_reference=True,  # the name of an order's file
     batch_items_max=STOCK_ROWS_MAX,
@@ -79,6 +81,7 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     access_key: str = ""
     secret_key: str = ""
     session_token: str = ""
+    session_token_expires: Annotated[datetime, Meta(tz=True)] | None = None
     entries_max: int = field(default=10_000)
 
     def __repr__(self) -> str:
@@ -167,6 +170,23 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise Misconfigured(
                 "files: one partner either leaves orders or is left them; configure a system for each."
             )
+        back = self.read("returns")
+        if back is not None and self._reads("orders"):
+            raise Misconfigured(
+                "files: returns are goods that an ERP took back; what a channel gives back for the orders that it leaves is read "
+                "as kind 'refunds'."
+            )
+        sent = self.write("orders")
+        if back is not None and not _has(back, "sku") and (sent is None or not _has(sent, "line")):
+            raise Misconfigured(
+                "files: returns name goods by 'line' alone, but no column 'line' of the orders that are written tells the partner "
+                "how we number them: declare it, or 'sku' of returns."
+            )
+        if back is not None and "refunds" in kinds and not _has(back, "refund"):
+            raise Misconfigured(
+                "files: returns need a column 'refund', in which the partner repeats the reference of the refund that a return was "
+                "made for: without it what a channel gave back would return to it as news, and be paid back twice."
+            )
         for kind in ("stock", *OF_PRODUCTS):
             if kind in kinds and not self._reads("items"):
                 raise Misconfigured(
@@ -175,6 +195,10 @@ class FilesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         for kind in ("translations", "listings"):
             if kind in kinds and "products" not in kinds:
                 raise Misconfigured(f"files: {kind} are of products: declare a write of kind 'products'.")
+        if self._reads("shown") and "stock" not in kinds:
+            raise Misconfigured(
+                "files: what a partner shows is compared with the numbers that we write: declare writes of kind 'stock'."
+            )
 
     def _check_credit(self) -> None:
         orders = self.write("orders")
@@ -228,7 +252,7 @@ def capabilities_of(settings: FilesSettings) -> Capabilities:
     """What a configured system offers: what its partner leaves, and its figures state what the partner says they do."""
     basis = next((read.basis for read in settings.reads if read.kind == "stock"), "available")
     streams = [STREAM_OF.get((read.kind, read.scope)) for read in settings.reads]
-    told = {flow for stream in streams if stream is not None for flow in stream.flows}
+    told = {flow for stream in streams if stream is not None for flow in Flow if stream.tells(flow)}
     orders = settings.write("orders")
     fields = [re.escape(column.field) for column in (orders.columns if orders else ())]
     prices = settings.write("prices")

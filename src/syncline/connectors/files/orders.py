@@ -18,7 +18,7 @@ import msgspec
 from syncline.connectors.files.declared import Head, Read
 from syncline.connectors.files.dialect import Reader, Values, shown
 from syncline.connectors.files.intake import AHEAD_MS_MAX, Numbered
-from syncline.connectors.files.kinds import MONEY, ORDER_HEAD
+from syncline.connectors.files.kinds import ONCE, ORDER_HEAD
 from syncline.connectors.files.mapping import KEY_CHARS_MAX, Refusal
 from syncline.model.change import Change, Event, Kind, Via
 from syncline.model.copying import replace
@@ -62,9 +62,9 @@ def buyer_key(id_: str) -> str:
 
 @dataclass(slots=True)
 class Group:
-    """The records of one order, payment or refund in one file: its first line there, and why it cannot be taken, if so.
+    """The records of one order, payment, refund or return in one file: its first line there, and why it cannot be taken, if so.
 
-    ``revision`` is what of an order comes once: its revision, or the id of its payment or refund.
+    ``revision`` is what of an order comes once: its revision, or the id of its payment, refund or return.
     """
 
     reference: str
@@ -100,12 +100,12 @@ class Orders:
     """Groups the lines of a file by the order that they are of.
 
     The lines of an order stand together. So a line that cannot be taken apart belongs to the order before it or to the one
-    after, and neither is taken. Refunds are grouped likewise. A line of a payment is all of it, wherever it stands.
+    after, and neither is taken. Refunds and returns are grouped likewise. A line of a payment is all of it, wherever it stands.
     """
 
     def __init__(self, read: Read, header: bytes | None) -> None:
         self._alone = read.kind == "payments"
-        self._once = MONEY.get(read.kind, "revision")
+        self._once = ONCE[read.kind]
         self._head = read.head
         self._reader = Reader(read, read.columns, header)
         self._heads: Reader | None = None
@@ -138,8 +138,8 @@ class Orders:
         """A line with everything of its order in it."""
         try:
             row = dict(zip(self._reader.fields, self._reader.values(raw), strict=True))
-            reference = _name(row, "reference")
-            once = row.get("revision", "") if self._once == "revision" else _name(row, self._once)
+            reference = name_of(row, "reference")
+            once = row.get("revision", "") if self._once == "revision" else name_of(row, self._once)
         except Rejected as error:
             self._tear(number, str(error), raw)
             return
@@ -158,7 +158,7 @@ class Orders:
         try:
             if raw.startswith(first):
                 row = dict(zip(heads.fields, heads.values(raw), strict=True))
-                group = self._group(number, _name(row, "reference"), row.get("revision", ""), begins=True)
+                group = self._group(number, name_of(row, "reference"), row.get("revision", ""), begins=True)
                 group.rows.append((number, row))
                 return
             if not raw.startswith(line):
@@ -217,7 +217,12 @@ def _marks(read: Read, head: Head) -> tuple[bytes, bytes]:
     return first, line
 
 
-def _name(row: Row, name: str) -> str:
+def name_of(row: Row, name: str) -> str:
+    """A field that a record is known by.
+
+    Raises:
+        Rejected: it is empty, or too long.
+    """
     text = row.get(name, "")
     if not text or len(text) > KEY_CHARS_MAX:
         raise Rejected(f"field {name}: {shown(text)} is no key")
@@ -367,7 +372,7 @@ class OrderMaker:
         return tuple(found)
 
     def _line(self, row: Row, name: str) -> OrderLine:
-        sku = _name(row, "sku")
+        sku = name_of(row, "sku")
         quantity = self._number(row, "quantity")
         if quantity < 0 or quantity % 1:
             raise Rejected(f"field quantity: {shown(row['quantity'])} is no whole number of units")
@@ -389,7 +394,7 @@ class OrderMaker:
         amount = self._amount(head, "paid")
         if not amount:
             return ()
-        name = key_of(_name(head, "payment"))
+        name = key_of(name_of(head, "payment"))
         at_ms = self._moment(head, "paid_at", changed_ms)
         return (Payment(name, amount, currency, at_ms, head.get("gateway", "")),)
 

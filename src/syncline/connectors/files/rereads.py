@@ -1,7 +1,7 @@
 """What can be read again of a partner: the figures of its last full file, and the orders that it left.
 
 A file is what the partner says, so the last one is the truth to compare with, at the moment of its stamp. What a channel shows
-no file tells, nor what became of an order's total in an ERP.
+is told where it leaves a file of that (``shown``), and what became of an order's total in an ERP is not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from syncline.connectors.files.intake import Ends, header_of, kept, lines
 from syncline.connectors.files.kinds import ORDERS, STOCK
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Rows
+from syncline.connectors.files.shown import ShownFiles
 from syncline.connectors.files.sold import Ordered
 from syncline.connectors.files.source import Place
 from syncline.connectors.files.spool import Spool, Taken
@@ -36,7 +37,15 @@ NOBODY = (-1, "")  # before every order
 class FileRereads:
     """Reads one partner's last files again; no call is made for it."""
 
-    def __init__(self, name: str, settings: FilesSettings, clock: Clock, spool: Spool) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: FilesSettings,
+        clock: Clock,
+        spool: Spool,
+        shown: ShownFiles | None = None,
+    ) -> None:
+        self._shown = shown
         self._name = name
         self._settings = settings
         self._clock = clock
@@ -47,6 +56,8 @@ class FileRereads:
         """What the declared files make possible."""
         stock, orders = self._settings.read(STOCK.name), self._settings.read(ORDERS.name)
         return Rereads(
+            shown=self._shown.shown if self._shown is not None else None,
+            shown_of=self._shown.shown_of if self._shown is not None else None,
             levels_of=self.levels_of if stock is not None else None,
             placed=self.placed if orders is not None else None,
             placed_of=self.placed_of if orders is not None else None,

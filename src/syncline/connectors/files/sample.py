@@ -85,6 +85,49 @@ columns = [
     location="MAIN",
     prices="base",
     more={
+        "catalog": """\
+[[systems.{name}.reads]]
+kind = "products"                   # a row for each variant; what a full file leaves out has ended
+path = "products"
+pattern = "PRODUCTS_*.csv"
+scope = "full"
+complete = "rename"
+stamp = "name"
+stamp_format = "%Y%m%d%H%M%S"
+delimiter = ";"
+ended = ["ended"]                   # words of STATE: archived; any other is sold
+columns = [
+  { field = "product", name = "STYLE" },          # what the variants of one product have in common
+  { field = "sku", name = "ITEM" },
+  { field = "barcode", name = "EAN" },
+  { field = "title", name = "NAME" },
+  { field = "description", name = "HTML" },
+  { field = "category", name = "PATH" },
+  { field = "status", name = "STATE" },
+  { field = "option.Colour", name = "COLOUR" },   # in what they differ
+  { field = "attribute.Material", name = "MATERIAL" },
+  { field = "image.1", name = "PICTURE" },        # an https address
+]
+""",
+        "returns": """\
+[[systems.{name}.reads]]
+kind = "returns"                    # goods that came back, each return once by the ERP's number
+path = "returns"
+pattern = "RETURNS_*.csv"
+complete = "rename"
+delimiter = ";"
+decimal = ","
+columns = [
+  { field = "return", name = "RECEIPT" },
+  { field = "reference", name = "REF" },
+  { field = "sku", name = "ITEM" },
+  { field = "location", name = "WAREHOUSE" },
+  { field = "quantity", name = "QTY" },
+  { field = "returned_at", name = "RECEIVED" },
+  { field = "restocked", name = "SHELF" },        # 1: for sale again
+  { field = "money", name = "REPAY" },            # 1: its buyer gets the money back
+]
+""",
         "prices": """\
 [[systems.{name}.reads]]
 kind = "prices"                     # a row for each price; what a full file leaves out is no price any more

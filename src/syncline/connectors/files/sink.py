@@ -127,8 +127,12 @@ class FilesSink:
             )
         # One that never appeared gives its place to what is true now.
         revision = 1 if sent is None else sent.revision + (sent.state == "published")
-        body = Writer(write).file(_rows(write, put, revision))
+        rows = _rows(write, put, revision)
+        body = Writer(write).file(rows)
         name = self.name(write, put.reference, revision)
+        if isinstance(put, PutOrder) and self._settings.read("returns") is not None:
+            numbers = [(str(row["line"]), row["sku"]) for row in rows if row["line"]]
+            self._spool.number(put.reference, numbers, self._clock.now_ms())
         await self._folder.stage(write.path, name, body)
         self._note(operation, put, Sent(revision, _hash(body), "staged"))
         try:

@@ -1,4 +1,4 @@
-"""What the spool keeps of the orders that a channel left: what came of each, its money, and what it is answered."""
+"""What the spool keeps of orders: what came of each that a channel left, its money, what it is answered, and what came back."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """A return that an ERP told of: a short name for what it said, and where."""
+
+    key: str
+    hash: str
+    seq: int
+    file: str
+    line: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What became of one order of a file: ``taken``, ``unchanged``, ``older`` or ``refused``; a file refused whole has no reference."""
 
@@ -67,7 +79,7 @@ class Answer:
 
 
 class SoldSpool:
-    """The part of a spool that is about a channel's orders."""
+    """The part of a spool that is about orders, their money and their returns."""
 
     def _open(self) -> apsw.Connection:
         raise NotImplementedError
@@ -145,6 +157,52 @@ class SoldSpool:
             f"INSERT OR REPLACE INTO money VALUES ({', '.join('?' * len(Money.__slots__))})",  # noqa: S608
             [tuple(getattr(each, name) for name in Money.__slots__) for each in money],
         )
+
+    def returned(self, keys: Iterable[str]) -> dict[str, Noted]:
+        """Which of some returns an ERP told of before."""
+        found: dict[str, Noted] = {}
+        connection = self._open()
+        for key in keys:
+            for row in connection.execute("SELECT * FROM returned WHERE key = ?", (key,)):
+                found[key] = Noted(*row)
+        return found
+
+    def note_returns(self, returns: Iterable[Noted]) -> None:
+        """These returns are about to be told, for the first time.
+
+        Raises:
+            Retryable: the disk does not take it.
+        """
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO returned VALUES (?, ?, ?, ?, ?, ?)",
+                [tuple(getattr(each, name) for name in Noted.__slots__) for each in returns],
+            )
+
+    def forget_returns(self, before_ms: int) -> None:
+        """Returns that came before a moment, and the lines of orders that were written before it, are kept no longer."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM returned WHERE at_ms < ?", (before_ms,))
+            connection.execute("DELETE FROM numbered WHERE at_ms < ?", (before_ms,))
+
+    def number(self, reference: str, lines: Iterable[tuple[str, str]], now_ms: int) -> None:
+        """The lines of an order are about to be written: number and SKU of each. Case of a reference does not count.
+
+        Raises:
+            Retryable: the disk does not take it.
+        """
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO numbered VALUES (?, ?, ?, ?)",
+                [(reference.lower(), line, sku, now_ms) for line, sku in lines],
+            )
+
+    def numbered(self, reference: str, line: str) -> set[str]:
+        """What a line of an order was in any of its revisions."""
+        rows = self._open().execute(
+            "SELECT sku FROM numbered WHERE reference = ? AND line = ?", (reference.lower(), line)
+        )
+        return {str(sku) for (sku,) in rows}
 
     def order(
         self,

@@ -16,14 +16,14 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from syncline.connectors.files import mapping, orders
+from syncline.connectors.files import mapping, orders, returned
 from syncline.connectors.files.builders import BUILDERS, TOPICS, decode, events_of
 from syncline.connectors.files.comparing import ComparedLines, ComparedRecords, Comparison, Told
 from syncline.connectors.files.declared import Read
 from syncline.connectors.files.dialect import Reader
 from syncline.connectors.files.intake import Ends, Intake, Numbered, header_of, kept, lines
 from syncline.connectors.files.judging import Acknowledgements, Judge
-from syncline.connectors.files.kinds import MONEY
+from syncline.connectors.files.kinds import MONEY, ONCE, SHOWN
 from syncline.connectors.files.manifest import FilesSettings
 from syncline.connectors.files.mapping import Refusal, Rows
 from syncline.connectors.files.paying import MoneyJudge
@@ -103,11 +103,12 @@ class FilesSource:
         self._physical = any(read.kind == "stock" and read.basis == "on_hand" for read in settings.reads)
         self._paid = any(read.kind in MONEY for read in settings.reads)
         answered = settings.write("acknowledgements") is not None
+        self._returns = returned.ReturnJudge(name, clock, spool)
         self._money = MoneyJudge(name, clock, spool, answers=answered)
 
     @property
     def streams(self) -> tuple[PollStream, ...]:
-        return tuple(read.stream for read in self._settings.reads)
+        return tuple(read.stream for read in self._settings.reads if read.stream is not SHOWN)
 
     def verify(self, request: WebhookRequest) -> Verified:
         raise Forged("files send no webhooks")
@@ -115,6 +116,8 @@ class FilesSource:
     def decode(self, logged: LoggedEvent) -> list[Change]:
         if logged.event.topic == orders.TOPIC:
             return [orders.decode(logged.event.body)]
+        if logged.event.topic == returned.TOPIC:
+            return [returned.decode(logged.event.body)]
         if logged.event.topic in TOPICS:
             return decode(logged)
         return mapping.decode(logged)
@@ -146,8 +149,8 @@ class FilesSource:
             reached_ms = max(covers_ms, place.covers, _as_of(read, entry))
             done = replace(place, seq=entry.seq, now=0, at=0, covers=reached_ms)
             pages = self._full if read.scope == "full" else self._delta
-            if sold:
-                pages = self._orders
+            if read.kind in ONCE:
+                pages = self._one_by_one
             async for events, present, reached in pages(read, entry, place, done, covers_ms):
                 yield Page(events, self._cursor(stream, reached, covers_ms), last=False, present=present)
                 place = reached
@@ -172,6 +175,8 @@ class FilesSource:
         yield Page((), self._cursor(stream, place, max(covers_ms, place.covers)), last=True)
         if read.kind == "orders":
             self._spool.forget_placed(self._clock.now_ms() - self._settings.order_days * DAY_MS)
+        if read.kind == "returns":
+            self._spool.forget_returns(self._clock.now_ms() - self._settings.order_days * DAY_MS)
         self._spool.collect(
             stream, (place.full, place.base), place.seq, self._clock.now_ms(), self._settings.keep_days
         )
@@ -270,7 +275,7 @@ class FilesSource:
         again = odd | self._spool.touched(read.stream.name) if before else odd
         if isinstance(rows, StatedRows):
             said = await digests(before, self._clock, reader, rows)
-            groups = await grouped(found, self._clock, Grouped(reader, rows.key_of))
+            groups = await grouped(found, self._clock, Grouped(reader, rows.key_of, rows.check))
             return ComparedRecords(entry.name, rows, groups, said, again)
         lines_before = set[bytes]()
         for number, line in enumerate(before):
@@ -326,9 +331,13 @@ class FilesSource:
 
     # --- files of changes -------------------------------------------------------------------------------
 
-    async def _orders(self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int) -> Telling:
-        """Orders that a channel left, or money of them. ``at`` counts those that nothing is told of too."""
-        if read.kind in MONEY:
+    async def _one_by_one(
+        self, read: Read, entry: Taken, place: Place, done: Place, covers_ms: int
+    ) -> Telling:
+        """Orders that a channel left, or money or returns of orders. ``at`` counts those that nothing is told of too."""
+        if read.kind == "returns":
+            told = await self._returns.told(read, entry)
+        elif read.kind in MONEY:
             told = await self._money.told(read, entry)
         else:
             answers = self._settings.write("acknowledgements") is not None
@@ -415,7 +424,7 @@ class FilesSource:
         touched: dict[str, int],
     ) -> tuple[list[Event], list[Refusal]]:
         """Records, each with all rows that the file has of it."""
-        groups = await grouped(found, self._clock, Grouped(reader, rows.key_of))
+        groups = await grouped(found, self._clock, Grouped(reader, rows.key_of, rows.check))
         refused = list(refusals(entry.name, groups, rows))
         good: list[Stated[object]] = []
         for count, group in enumerate(groups.groups.values(), 1):

@@ -21,6 +21,7 @@ import msgspec
 
 from syncline.connectors.files.sold import SoldSpool
 from syncline.connectors.files.told import TOLD_SCHEMA, ToldSpool
+from syncline.connectors.files.written import WRITTEN_SCHEMA, WrittenSpool
 from syncline.model.errors import Misconfigured, Retryable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -70,6 +71,12 @@ CREATE TABLE IF NOT EXISTS money (
     seq INTEGER NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (key, kind, id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX IF NOT EXISTS money_waits ON money (kind, at_ms) WHERE state = 'waits';
+CREATE TABLE IF NOT EXISTS returned (
+    key TEXT PRIMARY KEY, hash TEXT NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL, at_ms INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS numbered (
+    reference TEXT NOT NULL, line TEXT NOT NULL, sku TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (reference, line, sku)
+) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS figures (
     sku TEXT NOT NULL, location TEXT NOT NULL, line BLOB NOT NULL, PRIMARY KEY (sku, location)
 ) WITHOUT ROWID, STRICT;
@@ -159,7 +166,7 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-class Spool(SoldSpool, ToldSpool):
+class Spool(SoldSpool, ToldSpool, WrittenSpool):
     """The folder of one system. It is opened when it is first used; several may use it at once."""
 
     def __init__(self, folder: str, rng: Random, owner: str) -> None:
@@ -181,7 +188,7 @@ class Spool(SoldSpool, ToldSpool):
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages
                 with connection:
-                    connection.execute(SCHEMA + TOLD_SCHEMA)
+                    connection.execute(SCHEMA + TOLD_SCHEMA + WRITTEN_SCHEMA)
                     _carry(connection)
                     fresh = f"{self._rng.getrandbits(64):016x}"
                     connection.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (fresh,))

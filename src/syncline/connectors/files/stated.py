@@ -59,6 +59,13 @@ class StatedRows(Rows):
         """
         raise NotImplementedError
 
+    def check(self, values: Sequence[str]) -> None:
+        """Look at a row by itself, in the order of the file, before any record is made.
+
+        Raises:
+            Rejected: it spoils its record.
+        """
+
     def record(self, lines: Sequence[Line]) -> Stated[object]:
         """The record that all of its rows make, in the order of the file.
 

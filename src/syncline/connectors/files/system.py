@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from syncline.connectors.files.census import Adopting, FileCensus
 from syncline.connectors.files.client import ObjectFolder
 from syncline.connectors.files.copies import FileCopies
 from syncline.connectors.files.intake import Intake
 from syncline.connectors.files.judging import Acknowledgements
+from syncline.connectors.files.kinds import ORDER_STATUS, SHOWN
 from syncline.connectors.files.local import LocalFolder
 from syncline.connectors.files.manifest import FilesSettings, capabilities_of
 from syncline.connectors.files.rereads import FileRereads
+from syncline.connectors.files.shown import ReadBack, ShownFiles
 from syncline.connectors.files.sink import FilesSink
 from syncline.connectors.files.source import FilesSource
 from syncline.connectors.files.spool import Spool
 from syncline.model.errors import Misconfigured, SynclineError
-from syncline.ports import Folder, Opening, System
+from syncline.ports import Expiry, Folder, Opening, Sink, System
 from syncline.sdk.governor import ConcurrencySlots
 
 Finding = tuple[str, bool, str]
@@ -50,18 +53,40 @@ def open_system(opening: Opening) -> System:
     intake = Intake(folder, spool, opening.clock)
     answers = Acknowledgements(settings, spool, folder)
     source = FilesSource(opening.name, settings, opening.clock, spool, intake, answers)
+    sink: Sink = FilesSink(settings, opening.clock, spool, folder)
+    shown = None
+    if settings.read(SHOWN.name) is not None:
+        shown = ShownFiles(settings, opening.clock, spool, intake)
+        sink = ReadBack(sink, shown, opening.clock, spool)
+    census = None
+    if any(read.kind in ("stock", "order_status") for read in settings.reads):  # an ERP
+        census = FileCensus(opening.name, settings, opening.clock, spool, intake)
+        sink = Adopting(sink, census, spool)
+    booked = settings.read(ORDER_STATUS.name) is not None
     return System(
         opening.name,
         "files",
         capabilities_of(settings),
         source,
-        FilesSink(settings, opening.clock, spool, folder),
+        sink,
         governor,
         check=Check(settings, spool, folder).run,
         believed=source.believed,
-        rereads=FileRereads(opening.name, settings, opening.clock, spool).offered(),
+        rereads=FileRereads(opening.name, settings, opening.clock, spool, shown).offered(),
+        census=census,
+        order_book=census if booked else None,
         copies=FileCopies(settings, opening.clock, spool, intake),
+        expiries=lambda: expiries_of(settings),
     )
+
+
+def expiries_of(settings: FilesSettings) -> tuple[Expiry, ...]:
+    """When the session token of object storage ends, where that is configured; keys and pinned host keys have no end."""
+    end = settings.session_token_expires
+    if end is None:
+        return ()
+    mend = "Ask for new temporary keys, or give Syncline a user's own keys, which need no session token."
+    return (Expiry("session token", round(end.timestamp() * 1000), "session_token_expires", mend),)
 
 
 class Check:

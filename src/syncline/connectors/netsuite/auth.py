@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.errors import Misconfigured
-from syncline.ports import Clock, Transport
+from syncline.ports import Clock, Expiry, Transport
+from syncline.sdk.ends import Validity, midnight_ms, validity_of
 from syncline.sdk.oauth1 import Keys, authorization
 from syncline.sdk.tokens import KeptToken
 
@@ -28,6 +29,9 @@ TOKEN_PATH = "/services/rest/auth/oauth2/v1/token"  # noqa: S105 - a path
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE_S = 300  # at most 3600; short, because an assertion is used once, at once
 RSA_BITS = (3072, 4096)
+# "If the certificate is valid for a longer time period, the system automatically shortens the validity to two years"
+# (subsect_162755332391). From when it counts them is not said; a certificate cannot be uploaded before it is made.
+LIFE_MS_MAX = 2 * 365 * 86_400_000
 
 Signer = Callable[[bytes], bytes]
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -72,6 +76,46 @@ def load_signer(private_key: str) -> tuple[str, Signer]:
 
         return algorithm, sign
     raise Misconfigured("netsuite.private_key: NetSuite accepts RSA and EC (P-256, P-384, P-521) keys only.")
+
+
+def expiries_of(settings: NetSuiteSettings) -> tuple[Expiry, ...]:
+    """When the certificate ends, where it or its day is configured. Tokens of TBA last until they are revoked.
+
+    Raises:
+        Misconfigured: what is configured is no certificate, or that of another key.
+    """
+    if settings.auth == "tba":
+        return ()
+    held = _held(settings) if settings.certificate else None
+    end_ms, known_by = 0, ""
+    if settings.certificate_expires is not None:
+        end_ms, known_by = midnight_ms(settings.certificate_expires), "certificate_expires"
+    elif held is not None:
+        end_ms, known_by = held.until_ms, "the certificate"
+        if held.from_ms + LIFE_MS_MAX < end_ms:
+            end_ms, known_by = held.from_ms + LIFE_MS_MAX, "NetSuite's two years"
+    mend = (
+        "Upload a new one under Setup > Integration > OAuth 2.0 Client Credentials Setup and set certificate_id, "
+        "private_key and certificate together."
+    )
+    return (Expiry("certificate", end_ms, known_by, mend),) if known_by else ()
+
+
+def _held(settings: NetSuiteSettings) -> Validity:
+    try:
+        held = validity_of(settings.certificate)
+    except ValueError as error:
+        raise Misconfigured(f"netsuite.certificate is {error}.") from None
+    if held.public_key != _public_key(settings.private_key):
+        raise Misconfigured("netsuite.certificate is not the one of netsuite.private_key.")
+    return held
+
+
+def _public_key(private_key: str) -> bytes:
+    key = serialization.load_pem_private_key(private_key.encode(), password=None)
+    return key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 class Credential:

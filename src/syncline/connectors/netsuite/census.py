@@ -12,7 +12,7 @@ import msgspec
 
 from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
-from syncline.connectors.netsuite.delta import Place
+from syncline.connectors.netsuite.delta import Delta, Place
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
 from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
 from syncline.model.census import FoundOrder, Listed, ListedCustomer, ListedItem, ListedPlace
@@ -36,8 +36,15 @@ class NetSuiteCensus:
     """One account, listed. Census and OrderBook; reading has no effect."""
 
     def __init__(
-        self, name: str, settings: NetSuiteSettings, clock: Clock, client: Client, erp_clock: ErpClock
+        self,
+        name: str,
+        settings: NetSuiteSettings,
+        clock: Clock,
+        client: Client,
+        erp_clock: ErpClock,
+        delta: Delta,
     ) -> None:
+        self._delta = delta
         self._name = name
         self._settings = settings
         self._clock = clock
@@ -141,7 +148,7 @@ class NetSuiteCensus:
                 if len(page) < PAGE_MAX:
                     break
                 at = (int(page[-1]["txn"]), int(page[-1]["line"]))
-        return [
+        told = [
             rows.order_event(
                 self._name,
                 lines[order],
@@ -153,6 +160,7 @@ class NetSuiteCensus:
             for order, reference in orders.items()
             if lines[order]
         ]
+        return told + await self._delta.shipments_of(orders)
 
     def _since_ms(self, lines: Sequence[Row], reading: Reading) -> int:
         """Since when the account's figures contain an order: its last edit, or at the latest its reading.

@@ -209,13 +209,7 @@ class Delta:
         if not headers:
             return []
         read.lines = known or await self._lines(str(h["id"]) for h in headers)
-        shipped = {
-            key: goods
-            for key, lines in read.lines.items()
-            if lines[0].get("type") == "ItemShip"
-            and queries.letter(lines[0].get("status")) == "C"
-            and (goods := [x for x in lines if str(x.get("item")) not in self._settings.amount_items])
-        }
+        shipped = self._shipped(read.lines)
         sources = {key: str(lines[0].get("createdfrom", "")) for key, lines in shipped.items()}
         changed = self._moments(headers, read)
         orders = {k: lines for k, lines in read.lines.items() if lines[0].get("type") == "SalesOrd"}
@@ -261,6 +255,47 @@ class Delta:
             for key, lines in mine.items()
         ]
         return events + levels
+
+    async def shipments_of(self, orders: Mapping[str, str]) -> list[Event]:
+        """What was shipped of some orders, by their ids, told under the references given for them."""
+        began_ms = self._clock.now_ms()
+        reading = await self._erp.read()
+        wanted = [int(order) for order in orders]
+        sources: dict[str, str] = {}
+        for start in range(0, len(wanted), DOCUMENTS):
+            chunk = wanted[start : start + DOCUMENTS]
+            sql = queries.shipped_from(len(chunk), self._erp.expression)
+            at = (KEY_START, KEY_START)
+            for _ in range(PAGES_MAX):
+                page = await self._client.query(sql, [*chunk, at[0], at[0], at[1]])
+                sources |= {str(row["txn"]): str(row["createdfrom"]) for row in page}
+                if len(page) < PAGE_MAX:
+                    break
+                at = (int(page[-1]["txn"]), int(page[-1]["line"]))
+        shipped = self._shipped(await self._lines(sources))
+        tracking = await self._tracking(list(shipped))
+        read = _Read(reading, began_ms, began_ms, Place(reading.utc_ms))
+        return [
+            rows.shipment_event(
+                self._system,
+                lines,
+                orders[sources[key]],
+                tracking.get(key, ()),
+                erp_ms=self._stamp(lines),
+                changed_ms=self._changed(lines[0], read),
+            )
+            for key, lines in shipped.items()
+        ]
+
+    def _shipped(self, documents: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+        """The goods of the fulfilments among some documents that have left."""
+        return {
+            key: goods
+            for key, lines in documents.items()
+            if lines[0].get("type") == "ItemShip"
+            and queries.letter(lines[0].get("status")) == "C"
+            and (goods := [x for x in lines if str(x.get("item")) not in self._settings.amount_items])
+        }
 
     def _stamp(self, lines: Sequence[Row]) -> int:
         return min(self._erp.stamp(line) for line in lines)

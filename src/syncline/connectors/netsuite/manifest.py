@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,6 +82,7 @@ account = "1234567"
 client_id = "env:NETSUITE_CLIENT_ID"
 certificate_id = "env:NETSUITE_CERTIFICATE_ID"
 private_key = "file:netsuite.pem"
+# certificate = "file:netsuite-public.pem"   # what was uploaded; then you are told before it ends
 push_secrets = ["env:NETSUITE_PUSH_SECRET"]
 timezone = "America/Los_Angeles"    # of the account; without it every poll re-reads 24 hours
 slots = 5                           # concurrent calls that this integration may use
@@ -103,6 +105,11 @@ class NetSuiteSettings:
     client_id: str = ""
     certificate_id: str = ""  # the ``kid`` shown after the certificate was uploaded
     private_key: str = field(default="", repr=False)  # PEM text
+    # Likewise what was uploaded: its end is told in time. The file may hold the key as well.
+    certificate: str = field(default="", repr=False)
+    certificate_expires: date | None = (
+        None  # "Valid until" as NetSuite shows it; goes before what it says itself
+    )
     auth: str = "oauth2"  # or "tba": Token-Based Authentication, for integrations made before 2027.1
     consumer_key: str = ""  # of TBA, as the next three
     consumer_secret: str = field(default="", repr=False)

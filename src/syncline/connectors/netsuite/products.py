@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,7 +18,7 @@ from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import PRODUCTS, NetSuiteSettings
 from syncline.model.change import Change, Cursor, Event, Kind, LoggedEvent
 from syncline.model.errors import Rejected, Retryable
-from syncline.model.products import Product, ProductStatus, Variant, Wording
+from syncline.model.products import Product, ProductStatus, Variant, Wording, fetchable
 from syncline.ports import Clock, Page
 from syncline.sdk import scan
 from syncline.sdk.scan import Scan, event
@@ -216,7 +215,7 @@ def _images(row: ProductRow) -> tuple[str, ...]:
         address for name, text in row.fields.items() if name.startswith("image.") for address in text.split()
     ]
     for address in found:
-        if urlsplit(address).scheme != "https" or not urlsplit(address).hostname:
+        if not fetchable(address):
             raise Rejected(
                 f"Product {row.key}: {address[:200]!r} is no address of an image; it must begin with https://"
             )

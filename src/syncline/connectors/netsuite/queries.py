@@ -57,6 +57,11 @@ def made_from(orders: int, now: str) -> str:
     )
 
 
+def shipped_from(orders: int, now: str) -> str:
+    """Fulfilments of some orders; parameters: these, then the keyset as of ``documents_of``."""
+    return f"{_BODY.format(now=now)}AND t.type = 'ItemShip' AND tl.createdfrom IN ({_marks(orders)}) {_BODY_KEYSET}"
+
+
 def credits_of(invoices: int, now: str) -> str:
     """Credit memos made from some invoices; parameters: these, then the keyset as of ``documents_of``."""
     return f"{_BODY.format(now=now)}AND t.type = 'CustCred' AND tl.createdfrom IN ({_marks(invoices)}) {_BODY_KEYSET}"
@@ -364,6 +369,11 @@ BOOKED = (
 def booked_by_reference(references: int) -> str:
     """Sales orders by their external ids; parameters: those, then the keyset (order, order, line)."""
     return f"{_ORDER_LINES}AND t.externalid IN ({_marks(references)}) {_ORDER_KEYSET}"
+
+
+def booked_by_id(orders: int) -> str:
+    """Sales orders by the account's own ids; parameters: those, then the keyset."""
+    return f"{_ORDER_LINES}AND t.id IN ({_marks(orders)}) {_ORDER_KEYSET}"
 
 
 def booked_by_hand(numbers: int) -> str:

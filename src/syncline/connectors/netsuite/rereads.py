@@ -35,7 +35,9 @@ class Rereader:
 
     def rereads(self) -> Rereads:
         """What this account offers."""
-        return Rereads(levels_of=self.levels_of, booked=self.booked, booked_of=self.booked_of)
+        return Rereads(
+            levels_of=self.levels_of, booked=self.booked, booked_of=self.booked_of, booked_as=self.booked_as
+        )
 
     async def levels_of(self, items: Sequence[Item], locations: Sequence[str]) -> Part[Event]:
         """Levels of some items, those at other locations left out."""
@@ -104,7 +106,18 @@ class Rereader:
                         found.append(replace(row, carries=False))
         return Part(tuple(found), began_ms, "", self._clock.monotonic() - began_s)
 
-    async def _orders(self, sql: str, values: Sequence[str]) -> list[list[Row]]:
+    async def booked_as(self, ids: Mapping[str, str]) -> Part[Booked]:
+        """The sales orders with these ids, told under the references given for them."""
+        began_s, began_ms = self._clock.monotonic(), self._clock.now_ms()
+        wanted = [id_ for id_ in ids if id_.isdecimal()]
+        found: list[Booked] = []
+        for start in range(0, len(wanted), REFERENCES_MAX):
+            some = wanted[start : start + REFERENCES_MAX]
+            orders = await self._orders(queries.booked_by_id(len(some)), [int(id_) for id_ in some])
+            found += [_booked(lines[0], ids[str(lines[0]["id"])], self._units(lines)) for lines in orders]
+        return Part(tuple(found), began_ms, "", self._clock.monotonic() - began_s)
+
+    async def _orders(self, sql: str, values: Sequence[str | int]) -> list[list[Row]]:
         """The lines of some orders, order by order."""
         found: dict[str, list[Row]] = {}
         keyset: tuple[int, int] = (KEY_START, KEY_START)

@@ -261,11 +261,12 @@ class NetSuiteSink:
                 f"NetSuite's order {order.id} is order {put.order.number} and has no external id: set "
                 "netsuite.orders_without_external_id, then release this."
             )
+        total = put.order.total if order.total is None else order.total
         facts: dict[str, Any] = {
             "external_id": order.id,
             "adopted": order.name,
             "commits_stock": False,  # what it really holds, line by line, its event tells
-            "total_difference": f"{order.total - put.order.total:f}",
+            "total_difference": f"{total - put.order.total:f}",
         }
         events = await self._census.order_events({order.id: put.reference})
         return Outcome(Result.DONE, facts=facts | ({"event": events[0]} if events else {}))

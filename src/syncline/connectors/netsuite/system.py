@@ -8,8 +8,10 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from syncline.connectors.netsuite import queries, zones
+from syncline.connectors.netsuite.auth import expiries_of
 from syncline.connectors.netsuite.census import NetSuiteCensus
 from syncline.connectors.netsuite.client import Client
+from syncline.connectors.netsuite.delta import Delta
 from syncline.connectors.netsuite.erpclock import ErpClock
 from syncline.connectors.netsuite.manifest import CAPABILITIES, PUSH_SECRET_BYTES_MIN, NetSuiteSettings
 from syncline.connectors.netsuite.rereads import Rereader
@@ -36,8 +38,10 @@ def open_system(opening: Opening) -> System:
     client = Client(settings, opening.clock, opening.rng, opening.transport, governor)
     erp_clock = ErpClock(settings, opening.clock, client)
     check = Check(settings, client, erp_clock, opening.clock.now_ms)
-    census = NetSuiteCensus(opening.name, settings, opening.clock, client, erp_clock)
+    delta = Delta(opening.name, settings, opening.clock, client, erp_clock)
+    census = NetSuiteCensus(opening.name, settings, opening.clock, client, erp_clock, delta)
     source = NetSuiteSource(opening.name, settings, opening.clock, client)
+    expiries = expiries_of(settings)
     return System(
         opening.name,
         "netsuite",
@@ -50,6 +54,7 @@ def open_system(opening: Opening) -> System:
         order_book=census,
         rereads=Rereader(opening.name, settings, opening.clock, client).rereads(),
         live_prices=source.prices.ask,
+        expiries=lambda: expiries,
     )
 
 

@@ -160,10 +160,10 @@ class Adopter:
         places = sorted(
             {at for route in self._routes.of(Flow.INVENTORY, source=erp) for at in route.locations}
         )
-        await self._reader.lists(here, "places")
-        await self._reader.lists(there, "places")
         await self._reader.lists(here, "items")
         await self._reader.lists(there, "items", fields=fields, places=places)
+        await self._reader.lists(here, "places")
+        await self._reader.lists(there, "places")
         ours: dict[str, ListedItem] = await self._reader.listed(channel, "items")
         theirs: dict[str, ListedItem] = await self._reader.listed(erp, "items")
         decided = await self._shelf.rows(channel, DECISION, Decision)
@@ -281,7 +281,12 @@ class Adopter:
         for at in range(0, len(work), CHUNK):
             chunk = work[at : at + CHUNK]
             # First what they are, then that they are ours: what is bound has been told to the log.
-            events = [event for verdict in chunk for event in (verdict.event, verdict.erp_event) if event]
+            events = [
+                event
+                for verdict in chunk
+                for event in (verdict.event, verdict.erp_event, *verdict.shipments)
+                if event
+            ]
             await self._append(events)
             failpoint("adopt.told")
             await self._shelf.write(*self._rows(report, chunk))
@@ -386,9 +391,8 @@ class Adopter:
                         "now_ms": now_ms,
                     }
                 )
-                stamp_ms = verdict.erp.erp_stamp_ms if verdict.erp is not None else 0
                 state = State.OPEN if fate is Fate.ADOPT else State.CLOSED
-                was = Adopted(state, bindings[-1]["version"], stamp_ms)
+                was = Adopted(state, bindings[-1]["version"], verdict.read_ms)
                 bindings += adopted_rows(
                     report.erp, reference, external_id=one.id, name=one.name, was=was, now_ms=now_ms
                 )

@@ -20,7 +20,7 @@ from syncline.model.change import Event, Kind, LoggedEvent
 from syncline.model.delivery import Item, Result
 from syncline.model.errors import Retryable, Throttled
 from syncline.model.payloads import ReadOrder
-from syncline.model.records import ErpOrder, Order
+from syncline.model.records import ErpOrder, Order, Shipment
 from syncline.ports import REFERENCE, OrderBook, System
 
 FOUND, WHOLE = "found", "whole"
@@ -56,11 +56,15 @@ class Verdict:
     event: Event | None = None
     erp: ErpOrder | None = None
     erp_event: Event | None = None
+    shipments: list[Event] = field(
+        default_factory=list
+    )  # of the ERP, told or not by whoever was there before
+    read_ms: int = 0  # the ERP's clock when it was read
     differs: list[str] = field(default_factory=list)
 
     def why_parked(self) -> tuple[str, str] | None:
         """What a person has to look at before or after it went live: a reason, and a sentence."""
-        order, ids = self.order, ", ".join(one.id for one in self.found)
+        order, ids = self.order, ", ".join(one.called for one in self.found)
         if self.fate is Fate.TWICE:
             return "adopted_twice", (
                 f"order {order.number} and the ERP's orders {ids} do not stand for each other one by one: close all "
@@ -246,9 +250,14 @@ class OrderSearch:
 
         for event in await self._reader.patiently(f"{self._erp.name}: orders", ask):
             for change in self._erp.source.decode(LoggedEvent(0, self._now_ms(), event)):
-                verdict = by_reference.get(change.key)
+                shipment = change.value if isinstance(change.value, Shipment) else None
+                verdict = by_reference.get(change.key if shipment is None else shipment.order_key)
                 if verdict is not None and isinstance(change.value, ErpOrder):
                     verdict.erp, verdict.erp_event = change.value, event
+                    verdict.read_ms = max(verdict.read_ms, change.value.erp_stamp_ms)
+                elif verdict is not None and shipment is not None:
+                    verdict.shipments.append(event)
+                    verdict.read_ms = max(verdict.read_ms, shipment.shipped_at_ms)
 
 
 def _settled(found: Sequence[FoundOrder]) -> bool:
@@ -278,7 +287,7 @@ def _compare(verdict: Verdict, stocked_as: Callable[[str], tuple[str, int]], goo
     if verdict.fate is not Fate.ADOPT or whole is None:
         return
     total = verdict.found[0].total
-    if total != order.total:
+    if total is not None and total != order.total:
         verdict.differs.append(f"total {order.total} {order.currency}, in the ERP {total}")
     if erp is None:
         verdict.differs.append("the ERP did not tell its lines")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from syncline.engine.alerts.kinds import CRITICAL, KINDS
 from syncline.engine.alerts.trends import Trends
+from syncline.engine.endings import Ending
 from syncline.engine.operations import MEANINGS
 from syncline.engine.status import (
     SEND_ASSUMED_MS,
@@ -104,11 +105,18 @@ def condition(
     )
 
 
-def conditions(status: Status, trends: Trends, *, parked_after_ms: int = PARKED_AFTER_MS) -> list[Condition]:
+def conditions(
+    status: Status,
+    trends: Trends,
+    *,
+    parked_after_ms: int = PARKED_AFTER_MS,
+    expires_within_ms: int = EXPIRY_WARN_MS,
+) -> list[Condition]:
     """Everything that is wrong."""
     found = [
         *_here(status, trends),
         *_systems(status, trends),
+        *_credentials(status, expires_within_ms),
         *_events(status, trends),
         *_reads(status, trends),
         *_routes(status, trends),
@@ -273,19 +281,27 @@ def _systems(status: Status, trends: Trends) -> Iterator[Condition]:
                 severity=CRITICAL if late else "",
                 causes=(f"system_down/{name}", f"credential_refused/{name}"),
             )
-        ends_ms = trends.expires.get(name)
-        if ends_ms is not None and ends_ms - status.now_ms < EXPIRY_WARN_MS:
-            left_ms = ends_ms - status.now_ms
-            when = f"ends in {duration(left_ms)}" if left_ms > 0 else "has ended"
-            yield condition(
-                "credential_expiring",
-                name,
-                f"The credential of {name} {when}",
-                "Then everything to and from it stands still: "
-                + ", ".join(route.name for route in status.routes if name in (route.source, route.sink)),
-                severity=CRITICAL if left_ms < EXPIRY_CRITICAL_MS else "",
-                causes=(f"credential_refused/{name}",),
-            )
+
+
+def _credentials(status: Status, expires_within_ms: int) -> Iterator[Condition]:
+    """Of each system the credential that ends first; the others of it are told then, too."""
+    soon: dict[str, list[Ending]] = {}
+    for each in status.endings:
+        if each.left_ms < expires_within_ms:
+            soon.setdefault(each.system, []).append(each)
+    for name, endings in soon.items():
+        first = endings[0]
+        more = "".join(f" The {each.what} {each.when}." for each in endings[1:])
+        routes = ", ".join(route.name for route in status.routes if name in (route.source, route.sink))
+        yield condition(
+            "credential_expiring",
+            name,
+            f"The {first.what} of {name} {first.when}",
+            f"Then everything to and from it stands still: {routes or 'no route yet'}.{more}",
+            mend=" ".join(part for part in (first.mend, KINDS["credential_expiring"].mend) if part),
+            severity=CRITICAL if first.left_ms < EXPIRY_CRITICAL_MS else "",
+            causes=(f"credential_refused/{name}",),
+        )
 
 
 def _events(status: Status, trends: Trends) -> Iterator[Condition]:

@@ -51,9 +51,10 @@ _ALL = (
         "credential_expiring",
         WARNING,
         "A credential ends soon",
-        "After that day the system refuses every call.",
-        "30 days before the day given in `[alerts.expires]`; critical from 3 days before it",
-        "Make a new credential, put it into the configuration and restart, then set the new day.",
+        "From that moment the system refuses every call.",
+        "30 days (`expires_within`) before the end that a certificate, the system's settings or `[alerts.expires]` tell; "
+        "critical from 3 days before it",
+        "Make a new credential, put it into the configuration and restart; where its end is written there, set the new one.",
     ),
     Kind(
         "subscription",

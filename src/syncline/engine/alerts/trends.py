@@ -81,9 +81,7 @@ class _Heard:
 class Trends:
     """Fed with every look; asked by the conditions."""
 
-    def __init__(self, *, expires: Mapping[str, int] | None = None) -> None:
-        """``expires``: by system, the moment at which its credential ends."""
-        self.expires = dict(expires or {})
+    def __init__(self) -> None:
         self.up_ms = 0
         self.jump_ms = 0
         self.jumped_at_ms = 0

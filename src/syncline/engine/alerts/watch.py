@@ -7,7 +7,7 @@ has not told yet is told in its newest form: so what waits for it is bounded by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,6 +15,7 @@ import structlog
 
 from syncline.engine.alerts.book import Book, Entry, Kept
 from syncline.engine.alerts.conditions import (
+    EXPIRY_WARN_MS,
     PARKED_AFTER_MS,
     Condition,
     conditions,
@@ -53,7 +54,7 @@ class Settings:
     repeat_ms: int = HOUR_MS
     repeat_max_ms: int = DAY_MS
     parked_after_ms: int = PARKED_AFTER_MS
-    expires: Mapping[str, int] | None = None
+    expires_within_ms: int = EXPIRY_WARN_MS
     public_url: str = ""
     planned: Planned | None = None
 
@@ -96,7 +97,7 @@ class Watch:
         self._clock = engine.clock
         self._settings = settings or Settings()
         self._disk = disk
-        self._trends = Trends(expires=self._settings.expires)
+        self._trends = Trends()
         self.rates = Rates()
         self._roads = [_Road(way, asyncio.Event()) for way in ways]
         self._learned: dict[str, dict[str, int]] = {}
@@ -124,6 +125,11 @@ class Watch:
     def planned(self) -> Planned | None:
         """What the configuration says was foretold; ``None`` where it has no plan."""
         return self._settings.planned
+
+    @property
+    def expires_within_ms(self) -> int:
+        """How long before its end a credential is told of."""
+        return self._settings.expires_within_ms
 
     @property
     def disk(self) -> tuple[int, int] | None:
@@ -182,7 +188,12 @@ class Watch:
             found.append(store_silent(str(error)))
         else:
             self._trends.look(seen, at_s, self._disk())
-            found += conditions(seen, self._trends, parked_after_ms=self._settings.parked_after_ms)
+            found += conditions(
+                seen,
+                self._trends,
+                parked_after_ms=self._settings.parked_after_ms,
+                expires_within_ms=self._settings.expires_within_ms,
+            )
             self.rates.look(seen.lanes, at_s)
             if self.planned is not None:
                 found += drifts(self.planned, seen, self.rates)

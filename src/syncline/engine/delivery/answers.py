@@ -131,8 +131,8 @@ class Answers:
                 f"{route.source} return {back.key}",
                 back,
                 told,
-                restock=route.restock,
-                money=route.money,
+                restock=route.restock and back.restocked,
+                money=route.money and back.credited,
             )
         )
 

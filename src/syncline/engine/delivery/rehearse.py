@@ -105,9 +105,21 @@ class Rehearsal:
                 if again is not None:
                     built[key] = again
             elif isinstance(what, Refuse):
-                self._differs(operation, known[key], note=f"it would be parked: {what.detail}", waits=True)
+                self._differs(
+                    operation,
+                    known[key],
+                    note=f"it would be parked: {what.detail}",
+                    waits=True,
+                    brief="it would be parked",
+                )
             else:
-                self._differs(operation, known[key], note=f"it would wait: {what.reason}", waits=True)
+                self._differs(
+                    operation,
+                    known[key],
+                    note=f"it would wait: {what.reason}",
+                    waits=True,
+                    brief="it would wait",
+                )
 
     async def _compare(
         self, operation: Operation, key: str, send: Send, row: Row, results: Results
@@ -135,7 +147,7 @@ class Rehearsal:
             ident = send.payload.external_id if isinstance(send.payload, PutOrder) else ""
             self._differs(operation, row, f"{ident}, otherwise" if ident else "not there", computed, size)
         elif found.result is not Result.DONE:
-            self._differs(operation, row, "unclear", computed, size, note=found.message)
+            self._differs(operation, row, "unclear", computed, size, note=found.message, brief="")
         elif isinstance(send.payload, PutOrder) and not send.payload.external_id:
             # Found by its reference, which says nothing of its lines: as a revision it is compared whole.
             results.found(item, found)
@@ -154,6 +166,7 @@ class Rehearsal:
         *,
         note: str = "",
         waits: bool = False,
+        brief: str | None = None,
     ) -> None:
         now_ms = self._clock.now_ms()
-        self._stops.put(operation.name, row, Difference(there, computed, size, note, now_ms, waits))
+        self._stops.put(operation.name, row, Difference(there, computed, size, note, now_ms, waits, brief))

@@ -25,7 +25,7 @@ class Difference:
     """What a route in shadow would have written, and what is there instead.
 
     ``size`` is by how many units or by what amount they differ. ``waits``: it would not be sent yet, so that it has
-    to be looked at again.
+    to be looked at again. ``brief`` is what stands in place of a ``note`` that may quote a person; ``None``: it quotes nobody.
     """
 
     there: str
@@ -34,6 +34,7 @@ class Difference:
     note: str = ""
     looked_at_ms: int = 0
     waits: bool = False
+    brief: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from syncline.engine.adoption import Adopted, Adoption, State
 from syncline.engine.apply.retired import retired_among
 from syncline.engine.codec import decode, fingerprint
 from syncline.engine.delivery.build import Builder
@@ -27,11 +28,16 @@ UNDER_WAY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class OrdersSeen:
-    """What was read of some orders. ``gone`` are keys that the ERP refers to and the channel does not show."""
+    """What was read of some orders. ``gone`` are keys that the ERP refers to and the channel does not show.
+
+    ``adopted``: how those came to us that somebody else wrote, by reference. The ERP's order carries another reference, so
+    it is read by the id that it had then.
+    """
 
     placed: Mapping[str, Placed]
     booked: Mapping[str, Sequence[Booked]]
     gone: frozenset[str] = frozenset()
+    adopted: Mapping[str, Adopted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class OrderReconciliation:
         systems: Mapping[str, System],
         lanes: Mapping[str, Lane],
         builders: Mapping[str, Builder],
+        adoption: Adoption,
         *,
         guard: Callable[[], Write],
         window_ms: int,
@@ -63,6 +70,7 @@ class OrderReconciliation:
         self._systems = systems
         self._lanes = lanes
         self._builders = builders
+        self._adoption = adoption
         self._guard = guard
         self._window_ms = window_ms
 
@@ -96,8 +104,9 @@ class OrderReconciliation:
         part = await placed(self._since_ms(), await self._cursor(route.source), after)
         costs = {route.source: part.cost}
         found = {row.key: row for row in part.rows}
-        booked = await self._booked(route, list(found.values()), costs)
-        return Chunk(OrdersSeen(found, booked), len(found), part.after, costs)
+        adopted = await self._adopted(route, list(found))
+        booked = await self._booked(route, list(found.values()), adopted, costs)
+        return Chunk(OrdersSeen(found, booked, adopted=adopted), len(found), part.after, costs)
 
     async def _walk_erp(self, route: Route, after: str) -> Chunk:
         rereads = self._systems[route.sink].rereads
@@ -117,11 +126,12 @@ class OrderReconciliation:
         costs: dict[str, float] = {}
         placed = await self._placed(route, subjects, costs)
         references = {key: reference_of(route.source, key) for key in subjects}
-        booked = await self._booked(route, list(placed.values()), costs, list(references.values()))
+        adopted = await self._adopted(route, subjects)
+        booked = await self._booked(route, list(placed.values()), adopted, costs, list(references.values()))
         gone = frozenset(
             key for key, reference in references.items() if key not in placed and reference in booked
         )
-        return Chunk(OrdersSeen(placed, booked, gone), 0, costs=costs)
+        return Chunk(OrdersSeen(placed, booked, gone, adopted), 0, costs=costs)
 
     async def _cursor(self, channel: str) -> Cursor | None:
         """Where the channel's stream of orders stands: what it leaves out is not ours."""
@@ -143,24 +153,35 @@ class OrderReconciliation:
         costs[route.source] = costs.get(route.source, 0.0) + part.cost
         return {row.key: row for row in part.rows}
 
+    async def _adopted(self, route: Route, keys: Sequence[str]) -> dict[str, Adopted]:
+        """Which of some orders others had written or left, by reference; those that are ours to export are as any other."""
+        references = [reference_of(route.source, key) for key in keys]
+        adopted = await self._adoption.adopted(route.sink, references)
+        return {reference: was for reference, was in adopted.items() if was.state is not State.EXPORT}
+
     async def _booked(
         self,
         route: Route,
         placed: Sequence[Placed],
+        adopted: Mapping[str, Adopted],
         costs: dict[str, float],
         references: Sequence[str] = (),
     ) -> dict[str, list[Booked]]:
-        booked_of = self._systems[route.sink].rereads.booked_of
-        assert booked_of is not None
+        rereads = self._systems[route.sink].rereads
+        assert rereads.booked_of is not None
         numbers = dict.fromkeys(references, "")
         numbers |= {reference_of(route.source, row.key): row.number for row in placed}
         if not numbers:
             return {}
-        part = await booked_of(numbers)
-        costs[route.sink] = costs.get(route.sink, 0.0) + part.cost
+        parts = [await rereads.booked_of(numbers)]
+        ids = {was.external_id: reference for reference, was in adopted.items() if was.external_id}
+        if ids and rereads.booked_as is not None:
+            parts.append(await rereads.booked_as(ids))
         found: dict[str, list[Booked]] = {}
-        for row in part.rows:
-            found.setdefault(row.reference, []).append(row)
+        for part in parts:
+            costs[route.sink] = costs.get(route.sink, 0.0) + part.cost
+            for row in part.rows:
+                found.setdefault(row.reference, []).append(row)
         return found
 
     # --- comparing ----------------------------------------------------------------------------------
@@ -178,12 +199,15 @@ class OrderReconciliation:
         past = await retired_among(self._store, list(references))
         found: list[Difference] = []
         for key, placed in seen.placed.items():
-            if reference_of(route.source, key) in past:
+            reference = reference_of(route.source, key)
+            if reference in past:
                 continue  # it was finished long ago: what changed since waits for a person
-            booked = seen.booked.get(reference_of(route.source, key), ())
-            one = self._differs(route, placed, booked, known.get(key), bound.get(key, ("", 0)))
+            booked, order = seen.booked.get(reference, ()), known.get(key)
+            if not self._compared(route, placed, booked, order, seen.adopted.get(reference)):
+                continue
+            one = self._differs(route, placed, booked, order, bound.get(key, ("", 0)))
             if one is not None:
-                ours = await self._ours(route, key, known.get(key), bound.get(key, ("", 0)))
+                ours = await self._ours(route, key, order, bound.get(key, ("", 0)))
                 named = self._named(route, one, ours)
                 if named is not None:
                     found.append(named)
@@ -196,12 +220,31 @@ class OrderReconciliation:
                 continue  # the channel shows old orders to nobody
             booked = seen.booked[reference_of(route.source, key)]
             if any(not row.units or any(row.units.values()) for row in booked):
-                ids = ", ".join(row.external_id for row in booked)
+                ids = ", ".join(row.called for row in booked)
                 detail = (
                     f"{route.sink} has {booked[0].reference} as {ids}; {route.source} shows no order {key}"
                 )
                 found.append(Difference(key, key, Cause.UNKNOWN_TO_SHOP, detail, witness=ids))
         return found
+
+    def _compared(
+        self,
+        route: Route,
+        placed: Placed,
+        booked: Sequence[Booked],
+        order: Order | None,
+        was: Adopted | None,
+    ) -> bool:
+        """Whether an order of before is to be as any other. What was over, or left alone, when it was taken over is not."""
+        if was is None:
+            # Nobody has it, and it was not ours: it waits for a person, or was done with.
+            early = placed.placed_at_ms < self._adoption.start_ms(route.source)
+            return order is not None or bool(booked) or not early
+        if placed.updated_at_ms > (was.at_ms if order is None else order.updated_at_ms):
+            return True  # nobody told of what changed since
+        if order is None or was.state is not State.OPEN:
+            return False
+        return bool(booked) or self._systems[route.sink].rereads.booked_as is not None
 
     def _differs(
         self,
@@ -214,7 +257,7 @@ class OrderReconciliation:
         """What the two sides, and what was known of them, disagree about; nothing is known of writes yet."""
         key = placed.key
         if len({row.external_id for row in booked}) > 1:
-            ids = ", ".join(sorted({row.external_id for row in booked}))
+            ids = ", ".join(sorted({row.called for row in booked}))
             detail = f"{route.sink} has order {placed.number} more than once: {ids}"
             return Difference(key, key, Cause.DUPLICATE, detail, witness=ids)
         if order is None and not any(row.carries for row in booked):
@@ -222,7 +265,7 @@ class OrderReconciliation:
                 return None
             detail = f"order {placed.number} was never captured, and {route.sink} has none with its reference"
             if booked:
-                detail += f", but {booked[0].external_id} names its number"
+                detail += f", but {booked[0].called} names its number"
             return Difference(key, key, Cause.MISSING_IN_ERP, detail, asks=bool(booked))
         if order is None or _newer(placed, order):
             detail = f"order {placed.number} changed in {route.source}, and nobody told"
@@ -237,7 +280,7 @@ class OrderReconciliation:
                 return None
             detail = f"order {placed.number}: {route.sink} has none with its reference"
             if booked:
-                detail += f", but {booked[0].external_id} names its number"
+                detail += f", but {booked[0].called} names its number"
             if bound[0]:
                 detail += f"; it was there as {bound[0]}, so somebody deleted it or took the reference off"
             return Difference(
@@ -263,14 +306,14 @@ class OrderReconciliation:
                 f"{sku}: {there.get(sku, Decimal(0)).normalize():f} instead of {wanted.get(sku, Decimal(0)):f}"
                 for sku in odd[:5]
             )
-            detail = f"order {placed.number}, {route.sink} {booked.external_id}: {told}"
+            detail = f"order {placed.number}, {route.sink} {booked.called}: {told}"
             witness = f"{witness} {fingerprint(sorted(there.items()))}"
             return Difference(key, key, Cause.WRONG_LINES, detail, max(1, int(units)), witness)
         by = booked.total - order.total
         if not by or not wanted:
             return None
         detail = (
-            f"order {placed.number}, {route.sink} {booked.external_id}: {booked.total:f} instead of "
+            f"order {placed.number}, {route.sink} {booked.called}: {booked.total:f} instead of "
             f"{order.total:f} {order.currency}"
         )
         cause = Cause.ROUNDING if abs(by) <= route.rounding_tolerance else Cause.WRONG_TOTAL

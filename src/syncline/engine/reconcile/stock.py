@@ -93,7 +93,7 @@ class StockReconciliation:
             item
             for row in part.rows
             if (item := self._catalog.get(route.sink, row.sku)) is not None
-            and item.external_id != row.external_id
+            and row.external_id not in ("", item.external_id)
         ]
         doubles: frozenset[str] = frozenset()
         if suspected:  # the one that counts may be gone, and this one be its successor
@@ -210,7 +210,7 @@ class StockReconciliation:
             return Difference(
                 f"{row.sku}{SEP}#{row.external_id}", row.sku, Cause.DUPLICATE, detail, certain=True
             )
-        if item.external_id != row.external_id:
+        if row.external_id not in ("", item.external_id):
             return Difference(
                 row.sku, row.sku, Cause.IN_FLIGHT, "another variant has this SKU since a moment"
             )

@@ -78,6 +78,7 @@ def reconciler_of(engine: Engine, settings: Settings, guard: Callable[[], Write]
         engine.systems,
         engine.lanes,
         builders,
+        engine.adoption,
         guard=guard,
         window_ms=settings.orders_ms,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import RESULTS, VIA
 from syncline.engine.moments import Moment
+from syncline.engine.reconcile.differences import Cause
 from syncline.engine.records.kinds import Records
 from syncline.engine.records.prices import list_title
 from syncline.engine.records.standing import Standing
@@ -38,7 +39,14 @@ def _standings(view: View) -> list[Standing]:
 
 def _differences(one: Standing) -> list[Moment]:
     return [
-        Moment(each.first_at_ms, f"Found: {each.cause}", each.detail, one.route.sink, "warn")
+        Moment(
+            each.first_at_ms,
+            f"Found: {each.cause}",
+            each.detail,
+            one.route.sink,
+            "warn",
+            brief="" if each.cause == Cause.REJECTED_WRITE else None,
+        )
         for each in one.findings
     ]
 
@@ -64,7 +72,8 @@ async def _content(engine: Engine, records: Records, flow: StateFlow, route: Rou
         told, tone = RESULTS[Result(result)] if result else ("is under way", "plain")
         took = f" ({duration(finished_ms - started_ms)})" if finished_ms else ""
         title = f"{operation_title(operation).capitalize()}: {told}{took}"
-        found.append(Moment(finished_ms or started_ms, title, _both(what, clean(message)), route.sink, tone))
+        words = _both(what, clean(message))
+        found.append(Moment(finished_ms or started_ms, title, words, route.sink, tone, brief=what))
     ended = sorted({row[4] for row in mine if row[4]})
     if ended:
         for _, _, at_ms, lag_ms, kept in await engine.store.read(
@@ -72,12 +81,14 @@ async def _content(engine: Engine, records: Records, flow: StateFlow, route: Rou
         ):
             title = f"Landed {duration(lag_ms)} after the change, tolerance {duration(route.tolerance_ms)}"
             found.append(Moment(at_ms, title, what, route.sink, "good" if kept else "bad"))
-    for _, system, of, _, _, detail, at_ms, resolved_at_ms, resolution, by in await engine.store.read(
+    for _, system, of, _, reason, detail, at_ms, resolved_at_ms, resolution, by in await engine.store.read(
         "parked_like", limit=CALLS_MAX, **at
     ):
         if (system, of) != (route.sink, operation):
             continue
-        found.append(Moment(at_ms, "Parked: a person has to decide", clean(detail), system, "warn"))
+        found.append(
+            Moment(at_ms, "Parked: a person has to decide", clean(detail), system, "warn", brief=reason)
+        )
         if resolved_at_ms is not None:
             title = f"Parked entry {resolution}" + (f" by {by}" if by else "")
             found.append(Moment(resolved_at_ms, title, what, system, "good"))

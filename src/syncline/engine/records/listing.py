@@ -13,10 +13,13 @@ from syncline.engine.records.checkout import checkout
 from syncline.engine.records.kinds import Records, contents_of, routes_of, titles, told
 from syncline.engine.records.standing import (
     GRAVITY,
+    REFUSED,
     Standing,
     Word,
     capital,
+    in_brief,
     is_answered,
+    parked_brief,
     parked_of,
     sentence,
     standings,
@@ -42,7 +45,10 @@ TEXT_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record in a list. ``system`` is its source; ``where`` the channels, or the channel, that it is about."""
+    """One record in a list. ``system`` is its source; ``where`` the channels, or the channel, that it is about.
+
+    ``brief`` is what stands in place of a ``sentence`` that may quote a person; ``None``: it quotes nobody.
+    """
 
     system: str
     key: str
@@ -52,6 +58,7 @@ class Line:
     where: str
     since_ms: int = 0
     link: str = ""  # where it is decided, if that is no page of a record
+    brief: str | None = None
 
     @property
     def tone(self) -> str:
@@ -84,10 +91,10 @@ async def troubles(engine: Engine, records: Records) -> list[Line]:
             if key == records.kind.value:
                 entries[one.id] = Line(
                     system, "", "A full read lacks too many records", Word.PARKED, sentence(one.detail), system,
-                    one.parked_at_ms, f"/parked/{one.id}",
+                    one.parked_at_ms, f"/parked/{one.id}", brief=parked_brief(one),
                 )  # fmt: skip
     for flow, route in routes_of(engine, records):
-        mine: list[tuple[str, Word, str, int]] = []
+        mine: list[tuple[str, Word, str, int, str | None]] = []
         stopped = bool(engine.modes.stop_of(route.name))
         rows = await engine.store.read(
             "deliveries_late", system=route.sink, route=route.name, now_ms=now_ms, limit=TROUBLES_MAX
@@ -95,25 +102,34 @@ async def troubles(engine: Engine, records: Records) -> list[Line]:
         for _, key, _, due_at_ms, attempts, reason in rows:
             text = f"It should have been at {route.sink} {duration((now_ms - due_at_ms) // 1000 * 1000)} ago"
             tried = f"; tried {attempts} times: {clean(reason)}" if attempts > 1 and reason else ""
-            mine.append((key, Word.STOPPED if stopped else Word.LATE, text + tried, due_at_ms))
+            mine.append(
+                (
+                    key,
+                    Word.STOPPED if stopped else Word.LATE,
+                    text + tried,
+                    due_at_ms,
+                    sentence(text) if tried else None,
+                )
+            )
         parked = await parked_of(engine, route.sink, flow.operations(route))
         for (_, key), one in list(parked.items())[:TROUBLES_MAX]:
-            mine.append((key, Word.PARKED, one.detail, one.parked_at_ms))
+            mine.append((key, Word.PARKED, one.detail, one.parked_at_ms, parked_brief(one)))
         mine += [
-            (key, Word.DIFFERS, text, at_ms) for key, text, at_ms in await _differing(engine, flow, route)
+            (key, Word.DIFFERS, text, at_ms, brief)
+            for key, text, at_ms, brief in await _differing(engine, flow, route)
         ]
-        for content, word, text, since_ms in mine:
+        for content, word, text, since_ms, brief in mine:
             at = (route.source, flow.sku_of(content), route.sink)
             if at not in found or GRAVITY[word] < GRAVITY[found[at].word]:
-                found[at] = Line(*at[:2], "", word, sentence(text), at[2], since_ms)
+                found[at] = Line(*at[:2], "", word, sentence(text), at[2], since_ms, brief=brief)
     lines = await _titled(engine, records, list(found.values()))
     return sorted(
         (*entries.values(), *lines), key=lambda one: (GRAVITY[one.word], one.since_ms, one.key, one.where)
     )
 
 
-async def _differing(engine: Engine, flow: StateFlow, route: Route) -> list[tuple[str, str, int]]:
-    """Contents of a route that were found to differ, and were not written since: key, detail, and since when."""
+async def _differing(engine: Engine, flow: StateFlow, route: Route) -> list[tuple[str, str, int, str | None]]:
+    """Contents of a route that were found to differ, and were not written since: key, detail, since when, and in brief."""
     rows = await engine.store.read(
         "differences_open", route=route.name, state="", cause="", limit=DIFFERENCES_MAX
     )
@@ -125,7 +141,10 @@ async def _differing(engine: Engine, flow: StateFlow, route: Route) -> list[tupl
         )
     }
     found = [row for row in rows if not is_answered(*held.get(row[1], ("", 0)), row[8])]
-    return [(row[1], capital(clean(row[4])), row[7]) for row in found[:TROUBLES_MAX]]
+    return [
+        (row[1], capital(clean(row[4])), row[7], REFUSED if row[2] == Cause.REJECTED_WRITE else None)
+        for row in found[:TROUBLES_MAX]
+    ]
 
 
 async def _titled(engine: Engine, records: Records, lines: Sequence[Line]) -> list[Line]:
@@ -174,7 +193,11 @@ async def lines_of(engine: Engine, records: Records, system: str, keys: Sequence
             word, told_so = await _bought(engine, records, system, key, word, told_so)
         where = ", ".join(dict.fromkeys(one.route.sink for one in mine))
         since_ms = max((one.written_at_ms for one in mine), default=0)
-        found.append(Line(system, key, named.get(key, ""), word, told_so, where, since_ms))
+        found.append(
+            Line(
+                system, key, named.get(key, ""), word, told_so, where, since_ms, brief=in_brief(mine, told_so)
+            )
+        )
     return found
 
 

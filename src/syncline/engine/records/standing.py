@@ -97,6 +97,8 @@ class Finding:
 class Standing:
     """One content of one channel. ``right`` and ``shown`` are in words, "" where there is nothing to say.
 
+    ``brief`` is what stands in place of a ``sentence`` that may quote a person; ``None``: it quotes nobody.
+
     ``held`` and ``wanted`` are the contents themselves, ``None`` where there is none.
     """
 
@@ -116,6 +118,7 @@ class Standing:
     next_ms: int = 0
     doubted: Doubted | None = None
     findings: tuple[Finding, ...] = ()
+    brief: str | None = None
 
     @property
     def tone(self) -> str:
@@ -270,7 +273,15 @@ def _standing(
         wanted.next_ms if wanted is not None else 0,
         doubted,
         findings,
+        _brief(word, doubted, findings),
     )
+
+
+def _brief(word: Word, doubted: Doubted | None, findings: tuple[Finding, ...]) -> str | None:
+    if word is Word.PARKED:
+        return parked_brief(doubted)
+    refused = word is Word.DIFFERS and any(one.open and one.cause == Cause.REJECTED_WRITE for one in findings)
+    return REFUSED if refused else None
 
 
 def _judged(
@@ -317,6 +328,14 @@ def _judged(
     return Word.RIGHT, sentence(f"{sink} shows {coming}, as {route.source} says")
 
 
+REFUSED = "The channel refuses it."
+
+
+def parked_brief(doubted: Doubted | None) -> str:
+    """What everybody may read of a parked entry: the sort of its reason."""
+    return "A person has to decide." if doubted is None else f"Parked: {doubted.reason.replace('_', ' ')}."
+
+
 def capital(text: str) -> str:
     """A text with a capital."""
     return text[:1].upper() + text[1:]
@@ -330,6 +349,12 @@ def sentence(text: str) -> str:
 def gravest(found: Iterable[Standing]) -> Standing | None:
     """The one that needs a look first; ``None`` of none."""
     return min(found, key=lambda one: GRAVITY[one.word], default=None)
+
+
+def in_brief(found: Sequence[Standing], told: str) -> str | None:
+    """The sentence of a verdict without what it quotes; ``None`` where it quotes nobody."""
+    first = gravest(found)
+    return None if first is None or first.brief is None else told.replace(first.sentence, first.brief)
 
 
 def verdict(found: Sequence[Standing]) -> tuple[Word, str]:

@@ -970,6 +970,22 @@ RETURNING account.name;
 -- name: accounts
 SELECT name, role, token_hash, created_at_ms FROM account ORDER BY name;
 
+-- name: session_end
+-- key: hash
+INSERT INTO session_ended (hash, ends_at_ms)
+SELECT r.hash, r.ends_at_ms FROM jsonb_to_recordset($1::jsonb) AS r(hash text, ends_at_ms bigint)
+ON CONFLICT (hash) DO NOTHING
+RETURNING hash;
+
+-- What would have ended by itself meanwhile has not to be remembered.
+-- name: forget_sessions
+DELETE FROM session_ended USING jsonb_to_recordset($1::jsonb) AS r(now_ms bigint)
+WHERE session_ended.ends_at_ms <= r.now_ms
+RETURNING session_ended.hash;
+
+-- name: session_ended
+SELECT ends_at_ms FROM session_ended WHERE hash = :hash;
+
 -- name: forget_events
 DELETE FROM event WHERE "offset" IN (
     SELECT old."offset"

@@ -783,6 +783,18 @@ DELETE FROM account WHERE name = :name RETURNING name;
 -- name: accounts
 SELECT name, role, token_hash, created_at_ms FROM account ORDER BY name;
 
+-- name: session_end
+INSERT INTO session_ended (hash, ends_at_ms) VALUES (:hash, :ends_at_ms)
+ON CONFLICT (hash) DO NOTHING
+RETURNING hash;
+
+-- What would have ended by itself meanwhile has not to be remembered.
+-- name: forget_sessions
+DELETE FROM session_ended WHERE ends_at_ms <= :now_ms RETURNING hash;
+
+-- name: session_ended
+SELECT ends_at_ms FROM session_ended WHERE hash = :hash;
+
 -- The log and the lags grow in the order of time, so a sweep ends at the first row that is to stay.
 
 -- name: forget_events

@@ -213,8 +213,10 @@ class People:
 
     # -- orders -------------------------------------------------------------------------------
 
-    def sell(self, lines: Sequence[tuple[str, str, int]], **fields: Any) -> str:
-        """Type in a sales order of (item, location, units); returns its id."""
+    def sell(
+        self, lines: Sequence[tuple[str, str, int]], *, each: Sequence[Mapping[str, Any]] = (), **fields: Any
+    ) -> str:
+        """Type in a sales order of (item, location, units); returns its id. ``each``: further fields line by line."""
         if self.company.find("customers", "number", WALK_IN) is None:
             self.add_customer(WALK_IN, "Other channels")
         made = self.writes.create(
@@ -228,8 +230,9 @@ class People:
                         "lineObjectNumber": number,
                         "quantity": quantity,
                         "locationId": self.location_id(location),
+                        **(each[n] if each else {}),
                     }
-                    for number, location, quantity in lines
+                    for n, (number, location, quantity) in enumerate(lines)
                 ],
             },
         )

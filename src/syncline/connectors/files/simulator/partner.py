@@ -20,6 +20,8 @@ from syncline.ports import Clock
 
 ORDER_COLUMNS = tuple("ORDER_REF REV ACTION LINE ITEM WAREHOUSE QTY PRICE TOTAL EMAIL DISCOUNT".split())
 PAYMENT_COLUMNS = ("PAYMENT", "ORDER_REF", "AMOUNT", "CURRENCY")
+REFUND_COLUMNS = ("REFUND_REF", "ORDER_REF", "AMOUNT", "ITEM", "WAREHOUSE", "QTY", "SHELF")
+ARTICLE_COLUMNS = tuple("ARTICLE ITEM COLOUR LANG TITLE TEXT GROUP STATE MATERIAL PICTURE NO SEEN_BY".split())
 STOCK_PREFIX = "STOCK_"
 
 
@@ -63,7 +65,37 @@ class Order:
     changed_ms: int = 0
     rows: tuple[Row, ...] = ()
     total: Decimal = Decimal(0)
+    back: Counter[tuple[str, str]] = field(default_factory=Counter)
     customer: str = ""  # for whom it is booked, where that is told
+
+
+@dataclass(slots=True)
+class Article:
+    """What it sells under one name: ``items`` by colour, "" where there is one; ``pictures`` in their order; ``words`` by language."""
+
+    name: str
+    title: str
+    items: dict[str, str]
+    text: str = ""
+    group: str = ""
+    material: str = ""
+    pictures: list[str] = field(default_factory=list)
+    words: dict[str, str] = field(default_factory=dict)
+    seen_by: set[str] = field(default_factory=set)
+    sold: bool = True
+    changed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Goods of one order that came back; ``refund`` is whose word it is, where a channel told of it."""
+
+    order: str
+    units: Counter[tuple[str, str]]
+    returned_ms: int
+    shelf: bool
+    money: bool
+    refund: str = ""
 
 
 class Partner:
@@ -84,8 +116,12 @@ class Partner:
         self.parcels: dict[str, tuple[str, Counter[tuple[str, str]]]] = {}
         self.tracking: dict[str, str] = {}  # by parcel, where it is not the parcel's own number
         self.payments: dict[str, tuple[str, Decimal]] = {}
+        self.returns: dict[str, Return] = {}
+        self.articles: dict[str, Article] = {}
         self._told: dict[str, int] = {}
         self._parcels_told: set[str] = set()
+        self._returns_told = 0
+        self._articles_told_ms = 0
 
     # --- its books --------------------------------------------------------------------------------------
 
@@ -183,6 +219,42 @@ class Partner:
         self.parcels[number] = order.reference, units
         return number
 
+    def take_back(
+        self,
+        reference: str,
+        units: Counter[tuple[str, str]],
+        *,
+        shelf: bool = True,
+        money: bool = True,
+        refund: str = "",
+    ) -> str:
+        """Goods come back, and lie on the shelf again or not; returns the number under which they were received."""
+        order = self.orders[reference]
+        if (order.back + units) - order.shipped:
+            self._breach("more came back than was sent")
+        order.back += units
+        for at, count in units.items() if shelf else ():
+            self.on_hand[at] = self.on_hand.get(at, 0) + count
+        number = f"R{len(self.returns) + 1:05d}"
+        self.returns[number] = Return(reference, units, self._clock.now_ms(), shelf, money, refund)
+        return number
+
+    def receive_refunds(self) -> None:
+        """Fetch word of goods that a channel has paid back, and receive them, each refund once."""
+        for key in self._place.keys("refunds/"):
+            body = self._place.take(key)
+            if self._keeps:
+                self._place.put("refunds-done/" + key.rpartition("/")[2], body)
+            rows = list(csv.DictReader(io.StringIO(body.decode("cp1252")), delimiter=";", strict=True))
+            refund = rows[0]["REFUND_REF"] if rows and tuple(rows[0]) == REFUND_COLUMNS else ""
+            if not refund or any(back.refund == refund for back in self.returns.values()):
+                self._breach("refund file")
+                continue
+            units: Counter[tuple[str, str]] = Counter()
+            for row in rows:
+                units[row["ITEM"], row["WAREHOUSE"]] += int(row["QTY"])
+            self.take_back(rows[0]["ORDER_REF"], +units, shelf=rows[0]["SHELF"] == "1", refund=refund)
+
     # --- what it leaves ---------------------------------------------------------------------------------
 
     def leave_stock(self) -> str:
@@ -199,6 +271,20 @@ class Partner:
         self._leave(
             f"items/ITEMS_{self._stamp()}.csv", ["ITEM;TEXT", *(f"{sku};Article {sku}" for sku in items)]
         )
+
+    def write_up(self, article: Article) -> None:
+        """Somebody enters or changes an article."""
+        article.changed_ms = self._clock.now_ms()
+        self.articles[article.name] = article
+
+    def leave_articles(self, *, every: bool = True) -> None:
+        """Every article that it lists, or those that changed since it last told of any."""
+        told = [x for x in self.articles.values() if every or x.changed_ms > self._articles_told_ms]
+        rows = [row for article in sorted(told, key=lambda x: x.name) for row in _article_rows(article)]
+        self._articles_told_ms = self._clock.now_ms()
+        if rows or every:
+            kind = "ARTICLES" if every else "CHANGED"
+            self._leave(f"articles/{kind}_{self._stamp()}.csv", [";".join(ARTICLE_COLUMNS), *rows])
 
     def leave_status(self) -> None:
         """What it has booked, of orders that changed since it last said so."""
@@ -232,6 +318,22 @@ class Partner:
             )
             self._parcels_told |= set(news)
 
+    def leave_returns(self, *, every: bool = False) -> None:
+        """What came back, of returns that it has not told of, or of all."""
+        numbers = sorted(self.returns)[0 if every else self._returns_told :]
+        rows = [
+            f"{number};{back.order};{sku};{at};{n};{self._day(back.returned_ms)};{int(back.shelf)};{int(back.money)};{back.refund}"
+            for number in numbers
+            for back in (self.returns[number],)
+            for (sku, at), n in sorted(back.units.items())
+        ]
+        if rows:
+            self._leave(
+                f"returns/RETURNS_{self._stamp()}.csv",
+                ["RETURN;REF;ITEM;WAREHOUSE;QTY;BACK;SHELF;MONEY;REFUND_REF", *rows],
+            )
+            self._returns_told = len(self.returns)
+
     def _leave(self, key: str, lines: list[str]) -> None:
         self._place.put(key, ("\r\n".join(lines) + "\r\n").encode("cp1252"))
 
@@ -243,6 +345,26 @@ class Partner:
     def _day(at_ms: int) -> str:
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         return f"{at:%d.%m.%Y %H:%M:%S}.{at.microsecond:06d}"
+
+
+def _article_rows(article: Article) -> list[str]:
+    """A row for each item, and for what there is more of: the last row says most, and pictures come in no order."""
+    told: list[dict[str, str]] = [
+        {"PICTURE": address, "NO": str(n)} for n, address in reversed(list(enumerate(article.pictures, 1)))
+    ]
+    told += [{"SEEN_BY": name} for name in sorted(article.seen_by)]
+    told += [{"LANG": language, "TITLE": title} for language, title in sorted(article.words.items())]
+    told += [{"ITEM": item, "COLOUR": colour} for colour, item in article.items.items()]
+    told[-1] |= {
+        "TITLE": article.title,
+        "TEXT": article.text,
+        "GROUP": article.group,
+        "STATE": "sold" if article.sold else "ended",
+        "MATERIAL": article.material,
+    }
+    return [
+        ";".join({"ARTICLE": article.name, **row}.get(name, "") for name in ARTICLE_COLUMNS) for row in told
+    ]
 
 
 def _amount(text: str) -> Decimal:

@@ -1,0 +1,5 @@
+-- Sessions that were logged out of before their end, by a hash of each: a copy of one stays dead over a restart.
+CREATE TABLE session_ended (
+    hash       text COLLATE "C" PRIMARY KEY,
+    ends_at_ms bigint NOT NULL
+);
