@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from decimal import Decimal
@@ -43,22 +44,27 @@ class _Store(ObjectStoreSimulator):
     office: Office
 
     async def run(self) -> None:
-        """Book, and leave what is known, in no fixed order."""
+        """Book, and leave what is known, in no fixed order; meanwhile one export after the other runs."""
+        exports = asyncio.get_running_loop().create_task(self.export())
+        try:
+            while True:
+                office = self.office
+                jobs = [
+                    office.book, office.leave_status, office.leave_parcels, office.leave_stock, office.leave_items,
+                ]  # fmt: skip
+                self.rng.shuffle(jobs)
+                for job in jobs:
+                    job()
+                    await self.clock.sleep(self.rng.uniform(0.1, 2.0))
+                await self.clock.sleep(self.rng.uniform(0.1, 0.5) * ROUND_S)
+        finally:
+            exports.cancel()
+
+    async def export(self) -> None:
+        """Leave figures, in full or what changed."""
         while True:
-            office = self.office
-            jobs = [
-                office.book,
-                office.leave_status,
-                office.leave_parcels,
-                office.leave_stock,
-                office.leave_items,
-            ]
-            self.rng.shuffle(jobs)
-            for job in jobs:
-                job()
-                await self.clock.sleep(self.rng.uniform(0.1, 2.0))
-            await (office.news if self.rng.random() < 0.5 else office.export)("credit")
-            await self.clock.sleep(self.rng.uniform(0.2, 1.0) * ROUND_S)
+            await (self.office.news if self.rng.random() < 0.5 else self.office.export)("credit")
+            await self.clock.sleep(self.rng.uniform(0.1, 0.5) * ROUND_S)
 
 
 class CreditFiles(CreditPlay):

@@ -73,8 +73,8 @@ class CustomerPlay(FilesPlay):
                 "",
                 rng.choice((BUYER, NONE)),
             )
-        elif draw < 0.55 and who != "1":  # somebody has to be there
-            del firm.people[who]
+        elif draw < 0.55 and len(firm.people) > 1:  # somebody has to be there
+            del firm.people[list(firm.people)[-1]]
             self.deleted += 1
         elif draw < 0.75:
             first, last, _, phone, role = firm.people[who]
