@@ -16,7 +16,7 @@ from random import Random
 from bench.harness import Report, folder, hush, process, rss_mb
 from syncline.connectors.files import CONNECTOR, FilesSettings
 from syncline.connectors.files.declared import Column, Read, Trailer
-from syncline.model.change import Cursor, Flow
+from syncline.model.change import Cursor
 from syncline.ports import Opening, System
 from syncline.runtime.clock import SystemClock
 
@@ -73,7 +73,7 @@ async def measure(at: Path, rows: int) -> dict[str, float]:
     cursor, _, _ = await read(system, None)
     first_s = time.process_time() - began
     assert system.believed is not None
-    system.believed(Flow.INVENTORY, cursor.covers_ms)
+    system.believed(cursor.stream, cursor.covers_ms)
     path = exchange / "in" / "STOCK_2.csv"
     write(path, rows, changed=True)
     began = time.process_time()

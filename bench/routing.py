@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any, cast
@@ -30,6 +31,7 @@ from syncline.engine.operations import Operations
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, PLAIN, Capabilities
 from syncline.model.change import Flow, Kind
+from syncline.model.delivery import Operation
 from syncline.model.records import Item, StockLevel
 from syncline.ports import System, Write
 from syncline.routing.places import Point
@@ -52,7 +54,7 @@ class _Silent:
     """A side of a system that nobody asks anything."""
 
     streams = ()
-    operations: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    operations: Mapping[str, Operation] = {"set_stock": Operation("set_stock")}
 
 
 def place(rng: Random) -> Point:
