@@ -11,7 +11,7 @@ from tests.conformance.postgres_server import NoServerError, PostgresServer
 
 from syncline.model.errors import Fenced, Misconfigured, OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Write
-from syncline.stores.statements import load_queries
+from syncline.stores.statements import ROWS_MAX, load_queries
 from syncline.testing.store import StoreConformance
 from syncline.testing.store_tools import T0, event, put
 
@@ -95,7 +95,7 @@ async def test_rows_that_share_a_key_run_one_after_the_other(store):
 
 
 async def test_more_rows_than_fit_in_one_statement_are_one_transaction(store):
-    count = 2 * postgres_store.ROWS_MAX + 7
+    count = 2 * ROWS_MAX + 7
     rows = [{"sku": f"{n}", "changed_at_ms": n} for n in range(count)]
     assert len((await store.write(Write("dirty_mark", rows)))[0]) == count
     assert len(await skus(store)) == count
