@@ -102,6 +102,7 @@ class _Read:
     # What was saved while levels were read, with its lines, where an order of ours is among it: they may contain it or not.
     late: list[Row] = field(default_factory=list)
     late_lines: dict[str, list[Row]] = field(default_factory=dict)
+    late_began_ms: int = 0  # when that was looked for
 
 
 class Delta:
@@ -138,19 +139,23 @@ class Delta:
         covers_ms = cursor.covers_ms if cursor else 0
         place = begin(cursor, reading, now_ms, self._erp.zone, self._settings.poll_overlap_s)
         read = _Read(reading, place.began, covers_ms or now_ms, place)
+        covers_then_ms = place.began  # once all that is listed is told; a list of late ones reaches further
         for _ in range(PAGES_MAX):
             at = read.place
+            if read.late:
+                covers_then_ms = read.late_began_ms
             headers = read.late or await self._client.query(queries.HEADERS, [at.stamp, at.stamp, at.id])
             fresh = [h for h in headers if not self._known(h)]
             events = await self._events(fresh, read)
             last = len(headers) < PAGE_MAX
+            if last:
+                covers_ms = max(covers_ms, covers_then_ms)
             if last and read.late and read.rounds < ROUNDS_MAX:
                 # Levels were read while an order was put. It is told now, with levels that contain it for certain; the next read
                 # would be a period later, and until then its units were missing twice.
                 read.rounds, last, after = read.rounds + 1, False, at
             elif last:
                 after = Place(at.next)
-                covers_ms = at.began
             else:
                 after = advance(at, headers[-1])
             position = msgspec.json.encode(after).decode()
@@ -492,6 +497,7 @@ class Delta:
         """
         at = read.place
         read.listed.update((str(h["id"]), str(h.get("lm"))) for h in headers)
+        began_ms = self._clock.now_ms()
         now = await self._client.query(queries.HEADERS, [at.stamp, at.stamp, at.id])
         later = {
             str(h["id"]): h
@@ -505,7 +511,7 @@ class Delta:
             lines[0].get("type") == "SalesOrd" and rows.order_name(lines[0], self._settings)
             for lines in found.values()
         ):
-            read.late, read.late_lines = list(later.values()), found
+            read.late, read.late_lines, read.late_began_ms = list(later.values()), found, began_ms
         return [
             (pair, self._changed(later[key], read))
             for key, lines in found.items()
