@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import apsw
 
+from syncline.connectors.files.kept import Kept
 from syncline.model.errors import Retryable
 
 ROWS_MAX = 1_000  # looked at in one read
@@ -78,14 +78,8 @@ class Answer:
     reason: str
 
 
-class SoldSpool:
+class SoldSpool(Kept):
     """The part of a spool that is about orders, their money and their returns."""
-
-    def _open(self) -> apsw.Connection:
-        raise NotImplementedError
-
-    def _transaction(self) -> AbstractContextManager[apsw.Connection]:
-        raise NotImplementedError
 
     def ordered(self, keys: Iterable[str]) -> dict[str, Ordered]:
         """What was taken last of some orders, by key."""

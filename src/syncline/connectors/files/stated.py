@@ -6,6 +6,7 @@ Who adds a kind of record writes a ``StatedRows`` of it, and names it in ``build
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -46,18 +47,18 @@ class AtLine(Rejected):
         self.line = line
 
 
-class StatedRows(Rows):
+class StatedRows(Rows, ABC):
     """Makes records of one kind of the rows of one file. ``personal``: they tell of people, so a refusal quotes nothing of a row."""
 
     personal = False
 
+    @abstractmethod
     def key_of(self, values: Sequence[str]) -> str:
         """Which record a row is of.
 
         Raises:
             Rejected: it names none.
         """
-        raise NotImplementedError
 
     def check(self, values: Sequence[str]) -> None:
         """Look at a row by itself, in the order of the file, before any record is made.
@@ -66,13 +67,13 @@ class StatedRows(Rows):
             Rejected: it spoils its record.
         """
 
+    @abstractmethod
     def record(self, lines: Sequence[Line]) -> Stated[object]:
         """The record that all of its rows make, in the order of the file.
 
         Raises:
             Rejected: they cannot be understood, or contradict each other; names the field. ``AtLine`` names the line, too.
         """
-        raise NotImplementedError
 
     def stated(self, key: str, value: Value, lines: Sequence[Line]) -> Stated[Value]:
         """A record of some rows, as old as the newest of them.

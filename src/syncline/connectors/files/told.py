@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 
-import apsw
 import msgspec
+
+from syncline.connectors.files.kept import Kept
 
 TOLD_SCHEMA = """
 CREATE TABLE IF NOT EXISTS told (
@@ -35,14 +35,8 @@ _CONTENTS = msgspec.json.Decoder(list[Content])
 _ROWS = msgspec.json.Decoder(list[dict[str, str | int | bool | None]])
 
 
-class ToldSpool:
+class ToldSpool(Kept):
     """The part of a spool that is about contents."""
-
-    def _open(self) -> apsw.Connection:
-        raise NotImplementedError
-
-    def _transaction(self) -> AbstractContextManager[apsw.Connection]:
-        raise NotImplementedError
 
     def contents(self, kind: str, after: str = "", limit: int = -1) -> list[tuple[Content, str]]:
         """What was told of a kind, in the order of its keys, and in which file; some after a key, or all."""

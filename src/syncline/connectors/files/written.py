@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 
-import apsw
+from syncline.connectors.files.kept import Kept
 
 WRITTEN_SCHEMA = """
 CREATE TABLE IF NOT EXISTS written (
@@ -14,11 +13,8 @@ CREATE TABLE IF NOT EXISTS written (
 """
 
 
-class WrittenSpool:
+class WrittenSpool(Kept):
     """The part of a spool that is about when numbers were written."""
-
-    def _transaction(self) -> AbstractContextManager[apsw.Connection]:
-        raise NotImplementedError
 
     def note_written(self, places: Iterable[tuple[str, str]], at_ms: int) -> None:
         """The numbers of these SKUs and locations are written until then at the latest."""
@@ -35,5 +31,4 @@ class WrittenSpool:
 
     def written(self, sku: str) -> dict[str, int]:
         """When the numbers of a SKU were written, by location; one that never was is left out."""
-        with self._transaction() as connection:
-            return dict(connection.execute("SELECT location, at_ms FROM written WHERE sku = ?", (sku,)))
+        return dict(self._open().execute("SELECT location, at_ms FROM written WHERE sku = ?", (sku,)))
