@@ -41,6 +41,7 @@ ROOT = Path(__file__).parents[2]
 ANSWER_MS = (10.0, 60.0)
 WRITES = re.compile(rb"\bmutation\b")
 STARTED_S_MAX = 5.0
+IMPORTED_S_MAX = 60.0
 INTRODUCED_S_MAX = 30.0
 
 
@@ -221,6 +222,8 @@ class Stage:
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         )
+        # Importing is no part of a start, and takes as long as the machine is busy.
+        assert await asyncio.wait_for(self._zygote.stdout.readline(), IMPORTED_S_MAX) == b"0\n"
 
     @property
     def log_path(self) -> Path:
@@ -232,7 +235,7 @@ class Stage:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._zygote.stdin.close()
-        await asyncio.wait_for(self._zygote.wait(), 30)
+        await asyncio.wait_for(self._zygote.wait(), 10)
 
     # --- life and death ---------------------------------------------------------------------------
 
@@ -242,7 +245,7 @@ class Stage:
         return int(line)
 
     async def start(self, failpoint: str = "-") -> int:
-        self.pid = await self._tell(f"start {failpoint}", 60)  # the first time, everything is imported
+        self.pid = await self._tell(f"start {failpoint}", 10)
         return self.pid
 
     def strike(self, number: int = signal.SIGKILL) -> None:

@@ -1,7 +1,7 @@
 """A process that has imported everything and forks a Syncline whenever it is told to.
 
 Started as ``python zygote.py CONFIG.pickle LOG``. Reads ``start SETTING`` (of ``SYNCLINE_FAILPOINT``;
-``-`` for none) and answers with the process id; reads ``wait PID`` and answers with the exit status,
+``-`` for none) and answers with the process id; says ``0`` once it has imported everything; reads ``wait PID`` and answers with the exit status,
 negative for a signal. When its input ends, it kills the children that are left and ends.
 """
 
@@ -66,6 +66,8 @@ def main() -> None:
     connectors()
     alive: set[int] = set()
     answers = os.fdopen(os.dup(1), "w")
+    answers.write("0\n")
+    answers.flush()
     for line in sys.stdin:
         command, argument = line.split()
         if command == "start":
