@@ -29,7 +29,7 @@ from itertools import combinations
 LOCATIONS_MAX = 1_000
 LINES_MAX = 100
 PARCELS_MAX = 6
-STEPS_MAX = 6_000
+STEPS_MAX = 10_000
 SWAPS_MAX = 4  # rounds of exchanges
 
 
