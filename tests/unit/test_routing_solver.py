@@ -20,6 +20,8 @@ from syncline.routing.solver import (
 
 GAP_MEAN_MAX = 0.02
 GAP_WORST_MAX = 0.35
+SPARSE = 0.1  # share of the locations that have any of a line
+SOME = 10
 
 
 def of_line(problem: Problem, line: int, places: tuple[int, ...]) -> tuple[int, int]:
@@ -147,6 +149,22 @@ def test_the_work_is_bounded_by_its_steps():
 def test_ten_lines_over_two_hundred_locations_are_proved():
     solution = solve(random_problem(Random(2), 10, 200, 3))
     assert solution.exact
+
+
+def test_ten_lines_of_which_few_of_two_hundred_locations_have_any_are_proved():
+    rng, short = Random(77), 0
+    for _ in range(20):
+        wanted = [rng.randint(1, 6) for _ in range(10)]
+        available = [
+            [min(units, rng.randint(1, 20)) if rng.random() < SPARSE else 0 for _ in range(200)]
+            for units in wanted
+        ]
+        parcel = [rng.randint(11_000, 210_000) for _ in range(200)]
+        handling = [rng.randint(2_000, 6_000) for _ in range(200)]
+        solution = solve(Problem(wanted, available, parcel, handling, 40_000, 3))
+        assert solution.exact
+        short += any(solution.missing)
+    assert short > SOME
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ it easy here is that an order has few parcels.
 A search for good plans comes first (greedy, then exchanges of one location); branch and bound then proves that
 there is none better, or finds it. It takes the line that the fewest locations can still complete and tries each
 of them, in order of cost; so every set of locations that can be the best is looked at or proved to be no
-better. Work is counted in steps and bounded by ``steps_max``, never by a clock, so the same problem always gives the
+better. Where nobody can send everything, no few locations together add more than the sum of what each of them
+would add alone (units sent are a submodular function of the locations: Nemhauser, Wolsey and Fisher, Mathematical
+Programming 14, 1978, 265-294), which tells early who cannot belong to the best. Work is counted in steps and bounded by ``steps_max``, never by a clock, so the same problem always gives the
 same plan. Where the steps run out, the best plan so far is given with the bound that was proved.
 
 All costs are whole numbers of the smallest unit, so that nothing depends on the order of additions.
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from itertools import combinations
 
 LOCATIONS_MAX = 1_000
@@ -31,6 +34,7 @@ LINES_MAX = 100
 PARCELS_MAX = 6
 STEPS_MAX = 10_000
 SWAPS_MAX = 4  # rounds of exchanges
+GAINS_A_STEP = 20  # locations whose gain takes as long to reckon as trying one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class _Search:
     wanted: list[int] = field(default_factory=list)
     short: list[int] = field(default_factory=list)  # units that nobody has
     have: list[list[int]] = field(default_factory=list)  # line, then location
+    havers: list[list[tuple[int, int]]] = field(default_factory=list)  # line: who has any, and how many
     parcel: list[int] = field(default_factory=list)
     per_line: list[int] = field(default_factory=list)
     by_place: list[tuple[int, ...]] = field(default_factory=list)  # location, then line
@@ -148,6 +153,7 @@ class _Search:
         self.have = [
             [min(given.available[line][at], self.wanted[line]) for at in self.order] for line in lines
         ]
+        self.havers = [[(at, there) for at, there in enumerate(row) if there] for row in self.have]
         self.parcel = [given.parcel_cost[at] + given.split_cost for at in self.order]
         self.per_line = [given.line_cost[at] for at in self.order]
         best = [sorted(row, reverse=True)[: given.parcels_max] for row in self.have]
@@ -295,6 +301,10 @@ class _Search:
         slots = self.problem.parcels_max - len(places)
         if not slots or not allowed or fixed + self._floor(left, slots) >= self.best.cost:
             return True
+        gains, others, most = self._gains(left, allowed, slots)
+        units_left, lines_cost = sum(left), self.cheapest_lines - self.least * sum(map(bool, left))
+        if gains and fixed + lines_cost + (units_left - most) * self.missing_cost >= self.best.cost:
+            return True
         line = self._hardest(left, allowed)
         if line is None:
             candidates = allowed  # another parcel may still make lines cheaper
@@ -306,6 +316,10 @@ class _Search:
                 candidates = allowed
         for at in _bits(candidates):
             allowed &= ~(1 << at)
+            if gains:
+                missing = max(0, units_left - others - gains[at]) * self.missing_cost
+                if fixed + self.parcel[at] + lines_cost + missing >= self.best.cost:
+                    continue
             after = self._less(left, at)
             if fixed + self.parcel[at] + self._floor(after, slots - 1) >= self.best.cost:
                 if fixed + self.parcel[at] + self._floor(left, slots) >= self.best.cost:
@@ -330,6 +344,22 @@ class _Search:
             if units > most:
                 cost += (units - most) * self.missing_cost - self.least
         return cost
+
+    def _gains(self, left: Sequence[int], allowed: int, slots: int) -> tuple[Sequence[int], int, int]:
+        """Units that each location would add alone, and the most that ``slots - 1`` and ``slots`` of them add together.
+
+        Nothing is reckoned while a plan with nothing missing is known: there it seldom tells more than ``_floor``.
+        """
+        if self.best.cost < self.missing_cost:
+            return (), 0, 0
+        self.steps += len(self.order) // GAINS_A_STEP
+        gains = [0] * len(self.order)
+        for units, havers in zip(left, self.havers, strict=True):
+            if units:
+                for at, there in havers:
+                    gains[at] += min(there, units)
+        most = nlargest(slots, (gains[at] for at in _bits(allowed)))
+        return gains, sum(most[: slots - 1]), sum(most)
 
     def _hardest(self, left: Sequence[int], allowed: int) -> int | None:
         """The line with units left that the fewest locations have any of; ``None``: nothing is left."""
