@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from decimal import Decimal
 from itertools import count as count_from
@@ -30,6 +30,7 @@ from syncline.engine.operations import Operations
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, PLAIN, Capabilities
 from syncline.model.change import Flow, Kind
+from syncline.model.delivery import Operation
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Store, System, Write
 from syncline.runtime.clock import SystemClock
@@ -53,7 +54,7 @@ class _Silent:
     """A side of a system that nobody asks anything."""
 
     streams = ()
-    operations: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    operations: Mapping[str, Operation] = {"set_stock": Operation("set_stock")}
 
 
 def sku_of(number: int) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 from decimal import Decimal
+from random import Random
 
 import pytest
-from bench import apply, credit, disk, limits, pipeline, queue, savings, sensitivity
+from bench import apply, credit, disk, holds, limits, pipeline, queue, routing, savings, sensitivity
 from bench.__main__ import NAMES
 
+from syncline.engine.routing import Asked
+from syncline.routing.policy import Destination
 from syncline.runtime.plan import load_plan
 from syncline.simulate.history import generate_history
 
@@ -36,6 +39,28 @@ def test_the_pipeline_delivers_what_it_acknowledged(tmp_path, monkeypatch):
     figures = asyncio.run(pipeline.product(str(tmp_path / "product.sqlite"), 0.2, 1))
     assert figures["done"] > 0
     assert figures["numbers"] > 0
+
+
+def test_holds_are_taken_beside_bare_updates(tmp_path, monkeypatch):
+    monkeypatch.setattr(holds, "RATE_SKUS", 100)
+    assert all(
+        figure > 0 for figure in asyncio.run(holds.rates("sqlite", str(tmp_path), 4, rounds=1, count=20))
+    )
+
+
+def test_quotes_are_answered_from_what_was_furnished(tmp_path, monkeypatch):
+    monkeypatch.setattr(routing, "SKUS", 40)
+    (cart,) = routing.carts(0, 1)
+
+    async def quote():
+        engine = await routing.furnish(str(tmp_path))
+        try:
+            asked = [Asked(line["sku"], line["quantity"]) for line in cart]
+            return await engine.router.quote("shop", asked, Destination(point=routing.place(Random(1))))
+        finally:
+            await engine.store.close()
+
+    assert asyncio.run(quote()).parcels
 
 
 def test_no_checkout_gets_more_than_the_limit_while_there_is_trade(monkeypatch):
