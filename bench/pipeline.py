@@ -215,7 +215,9 @@ async def product(path: str, seconds: float, seed: int) -> dict[str, float]:
     began, cpu = time.perf_counter(), time.process_time()
     count, acks = await _drive(accept, seconds, seed)
     wall = time.perf_counter() - began
-    while engine.applier.offset < count or not engine.quiet():  # noqa: ASYNC110 (it has no event for that)
+    await engine.applier.reached(count)
+    # What was applied may still be unknown to the lanes.
+    while not engine.quiet() or await store.read("dirty", now_ms=clock.now_ms(), limit=1):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     whole, cpu = time.perf_counter() - began, time.process_time() - cpu
     running.cancel()
