@@ -69,7 +69,7 @@ browser: setup ## Drive the dashboard in a real browser
 	@$(BIN)/pytest -m browser -n 0 $(ARGS)
 
 docs: setup ## Generate docs/reference from the code
-	@$(BIN)/python scripts/generate_reference.py $(ARGS)
+	@$(BIN)/python -m scripts.reference $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import tomllib
@@ -13,6 +12,9 @@ from typing import Any
 
 import pytest
 import typer
+from scripts.reference import __main__ as generator
+from scripts.reference.command_line import commands
+from scripts.reference.settings import keys
 
 from syncline.cli import app
 from syncline.model.errors import Misconfigured
@@ -48,17 +50,6 @@ class AnyVariable(dict[str, str]):
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-@cache
-def generator() -> Any:
-    path = ROOT / "scripts" / "generate_reference.py"
-    spec = importlib.util.spec_from_file_location("generate_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def blocks(page: Path, kind: str) -> list[str]:
@@ -158,7 +149,7 @@ def test_a_wrong_key_would_be_noticed(tmp_path):
 def tree() -> dict[tuple[str, ...], set[str]]:
     """Every command of ``syncline`` with its options."""
     found = {}
-    for path, command in generator().commands(typer.main.get_command(app), ("syncline",)):
+    for path, command in commands(typer.main.get_command(app), ("syncline",)):
         options = {name for parameter in command.params for name in parameter.opts if name.startswith("-")}
         found[path] = options | {"--help"}
     return found
@@ -254,7 +245,7 @@ def test_every_example_is_listed():
 
 def test_the_reference_and_the_included_files_are_current():
     stale = [
-        name_of(path) for path, text in generator().pages() if not path.exists() or path.read_text() != text
+        name_of(path) for path, text in generator.pages() if not path.exists() or path.read_text() != text
     ]
     assert stale == [], "run `make docs`"
 
@@ -267,20 +258,19 @@ def test_every_command_is_in_the_reference():
 def test_every_configuration_key_is_in_the_reference():
     text = (DOCS / "reference" / "configuration.md").read_text()
     types = [StoreConfig, ServerConfig, RouteConfig, RuleConfig, *(c.settings for c in connectors().values())]
-    names = [name for type_ in types for name, _, _ in generator().keys(type_)]
+    names = [name for type_ in types for name, _, _ in keys(type_)]
     assert len(names) > 40
     assert [name for name in names if f"| `{name}` |" not in text] == []
     assert [name for name in File.__struct_fields__ if f"[{name}" not in text] == []
 
 
 def test_a_stale_page_is_noticed(tmp_path, monkeypatch):
-    module = generator()
     copied = tmp_path / "reference"
-    shutil.copytree(module.REFERENCE, copied)
+    shutil.copytree(generator.REFERENCE, copied)
     (copied / "states.md").write_text("old\n")
-    monkeypatch.setattr(module, "REFERENCE", copied)
+    monkeypatch.setattr(generator, "REFERENCE", copied)
     assert [
-        path.name for path, text in module.pages() if path.parent == copied and path.read_text() != text
+        path.name for path, text in generator.pages() if path.parent == copied and path.read_text() != text
     ] == ["states.md"]
 
 

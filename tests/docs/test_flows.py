@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from scripts.reference import flows as flow_table
 
+from syncline.model.change import Flow
 from syncline.runtime.registry import connectors
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests/docs/test_flows.py::test_every_flow_has_a_row_and_every_system_a_column"
 
 
-def loaded() -> Any:
-    spec = importlib.util.spec_from_file_location("flow_table", ROOT / "scripts" / "flow_table.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_flow_has_a_row_and_every_system_a_column():
-    table = loaded()
-    page = table.flows(list(connectors().values()))
+    page = flow_table.flows(list(connectors().values()))
     rows = [line for line in page.splitlines() if line.startswith("| **")]
-    flows = [each.value for each in table.importlib.import_module("syncline.model.change").Flow]
+    flows = [each.value for each in Flow]
     assert [row.split("**")[1] for row in rows] == [*flows, "checkout"]
     assert all(row.count(" | ") == len(connectors()) for row in rows)
 
@@ -48,7 +37,7 @@ def test_every_flow_has_a_row_and_every_system_a_column():
 )
 def test_a_cell_that_is_not_proved_stops_the_generator(entry, offered, words):
     with pytest.raises(SystemExit, match=words):
-        loaded().cell(entry, offered, "orders.made_up")
+        flow_table.cell(entry, offered, "orders.made_up")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +54,7 @@ def test_a_cell_that_is_not_proved_stops_the_generator(entry, offered, words):
     ],
 )
 def test_what_a_cell_says(entry, offered, shown):
-    assert loaded().cell(entry, offered, "orders.made_up") == shown
+    assert flow_table.cell(entry, offered, "orders.made_up") == shown
 
 
 def test_a_call_without_a_flow_stops_the_generator():
@@ -73,4 +62,4 @@ def test_a_call_without_a_flow_stops_the_generator():
         name="shopify", settings=next(c for c in connectors().values() if c.name == "shopify").settings
     )
     with pytest.raises(SystemExit, match=r"name the flow of \w+ \(shopify\)"):
-        loaded().declared(manifest, {})
+        flow_table.declared(manifest, {})

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CELLS = ROOT / "docs" / "flows.toml"
 CHECKOUT = "checkout"  # no flow, but a question that flows depend on
 KINDS = ("does", "part", "cannot", "none")
