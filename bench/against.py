@@ -16,8 +16,9 @@ from typing import Any
 
 from syncline.model.copying import replace
 from syncline.simulate.against import accounts_of, shapes_of
-from syncline.simulate.case import Case, Figures, Setting, cut
+from syncline.simulate.case import Case, Setting, cut
 from syncline.simulate.history import generate_history, stock_case
+from syncline.simulate.play import Figures
 from syncline.simulate.stage import LIGHT, SIMULATORS
 from syncline.simulate.whatif import play_all, quiet
 

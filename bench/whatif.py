@@ -27,9 +27,10 @@ from typing import Any
 from bench.harness import Meter, Report, orders_file
 from syncline.freshness.risk import EPSILON
 from syncline.inventory.rules import AUTO_BUFFER, NO_BUFFER, Buffer, fixed, percent
-from syncline.simulate.case import CHANNELS, ERP, Case, Play, Setting, cut
+from syncline.simulate.case import CHANNELS, ERP, Case, Setting, cut
 from syncline.simulate.history import DAY_MS, History, generate_history, read_history, stock_case
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S, Outage
+from syncline.simulate.play import Play
 from syncline.simulate.whatif import quiet
 
 NAME = "whatif"

@@ -15,9 +15,10 @@ import pytest
 from bench.against import calls, case_of, play_both, table
 
 from syncline.simulate.against import SimulatedPlay, accounts_of
-from syncline.simulate.case import Figures, Setting
+from syncline.simulate.case import Setting
 from syncline.simulate.history import History
 from syncline.simulate.lean import Outage
+from syncline.simulate.play import Figures
 from syncline.simulate.report.page import page
 from syncline.simulate.report.words import sentences
 from syncline.simulate.stage import LIGHT, SIMULATORS

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from syncline.inventory.rules import AUTO_BUFFER, fixed
-from syncline.simulate.case import CHANNELS, HOUR_MS, Case, Play, Setting, cut, perfect
+from syncline.simulate.case import CHANNELS, HOUR_MS, Case, Setting, cut, perfect
 from syncline.simulate.history import generate_history, stock_case
 from syncline.simulate.lean import Outage
+from syncline.simulate.play import Play
 
 SCARCE = 12  # so much less stock than the case gives, or nothing would run out within two days
 pytestmark = [pytest.mark.simulation, pytest.mark.slow]

@@ -15,9 +15,10 @@ from syncline.model.delivery import Item, Result
 from syncline.model.errors import Misconfigured, Rejected, Retryable
 from syncline.model.payloads import OrderItem, PutOrder, ReadStock, SetStock
 from syncline.ports import WebhookRequest
-from syncline.simulate.case import CHANNELS, Setting, Truth, cut, perfect, placings
+from syncline.simulate.case import CHANNELS, Setting, cut, perfect, placings
 from syncline.simulate.history import DAY_MS, History, HistoryLine, HistoryOrder, StockCase, stock_case
 from syncline.simulate.lean import LOCATIONS, LeanChannel, LeanErp, Outage, Wire, order_of
+from syncline.simulate.ledger import Truth
 from syncline.simulate.plain import SetOnEvent
 
 MONDAY_MS = 1_789_948_800_000  # 2026-09-21T00:00:00Z

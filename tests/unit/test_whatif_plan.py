@@ -20,10 +20,11 @@ from syncline.planner.choice import planned
 from syncline.planner.designs import ALL_BATCH, designs, fed_in
 from syncline.planner.plan import Capture
 from syncline.runtime.plan import question_of
-from syncline.simulate.case import Case, Play, Setting, cut
+from syncline.simulate.case import Case, Setting, cut
 from syncline.simulate.designs import Fed, as_planned
 from syncline.simulate.history import History, HistoryLine, HistoryOrder, StockCase
 from syncline.simulate.planned import Staged, all_flows, staged
+from syncline.simulate.play import Play
 from syncline.simulate.predicted import predicted
 from syncline.simulate.promises import Promises
 from syncline.simulate.report.page import page

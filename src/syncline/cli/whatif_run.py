@@ -22,7 +22,7 @@ from syncline.model.errors import Misconfigured
 from syncline.planner.choice import planned
 from syncline.planner.vendors import Vendor, vendors
 from syncline.runtime.plan import load_plan
-from syncline.simulate.case import ERP, SPLIT, Case, Figures, Setting, cut, names_of
+from syncline.simulate.case import ERP, SPLIT, Case, Setting, cut, names_of
 from syncline.simulate.history import (
     DAY_MS,
     OPEN_HOURS,
@@ -34,6 +34,7 @@ from syncline.simulate.history import (
 )
 from syncline.simulate.lean import NO_OUTAGE, Outage
 from syncline.simulate.planned import Staged, all_flows, staged
+from syncline.simulate.play import Figures
 from syncline.simulate.report.page import page
 from syncline.simulate.report.words import sentences, share
 from syncline.simulate.shape import Shape, shape_of

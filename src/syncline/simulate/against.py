@@ -16,11 +16,12 @@ from typing import Any, TextIO
 from syncline.model.errors import Misconfigured, SynclineError
 from syncline.planner.question import AskedSystem
 from syncline.planner.vendors import as_declared, vendors
-from syncline.simulate.case import Case, Play, Setting
+from syncline.simulate.case import Case, Setting
 from syncline.simulate.hooks import Hearing, HooksApp
 from syncline.simulate.licence import Licence
 from syncline.simulate.plain_vendors import SetThroughConnectors
 from syncline.simulate.planned import Staged
+from syncline.simulate.play import Play
 from syncline.simulate.predicted import Pace
 from syncline.simulate.shape import Shape, shape_of
 from syncline.simulate.sides import ERPS, SHOPS

@@ -16,8 +16,9 @@ from syncline.planner.calls import Work
 from syncline.planner.candidates import Group
 from syncline.planner.designs import ALL_BATCH, ALL_REAL_TIME, PLAN, fed_in
 from syncline.planner.plan import Plan
-from syncline.simulate.case import HOUR_MS, Case, Figures, Setting
+from syncline.simulate.case import HOUR_MS, Case, Setting
 from syncline.simulate.designs import DAY_MS, Fed
+from syncline.simulate.play import Figures
 from syncline.simulate.shape import Shape, shape_of
 
 STOCK, ORDERS = "inventory", "orders"

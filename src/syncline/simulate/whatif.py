@@ -1,6 +1,6 @@
 """What-if: one order history under several designs, side by side, and what came of each.
 
-Every design is played over the same orders at the same moments by ``syncline.simulate.case``. The same case, settings
+Every design is played over the same orders at the same moments by ``syncline.simulate.play``. The same case, settings
 and seed give the same figures, in however many processes they are played.
 """
 
@@ -23,9 +23,10 @@ from typing import Any
 import structlog
 
 from syncline.model.errors import Misconfigured, Retryable
-from syncline.simulate.case import Case, Figures, Play, Setting
+from syncline.simulate.case import Case, Setting
 from syncline.simulate.history import History
 from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S
+from syncline.simulate.play import Figures, Play
 from syncline.simulate.stage import LIGHT, SIMULATORS
 from syncline.simulate.trace import joined, part_of, removed
 

@@ -20,9 +20,10 @@ from syncline import __version__
 from syncline.engine.words import duration, flow_title
 from syncline.planner.vendors import vendors as known_vendors
 from syncline.planner.words import title_of
-from syncline.simulate.case import Case, Figures
+from syncline.simulate.case import Case
 from syncline.simulate.history import History
 from syncline.simulate.ledger import EDGES_MS, REFUSED, TRUTH, Timeline
+from syncline.simulate.play import Figures
 from syncline.simulate.report.words import sentences, share, title
 from syncline.simulate.whatif import BATCH, REALTIME
 
