@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from syncline.connectors.netsuite.simulator import kits
 from syncline.connectors.netsuite.simulator.state import Account, Txn
 from syncline.connectors.netsuite.simulator.stock import Key
 from syncline.model.errors import SynclineError
@@ -135,8 +136,8 @@ class Push:
                 "sku": items[x.item].sku,
                 "location": None if x.location is None else str(x.location),
                 "quantity": None if x.quantity is None else str(x.quantity),
-                "committed": str(x.committed) if order else None,
-                "backordered": str(x.backordered) if order else None,
+                "committed": str(kits.told(self.account, x)[0]) if order else None,
+                "backordered": str(kits.told(self.account, x)[1]) if order else None,
                 "closed": x.closed,
             }
             for x in txn.lines
@@ -147,7 +148,7 @@ class Push:
         # that are stocked. Waiting lines that a receipt served have the same items and locations.
         keys = dict.fromkeys(
             (x.item, x.location)
-            for x in txn.lines
+            for x in txn.all_lines
             if x.location is not None and self.account.items[x.item].stocked
         )
         keys |= dict.fromkeys(touched)

@@ -1,0 +1,211 @@
+"""Kits on NetSuite: what the simulator makes of them, and what the connector tells of them."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.connectors.test_netsuite_simulator import RECORD, error_of
+from tests.connectors.test_netsuite_simulator import World as Account
+
+LINES = (
+    "SELECT tl.id AS id, i.itemid AS sku, i.itemtype AS type, tl.kitcomponent AS member, tl.kitmemberof AS kit, "
+    "tl.quantity AS quantity, tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
+    "tl.quantityshiprecv AS done, tl.isinventoryaffecting AS moves, tl.location AS location, tl.isclosed AS closed "
+    "FROM transactionline tl JOIN item i ON i.id = tl.item WHERE tl.transaction = ? AND tl.mainline = 'F' ORDER BY tl.id"
+)
+
+
+class Kits(Account):
+    """An account that sells a set of two of A, one of B and a card that is not stocked."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.sim.add_item("CARD", "A card", "1.00", kind="NonInvtPart", fields={"isFulfillable": True})
+        self.sim.add_kit("SET", "A set", "20.00", {"A": 2, "B": 1, "CARD": 1})
+        self.ids = {i.sku: str(i.id) for i in self.sim.account.items.values()}
+        self.stock(a=10, b=3)
+
+    def stock(self, *, a: int, b: int) -> None:
+        self.sim.opening_balance("A", self.shop, a)
+        self.sim.opening_balance("B", self.shop, b)
+
+    async def lines(self, document: int) -> list[tuple[Any, ...]]:
+        """SKU, whether it is a member, quantity, committed, backordered, done and whether it moves stock."""
+        names = ("sku", "member", "quantity", "committed", "backordered", "done", "moves")
+        return [
+            tuple(row.get(name) for name in names) for row in (await self.sql(LINES, [document]))["items"]
+        ]
+
+    def level(self, sku: str) -> tuple[int, int]:
+        return self.sim.on_hand(sku, self.shop), self.sim.available(sku, self.shop)
+
+
+def test_an_order_of_a_kit_promises_its_members_at_the_lines_location():
+    world = Kits()
+
+    async def story():
+        order = await world.put("k-1", world.line("SET", 2), world.line("A", 1))
+        rows = (await world.sql(LINES, [order]))["items"]
+        assert {row["location"] for row in rows} == {str(world.shop)}
+        assert [row.get("kit") for row in rows] == [None, "1", "1", "1", None]
+        assert await world.lines(order) == [
+            ("SET", "F", "-2", "2", "0", "0", "F"),
+            ("A", "T", "-4", "4", "0", "0", "F"),
+            ("B", "T", "-2", "2", "0", "0", "F"),
+            ("CARD", "T", "-2", None, None, "0", "F"),
+            ("A", "F", "-1", "1", "0", "0", "F"),
+        ]
+        assert (world.level("A"), world.level("B")) == ((10, 5), (3, 1))
+        # The record shows the kit's line only, and nothing is kept of the kit.
+        told = await world.get(f"/salesOrder/{order}?expandSubResources=true")
+        assert [(x["line"], x["item"]["refName"], x["quantityCommitted"]) for x in told["item"]["items"]] == [
+            (1, "SET", 2),
+            (5, "A", 1),
+        ]
+        assert told["item"]["items"][0]["item"]["links"][0]["href"].endswith(f"/kitItem/{world.ids['SET']}")
+        levels = "SELECT item FROM aggregateitemlocation WHERE item = ?"
+        assert (await world.sql(levels, [int(world.ids["SET"])]))["items"] == []
+        assert told["total"] == 9  # as the lines say; the members have no price
+
+    world.run(story)
+    world.sim.check_identities()
+
+
+def test_a_kit_leaves_whole_and_its_parcel_names_the_members():
+    world = Kits()
+
+    async def story():
+        world.sim.adjust("B", world.shop, -2)
+        order = await world.put("k-1", world.line("SET", 2))
+        assert [row[3:5] for row in await world.lines(order)] == [
+            ("1", "1"),
+            ("4", "0"),
+            ("1", "1"),
+            (None, None),
+        ]
+        body = {"item": {"items": [{"orderLine": 1, "quantity": 2}]}, "shipStatus": {"id": "C"}}
+        path = f"{RECORD}/salesOrder/{order}/!transform/itemFulfillment"
+        assert error_of(await world.call("POST", path, body)) == (400, "USER_ERROR")
+        body["item"]["items"][0]["quantity"] = 1
+        made = await world.call("POST", path, body)
+        parcel = int(made.headers["location"].rpartition("/")[2])
+        assert await world.lines(parcel) == [
+            ("SET", "F", "-1", None, None, "1", "F"),
+            ("A", "T", "-2", None, None, "2", "T"),
+            ("B", "T", "-1", None, None, "1", "T"),
+            ("CARD", "T", "-1", None, None, "1", "F"),
+        ]
+        told = (await world.get(f"/itemFulfillment/{parcel}?expandSubResources=true"))["item"]["items"]
+        assert [(x["orderLine"], x["itemType"], x.get("kitMemberOf")) for x in told] == [
+            (1, "Kit", None),
+            (2, "InvtPart", 1),
+            (3, "InvtPart", 1),
+            (4, "NonInvtPart", 1),
+        ]
+        assert (world.level("A"), world.level("B")) == ((8, 6), (0, 0))
+        assert world.sim.order(order).status == "E" and [row[5] for row in await world.lines(order)] == [
+            "1",
+            "2",
+            "1",
+            "1",
+        ]
+        # What comes in serves the other; the parcel's deletion brings everything back.
+        world.sim.receive("B", world.shop, 1)
+        world.sim.check_identities()
+        assert (await world.call("DELETE", f"{RECORD}/itemFulfillment/{parcel}")).status == 204
+        assert (world.level("A"), world.level("B")) == ((10, 6), (2, 0))
+        assert [row[3:6] for row in await world.lines(order)] == [
+            ("2", "0", "0"),
+            ("4", "0", "0"),
+            ("2", "0", "0"),
+            (None, None, "0"),
+        ]
+
+    world.run(story)
+    world.sim.check_identities()
+
+
+@pytest.mark.parametrize("how", ["cancel", "close", "remove", "edit"])
+def test_what_a_kit_does_not_want_any_more_is_free(how):
+    world = Kits()
+
+    async def story():
+        order = await world.put("k-1", world.line("SET", 3), world.line("C", 1))
+        assert (world.level("A")[1], world.level("B")[1]) == (4, 0)
+        if how == "cancel":
+            world.sim.cancel(order)
+        elif how == "close":
+            world.sim.close_order(order)
+        elif how == "remove":
+            await world.put("k-1", world.line("C", 1, line=5))
+            assert [row[0] for row in await world.lines(order)] == ["C"]
+        else:
+            await world.put("k-1", {"line": 1, "quantity": 1}, world.line("C", 1, line=5))
+            assert [row[2] for row in await world.lines(order)] == ["-1", "-2", "-1", "-1", "-1"]
+        assert (world.level("A")[1], world.level("B")[1]) == ((8, 2) if how == "edit" else (10, 3))
+        closed = [row["closed"] for row in (await world.sql(LINES, [order]))["items"]]
+        assert set(closed) == ({"T"} if how in ("cancel", "close") else {"F"})
+
+    world.run(story)
+    world.sim.check_identities()
+
+
+def test_a_kit_comes_back_with_its_members():
+    world = Kits()
+
+    async def story():
+        order = await world.put("k-1", world.line("SET", 2))
+        world.sim.ship(order, tracking=None)
+        world.sim.bill(order)
+        world.sim.take_back(order, {1: 1})
+        assert (world.level("A"), world.level("B")) == ((8, 8), (2, 2))
+        (receipt,) = [t.id for t in world.sim.account.txns.values() if t.record == "itemReceipt"]
+        assert [(row[0], row[2], row[6]) for row in await world.lines(receipt)] == [
+            ("SET", "1", "F"),
+            ("A", "2", "T"),
+            ("B", "1", "T"),
+            ("CARD", "1", "F"),
+        ]
+
+    world.run(story)
+    world.sim.check_identities()
+
+
+def test_a_kit_is_a_record_of_its_own_kind_and_has_no_stock():
+    world = Kits()
+
+    async def story():
+        kit = await world.get(f"/kitItem/{world.ids['SET']}?expandSubResources=true")
+        members = [(x["lineNumber"], x["item"]["refName"], x["quantity"]) for x in kit["member"]["items"]]
+        assert members == [(1, "A", 2), (2, "B", 1), (3, "CARD", 1)] and kit["isFulfillable"] is True
+        assert (await world.get("/kitItem"))["totalResults"] == 1
+        for path in (f"inventoryItem/{world.ids['SET']}", f"kitItem/{world.ids['A']}"):
+            assert (await world.call("GET", f"{RECORD}/{path}")).status == 404
+        row = {"item": {"id": world.ids["SET"]}, "location": {"id": str(world.shop)}, "adjustQtyBy": 1}
+        body = {"account": {"id": "1"}, "inventory": {"items": [row]}}
+        refused = await world.call("POST", f"{RECORD}/inventoryAdjustment", body)
+        assert (
+            refused.status == 400 and "item" in json.loads(refused.body)["o:errorDetails"][0]["o:errorPath"]
+        )
+
+    world.run(story)
+    with pytest.raises(ValueError, match="nothing is kept"):
+        world.sim.opening_balance("SET", world.shop, 1)
+    with pytest.raises(ValueError, match="no kits among them"):
+        world.sim.add_kit("BOX", "A box", Decimal(1), {"SET": 1})
+
+
+def test_a_kit_that_cannot_be_fulfilled_is_on_no_parcel():
+    world = Kits()
+    world.sim.add_kit("PLAN", "A plan", "5.00", {"A": 1}, fields={"isFulfillable": False})
+    world.ids = {i.sku: str(i.id) for i in world.sim.account.items.values()}
+
+    async def story():
+        order = await world.put("k-1", world.line("PLAN", 1), world.line("A", 1))
+        (parcel,) = world.sim.ship(order, tracking=None)
+        assert [row[0] for row in await world.lines(parcel)] == ["A"]
+
+    world.run(story)
