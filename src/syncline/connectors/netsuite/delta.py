@@ -22,6 +22,7 @@ import msgspec
 from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
+from syncline.connectors.netsuite.kits import KitColumns
 from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
 from syncline.model.change import Cursor, Event, Via
 from syncline.model.errors import Rejected, Retryable
@@ -125,7 +126,7 @@ class Delta:
         # Where a document's lines were, so that a line taken off it still has its level read again.
         self._pairs: OrderedDict[str, frozenset[Pair]] = OrderedDict()
         self._tracking_table = True
-        self._kits = True  # whether lines tell that they are part of a kit
+        self._kits = KitColumns()
         # Orders with items that wait for stock; until the first read has ended, nobody knows which did.
         self._waiting: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._waiting_known = False
@@ -323,16 +324,9 @@ class Delta:
         wanted = [int(x) for x in documents]
 
         async def of(chunk: list[int]) -> list[Row]:
-            try:
-                return await pages(chunk, kits=self._kits)
-            except Rejected:
-                if not self._kits:
-                    raise
-                found = await pages(chunk, kits=False)
-                self._kits = False  # in whatever words: without the column it is taken
-                return found
+            return await self._kits.read(partial(pages, chunk))
 
-        async def pages(chunk: list[int], *, kits: bool) -> list[Row]:
+        async def pages(chunk: list[int], kits: str) -> list[Row]:
             sql = queries.lines_of(len(chunk), self._erp.expression, kits=kits)
             found: list[Row] = []
             at = (KEY_START, KEY_START)
