@@ -334,3 +334,29 @@ def test_a_kit_comes_back_to_the_shop_as_a_kit(missing):
         assert [(x.sku, x.quantity) for x in back.lines] == [("SET", 1)]
 
     run(story)
+
+
+# -- the script -------------------------------------------------------------------------------------
+
+
+def test_the_script_tells_the_parts_of_an_ordered_kit_while_it_has_them():
+    world = Kits()
+    world.sim.configure_push("https://hook.test", ["push-secret-0123456789ab"])
+
+    async def story():
+        async def told() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+            await world.clock.sleep(2)
+            body = json.loads(world.pushes[-1].body)
+            lines = [(x["sku"], x["backordered"]) for x in body["record"]["lines"]]
+            return lines, [(x["sku"], x["available"]) for x in body["levels"]]
+
+        await world.put("k-1", world.line("SET", 5), world.line("C", 1))
+        assert await told() == ([("SET", "2"), ("C", "1")], [("A", "0"), ("B", "0"), ("C", "0")])
+        await world.put("k-1", world.line("C", 1, line=5))
+        assert await told() == ([("C", "1")], [("C", "0")]), "nobody names what was taken off"
+        order = await world.put("k-2", world.line("SET", 1))
+        assert await told() == ([("SET", "0")], [("A", "8"), ("B", "2")])
+        await world.call("DELETE", f"{RECORD}/salesOrder/{order}")
+        assert await told() == ([("SET", "0")], [])
+
+    world.run(story)

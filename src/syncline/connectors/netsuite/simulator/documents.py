@@ -28,6 +28,7 @@ class Documents:
         touched = list(self._stock.touched)
         self._stock.touched.clear()
         self.submitted(txn, event, touched)
+        self._account.dropped.clear()
 
     # -- sales orders -------------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ def follow(account: Account, order: Txn) -> None:
 def drop(account: Account, line: Line) -> None:
     """Take a kit's members off its order; nothing is promised to them any more."""
     for member in line.members:
+        if member.location is not None:
+            account.dropped.add((member.item, member.location))
         account.later(
             'DELETE FROM transactionline WHERE "transaction" = ? AND id = ?', member.txn, member.number
         )

@@ -270,6 +270,8 @@ class Account:
         self.prices: dict[tuple[int, int, int, int], Decimal] = {}
         self.customer_prices: dict[tuple[int, int, int], tuple[int | None, Decimal | None]] = {}
         self.next_price_level = 2
+        # Items and locations of kits' members that the current save takes off an order.
+        self.dropped: set[tuple[int, int]] = set()
         # ``customers.Person`` and ``customers.Address`` by their ids.
         self.contacts: dict[int, Any] = {}
         self.addresses: dict[int, Any] = {}
