@@ -51,6 +51,7 @@ class KitsPlay(Play):
     kind: type = Shop
     pending: bool = False
     kits_tell: bool = True  # whether a kit's own line says what is promised of it
+    shrinks: bool = False  # counts find less than was promised, so that orders wait for parts
     pushed: bool = True  # else the ERP is heard by polls alone
     step_by_step: bool = False  # each step is over before the next; everything is told three times over
 
@@ -88,7 +89,7 @@ class KitsPlay(Play):
     def telephone(self) -> None:
         """Somebody orders in the ERP, of what is there."""
         sku = self.rng.choice((SET, *PARTS))
-        there = self.free()[sku]
+        there = self.free()[sku][0]
         if there > 0:
             units = min(there, self.rng.randint(1, 2))
             self.erp.enter_order([(sku, self.place, units, Decimal(9))])
@@ -119,6 +120,29 @@ class KitsPlay(Play):
                 self.counts["parts"] += 1
                 return
 
+    def take_off(self) -> None:
+        """The shop's people take a unit off a line of which nothing has left.
+
+        Only step by step: who sends a parcel meanwhile leaves two people to talk to each other.
+        """
+        if not self.step_by_step:
+            return
+        for key, order in self.booked().items():
+            lines = {x.id: x for x in self.shop.sim.orders[int(key)].lines}
+            some = [n for n, x in lines.items() if x.current_quantity > 1 and not x.fulfilled_quantity]
+            if order.status in "AB" and some and not self.shop.cancelled(key):
+                self.shop.refund(key, some[0], 1)
+                self.counts["taken off"] += 1
+                return
+
+    def shrink(self) -> None:
+        """Less of a part is found than was promised."""
+        sku = self.rng.choice(list(PARTS))
+        lost = self.erp.available(sku, self.place) + self.rng.randint(1, 3)
+        if self.shrinks and lost <= self.erp.on_hand(sku, self.place):
+            self.erp.adjust(sku, self.place, -lost)
+            self.counts["shrinks"] += 1
+
     def act(self) -> None:
         draw = self.rng.random()
         if draw < 0.1:
@@ -129,27 +153,44 @@ class KitsPlay(Play):
             self.part_of()
         elif draw < 0.32:
             self.erp.receive([(sku, self.rng.randint(1, 4)) for sku in PARTS], self.place)
+        elif draw < 0.36:
+            self.take_off()
+        elif draw < 0.42:
+            self.shrink()
         else:
             super().act()
 
     # --- what is true -----------------------------------------------------------------------------
 
-    def free(self) -> dict[str, int]:
-        """What nobody has ordered, by what the ERP holds alone."""
-        wanted: Counter[str] = Counter()
+    def free(self) -> dict[str, tuple[int, int]]:
+        """The fewest and the most of each that nobody has ordered, by what the ERP holds alone.
+
+        They differ while a set waits for one of its parts only: it is not taken for promised then, so that what it was promised of the
+        others may be missing twice.
+        """
+        waits, with_it = Counter[str](), Counter[str]()
         for order in self.booked().values():
-            for line in order.lines if order.status == "A" else ():
-                units = 0 if line.closed else line.quantity or 0
-                for sku, each in (PARTS if line.sku == SET else {line.sku: 1}).items():
-                    wanted[sku] += units * each
-        found = {sku: self.erp.available(sku, self.place) - wanted[sku] for sku in PARTS}
-        return {**found, SET: min(found[sku] // each for sku, each in PARTS.items())}
+            pending = order.status == "A"
+            for line in self.erp.account.txns[order.id].lines:
+                open_units = line.open if pending else 0
+                if line.members:
+                    lacking = max(-(-x.backordered // x.each) for x in line.members)
+                    with_it.update({sku: (open_units or lacking) * each for sku, each in PARTS.items()})
+                for each in line.members or [line]:
+                    sku = self.erp.account.items[each.item].sku
+                    waits[sku] += open_units * each.each if pending else each.backordered
+                    with_it[sku] += 0 if line.members else open_units or each.backordered
+        bounds = []
+        for wanted in (with_it, waits):
+            found = {sku: self.erp.available(sku, self.place) - wanted[sku] for sku in PARTS}
+            bounds.append({**found, SET: min(found[sku] // each for sku, each in PARTS.items())})
+        return {sku: (max(0, bounds[0][sku]), max(0, bounds[1][sku])) for sku in bounds[0]}
 
     def stock(self) -> list[str]:
         found = [
-            f"{sku}: {free} are free, {self.shop.offered(sku)} are offered"
-            for sku, free in self.free().items()
-            if max(0, free) != self.shop.offered(sku)
+            f"{sku}: {least} to {most} are free, {self.shop.offered(sku)} are offered"
+            for sku, (least, most) in self.free().items()
+            if not least <= self.shop.offered(sku) <= most
         ]
         return found + self.parcels()
 
@@ -167,6 +208,8 @@ class KitsPlay(Play):
 
     def oversold(self) -> list[str]:
         """Where every step is over before the next begins, nothing is ever ordered that is not there."""
+        if self.counts["shrinks"]:
+            return []
         waits = {sku: self.erp.backordered(sku, self.place) for sku in PARTS}
         return [f"{sku}: {units} are promised and not there" for sku, units in waits.items() if units]
 
@@ -196,4 +239,7 @@ class KitsPlay(Play):
             self.erp.check_identities()
             if found := self.stock() + self.oversold():
                 return [f"step {step}: {one}" for one in found]
-        return [] if not self.running.done() else [f"the engine ended: {self.running.exception()!r}"]
+        if self.running.done():
+            return [f"the engine ended: {self.running.exception()!r}"]
+        rows = await self.store.read("parked_open", after=0, limit=50)
+        return [f"parked: {row}" for row in rows if row[2] != "compare_total"]

@@ -275,15 +275,16 @@ def lines_of(transactions: int, now: str, *, kits: str) -> str:
 
 
 def orders_of(items: int, *, waiting: bool) -> str:
-    """Sales orders with units of some items that have not left, or of these those that wait for stock.
+    """Sales orders with units of some items, or of any where there are none, that have not left, or of these those that wait for stock.
 
     Parameters: the items, then the keyset (order, order, item).
     """
     which = "tl.quantitybackordered > 0" if waiting else "ABS(tl.quantity) > tl.quantityshiprecv"
+    some = f"AND tl.item IN ({_marks(items)}) " if items else ""
     return (
         "SELECT DISTINCT tl.transaction AS txn, tl.item AS item "
         "FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
-        f"WHERE t.type = 'SalesOrd' AND tl.mainline = 'F' AND tl.isclosed = 'F' AND tl.item IN ({_marks(items)}) "
+        f"WHERE t.type = 'SalesOrd' AND tl.mainline = 'F' AND tl.isclosed = 'F' {some}"
         f"AND {which} AND (tl.transaction > ? OR (tl.transaction = ? AND tl.item > ?)) ORDER BY tl.transaction, tl.item"
     )
 
