@@ -110,7 +110,9 @@ class KitsPlay(Play):
     def part_of(self) -> None:
         """One unit of one line leaves and more stays, or one waiting order is approved."""
         for key, order in self.booked().items():
-            if order.status == "A" and not self.shop.cancelled(key):
+            if self.shop.cancelled(key):
+                continue
+            if order.status == "A":
                 self.erp.approve(order.id)
                 return
             lines = [line for line in order.lines if line.role == "goods" and line.committed]
