@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.connectors.benches import NetSuiteBench
 from tests.connectors.netsuite_world import World, line, order, run
 
@@ -33,3 +34,21 @@ def test_an_order_that_waits_for_approval_does_not_claim_to_hold_stock():
         assert outcome.facts.get("commits_stock", True) is False
 
     run(story, approve_orders=False)
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_an_order_of_which_no_total_is_read_back_claims_no_more_than_was_asked_for(approve):
+    async def story(world: World) -> None:
+        world.wire.lose = lambda request: request.method == "GET"
+        pool = OrderItem("a", str(world.item), "21730", str(world.place), 3)
+        placed = order(line("a", "21730", 3, "9.99"))
+        outcome = await world.do("put_order", PutOrder("shop-1001", placed, (pool,)))
+        assert "not checked" in outcome.message
+        assert outcome.facts["commits_stock"] is approve
+        # Whether an order that is there commits anything, its event tells.
+        revised = PutOrder("shop-1001", placed, (pool,), external_id=outcome.facts["external_id"])
+        world.wire.lose = lambda request: request.method == "GET" and "expand" not in request.url
+        outcome = await world.do("put_order", revised)
+        assert "not checked" in outcome.message and outcome.facts["commits_stock"] is False
+
+    run(story, approve_orders=approve)

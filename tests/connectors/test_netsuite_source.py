@@ -143,6 +143,34 @@ def test_an_order_is_told_with_what_is_promised_to_it_whenever_that_changes(rest
     assert not run(story).sim.ledger.breaches
 
 
+@pytest.mark.parametrize("served", ["before the first read", "after it", "long after it"])
+def test_an_order_that_waited_when_a_process_ended_is_told_once_its_stock_comes(served):
+    """Nothing of the order itself changes then, and it waits no more when somebody looks."""
+
+    async def story(w: World) -> None:
+        w.sim.opening_balance("21730", w.place, 3)
+        await place(w, quantity=5)
+        _, cursor = await w.pull("transactions")
+        await w.clock.sleep(7_200)  # longer than polls overlap
+        _, cursor = await w.pull("transactions", cursor)
+        w.system = w.open()
+        if served == "before the first read":
+            w.sim.receive("21730", w.place, 2)
+        for _ in range(2 if served == "long after it" else 1):
+            w.sim.adjust("84406B", w.place, 1)
+            await w.clock.sleep(60)
+            events, cursor = await w.pull("transactions", cursor)
+        if served != "before the first read":
+            assert [c for c in w.changes(events) if c.kind is Kind.ERP_ORDER] == []
+            w.sim.receive("21730", w.place, 2)
+            await w.clock.sleep(60)
+            events, cursor = await w.pull("transactions", cursor)
+        (held,) = [c.value for c in w.changes(events) if c.kind is Kind.ERP_ORDER]
+        assert [(x.quantity, x.ordered) for x in held.lines] == [(5, None)]
+
+    run(story)
+
+
 @pytest.mark.parametrize("closed_cancels", [True, False])
 def test_an_order_that_was_closed_before_anything_was_sent_is_called_off_where_the_account_means_that(
     closed_cancels,

@@ -486,7 +486,8 @@ def test_every_record_is_as_the_catalogue_describes_it():
         body = {"companyName": "Bobbins", "creditLimit": 5, "addressBook": {"items": [address]}}
         await world.call("POST", f"{RECORD}/customer", body)
         world.sim.opening_balance("A", world.shop, 5)
-        order = await world.put("w-1", world.line("A", 2))
+        world.ids["KIT"] = str(world.sim.add_kit("KIT", "A kit", "5.00", {"A": 1}))
+        order = await world.put("w-1", world.line("A", 2), world.line("KIT", 1))
         ship = {"shipStatus": {"id": "C"}, "package": {"items": [{"packageTrackingNumber": "1Z"}]}}
         for target, given in (("itemFulfillment", ship), ("invoice", {}), ("returnAuthorization", {})):
             made = await world.call("POST", f"{RECORD}/salesOrder/{order}/!transform/{target}", given)
@@ -513,7 +514,7 @@ def test_every_record_is_as_the_catalogue_describes_it():
                 seen.add(name)
         assert problems == []
         assert seen >= {"customer", "salesOrder", "itemFulfillment", "invoice", "returnAuthorization"}
-        assert seen >= {"inventoryItem", "location", "customerDeposit", "inventoryAdjustment"}
+        assert seen >= {"inventoryItem", "kitItem", "location", "customerDeposit", "inventoryAdjustment"}
 
     world.run(story)
 

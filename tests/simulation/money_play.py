@@ -418,9 +418,7 @@ class Play:
         """Goods that the shop sold for money come back to the warehouse without a word."""
         if order.status != "G" or not self.paid_there(key):
             return False
-        shipped = {
-            n: line.shipped for n, line in enumerate(order.lines, 1) if line.role == "goods" and line.shipped
-        }
+        shipped = {line.line: line.shipped for line in order.lines if line.role == "goods" and line.shipped}
         known = {line for line, units in self.shop.shipped(key).items() if units}
         if len(known) < len(shipped) or any(r.order == key for r in self.shop.refunds()):
             return False  # refunded by the shop's people: nobody sends goods back twice

@@ -123,6 +123,10 @@ class Product {
       if (!this.uom) throw new Error('no such table');
       return this.uom.filter((u) => ids.includes(String(u.internalid)));
     }
+    if (sql.includes('FROM transactionline')) {
+      if (!this.members) throw new Error('unknown column');
+      return this.members.filter((m) => ids.includes(String(m.transaction)));
+    }
     if (sql.includes('FROM item')) return this.items.filter((i) => ids.includes(String(i.id)));
     if (sql.includes('FROM transaction')) return this.transactions.filter((t) => ids.includes(String(t.id)));
     throw new Error(`unexpected query ${sql}`);
@@ -230,6 +234,38 @@ test('of a kit its own line is told, and the levels of its parts', () => {
   assert.deepEqual(event.record.lines.map((line) => [line.sku, line.quantity]), [['SET', '1'], ['21730', '1']]);
   assert.ok(event.record.lines.every((line) => !('member' in line)));
   assert.deepEqual(event.levels.map((level) => level.location), ['1', '2']);
+});
+
+test('of a kit that is ordered the levels of its parts are told, and what waits as they say it', () => {
+  const lines = [
+    { line: 1, item: 14, location: 1, quantity: 5, itemtype: 'Kit', quantitycommitted: 5, quantitybackordered: '' },
+    { line: 4, item: 14, location: 1, quantity: 2, itemtype: 'Kit', isclosed: true },
+    { line: 7, item: 13, quantity: 1 },
+  ];
+  const part = (id, kit, item, quantity, backordered) => ({ transaction: id, kit, item, location: 2, quantity, backordered });
+  const product = new Product();
+  product.items.push({ id: 14, itemid: 'SET' });
+  product.members = [part(5021, 1, 12, -10, 3), part(5021, 1, 13, -5, null), part(5021, 4, 12, -4, 0), part(9, 1, 12, -1, 1)];
+  save(product, 'create', doc('salesorder', 5021, lines));
+  assert.deepEqual(product.errors, []);
+  const event = JSON.parse(product.posts[0].body);
+  // Three lanterns that wait are missing in two kits of five.
+  assert.deepEqual(
+    event.record.lines.map((line) => [line.sku, line.quantity, line.backordered, line.closed]),
+    [['SET', '5', '2', false], ['SET', '2', '0', true], ['TAX', '1', '0', false]],
+  );
+  assert.ok(event.record.lines.every((line) => !('kit' in line)));
+  assert.deepEqual(event.levels.map((level) => [level.sku, level.location]), [['21730', '2']]);
+  // Where nobody tells of the members, the order is left to the poll, and nothing else of it.
+  for (const members of [null, []]) {
+    const other = new Product();
+    other.items.push({ id: 14, itemid: 'SET' });
+    other.members = members;
+    save(other, 'create', doc('salesorder', 5021, [...lines, { line: 8, item: 12, location: 1, quantity: 1 }]));
+    const { record, levels } = JSON.parse(other.posts[0].body);
+    assert.deepEqual([record.external_id, record.lines], ['shop-1001', []]);
+    assert.deepEqual(levels.map((level) => level.sku), ['21730']);
+  }
 });
 
 test('a refusal or an error leaves the entry, and never fails the save', () => {

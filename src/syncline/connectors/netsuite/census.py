@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.delta import Delta, Place
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
+from syncline.connectors.netsuite.kits import KitColumns
 from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
 from syncline.model.census import FoundOrder, Listed, ListedCustomer, ListedItem, ListedPlace
 from syncline.model.change import Cursor, Event
@@ -50,6 +52,7 @@ class NetSuiteCensus:
         self._clock = clock
         self._client = client
         self._erp = erp_clock
+        self._kits = KitColumns()
         self.orders_max = ORDERS_MAX
 
     # -- lists --------------------------------------------------------------------------------
@@ -139,15 +142,8 @@ class NetSuiteCensus:
         lines: defaultdict[str, list[Row]] = defaultdict(list)
         for start in range(0, len(wanted), LINES_OF_MAX):
             chunk = wanted[start : start + LINES_OF_MAX]
-            sql = queries.lines_of(len(chunk), self._erp.expression)
-            at = (KEY_START, KEY_START)
-            for _ in range(PAGES_MAX):
-                page = await self._client.query(sql, [*chunk, at[0], at[0], at[1]], urgent=True)
-                for row in page:
-                    lines[str(row["txn"])].append(row)
-                if len(page) < PAGE_MAX:
-                    break
-                at = (int(page[-1]["txn"]), int(page[-1]["line"]))
+            for row in await self._kits.read(partial(self._lines, chunk)):
+                lines[str(row["txn"])].append(row)
         told = [
             rows.order_event(
                 self._name,
@@ -161,6 +157,18 @@ class NetSuiteCensus:
             if lines[order]
         ]
         return told + await self._delta.shipments_of(orders)
+
+    async def _lines(self, orders: Sequence[int], kits: str) -> list[Row]:
+        sql = queries.lines_of(len(orders), self._erp.expression, kits=kits)
+        found: list[Row] = []
+        at = (KEY_START, KEY_START)
+        for _ in range(PAGES_MAX):
+            page = await self._client.query(sql, [*orders, at[0], at[0], at[1]], urgent=True)
+            found += page
+            if len(page) < PAGE_MAX:
+                break
+            at = (int(page[-1]["txn"]), int(page[-1]["line"]))
+        return found
 
     def _since_ms(self, lines: Sequence[Row], reading: Reading) -> int:
         """Since when the account's figures contain an order: its last edit, or at the latest its reading.

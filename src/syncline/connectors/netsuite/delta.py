@@ -22,6 +22,7 @@ import msgspec
 from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
+from syncline.connectors.netsuite.kits import KitColumns
 from syncline.connectors.netsuite.manifest import TRANSACTIONS, NetSuiteSettings
 from syncline.model.change import Cursor, Event, Via
 from syncline.model.errors import Rejected, Retryable
@@ -125,8 +126,8 @@ class Delta:
         # Where a document's lines were, so that a line taken off it still has its level read again.
         self._pairs: OrderedDict[str, frozenset[Pair]] = OrderedDict()
         self._tracking_table = True
-        self._kits = True  # whether lines tell that they are part of a kit
-        # Orders with items that wait for stock; until the first read has ended, nobody knows which did.
+        self._kits = KitColumns()
+        # Orders with items that wait for stock; until the first read has ended, nobody knows which did before it began.
         self._waiting: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._waiting_known = False
 
@@ -136,6 +137,9 @@ class Delta:
         if cursor is None:  # no order was told of before
             self._waiting_known = True
         reading = await self._erp.read()
+        if not self._waiting_known:
+            # Before anything is listed: what is served from now on is found by this, what was before by the first read.
+            self._waiting = await self._all_waiting()
         covers_ms = cursor.covers_ms if cursor else 0
         place = begin(cursor, reading, now_ms, self._erp.zone, self._settings.poll_overlap_s)
         read = _Read(reading, place.began, covers_ms or now_ms, place)
@@ -323,16 +327,9 @@ class Delta:
         wanted = [int(x) for x in documents]
 
         async def of(chunk: list[int]) -> list[Row]:
-            try:
-                return await pages(chunk, kits=self._kits)
-            except Rejected:
-                if not self._kits:
-                    raise
-                found = await pages(chunk, kits=False)
-                self._kits = False  # in whatever words: without the column it is taken
-                return found
+            return await self._kits.read(partial(pages, chunk))
 
-        async def pages(chunk: list[int], *, kits: bool) -> list[Row]:
+        async def pages(chunk: list[int], kits: str) -> list[Row]:
             sql = queries.lines_of(len(chunk), self._erp.expression, kits=kits)
             found: list[Row] = []
             at = (KEY_START, KEY_START)
@@ -419,28 +416,35 @@ class Delta:
             if waits & moved.keys()
         }
 
+    async def _all_waiting(self) -> OrderedDict[str, frozenset[int]]:
+        """Orders that wait for stock now, with the items that they wait for."""
+        items: defaultdict[str, set[int]] = defaultdict(set)
+        for row in await self._orders_of([], waiting=True):
+            items[str(row["txn"])].add(int(row["item"]))
+        return OrderedDict((key, frozenset(some)) for key, some in items.items())
+
+    async def _orders_of(self, items: Sequence[int], *, waiting: bool) -> list[Row]:
+        sql = queries.orders_of(len(items), waiting=waiting)
+        found: list[Row] = []
+        at = (KEY_START, KEY_START)
+        for _ in range(PAGES_MAX):
+            page = await self._client.query(sql, [*items, at[0], *at])
+            found += page
+            if len(page) < PAGE_MAX:
+                break
+            at = (int(page[-1]["txn"]), int(page[-1]["item"]))
+        return found
+
     async def _waits(self, moved: Mapping[int, int]) -> dict[str, int]:
         """Orders that wait for what moved, and since when at the latest: when exactly, nobody tells.
 
-        A process that starts remembers none that waited, so it asks for all that have not left.
+        A process that starts does not know which waited when the last one ended, so it asks for all that have not left.
         """
-
-        async def of(chunk: list[int]) -> list[Row]:
-            sql = queries.orders_of(len(chunk), waiting=self._waiting_known)
-            rows_: list[Row] = []
-            at = (KEY_START, KEY_START)
-            for _ in range(PAGES_MAX):
-                page = await self._client.query(sql, [*chunk, at[0], *at])
-                rows_ += page
-                if len(page) < PAGE_MAX:
-                    break
-                at = (int(page[-1]["txn"]), int(page[-1]["item"]))
-            return rows_
-
         items = sorted(moved)
         chunks = [items[start : start + ITEMS] for start in range(0, len(items), ITEMS)]
         found: dict[str, int] = {}
-        for rows_ in await self._at_once([partial(of, chunk) for chunk in chunks]):
+        reads = [partial(self._orders_of, chunk, waiting=self._waiting_known) for chunk in chunks]
+        for rows_ in await self._at_once(reads):
             for row in rows_:
                 key = str(row["txn"])
                 found[key] = max(found.get(key, 0), moved[int(row["item"])])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -19,6 +20,7 @@ from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.delta import KEY_START, PAGES_MAX, Place, advance, begin
 from syncline.connectors.netsuite.erpclock import ErpClock, Reading
+from syncline.connectors.netsuite.kits import KitColumns
 from syncline.connectors.netsuite.manifest import PAYMENTS, RETURNS, NetSuiteSettings
 from syncline.model.change import Change, Cursor, Event, LoggedEvent, Via
 from syncline.model.errors import Retryable
@@ -74,6 +76,7 @@ class Money:
         self._clock = clock
         self._client = client
         self._erp = erp_clock
+        self._kits = KitColumns()
         self._currencies = {ident: code for code, ident in settings.currencies.items()}
         self._seen: dict[str, OrderedDict[str, str]] = {
             PAYMENTS.name: OrderedDict(),
@@ -209,7 +212,7 @@ class Money:
         wanted = [x for x in received if str(x.get("createdfrom")) in from_return]
         orders = await self._orders(int(row["createdfrom"]) for row in from_return.values())
         lines: defaultdict[str, list[Row]] = defaultdict(list)
-        for row in await self._chunks(queries.lines_of, (int(x["txn"]) for x in wanted)):
+        for row in await self._kits.read(partial(self._lines, [int(x["txn"]) for x in wanted])):
             if rows.moved(row, leaves=False):
                 lines[str(row["txn"])].append(row)
         events = []
@@ -219,6 +222,9 @@ class Money:
                 name = rows.order_name(order, self._settings)
                 events.append(self._return(head, name, goods, self._changed(head, since_ms)))
         return events
+
+    async def _lines(self, documents: Sequence[int], kits: str) -> list[Row]:
+        return await self._chunks(partial(queries.lines_of, kits=kits), documents)
 
     def _return(self, head: Row, order_key: str, goods: Sequence[Row], changed_ms: int) -> Event:
         units: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from syncline.connectors.netsuite.kits import is_member
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 
 SECONDS = "'YYYY-MM-DD HH24:MI:SS'"
@@ -254,17 +255,16 @@ CUSTOMER_ADDRESSES = (
 )
 
 
-def lines_of(transactions: int, now: str, *, kits: bool = False) -> str:
+def lines_of(transactions: int, now: str, *, kits: str) -> str:
     """Item lines with their document's state, read in one statement so that one stamp fits both.
 
-    Parameters: the transactions, then the keyset (transaction, transaction, line). ``kits``: tell of each line whether it is
-    part of a kit that another line stands for; the column is known from public queries only.
+    Parameters: the transactions, then the keyset (transaction, transaction, line). ``kits``: the columns that tell of each line
+    whether it is part of a kit that another line stands for.
     """
-    member = "tl.kitcomponent AS member, " if kits else ""
     return (
         "SELECT tl.transaction AS txn, tl.id AS line, t.type AS type, t.status AS status, "
         f"t.externalid AS externalid, t.entity AS entity, TO_CHAR(t.lastmodifieddate,{SECONDS}) AS lm, tl.item AS item, "
-        f"i.itemid AS sku, i.itemtype AS itemtype, {member}tl.location AS location, tl.quantity AS quantity, "
+        f"i.itemid AS sku, i.itemtype AS itemtype, {kits}tl.location AS location, tl.quantity AS quantity, "
         "tl.quantityshiprecv AS done, tl.quantitycommitted AS committed, tl.quantitybackordered AS backordered, "
         "tl.isclosed AS isclosed, tl.isinventoryaffecting AS moves, tl.createdfrom AS createdfrom, "
         f"{now} AS erp_now FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
@@ -275,15 +275,16 @@ def lines_of(transactions: int, now: str, *, kits: bool = False) -> str:
 
 
 def orders_of(items: int, *, waiting: bool) -> str:
-    """Sales orders with units of some items that have not left, or of these those that wait for stock.
+    """Sales orders with units of some items, or of any where there are none, that have not left, or of these those that wait for stock.
 
     Parameters: the items, then the keyset (order, order, item).
     """
     which = "tl.quantitybackordered > 0" if waiting else "ABS(tl.quantity) > tl.quantityshiprecv"
+    some = f"AND tl.item IN ({_marks(items)}) " if items else ""
     return (
         "SELECT DISTINCT tl.transaction AS txn, tl.item AS item "
         "FROM transactionline tl JOIN transaction t ON t.id = tl.transaction "
-        f"WHERE t.type = 'SalesOrd' AND tl.mainline = 'F' AND tl.isclosed = 'F' AND tl.item IN ({_marks(items)}) "
+        f"WHERE t.type = 'SalesOrd' AND tl.mainline = 'F' AND tl.isclosed = 'F' {some}"
         f"AND {which} AND (tl.transaction > ? OR (tl.transaction = ? AND tl.item > ?)) ORDER BY tl.transaction, tl.item"
     )
 
@@ -345,15 +346,16 @@ def letter(status: object) -> str:
 
 
 def counts_for_stock(row: Mapping[str, Any], settings: NetSuiteSettings) -> bool:
-    """Whether a line stands for goods: it has units, and is not a carrier of tax or discount."""
-    return row.get("quantity") is not None and str(row.get("item")) not in settings.amount_items
+    """Whether a line stands for goods: it has units, and is neither a carrier of tax or discount nor part of a kit."""
+    goods = row.get("quantity") is not None and not is_member(row)
+    return goods and str(row.get("item")) not in settings.amount_items
 
 
 # Orders by the references that they carry. Every transaction has a main line without an item, so one that lost
 # all its lines is found as well.
 _ORDER = "t.id AS id, t.externalid AS externalid, t.otherrefnum AS number, t.status AS status, t.foreigntotal AS total"
 _ORDER_LINES = (
-    f"SELECT {_ORDER}, tl.id AS line, tl.item AS item, i.itemid AS sku, tl.quantity AS quantity, "
+    f"SELECT {_ORDER}, tl.id AS line, tl.item AS item, i.itemid AS sku, {{kits}}tl.quantity AS quantity, "
     "tl.quantityshiprecv AS done, tl.isclosed AS isclosed FROM transaction t "
     "JOIN transactionline tl ON tl.transaction = t.id LEFT JOIN item i ON i.id = tl.item "
     "WHERE t.type = 'SalesOrd' AND tl.taxline = 'F' "
@@ -366,16 +368,16 @@ BOOKED = (
 )
 
 
-def booked_by_reference(references: int) -> str:
-    """Sales orders by their external ids; parameters: those, then the keyset (order, order, line)."""
-    return f"{_ORDER_LINES}AND t.externalid IN ({_marks(references)}) {_ORDER_KEYSET}"
+def booked_by_reference(references: int, kits: str) -> str:
+    """Sales orders by their external ids; parameters: those, then the keyset (order, order, line). ``kits``: as of ``lines_of``."""
+    return f"{_ORDER_LINES.format(kits=kits)}AND t.externalid IN ({_marks(references)}) {_ORDER_KEYSET}"
 
 
-def booked_by_id(orders: int) -> str:
+def booked_by_id(orders: int, kits: str) -> str:
     """Sales orders by the account's own ids; parameters: those, then the keyset."""
-    return f"{_ORDER_LINES}AND t.id IN ({_marks(orders)}) {_ORDER_KEYSET}"
+    return f"{_ORDER_LINES.format(kits=kits)}AND t.id IN ({_marks(orders)}) {_ORDER_KEYSET}"
 
 
-def booked_by_hand(numbers: int) -> str:
+def booked_by_hand(numbers: int, kits: str) -> str:
     """Sales orders without an external id by the number that a buyer knows; parameters: numbers, then the keyset."""
-    return f"{_ORDER_LINES}AND t.externalid IS NULL AND t.otherrefnum IN ({_marks(numbers)}) {_ORDER_KEYSET}"
+    return f"{_ORDER_LINES.format(kits=kits)}AND t.externalid IS NULL AND t.otherrefnum IN ({_marks(numbers)}) {_ORDER_KEYSET}"

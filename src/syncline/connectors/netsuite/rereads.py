@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock
+from syncline.connectors.netsuite.kits import KitColumns
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.connectors.netsuite.mapping import otherrefnum
 from syncline.model.change import Event, Via
@@ -32,6 +33,7 @@ class Rereader:
         self._clock = clock
         self._client = client
         self._erp = ErpClock(settings, clock, client)
+        self._kits = KitColumns()
 
     def rereads(self) -> Rereads:
         """What this account offers."""
@@ -93,13 +95,13 @@ class Rereader:
             some = references[start : start + REFERENCES_MAX]
             carrying = [
                 _booked(lines[0], str(lines[0]["externalid"]).lower(), self._units(lines))
-                for lines in await self._orders(queries.booked_by_reference(len(some)), some)
+                for lines in await self._orders(queries.booked_by_reference, some)
             ]
             found += carrying
             totals = {row.reference: row.total for row in carrying}
             typed = {otherrefnum(numbers[reference]): reference for reference in some if numbers[reference]}
             if typed:
-                for lines in await self._orders(queries.booked_by_hand(len(typed)), list(typed)):
+                for lines in await self._orders(queries.booked_by_hand, list(typed)):
                     reference = typed.get(str(lines[0].get("number")), "")
                     row = _booked(lines[0], reference, self._units(lines))
                     if reference and totals.get(reference, row.total) == row.total:
@@ -113,16 +115,22 @@ class Rereader:
         found: list[Booked] = []
         for start in range(0, len(wanted), REFERENCES_MAX):
             some = wanted[start : start + REFERENCES_MAX]
-            orders = await self._orders(queries.booked_by_id(len(some)), [int(id_) for id_ in some])
+            orders = await self._orders(queries.booked_by_id, [int(id_) for id_ in some])
             found += [_booked(lines[0], ids[str(lines[0]["id"])], self._units(lines)) for lines in orders]
         return Part(tuple(found), began_ms, "", self._clock.monotonic() - began_s)
 
-    async def _orders(self, sql: str, values: Sequence[str | int]) -> list[list[Row]]:
+    async def _orders(self, sql: Callable[[int, str], str], values: Sequence[str | int]) -> list[list[Row]]:
         """The lines of some orders, order by order."""
+        try:
+            return await self._kits.read(lambda kits: self._lines(sql(len(values), kits), values))
+        except Rejected as error:
+            raise _refused(error) from error
+
+    async def _lines(self, sql: str, values: Sequence[str | int]) -> list[list[Row]]:
         found: dict[str, list[Row]] = {}
         keyset: tuple[int, int] = (KEY_START, KEY_START)
         for _ in range(PAGES_MAX):
-            page = await self._query(sql, [*values, keyset[0], *keyset])
+            page = await self._client.query(sql, [*values, keyset[0], *keyset])
             for row in page:
                 found.setdefault(str(row["id"]), []).append(row)
             if len(page) < PAGE_MAX:
@@ -146,7 +154,11 @@ class Rereader:
         try:
             return await self._client.query(sql, values)
         except Rejected as error:  # a role or a feature: it can be mended while we wait
-            raise Retryable(f"NetSuite refuses to be read: {error}") from error
+            raise _refused(error) from error
+
+
+def _refused(error: Rejected) -> Retryable:
+    return Retryable(f"NetSuite refuses to be read: {error}")
 
 
 def _booked(row: Row, reference: str, units: Mapping[str, Decimal]) -> Booked:

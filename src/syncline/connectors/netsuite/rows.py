@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from syncline.connectors.netsuite import queries
+from syncline.connectors.netsuite import kits, queries
 from syncline.connectors.netsuite.client import Row
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
@@ -157,11 +157,12 @@ def order_event(
     ordered: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     sent = any(_decimal(line.get("done") or "0") for line in lines)
     called_off = status == CANCELLED or (settings.closed_cancels and status == CLOSED and not sent)
+    of_kits = kits.accounted(lines, _decimal)
     for line in lines:
-        if not queries.counts_for_stock(line, settings) or line.get("member") == "T":
+        if not queries.counts_for_stock(line, settings):
             continue
         at = _text(line, "sku"), _text(line, "location")
-        accounted, asked = _accounted(line, status)
+        accounted, asked = _accounted(line, status, of_kits.get(_text(line, "line")))
         units[at] += accounted
         ordered[at] += asked
     name = key or order_name(head, settings)
@@ -176,16 +177,18 @@ def order_event(
     return Event(system, "erp_order.row", event_id, Via.POLL, changed_ms, msgspec.json.encode(body))
 
 
-def _accounted(line: Row, status: str) -> tuple[Decimal, Decimal]:
+def _accounted(line: Row, status: str, of_kits: Decimal | None) -> tuple[Decimal, Decimal]:
     """Units of a sales line that what is available accounts for, and those that it asks for.
 
     What is available is what is on hand less what is committed. What left is not on hand any more. What is backordered
-    is in no figure: it waits until something comes in.
+    is in no figure: it waits until something comes in. ``of_kits``: of a kit's line, what its parts say of that.
     """
     done = abs(_decimal(line.get("done") or "0"))
     if line.get("isclosed") == "T" or status == "C":
         return done, done
     asked = abs(_decimal(line["quantity"]))  # which SuiteQL states as a negative number
+    if of_kits is not None:
+        return min(of_kits, asked), asked
     if line.get("committed") is None:  # nothing that is stocked, so nothing is promised of it
         return asked, asked
     return abs(_decimal(line["committed"])) + done, asked
@@ -197,7 +200,7 @@ def moved(line: Row, *, leaves: bool) -> bool:
     There are accounting lines for the same goods, with the opposite sign. Of what is stocked, the line that moves stock
     counts; of what is not, and of a kit, which the parts that moved are of, the one whose sign is that of goods.
     """
-    if line.get("quantity") is None or line.get("member") == "T":
+    if line.get("quantity") is None or kits.is_member(line):
         return False
     if str(line.get("itemtype", STOCKED[0])) in STOCKED:
         return line.get("moves") == "T"

@@ -148,7 +148,9 @@ class NetSuiteSink:
             # Whatever happens to the reading, the order was written: AuthExpired would deny that.
             if ident.startswith("eid:"):
                 raise OutcomeUnknown(f"NetSuite did not tell the new order's id: {error}") from error
-            facts = {"external_id": ident, "written_ms": written_ms}
+            # A new order is what we asked for; what else is there, its event tells.
+            commits = self._settings.approve_orders and not put.external_id
+            facts = {"external_id": ident, "written_ms": written_ms, "commits_stock": commits}
             return Outcome(Result.DONE, f"The total was not checked: {error}", facts=facts)
         if ident.isdigit():
             record = {"id": ident, **record}

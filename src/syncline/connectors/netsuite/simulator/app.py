@@ -78,6 +78,7 @@ class NetSuiteSimulator(People, Truth, Simulator):
         currency: str = "GBP",
         computes_tax_rate: Decimal | None = None,
         units_of_measure: bool = False,
+        kits_tell: bool = True,
         oauth1: OAuth1Secrets | None = None,
         push_delay_ms: tuple[float, float] = (100.0, 800.0),
         drain_every_ms: int = DRAIN_EVERY_MS,
@@ -87,7 +88,9 @@ class NetSuiteSimulator(People, Truth, Simulator):
         self.slots = SLOTS[tier] + SLOTS_PER_LICENCE * suitecloud_plus
         self.record_ms = record_ms
         self.suiteql_ms = suiteql_ms
-        self.account = Account(clock, timezone, currency, computes_tax_rate, units_on=units_of_measure)
+        self.account = Account(
+            clock, timezone, currency, computes_tax_rate, units_on=units_of_measure, kits_tell=kits_tell
+        )
         self.stock = Stock(self.account)
         self.documents = Documents(self.account, self.stock)
         self.documents.submitted = self._submitted

@@ -20,7 +20,7 @@ TRANSFORMS = {
 _RESOURCE = "application/vnd.oracle.resource+json; type="
 _PLAIN = {"str": "string", "num": "number", "int": "integer", "bool": "boolean", "date": "string"}
 # Fields that are computed, by the kind of what they hold; any other is a number.
-_TEXTS = frozenset("id internalId refName linkedTrackingNumbers defaultAddress".split())
+_TEXTS = frozenset("id internalId refName linkedTrackingNumbers defaultAddress itemType".split())
 _MOMENTS = frozenset("createdDate lastModifiedDate dateCreated".split())
 _LINKS: dict[str, Any] = {"type": "array", "items": {"$ref": "#/components/schemas/nsLink"}}
 _LINK = {"type": "object", "properties": {name: {"type": "string"} for name in ("rel", "href")}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 
+from syncline.connectors.netsuite.simulator import kits
 from syncline.connectors.netsuite.simulator.errors import user_error
 from syncline.connectors.netsuite.simulator.state import ZERO, Account, Line, Txn
 from syncline.connectors.netsuite.simulator.stock import Key, Stock
@@ -27,6 +28,7 @@ class Documents:
         touched = list(self._stock.touched)
         self._stock.touched.clear()
         self.submitted(txn, event, touched)
+        self._account.dropped.clear()
 
     # -- sales orders -------------------------------------------------------------------------
 
@@ -91,10 +93,11 @@ class Documents:
 
     def settle_order(self, order: Txn, event: str) -> None:
         """After any change of an order: commitment, totals, status, save."""
+        kits.follow(self._account, order)
         if order.status in ("A", "C"):
             self._stock.release_order(order)
         else:
-            for line in order.lines:
+            for line in order.all_lines:
                 if line.closed or line.committed + line.backordered > line.open:
                     self._stock.release(line)
             self._stock.commit_order(order)
@@ -114,7 +117,7 @@ class Documents:
         if any(line.done for line in order.lines):
             raise user_error("You can not cancel an order with fulfilled lines.")
         self._stock.release_order(order)
-        for line in order.lines:
+        for line in order.all_lines:
             line.closed = True
         order.status = "C"
         self.save(order, "cancel")
@@ -130,6 +133,8 @@ class Documents:
     def ready(self, line: Line) -> int:
         """Units of an order's line that can leave: those that are committed, or all that wait where nothing is stocked."""
         item = self._account.items[line.item]
+        if item.sent and line.members:
+            return kits.promised(self._account, line)
         return line.committed if item.stocked or not item.sent else line.open
 
     def fulfil(
@@ -160,9 +165,7 @@ class Documents:
             by=by,
         )
         for line, quantity in picks:
-            self._account.new_line(
-                shipment, line.item, line.location, quantity, order_line=line.number, unit=line.unit
-            )
+            kits.answer(line, self._account.new_line(shipment, line.item, line.location, quantity))
         self.track(shipment, tracking)
         self._link(order, shipment, "ShipRcpt")
         self.set_ship_status(shipment, ship_status, "create")
@@ -187,11 +190,9 @@ class Documents:
                 source = order.line(line.order_line or 0)
                 assert source is not None
                 assert line.quantity is not None
-                if self._account.items[line.item].stocked:
-                    self._stock.ship(source, line.quantity)
-                else:
-                    source.done += line.quantity
-                line.done = line.quantity
+                self._stock.ship(source, line.quantity)
+                for each in (line, *line.members):
+                    each.done = each.quantity or 0
             self.refresh(order)
             # The order's own stamp moves because its status and quantities do.
             self._account.touch(order)
@@ -216,10 +217,9 @@ class Documents:
                 source = order.line(line.order_line or 0)
                 assert source is not None
                 assert line.quantity is not None
-                source.done -= line.quantity
-                if self._account.items[line.item].stocked:
-                    assert line.location is not None
-                    self._stock.move(line.item, line.location, line.quantity)
+                for left, each in zip((source, *source.members), (line, *line.members), strict=True):
+                    left.done -= each.quantity or 0
+                    self._come(each)
             self._stock.commit_order(order)
             self.refresh(order)
             self._account.touch(order)
@@ -244,11 +244,17 @@ class Documents:
         for item, location, quantity in lines:
             unit = self._account.items[item].purchase_unit
             line = self._account.new_line(receipt, item, location, quantity, unit=unit)
-            line.done = quantity
-            if self._account.items[item].stocked:
-                self._stock.move(item, location, quantity)
+            for each in (line, *line.members):
+                each.done = each.quantity or 0
+                self._come(each)
         self.save(receipt, "create")
         return receipt
+
+    def _come(self, line: Line) -> None:
+        """Units of a line come into the building."""
+        if self._account.items[line.item].stocked and line.quantity:
+            assert line.location is not None
+            self._stock.move(line.item, line.location, line.quantity)
 
     def receive_return(self, source: Txn, picks: Iterable[tuple[Line, int]], external_id: str | None) -> Txn:
         """Receive returned goods."""
@@ -261,14 +267,15 @@ class Documents:
             if quantity > line.open or line.location is None:
                 raise user_error("The quantity exceeds what is still to be received.", "item.items.quantity")
         for line, quantity in picks:
-            line.done += quantity
+            for each in (line, *line.members):
+                each.done += quantity * each.each
         rows = [(line.item, line.location or 0, quantity) for line, quantity in picks]
         # Account for the return before the receipt is saved, so that its push sees the new status.
         source.status = "F" if all(line.open == 0 for line in source.lines) else "E"
         self._account.touch(source)
         receipt = self.receive(rows, source=source, external_id=external_id)
         for made, (line, _) in zip(receipt.lines, picks, strict=True):
-            made.order_line, made.unit = line.number, line.unit
+            kits.answer(line, made)
         self._link(source, receipt, "ShipRcpt")
         return receipt
 
@@ -313,9 +320,8 @@ class Documents:
             currency=order.currency,
         )
         for line, quantity in picks:
-            made = self._account.new_line(
-                invoice, line.item, line.location, quantity, order_line=line.number, unit=line.unit
-            )
+            made = self._account.new_line(invoice, line.item, line.location, quantity)
+            kits.answer(line, made)
             made.rate, made.amount = line.rate, self.worth(line, quantity)
             line.billed += quantity
         for line in order.lines if first else ():
@@ -385,6 +391,7 @@ class Documents:
         if line.done:
             raise user_error("You can not delete this line: it has been fulfilled.", "item")
         self._stock.release(line)
+        kits.drop(self._account, line)
         order.lines.remove(line)
         self._account.later(
             'DELETE FROM transactionline WHERE "transaction" = ? AND id = ?',
@@ -393,7 +400,7 @@ class Documents:
         )
 
     def _link(self, source: Txn, target: Txn, kind: str) -> None:
-        for line in target.lines:
+        for line in target.all_lines:
             self._account.later(
                 "INSERT OR REPLACE INTO previoustransactionlinelink VALUES(?,?,?,?,?,?,?)",
                 source.id,

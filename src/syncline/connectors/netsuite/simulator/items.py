@@ -20,7 +20,13 @@ class Items:
     if TYPE_CHECKING:
 
         def add_item(
-            self, sku: str, title: str, base_price: Decimal | str | None, *, fields: Mapping[str, Any] | None
+            self,
+            sku: str,
+            title: str,
+            base_price: Decimal | str | None,
+            *,
+            kind: str = "InvtPart",
+            fields: Mapping[str, Any] | None,
         ) -> int: ...
 
     def define_item_column(self, name: str) -> None:
@@ -81,6 +87,29 @@ class Items:
         item.units_type = units[sale].type
         item.stock_unit, item.purchase_unit, item.sale_unit = stock, purchase, sale
         self.account.touch_item(item)
+
+    def add_kit(
+        self,
+        sku: str,
+        title: str,
+        base_price: Decimal | str | None,
+        members: Mapping[str, int],
+        *,
+        fields: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Add a kit (``kits``): the SKUs of its members, each with how many one takes. Its internal id.
+
+        It can be fulfilled unless ``fields`` say otherwise. What it is made of does not change afterwards here; how the
+        product treats kits of kits on transactions is not documented, so there are none.
+        """
+        made = [(self.account.item_by_sku[member], each) for member, each in members.items()]
+        if not made or any(one.members or each < 1 for one, each in made):
+            raise ValueError(f"{sku} needs members, at least one of each, and no kits among them.")
+        number = self.add_item(
+            sku, title, base_price, kind="Kit", fields={"isFulfillable": True, **(fields or {})}
+        )
+        self.account.items[number].members = {one.id: each for one, each in made}
+        return number
 
     def deactivate_item(self, sku: str, *, inactive: bool = True) -> None:
         """Make an item inactive, which is how it ends, or active again."""

@@ -60,6 +60,8 @@ def matching(account: Account, record: str, text: str | None) -> list[int]:
         rows: list[Any] = list(account.customers.values())
     elif record == "inventoryItem":
         rows = [i for i in account.items.values() if i.stocked]
+    elif record == "kitItem":
+        rows = [i for i in account.items.values() if i.kind == "Kit"]
     elif record == "location":
         rows = list(account.places.values())
     else:

@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 
+from syncline.connectors.netsuite.simulator import kits
 from syncline.connectors.netsuite.simulator.customers import SCHEMA as CUSTOMER_SCHEMA
 from syncline.connectors.netsuite.simulator.state import Account, Dirty, Item, Party, Txn
 
@@ -34,6 +35,7 @@ CREATE TABLE transactionline(
   quantitybackordered REAL, quantityshiprecv REAL, quantitybilled REAL, rate REAL,
   foreignamount REAL, netamount REAL, location INTEGER, isclosed TEXT, isfullyshipped TEXT,
   isinventoryaffecting TEXT, createdfrom INTEGER, entity INTEGER, memo TEXT, kitcomponent TEXT,
+  kitmemberof INTEGER,
   PRIMARY KEY("transaction", id)) WITHOUT ROWID;
 CREATE INDEX line_item ON transactionline(item);
 CREATE INDEX line_createdfrom ON transactionline(createdfrom) WHERE createdfrom IS NOT NULL;
@@ -109,7 +111,7 @@ _ITEM_COLUMNS = (
     "id itemid displayname description itemtype externalid upccode isinactive parent matrixtype createddate lastmodifieddate"
 ).split()
 _UNIT_COLUMNS = ["unitstype", "stockunit", "purchaseunit", "saleunit"]
-_LINE_COLUMNS = 24
+_LINE_COLUMNS = 25
 
 
 def _item_sql(columns: list[str]) -> str:
@@ -220,15 +222,18 @@ class Mirror:
                 t.entity,
                 None,
                 "F",
+                None,
             ),
         ]
         on = self._account.units_on
         rows = [(*row, *([None] if on else [])) for row in rows]
         order = t.record == "salesOrder"
         moves = t.record in ("itemFulfillment", "itemReceipt", "inventoryAdjustment", "inventoryTransfer")
-        for n, line in enumerate(t.lines, 1):
+        for n, line in enumerate(t.all_lines, 1):
             item = self._account.items[line.item]
             stocked = item.stocked
+            says = stocked or (bool(line.members) and self._account.kits_tell)
+            committed, backordered = kits.told(self._account, line)
             quantity = None if line.quantity is None else t.sign * line.quantity
             amount = t.sign * float(line.amount)
             rows.append(
@@ -242,8 +247,8 @@ class Mirror:
                     line.item,
                     item.kind,
                     quantity,
-                    line.committed if order and stocked else None,
-                    line.backordered if order and stocked else None,
+                    committed if order and says else None,
+                    backordered if order and says else None,
                     line.done if item.sent else None,
                     line.billed if item.sent else None,
                     None if line.rate is None else float(line.rate / self._account.rate_of(line.unit)),
@@ -256,7 +261,8 @@ class Mirror:
                     t.created_from,
                     t.entity,
                     line.memo,
-                    "F",  # there are no kits
+                    "F" if line.member_of is None else "T",
+                    line.member_of,
                     *([line.unit] if on else []),
                 ),
             )
@@ -273,7 +279,7 @@ class Mirror:
             i.id,
             i.sku,
             i.title,
-            i.fields.get("salesDescription"),
+            i.fields.get("description" if i.kind == "Kit" else "salesDescription"),
             i.kind,
             i.external_id,
             i.fields.get("upcCode"),

@@ -56,7 +56,7 @@ class People(Customers, Items, Prices):
             sku: ``itemid``, unique.
             title: ``displayname``.
             base_price: ``None`` for items whose rate is always given (tax, discount, freight).
-            kind: ``InvtPart`` has stock; ``NonInvtPart``, ``OthCharge``, ``Service``, ``Discount``.
+            kind: ``InvtPart`` has stock, ``Kit`` comes by ``add_kit``; ``NonInvtPart``, ``OthCharge``, ``Service``, ``Discount``.
             role: how the truth ledger adds its lines up: goods, tax, shipping or discount.
             external_id: of the item record.
             fields: more body fields (``upcCode``, ``salesDescription`` …).
@@ -120,6 +120,8 @@ class People(Customers, Items, Prices):
 
     def opening_balance(self, sku: str, location_id: int, quantity: int) -> None:
         """Put stock in place before the story begins: no document, no push."""
+        if self.account.item_by_sku[sku].members:
+            raise ValueError(f"{sku} is a kit, of which nothing is kept.")
         self.stock.move(self._item(sku), self._place(location_id), quantity)
         self.stock.touched.clear()
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from syncline.connectors.netsuite.simulator import kits
 from syncline.connectors.netsuite.simulator.state import Account, Txn
 from syncline.connectors.netsuite.simulator.stock import Key
 from syncline.model.errors import SynclineError
@@ -81,7 +82,7 @@ class Push:
         if not self.enabled or txn.record in ("customerDeposit", "creditMemo"):
             return
         lines = self._lines(txn)
-        levels = self._levels(txn, touched)
+        levels = self._levels(txn, event, touched)
         parts = max(1, -(-max(len(lines), len(levels)) // ROWS_MAX))
         for part in range(parts):
             span = slice(part * ROWS_MAX, (part + 1) * ROWS_MAX)
@@ -135,22 +136,27 @@ class Push:
                 "sku": items[x.item].sku,
                 "location": None if x.location is None else str(x.location),
                 "quantity": None if x.quantity is None else str(x.quantity),
-                "committed": str(x.committed) if order else None,
-                "backordered": str(x.backordered) if order else None,
+                "committed": str(kits.told(self.account, x)[0]) if order else None,
+                "backordered": str(kits.told(self.account, x)[1]) if order else None,
                 "closed": x.closed,
             }
             for x in txn.lines
         ]
 
-    def _levels(self, txn: Txn, touched: Sequence[Key]) -> list[dict[str, Any]]:
+    def _levels(self, txn: Txn, event: str, touched: Sequence[Key]) -> list[dict[str, Any]]:
         # The script cannot know which levels moved: it reads the items and locations of its lines
         # that are stocked. Waiting lines that a receipt served have the same items and locations.
+        # Members of kits stand on what was sent or came back; of an order the script asks for them, while it has any.
+        members = [(x.item, x.location) for line in txn.lines for x in line.members]
+        asked = txn.record == "salesOrder" and event != "delete"
+        shown = asked or txn.record in ("itemFulfillment", "itemReceipt")
         keys = dict.fromkeys(
             (x.item, x.location)
-            for x in txn.lines
+            for x in (txn.all_lines if shown else txn.lines)
             if x.location is not None and self.account.items[x.item].stocked
         )
-        keys |= dict.fromkeys(touched)
+        unnamed = {*self.account.dropped, *([] if shown else members)}
+        keys |= dict.fromkeys(key for key in touched if key not in unnamed)
         answer = []
         for item, location in keys:
             level = self.account.levels.get((item, location))

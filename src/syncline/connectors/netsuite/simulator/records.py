@@ -24,9 +24,9 @@ from syncline.connectors.netsuite.simulator.errors import (
     user_error,
 )
 from syncline.connectors.netsuite.simulator.listing import matching
-from syncline.connectors.netsuite.simulator.render import Renderer
+from syncline.connectors.netsuite.simulator.render import Renderer, record_of
 from syncline.connectors.netsuite.simulator.saleslines import SalesLines
-from syncline.connectors.netsuite.simulator.state import Account, Line, Party, Txn
+from syncline.connectors.netsuite.simulator.state import Account, Item, Line, Party, Txn
 from syncline.connectors.netsuite.simulator.validation import Validation
 
 EXTERNAL_ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -177,15 +177,16 @@ class Records:
             number = int(ident) if ident.isdigit() else None
         if number is None:
             raise missing_record()
-        if record in ("customer", "inventoryItem", "location"):
+        if record in ("customer", "inventoryItem", "kitItem", "location"):
             stores: dict[str, Mapping[int, Any]] = {
                 "customer": self._account.customers,
                 "inventoryItem": self._account.items,
+                "kitItem": self._account.items,
                 "location": self._account.places,
             }
             found = stores[record].get(number)
-            if found is None or (record == "inventoryItem" and not found.stocked):
-                # Item types are different record types: another type's id does not exist here.
+            # Item types are different record types: another type's id does not exist here.
+            if found is None or (isinstance(found, Item) and record_of(found) != record):
                 raise missing_record()
             return found
         txn = self._account.txns.get(number)
@@ -300,6 +301,8 @@ class Records:
         for n, row in enumerate(content.get("inventory") or []):
             path = f"inventory.items[{n}]"
             item = self._sales.ref(row.get("item"), "item", f"{path}.item")
+            if self._account.items[item].members:  # it has no stock that could be adjusted
+                raise invalid_reference(item, f"{path}.item")
             place = row.get("location") or content.get("adjLocation")
             where = self._sales.ref(place, "location", f"{path}.location")
             usual = self._account.items[item].stock_unit

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from syncline.connectors.netsuite.simulator import kits
 from syncline.connectors.netsuite.simulator.errors import missing_record
 from syncline.connectors.netsuite.simulator.paging import Paging
 from syncline.connectors.netsuite.simulator.state import (
@@ -23,7 +24,7 @@ from syncline.connectors.netsuite.simulator.state import (
 )
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_SUBLISTS = ("item", "package", "inventory", "addressBook", "price")
+_SUBLISTS = ("item", "package", "inventory", "addressBook", "price", "member")
 _SUBRECORDS = ("shippingAddress", "billingAddress")
 
 
@@ -130,6 +131,7 @@ class Renderer:
                 "isInactive": False,
                 **self._units(found),
                 **found.fields,
+                **self._members(found),
                 "price": [price],
                 "createdDate": instant(found.created_ms),
                 "lastModifiedDate": instant(found.modified_ms),
@@ -137,6 +139,14 @@ class Renderer:
         if isinstance(found, Place):
             return {**head, "name": found.name, "isInactive": False}
         return {**head, **self._transaction(found)}
+
+    def _members(self, item: Item) -> dict[str, Any]:
+        of = [(number, self._account.items[number], each) for number, each in item.members.items()]
+        rows = [
+            {"lineNumber": n, "item": self._ref(record_of(one), number, one.sku), "quantity": each}
+            for n, (number, one, each) in enumerate(of, 1)
+        ]
+        return {"member": rows} if rows else {}
 
     def _units(self, item: Item) -> dict[str, Any]:
         account = self._account
@@ -210,7 +220,9 @@ class Renderer:
                 "inventory": [moved],
             }
         name_of = "inventory" if t.record == "inventoryAdjustment" else "item"
-        answer[name_of] = [self._line(t, line) for line in t.lines]
+        # Of a kit only a fulfillment and a receipt show the members (RB26.1: ``kitMemberOf``).
+        lines = t.all_lines if t.record in ("itemFulfillment", "itemReceipt") else t.lines
+        answer[name_of] = [self._line(t, line) for line in lines]
         return answer
 
     def _currency(self, t: Txn) -> dict[str, Any]:
@@ -225,7 +237,7 @@ class Renderer:
         place = account.places.get(line.location or 0)
         shape: dict[str, Any] = {
             "line": line.number,
-            "item": self._ref("inventoryItem" if item.stocked else "nonInventorySaleItem", item.id, item.sku),
+            "item": self._ref(record_of(item), item.id, item.sku),
             "location": None if place is None else self._ref("location", place.id, place.name),
         }
         rate = account.rate_of(line.unit)
@@ -244,7 +256,7 @@ class Renderer:
             return shape
         shape["quantity"] = count(line.quantity)
         if t.record in ("itemFulfillment", "itemReceipt"):
-            shape["orderLine"] = line.order_line
+            shape |= {"orderLine": line.order_line, "itemType": item.kind, "kitMemberOf": line.member_of}
             shape["itemReceive"] = True
         else:
             shape |= {
@@ -258,16 +270,21 @@ class Renderer:
                 "description": line.memo,
                 "quantityBilled": count(line.billed),
             }
-        if t.record == "salesOrder" and item.stocked:
-            shape |= {
-                "quantityCommitted": count(line.committed),
-                "quantityBackOrdered": count(line.backordered),
-            }
+        if t.record == "salesOrder" and (item.stocked or line.members):
+            committed, backordered = kits.told(account, line)
+            shape |= {"quantityCommitted": count(committed), "quantityBackOrdered": count(backordered)}
         if t.record == "salesOrder" and item.sent:
             shape["quantityFulfilled"] = count(line.done)
         if t.record == "returnAuthorization" and item.sent:
             shape["quantityReceived"] = count(line.done)
         return {k: v for k, v in shape.items() if v is not None}
+
+
+def record_of(item: Item) -> str:
+    """The type of an item's record."""
+    if item.kind == "Kit":
+        return "kitItem"
+    return "inventoryItem" if item.stocked else "nonInventorySaleItem"
 
 
 def _document(t: Txn) -> str:

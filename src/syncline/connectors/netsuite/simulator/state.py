@@ -86,6 +86,7 @@ class Item:
     stock_unit: int | None = None
     purchase_unit: int | None = None
     sale_unit: int | None = None
+    members: dict[int, int] = field(default_factory=dict)  # of a kit: what one takes of each item
 
     @property
     def stocked(self) -> bool:
@@ -95,7 +96,9 @@ class Item:
     @property
     def sent(self) -> bool:
         """Whether fulfillments name it: what is stocked, and what is not but *Can be Fulfilled/Received*."""
-        return self.stocked or (self.kind == "NonInvtPart" and bool(self.fields.get("isFulfillable")))
+        return self.stocked or (
+            self.kind in ("NonInvtPart", "Kit") and bool(self.fields.get("isFulfillable"))
+        )
 
 
 @dataclass(slots=True)
@@ -152,6 +155,10 @@ class Line:
     order_line: int | None = None  # the line of ``created_from`` that this one answers
     memo: str | None = None
     unit: int | None = None  # in which the record shows it, where its item has units
+    # Of a kit's line: a line for each member, which no sublist of the record shows (``kits``).
+    members: list[Line] = field(default_factory=list)
+    member_of: int | None = None  # of such a line: the number of the kit's
+    each: int = 1  # and how many of it one kit takes
 
     @property
     def open(self) -> int:
@@ -191,8 +198,13 @@ class Txn:
         """``transaction.type``."""
         return TRANSACTION_KINDS[self.record][0]
 
+    @property
+    def all_lines(self) -> list[Line]:
+        """Its lines, each kit's members behind it."""
+        return [each for line in self.lines for each in (line, *line.members)]
+
     def line(self, number: int) -> Line | None:
-        """The line with this id."""
+        """The line with this id, which no member of a kit is."""
         for line in self.lines:
             if line.number == number:
                 return line
@@ -217,9 +229,17 @@ class Account:
     """All records of one account."""
 
     def __init__(
-        self, clock: Clock, timezone: str, currency: str, tax_rate: Decimal | None, *, units_on: bool = False
+        self,
+        clock: Clock,
+        timezone: str,
+        currency: str,
+        tax_rate: Decimal | None,
+        *,
+        units_on: bool = False,
+        kits_tell: bool = True,
     ) -> None:
         self.clock = clock
+        self.kits_tell = kits_tell  # whether a kit's own line says what is committed
         self.units_on = units_on  # the feature Multiple Units of Measure
         self.units_types: dict[int, str] = {}
         self.units: dict[int, Unit] = {}
@@ -250,6 +270,8 @@ class Account:
         self.prices: dict[tuple[int, int, int, int], Decimal] = {}
         self.customer_prices: dict[tuple[int, int, int], tuple[int | None, Decimal | None]] = {}
         self.next_price_level = 2
+        # Items and locations of kits' members that the current save takes off an order.
+        self.dropped: set[tuple[int, int]] = set()
         # ``customers.Person`` and ``customers.Address`` by their ids.
         self.contacts: dict[int, Any] = {}
         self.addresses: dict[int, Any] = {}
@@ -326,10 +348,22 @@ class Account:
     def new_line(
         self, txn: Txn, item: int, location: int | None, quantity: int | None, **values: Any
     ) -> Line:
-        """Append a line; ids of removed lines are never given again."""
+        """Append a line, with its members if it is a kit's; ids of removed lines are never given again."""
+        line = self._line(txn, item, location, quantity, **values)
+        txn.lines.append(line)
+        self.explode(txn, line)
+        return line
+
+    def explode(self, txn: Txn, line: Line) -> None:
+        """Give a kit's line the lines of its members, at its location (public clients refuse any other)."""
+        for item, each in self.items[line.item].members.items():
+            quantity = None if line.quantity is None else line.quantity * each
+            more = self._line(txn, item, line.location, quantity, member_of=line.number, each=each)
+            line.members.append(more)
+
+    def _line(self, txn: Txn, item: int, location: int | None, quantity: int | None, **values: Any) -> Line:
         line = Line(txn.id, txn.next_line, self.take_key(), item, location, quantity, **values)
         txn.next_line += 1
-        txn.lines.append(line)
         return line
 
     # -- what changed -------------------------------------------------------------------------

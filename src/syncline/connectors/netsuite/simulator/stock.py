@@ -3,6 +3,8 @@
 ``available = on_hand - committed``; a level never commits more than it holds. Free stock goes to
 waiting lines in the order in which they began to wait. The product can be configured otherwise
 (allocation by ship date, manual reallocation): first come, first served is an assumption.
+
+A kit has no level: its members are promised, each by itself (``kits``).
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ class Stock:
 
     def commit(self, line: Line) -> None:
         """Promise a line what is free; the rest waits."""
+        for member in line.members:
+            self.commit(member)
         if line.location is None or not self._account.items[line.item].stocked:
             return
         key = (line.item, line.location)
@@ -55,6 +59,8 @@ class Stock:
 
     def release(self, line: Line) -> None:
         """Take back everything promised to a line, and pass it to lines that wait."""
+        for member in line.members:
+            self.release(member)
         if line.location is None or not (line.committed or line.backordered):
             return
         key = (line.item, line.location)
@@ -69,7 +75,12 @@ class Stock:
         self._serve(key)
 
     def ship(self, line: Line, quantity: int) -> None:
-        """Committed units leave the building."""
+        """Committed units leave the building; of a kit, those of its members."""
+        for member in line.members:
+            self.ship(member, quantity * member.each)
+        if not self._account.items[line.item].stocked:
+            line.done += quantity
+            return
         assert line.location is not None
         assert quantity <= line.committed
         key = (line.item, line.location)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from syncline.connectors.netsuite.simulator import kits
 from syncline.connectors.netsuite.simulator.state import ZERO, Account, Level, Txn
 
 
@@ -201,7 +202,11 @@ class Truth:
         for txn in self.account.txns.values():
             if txn.record != "salesOrder":
                 continue
-            for line in txn.lines:
+            for line in txn.all_lines:
+                if line.member_of is None:
+                    for member in line.members:
+                        assert member.done == line.done * member.each, f"line {line.number} of {txn.tranid}"
+                        assert member.quantity == (line.quantity or 0) * member.each, f"kit in {txn.tranid}"
                 if line.location is None or not self.account.items[line.item].stocked:
                     continue
                 key = (line.item, line.location)
@@ -239,7 +244,7 @@ class Truth:
                 txn.tracking,
                 [
                     (x.number, x.item, x.location, x.quantity, str(x.amount), x.closed, x.committed, x.done)
-                    for x in txn.lines
+                    for x in txn.all_lines
                 ],
             )
         add("P", sorted(self.account.prices.items()), sorted(self.account.customer_prices.items()))
@@ -276,8 +281,7 @@ class Truth:
                     x.amount,
                     x.location,
                     x.closed,
-                    x.committed,
-                    x.backordered,
+                    *kits.told(self.account, x),
                     x.done,
                     self.account.items[x.item].role,
                     "" if x.unit is None else self.account.units[x.unit].name,

@@ -58,6 +58,7 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
         location: text(get('location')) ?? header,
         units: text(get('units')),
         member: Number(get('kitmemberof')) > 0,
+        kit: get('itemtype') === 'Kit',
         quantity: text(get(quantity)),
         committed: order ? number(get('quantitycommitted')) : null,
         backordered: order ? number(get('quantitybackordered')) : null,
@@ -81,9 +82,36 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
     return found;
   };
 
+  /** The members of a document's kits: an order's own lines do not name them, and they are what is kept and promised. */
+  const readMembers = (doc) =>
+    rows(
+      'SELECT item, location, kitmemberof AS kit, quantity, quantitybackordered AS backordered FROM transactionline ' +
+        "WHERE transaction = ? AND kitcomponent = 'T'",
+      [doc.id],
+    );
+
+  /**
+   * Restates what waits of kits as their members say it: a kit that lacks one part is not there. What is promised is the rest.
+   * False if nobody tells.
+   */
+  const restateKits = (lines, members) => {
+    for (const line of lines) {
+      const parts = members.filter((part) => Number(part.kit) === line.line);
+      const kits = Number(line.quantity);
+      if (!line.kit || line.closed || !(kits > 0)) continue;
+      if (!parts.length) return false;
+      const waits = parts.map((part) => Math.ceil((Number(part.backordered ?? 0) * kits) / Math.abs(Number(part.quantity))));
+      line.backordered = String(Math.min(kits, Math.max(...waits)));
+    }
+    return true;
+  };
+
   /** Items and locations that the save can have touched: what stood on the document before and after. */
-  const touchedKeys = (docs) => {
+  const touchedKeys = (docs, members) => {
     const keys = new Map();
+    for (const { item, location } of members) {
+      if (text(location) !== null) keys.set(`${item}|${location}`, { item: String(item), location: String(location) });
+    }
     for (const doc of docs) {
       const places = ['transferlocation', 'location'].map((f) => text(doc.getValue({ fieldId: f })));
       for (const line of readLines(doc)) {
@@ -143,6 +171,7 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
       const { units } = line;
       delete line.units;
       delete line.member;
+      delete line.kit;
       if (units === null) continue;
       if (!(rates.get(units) > 0)) return false;
       for (const field of ['quantity', 'committed', 'backordered']) {
@@ -176,12 +205,23 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
     const shipment = doc.type === 'itemfulfillment';
     // Of a kit its own line is told; the levels of its parts are.
     const read = readLines(doc).filter((line) => !line.member);
+    let members = [];
+    let whole = true;
+    if (doc.type === 'salesorder' && !gone && read.some((line) => line.kit)) {
+      try {
+        members = readMembers(doc);
+        whole = restateKits(read, members);
+      } catch (error) {
+        whole = false;
+        log.error({ title: 'Syncline push: kits', details: error });
+      }
+    }
     // Without its lines the document is left to the poll; the levels are told all the same.
-    const lines = restate(read) ? read : [];
+    const lines = restate(read) && whole ? read : [];
     if (lines.length) nameItems(lines);
     // Before the read: the levels are at least as new as this says.
     const asOf = Date.now();
-    const levels = readLevels(touchedKeys([doc, context.oldRecord].filter(Boolean)));
+    const levels = readLevels(touchedKeys([doc, context.oldRecord].filter(Boolean), members));
     const head = {
       type: doc.type,
       id,

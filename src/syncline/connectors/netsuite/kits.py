@@ -1,0 +1,83 @@
+"""Kits: a document has a line for the kit, which was sold, and behind it one for each member, which is what moves.
+
+What says so are columns that are known from public queries only: ``kitcomponent`` is T of a member's line, ``kitmemberof`` names
+the kit's. An account that refuses them is asked for less.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from syncline.model.errors import Rejected
+
+T = TypeVar("T")
+COLUMNS = ("tl.kitcomponent AS member, tl.kitmemberof AS kit, ", "tl.kitcomponent AS member, ", "")
+KIT = "Kit"
+
+
+class KitColumns:
+    """The columns about kits that this account knows, as far as it has been asked."""
+
+    def __init__(self) -> None:
+        self._known = 0
+
+    async def read(self, query: Callable[[str], Awaitable[T]]) -> T:
+        """Ask with as many columns as are known; ``query`` is given their text.
+
+        Raises:
+            Rejected: the query is refused without any of them as well.
+        """
+        for known in range(self._known, len(COLUMNS)):
+            try:
+                found = await query(COLUMNS[known])
+            except Rejected:
+                if known == len(COLUMNS) - 1:
+                    raise
+                continue
+            self._known = max(self._known, known)  # refused in whatever words: without it the query is taken
+            return found
+        raise AssertionError("the last query answers or raises")
+
+
+def is_member(line: Mapping[str, Any]) -> bool:
+    """Whether a line is part of a kit that another line stands for."""
+    return line.get("member") == "T"
+
+
+def accounted(lines: Sequence[Mapping[str, Any]], number: Callable[[object], Decimal]) -> dict[str, Decimal]:
+    """Of a sales order's kits, by their lines' ids, how many are accounted for in the figures of all their parts.
+
+    A kit is not stocked; that something of it is committed says a part's line. One that waits for a part is not accounted for,
+    though the other parts may be promised: fewer of those are shown then, and none is sold twice. Kits of which neither
+    their own line nor any of their members says anything are left out.
+    """
+    parts: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for line in lines:
+        if is_member(line) and line.get("committed") is not None:
+            parts[str(line.get("kit") or "")].append(line)
+    found: dict[str, Decimal] = {}
+    for line in lines:
+        ident, kits = str(line.get("line")), abs(number(line.get("quantity") or 0))
+        if line.get("itemtype") != KIT or is_member(line) or not kits:
+            continue
+        sent = abs(number(line.get("done") or 0))
+        if parts[ident]:
+            found[ident] = min(_made(part, kits, sent, number) for part in parts[ident])
+        elif line.get("committed") is None and any(
+            number(part.get("backordered") or 0) for part in parts[""]
+        ):
+            found[ident] = sent  # nobody says whose members those are
+    return found
+
+
+def _made(
+    part: Mapping[str, Any], kits: Decimal, sent: Decimal, number: Callable[[object], Decimal]
+) -> Decimal:
+    """The kits that were sent, or that a part's committed units make."""
+    each = abs(number(part.get("quantity") or 0)) / kits
+    if not each:
+        return kits
+    return max(sent, abs(number(part.get("done") or 0)) // each) + abs(number(part["committed"])) // each
