@@ -123,6 +123,8 @@ def _prices(can: Capabilities, *, erp: bool, channel: bool) -> Iterator[str]:
         yield f"of several that hold at once {which} counts"
         if order.last:
             yield f"that of {_list(order.last)} only where no list has one"
+        if can.list_names:
+            yield f"its lists are called {can.list_names_told}"
         if can.lists_by_number:
             yield "what was agreed with a customer is listed under the customer's number"
     if channel:

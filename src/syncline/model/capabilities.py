@@ -73,7 +73,8 @@ class Capabilities:
     account's own that can be written in an order. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
-    which price a system of record takes if several hold, unless a route says otherwise. ``lists_by_number``: the list of what
+    which price a system of record takes if several hold, unless a route says otherwise. ``list_names``: what a system of record calls its lists,
+    whole, or up to the colon behind which a name stands; none: anything. ``lists_by_number``: the list of what
     was agreed with a customer is named by the customer's number, not by the id.
     ``customer_fields`` are what the channel can hold of a customer.
     """
@@ -109,9 +110,22 @@ class Capabilities:
     compares_prices: bool = True
     price_decimals: int = 6
     price_order: PriceOrder = USUAL_ORDER
+    list_names: tuple[str, ...] = ()
     lists_by_number: bool = False
     customer_fields: tuple[CustomerField, ...] = ()
     replica_lag_ms: int = 0
+
+    def has_list(self, name: str) -> bool:
+        """Whether a price list may be called so."""
+        return not self.list_names or any(
+            name.startswith(one) and name != one if one.endswith(":") else name == one
+            for one in self.list_names
+        )
+
+    @property
+    def list_names_told(self) -> str:
+        """What its price lists are called, for a person."""
+        return ", ".join(f"{one}…" if one.endswith(":") else one for one in self.list_names)
 
     def event_ms(self, flow: str) -> int:
         """The delay of the events that tell of a flow; 0: none does."""

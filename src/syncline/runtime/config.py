@@ -41,6 +41,7 @@ from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.catalog import CatalogConfig
 from syncline.runtime.credit import CreditConfig, CreditPolicyConfig
 from syncline.runtime.customers import CustomersConfig
+from syncline.runtime.explaining import explain
 from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
@@ -370,17 +371,6 @@ def _fill(value: Any, variables: Mapping[str, str], folder: Path, field: str, la
     return value
 
 
-def _explain(error: msgspec.ValidationError, known: list[str]) -> str:
-    """A conversion error with the field's place and, for a misspelt key, what was probably meant."""
-    text = str(error)
-    match = re.search(r"unknown field `([^`]+)`", text)
-    if match:
-        others = [name for name in known if name != match[1]]  # it may be a key of another section
-        near = difflib.get_close_matches(match[1], others, n=1)
-        return text + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(sorted(known))}")
-    return text
-
-
 def _fields(type_: Any) -> list[str]:
     names = getattr(type_, "__struct_encode_fields__", None)
     if names is not None:
@@ -452,7 +442,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     try:
         file = msgspec.convert(raw, File, strict=False)
     except msgspec.ValidationError as error:
-        raise Misconfigured(_explain(error, _known_fields())) from error
+        raise Misconfigured(explain(error, _known_fields(), File)) from error
     systems = tuple(_system(name, section) for name, section in file.systems.items())
     if not systems:
         raise Misconfigured("[systems]: configure at least one; `syncline init` writes a commented example")
@@ -552,7 +542,9 @@ def _system(name: str, section: dict[str, Any]) -> SystemConfig:
         validate = getattr(settings, "validate", None)
         if validate is not None:
             validate()
-    except (msgspec.ValidationError, Misconfigured) as error:
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{field}: {explain(error, _fields(type_), type_)}") from error
+    except Misconfigured as error:
         raise Misconfigured(f"{field}: {error}") from error
     return SystemConfig(name, kind, settings)
 
@@ -571,11 +563,10 @@ def _route(
     index: int, route: RouteConfig, systems: Mapping[str, Capabilities], network: list[Layer]
 ) -> Route:
     field = f"routes[{index}]"
-    if route.flow not in [flow.value for flow in Flow]:
-        near = difflib.get_close_matches(route.flow, [flow.value for flow in Flow], n=1)
-        raise Misconfigured(
-            f"{field}.flow: {route.flow!r} is no flow" + (f"; did you mean {near[0]!r}?" if near else ""),
-        )
+    if route.flow not in (flows := [flow.value for flow in Flow]):
+        near = difflib.get_close_matches(route.flow, flows, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(flows)}"
+        raise Misconfigured(f"{field}.flow: {route.flow!r} is no flow; {hint}")
     flow = Flow(route.flow)
     for name, value in (("from", route.source), ("to", route.sink)):
         if value not in systems:
@@ -670,7 +661,7 @@ def server_of(path: Path) -> ServerConfig:
     try:
         return msgspec.convert(section, ServerConfig, strict=False)
     except msgspec.ValidationError as error:
-        raise Misconfigured(_explain(error, _fields(ServerConfig))) from error
+        raise Misconfigured(explain(error, _fields(ServerConfig), ServerConfig)) from error
 
 
 def store_of(path: Path) -> tuple[StoreConfig, Path]:
@@ -690,4 +681,4 @@ def store_of(path: Path) -> tuple[StoreConfig, Path]:
     try:
         return msgspec.convert(section, StoreConfig, strict=False), folder
     except msgspec.ValidationError as error:
-        raise Misconfigured(_explain(error, _fields(StoreConfig))) from error
+        raise Misconfigured(explain(error, _fields(StoreConfig), StoreConfig)) from error
