@@ -45,6 +45,7 @@ OTHER = {
     "exposes_reserved": True,
     "ships_where_allocated": True,
     "moves_orders": True,
+    "open_units_at": "main",
     "order_fields": "custom_[a-z]+",
     "checkout_ms": 5_000,
     "limit": LimitKind.CONCURRENCY,

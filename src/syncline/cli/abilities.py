@@ -97,6 +97,8 @@ def _orders(can: Capabilities) -> Iterator[str]:
         yield f"units that are gone before it is there show as {' / '.join(can.before_order)}"
     if can.exposes_reserved:
         yield "units in unfinished checkouts are told"
+    if can.open_units_at:
+        yield f"open ones are taken to leave from one location, {can.open_units_at} unless configured"
     if can.ships_where_allocated:
         yield "a shipment is taken only for the location that it expects"
     if can.moves_orders:

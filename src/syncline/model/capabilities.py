@@ -69,7 +69,9 @@ class Capabilities:
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
     taken only for the location from which the channel itself expects it. ``moves_orders``: it can be made to expect an order's
-    goods from another location. ``order_fields``: a pattern of the fields of the
+    goods from another location. ``open_units_at``: the location
+    from which units of open orders are taken to leave, where the channel tells none before a parcel does; a route of stock has
+    to map it, or those units would be in nobody's pool. ``order_fields``: a pattern of the fields of the
     account's own that can be written in an order. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
@@ -99,6 +101,7 @@ class Capabilities:
     exposes_reserved: bool = False
     ships_where_allocated: bool = False
     moves_orders: bool = False
+    open_units_at: str = ""
     order_fields: str = ""
     checkout_ms: int = (
         0  # from a buyer's commitment until the order exists, where nothing is known of the shop

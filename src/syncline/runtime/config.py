@@ -575,6 +575,12 @@ def _route(
         raise Misconfigured(
             f'{field}.locations: map at least one location, ERP id to channel id, such as {{ "1" = "70123" }}',
         )
+    leaves_from = systems[route.sink].open_units_at if flow is Flow.INVENTORY else ""
+    if leaves_from and leaves_from not in route.locations.values():
+        raise Misconfigured(
+            f"{field}.locations: open orders of {route.sink} are taken to leave from {leaves_from!r}, and no ERP location is "
+            f"mapped to it: map one, or name another in [systems.{route.sink}]"
+        )
     if not route.rounding_tolerance.is_finite() or route.rounding_tolerance < 0:
         raise Misconfigured(f"{field}.rounding_tolerance: {route.rounding_tolerance} must not be negative")
     if not route.guard_cut_share.is_finite() or not 0 <= route.guard_cut_share <= 1:
