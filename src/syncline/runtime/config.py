@@ -26,6 +26,7 @@ from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits, Settings
 from syncline.engine.retiring import ORDERS_KEPT_MS
 from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
+from syncline.engine.routing import check_names
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
@@ -489,7 +490,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         ),
         reconcile=reconcile,
         orders_kept_ms=file.retention.orders_ms(reconcile.orders_ms),
-        routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
+        routing=_routing(file.routing, routes, folder),
     )
 
 
@@ -547,6 +548,13 @@ def _system(name: str, section: dict[str, Any]) -> SystemConfig:
     except Misconfigured as error:
         raise Misconfigured(f"{field}: {error}") from error
     return SystemConfig(name, kind, settings)
+
+
+def _routing(section: RoutingConfig | None, routes: Routes, folder: Path) -> Policy | None:
+    policy = section.policy(folder, routed_channels(routes)) if section is not None else None
+    if policy is not None:
+        check_names(policy, routes)
+    return policy
 
 
 def _checkout(name: str, channel: ChannelConfig, known: set[str]) -> Checkout:
