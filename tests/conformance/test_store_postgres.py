@@ -475,7 +475,7 @@ async def test_a_wrong_database_or_role_is_a_configuration_error(postgres):
         postgres.dsn.replace("/syncline?", "/nothing?"),
         postgres.dsn.replace("syncline@", "stranger@"),
     ):
-        with pytest.raises(Misconfigured, match="dsn"):
+        with pytest.raises(Misconfigured, match=r"^\[store\] url: .* does not exist"):
             await PostgresStore.open(dsn, now_ms=T0)
 
 
@@ -502,7 +502,7 @@ async def test_a_database_that_is_not_utf8_is_refused(postgres, schema):
         ((120_015, "12.15", "UTF8", "on", "on", False), "too old"),
         ((150_000, "15", "UTF8", "off", "on", False), "fsync"),
         ((150_000, "15", "UTF8", "on", "off", False), "full_page_writes"),
-        ((150_000, "15", "UTF8", "on", "on", True), "standby"),
+        ((150_000, "15", "UTF8", "on", "on", True), r"\[store\] url leads to a standby"),
     ],
 )
 async def test_a_server_that_may_lose_what_was_accepted_is_refused(answer, words):

@@ -93,7 +93,9 @@ def whole(text: str) -> str:
         if head and not (kind == "routes" and "routes" in given):
             if system in given.get("systems", {}) or (kind in given and not system):
                 continue
-            text += f"\n{part}"
+            # Orders of Adobe Commerce leave from there, and not from a location of the example's shop.
+            mapped = part.replace('"1000001"', '"default"') if "adobe_commerce" in text else part
+            text += f"\n{mapped}"
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import apsw
 import pytest
 from tests.unit.support import START_MS
+from typer.testing import CliRunner
 
+from syncline.cli import app
 from syncline.cli.backup import backup as cli_backup
 from syncline.engine.rewind import STREAM, SYSTEM, Mark
 from syncline.model.change import Cursor, Event, Via
@@ -99,6 +102,18 @@ async def test_nothing_is_overwritten_and_a_failed_backup_leaves_nothing(tmp_pat
     with pytest.raises(Misconfigured, match="damaged"):
         await taken(tmp_path, tmp_path / "c.sqlite")
     assert set(tmp_path.iterdir()) == before
+
+
+async def test_a_folder_that_is_not_there_yet_is_made_and_takes_one_backup_after_another(tmp_path, live):
+    """As the timer asks for it on a new machine: a file of the folder's name would be in the way of every later backup."""
+    (tmp_path / "syncline.toml").write_text('[store]\npath = "syncline.sqlite"\n')
+    asked = ["backup", "--config", str(tmp_path / "syncline.toml"), "--to", f"{tmp_path}/elsewhere/"]
+    for count in (1, 2):
+        result = await asyncio.to_thread(CliRunner().invoke, app, asked)
+        assert result.exit_code == 0, result.output
+        assert len(list((tmp_path / "elsewhere").glob("syncline-*.sqlite"))) == count
+        for file in (tmp_path / "elsewhere").glob("syncline-*"):  # the next one is of another second
+            file.rename(file.with_name(f"syncline-{count}{''.join(file.suffixes)}"))
 
 
 async def test_a_restore_brings_back_the_log_and_leaves_the_mark(tmp_path, live):

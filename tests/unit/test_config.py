@@ -151,6 +151,14 @@ def test_classes_of_velocity_are_configured(read):
             changed('flow = "orders"', 'flow = "order"'),
             r"routes\[1\].flow: 'order' is no flow; did you mean 'orders'",
         ),
+        (
+            changed('flow = "orders"', 'flow = "sales"'),
+            r"routes\[1\].flow: 'sales' is no flow; there are customers, prices, .*credit",
+        ),
+        (
+            changed('connector = "shopify"', 'connector = "shopify"\nplan = "gold"'),
+            r"'gold' - at `\$.plan`; there are .*plus, standard",
+        ),
         (GOOD + "\n[serve]\nport = 1\n", "unknown field `serve`.*did you mean `server`"),
         (GOOD + "\n[server]\nprot = 1\n", "unknown field `prot`.*did you mean `port`"),
         (changed("access_token", "zzz"), "unknown field `zzz`; known are shop, access_token"),

@@ -469,10 +469,12 @@ def test_an_account_may_have_a_policy_of_its_own():
 
     async def story(world):
         usual = await world.ask("1")
-        own = await world.ask("99999", account="108")
-        return usual.decision, own.decision, own.limit, own.age_ms
+        own = await world.ask("99999", "cart", account="108")
+        again = await world.ask("99999", "cart", account="108")
+        assert (own.reason, own.message) == (again.reason, again.message)  # and not that no limit was set
+        return usual.decision, own.decision, own.reason, own.limit, own.age_ms
 
-    assert told(story, rules) == ("hold", "approve", None, None)
+    assert told(story, rules) == ("hold", "approve", "unknown_account", None, None)
 
 
 def test_orders_in_the_figures_are_settled_once_a_read_was_judged():

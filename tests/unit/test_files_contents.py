@@ -574,7 +574,7 @@ to = "agency"
 tolerance = "1h"
 [routes.prices]
 currency = "GBP"
-own = ["level:1"]
+own = ["base"]
 """
 
 
@@ -584,8 +584,8 @@ def test_a_route_knows_what_the_columns_of_its_channel_hold():
     assert customers.customers.ours == (CustomerField.NAME, CustomerField.TAX_ID)
     assert prices.prices.decimals == 3
     for more, words in (
-        ('compare_at = "msrp"', "no price is shown struck through"),
-        ('[routes.prices.lists.trade]\nfrom = ["level:2"]', "one price for each item"),
+        ('compare_at = "list:MSRP"', "no price is shown struck through"),
+        ('[routes.prices.lists.trade]\nfrom = ["list:R"]', "one price for each item"),
     ):
         with pytest.raises(Misconfigured, match=words):
             parse(f"{CONFIGURATION}\n{more}")

@@ -111,6 +111,19 @@ def test_quotes_alone_route_no_orders(read):
         ("refusals_max = 21", "refusals_max"),
         ('moves = "never"', "moves"),
         ('channels = ["market"]', "routing.channels: 'market' has no orders route; shop would do"),
+        (
+            "[routing.locations.9]\nlatitude = 5\nlongitude = 5",
+            "routing.locations.9: no inventory route maps",
+        ),
+        (
+            '[[routing.rules]]\nname = "x"\nexclude = ["9"]',
+            "rule 'x': no inventory route maps an ERP location '9'",
+        ),
+        (
+            '[[routing.rules]]\nexclude = ["1"]\nchannels = ["market"]',
+            "rule 1: 'market' has no orders route; shop",
+        ),
+        ('currency = "DOLLAR"', "routing.currency"),
         ("cost_per_order = -1", "routing.cost_per_order: -1 must lie between 0"),
         ("cost_per_km = inf", "routing.cost_per_km"),
         ("zones = [{ km = 5, cost = 1 }, { km = 5, cost = 2 }]", "routing.zones: give them nearest first"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.web.support import Client, make_site
 
@@ -51,6 +53,8 @@ async def test_a_wrong_mapping_says_where_and_changes_nothing(site, path):
     assert (answer.status, answer.json()["error"]["code"]) == (422, "bad_mapping")
     assert "erp.order.custbody_a: at character 1" in answer.json()["error"]["message"]
     assert (await admin.get("/v1/mapping")).json() == []
+    other = await admin.post(f"/v1/mapping/{path}", {"text": "[er.order]\ncustbody_a = 'order.number'"})
+    assert re.search(r"er: no such system is configured; there are .*\w\.$", other.json()["error"]["message"])
 
 
 async def test_nothing_can_be_taken_back_where_nothing_was_applied(site):

@@ -74,6 +74,10 @@ async def test_only_an_operator_begins_a_proof_and_it_is_recorded(site):
     assert [one["id"] for one in again] == [one["id"] for one in begun]
     refused = await operator.post("/v1/reconcile", {"flow": "prices"})
     assert (refused.status, refused.json()["error"]["code"]) == (422, "not_reconciled")
+    said = refused.json()["error"]["message"]
+    assert said.startswith("there is no route of 'prices' that can be proved; those that can are ")
+    assert "orders:shop->erp" in said
+    assert said.endswith(".")  # the mend follows it on the command line
     entries = await site.operations.audit.newest(limit=9)
     assert [(e.action, e.subject, e.after) for e in entries if e.action == "reconcile"] == [
         ("reconcile", "orders", "dry run"),

@@ -97,6 +97,8 @@ def _orders(can: Capabilities) -> Iterator[str]:
         yield f"units that are gone before it is there show as {' / '.join(can.before_order)}"
     if can.exposes_reserved:
         yield "units in unfinished checkouts are told"
+    if can.open_units_at:
+        yield f"open ones are taken to leave from one location, {can.open_units_at} unless configured"
     if can.ships_where_allocated:
         yield "a shipment is taken only for the location that it expects"
     if can.moves_orders:
@@ -123,6 +125,8 @@ def _prices(can: Capabilities, *, erp: bool, channel: bool) -> Iterator[str]:
         yield f"of several that hold at once {which} counts"
         if order.last:
             yield f"that of {_list(order.last)} only where no list has one"
+        if can.list_names:
+            yield f"its lists are called {can.list_names_told}"
         if can.lists_by_number:
             yield "what was agreed with a customer is listed under the customer's number"
     if channel:

@@ -17,11 +17,11 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(
-    to: Path = typer.Option(
+    to: str = typer.Option(
         None,
         "--to",
         metavar="PATH",
-        help="A file that does not exist yet, or a folder. By default `backups/` beside the configuration.",
+        help="A file that does not exist yet, or a folder; with a slash at its end one that is made. By default `backups/` beside the configuration.",
     ),
     config: Path = CONFIG,
     json: bool = JSON,

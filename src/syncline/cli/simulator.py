@@ -14,7 +14,9 @@ def simulator(
     system: str = typer.Argument(
         help="Which one: shopify, adobe-commerce, netsuite, business-central, or past for both with a history."
     ),
-    port: int = typer.Option(9101, "--port", help="Loopback port to listen on."),
+    port: int = typer.Option(
+        9101, "--port", min=1, max=65_535, help="Loopback port to listen on; past takes the next one, too."
+    ),
     erp: str = typer.Option(
         "netsuite", "--erp", help="Which ERP goes with past: netsuite or business-central."
     ),

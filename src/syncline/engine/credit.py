@@ -413,7 +413,8 @@ class CreditGate:
         if state not in (*HOLDING, "replaced"):
             return replace(answer, decision=Decision.DENY.value, reason="ended", message=REASONS["ended"])
         # What was approved stays so, whatever would be decided now.
-        reason = "no_limit" if answer.limit is None else "within_limit"
+        usual = "no_limit" if answer.limit is None else "within_limit"
+        reason = judged.reason if judged.decision is Decision.APPROVE else usual
         return replace(answer, decision=Decision.APPROVE.value, reason=reason, message=REASONS[reason])
 
     def _answer(

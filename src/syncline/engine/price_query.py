@@ -127,9 +127,11 @@ class PriceQuery:
         """
         route = next(iter(self._routes.of(Flow.PRICES, sink=channel)), None)
         if route is None:
-            shown = ", ".join(route.sink for route in self._routes.of(Flow.PRICES)) or "no channel"
+            shown = ", ".join(route.sink for route in self._routes.of(Flow.PRICES))
             raise PriceRefused(
-                "unknown_channel", f"No prices are configured for {channel!r}.", f"They go to {shown}."
+                "unknown_channel",
+                f"No prices are configured for {channel!r}.",
+                f"They go to {shown}." if shown else "Configure a route of prices.",
             )
         if not 0 < len(lines) <= LINES_MAX or len(lists) > LISTS_MAX:
             raise PriceRefused("too_many", f"Ask for 1 to {LINES_MAX} lines and {LISTS_MAX} lists at most.")

@@ -135,6 +135,41 @@ async def decisions(store: Store, channel: str, orders: Sequence[str]) -> dict[s
     return {key: past_of(rows) for key, rows in found.items()}
 
 
+def check_names(policy: Policy, routes: Routes) -> None:
+    """Every location and channel that is named has to be there, or a rule would silently do nothing.
+
+    Raises:
+        Misconfigured: one is not, or orders of a channel cannot be routed.
+    """
+    known = {at for route in routes.of(Flow.INVENTORY) for at in route.locations}
+    named = [(f"routing.locations.{at}", at) for at in policy.sites]
+    named += [
+        (f"routing.rules: {rule.name}", at) for rule in policy.rules for at in (*rule.exclude, *rule.prefer)
+    ]
+    for field, at in named:
+        if at not in known:
+            raise Misconfigured(
+                f"{field}: no inventory route maps an ERP location {at!r}; mapped are {', '.join(sorted(known)) or 'none'}"
+            )
+    selling = {route.source for route in routes.of(Flow.ORDERS)}
+    for rule in policy.rules:
+        for channel in rule.channels:
+            if channel not in selling:
+                raise Misconfigured(
+                    f"routing.rules: {rule.name}: {channel!r} has no orders route; {', '.join(sorted(selling)) or 'none'} would do"
+                )
+    for channel in sorted(policy.channels):
+        if not any(_served_by(routes, route) for route in routes.of(Flow.ORDERS, source=channel)):
+            raise Misconfigured(
+                f"routing.channels: {channel!r} needs an orders route, and an inventory route back from the same system"
+            )
+
+
+def _served_by(routes: Routes, route: Route) -> Route | None:
+    found = routes.of(Flow.INVENTORY, source=route.sink, sink=route.source)
+    return found[0] if found else None
+
+
 class Router:
     """Answers and decides. Without it (``[routing]`` is not configured) every order goes from where its channel says."""
 
@@ -155,37 +190,11 @@ class Router:
         self._systems = systems
         self._deriver = deriver
         self.policy = policy
-        self._check()
-
-    def _check(self) -> None:
-        """Every location that is named has to be mapped, or a rule would silently do nothing.
-
-        Raises:
-            Misconfigured: one is not, or orders of a channel cannot be routed.
-        """
-        routes = self._routes.of(Flow.INVENTORY)
-        known = {at for route in routes for at in route.locations}
-        named = [(f"routing.locations.{at}", at) for at in self.policy.sites]
-        named += [
-            (f"routing.rules: {rule.name}", at)
-            for rule in self.policy.rules
-            for at in (*rule.exclude, *rule.prefer)
-        ]
-        for field, at in named:
-            if at not in known:
-                raise Misconfigured(
-                    f"{field}: no inventory route maps an ERP location {at!r}; mapped are {', '.join(sorted(known)) or 'none'}"
-                )
-        for channel in sorted(self.policy.channels):
-            if not any(self._inventory(route) for route in self._routes.of(Flow.ORDERS, source=channel)):
-                raise Misconfigured(
-                    f"routing.channels: {channel!r} needs an orders route, and an inventory route back from the same system"
-                )
+        check_names(policy, routes)
 
     def _inventory(self, route: Route) -> Route | None:
         """The route that says which locations serve the channel of an orders route."""
-        found = self._routes.of(Flow.INVENTORY, source=route.sink, sink=route.source)
-        return found[0] if found else None
+        return _served_by(self._routes, route)
 
     # --- asked before -------------------------------------------------------------------------------
 

@@ -69,11 +69,14 @@ class Capabilities:
     counts once it was read back. 0: at once. ``before_order``: how it becomes known that units are gone for
     which there is no order yet, such as drafts; what is not, a buffer has to cover. ``ships_where_allocated``: a shipment is
     taken only for the location from which the channel itself expects it. ``moves_orders``: it can be made to expect an order's
-    goods from another location. ``order_fields``: a pattern of the fields of the
+    goods from another location. ``open_units_at``: the location
+    from which units of open orders are taken to leave, where the channel tells none before a parcel does; a route of stock has
+    to map it, or those units would be in nobody's pool. ``order_fields``: a pattern of the fields of the
     account's own that can be written in an order. ``order_stamp_ms``: for so
     long an order may change again under the same stamp, so it is read after that. ``price_lists``: prices beside the
     one of the item itself can be written; ``compares_prices``: a higher price can be shown struck through. ``price_decimals`` are kept of a price that is written; ``price_order`` is
-    which price a system of record takes if several hold, unless a route says otherwise. ``lists_by_number``: the list of what
+    which price a system of record takes if several hold, unless a route says otherwise. ``list_names``: what a system of record calls its lists,
+    whole, or up to the colon behind which a name stands; none: anything. ``lists_by_number``: the list of what
     was agreed with a customer is named by the customer's number, not by the id.
     ``customer_fields`` are what the channel can hold of a customer.
     """
@@ -98,6 +101,7 @@ class Capabilities:
     exposes_reserved: bool = False
     ships_where_allocated: bool = False
     moves_orders: bool = False
+    open_units_at: str = ""
     order_fields: str = ""
     checkout_ms: int = (
         0  # from a buyer's commitment until the order exists, where nothing is known of the shop
@@ -109,9 +113,22 @@ class Capabilities:
     compares_prices: bool = True
     price_decimals: int = 6
     price_order: PriceOrder = USUAL_ORDER
+    list_names: tuple[str, ...] = ()
     lists_by_number: bool = False
     customer_fields: tuple[CustomerField, ...] = ()
     replica_lag_ms: int = 0
+
+    def has_list(self, name: str) -> bool:
+        """Whether a price list may be called so."""
+        return not self.list_names or any(
+            name.startswith(one) and name != one if one.endswith(":") else name == one
+            for one in self.list_names
+        )
+
+    @property
+    def list_names_told(self) -> str:
+        """What its price lists are called, for a person."""
+        return ", ".join(f"{one}…" if one.endswith(":") else one for one in self.list_names)
 
     def event_ms(self, flow: str) -> int:
         """The delay of the events that tell of a flow; 0: none does."""

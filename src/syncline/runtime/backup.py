@@ -57,15 +57,20 @@ def manifest_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.json")
 
 
-async def back_up(store: StoreConfig, folder: Path, clock: Clock, to: Path | None) -> tuple[Path, Manifest]:
-    """Copy the store, whether or not the service runs. ``to`` is a file, a folder, or ``None`` for the default.
+async def back_up(
+    store: StoreConfig, folder: Path, clock: Clock, to: str | Path | None
+) -> tuple[Path, Manifest]:
+    """Copy the store, whether or not the service runs.
+
+    ``to`` is a file, a folder that is there or is written with a slash at its end, or ``None`` for the default. A folder
+    is made if need be.
 
     Raises:
         Misconfigured: it cannot be read or written; an existing file is never overwritten.
     """
     engine = "postgresql" if store.url else "sqlite"
     now_ms = clock.now_ms()
-    file = _named(folder / FOLDER if to is None else to, to is None, now_ms, ENDINGS[engine])
+    file = _named(f"{folder / FOLDER}/" if to is None else str(to), now_ms, ENDINGS[engine])
     try:
         if store.url:
             from syncline.stores.postgres import backup as postgres
@@ -150,11 +155,12 @@ def read_manifest(file: Path) -> Manifest:
         raise Misconfigured(f"{path} cannot be understood: {error}") from error
 
 
-def _named(to: Path, is_folder: bool, now_ms: int, ending: str) -> Path:
-    if not is_folder and not to.is_dir():
-        return to
+def _named(to: str, now_ms: int, ending: str) -> Path:
+    path = Path(to)  # which drops the slash that says that it is a folder
+    if not to.endswith("/") and not path.is_dir():
+        return path
     stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    return to / f"syncline-{stamp}{ending}"
+    return path / f"syncline-{stamp}{ending}"
 
 
 def _seal(file: Path, engine: str, taken_at_ms: int, part: Path, held: Held) -> None:

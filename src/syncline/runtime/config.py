@@ -26,6 +26,7 @@ from syncline.engine.derive.buffers import Checkout
 from syncline.engine.reconcile.differences import Limits, Settings
 from syncline.engine.retiring import ORDERS_KEPT_MS
 from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
+from syncline.engine.routing import check_names
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds, Velocity
 from syncline.inventory.rules import Layer
@@ -41,6 +42,7 @@ from syncline.runtime.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from syncline.runtime.catalog import CatalogConfig
 from syncline.runtime.credit import CreditConfig, CreditPolicyConfig
 from syncline.runtime.customers import CustomersConfig
+from syncline.runtime.explaining import explain
 from syncline.runtime.planned import PlannedConfig, PlannedRouteConfig, PlannedSystemConfig
 from syncline.runtime.prices import PriceListConfig, PricesConfig
 from syncline.runtime.quantities import (
@@ -370,17 +372,6 @@ def _fill(value: Any, variables: Mapping[str, str], folder: Path, field: str, la
     return value
 
 
-def _explain(error: msgspec.ValidationError, known: list[str]) -> str:
-    """A conversion error with the field's place and, for a misspelt key, what was probably meant."""
-    text = str(error)
-    match = re.search(r"unknown field `([^`]+)`", text)
-    if match:
-        others = [name for name in known if name != match[1]]  # it may be a key of another section
-        near = difflib.get_close_matches(match[1], others, n=1)
-        return text + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(sorted(known))}")
-    return text
-
-
 def _fields(type_: Any) -> list[str]:
     names = getattr(type_, "__struct_encode_fields__", None)
     if names is not None:
@@ -452,7 +443,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     try:
         file = msgspec.convert(raw, File, strict=False)
     except msgspec.ValidationError as error:
-        raise Misconfigured(_explain(error, _known_fields())) from error
+        raise Misconfigured(explain(error, _known_fields(), File)) from error
     systems = tuple(_system(name, section) for name, section in file.systems.items())
     if not systems:
         raise Misconfigured("[systems]: configure at least one; `syncline init` writes a commented example")
@@ -499,7 +490,7 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
         ),
         reconcile=reconcile,
         orders_kept_ms=file.retention.orders_ms(reconcile.orders_ms),
-        routing=file.routing.policy(folder, routed_channels(routes)) if file.routing is not None else None,
+        routing=_routing(file.routing, routes, folder),
     )
 
 
@@ -552,9 +543,18 @@ def _system(name: str, section: dict[str, Any]) -> SystemConfig:
         validate = getattr(settings, "validate", None)
         if validate is not None:
             validate()
-    except (msgspec.ValidationError, Misconfigured) as error:
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{field}: {explain(error, _fields(type_), type_)}") from error
+    except Misconfigured as error:
         raise Misconfigured(f"{field}: {error}") from error
     return SystemConfig(name, kind, settings)
+
+
+def _routing(section: RoutingConfig | None, routes: Routes, folder: Path) -> Policy | None:
+    policy = section.policy(folder, routed_channels(routes)) if section is not None else None
+    if policy is not None:
+        check_names(policy, routes)
+    return policy
 
 
 def _checkout(name: str, channel: ChannelConfig, known: set[str]) -> Checkout:
@@ -571,11 +571,10 @@ def _route(
     index: int, route: RouteConfig, systems: Mapping[str, Capabilities], network: list[Layer]
 ) -> Route:
     field = f"routes[{index}]"
-    if route.flow not in [flow.value for flow in Flow]:
-        near = difflib.get_close_matches(route.flow, [flow.value for flow in Flow], n=1)
-        raise Misconfigured(
-            f"{field}.flow: {route.flow!r} is no flow" + (f"; did you mean {near[0]!r}?" if near else ""),
-        )
+    if route.flow not in (flows := [flow.value for flow in Flow]):
+        near = difflib.get_close_matches(route.flow, flows, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(flows)}"
+        raise Misconfigured(f"{field}.flow: {route.flow!r} is no flow; {hint}")
     flow = Flow(route.flow)
     for name, value in (("from", route.source), ("to", route.sink)):
         if value not in systems:
@@ -583,6 +582,12 @@ def _route(
     if flow is Flow.INVENTORY and not route.locations:
         raise Misconfigured(
             f'{field}.locations: map at least one location, ERP id to channel id, such as {{ "1" = "70123" }}',
+        )
+    leaves_from = systems[route.sink].open_units_at if flow is Flow.INVENTORY else ""
+    if leaves_from and leaves_from not in route.locations.values():
+        raise Misconfigured(
+            f"{field}.locations: open orders of {route.sink} are taken to leave from {leaves_from!r}, and no ERP location is "
+            f"mapped to it: map one, or name another in [systems.{route.sink}]"
         )
     if not route.rounding_tolerance.is_finite() or route.rounding_tolerance < 0:
         raise Misconfigured(f"{field}.rounding_tolerance: {route.rounding_tolerance} must not be negative")
@@ -670,7 +675,7 @@ def server_of(path: Path) -> ServerConfig:
     try:
         return msgspec.convert(section, ServerConfig, strict=False)
     except msgspec.ValidationError as error:
-        raise Misconfigured(_explain(error, _fields(ServerConfig))) from error
+        raise Misconfigured(explain(error, _fields(ServerConfig), ServerConfig)) from error
 
 
 def store_of(path: Path) -> tuple[StoreConfig, Path]:
@@ -690,4 +695,4 @@ def store_of(path: Path) -> tuple[StoreConfig, Path]:
     try:
         return msgspec.convert(section, StoreConfig, strict=False), folder
     except msgspec.ValidationError as error:
-        raise Misconfigured(_explain(error, _fields(StoreConfig))) from error
+        raise Misconfigured(explain(error, _fields(StoreConfig), StoreConfig)) from error

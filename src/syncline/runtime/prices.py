@@ -66,6 +66,7 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             raise Misconfigured(
                 f"{field}.compare_at: no price is shown struck through in this channel; leave it out"
             )
+        self._named(field, source)
         if OWN in self.lists:
             raise Misconfigured(f'{field}.lists.{OWN}: the items\' own prices are made from "own" itself')
         lists = []
@@ -94,6 +95,24 @@ class PricesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             self.without_live == "refuse",
             _ms(self.max_age, f"{field}.max_age", AGE_MS_MAX) if self.max_age else 0,
         )
+
+    def _named(self, field: str, source: Capabilities) -> None:
+        """Refuse a list that the source cannot have: nothing would ever be told of it, and no price be written."""
+        named = {
+            "own": self.own,
+            "compare_at": [self.compare_at],
+            "volatile": self.volatile,
+            "kinds": list(self.kinds),
+            **{f"lists.{name}.from": one.sources for name, one in self.lists.items()},
+            **{f"lists.{name}.compare_at": [one.compare_at] for name, one in self.lists.items()},
+        }
+        for key, lists in named.items():
+            for name in filter(None, lists):
+                if not source.has_list(name):
+                    raise Misconfigured(
+                        f"{field}.{key}: the source has no list called {name!r}; its lists are called "
+                        f"{source.list_names_told}"
+                    )
 
     def _order(self, field: str, usual: PriceOrder) -> PriceOrder:
         """As configured; what is left out as the source itself has it."""

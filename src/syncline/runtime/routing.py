@@ -30,6 +30,7 @@ COLUMNS = {
 }
 
 Orders = Annotated[int, msgspec.Meta(ge=0)]
+Code = Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{3})?\Z")]
 
 
 class ZoneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +73,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     """``[routing]``: where orders are sent from. Without the section they are sent from where their channel says."""
 
     channels: list[str] | UnsetType = UNSET
-    currency: str = ""
+    currency: Code = ""
     cost_per_parcel: Decimal = Decimal(0)
     cost_per_order: Decimal = Decimal(0)
     cost_per_line: Decimal = Decimal(0)

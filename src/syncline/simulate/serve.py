@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
@@ -42,7 +43,7 @@ async def serve_simulator(
     """Serve one simulator with a few goods in it until interrupted. ``erp`` is which one goes with ``past``.
 
     Raises:
-        Misconfigured: there is no simulator of that name.
+        Misconfigured: there is no simulator of that name, or the port is taken.
     """
     if system == PAST:
         await serve_past(port=port, seed=seed, say=say, erp=erp)
@@ -51,23 +52,45 @@ async def serve_simulator(
         raise Misconfigured(
             f"there is no simulator called {system!r}; there are {', '.join([*MAKERS, PAST])}"
         )
+    with _listening(port) as listening:
+        await _serve_one(system, listening, seed=seed, say=say)
+
+
+async def _serve_one(
+    system: str, listening: socket.socket, *, seed: int, say: Callable[[str], object]
+) -> None:
+    port: int = listening.getsockname()[1]
     async with AiohttpTransport() as transport:
         simulator = MAKERS[system](Random(seed), transport, seed, port, say)
         people = asyncio.get_running_loop().create_task(simulator.run())
-        server = _server(simulator, port)
+        server = _server(simulator)
         say(f"Listening on http://127.0.0.1:{port} - Ctrl-C ends it.")
         try:
-            await server.serve()
+            await server.serve([listening])
         finally:
             people.cancel()
             await asyncio.gather(people, return_exceptions=True)
 
 
-def _server(simulator: Simulator, port: int) -> uvicorn.Server:
-    config = uvicorn.Config(
-        simulator, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off"
-    )
-    return uvicorn.Server(config)
+def _listening(port: int) -> socket.socket:
+    """A port that is ours before anybody is told of it.
+
+    Raises:
+        Misconfigured: something else listens there.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        why = getattr(error, "strerror", None) or "there is no such port"
+        raise Misconfigured(f"cannot listen on 127.0.0.1:{port}: {why}; choose another --port") from error
+    return listening
+
+
+def _server(simulator: Simulator) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(simulator, log_level="warning", access_log=False, lifespan="off"))
 
 
 class _Earlier(SystemClock):
@@ -91,10 +114,18 @@ async def serve_past(*, port: int, seed: int, say: Callable[[str], object], erp:
     Buyers go on ordering; what the ledgers hold is said whenever it changes.
 
     Raises:
-        Misconfigured: there is no ERP of that name with a past.
+        Misconfigured: there is no ERP of that name with a past, or a port is taken.
     """
     if erp not in PAST_ERPS:
         raise Misconfigured(f"--erp {erp}: there is no past with it; there are {', '.join(PAST_ERPS)}")
+    with _listening(port) as at_shop, _listening(port + 1) as at_erp:
+        await _serve_both(at_shop, at_erp, seed=seed, say=say, erp=erp)
+
+
+async def _serve_both(
+    at_shop: socket.socket, at_erp: socket.socket, *, seed: int, say: Callable[[str], object], erp: str
+) -> None:
+    port: int = at_shop.getsockname()[1]
     size = Past(skus=60, orders=60, open=14)
     clock = _Earlier((size.orders + 1) * GAP_S)
     async with AiohttpTransport() as transport:
@@ -116,7 +147,7 @@ async def serve_past(*, port: int, seed: int, say: Callable[[str], object], erp:
         people = [*world.run_people(), loop.create_task(_trade(past, say))]
         try:
             await asyncio.gather(
-                _server(world.shop, port).serve(), _server(world.erp_side.simulator, port + 1).serve()
+                _server(world.shop).serve([at_shop]), _server(world.erp_side.simulator).serve([at_erp])
             )
         finally:
             for task in people:

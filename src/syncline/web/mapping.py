@@ -62,7 +62,9 @@ async def _history(site: Site, request: Request, person: Person) -> Response:
 
 
 def _wrong(error: MappingError) -> Refusal:
-    return Refusal(422, "bad_mapping", str(error), "Nothing was changed. See docs/howto/map-fields.md.")
+    said = str(error)
+    whole = said if said.endswith((".", "?", "!")) else f"{said}."  # the mend follows it on the command line
+    return Refusal(422, "bad_mapping", whole, "Nothing was changed. See docs/howto/map-fields.md.")
 
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN

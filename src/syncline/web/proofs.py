@@ -68,7 +68,7 @@ async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
         )
     except Misconfigured as error:
         raise Refusal(
-            422, "not_reconciled", str(error), "Leave flow and route out to prove everything."
+            422, "not_reconciled", f"{error}.", "Leave flow and route out to prove everything."
         ) from error
     subject = asked.route or asked.flow or "everything"
     await site.operations.audit.write(

@@ -90,6 +90,7 @@ CONNECTOR = Connector(
     sample=SAMPLE,
     operations=frozenset(OPERATIONS),
     tells=frozenset(flow for stream in STREAMS for flow in Flow if stream.tells(flow)),
+    offers=capabilities_of,
 )
 
 __all__ = ["CONNECTOR", "AdobeCommerceSettings", "open_system"]

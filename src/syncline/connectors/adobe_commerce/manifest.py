@@ -28,6 +28,7 @@ SpecialPrices = Literal["keep", "write"]
 Redeemed = Literal["park", "payment"]
 
 OVERLAP_S_MAX = 86_400
+DEFAULT_SOURCE = "default"  # of the stock that every shop has
 PAGE_MAX = 300  # the most that a shop with input limits allows
 ITEMS_MAX = 20  # the same, for the rows of one synchronous call
 BULK_ITEMS_MAX = 500  # a shop with limits takes 5,000; more only make the window of each write longer
@@ -98,7 +99,7 @@ class AdobeCommerceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     admin_user: str = ""
     admin_password: str = ""
     store: str = "all"
-    order_source: str = "default"
+    order_source: str = DEFAULT_SOURCE
     stock_writes: StockWrites = "direct"
     stock_items_max: int = ITEMS_MAX
     special_prices: SpecialPrices = "keep"
@@ -337,6 +338,7 @@ CAPABILITIES = Capabilities(
     multi_location=True,
     stock_read_basis=StockBasis.ON_HAND,
     stock_contract=SOURCE_QUANTITY_ADD_BACK_OPEN_LINES,
+    open_units_at=DEFAULT_SOURCE,
     checkout_ms=5_000,
     limit=LimitKind.CONCURRENCY,
     price_lists=True,  # a customer group's tier prices
@@ -418,7 +420,7 @@ EVENT_FIELDS = (
 
 
 def capabilities_of(settings: AdobeCommerceSettings) -> Capabilities:
-    """What one shop can do, by how its stock is written and whether it tells events."""
+    """What one shop can do, by how its stock is written, from where its orders leave, and whether it tells events."""
     bulk = settings.stock_writes == "bulk"
     # None are promised where none were asked for, or where they are read from the journal instead.
     events = bool(settings.event_public_keys) or bool(settings.event_client_id and not settings.journal_url)
@@ -429,6 +431,7 @@ def capabilities_of(settings: AdobeCommerceSettings) -> Capabilities:
         batch_items_max=settings.stock_items_max,
         partial_batch=bulk,
         applies_after_ms=settings.bulk_applies_after_s * 1000 if bulk else 0,
+        open_units_at=settings.order_source,
     )
 
 

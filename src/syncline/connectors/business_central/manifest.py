@@ -54,6 +54,7 @@ CAPABILITIES = Capabilities(
     # "The best price is the lowest permissible price" (Microsoft, "Record special sales prices and discounts", from memory);
     # the item card's counts where no line does.
     price_order=PriceOrder(lowest=True, last=("item",)),
+    list_names=("item", "all", "group:", "customer:", "campaign:"),
     lists_by_number=True,
     event_delay_ms=30_000,  # changes are gathered for about 30 s before they are told (source of the codeunits)
 )

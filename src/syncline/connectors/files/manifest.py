@@ -43,6 +43,7 @@ CAPABILITIES = Capabilities(
     limit=LimitKind.CONCURRENCY,
     order_fields=MAPPED,
     price_lists=True,
+    list_names=("base", "list:", "group:", "customer:", "promotion:"),
     customer_fields=tuple(CustomerField),
 )
 

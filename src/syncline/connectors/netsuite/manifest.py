@@ -51,6 +51,7 @@ CAPABILITIES = Capabilities(
     price_order=PriceOrder(
         (PriceKind.CONTRACT, PriceKind.GROUP, PriceKind.PROMOTIONAL, PriceKind.LIST), lowest=False
     ),
+    list_names=("level:", "customer:"),
     event_delay_ms=2_000,  # our script posts from afterSubmit; an assumption, not a vendor's figure
 )
 

@@ -148,9 +148,10 @@ class Reconciler:
         reasons = [reason for one in wanted if (reason := self.impossible(one))]
         able = [one for one in wanted if not self.impossible(one)]
         if not able:
-            known = ", ".join(sorted({str(one) for one in self._declared}))
+            known = ", ".join(one.name for one in self.routes() if not self.impossible(one)) or "none"
+            of = f" of {route or flow!r}" if route or flow else ""
             raise Misconfigured(
-                "; ".join(reasons) or f"nothing of that kind is reconciled; there are {known}"
+                "; ".join(reasons) or f"there is no route{of} that can be proved; those that can are {known}"
             )
         asked = []
         for one in able:

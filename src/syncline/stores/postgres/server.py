@@ -151,7 +151,7 @@ async def connect(dsn: str, schema: str) -> Connection:
         ValueError,
     ) as error:
         raise Misconfigured(
-            f"[store] dsn: {error}. Correct it, or create the role and the database."
+            f"[store] url: {error}. Correct it, or create the role and the database."
         ) from error
     except LOST as error:
         raise Retryable(f"PostgreSQL cannot be reached: {describe(error)}") from error
@@ -176,7 +176,7 @@ async def check_server(connection: Connection) -> None:
             f"the database is encoded in {encoding}: create one with  createdb -E UTF8 -T template0 NAME",
         )
     if standby:
-        raise Misconfigured("[store] dsn leads to a standby, which cannot be written: name the primary.")
+        raise Misconfigured("[store] url leads to a standby, which cannot be written: name the primary.")
     if fsync != "on" or full_pages != "on":
         raise Misconfigured(
             "the server runs with fsync or full_page_writes off, so a power cut loses what was accepted: "
