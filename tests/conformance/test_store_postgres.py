@@ -528,3 +528,44 @@ async def test_every_connection_waits_for_the_disk_and_for_nothing_else(postgres
         await second.close()
     finally:
         postgres.sql("ALTER DATABASE syncline RESET synchronous_commit")
+
+
+FILLED = {
+    "record": "INSERT INTO record SELECT 'erp', 'stock', 'S' || n || chr(31) || '1', 1, 0, 1, 1, 0, '', '{}' FROM ",
+    "binding": (
+        "INSERT INTO binding (system, kind, key, external_id) "
+        "SELECT 'shop', 'stock', 'S' || n || chr(31) || 'L', 'E' || n FROM "
+    ),
+    "shelf": "INSERT INTO shelf SELECT 'S' || n, 'P', 1, 1, 0, 1 FROM ",
+    "demand": (
+        "INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken) "
+        "SELECT 'shop', 'O' || n, '1', '', 'S' || n, 1, 1 FROM "
+    ),
+}
+SOME = {"jsonb": '["S1", "S2"]', "text": "a", "bool": False}
+
+
+def scanned(plan):
+    """The tables that a plan reads from end to end."""
+    if plan["Node Type"] == "Seq Scan":
+        yield plan["Relation Name"]
+    for part in plan.get("Plans", ()):
+        yield from scanned(part)
+
+
+async def test_rows_that_are_named_are_looked_up_however_many_there_are(store):
+    async with store._pool.acquire() as connection:
+        for table, insert in FILLED.items():
+            await connection.execute(f"{insert} generate_series(1, 5000) AS n")
+            await connection.execute(f"ANALYZE {table}")
+        asked, walking = 0, {}
+        for name, statement in store._statements.items():
+            if statement.sql.startswith("SELECT") and "jsonb_array_elements_text(" in statement.sql:
+                prepared = await connection.prepare(statement.sql)
+                values = [SOME.get(one.name, 1) for one in prepared.get_parameters()]
+                ((plan,),) = [await prepared.explain(*values)]
+                if whole := FILLED.keys() & set(scanned(plan["Plan"])):
+                    walking[name] = whole
+                asked += 1
+    assert asked > 20
+    assert walking == {}
