@@ -27,6 +27,7 @@ from syncline.model.change import Change, Cursor, Event, Flow, Kind, LoggedEvent
 from syncline.model.credit import Credit
 from syncline.model.delivery import Item as Delivered
 from syncline.model.delivery import Operation, Outcome, Result
+from syncline.model.payloads import SetStock
 from syncline.model.records import Item, StockLevel
 from syncline.ports import Page, PollStream, System, Write
 from syncline.runtime.clock import SystemClock
@@ -65,7 +66,7 @@ class _Erp:
 
 
 class _Shop:
-    """Takes every number at once."""
+    """Takes every number at once, and tells it when it is read."""
 
     streams: tuple[PollStream, ...] = ()
     operations = {  # noqa: RUF012 (never changed)
@@ -73,11 +74,18 @@ class _Shop:
         "read_stock": Operation("read_stock", batch_items_max=250, reads_only=True),
     }
 
+    def __init__(self) -> None:
+        self._shown: dict[str, int] = {}
+
     async def deliver(self, operation: str, items: Sequence[Delivered], key: str) -> list[Outcome]:
         """One call."""
         del key
-        facts = {"held": 0} if operation == "read_stock" else {}
-        return [Outcome(Result.DONE, facts=facts)] * len(items)
+        if operation == "read_stock":
+            return [Outcome(Result.DONE, facts={"held": self._shown.get(item.key, 0)}) for item in items]
+        self._shown |= {
+            item.key: item.payload.quantity for item in items if isinstance(item.payload, SetStock)
+        }
+        return [Outcome(Result.DONE)] * len(items)
 
 
 async def furnish(path: Path, accounts: int) -> Engine:
