@@ -27,7 +27,7 @@ setup: ## Build .venv with the `syncline` command in it; quick when nothing chan
 demo: setup ## Run Syncline between simulated shops and ERPs, in this terminal and a browser
 	@$(BIN)/syncline demo $(ARGS)
 
-test: setup ## Run everything: what continuous integration runs (about 25 minutes on two cores)
+test: setup ## Run everything: what continuous integration runs (about 35 minutes on two cores)
 	@scripts/system_packages.sh
 	@$(BIN)/python scripts/run_tests.py all
 
@@ -54,7 +54,7 @@ simulate: setup ## Simulate the whole pipeline under faults; SEED=… replays on
 bench: setup ## Measure, each figure beside its limit
 	@$(BIN)/python -m bench $(ARGS)
 
-whatif: setup ## Compare designs over a made-up history, then the published stock case with its goals (half an hour on two cores); FULL=1: the year
+whatif: setup ## Compare designs over a made-up history, then the published stock case with its goals (an hour on two cores); FULL=1: the year
 	@mkdir -p build
 	@$(BIN)/syncline whatif $(DESIGNS) --html build/whatif.html --json build/whatif.json
 	@if [ -e "$(ORDERS)" ]; then \
