@@ -245,7 +245,7 @@ test('of a kit that is ordered the levels of its parts are told, and what waits 
   const part = (id, kit, item, quantity, backordered) => ({ transaction: id, kit, item, location: 2, quantity, backordered });
   const product = new Product();
   product.items.push({ id: 14, itemid: 'SET' });
-  product.members = [part(5021, 1, 12, -10, 3), part(5021, 1, 13, -5, null), part(5021, 4, 12, -4, 0), part(9, 1, 12, -1, 1)];
+  product.members = [part(5021, 1, 12, -10, 3), part(5021, 1, 13, -5, null), part(5021, 4, 12, -4, 0), part(5021, 1, 12, 0, 0), part(9, 1, 12, -1, 1)];
   save(product, 'create', doc('salesorder', 5021, lines));
   assert.deepEqual(product.errors, []);
   const event = JSON.parse(product.posts[0].body);

@@ -96,7 +96,7 @@ define(['N/log', 'N/query', 'N/record', 'N/runtime', './sl_outbox'], (log, query
    */
   const restateKits = (lines, members) => {
     for (const line of lines) {
-      const parts = members.filter((part) => Number(part.kit) === line.line);
+      const parts = members.filter((part) => Number(part.kit) === line.line && Number(part.quantity));
       const kits = Number(line.quantity);
       if (!line.kit || line.closed || !(kits > 0)) continue;
       if (!parts.length) return false;
