@@ -98,10 +98,19 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def _machine_ticks() -> list[int]:
+    return [int(x) for x in Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:]]
+
+
 def machine_busy_s() -> float:
     """Processor seconds that everything on this machine has used."""
-    fields = [int(x) for x in Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:]]
-    return (sum(fields[:3]) + sum(fields[5:8])) / TICKS
+    fields = _machine_ticks()
+    return (sum(fields[:3]) + sum(fields[5:7])) / TICKS
+
+
+def withheld_s() -> float:
+    """Processor seconds for which a virtual machine had work and was not let run by its host ("steal", proc(5))."""
+    return _machine_ticks()[7] / TICKS
 
 
 class Meter:

@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -108,6 +109,37 @@ async def test_transactions_that_wait_share_a_commit(tmp_path):
     await asyncio.gather(*(store.append([event(str(n))], received_at_ms=T0) for n in range(300)))
     assert store.transactions == 300
     assert store.commits < 30
+    await store.close()
+
+
+async def test_who_writes_little_does_not_wait_for_all_who_write_much(tmp_path, monkeypatch):
+    store = await LiveSqliteStore.open(str(tmp_path / "s.db"), now_ms=T0)
+    begun, go, committed = threading.Event(), threading.Event(), []
+    run = LiveSqliteStore._commit
+
+    def commit(self, batch):
+        begun.set()
+        assert go.wait(10)
+        committed.append([len(work[0].rows) for work, _ in batch])
+        run(self, batch)
+
+    monkeypatch.setattr(LiveSqliteStore, "_commit", commit)
+
+    def mark(count):
+        rows = [{"sku": f"{count}.{n}", "changed_at_ms": n} for n in range(count)]
+        return asyncio.ensure_future(store.write(Write("dirty_mark", rows)))
+
+    tasks = [mark(1)]
+    assert await asyncio.to_thread(begun.wait, 10)  # it is being written; the others gather behind it
+    tasks += [mark(count) for count in (300, 120, 2, 70, 40, 8, 9)]
+    handed_over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.call_soon, handed_over.set)
+    await handed_over.wait()
+    go.set()
+    await asyncio.gather(*tasks)
+    assert committed[0] == [1]
+    assert committed[1:] == [[2, 8], [300], [120, 70], [40, 9]]
     await store.close()
 
 

@@ -342,16 +342,17 @@ class CreditGate:
             "contains_ms": self._contains_ms(route, figures),
             "version": figures.version,
         }
-        former = {"channel": asked.channel, "order_key": asked.order, "number": asked.order}
-        results = await self._write(
-            route.source,
-            [asked.account],
-            Write("credit_lock", [at], told=False),
-            Write("credit_lapse", [{**at, "now_ms": now_ms}], told=False),
-            Write("credit_replace", [{**former, "reference": asked.reference}], told=False),
-            Write("credit_take", [row]),
-        )
-        return bool(results[3])
+        writes = [Write("credit_lock", [at], told=False)]
+        # A statement that cannot find anything would only make everybody wait. What expires between the look and the
+        # taking still counts, and is found by the next look.
+        if any(_over(claim, now_ms) for claim in figures.claims):
+            writes.append(Write("credit_lapse", [{**at, "now_ms": now_ms}], told=False))
+        if asked.order:
+            former = {"channel": asked.channel, "order_key": asked.order, "number": asked.order}
+            writes.append(Write("credit_replace", [{**former, "reference": asked.reference}], told=False))
+        taking = len(writes)
+        results = await self._write(route.source, [asked.account], *writes, Write("credit_take", [row]))
+        return bool(results[taking])
 
     async def _write(self, system: str, accounts: Sequence[str], *writes: Write) -> list[list[Row]]:
         """Write, and have computed again what these accounts' channels are told."""
@@ -550,6 +551,11 @@ def _check(amount: Decimal, expires_in_ms: int) -> None:
 def _replaced(claim: Claim, asked: Question) -> bool:
     """Whether an approval would give way to what is asked: an order has one."""
     return bool(asked.order) and claim.order == asked.order and claim.state != "ordered"
+
+
+def _over(claim: Claim, now_ms: int) -> bool:
+    """Whether the clock has ended an approval."""
+    return claim.state != "ordered" and claim.expires_at_ms <= now_ms
 
 
 def _lasts(claim: Claim, now_ms: int) -> bool:

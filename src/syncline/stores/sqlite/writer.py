@@ -18,6 +18,7 @@ import os
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +31,9 @@ from syncline.ports import Row, Store, Write
 from syncline.stores.sqlite.store import Append, SqliteStore, connect
 
 BATCH_MAX = 512  # transactions in one commit
+# A transaction of so few rows goes before larger ones: somebody waits at a checkout for it, or a shop for its answer.
+SMALL_ROWS = 8
+LARGE_ROWS = 200  # rows of large transactions in one commit, after which small ones have their turn again
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
 CHECKPOINT_EVERY_PAGES = 4_000
 # Nobody writes while the log is begun anew, so that does not wait for a reader that takes its time, such as a backup.
@@ -39,6 +43,11 @@ SWITCH_S = 0.001
 
 _Work = tuple[Append | Sequence[Write], asyncio.Future[Any]]
 _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
+
+
+def _rows(work: _Work) -> int:
+    task, _ = work
+    return len(task.events) if isinstance(task, Append) else sum(len(write.rows) for write in task)
 
 
 def lock_database(path: str) -> IO[str]:
@@ -184,21 +193,31 @@ class LiveSqliteStore(Store):
     # --- the writer thread ------------------------------------------------------------------------
 
     def _write_for_ever(self) -> None:
+        small, large = deque[_Work](), deque[_Work]()
         stop = False
-        while not stop:
-            batch: list[_Work] = []
-            more = self._queue.get()
-            while more is not None:
-                batch += more
-                if len(batch) >= BATCH_MAX:
-                    break
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            stop = more is None
-            for start in range(0, len(batch), BATCH_MAX):
-                self._commit(batch[start : start + BATCH_MAX])
+        while small or large or not stop:
+            stop = self._take(small, large, wait=not (small or large or stop)) or stop
+            if small:
+                self._commit([small.popleft() for _ in range(min(len(small), BATCH_MAX))])
+            if large:
+                batch = [large.popleft()]
+                rows = _rows(batch[0])
+                while large and (rows := rows + _rows(large[0])) <= LARGE_ROWS:
+                    batch.append(large.popleft())
+                self._commit(batch)
+
+    def _take(self, small: deque[_Work], large: deque[_Work], *, wait: bool) -> bool:
+        """Sort what was handed over by size; true if it was the last."""
+        try:
+            while True:
+                more = self._queue.get(block=wait)
+                if more is None:
+                    return True
+                for work in more:
+                    (small if _rows(work) <= SMALL_ROWS else large).append(work)
+                wait = False
+        except queue.Empty:
+            return False
 
     def _commit(self, batch: list[_Work]) -> None:
         try:
