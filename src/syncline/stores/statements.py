@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 
 ROWS_MAX = 1_000  # rows in one statement; larger arrays cost more a row, not less
@@ -98,14 +99,20 @@ def waves(
     if not key or len(rows) == 1:
         parts: list[list[Mapping[str, Any]]] = [list(rows)]
     else:
-        parts = []
-        seen: dict[tuple[Any, ...], int] = {}
-        for row in rows:
-            at = tuple(row[name] for name in key)
-            part = seen[at] = seen.get(at, -1) + 1
-            if part == len(parts):
-                parts.append([])
-            parts[part].append(row)
+        of_row = itemgetter(*key)
+        keys = [of_row(row) for row in rows]
+        parts = [list(rows)] if len(set(keys)) == len(keys) else _apart(rows, keys)
         for rows_of_part in () if in_order else parts:
-            rows_of_part.sort(key=lambda row: tuple(row[name] for name in key))
+            rows_of_part.sort(key=of_row)
     return [part[i : i + ROWS_MAX] for part in parts for i in range(0, len(part), ROWS_MAX)]
+
+
+def _apart(rows: Sequence[Mapping[str, Any]], keys: Sequence[Any]) -> list[list[Mapping[str, Any]]]:
+    parts: list[list[Mapping[str, Any]]] = []
+    seen: dict[Any, int] = {}
+    for row, at in zip(rows, keys, strict=True):
+        part = seen[at] = seen.get(at, -1) + 1
+        if part == len(parts):
+            parts.append([])
+        parts[part].append(row)
+    return parts

@@ -131,7 +131,7 @@ class Lane:
         queue = self._queues.get(operation)
         if not self._loaded or queue is None:
             return set()
-        found = {key for key in keys if key not in queue}
+        found = set(keys) - queue.keys()
         if self._busy:
             found = {key for key in found if self._record_of(operation, key) not in self._busy}
         if len(self.stops):

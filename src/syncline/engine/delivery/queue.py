@@ -7,7 +7,7 @@ The queue lives in memory; the ``delivery`` table is the truth that it is rebuil
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 
 
 class DueQueue:
@@ -31,9 +31,9 @@ class DueQueue:
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
-    def keys(self) -> set[str]:
-        """All that wait."""
-        return set(self._entries)
+    def keys(self) -> KeysView[str]:
+        """All that wait, as they change."""
+        return self._entries.keys()
 
     def put(self, key: str, deliver_by_ms: int, not_before_ms: int, *, may_ride: bool) -> None:
         """Add a key or replace its times.

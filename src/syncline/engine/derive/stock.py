@@ -186,7 +186,7 @@ class StockDeriver:
         contract = self._systems[route.sink].capabilities.stock_contract
         lowers = contract.own_orders is OwnOrders.LOWER_THE_NUMBER
         untaken = await self._untaken(contract, route, wanted)
-        locations = route.locations
+        places = list(route.locations.items())
         numbers_before = facts.numbers_of(route)
         targets: list[Target] = []
         done: list[Demand] = []
@@ -198,14 +198,14 @@ class StockDeriver:
                 if not all(levels.get(part) for part in parts):
                     continue
                 lines = [line for part in parts for line in demands.get(part, ())]
-                known = [place for place in locations if all(place in levels[part] for part in parts)]
+                known = [at for at in places if all(at[0] in levels[part] for part in parts)]
                 done += [line for line in own if _settled(line, parts, levels, replica_lag_ms)]
             else:
                 at = levels.get(sku)
                 if not at:
                     continue
                 lines = demands.get(sku, [])
-                known = [place for place in locations if place in at]
+                known = places if len(at) == len(places) else [one for one in places if one[0] in at]
                 done += [line for line in own if settled(line, at, replica_lag_ms)]
             # Without holds, which count for some channels only, channels with one rule have one number.
             if sku in held or sku in recipes:
@@ -218,26 +218,26 @@ class StockDeriver:
                 unplaced = sum(
                     line.quantity for line in own if line.channel == route.sink and not line.location
                 )
-            waiting = open_by_location(untaken[sku], known) if sku in untaken else {}
-            rows: list[tuple[str, str, Row | None, int]] = []
+            waiting = open_by_location(untaken[sku], [place for place, _ in known]) if sku in untaken else {}
+            rows: list[tuple[str, str, str, Row | None, int]] = []
             too_high = False
-            for place in known:
-                key = stock_key(sku, locations[place])
+            for place, location in known:
+                key = stock_key(sku, location)
                 row = bindings.get(key)
                 quantity = number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
                 too_high = too_high or (row is not None and row[1] is not None and row[1] > quantity)
-                rows.append((place, key, row, quantity))
+                rows.append((place, location, key, row, quantity))
             most = numbers
             # Where the channel holds no more than that, it does not matter how many may be right.
             if too_high and any(map(doubt, lines)):
                 most = scene.number(sku, leave_out=doubt)
-            for place, key, row, quantity in rows:
+            for place, location, key, row, quantity in rows:
                 back = waiting.get(place, 0)
                 targets.append(
                     Target(
                         key=key,
                         sku=sku,
-                        location=locations[place],
+                        location=location,
                         quantity=quantity,
                         held=None if row is None else row[1],
                         unseen=0 if row is None else row[2],
