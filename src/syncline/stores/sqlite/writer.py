@@ -1,9 +1,13 @@
 """Group commit: one thread owns the writing connection and commits for everybody.
 
-Callers hand over a transaction and wait. The thread takes whatever has gathered while it was
-committing, runs all of it in one transaction, commits once, and only then answers. So one fsync
+Callers hand over a transaction and wait. The thread takes what has gathered while it was
+committing, runs it in one transaction, commits once, and only then answers. So one fsync
 carries many acknowledgements. Where one of them fails, everything is run again, each in a savepoint
 of its own: a failing transaction takes nobody with it.
+
+Small transactions go first and together; large ones follow some hundred rows at a time, so that a
+checkout waits for one such commit and not for a thousand changes. Nothing may rely on the order of
+transactions that are under way at once.
 
 A second thread checkpoints the WAL, because a checkpoint in the commit path is what makes slow
 answers slow. It never writes anything else. Reads use a third, read-only connection in the
