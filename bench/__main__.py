@@ -71,7 +71,7 @@ def main() -> int:
         report.add("withheld by the host of this machine", (withheld_s() - withheld) / seconds, "cores")
         report.show()
         print(f"  ({seconds:.0f} s)")
-        results.append(asdict(report))
+        results.append({name: value for name, value in asdict(report).items() if not name.startswith("_")})
         failed += [f"{name}: {line.what} = {line.value:.3g}, goal {line.goal}" for line in report.failed()]
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")

@@ -42,6 +42,7 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
+    _told: int = 0
 
     def add(
         self,
@@ -65,12 +66,18 @@ class Report:
         """The gated figures that missed their goal."""
         return [line for line in self.lines if line.gated and not line.ok]
 
-    def show(self) -> None:
-        """Print it."""
-        for line in self.lines:
+    def tell(self) -> None:
+        """Print the figures that were not printed yet: of a run that takes an hour, somebody wants to see the first."""
+        for line in self.lines[self._told :]:
             mark = {None: "", True: "ok", False: "FAIL" if line.gated else "short"}[line.ok]
             number = f"{line.value:,.0f}" if abs(line.value) >= 1000 else f"{line.value:.3g}"
             print(f"  {line.what:<58} {number:>10} {line.unit:<10} {line.goal:<9} {mark}")
+        self._told = len(self.lines)
+        sys.stdout.flush()
+
+    def show(self) -> None:
+        """Print it."""
+        self.tell()
         for note in self.notes:
             print(f"  {note}")
         sys.stdout.flush()

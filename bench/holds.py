@@ -207,6 +207,7 @@ def races(report: Report, name: str, kind: str, where: str, count: int) -> None:
     report.add(f"{name}: answers that were no decision", others, "", most=0, gated=True)
     report.add(f"{name}: answers", len(took) / seconds, "/s")
     report.add(f"{name}: p99", percentile(took, 0.99) * 1000, "ms")
+    report.tell()
 
 
 async def together(count: int, at_once: int, once: Callable[[int], Awaitable[None]]) -> float:
@@ -273,6 +274,7 @@ def measure(report: Report, name: str, kind: str, where: str, *, quick: bool) ->
         report.add(f"{name}: bare conditional updates, {at_once} at once", bare, "/s")
         # With one at a time both wait for the disk. The more share a commit, the more the statements count.
         report.add(f"{name}: holds : bare, {at_once} at once", ratio, "x", least=0.5, gated=at_once == 1)
+        report.tell()
 
 
 def run(*, quick: bool = False) -> Report:
