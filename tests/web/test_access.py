@@ -121,6 +121,18 @@ async def test_a_wrong_token_gets_nothing_and_soon_not_even_a_try(site):
     assert other.status == 401  # one source does not lock out another
 
 
+async def test_a_source_that_a_proxy_names_on_a_line_of_its_own_is_not_what_the_sender_says():
+    """HAProxy appends a second header and leaves the sender's own above it."""
+    site = await make_site(seeded=False, trusted_proxies=("10.0.0.1",))
+
+    async def guess(count):
+        proxy = Client(site.app, peer="10.0.0.1")
+        lines = {"X-Forwarded-For": f"192.0.2.{count}", "x-forwarded-for": "198.51.100.9"}
+        return (await proxy.get("/login", query="token=wrong", headers=lines)).status
+
+    assert [await guess(count) for count in range(15)][-1] == 429
+
+
 async def test_a_session_ends(site):
     client = await session(site, "viewer")
     assert (await client.get("/")).status == 200

@@ -85,7 +85,16 @@ async def test_a_body_above_the_limit_is_refused(operator):
     assert answer.status == 413
 
 
-@pytest.mark.parametrize("number", ["-1", "1.5", "\uff11", "9" * 30, "x"])
+@pytest.mark.parametrize("digits", ["9" * 23, "0" * 5_000, "9" * 5_000])
+async def test_a_number_of_no_row_is_nowhere(site, operator, digits):
+    """Also for who is not logged in: addresses are read before."""
+    for client in (operator, Client(site.app)):
+        assert (await client.get(f"/v1/parked/{digits}")).status == 404
+        assert (await client.get(f"/parked/{digits}")).status == 404
+        assert (await client.post(f"/v1/parked/{digits}/release")).status == 404
+
+
+@pytest.mark.parametrize("number", ["-1", "1.5", "\uff11", "9" * 30, "x", "0" * 5_000, "9" * 5_000])
 async def test_numbers_in_addresses(operator, admin, number):
     assert (await operator.get("/v1/parked", query=f"after={number}")).status == 400
     assert (await admin.get("/v1/audit", query=f"before={number}")).status == 400

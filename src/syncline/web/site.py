@@ -21,7 +21,7 @@ from syncline.engine.survey import Found, RecoveredAt
 from syncline.engine.switches import Switches
 from syncline.model.errors import SynclineError
 from syncline.web.access import Access, Person, Role
-from syncline.web.limits import Deadlines, Overdue, RateLimit, source_of
+from syncline.web.limits import Deadlines, Overdue, RateLimit, forwarded_for, source_of
 from syncline.web.looks import Looks
 from syncline.web.render import Pages
 from syncline.web.strip import axis, strip
@@ -209,7 +209,7 @@ class Site:
     def source(self, request: Request) -> str:
         """The network address that limits apply to."""
         peer = request.client.host if request.client else ""
-        return source_of(peer, request.headers.get("x-forwarded-for", ""), self._trusted)
+        return source_of(peer, forwarded_for(request.headers.raw), self._trusted)
 
     def wrong(self, request: Request) -> None:
         """Count a wrong token.
