@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from syncline.model.errors import Retryable
 from syncline.ports import Write
 from syncline.web import api
 from syncline.web.access import Person, Role
+from syncline.web.app import ENDPOINTS
 from syncline.web.live import OPEN_MAX, WATCHERS_MAX, events, opened, parts_of, urgent_first
 from syncline.web.site import Refusal
 
@@ -180,7 +182,7 @@ async def test_a_bug_is_answered_without_its_details(site, operator, monkeypatch
     assert answer.status == 500 and "password" not in answer.text
 
 
-async def test_vendors_words_cannot_become_markup_or_log_lines(site, operator, capsys):
+async def test_vendors_words_cannot_become_markup_or_log_lines(site, admin, operator, capsys):
     number = await park_message(site.engine, json.dumps({"note": NASTY}).encode())
     row = await site.operations.show(number)
     at = {
@@ -194,12 +196,26 @@ async def test_vendors_words_cannot_become_markup_or_log_lines(site, operator, c
     }
     await site.store.write(Write("parked_put", [at]))
     site.engine.pollers[0].last_error = NASTY
-    for path in ("/", "/parked", f"/parked/{number}", "/system", "/search"):
-        text = (
-            await operator.get(path, query="q=<script>alert(1)</script>" if path == "/search" else "")
-        ).text
-        assert "<script>alert" not in text and "7*7 }}" in text if "parked/" in path else True
+    names = ("q", "kind", "reason", "route", "channel", "sku", "system", "order", "after", "done", "key")
+    asked = urlencode(dict.fromkeys(names, NASTY))
+    shown = set()
+    for page in (one.path for one in ENDPOINTS if one.page and one.method == "GET"):
+        path = page.replace("{id:int}", str(number)).replace("{name}", "prices")
+        for query in ("", asked):
+            text = (await admin.get(path, query=query)).text
+            assert "<script>alert" not in text, path
+            if "7*7 }}" in text:  # there, and not computed
+                shown.add(page)
+    assert shown >= {"/", "/parked", "/parked/{id:int}", "/search", "/holds"}
     assert (await Client(site.app, NASTY.replace("\r\n", " ")).get("/v1/status")).status == 401
+
+
+@pytest.mark.parametrize("path", ["/login/", "/alerts/", "/v1/status/", "//elsewhere.test/login/"])
+async def test_nobody_is_sent_to_the_host_that_a_request_names(site, path):
+    """Nor from https to http: a login link with a slash too many would carry its token there."""
+    answer = await Client(site.app).get(path, query="token=x", headers={"host": "elsewhere.test"})
+    assert answer.status == 404
+    assert "location" not in answer.headers
 
 
 async def test_what_is_nowhere_is_a_404(operator):

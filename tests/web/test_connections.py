@@ -135,3 +135,11 @@ async def test_connections_leave_handles_for_the_rest(monkeypatch):
         more.close()
         writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")  # who is connected goes on
         assert b"200" in await reader.readuntil(b"\r\n\r\n")
+
+
+async def test_what_is_no_http_writes_no_lines(capfd):
+    for nonsense in (b"nonsense\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"):
+        async with connected() as (reader, writer):
+            writer.write(nonsense)
+            assert (await said(reader)).startswith(b"HTTP/1.1 400")
+    assert capfd.readouterr() == ("", "")

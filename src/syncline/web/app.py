@@ -92,6 +92,9 @@ class WebApp:
         self.hook_urls = hook_urls
         routes = [Route(e.path, guard(site, e), methods=[e.method]) for e in ENDPOINTS]
         self._pages = Starlette(routes=routes, exception_handlers={404: self._unknown, 405: self._unknown})
+        # An address with a slash too many is not mended: the other one would be made of what the request calls this host, and
+        # over http behind a proxy with TLS, the token of a login link included.
+        self._pages.router.redirect_slashes = False
 
     async def _unknown(self, request: Request, error: Any) -> Response:
         message = "There is nothing here." if error.status_code == 404 else "This cannot be asked that way."

@@ -63,11 +63,12 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="error",  # what is no HTTP is worth no line: anybody could write any number
             access_log=False,
             lifespan="off",
             loop="none",
             http=Connection,
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,

@@ -218,9 +218,9 @@ class Site:
             Refusal: too many from this source.
         """
         wait = self._wrong.take(self.source(request))
-        log.warning("wrong token", action="login_refused", source=self.source(request))
-        if wait:
+        if wait:  # and no more lines in the log
             raise Refusal(429, "too_many", "Too many wrong tokens.", "Wait a minute.", retry_after_s=wait)
+        log.warning("wrong token", action="login_refused", source=self.source(request))
 
     def is_secure(self, request: Request) -> bool:
         """Whether the browser came by the public address, which is https; not by the local port."""
