@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
+import re
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -383,3 +385,13 @@ async def test_an_address_that_is_mistyped_is_answered_in_the_form_that_is_read(
     page = await client.get("/no-such", headers={"accept": "text/html,*/*;q=0.8"})
     assert page.status == 404 and "Back to the overview" in page.text
     assert page.headers["content-type"].startswith("text/html") and "Ada" not in page.text
+
+
+@pytest.mark.parametrize("sent", [b'{"note":"\\ud800"}', b'{"a":1,"a":2}', b'{"a":1.10,"b":1e400}'])
+async def test_a_payload_is_shown_as_it_was_sent(site, operator, sent):
+    """Half a sign cannot be shown at all; of two values and long numbers a reader would see others than are there."""
+    number = await park_message(site.engine, sent)
+    page = await operator.get(f"/parked/{number}")
+    assert page.status == 200
+    shown = html.unescape(page.text)
+    assert all(part in shown for part in re.findall(r"[^{},:]+", sent.decode()))
