@@ -33,6 +33,24 @@ def test_a_file_is_taken_told_and_put_into_the_archive(desks, tmp_path):
     assert desk.told(cursor)[:2] == ({}, [])
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_spool_is_for_its_owner_alone_whatever_the_umask(desks, tmp_path, there):
+    """It keeps what partners state of people."""
+    if there:
+        (tmp_path / "spool").mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        desk = desks(STOCK)
+        desk.leave("STOCK_1.csv", "A,MAIN,3")
+        desk.told()
+    finally:
+        os.umask(before)
+    spool = tmp_path / "spool"
+    assert (spool / "journal.sqlite").stat().st_mode & 0o077 == 0
+    assert (spool / "content").stat().st_mode & 0o077 == 0
+    assert there or spool.stat().st_mode & 0o077 == 0
+
+
 def test_a_partners_other_files_stay_where_they_are(desks, tmp_path):
     desk = desks(STOCK)
     for name in ("STOCK_1.csv.tmp", ".STOCK_1.csv", "stock_1.csv", "ORDERS_1.csv"):

@@ -204,7 +204,10 @@ async def test_a_change_needs_the_mark_of_this_session(site):
     assert (await client.post(f"/parked/{number}/release", f"csrf={mine}".encode())).status == 303
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://syncline.test.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://syncline.test.evil.example", "http://[", "syncline.test"],
+)
 async def test_a_change_from_another_site_is_refused(site, origin):
     number = await park_order(site.engine)
     client = await session(site, "operator")

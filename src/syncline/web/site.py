@@ -315,7 +315,7 @@ class Site:
         """
         origin = request.headers.get("origin", "")
         own = {request.headers.get("host", ""), urlsplit(self.public_url).netloc} - {""}
-        if origin and urlsplit(origin).netloc not in own:
+        if origin and origin.partition("://")[2] not in own:
             raise Refusal(
                 403, "foreign_origin", "This was sent by another site.", "Use the dashboard's own page."
             )
