@@ -63,6 +63,16 @@ def test_a_partners_other_files_stay_where_they_are(desks, tmp_path):
 # --- complete or not -------------------------------------------------------------------------------
 
 
+def test_a_line_of_zeros_is_no_end_of_a_file(desks, tmp_path):
+    """So ends a file whose last blocks never came to a disk: whoever takes it for whole takes what is missing for gone."""
+    desk = desks(STOCK)
+    path = desk.leave("STOCK_1.csv", "A,MAIN,3", "B,MAIN,4")
+    _, _, cursor = desk.told()
+    path.write_bytes(b"SKU,AT,QTY\nA,MAIN,3\n" + b"\0" * 8)
+    _, refused, _ = desk.told(cursor)
+    assert [why.partition(": ")[2] for why in refused] == ["the line has a control character"]
+
+
 def test_a_file_that_still_grows_waits(desks, tmp_path):
     desk = desks(replace(STOCK, complete="stable", stable_s=30))
     path = desk.leave("STOCK_1.csv", "A,MAIN,3")
