@@ -10,7 +10,7 @@ import pytest
 from syncline.connectors.files import FilesSettings
 from syncline.connectors.files.client import ObjectFolder, Signer
 from syncline.connectors.files.simulator import ACCESS_KEY, ORIGIN, SECRET_KEY, ObjectStoreSimulator
-from syncline.model.errors import Conflict, OutcomeUnknown, Retryable, SynclineError
+from syncline.model.errors import Conflict, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.ports import Request, Response, Transport
 from syncline.sdk.governor import ConcurrencySlots
 from syncline.simulate.clock import VirtualClock, VirtualLoop
@@ -133,6 +133,17 @@ def test_whoever_else_answers_is_not_believed(bench, work, raises):
     bench.wire.change = login_page
     with pytest.raises(raises):
         bench.run(work(bench))
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [("7.5", 7.5), ("9" * 400, 600.0), ("inf", 600.0), ("nan", 0.0), ("-1", 0.0), ("\xb2", 2.0), ("", 2.0)],
+)
+def test_nobody_can_send_us_away_for_ever(bench, said, waits):
+    bench.wire.change = lambda _, __: Response(503, {"retry-after": said}, b"")
+    with pytest.raises(Throttled) as told:
+        bench.run(bench.folder.list("in"))
+    assert told.value.retry_after_s == waits
 
 
 def test_a_name_is_not_found_by_its_beginning(bench):

@@ -33,6 +33,24 @@ def test_a_file_is_taken_told_and_put_into_the_archive(desks, tmp_path):
     assert desk.told(cursor)[:2] == ({}, [])
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_spool_is_for_its_owner_alone_whatever_the_umask(desks, tmp_path, there):
+    """It keeps what partners state of people."""
+    if there:
+        (tmp_path / "spool").mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        desk = desks(STOCK)
+        desk.leave("STOCK_1.csv", "A,MAIN,3")
+        desk.told()
+    finally:
+        os.umask(before)
+    spool = tmp_path / "spool"
+    assert (spool / "journal.sqlite").stat().st_mode & 0o077 == 0
+    assert (spool / "content").stat().st_mode & 0o077 == 0
+    assert there or spool.stat().st_mode & 0o077 == 0
+
+
 def test_a_partners_other_files_stay_where_they_are(desks, tmp_path):
     desk = desks(STOCK)
     for name in ("STOCK_1.csv.tmp", ".STOCK_1.csv", "stock_1.csv", "ORDERS_1.csv"):
@@ -43,6 +61,16 @@ def test_a_partners_other_files_stay_where_they_are(desks, tmp_path):
 
 
 # --- complete or not -------------------------------------------------------------------------------
+
+
+def test_a_line_of_zeros_is_no_end_of_a_file(desks, tmp_path):
+    """So ends a file whose last blocks never came to a disk: whoever takes it for whole takes what is missing for gone."""
+    desk = desks(STOCK)
+    path = desk.leave("STOCK_1.csv", "A,MAIN,3", "B,MAIN,4")
+    _, _, cursor = desk.told()
+    path.write_bytes(b"SKU,AT,QTY\nA,MAIN,3\n" + b"\0" * 8)
+    _, refused, _ = desk.told(cursor)
+    assert [why.partition(": ")[2] for why in refused] == ["the line has a control character"]
 
 
 def test_a_file_that_still_grows_waits(desks, tmp_path):

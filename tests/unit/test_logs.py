@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 
 import structlog
 
@@ -38,3 +39,15 @@ def test_a_sink_that_is_full_hurts_nobody_and_goes_on_later(monkeypatch):
         structlog.configure(**before)
     assert "lost" not in "".join(sink.lines)
     assert '"action":"told"' in "".join(sink.lines)
+
+
+def test_half_a_sign_is_logged_as_its_number(capsys):
+    """A file's name that is no UTF-8 has some, and an error may tell it."""
+    before = structlog.get_config()
+    try:
+        logs.configure()
+        structlog.get_logger("a").warning("told", action="told", error=OSError("a\udcff\r\nb"), name="\ud800")
+    finally:
+        structlog.configure(**before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["error"] == "a\udcff\r\nb"

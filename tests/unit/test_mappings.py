@@ -82,6 +82,7 @@ def test_an_odd_order_is_cut_to_the_languages_bounds():
     ("text", "says"),
     [
         ("[", "not valid TOML"),
+        ("a = " + "9" * 5_000, "not valid TOML"),
         ("[other.order]\na = '1'", "other: no such system is configured; there are erp, shop"),
         ("erp = 1", "erp: write [erp.order]"),
         ("[erp.item]\na = '1'", "erp.item: fields can be written in order"),

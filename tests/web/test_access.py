@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.web.support import Client, StillClock, make_site, park_message, park_order
 from typer.testing import CliRunner
 
@@ -121,6 +122,25 @@ async def test_a_wrong_token_gets_nothing_and_soon_not_even_a_try(site):
     assert other.status == 401  # one source does not lock out another
 
 
+async def test_guessing_does_not_fill_the_log(site):
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(100):
+            await Client(site.app).get("/login", query="token=wrong")
+    assert len([line for line in lines if line["action"] == "login_refused"]) == 10
+
+
+async def test_a_source_that_a_proxy_names_on_a_line_of_its_own_is_not_what_the_sender_says():
+    """HAProxy appends a second header and leaves the sender's own above it."""
+    site = await make_site(seeded=False, trusted_proxies=("10.0.0.1",))
+
+    async def guess(count):
+        proxy = Client(site.app, peer="10.0.0.1")
+        lines = {"X-Forwarded-For": f"192.0.2.{count}", "x-forwarded-for": "198.51.100.9"}
+        return (await proxy.get("/login", query="token=wrong", headers=lines)).status
+
+    assert [await guess(count) for count in range(15)][-1] == 429
+
+
 async def test_a_session_ends(site):
     client = await session(site, "viewer")
     assert (await client.get("/")).status == 200
@@ -184,7 +204,10 @@ async def test_a_change_needs_the_mark_of_this_session(site):
     assert (await client.post(f"/parked/{number}/release", f"csrf={mine}".encode())).status == 303
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://syncline.test.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://syncline.test.evil.example", "http://[", "syncline.test"],
+)
 async def test_a_change_from_another_site_is_refused(site, origin):
     number = await park_order(site.engine)
     client = await session(site, "operator")

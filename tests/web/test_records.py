@@ -387,7 +387,8 @@ async def test_comparing_again_marks_everything_of_a_record_under_a_name(site, o
 
 
 async def test_a_form_that_asks_for_nothing_is_refused(operator):
-    for action, form in (("release", {}), ("release", {"id": "x"}), ("burn", {"id": "1"}), ("again", {})):
+    nothing = [("release", {"id": number}) for number in ("x", "\uff11", "9" * 30)]
+    for action, form in (("release", {}), *nothing, ("burn", {"id": "1"}), ("again", {})):
         answer = await operator.post(f"/records/prices/{action}", urlencode(form).encode())
         assert answer.status in (400, 404), action
 

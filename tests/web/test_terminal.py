@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from tests.web.support import Client, make_site, park_message, park_order, rehearse_some, trouble
 from typer.testing import CliRunner
 
-from syncline.cli import app, operate, tell
+from syncline.cli import app, main, operate, tell
 from syncline.model.errors import Misconfigured, Rejected, Retryable
 
 STOCK = "inventory:erp->shop"
@@ -181,6 +183,62 @@ def test_a_service_that_does_not_run_is_told_plainly(tmp_path):
     error = run("status", "--config", str(config)).exception
     assert isinstance(error, Retryable)
     assert "urlopen" not in str(error) and "start it with `syncline run`" in str(error)
+
+
+@pytest.mark.parametrize("code", [200, 302])
+def test_the_token_goes_to_the_service_and_to_nobody_else(tmp_path, monkeypatch, code):
+    """Neither to the proxy that the environment names, nor to where an answer points."""
+    heard: list[tuple[str, str]] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append((self.server.name, self.path))
+            self.send_response(code)
+            self.send_header("location", f"http://127.0.0.1:{elsewhere.server_port}/")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    service, elsewhere = (HTTPServer(("127.0.0.1", 0), Answers) for _ in range(2))
+    service.name, elsewhere.name = "service", "elsewhere"
+    threads = [
+        Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01}) for one in (service, elsewhere)
+    ]
+    config = tmp_path / "syncline.toml"
+    config.write_text(f"[server]\nport = {service.server_port}\n")
+    (tmp_path / "syncline.token").write_text("a token")
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{elsewhere.server_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)  # one that was made before would not know of them
+    for thread in threads:
+        thread.start()
+    try:
+        result = run("parked", "list", "--config", str(config))
+    finally:
+        for one in (service, elsewhere):
+            one.shutdown()
+            one.server_close()
+        for thread in threads:
+            thread.join()
+    assert heard == [("service", "/v1/parked")]
+    assert (result.exit_code == 0) == (code == 200)
+
+
+NASTY = "\x1b]0;owned\x07\x1b[2J\u202eabc\x9b1m"
+
+
+def test_a_terminal_shows_what_others_wrote_and_does_not_obey_it(answers, monkeypatch, capsys):
+    answers += [{"message": f"The order of {NASTY}\n\tJos\xe9."}]
+    said = run("parked", "release", "3").output
+    assert said == "The order of \\x1b]0;owned\\x07\\x1b[2J\\u202eabc\\x9b1m\n\tJos\xe9.\n"
+    answers += [Rejected(f"the vendor says {NASTY}")]
+    monkeypatch.setattr("sys.argv", ["syncline", "parked", "release", "3"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "\x1b" not in capsys.readouterr().err
 
 
 # --- files -----------------------------------------------------------------------------------------------

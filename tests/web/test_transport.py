@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Request
 from syncline.runtime import transport
 from syncline.runtime.transport import AiohttpTransport
@@ -124,3 +124,33 @@ async def test_an_answer_that_takes_too_long_leaves_the_outcome_unknown():
         with pytest.raises(OutcomeUnknown, match="no whole answer: TimeoutError"):
             await client.send(Request("POST", f"http://127.0.0.1:{port}/", {}, b"said", 0.05))
         await gone.wait()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "%2E%2E", "%2e.", "..%2Flarge"])
+async def test_a_name_that_would_lead_elsewhere_is_refused(name):
+    """A SKU may be called that; of its path, the client library would leave out the part before."""
+    async with server() as (client, url):
+        with pytest.raises(Rejected, match="elsewhere"):
+            await client.send(Request("GET", f"{url}/products/{name}/large"))
+        with pytest.raises(Rejected, match="elsewhere"):
+            await client.send(Request("GET", f"{url}/products/{name}"))
+        assert (await client.send(Request("GET", f"{url}/large?of=../.."))).status == 200
+
+
+@pytest.mark.parametrize("path", ["large?key=the-secret", "cut_short?key=the-secret"])
+async def test_an_error_does_not_tell_the_key_of_an_address(path, monkeypatch):
+    monkeypatch.setattr(transport, "ANSWER_BYTES_MAX", 4)
+    async with server() as (client, url):
+        with pytest.raises(OutcomeUnknown) as told:
+            await client.send(Request("GET", f"{url}/{path}"))
+    assert "the-secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "nowhere", "ftp://h/x?the-secret", "http://h:99999/the-secret"]
+)
+async def test_what_is_no_address_was_not_reached(address):
+    async with AiohttpTransport() as client:
+        with pytest.raises(Retryable, match="no address") as told:
+            await client.send(Request("GET", address))
+    assert "the-secret" not in str(told.value)

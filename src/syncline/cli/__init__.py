@@ -27,6 +27,7 @@ from syncline.cli import (
     whatif,
 )
 from syncline.cli.metavars import name_values
+from syncline.cli.tell import plain
 
 app = typer.Typer(
     name="syncline",
@@ -81,7 +82,7 @@ def main() -> None:
     try:
         app()
     except SynclineError as error:
-        typer.echo(f"syncline: {error}", err=True)
+        typer.echo(plain(f"syncline: {error}"), err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,6 +10,7 @@ import typer
 
 from syncline.cli import files
 from syncline.cli.operate import CONFIG, JSON
+from syncline.cli.tell import plain
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -90,7 +91,7 @@ def adopt(
         adopting.write_private(suggestions, adopting.suggestions_csv(survey))
     if report is not None:
         adopting.write_private(report, f"{whole.decode()}\n")
-    typer.echo(whole.decode() if json else "\n".join(survey.words()))
+    typer.echo(whole.decode() if json else plain("\n".join(survey.words())))
 
 
 def confirm(

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from syncline.cli.operate import CONFIG, JSON, call, show
+from syncline.cli.tell import plain
 
 
 def register(app: typer.Typer) -> None:
@@ -27,14 +28,14 @@ def alert_list(config: Path = CONFIG, json: bool = JSON) -> None:
         return
     for alert in found["open"]:
         noted = f"  [{alert['acknowledged_by']} looks after it]" if alert["acknowledged_by"] else ""
-        typer.echo(f"{alert['severity']:<8}  {alert['title']}  ({alert['key']}){noted}")
+        typer.echo(plain(f"{alert['severity']:<8}  {alert['title']}  ({alert['key']}){noted}"))
         for line in (alert["stake"], alert["mend"]):
-            typer.echo(f"          {line}")
+            typer.echo(plain(f"          {line}"))
     if not found["open"]:
         typer.echo("No alert is open.")
     for way in found["ways"]:
         if way["failing_since_ms"]:
-            typer.echo(f"{way['name']} fails: {way['last_error']}")
+            typer.echo(plain(f"{way['name']} fails: {way['last_error']}"))
 
 
 def alert_ack(
@@ -63,7 +64,7 @@ def alert_test(config: Path = CONFIG, json: bool = JSON) -> None:
         typer.echo(msgspec.json.encode(tried).decode())
     else:
         for each in tried:
-            typer.echo(f"{'ok  ' if each.ok else 'FAIL'}  {each.way}: {each.said}")
+            typer.echo(plain(f"{'ok  ' if each.ok else 'FAIL'}  {each.way}: {each.said}"))
         if len(tried) < 2:
             typer.echo("Nobody is told outside of the log: add [alerts.email] or [alerts.webhook].")
     if not all(each.ok for each in tried):

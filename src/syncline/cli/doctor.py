@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from syncline.cli.operate import CONFIG, JSON
+from syncline.cli.tell import plain
 
 if TYPE_CHECKING:
     from syncline.runtime.doctor import Diagnosis
@@ -43,8 +44,8 @@ def doctor(
         typer.echo(msgspec.json.encode(found).decode())
     else:
         for one in found:
-            typer.echo(f"{'ok  ' if one.ok else 'FAIL'}  {one.area}: {one.what}")
+            typer.echo(plain(f"{'ok  ' if one.ok else 'FAIL'}  {one.area}: {one.what}"))
             if not one.ok:
-                typer.echo(f"      why:  {one.why}\n      mend: {one.mend}")
+                typer.echo(plain(f"      why:  {one.why}\n      mend: {one.mend}"))
     if not all(one.ok for one in found):
         raise typer.Exit(1)

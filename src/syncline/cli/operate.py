@@ -17,10 +17,22 @@ from typing import Any
 import typer
 
 from syncline.cli import files
+from syncline.cli.tell import plain
 
 CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
 JSON = typer.Option(False, "--json", help="For machines.")
 TIMEOUT_S = 30
+
+
+class _Unmoved(urllib.request.HTTPRedirectHandler):
+    """Follows nobody: the request carries an administrator's token."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Nowhere."""
+
+
+# Nor does a proxy of the environment see the token: the service is on this machine or one beside it.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Unmoved)
 
 
 def register(app: typer.Typer) -> None:
@@ -53,14 +65,15 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
         raise Misconfigured(
             f"{server.token_file} cannot be read: {error.strerror}; it is written by the first `syncline run`",
         ) from error
+    host = f"[{server.host}]" if ":" in server.host else server.host
     request = urllib.request.Request(
-        f"http://{server.host}:{server.port}{path}",
+        f"http://{host}:{server.port}{path}",
         data=None if body is None else json_module.dumps(body).encode(),
         method=method,
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
             return json_module.loads(answer.read())
     except urllib.error.HTTPError as error:
         try:
@@ -80,7 +93,7 @@ def show(value: Any, json: bool, words: Callable[[Any], Iterable[str]] | None = 
     if json:
         typer.echo(json_module.dumps(value))
     else:
-        typer.echo("\n".join(words(value)) if words else value["message"])
+        typer.echo(plain("\n".join(words(value)) if words else value["message"]))
 
 
 def status(config: Path = CONFIG, json: bool = JSON) -> None:

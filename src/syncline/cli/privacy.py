@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from syncline.cli.operate import CONFIG, JSON, call, show
+from syncline.cli.tell import plain
 
 SYSTEM = typer.Option("", "--system", help="The name of the shop or ERP that the customer belongs to.")
 CUSTOMER = typer.Option("", "--customer", help="The customer's id there.")
@@ -77,7 +78,7 @@ def export(
     counts = ", ".join(f"{len(held[name])} {name}" for name in ("orders", "customers", "messages", "calls"))
     typer.echo(f"{to}: {counts}" + (", and there are more messages" if held["more"] else ""))
     for where, name in held["files"]:
-        typer.echo(f"  {where} keeps a file that tells of them, which is not in it: {name}")
+        typer.echo(plain(f"  {where} keeps a file that tells of them, which is not in it: {name}"))
 
 
 def requests(config: Path = CONFIG, json: bool = JSON) -> None:
@@ -87,9 +88,9 @@ def requests(config: Path = CONFIG, json: bool = JSON) -> None:
         show(found, json=True)
         return
     for one in found:
-        typer.echo(_line(one))
+        typer.echo(plain(_line(one)))
         for why in one["waits"]:
-            typer.echo(f"  {why}")
+            typer.echo(plain(f"  {why}"))
     if not found:
         typer.echo("Nobody has asked for anything.")
 

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from syncline.cli.operate import CONFIG, JSON, call, show
+from syncline.cli.tell import plain
 
 EVERY_S = 1.0
 
@@ -76,7 +77,7 @@ def _tell(config: Path, proof: dict[str, Any]) -> None:
 
         query = urllib.parse.urlencode({"route": proof["route"]})
         for line in tell.differences(call(config, "GET", f"/v1/reconcile/differences?{query}")):
-            typer.echo(f"  {line}")
+            typer.echo(plain(f"  {line}"))
 
 
 ROUTE = typer.Argument(help="The route's name, as `syncline status` shows it.")

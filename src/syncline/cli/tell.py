@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from syncline.engine.words import duration, key_text, operation_title, percent, plural, utc
 
+# What a terminal obeys: control signs but line breaks and tabs, signs that turn the direction of writing, and halves of signs.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 ROUTES = (
     "route",
     "state",
@@ -20,6 +23,11 @@ ROUTES = (
     "parked",
 )
 LANES = ("system", "state", "of its limit", "calls", "waiting", "last error")
+
+
+def plain(text: str) -> str:
+    """A text that a terminal shows and does not obey: vendors, partners and buyers choose parts of what is told."""
+    return _OBEYED.sub(lambda sign: ascii(sign[0])[1:-1], text)
 
 
 def status(found: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from syncline.model.customers import CARD_FIELDS, MERGED, Company, CustomerCard,
 
 ANY = "*"  # every role, or none, that is not named
 _PHONE_DIGITS = range(8, 16)  # E.164 has 15 at most
-_EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+")
+_EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>][^\s@<>.]*\.[^\s@<>]+")  # one way to match: buyers choose it
 _EVERYTHING: tuple[CustomerField, ...] = tuple(CustomerField)
 
 

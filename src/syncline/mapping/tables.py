@@ -134,7 +134,7 @@ def read_tables(text: str, writable: Mapping[str, str]) -> Tables:
         raise MappingError(f"the mapping is larger than {TEXT_BYTES_MAX} bytes")
     try:
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOML that is none, or a number that nobody reads
         raise MappingError(f"not valid TOML: {error}") from error
     found: dict[tuple[str, str], dict[str, Node]] = {}
     for system, records in raw.items():

@@ -36,5 +36,6 @@ class Transport(Protocol):
         Raises:
             Retryable: the request certainly did not reach the other side (refused, no route).
             OutcomeUnknown: it may have (time-out, reset or truncated answer after sending).
+            Rejected: a part of the path is ``.`` or ``..``, so it would reach something else; nothing was sent.
         """
         ...

@@ -7,6 +7,7 @@ looks like a credential are masked, wherever they come from.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -28,7 +29,10 @@ def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[st
 
 
 def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=str).decode()
+    except (UnicodeEncodeError, ValueError):  # half a sign, as in a file's name that is no UTF-8
+        return json.dumps(event, default=str)
 
 
 class Steady:

@@ -5,16 +5,37 @@ from __future__ import annotations
 import ssl
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
 from syncline.ports import Request, Response, Transport
 
 CONNECT_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 200
 KEEP_ALIVE_S = 4.0  # shorter than any server's: one that closes first turns our next write into an unknown
 ANSWER_BYTES_MAX = 128 * 1024 * 1024
+
+
+def _checked_host(url: str) -> str:
+    """The host, which is all that is told of an address: the rest may be its key, as of a file that was signed for us.
+
+    Raises:
+        Retryable: it is no address.
+        Rejected: a part of its path is ``.`` or ``..``, in whatever spelling. It is the name of a record then, and would not be
+            sent as one: the rest of the path would do the same to something else.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    host = parts.hostname
+    if not host:
+        raise Retryable("not reached: what is to be called is no address")
+    if not {".", ".."}.isdisjoint(unquote(parts.path).split("/")):
+        raise Rejected(f"{host}: nothing of the name . or .. can be asked for, since it would lead elsewhere")
+    return host
 
 
 class AiohttpTransport(Transport):
@@ -33,6 +54,7 @@ class AiohttpTransport(Transport):
         )
 
     async def send(self, request: Request) -> Response:
+        host = _checked_host(request.url)
         timeout = aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
             async with self._session.request(
@@ -47,9 +69,7 @@ class AiohttpTransport(Transport):
                 async for piece in answer.content.iter_any():
                     body += piece
                     if len(body) > ANSWER_BYTES_MAX:
-                        raise OutcomeUnknown(
-                            f"{request.url}: the answer is larger than {ANSWER_BYTES_MAX} bytes"
-                        )
+                        raise OutcomeUnknown(f"{host}: the answer is larger than {ANSWER_BYTES_MAX} bytes")
                 headers: dict[str, str] = {}
                 for name, value in answer.headers.items():
                     held = headers.get(name.lower())
@@ -57,6 +77,8 @@ class AiohttpTransport(Transport):
                 return Response(answer.status, headers, bytes(body))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Retryable(f"not reached: {error}") from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise Retryable(f"not reached: {host} stands in what is no address") from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknown(f"no whole answer: {type(error).__name__}: {error}") from error
 

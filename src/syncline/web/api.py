@@ -36,6 +36,7 @@ from syncline.web.site import Endpoint, ErrorBody, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 NUMBER_MAX = 2**62
+DIGITS_MAX = 19  # reading more costs more than their number is worth
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +107,7 @@ def whole(text: str, otherwise: int) -> int:
     """
     if not text:
         return otherwise
-    if not text.isascii() or not text.isdecimal() or int(text[:20]) > NUMBER_MAX:
+    if not text.isascii() or not text.isdecimal() or len(text) > DIGITS_MAX or int(text) > NUMBER_MAX:
         raise Refusal(400, "bad_request", "This is no number.")
     return int(text)
 

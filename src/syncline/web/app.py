@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -41,6 +42,15 @@ STATIC = {
     "app.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+
+
+class _RowNumber(IntegerConvertor):
+    """The number of a row. Any other is of nothing, and is not read: that is done before anybody is asked who they are."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("int", _RowNumber())
 
 
 async def _health(site: Site, request: Request, person: Person) -> Response:
@@ -82,6 +92,9 @@ class WebApp:
         self.hook_urls = hook_urls
         routes = [Route(e.path, guard(site, e), methods=[e.method]) for e in ENDPOINTS]
         self._pages = Starlette(routes=routes, exception_handlers={404: self._unknown, 405: self._unknown})
+        # An address with a slash too many is not mended: the other one would be made of what the request calls this host, and
+        # over http behind a proxy with TLS, the token of a login link included.
+        self._pages.router.redirect_slashes = False
 
     async def _unknown(self, request: Request, error: Any) -> Response:
         message = "There is nothing here." if error.status_code == 404 else "This cannot be asked that way."

@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from syncline.engine.capture.ingress import BODY_BYTES_MAX, Answer, Ingress
 from syncline.ports import Clock
-from syncline.web.limits import Deadlines, Overdue, RateLimit, source_of
+from syncline.web.limits import Deadlines, Overdue, RateLimit, forwarded_for, source_of
 
 PREFIX = "/hooks/"
 READERS_MAX = 512  # requests whose bodies are being read; each may hold BODY_BYTES_MAX
@@ -64,7 +64,7 @@ class Hooks:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         peer = (scope.get("client") or ("", 0))[0]
-        source = source_of(peer, headers.get("x-forwarded-for", ""), self._trusted)
+        source = source_of(peer, forwarded_for(scope["headers"]), self._trusted)
         wait = self._limit.take(source)
         if wait:
             self.limited += 1

@@ -37,6 +37,11 @@ class RateLimit:
         return 0.0
 
 
+def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """All that the headers of this name say, as one: a proxy may append a line of its own below the one it was sent."""
+    return ", ".join(value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for")
+
+
 def source_of(peer: str, forwarded: str, trusted: Collection[str]) -> str:
     """Who is asking: the peer, or what a trusted proxy says. An IPv6 customer is a /64 network."""
     address = peer

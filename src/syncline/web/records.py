@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -30,6 +31,7 @@ from syncline.web.site import Endpoint, Refusal, Site
 
 KEY_MAX = 300
 ASKED_MAX = 100
+_ROW = re.compile(r"[0-9]{1,18}")
 QUANTITY_MAX = Decimal(1_000_000)
 AMOUNT_MAX = Decimal(1_000_000_000)
 SHOWN_TROUBLES = 100
@@ -291,7 +293,7 @@ async def _act(site: Site, request: Request, person: Person) -> Response:
     number = form.get("id", "")
     if action == "again":
         await again(site.engine, site.operations.audit, records.name, system, key, by=person.name)
-    elif action in ("release", "discard") and number.isdecimal() and len(number) < ASKED_MAX:
+    elif action in ("release", "discard") and _ROW.fullmatch(number):
         act = site.operations.release if action == "release" else site.operations.discard
         await act(int(number), by=person.name)
     else:

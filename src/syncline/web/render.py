@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from importlib.resources import files
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -58,10 +58,10 @@ def money(amounts: Mapping[str, Decimal]) -> str:
 
 
 def pretty(text: str) -> str:
-    """JSON with line breaks; any other text as it is."""
+    """JSON with line breaks, and otherwise as it is: it is read to be decided upon, and saved again. Any other text as it is."""
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        return msgspec.json.format(text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
         return text
 
 

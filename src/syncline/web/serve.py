@@ -31,6 +31,7 @@ from syncline.runtime.memory import settle
 from syncline.runtime.transport import AiohttpTransport
 from syncline.web.access import Access, login_link, private_file
 from syncline.web.app import WebApp, build_app
+from syncline.web.connections import Connection
 
 STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight included
 
@@ -62,11 +63,12 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="error",  # what is no HTTP is worth no line: anybody could write any number
             access_log=False,
             lifespan="off",
             loop="none",
-            http="httptools",
+            http=Connection,
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,

@@ -21,7 +21,7 @@ from syncline.engine.survey import Found, RecoveredAt
 from syncline.engine.switches import Switches
 from syncline.model.errors import SynclineError
 from syncline.web.access import Access, Person, Role
-from syncline.web.limits import Deadlines, Overdue, RateLimit, source_of
+from syncline.web.limits import Deadlines, Overdue, RateLimit, forwarded_for, source_of
 from syncline.web.looks import Looks
 from syncline.web.render import Pages
 from syncline.web.strip import axis, strip
@@ -209,7 +209,7 @@ class Site:
     def source(self, request: Request) -> str:
         """The network address that limits apply to."""
         peer = request.client.host if request.client else ""
-        return source_of(peer, request.headers.get("x-forwarded-for", ""), self._trusted)
+        return source_of(peer, forwarded_for(request.headers.raw), self._trusted)
 
     def wrong(self, request: Request) -> None:
         """Count a wrong token.
@@ -218,9 +218,9 @@ class Site:
             Refusal: too many from this source.
         """
         wait = self._wrong.take(self.source(request))
-        log.warning("wrong token", action="login_refused", source=self.source(request))
-        if wait:
+        if wait:  # and no more lines in the log
             raise Refusal(429, "too_many", "Too many wrong tokens.", "Wait a minute.", retry_after_s=wait)
+        log.warning("wrong token", action="login_refused", source=self.source(request))
 
     def is_secure(self, request: Request) -> bool:
         """Whether the browser came by the public address, which is https; not by the local port."""
@@ -315,7 +315,7 @@ class Site:
         """
         origin = request.headers.get("origin", "")
         own = {request.headers.get("host", ""), urlsplit(self.public_url).netloc} - {""}
-        if origin and urlsplit(origin).netloc not in own:
+        if origin and origin.partition("://")[2] not in own:
             raise Refusal(
                 403, "foreign_origin", "This was sent by another site.", "Use the dashboard's own page."
             )

@@ -29,6 +29,7 @@ PAGE_KEYS = 1_000
 PAGES_MAX = 1_000
 TIMEOUT_S = 50.0  # shorter than the window in which a missing file is looked for
 THROTTLED_S = 2.0
+THROTTLED_S_MAX = 600.0  # whatever an answer says: whoever stands between could end the exchange with one
 MESSAGE_CHARS_MAX = 500
 REFUSED = frozenset(
     "AccessDenied AccountProblem ExpiredToken InvalidAccessKeyId InvalidToken RequestTimeTooSkewed SignatureDoesNotMatch".split()
@@ -264,11 +265,13 @@ def _words(answer: Response) -> tuple[str, str]:
 
 
 def _seconds(answer: Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.replace(".", "", 1).isdigit() else THROTTLED_S
+    try:
+        return min(THROTTLED_S_MAX, max(0.0, float(answer.headers.get("retry-after", ""))))
+    except ValueError:
+        return THROTTLED_S
 
 
 def _whole(answer: Response, at: int) -> int:
     """How long an object is, by an answer that may hold a part of it."""
     total = answer.headers.get("content-range", "").rpartition("/")[2]
-    return int(total) if total.isdigit() else at + len(answer.body)
+    return int(total) if total.isascii() and total.isdigit() and len(total) < 20 else at + len(answer.body)

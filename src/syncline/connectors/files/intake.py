@@ -91,7 +91,7 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
                 at, _, fields = kept_line.partition(b"\t")
                 yield int(at), fields.rstrip(b"\n")
         return
-    marks = read.trailer.starts.encode(read.encoding) if read.trailer else b"\0"
+    marks = read.trailer.starts.encode(read.encoding) if read.trailer else b""
     if read.format == "csv" and read.trailer:  # a whole cell: a SKU may begin like it
         marks += read.delimiter.encode(read.encoding)
     header = read.format == "csv" and read.header
@@ -112,7 +112,7 @@ def lines(read: Read, path: Path, ends: Ends) -> Iterator[Numbered]:
                 ends.header = line
             elif header and line == ends.header:
                 raise Rejected(f"line {number} is the header again: two files are glued together")
-            elif line.startswith(marks):
+            elif marks and line.startswith(marks):
                 ends.trailer, ends.trailer_line = line, number
             else:
                 rows += 1

@@ -19,7 +19,7 @@ from syncline.model.errors import Rejected
 from syncline.model.products import Product, ProductStatus, Variant, Wording, fetchable
 
 TEXTS = ("title", "description")
-ASSORTMENTS = re.compile(r"\s*[,;|]\s*")  # between several names in one cell
+ASSORTMENTS = re.compile("[,;|]")  # between several names in one cell
 POSITION_MAX = 10_000
 WORDS = {
     **dict.fromkeys(YES, ProductStatus.ACTIVE),
@@ -287,7 +287,8 @@ class ProductRows(StatedRows):
             return tuple(sorted(names))
         if "assortments" not in self._at:
             return None
-        return tuple(filter(None, dict.fromkeys(ASSORTMENTS.split(self.alike("assortments", lines)))))
+        told = map(str.strip, ASSORTMENTS.split(self.alike("assortments", lines)))
+        return tuple(filter(None, dict.fromkeys(told)))
 
     # --- languages ----------------------------------------------------------------------------------------
 

@@ -180,10 +180,14 @@ class Spool(SoldSpool, ToldSpool, WrittenSpool):
     def _open(self) -> apsw.Connection:
         if self._connection is None:
             try:
-                for name in ("content", "incoming"):
+                # For the owner alone, whatever the umask: it names people. Of a path, mkdir gives its mode to the last part only.
+                for name in ("", "content", "incoming"):
                     (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._sweep()
-                connection = apsw.Connection(str(self._folder / "journal.sqlite"))
+                journal = self._folder / "journal.sqlite"
+                journal.touch(mode=0o600)  # before SQLite does; what it puts beside has the same mode
+                journal.chmod(0o600)
+                connection = apsw.Connection(str(journal))
                 connection.set_busy_timeout(BUSY_TIMEOUT_MS)
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA secure_delete=ON")  # what is deleted is not left in free pages

@@ -33,7 +33,7 @@ STATUSES = {
     "F": ProductStatus.ARCHIVED,
     **{status.value: status for status in ProductStatus},
 }
-_NAMES = re.compile(r"\s*[,;\x05\n]\s*")  # between several values of one field
+_NAMES = re.compile(r"[,;\x05\n]")  # between several values of one field
 
 
 class Place(scan.Place, frozen=True):
@@ -194,7 +194,7 @@ def product_of(row: ProductRow, named: Sequence[str]) -> Product:
         _some(row.fields, named, "attribute."),
         _images(row) if any(name.startswith("image.") for name in named) else None,
         _translations(row.fields),
-        tuple(filter(None, _NAMES.split(row.fields.get("assortments", ""))))
+        tuple(filter(None, map(str.strip, _NAMES.split(row.fields.get("assortments", "")))))
         if "assortments" in told
         else None,
     )
