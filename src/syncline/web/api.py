@@ -85,7 +85,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class AccountToken(msgspec.Struct, frozen=True):
-    """A new account's token. It is shown here once and kept nowhere."""
+    """The token of an account that was made or renewed. It is shown here once and kept nowhere."""
 
     name: str
     role: str
@@ -93,7 +93,7 @@ class AccountToken(msgspec.Struct, frozen=True):
 
 
 class OldAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose account to delete."""
+    """Whose account to renew or to delete."""
 
     name: Short
 
@@ -239,6 +239,12 @@ async def _account_add(site: Site, request: Request, person: Person) -> Response
     return answer(AccountToken(new.name, new.role, token))
 
 
+async def _account_renew(site: Site, request: Request, person: Person) -> Response:
+    old = await site.json(request, OldAccount)
+    role, token = await site.access.renew(old.name, by=person.name)
+    return answer(AccountToken(old.name, role.name.lower(), token))
+
+
 async def _account_drop(site: Site, request: Request, person: Person) -> Response:
     old = await site.json(request, OldAccount)
     if old.name == person.name:
@@ -321,7 +327,22 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/audit/verify", VIEWER, _verify, "Whether the audit log is whole", gives=AuditCheck),
     Endpoint("GET", "/v1/accounts", ADMIN, _accounts, "Who may log in", gives=list[Account]),
     Endpoint(
-        "POST", "/v1/accounts", ADMIN, _account_add, "Add a person", takes=NewAccount, gives=AccountToken
+        "POST",
+        "/v1/accounts",
+        ADMIN,
+        _account_add,
+        "Add a person; 409 for a name that is taken",
+        takes=NewAccount,
+        gives=AccountToken,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/accounts/renew",
+        ADMIN,
+        _account_renew,
+        "Give an account a new token; the one it had and its sessions end at once",
+        takes=OldAccount,
+        gives=AccountToken,
     ),
     Endpoint(
         "POST", "/v1/accounts/delete", ADMIN, _account_drop, "Delete an account", takes=OldAccount, gives=Done
