@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 
 from syncline.cli import app, operate, tell
 from syncline.model.errors import Misconfigured, Rejected, Retryable
+from syncline.web.serve import Listener
 
 STOCK = "inventory:erp->shop"
 PLAN = Path(__file__).parents[2] / "examples" / "06_plan" / "plan.toml"
@@ -181,6 +185,37 @@ def test_a_service_that_does_not_run_is_told_plainly(tmp_path):
     error = run("status", "--config", str(config)).exception
     assert isinstance(error, Retryable)
     assert "urlopen" not in str(error) and "start it with `syncline run`" in str(error)
+
+
+async def test_a_token_that_is_not_known_any_more_is_told_by_its_file(site, tmp_path):
+    listener = Listener(site.app, "127.0.0.1", 0)
+    listener.start()
+    try:
+        config = tmp_path / "syncline.toml"
+        config.write_text(f"[server]\nport = {listener.url.rpartition(':')[2]}\n")
+        (tmp_path / "syncline.token").write_text(site.tokens["viewer"])
+        while not listener._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0)  # noqa: TID251
+        assert (await asyncio.to_thread(run, "status", "--config", str(config))).exit_code == 0
+        await site.access.renew("Vera", by="Ada")
+        error = (await asyncio.to_thread(run, "status", "--config", str(config))).exception
+    finally:
+        site.app.stop()
+        await listener.stop()
+    assert isinstance(error, Rejected)
+    assert "syncline.token" in str(error) and "login link" not in str(error)
+
+
+def test_what_the_engine_advises_is_no_advice_to_whoever_looks_at_a_page_alone():
+    """Its refusals reach the dashboard, programs and the command line alike."""
+    told = [
+        ast.unparse(call)
+        for path in (Path(__file__).parents[2] / "src/syncline/engine").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotPossible"
+    ]
+    assert len(told) > 20
+    assert [one for one in told if re.search(r"[Rr]eload|this page|\bbelow\b|[Cc]lick", one)] == []
 
 
 # --- files -----------------------------------------------------------------------------------------------

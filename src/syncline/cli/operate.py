@@ -43,6 +43,7 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
     Raises:
         Misconfigured, Rejected, Retryable: in the words that the user reads.
     """
+    from syncline.engine.words import sentence
     from syncline.model.errors import Misconfigured, Rejected, Retryable
     from syncline.runtime.config import server_of
 
@@ -63,9 +64,14 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             return json_module.loads(answer.read())
     except urllib.error.HTTPError as error:
+        if error.code == 401:  # the answer's own advice is for browsers and programs
+            raise Rejected(
+                f"the service does not know the token in {server.token_file}: it was renewed, or is of another "
+                "installation; write the token of an account into that file, or name it as [server] token_file"
+            ) from error
         try:
             said = json_module.loads(error.read())["error"]
-            raise Rejected(f"{said['message']} {said.get('mend', '')}".strip()) from error
+            raise Rejected(f"{sentence(said['message'])} {said.get('mend', '')}".strip()) from error
         except (ValueError, KeyError, TypeError):
             raise Rejected(f"the service answered {error.code}") from error
     except OSError as error:

@@ -22,6 +22,7 @@ from syncline.engine.reconcile.history import (
     trend,
 )
 from syncline.engine.switches import named
+from syncline.engine.words import sentence
 from syncline.model.errors import Misconfigured
 from syncline.web.access import Person, Role
 from syncline.web.quotes import all_shown_to
@@ -68,7 +69,7 @@ async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
         )
     except Misconfigured as error:
         raise Refusal(
-            422, "not_reconciled", f"{error}.", "Leave flow and route out to prove everything."
+            422, "not_reconciled", sentence(str(error)), "Leave flow and route out to prove everything."
         ) from error
     subject = asked.route or asked.flow or "everything"
     await site.operations.audit.write(
