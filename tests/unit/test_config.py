@@ -168,6 +168,8 @@ def test_classes_of_velocity_are_configured(read):
         (changed('shop = "north.myshopify.com"\n', ""), "systems.shop: .*shop"),
         (GOOD.partition("[[routes]]")[0], "missing required field `routes`"),
         ("routes = []\n[systems]\n", "configure at least one; `syncline init`"),
+        ("", "missing required field `systems`; `syncline init` writes"),
+        ('[systems.shop]\nconnector = "kiosk"\n', "missing required field `routes`; `syncline init` writes"),
         # durations
         (
             changed('"5s"', '"5 seconds"'),
