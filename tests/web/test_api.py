@@ -104,6 +104,15 @@ async def test_replay_explain_and_search(operator):
     assert (await operator.get("/v1/search")).json() == []
 
 
+async def test_what_is_not_named_or_too_large_to_be_is_refused(operator):
+    for path in ("/v1/parked/9223372036854775808", "/v1/parked/99999999999999999999999999"):
+        assert (await operator.get(path)).status == 404
+        assert (await operator.post(f"{path}/release", {})).status == 404
+    assert (await operator.get("/v1/explain?sku=&channel=shop")).json()["error"]["message"] == "Name a SKU."
+    nobody = (await operator.get("/v1/explain?sku=TEE-RED-M")).json()["error"]
+    assert (nobody["message"], nobody["mend"]) == ("Name a system.", "There are erp, shop.")
+
+
 async def test_accounts_are_an_admins(admin):
     made = (await admin.post("/v1/accounts", {"name": "Nora", "role": "viewer"})).json()
     assert (await Client(admin.app, made["token"]).get("/v1/status")).status == 200

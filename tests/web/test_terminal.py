@@ -285,7 +285,7 @@ def test_a_section_that_is_no_table_is_told_by_its_name(tmp_path, name, command)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("status",), ("parked", "show", "3"), ("reconcile",), ("backup",), ("adopt",), ("plan",)]
+    "arguments", [("status",), ("parked", "show", "3"), ("reconcile",), ("backup",), ("plan",)]
 )
 def test_a_machine_gets_errors_as_json_and_nothing_else(tmp_path, monkeypatch, capsys, arguments):
     monkeypatch.chdir(tmp_path)

@@ -159,7 +159,9 @@ def parked_release(
         for group in status["parked_groups"]
         if all(not wanted or group[name] == wanted for name, wanted in many.items())
     )
-    if not yes:
+    if count and not yes:
+        if json:
+            raise Rejected(f"{count} would be released: with --json nobody is asked, so say --yes")
         typer.confirm(
             f"{count} parked of {', '.join(filter(None, many.values()))}. Release them?", abort=True, err=True
         )

@@ -27,6 +27,7 @@ from syncline.model.errors import Fenced, SynclineError
 from syncline.ports import Row, Write
 
 LIST_MAX = 200
+ID_MAX = 2**63 - 1  # of what a store can hold
 SEE_PARKED = "See Parked on the dashboard, or syncline parked list, for those there are."
 SEE_ROUTES = "Overview on the dashboard and syncline status have their names."
 EVENTS_PAGE = 200
@@ -241,7 +242,7 @@ class Operations:
         Raises:
             NotPossible: there is none of that number.
         """
-        rows = await self._store.read("parked_get", id=number)
+        rows = await self._store.read("parked_get", id=number) if number <= ID_MAX else []
         if not rows:
             raise NotPossible("not_found", f"There is no parked entry {number}.", SEE_PARKED)
         return _parked(rows[0])

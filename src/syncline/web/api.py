@@ -199,6 +199,8 @@ async def _unseen(site: Site, request: Request, person: Person) -> Response:
 
 async def _explain(site: Site, request: Request, person: Person) -> Response:
     sku, channel = request.query_params.get("sku", ""), request.query_params.get("channel", "")
+    if not sku:
+        raise Refusal(400, "bad_request", "Name a SKU.")
     return answer(await explain(site.engine, sku, named(site.engine, channel, systems=True)))
 
 
