@@ -78,6 +78,21 @@ def test_addresses_name_tenant_environment_and_company_and_guids_have_no_quotes(
 # --- reading --------------------------------------------------------------------------------------------
 
 
+def test_the_company_tells_its_own_currency_and_one_row_of_itself():
+    world = World()
+
+    async def story() -> None:
+        ((row),) = await world.rows("companyInformation")
+        assert (row["displayName"], row["currencyCode"]) == ("Main", "GBP")
+        (chosen,) = (await world.get(world.url("companyInformation") + "?$select=currencyCode"))["value"]
+        assert set(chosen) == {"@odata.etag", "currencyCode"}
+        same = await world.get(world.url(f"companyInformation({row['id']})"))
+        assert same["currencyCode"] == "GBP"
+        assert (await world.send("POST", "companyInformation", {"displayName": "X"})).status == 405
+
+    world.run(story)
+
+
 def test_filters_select_and_order():
     world = World()
 

@@ -403,6 +403,30 @@ def test_a_check_says_how_to_mend_what_is_missing():
     run(story, web_customer="nobody", payment_journal="none", shipping_account="1", webhook_secrets=())
 
 
+def test_a_company_that_is_not_there_is_said_once_with_those_that_are_and_what_waits_for_it():
+    wrong = "66666666-2222-4333-8444-555555555555"
+
+    async def story(world: World) -> None:
+        found = [one for one in await world.system.check() if not one[1]]
+        ((what, _, mend),) = found
+        assert what == "company" and f'The company "{wrong}" does not exist.' in mend
+        assert f"There are Main ({world.sim.company_id})." in mend
+        for name in ("locations readable", "stock levels readable", "currency", "web customer", "accounts"):
+            assert name in mend
+
+    run(story, company_id=wrong)
+
+
+@pytest.mark.parametrize(("declared", "ok"), [("GBP", True), ("", True), ("EUR", False), ("gbp", False)])
+def test_the_currency_that_is_declared_is_compared_with_the_companys_own(declared, ok):
+    async def story(world: World) -> None:
+        found = {what: (ok, mend) for what, ok, mend in await world.system.check()}
+        said = f"The company's own is GBP, and business_central.currency says {declared}: correct it."
+        assert found["currency"] == (ok, "" if ok else said)
+
+    run(story, currency=declared)
+
+
 def test_a_refused_secret_is_said_without_being_shown():
     async def story(world: World) -> None:
         (what, ok, mend), *_ = await world.system.check()

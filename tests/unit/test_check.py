@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from syncline.model.census import ListedPlace
-from syncline.model.errors import AuthExpired
+from syncline.model.errors import AuthExpired, Retryable
 from syncline.ports import Expiry
 from syncline.ports.census import CensusPage
 from syncline.runtime import check
@@ -89,8 +89,8 @@ def test_a_system_that_lists_no_locations_is_not_blamed(found):
 
 def test_a_system_that_refuses_the_question_is_named(found):
     told = found(shop=Refused())
-    assert not told["shop: could not be checked"].ok
-    assert told["shop: could not be checked"].mend == "the token was refused"
+    assert not told[f"shop: {WHAT}"].ok
+    assert told[f"shop: {WHAT}"].mend == "the token was refused"
 
 
 def test_a_credential_that_has_ended_is_told_even_if_nothing_else_can_be_asked(found, monkeypatch):
@@ -115,6 +115,35 @@ def test_a_credential_that_is_refused_is_told_once(found, monkeypatch):
     monkeypatch.setattr(Refused, "check", staticmethod(own), raising=False)
     told = found(shop=Refused())
     assert [what for what, one in told.items() if not one.ok] == ["shop: access token"]
+
+
+def test_one_fault_that_several_checks_met_is_told_once_with_all_that_met_it(found, monkeypatch):
+    ids = ("0b5c1d5e-2222-4333-8444-555555555555", "9a5c1d5e-2222-4333-8444-555555555555")
+
+    class Lost:
+        async def read(self, what, position, **_):
+            raise Retryable(f"nobody answers ({ids[1]})")
+            yield
+
+        async def check(self):
+            return [
+                ("token", True, ""),
+                ("orders", False, f"nobody answers ({ids[0]}): see the address"),
+                ("secret", False, "set it"),
+                ("items", False, f"nobody answers ({ids[1]})"),
+                ("prices", False, ""),
+                ("credit", False, ""),
+            ]
+
+    told = {what: one for what, one in found(shop=Lost()).items() if what.startswith("shop: ")}
+    assert list(told) == [
+        "shop: token",
+        f"shop: orders, items, {WHAT}",
+        "shop: secret",
+        "shop: prices",
+        "shop: credit",
+    ]
+    assert told[f"shop: orders, items, {WHAT}"].mend == f"nobody answers ({ids[0]}): see the address"
 
 
 def test_a_store_that_the_service_works_with_is_no_fault(found):

@@ -168,6 +168,8 @@ def test_classes_of_velocity_are_configured(read):
         (changed('shop = "north.myshopify.com"\n', ""), "systems.shop: .*shop"),
         (GOOD.partition("[[routes]]")[0], "missing required field `routes`"),
         ("routes = []\n[systems]\n", "configure at least one; `syncline init`"),
+        ("", "missing required field `systems`; `syncline init` writes"),
+        ('[systems.shop]\nconnector = "kiosk"\n', "missing required field `routes`; `syncline init` writes"),
         # durations
         (
             changed('"5s"', '"5 seconds"'),
@@ -601,6 +603,12 @@ def test_init_writes_all_flows_of_the_pairs_that_are_sold(tmp_path):
         ),
         ("netsuite", ["shopify"], ["weather"], "flow 'weather': there are inventory"),
         ("netsuite", ["shopify"] * 21, ["orders"], "name 20 at most"),
+        (
+            "files",
+            ["shopify"],
+            ["payments"],
+            "nothing was written: no route of payments to shop: Files .* tells nothing",
+        ),
     ],
 )
 def test_init_says_what_there_is(erp, channels, flows, words):
@@ -630,9 +638,43 @@ def test_init_reads_prices_customers_and_credit_from_files_where_they_are_asked_
         assert {route["flow"] for route in told["routes"]} == set(flows)
         return {read["kind"] for read in told["systems"]["erp"]["reads"]}
 
-    usual = {"stock", "items", "order_status", "shipments"}
-    assert kinds(*USUAL) == usual
-    assert kinds("prices", "customers", "credit") == usual | {"prices", "customers", "credit"}
+    assert kinds(*USUAL) == {"stock", "items", "order_status", "shipments"}
+    assert kinds("prices", "customers", "credit") == {"items", "prices", "customers", "credit"}
+
+
+KINDS = {
+    "inventory": ({"stock", "items"}, set(), {"items"}, {"stock"}),
+    "orders": ({"items", "order_status"}, {"orders"}, {"orders"}, {"acknowledgements"}),
+    "order_status": ({"order_status", "shipments"}, set(), {"orders"}, {"shipments", "cancellations"}),
+    "prices": ({"items", "prices"}, set(), {"items"}, {"prices"}),
+    "catalog": ({"products"}, set(), {"items"}, {"products"}),
+    "customers": ({"customers"}, set(), set(), {"customers"}),
+    "credit": ({"credit"}, set(), set(), {"credit"}),
+    "returns": ({"returns"}, set(), {"orders"}, {"returns"}),
+}
+
+
+@pytest.mark.parametrize(
+    "flows", [*([flow] for flow in KINDS), list(USUAL), ["inventory", "payments"], ["orders", "credit"]]
+)
+def test_init_writes_the_files_of_the_flows_that_are_chosen_and_no_others(flows, tmp_path):
+    """No file of an ERP tells payments, so nobody needs what a channel would be told of them."""
+    text = configuration(connectors(), "files", ["files"], flows)
+    told = tomllib.loads(text)["systems"]
+    found = [
+        {one["kind"] for one in told[name].get(way, ())}
+        for name in ("erp", "shop")
+        for way in ("reads", "writes")
+    ]
+    carried = [flow for flow in flows if flow in KINDS]
+    assert found == [set().union(*kinds) for kinds in zip(*(KINDS[flow] for flow in carried), strict=True)]
+    text = re.sub(r'"/srv/|"/var/lib/syncline/', lambda there: f'"{tmp_path}{there[0][1:]}', text)
+    path = tmp_path / "syncline.toml"
+    path.write_text(text)
+    for system in tomllib.loads(text)["systems"].values():
+        for one in (*system.get("reads", ()), *system.get("writes", ())):
+            Path(system["folder"], one["path"]).mkdir(parents=True, exist_ok=True)
+    assert [finding for finding in asyncio.run(check_everything(path)) if not finding.ok] == []
 
 
 def test_init_promises_what_systems_without_events_can_keep():

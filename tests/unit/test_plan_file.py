@@ -381,4 +381,8 @@ def test_a_configuration_that_is_begun_names_the_tables_of_its_systems():
     begun, _ = planned_config(plan_of(text), "")
     systems = tomllib.loads(begun)["systems"]
     assert list(systems) == ["warehouse", "shop"]
-    assert [systems[name]["reads"][0]["kind"] for name in systems] == ["stock", "orders"]
+    assert [[one["kind"] for one in systems[name]["reads"]] for name in systems] == [
+        ["stock", "items"],
+        ["items"],
+    ]
+    assert [one["kind"] for one in systems["shop"]["writes"]] == ["stock"]

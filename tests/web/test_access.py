@@ -150,7 +150,7 @@ async def test_a_session_ends(site):
 
 async def test_a_new_token_ends_old_sessions_and_a_deleted_account_is_gone(site):
     client = await session(site, "operator")
-    await site.access.add("Otto", Role.OPERATOR, by="Ada")
+    await site.access.renew("Otto", by="Ada")
     assert (await client.get("/")).status == 303
     assert (await Client(site.app, site.tokens["operator"]).get("/v1/status")).status == 401
     client = await session(site, "viewer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import itertools
 import json
@@ -116,6 +117,15 @@ async def test_replay_explain_and_search(operator):
     assert (await operator.get("/v1/search")).json() == []
 
 
+async def test_what_is_not_named_or_too_large_to_be_is_refused(operator):
+    for path in ("/v1/parked/9223372036854775808", "/v1/parked/99999999999999999999999999"):
+        assert (await operator.get(path)).status == 404
+        assert (await operator.post(f"{path}/release", {})).status == 404
+    assert (await operator.get("/v1/explain?sku=&channel=shop")).json()["error"]["message"] == "Name a SKU."
+    nobody = (await operator.get("/v1/explain?sku=TEE-RED-M")).json()["error"]
+    assert (nobody["message"], nobody["mend"]) == ("Name a system.", "There are erp, shop.")
+
+
 async def test_accounts_are_an_admins(admin):
     made = (await admin.post("/v1/accounts", {"name": "Nora", "role": "viewer"})).json()
     assert (await Client(admin.app, made["token"]).get("/v1/status")).status == 200
@@ -126,6 +136,40 @@ async def test_accounts_are_an_admins(admin):
     assert (await admin.post("/v1/accounts/delete", {"name": "Nora"})).status == 200
     assert (await admin.post("/v1/accounts/delete", {"name": "Nora"})).status == 404
     assert (await Client(admin.app, made["token"]).get("/v1/status")).status == 401
+
+
+async def test_a_name_that_is_taken_is_refused_and_its_token_goes_on(admin):
+    made = (await admin.post("/v1/accounts", {"name": "till", "role": "checkout"})).json()
+    for role in ("checkout", "viewer"):
+        refused = await admin.post("/v1/accounts", {"name": "till", "role": role})
+        assert refused.status == 409
+        error = refused.json()["error"]
+        assert error["code"] == "account_exists" and "'till'" in error["message"] and "renew" in error["mend"]
+    till = Client(admin.app, made["token"])
+    assert (await till.get("/v1/status")).status == 200
+    listed = {one["name"]: one["role"] for one in (await admin.get("/v1/accounts")).json()}
+    assert listed["till"] == "checkout"
+
+
+async def test_two_who_make_one_name_at_a_time_get_one_account(admin):
+    made = await asyncio.gather(
+        *(admin.post("/v1/accounts", {"name": "till", "role": "checkout"}) for _ in range(5))
+    )
+    assert sorted(one.status for one in made) == [200, 409, 409, 409, 409]
+    token = next(one.json()["token"] for one in made if one.status == 200)
+    assert (await Client(admin.app, token).get("/v1/status")).status == 200
+
+
+async def test_an_account_is_renewed_on_purpose_and_on_record(admin):
+    old = (await admin.post("/v1/accounts", {"name": "till", "role": "checkout"})).json()["token"]
+    new = (await admin.post("/v1/accounts/renew", {"name": "till"})).json()
+    assert (new["name"], new["role"]) == ("till", "checkout") and new["token"] != old
+    assert (await Client(admin.app, old).get("/v1/status")).status == 401
+    assert (await Client(admin.app, new["token"]).get("/v1/status")).status == 200
+    entry = (await admin.get("/v1/audit?limit=1")).json()[0]
+    assert (entry["actor"], entry["action"], entry["subject"]) == ("Ada", "account renewed", "till")
+    assert (entry["before"], entry["after"]) == ("checkout", "checkout")
+    assert (await admin.post("/v1/accounts/renew", {"name": "nobody"})).status == 404
 
 
 async def test_the_description_covers_every_endpoint_and_its_references_resolve(operator):
@@ -282,7 +326,7 @@ async def remove(site, person):
 
 
 async def give_a_new_token(site, person):
-    await site.access.add(person.name, person.role, by="Ada")
+    await site.access.renew(person.name, by="Ada")
 
 
 async def take_rights(site, person):

@@ -130,7 +130,7 @@ async def test_all_routes_go_into_shadow_and_those_that_are_stay(site):
 
 async def test_a_pause_is_there_after_a_restart(site):
     await site.switches.pause("shop", by="Ada")
-    again = await make_site(store=site.store, seeded=False)
+    again = await make_site(store=site.store, seeded=False, accounts=False)
     assert again.engine.modes.all == ()
     await again.engine.mode_watch.refresh()
     assert again.engine.modes.stop_of(STOCK) is Stop.PAUSED

@@ -85,6 +85,37 @@ async def test_only_an_operator_begins_a_proof_and_it_is_recorded(site):
     ]
 
 
+@pytest.mark.parametrize("reason", ["shop keeps no list", "shop keeps no list."])
+async def test_why_nothing_can_be_proved_is_told_once_and_ends_once(site, monkeypatch, reason):
+    monkeypatch.setattr(type(site.engine.reconciler), "impossible", lambda *_: reason)
+    refused = await client(site, "operator").post("/v1/reconcile", {})
+    assert (refused.status, refused.json()["error"]["message"]) == (422, "shop keeps no list.")
+    cannot = {one["cannot"] for one in (await client(site, "viewer").get("/v1/reconcile")).json()}
+    assert cannot == {"It cannot be proved: shop keeps no list."}
+
+
+async def test_advice_to_prove_everything_is_given_only_where_something_can_be(site, monkeypatch):
+    operator = client(site, "operator")
+    assert (await operator.post("/v1/reconcile", {"flow": "x"})).json()["error"]["mend"]
+    monkeypatch.setattr(type(site.engine.reconciler), "impossible", lambda *_: "no list")
+    assert (await operator.post("/v1/reconcile", {"flow": "x"})).json()["error"]["mend"] == ""
+
+
+@pytest.mark.parametrize(("query", "there"), [("state=waitng", "waiting"), ("cause=missed", "missed event")])
+async def test_a_state_or_a_cause_that_is_misspelt_is_not_taken_for_nothing(site, query, there):
+    refused = await client(site, "viewer").get(f"/v1/reconcile/differences?route={STOCK}&{query}")
+    assert refused.status == 400 and there in refused.json()["error"]["mend"]
+
+
+async def test_what_was_decided_meanwhile_is_told_in_words_for_every_way_in(site):
+    asked = {"route": STOCK, "cause": "no such cause", "approve": True}
+    refused = await client(site, "operator").post("/v1/reconcile/decide", asked)
+    mend = refused.json()["error"]["mend"]
+    assert (
+        refused.status == 409 and "Reconcile on the dashboard" in mend and "syncline differences list" in mend
+    )
+
+
 async def test_what_waits_is_declined_under_a_name(site):
     asked = {"route": STOCK, "key": "CAP-BLK\x1fL1", "approve": False}
     assert (await client(site, "viewer").post("/v1/reconcile/decide", asked)).status == 403

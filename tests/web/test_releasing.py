@@ -329,8 +329,17 @@ def test_the_command_says_how_many_and_asks_once(service):
 def test_the_command_releases_nothing_unless_it_is_told_yes(service):
     for answer in ("n\n", "", "\n"):
         assert run("--reason", "rejected", input=answer).exit_code == 1
+    refused = run("--reason", "rejected", "--json")
+    assert isinstance(refused.exception, Rejected) and "--yes" in str(refused.exception)
+    assert refused.stdout == ""
     assert [path for _, path, _ in service if path != "/v1/status"] == []
     assert json.loads(run("--reason", "rejected", "--yes", "--json").output)["count"] == 2
+
+
+def test_where_nothing_is_parked_of_a_kind_nobody_is_asked_and_the_service_says_so(service):
+    result = run("--kind", "put_oder")
+    assert "Release them?" not in result.output
+    assert service[-1][1] == "/v1/parked/release"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import json
+import re
 import socket
+import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,6 +18,7 @@ from typer.testing import CliRunner
 
 from syncline.cli import app, main, operate, tell
 from syncline.model.errors import Misconfigured, Rejected, Retryable
+from syncline.web.serve import Listener
 
 STOCK = "inventory:erp->shop"
 PLAN = Path(__file__).parents[2] / "examples" / "06_plan" / "plan.toml"
@@ -239,6 +244,121 @@ def test_a_terminal_shows_what_others_wrote_and_does_not_obey_it(answers, monkey
     with pytest.raises(SystemExit):
         main()
     assert "\x1b" not in capsys.readouterr().err
+
+
+async def test_a_token_that_is_not_known_any_more_is_told_by_its_file(site, tmp_path):
+    listener = Listener(site.app, "127.0.0.1", 0)
+    listener.start()
+    try:
+        config = tmp_path / "syncline.toml"
+        config.write_text(f"[server]\nport = {listener.url.rpartition(':')[2]}\n")
+        (tmp_path / "syncline.token").write_text(site.tokens["viewer"])
+        while not listener._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0)  # noqa: TID251
+        assert (await asyncio.to_thread(run, "status", "--config", str(config))).exit_code == 0
+        await site.access.renew("Vera", by="Ada")
+        error = (await asyncio.to_thread(run, "status", "--config", str(config))).exception
+    finally:
+        site.app.stop()
+        await listener.stop()
+    assert isinstance(error, Rejected)
+    assert "syncline.token" in str(error) and "login link" not in str(error)
+
+
+def test_what_the_engine_advises_is_no_advice_to_whoever_looks_at_a_page_alone():
+    """Its refusals reach the dashboard, programs and the command line alike."""
+    told = [
+        ast.unparse(call)
+        for path in (Path(__file__).parents[2] / "src/syncline/engine").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotPossible"
+    ]
+    assert len(told) > 20
+    assert [one for one in told if re.search(r"[Rr]eload|this page|\bbelow\b|[Cc]lick", one)] == []
+
+
+class Stranger(threading.Thread):
+    """Something else on the service's port: answers one connection with these bytes."""
+
+    def __init__(self, said: bytes, host: str = "127.0.0.1") -> None:
+        super().__init__(daemon=True)
+        self.said = said
+        self.socket = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        there, _ = self.socket.accept()
+        with self.socket, there:
+            there.recv(65_536)
+            there.sendall(self.said)
+
+
+def http(status: str, body: bytes) -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (http("200 OK", b"<html>"), "gives no JSON; is that Syncline?"),
+        (http("404 Not Found", b"<html>"), "answered 404; is that Syncline?"),
+        (http("404 Not Found", b"[1]"), "answered 404; is that Syncline?"),
+        (http("409 Conflict", b'{"error": [1]}'), "answered 409; is that Syncline?"),
+        (b"220 mail.example ESMTP\r\n", "does not speak HTTP; is that Syncline?"),
+        (http("200 OK", b"{}")[:-1], "does not speak HTTP; is that Syncline?"),
+    ],
+)
+def test_something_else_on_the_port_is_told_so(tmp_path, said, words):
+    stranger = Stranger(said)
+    (tmp_path / "syncline.toml").write_text(f"[server]\nport = {stranger.port}\n")
+    (tmp_path / "syncline.token").write_text("a-token")
+    error = run("status", "--config", str(tmp_path / "syncline.toml")).exception
+    assert isinstance(error, Rejected) and words in str(error)
+
+
+def test_a_service_that_listens_on_ipv6_is_reached(tmp_path):
+    stranger = Stranger(http("200 OK", b"[]"), "::1")
+    (tmp_path / "syncline.toml").write_text(f'[server]\nhost = "::1"\nport = {stranger.port}\n')
+    (tmp_path / "syncline.token").write_text("a-token")
+    done = run("parked", "list", "--config", str(tmp_path / "syncline.toml"))
+    assert done.output == "Nothing waits for a person.\n"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe", b"one\ntwo"])
+def test_a_token_file_that_holds_no_token_is_told_by_its_name(tmp_path, content):
+    (tmp_path / "syncline.toml").write_text("[server]\nport = 1\n")
+    (tmp_path / "syncline.token").write_bytes(content)
+    error = run("status", "--config", str(tmp_path / "syncline.toml")).exception
+    assert isinstance(error, Misconfigured) and "syncline.token is no token" in str(error)
+
+
+@pytest.mark.parametrize(("name", "command"), [("server", "status"), ("store", "backup")])
+def test_a_section_that_is_no_table_is_told_by_its_name(tmp_path, name, command):
+    (tmp_path / "syncline.toml").write_text(f"{name} = 3\n")
+    error = run(command, "--config", str(tmp_path / "syncline.toml")).exception
+    assert isinstance(error, Misconfigured) and f"{name} must be a table, [{name}]" in str(error)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status",), ("parked", "show", "3"), ("reconcile",), ("backup",), ("plan",)]
+)
+def test_a_machine_gets_errors_as_json_and_nothing_else(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for more in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", ["syncline", *arguments, *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        told.append(capsys.readouterr())
+    words, machine = told
+    assert words.out.strip() == ""
+    error = json.loads(machine.out)["error"]
+    assert error["code"] == "misconfigured" and f"syncline: {error['message']}" in words.err
+    assert f"syncline: {error['message']}" in machine.err
 
 
 # --- files -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import typer
@@ -27,6 +28,7 @@ from syncline.cli import (
     whatif,
 )
 from syncline.cli.metavars import name_values
+from syncline.cli.operate import FOR_MACHINES
 from syncline.cli.tell import plain
 
 app = typer.Typer(
@@ -76,13 +78,16 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the ``syncline`` command. Errors that we expect are one line that says what to do."""
+    """Entry point of the ``syncline`` command. Errors that we expect are one line that says what to do, and JSON for ``--json``."""
     from syncline.model.errors import SynclineError
 
     try:
         app()
     except SynclineError as error:
         typer.echo(plain(f"syncline: {error}"), err=True)
+        if FOR_MACHINES.get():
+            told = {"code": type(error).__name__.lower(), "message": str(error)}
+            typer.echo(json.dumps({"error": told}))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

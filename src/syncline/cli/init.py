@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -230,7 +230,7 @@ def configuration(
     """The text of a configuration of one ERP and some channels, for its owner to fill in.
 
     Raises:
-        Misconfigured: a connector or a flow is unknown; says which there are.
+        Misconfigured: a connector or a flow is unknown; says which there are. Or none of the flows can be carried.
     """
     from syncline.model.errors import Misconfigured
 
@@ -245,14 +245,29 @@ def configuration(
     sinks = dict(
         zip(_names(channels), [_sampled(installed, one, "channel") for one in channels], strict=True)
     )
+    ways = {
+        (name, flow): _route(flow, *((sink, source) if flow == "orders" else (source, sink)))
+        for name, sink in sinks.items()
+        for flow in ROUTES
+        if flow in flows
+    }
+    # What no route carries needs no settings either.
+    carried = {at for at, text in ways.items() if not text.startswith("#")}
+    if not carried:
+        why = [text.strip("# \n").format(channel=to) for (to, _), text in ways.items()]
+        raise Misconfigured(f"nothing was written: {'; '.join(why)}")
     note = "  # the name becomes part of external ids: choose it once"
-    sections = [HEAD, _system("erp", source, flows, note)]
-    sections += [_system(name, sink, flows) for name, sink in sinks.items()]
+    sections = [HEAD, _system("erp", source, {flow for _, flow in carried}, note)]
+    sections += [
+        _system(name, sink, told)
+        for name, sink in sinks.items()
+        if (told := {flow for to, flow in carried if to == name})
+    ]
     place = source.sample.location if source.sample else ""
     for name, sink in sinks.items():
         shelf = sink.sample.location if sink.sample else ""
         sections += [
-            _route(flow, *((sink, source) if flow == "orders" else (source, sink))).format(
+            text.format(
                 erp="erp",
                 channel=name,
                 place=place,
@@ -262,8 +277,8 @@ def configuration(
                 **_pace(source, sink),
                 mirror=str(not sink.operations or "set_credit" in sink.operations).lower(),
             )
-            for flow in ROUTES
-            if flow in flows
+            for (to, _), text in ways.items()
+            if to == name
         ]
     tail = TAIL.format(place=place)
     if source.sample and source.sample.adopt:
@@ -302,7 +317,7 @@ def _pace(source: Connector, sink: Connector) -> dict[str, str]:
     }
 
 
-def _system(name: str, connector: Connector, flows: Sequence[str], note: str = "") -> str:
+def _system(name: str, connector: Connector, flows: Collection[str], note: str = "") -> str:
     head = f"[systems.{name}]"
     settings = connector.sample.named(name, flows) if connector.sample else ""
     return f"{head:34}{note}".rstrip() + f'\nconnector = "{connector.name}"\n{settings}'

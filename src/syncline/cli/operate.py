@@ -11,6 +11,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,15 @@ from syncline.cli import files
 from syncline.cli.tell import plain
 
 CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
-JSON = typer.Option(False, "--json", help="For machines.")
+FOR_MACHINES: ContextVar[bool] = ContextVar("for_machines", default=False)  # what the command was asked for
+
+
+def _for_machines(value: bool) -> bool:
+    FOR_MACHINES.set(value)
+    return value
+
+
+JSON = typer.Option(False, "--json", help="For machines; errors, too.", callback=_for_machines)
 TIMEOUT_S = 30
 
 
@@ -55,16 +65,21 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
     Raises:
         Misconfigured, Rejected, Retryable: in the words that the user reads.
     """
+    from syncline.engine.words import sentence
     from syncline.model.errors import Misconfigured, Rejected, Retryable
     from syncline.runtime.config import server_of
 
     server = server_of(config)
     try:
-        token = (config.resolve().parent / server.token_file).read_text(encoding="utf-8").strip()
+        token = (config.resolve().parent / server.token_file).read_text(encoding="ascii").strip()
     except OSError as error:
         raise Misconfigured(
             f"{server.token_file} cannot be read: {error.strerror}; it is written by the first `syncline run`",
         ) from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{server.token_file} is no token: it has to be plain ASCII") from error
+    if not token or not token.isprintable():
+        raise Misconfigured(f"{server.token_file} is no token: it has to be one line of text")
     host = f"[{server.host}]" if ":" in server.host else server.host
     request = urllib.request.Request(
         f"http://{host}:{server.port}{path}",
@@ -74,18 +89,32 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
     )
     try:
         with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
-            return json_module.loads(answer.read())
+            said = answer.read()
     except urllib.error.HTTPError as error:
+        if error.code == 401:  # the answer's own advice is for browsers and programs
+            raise Rejected(
+                f"the service does not know the token in {server.token_file}: it was renewed, or is of another "
+                "installation; write the token of an account into that file, or name it as [server] token_file"
+            ) from error
         try:
-            said = json_module.loads(error.read())["error"]
-            raise Rejected(f"{said['message']} {said.get('mend', '')}".strip()) from error
-        except (ValueError, KeyError, TypeError):
-            raise Rejected(f"the service answered {error.code}") from error
+            told = json_module.loads(error.read())["error"]
+            words = f"{sentence(told['message'])} {told.get('mend', '')}".strip()
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, HTTPException):
+            raise Rejected(f"{host}:{server.port} answered {error.code}; is that Syncline?") from error
+        raise Rejected(words) from error
+    except HTTPException as error:
+        raise Rejected(
+            f"what answers on {host}:{server.port} does not speak HTTP; is that Syncline?"
+        ) from error
     except OSError as error:
         raise Retryable(
-            f"no service answers on {server.host}:{server.port} ({getattr(error, 'reason', error)}); "
+            f"no service answers on {host}:{server.port} ({getattr(error, 'reason', error)}); "
             "start it with `syncline run`",
         ) from error
+    try:
+        return json_module.loads(said)
+    except ValueError as error:
+        raise Rejected(f"what answers on {host}:{server.port} gives no JSON; is that Syncline?") from error
 
 
 def show(value: Any, json: bool, words: Callable[[Any], Iterable[str]] | None = None) -> None:
@@ -142,7 +171,9 @@ def parked_release(
         for group in status["parked_groups"]
         if all(not wanted or group[name] == wanted for name, wanted in many.items())
     )
-    if not yes:
+    if count and not yes:
+        if json:
+            raise Rejected(f"{count} would be released: with --json nobody is asked, so say --yes")
         typer.confirm(
             f"{count} parked of {', '.join(filter(None, many.values()))}. Release them?", abort=True, err=True
         )

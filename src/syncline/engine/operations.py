@@ -27,6 +27,9 @@ from syncline.model.errors import Fenced, SynclineError
 from syncline.ports import Row, Write
 
 LIST_MAX = 200
+ID_MAX = 2**63 - 1  # of what a store can hold
+SEE_PARKED = "See Parked on the dashboard, or syncline parked list, for those there are."
+SEE_ROUTES = "Overview on the dashboard and syncline status have their names."
 EVENTS_PAGE = 200
 EVENTS_BACK_MAX = 10_000  # how far before its parking an event is looked for
 ITEMS_PAGE = 5_000
@@ -239,9 +242,9 @@ class Operations:
         Raises:
             NotPossible: there is none of that number.
         """
-        rows = await self._store.read("parked_get", id=number)
+        rows = await self._store.read("parked_get", id=number) if number <= ID_MAX else []
         if not rows:
-            raise NotPossible("not_found", f"There is no parked entry {number}.", "Reload the list.")
+            raise NotPossible("not_found", f"There is no parked entry {number}.", SEE_PARKED)
         return _parked(rows[0])
 
     async def _open(self, number: int) -> Parked:
@@ -425,7 +428,7 @@ class Operations:
             raise NotPossible(
                 "moved_on",
                 "This entry moved on while you were looking at it.",
-                "Reload it and decide again.",
+                "Look at it again, and decide.",
             ) from error
 
     async def _again(self, entry: Parked) -> Event:
@@ -585,7 +588,7 @@ class Operations:
         """
         route = self._engine.routes.named(name)
         if route is None:
-            raise NotPossible("not_found", f"There is no route {name!r}.", "Overview has their names.")
+            raise NotPossible("not_found", f"There is no route {name!r}.", SEE_ROUTES)
         now_ms = self._clock.now_ms()
         first, at_ms = self._asked.get(name, ("", 0))
         if people > 1 and (first in ("", by) or now_ms - at_ms > APPROVAL_MS):
@@ -656,7 +659,9 @@ class Operations:
             )
         except Fenced as error:
             raise NotPossible(
-                "nothing_kept", f"Nothing of {sku!r} is kept back there.", "Reload the list."
+                "nothing_kept",
+                f"Nothing of {sku!r} is kept back there.",
+                "Look at the SKU again: it was explained or released meanwhile.",
             ) from error
         self._engine.applier.wake()
         return Done(f"{plural(units, 'unit')} may be sold again; the numbers are being computed.", units)

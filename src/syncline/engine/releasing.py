@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncline.engine.engine import Engine
-from syncline.engine.operations import COMPARED, TITLES, VANISHED, NotPossible, Operations
+from syncline.engine.operations import COMPARED, SEE_PARKED, TITLES, VANISHED, NotPossible, Operations
 from syncline.engine.words import NOTES, operation_title, plural
 from syncline.model.errors import SynclineError
 
@@ -83,9 +83,7 @@ async def release_many(
             one by one.
     """
     if not operation and not reason:
-        raise NotPossible(
-            "too_much", "Name a kind of work or a reason.", "See syncline parked list for those there are."
-        )
+        raise NotPossible("too_much", "Name a kind of work or a reason.", SEE_PARKED)
     asked = (system, operation, reason)
     found = [
         row
@@ -94,13 +92,13 @@ async def release_many(
     ]
     named = ", ".join(part for part in asked if part)
     if not found:
-        raise NotPossible("not_found", f"Nothing is parked of {named}.", "See syncline parked list.")
+        raise NotPossible("not_found", f"Nothing is parked of {named}.", SEE_PARKED)
     kinds = [row for row in found if not alone(engine, *row[:3])]
     if not kinds:
         raise NotPossible(
             "one_by_one",
             f"What is parked of {named} has to be decided one by one.",
-            "Open each entry under Parked, look at what it concerns, and release or discard it.",
+            "Look at what each concerns, under Parked on the dashboard or by syncline parked show, and release or discard it.",
         )
     parked = sum(row[3] for row in kinds)
     await operations.audit.write(

@@ -33,9 +33,8 @@ def named(engine: Engine, subject: str, *, systems: bool = False, routes: bool =
     if len(found) == 1:
         return found[0]
     what = " or ".join(["system"] * systems + ["route"] * routes)
-    raise NotPossible(
-        "not_found", f"There is no {what} {subject!r}.", f"There are {', '.join(found or known)}."
-    )
+    said = f"There is no {what} {subject!r}." if subject else f"Name a {what}."
+    raise NotPossible("not_found", said, f"There are {', '.join(found or known)}.")
 
 
 class Switches:

@@ -122,6 +122,11 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """A text with its full stop, whether or not it has one already."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def key_text(key: str) -> str:
     """A record key as shown: its parts with a dot between them."""
     return key.replace(SEP, " · ")

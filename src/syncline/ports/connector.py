@@ -215,7 +215,8 @@ class Sample:
     """What ``syncline init`` writes for a system of this kind, for its owner to fill in.
 
     ``settings`` is TOML, to stand below the line that names the connector; ``{name}`` in it is the system's. ``location`` is how one of its locations is
-    called. ``more`` is what a flow needs besides, by its name, to stand behind the settings. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
+    called. ``more`` is what some flows need besides, to stand behind the settings: by the flow's name, or the names of all that need it with spaces
+    between them. ``adopt`` says, for an ERP, in what fields a former connector may have left the ids of orders, ``prices`` which list
     holds everybody's prices. ``role`` is, for a channel, what somebody who buys for a company may do there.
     """
 
@@ -229,7 +230,7 @@ class Sample:
 
     def named(self, name: str, flows: Collection[str] = ()) -> str:
         """The settings of a system that is called so, and carries these flows."""
-        told = [text for flow, text in self.more.items() if flow in flows]
+        told = [text for needed_by, text in self.more.items() if not set(flows).isdisjoint(needed_by.split())]
         return "\n".join([self.settings, *told]).replace("{name}", name)
 
 

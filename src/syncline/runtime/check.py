@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,11 @@ from syncline.runtime.transport import AiohttpTransport
 from syncline.stores.sqlite.health import owner_of
 
 RENEW = KINDS["credential_expiring"].mend
+PLACES = "locations of the routes of inventory"
 PLACES_MAX = 20  # locations that are told as those that there are
+_REQUEST = re.compile(r"\b[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+
+Told = tuple[str, bool, str]  # what was looked at, whether it is well, how to mend it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +92,43 @@ async def check_systems(
                 what = f"{system.name}: the {end.what} {end.when} ({utc(end.at_ms)}, says {end.known_by})"
                 yield Finding(what, not soon, end.mend or RENEW if soon else "")
             try:
-                own = await system.check() if system.check is not None else []
-                for what, ok, mend in own:
+                for what, ok, mend in await _asked(system, config.routes):
                     yield Finding(f"{system.name}: {what}", ok, mend)
-                try:
-                    async for finding in _places(system, config.routes):
-                        yield finding
-                except AuthExpired:
-                    if all(ok for _, ok, _ in own):  # else it is said above
-                        raise
             except SynclineError as error:
                 yield Finding(f"{system.name}: could not be checked", ok=False, mend=str(error))
     except SynclineError as error:
         yield Finding("systems", ok=False, mend=str(error))
 
 
-async def _places(system: System, routes: Routes) -> AsyncIterator[Finding]:
+async def _asked(system: System, routes: Routes) -> list[Told]:
+    """What a system says of itself, and whether what the routes name is there."""
+    told = list(await system.check()) if system.check is not None else []
+    try:
+        told += await _places(system, routes)
+    except SynclineError as error:
+        if not isinstance(error, AuthExpired) or all(ok for _, ok, _ in told):  # else it is said already
+            told.append((PLACES, False, str(error)))
+    return each_fault_once(told)
+
+
+def each_fault_once(told: Sequence[Told]) -> list[Told]:
+    """A fault that several checks met is told by the first, which names the others; ids of requests do not count."""
+    faults: dict[str, tuple[list[str], bool, str]] = {}
+    for number, (what, ok, mend) in enumerate(told):
+        words = _REQUEST.sub("", mend)
+        at = f"{number} {what}"  # what is well, or has no words, stays by itself
+        if words and not ok:
+            at = next((known for known in faults if words in known), words)
+        faults.setdefault(at, ([], ok, mend))[0].append(what)
+    return [(", ".join(names), ok, mend) for names, ok, mend in faults.values()]
+
+
+async def _places(system: System, routes: Routes) -> list[Told]:
     """Whether the locations that routes of stock map are there; only what lists everything tells of its locations."""
     mapped = [at for route in routes.of(Flow.INVENTORY, source=system.name) for at in route.locations]
     mapped += [at for route in routes.of(Flow.INVENTORY, sink=system.name) for at in route.locations.values()]
     if system.census is None or not mapped:
-        return
+        return []
     there = {
         place.id: place.name
         async for page in system.census.read("places", "")
@@ -115,13 +136,8 @@ async def _places(system: System, routes: Routes) -> AsyncIterator[Finding]:
         if isinstance(place, ListedPlace)
     }
     if not there:  # such as an ERP of which no file has been taken yet
-        return
+        return []
     lacking = [at for at in dict.fromkeys(mapped) if at not in there]
     known = [f"{at} ({name})" if name != at else at for at, name in islice(there.items(), PLACES_MAX)]
-    yield Finding(
-        f"{system.name}: locations of the routes of inventory",
-        ok=not lacking,
-        mend=f"{', '.join(lacking)}: no such location; there are {', '.join(known) or 'none'}"
-        if lacking
-        else "",
-    )
+    mend = f"{', '.join(lacking)}: no such location; there are {', '.join(known) or 'none'}"
+    return [(PLACES, not lacking, mend if lacking else "")]

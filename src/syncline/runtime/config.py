@@ -443,6 +443,8 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, folder: Path
     try:
         file = msgspec.convert(raw, File, strict=False)
     except msgspec.ValidationError as error:
+        if str(error) in [f"Object missing required field `{name}`" for name in ("systems", "routes")]:
+            raise Misconfigured(f"{error}; `syncline init` writes a commented example") from error
         raise Misconfigured(explain(error, _known_fields(), File)) from error
     systems = tuple(_system(name, section) for name, section in file.systems.items())
     if not systems:
@@ -509,13 +511,16 @@ def load(path: Path) -> Config:
     Raises:
         Misconfigured: the file is missing, unreadable or wrong.
     """
+    return parse(_text(path), folder=path.resolve().parent)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise Misconfigured(f"{path} does not exist; `syncline init` writes one") from error
+        raise Misconfigured(f"{path} does not exist; `syncline init` writes one, or give --config") from error
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path} cannot be read: {error}") from error
-    return parse(text, folder=path.resolve().parent)
 
 
 def _system(name: str, section: dict[str, Any]) -> SystemConfig:
@@ -657,21 +662,24 @@ def _route(
     )
 
 
+def _section(path: Path, name: str) -> dict[str, Any]:
+    try:
+        section = tomllib.loads(_text(path)).get(name, {})
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from error
+    if not isinstance(section, dict):
+        raise Misconfigured(f"{path}: {name} must be a table, [{name}]")
+    return section
+
+
 def server_of(path: Path) -> ServerConfig:
     """Only ``[server]``, for commands that talk to a running service and need no other secret.
 
     Raises:
         Misconfigured: the file is missing or the section is wrong.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise Misconfigured(f"{path} does not exist; give --config") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read: {error}") from error
-    section = {
-        key: value for key, value in raw.get("server", {}).items() if key not in ("secret", "metrics_token")
-    }
+    said = _section(path, "server")
+    section = {key: value for key, value in said.items() if key not in ("secret", "metrics_token")}
     try:
         return msgspec.convert(section, ServerConfig, strict=False)
     except msgspec.ValidationError as error:
@@ -684,14 +692,8 @@ def store_of(path: Path) -> tuple[StoreConfig, Path]:
     Raises:
         Misconfigured: the file is missing or the section is wrong.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise Misconfigured(f"{path} does not exist; give --config") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read: {error}") from error
     folder = path.resolve().parent
-    section = _resolve(raw.get("store", {}), os.environ, folder, "store")
+    section = _resolve(_section(path, "store"), os.environ, folder, "store")
     try:
         return msgspec.convert(section, StoreConfig, strict=False), folder
     except msgspec.ValidationError as error:

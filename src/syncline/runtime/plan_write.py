@@ -169,7 +169,8 @@ def _skeleton(plan: Plan) -> str:
             sample = found.sample_as("channel" if sells else "erp") or found.sample
         if found is not None and sample is not None:
             samples[name] = sample
-            parts.append(f'[systems.{name}]\nconnector = "{found.name}"\n{sample.named(name)}')
+            flows = {one.flow for one in plan.routes if name in (one.source, one.sink)}
+            parts.append(f'[systems.{name}]\nconnector = "{found.name}"\n{sample.named(name, flows)}')
     for one in plan.routes:
         ends = (one.source, one.sink)
         if one.flow == Flow.INVENTORY and one.capture is not None and all(end in samples for end in ends):

@@ -6,6 +6,7 @@ Secrets are handed in or drawn from an injected source, and never leave through 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,6 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from syncline.engine.audit import Audit
+from syncline.engine.operations import NotPossible
 from syncline.engine.rewind import STREAM, SYSTEM, Mark
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Store, Write
@@ -123,6 +125,7 @@ class Access:
         self._token_bytes = token_bytes
         self._metrics_hash = hash_token(metrics_token) if metrics_token else ""
         self._restored_ms: int | None = None
+        self._changing = asyncio.Lock()  # of two who make one name at a time, the second is refused
         self.secure = secure
 
     # --- accounts -----------------------------------------------------------------------------------
@@ -132,21 +135,49 @@ class Access:
         return [(name, Role[role.upper()], at) for name, role, _, at in await self._store.read("accounts")]
 
     async def add(self, name: str, role: Role, *, by: str) -> str:
-        """Make an account, or give an existing one a new token, which ends its sessions. Returns the token.
+        """Make an account. Returns its token.
 
         Raises:
             Misconfigured: the name cannot be shown safely, or there are too many accounts.
+            NotPossible: there is one of this name, whose token somebody uses.
         """
-        token = _text(self._token_bytes(TOKEN_BYTES))
-        await self._put(name, role, token, by)
-        return token
-
-    async def _put(self, name: str, role: Role, token: str, by: str) -> None:
         if not _NAME.fullmatch(name):
             raise Misconfigured("an account's name has up to 64 letters, digits, spaces or . @ + - _")
-        known = {row[0]: row[1] for row in await self._store.read("accounts")}
-        if name not in known and len(known) >= ACCOUNTS_MAX:
-            raise Misconfigured(f"there are {ACCOUNTS_MAX} accounts already")
+        async with self._changing:
+            known = await self._roles()
+            if name in known:
+                raise NotPossible(
+                    "account_exists",
+                    f"There is an account {name!r} already.",
+                    "Choose another name; or renew it, which gives it a new token and ends the one in use.",
+                )
+            if len(known) >= ACCOUNTS_MAX:
+                raise Misconfigured(f"there are {ACCOUNTS_MAX} accounts already")
+            token = _text(self._token_bytes(TOKEN_BYTES))
+            await self._put(name, role, token, by=by, action="account")
+        return token
+
+    async def renew(self, name: str, *, by: str) -> tuple[Role, str]:
+        """Give an account a new token; the one it had and its sessions end at once. Returns its role and the token.
+
+        Raises:
+            NotPossible: there is no such account.
+        """
+        async with self._changing:
+            known = await self._roles()
+            if name not in known:
+                raise NotPossible("not_found", f"There is no account {name!r}.")
+            role = Role[known[name].upper()]
+            token = _text(self._token_bytes(TOKEN_BYTES))
+            await self._put(name, role, token, by=by, action="account renewed", before=known[name])
+        return role, token
+
+    async def _roles(self) -> dict[str, str]:
+        return {row[0]: row[1] for row in await self._store.read("accounts")}
+
+    async def _put(
+        self, name: str, role: Role, token: str, *, by: str, action: str, before: str = ""
+    ) -> None:
         row = {
             "name": name,
             "role": role.name.lower(),
@@ -156,22 +187,23 @@ class Access:
         await self._audit.write(
             Write("account_put", [row]),
             actor=by,
-            action="account",
+            action=action,
             subject=name,
-            before=known.get(name, ""),
+            before=before,
             after=role.name.lower(),
         )
 
     async def drop(self, name: str, *, by: str) -> bool:
         """Delete an account; its token and sessions end at once."""
-        if name not in {row[0] for row in await self._store.read("accounts")}:
-            return False
-        await self._audit.write(
-            Write("account_drop", [{"name": name}]),
-            actor=by,
-            action="account removed",
-            subject=name,
-        )
+        async with self._changing:
+            if name not in await self._roles():
+                return False
+            await self._audit.write(
+                Write("account_drop", [{"name": name}]),
+                actor=by,
+                action="account removed",
+                subject=name,
+            )
         return True
 
     async def first_start(self, token_file: Path) -> str:
@@ -183,7 +215,7 @@ class Access:
         if await self._store.read("accounts"):
             return ""
         token = private_file(token_file, lambda: _text(self._token_bytes(TOKEN_BYTES)))
-        await self._put("admin", Role.ADMIN, token, "first start")
+        await self._put("admin", Role.ADMIN, token, by="first start", action="account")
         return token
 
     # --- proving who one is -------------------------------------------------------------------------

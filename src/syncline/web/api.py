@@ -86,7 +86,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class AccountToken(msgspec.Struct, frozen=True):
-    """A new account's token. It is shown here once and kept nowhere."""
+    """The token of an account that was made or renewed. It is shown here once and kept nowhere."""
 
     name: str
     role: str
@@ -94,7 +94,7 @@ class AccountToken(msgspec.Struct, frozen=True):
 
 
 class OldAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose account to delete."""
+    """Whose account to renew or to delete."""
 
     name: Short
 
@@ -200,6 +200,8 @@ async def _unseen(site: Site, request: Request, person: Person) -> Response:
 
 async def _explain(site: Site, request: Request, person: Person) -> Response:
     sku, channel = request.query_params.get("sku", ""), request.query_params.get("channel", "")
+    if not sku:
+        raise Refusal(400, "bad_request", "Name a SKU.")
     return answer(await explain(site.engine, sku, named(site.engine, channel, systems=True)))
 
 
@@ -238,6 +240,12 @@ async def _account_add(site: Site, request: Request, person: Person) -> Response
     except Misconfigured as error:
         raise Refusal(422, "bad_name", str(error)) from error
     return answer(AccountToken(new.name, new.role, token))
+
+
+async def _account_renew(site: Site, request: Request, person: Person) -> Response:
+    old = await site.json(request, OldAccount)
+    role, token = await site.access.renew(old.name, by=person.name)
+    return answer(AccountToken(old.name, role.name.lower(), token))
 
 
 async def _account_drop(site: Site, request: Request, person: Person) -> Response:
@@ -322,7 +330,22 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/audit/verify", VIEWER, _verify, "Whether the audit log is whole", gives=AuditCheck),
     Endpoint("GET", "/v1/accounts", ADMIN, _accounts, "Who may log in", gives=list[Account]),
     Endpoint(
-        "POST", "/v1/accounts", ADMIN, _account_add, "Add a person", takes=NewAccount, gives=AccountToken
+        "POST",
+        "/v1/accounts",
+        ADMIN,
+        _account_add,
+        "Add a person; 409 for a name that is taken",
+        takes=NewAccount,
+        gives=AccountToken,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/accounts/renew",
+        ADMIN,
+        _account_renew,
+        "Give an account a new token; the one it had and its sessions end at once",
+        takes=OldAccount,
+        gives=AccountToken,
     ),
     Endpoint(
         "POST", "/v1/accounts/delete", ADMIN, _account_drop, "Delete an account", takes=OldAccount, gives=Done

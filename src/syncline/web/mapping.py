@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline.engine.mappings import NOTE_MAX, ORDERS_MAX, MappingTrial, Version
+from syncline.engine.words import sentence
 from syncline.mapping.expressions import MappingError
 from syncline.mapping.tables import TEXT_BYTES_MAX
 from syncline.web.access import Person, Role
@@ -54,7 +55,7 @@ async def _rollback(site: Site, request: Request, person: Person) -> Response:
     try:
         return answer(await site.engine.mappings.rollback(by=person.name, audit=site.operations.audit))
     except MappingError as error:
-        raise Refusal(409, "no_rollback", f"{error}.", "See the history.") from error
+        raise Refusal(409, "no_rollback", sentence(str(error)), "See the history.") from error
 
 
 async def _history(site: Site, request: Request, person: Person) -> Response:
@@ -62,9 +63,8 @@ async def _history(site: Site, request: Request, person: Person) -> Response:
 
 
 def _wrong(error: MappingError) -> Refusal:
-    said = str(error)
-    whole = said if said.endswith((".", "?", "!")) else f"{said}."  # the mend follows it on the command line
-    return Refusal(422, "bad_mapping", whole, "Nothing was changed. See docs/howto/map-fields.md.")
+    said = sentence(str(error))  # the mend follows it on the command line
+    return Refusal(422, "bad_mapping", said, "Nothing was changed. See docs/howto/map-fields.md.")
 
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from syncline.engine.operations import Done, NotPossible
 from syncline.engine.reconcile.decisions import decide
+from syncline.engine.reconcile.differences import Cause
 from syncline.engine.reconcile.history import (
     LIST_MAX,
     DifferenceView,
@@ -22,12 +23,14 @@ from syncline.engine.reconcile.history import (
     trend,
 )
 from syncline.engine.switches import named
+from syncline.engine.words import sentence
 from syncline.model.errors import Misconfigured
 from syncline.web.access import Person, Role
 from syncline.web.quotes import all_shown_to
 from syncline.web.site import Endpoint, Refusal, Site, answer
 
 Short = Annotated[str, msgspec.Meta(max_length=300)]
+STATES = ("named", "repairing", "waiting", "declined")
 TOLD = {
     "begun": "The proof has begun. This page follows it.",
     "approved": "Approved under your name. The next proof shows what became of it.",
@@ -67,9 +70,10 @@ async def begin(site: Site, asked: NewProof, person: Person) -> list[ProofView]:
             flow=asked.flow, route=asked.route, dry_run=asked.dry_run, by=person.name
         )
     except Misconfigured as error:
-        raise Refusal(
-            422, "not_reconciled", f"{error}.", "Leave flow and route out to prove everything."
-        ) from error
+        reconciler = site.engine.reconciler
+        able = any(not reconciler.impossible(route) for route in reconciler.routes())
+        mend = "Leave flow and route out to prove all that can be." if able else ""
+        raise Refusal(422, "not_reconciled", sentence(str(error)), mend) from error
     subject = asked.route or asked.flow or "everything"
     await site.operations.audit.write(
         actor=person.name, action="reconcile", subject=subject, after="dry run" if asked.dry_run else ""
@@ -99,6 +103,10 @@ async def _trend(site: Site, request: Request, person: Person) -> Response:
 
 async def _differences(site: Site, request: Request, person: Person) -> Response:
     state, cause = (request.query_params.get(name, "") for name in ("state", "cause"))
+    for asked, known in ((state, STATES), (cause, list(Cause))):
+        if asked and asked not in known:
+            there = ", ".join(known)
+            raise Refusal(400, "bad_request", f"Nothing is called {asked!r} here.", f"There are {there}.")
     found = await differences(site.engine, route=_route(site, request), state=state, cause=cause)
     return answer(all_shown_to(person, found))
 

@@ -21,6 +21,7 @@ from syncline.engine.routing_past import (
     dry_run,
     past_orders,
 )
+from syncline.engine.words import sentence
 from syncline.model.errors import Misconfigured
 from syncline.routing.places import Point
 from syncline.routing.plan import Plan
@@ -133,7 +134,7 @@ def _destination(to: To, policy: Policy) -> Destination:
         try:
             point: Point | None = Point(to.latitude, to.longitude)
         except ValueError as error:
-            raise Refusal(422, "bad_place", f"to: {error}.", "Degrees north and east.") from error
+            raise Refusal(422, "bad_place", sentence(f"to: {error}"), "Degrees north and east.") from error
     else:
         point = policy.places.find(to.country, to.postcode)
     return Destination(to.country, to.region, to.postcode, point)
@@ -171,7 +172,9 @@ def _policy(site: Site, rules: dict[str, Any]) -> Policy:
         section = msgspec.convert({**rules, "places": ""}, RoutingConfig, strict=False)
         return section.policy(Path(), routed_channels(site.engine.routes), places=current.places)
     except (msgspec.ValidationError, Misconfigured) as error:
-        raise Refusal(422, "bad_rules", f"rules: {error}", "See [routing] in the configuration.") from error
+        raise Refusal(
+            422, "bad_rules", sentence(f"rules: {error}"), "See [routing] in the configuration."
+        ) from error
 
 
 async def _dry_run(site: Site, request: Request, person: Person) -> Response:

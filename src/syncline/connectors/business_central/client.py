@@ -148,8 +148,16 @@ class Client:
         return (await self.page(f"{self._settings.root(RUNTIME)}/{entity}"))[0]
 
     async def company(self) -> dict[str, Any]:
-        """The company itself."""
+        """The company itself.
+
+        Raises:
+            Missing: there is none of this id.
+        """
         return await self._read(self._settings.company(), {}, urgent=False)
+
+    async def companies(self) -> list[Row]:
+        """The companies of the environment: their ids and names, of which there may be a page at most."""
+        return (await self.page(f"{self._settings.root()}/companies?$select=id,name"))[0]
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from syncline.sdk.governor import RatedSlots
 
 Finding = tuple[str, bool, str]
 CLOCK_SKEW_MS_MAX = 60_000
+COMPANIES_SHOWN = 10
 
 
 def open_system(opening: Opening) -> System:
@@ -69,7 +70,7 @@ def open_system(opening: Opening) -> System:
 
 
 class Check:
-    """What an installer wants to know: what works, and how to mend what does not."""
+    """What an installer wants to know: what works, and how to mend what does not. One fault is told once."""
 
     def __init__(
         self,
@@ -88,15 +89,25 @@ class Check:
         signed_in = await self._try("token", self._client.sign_in)
         if not signed_in[1]:
             return [signed_in, self._secrets()]
+        within = {
+            "locations readable": self._locations,
+            "extension": self._extension,
+            "stock levels readable": self._levels,
+            "currency": self._currency,
+            "web customer": self._web_customer,
+            "payment journal": self._journal,
+            "accounts": self._accounts,
+        }
+        if pages_of(self._settings):
+            within["texts of items readable"] = self._texts
+        what, ok, mend = await self._try("company", self._company)
+        if not ok:  # every other question would be answered by the same fault
+            mend += f" Until then these cannot be checked: {', '.join(within)}."
+            return [signed_in, (what, ok, mend), self._secrets()]
         return [
             signed_in,
-            await self._try("locations readable", self._locations),
-            await self._try("extension", self._extension),
-            await self._try("stock levels readable", self._levels),
-            await self._try("web customer", self._web_customer),
-            await self._try("payment journal", self._journal),
-            await self._try("accounts", self._accounts),
-            *([await self._try("texts of items readable", self._texts)] if pages_of(self._settings) else []),
+            (what, ok, mend),
+            *[await self._try(name, test) for name, test in within.items()],
             self._secrets(),
         ]
 
@@ -107,6 +118,28 @@ class Check:
         except SynclineError as error:
             return what, False, str(error)
         return what, not mend, mend or ""
+
+    async def _company(self) -> str:
+        try:
+            await self._client.company()
+        except Missing as error:
+            try:
+                there = await self._client.companies()
+            except SynclineError:  # as without the environment: then the answer to the first question says so
+                there = []
+            named = ", ".join(f"{row.get('name')} ({row.get('id')})" for row in there[:COMPANIES_SHOWN])
+            known = f" There are {named}." if named else ""
+            return f"{error} Correct business_central.company_id, or environment.{known}"
+        return ""
+
+    async def _currency(self) -> str:
+        """Amounts without a currency code are in the company's own, of which only this page tells."""
+        declared = self._settings.currency
+        rows = await self._client.rows("companyInformation", {"select": "currencyCode", "top": "1"})
+        own = str(rows[0].get("currencyCode") or "") if rows else ""
+        if not declared or not own or declared == own:
+            return ""
+        return f"The company's own is {own}, and business_central.currency says {declared}: correct it."
 
     async def _locations(self) -> str:
         if await self._client.rows("locations", {"select": "id", "top": "1"}):

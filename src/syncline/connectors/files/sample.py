@@ -9,8 +9,12 @@ SAMPLE = Sample(
     """\
 folder = "/srv/{name}"              # or sftp://HOST/PATH, or s3://BUCKET/PREFIX: see "Exchange files"
 spool = "/var/lib/syncline/{name}"  # a folder of Syncline's own, on a local disk
-untold = ["payments", "refunds"]    # no file tells of them
-
+untold = ["payments", "refunds"]    # of orders: no file tells of them
+""",
+    location="MAIN",
+    prices="base",
+    more={
+        "inventory": """\
 [[systems.{name}.reads]]
 kind = "stock"                      # all of it in each file
 path = "stock"
@@ -24,7 +28,8 @@ lead_s = 300                        # how long the export runs
 delimiter = ";"
 decimal = ","
 columns = [{ field = "sku", name = "ITEM" }, { field = "location", name = "WAREHOUSE" }, { field = "quantity", name = "QTY" }]
-
+""",
+        "inventory orders prices": """\
 [[systems.{name}.reads]]
 kind = "items"
 path = "items"
@@ -33,7 +38,8 @@ scope = "full"
 complete = "rename"
 delimiter = ";"
 columns = [{ field = "sku", name = "ITEM" }, { field = "title", name = "TEXT" }]
-
+""",
+        "orders order_status": """\
 [[systems.{name}.reads]]
 kind = "order_status"               # which orders are booked: their stock is gone from the figures
 path = "status"
@@ -49,7 +55,8 @@ columns = [
   { field = "quantity", name = "QTY" },
   { field = "changed", name = "BOOKED" },
 ]
-
+""",
+        "order_status": """\
 [[systems.{name}.reads]]
 kind = "shipments"
 path = "parcels"
@@ -64,7 +71,8 @@ columns = [
   { field = "quantity", name = "QTY" },
   { field = "tracking", name = "TRACKING" },
 ]
-
+""",
+        "orders": """\
 [[systems.{name}.writes]]
 kind = "orders"                     # a file for each revision of each order
 path = "orders"
@@ -82,9 +90,6 @@ columns = [
   { field = "customer_id", name = "CUSTOMER" },
 ]
 """,
-    location="MAIN",
-    prices="base",
-    more={
         "catalog": """\
 [[systems.{name}.reads]]
 kind = "products"                   # a row for each variant; what a full file leaves out has ended
@@ -217,7 +222,11 @@ CHANNEL = Sample(
     """\
 folder = "/srv/{name}"              # or sftp://HOST/PATH, or s3://BUCKET/PREFIX: see "Exchange files"
 spool = "/var/lib/syncline/{name}"  # a folder of Syncline's own, on a local disk
-
+""",
+    location="1",
+    role="buyer",
+    more={
+        "orders order_status payments returns": """\
 [[systems.{name}.reads]]
 kind = "orders"                     # a row for each line, with what concerns the whole order in every one
 path = "orders"
@@ -244,7 +253,8 @@ columns = [
   { field = "quantity", name = "QTY" },
   { field = "unit_price", name = "PRICE" },
 ]
-
+""",
+        "inventory prices catalog": """\
 [[systems.{name}.reads]]
 kind = "items"                      # which SKUs are sold there
 path = "listed"
@@ -253,14 +263,16 @@ scope = "full"
 complete = "rename"
 delimiter = ";"
 columns = [{ field = "sku", name = "ITEM" }]
-
+""",
+        "inventory": """\
 [[systems.{name}.writes]]
 kind = "stock"                      # absolute numbers, so the last file counts
 path = "stock"
 archive = "done"                    # where the partner moves what it has taken
 delimiter = ";"
 columns = [{ field = "sku", name = "ITEM" }, { field = "location", name = "SITE" }, { field = "quantity", name = "QTY" }]
-
+""",
+        "orders": """\
 [[systems.{name}.writes]]
 kind = "acknowledgements"           # what became of each order of each file
 path = "answers"
@@ -274,7 +286,8 @@ columns = [
   { field = "file", name = "FILE" },
   { field = "line", name = "LINE" },
 ]
-
+""",
+        "order_status": """\
 [[systems.{name}.writes]]
 kind = "shipments"
 path = "parcels"
@@ -295,7 +308,8 @@ path = "called-off"
 archive = "done"
 delimiter = ";"
 columns = [{ field = "reference", name = "ORDER" }, { field = "money", name = "REPAY" }]
-
+""",
+        "payments": """\
 [[systems.{name}.writes]]
 kind = "receipts"                   # what the ERP has received for an order in all; a route of payments needs it
 path = "receipts"
@@ -309,7 +323,8 @@ columns = [
   { field = "of_channel", name = "WITH_YOURS" },   # 1: what you took is in it
   { field = "currency", name = "CURRENCY" },
 ]
-
+""",
+        "returns": """\
 [[systems.{name}.writes]]
 kind = "returns"                    # goods that came back to the ERP; a route of returns needs it
 path = "returns"
@@ -322,7 +337,8 @@ columns = [
   { field = "quantity", name = "QTY" },
   { field = "money", name = "REPAY" },
 ]
-
+""",
+        "prices": """\
 [[systems.{name}.writes]]
 kind = "prices"                     # all prices of an article in each list that stands in a file; a route of prices needs it
 path = "prices"
@@ -336,7 +352,8 @@ columns = [
   { field = "minimum", name = "FROM" },
   { field = "price", name = "PRICE" },         # empty: the list says nothing of it any more
 ]
-
+""",
+        "catalog": """\
 [[systems.{name}.writes]]
 kind = "products"                   # a row for each SKU of a product; a route of the catalog needs it
 path = "products"
@@ -351,7 +368,8 @@ columns = [
   { field = "option_value.1", name = "VALUE" },
   { field = "barcode", name = "EAN" },
 ]
-
+""",
+        "customers": """\
 [[systems.{name}.writes]]
 kind = "customers"                  # a row for a customer and each of its contacts; a route of customers needs it
 path = "customers"
@@ -370,7 +388,8 @@ columns = [
   { field = "contact_email", name = "EMAIL" },
   { field = "contact_role", name = "ROLE" },
 ]
-
+""",
+        "credit": """\
 [[systems.{name}.writes]]
 kind = "credit"                     # what a customer may buy on account; a route of credit needs it
 path = "credit"
@@ -384,6 +403,5 @@ columns = [
   { field = "blocked", name = "BLOCKED" },
 ]
 """,
-    location="1",
-    role="buyer",
+    },
 )

@@ -145,7 +145,11 @@ class Watch:
         """
         entry = self.book.acknowledge(key, by, self._clock.now_ms())
         if entry is None:
-            raise NotPossible("not_found", f"No alert {key!r} is open.", "See syncline alert list.")
+            raise NotPossible(
+                "not_found",
+                f"No alert {key!r} is open.",
+                "See Alerts on the dashboard, or syncline alert list, for those that are.",
+            )
         await audit.write(self._kept(), actor=by, action="alert_acknowledged", subject=key, after=entry.title)
         return entry
 

@@ -12,6 +12,7 @@ from syncline.model.errors import Fenced
 from syncline.ports import Row, Write
 
 DECIDE_MAX = 500  # differences in one decision
+SEE_DIFFERENCES = "Look again, under Reconcile on the dashboard or by syncline differences list: what waits now stands there."
 
 
 async def decide(
@@ -34,7 +35,7 @@ async def decide(
     )
     rows = [row for row in rows if key in ("", row[1], key_text(row[1]))]
     if not rows:
-        raise NotPossible("nothing_waits", "Nothing of that kind waits for a decision.", "Reload the page.")
+        raise NotPossible("nothing_waits", "Nothing of that kind waits for a decision.", SEE_DIFFERENCES)
     state = "repairing" if approve else "declined"
     decided = [{"route": route, "key": row[1], "cause": row[2], "state": state, "by": by} for row in rows]
     try:
@@ -47,9 +48,7 @@ async def decide(
             after=state,
         )
     except Fenced as error:
-        raise NotPossible(
-            "moved_on", "This was decided meanwhile.", "Reload the page and look again."
-        ) from error
+        raise NotPossible("moved_on", "This was decided meanwhile.", SEE_DIFFERENCES) from error
     if approve:
         await engine.reconciler.repair(
             of, [Difference(row[1], row[3], Cause(row[2]), row[4], row[5]) for row in rows]

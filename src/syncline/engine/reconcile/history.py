@@ -9,7 +9,7 @@ from syncline.engine.engine import Engine
 from syncline.engine.reconcile.differences import MEANINGS, Cause
 from syncline.engine.reconcile.reconciler import Proof, Reconciler, proof_of
 from syncline.engine.routes import Route
-from syncline.engine.words import duration, key_text, plural
+from syncline.engine.words import duration, key_text, plural, sentence
 
 LIST_MAX = 500
 TREND_MS = 92 * 86_400_000
@@ -154,7 +154,7 @@ def _cannot(
     """Why a route is not proved as declared."""
     reason = reconciler.impossible(route)
     if reason:
-        return f"It cannot be proved: {reason}."
+        return sentence(f"It cannot be proved: {reason}")
     settings = reconciler.settings
     takes_ms = 0
     if latest is not None and latest.ended_at_ms is not None and latest.by_itself:

@@ -151,7 +151,8 @@ class Reconciler:
             known = ", ".join(one.name for one in self.routes() if not self.impossible(one)) or "none"
             of = f" of {route or flow!r}" if route or flow else ""
             raise Misconfigured(
-                "; ".join(reasons) or f"there is no route{of} that can be proved; those that can are {known}"
+                "; ".join(dict.fromkeys(reasons))
+                or f"there is no route{of} that can be proved; those that can are {known}"
             )
         asked = []
         for one in able:

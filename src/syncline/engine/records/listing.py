@@ -21,7 +21,6 @@ from syncline.engine.records.standing import (
     is_answered,
     parked_brief,
     parked_of,
-    sentence,
     standings,
     tone,
     verdict,
@@ -29,7 +28,7 @@ from syncline.engine.records.standing import (
 from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow
 from syncline.engine.status import clean
-from syncline.engine.words import duration
+from syncline.engine.words import duration, sentence
 from syncline.model.change import Kind
 from syncline.model.customers import Company
 from syncline.model.products import Product

@@ -19,7 +19,7 @@ from syncline.engine.reconcile.differences import Cause
 from syncline.engine.routes import Route
 from syncline.engine.states import StateFlow, Wanted
 from syncline.engine.status import clean
-from syncline.engine.words import duration, plural
+from syncline.engine.words import duration, plural, sentence
 from syncline.model.credit import CreditTag
 from syncline.model.customers import CustomerCard
 from syncline.model.delivery import DeliveryState
@@ -339,11 +339,6 @@ def parked_brief(doubted: Doubted | None) -> str:
 def capital(text: str) -> str:
     """A text with a capital."""
     return text[:1].upper() + text[1:]
-
-
-def sentence(text: str) -> str:
-    """A text with its full stop."""
-    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def gravest(found: Iterable[Standing]) -> Standing | None:

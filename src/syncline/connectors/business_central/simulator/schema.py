@@ -1,8 +1,8 @@
 """What the pages publish: entities, their fields, and what may be done with them. Data only.
 
 Field names, lengths and the flags are those of the API pages' source (``APIV2 - …``, Microsoft, BCApps and
-ALAppExtensions), contract sheet section 5; of accounts, currencies and countries only what names them. The entities of
-the group ``connect`` are those of our own extension, ``../extension``.
+ALAppExtensions), contract sheet section 5; of accounts, currencies and countries only what names them, and the
+company's information is for reading only. The entities of the group ``connect`` are our own extension's, ``../extension``.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ class Entity:
     fields: dict[str, Field]
     verbs: str = ""
     api: str = STANDARD
-    many: dict[str, str] = field(
-        default_factory=dict
-    )  # navigation -> the child's field that names its parent
+    many: dict[str, str] = field(default_factory=dict)  # navigation -> the child's field of its parent
     one: dict[str, tuple[str, str]] = field(default_factory=dict)  # navigation -> (entity set, our field)
     actions: tuple[str, ...] = ()
     webhooks: bool = False
@@ -105,6 +103,11 @@ def _address(prefix: str, write: str) -> dict[str, Field]:
         name("State"): Field("text", 30, write),
         name("PostCode" if prefix else "PostalCode"): Field("code", 20, write),
     }
+
+
+def _named(name: str, singular: str, title: str, key: dict[str, Field], size: int) -> Entity:
+    fields = {**_id(), **key, "displayName": Field("text", size), **_stamp()}
+    return Entity(name, singular, title, fields, webhooks=True)
 
 
 def _document(status: tuple[str, ...], enum: str) -> dict[str, Field]:
@@ -528,25 +531,26 @@ ENTITIES = {
             "cud",
             webhooks=True,
         ),
+        _named("accounts", "account", "G/L Account", {"number": Field("code", 20)}, 100),
+        _named("currencies", "currency", "Currency", {"code": Field("code", 10)}, 30),
+        _named("countriesRegions", "countryRegion", "Country/Region", {"code": Field("code", 10)}, 50),
         Entity(
-            "accounts",
-            "account",
-            "G/L Account",
-            {**_id(), "number": Field("code", 20), "displayName": Field("text", 100), **_stamp()},
-            webhooks=True,
-        ),
-        Entity(
-            "currencies",
-            "currency",
-            "Currency",
-            {**_id(), "code": Field("code", 10), "displayName": Field("text", 30), **_stamp()},
-            webhooks=True,
-        ),
-        Entity(
-            "countriesRegions",
-            "countryRegion",
-            "Country/Region",
-            {**_id(), "code": Field("code", 10), "displayName": Field("text", 50), **_stamp()},
+            "companyInformation",
+            "companyInformation",
+            "Company Information",
+            {
+                **_id(),
+                "displayName": Field("text", 100),
+                **_address("", ""),
+                **_each("text", 30, "", "phoneNumber", "faxNumber", "industry"),
+                "email": Field("text", 80),
+                "website": Field("text", 255),
+                "taxRegistrationNumber": Field("text", 50),
+                "currencyCode": Field("code", 10),
+                "currentFiscalYearStartDate": Field("date"),
+                "experience": Field("text"),
+                **_stamp(),
+            },
             webhooks=True,
         ),
         # -- our extension ----------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class Views:
         """All rows behind an entity set."""
         if entity.name == "changeMarks":
             return (self._mark(),)
+        if entity.name == "companyInformation":
+            return (self._information(),)
         return self._company.tables[TABLES.get(entity.name, entity.name)].values()
 
     def children(self, name: str, parent: Record) -> Iterable[Record]:
@@ -54,6 +56,12 @@ class Views:
         """The single row of marks: every write here is a whole transaction, so none is under way."""
         # The id is constant: the page has one row.
         return Record("00000000-0000-4000-a000-000000000001", {}, 0, self._company.version)
+
+    def _information(self) -> Record:
+        """The single row about the company itself; the currency is that of its general ledger."""
+        company = self._company
+        told = {"displayName": company.name, "currencyCode": company.currency}
+        return Record("00000000-0000-4000-a000-000000000002", told, 0, 0)
 
     def values(self, entity: Entity, record: Record) -> dict[str, Any]:
         """Every field of a row."""
