@@ -500,10 +500,11 @@ async def test_a_database_that_is_not_utf8_is_refused(postgres, schema):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ((120_015, "12.15", "UTF8", "on", "on", False), "too old"),
-        ((150_000, "15", "UTF8", "off", "on", False), "fsync"),
-        ((150_000, "15", "UTF8", "on", "off", False), "full_page_writes"),
-        ((150_000, "15", "UTF8", "on", "on", True), r"\[store\] url leads to a standby"),
+        ((120_015, "12.15", "UTF8", "on", "on", False, "off"), "too old"),
+        ((150_000, "15", "UTF8", "off", "on", False, "off"), "fsync"),
+        ((150_000, "15", "UTF8", "on", "off", False, "off"), "full_page_writes"),
+        ((150_000, "15", "UTF8", "on", "on", True, "off"), r"\[store\] url leads to a standby"),
+        ((150_000, "15", "UTF8", "on", "on", False, "on"), "read-only"),
     ],
 )
 async def test_a_server_that_may_lose_what_was_accepted_is_refused(answer, words):

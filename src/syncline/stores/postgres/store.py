@@ -32,6 +32,7 @@ from syncline.stores.postgres.server import (
     Connection,
     Mark,
     Session,
+    check_rights,
     check_schema_name,
     check_server,
     connect,
@@ -162,6 +163,7 @@ class PostgresStore(Store):
         try:
             await check_server(connection)
             await migrate(connection, schema, now_ms)
+            await check_rights(connection, schema)
         finally:
             _drop(connection)
         pool = await asyncpg.create_pool(
