@@ -4,7 +4,8 @@
 -- parameters; lists are JSON arrays. Column order is the contract.
 -- LATERAL (... OFFSET 0): each name of a list is looked up by the whole of its index, whatever the server believes of the
 -- table. Before its first ANALYZE, or of a system that is new in a large one, it takes a few rows to be there, and would
--- read all that the system has. MATERIALIZED: found first and then sorted, not looked for in the order wanted.
+-- read all that the system has. MATERIALIZED: found first and then sorted, not looked for in the order wanted. state || '':
+-- by the key, not by the index of what is open, which held next to nothing when the server last looked.
 
 -- name: cursor_get
 SELECT position, covers_ms FROM cursor WHERE system = :system AND stream = :stream;
@@ -337,7 +338,7 @@ RETURNING binding.key;
 -- name: heard_get
 SELECT b.key, CASE WHEN b.stale <> 0 THEN NULL ELSE b.held END, b.unseen, b.rev, h.number, coalesce(h.stamp_ms, 0),
        coalesce(h.check_ms, 0), (EXISTS (SELECT 1 FROM delivery AS d WHERE d.system = b.system
-           AND d.operation = 'set_stock' AND d.key = b.key AND d.state = 'running'))::int
+           AND d.operation = 'set_stock' AND d.key = b.key AND d.state || '' = 'running' OFFSET 0))::int
 FROM jsonb_array_elements_text(:keys::jsonb) AS k(value)
 CROSS JOIN LATERAL (SELECT * FROM binding WHERE system = :system AND kind = 'stock' AND key = k.value AND held IS NOT NULL
                     OFFSET 0) AS b
@@ -569,7 +570,7 @@ ORDER BY h.sku, h.reference, h.line, h.pool;
 SELECT order_key, reference, sku
 FROM (SELECT DISTINCT jsonb_array_elements_text(:orders::jsonb)) AS k(value),
      LATERAL (SELECT * FROM hold WHERE channel = :channel AND order_key <> '' AND order_key = k.value
-              AND main = 1 AND state IN ('open', 'confirmed') OFFSET 0) AS h
+              AND main = 1 AND state || '' IN ('open', 'confirmed') OFFSET 0) AS h
 ORDER BY order_key, reference, sku;
 
 -- name: holds_due
@@ -715,7 +716,7 @@ WHERE r.wanted
                  WHERE b.system = r.system AND b.kind = 'stock' AND b.key = r.key), 0) <> r.rev
     OR EXISTS (SELECT 1 FROM delivery AS d
                WHERE d.system = r.system AND d.operation = r.operation AND d.key = r.key
-                   AND d.state IN ('available', 'scheduled', 'retryable', 'running'))
+                   AND d.state || '' IN ('available', 'scheduled', 'retryable', 'running') OFFSET 0)
 ON CONFLICT (system, operation, key) DO UPDATE
 SET generation = delivery.generation + 1, route = excluded.route,
     state = CASE WHEN delivery.state = 'running' THEN 'running' ELSE 'available' END,
@@ -753,7 +754,7 @@ UPDATE delivery SET state = 'running', attempts = attempts + 1, next_changed_at_
     updated_at_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
 WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
-    AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND state || '' IN ('available', 'scheduled', 'retryable', 'running')
 RETURNING delivery.key, generation;
 
 -- name: delivery_finish
@@ -789,7 +790,7 @@ RETURNING delivery.system, delivery.operation, delivery.key, state, generation, 
 UPDATE delivery SET state = 'cancelled', updated_at_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
 WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
-    AND state = 'parked'
+    AND state || '' = 'parked'
 RETURNING delivery.key;
 
 -- name: delivery_hasten
@@ -797,7 +798,7 @@ RETURNING delivery.key;
 UPDATE delivery SET not_before_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
 WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
-    AND state IN ('available', 'scheduled', 'retryable') AND not_before_ms > r.now_ms
+    AND state || '' IN ('available', 'scheduled', 'retryable') AND not_before_ms > r.now_ms
 RETURNING delivery.system, delivery.operation, delivery.key, state, generation, deliver_by_ms, not_before_ms;
 
 -- name: deliveries_get
@@ -1555,7 +1556,7 @@ RETURNING credit_claim.reference;
 -- name: credit_release
 -- key: reference
 UPDATE credit_claim SET state = 'released' FROM jsonb_to_recordset($1::jsonb) AS r(reference text)
-WHERE credit_claim.reference = r.reference AND state IN ('open', 'confirmed')
+WHERE credit_claim.reference = r.reference AND state || '' IN ('open', 'confirmed')
 RETURNING credit_claim.reference;
 
 -- name: credit_ordered
