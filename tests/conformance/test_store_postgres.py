@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import json
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -499,10 +500,11 @@ async def test_a_database_that_is_not_utf8_is_refused(postgres, schema):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ((120_015, "12.15", "UTF8", "on", "on", False), "too old"),
-        ((150_000, "15", "UTF8", "off", "on", False), "fsync"),
-        ((150_000, "15", "UTF8", "on", "off", False), "full_page_writes"),
-        ((150_000, "15", "UTF8", "on", "on", True), r"\[store\] url leads to a standby"),
+        ((120_015, "12.15", "UTF8", "on", "on", False, "off"), "too old"),
+        ((150_000, "15", "UTF8", "off", "on", False, "off"), "fsync"),
+        ((150_000, "15", "UTF8", "on", "off", False, "off"), "full_page_writes"),
+        ((150_000, "15", "UTF8", "on", "on", True, "off"), r"\[store\] url leads to a standby"),
+        ((150_000, "15", "UTF8", "on", "on", False, "on"), "read-only"),
     ],
 )
 async def test_a_server_that_may_lose_what_was_accepted_is_refused(answer, words):
@@ -568,4 +570,126 @@ async def test_rows_that_are_named_are_looked_up_however_many_there_are(store):
                     walking[name] = whole
                 asked += 1
     assert asked > 20
+    assert walking == {}
+
+
+NEW = {  # 5,000 rows each of a system "late", of which the server has no statistics; 20,000 claims on credit
+    "record": (
+        "INSERT INTO record SELECT 'late', 'stock', 'S' || n || chr(31) || 'L', 1, 0, 1, 1, 0, '', '{}' FROM ",
+        (
+            "INSERT INTO record SELECT 'late', 'order', 'O' || n, 1, 0, 1, 1, 0, '', json_build_object('number', '#' || n,"
+            " 'placed_at_ms', 1, 'order_key', 'O' || n) FROM "
+        ),
+    ),
+    "binding": (
+        (
+            "INSERT INTO binding (system, kind, key, external_id, held) "
+            "SELECT 'late', 'stock', 'S' || n || chr(31) || 'L', 'E' || n, 1 FROM "
+        ),
+    ),
+    "delivery": (
+        "INSERT INTO delivery SELECT 'late', 'stock', 'S' || n || chr(31) || 'L', '', 'available', 1, 1, 0, 1, 9, 0, '', 1 FROM ",
+    ),
+    "content": ("INSERT INTO content SELECT 'late', 'stock', 'S' || n || chr(31) || 'L', '', '', 1 FROM ",),
+    "demand": (
+        (
+            "INSERT INTO demand (channel, order_key, line_id, location, sku, quantity, taken, settled) "
+            "SELECT 'late', 'O' || n, '1', '', 'S' || n, 2, 1, 1 FROM "
+        ),
+    ),
+    "doubted": ("INSERT INTO doubted SELECT 'late', 'S' || n || chr(31) || 'L', 1, 0, 1, 1, 1, '' FROM ",),
+    "hold": (
+        "INSERT INTO hold SELECT 'R' || n, 1, 'P', 'late', 'S' || n, '', 1, 1, 'open', 1, 1, '', '', 1, 1, 0 FROM ",
+    ),
+    "credit_claim": (
+        (
+            "INSERT INTO credit_claim SELECT 'C' || m || '.' || n, 'late', 'A' || n, 'late', 'O' || m || '.' || n, 1, 'EUR',"
+            " 'contained', 1, '', 1, 1, 1, 1 FROM generate_series(1, 8) AS m, "
+        ),
+    ),
+    "routing": ("INSERT INTO routing SELECT 'late', 'O' || n, '1', 1, '', '' FROM ",),
+    "difference": ("INSERT INTO difference SELECT 'late', 'S' || n, '', '', '', 1, '', '', 1, 1, 1 FROM ",),
+    "state_mark": ("INSERT INTO state_mark SELECT 'late', 'S' || n, 1, n, n FROM ",),
+    "erased": ("INSERT INTO erased SELECT 'late', 'stock', 'S' || n, 1 FROM ",),
+}
+ASKED = {
+    **dict.fromkeys(("system", "channel", "route"), "'late'"), "kind": "'stock'", "operation": "'stock'",
+    "keys": """'["S1\\u001fL", "S2", "O3"]'""", "skus": """'["S1", "S2"]'""", "orders": """'["O1", "O2"]'""",
+    "numbers": """'["#3"]'""", "accounts": """'["A1"]'""", "references": """'["O1"]'""", "ids": "'[]'", "moments": "'[]'",
+    "operations": "'[]'", "from": "''", "to": "''", "now_ms": "4999", "since_ms": "0", "limit": "100",
+}  # fmt: skip
+SET = {"system": "late", "operation": "stock", "key": "S1\x1fL", "now_ms": 1}
+WRITTEN = {
+    "delivery_run": [SET],
+    "delivery_hasten": [SET],
+    "delivery_touch": [
+        {
+            **SET,
+            "route": "",
+            "changed_at_ms": 1,
+            "deliver_by_ms": 1,
+            "not_before_ms": 1,
+            "wanted": False,
+            "rev": 0,
+        }
+    ],
+    "credit_release": [{"reference": "C1.1"}],
+    "credit_replace": [{"channel": "late", "order_key": "O1", "number": "#1", "reference": "new"}],
+    "hold_meet": [{"reference": "R1", "order_key": "O1"}],
+}
+NOT_BY_NAME = {
+    "bindings_external",
+    "parked_of",
+    "holds_of_skus",
+}  # people ask for ids; what is parked or held is little
+
+
+def touched(plan):
+    """How many rows of the tables above a plan looked at, those that it threw away included."""
+    rows = sum(plan.get(f"Rows Removed by {how}", 0) for how in ("Filter", "Join Filter", "Index Recheck"))
+    if plan.get("Relation Name") in NEW:
+        rows += plan["Actual Rows"]
+    return rows * plan["Actual Loops"] + sum(map(touched, plan.get("Plans", ())))
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["never analyzed", "analyzed before they came"])
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+async def test_what_the_server_believes_of_a_table_does_not_make_it_read_all_of_it(store, before, plans):
+    asked = {
+        name: [ASKED[one] for one in statement.parameters]
+        for name, statement in store._statements.items()
+        if "jsonb_array_elements_text(" in statement.sql and statement.parameters and name not in NOT_BY_NAME
+    }
+    asked["state_next"] = ["4999"]
+    asked |= {name: [f"'{json.dumps(rows)}'"] for name, rows in WRITTEN.items()}
+    assert len(asked) > 25
+    walking = {}
+    async with store._pool.acquire() as connection:
+        await connection.execute(f"SET plan_cache_mode = {plans}")
+        for table, inserts in NEW.items():
+            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+            for insert in inserts:
+                if before:
+                    older = (
+                        insert.replace("'late'", "'early'")
+                        .replace("'available'", "'completed'")
+                        .replace("'R'", "'Q'")
+                        .replace("'C'", "'B'")
+                        .replace("'open'", "'released'")
+                    )
+                    await connection.execute(f"{older} generate_series(1, 5000) AS n")
+            await connection.execute(f"ANALYZE {table}" if before else "SELECT 1")
+            for insert in inserts:
+                await connection.execute(f"{insert} generate_series(1, 5000) AS n")
+        for name, values in asked.items():
+            await connection.execute("BEGIN")
+            await connection.execute(f"PREPARE it AS {store._statements[name].sql}")
+            explained = await connection.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE it ({', '.join(values)})"
+            )
+            await connection.execute("ROLLBACK")
+            await connection.execute("DEALLOCATE it")
+            if (rows := touched(json.loads(explained)[0]["Plan"])) > 50:
+                walking[name] = rows
+        await connection.execute("RESET plan_cache_mode")
     assert walking == {}

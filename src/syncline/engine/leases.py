@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from syncline.model.errors import Busy
+import structlog
+
+from syncline.model.errors import Busy, OutcomeUnknown, Retryable
 from syncline.ports import Clock, Store, Write
 
 TTL_MS = 30_000
 RENEWALS = 3  # in the life of a lease: two may fail before it is lost
+RETRY_S = 1.0  # of a renewal that the store did not take
+
+log = structlog.get_logger(__name__)
 
 
 class Lease:
@@ -43,14 +48,22 @@ class Lease:
         self._fence = rows[0][0]
 
     async def keep(self) -> None:
-        """Stay the owner until cancelled.
+        """Stay the owner until cancelled, however long the store takes nothing.
+
+        A lease that ran out meanwhile is still ours where nobody took it, and nobody's write went unguarded.
 
         Raises:
             Fenced: the lease was lost.
         """
+        wait_s = self._ttl_ms / RENEWALS / 1000
         while True:
-            await self._clock.sleep(self._ttl_ms / RENEWALS / 1000)
-            await self.renew()
+            await self._clock.sleep(wait_s)
+            wait_s = self._ttl_ms / RENEWALS / 1000
+            try:
+                await self.renew()
+            except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
+                log.warning("the store does not take it", action="store_refused", error=str(error))
+                wait_s = min(RETRY_S, wait_s)
 
     async def renew(self) -> None:
         """Stay the owner for another while.
@@ -61,5 +74,8 @@ class Lease:
         await self._store.write(Write("lease_renew", [self._timed()], guard=True))
 
     async def drop(self) -> None:
-        """Let the next worker take over at once."""
-        await self._store.write(Write("lease_drop", [self._row()]))
+        """Let the next worker take over at once; where the store does not take that, once the lease has run out."""
+        try:
+            await self._store.write(Write("lease_drop", [self._row()]))
+        except (Retryable, OutcomeUnknown) as error:
+            log.warning("the store does not take it", action="store_refused", error=str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncline.model.errors import Misconfigured, SynclineError
 from syncline.stores.held import Health
 from syncline.stores.postgres.backup import SCHEMA, held_in
-from syncline.stores.postgres.server import PACKAGE, Connection, check_server, connect
+from syncline.stores.postgres.server import PACKAGE, Connection, check_rights, check_server, connect
 from syncline.stores.statements import load_migrations, pending_migrations
 
 
@@ -19,6 +19,7 @@ async def look(dsn: str, *, now_ms: int) -> Health:
         engine = f"PostgreSQL {await connection.fetchval('SHOW server_version')}"
         try:
             await check_server(connection)
+            await check_rights(connection, SCHEMA)
             await held_in(connection)
             return await _look(connection, engine, now_ms)
         except (Misconfigured, ValueError) as error:

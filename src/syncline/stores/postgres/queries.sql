@@ -2,6 +2,10 @@
 -- A write takes its rows as one JSON array ($1). `-- key:` names what its rows are unique by: rows that
 -- share it are run one after the other, because a set cannot touch a row twice. Reads name their
 -- parameters; lists are JSON arrays. Column order is the contract.
+-- LATERAL (... OFFSET 0): each name of a list is looked up by the whole of its index, whatever the server believes of the
+-- table. Before its first ANALYZE, or of a system that is new in a large one, it takes a few rows to be there, and would
+-- read all that the system has. MATERIALIZED: found first and then sorted, not looked for in the order wanted. state || '':
+-- by the key, not by the index of what is open, which held next to nothing when the server last looked.
 
 -- name: cursor_get
 SELECT position, covers_ms FROM cursor WHERE system = :system AND stream = :stream;
@@ -67,9 +71,9 @@ WHERE lease.name = r.name AND lease.owner = r.owner AND lease.fence = r.fence
 RETURNING lease.fence;
 
 -- name: records_get
-SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
-WHERE system = :system AND kind = :kind
-    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM record WHERE system = :system AND kind = :kind AND key = k.value OFFSET 0) AS r;
 
 -- name: records_after
 SELECT key, version, tiebreak, hash, body, changed_at_ms, observed_at_ms FROM record
@@ -77,9 +81,10 @@ WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :lim
 
 -- name: orders_numbered
 -- The expression of the index record_order_number.
-SELECT system, key FROM record
-WHERE kind = 'order' AND (replace(body, '\u0000', '\u0020')::json ->> 'number')
-    = ANY (ARRAY(SELECT jsonb_array_elements_text(:numbers::jsonb)))
+WITH found AS MATERIALIZED (SELECT system, key FROM record
+    WHERE kind = 'order' AND (replace(body, '\u0000', '\u0020')::json ->> 'number')
+        = ANY (ARRAY(SELECT jsonb_array_elements_text(:numbers::jsonb))))
+SELECT system, key FROM found
 ORDER BY system, key LIMIT :limit;
 
 -- name: record_count
@@ -87,9 +92,9 @@ SELECT system, kind, count(*) FROM record GROUP BY system, kind ORDER BY system,
 
 -- name: stock_of_skus
 SELECT r.key, r.body, r.observed_at_ms, r.changed_at_ms, r.vanished_ms, r.gone
-FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
-JOIN record AS r ON r.system = :system AND r.kind = 'stock'
-    AND r.key >= s.value || chr(31) AND r.key < s.value || chr(32)
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
+     LATERAL (SELECT * FROM record WHERE system = :system AND kind = 'stock'
+              AND key >= s.value || chr(31) AND key < s.value || chr(32) OFFSET 0) AS r
 ORDER BY r.key;
 
 -- name: record_put
@@ -151,8 +156,8 @@ SELECT key, vanished_ms, gone FROM record
 WHERE system = :system AND kind = :kind AND vanished_ms > 0 AND key > :after ORDER BY key LIMIT :limit;
 
 -- name: vanished_among
-SELECT r.key FROM jsonb_array_elements_text(:keys::jsonb) AS k(value)
-JOIN record AS r ON r.system = :system AND r.kind = :kind AND r.key = k.value AND r.vanished_ms > 0
+SELECT r.key FROM jsonb_array_elements_text(:keys::jsonb) AS k(value),
+     LATERAL (SELECT * FROM record WHERE system = :system AND kind = :kind AND key = k.value AND vanished_ms > 0 OFFSET 0) AS r
 ORDER BY r.key;
 
 -- name: doubted_put
@@ -168,8 +173,9 @@ RETURNING key;
 
 -- name: doubted_of_skus
 SELECT d.key, d.version, d.tiebreak, d.changed_at_ms, d.observed_at_ms, d."offset", d.body
-FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
-JOIN doubted AS d ON d.system = :system AND d.key >= s.value || chr(31) AND d.key < s.value || chr(32)
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
+     LATERAL (SELECT * FROM doubted WHERE system = :system
+              AND key >= s.value || chr(31) AND key < s.value || chr(32) OFFSET 0) AS d
 ORDER BY d.key;
 
 -- name: doubted_first
@@ -183,15 +189,15 @@ WHERE doubted.system = r.system AND doubted.key = r.key
 RETURNING doubted.key;
 
 -- name: bindings_get
-SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
-WHERE system = :system AND kind = :kind
-    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM binding WHERE system = :system AND kind = :kind AND key = k.value OFFSET 0) AS r;
 
 -- name: bindings_of_skus
 SELECT b.key, CASE WHEN b.stale <> 0 THEN NULL ELSE b.held END, b.unseen, b.rev, b.confirmed_at_ms
-FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
-JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
-    AND b.key >= s.value || chr(31) AND b.key < s.value || chr(32)
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
+     LATERAL (SELECT * FROM binding WHERE system = :system AND kind = 'stock'
+              AND key >= s.value || chr(31) AND key < s.value || chr(32) OFFSET 0) AS b
 ORDER BY b.key;
 
 -- name: bindings_after
@@ -332,9 +338,10 @@ RETURNING binding.key;
 -- name: heard_get
 SELECT b.key, CASE WHEN b.stale <> 0 THEN NULL ELSE b.held END, b.unseen, b.rev, h.number, coalesce(h.stamp_ms, 0),
        coalesce(h.check_ms, 0), (EXISTS (SELECT 1 FROM delivery AS d WHERE d.system = b.system
-           AND d.operation = 'set_stock' AND d.key = b.key AND d.state = 'running'))::int
+           AND d.operation = 'set_stock' AND d.key = b.key AND d.state || '' = 'running' OFFSET 0))::int
 FROM jsonb_array_elements_text(:keys::jsonb) AS k(value)
-JOIN binding AS b ON b.system = :system AND b.kind = 'stock' AND b.key = k.value AND b.held IS NOT NULL
+CROSS JOIN LATERAL (SELECT * FROM binding WHERE system = :system AND kind = 'stock' AND key = k.value AND held IS NOT NULL
+                    OFFSET 0) AS b
 LEFT JOIN heard AS h ON h.system = b.system AND h.key = b.key
 ORDER BY b.key;
 
@@ -376,22 +383,23 @@ FROM jsonb_array_elements_text(:skus::jsonb) AS s(value) JOIN demand AS d ON d.s
 ORDER BY d.channel, d.order_key, d.line_id, d.location;
 
 -- name: demand_of_orders
-SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms FROM demand
-WHERE channel = :channel AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
+SELECT channel, order_key, line_id, location, sku, quantity, taken, erp_quantity, erp_stamp_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:orders::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM demand WHERE channel = :channel AND order_key = k.value ORDER BY line_id, location OFFSET 0) AS d
 ORDER BY order_key, line_id, location;
 
 -- name: demand_sold
 SELECT d.sku, sum(d.quantity)::bigint
-FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
-JOIN demand AS d ON d.channel = :channel AND d.sku = s.value
-JOIN record AS o ON o.system = d.channel AND o.kind = 'order' AND o.key = d.order_key
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
+     LATERAL (SELECT * FROM demand WHERE channel = :channel AND sku = s.value OFFSET 0) AS d,
+     LATERAL (SELECT * FROM record WHERE system = d.channel AND kind = 'order' AND key = d.order_key OFFSET 0) AS o
 WHERE (replace(o.body, '\u0000', '\u0020')::json ->> 'placed_at_ms')::bigint >= :since_ms
 GROUP BY d.sku ORDER BY d.sku;
 
 -- name: demand_untaken
 SELECT d.sku, d.location, sum(d.quantity - d.taken)::bigint
-FROM jsonb_array_elements_text(:skus::jsonb) AS s(value)
-JOIN demand AS d ON d.channel = :channel AND d.sku = s.value AND d.quantity > d.taken
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
+     LATERAL (SELECT * FROM demand WHERE channel = :channel AND sku = s.value AND quantity > taken OFFSET 0) AS d
 GROUP BY d.sku, d.location ORDER BY d.sku, d.location;
 
 -- name: demand_want
@@ -543,7 +551,7 @@ RETURNING hold.reference;
 UPDATE hold SET state = 'replaced', order_key = r.order_key
 FROM jsonb_to_recordset($1::jsonb) AS r(reference text, order_key text)
 WHERE hold.reference = r.reference AND hold.state <> 'released'
-    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = r.order_key)
+    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = r.order_key OFFSET 0)
 RETURNING hold.reference;
 
 -- name: holds_get
@@ -559,10 +567,10 @@ WHERE h.state = 'confirmed' OR h.expires_at_ms > :now_ms
 ORDER BY h.sku, h.reference, h.line, h.pool;
 
 -- name: holds_of_orders
-SELECT order_key, reference, sku FROM hold
-WHERE channel = :channel AND order_key <> ''
-    AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
-    AND main = 1 AND state IN ('open', 'confirmed')
+SELECT order_key, reference, sku
+FROM (SELECT DISTINCT jsonb_array_elements_text(:orders::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM hold WHERE channel = :channel AND order_key <> '' AND order_key = k.value
+              AND main = 1 AND state || '' IN ('open', 'confirmed') OFFSET 0) AS h
 ORDER BY order_key, reference, sku;
 
 -- name: holds_due
@@ -571,9 +579,10 @@ WHERE state IN ('open', 'confirmed') AND expires_at_ms <= :now_ms AND main = 1
 ORDER BY expires_at_ms, reference, line LIMIT :limit;
 
 -- name: holds_met
-SELECT sku, reference, order_key FROM hold
-WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND order_key <> '' AND main = 1
-    AND EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = hold.channel AND d.order_key = hold.order_key)
+WITH open AS MATERIALIZED (SELECT * FROM hold
+    WHERE state IN ('open', 'confirmed') AND expires_at_ms > 0 AND order_key <> '' AND main = 1)
+SELECT sku, reference, order_key FROM open
+WHERE EXISTS (SELECT 1 FROM demand AS d WHERE d.channel = open.channel AND d.order_key = open.order_key)
 ORDER BY reference, line LIMIT :limit;
 
 -- name: hold_next
@@ -707,7 +716,7 @@ WHERE r.wanted
                  WHERE b.system = r.system AND b.kind = 'stock' AND b.key = r.key), 0) <> r.rev
     OR EXISTS (SELECT 1 FROM delivery AS d
                WHERE d.system = r.system AND d.operation = r.operation AND d.key = r.key
-                   AND d.state IN ('available', 'scheduled', 'retryable', 'running'))
+                   AND d.state || '' IN ('available', 'scheduled', 'retryable', 'running') OFFSET 0)
 ON CONFLICT (system, operation, key) DO UPDATE
 SET generation = delivery.generation + 1, route = excluded.route,
     state = CASE WHEN delivery.state = 'running' THEN 'running' ELSE 'available' END,
@@ -745,7 +754,7 @@ UPDATE delivery SET state = 'running', attempts = attempts + 1, next_changed_at_
     updated_at_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
 WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
-    AND state IN ('available', 'scheduled', 'retryable', 'running')
+    AND state || '' IN ('available', 'scheduled', 'retryable', 'running')
 RETURNING delivery.key, generation;
 
 -- name: delivery_finish
@@ -781,7 +790,7 @@ RETURNING delivery.system, delivery.operation, delivery.key, state, generation, 
 UPDATE delivery SET state = 'cancelled', updated_at_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
 WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
-    AND state = 'parked'
+    AND state || '' = 'parked'
 RETURNING delivery.key;
 
 -- name: delivery_hasten
@@ -789,13 +798,13 @@ RETURNING delivery.key;
 UPDATE delivery SET not_before_ms = r.now_ms
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, operation text, key text, now_ms bigint)
 WHERE delivery.system = r.system AND delivery.operation = r.operation AND delivery.key = r.key
-    AND state IN ('available', 'scheduled', 'retryable') AND not_before_ms > r.now_ms
+    AND state || '' IN ('available', 'scheduled', 'retryable') AND not_before_ms > r.now_ms
 RETURNING delivery.system, delivery.operation, delivery.key, state, generation, deliver_by_ms, not_before_ms;
 
 -- name: deliveries_get
 SELECT key, route, state, generation, first_changed_at_ms, deliver_by_ms, not_before_ms, attempts, reason
-FROM delivery WHERE system = :system AND operation = :operation
-    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM delivery WHERE system = :system AND operation = :operation AND key = k.value OFFSET 0) AS d;
 
 -- name: deliveries_pending
 SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery
@@ -1221,10 +1230,10 @@ WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND b
 RETURNING binding.key;
 
 -- name: record_origins
-SELECT r.key, r.changed_at_ms, coalesce(e.via, '') FROM record AS r
-LEFT JOIN event AS e ON e."offset" = r."offset"
-WHERE r.system = :system AND r.kind = :kind
-    AND r.key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+SELECT r.key, r.changed_at_ms, coalesce(e.via, '')
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value)
+CROSS JOIN LATERAL (SELECT * FROM record WHERE system = :system AND kind = :kind AND key = k.value OFFSET 0) AS r
+LEFT JOIN event AS e ON e."offset" = r."offset";
 
 -- name: dirty_of
 SELECT sku FROM dirty WHERE sku = ANY (ARRAY(SELECT jsonb_array_elements_text(:skus::jsonb))) ORDER BY sku;
@@ -1286,8 +1295,9 @@ WHERE difference.route = r.route AND difference.key = r.key AND difference.cause
 RETURNING difference.key;
 
 -- name: differences_of
-SELECT key, cause, state FROM difference
-WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND closed_at_ms IS NULL
+SELECT key, cause, state
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM difference WHERE route = :route AND key = k.value AND closed_at_ms IS NULL OFFSET 0) AS d
 ORDER BY key, cause;
 
 -- name: differences_open
@@ -1315,14 +1325,14 @@ DELETE FROM difference WHERE (route, key, cause) IN (
 RETURNING key;
 
 -- name: states_get
-SELECT key, body, gone, changed_at_ms, observed_at_ms FROM record
-WHERE system = :system AND kind = :kind
-    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+SELECT key, body, gone, changed_at_ms, observed_at_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM record WHERE system = :system AND kind = :kind AND key = k.value OFFSET 0) AS r;
 
 -- name: contents_get
-SELECT key, hash, body, confirmed_at_ms FROM content
-WHERE system = :system AND kind = :kind
-    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)));
+SELECT key, hash, body, confirmed_at_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM content WHERE system = :system AND kind = :kind AND key = k.value OFFSET 0) AS r;
 
 -- name: content_put
 -- key: system kind key
@@ -1355,7 +1365,7 @@ SELECT route, key, seq, changed_at_ms FROM state_mark WHERE not_before_ms <= :no
 ORDER BY changed_at_ms, route, key LIMIT :limit;
 
 -- name: state_next
-SELECT min(not_before_ms) FROM state_mark WHERE not_before_ms > :now_ms;
+SELECT min(not_before_ms) FROM state_mark WHERE not_before_ms > 0 AND not_before_ms > :now_ms;
 
 -- name: state_defer
 -- key: route key seq
@@ -1371,8 +1381,10 @@ WHERE state_mark.route = r.route AND state_mark.key = r.key AND state_mark.seq =
 RETURNING state_mark.key;
 
 -- name: state_marked
-SELECT route, key FROM state_mark
-WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND not_before_ms <= :now_ms;
+SELECT route, key
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM state_mark WHERE route = :route AND key = k.value OFFSET 0) AS m
+WHERE not_before_ms <= :now_ms;
 
 -- name: parked_of
 SELECT id, operation, key, reason, detail, parked_at_ms FROM parked
@@ -1386,8 +1398,9 @@ WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'run
 ORDER BY deliver_by_ms, operation, key LIMIT :limit;
 
 -- name: differences_at
-SELECT key, cause, detail, state, first_at_ms, seen_at_ms FROM difference
-WHERE route = :route AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb))) AND closed_at_ms IS NULL
+SELECT key, cause, detail, state, first_at_ms, seen_at_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM difference WHERE route = :route AND key = k.value AND closed_at_ms IS NULL OFFSET 0) AS d
 ORDER BY key, cause;
 
 -- name: routing_put
@@ -1399,8 +1412,9 @@ ON CONFLICT (channel, order_key, id) DO NOTHING
 RETURNING id;
 
 -- name: routings
-SELECT order_key, at_ms, said, body FROM routing
-WHERE channel = :channel AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
+SELECT order_key, at_ms, said, body
+FROM (SELECT DISTINCT jsonb_array_elements_text(:orders::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM routing WHERE channel = :channel AND order_key = k.value OFFSET 0) AS d
 ORDER BY order_key, at_ms, id;
 
 -- An order counts once for a location, from when it was given to it first.
@@ -1510,15 +1524,17 @@ LEFT JOIN credit_claim AS c ON c.system = :system AND c.account = :account
 ORDER BY c.reference LIMIT :limit;
 
 -- name: credit_claims
-SELECT account, reference, state, amount, currency, expires_at_ms, our_stamp_ms FROM credit_claim
-WHERE system = :system AND account = ANY (ARRAY(SELECT jsonb_array_elements_text(:accounts::jsonb)))
-    AND state IN ('open', 'confirmed', 'ordered')
+SELECT account, reference, state, amount, currency, expires_at_ms, our_stamp_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(:accounts::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM credit_claim WHERE system = :system AND account = k.value
+              AND state IN ('open', 'confirmed', 'ordered') OFFSET 0) AS c
 ORDER BY account, reference;
 
 -- name: credit_of_orders
-SELECT order_key, account, reference, state FROM credit_claim
-WHERE channel = :channel AND order_key <> '' AND order_key = ANY (ARRAY(SELECT jsonb_array_elements_text(:orders::jsonb)))
-    AND system = :system AND state <> 'released'
+SELECT order_key, account, reference, state
+FROM (SELECT DISTINCT jsonb_array_elements_text(:orders::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM credit_claim WHERE channel = :channel AND order_key <> '' AND order_key = k.value OFFSET 0) AS c
+WHERE system = :system AND state <> 'released'
 ORDER BY order_key, created_at_ms, reference;
 
 -- name: credit_claim
@@ -1540,7 +1556,7 @@ RETURNING credit_claim.reference;
 -- name: credit_release
 -- key: reference
 UPDATE credit_claim SET state = 'released' FROM jsonb_to_recordset($1::jsonb) AS r(reference text)
-WHERE credit_claim.reference = r.reference AND state IN ('open', 'confirmed')
+WHERE credit_claim.reference = r.reference AND state || '' IN ('open', 'confirmed')
 RETURNING credit_claim.reference;
 
 -- name: credit_ordered
@@ -1565,9 +1581,12 @@ RETURNING account;
 -- key: channel order_key
 -- To follow credit_ordered, or to precede credit_take, in one transaction: an order has one claim.
 UPDATE credit_claim SET state = 'replaced', order_key = r.order_key
-FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, number text, reference text)
-WHERE credit_claim.channel = r.channel AND credit_claim.order_key IN (r.order_key, r.number)
-    AND credit_claim.order_key <> '' AND state IN ('open', 'confirmed', 'expired')
+FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, number text, reference text),
+     LATERAL (SELECT c.reference, c.channel, c.order_key FROM credit_claim AS c
+              WHERE c.channel = r.channel AND c.order_key <> '' AND c.order_key IN (r.order_key, r.number)
+                  AND c.state IN ('open', 'confirmed', 'expired') OFFSET 0) AS named
+WHERE credit_claim.reference = named.reference AND credit_claim.channel = named.channel
+    AND credit_claim.order_key = named.order_key AND state IN ('open', 'confirmed', 'expired')
     AND credit_claim.reference <> r.reference
 RETURNING credit_claim.reference;
 
@@ -1647,9 +1666,9 @@ ON CONFLICT (system, kind, key) DO NOTHING
 RETURNING key;
 
 -- name: erased_among
-SELECT key FROM erased
-WHERE system = :system AND kind = :kind
-    AND key = ANY (ARRAY(SELECT jsonb_array_elements_text(:keys::jsonb)))
+SELECT key
+FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
+     LATERAL (SELECT * FROM erased WHERE system = :system AND kind = :kind AND key = k.value OFFSET 0) AS r
 ORDER BY key;
 
 -- A body of no bytes at all is no frame: that is how an erased one is known.

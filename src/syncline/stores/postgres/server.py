@@ -20,6 +20,11 @@ IDLE_IN_TRANSACTION_MS = 30_000
 COMMAND_TIMEOUT_S = 45.0  # ours, for a server that is silent; longer than the server's own
 MIGRATION_LOCK_TIMEOUT_MS = 120_000
 
+POOLED = (
+    "[store] url leads to a pooler, such as PgBouncer, that does not keep a connection's settings: name the server itself; "
+    "Syncline has a small pool of its own."
+)
+
 Connection = Any  # asyncpg has no types of its own
 _SCHEMA = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
@@ -144,36 +149,65 @@ async def connect(dsn: str, schema: str) -> Connection:
     """One connection, for migrations.
 
     Raises:
-        Misconfigured: address, name or password is wrong.
-        Retryable: the server does not answer.
+        Misconfigured: address, name or password is wrong, or a pooler keeps our settings from the server.
+        Retryable: the server does not answer, or has no connection left.
     """
     try:
-        return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=session(schema))
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=session(schema))
+    except asyncpg.ProtocolViolationError as error:
+        raise Misconfigured(f"{POOLED} It said: {error}") from error
     except (
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
+        asyncpg.InsufficientPrivilegeError,
         asyncpg.exceptions.ClientConfigurationError,
         ValueError,
     ) as error:
         raise Misconfigured(
             f"[store] url: {error}. Correct it, or create the role and the database."
         ) from error
-    except LOST as error:
+    except (*LOST, asyncpg.TooManyConnectionsError, asyncpg.ObjectNotInPrerequisiteStateError) as error:
         raise Retryable(f"PostgreSQL cannot be reached: {describe(error)}") from error
+    try:
+        await _check_settings(connection, schema)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _check_settings(connection: Connection, schema: str) -> None:
+    """Refuse a connection on which our settings are not in force: a pooler that drops them also mixes sessions.
+
+    Raises:
+        Misconfigured: names the first of them.
+    """
+    wanted = session(schema)
+    try:
+        rows = await connection.fetch(
+            "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY ($1)", sorted(wanted)
+        )
+    except asyncpg.InvalidSQLStatementNameError as error:
+        raise Misconfigured(POOLED) from error
+    except LOST as error:
+        raise Retryable(f"the connection to PostgreSQL was lost: {describe(error)}") from error
+    for name, value in sorted(rows):
+        if value != wanted[name]:
+            raise Misconfigured(f"{POOLED} It dropped {name}.")
 
 
 async def check_server(connection: Connection) -> None:
     """Refuse a server on which an acknowledged change can be lost.
 
     Raises:
-        Misconfigured: too old, a standby, not UTF-8, or told not to write to disk.
+        Misconfigured: too old, a standby or read-only, not UTF-8, or told not to write to disk.
     """
     row = await connection.fetchrow(
         "SELECT current_setting('server_version_num')::int, current_setting('server_version'),"
         " current_setting('server_encoding'), current_setting('fsync'),"
-        " current_setting('full_page_writes'), pg_is_in_recovery()",
+        " current_setting('full_page_writes'), pg_is_in_recovery(), current_setting('transaction_read_only')",
     )
-    number, version, encoding, fsync, full_pages, standby = row
+    number, version, encoding, fsync, full_pages, standby, read_only = row
     if number < VERSION_MIN:
         raise Misconfigured(f"PostgreSQL {version} is too old: 13 or newer is needed.")
     if encoding != "UTF8":
@@ -182,10 +216,34 @@ async def check_server(connection: Connection) -> None:
         )
     if standby:
         raise Misconfigured("[store] url leads to a standby, which cannot be written: name the primary.")
+    if read_only == "on":
+        raise Misconfigured(
+            "the database or the role is read-only: ALTER DATABASE name RESET default_transaction_read_only;  "
+            "or the same with ROLE",
+        )
     if fsync != "on" or full_pages != "on":
         raise Misconfigured(
             "the server runs with fsync or full_page_writes off, so a power cut loses what was accepted: "
             "switch both on in postgresql.conf.",
+        )
+
+
+async def check_rights(connection: Connection, schema: str) -> None:
+    """Refuse a role that may not read and write every table, as where another one restored or made them.
+
+    Raises:
+        Misconfigured: says the statements to run.
+    """
+    rows = await connection.fetch(
+        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = to_regnamespace($1) AND c.relkind = 'r'"
+        " AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')"
+        " AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) ORDER BY 1",
+        schema,
+    )
+    if rows:
+        raise Misconfigured(
+            f"the role may not write {rows[0][0]}{f' and {len(rows) - 1} more tables' if rows[1:] else ''} of schema {schema}. "
+            f"As their owner: GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO role;  a new version also has to own them",
         )
 
 
@@ -239,10 +297,11 @@ async def migrate(connection: Connection, schema: str, now_ms: int) -> list[str]
                     now_ms,
                 )
             done.append(migration.name)
-    except asyncpg.InsufficientPrivilegeError as error:
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSchemaNameError) as error:
         raise Misconfigured(
             f"the role may not set up schema {schema} ({error}). As the database's owner: "
-            f"GRANT CREATE ON DATABASE name TO role;  or  CREATE SCHEMA {schema} AUTHORIZATION role;",
+            f"GRANT CREATE ON DATABASE name TO role;  or  CREATE SCHEMA {schema} AUTHORIZATION role;  "
+            f"or, if it exists,  ALTER SCHEMA {schema} OWNER TO role;",
         ) from error
     except LOST as error:
         raise Retryable(f"the connection to PostgreSQL was lost: {describe(error)}") from error

@@ -32,6 +32,7 @@ from syncline.stores.postgres.server import (
     Connection,
     Mark,
     Session,
+    check_rights,
     check_schema_name,
     check_server,
     connect,
@@ -51,7 +52,7 @@ GROUP_BYTES_MAX = 4 * 1024 * 1024
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
 TRIES_MAX = 10  # of a transaction that the server undid, or whose connection broke before COMMIT
 CONNECT_TRIES_MAX = 12
-RESOLVE_TRIES_MAX = 120
+RESOLVE_TRIES_MAX = 2_400  # ten minutes: a fail-over by hand, or a server that recovers from a crash
 WAIT_S = 0.25
 INT64_MAX = 2**63 - 1
 
@@ -162,6 +163,7 @@ class PostgresStore(Store):
         try:
             await check_server(connection)
             await migrate(connection, schema, now_ms)
+            await check_rights(connection, schema)
         finally:
             _drop(connection)
         pool = await asyncpg.create_pool(
@@ -393,7 +395,7 @@ class PostgresStore(Store):
         from the one that it was sent to: there it counts as far as it was received.
 
         Raises:
-            OutcomeUnknown: the server does not come back.
+            OutcomeUnknown: the server does not come back, or has not when the store is closed.
         """
         said = "it does not answer"
         for _ in range(RESOLVE_TRIES_MAX):
@@ -424,6 +426,8 @@ class PostgresStore(Store):
                 OSError,
             ) as error:
                 said = describe(error)
+            if self._closing:
+                break
             await asyncio.sleep(WAIT_S)  # noqa: TID251 (a real server restarts; no simulation runs on it)
         raise OutcomeUnknown(f"the connection to PostgreSQL broke during COMMIT, and then: {said}")
 
