@@ -205,8 +205,9 @@ SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM 
 WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;
 
 -- name: bindings_external
-SELECT system, kind, key FROM binding
-WHERE external_id <> '' AND external_id = ANY (ARRAY(SELECT jsonb_array_elements_text(:ids::jsonb)))
+WITH found AS MATERIALIZED (SELECT system, kind, key FROM binding
+    WHERE external_id <> '' AND external_id = ANY (ARRAY(SELECT jsonb_array_elements_text(:ids::jsonb))))
+SELECT system, kind, key FROM found
 ORDER BY system, kind, key LIMIT :limit;
 
 -- name: unseen
